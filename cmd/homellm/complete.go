@@ -1,0 +1,103 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm"
+	"homellm/dsl"
+	"homellm/engine"
+)
+
+type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// completeScenarios offers the shipped names beside the shell's own files.
+func completeScenarios(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, n := range shippedNames() {
+		if strings.HasPrefix(n, typed) {
+			out = append(out, n)
+		}
+	}
+	return out, cobra.ShellCompDirectiveDefault
+}
+
+// completeServers offers the runnable profiles of the shipped file.
+func completeServers(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, s := range shippedLibrary().Servers {
+		if !s.Abstract {
+			names = append(names, s.Name+"\t"+s.Description)
+		}
+	}
+	return lastOf(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeModels(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, m := range shippedLibrary().Models {
+		names = append(names, m.Name)
+	}
+	return lastOf(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTags offers the tags of the scenarios named so far, or of all shipped ones.
+func completeTags(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		args = shippedNames()
+	}
+	var tags []string
+	lib := shippedLibrary()
+	for _, arg := range args {
+		if _, err := os.Stat(arg); err != nil && !slices.Contains(shippedNames(), arg) {
+			continue
+		}
+		files, err := findScenario(arg)
+		if err != nil {
+			continue
+		}
+		for _, f := range files {
+			plan, _ := dsl.Load(f, lib, engine.Vocabulary(), engine.PlanOptions(lib))
+			if plan == nil {
+				continue
+			}
+			for _, cell := range plan.Cells {
+				for _, c := range cell.Scenario.Conversations {
+					tags = append(tags, c.Tags...)
+				}
+			}
+		}
+	}
+	slices.Sort(tags)
+	return lastOf(slices.Compact(tags), typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// lastOf completes the last part of a comma-separated value.
+func lastOf(names []string, typed string) []string {
+	head := ""
+	if k := strings.LastIndexByte(typed, ','); k >= 0 {
+		head, typed = typed[:k+1], typed[k+1:]
+	}
+	var out []string
+	for _, n := range names {
+		if strings.HasPrefix(n, typed) {
+			out = append(out, head+n)
+		}
+	}
+	return out
+}
+
+// shippedLibrary is the embedded servers and models, which are valid by test.
+func shippedLibrary() *dsl.Library {
+	lib, ds := dsl.LoadLibrary(
+		dsl.File{Name: "models.yaml", Data: homellm.Models},
+		dsl.File{Name: "servers.yaml", Data: homellm.Servers},
+	)
+	if ds.Errors() {
+		return &dsl.Library{}
+	}
+	return lib
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+)
+
+// TestCLIDocs holds docs/cli.md to what the program prints; -update writes it.
+func TestCLIDocs(t *testing.T) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Command line\n\n")
+	fmt.Fprintf(&b, "Generated from the program: `go test ./cmd/homellm -run CLIDocs -update`.\n\n")
+	fmt.Fprintf(&b, "## Exit codes\n\n| code | meaning |\n|---:|---|\n")
+	for _, e := range exitCodes {
+		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.doc)
+	}
+	fmt.Fprintf(&b, "\nWith several scenarios the gravest outcome decides. The printed verdict and the code come from the same decision.\n")
+	root := newRoot(process{})
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		document(&b, c)
+	}
+	path := filepath.Join("..", "..", "docs", "cli.md")
+	if *update {
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("docs/cli.md is not what the program says; run with -update:\n%s", diff)
+	}
+}
+
+func document(b *bytes.Buffer, c *cobra.Command) {
+	if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n%s.\n\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))
+	if c.Long != "" {
+		fmt.Fprintf(b, "%s\n\n", c.Long)
+	}
+	c.InitDefaultHelpFlag()
+	fmt.Fprintf(b, "```\n%s\n", c.UseLine())
+	if c.Example != "" {
+		fmt.Fprintf(b, "\n%s\n", c.Example)
+	}
+	if flags := c.LocalFlags().FlagUsages(); flags != "" {
+		fmt.Fprintf(b, "\n%s", flags)
+	}
+	fmt.Fprintf(b, "```\n")
+	for _, sub := range c.Commands() {
+		document(b, sub)
+	}
+}

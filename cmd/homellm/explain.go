@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/schema"
+)
+
+func newExplain(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain METRIC|KEY|ERROR-CODE",
+		Short: "Explain a metric, a key of a file, an error class or an exit code",
+		Example: `  homellm explain cache.hit_rate
+  homellm explain on_unknown
+  homellm explain truncated
+  homellm explain 4`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return explainable(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			text := explain(args[0])
+			if text == "" {
+				hint := "homellm explain takes a metric (docs/metrics.md), a key of a YAML file, an error class or an exit code"
+				if s := dsl.Suggest(args[0], explainable()); s != "" {
+					hint = s
+				}
+				return failf(exitUsage, hint, "nothing is known about %q", args[0])
+			}
+			_, err := fmt.Fprint(p.stdout, text)
+			return err
+		},
+	}
+}
+
+// explain answers from the tables that the program itself runs on. A word that means several
+// things gets every answer.
+func explain(word string) string {
+	var b strings.Builder
+	name := word
+	for _, prefix := range []string{"turn.", "first_turn.", "step.", "conv.", "run."} {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	if d, ok := metrics.Lookup(name); ok {
+		b.WriteString(d.Explain())
+	}
+	for _, kind := range schema.Kinds() {
+		for _, k := range schema.Describe(kind, word) {
+			fmt.Fprintf(&b, "%s (key of a %s file, at %s)\n  %s\n", word, kind, k.Path, k.Description)
+		}
+	}
+	for _, c := range event.Classes {
+		if c.Name == word {
+			fmt.Fprintf(&b, "%s (error class of a request)\n  %s\n", c.Name, c.Doc)
+		}
+	}
+	for _, c := range dsl.Codes {
+		if c.Code == word {
+			fmt.Fprintf(&b, "%s (finding of homellm validate)\n  %s\n", c.Code, c.Doc)
+		}
+	}
+	for _, c := range exitCodes {
+		if strconv.Itoa(c.code) == word {
+			fmt.Fprintf(&b, "exit code %d\n  %s\n", c.code, c.doc)
+		}
+	}
+	return b.String()
+}
+
+func explainable() []string {
+	var out []string
+	for _, d := range metrics.Defs {
+		out = append(out, d.Name)
+	}
+	for _, kind := range schema.Kinds() {
+		for _, k := range schema.Properties(kind) {
+			out = append(out, k.Key())
+		}
+	}
+	for _, c := range event.Classes {
+		out = append(out, c.Name)
+	}
+	for _, c := range dsl.Codes {
+		out = append(out, c.Code)
+	}
+	return out
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm"
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/scenarios"
+)
+
+// libraryFlags name the servers and models files a command reads beside the shipped ones. A
+// scenario's own folder is never searched: a pull request must not be able to start programs.
+type libraryFlags struct {
+	serverFiles []string
+	modelFiles  []string
+}
+
+func (l *libraryFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&l.serverFiles, "servers", nil, "servers file that adds to and overrides the shipped profiles")
+	c.Flags().StringArrayVar(&l.modelFiles, "models", nil, "models file that adds to and overrides the shipped models")
+}
+
+// load reads the shipped files, then the user's own, then those of the flags.
+func (l libraryFlags) load(p process) (*dsl.Library, error) {
+	files := []dsl.File{
+		{Name: "models.yaml", Data: homellm.Models},
+		{Name: "servers.yaml", Data: homellm.Servers},
+	}
+	if p.configDir != "" {
+		for _, name := range []string{"models.yaml", "servers.yaml"} {
+			path := filepath.Join(p.configDir, name)
+			data, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, failf(exitEnvironment, "", "reading your own %s: %w", name, err)
+			}
+			files = append(files, dsl.File{Name: path, Data: data})
+		}
+	}
+	for _, path := range slices.Concat(l.modelFiles, l.serverFiles) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, failf(exitUsage, "", "%w", err)
+		}
+		files = append(files, dsl.File{Name: path, Data: data})
+	}
+	lib, ds := dsl.LoadLibrary(files...)
+	if ds.Errors() {
+		return nil, ds
+	}
+	return lib, nil
+}
+
+// findScenarios turns arguments into files: a file, a folder (every YAML file below it that is a
+// scenario) or the name of a shipped scenario.
+func findScenarios(args []string) ([]dsl.File, error) {
+	var out []dsl.File
+	for _, arg := range args {
+		files, err := findScenario(arg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
+func findScenario(arg string) ([]dsl.File, error) {
+	info, err := os.Stat(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, ok := shipped(arg); ok {
+			return []dsl.File{f}, nil
+		}
+		hint := "shipped scenarios: " + strings.Join(shippedNames(), ", ")
+		if base := strings.TrimSuffix(filepath.Base(arg), ".yaml"); slices.Contains(shippedNames(), base) {
+			hint = fmt.Sprintf("the shipped scenario of that name is %q", base)
+		}
+		return nil, failf(exitUsage, hint, "no file, folder or shipped scenario %q", arg)
+	}
+	if err != nil {
+		return nil, failf(exitUsage, "", "%w", err)
+	}
+	if !info.IsDir() {
+		f, err := openYAML(arg)
+		if err != nil {
+			return nil, err
+		}
+		return []dsl.File{f}, nil
+	}
+	files, err := walkYAML(arg, "scenario")
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, failf(exitUsage, "a scenario's first key is `schema: homellm.scenario/v1`", "no scenario below %s", arg)
+	}
+	return files, nil
+}
+
+// walkYAML opens every YAML file below dir whose schema line names one of the kinds; no kinds
+// means all of ours. Folders named testdata or starting with a dot are passed over.
+func walkYAML(dir string, kinds ...string) ([]dsl.File, error) {
+	var out []dsl.File
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if path != dir && (name == "testdata" || strings.HasPrefix(name, ".")) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
+			return nil
+		}
+		f, err := openYAML(path)
+		if err != nil {
+			return err
+		}
+		if kind := dsl.KindOf(f.Data); kind != "" && (len(kinds) == 0 || slices.Contains(kinds, kind)) {
+			out = append(out, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, failf(exitUsage, "", "looking for files below %s: %w", dir, err)
+	}
+	return out, nil
+}
+
+// openYAML reads a file and opens its folder, from which alone its documents may come.
+func openYAML(path string) (dsl.File, error) {
+	f, err := dsl.OpenFile(path)
+	if err != nil {
+		return dsl.File{}, failf(exitUsage, "", "%w", err)
+	}
+	return f, nil
+}
+
+// shipped opens a scenario that homellm carries.
+func shipped(name string) (dsl.File, bool) {
+	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
+	if err != nil {
+		return dsl.File{}, false
+	}
+	return dsl.File{Name: "scenarios/" + name + ".yaml", Data: data, Dir: scenarios.FS}, true
+}
+
+func shippedNames() []string {
+	paths, _ := fs.Glob(scenarios.FS, "*.yaml") // the pattern is constant and well formed
+	for i, p := range paths {
+		paths[i] = strings.TrimSuffix(p, ".yaml")
+	}
+	return paths
+}
+
+// selection is the flags that choose what of a scenario is planned; plan, list and apply share
+// them.
+type selection struct {
+	servers          []string
+	model            string
+	repeats          int
+	contextSize      int
+	maxConversations int
+	include, exclude []string
+	vars             []string
+}
+
+func (s *selection) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVar(&s.servers, "server", nil, "profile to play on, instead of the scenario's own choice")
+	f.StringVar(&s.model, "model", "", "model to play with, instead of the scenario's own choice")
+	f.IntVar(&s.repeats, "repeats", 0, "measured passes, instead of the scenario's number")
+	f.IntVar(&s.contextSize, "context-size", 0, "context in tokens to plan for, instead of what server and model offer")
+	f.IntVar(&s.maxConversations, "max-conversations", 0, "play at most the first N conversations")
+	f.StringSliceVar(&s.include, "include-tags", nil, "play only conversations with any of these tags")
+	f.StringSliceVar(&s.exclude, "exclude-tags", nil, "leave out conversations with any of these tags; wins over --include-tags")
+	f.StringArrayVar(&s.vars, "var", nil, "k=v: value of a variable of the scenario")
+	for name, complete := range map[string]completion{"server": completeServers, "model": completeModels, "include-tags": completeTags, "exclude-tags": completeTags} {
+		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
+			panic(err) // the flag was added five lines above
+		}
+	}
+}
+
+func (s *selection) options(lib *dsl.Library) (dsl.Options, error) {
+	vars := map[string]string{}
+	for _, kv := range s.vars {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return dsl.Options{}, failf(exitUsage, "write --var name=value", "--var %q is not name=value", kv)
+		}
+		vars[k] = v
+	}
+	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize, "max-conversations": s.maxConversations} {
+		if n < 0 {
+			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
+		}
+	}
+	opt := engine.PlanOptions(lib)
+	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
+	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations
+	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude
+	return opt, nil
+}

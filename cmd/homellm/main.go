@@ -1,0 +1,85 @@
+// Command homellm plays declarative scenarios against LLM servers, measures them and judges the
+// assertions. See docs/ for the language, the metrics and the exit codes.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"homellm/engine"
+)
+
+// process is everything of the outside world that a command may touch, so that a test can run
+// the whole command line.
+type process struct {
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	getenv    func(string) string
+	exe       string // path of this program, for the processes it starts of itself
+	configDir string // the user's own servers.yaml and models.yaml live here; empty: none
+	stateDir  string // records of started servers
+	tty       bool   // stderr is a terminal that a progress line may be painted on
+	width     int    // columns of stdout; 0: not a terminal
+}
+
+func main() {
+	ctx, stop := interruptible(context.Background(), os.Exit)
+	defer stop()
+	os.Exit(run(ctx, system(), os.Args[1:]))
+}
+
+func system() process {
+	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	p.exe, _ = os.Executable() // without it only `serve sim` fails, and says so
+	if dir, err := os.UserConfigDir(); err == nil {
+		p.configDir = filepath.Join(dir, "homellm")
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		p.stateDir = filepath.Join(dir, "homellm")
+	}
+	p.tty = term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb"
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		p.width = w
+	}
+	return p
+}
+
+// interruptible ends the context at the first signal, with the signal as its cause, and the
+// process at the second.
+func interruptible(parent context.Context, exit func(int)) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		first, ok := <-signals
+		if !ok {
+			return
+		}
+		cancel(engine.Interrupted{Signal: signalName(first)})
+		if second, ok := <-signals; ok {
+			exit(exitOfSignal(signalName(second)))
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel(nil)
+	}
+}
+
+func signalName(s os.Signal) string {
+	switch s {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return "SIGINT"
+}

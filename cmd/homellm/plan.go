@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine"
+)
+
+type planFlags struct {
+	selection
+	libraryFlags
+	resolved bool
+	format   string
+}
+
+func newPlan(p process) *cobra.Command {
+	var f planFlags
+	c := &cobra.Command{
+		Use:   "plan FILE|DIR|NAME...",
+		Short: "Show what apply would do, without sending anything",
+		Long: `plan expands the matrix and plays every conversation dry: prompt sizes, phases,
+what a prefix cache could serve at best, what every assertion rests on, and what
+will be skipped or unknown, with the reason.`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeScenarios,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return plan(p, args, f)
+		},
+	}
+	f.selection.add(c)
+	f.libraryFlags.add(c)
+	c.Flags().BoolVar(&f.resolved, "resolved", false, "show profiles and requests with every default filled in")
+	c.Flags().StringVar(&f.format, "format", "text", "text or json")
+	return c
+}
+
+func plan(p process, args []string, f planFlags) error {
+	if f.format != "text" && f.format != "json" {
+		return failf(exitUsage, "text or json", "unknown format %q", f.format)
+	}
+	files, err := findScenarios(args)
+	if err != nil {
+		return err
+	}
+	lib, err := f.load(p)
+	if err != nil {
+		return err
+	}
+	opt, err := f.options(lib)
+	if err != nil {
+		return err
+	}
+	opt.DefaultServer = simulator
+	var plans []*dsl.Plan
+	var all dsl.Diagnostics
+	for _, file := range files {
+		one, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
+		all = append(all, ds...)
+		plans = append(plans, one)
+	}
+	if all.Errors() {
+		return all
+	}
+	if err := all.WriteText(p.stderr); err != nil {
+		return err
+	}
+	for _, one := range plans {
+		if f.format == "json" {
+			e := json.NewEncoder(p.stdout)
+			e.SetIndent("", "  ")
+			if err := e.Encode(one); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := one.WriteText(p.stdout); err != nil {
+			return err
+		}
+	}
+	return nil
+}

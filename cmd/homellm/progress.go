@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine"
+)
+
+// bar shows where a run is. The engine stores the latest snapshot and never waits: a ticker
+// paints it, so that a terminal stopped by Ctrl-S cannot slow a measurement.
+type bar struct {
+	w       io.Writer
+	name    string
+	tty     bool
+	latest  atomic.Pointer[engine.Progress]
+	painted string
+	done    chan struct{}
+	ended   sync.WaitGroup
+}
+
+const (
+	paintEvery = 100 * time.Millisecond // on a terminal
+	lineEvery  = 250 * time.Millisecond // elsewhere: how soon a new repeat is told of
+)
+
+func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
+	b := &bar{w: p.stderr, name: plan.Name, tty: p.tty, done: make(chan struct{})}
+	if quiet {
+		b.w = io.Discard
+		b.tty = false
+	}
+	every, paint := lineEvery, b.line
+	if b.tty {
+		every, paint = paintEvery, b.repaint
+	}
+	b.ended.Go(func() {
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				paint()
+			case <-b.done:
+				if b.tty {
+					fmt.Fprint(b.w, "\r\x1b[K")
+				}
+				return
+			}
+		}
+	})
+	return b
+}
+
+func (b *bar) show(p engine.Progress) { b.latest.Store(&p) }
+
+func (b *bar) stop() {
+	close(b.done)
+	b.ended.Wait()
+}
+
+// repaint overwrites the progress line of a terminal.
+func (b *bar) repaint() {
+	if p := b.latest.Load(); p != nil {
+		fmt.Fprintf(b.w, "\r\x1b[K%s", describeProgress(b.name, *p))
+	}
+}
+
+// line writes one line for every pass, where no terminal can be repainted.
+func (b *bar) line() {
+	p := b.latest.Load()
+	if p == nil {
+		return
+	}
+	text := fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p))
+	if text != b.painted {
+		b.painted = text
+		fmt.Fprintln(b.w, text)
+	}
+}
+
+func describePass(p engine.Progress) string {
+	kind := "repeat"
+	if p.Warmup {
+		kind = "warm-up"
+	}
+	return fmt.Sprintf("%s %d/%d", kind, p.Repeat, p.Repeats)
+}
+
+func describeProgress(name string, p engine.Progress) string {
+	parts := []string{name, p.Cell, describePass(p), p.Step}
+	if p.TTFT > 0 {
+		parts = append(parts, fmt.Sprintf("TTFT %.0f ms", float64(p.TTFT)/float64(time.Millisecond)))
+	}
+	if p.TokensPerSec > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f tok/s", p.TokensPerSec))
+	}
+	parts = append(parts, fmt.Sprintf("turn %d/%d", p.Done, p.Total))
+	if p.Errors > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", p.Errors))
+	}
+	if p.ETA > 0 {
+		parts = append(parts, "ETA "+p.ETA.Round(time.Second).String())
+	}
+	return strings.Join(parts, " · ")
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/schema"
+)
+
+func newSchema(p process) *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:       "schema [KIND]",
+		Short:     "Print the JSON Schema of a kind of file",
+		Long:      "schema prints the JSON Schema (draft-07) of " + strings.Join(schema.Kinds(), ", ") + " files,\nfor editors that check and complete YAML. Without a kind it lists the kinds.",
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: schema.Kinds(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if dir != "" {
+				return writeSchemas(dir, args)
+			}
+			if len(args) == 0 {
+				_, err := p.stdout.Write([]byte(strings.Join(schema.Kinds(), "\n") + "\n"))
+				return err
+			}
+			data := schema.Source(args[0])
+			if data == nil {
+				return failf(exitUsage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", args[0])
+			}
+			_, err := p.stdout.Write(data)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&dir, "output", "o", "", "write KIND.v1.json into this folder; without a kind, all of them")
+	return c
+}
+
+func writeSchemas(dir string, kinds []string) error {
+	if len(kinds) == 0 {
+		kinds = schema.Kinds()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return failf(exitEnvironment, "", "%w", err)
+	}
+	for _, k := range kinds {
+		data := schema.Source(k)
+		if data == nil {
+			return failf(exitUsage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", k)
+		}
+		if err := os.WriteFile(filepath.Join(dir, k+".v1.json"), data, 0o644); err != nil {
+			return failf(exitEnvironment, "", "%w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/server"
+	"homellm/engine/sim"
+)
+
+// simulator is the profile that plays when there is nothing else.
+const simulator = "sim"
+
+// servers decides which server runs and opens it for each cell.
+type servers struct {
+	process
+	lib    *dsl.Library
+	quiet  bool
+	opener engine.Opener
+	found  map[string]server.Found // by profile
+}
+
+// choose settles which server plays cells for which nobody chose one: --url, else --server, else
+// the scenario's own choice, else a server found on this machine's usual ports, else the embedded
+// simulator.
+func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) error {
+	s.opener = engine.Opener{Simulate: s.simulate, Key: s.key}
+	switch {
+	case address != "":
+		return s.attachTo(ctx, address, opt)
+	case len(opt.Servers) == 0:
+		found, err := server.Scan(ctx)
+		if err != nil {
+			return err
+		}
+		opt.DefaultServer = simulator
+		for _, f := range found {
+			if f.State == server.Ready {
+				opt.DefaultServer = s.lib.Attach(profileFor(f), f.Engine, f.URL)
+				s.remember(opt.DefaultServer, f)
+				s.note("found %s at %s", engineTitle(f), f.URL)
+				break
+			}
+		}
+	}
+	opt.Served = s.served
+	return nil
+}
+
+// attachTo plays on an address that the user named. A server that has one model is asked for it.
+func (s *servers) attachTo(ctx context.Context, address string, opt *dsl.Options) error {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	found, err := server.Probe(ctx, address, nil)
+	if err != nil {
+		return failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+	}
+	if found.State == server.NotRunning {
+		return failf(exitEnvironment, "start the server, or leave --url out to use one that runs here or the simulator", "nothing answers at %s", address)
+	}
+	name := s.lib.Attach(profileFor(found), found.Engine, address)
+	s.remember(name, found)
+	opt.Servers = []string{name}
+	opt.Served = s.served
+	if opt.Model == "" && len(found.Models) == 1 && s.lib.Model(found.Models[0].ID) != nil {
+		opt.Model = found.Models[0].ID
+	}
+	return nil
+}
+
+func (s *servers) remember(profile string, f server.Found) {
+	if s.found == nil {
+		s.found = map[string]server.Found{}
+	}
+	s.found[profile] = f
+}
+
+// served tells the plan what a running server has shown of itself.
+func (s *servers) served(profile string) (dsl.Served, bool) {
+	f, ok := s.found[profile]
+	if !ok {
+		return dsl.Served{}, false
+	}
+	out := dsl.Served{Capabilities: map[string]bool{}}
+	if f.ContextTokens != nil {
+		out.ContextTokens = *f.ContextTokens
+	}
+	for _, c := range f.Capabilities {
+		out.Capabilities[c.Name] = c.OK
+	}
+	return out, true
+}
+
+// profileFor names the profile of a server that was found rather than declared.
+func profileFor(f server.Found) string {
+	if f.Simulated {
+		return "sim"
+	}
+	if f.Engine == "" {
+		return "generic"
+	}
+	return f.Engine
+}
+
+func engineTitle(f server.Found) string {
+	name := profileFor(f)
+	if f.Version != "" {
+		name += " " + f.Version
+	}
+	return name
+}
+
+func (s *servers) note(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintf(s.stderr, "homellm: "+format+"\n", args...)
+	}
+}
+
+func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*engine.Target, error) {
+	return s.opener.Open(ctx, cell)
+}
+
+// key reads a key from the environment or a file; a profile never holds one.
+func (s *servers) key(k dsl.Secret) (string, error) {
+	switch {
+	case k.Env != "":
+		if v := s.getenv(k.Env); v != "" {
+			return v, nil
+		}
+		return "", fmt.Errorf("environment variable %s is not set", k.Env)
+	case k.File != "":
+		data, err := os.ReadFile(k.File)
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimSpace(string(data)), nil
+	}
+	return "", nil
+}
+
+// simulate starts the embedded simulator on a free loopback port, so that what is measured
+// passes through a real socket.
+func (s *servers) simulate(ctx context.Context, cell *dsl.Cell) (address, what string, stop func(), err error) {
+	config := sim.Config{}
+	if m := cell.Model; m != nil {
+		// A model that the simulator has no figures for is played with those of its default, under its own name.
+		config.ServedNames = []string{m.Name}
+		if sim.Knows(m.Name) {
+			config.Model = m.Name
+		}
+	}
+	if cell.Server.ContextTokens > 0 {
+		config.ContextTokens = cell.Server.ContextTokens
+	}
+	s.note("SIMULATED: playing on the embedded simulator (%s), not on a real server", config)
+	handler, err := sim.New(config)
+	if err != nil {
+		return "", "", nil, err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", nil, err
+	}
+	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(l) }()
+	stop = func() {
+		_ = hs.Close() // the listener goes with it; open requests have ended
+		handler.Close()
+		<-served
+	}
+	return "http://" + l.Addr().String(), config.String(), stop, nil
+}
+
+// asDiagnostics is errors.As for findings about files.
+func asDiagnostics(err error, ds *dsl.Diagnostics) bool { return errors.As(err, ds) }

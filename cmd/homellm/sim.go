@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/engine/sim"
+)
+
+func newSim(p process) *cobra.Command {
+	var config sim.Config
+	var listen string
+	var port int
+	gpus := make([]string, len(sim.GPUs))
+	for i, g := range sim.GPUs {
+		gpus[i] = g.Name
+	}
+	models := make([]string, len(sim.Models))
+	for i, m := range sim.Models {
+		models[i] = m.Name
+	}
+	c := &cobra.Command{
+		Use:   "sim",
+		Short: "Run the simulated server",
+		Long: `sim runs a vLLM-compatible server that computes nothing: it answers from the
+documents in the prompt, keeps a block-hashed prefix cache, and takes as long as a
+roofline model of the named GPU and model says. It listens on this machine only
+unless told otherwise.
+
+GPUs: ` + strings.Join(gpus, ", ") + `
+Models: ` + strings.Join(models, ", "),
+		Example: `  homellm sim --gpu "RTX 3060 12GB" --model qwen2.5-7b-awq`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if port != 0 {
+				listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+			}
+			return serveSim(c.Context(), p, listen, config)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8000", "address to listen on; port 0 takes a free one")
+	f.IntVar(&port, "port", 0, "port on 127.0.0.1, instead of --listen")
+	f.StringVar(&config.GPU, "gpu", "RTX 4090", "GPU whose speed is simulated")
+	f.StringVar(&config.Model, "model", "qwen2.5-3b", "model whose speed is simulated")
+	f.StringSliceVar(&config.ServedNames, "served-model-name", nil, "names that requests may use")
+	f.IntVar(&config.ContextTokens, "max-model-len", 0, "longest prompt and reply together, in tokens")
+	f.IntVar(&config.KVTokens, "kv-tokens", 0, "size of the KV cache in tokens, instead of what fits beside the weights")
+	f.IntVar(&config.MaxNumSeqs, "max-num-seqs", 0, "requests that run at once")
+	f.Uint64Var(&config.Seed, "seed", 0, "seed of jitter and answers")
+	f.Float64Var(&config.Jitter, "jitter", 0, "sigma of a lognormal factor on every step, such as 0.03")
+	f.Float64Var(&config.Speed, "speed", 1, "divides every duration")
+	f.DurationVar(&config.StartupDelay, "startup-delay", 0, "how long it answers 503 at first")
+	f.BoolVar(&config.NoPrefixCache, "no-prefix-cache", false, "compute every prompt from its start")
+	f.BoolVar(&config.NoCachedUsage, "no-cached-usage", false, "never report cached tokens")
+	c.MarkFlagsMutuallyExclusive("listen", "port")
+	return c
+}
+
+func serveSim(ctx context.Context, p process, listen string, config sim.Config) error {
+	handler, err := sim.New(config)
+	if err != nil {
+		return failf(exitUsage, "homellm sim --help lists the GPUs and models", "%w", err)
+	}
+	defer handler.Close()
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", listen)
+	if err != nil {
+		return failf(exitEnvironment, "choose another address with --listen", "%w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	fmt.Fprintf(p.stderr, "SIMULATED %s at http://%s/v1; Ctrl-C stops it\n", config, l.Addr())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	select {
+	case err := <-done:
+		return failf(exitEnvironment, "", "serving: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close() // requests that outlast the grace are cut off
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return failf(exitEnvironment, "", "serving: %w", err)
+	}
+	return nil
+}

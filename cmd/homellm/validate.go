@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine"
+)
+
+// diagnosticFormats is how findings are printed.
+var diagnosticFormats = []struct {
+	name  string
+	write func(dsl.Diagnostics, io.Writer) error
+}{
+	{"text", dsl.Diagnostics.WriteText},
+	{"json", dsl.Diagnostics.WriteJSON},
+	{"github", dsl.Diagnostics.WriteGitHub},
+}
+
+func newValidate(p process) *cobra.Command {
+	var lib libraryFlags
+	var format string
+	var strict bool
+	c := &cobra.Command{
+		Use:   "validate [PATH...]",
+		Short: "Check files without sending anything",
+		Long: `validate checks scenario, servers and models files: YAML, schema, links between
+files, expressions. Without a path it checks scenarios/, servers.yaml and
+models.yaml of this folder, or the shipped ones where there are none.
+It prints every problem of every file and exits with 3 if there is an error.`,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, args []string) error {
+			return validate(p, args, lib, format, strict)
+		},
+	}
+	lib.add(c)
+	c.Flags().StringVar(&format, "format", "text", "text, json or github (annotations)")
+	c.Flags().BoolVar(&strict, "strict", false, "treat warnings as errors")
+	return c
+}
+
+func validate(p process, args []string, flags libraryFlags, format string, strict bool) error {
+	k := slices.IndexFunc(diagnosticFormats, func(f struct {
+		name  string
+		write func(dsl.Diagnostics, io.Writer) error
+	}) bool {
+		return f.name == format
+	})
+	if k < 0 {
+		return failf(exitUsage, "text, json or github", "unknown format %q", format)
+	}
+	lib, err := flags.load(p)
+	var found dsl.Diagnostics
+	if err != nil {
+		var ds dsl.Diagnostics
+		if !asDiagnostics(err, &ds) {
+			return err
+		}
+		found = append(found, ds...)
+		lib = &dsl.Library{}
+	}
+	files, err := filesToValidate(args)
+	if err != nil {
+		var ds dsl.Diagnostics
+		if !asDiagnostics(err, &ds) {
+			return err
+		}
+		found = append(found, ds...)
+	}
+	vocabulary := engine.Vocabulary()
+	for _, f := range files {
+		found = append(found, dsl.Validate(f, lib, vocabulary)...)
+	}
+	if err := diagnosticFormats[k].write(found, p.stdout); err != nil {
+		return failf(exitEnvironment, "", "printing the findings: %w", err)
+	}
+	bad := found.Errors() || (strict && len(found) > 0)
+	if format == "text" {
+		errs := 0
+		for _, d := range found {
+			if d.Severity == dsl.Error {
+				errs++
+			}
+		}
+		fmt.Fprintf(p.stderr, "%d files, %d errors, %d warnings\n", len(files), errs, len(found)-errs)
+	}
+	if bad {
+		return &failure{code: exitInvalid}
+	}
+	return nil
+}
+
+func filesToValidate(args []string) ([]dsl.File, error) {
+	var out []dsl.File
+	if len(args) > 0 {
+		for _, arg := range args {
+			info, err := os.Stat(arg)
+			if err == nil && info.IsDir() {
+				files, err := walkYAML(arg)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, files...)
+				continue
+			}
+			files, err := findScenario(arg)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, files...)
+		}
+		return out, nil
+	}
+	for _, path := range []string{"models.yaml", "servers.yaml", "gates.yaml"} {
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		f, err := openYAML(path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	if info, err := os.Stat("scenarios"); err == nil && info.IsDir() {
+		files, err := walkYAML("scenarios")
+		return append(out, files...), err
+	}
+	for _, name := range shippedNames() {
+		if f, ok := shipped(name); ok {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,208 @@
+package dsl
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The verdicts of one evaluation.
+const (
+	Pass    = "pass"
+	Fail    = "fail"
+	Unknown = "unknown" // it cannot be said
+)
+
+// Lookup returns the value of a path. It need not know vars and axes: a program has those from
+// its scenario. For a path that cannot be known it returns a value with its Why.
+type Lookup func(path string) Value
+
+// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why
+// is not empty the value is unknown, Why says why, and V is nil.
+type Value struct {
+	V      any
+	Unit   string
+	Source string
+	Why    string
+}
+
+// Operand is one value that an expression reads.
+type Operand struct {
+	Path string
+	Value
+}
+
+// Result is the outcome of one evaluation. Operands has every value that the expression names,
+// in order of appearance, also those that a short circuit did not reach.
+type Result struct {
+	Verdict  string // Pass, Fail or Unknown
+	Operands []Operand
+	Why      string // why the verdict is Unknown
+}
+
+// Eval judges the assertion by the values that look returns; each path is asked for once. It
+// keeps no state: it may be called from several goroutines.
+//
+// Evaluation is three-valued and stops at the first unknown value that it reaches: false && x is
+// a fail and true || x a pass whether x is known or not, and x || true is unknown if x is.
+// A division by zero or an expression that exceeds its bounds is unknown as well, never a pass.
+func (a *Assertion) Eval(look Lookup) Result {
+	if a.program == nil {
+		return Result{Verdict: Unknown, Why: "the expression was not compiled"}
+	}
+	var r Result
+	values := make([]Value, len(a.program.leaves))
+	for i, l := range a.program.leaves {
+		if l.constant != nil {
+			values[i] = Value{V: l.constant, Source: l.source}
+		} else {
+			values[i] = look(l.path).as(l.kind)
+			values[i].Unit = or(values[i].Unit, l.unit)
+		}
+		r.Operands = append(r.Operands, Operand{l.path, values[i]})
+	}
+	pass, err := a.program.eval(values)
+	switch {
+	case err != nil:
+		r.Verdict, r.Why = Unknown, err.Error()
+	case pass:
+		r.Verdict = Pass
+	default:
+		r.Verdict = Fail
+	}
+	return r
+}
+
+// as returns the value in the form that the expression was compiled for.
+func (v Value) as(k Kind) Value {
+	if v.Why != "" {
+		v.V = nil
+		return v
+	}
+	switch x := v.V.(type) {
+	case float64:
+		switch {
+		case math.IsNaN(x) || math.Abs(x) > largest:
+			return Value{Unit: v.Unit, Source: v.Source, Why: "the value is not a number"}
+		case k == Float:
+			return v
+		case k == Int && x == math.Trunc(x) && math.Abs(x) < maxLiteral:
+			v.V = int(x)
+			return v
+		}
+	case int:
+		switch k {
+		case Int:
+			return v
+		case Float:
+			v.V = float64(x)
+			return v
+		}
+	case string:
+		if k == String {
+			return v
+		}
+	case bool:
+		if k == Bool {
+			return v
+		}
+	case nil:
+		return Value{Unit: v.Unit, Source: v.Source, Why: "it was not measured"}
+	}
+	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.words(), v.V)}
+}
+
+// Paths lists every path that the assertion may read, in order of appearance.
+func (a *Assertion) Paths() []string {
+	if a.program == nil {
+		return nil
+	}
+	paths := make([]string, len(a.program.leaves))
+	for i, l := range a.program.leaves {
+		paths[i] = l.path
+	}
+	return paths
+}
+
+// Measured lists the paths whose values only a run can tell.
+func (a *Assertion) Measured() []string {
+	if a.program == nil {
+		return nil
+	}
+	var paths []string
+	for _, l := range a.program.leaves {
+		if l.measured {
+			paths = append(paths, l.path)
+		}
+	}
+	return paths
+}
+
+// Excerpt returns the source line of the assertion with the values that it reads underlined,
+// ready to print:
+//
+//	77 |       that: first_turn.cache.hit_rate > vars.min_hit
+//	   |             ~~~~~~~~~~~~~~~~~~~~~~~~~   ~~~~~~~~~~~~
+//
+// Where the line does not hold the expression as it was read (a folded block, a value made by a
+// substitution) it shows the expression alone.
+func (a *Assertion) Excerpt() string {
+	text, number, marks := a.That, 0, a.spans(0)
+	if line, at, shift, ok := a.sourceLine(); ok {
+		text, number, marks = line, at, a.spans(shift)
+	}
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i]
+	}
+	width := len([]rune(text))
+	under := []rune(strings.Repeat(" ", width))
+	for _, m := range marks {
+		for i := max(0, m.from); i < min(m.to, width); i++ {
+			under[i] = '~'
+		}
+	}
+	label := ""
+	if number > 0 {
+		label = fmt.Sprint(number)
+	}
+	gutter := strings.Repeat(" ", len(label))
+	if number == 0 {
+		return fmt.Sprintf("%s\n%s", text, strings.TrimRight(string(under), " "))
+	}
+	return fmt.Sprintf("%s | %s\n%s | %s", label, text, gutter, strings.TrimRight(string(under), " "))
+}
+
+// spans returns where the values stand on the first line of the expression, moved by shift.
+func (a *Assertion) spans(shift int) []span {
+	if a.program == nil {
+		return nil
+	}
+	first := slices.Index([]rune(a.That), '\n')
+	var out []span
+	for _, s := range a.program.spans {
+		if first < 0 || s.from < first {
+			out = append(out, span{s.leaf, s.from + shift, s.to + shift})
+		}
+	}
+	return out
+}
+
+// sourceLine returns the file's line on which the expression starts, its number, and the column
+// of the expression's first rune on it, from 0. A block scalar starts below its indicator.
+func (a *Assertion) sourceLine() (line string, number, shift int, ok bool) {
+	if a.source == nil {
+		return "", 0, 0, false
+	}
+	first, _, _ := strings.Cut(a.That, "\n")
+	if first == "" {
+		return "", 0, 0, false
+	}
+	for number = a.Pos.Line; number <= a.Pos.Line+1; number++ {
+		line = a.source.line(number)
+		if at := strings.Index(line, first); at >= 0 {
+			return line, number, len([]rune(line[:at])), true
+		}
+	}
+	return "", 0, 0, false
+}

@@ -1,0 +1,113 @@
+package dsl
+
+import "slices"
+
+// model reads one entry of a models file.
+func (d *decoder) model(at entry, templates map[string]layer) *Model {
+	n := at.node
+	m := &Model{
+		Pos:          d.src.pos(at.at()),
+		Name:         at.key,
+		Description:  d.str(n, "description"),
+		Aliases:      d.strs(n, "aliases"),
+		Patterns:     d.strs(n, "patterns"),
+		Template:     d.str(n, "template"),
+		Tokenizer:    d.str(n, "tokenizer"),
+		PrefixStable: true,
+	}
+	context := d.get(n, "context")
+	m.Context = Context{Trained: d.integer(context, "trained", 0), Extended: d.integer(context, "extended", 0), Rope: d.str(context, "rope")}
+	if m.Context.Extended > 0 && m.Context.Extended < m.Context.Trained {
+		d.errorf(d.get(context, "extended"), "links/context", "", "the extended context of %d tokens is smaller than the trained one of %d", m.Context.Extended, m.Context.Trained)
+	}
+	if name := d.get(n, "template"); name != nil {
+		if t, ok := templates[m.Template]; ok {
+			m.PrefixStable, m.Reason = d.flag(t.node, "prefix_stable", true), d.str(t.node, "reason")
+		} else {
+			d.errorf(name, "links/template", suggestion(m.Template, keys(templates)), "template %q is not declared", m.Template)
+		}
+	}
+	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
+	m.Architecture = d.architecture(d.get(n, "architecture"))
+	m.Sources = d.sources(d.get(n, "sources"))
+	m.Engines = d.engines(d.get(n, "engines"), m)
+	return m
+}
+
+func (d *decoder) architecture(n *node) *Architecture {
+	if n == nil {
+		return nil
+	}
+	a := &Architecture{
+		Layers:  d.integer(n, "layers", 0),
+		Heads:   d.integer(n, "heads", 0),
+		KVHeads: d.integer(n, "kv_heads", 0),
+		HeadDim: d.integer(n, "head_dim", 0),
+		Hidden:  d.integer(n, "hidden", 0),
+		Vocab:   d.integer(n, "vocab", 0),
+	}
+	a.Parameters, _ = asFloat(d.get(n, "parameters"))
+	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {
+		d.errorf(d.get(n, "kv_heads"), "links/architecture", "", "%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
+	}
+	return a
+}
+
+func (d *decoder) sources(n *node) []*ModelSource {
+	if n == nil {
+		return nil
+	}
+	var out []*ModelSource
+	for _, e := range n.entries {
+		s := &ModelSource{
+			Pos:      d.src.pos(e.at()),
+			Name:     e.key,
+			Repo:     d.str(e.node, "repo"),
+			Revision: d.str(e.node, "revision"),
+			Format:   d.str(e.node, "format"),
+			Quant:    d.str(e.node, "quant"),
+		}
+		for _, f := range d.list(e.node, "files") {
+			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"), Bytes: int64(d.integer(f, "bytes", 0))})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (d *decoder) engines(n *node, m *Model) map[string]EngineModel {
+	if n == nil {
+		return nil
+	}
+	var sources []string
+	files := map[string][]string{}
+	for _, s := range m.Sources {
+		sources = append(sources, s.Name)
+		for _, f := range s.Files {
+			files[s.Name] = append(files[s.Name], f.Path)
+		}
+	}
+	out := map[string]EngineModel{}
+	for _, e := range n.entries {
+		em := EngineModel{
+			Ref:        d.str(e.node, "ref"),
+			Source:     d.str(e.node, "source"),
+			File:       d.str(e.node, "file"),
+			ServedName: d.str(e.node, "served_name"),
+		}
+		if em.ServedName == "" {
+			em.ServedName = em.Ref
+		}
+		if em.Ref == "" && em.File == "" && em.ServedName == "" {
+			d.errorf(e.at(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model", e.key)
+		}
+		if source := d.get(e.node, "source"); source != nil && !slices.Contains(sources, em.Source) {
+			d.errorf(source, "links/source", suggestion(em.Source, sources), "model %q has no source %q", m.Name, em.Source)
+		}
+		if file := d.get(e.node, "file"); file != nil && len(files[em.Source]) > 0 && !slices.Contains(files[em.Source], em.File) {
+			d.errorf(file, "links/source", suggestion(em.File, files[em.Source]), "source %q has no file %q", em.Source, em.File)
+		}
+		out[e.key] = em
+	}
+	return out
+}

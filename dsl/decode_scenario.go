@@ -1,0 +1,329 @@
+package dsl
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a scenario gets that does not say otherwise. The schema states the same values.
+const (
+	defaultTimeout   = 5 * time.Minute
+	defaultRepeats   = 5
+	defaultWarmup    = 1
+	defaultMaxTokens = 256
+)
+
+// pending is an assertion that is compiled when all steps are known.
+type pending struct {
+	assertion    *Assertion
+	node         *node // of the expression
+	conversation int   // index; -1 in scenario scope
+	step         int   // index; -1 above step scope
+	allowSmallN  bool
+}
+
+// decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
+// expressions are not looked at.
+func decodeScenario(t *tree, v values, compile func(*Assertion, scopeEnv) Diagnostics) (*Scenario, Diagnostics) {
+	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
+	return d.scenario(t), d.diags
+}
+
+func (d *decoder) scenario(t *tree) *Scenario {
+	d.documents, d.used = map[string]*Document{}, map[string]bool{}
+	d.usedVars, d.usedAxes = map[string]bool{}, map[string]bool{}
+	d.declared = map[string]map[string]*node{}
+
+	root := d.substituteRoot(t.root)
+	if root != t.root {
+		d.diags = append(d.diags, checkSchema(root, "scenario", true)...)
+	}
+	sum := sha256.New()
+	sum.Write(t.data)
+	d.readDocument = func(n *node) string {
+		text, ok := d.documentFile(t, n)
+		if ok {
+			fmt.Fprintf(sum, "\x00%s\x00%s", n.text(), text)
+		}
+		return text
+	}
+
+	d.get(root, "schema")
+	s := &Scenario{
+		Pos:         d.src.pos(root),
+		Name:        d.str(root, "name"),
+		Description: d.str(root, "description"),
+		Tags:        d.strs(root, "tags"),
+		Vars:        maps.Clone(d.values.vars),
+		Requires:    d.requires(d.get(root, "requires")),
+		Run:         d.run(d.get(root, "run")),
+	}
+	d.get(root, "matrix") // read by the planner
+	d.get(root, "vars")
+	for _, n := range d.list(root, "documents") {
+		s.Documents = append(s.Documents, d.readDeclaration(n))
+	}
+	def := d.defaults(d.get(root, "defaults"))
+	var checks []pending
+	for i, n := range d.list(root, "conversations") {
+		c, steps := d.conversation(n, s.Tags, def)
+		s.Conversations = append(s.Conversations, c)
+		checks = append(checks, d.conversationAsserts(c, n, steps, i)...)
+		d.playContext(c, steps)
+	}
+	var own []pending
+	s.Assert, own = d.asserts(root, ScenarioScope, "", -1, -1)
+	checks = append(checks, own...)
+	d.compileAll(s, checks)
+	d.linkScenario(s, root, checks)
+	s.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return s
+}
+
+// substituteRoot substitutes everywhere but in the settings of the run, which all cells share.
+func (d *decoder) substituteRoot(root *node) *node {
+	if root.kind != mapKind {
+		return root
+	}
+	out := *root
+	out.entries = slices.Clone(root.entries)
+	changed := false
+	for i, e := range out.entries {
+		d.inRun = e.key == "run"
+		out.entries[i].node = d.substitute(e.node, e.key)
+		changed = changed || out.entries[i].node != e.node
+	}
+	d.inRun = false
+	if !changed {
+		return root
+	}
+	return &out
+}
+
+func (d *decoder) requires(n *node) Requires {
+	return Requires{ContextTokens: d.integer(n, "context_tokens", 0), Capabilities: d.strs(n, "capabilities")}
+}
+
+func (d *decoder) run(n *node) Run {
+	r := Run{
+		Repeats:     d.integer(n, "repeats", defaultRepeats),
+		Warmup:      d.integer(n, "warmup", defaultWarmup),
+		Order:       d.strOr(n, "order", "interleaved"),
+		Cooldown:    d.duration(n, "cooldown", 0),
+		ErrorBudget: d.percent(n, "error_budget", 0),
+	}
+	isolation := d.get(n, "isolation")
+	r.Cache = d.strOr(isolation, "cache", "salt")
+	r.Scope = d.strOr(isolation, "scope", "repeat")
+	r.AllowStale = d.flag(isolation, "allow_contaminated", false)
+	if r.Cache == "none" && r.Repeats+r.Warmup > 1 && !r.AllowStale {
+		d.errorf(d.get(isolation, "cache"), "links/isolation", "isolate with cache: salt, play once (repeats: 1, warmup: 0), or say allow_contaminated: true",
+			"without isolation every pass after the first finds the cache of the one before")
+	}
+	return r
+}
+
+// defaults are the settings that steps inherit.
+type defaults struct {
+	timeout time.Duration
+	request Sampling
+	history string
+}
+
+func (d *decoder) defaults(n *node) defaults {
+	return defaults{
+		timeout: d.duration(n, "timeout", defaultTimeout),
+		request: d.sampling(d.get(n, "request"), Sampling{MaxTokens: defaultMaxTokens}),
+		history: d.strOr(n, "history", "live"),
+	}
+}
+
+// sampling returns the settings of a request: those of n, and of the default where n has none.
+func (d *decoder) sampling(n *node, s Sampling) Sampling {
+	if f, ok := asFloat(d.get(n, "temperature")); ok {
+		s.Temperature = &f
+	}
+	if f, ok := asFloat(d.get(n, "top_p")); ok {
+		s.TopP = &f
+	}
+	if i, ok := asInt(d.get(n, "seed")); ok {
+		seed := int64(i)
+		s.Seed = &seed
+	}
+	if i, ok := asInt(d.get(n, "min_tokens")); ok {
+		s.MinTokens = &i
+	}
+	if b := d.get(n, "ignore_eos"); b != nil && b.kind == boolKind {
+		ignore := b.scalar.(bool)
+		s.IgnoreEOS = &ignore
+	}
+	if stop := d.strs(n, "stop"); stop != nil {
+		s.Stop = stop
+	}
+	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
+	s.API = d.strOr(n, "api", s.API)
+	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
+		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request", "", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
+	}
+	return s
+}
+
+// firstOf returns the first node that is there.
+func firstOf(nodes ...*node) *node {
+	for _, n := range nodes {
+		if n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// decodedStep is a step with what the link check needs of its source.
+type decodedStep struct {
+	step    *Step
+	node    *node
+	effect  effect
+	replies []string
+	reply   *node
+}
+
+func (d *decoder) conversation(n *node, tags []string, def defaults) (*Conversation, []decodedStep) {
+	c := &Conversation{
+		Pos:         d.src.pos(n),
+		ID:          d.declare("conversation", n, "id"),
+		Title:       d.str(n, "title"),
+		Description: d.str(n, "description"),
+		Tokens:      d.integer(n, "tokens", 0),
+		System:      d.str(n, "system"),
+		History:     d.strOr(n, "history", def.history),
+	}
+	for _, tag := range slices.Concat(tags, d.strs(n, "tags")) {
+		if !slices.Contains(c.Tags, tag) {
+			c.Tags = append(c.Tags, tag)
+		}
+	}
+	var steps []decodedStep
+	for _, sn := range d.list(n, "steps") {
+		s := d.step(sn, def)
+		steps = append(steps, s)
+		c.Steps = append(c.Steps, s.step)
+	}
+	return c, steps
+}
+
+func (d *decoder) step(n *node, def defaults) decodedStep {
+	out := decodedStep{node: n, reply: d.get(n, "reply"), replies: d.strs(n, "reply")}
+	out.step = &Step{
+		Pos:     d.src.pos(n),
+		ID:      d.declare("step", n, "id"),
+		Timeout: d.duration(n, "timeout", def.timeout),
+		Request: d.sampling(d.get(n, "request"), def.request),
+	}
+	for _, a := range Actions {
+		value := d.get(n, a.Key)
+		if value == nil || out.step.Do != nil {
+			continue
+		}
+		out.step.Action = a.Key
+		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies, reply: out.reply})
+	}
+	return out
+}
+
+func (s decodedStep) turns() int {
+	if s.step.Do == nil {
+		return 0
+	}
+	return s.step.Do.Turns()
+}
+
+// conversationAsserts reads the assertions of a conversation and of its steps.
+func (d *decoder) conversationAsserts(c *Conversation, n *node, steps []decodedStep, index int) []pending {
+	var all []pending
+	for i, s := range steps {
+		var own []pending
+		s.step.Assert, own = d.asserts(s.node, StepScope, "step."+s.step.ID+".", index, i)
+		all = append(all, own...)
+		if s.step.Do != nil && s.turns() == 0 && len(own) > 0 {
+			d.errorKey(s.node, "assert", "links/assert", "assert in a later step", "step %q sends nothing, so there is nothing to judge", s.step.ID)
+		}
+	}
+	var own []pending
+	c.Assert, own = d.asserts(n, ConversationScope, "conversation."+c.ID+".", index, -1)
+	return append(all, own...)
+}
+
+// asserts reads the list of assertions of a step, conversation or scenario. An assertion without
+// a name is called by its place, such as step.after_removal.assert[2], counted from 1.
+func (d *decoder) asserts(n *node, scope Scope, prefix string, conversation, step int) ([]*Assertion, []pending) {
+	var out []*Assertion
+	var checks []pending
+	for i, item := range d.list(n, "assert") {
+		a := &Assertion{
+			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope, source: d.src.of(item),
+		}
+		that, small := item, false
+		if item.kind == mapKind {
+			that = d.get(item, "that")
+			if name := d.declare("assertion", item, "name"); name != "" {
+				a.Name = name
+			}
+			a.OnUnknown = d.strOr(item, "on_unknown", a.OnUnknown)
+			a.Severity = d.strOr(item, "severity", a.Severity)
+			a.MinPassRate = d.percent(item, "min_pass_rate", a.MinPassRate)
+			a.Message = d.str(item, "message")
+			a.Abort = d.flag(item, "abort", false)
+			small = d.flag(item, "allow_small_n", false)
+			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == ScenarioScope {
+				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat", "an assertion of the scenario is evaluated once, so a pass rate means nothing")
+			}
+		}
+		a.That, a.Pos = strings.TrimSpace(that.text()), d.src.pos(firstOf(that, item))
+		out = append(out, a)
+		if that != nil && that.kind == stringKind && a.That != "" {
+			checks = append(checks, pending{a, that, conversation, step, small})
+		}
+	}
+	return out, checks
+}
+
+// compileAll compiles every assertion against what it may name.
+func (d *decoder) compileAll(s *Scenario, checks []pending) {
+	if d.compile == nil {
+		return
+	}
+	turns := map[string]int{}
+	var all, conversations []string
+	for _, c := range s.Conversations {
+		conversations = append(conversations, c.ID)
+		for _, step := range c.Steps {
+			all = append(all, step.ID)
+			if step.Do != nil {
+				turns[step.ID] = step.Do.Turns()
+			}
+		}
+	}
+	for _, p := range checks {
+		env := scopeEnv{
+			scope: p.assertion.Scope, steps: all, conversations: conversations, turns: turns,
+			repeats: s.Run.Repeats, cache: s.Run.Cache, stale: s.Run.AllowStale,
+			allowSmallN: p.allowSmallN, values: d.values, node: p.node,
+		}
+		if p.conversation >= 0 {
+			var own []string
+			for _, step := range s.Conversations[p.conversation].Steps {
+				own = append(own, step.ID)
+			}
+			env.steps = own
+			if p.step >= 0 {
+				env.steps, env.laterSteps = own[:p.step], own[p.step:]
+			}
+		}
+		d.diags = append(d.diags, d.compile(p.assertion, env)...)
+	}
+}

@@ -1,0 +1,156 @@
+package dsl
+
+import (
+	"slices"
+	"time"
+)
+
+// What a server gets that does not say otherwise. The schema states the same values.
+const (
+	defaultStartTimeout  = 10 * time.Minute
+	defaultStartInterval = 500 * time.Millisecond
+	defaultGrace         = 20 * time.Second
+	defaultConnect       = 5 * time.Second
+	defaultFirstToken    = 5 * time.Minute
+	defaultIdle          = time.Minute
+)
+
+// server reads a profile from its resolved settings.
+func (d *decoder) server(at entry, n *node) *Server {
+	d.get(n, "extends")
+	s := &Server{
+		Pos:           d.src.pos(at.at()),
+		Name:          at.key,
+		Description:   d.str(n, "description"),
+		Abstract:      d.flag(n, "abstract", false),
+		Engine:        d.str(n, "engine"),
+		Models:        d.strs(n, "models"),
+		Launch:        d.launch(d.get(n, "launch")),
+		Port:          d.integer(n, "port", 0),
+		BasePath:      d.strOr(n, "base_path", "/v1"),
+		API:           d.strOr(n, "api", "chat"),
+		ContextTokens: d.integer(n, "context_tokens", 0),
+	}
+	if body, ok := d.get(n, "body"), true; body != nil {
+		s.Body, ok = body.plain().(map[string]any)
+		if !ok {
+			s.Body = nil // the schema has said so
+		}
+	}
+	if attach := d.get(n, "attach"); attach != nil {
+		s.Attach = d.need(attach, "url").text()
+		if key := d.get(attach, "api_key"); key != nil {
+			s.APIKey = Secret{Env: d.str(key, "env"), File: d.str(key, "file")}
+		}
+	}
+	s.Health = Health{Path: "/v1/models", Status: 200}
+	if health := d.get(n, "health"); health != nil {
+		s.Health = Health{Path: d.need(health, "http").text(), Status: d.integer(health, "status", 200), Then: d.strs(health, "then")}
+	}
+	startup := d.get(n, "startup")
+	s.Startup = Wait{d.duration(startup, "timeout", defaultStartTimeout), d.duration(startup, "interval", defaultStartInterval)}
+	stop := d.get(n, "stop")
+	s.Stop = Stop{d.strOr(stop, "signal", "SIGTERM"), d.duration(stop, "grace", defaultGrace)}
+	http := d.get(n, "http")
+	s.HTTP = Timeouts{
+		Connect:    d.duration(http, "connect_timeout", defaultConnect),
+		FirstToken: d.duration(http, "ttft_timeout", defaultFirstToken),
+		Idle:       d.duration(http, "idle_timeout", defaultIdle),
+	}
+	s.Capabilities = d.capabilities(d.get(n, "capabilities"))
+	return s
+}
+
+// need returns the value of a key, and reports one that is missing. The schema cannot: a
+// profile may inherit it.
+func (d *decoder) need(n *node, key string) *node {
+	v := d.get(n, key)
+	if v == nil {
+		d.errorf(firstKey(n), "links/missing-key", "", "key %q is missing", key)
+	}
+	return v
+}
+
+func (d *decoder) launch(n *node) *Launch {
+	if n == nil {
+		return nil
+	}
+	l := &Launch{Pos: d.src.pos(n), Command: d.strs(n, "command")}
+	if len(l.Command) == 0 {
+		d.need(n, "command")
+	}
+	if env := d.get(n, "env"); env != nil {
+		for _, e := range env.entries {
+			l.Env = append(l.Env, Flag{d.src.pos(e.at()), e.key, format(e.node.scalar)})
+		}
+	}
+	if flags := d.get(n, "flags"); flags != nil {
+		for _, e := range flags.entries {
+			l.Flags = append(l.Flags, Flag{d.src.pos(e.at()), e.key, flagValue(e.node)})
+		}
+	}
+	return l
+}
+
+// flagValue returns a bool, int, float64, string or []string.
+func flagValue(n *node) any {
+	if n.kind != listKind {
+		return n.scalar
+	}
+	out := []string{}
+	for _, item := range n.items {
+		out = append(out, format(item.scalar))
+	}
+	return out
+}
+
+func (d *decoder) capabilities(n *node) Capabilities {
+	c := Capabilities{
+		Streaming:   d.flag(n, "streaming", true),
+		Usage:       d.flag(n, "usage", true),
+		BlockTokens: d.integer(n, "block_tokens", 0),
+		CacheReport: CacheReport{Source: "none", NullMeans: "unknown"},
+	}
+	if report := d.get(n, "cache_report"); report != nil {
+		c.CacheReport = CacheReport{
+			Source:    d.need(report, "source").text(),
+			NullMeans: d.strOr(report, "null_means", "unknown"),
+			Verify:    d.flag(report, "verify", true),
+		}
+	}
+	if reset := d.get(n, "cache_reset"); reset != nil {
+		c.CacheReset = &Endpoint{Method: d.strOr(reset, "method", "POST"), Path: d.need(reset, "path").text()}
+	}
+	part := func(key, of string) string {
+		if v := d.get(n, key); v != nil {
+			return d.need(v, of).text()
+		}
+		return ""
+	}
+	c.CacheSalt = part("cache_salt", "body_key")
+	c.IgnoreEOS = part("ignore_eos", "body_key")
+	c.MinTokens = part("min_tokens", "body_key")
+	c.Tokenize = part("tokenize", "path")
+	c.Metrics = part("metrics", "path")
+	return c
+}
+
+// Abilities lists what the server can do by the names that requires.capabilities uses, in the
+// order of the schema; gpu is a matter of the machine and is not among them.
+func (c Capabilities) Abilities() []string {
+	all := []struct {
+		name string
+		has  bool
+	}{
+		{"streaming", c.Streaming}, {"usage", c.Usage}, {"cache_report", c.CacheReport.Source != "none"},
+		{"cache_reset", c.CacheReset != nil}, {"cache_salt", c.CacheSalt != ""},
+		{"tokenize", c.Tokenize != ""}, {"metrics", c.Metrics != ""},
+	}
+	var names []string
+	for _, a := range all {
+		if a.has {
+			names = append(names, a.name)
+		}
+	}
+	return slices.Clip(names)
+}

@@ -1,0 +1,281 @@
+// Package dsl reads homellm's YAML files: scenarios, servers, models. It turns bytes into typed
+// documents in which every part knows its position, compiles and type-checks expressions, expands
+// matrices and plans what will be sent, all before anything is sent.
+//
+// It refuses to know HTTP, processes and measurements. What expressions may name is handed in as
+// a [Vocabulary]; how tokens are counted, as a function.
+package dsl
+
+import "time"
+
+// Pos is a place in a file. Line and Col count from 1; Col counts runes.
+type Pos struct {
+	File string
+	Line int
+	Col  int
+}
+
+// Scenario is one scenario file, for one cell: every ${…} in it has its value.
+type Scenario struct {
+	Pos           Pos
+	SHA256        string // of the file and of every document file it reads
+	Name          string
+	Description   string
+	Tags          []string
+	Requires      Requires
+	Run           Run
+	Vars          map[string]any // float64, int, string or bool
+	Documents     []*Document
+	Conversations []*Conversation
+	Assert        []*Assertion // scenario scope
+}
+
+// Requires is what a cell must offer; an unmet one skips the cell with the reason.
+type Requires struct {
+	ContextTokens int
+	Capabilities  []string // streaming, usage, cache_report, cache_reset, cache_salt, tokenize, metrics, gpu
+}
+
+// Run says how often and in which order the conversations are played.
+type Run struct {
+	Repeats     int
+	Warmup      int
+	Order       string // interleaved | sequential | abba
+	Cooldown    time.Duration
+	Cache       string  // salt | reset | restart | none
+	Scope       string  // run | repeat | conversation: what one salt, reset or restart covers
+	ErrorBudget float64 // 0..1
+	AllowStale  bool    // isolation.allow_contaminated
+}
+
+// Document is text that a step injects.
+type Document struct {
+	Pos    Pos
+	ID     string
+	Title  string
+	Source string // text | file | synthetic
+	Text   string // the text itself, whatever its source
+	Tokens int    // target of a synthetic document
+	Seed   int64
+}
+
+// Conversation is an ordered list of steps that share one message history.
+type Conversation struct {
+	Pos         Pos
+	ID          string
+	Title       string
+	Description string
+	Tags        []string // its own and the scenario's
+	Tokens      int      // declared size at its end: every prompt token and reply; 0 if not declared
+	System      string
+	History     string // live | recorded
+	Steps       []*Step
+	Assert      []*Assertion
+}
+
+// Sampling is the part of a request that an author may set. A nil field is not sent.
+type Sampling struct {
+	Temperature *float64
+	TopP        *float64
+	Seed        *int64
+	MaxTokens   int
+	Stop        []string
+	IgnoreEOS   *bool
+	MinTokens   *int
+	API         string // chat | completions
+}
+
+// Step is one step of a conversation. Do is what it does to the history and what it sends.
+type Step struct {
+	Pos     Pos
+	ID      string
+	Action  string // key in Actions
+	Do      Action
+	Timeout time.Duration
+	Request Sampling
+	Assert  []*Assertion // step scope
+}
+
+// Assertion is one condition and what its outcome means. Its expression is compiled; see Eval.
+type Assertion struct {
+	Pos         Pos // of the expression
+	Name        string
+	That        string
+	OnUnknown   string // inconclusive | fail | skip | warn
+	Severity    string // fail | warn
+	MinPassRate float64
+	Message     string
+	Abort       bool
+	Scope       Scope
+
+	program *program
+	source  *source // the file, for excerpts
+}
+
+// Scope says what an assertion sees.
+type Scope string
+
+// The scopes, from the narrowest.
+const (
+	StepScope         Scope = "step"
+	ConversationScope Scope = "conversation"
+	ScenarioScope     Scope = "scenario"
+)
+
+// Server is one resolved profile of a servers file.
+type Server struct {
+	Pos           Pos
+	Name          string
+	Description   string
+	Abstract      bool
+	Engine        string // vllm | llamacpp | ollama | sglang | lmstudio | tabby | koboldcpp | openai | sim
+	Models        []string
+	Launch        *Launch // nil: attach only
+	Attach        string  // base URL without path; empty: launch only
+	APIKey        Secret
+	Port          int // 0: any free one
+	BasePath      string
+	API           string         // chat | completions
+	Body          map[string]any // extra keys of every request
+	ContextTokens int            // 0: ask the server
+	Health        Health
+	Startup       Wait
+	Stop          Stop
+	HTTP          Timeouts
+	Capabilities  Capabilities
+}
+
+// Launch is how a server is started: an argv, never a shell line. Flags keep the file's order.
+type Launch struct {
+	Pos     Pos
+	Command []string
+	Env     []Flag
+	Flags   []Flag
+}
+
+// Flag is one command-line flag or environment variable: a bool, int, float64, string or []string.
+type Flag struct {
+	Pos   Pos
+	Name  string
+	Value any
+}
+
+// Secret names where a key is kept; the key itself is never in a file.
+type Secret struct {
+	Env  string
+	File string
+}
+
+// Health says when a server is ready.
+type Health struct {
+	Path   string
+	Status int
+	Then   []string // models, completion
+}
+
+// Wait bounds the start of a server.
+type Wait struct {
+	Timeout  time.Duration
+	Interval time.Duration
+}
+
+// Stop says how a server is ended.
+type Stop struct {
+	Signal string
+	Grace  time.Duration
+}
+
+// Timeouts bound one request.
+type Timeouts struct {
+	Connect    time.Duration
+	FirstToken time.Duration
+	Idle       time.Duration
+}
+
+// Capabilities is what a server can do besides completing text.
+type Capabilities struct {
+	CacheReport CacheReport
+	CacheReset  *Endpoint
+	CacheSalt   string // body key; empty: none
+	IgnoreEOS   string // body key
+	MinTokens   string // body key
+	Usage       bool   // reports token counts
+	Streaming   bool
+	Tokenize    string // path; empty: none
+	Metrics     string // path; empty: none
+	BlockTokens int    // tokens in one block of its prefix cache; 1 where it keeps single tokens
+}
+
+// CacheReport is how cached tokens become known.
+type CacheReport struct {
+	Source    string // usage | timings | counters | none
+	NullMeans string // zero | unknown
+	Verify    bool
+}
+
+// Endpoint is one HTTP call.
+type Endpoint struct {
+	Method string
+	Path   string
+}
+
+// Model is one entry of a models file.
+type Model struct {
+	Pos          Pos
+	Name         string
+	Description  string
+	Aliases      []string
+	Patterns     []string // how servers may call it; see Library.Model
+	Template     string
+	Context      Context
+	Tokenizer    string
+	PrefixStable bool
+	Reason       string // why the prefix is not stable
+	Architecture *Architecture
+	Sources      []*ModelSource
+	Engines      map[string]EngineModel
+}
+
+// Context is how many tokens a model takes.
+type Context struct {
+	Trained  int
+	Extended int    // with position scaling; 0: none named
+	Rope     string // method of position scaling
+}
+
+// Architecture has the figures of the KV-cache and roofline formulas.
+type Architecture struct {
+	Layers     int
+	Heads      int
+	KVHeads    int
+	HeadDim    int
+	Hidden     int
+	Vocab      int
+	Parameters float64
+}
+
+// ModelSource is one place a model can be downloaded from.
+type ModelSource struct {
+	Pos      Pos
+	Name     string
+	Repo     string
+	Revision string
+	Format   string
+	Quant    string
+	Files    []ModelFile
+}
+
+// ModelFile is one file of a source.
+type ModelFile struct {
+	Path   string
+	SHA256 string
+	Bytes  int64
+}
+
+// EngineModel is what one engine calls a model.
+type EngineModel struct {
+	Ref        string
+	Source     string
+	File       string
+	ServedName string
+}

@@ -1,0 +1,336 @@
+package dsl
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	exprcompiler "github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/types"
+	"github.com/expr-lang/expr/vm"
+)
+
+// An assertion's expression goes through five stages:
+//
+//  1. parse: expr's own parser, on a text of bounded length and size;
+//  2. resolve: every name is looked up in the scope of the assertion, everything outside the
+//     allowed language is refused, and each chain of names becomes a typed call that returns
+//     the value or raises unknownError;
+//  3. check: expr's type checker, in an environment that holds those calls only;
+//  4. guard: with the types known, `??`, division, text joining and lists become calls that can
+//     neither divide by zero, overflow, run without end nor pass because a list is empty;
+//  5. check again and compile.
+//
+// Nothing is left to the run but values: a program cannot meet a name or a type it does not know.
+
+// The bounds of an expression.
+const (
+	maxExprRunes = 2048
+	maxExprNodes = 200
+	maxNesting   = 2      // predicates inside predicates
+	maxRange     = 10_000 // elements of a range such as 1..10
+	maxLiteral   = 1e15   // so that no arithmetic on literals leaves float64
+)
+
+// program is a compiled expression. It holds no state of an evaluation, so it may be shared.
+type program struct {
+	code   *vm.Program
+	leaves []leaf  // each path once, in order of appearance
+	spans  []span  // where the leaves stand
+	bounds []bound // comparisons with constants that must hold for the assertion to pass
+	smallN bool    // percentiles of few samples are allowed
+}
+
+// leaf is one value that an expression reads.
+type leaf struct {
+	path     string
+	metric   string // the name below its group, such as cache.hit_rate
+	kind     Kind
+	unit     string
+	measured bool
+	rate     bool   // a share from 0 to 1
+	constant any    // the value of a var or an axis
+	source   string // where the constant stands
+	floor    int    // of a percentile: the samples it needs
+	samples  int    // that are planned for it; 0: not known when the file is read
+}
+
+// span is a stretch of the expression, in runes.
+type span struct {
+	leaf     int
+	from, to int
+}
+
+// bound is a necessary condition: leaf op value.
+type bound struct {
+	leaf     int
+	op       string // < <= > >= ==
+	value    float64
+	from, to int
+}
+
+// problem is a finding about an expression. From and to are rune offsets into it; to is 0 if
+// only the start is known.
+type problem struct {
+	from, to int
+	severity Severity
+	code     string
+	message  string
+	help     string
+}
+
+// compilation is the work on one expression.
+type compilation struct {
+	scope *scope
+	text  string
+	gate  bool // a failure fails the run
+
+	problems []problem
+	program  *program
+	index    map[string]int // path to leaf
+	locals   []local
+	depth    int                   // predicates around the node at hand
+	resolved map[ast.Node]ast.Node // nodes of a chained comparison have two parents
+	guarded  map[ast.Node]ast.Node
+}
+
+// local is a name declared by let.
+type local struct {
+	name string
+	kind reflect.Type
+}
+
+// compileExpr compiles an expression for one scope. It returns no program if a problem is an
+// error. It never panics, whatever the text.
+func compileExpr(text string, s *scope, gate bool) (p *program, problems []problem) {
+	c := &compilation{
+		scope: s, text: text, gate: gate,
+		program:  &program{smallN: s.env.allowSmallN},
+		index:    map[string]int{},
+		resolved: map[ast.Node]ast.Node{},
+		guarded:  map[ast.Node]ast.Node{},
+	}
+	defer func() {
+		// expr's parser and checker dereference nodes that a syntax error left empty. Such a
+		// text is wrong in any case.
+		if r := recover(); r != nil {
+			p, problems = nil, append(c.problems, problem{
+				severity: Error, code: "expr/syntax", message: "the expression cannot be read",
+			})
+		}
+	}()
+	c.run()
+	if slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == Error }) {
+		return nil, c.problems
+	}
+	return c.program, c.problems
+}
+
+func (c *compilation) run() {
+	if strings.TrimSpace(c.text) == "" {
+		c.fail(0, 0, "expr/empty", "an unquoted # starts a YAML comment, and an unquoted ! a YAML tag: quote the whole expression",
+			"the expression is empty")
+		return
+	}
+	if n := len([]rune(c.text)); n > maxExprRunes {
+		c.fail(0, 0, "expr/size", "split it into several assertions",
+			"the expression has %d characters, and %d are allowed", n, maxExprRunes)
+		return
+	}
+	config := exprConfig()
+	tree, err := parser.ParseWithConfig(c.text, config)
+	if err != nil {
+		c.syntax(err)
+		return
+	}
+	tree.Node = c.resolve(tree.Node)
+	if c.failed() {
+		return
+	}
+	c.collect(tree.Node)
+	if !c.namesMetric() {
+		c.fail(0, 0, "expr/constant", "name a metric of the turn, step, conversation or run",
+			"no measurement can change this assertion: it names no metric")
+		return
+	}
+	if _, err := checker.Check(tree, config); err != nil {
+		c.mistyped(err)
+		return
+	}
+	tree.Node = c.guard(tree.Node)
+	if c.failed() {
+		return
+	}
+	t, err := checker.Check(tree, config)
+	if err != nil {
+		c.mistyped(err)
+		return
+	}
+	if t.Kind() != reflect.Bool {
+		c.fail(0, 0, "expr/type", c.comparisonHelp(tree.Node), "an assertion must be true or false, but this is %s", typeName(t))
+		return
+	}
+	c.untyped(tree.Node)
+	if c.failed() {
+		return
+	}
+	config.Expect = reflect.Bool
+	code, err := exprcompiler.Compile(tree, config)
+	if err != nil {
+		c.mistyped(err)
+		return
+	}
+	c.program.code = code
+}
+
+// comparisonHelp proposes what to do with an expression that is one value.
+func (c *compilation) comparisonHelp(ast.Node) string {
+	if len(c.program.leaves) == 1 && c.program.leaves[0].kind.number() {
+		return "compare it with something: " + c.program.leaves[0].path + " < 100"
+	}
+	return "compare it with something"
+}
+
+// exprConfig returns the settings of parser, checker and compiler. The environment holds the
+// calls of the runtime only: by the time it is used, every name of the author is resolved.
+func exprConfig() *conf.Config {
+	config := conf.CreateNew()
+	env := types.Map{}
+	for name, fn := range newRuntime(nil, nil).env() {
+		env[name] = types.TypeOf(fn)
+	}
+	config.WithEnv(env)
+	config.MaxNodes = maxExprNodes
+	config.Optimize = false // folding constants would go round the guards
+	config.DisableIfOperator = true
+	return config
+}
+
+func (c *compilation) fail(from, to int, code, help, format string, args ...any) {
+	c.add(problem{from, to, Error, code, fmt.Sprintf(format, args...), help})
+}
+
+func (c *compilation) warn(from, to int, code, help, format string, args ...any) {
+	c.add(problem{from, to, Warning, code, fmt.Sprintf(format, args...), help})
+}
+
+func (c *compilation) add(p problem) {
+	// expr places what is missing behind the end of the text.
+	end := len([]rune(c.text))
+	p.from = min(p.from, end)
+	p.to = min(max(p.to, p.from), end)
+	c.problems = append(c.problems, p)
+}
+
+func (c *compilation) failAt(n ast.Node, code, help, format string, args ...any) {
+	loc := n.Location()
+	c.fail(loc.From, loc.To, code, help, format, args...)
+}
+
+func (c *compilation) failed() bool {
+	return slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == Error })
+}
+
+// namesMetric reports whether a measurement can change the outcome.
+func (c *compilation) namesMetric() bool {
+	return slices.ContainsFunc(c.program.leaves, func(l leaf) bool { return l.measured })
+}
+
+// syntax reports what the parser said, in the words of a person.
+func (c *compilation) syntax(err error) {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		c.fail(0, 0, "expr/syntax", "", "%s", err)
+		return
+	}
+	message, help := e.Message, ""
+	end := len([]rune(c.text))
+	switch {
+	case strings.Contains(message, "token EOF") || strings.Contains(message, "unexpected end"):
+		message = "the expression ends too early"
+		help = `an unquoted " #" starts a YAML comment: quote the whole expression`
+		// The caret belongs on the last character that is there.
+		c.fail(max(0, end-1), end, "expr/syntax", help, "%s", message)
+		return
+	case strings.Contains(message, "maximum allowed nodes"):
+		c.fail(0, 0, "expr/size", "split it into several assertions",
+			"the expression has more than %d parts", maxExprNodes)
+		return
+	case strings.Contains(message, "coalesce"):
+		message = "?? cannot stand next to another operator without parentheses"
+		help = "write (x ?? default) > 0.5"
+	case strings.HasPrefix(message, "unexpected token "):
+		message = "unexpected " + tokenName(strings.TrimPrefix(message, "unexpected token "))
+		if strings.Contains(e.Message, `"="`) {
+			help = "compare with =="
+		}
+	}
+	c.fail(e.From, max(e.To, e.From), "expr/syntax", help, "%s", message)
+}
+
+// tokenName turns expr's `Operator("<")` into `"<"`.
+func tokenName(token string) string {
+	if i := strings.IndexByte(token, '('); i > 0 && strings.HasSuffix(token, ")") {
+		return token[i+1 : len(token)-1]
+	}
+	return token
+}
+
+// mistyped reports what the checker said.
+func (c *compilation) mistyped(err error) {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		c.fail(0, 0, "expr/type", "", "%s", plainTypes(err.Error()))
+		return
+	}
+	message := e.Message
+	if rest, ok := strings.CutPrefix(message, "invalid operation: "); ok {
+		message = rest
+	}
+	message = plainTypes(message)
+	help := ""
+	if m := mismatched.FindStringSubmatch(message); m != nil {
+		message = fmt.Sprintf("%s cannot stand between %s and %s", m[1], m[2], m[3])
+	}
+	if rest, ok := strings.CutPrefix(message, "error parsing regexp: "); ok {
+		message, help = "not a regular expression: "+rest, "the syntax is that of RE2: https://golang.org/s/re2syntax"
+	}
+	c.fail(e.From, e.To, "expr/type", help, "%s", message)
+}
+
+// mismatched is how expr says that an operator does not take its operands.
+var mismatched = regexp.MustCompile(`^(\S+) \(mismatched types (.+) and (.+)\)$`)
+
+// plainTypes replaces Go's type names with words.
+func plainTypes(s string) string {
+	return strings.NewReplacer(
+		"map[string]interface {}", "a group",
+		"[]interface {}", "a list", "[]string", "a list of texts",
+		"float64", "a number", "string", "text", "bool", "true or false", "int", "a whole number",
+	).Replace(s)
+}
+
+// typeName words a type.
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Float64:
+		return "a number"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "of no known type"
+}

@@ -1,0 +1,353 @@
+package dsl
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+)
+
+var (
+	floatType = reflect.TypeFor[float64]()
+	intType   = reflect.TypeFor[int]()
+	textType  = reflect.TypeFor[string]()
+	boolType  = reflect.TypeFor[bool]()
+)
+
+// guard replaces the operations that could pass without a reason by calls that cannot. It works
+// from the leaves up and keeps the types of what it builds, because a guard above decides by the
+// types below.
+func (c *compilation) guard(n ast.Node) ast.Node {
+	if done, ok := c.guarded[n]; ok {
+		return done
+	}
+	out := c.guardNode(n)
+	c.guarded[n] = out
+	c.guarded[out] = out
+	return out
+}
+
+func (c *compilation) guardAll(list []ast.Node) {
+	for i := range list {
+		list[i] = c.guard(list[i])
+	}
+}
+
+func (c *compilation) guardNode(n ast.Node) ast.Node {
+	switch n := n.(type) {
+	case *ast.IdentifierNode:
+		if l := c.local(n.Value); l != nil {
+			n.SetType(l.kind)
+		}
+	case *ast.UnaryNode:
+		n.Node = c.guard(n.Node)
+		if n.Operator == "-" || n.Operator == "+" {
+			n.SetType(n.Node.Type())
+		}
+	case *ast.BinaryNode:
+		return c.guardBinary(n)
+	case *ast.MemberNode:
+		n.Node, n.Property = c.guard(n.Node), c.guard(n.Property)
+	case *ast.SliceNode:
+		n.Node = c.guard(n.Node)
+		if n.From != nil {
+			n.From = c.guard(n.From)
+		}
+		if n.To != nil {
+			n.To = c.guard(n.To)
+		}
+	case *ast.CallNode:
+		c.guardAll(n.Arguments)
+		c.numbers(n, n.Callee.(*ast.IdentifierNode).Value, n.Arguments)
+	case *ast.BuiltinNode:
+		return c.guardBuiltin(n)
+	case *ast.PredicateNode:
+		// Each step of a predicate is counted: expr's machine has no bound on time.
+		body := c.guard(n.Node)
+		steps := &ast.SequenceNode{Nodes: []ast.Node{call(n.Location(), callTick), body}}
+		steps.SetLocation(n.Location())
+		n.Node = steps
+	case *ast.ConditionalNode:
+		n.Cond = c.guard(n.Cond)
+		return c.choose(n, n.Cond, c.guard(n.Exp1), c.guard(n.Exp2))
+	case *ast.VariableDeclaratorNode:
+		n.Value = c.guard(n.Value)
+		c.locals = append(c.locals, local{n.Name, n.Value.Type()})
+		n.Expr = c.guard(n.Expr)
+		c.locals = c.locals[:len(c.locals)-1]
+		n.SetType(n.Expr.Type())
+	case *ast.ArrayNode:
+		c.guardAll(n.Nodes)
+	}
+	return n
+}
+
+func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
+	var condition ast.Node
+	if n.Operator == "??" {
+		condition = known(n.Left, c.program.leaves) // before the guards hide an inner ??
+	}
+	l, r := c.guard(n.Left), c.guard(n.Right)
+	n.Left, n.Right = l, r
+	at := n.Location()
+	numbers := isNumber(l) && isNumber(r)
+	switch n.Operator {
+	case "??":
+		return c.choose(n, condition, l, r)
+	case "/":
+		if numbers {
+			return typed(call(at, callDivide, l, r), floatType)
+		}
+	case "**", "^":
+		if numbers {
+			return typed(call(at, callPower, l, r), floatType)
+		}
+	case "%":
+		if l.Type() == intType && r.Type() == intType {
+			return typed(call(at, callModulo, l, r), intType)
+		}
+	case "*":
+		if numbers && (l.Type() == floatType || r.Type() == floatType) {
+			return typed(call(at, callMultiply, l, r), floatType)
+		}
+		n.SetType(sumType(l, r))
+	case "+", "-":
+		if n.Operator == "+" && l.Type() == textType && r.Type() == textType {
+			return typed(call(at, callConcat, l, r), textType)
+		}
+		n.SetType(sumType(l, r))
+	case "==", "!=":
+		if (l.Type() == floatType || r.Type() == floatType) && !isZero(l) && !isZero(r) {
+			c.warn(at.From, at.To, "expr/float-equal", "use within(x, target, tolerance)",
+				"%s on measured numbers is hardly ever what is meant", n.Operator)
+		}
+	}
+	return n
+}
+
+// guardBuiltin makes questions about the elements of a list unknown if there are none.
+func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
+	c.guardAll(n.Arguments)
+	c.numbers(n, n.Name, n.Arguments)
+	switch n.Name {
+	case "all", "any", "none", "one":
+		size := &ast.BuiltinNode{Name: "len", Arguments: []ast.Node{n.Arguments[0]}}
+		size.SetLocation(n.Location())
+		both := &ast.BinaryNode{Operator: "&&", Left: call(n.Location(), callFilled, size), Right: n}
+		both.SetLocation(n.Location())
+		n.SetType(boolType)
+		return typed(both, boolType)
+	case "find":
+		// What is not found is nil, which is equal to nothing and would be a plain false.
+		count := &ast.BuiltinNode{Name: "count", Arguments: n.Arguments}
+		count.SetLocation(n.Location())
+		found := &ast.ConditionalNode{Ternary: true, Cond: call(n.Location(), callFilled, count), Exp1: n, Exp2: n}
+		found.SetLocation(n.Location())
+		return typed(found, n.Type())
+	case "min", "max":
+		t := intType
+		if slices.ContainsFunc(n.Arguments, func(a ast.Node) bool { return a.Type() == floatType }) {
+			t = floatType
+			for i, a := range n.Arguments {
+				n.Arguments[i] = toFloat(a)
+			}
+		}
+		n.SetType(t)
+	case "abs":
+		n.SetType(n.Arguments[0].Type())
+	}
+	return n
+}
+
+// numbers checks the arguments of functions that take any number.
+func (c *compilation) numbers(n ast.Node, name string, arguments []ast.Node) {
+	if fn, ok := function(name); !ok || !fn.numbers {
+		return
+	}
+	for _, a := range arguments {
+		if !isNumber(a) {
+			c.failAt(n, "expr/type", "", "%s takes numbers, and %s is not one", name, typeName(a.Type()))
+			return
+		}
+	}
+}
+
+// choose builds `condition ? yes : no` with both sides of one type.
+func (c *compilation) choose(n ast.Node, condition, yes, no ast.Node) ast.Node {
+	if isNumber(yes) && isNumber(no) && yes.Type() != no.Type() {
+		yes, no = toFloat(yes), toFloat(no)
+	}
+	if yes.Type() != no.Type() {
+		c.failAt(n, "expr/type", "", "both sides must have one type, but one is %s and the other %s",
+			typeName(yes.Type()), typeName(no.Type()))
+	}
+	out := &ast.ConditionalNode{Ternary: true, Cond: condition, Exp1: yes, Exp2: no}
+	out.SetLocation(n.Location())
+	return typed(out, yes.Type())
+}
+
+func typed(n ast.Node, t reflect.Type) ast.Node {
+	n.SetType(t)
+	return n
+}
+
+func isNumber(n ast.Node) bool { return n.Type() == floatType || n.Type() == intType }
+
+func isZero(n ast.Node) bool {
+	i, ok := n.(*ast.IntegerNode)
+	return ok && i.Value == 0
+}
+
+// sumType is the type of a sum.
+func sumType(l, r ast.Node) reflect.Type {
+	if l.Type() == intType && r.Type() == intType {
+		return intType
+	}
+	if isNumber(l) && isNumber(r) {
+		return floatType
+	}
+	return l.Type()
+}
+
+// toFloat makes a number a float.
+func toFloat(n ast.Node) ast.Node {
+	if n.Type() == floatType {
+		return n
+	}
+	var out ast.Node
+	if i, ok := n.(*ast.IntegerNode); ok {
+		out = &ast.FloatNode{Value: float64(i.Value)}
+	} else {
+		out = &ast.BuiltinNode{Name: "float", Arguments: []ast.Node{n}}
+	}
+	out.SetLocation(n.Location())
+	return typed(out, floatType)
+}
+
+// untyped refuses operators on values whose type is not known: they would be decided at run
+// time, by whatever the value then is.
+func (c *compilation) untyped(n ast.Node) {
+	if b, ok := n.(*ast.BinaryNode); ok {
+		for _, side := range []ast.Node{b.Left, b.Right} {
+			if side.Type().Kind() == reflect.Interface {
+				c.failAt(b, "expr/type", "", "the type of one side of %s is not known", b.Operator)
+				return
+			}
+		}
+	}
+	for _, child := range children(n) {
+		c.untyped(child)
+	}
+}
+
+// children lists the nodes directly below a node.
+func children(n ast.Node) []ast.Node {
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		return []ast.Node{n.Node}
+	case *ast.BinaryNode:
+		return []ast.Node{n.Left, n.Right}
+	case *ast.MemberNode:
+		return []ast.Node{n.Node, n.Property}
+	case *ast.SliceNode:
+		out := []ast.Node{n.Node}
+		for _, end := range []ast.Node{n.From, n.To} {
+			if end != nil {
+				out = append(out, end)
+			}
+		}
+		return out
+	case *ast.CallNode:
+		return n.Arguments
+	case *ast.BuiltinNode:
+		return n.Arguments
+	case *ast.PredicateNode:
+		return []ast.Node{n.Node}
+	case *ast.ConditionalNode:
+		return []ast.Node{n.Cond, n.Exp1, n.Exp2}
+	case *ast.VariableDeclaratorNode:
+		return []ast.Node{n.Value, n.Expr}
+	case *ast.SequenceNode:
+		return n.Nodes
+	case *ast.ArrayNode:
+		return n.Nodes
+	}
+	return nil
+}
+
+// leafIndex returns the number of the value that a node reads, or -1.
+func leafIndex(n ast.Node) int {
+	c, ok := n.(*ast.CallNode)
+	if !ok {
+		return -1
+	}
+	callee, ok := c.Callee.(*ast.IdentifierNode)
+	if !ok || !slices.Contains([]string{callFloat, callInt, callString, callBool}, callee.Value) {
+		return -1
+	}
+	return c.Arguments[0].(*ast.IntegerNode).Value
+}
+
+// leafOf returns the value that a node reads, or nil if it is something else.
+func leafOf(n ast.Node, leaves []leaf) *leaf {
+	if i := leafIndex(n); i >= 0 {
+		return &leaves[i]
+	}
+	return nil
+}
+
+// known builds the condition under which a resolved node can be evaluated, or nil if it always
+// can. A value in front of ?? may be unknown if what follows is known; everywhere else all
+// values below the node must be known, even those that a short circuit might not reach.
+func known(n ast.Node, leaves []leaf) ast.Node {
+	if i := leafIndex(n); i >= 0 {
+		if leaves[i].constant != nil {
+			return nil
+		}
+		return call(n.Location(), callKnown, &ast.IntegerNode{Value: i})
+	}
+	if b, ok := n.(*ast.BinaryNode); ok && b.Operator == "??" {
+		l, r := known(b.Left, leaves), known(b.Right, leaves)
+		if l == nil || r == nil {
+			return nil
+		}
+		return logic(n.Location(), "||", l, r)
+	}
+	if c, ok := n.(*ast.CallNode); ok && c.Callee.(*ast.IdentifierNode).Value == callKnown {
+		return nil
+	}
+	var all ast.Node
+	for _, child := range children(n) {
+		switch k := known(child, leaves); {
+		case k == nil:
+		case all == nil:
+			all = k
+		default:
+			all = logic(n.Location(), "&&", all, k)
+		}
+	}
+	return all
+}
+
+func logic(at file.Location, op string, l, r ast.Node) ast.Node {
+	n := &ast.BinaryNode{Operator: op, Left: l, Right: r}
+	n.SetLocation(at)
+	return n
+}
+
+// runMessage words an error of expr's machine.
+func runMessage(err error) string {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	message := e.Message
+	if strings.Contains(message, "memory budget") {
+		message = fmt.Sprintf("the expression builds a list of more than %d elements", memoryBudget)
+	}
+	return strings.TrimPrefix(message, "runtime error: ")
+}

@@ -1,0 +1,114 @@
+package dsl
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+)
+
+// chain replaces a chain of names by a call that returns the value.
+func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) ast.Node {
+	at := c.scope.root(root.Value)
+	if at == nil {
+		message, help := c.scope.explainRoot(root.Value)
+		c.failAt(root, "expr/name", help, "%s", message)
+		return root
+	}
+	last := root.Location()
+	for _, m := range parts {
+		name := m.Property.(*ast.StringNode).Value
+		last = m.Location()
+		next := (*symbol)(nil)
+		if at.part != nil {
+			next = at.part(name)
+		}
+		if next == nil {
+			code, message, help := c.explain(at, name)
+			c.fail(last.From, last.To, code, help, "%s", message)
+			return root
+		}
+		at = next
+	}
+	from := root.Location().From
+	switch {
+	case at.dist:
+		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(Stats(), " ."),
+			"%s is a distribution over %s, not one number", at.path, or(at.counted, "all repeats"))
+		return root
+	case at.kind == "":
+		c.fail(last.From, last.To, "expr/name", "name one of: "+strings.Join(at.parts, ", "), "%s is a group, not a value", at.path)
+		return root
+	}
+	if at.floor > 0 && at.samples > 0 && at.samples < at.floor && !c.scope.env.allowSmallN {
+		c.fail(last.From, last.To, "expr/samples", smallNHelp,
+			"%s needs at least %d values to mean something, and %d are planned (%s)", at.path, at.floor, at.samples, at.counted)
+	}
+	return c.leaf(at, from, last.To)
+}
+
+// explain says why a name has no such part.
+func (c *compilation) explain(at *symbol, name string) (code, message, help string) {
+	code = "expr/name"
+	if at.missing != nil {
+		if message, help = at.missing(name); message != "" {
+			return code, message, help
+		}
+	}
+	switch {
+	case at.dist:
+		help = suggestion(name, at.parts)
+		if help == "" {
+			help = "a distribution has " + strings.Join(at.parts, ", ")
+		}
+		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
+	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.scope != ScenarioScope && at.measured:
+		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
+			"distributions over repeats are known in the assert of the scenario: move this there"
+	case at.kind != "":
+		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.words()), ""
+	}
+	message = fmt.Sprintf("%s has no metric %q", at.path, name)
+	if path := find(at, name); path != "" {
+		return code, message, fmt.Sprintf("did you mean %q?", path)
+	}
+	if help = suggestion(name, at.parts); help == "" {
+		help = at.path + " has " + strings.Join(at.parts, ", ")
+	}
+	return code, message, help
+}
+
+// leaf returns the call for a value.
+func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
+	i, ok := c.index[at.path]
+	if !ok {
+		i = len(c.program.leaves)
+		c.index[at.path] = i
+		l := leaf{path: at.path, kind: at.kind, measured: at.measured, constant: at.constant, floor: at.floor, samples: at.samples}
+		if at.constant != nil && c.scope.declared != nil {
+			l.source = c.scope.declared(at.path)
+		}
+		if at.name != nil {
+			l.metric = at.name.Path
+			// The count of a distribution has not the unit of what was counted.
+			if !strings.HasSuffix(at.path, ".n") && !strings.HasSuffix(at.path, ".n_unknown") {
+				l.unit, l.rate = at.name.Unit, at.name.Rate && !strings.HasSuffix(at.path, ".stddev")
+			}
+		}
+		c.program.leaves = append(c.program.leaves, l)
+	}
+	c.program.spans = append(c.program.spans, span{i, from, to})
+	name := map[Kind]string{Float: callFloat, Int: callInt, String: callString, Bool: callBool}[at.kind]
+	return call(file.Location{From: from, To: to}, name, &ast.IntegerNode{Value: i})
+}
+
+// call builds a call of the runtime.
+func call(at file.Location, name string, arguments ...ast.Node) *ast.CallNode {
+	callee := &ast.IdentifierNode{Value: name}
+	callee.SetLocation(at)
+	n := &ast.CallNode{Callee: callee, Arguments: arguments}
+	n.SetLocation(at)
+	return n
+}

@@ -1,0 +1,263 @@
+package dsl
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr/vm"
+)
+
+// The bounds of an evaluation. They are far above what a sensible assertion needs; one that
+// hits them is unknown, never a pass.
+const (
+	memoryBudget = 10_000  // elements of lists
+	stepBudget   = 100_000 // predicate calls
+	maxText      = 4 << 20 // bytes of a text that an expression builds
+	maxEval      = 2 * time.Second
+	largest      = 1e300 // magnitude of a result; sums of a few of them are still finite
+)
+
+// unknownError is raised where an evaluation reaches a value that is not known.
+type unknownError struct {
+	path string
+	why  string
+}
+
+func (e *unknownError) Error() string { return e.path + " is unknown: " + e.why }
+
+// runtime is the state of one evaluation.
+type runtime struct {
+	program *program
+	values  []Value
+	steps   int
+	started time.Time
+}
+
+func newRuntime(p *program, values []Value) *runtime {
+	return &runtime{program: p, values: values, started: time.Now()}
+}
+
+// The names of the runtime's calls. An author cannot write them: the resolver refuses every
+// name that the scope does not hold.
+const (
+	callFloat    = "__number"
+	callInt      = "__whole"
+	callString   = "__text"
+	callBool     = "__truth"
+	callKnown    = "__known"
+	callDivide   = "__divide"
+	callModulo   = "__modulo"
+	callPower    = "__power"
+	callMultiply = "__multiply"
+	callConcat   = "__concat"
+	callFilled   = "__filled"
+	callTick     = "__tick"
+	callRatio    = "ratio"
+	callChange   = "pct_change"
+	callWithin   = "within"
+	callJoin     = "__join"
+)
+
+// env returns the environment of the compiled program. The checker takes the types of the
+// calls from it as well.
+func (r *runtime) env() map[string]any {
+	return map[string]any{
+		callFloat:    r.float,
+		callInt:      r.whole,
+		callString:   r.text,
+		callBool:     r.truth,
+		callKnown:    r.known,
+		callDivide:   divide,
+		callModulo:   modulo,
+		callPower:    power,
+		callMultiply: multiply,
+		callConcat:   concat,
+		callFilled:   filled,
+		callTick:     r.tick,
+		callRatio:    divide,
+		callChange:   change,
+		callWithin:   within,
+		callJoin:     join,
+	}
+}
+
+func (r *runtime) leaf(i int) (any, error) {
+	v := r.values[i]
+	if v.Why != "" {
+		return nil, &unknownError{r.program.leaves[i].path, v.Why}
+	}
+	return v.V, nil
+}
+
+func (r *runtime) float(i int) (float64, error) {
+	v, err := r.leaf(i)
+	if err != nil {
+		return 0, err
+	}
+	return v.(float64), nil
+}
+
+func (r *runtime) whole(i int) (int, error) {
+	v, err := r.leaf(i)
+	if err != nil {
+		return 0, err
+	}
+	return v.(int), nil
+}
+
+func (r *runtime) text(i int) (string, error) {
+	v, err := r.leaf(i)
+	if err != nil {
+		return "", err
+	}
+	return v.(string), nil
+}
+
+func (r *runtime) truth(i int) (bool, error) {
+	v, err := r.leaf(i)
+	if err != nil {
+		return false, err
+	}
+	return v.(bool), nil
+}
+
+func (r *runtime) known(i int) bool { return r.values[i].Why == "" }
+
+// tick counts one predicate call.
+func (r *runtime) tick() (bool, error) {
+	r.steps++
+	if r.steps > stepBudget {
+		return false, fmt.Errorf("the expression takes more than %d steps", stepBudget)
+	}
+	if r.steps%256 == 0 && time.Since(r.started) > maxEval {
+		return false, fmt.Errorf("the expression takes longer than %s", maxEval)
+	}
+	return true, nil
+}
+
+// number converts what the checker has found to be a number.
+func number(v any) (float64, error) {
+	switch v := v.(type) {
+	case float64:
+		return v, nil
+	case int:
+		return float64(v), nil
+	}
+	return 0, fmt.Errorf("%v is not a number", v)
+}
+
+// arithmetic applies an operation to two numbers and refuses a result that is none.
+func arithmetic(x, y any, op func(a, b float64) (float64, error)) (float64, error) {
+	a, err := number(x)
+	if err != nil {
+		return 0, err
+	}
+	b, err := number(y)
+	if err != nil {
+		return 0, err
+	}
+	v, err := op(a, b)
+	if err == nil && (math.IsNaN(v) || math.Abs(v) > largest) {
+		return 0, errors.New("the result is not a number")
+	}
+	return v, err
+}
+
+var errDivision = errors.New("division by zero")
+
+// divide is x/y, for ratio as well.
+func divide(x, y any) (float64, error) {
+	return arithmetic(x, y, func(a, b float64) (float64, error) {
+		if b == 0 {
+			return 0, errDivision
+		}
+		return a / b, nil
+	})
+}
+
+func modulo(x, y int) (int, error) {
+	if y == 0 {
+		return 0, errDivision
+	}
+	return x % y, nil
+}
+
+func power(x, y any) (float64, error) {
+	return arithmetic(x, y, func(a, b float64) (float64, error) { return math.Pow(a, b), nil })
+}
+
+func multiply(x, y any) (float64, error) {
+	return arithmetic(x, y, func(a, b float64) (float64, error) { return a * b, nil })
+}
+
+// change is the relative change from old to new: 0.1 is 10 % more.
+func change(x, old any) (float64, error) {
+	return arithmetic(x, old, func(a, b float64) (float64, error) {
+		if b == 0 {
+			return 0, errDivision
+		}
+		return (a - b) / b, nil
+	})
+}
+
+// within reports whether x is at most tolerance away from target.
+func within(x, target, tolerance any) (bool, error) {
+	distance, err := arithmetic(x, target, func(a, b float64) (float64, error) { return math.Abs(a - b), nil })
+	if err != nil {
+		return false, err
+	}
+	t, err := number(tolerance)
+	if err != nil {
+		return false, err
+	}
+	return distance <= t, nil
+}
+
+var errText = fmt.Errorf("the expression builds a text of more than %d bytes", maxText)
+
+func concat(a, b string) (string, error) {
+	if len(a)+len(b) > maxText {
+		return "", errText
+	}
+	return a + b, nil
+}
+
+func join(list []string, separator string) (string, error) {
+	size := 0
+	for _, s := range list {
+		if size += len(s) + len(separator); size > maxText {
+			return "", errText
+		}
+	}
+	return strings.Join(list, separator), nil
+}
+
+var errEmpty = errors.New("there is no element to look at")
+
+// filled raises where there is no element: "all of nothing" is no pass.
+func filled(size int) (bool, error) {
+	if size == 0 {
+		return false, errEmpty
+	}
+	return true, nil
+}
+
+// eval runs the program. An error says why the outcome is not known.
+func (p *program) eval(values []Value) (bool, error) {
+	machine := vm.VM{MemoryBudget: memoryBudget}
+	out, err := machine.Run(p.code, newRuntime(p, values).env())
+	if err != nil {
+		if unknown, ok := errors.AsType[*unknownError](err); ok {
+			return false, unknown
+		}
+		return false, errors.New(runMessage(err))
+	}
+	pass, ok := out.(bool)
+	if !ok {
+		return false, fmt.Errorf("the expression gave %T", out)
+	}
+	return pass, nil
+}

@@ -1,0 +1,58 @@
+package dsl
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEvaluationIsBounded holds expressions that would run for minutes or fill the memory.
+func TestEvaluationIsBounded(t *testing.T) {
+	text := strings.Repeat("word ", 40_000)
+	look := func(string) Value { return Value{V: text} }
+	for _, that := range []string{
+		"all(1..9999, all(1..9999, turn.text != 'x'))",
+		"all(split(turn.text, ''), all(split(turn.text, ''), # != 'xx'))",
+		"let a = turn.text + turn.text; let b = a + a; let c = b + b; let d = c + c; let e = d + d; let f = e + e; len(f + f) > 1",
+		"len(join(split(turn.text, ' '), turn.text)) > 1",
+		"len(filter(split(turn.text, ' '), # != '')) > 0",
+	} {
+		if r := mustCompile(t, StepScope, that).Eval(look); r.Verdict != Unknown || r.Why == "" {
+			t.Errorf("%s: %s (%s)", that, r.Verdict, r.Why)
+		}
+	}
+}
+
+// FuzzExpression holds that compiling never panics, that problems lie inside the text, and that
+// an evaluation ends.
+func FuzzExpression(f *testing.F) {
+	for _, seed := range []string{
+		"turn.ttft_ms < 200", "all(1..9, # > turn.ttft_ms)", "let a = turn.text + 'x'; a contains 'y'",
+		"(turn.cache.hit_rate ?? 0) > 0.5", "0.2 < turn.ttft_ms < 0.9", "turn.text matches '('", "#", "turn?.x",
+		"{", "not", "any([1,2],", "a ? b : c", "turn.text[1:2] == 'x'", "turn.ok | known()", "if turn.ok {1} else {2}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, of := range []Scope{StepScope, ScenarioScope} {
+			p, problems := compileExpr(text, testScope(of), true)
+			n := len([]rune(text))
+			for _, g := range problems {
+				if g.from < 0 || g.to < 0 || g.from > n || g.to > n {
+					t.Fatalf("span %d-%d of %d", g.from, g.to, n)
+				}
+			}
+			if p == nil {
+				continue
+			}
+			a := &Assertion{That: text, program: p}
+			started := time.Now()
+			a.Eval(testLookup)
+			if d := time.Since(started); d > 2*maxEval {
+				t.Fatalf("took %s", d)
+			}
+			a.Excerpt()
+			a.Eval(func(string) Value { return Value{Why: "nothing was measured"} })
+		}
+	})
+}

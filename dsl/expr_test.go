@@ -1,0 +1,405 @@
+package dsl
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// vocabulary is a small one with a name of every sort.
+var vocabulary = Vocabulary{
+	Turn: []Name{
+		{Path: "ok", Kind: Bool},
+		{Path: "ttft_ms", Kind: Float, Unit: "ms", Aggregate: true},
+		{Path: "prompt_tokens", Kind: Int, Unit: "tokens", Aggregate: true},
+		{Path: "cache.hit_rate", Kind: Float, Rate: true, Aggregate: true},
+		{Path: "cache.cached_tokens", Kind: Int, Unit: "tokens", Aggregate: true},
+		{Path: "cache.reusable_rate", Kind: Float, Rate: true, Aggregate: true},
+		{Path: "text", Kind: String},
+		{Path: "finish_reason", Kind: String},
+		{Path: "server.queue_ms", Kind: Float, Unit: "ms"},
+	},
+	Conversation: []Name{
+		{Path: "requests", Kind: Int},
+		{Path: "requests_failed", Kind: Int},
+	},
+	Run: []Name{{Path: "streams_truncated", Kind: Int}, {Path: "error_rate", Kind: Float, Rate: true}},
+	Cell: []Name{
+		{Path: "gpu.power_w", Kind: Float, Unit: "W"},
+		{Path: "energy_j", Kind: Float, Unit: "J"},
+	},
+}
+
+func testScope(of Scope) *scope {
+	return &scope{
+		names: newNames(vocabulary),
+		env: scopeEnv{
+			scope:         of,
+			steps:         []string{"load", "q1", "drop"},
+			laterSteps:    []string{"own", "last_words"},
+			conversations: []string{"main"},
+			turns:         map[string]int{"load": 1, "q1": 2, "drop": 0},
+			repeats:       12,
+			values: values{
+				vars:   map[string]any{"min_hit": 0.5, "topic": "orbits", "n": 3, "strict": true, "bad": "("},
+				matrix: map[string]any{"doc_tokens": 1024, "server": "sim"},
+			},
+		},
+		declared: func(path string) string { return "file.yaml:7" },
+	}
+}
+
+// values of a run in which some things were not measured.
+func testLookup(path string) Value {
+	known := map[string]any{
+		"turn.ok": true, "turn.ttft_ms": 120.0, "turn.prompt_tokens": 1000, "turn.text": "torque 41 newton metres",
+		"turn.finish_reason": "stop", "first_turn.ttft_ms": 200.0, "turn.cache.reusable_rate": 0.0,
+		"steps.q1.ttft_ms": 100.0, "steps.q1.ttft_ms.p50": 110.0, "steps.q1.ttft_ms.n": 24, "repeat": 2,
+		"run.streams_truncated": 0, "gpu.power_w.mean": 200, "energy_j": math.Inf(1), "turn.server.queue_ms": math.NaN(),
+		"server.engine": "vllm",
+	}
+	if v, ok := known[path]; ok {
+		return Value{V: v, Source: "test"}
+	}
+	return Value{Why: "the server does not report it"}
+}
+
+func mustCompile(t *testing.T, of Scope, text string) *Assertion {
+	t.Helper()
+	p, problems := compileExpr(text, testScope(of), false)
+	if p == nil {
+		t.Fatalf("%s: %v", text, problems)
+	}
+	return &Assertion{That: text, Scope: of, program: p}
+}
+
+func TestEval(t *testing.T) {
+	tests := []struct {
+		scope   Scope
+		that    string
+		verdict string
+		why     string
+	}{
+		{StepScope, "turn.ttft_ms < 200", Pass, ""},
+		{StepScope, "turn.ttft_ms > 200", Fail, ""},
+		{StepScope, `turn["ttft_ms"] < 200`, Pass, ""},
+		{StepScope, "turn.ok && turn.finish_reason in ['stop', 'length']", Pass, ""},
+		{StepScope, "100 < turn.ttft_ms < 130", Pass, ""},
+		{StepScope, "100 < turn.ttft_ms / 2 < 130", Fail, ""},
+		{StepScope, "not (turn.text contains 'torque 41')", Fail, ""},
+		{StepScope, `turn.text matches "torque \\d+"`, Pass, ""},
+		{StepScope, "turn.text startsWith 'torque'", Pass, ""},
+		{StepScope, "lower(turn.text) endsWith 'metres'", Pass, ""},
+		{StepScope, "turn.text not contains vars.topic", Pass, ""},
+		{StepScope, "len(split(turn.text, ' ')) == 4", Pass, ""},
+		{StepScope, "any(split(turn.text, ' '), # == '41')", Pass, ""},
+		{StepScope, "all(map(split(turn.text, ' '), len(#)), # > 5)", Fail, ""},
+		{StepScope, "split(turn.text, ' ')[1] == '41'", Pass, ""},
+		{StepScope, "split(turn.text, ' ')[9] == '41'", Unknown, "index out of range"},
+		{StepScope, "let d = turn.ttft_ms - steps.q1.ttft_ms; 0 <= d and d <= 30", Pass, ""},
+		{StepScope, "turn.ttft_ms < 2 * steps.q1.ttft_ms", Pass, ""},
+		{StepScope, "pct_change(turn.ttft_ms, steps.q1.ttft_ms) <= 0.2", Pass, ""},
+		{StepScope, "within(turn.ttft_ms, 119.5, 1)", Pass, ""},
+		{StepScope, "ratio(turn.prompt_tokens, 10) >= 100", Pass, ""},
+		{StepScope, "abs(turn.ttft_ms - 130) < 11", Pass, ""},
+		{StepScope, "max(turn.ttft_ms, turn.prompt_tokens) == 1000", Pass, ""},
+		{StepScope, "turn.prompt_tokens % 16 == 8", Pass, ""},
+		{StepScope, "2 ** 3 < turn.ttft_ms", Pass, ""},
+		{StepScope, "turn.prompt_tokens >= matrix.doc_tokens - 100", Pass, ""},
+		{StepScope, "vars.strict && turn.ok", Pass, ""},
+		{StepScope, "vars.strict ? turn.ok : turn.ttft_ms < 1", Pass, ""},
+		{StepScope, "repeat == 2 && turn.ok", Pass, ""},
+		{StepScope, "server.engine == 'vllm'", Pass, ""},
+
+		// Three-valued: the first unknown value that is reached decides.
+		{StepScope, "turn.cache.hit_rate > 0.5", Unknown, "turn.cache.hit_rate is unknown: the server does not report it"},
+		{StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > 0.5", Fail, ""},
+		{StepScope, "turn.ttft_ms < 200 || turn.cache.hit_rate > 0.5", Pass, ""},
+		{StepScope, "turn.cache.hit_rate > 0.5 || turn.ok", Unknown, "turn.cache.hit_rate is unknown"},
+		{StepScope, "!(turn.cache.hit_rate > 0.5)", Unknown, "turn.cache.hit_rate"},
+		{StepScope, "known(turn.cache.hit_rate)", Fail, ""},
+		{StepScope, "known(turn.ttft_ms)", Pass, ""},
+		{StepScope, "known(turn.ttft_ms / turn.cache.hit_rate)", Fail, ""},
+		{StepScope, "!known(turn.cache.hit_rate) || turn.cache.hit_rate > 0.5", Pass, ""},
+		{StepScope, "(turn.cache.hit_rate ?? 1) > 0.5", Pass, ""},
+		{StepScope, "(turn.cache.hit_rate ?? 0) > 0.5", Fail, ""},
+		{StepScope, "(turn.ttft_ms ?? 0) > 100", Pass, ""},
+		{StepScope, "(turn.cache.hit_rate ?? steps.q1.cache.hit_rate ?? 0.7) == 0.7", Pass, ""},
+		{StepScope, "(turn.cache.hit_rate ?? turn.ttft_ms ?? turn.server.queue_ms) > 100", Pass, ""},
+		{StepScope, "known(turn.cache.hit_rate ?? turn.ttft_ms)", Pass, ""},
+		{StepScope, "(turn.finish_reason ?? 'none') == 'stop'", Pass, ""},
+		{StepScope, "(turn.cache.cached_tokens ?? 0.5) == 0.5", Pass, ""},
+
+		// What expr would let pass.
+		{StepScope, "turn.ttft_ms / turn.cache.reusable_rate > 1", Unknown, "division by zero"},
+		{StepScope, "ratio(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
+		{StepScope, "pct_change(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
+		{StepScope, "turn.prompt_tokens % (turn.prompt_tokens - 1000) == 0", Unknown, "division by zero"},
+		{StepScope, "turn.prompt_tokens ** 400 > 1", Unknown, "not a number"},
+		{StepScope, "!(turn.server.queue_ms > 0.5)", Unknown, "not a number"},
+		{StepScope, "all(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
+		{StepScope, "!any(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
+		{StepScope, "count(split(turn.text, ' '), # == 'x') == 0", Pass, ""},
+		{StepScope, "find(split(turn.text, ' '), # != 'torque') == '41'", Pass, ""},
+		{StepScope, "find(split(turn.text, ' '), # == 'x') != 'y'", Unknown, "no element to look at"},
+		{StepScope, "len(filter(split(turn.text, ' '), len(#) > 5)) == 3", Pass, ""},
+		{StepScope, "sum(map(split(turn.text, ' '), len(#))) > 12", Pass, ""},
+		{StepScope, "join(split(turn.text, ' '), '-') contains '41-newton'", Pass, ""},
+		{StepScope, "int(turn.ttft_ms / 7) == 17 && float(turn.prompt_tokens) > 1 && string(repeat) == '2'", Pass, ""},
+		{StepScope, "turn.text[0:6] == 'torque' && trim(' x ') == 'x' && upper('a') == 'A'", Pass, ""},
+		{StepScope, "floor(2.5) + ceil(2.5) + round(2.4) == 7 && min(turn.ttft_ms, 3) == 3", Pass, ""},
+		{StepScope, "one([1, 2], # == 2) && none([1, 2], # == 3) && turn.ok", Pass, ""},
+
+		{ConversationScope, "conv.requests_failed == 0", Unknown, "conv.requests_failed"},
+		{ConversationScope, "steps.q1.ttft_ms < 101 && phases.with_rag.turns > 3", Unknown, "phases.with_rag.turns"},
+		{ScenarioScope, "steps.q1.ttft_ms.p50 < 111 and steps.q1.ttft_ms.n == 24", Pass, ""},
+		{ScenarioScope, "run.streams_truncated == 0", Pass, ""},
+		{ScenarioScope, "gpu.power_w.mean < 200.5", Pass, ""},
+		{ScenarioScope, "gpu.power_w < 200.5", Unknown, "gpu.power_w"},
+		{ScenarioScope, "energy_j < 10", Unknown, "not a number"},
+		{ScenarioScope, "conversations.main.requests.max < 9", Unknown, "conversations.main.requests.max"},
+		{ScenarioScope, "conversations.main.cache.hit_rate.mean < 0.5 && phases.before.ttft_ms.p50 > 1", Unknown, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.that, func(t *testing.T) {
+			r := mustCompile(t, tt.scope, tt.that).Eval(testLookup)
+			if r.Verdict != tt.verdict || !strings.Contains(r.Why, tt.why) || (tt.verdict != Unknown && r.Why != "") {
+				t.Errorf("got %s (%s), want %s (%s)", r.Verdict, r.Why, tt.verdict, tt.why)
+			}
+		})
+	}
+}
+
+func TestOperandsAreCompleteAndInOrder(t *testing.T) {
+	a := mustCompile(t, StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > vars.min_hit && turn.ttft_ms < 900")
+	asked := map[string]int{}
+	r := a.Eval(func(path string) Value {
+		asked[path]++
+		return testLookup(path)
+	})
+	want := []Operand{
+		{"turn.ttft_ms", Value{V: 120.0, Unit: "ms", Source: "test"}},
+		{"turn.cache.hit_rate", Value{Why: "the server does not report it"}},
+		{"vars.min_hit", Value{V: 0.5, Source: "file.yaml:7"}},
+	}
+	if d := cmp.Diff(want, r.Operands); d != "" {
+		t.Errorf("operands (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(map[string]int{"turn.ttft_ms": 1, "turn.cache.hit_rate": 1}, asked); d != "" {
+		t.Errorf("look-ups (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"turn.ttft_ms", "turn.cache.hit_rate", "vars.min_hit"}, a.Paths()); d != "" {
+		t.Errorf("paths (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"turn.ttft_ms", "turn.cache.hit_rate"}, a.Measured()); d != "" {
+		t.Errorf("measured (-want +got):\n%s", d)
+	}
+}
+
+func TestValuesOfAnotherTypeAreUnknown(t *testing.T) {
+	a := mustCompile(t, StepScope, "turn.prompt_tokens > 5")
+	for v, want := range map[any]string{7: Pass, 7.0: Pass, 7.5: Unknown, "7": Unknown, true: Unknown} {
+		if r := a.Eval(func(string) Value { return Value{V: v} }); r.Verdict != want {
+			t.Errorf("%v (%T): %s (%s), want %s", v, v, r.Verdict, r.Why, want)
+		}
+	}
+	if r := a.Eval(func(string) Value { return Value{} }); r.Verdict != Unknown {
+		t.Errorf("a value that is not there: %s", r.Verdict)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	tests := []struct {
+		scope Scope
+		that  string
+		code  string
+		at    string // the text that is underlined; "" for the whole expression
+		want  string // in the message or help
+	}{
+		{StepScope, "turn.cache.hit_rat > 0.5", "expr/name", "hit_rat", `turn.cache has no metric "hit_rat"|did you mean "hit_rate"?`},
+		{StepScope, "turn.tftt_ms > 0.5", "expr/name", "tftt_ms", `did you mean "ttft_ms"?`},
+		{StepScope, "turn.hit_rate > 0.5", "expr/name", "hit_rate", `did you mean "turn.cache.hit_rate"?`},
+		{StepScope, "trun.ttft_ms > 0.5", "expr/name", "trun", `did you mean "turn"?`},
+		{StepScope, "ttft_ms > 0.5", "expr/name", "ttft_ms", `did you mean "turn.ttft_ms"?`},
+		{StepScope, "zzz > 0.5", "expr/name", "zzz", "names here start with one of: turn, first_turn"},
+		{StepScope, "turn.cache > 0.5", "expr/name", "cache", "turn.cache is a group, not a value|hit_rate, cached_tokens"},
+		{StepScope, "turn.ttft_ms.p50 > 0.5", "expr/distribution", "p50", "one value here|assert of the scenario"},
+		{StepScope, "turn.ttft_ms.foo > 0.5", "expr/name", "foo", "has no parts"},
+		{StepScope, "steps.last_words.ttft_ms > 5", "expr/name", "last_words", `step "last_words" is not over yet`},
+		{StepScope, "steps.own.ttft_ms > 5", "expr/name", "own", "here it is called turn"},
+		{StepScope, "steps.drop.ttft_ms > 5", "expr/name", "drop", "sends no request"},
+		{StepScope, "steps.laod.ttft_ms > 5", "expr/name", "laod", `there is no step "laod"|did you mean "load"?`},
+		{StepScope, "steps.after-removal.ttft_ms > 5", "expr/name", "after", "there is no step"},
+		{StepScope, "conv.requests > 5", "expr/name", "conv", "not known in the assert of a step|assert of the conversation"},
+		{StepScope, "gpu.power_w.mean > 5", "expr/name", "gpu", "assert of the scenario"},
+		{StepScope, "base.ttft_ms > 5", "expr/name", "base", "gates file"},
+		{StepScope, "turn.ttft_ms > vars.min", "expr/name", "min", `there is no var "min"`},
+		{StepScope, "turn.ttft_ms > matrix.doc_token", "expr/name", "doc_token", `did you mean "doc_tokens"?`},
+		{ScenarioScope, "turn.ttft_ms > 5", "expr/name", "turn", "steps.<id>"},
+		{ScenarioScope, "repeat > 5", "expr/name", "repeat", "all repeats at once"},
+		{ScenarioScope, "steps.q1.ttft_ms < 3", "expr/distribution", "ttft_ms", "distribution over 12 repeats x 2 turns|.p50"},
+		{ScenarioScope, "steps.q1.text contains 'x'", "expr/name", "text", "has no distribution"},
+		{ScenarioScope, "steps.q1.ttft_ms.p75 < 3", "expr/name", "p75", `no statistic "p75"`},
+		{ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90", "needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
+		{ScenarioScope, "steps.q1.ttft_ms.p99 < 3", "expr/samples", "p99", "at least 299"},
+		{ScenarioScope, "conversations.man.requests.p50 < 3", "expr/name", "man", `did you mean "main"?`},
+		{ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "the phases are before, with_rag, after_removal"},
+		{ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations", "in a conversation use conv"},
+
+		{StepScope, "", "expr/empty", "", "starts a YAML comment"},
+		{StepScope, "any([1,2],", "expr/syntax", ",", `ends too early|unquoted " #"`},
+		{StepScope, "turn.ttft_ms = 5", "expr/syntax", "=", "compare with =="},
+		{StepScope, "turn.ttft_ms <", "expr/syntax", "<", "ends too early"},
+		{StepScope, "turn.ttft_ms ?? 0 > 5", "expr/syntax", ">", "(x ?? default) > 0.5"},
+		{StepScope, "turn.7b > 5", "expr/syntax", "", ""},
+		{StepScope, strings.Repeat("x", 2049), "expr/size", "", "2049 characters"},
+		{StepScope, strings.Repeat("turn.ttft_ms + ", 120) + "1 > 0", "expr/size", "", "200 parts"},
+		{StepScope, "turn.ttft_ms", "expr/type", "", "must be true or false, but this is a number|turn.ttft_ms < 100"},
+		{StepScope, "turn.ttft_ms > '5'", "expr/type", ">", "> cannot stand between a number and text"},
+		{StepScope, "(turn.ttft_ms ?? 'x') > 5", "expr/type", "??", "one type"},
+		{StepScope, "(turn.ok ? turn.ttft_ms : 'x') > 5", "expr/type", "", "one type"},
+		{StepScope, "1 < 2", "expr/constant", "", "names no metric"},
+		{StepScope, "vars.min_hit < 2", "expr/constant", "", "names no metric"},
+		{StepScope, "turn.ok || true", "expr/constant", "true", "decides nothing"},
+		{StepScope, "turn.ttft_ms >= turn.ttft_ms", "expr/constant", ">=", "the same"},
+		{StepScope, "known(vars.n) && turn.ok", "expr/constant", "known", "always known"},
+		{StepScope, "(vars.n ?? 2) > turn.ttft_ms", "expr/constant", "??", "always known"},
+		{StepScope, "turn.cache.hit_rate > 50", "expr/rate", "50", "share from 0 to 1|50 % is 0.5"},
+		{StepScope, "turn.text matches '('", "expr/type", "matches", "missing closing"},
+		{StepScope, "turn.text matches vars.bad", "expr/type", "vars.bad", "missing closing"},
+
+		{StepScope, "mean([turn.ttft_ms]) > 1", "expr/function", "mean", `no function "mean"`},
+		{StepScope, "now() > turn.ttft_ms", "expr/function", "now", "time of day"},
+		{StepScope, "reduce(1..3, #acc + #) > 2", "expr/function", "reduce", "use count"},
+		{StepScope, "$env.turn > 2", "expr/name", "$env", "unknown name"},
+		{StepScope, "get(turn, 'ttft_ms') > 2", "expr/function", "get", "with dots"},
+		{StepScope, "turn.text.upper() == 'X'", "expr/function", "", "no methods"},
+		{StepScope, "__number(0) > 2", "expr/function", "__number", "no function"},
+		{StepScope, "turn?.ttft_ms > 2", "expr/syntax", "ttft_ms", "?. has no use"},
+		{StepScope, "turn.text == nil", "expr/nil", "nil", "known(x)"},
+		{StepScope, "turn[vars.topic] > 2", "expr/name", "", "write the name out|literal"},
+		{StepScope, "{'a': turn.ttft_ms}.a > 2", "expr/name", "a", "no parts"},
+		{StepScope, "turn.ttft_ms > 1e300", "expr/type", "1e300", "larger than 1e15"},
+		{StepScope, "any(1..100000, # > turn.ttft_ms)", "expr/size", "..", "less than 10000 apart"},
+		{StepScope, "any(1..3, any(1..3, any(1..3, # > turn.ttft_ms)))", "expr/size", "", "nested more than 2"},
+		{StepScope, "let turn = 5; turn > 2", "expr/name", "turn", "declared again"},
+		{StepScope, "abs(turn.text) > 2", "expr/type", "abs", ""},
+		{StepScope, "ratio(turn.text, 2) > 2", "expr/type", "ratio", "ratio takes numbers"},
+		{StepScope, "within(turn.ttft_ms, 2)", "expr/function", "within", "takes 3 arguments"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%.60s", tt.that), func(t *testing.T) {
+			p, problems := compileExpr(tt.that, testScope(tt.scope), false)
+			if p != nil || len(problems) == 0 {
+				t.Fatal("compiled")
+			}
+			got := problems[0]
+			if got.code != tt.code {
+				t.Errorf("code %s, want %s (%+v)", got.code, tt.code, got)
+			}
+			text := []rune(tt.that)
+			if got.from < 0 || got.to > len(text) || got.from > got.to {
+				t.Fatalf("span %d-%d of %d", got.from, got.to, len(text))
+			}
+			if at := string(text[got.from:got.to]); tt.at != "" && at != tt.at {
+				t.Errorf("underlines %q, want %q", at, tt.at)
+			}
+			for want := range strings.SplitSeq(tt.want, "|") {
+				if !strings.Contains(got.message+"\n"+got.help, want) {
+					t.Errorf("%q not in %q, help %q", want, got.message, got.help)
+				}
+			}
+		})
+	}
+}
+
+func TestSeveralProblemsAtOnce(t *testing.T) {
+	_, problems := compileExpr("turn.aaa > steps.zzz.ttft_ms && now() > 1", testScope(StepScope), false)
+	if len(problems) != 3 {
+		t.Errorf("%d problems, want 3: %+v", len(problems), problems)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	tests := []struct {
+		that string
+		gate bool
+		code string
+	}{
+		{"turn.ttft_ms == 5", true, "expr/float-equal"},
+		{"turn.ttft_ms == 0", true, ""},
+		{"turn.prompt_tokens == 5", true, ""},
+		{"(turn.cache.hit_rate ?? 0) > 0.5", true, "expr/masked"},
+		{"(turn.cache.hit_rate ?? 0) > 0.5", false, ""},
+	}
+	for _, tt := range tests {
+		p, problems := compileExpr(tt.that, testScope(StepScope), tt.gate)
+		got := ""
+		for _, w := range problems {
+			got += w.code
+		}
+		if p == nil || got != tt.code {
+			t.Errorf("%s: %q, want %q", tt.that, got, tt.code)
+		}
+	}
+}
+
+func TestAllowSmallN(t *testing.T) {
+	s := testScope(ScenarioScope)
+	s.env.allowSmallN = true
+	if p, problems := compileExpr("steps.q1.ttft_ms.p99 < 3", s, true); p == nil {
+		t.Errorf("refused: %+v", problems)
+	}
+	s = testScope(ScenarioScope)
+	s.env.repeats = 30
+	if p, problems := compileExpr("steps.q1.ttft_ms.p95 < 3", s, true); p == nil {
+		t.Errorf("60 samples are refused for a p95: %+v", problems)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	p, _ := compileExpr("turn.ok && vars.min_hit * 2 <= turn.cache.hit_rate && (turn.ttft_ms < 3 || turn.ttft_ms > 9) && 0.2 < turn.cache.reusable_rate < 0.9", testScope(StepScope), false)
+	var got []string
+	for _, b := range p.bounds {
+		got = append(got, fmt.Sprint(p.leaves[b.leaf].path, b.op, b.value))
+	}
+	want := []string{"turn.cache.hit_rate>=1", "turn.cache.reusable_rate>0.2", "turn.cache.reusable_rate<0.9"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	src := newSource("f.yaml", "a: 1\n      - that: turn.ttft_ms > 200 && vars.min_hit < 1\n")
+	a := mustCompile(t, StepScope, "turn.ttft_ms > 200 && vars.min_hit < 1")
+	a.source, a.Pos = src, Pos{"f.yaml", 2, 15}
+	want := "2 |       - that: turn.ttft_ms > 200 && vars.min_hit < 1\n" +
+		"  |               ~~~~~~~~~~~~          ~~~~~~~~~~~~"
+	if got := a.Excerpt(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	a.source = nil
+	want = "turn.ttft_ms > 200 && vars.min_hit < 1\n~~~~~~~~~~~~          ~~~~~~~~~~~~"
+	if got := a.Excerpt(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestFunctionsAreCallableAsTheyAreDocumented compiles the usage of every function.
+func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
+	fill := strings.NewReplacer(
+		"sum(list)", "sum([1, 2])", "list", "split(turn.text, ' ')", "separator", "' '", "text", "turn.text", "# > 1", "# != ''",
+		", ...", "", "(x", "(turn.ttft_ms", " y", " turn.ttft_ms", "(a, b", "(turn.ttft_ms, 2", "new", "turn.ttft_ms", "old", "2",
+		"target", "100", "tolerance", "5",
+	)
+	for _, f := range Functions {
+		usage := fill.Replace(f.Usage)
+		if !strings.HasPrefix(f.Usage, f.Name+"(") {
+			t.Errorf("the usage of %s is %s", f.Name, f.Usage)
+		}
+		mustCompile(t, StepScope, "let result = "+usage+"; turn.ok")
+	}
+}

@@ -1,0 +1,371 @@
+package dsl
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// estimateTolerance is how far a count from characters may be off the tokens of a model: a
+// cell is skipped, and a threshold refused, only if it fails by more.
+const estimateTolerance = 0.05
+
+// countKey is a text and the model that counts it.
+type countKey struct {
+	model *Model
+	text  [sha256.Size]byte
+}
+
+type count struct {
+	tokens int
+	exact  bool
+}
+
+// count returns the tokens of a text. The same prompts come back for every server, and counting
+// is what planning spends its time on, so counts are remembered.
+func (p *planner) count(m *Model, text string) count {
+	key := countKey{m, sha256.Sum256([]byte(text))}
+	if c, ok := p.counts[key]; ok {
+		return c
+	}
+	// About four characters of English make one token.
+	c := count{tokens: (utf8.RuneCountInString(text) + 3) / 4}
+	if p.opt.Count != nil {
+		c.tokens, c.exact = p.opt.Count(m, text)
+	}
+	p.counts[key] = c
+	return c
+}
+
+// render returns the prompt of messages. Without a template a mark stands on either side of
+// role and content, which costs about what real templates cost.
+func (p *planner) render(m *Model, messages []Message) (prompt string, exact bool, err error) {
+	if p.opt.Render != nil {
+		return p.opt.Render(m, messages)
+	}
+	var b strings.Builder
+	for _, msg := range messages {
+		fmt.Fprintf(&b, "\x01%s\x02\n%s\x03\n", msg.Role, msg.Content)
+	}
+	b.WriteString("\x01assistant\x02\n")
+	return b.String(), false, nil
+}
+
+// synthetic returns the text of a synthetic document, and the stand-in for a reply.
+func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
+	key := syntheticKey{m, seed, tokens}
+	text, ok := p.texts[key]
+	if !ok {
+		text = Synthetic(seed, tokens, func(text string) int { return p.count(m, text).tokens })
+		p.texts[key] = text
+	}
+	return text
+}
+
+// syntheticKey says which text of a length is meant.
+type syntheticKey struct {
+	model  *Model
+	seed   int64
+	tokens int
+}
+
+// fit plays the conversations of a cell without a server, and says why the cell cannot be
+// played, if it cannot.
+func (p *planner) fit(c *Cell) {
+	if c.Skip = p.unmet(c); c.Skip != "" {
+		return
+	}
+	turns, err := p.walk(c)
+	if err != nil {
+		c.Skip = err.Error()
+		return
+	}
+	c.Turns = turns
+	c.Skip = p.overflow(c)
+	p.declared(c)
+	c.forecasts = p.forecast(c)
+}
+
+// walk plays every conversation and returns the requests of one measured repeat.
+func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
+	run := c.Scenario.Run
+	passes := 1
+	shared := run.Cache == "none" || run.Scope == "run"
+	if shared && run.Repeats+run.Warmup > 1 {
+		passes = 2 // a later pass finds everything that the one before has sent
+	}
+	var turns []PlannedTurn
+	w := walker{planner: p, cell: c}
+	for range passes {
+		turns, w.sent = nil, 0
+		for _, conversation := range c.Scenario.Conversations {
+			if run.Scope == "conversation" && run.Cache != "none" {
+				w.seen = nil
+			}
+			played, err := w.play(conversation)
+			if err != nil {
+				return nil, err
+			}
+			turns = append(turns, played...)
+		}
+	}
+	return turns, nil
+}
+
+// walker plays conversations against a cache that forgets nothing.
+type walker struct {
+	*planner
+	cell *Cell
+	seen []string // prompts with their replies, as the template renders them
+	sent int      // requests of this pass
+}
+
+func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
+	var turns []PlannedTurn
+	h := NewHistory(conversation.System)
+	removed := false
+	for _, step := range conversation.Steps {
+		if step.Do == nil {
+			continue
+		}
+		_, removes := step.Do.(Remove)
+		removed = removed || removes
+		err := step.Do.Play(h, func(t Turn) (string, error) {
+			limit := step.Request.MaxTokens
+			if t.MaxTokens > 0 {
+				limit = t.MaxTokens
+			}
+			w.sent++
+			// What the server has seen is what it generated, also where the history keeps another text.
+			generated := w.synthetic(w.cell.Model, int64(w.sent), limit)
+			kept := generated
+			if conversation.History == "recorded" && t.Reply != "" {
+				kept = t.Reply
+			}
+			planned, err := w.turn(t, generated)
+			if err != nil {
+				return "", fmt.Errorf("step %s: %w", step.ID, err)
+			}
+			planned.Conversation, planned.Step = conversation.ID, step.ID
+			planned.ReplyTokens, planned.KeptTokens, planned.removed = limit, limit, removed
+			if conversation.History == "recorded" {
+				planned.KeptTokens = w.count(w.cell.Model, kept).tokens
+			}
+			removed = false
+			turns = append(turns, planned)
+			return kept, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return turns, nil
+}
+
+// turn counts one prompt, and how much of it has been sent before.
+func (w *walker) turn(t Turn, reply string) (PlannedTurn, error) {
+	m := w.cell.Model
+	prompt, rendered, err := w.render(m, t.Messages)
+	if err != nil {
+		return PlannedTurn{}, err
+	}
+	all := w.count(m, prompt)
+	best := 0
+	for _, before := range w.seen {
+		best = max(best, commonPrefix(prompt, before))
+	}
+	w.seen = append(w.seen, prompt+reply)
+	block := 1
+	if w.cell.Server != nil {
+		block = max(1, w.cell.Server.Capabilities.BlockTokens)
+	}
+	// The last token is always computed, for it yields the first token of the reply.
+	reusable := min(w.count(m, prompt[:best]).tokens, max(0, all.tokens-1)) / block * block
+	out := PlannedTurn{
+		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Exact: all.exact && rendered, Reusable: reusable,
+		Known: m == nil || m.PrefixStable || m.Template == "",
+	}
+	if all.tokens > 0 {
+		out.Ceiling = float64(reusable) / float64(all.tokens)
+	}
+	return out, nil
+}
+
+// commonPrefix returns the length in bytes of what two texts have in common at their start, in
+// whole characters.
+func commonPrefix(a, b string) int {
+	n := min(len(a), len(b))
+	i := 0
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	for i > 0 && i < len(a) && !utf8.RuneStart(a[i]) {
+		i--
+	}
+	return i
+}
+
+// limit returns the context that a cell has, and who says so. 0: not known.
+func (p *planner) limit(c *Cell) (tokens int, by string) {
+	if c.Model != nil {
+		if tokens = max(c.Model.Context.Trained, c.Model.Context.Extended); tokens > 0 {
+			by = "model " + c.Model.Name + " takes"
+		}
+	}
+	if c.Server == nil {
+		return p.override(tokens, by)
+	}
+	served := c.Server.ContextTokens
+	if s, ok := p.served(c); ok && s.ContextTokens > 0 {
+		served = s.ContextTokens
+	}
+	if served > 0 && (tokens == 0 || served < tokens) {
+		tokens, by = served, "server "+c.Server.Name+" serves"
+	}
+	return p.override(tokens, by)
+}
+
+func (p *planner) override(tokens int, by string) (int, string) {
+	if p.opt.ContextSize > 0 {
+		return p.opt.ContextSize, "--context-size gives"
+	}
+	return tokens, by
+}
+
+func (p *planner) served(c *Cell) (Served, bool) {
+	if p.opt.Served == nil || c.Server == nil {
+		return Served{}, false
+	}
+	return p.opt.Served(c.Server.Name)
+}
+
+// overflow says where the context of a cell is too small.
+func (p *planner) overflow(c *Cell) string {
+	limit, by := p.limit(c)
+	if limit == 0 {
+		return ""
+	}
+	for _, t := range c.Turns {
+		need := t.PromptTokens + t.ReplyTokens
+		if t.ReplyTokens >= limit {
+			return fmt.Sprintf("step %s asks for %s tokens of reply, and %s %s", t.Step, thousands(t.ReplyTokens), by, thousands(limit))
+		}
+		allowed, about := float64(limit), ""
+		if !t.Exact {
+			allowed, about = allowed*(1+estimateTolerance), "about "
+		}
+		if float64(need) > allowed {
+			return fmt.Sprintf("step %s needs %s%s tokens (%s of prompt and %s of reply), and %s %s",
+				t.Step, about, thousands(need), thousands(t.PromptTokens), thousands(t.ReplyTokens), by, thousands(limit))
+		}
+	}
+	return ""
+}
+
+// capabilityChecks says what each name in requires.capabilities asks of a profile.
+var capabilityChecks = map[string]func(*Server) bool{
+	"streaming":    func(s *Server) bool { return s.Capabilities.Streaming },
+	"usage":        func(s *Server) bool { return s.Capabilities.Usage },
+	"cache_report": func(s *Server) bool { return !slices.Contains([]string{"", "none"}, s.Capabilities.CacheReport.Source) },
+	"cache_reset":  func(s *Server) bool { return s.Capabilities.CacheReset != nil },
+	"cache_salt":   func(s *Server) bool { return s.Capabilities.CacheSalt != "" },
+	"tokenize":     func(s *Server) bool { return s.Capabilities.Tokenize != "" },
+	"metrics":      func(s *Server) bool { return s.Capabilities.Metrics != "" },
+}
+
+// unmet says which requirement of the scenario a cell does not meet.
+func (p *planner) unmet(c *Cell) string {
+	if why := p.mismatch(c); why != "" {
+		return why
+	}
+	known, ok := p.served(c)
+	for _, name := range c.Scenario.Requires.Capabilities {
+		has, looked := known.Capabilities[name]
+		if !ok || !looked {
+			check := capabilityChecks[name]
+			if check == nil || c.Server == nil {
+				continue // only the machine can tell, as for gpu
+			}
+			has = check(c.Server)
+		}
+		if !has {
+			return fmt.Sprintf("the scenario requires %s, and server %s does not have it", name, c.Server.Name)
+		}
+	}
+	need := c.Scenario.Requires.ContextTokens
+	if limit, by := p.limit(c); limit > 0 && need > limit {
+		return fmt.Sprintf("the scenario requires a context of %s tokens, and %s %s", thousands(need), by, thousands(limit))
+	}
+	return ""
+}
+
+// mismatch says why a server does not go with a model. It is an error if the run names both.
+func (p *planner) mismatch(c *Cell) string {
+	if c.Server == nil || c.Model == nil {
+		return ""
+	}
+	listed := len(c.Server.Models) == 0 || slices.ContainsFunc(c.Server.Models, func(name string) bool {
+		return name == "any" || strings.EqualFold(name, c.Model.Name) || p.lib.Model(name) == c.Model
+	})
+	if !listed {
+		why := fmt.Sprintf("server %s does not list model %s", c.Server.Name, c.Model.Name)
+		if p.opt.Model != "" && slices.Contains(p.opt.Servers, c.Server.Name) {
+			p.fail("plan/pair", fmt.Sprintf("it lists %s; add the model to its profile", strings.Join(c.Server.Models, ", ")), "%s", why)
+		}
+		return why
+	}
+	if c.Server.Launch != nil && c.Server.Attach == "" && namesModel(c.Server.Launch) {
+		if _, ok := c.Model.Engines[c.Server.Engine]; !ok {
+			return fmt.Sprintf("model %s does not say what %s calls it", c.Model.Name, c.Server.Engine)
+		}
+	}
+	return ""
+}
+
+// namesModel reports whether a command line has a place for the model's reference.
+func namesModel(l *Launch) bool {
+	const place = "${model."
+	has := func(s string) bool { return strings.Contains(s, place) }
+	if slices.ContainsFunc(l.Command, has) {
+		return true
+	}
+	return slices.ContainsFunc(l.Flags, func(f Flag) bool { return has(fmt.Sprint(f.Value)) })
+}
+
+// declared warns of conversations whose declared size is far from what is planned. With live
+// history a plan knows only the greatest size, so there it can only be too small.
+func (p *planner) declared(c *Cell) {
+	const far = 0.25
+	for _, conversation := range c.Scenario.Conversations {
+		if conversation.Tokens == 0 {
+			continue
+		}
+		size := c.Size(conversation.ID)
+		off := float64(size-conversation.Tokens) / float64(conversation.Tokens)
+		if off < -far || off > far && conversation.History == "recorded" {
+			p.once(Diagnostic{
+				Pos: conversation.Pos, Severity: Warning, Code: "plan/tokens",
+				Message: fmt.Sprintf("conversation %q declares %s tokens, and about %s are planned", conversation.ID, thousands(conversation.Tokens), thousands(size)),
+				Help:    "correct `tokens:`, or the texts",
+			})
+		}
+	}
+}
+
+// once adds a finding unless another cell has led to one of the same code at the same place.
+func (p *planner) once(d Diagnostic) {
+	if !slices.ContainsFunc(p.diags, func(o Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
+		p.diags = append(p.diags, d)
+	}
+}
+
+// thousands writes a count with commas.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,340 @@
+package dsl
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// hitRate is the one metric whose greatest value a plan knows: what a prefix cache can hit is
+// what it has seen before.
+const hitRate = "cache.hit_rate"
+
+// Forecast is what a plan can say of one assertion in one cell.
+type Forecast struct {
+	Assertion    *Assertion
+	Conversation string            // empty in scenario scope
+	Step         string            // empty above step scope
+	Unavailable  map[string]string // paths that will be unknown there, and why
+}
+
+// forecast lists the assertions of a cell in the order of the file.
+func (p *planner) forecast(c *Cell) []Forecast {
+	var out []Forecast
+	add := func(list []*Assertion, conversation, step string) {
+		for _, a := range list {
+			f := Forecast{Assertion: a, Conversation: conversation, Step: step, Unavailable: map[string]string{}}
+			for _, path := range a.Measured() {
+				if p.opt.Unavailable == nil || c.Server == nil {
+					break
+				}
+				if why := p.opt.Unavailable(c.Server, path); why != "" {
+					f.Unavailable[path] = why
+				}
+			}
+			out = append(out, f)
+		}
+	}
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			add(step.Assert, conversation.ID, step.ID)
+		}
+		add(conversation.Assert, conversation.ID, "")
+	}
+	add(c.Scenario.Assert, "", "")
+	return out
+}
+
+// Forecasts returns what the plan says of the cell's assertions, in the order of the file.
+func (c *Cell) Forecasts() []Forecast { return c.forecasts }
+
+// ceiling is the greatest value that a hit rate can have, and the turn that sets it.
+type ceiling struct {
+	value float64
+	turn  *PlannedTurn // nil: several turns share in it
+	exact bool
+	most  float64 // (n-1)/n: no estimate is needed to say that more is impossible
+}
+
+// thresholds compares every hit rate that an assertion asks for with what a prefix cache can
+// reach in each cell.
+func (p *planner) thresholds() {
+	type finding struct {
+		cell *Cell
+		diag Diagnostic
+		top  ceiling
+	}
+	var order []Pos
+	found := map[Pos][]finding{}
+	judged := map[Pos]int{}
+	for _, c := range p.plan.Cells {
+		if c.Skip != "" {
+			continue
+		}
+		p.unstable(c)
+		for _, f := range c.forecasts {
+			if f.Assertion.program == nil {
+				continue
+			}
+			p.floors(c, f)
+			for _, b := range f.Assertion.program.bounds {
+				l := f.Assertion.program.leaves[b.leaf]
+				if l.metric != hitRate {
+					continue
+				}
+				top, ok := c.ceilingOf(f, l.path)
+				if !ok {
+					continue
+				}
+				at := f.Assertion.Pos
+				at.Col += b.from // only a key: several bounds of one assertion differ in it
+				judged[at]++
+				severity := b.against(top)
+				if severity == "" {
+					continue
+				}
+				if f.Assertion.Severity == "warn" {
+					severity = Warning
+				}
+				if found[at] == nil {
+					order = append(order, at)
+				}
+				found[at] = append(found[at], finding{c, p.beyond(f, b, top, severity), top})
+			}
+		}
+	}
+	for _, at := range order {
+		all := found[at]
+		worst := slices.MinFunc(all, func(a, b finding) int {
+			if a.diag.Severity != b.diag.Severity {
+				return strings.Compare(string(a.diag.Severity), string(b.diag.Severity)) // error before warning
+			}
+			return int(math.Copysign(1, a.top.value-b.top.value))
+		})
+		if len(p.plan.Cells) > 1 {
+			worst.diag.Message += fmt.Sprintf(" (%s; %d of %s)", worst.cell, len(all), plural(judged[at], "cell"))
+		}
+		p.diags = append(p.diags, worst.diag)
+	}
+	p.diags = p.diags.sorted()
+}
+
+// against says how bad it is that a ceiling stands over a bound; "" if it can be met.
+func (b bound) against(top ceiling) Severity {
+	beyond := func(limit float64) bool {
+		switch b.op {
+		case ">":
+			return b.value >= limit
+		case ">=", "==":
+			return b.value > limit
+		}
+		return false
+	}
+	switch {
+	case !beyond(top.value):
+		return ""
+	case top.exact || beyond(top.most) || b.value > top.value+estimateTolerance:
+		return Error
+	}
+	return Warning
+}
+
+// beyond words a threshold that no cache can reach.
+func (p *planner) beyond(f Forecast, b bound, top ceiling, severity Severity) Diagnostic {
+	about := ""
+	if !top.exact {
+		about = "about "
+	}
+	// A threshold that an estimate cannot rule out is a warning, and says so.
+	message := fmt.Sprintf("no prefix cache can exceed %s%s here", about, hitShare(top.value))
+	if !top.exact && severity == Warning {
+		message = fmt.Sprintf("a prefix cache is unlikely to exceed %s%s here", about, hitShare(top.value))
+	}
+	if t := top.turn; t != nil {
+		where := "have been sent before"
+		if t.removed {
+			where = "stand before the removed document"
+		}
+		message += fmt.Sprintf(": %s of %s prompt tokens %s", thousands(t.Reusable), thousands(t.PromptTokens), where)
+	}
+	a := f.Assertion
+	d := a.diagnoseAt(b.from, b.to)
+	d.Severity, d.Code, d.Message = severity, "plan/ceiling", message
+	d.Help = fmt.Sprintf("compare with what can be reused: %s >= 0.9 * %s", a.program.leaves[b.leaf].path,
+		strings.Replace(a.program.leaves[b.leaf].path, hitRate, "cache.reusable_rate", 1))
+	return d
+}
+
+// hitShare writes a ceiling rounded down, for rounding up would claim what cannot be.
+func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/100) }
+
+// diagnoseAt places a finding at a part of the expression.
+func (a *Assertion) diagnoseAt(from, to int) Diagnostic {
+	d := Diagnostic{Pos: a.Pos}
+	if line, number, shift, ok := a.sourceLine(); ok {
+		d.Pos = Pos{a.Pos.File, number, shift + from + 1}
+		d.EndCol = shift + to + 1
+		d.Source = line
+	} else if a.source != nil {
+		d.Source = a.source.line(a.Pos.Line)
+	}
+	return d
+}
+
+// ceilingOf returns the ceiling of a path as an assertion sees it.
+func (c *Cell) ceilingOf(f Forecast, path string) (ceiling, bool) {
+	group, rest, _ := strings.Cut(path, ".")
+	in := func(keep func(PlannedTurn) bool) []PlannedTurn {
+		var out []PlannedTurn
+		for _, t := range c.Turns {
+			if keep(t) && (f.Conversation == "" || t.Conversation == f.Conversation) {
+				out = append(out, t)
+			}
+		}
+		return out
+	}
+	ofStep := func(id string) []PlannedTurn { return in(func(t PlannedTurn) bool { return t.Step == id }) }
+	id, _, _ := strings.Cut(rest, ".")
+	scenario := f.Assertion.Scope == ScenarioScope
+	switch group {
+	case "turn":
+		return single(ofStep(f.Step), -1)
+	case "first_turn":
+		return single(ofStep(f.Step), 0)
+	case "step":
+		return weighted(ofStep(f.Step))
+	case "steps":
+		if scenario {
+			return spread(ofStep(id), path)
+		}
+		return single(ofStep(id), 0)
+	case "phases":
+		turns := in(func(t PlannedTurn) bool { return string(t.Phase) == id })
+		if scenario {
+			return spread(turns, path)
+		}
+		return weighted(turns)
+	case "conv", "run":
+		return weighted(in(func(PlannedTurn) bool { return true }))
+	case "conversations":
+		return spread(in(func(t PlannedTurn) bool { return t.Conversation == id }), path)
+	}
+	return ceiling{}, false
+}
+
+// single is the ceiling of one turn; -1 is the last.
+func single(turns []PlannedTurn, i int) (ceiling, bool) {
+	if len(turns) == 0 {
+		return ceiling{}, false
+	}
+	if i < 0 {
+		i = len(turns) - 1
+	}
+	t := turns[i]
+	return ceiling{t.Ceiling, &t, t.Exact, allButOne(t)}, t.PromptTokens > 0
+}
+
+func allButOne(t PlannedTurn) float64 {
+	return float64(t.PromptTokens-1) / float64(max(1, t.PromptTokens))
+}
+
+// weighted is the ceiling of a hit rate over several turns: the sums of their tokens.
+func weighted(turns []PlannedTurn) (ceiling, bool) {
+	reusable, prompt := 0, 0
+	out := ceiling{exact: true, most: 1}
+	for _, t := range turns {
+		reusable += t.Reusable
+		prompt += t.PromptTokens
+		out.exact = out.exact && t.Exact
+	}
+	if prompt == 0 {
+		return out, false
+	}
+	out.value = float64(reusable) / float64(prompt)
+	if len(turns) == 1 {
+		return single(turns, 0)
+	}
+	return out, true
+}
+
+// spread is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the
+// number of repeats changes no nearest-rank percentile of them by more than a rank.
+func spread(turns []PlannedTurn, path string) (ceiling, bool) {
+	if len(turns) == 0 {
+		return ceiling{}, false
+	}
+	stat := path[strings.LastIndexByte(path, '.')+1:]
+	sorted := slices.Clone(turns)
+	sort.SliceStable(sorted, func(i, j int) bool { return sorted[i].Ceiling < sorted[j].Ceiling })
+	var at int
+	switch stat {
+	case "min":
+		at = 0
+	case "max", "p90", "p95", "p99":
+		at = len(sorted) - 1
+	case "p50":
+		at = len(sorted) / 2 // the upper one of two, so that nothing possible is refused
+	case "mean":
+		out := ceiling{exact: true, most: 1}
+		for _, t := range sorted {
+			out.value += t.Ceiling / float64(len(sorted))
+			out.exact = out.exact && t.Exact
+		}
+		if len(sorted) == 1 {
+			return single(sorted, 0)
+		}
+		return out, true
+	default:
+		return ceiling{}, false
+	}
+	return single(sorted, at)
+}
+
+// unstable warns where cache assertions would measure the template.
+func (p *planner) unstable(c *Cell) {
+	if c.Model == nil || c.Model.PrefixStable || c.Model.Template == "" {
+		return
+	}
+	for _, f := range c.forecasts {
+		if !slices.ContainsFunc(f.Assertion.Measured(), func(path string) bool { return strings.Contains(path, "cache.") }) {
+			continue
+		}
+		d := f.Assertion.diagnoseAt(0, len([]rune(f.Assertion.That)))
+		d.Severity, d.Code = Warning, "plan/template"
+		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template", c.Model.Template, c.Model.Name)
+		d.Help = c.Model.Reason
+		p.once(d)
+		return
+	}
+}
+
+// floors checks percentiles of phases and conversations, whose samples only a plan knows.
+func (p *planner) floors(c *Cell, f Forecast) {
+	a := f.Assertion
+	if a.Scope != ScenarioScope || a.program.smallN {
+		return
+	}
+	for _, s := range a.program.spans {
+		l := a.program.leaves[s.leaf]
+		group, rest, _ := strings.Cut(l.path, ".")
+		id, _, _ := strings.Cut(rest, ".")
+		if l.floor == 0 || l.samples > 0 {
+			continue
+		}
+		turns := 0
+		for _, t := range c.Turns {
+			if group == "phases" && string(t.Phase) == id || group == "conversations" && t.Conversation == id {
+				turns++
+			}
+		}
+		if n := turns * c.Scenario.Run.Repeats; turns > 0 && n < l.floor {
+			d := a.diagnoseAt(s.from, s.to)
+			d.Severity, d.Code = Error, "expr/samples"
+			d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", l.path, l.floor, n, times(c.Scenario.Run.Repeats, turns))
+			d.Help = smallNHelp
+			p.once(d)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package dsl
+
+import (
+	"strings"
+)
+
+// Argv returns the command line of a server: the command, then the flags in the order of the
+// file. Values are what the placeholders stand for, by name: port, context_tokens, model.name,
+// model.ref, model.file, model.served_name, model.revision.
+//
+// A flag is written --with-dashes. True gives the flag alone, false nothing, a list the flag and
+// every value behind it. A flag whose value is a placeholder without a value is left out, so
+// that a model without a pinned revision is started without --revision.
+func (l *Launch) Argv(values map[string]string) []string {
+	var argv []string
+	for _, part := range l.Command {
+		argv = append(argv, expand(part, values))
+	}
+	for _, f := range l.Flags {
+		name := "--" + strings.ReplaceAll(f.Name, "_", "-")
+		switch v := f.Value.(type) {
+		case bool:
+			if v {
+				argv = append(argv, name)
+			}
+		case []string:
+			argv = append(argv, name)
+			for _, item := range v {
+				argv = append(argv, expand(item, values))
+			}
+		case string:
+			if text := expand(v, values); text != "" || v == "" {
+				argv = append(argv, name, text)
+			}
+		default:
+			argv = append(argv, name, format(v))
+		}
+	}
+	return argv
+}
+
+// Environ returns the environment variables of a server as NAME=value, in the order of the file.
+func (l *Launch) Environ(values map[string]string) []string {
+	var env []string
+	for _, f := range l.Env {
+		env = append(env, f.Name+"="+expand(format(f.Value), values))
+	}
+	return env
+}
+
+// expand replaces the placeholders of a launch. That their names exist was checked at load.
+func expand(text string, values map[string]string) string {
+	return launchForm.ReplaceAllStringFunc(text, func(m string) string {
+		return values[strings.TrimSuffix(strings.TrimPrefix(m, "${"), "}")]
+	})
+}

@@ -1,0 +1,312 @@
+package dsl
+
+import (
+	"slices"
+	"strings"
+)
+
+// Library is what the servers and models files have: profiles and models, resolved, in the
+// order in which they first appear.
+type Library struct {
+	Servers []*Server
+	Models  []*Model
+
+	trees []*tree // the files it was read from
+}
+
+// Server returns the profile of a name, or nil.
+func (l *Library) Server(name string) *Server {
+	if l == nil {
+		return nil
+	}
+	for _, s := range l.Servers {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Model returns the model that a name means, or nil: its own name, an alias, a name that an
+// engine gives it, or the longest pattern that fits, in this order. Upper and lower case are alike.
+func (l *Library) Model(name string) *Model {
+	if l == nil || name == "" {
+		return nil
+	}
+	rules := []func(*Model) bool{
+		func(m *Model) bool { return strings.EqualFold(m.Name, name) },
+		func(m *Model) bool {
+			return slices.ContainsFunc(m.Aliases, func(a string) bool { return strings.EqualFold(a, name) })
+		},
+		func(m *Model) bool {
+			for _, e := range m.Engines {
+				if strings.EqualFold(e.Ref, name) || strings.EqualFold(e.ServedName, name) {
+					return true
+				}
+			}
+			return false
+		},
+	}
+	for _, rule := range rules {
+		if i := slices.IndexFunc(l.Models, rule); i >= 0 {
+			return l.Models[i]
+		}
+	}
+	var best *Model
+	length := 0
+	for _, m := range l.Models {
+		for _, p := range m.Patterns {
+			if len(p) > length && matches(strings.ToLower(p), strings.ToLower(name)) {
+				best, length = m, len(p)
+			}
+		}
+	}
+	return best
+}
+
+// matches reports whether a text fits a pattern in which * stands for any text.
+func matches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	rest, ok := strings.CutPrefix(text, parts[0])
+	if !ok {
+		return false
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return strings.HasSuffix(rest, parts[len(parts)-1])
+}
+
+func (l *Library) serverNames() []string {
+	var names []string
+	for _, s := range l.Servers {
+		if !s.Abstract {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func (l *Library) modelNames() []string {
+	var names []string
+	for _, m := range l.Models {
+		names = append(names, m.Name)
+		names = append(names, m.Aliases...)
+	}
+	return names
+}
+
+// LoadLibrary reads servers and models files, in any mix and order of kinds. A later file adds
+// to the earlier ones, and replaces what has the same name; a profile that extends its own name
+// changes the earlier one instead.
+func LoadLibrary(files ...File) (*Library, Diagnostics) {
+	var trees []*tree
+	var diags Diagnostics
+	for _, f := range files {
+		t, ds := readFile(f)
+		diags = append(diags, ds...)
+		if t != nil {
+			trees = append(trees, t)
+		}
+	}
+	l, ds := newLibrary(trees)
+	return l, append(diags, ds...).sorted()
+}
+
+// check returns what is wrong with the links of a servers or models file that is laid over the
+// library.
+func (l *Library) check(t *tree) Diagnostics {
+	var below []*tree
+	if l != nil {
+		// The file may be part of the library already.
+		below = slices.DeleteFunc(slices.Clone(l.trees), func(o *tree) bool { return o.src.name == t.src.name })
+	}
+	_, diags := newLibrary(append(below, t))
+	return slices.DeleteFunc(diags, func(g Diagnostic) bool { return g.Pos.File != t.src.name })
+}
+
+func newLibrary(trees []*tree) (*Library, Diagnostics) {
+	b := libraryBuilder{servers: map[string][]layer{}, models: map[string]layer{}, templates: map[string]layer{}}
+	for _, t := range trees {
+		switch t.kind {
+		case "servers":
+			for _, e := range mapping(t.root, "servers") {
+				b.serverOrder = remember(b.serverOrder, e.key)
+				b.servers[e.key] = append(b.servers[e.key], layer{e, t.root.get("defaults")})
+			}
+		case "models":
+			for _, e := range mapping(t.root, "templates") {
+				b.templates[e.key] = layer{entry: e}
+			}
+			for _, e := range mapping(t.root, "models") {
+				b.modelOrder = remember(b.modelOrder, e.key)
+				b.models[e.key] = layer{entry: e}
+			}
+		default:
+			d := decoder{src: t.src}
+			d.errorf(t.root.get("schema"), "links/kind", "", "a %s file is not part of the library of servers and models", t.kind)
+			b.diags = append(b.diags, d.diags...)
+		}
+	}
+	l := b.build()
+	l.trees = trees
+	return l, b.diags
+}
+
+// layer is a definition in one file.
+type layer struct {
+	entry
+	defaults *node // of the file
+}
+
+type libraryBuilder struct {
+	servers                 map[string][]layer // definitions by name, the earliest file first
+	models                  map[string]layer
+	templates               map[string]layer
+	serverOrder, modelOrder []string
+	diags                   Diagnostics
+}
+
+func mapping(n *node, key string) []entry {
+	if v := n.get(key); v != nil {
+		return v.entries
+	}
+	return nil
+}
+
+func remember(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
+}
+
+func (b *libraryBuilder) build() *Library {
+	l := &Library{}
+	for _, name := range b.modelOrder {
+		at := b.models[name]
+		d := &decoder{src: at.node.src}
+		l.Models = append(l.Models, d.model(at.entry, b.templates))
+		b.diags = append(b.diags, d.diags...)
+	}
+	b.checkModels(l)
+	for _, name := range b.serverOrder {
+		top := len(b.servers[name]) - 1
+		at := b.servers[name][top]
+		d := &decoder{src: at.node.src}
+		merged, ok := b.resolve(d, name, top, nil)
+		if ok {
+			l.Servers = append(l.Servers, d.server(at.entry, merged))
+			d.checkServer(l.Servers[len(l.Servers)-1], merged, l)
+		}
+		b.diags = append(b.diags, d.diags...)
+	}
+	return l
+}
+
+// resolve returns the settings of a profile with those that it inherits. Chain holds the
+// profiles on the way here.
+func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []string) (*node, bool) {
+	at := b.servers[name][index]
+	base := &node{src: at.node.src, kind: mapKind, line: at.node.line, col: at.node.col}
+	if at.defaults != nil && at.defaults.kind == mapKind {
+		base = at.defaults
+	}
+	parent := at.node.get("extends")
+	if parent == nil || parent.kind == nullKind {
+		return merge(base, at.node), true
+	}
+	next, nextIndex := parent.text(), len(b.servers[parent.text()])-1
+	if next == name {
+		nextIndex = index - 1 // the definition of an earlier file
+	}
+	chain = append(chain, name)
+	switch {
+	case next == name && nextIndex < 0:
+		d.errorf(parent, "links/extends", "name another profile; only one of an earlier file may have the same name", "profile %q extends itself", name)
+		return nil, false
+	case next != name && slices.Contains(chain, next):
+		// Every profile of the circle comes here; the first of them by name speaks for all.
+		if circle := chain[slices.Index(chain, next):]; next == chain[0] && next == slices.Min(circle) {
+			d.errorf(parent, "links/extends", "", "profiles extend each other in a circle: %s", strings.Join(append(circle, next), " → "))
+		}
+		return nil, false
+	case nextIndex < 0:
+		d.errorf(parent, "links/extends", suggestion(next, keys(b.servers)), "there is no profile %q to extend", next)
+		return nil, false
+	}
+	inherited, ok := b.resolve(d, next, nextIndex, chain)
+	if !ok {
+		return nil, false
+	}
+	// What a profile says of itself is not inherited.
+	inherited = dropped(inherited, "abstract", "extends", "description")
+	if at.defaults != b.servers[next][nextIndex].defaults {
+		inherited = merge(inherited, base)
+	}
+	return merge(inherited, at.node), true
+}
+
+// merge returns base with over laid on it: mappings are merged key by key, everything else is
+// replaced, and null removes. Keys keep the order of base; new ones follow.
+func merge(base, over *node) *node {
+	if base.kind != mapKind || over.kind != mapKind {
+		return over
+	}
+	out := *over
+	out.entries = nil
+	for _, e := range base.entries {
+		switch o := over.find(e.key); {
+		case o == nil:
+			out.entries = append(out.entries, e)
+		case o.node.kind != nullKind:
+			o := *o
+			o.node = merge(e.node, o.node)
+			out.entries = append(out.entries, o)
+		}
+	}
+	for _, e := range over.entries {
+		if base.find(e.key) == nil && e.node.kind != nullKind {
+			out.entries = append(out.entries, e)
+		}
+	}
+	return &out
+}
+
+// dropped returns a mapping without some keys.
+func dropped(n *node, keys ...string) *node {
+	out := *n
+	out.entries = slices.DeleteFunc(slices.Clone(n.entries), func(e entry) bool { return slices.Contains(keys, e.key) })
+	return &out
+}
+
+// checkModels reports names that mean two models.
+func (b *libraryBuilder) checkModels(l *Library) {
+	owner := map[string]string{}
+	for _, m := range l.Models {
+		owner[strings.ToLower(m.Name)] = m.Name
+	}
+	for _, m := range l.Models {
+		at := b.models[m.Name].node
+		d := &decoder{src: at.src}
+		for _, n := range d.list(at, "aliases") {
+			name := strings.ToLower(n.text())
+			switch first, taken := owner[name]; {
+			case taken && first == m.Name:
+				d.warnf(n, "links/alias", "remove it", "%q already means this model", n.text())
+			case taken:
+				d.errorf(n, "links/alias", "an alias belongs to one model", "alias %q already means model %q", n.text(), first)
+			default:
+				owner[name] = m.Name
+			}
+		}
+		b.diags = append(b.diags, d.diags...)
+	}
+}

@@ -1,0 +1,211 @@
+package dsl
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// playContext follows the documents through a conversation and reports steps that cannot work:
+// a document is taken out that is not in, a question is asked about nothing.
+func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
+	var in []string              // documents in context
+	out := map[string]string{}   // documents that were removed, with the step
+	later := map[string]string{} // documents that a later step injects
+	for _, s := range slices.Backward(steps) {
+		for _, r := range s.effect.injects {
+			later[r.name] = s.step.ID
+		}
+	}
+	turns := 0
+	var unsent *decodedStep // the last step that put something into the context that was not sent yet
+	for i := range steps {
+		s := &steps[i]
+		for _, r := range s.effect.injects {
+			if slices.Contains(in, r.name) {
+				d.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)
+				continue
+			}
+			in = append(in, r.name)
+			delete(out, r.name)
+		}
+		for _, r := range slices.Concat(s.effect.removes, s.effect.reads) {
+			if slices.Contains(in, r.name) || d.documents[r.name] == nil {
+				continue
+			}
+			help := "inject it in an earlier step"
+			switch {
+			case out[r.name] != "":
+				help = fmt.Sprintf("step %q removed it", out[r.name])
+			case later[r.name] != "":
+				help = fmt.Sprintf("step %q injects it, which comes later", later[r.name])
+			}
+			d.errorf(r.node, "links/document", help, "document %q is not in context here", r.name)
+		}
+		for _, r := range s.effect.removes {
+			if at := slices.Index(in, r.name); at >= 0 {
+				in = slices.Delete(in, at, at+1)
+				out[r.name] = s.step.ID
+			}
+		}
+		if s.effect.needsDocument && len(in) == 0 {
+			d.errorKey(s.node, s.step.Action, "links/context", "inject a document in an earlier step, or use ask", "no document is in context here")
+		}
+		if s.effect.needsTurn && turns == 0 {
+			d.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn", "there is no earlier turn to continue")
+		}
+		switch {
+		case len(s.effect.injects) > 0:
+			if s.turns() == 0 {
+				unsent = s
+			}
+		case s.turns() > 0:
+			turns += s.turns()
+			unsent = nil
+		}
+		d.checkReply(c, *s)
+	}
+	if unsent != nil {
+		d.warnKey(unsent.node, unsent.step.Action, "links/unsent", "ask something after it, or set prefill: true", "nothing is sent after this step, so its documents are never seen")
+	}
+}
+
+// checkReply holds the replies of a step against the history mode of its conversation.
+func (d *decoder) checkReply(c *Conversation, s decodedStep) {
+	if s.step.Do == nil {
+		return
+	}
+	turns := s.turns()
+	if len(s.effect.injects) > 0 {
+		turns = 0 // what a prefill answers is not kept
+	}
+	switch {
+	case s.reply != nil && d.reported(s.reply):
+	case turns == 0 && s.reply != nil:
+		d.errorf(s.reply, "links/reply", "remove it", "step %q has no turn whose reply is kept", s.step.ID)
+	case c.History != "recorded" && s.reply != nil:
+		d.warnf(s.reply, "links/reply", "set history: recorded, or remove it", "with history: %s the reply of the server is kept and this one is not used", c.History)
+	case c.History == "recorded" && turns > 0 && s.reply == nil:
+		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said", "with history: recorded, step %q needs a reply", s.step.ID)
+	case c.History == "recorded" && turns > 0 && len(s.replies) != turns:
+		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID, plural(turns, "turn"), len(s.replies))
+	}
+}
+
+// linkScenario reports what is declared and not used, and requests that leave their sampling to
+// the server.
+func (d *decoder) linkScenario(s *Scenario, root *node, checks []pending) {
+	d.checkSampling(s, root)
+	if d.broken {
+		return // what uses them may be in what could not be read
+	}
+	for _, doc := range s.Documents {
+		if n := d.declared["document"][doc.ID]; n != nil && !d.used[doc.ID] {
+			d.warnf(n, "links/unused", "inject it, or remove it", "document %q is not used", doc.ID)
+		}
+	}
+	named := func(group, name string) bool {
+		word := regexp.MustCompile(`\b` + group + `\.` + regexp.QuoteMeta(name) + `\b`)
+		return slices.ContainsFunc(checks, func(p pending) bool { return word.MatchString(p.assertion.That) })
+	}
+	if vars := root.get("vars"); vars != nil {
+		for _, e := range vars.entries {
+			if !d.usedVars[e.key] && !named("vars", e.key) {
+				d.warnf(e.at(), "links/unused", "use it as ${vars."+e.key+"} or, in an expression, as vars."+e.key, "variable %q is not used", e.key)
+			}
+		}
+	}
+	if matrix := root.get("matrix"); matrix != nil {
+		for _, e := range matrix.entries {
+			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.key) || d.usedAxes[e.key] || named("matrix", e.key) {
+				continue
+			}
+			d.warnf(e.at(), "links/unused", "use it as ${matrix."+e.key+"}", "axis %q is not used: its cells do not differ", e.key)
+		}
+	}
+}
+
+// checkSampling warns of requests whose sampling the server decides: engines differ, and some
+// take the settings that the model's makers recommend.
+func (d *decoder) checkSampling(s *Scenario, root *node) {
+	var unset, unseeded []string
+	for _, c := range s.Conversations {
+		for _, step := range c.Steps {
+			switch r := step.Request; {
+			case step.Do == nil || step.Do.Turns() == 0:
+			case r.Temperature == nil:
+				unset = append(unset, step.ID)
+			case *r.Temperature > 0 && r.Seed == nil:
+				unseeded = append(unseeded, step.ID)
+			}
+		}
+	}
+	at := firstKey(root)
+	for _, key := range []string{"conversations", "defaults"} {
+		if e := root.find(key); e != nil {
+			at = e.at()
+		}
+	}
+	if len(unset) > 0 {
+		d.warnf(at, "links/sampling", "set defaults.request.temperature, 0 for comparable runs", "no temperature is set for %s: each server uses its own", someOf("step", unset))
+	}
+	if len(unseeded) > 0 {
+		d.warnf(at, "links/sampling", "set defaults.request.seed, or temperature: 0", "no seed is set for %s: repeats draw different replies", someOf("step", unseeded))
+	}
+}
+
+// someOf names a few of several things: step "a", "b" and 3 more.
+func someOf(noun string, names []string) string {
+	quoted := make([]string, 0, 3)
+	for _, n := range names[:min(len(names), 3)] {
+		quoted = append(quoted, fmt.Sprintf("%q", n))
+	}
+	text := strings.Join(quoted, ", ")
+	if rest := len(names) - len(quoted); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	if len(names) > 1 {
+		noun += "s"
+	}
+	return noun + " " + text
+}
+
+// linkLibrary reports servers and models that a scenario names and the library does not have.
+func linkLibrary(t *tree, lib *Library) Diagnostics {
+	d := &decoder{src: t.src}
+	if lib == nil || t.kind != "scenario" {
+		return nil
+	}
+	matrix := d.get(t.root, "matrix")
+	check := func(axis string, n *node) {
+		switch {
+		case n == nil || n.kind != stringKind:
+		case axis == "server":
+			d.serverName(n, lib)
+		case axis == "model" && lib.Model(n.text()) == nil:
+			d.errorf(n, "links/model", suggestion(n.text(), lib.modelNames()), "model %q is in no models file", n.text())
+		}
+	}
+	for _, axis := range []string{"server", "model"} {
+		for _, n := range d.list(matrix, axis) {
+			check(axis, n)
+		}
+		for _, key := range []string{"include", "exclude"} {
+			for _, combination := range d.list(matrix, key) {
+				check(axis, d.get(combination, axis))
+			}
+		}
+	}
+	return d.diags
+}
+
+func (d *decoder) serverName(n *node, lib *Library) {
+	s := lib.Server(n.text())
+	switch {
+	case s == nil:
+		d.errorf(n, "links/server", suggestion(n.text(), lib.serverNames()), "server %q is in no servers file", n.text())
+	case s.Abstract:
+		d.errorf(n, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be extended", n.text())
+	}
+}

@@ -1,0 +1,255 @@
+package dsl
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"homellm/schema"
+)
+
+// File is a file to read. Dir is the folder that a scenario's documents are looked up in; it
+// should be the file system of an os.Root, which does not let links lead out of the folder. It
+// may be nil where there are no document files.
+type File struct {
+	Name string // as shown to the user
+	Data []byte
+	Dir  fs.FS
+}
+
+// OpenFile reads a file of the user. It refuses what is not a regular file; of one that is
+// larger than any file that is accepted it reads no more than shows that.
+func OpenFile(name string) (File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return File{}, fmt.Errorf("reading %s: not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	root, err := os.OpenRoot(filepath.Dir(name)) // closed when the file is no longer used
+	if err != nil {
+		return File{}, fmt.Errorf("opening the folder of %s: %w", name, err)
+	}
+	return File{Name: filepath.ToSlash(name), Data: data, Dir: root.FS()}, nil
+}
+
+// tree is a file that has been read and held against its schema.
+type tree struct {
+	src       *source
+	root      *node
+	kind      string // scenario, servers, models, gates
+	data      []byte
+	dir       fs.FS
+	documents map[string]string // document files that were read, by name
+	broken    bool              // parts of it could not be read: what seems to be missing may be in them
+}
+
+// readFile reads a file as far as its schema goes. The tree is nil if there is nothing that
+// could be looked at any further; a tree may well come with errors.
+func readFile(f File) (*tree, Diagnostics) {
+	src, root, diags := readYAML(f.Name, f.Data)
+	if root == nil {
+		return nil, diags
+	}
+	t := &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{}}
+	kind, found := fileKind(t)
+	diags = append(diags, found...)
+	if kind == "" {
+		return nil, diags
+	}
+	t.kind = kind
+	if kind == "servers" {
+		root = withoutNulls(root) // null removes a setting of the profile that is extended
+	}
+	diags = append(diags, checkSchema(root, kind, false)...)
+	t.broken = diags.Errors()
+	return t, diags
+}
+
+// fileKind reads what kind of file it is from its first key.
+func fileKind(t *tree) (string, Diagnostics) {
+	d := decoder{src: t.src}
+	if t.root.kind != mapKind {
+		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "expected a mapping, but this is %s", t.root.describe())
+		return "", d.diags
+	}
+	v := t.root.get("schema")
+	var known []string
+	for _, kind := range schema.Kinds() {
+		if kind == "result" {
+			continue // written, never read as a file of the user
+		}
+		name := "homellm." + kind + "/v1"
+		if v != nil && v.text() == name {
+			if t.root.entries[0].key != "schema" {
+				d.errorf(t.root.find("schema").at(), "schema/first-key", "move it to the top", "schema must be the first key")
+			}
+			return kind, d.diags
+		}
+		known = append(known, name)
+	}
+	help := "write one of: " + strings.Join(known, ", ")
+	switch {
+	case v == nil:
+		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "), `key "schema" is missing, so the kind of this file is not known`)
+	default:
+		if near := suggestion(v.text(), known); near != "" {
+			help = near
+		}
+		d.errorf(v, "schema/kind", help, "%s is not a kind of file", v.describe())
+	}
+	return "", d.diags
+}
+
+// firstKey returns the first key of a mapping as a value, or the mapping if it is empty.
+func firstKey(n *node) *node {
+	if n.kind == mapKind && len(n.entries) > 0 {
+		return n.entries[0].at()
+	}
+	return n
+}
+
+// withoutNulls returns a tree without the keys that are written with null.
+func withoutNulls(n *node) *node {
+	out := *n
+	out.items, out.entries = nil, nil
+	for _, item := range n.items {
+		out.items = append(out.items, withoutNulls(item))
+	}
+	for _, e := range n.entries {
+		if e.node.kind != nullKind {
+			e.node = withoutNulls(e.node)
+			out.entries = append(out.entries, e)
+		}
+	}
+	return &out
+}
+
+// checkSchema holds a tree against the schema of its kind. With substituted, only values that
+// were made by a substitution are reported: the others have been looked at before.
+func checkSchema(root *node, kind string, substituted bool) Diagnostics {
+	d := decoder{src: root.src}
+	problems := schema.Validate(kind, root.plain())
+	for i, p := range problems {
+		n := root.locate(p.Path)
+		if n == nil || n.unread || substituted && n.reference == "" || typo(p, problems) {
+			continue
+		}
+		if p.Rule == "missing-key" {
+			if i > 0 && problems[i-1].Rule == p.Rule && slices.Equal(problems[i-1].Path, p.Path) && !typo(problems[i-1], problems) {
+				continue // said together with the first
+			}
+			p = missingKeys(problems[i:], problems)
+		}
+		if kind == "scenario" && len(p.Path) == 0 && p.Rule == "unknown-key" && slices.Contains([]string{"servers", "models", "templates"}, p.Key) {
+			p.Help = fmt.Sprintf("put it into a file of its own, with schema: homellm.%s/v1", strings.Replace(p.Key, "templates", "models", 1))
+		}
+		d.problem(n, p)
+	}
+	return d.diags
+}
+
+// missingKeys joins the missing keys of one mapping; the first of them is the first problem of rest.
+func missingKeys(rest, all []schema.Problem) schema.Problem {
+	p := rest[0]
+	p.Missing = nil
+	for _, o := range rest {
+		if o.Rule == p.Rule && slices.Equal(o.Path, p.Path) && !typo(o, all) {
+			p.Missing = append(p.Missing, o.Missing...)
+		}
+	}
+	if len(p.Missing) > 1 {
+		p.Message = fmt.Sprintf("these keys are missing: %s", strings.Join(p.Missing, ", "))
+	}
+	return p
+}
+
+// typo reports whether a key is missing only because it is misspelt, which is said already.
+func typo(p schema.Problem, all []schema.Problem) bool {
+	return len(p.Missing) > 0 && slices.ContainsFunc(all, func(o schema.Problem) bool {
+		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) && nearest(o.Key, p.Missing) != ""
+	})
+}
+
+func (d *decoder) problem(n *node, p schema.Problem) {
+	at := n
+	written := n.text()
+	switch {
+	case p.Key != "":
+		written = p.Key
+		if e := n.find(p.Key); e != nil {
+			at = e.at()
+		}
+	case len(p.Missing) > 0:
+		at = firstKey(n)
+	}
+	help := p.Help
+	if near := suggestion(written, p.Known); near != "" {
+		help = near
+	} else if help == "" && p.Rule == "unknown-key" {
+		help = "possible keys: " + strings.Join(p.Known, ", ")
+	}
+	if n.kind == stringKind && p.Rule == "type" && strings.Contains(p.Message, "true or false") && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.text())) {
+		help = "write true or false"
+	}
+	message := p.Message
+	if n.reference != "" {
+		message = fmt.Sprintf("%s (from %s)", message, n.reference)
+	}
+	if p.Rule == "type" && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "api_key" {
+		help = "write {env: NAME} or {file: PATH}: a key never stands in a file"
+		message = "expected a mapping, but this is " + n.kind.String()
+	}
+	d.errorf(at, "schema/"+p.Rule, help, "%s", withoutSecret(message))
+	last := &d.diags[len(d.diags)-1]
+	if n.kind == stringKind && strings.Contains(help, "{env: NAME}") {
+		last.Source = strings.ReplaceAll(last.Source, n.text(), strings.Repeat("*", len([]rune(n.text()))))
+	}
+	last.Source = withoutSecret(last.Source)
+}
+
+var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
+
+// withoutSecret masks the user and password of a URL, which has no place in a log, with as many
+// characters as it had.
+func withoutSecret(s string) string {
+	return credentials.ReplaceAllStringFunc(s, func(m string) string {
+		return "://" + strings.Repeat("*", len([]rune(m))-4) + "@"
+	})
+}
+
+// locate returns the value at a path, or nil.
+func (n *node) locate(path []string) *node {
+	for _, part := range path {
+		if n == nil {
+			return nil
+		}
+		switch n.kind {
+		case listKind:
+			i, err := strconv.Atoi(part)
+			if err != nil || i >= len(n.items) {
+				return nil
+			}
+			n = n.items[i]
+		default:
+			n = n.get(part)
+		}
+	}
+	return n
+}

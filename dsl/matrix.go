@@ -1,0 +1,291 @@
+package dsl
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxCells bounds a matrix: more cells than this are a mistake, not a plan.
+const maxCells = 1000
+
+// The axes that name entries of the library.
+const (
+	serverAxis = "server"
+	modelAxis  = "model"
+)
+
+// axis is one axis of a matrix with its values, all of one kind.
+type axis struct {
+	name   string
+	values []any
+}
+
+// combination is one point of the matrix: a value for every axis.
+type combination map[string]any
+
+// matrix is a scenario's matrix after the options of the run have been applied.
+type matrix struct {
+	axes         []axis // server and model first, then in the order of the file
+	combinations []combination
+}
+
+// readMatrix expands the matrix of a scenario. Servers and a model that the options name take
+// the place of those axes.
+func readMatrix(d *decoder, root *node, opt Options) matrix {
+	n := d.get(root, "matrix")
+	m := matrix{axes: d.axes(n)}
+	if len(opt.Servers) > 0 {
+		m.replace(serverAxis, opt.Servers)
+	}
+	if opt.Model != "" {
+		m.replace(modelAxis, []string{opt.Model})
+	}
+	if opt.DefaultServer != "" && !slices.ContainsFunc(m.axes, func(a axis) bool { return a.name == serverAxis }) {
+		m.replace(serverAxis, []string{opt.DefaultServer})
+	}
+	slices.SortStableFunc(m.axes, func(a, b axis) int { return axisRank(a.name) - axisRank(b.name) })
+
+	all := m.product(nil)
+	if all == nil {
+		d.errorf(n, "plan/matrix", "run less at a time", "the matrix has more than %d combinations", maxCells)
+		return m
+	}
+	for _, item := range d.list(n, "exclude") {
+		want, ok := d.combination(item, m.axes)
+		if !ok {
+			continue
+		}
+		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { return c.has(want) })
+		if len(kept) == len(all) && len(opt.Servers) == 0 && opt.Model == "" {
+			d.warnf(item, "plan/matrix", "remove it, or correct its values", "nothing is excluded: no combination has these values")
+		}
+		all = kept
+	}
+	for _, item := range d.list(n, "include") {
+		fixed, ok := d.combination(item, m.axes)
+		if !ok || !m.selected(fixed, opt) {
+			continue
+		}
+		all = append(all, m.product(fixed)...)
+	}
+	for _, c := range all {
+		if !slices.ContainsFunc(m.combinations, func(o combination) bool { return maps.Equal(o, c) }) {
+			m.combinations = append(m.combinations, c)
+		}
+	}
+	switch {
+	case len(m.combinations) > maxCells:
+		d.errorf(n, "plan/matrix", "run less at a time", "the matrix has more than %d combinations", maxCells)
+		m.combinations = nil
+	case len(m.combinations) == 0:
+		d.errorf(n, "plan/matrix", "", "every combination of the matrix is excluded")
+	}
+	return m
+}
+
+// axisRank puts server before model and both before the other axes.
+func axisRank(name string) int {
+	switch name {
+	case serverAxis:
+		return 0
+	case modelAxis:
+		return 1
+	}
+	return 2
+}
+
+// axes reads the axes. The values of one must be of one kind, for expressions have types; whole
+// numbers beside fractions are numbers.
+func (d *decoder) axes(n *node) []axis {
+	if n == nil || n.kind != mapKind {
+		return nil
+	}
+	var out []axis
+	for _, e := range n.entries {
+		if e.key == "include" || e.key == "exclude" || e.node.kind != listKind {
+			continue
+		}
+		a := axis{name: e.key}
+		kinds := map[Kind]bool{}
+		for _, item := range e.node.items {
+			if k := literalKind(item.scalar); k != "" {
+				kinds[k] = true
+				a.values = append(a.values, item.scalar)
+			}
+		}
+		if kinds[Int] && kinds[Float] {
+			delete(kinds, Int)
+			for i, v := range a.values {
+				if whole, ok := v.(int); ok {
+					a.values[i] = float64(whole)
+				}
+			}
+		}
+		if len(kinds) > 1 {
+			d.errorKey(n, e.key, "plan/matrix", "quote the texts, or use two axes", "axis %q mixes %s", e.key, kindList(kinds))
+		}
+		if len(a.values) > 0 {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func kindList(kinds map[Kind]bool) string {
+	var list []string
+	for _, k := range []Kind{Bool, Int, Float, String} {
+		if kinds[k] {
+			list = append(list, k.words())
+		}
+	}
+	return strings.Join(list, " and ")
+}
+
+// replace gives an axis other values, and adds it if need be.
+func (m *matrix) replace(name string, with []string) {
+	a := axis{name: name}
+	for _, v := range with {
+		if !slices.Contains(a.values, any(v)) {
+			a.values = append(a.values, v)
+		}
+	}
+	for i := range m.axes {
+		if m.axes[i].name == name {
+			m.axes[i] = a
+			return
+		}
+	}
+	m.axes = append(m.axes, a)
+}
+
+// product returns every combination that has the fixed values, the last axis changing fastest,
+// or nil if there are too many.
+func (m *matrix) product(fixed combination) []combination {
+	out := []combination{{}}
+	for _, a := range m.axes {
+		values := a.values
+		if v, ok := fixed[a.name]; ok {
+			values = []any{v}
+		}
+		var next []combination
+		for _, c := range out {
+			for _, v := range values {
+				n := maps.Clone(c)
+				n[a.name] = v
+				next = append(next, n)
+			}
+		}
+		if len(next) > maxCells {
+			return nil
+		}
+		out = next
+	}
+	return out
+}
+
+func (c combination) has(want combination) bool {
+	for name, v := range want {
+		if c[name] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// selected reports whether an included combination is among the servers and the model that the
+// options name.
+func (m *matrix) selected(c combination, opt Options) bool {
+	server, named := c[serverAxis].(string)
+	if named && len(opt.Servers) > 0 && !slices.Contains(opt.Servers, server) {
+		return false
+	}
+	model, named := c[modelAxis].(string)
+	return !named || opt.Model == "" || model == opt.Model
+}
+
+// combination reads an entry of include or exclude.
+func (d *decoder) combination(n *node, axes []axis) (combination, bool) {
+	if n.kind != mapKind {
+		return nil, false
+	}
+	names := make([]string, len(axes))
+	for i, a := range axes {
+		names[i] = a.name
+	}
+	out, ok := combination{}, true
+	for _, e := range n.entries {
+		i := slices.Index(names, e.key)
+		if i < 0 {
+			d.errorf(e.at(), "plan/matrix", suggestion(e.key, names), "the matrix has no axis %q", e.key)
+			ok = false
+			continue
+		}
+		v := e.node.scalar
+		if whole, isInt := v.(int); isInt && literalKind(axes[i].values[0]) == Float {
+			v = float64(whole)
+		}
+		if literalKind(v) != literalKind(axes[i].values[0]) {
+			d.errorf(e.node, "plan/matrix", "", "%s is not a value of axis %q, which takes %s", e.node.describe(), e.key, literalKind(axes[i].values[0]).words())
+			ok = false
+			continue
+		}
+		out[e.key] = v
+	}
+	return out, ok
+}
+
+// readVars reads the vars of a scenario, with the values that the options put in their place. A
+// value from the command line is read as the type of the literal that it replaces.
+func readVars(d *decoder, root *node, opt Options) map[string]any {
+	vars := map[string]any{}
+	if n := d.get(root, "vars"); n != nil && n.kind == mapKind {
+		for _, e := range n.entries {
+			if literalKind(e.node.scalar) != "" {
+				vars[e.key] = e.node.scalar
+			}
+		}
+	}
+	for _, name := range keys(opt.Vars) {
+		old, ok := vars[name]
+		if !ok {
+			help := suggestion(name, keys(vars))
+			if help == "" {
+				help = "a run can replace the variables of the scenario, not add any"
+			}
+			d.errorf(nil, "plan/var", help, "--var %s: there is no variable %q", name, name)
+			continue
+		}
+		v, err := parseLiteral(opt.Vars[name], literalKind(old))
+		if err != nil {
+			d.errorf(nil, "plan/var", "", "--var %s=%s: %s", name, opt.Vars[name], err)
+			continue
+		}
+		vars[name] = v
+	}
+	return vars
+}
+
+// parseLiteral reads a text as a value of a kind.
+func parseLiteral(text string, k Kind) (any, error) {
+	switch k {
+	case Int:
+		if v, err := strconv.Atoi(text); err == nil {
+			return v, nil
+		}
+	case Float:
+		// ParseFloat reads nan and inf, which are no numbers of a scenario.
+		if v, err := strconv.ParseFloat(text, 64); err == nil && v-v == 0 {
+			return v, nil
+		}
+	case Bool:
+		if text == "true" || text == "false" {
+			return text == "true", nil
+		}
+	default:
+		return text, nil
+	}
+	return nil, fmt.Errorf("%q is not %s", text, k.words())
+}

@@ -1,0 +1,370 @@
+package dsl
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Options are what a run says beside the files.
+type Options struct {
+	Vars             map[string]string // replace the scenario's variables
+	Servers          []string          // replace the matrix's servers
+	DefaultServer    string            // plays a scenario that names no server; empty: its cells have none
+	Model            string            // replaces the matrix's models
+	Repeats          int               // 0: the scenario's own
+	ContextSize      int               // context that is served, whatever a profile says; 0: not given
+	MaxConversations int               // 0: all
+	IncludeTags      []string          // conversations with any of these; none given: all
+	ExcludeTags      []string          // wins over IncludeTags
+
+	// Count returns the tokens of a text, and whether the model's own tokeniser has counted
+	// them. The model is nil where a scenario leaves it to the server. A nil function estimates
+	// from the characters.
+	Count func(model *Model, text string) (n int, exact bool)
+
+	// Render returns the prompt that a model's template makes of messages, and whether it is
+	// the model's own template. An error says that the template refuses them. A nil function
+	// assumes a few tokens around every message.
+	Render func(model *Model, messages []Message) (prompt string, exact bool, err error)
+
+	// Served returns what is known of a server beyond its profile; nil: nothing.
+	Served func(server string) (Served, bool)
+
+	// Unavailable says why a path will be unknown on a server, or "". Nil: nothing is known.
+	Unavailable func(server *Server, path string) string
+}
+
+// Served is what a server that answers has shown.
+type Served struct {
+	ContextTokens int             // 0: not known
+	Capabilities  map[string]bool // what was looked for: found or not; what is absent is left to the profile
+}
+
+// Plan is what a run will do: every cell with every request, before one is sent.
+type Plan struct {
+	Name        string
+	Description string
+	File        string
+	SHA256      string // of the scenario and of every document file it reads
+	Digest      string // of everything that decides what is done
+	Order       string
+	Repeats     int
+	Warmup      int
+	Cells       []*Cell
+	Warnings    Diagnostics
+}
+
+// Cell is one combination of the matrix.
+type Cell struct {
+	ID       string // digest of everything that decides what the cell does
+	Labels   []Label
+	Values   map[string]any // of the axes
+	Server   *Server        // nil: whichever server the run finds
+	Model    *Model         // nil: whichever model the server has
+	Scenario *Scenario
+	Skip     string // why the cell cannot be played; empty if it can
+	Turns    []PlannedTurn
+
+	forecasts []Forecast
+}
+
+// Label is one coordinate of a cell.
+type Label struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// PlannedTurn is one request of one measured repeat.
+type PlannedTurn struct {
+	Conversation string
+	Step         string
+	Turn         int // within the step, from 1
+	Phase        Phase
+	PromptTokens int
+	ReplyTokens  int     // at most
+	KeptTokens   int     // what the history keeps of the reply: the recorded one, or at most ReplyTokens
+	Exact        bool    // counted by the model's own tokeniser and template
+	Reusable     int     // prompt tokens that a prefix cache can have seen before, in whole blocks
+	Ceiling      float64 // Reusable / PromptTokens: no prefix cache can hit more
+	Known        bool    // the ceiling is one: the template does not rewrite what it has rendered before
+
+	removed bool // a document was removed since the turn before
+}
+
+// Label returns the value of one of the cell's labels, or "".
+func (c *Cell) Label(name string) string {
+	for _, l := range c.Labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
+}
+
+// String names a cell in messages: server x model x axis=value.
+func (c *Cell) String() string {
+	var parts []string
+	for _, l := range c.Labels {
+		if l.Name == serverAxis || l.Name == modelAxis {
+			parts = append(parts, l.Value)
+		} else {
+			parts = append(parts, l.Name+"="+l.Value)
+		}
+	}
+	return strings.Join(parts, " x ")
+}
+
+// ContextNeed is the longest prompt of the cell together with the reply it may get, in tokens.
+func (c *Cell) ContextNeed() int {
+	need := 0
+	for _, t := range c.Turns {
+		need = max(need, t.PromptTokens+t.ReplyTokens)
+	}
+	return need
+}
+
+// Size is how many tokens a conversation has at its largest: every prompt token and the reply
+// that the history keeps.
+func (c *Cell) Size(conversation string) int {
+	size := 0
+	for _, t := range c.Turns {
+		if t.Conversation == conversation {
+			size = max(size, t.PromptTokens+t.KeptTokens)
+		}
+	}
+	return size
+}
+
+// Fact returns the value of an expression path that the files decide: server., model., matrix.
+// and vars. What a server says of itself when it answers is better than what is here.
+func (c *Cell) Fact(path string) (Value, bool) {
+	group, name, _ := strings.Cut(path, ".")
+	v := Value{Source: "plan"}
+	switch {
+	case group == "matrix":
+		v.V = c.Values[name]
+	case group == "vars":
+		v.V = c.Scenario.Vars[name]
+	case group == "server" && c.Server != nil:
+		v.V = map[string]any{"name": c.Server.Name, "engine": c.Server.Engine, "context_tokens": unlessZero(c.Server.ContextTokens)}[name]
+	case group == "model" && c.Model != nil:
+		v.V = map[string]any{
+			"name": c.Model.Name, "template": unlessZero(c.Model.Template), "quant": unlessZero(c.quant()),
+			"context_tokens": unlessZero(c.Model.Context.Trained),
+		}[name]
+	}
+	return v, v.V != nil
+}
+
+// quant is the quantisation of the source that the server's engine takes.
+func (c *Cell) quant() string {
+	source := ""
+	if c.Server != nil {
+		source = c.Model.Engines[c.Server.Engine].Source
+	}
+	for _, s := range c.Model.Sources {
+		if s.Name == source || source == "" && len(c.Model.Sources) == 1 {
+			return s.Quant
+		}
+	}
+	return ""
+}
+
+func unlessZero[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
+
+// Load reads a scenario and plans it: it validates and links the file, compiles every assertion,
+// expands the matrix, and plays every conversation with replies of the greatest length. The
+// plan is nil if a finding is an error. The same input gives the same plan.
+func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, Diagnostics) {
+	p := &planner{file: f.Name, lib: lib, names: newNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+	p.load(f)
+	diags := p.diags.sorted()
+	if diags.Errors() {
+		return nil, diags
+	}
+	p.plan.Warnings = diags
+	return p.plan, diags
+}
+
+// Validate reads a file of any kind as far as it goes without a server: a scenario is held
+// against the library and its assertions are compiled; servers and models files are resolved.
+func Validate(f File, lib *Library, v Vocabulary) Diagnostics {
+	t, diags := readFile(f)
+	if t == nil {
+		return diags.sorted()
+	}
+	switch t.kind {
+	case "scenario":
+		p := &planner{file: f.Name, lib: lib, names: newNames(v)}
+		p.decode(t, diags)
+		return p.diags.sorted()
+	case "servers", "models":
+		diags = append(diags, lib.check(t)...)
+	}
+	return diags.sorted()
+}
+
+// planner is the work on one scenario.
+type planner struct {
+	file  string
+	lib   *Library
+	names *names
+	opt   Options
+	diags Diagnostics
+	plan  *Plan
+
+	counts map[countKey]count
+	texts  map[syntheticKey]string
+}
+
+// decoded is a cell before it is looked at as a whole.
+type decoded struct {
+	values   combination
+	scenario *Scenario
+}
+
+func (p *planner) load(f File) {
+	t, diags := readFile(f)
+	switch {
+	case t == nil:
+		p.diags = diags
+		return
+	case t.kind != "scenario":
+		d := decoder{src: t.src, diags: diags}
+		d.errorf(t.root.get("schema"), "plan/kind", "", "a %s file cannot be run", t.kind)
+		p.diags = d.diags
+		return
+	}
+	axes, cells := p.decode(t, diags)
+	if p.diags.Errors() {
+		return
+	}
+	first := cells[0].scenario
+	p.plan = &Plan{
+		Name: first.Name, Description: first.Description, File: p.file, SHA256: first.SHA256,
+		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
+	}
+	p.isolation(first)
+	for _, c := range cells {
+		p.selectConversations(c.scenario)
+	}
+	if p.diags.Errors() {
+		return
+	}
+	for _, c := range cells {
+		cell := p.cell(axes, c)
+		if p.diags.Errors() {
+			return
+		}
+		p.plan.Cells = append(p.plan.Cells, cell)
+	}
+	p.thresholds()
+	var all []any
+	for _, c := range p.plan.Cells {
+		all = append(all, c.ID)
+	}
+	p.plan.Digest = digest(p.plan.Name, p.plan.Order, all)
+}
+
+// decode reads the scenario once for every combination of its matrix.
+func (p *planner) decode(t *tree, diags Diagnostics) ([]axis, []decoded) {
+	d := &decoder{src: t.src, diags: append(diags, linkLibrary(t, p.lib)...)}
+	vars := readVars(d, t.root, p.opt)
+	m := readMatrix(d, t.root, p.opt)
+	p.named(d)
+	p.diags = append(p.diags, d.diags...)
+	combinations := m.combinations
+	if p.diags.Errors() {
+		// The rest of the file is still looked at, for the values that one cell would have.
+		combinations = []combination{p.anyOf(m)}
+	}
+	var out []decoded
+	for _, c := range combinations {
+		s, found := decodeScenario(t, values{vars, c}, p.compiler(t))
+		p.diags = append(p.diags, found...)
+		if p.opt.Repeats > 0 {
+			s.Run.Repeats = p.opt.Repeats
+		}
+		out = append(out, decoded{c, s})
+	}
+	p.diags = p.diags.sorted()
+	return m.axes, out
+}
+
+// anyOf returns a combination for a matrix that is not sound.
+func (p *planner) anyOf(m matrix) combination {
+	out := combination{}
+	for _, a := range m.axes {
+		out[a.name] = a.values[0]
+	}
+	return out
+}
+
+// named checks the servers and the model that the options name.
+func (p *planner) named(d *decoder) {
+	for _, name := range p.opt.Servers {
+		switch s := p.lib.Server(name); {
+		case p.lib == nil:
+		case s == nil:
+			d.errorf(nil, "plan/server", suggestion(name, p.lib.serverNames()), "--server %s: there is no such server", name)
+		case s.Abstract:
+			d.errorf(nil, "plan/server", "name a profile that extends it", "--server %s: the profile is abstract", name)
+		}
+	}
+	if name := p.opt.Model; name != "" && p.lib != nil && p.lib.Model(name) == nil {
+		d.warnf(nil, "plan/model", suggestion(name, p.lib.modelNames()),
+			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this name", name)
+	}
+}
+
+// compiler returns the function that compiles the assertions of a file.
+func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) Diagnostics {
+	return func(a *Assertion, env scopeEnv) Diagnostics {
+		if p.opt.Repeats > 0 {
+			env.repeats = p.opt.Repeats
+		}
+		s := &scope{names: p.names, env: env, declared: func(path string) string { return declaredAt(t, path) }}
+		program, problems := compileExpr(a.That, s, a.Severity == "fail")
+		a.program = program
+		if a.source == nil {
+			a.source = t.src
+		}
+		var out Diagnostics
+		// The decoder trims what it keeps as That; the file has the blanks.
+		shift := len([]rune(env.node.text())) - len([]rune(strings.TrimLeft(env.node.text(), " \t\n")))
+		for _, g := range problems {
+			out = append(out, a.diagnose(env.node, g, shift))
+		}
+		return out
+	}
+}
+
+// diagnose places a problem of an expression in the file.
+func (a *Assertion) diagnose(n *node, g problem, shift int) Diagnostic {
+	out := Diagnostic{Severity: g.severity, Code: g.code, Message: g.message, Help: g.help}
+	out.Pos = a.source.at(n, g.from+shift)
+	out.Source = a.source.line(out.Pos.Line)
+	switch end := a.source.at(n, g.to+shift); {
+	case g.to > g.from && end.Line == out.Pos.Line && end.Col > out.Pos.Col:
+		out.EndCol = end.Col
+	case g.from == 0 && out.Pos == a.source.pos(n):
+		out.EndCol = n.end
+	}
+	return out
+}
+
+// declaredAt says where a var or an axis stands.
+func declaredAt(t *tree, path string) string {
+	group, name, _ := strings.Cut(path, ".")
+	e := t.root.get(group).find(name)
+	if e == nil {
+		return "command line"
+	}
+	return fmt.Sprintf("%s:%d", t.src.name, e.line)
+}

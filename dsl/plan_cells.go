@@ -1,0 +1,142 @@
+package dsl
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// isolation repeats a check of the file where the options change the number of repeats.
+func (p *planner) isolation(s *Scenario) {
+	r := s.Run
+	if p.opt.Repeats > 1 && r.Cache == "none" && !r.AllowStale {
+		p.fail("plan/isolation", "isolate with run.isolation.cache: salt, or say allow_contaminated: true",
+			"--repeats %d: without isolation every pass after the first finds the cache of the one before", r.Repeats)
+	}
+}
+
+func (p *planner) fail(code, help, format string, args ...any) {
+	p.report(Error, code, help, fmt.Sprintf(format, args...))
+}
+
+func (p *planner) warn(code, help, format string, args ...any) {
+	p.report(Warning, code, help, fmt.Sprintf(format, args...))
+}
+
+// report adds a finding about the run as a whole.
+func (p *planner) report(severity Severity, code, help, message string) {
+	p.diags = append(p.diags, Diagnostic{Pos: Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
+	p.diags = p.diags.sorted()
+}
+
+// selectConversations leaves the conversations that the options ask for.
+func (p *planner) selectConversations(s *Scenario) {
+	include, exclude := splitTags(p.opt.IncludeTags), splitTags(p.opt.ExcludeTags)
+	known := map[string]bool{}
+	for _, c := range s.Conversations {
+		for _, t := range c.Tags {
+			known[t] = true
+		}
+	}
+	for _, t := range slices.Concat(include, exclude) {
+		if !known[t] {
+			help := suggestion(t, keys(known))
+			if help == "" {
+				help = "known tags: " + cmp.Or(strings.Join(keys(known), ", "), "none")
+			}
+			p.fail("plan/tag", help, "no conversation has the tag %q", t)
+		}
+	}
+	var kept []*Conversation
+	gone := map[string]string{} // steps and conversations that are not played
+	for _, c := range s.Conversations {
+		has := func(t string) bool { return slices.Contains(c.Tags, t) }
+		wanted := len(include) == 0 || slices.ContainsFunc(include, has)
+		if wanted && !slices.ContainsFunc(exclude, has) && (p.opt.MaxConversations <= 0 || len(kept) < p.opt.MaxConversations) {
+			kept = append(kept, c)
+			continue
+		}
+		gone["conversations."+c.ID] = c.ID
+		for _, step := range c.Steps {
+			gone["steps."+step.ID] = c.ID
+		}
+	}
+	if len(kept) == 0 {
+		p.fail("plan/tag", "known tags: "+strings.Join(keys(known), ", "), "no conversation is left to play")
+		return
+	}
+	if len(gone) == 0 {
+		return
+	}
+	s.Conversations = kept
+	s.Assert = slices.DeleteFunc(s.Assert, func(a *Assertion) bool {
+		for _, path := range a.Paths() {
+			parts := strings.SplitN(path, ".", 3)
+			if len(parts) == 3 {
+				if id, ok := gone[parts[0]+"."+parts[1]]; ok {
+					p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// splitTags accepts `--tags a,b` as well as `--tags a --tags b`.
+func splitTags(list []string) []string {
+	var out []string
+	for _, item := range list {
+		for t := range strings.SplitSeq(item, ",") {
+			if t = strings.TrimSpace(t); t != "" {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// cell makes the cell of one combination.
+func (p *planner) cell(axes []axis, in decoded) *Cell {
+	c := &Cell{Values: in.values, Scenario: in.scenario}
+	for _, a := range axes {
+		c.Labels = append(c.Labels, Label{a.name, format(in.values[a.name])})
+	}
+	if name, ok := in.values[serverAxis].(string); ok {
+		c.Server = p.lib.Server(name)
+	}
+	if name, ok := in.values[modelAxis].(string); ok {
+		if c.Model = p.lib.Model(name); c.Model == nil {
+			c.Model = &Model{Name: name}
+		}
+	} else if c.Server != nil {
+		p.ownModel(c)
+	}
+	p.synthesize(c)
+	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
+	p.fit(c)
+	return c
+}
+
+// ownModel gives a cell that names no model the first one that its profile lists.
+func (p *planner) ownModel(c *Cell) {
+	for _, name := range c.Server.Models {
+		if m := p.lib.Model(name); m != nil {
+			c.Model = m
+			// The label makes results of different models comparable by name.
+			at := slices.IndexFunc(c.Labels, func(l Label) bool { return l.Name == serverAxis }) + 1
+			c.Labels = slices.Insert(c.Labels, at, Label{modelAxis, m.Name})
+			return
+		}
+	}
+}
+
+// synthesize writes the documents that are given by their length.
+func (p *planner) synthesize(c *Cell) {
+	for _, doc := range c.Scenario.Documents {
+		if doc.Source == "synthetic" {
+			doc.Text = p.synthetic(c.Model, doc.Seed, doc.Tokens)
+		}
+	}
+}

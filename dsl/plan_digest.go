@@ -1,0 +1,68 @@
+package dsl
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// digest returns the SHA-256 of values, in hexadecimal. It reads what decides behaviour and
+// leaves out what does not: unexported fields, places in files, and the digest of the file
+// itself, so that a comment or a blank line changes nothing.
+func digest(values ...any) string {
+	h := sha256.New()
+	for _, v := range values {
+		writeDigest(h, reflect.ValueOf(v))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// neutral lists fields that say something about a value and decide nothing.
+var neutral = []string{"Pos", "SHA256", "Description"}
+
+// writeDigest writes a value so that different values write different bytes: every value has
+// its type, and every list and text its length.
+func writeDigest(w io.Writer, v reflect.Value) {
+	if !v.IsValid() {
+		fmt.Fprint(w, "nil;")
+		return
+	}
+	fmt.Fprintf(w, "%s:", v.Type())
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			fmt.Fprint(w, "nil;")
+			return
+		}
+		writeDigest(w, v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if f.IsExported() && !slices.Contains(neutral, f.Name) {
+				fmt.Fprintf(w, "%s=", f.Name)
+				writeDigest(w, v.Field(i))
+			}
+		}
+	case reflect.Map:
+		all := v.MapKeys()
+		slices.SortFunc(all, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		fmt.Fprintf(w, "%d{", len(all))
+		for _, k := range all {
+			writeDigest(w, k)
+			writeDigest(w, v.MapIndex(k))
+		}
+	case reflect.Slice:
+		fmt.Fprintf(w, "%d[", v.Len())
+		for i := range v.Len() {
+			writeDigest(w, v.Index(i))
+		}
+	case reflect.String:
+		fmt.Fprintf(w, "%d:%s;", v.Len(), v.String())
+	default:
+		fmt.Fprintf(w, "%v;", v.Interface())
+	}
+}

@@ -1,0 +1,239 @@
+package dsl
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Requests returns how many requests the plan makes, warm-ups included, in all cells that are
+// not skipped.
+func (p *Plan) Requests() int {
+	n := 0
+	for _, c := range p.Cells {
+		if c.Skip == "" {
+			n += len(c.Turns) * (p.Repeats + p.Warmup)
+		}
+	}
+	return n
+}
+
+// Tokens returns how many prompt tokens the plan sends and how many it may get as replies at
+// most. Both are estimates where a turn's count is one.
+func (p *Plan) Tokens() (prompt, reply int) {
+	for _, c := range p.Cells {
+		if c.Skip != "" {
+			continue
+		}
+		for _, t := range c.Turns {
+			prompt += t.PromptTokens * (p.Repeats + p.Warmup)
+			reply += t.ReplyTokens * (p.Repeats + p.Warmup)
+		}
+	}
+	return prompt, reply
+}
+
+// Skipped returns how many cells cannot be played.
+func (p *Plan) Skipped() int {
+	n := 0
+	for _, c := range p.Cells {
+		if c.Skip != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// exact reports whether every count of the plan is one.
+func (p *Plan) exact() bool {
+	for _, c := range p.Cells {
+		for _, t := range c.Turns {
+			if !t.Exact {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// orders words how cells are ordered.
+var orders = map[string]string{
+	"interleaved": "one repeat of each cell in turn",
+	"sequential":  "cell after cell",
+	"abba":        "repeats of the cells forwards and backwards in turn",
+}
+
+// isolations words how a repeat is kept from the cache of another.
+var isolations = map[string]string{
+	"salt":    "cache salted per %s",
+	"reset":   "cache reset before each %s",
+	"restart": "server restarted before each %s",
+	"none":    "cache shared by all",
+}
+
+func isolation(r Run) string {
+	form := isolations[r.Cache]
+	if !strings.Contains(form, "%s") {
+		return form
+	}
+	return fmt.Sprintf(form, r.Scope)
+}
+
+// WriteText prints the plan for a person: what is played in which order, and for every cell its
+// turns and assertions.
+func (p *Plan) WriteText(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s  %s\n", p.Name, p.File)
+	if p.Description != "" {
+		fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(p.Description))
+	}
+	skipped := ""
+	if n := p.Skipped(); n > 0 {
+		skipped = fmt.Sprintf(" (%d skipped)", n)
+	}
+	fmt.Fprintf(&b, "\n  cells     %d%s, %s\n", len(p.Cells), skipped, orders[p.Order])
+	fmt.Fprintf(&b, "  repeats   %d, and %s\n", p.Repeats, plural(p.Warmup, "warm-up"))
+	if len(p.Cells) > 0 {
+		fmt.Fprintf(&b, "  isolation %s\n", isolation(p.Cells[0].Scenario.Run))
+	}
+	prompt, reply := p.Tokens()
+	about := ""
+	if !p.exact() {
+		about = "about "
+	}
+	fmt.Fprintf(&b, "  requests  %s: %s%s prompt tokens, at most %s reply tokens\n", thousands(p.Requests()), about, thousands(prompt), thousands(reply))
+	fmt.Fprintf(&b, "  digest    %s\n", p.Digest)
+	for i, c := range p.Cells {
+		fmt.Fprintf(&b, "\ncell %d  %s  %s\n", i+1, c, c.ID)
+		if c.Skip != "" {
+			fmt.Fprintf(&b, "  skipped: %s\n", c.Skip)
+			continue
+		}
+		c.writeTurns(&b)
+		c.writeAssertions(&b)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (c *Cell) writeTurns(b *bytes.Buffer) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "  \tconversation\tstep\tturn\tphase\tprompt tok\treply tok\tseen before\tceiling\t\n")
+	for _, turn := range c.Turns {
+		mark := ""
+		if !turn.Exact {
+			mark = "~"
+		}
+		limit := fmt.Sprintf("%s%s", mark, hitShare(turn.Ceiling))
+		if !turn.Known {
+			limit = "–"
+		}
+		fmt.Fprintf(t, "  \t%s\t%s\t%d\t%s\t%s%s\t%s\t%s%s\t%s\t\n", turn.Conversation, turn.Step, turn.Turn, turn.Phase,
+			mark, thousands(turn.PromptTokens), thousands(turn.ReplyTokens), mark, thousands(turn.Reusable), limit)
+	}
+	_ = t.Flush() // a bytes.Buffer does not fail
+}
+
+func (c *Cell) writeAssertions(b *bytes.Buffer) {
+	if len(c.forecasts) == 0 {
+		fmt.Fprint(b, "  no assertions\n")
+		return
+	}
+	for _, f := range c.forecasts {
+		a := f.Assertion
+		fmt.Fprintf(b, "  %s  %s  %s\n", a.Scope, a.Name, strings.Join(strings.Fields(a.That), " "))
+		fmt.Fprintf(b, "      reads %s\n", strings.Join(a.Paths(), ", "))
+		for _, path := range a.Measured() {
+			if why := f.Unavailable[path]; why != "" {
+				fmt.Fprintf(b, "      %s will be unknown on %s: %s\n", path, c.Server.Name, why)
+			}
+		}
+	}
+}
+
+// MarshalJSON returns the plan as `plan --format json` prints it.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	type turn struct {
+		Conversation string   `json:"conversation"`
+		Step         string   `json:"step"`
+		Turn         int      `json:"turn"`
+		Phase        Phase    `json:"phase"`
+		PromptTokens int      `json:"prompt_tokens"`
+		ReplyTokens  int      `json:"max_reply_tokens"`
+		Exact        bool     `json:"exact"`
+		Reusable     int      `json:"reusable_tokens"`
+		Ceiling      *float64 `json:"cache_ceiling"`
+	}
+	type assertion struct {
+		Name         string            `json:"name"`
+		That         string            `json:"that"`
+		Scope        Scope             `json:"scope"`
+		Conversation string            `json:"conversation,omitempty"`
+		Step         string            `json:"step,omitempty"`
+		Severity     string            `json:"severity"`
+		OnUnknown    string            `json:"on_unknown"`
+		Reads        []string          `json:"reads"`
+		Unavailable  map[string]string `json:"will_be_unknown,omitempty"`
+		File         string            `json:"file"`
+		Line         int               `json:"line"`
+		Column       int               `json:"column"`
+	}
+	type cell struct {
+		ID         string      `json:"id"`
+		Labels     []Label     `json:"labels"`
+		Skip       string      `json:"skip,omitempty"`
+		Turns      []turn      `json:"turns"`
+		Assertions []assertion `json:"assertions"`
+	}
+	type warning struct {
+		Line    int    `json:"line"`
+		Column  int    `json:"column"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	cells := make([]cell, len(p.Cells))
+	for i, c := range p.Cells {
+		cells[i] = cell{ID: c.ID, Labels: c.Labels, Skip: c.Skip, Turns: []turn{}, Assertions: []assertion{}}
+		for _, t := range c.Turns {
+			out := turn{t.Conversation, t.Step, t.Turn, t.Phase, t.PromptTokens, t.ReplyTokens, t.Exact, t.Reusable, nil}
+			if t.Known {
+				out.Ceiling = &t.Ceiling
+			}
+			cells[i].Turns = append(cells[i].Turns, out)
+		}
+		for _, f := range c.forecasts {
+			a := f.Assertion
+			cells[i].Assertions = append(cells[i].Assertions, assertion{
+				a.Name, a.That, a.Scope, f.Conversation, f.Step, a.Severity, a.OnUnknown, a.Paths(), f.Unavailable,
+				a.Pos.File, a.Pos.Line, a.Pos.Col,
+			})
+		}
+	}
+	warnings := []warning{}
+	for _, d := range p.Warnings {
+		warnings = append(warnings, warning{d.Pos.Line, d.Pos.Col, d.Code, d.Message})
+	}
+	prompt, reply := p.Tokens()
+	return json.Marshal(struct {
+		Schema       string    `json:"schema"`
+		Name         string    `json:"name"`
+		File         string    `json:"file"`
+		SHA256       string    `json:"sha256"`
+		Digest       string    `json:"digest"`
+		Order        string    `json:"order"`
+		Repeats      int       `json:"repeats"`
+		Warmup       int       `json:"warmup"`
+		Requests     int       `json:"requests"`
+		PromptTokens int       `json:"prompt_tokens"`
+		ReplyTokens  int       `json:"max_reply_tokens"`
+		Exact        bool      `json:"exact"`
+		Cells        []cell    `json:"cells"`
+		Warnings     []warning `json:"warnings"`
+	}{
+		"homellm.plan/v1", p.Name, p.File, p.SHA256, p.Digest, p.Order, p.Repeats, p.Warmup,
+		p.Requests(), prompt, reply, p.exact(), cells, warnings,
+	})
+}

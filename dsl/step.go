@@ -1,0 +1,49 @@
+package dsl
+
+// Actions lists every kind of step, in the order in which messages name them. A new kind is a
+// file step_<key>.go and a line here.
+var Actions = []ActionKind{askKind, injectKind, queryKind, removeKind, continueKind}
+
+// ActionKind is one kind of step: the key that selects it, what it does, and how its value
+// is read.
+type ActionKind struct {
+	Key string
+	Doc string // one sentence
+
+	// decode reads the value of the action key. It reports what is wrong through d and always
+	// returns an action, so that the rest of the file is still checked.
+	decode func(d *decoder, in stepInput) (Action, effect)
+}
+
+// stepInput is what a step's author wrote for its action.
+type stepInput struct {
+	node    *node    // value of the action key
+	replies []string // of `reply:`; nil if absent
+	reply   *node    // value of `reply:`; nil if absent
+}
+
+// effect is what a step does to the context of its conversation; the link check plays it.
+type effect struct {
+	injects []reference // documents it puts into the context
+	removes []reference // documents it takes out of it
+	reads   []reference // documents that must be in context
+
+	needsDocument bool // at least one document must be in context
+	needsTurn     bool // a turn must have been sent before
+}
+
+// reference is a place that names something.
+type reference struct {
+	name string
+	node *node
+}
+
+// lookupAction returns the kind of step that a key selects.
+func lookupAction(key string) (ActionKind, bool) {
+	for _, a := range Actions {
+		if a.Key == key {
+			return a, true
+		}
+	}
+	return ActionKind{}, false
+}

@@ -1,0 +1,30 @@
+package dsl
+
+// Ask asks a question.
+type Ask struct {
+	Text  string
+	Reply string // recorded
+}
+
+var askKind = ActionKind{
+	Key: "ask",
+	Doc: "Asks a question and waits for the reply.",
+	decode: func(_ *decoder, in stepInput) (Action, effect) {
+		return Ask{in.node.text(), in.firstReply()}, effect{}
+	},
+}
+
+// Turns returns 1.
+func (a Ask) Turns() int { return 1 }
+
+// Play sends the question.
+func (a Ask) Play(h *History, send Send) error { return h.play(1, a.Text, a.Reply, send) }
+
+// firstReply returns the recorded reply of a step with one turn. That there is one, and not more, is
+// checked with the history mode of the conversation.
+func (in stepInput) firstReply() string {
+	if len(in.replies) == 0 {
+		return ""
+	}
+	return in.replies[0]
+}

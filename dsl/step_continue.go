@@ -1,0 +1,38 @@
+package dsl
+
+// Continue asks further questions on whatever is left in the context, one after the other.
+type Continue struct {
+	Texts   []string
+	Replies []string // recorded; empty or one for each text
+}
+
+var continueKind = ActionKind{
+	Key: "continue",
+	Doc: "Asks one or more further questions on whatever is left in the context.",
+	decode: func(d *decoder, in stepInput) (Action, effect) {
+		a := Continue{Replies: in.replies}
+		if in.node != nil && in.node.kind == mapKind {
+			a.Texts = d.strs(in.node, "turns")
+		} else {
+			a.Texts = []string{in.node.text()}
+		}
+		return a, effect{needsTurn: true}
+	},
+}
+
+// Turns returns how many questions are asked.
+func (a Continue) Turns() int { return len(a.Texts) }
+
+// Play sends the questions.
+func (a Continue) Play(h *History, send Send) error {
+	for i, text := range a.Texts {
+		reply := ""
+		if i < len(a.Replies) {
+			reply = a.Replies[i]
+		}
+		if err := h.play(i+1, text, reply, send); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package dsl
+
+// Inject puts documents into the context.
+type Inject struct {
+	Docs    []*Document
+	Into    string // turn | system | message
+	Role    string // of an own message: user | system
+	Prefill bool   // send the context at once, with max_tokens 1, and measure it
+}
+
+var injectKind = ActionKind{
+	Key: "inject",
+	Doc: "Puts documents into the context: before the next question, into the system message or as a message of their own.",
+	decode: func(d *decoder, in stepInput) (Action, effect) {
+		a := Inject{
+			Into:    d.strOr(in.node, "into", IntoTurn),
+			Role:    d.strOr(in.node, "role", roleUser),
+			Prefill: d.flag(in.node, "prefill", false),
+		}
+		if a.Into != IntoMessage && d.get(in.node, "role") != nil {
+			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s", a.Into)
+		}
+		injects := d.references(in.node, "docs")
+		for _, r := range injects {
+			a.Docs = append(a.Docs, d.documents[r.name])
+		}
+		return a, effect{injects: injects}
+	},
+}
+
+// Turns returns 1 if the context is sent at once, else 0.
+func (a Inject) Turns() int {
+	if a.Prefill {
+		return 1
+	}
+	return 0
+}
+
+// Play edits the history, and sends it if it is to be prefilled. The reply to that is not kept:
+// it is one token that answers no question.
+func (a Inject) Play(h *History, send Send) error {
+	for _, doc := range a.Docs {
+		h.Inject(doc, a.Into, a.Role)
+	}
+	if !a.Prefill {
+		return nil
+	}
+	_, err := send(Turn{N: 1, Messages: h.prefill(), Phase: h.phase, Docs: h.Docs(), MaxTokens: 1})
+	return err
+}

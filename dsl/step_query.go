@@ -1,0 +1,59 @@
+package dsl
+
+import "fmt"
+
+// Query asks a question that the documents in context answer. It is sent like any question: the
+// documents stand in the context already. Docs says which of them the question is about, so that
+// one about a document that is not there is found when the file is read.
+type Query struct {
+	Text  string
+	Docs  []string
+	Reply string // recorded
+}
+
+var queryKind = ActionKind{
+	Key: "query",
+	Doc: "Asks a question about documents that are in context.",
+	decode: func(d *decoder, in stepInput) (Action, effect) {
+		q := Query{Text: in.node.text(), Reply: in.firstReply()}
+		e := effect{needsDocument: true}
+		if in.node != nil && in.node.kind == mapKind {
+			q.Text = d.str(in.node, "text")
+			e.reads = d.references(in.node, "docs")
+			q.Docs = refNames(e.reads)
+		}
+		return q, e
+	},
+}
+
+// Turns returns 1.
+func (q Query) Turns() int { return 1 }
+
+// Play sends the question.
+func (q Query) Play(h *History, send Send) error {
+	for _, id := range q.Docs {
+		if !h.Has(id) {
+			return fmt.Errorf("querying document %s: it is not in context", id)
+		}
+	}
+	return h.play(1, q.Text, q.Reply, send)
+}
+
+// references reads a list of document ids. Those that are not declared are reported and left out.
+func (d *decoder) references(n *node, key string) []reference {
+	var out []reference
+	for _, item := range d.list(n, key) {
+		if doc := d.document(item); doc != nil {
+			out = append(out, reference{doc.ID, item})
+		}
+	}
+	return out
+}
+
+func refNames(refs []reference) []string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.name)
+	}
+	return out
+}

@@ -1,0 +1,170 @@
+package dsl
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// placeholder matches ${…}, and $${, which stands for a literal ${.
+var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
+
+// verbatim lists the keys whose texts are shown or compared as they are written.
+var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert"}
+
+// hasPlaceholder reports whether a text has something to substitute.
+func hasPlaceholder(s string) bool { return placeholder.MatchString(s) }
+
+// substitute returns a tree in which every ${vars.…} and ${matrix.…} has its value. A text
+// that is nothing but a reference becomes the value with its type; within a text the value is
+// written out. Values that are not touched are shared with the tree that was given.
+func (d *decoder) substitute(n *node, key string) *node {
+	if slices.Contains(verbatim, key) {
+		d.refusePlaceholders(n, key)
+		return n
+	}
+	switch n.kind {
+	case stringKind:
+		return d.substituteText(n)
+	case listKind:
+		items, changed := make([]*node, len(n.items)), false
+		for i, item := range n.items {
+			items[i] = d.substitute(item, key)
+			changed = changed || items[i] != item
+		}
+		if changed {
+			list := *n
+			list.items = items
+			return &list
+		}
+	case mapKind:
+		entries, changed := slices.Clone(n.entries), false
+		for i, e := range entries {
+			entries[i].node = d.substitute(e.node, e.key)
+			changed = changed || entries[i].node != e.node
+		}
+		if changed {
+			mapping := *n
+			mapping.entries = entries
+			return &mapping
+		}
+	}
+	return n
+}
+
+func (d *decoder) substituteText(n *node) *node {
+	text := n.text()
+	found := placeholder.FindAllStringSubmatchIndex(text, -1)
+	if found == nil {
+		return n
+	}
+	out := *n
+	out.reference = text
+	if len(found) == 1 && found[0][0] == 0 && found[0][1] == len(text) && found[0][2] >= 0 {
+		if v, ok := d.reference(n, text); ok {
+			out.kind, out.scalar = kindOfScalar(v), v
+		}
+		return &out
+	}
+	var b []byte
+	last := 0
+	for _, m := range found {
+		b = append(b, text[last:m[0]]...)
+		last = m[1]
+		if m[2] < 0 {
+			b = append(b, "${"...)
+		} else if v, ok := d.reference(d.part(n, m[0], m[1]), text[m[0]:m[1]]); ok {
+			b = append(b, format(v)...)
+		}
+	}
+	out.scalar = string(append(b, text[last:]...))
+	return &out
+}
+
+// part returns the piece of a text between two byte offsets as a value, for diagnostics; it is
+// the whole text where the piece cannot be found in the file.
+func (d *decoder) part(n *node, from, to int) *node {
+	text := n.text()
+	start := d.src.at(n, len([]rune(text[:from])))
+	if start == d.src.pos(n) && from > 0 {
+		return n
+	}
+	return &node{src: n.src, kind: stringKind, scalar: text[from:to], line: start.Line, col: start.Col, end: start.Col + len([]rune(text[from:to]))}
+}
+
+var referenceForm = regexp.MustCompile(`^\$\{(vars|matrix)\.([a-z][a-z0-9_]*)\}$`)
+
+// reference returns the value of one ${…}, or reports why it has none.
+func (d *decoder) reference(n *node, text string) (any, bool) {
+	m := referenceForm.FindStringSubmatch(text)
+	if m == nil {
+		d.errorf(n, "links/reference", "write ${vars.NAME} or ${matrix.AXIS}; a literal ${ is written $${", "%s refers to nothing", text)
+		return nil, false
+	}
+	group, name := m[1], m[2]
+	if group == "vars" {
+		d.usedVars[name] = true
+		if v, ok := d.values.vars[name]; ok {
+			return v, true
+		}
+		d.errorf(n, "links/reference", suggestion(name, keys(d.values.vars)), "there is no variable %q", name)
+		return nil, false
+	}
+	d.usedAxes[name] = true
+	if d.inRun {
+		d.errorf(n, "links/reference", "use a variable", "%s: how often and in which order cells are played cannot differ between them", text)
+		return nil, false
+	}
+	if v, ok := d.values.matrix[name]; ok {
+		return v, true
+	}
+	d.errorf(n, "links/reference", suggestion(name, keys(d.values.matrix)), "the matrix has no axis %q", name)
+	return nil, false
+}
+
+// refusePlaceholders reports texts that look as if something was to be substituted where
+// nothing is.
+func (d *decoder) refusePlaceholders(n *node, key string) {
+	switch n.kind {
+	case stringKind:
+		m := placeholder.FindString(n.text())
+		if m == "" {
+			return
+		}
+		help := "nothing is substituted in " + key
+		if key == "assert" {
+			help = "an expression names vars.NAME and matrix.AXIS directly"
+		}
+		d.warnf(n, "links/reference", help, "%s is not replaced here", m)
+	case listKind:
+		for _, item := range n.items {
+			d.refusePlaceholders(item, key)
+		}
+	case mapKind:
+		for _, e := range n.entries {
+			d.refusePlaceholders(e.node, key)
+		}
+	}
+}
+
+func kindOfScalar(v any) kind {
+	switch v.(type) {
+	case bool:
+		return boolKind
+	case int:
+		return intKind
+	case float64:
+		return floatKind
+	default:
+		return stringKind
+	}
+}
+
+// format writes a value into a text, numbers without an exponent.
+func format(v any) string {
+	if f, ok := v.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,65 @@
+package dsl
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// suggestion returns the help text "did you mean …?" with the known name that is nearest to
+// what was written, or "" if none is near.
+func suggestion(written string, known []string) string {
+	if best := nearest(written, known); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return ""
+}
+
+// Suggest returns "did you mean …?" for a name that is not known, or "" if nothing is near. It is
+// for commands, whose arguments deserve the same help as files.
+func Suggest(written string, known []string) string { return suggestion(written, known) }
+
+// nearest returns the known name with the smallest edit distance, at most a third of the
+// length: two slips in six letters are a typo, in three letters they are another word.
+func nearest(written string, known []string) string {
+	best, bestDistance := "", 0
+	for _, name := range slices.Sorted(slices.Values(known)) {
+		limit := max(1, min(len(written), len(name))/3)
+		d := editDistance(written, name)
+		if d <= limit && (best == "" || d < bestDistance) {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the insertions, deletions, substitutions and swaps of neighbours that
+// turn a into b (the optimal string alignment form of the Damerau-Levenshtein distance).
+func editDistance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	// Three rows of the table are enough: a swap looks two rows back.
+	two, one, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range row {
+		one[j] = j
+	}
+	for i := 1; i <= len(s); i++ {
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
+			cost := 1
+			if s[i-1] == t[j-1] {
+				cost = 0
+			}
+			row[j] = min(one[j]+1, row[j-1]+1, one[j-1]+cost)
+			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
+				row[j] = min(row[j], two[j-2]+1)
+			}
+		}
+		two, one, row = one, row, two
+	}
+	return one[len(t)]
+}
+
+// keys returns the names of a map in order.
+func keys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,118 @@
+package dsl
+
+import (
+	"math/rand/v2"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Synthetic returns prose of an exact length: as count sees it, the text has the given number
+// of tokens. It is the same for the same seed, tokens and count; texts of different seeds differ
+// from the first sentence on. Where count jumps over the number (one character more is two tokens
+// more), it is a text that falls short of it by as little as possible.
+//
+// The sentences are grammatical nonsense from a fixed list of everyday words: a tokenizer meets
+// the words it knows best, so that the length is stable across vocabularies.
+func Synthetic(seed int64, tokens int, count func(string) int) string {
+	if tokens <= 0 {
+		return ""
+	}
+	w := prose{rng: rand.New(rand.NewPCG(uint64(seed), 0x9e3779b97f4a7c15))}
+	var text string
+	n := 0
+	for size := 6*tokens + 64; ; size *= 2 {
+		for w.b.Len() < size {
+			w.sentence()
+		}
+		text = w.b.String()
+		if n = count(text); n > tokens {
+			break
+		}
+		if size > 64*(tokens+64) { // no tokenizer puts 64 letters of prose into one token
+			return text
+		}
+	}
+	return longest(text, n, tokens, count)
+}
+
+// longest returns the longest start of a text that has at most the given number of tokens;
+// the whole text has n of them, which are more. Counting a long text is slow, so the place is
+// found by interpolation between ends of words, most of which are one token.
+func longest(text string, n, tokens int, count func(string) int) string {
+	ends := []int{0}
+	for i := 1; i < len(text); i++ {
+		if text[i] == ' ' || text[i] == '\n' && text[i-1] != '\n' {
+			ends = append(ends, i)
+		}
+	}
+	ends = append(ends, len(text))
+	low, atLow, high, atHigh := 0, 0, len(ends)-1, n
+	for step := 0; high-low > 1; step++ {
+		mid := low + (high-low)*(tokens-atLow)/(atHigh-atLow)
+		if step%4 == 3 {
+			mid = (low + high) / 2 // however the tokens lie, it ends
+		}
+		mid = min(max(mid, low+1), high-1)
+		switch at := count(text[:ends[mid]]); {
+		case at == tokens:
+			return text[:ends[mid]]
+		case at < tokens:
+			low, atLow = mid, at
+		default:
+			high, atHigh = mid, at
+		}
+	}
+	// The next word is too much: part of it may be right.
+	best, atBest := text[:ends[low]], atLow
+	for i := ends[low] + 1; i < ends[high] && atBest != tokens; i++ {
+		if at := count(text[:i]); at <= tokens && at >= atBest {
+			best, atBest = text[:i], at
+		}
+	}
+	return best
+}
+
+// prose writes sentences.
+type prose struct {
+	rng   *rand.Rand
+	b     strings.Builder
+	lines int
+}
+
+func (p *prose) pick(words []string) string { return words[p.rng.IntN(len(words))] }
+
+func (p *prose) sentence() {
+	if p.b.Len() > 0 {
+		if p.lines++; p.lines%6 == 0 {
+			p.b.WriteString("\n\n")
+		} else {
+			p.b.WriteByte(' ')
+		}
+	}
+	parts := []string{p.pick(proseOpenings), p.pick(proseQualities), p.pick(proseThings), p.pick(proseActions), p.pick(proseQualities), p.pick(proseThings)}
+	switch p.rng.IntN(4) {
+	case 0:
+		parts = append(parts, p.pick(proseLinks), p.pick(proseOpenings), p.pick(proseThings), p.pick(proseActions), "the", p.pick(proseThings))
+	case 1:
+		parts = append(parts, p.pick(proseTimes))
+	case 2:
+		parts = append([]string{p.pick(proseTimes) + ","}, parts...)
+	}
+	text := strings.Join(parts, " ")
+	first, size := utf8.DecodeRuneInString(text)
+	p.b.WriteRune(unicode.ToUpper(first))
+	p.b.WriteString(text[size:])
+	p.b.WriteByte('.')
+}
+
+var (
+	proseOpenings  = words("the", "a", "every", "this", "another", "each", "one", "the other", "the first", "the last")
+	proseQualities = words("quiet", "narrow", "early", "heavy", "open", "northern", "careful", "wooden", "bright", "common", "distant", "hollow", "patient", "gentle", "broken", "steady", "winter", "foreign", "silver", "modest", "ancient", "public", "hidden", "sudden", "dry", "warm")
+	proseThings    = words("river", "station", "garden", "letter", "harbour", "engine", "market", "bridge", "forest", "record", "window", "teacher", "valley", "workshop", "journey", "kitchen", "island", "library", "signal", "farmer", "archive", "machine", "mountain", "street", "meadow", "captain", "question", "theatre", "village", "instrument", "storm", "ledger")
+	proseActions   = words("follows", "carries", "crosses", "explains", "repairs", "hides", "measures", "opens", "remembers", "answers", "supports", "replaces", "describes", "protects", "observes", "divides", "lifts", "serves", "passes", "joins")
+	proseLinks     = words("because", "while", "although", "before", "until", "where", "after", "since")
+	proseTimes     = words("in the morning", "after the rain", "before winter", "on the third day", "at the end of the week", "in late summer", "without a sound", "for many years", "by evening", "near the border", "in the old town", "once again")
+)
+
+func words(w ...string) []string { return w }

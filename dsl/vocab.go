@@ -1,0 +1,167 @@
+package dsl
+
+import (
+	"slices"
+	"strings"
+)
+
+// Vocabulary is what expressions may name. The package that defines the metrics fills it; this
+// package adds only what a scenario itself declares: its steps, vars, axes, server and model.
+type Vocabulary struct {
+	Turn         []Name // below turn., first_turn. and steps.<id>.
+	Conversation []Name // below conv. and conversations.<id>.
+	Run          []Name // below run.
+	Cell         []Name // of a whole cell, by full path, such as gpu.power_w; each also has statistics over the observations
+}
+
+// Name is one thing that an expression may name.
+type Name struct {
+	Path      string // dotted, below its group: ttft_ms, cache.hit_rate
+	Kind      Kind
+	Unit      string
+	Doc       string
+	Rate      bool // a share from 0 to 1
+	Aggregate bool // of a turn: exists for a whole step, phase and conversation as well
+}
+
+// Kind is the type of a value in an expression.
+type Kind string
+
+// The kinds.
+const (
+	Float  Kind = "float"  // float64
+	Int    Kind = "int"    // int
+	String Kind = "string" // string
+	Bool   Kind = "bool"   // bool
+)
+
+// words names a kind as messages do.
+func (k Kind) words() string {
+	return map[Kind]string{Float: "a number", Int: "a whole number", String: "text", Bool: "true or false"}[k]
+}
+
+func (k Kind) number() bool { return k == Float || k == Int }
+
+// statistic is one figure of a distribution. Floor is the smallest sample that can bound it: the
+// largest of n values lies above the q-quantile with probability 1 - q^n, and for that to reach
+// 95 % a p90 needs 29 values, a p95 needs 59 and a p99 needs 299.
+type statistic struct {
+	name  string
+	kind  Kind
+	floor int
+}
+
+var statistics = []statistic{
+	{"n", Int, 0},
+	{"n_unknown", Int, 0},
+	{"min", Float, 0},
+	{"mean", Float, 0},
+	{"max", Float, 0},
+	{"stddev", Float, 0},
+	{"p50", Float, 0},
+	{"p90", Float, 29},
+	{"p95", Float, 59},
+	{"p99", Float, 299},
+}
+
+// Stats lists the figures of a distribution in the order in which they are shown.
+func Stats() []string {
+	names := make([]string, len(statistics))
+	for i, s := range statistics {
+		names[i] = s.name
+	}
+	return names
+}
+
+// phases lists the phases in the order of a conversation's life.
+var phases = []Phase{Before, WithRAG, AfterRemoval}
+
+// The names that this package knows without a vocabulary, because a servers or models file or
+// the scenario declares them.
+var (
+	serverNames = []Name{
+		{Path: "name", Kind: String, Doc: "name of the server's profile"},
+		{Path: "engine", Kind: String, Doc: "engine of the server"},
+		{Path: "version", Kind: String, Doc: "version that the server reports"},
+		{Path: "context_tokens", Kind: Int, Unit: "tokens", Doc: "context that the server serves"},
+	}
+	modelNames = []Name{
+		{Path: "name", Kind: String, Doc: "name of the model"},
+		{Path: "quant", Kind: String, Doc: "quantisation of the model's files"},
+		{Path: "template", Kind: String, Doc: "chat template of the model"},
+		{Path: "context_tokens", Kind: Int, Unit: "tokens", Doc: "context that the model was trained for"},
+	}
+	turnsName = Name{Path: "turns", Kind: Int, Doc: "number of requests"}
+)
+
+// nameTree holds names by the parts of their paths.
+type nameTree struct {
+	name  *Name // nil: a group
+	parts map[string]*nameTree
+	order []string
+}
+
+func newNameTree(names []Name) *nameTree {
+	root := &nameTree{}
+	for i := range names {
+		t := root
+		for part := range strings.SplitSeq(names[i].Path, ".") {
+			t = t.grow(part)
+		}
+		t.name = &names[i]
+	}
+	return root
+}
+
+func (t *nameTree) grow(part string) *nameTree {
+	if next := t.parts[part]; next != nil {
+		return next
+	}
+	if t.parts == nil {
+		t.parts = map[string]*nameTree{}
+	}
+	next := &nameTree{}
+	t.parts[part] = next
+	t.order = append(t.order, part)
+	return next
+}
+
+// names is a vocabulary in the form in which expressions look things up. It is built once and
+// shared by all assertions.
+type names struct {
+	turn, aggregate, step *nameTree
+	conversation, run     *nameTree
+	perRepeat             map[string]bool // names of a conversation that have one value a repeat
+	cell                  *nameTree
+	server, model         *nameTree
+}
+
+func newNames(v Vocabulary) *names {
+	var aggregate []Name
+	for _, n := range v.Turn {
+		if n.Aggregate {
+			aggregate = append(aggregate, n)
+		}
+	}
+	conversation := v.Conversation
+	have := map[string]bool{}
+	for _, n := range conversation {
+		have[n.Path] = true
+	}
+	for _, n := range aggregate {
+		if !have[n.Path] {
+			conversation = append(slices.Clip(conversation), n)
+		}
+	}
+	return &names{
+		turn:         newNameTree(v.Turn),
+		aggregate:    newNameTree(aggregate),
+		step:         newNameTree(append([]Name{turnsName}, aggregate...)),
+		conversation: newNameTree(conversation),
+		perRepeat:    have,
+		run:          newNameTree(v.Run),
+		cell:         newNameTree(v.Cell),
+		server:       newNameTree(serverNames),
+		model:        newNameTree(modelNames),
+	}
+}

@@ -1,0 +1,456 @@
+package dsl
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	yaml "github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Bounds on a file. Scenario files are written by hand: whoever meets one of these has a
+// generated or a hostile file.
+const (
+	maxFileBytes = 1 << 20
+	maxDepth     = 64     // nesting of lists and mappings
+	maxAliased   = 20_000 // values made by following aliases
+	maxKeys      = 20_000 // in the whole file: the parser's time grows with the square of those in one mapping
+)
+
+// readYAML turns a file into a tree of values. The YAML it accepts is a strict subset: one
+// document, string keys, no tags, no merge keys, no numbers that two YAML versions read
+// differently. 1e3 is a number, as YAML 1.2 and JSON have it. The root is nil if nothing
+// could be read.
+func readYAML(name string, data []byte) (src *source, root *node, diags Diagnostics) {
+	src = &source{name: name}
+	fail := func(line, col int, code, help, format string, args ...any) {
+		diags = append(diags, Diagnostic{
+			Pos: Pos{File: name, Line: line, Col: col}, Severity: Error, Code: code,
+			Message: fmt.Sprintf(format, args...), Help: help, Source: src.line(line),
+		})
+	}
+	if len(data) > maxFileBytes {
+		fail(0, 0, "yaml/size", "put long texts into document files", "the file has %d bytes, more than the %d that are read", len(data), maxFileBytes)
+		return src, nil, diags
+	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	src = newSource(name, text)
+	if line, col, what := badCharacter(text); what != "" {
+		fail(line, col, "yaml/encoding", "save the file as UTF-8 text", "%s", what)
+		return src, nil, diags
+	}
+	if blank(text) {
+		fail(0, 0, "yaml/empty", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "the file has no content")
+		return src, nil, diags
+	}
+	file, err := parseYAML(text)
+	if err != nil {
+		err = plainWords(err)
+		var at yaml.Error
+		if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
+			p := at.GetToken().Position
+			line := min(max(1, p.Line), len(src.lines))
+			fail(line, max(1, min(p.Column, len(src.lines[line-1])+1)), "yaml/syntax", syntaxHelp(at.GetMessage()), "%s", at.GetMessage())
+		} else {
+			fail(0, 0, "yaml/syntax", "", "%v", err)
+		}
+		return src, nil, diags
+	}
+	c := &converter{src: src, anchors: map[string]ast.Node{}, open: map[string]bool{}}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if d, ok := doc.Body.(*ast.DirectiveNode); ok {
+			c.fail(d.GetToken(), "yaml/directive", "remove the line", "YAML directives are not allowed")
+			continue
+		}
+		if doc.Body == nil {
+			continue
+		}
+		if body != nil {
+			at := doc.Start
+			if at == nil {
+				at = first(doc.Body)
+			}
+			c.fail(at, "yaml/documents", "put it into a file of its own", "a second YAML document in one file")
+			continue
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		if !c.diags.Errors() {
+			fail(0, 0, "yaml/empty", "", "the file has no content")
+		}
+		return src, nil, append(diags, c.diags...)
+	}
+	root = c.value(body, 0)
+	return src, root, c.diags
+}
+
+// parseYAML calls the parser, which is not proof against every input.
+func parseYAML(text string) (file *ast.File, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			file, err = nil, errors.New("the parser cannot read this file")
+		}
+	}()
+	tokens := lexer.Tokenize(text)
+	if err := checkTokens(tokens); err != nil {
+		return nil, err
+	}
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+}
+
+// checkTokens refuses what makes the parser need minutes or gigabytes: very many keys, and
+// nesting of brackets or of indicators that follow one another on a line. Nesting by
+// indentation is bounded by the file's size.
+func checkTokens(tokens token.Tokens) error {
+	brackets, run, line, keys := 0, 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			run, line = 0, t.Position.Line
+		}
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.AnchorType, token.TagType:
+			run++
+		}
+		if t.Type == token.MappingValueType {
+			if keys++; keys > maxKeys {
+				return &yaml.SyntaxError{Message: fmt.Sprintf("the file has more than %d keys", maxKeys), Token: t}
+			}
+		}
+		if brackets > maxDepth || run > maxDepth && brackets == 0 {
+			return &yaml.SyntaxError{Message: tooDeep, Token: t}
+		}
+	}
+	return nil
+}
+
+var tooDeep = fmt.Sprintf("lists and mappings are nested more than %d levels deep", maxDepth)
+
+// plainWords returns an error of the parser with its control characters made visible.
+func plainWords(err error) error {
+	var s *yaml.SyntaxError
+	if errors.As(err, &s) {
+		return &yaml.SyntaxError{Message: strings.ReplaceAll(s.Message, "\t", `\t`), Token: s.Token}
+	}
+	return err
+}
+
+// syntaxHelp says what usually causes a message of the parser.
+func syntaxHelp(message string) string {
+	switch {
+	case strings.Contains(message, "tab character"), strings.Contains(message, `'\t'`):
+		return "indent with blanks, not with tabs"
+	case strings.Contains(message, "mapping value is not allowed"), strings.Contains(message, "unexpected mapping key"):
+		return `a text with ": " in it must be quoted`
+	}
+	return ""
+}
+
+// blank reports whether a file has nothing but comments and blank lines.
+func blank(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if t := strings.TrimSpace(line); t != "" && !strings.HasPrefix(t, "#") {
+			return false
+		}
+	}
+	return true
+}
+
+// badCharacter finds the first byte that is not UTF-8, or the first control character.
+func badCharacter(text string) (line, col int, what string) {
+	line, col = 1, 1
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd"):
+			return line, col, "the file is not valid UTF-8"
+		case r == '\n':
+			line, col = line+1, 0
+		case r < ' ' && r != '\t', r >= 0x7f && r < 0xa0 && r != 0x85, r == '\ufeff':
+			return line, col, fmt.Sprintf("control character U+%04X", r)
+		}
+		col++
+	}
+	return 0, 0, ""
+}
+
+// converter turns the parser's nodes into ours.
+type converter struct {
+	src     *source
+	diags   Diagnostics
+	anchors map[string]ast.Node // what each anchor names, as far as the file has been read
+	open    map[string]bool     // anchors whose value is being read
+	inAlias int
+	aliased int
+}
+
+func (c *converter) fail(t *token.Token, code, help, format string, args ...any) {
+	line, col := place(t)
+	end := 0
+	if t != nil && c.src.has(line, col, []rune(t.Value)) {
+		end = col + utf8.RuneCountInString(t.Value)
+	}
+	c.report(line, col, end, code, help, fmt.Sprintf(format, args...))
+}
+
+// maxFindings bounds what is said about one file: a binary that happens to be UTF-8 has
+// something wrong on every line.
+const maxFindings = 100
+
+func (c *converter) report(line, col, end int, code, help, message string) {
+	if len(c.diags) > maxFindings {
+		return
+	}
+	if len(c.diags) == maxFindings {
+		code, help, message = "yaml/more", "", "there is more; the rest of the file is not reported"
+	}
+	c.diags = append(c.diags, Diagnostic{
+		Pos: Pos{File: c.src.name, Line: line, Col: col}, EndCol: end, Severity: Error, Code: code,
+		Message: message, Help: help, Source: c.src.line(line),
+	})
+}
+
+func place(t *token.Token) (line, col int) {
+	if t == nil || t.Position == nil {
+		return 0, 0
+	}
+	return t.Position.Line, t.Position.Column
+}
+
+// first returns the token at which a value starts. The parser's own answer for a block mapping
+// is its first colon.
+func first(n ast.Node) *token.Token {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return first(n.Values[0].Key)
+		}
+	case *ast.MappingValueNode:
+		return first(n.Key)
+	case *ast.LiteralNode:
+		return n.Start
+	case *ast.AnchorNode:
+		return n.Start
+	}
+	return n.GetToken()
+}
+
+// value converts one value. It always returns a node: a null stands for what could not be read.
+func (c *converter) value(n ast.Node, depth int) *node {
+	out := &node{src: c.src}
+	if n == nil {
+		return out
+	}
+	out.line, out.col = place(first(n))
+	before := len(c.diags)
+	defer func() { out.unread = out.kind == nullKind && len(c.diags) > before }()
+	if c.inAlias > 0 {
+		if c.aliased++; c.aliased > maxAliased {
+			if c.aliased == maxAliased+1 {
+				c.fail(first(n), "yaml/alias", "write the values out, or use fewer aliases", "aliases make more than %d values of this file", maxAliased)
+			}
+			return out
+		}
+	}
+	if depth > maxDepth {
+		c.fail(first(n), "yaml/syntax", "", "%s", tooDeep)
+		return out
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		out.kind = mapKind
+		seen := make(map[string]int, len(n.Values))
+		for _, v := range n.Values {
+			c.entry(out, v, seen, depth)
+		}
+	case *ast.MappingValueNode:
+		out.kind = mapKind
+		c.entry(out, n, map[string]int{}, depth)
+	case *ast.SequenceNode:
+		c.list(out, n, depth)
+	case *ast.AnchorNode:
+		return c.anchor(out, n, depth)
+	case *ast.AliasNode:
+		return c.alias(out, n, depth)
+	case *ast.TagNode:
+		c.fail(n.Start, "yaml/tag", "a plain value that starts with ! is read as a tag; quote the whole value", "YAML tag %s is not allowed here", n.Start.Value)
+	case *ast.LiteralNode:
+		out.kind, out.scalar = stringKind, n.Value.Value
+		out.style = folded
+		if strings.HasPrefix(n.Start.Value, "|") {
+			out.style = literal
+		}
+		out.end = out.col + 1
+	case *ast.StringNode:
+		c.scalar(out, n.Token, n.Value)
+	case ast.ScalarNode:
+		c.scalar(out, n.GetToken(), n.GetToken().Value)
+	default:
+		c.fail(n.GetToken(), "yaml/syntax", "", "this kind of YAML value is not supported")
+	}
+	return out
+}
+
+func (c *converter) list(out *node, n *ast.SequenceNode, depth int) {
+	out.kind = listKind
+	for i, v := range n.Values {
+		item := c.value(v, depth+1)
+		if _, isNull := v.(*ast.NullNode); v == nil || isNull {
+			at := first(n)
+			if i < len(n.Entries) && n.Entries[i].Start != nil {
+				at = n.Entries[i].Start
+			}
+			if v != nil && v.GetToken() != nil && v.GetToken().Type == token.NullType {
+				at = v.GetToken()
+			}
+			c.fail(at, "yaml/null", "write a value, or remove the entry", "this list entry is empty")
+			continue
+		}
+		out.items = append(out.items, item)
+	}
+}
+
+func (c *converter) entry(out *node, v *ast.MappingValueNode, seen map[string]int, depth int) {
+	key, ok := c.key(v.Key)
+	if !ok {
+		return
+	}
+	if earlier, ok := seen[key.key]; ok {
+		c.report(key.line, key.col, key.end, "yaml/duplicate-key", "remove one of the two", fmt.Sprintf("key %q is already on line %d", key.key, earlier))
+		return
+	}
+	seen[key.key] = key.line
+	key.node = c.value(v.Value, depth+1)
+	if key.node.kind == nullKind && key.node.line != key.line {
+		// A key without a value: the parser invents a null somewhere behind it.
+		key.node.line, key.node.col, key.node.end = key.line, key.col, key.end
+	}
+	out.entries = append(out.entries, key)
+}
+
+// key reads the key of a mapping: text, and nothing else.
+func (c *converter) key(k ast.MapKeyNode) (entry, bool) {
+	switch k := k.(type) {
+	case *ast.MergeKeyNode:
+		c.fail(k.GetToken(), "yaml/merge", "write the keys out, or use `defaults` or `extends`", "merge keys (<<) are not allowed")
+		return entry{}, false
+	case *ast.StringNode:
+		n := &node{src: c.src}
+		n.line, n.col = place(k.Token)
+		before := len(c.diags)
+		c.scalar(n, k.Token, k.Value)
+		if len(c.diags) > before {
+			return entry{}, false
+		}
+		if n.kind != stringKind {
+			break
+		}
+		if n.text() == "<<" && n.style == plain {
+			c.fail(k.Token, "yaml/merge", "write the keys out, or use `defaults` or `extends`", "merge keys (<<) are not allowed")
+			return entry{}, false
+		}
+		return entry{key: n.text(), line: n.line, col: n.col, end: n.end}, true
+	}
+	c.fail(k.GetToken(), "yaml/key", "quote the key", "a key must be plain text")
+	return entry{}, false
+}
+
+func (c *converter) anchor(out *node, n *ast.AnchorNode, depth int) *node {
+	name := n.Name.GetToken().Value
+	if c.open[name] {
+		c.fail(n.Start, "yaml/alias", "give it another name", "anchor &%s stands inside the value it names", name)
+		return out
+	}
+	c.open[name] = true
+	v := c.value(n.Value, depth)
+	delete(c.open, name)
+	c.anchors[name] = n.Value
+	return v
+}
+
+func (c *converter) alias(out *node, n *ast.AliasNode, depth int) *node {
+	name := n.Value.GetToken().Value
+	target, ok := c.anchors[name]
+	switch {
+	case c.open[name]:
+		c.fail(n.Start, "yaml/alias", "", "alias *%s stands inside the value it names", name)
+		return out
+	case !ok:
+		c.fail(n.Start, "yaml/alias", suggestion(name, keys(c.anchors)), "no anchor &%s comes before this alias", name)
+		return out
+	}
+	c.inAlias++
+	c.open[name] = true
+	v := c.value(target, depth)
+	delete(c.open, name)
+	c.inAlias--
+	return v
+}
+
+// The scalars of plain text. Everything that YAML 1.1 or 1.2 would read as a number and that
+// is not a JSON number is ambiguous: 010 is 8 or 10, 1_000 is a number or a text.
+var (
+	jsonNumber      = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9]+)?|\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+	notANumber      = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
+)
+
+// scalar fills a node from a token that is not a block scalar.
+func (c *converter) scalar(out *node, t *token.Token, text string) {
+	if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
+		out.kind, out.style, out.scalar = stringKind, quoted, text
+		out.end = c.src.quotedEnd(out.line, out.col)
+		return
+	}
+	switch t.Type {
+	case token.IntegerType, token.FloatType, token.BinaryIntegerType, token.OctetIntegerType, token.HexIntegerType,
+		token.BoolType, token.NullType, token.ImplicitNullType, token.InfinityType, token.NanType:
+		text = t.Value
+	}
+	if c.src.has(out.line, out.col, []rune(text)) {
+		out.end = out.col + utf8.RuneCountInString(text)
+	}
+	switch {
+	case t.Type == token.ImplicitNullType:
+		out.end = 0
+	case text == "", text == "~", text == "null", text == "Null", text == "NULL":
+	case text == "true", text == "True", text == "TRUE":
+		out.kind, out.scalar = boolKind, true
+	case text == "false", text == "False", text == "FALSE":
+		out.kind, out.scalar = boolKind, false
+	case notANumber.MatchString(text):
+		c.fail(t, "yaml/number", "", "%s is not a number that can be used here", text)
+	case jsonNumber.MatchString(text):
+		c.number(out, t, text)
+	case ambiguousNumber.MatchString(text):
+		c.fail(t, "yaml/number", "quote it if it is text; else write it in plain decimal digits", "ambiguous number %s", text)
+	default:
+		out.kind, out.scalar = stringKind, text
+	}
+}
+
+func (c *converter) number(out *node, t *token.Token, text string) {
+	if i, err := strconv.Atoi(text); err == nil {
+		out.kind, out.scalar = intKind, i
+		return
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) || !strings.ContainsAny(text, ".eE") {
+		c.fail(t, "yaml/number", "quote it if it is text", "number %s is too large", text)
+		return
+	}
+	out.kind, out.scalar = floatKind, f
+}

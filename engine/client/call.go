@@ -1,0 +1,307 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// call is one request on its way.
+type call struct {
+	client *Client
+	x      *event.Exchange
+	record *record
+	shift  time.Duration // from the client's stamps to the run's
+	dog    watchdog
+
+	conn    *conn        // the connection in use
+	stamps  *stamps      // what it noted
+	reused  bool         // it had served a request before
+	wroteH2 atomic.Int64 // request headers were handed over, for HTTP/2
+	headers atomic.Int64 // first byte of the response
+
+	frames   framer
+	phase    phase
+	readSeen int64         // number of the read that delivered the last bytes
+	inRead   int           // events that came with it
+	lastByte time.Duration // when they arrived
+	head     []byte        // the first bytes of the body, for messages
+	raw      Raw
+}
+
+// phase is where a reply stands.
+type phase int
+
+const (
+	waiting phase = iota // for the first token
+	flowing              // tokens arrive
+	over                 // nothing more counts
+)
+
+// drain is how long the end of a body may take after the last event. Until the body has ended its
+// connection cannot be used again, so it is worth a moment, but no more.
+const drain = 200 * time.Millisecond
+
+// bufferSize is the most that one read takes from a body, in bytes.
+const bufferSize = 64 << 10
+
+func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
+	k := &call{
+		client: c,
+		x:      x,
+		record: newRecord(x, c.dialect.decode, p.MaxTokens, c.cfg.MaxBytes),
+		shift:  c.start.Sub(epoch),
+	}
+	k.wroteH2.Store(unset)
+	k.headers.Store(unset)
+	return k
+}
+
+// run sends the request, reads the reply and fills the exchange.
+func (k *call) run(ctx context.Context, req *http.Request) {
+	k.hashBody(req)
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	k.dog.cancel = cancel
+	defer k.dog.stop()
+
+	resp, err := k.client.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(inner, k.trace())))
+	if err != nil {
+		k.x.Err = k.unanswered(ctx, inner, err)
+	} else {
+		k.x.Err = k.answer(ctx, inner, resp)
+		resp.Body.Close()
+	}
+	k.close()
+}
+
+// now is the present on the run's clock.
+func (k *call) now() time.Duration { return time.Since(k.client.start) + k.shift }
+
+// at puts a stamp of a connection on the run's clock; nil if it was not seen.
+func (k *call) at(stamp int64) *time.Duration {
+	if stamp == unset {
+		return nil
+	}
+	d := time.Duration(stamp) + k.shift
+	return &d
+}
+
+func (k *call) hashBody(req *http.Request) {
+	body, err := req.GetBody()
+	if err != nil {
+		return
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, body); err == nil {
+		k.x.Wire.RequestSHA256 = hex.EncodeToString(h.Sum(nil))
+	}
+}
+
+// trace notes which connection the request gets and when the first byte of the answer came. The
+// transport may try a second connection if the first turns out to be closed: what counts is the
+// last.
+func (k *call) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			k.leave()
+			k.conn, k.reused = stamped(info.Conn), info.Reused
+			k.conn.busy.Add(1)
+			k.stamps = k.conn.hand()
+			k.dog.set(k.client.cfg.FirstToken, errFirstToken)
+		},
+		WroteHeaders:         func() { k.wroteH2.Store(int64(time.Since(k.client.start))) },
+		GotFirstResponseByte: func() { k.headers.Store(k.stamps.read.Load()) },
+	}
+}
+
+// leave marks the connection as free.
+func (k *call) leave() {
+	if k.conn != nil {
+		k.conn.busy.Add(-1)
+	}
+}
+
+// answer reads a response and judges it.
+func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Error {
+	w := &k.x.Wire
+	k.x.Status = resp.StatusCode
+	k.raw.Header = resp.Header
+	w.Protocol, w.ContentType = resp.Proto, resp.Header.Get("Content-Type")
+	switch {
+	case resp.StatusCode >= 400:
+		return refused(resp, k.start(resp.Body), time.Now())
+	case resp.StatusCode >= 300:
+		return &event.Error{Class: "redirect", Message: fmt.Sprintf("HTTP %d: the server redirects to %q, which is not followed so that the key is not sent there: use that address as the base URL",
+			resp.StatusCode, oneLine(resp.Header.Get("Location")))}
+	case resp.Header.Get("Content-Encoding") != "" && resp.Header.Get("Content-Encoding") != "identity":
+		return &event.Error{Class: "protocol", Message: fmt.Sprintf("the reply is compressed (%s) although nothing asked for that, which hides when its tokens arrived: turn compression off in the server or the proxy before it",
+			oneLine(resp.Header.Get("Content-Encoding")))}
+	}
+	k.choose(w.ContentType)
+	err := k.read(resp.Body)
+	return k.verdict(ctx, inner, err)
+}
+
+// start reads the beginning of an error's body.
+func (k *call) start(body io.Reader) []byte {
+	start, _ := io.ReadAll(io.LimitReader(body, 64<<10))
+	k.x.Wire.Bytes = int64(len(start))
+	k.keepRaw(start, k.now())
+	return start
+}
+
+// choose picks the framing by content type, if that settles it.
+func (k *call) choose(contentType string) {
+	media, _, _ := mime.ParseMediaType(contentType)
+	k.frame(framingOf[media])
+}
+
+func (k *call) frame(name string) {
+	if name == "" {
+		return
+	}
+	k.x.Wire.Framing = name
+	k.frames = framings[name]()
+	k.record.whole = name == "json"
+}
+
+// read reads the body until it ends, breaks, or holds nothing more that counts. The error is nil
+// at a clean end.
+func (k *call) read(body io.Reader) error {
+	buf := k.client.buffers.Get().(*[bufferSize]byte)
+	defer k.client.buffers.Put(buf)
+	for {
+		n, err := body.Read(buf[:])
+		if n > 0 {
+			k.take(buf[:n])
+		}
+		switch {
+		case k.record.fatal:
+			return nil
+		case errors.Is(err, io.EOF):
+			k.finish()
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// take handles what one read delivered.
+func (k *call) take(p []byte) {
+	w := &k.x.Wire
+	at := time.Duration(k.stamps.read.Load()) + k.shift
+	if n := k.stamps.reads.Load(); n != k.readSeen {
+		k.readSeen, k.inRead = n, 0
+		w.Reads++
+	}
+	w.Bytes += int64(len(p))
+	k.keepHead(p)
+	k.keepRaw(p, at)
+	if k.frames == nil {
+		if k.frame(sniff(p, k.client.dialect)); k.frames == nil {
+			return
+		}
+	}
+	before := w.Events
+	k.frames.feed(p)
+	for f, ok := k.frames.next(); ok; f, ok = k.frames.next() {
+		k.inRead++
+		k.record.take(at, f)
+	}
+	w.CoalescedMax = max(w.CoalescedMax, k.inRead)
+	k.record.bound(k.frames.pending())
+	k.lastByte = at
+	if w.Events > before {
+		k.progress(at)
+	}
+}
+
+// progress moves the time-outs along: once tokens flow each event buys the next one time, and
+// after the last event only the end of the body is waited for.
+func (k *call) progress(at time.Duration) {
+	switch {
+	case k.phase == over:
+	case k.x.Wire.DoneMarker || k.record.err != nil:
+		k.phase = over
+		k.x.Done = at
+		k.dog.set(drain, errDrained)
+	case k.phase == flowing:
+		k.dog.extend()
+	case len(k.x.Chunks) > 0:
+		k.phase = flowing
+		k.dog.set(k.client.cfg.Idle, errIdle)
+	}
+}
+
+// finish takes what a body without its last line end still holds. A piece that cannot be decoded
+// is the start of an event that was cut off, unless it is all there is.
+func (k *call) finish() {
+	if k.frames == nil {
+		return
+	}
+	k.record.ending = true
+	for f, ok := k.frames.end(); ok; f, ok = k.frames.end() {
+		k.record.take(k.lastByte, f)
+	}
+	if k.record.whole {
+		k.x.Done = k.lastByte
+	}
+}
+
+func (k *call) keepHead(p []byte) {
+	if room := keptBody - len(k.head); room > 0 {
+		k.head = append(k.head, p[:min(room, len(p))]...)
+	}
+}
+
+func (k *call) keepRaw(p []byte, at time.Duration) {
+	if k.client.cfg.Raw != nil && len(k.raw.Body)+len(p) <= k.client.cfg.MaxBytes {
+		k.raw.Body = append(k.raw.Body, p...)
+		k.raw.Reads = append(k.raw.Reads, Read{at, len(p)})
+	}
+}
+
+// close puts together what is known only at the end.
+func (k *call) close() {
+	x := k.x
+	if x.Done == 0 {
+		x.Done = k.now()
+	}
+	if k.conn != nil {
+		x.Sent = k.at(k.stamps.wrote.Load())
+		if k.conn.shared.Load() { // its writes may be those of another exchange
+			x.Sent = k.at(k.wroteH2.Load())
+		}
+		x.Wire.Reused = k.reused
+		if !k.reused {
+			took := k.conn.took
+			x.Connect, x.Wire.Warmed = &took, k.conn.warmed.Load()
+		}
+	}
+	x.Headers = k.at(k.headers.Load())
+	x.Wire.Comments = k.commentsSeen()
+	k.record.close()
+	k.leave()
+	if k.client.cfg.Raw != nil {
+		k.client.cfg.Raw(x, k.raw)
+	}
+}
+
+func (k *call) commentsSeen() int {
+	if k.frames == nil {
+		return 0
+	}
+	return k.frames.comments()
+}

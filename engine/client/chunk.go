@@ -1,0 +1,392 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+)
+
+// chunk is what one event says. Decoders fill it; the record keeps what matters. Its memory is
+// used again for the next event, so nothing in it may be kept.
+type chunk struct {
+	answer    []byte
+	reasoning []byte
+	tool      []byte
+	refusal   []byte
+
+	reasoningKey string // the key that reasoning came under
+	choices      bool   // the event has a choice, empty or not
+	finish       []byte // finish reason, nil if none
+	done         bool   // nothing follows
+	tokens       int    // tokens in the event, if counted
+	counted      bool
+
+	usage    usage
+	timings  timings
+	fault    fault // what the server reports instead of a reply
+	hasFault bool
+
+	scan scanner
+	same pattern
+}
+
+// pattern is an event that says nothing but one text. Servers repeat it for every token with only
+// the text changed; an event with the same bytes around its text is then read by comparing them,
+// which is ten times as fast as reading JSON and cannot come to another result: what stands
+// before a text decides how it is read, and what stands after it is read the same.
+type pattern struct {
+	kept       []byte  // memory of the event
+	head, tail []byte  // around the text
+	into       *[]byte // where the text goes; nil: there is no pattern
+	texts      int     // texts in the event being read
+	end        int     // of the last of them, in the event
+}
+
+// usage is a report of token counts. A negative count was not reported.
+type usage struct {
+	prompt, completion, reasoning, cached int
+}
+
+// seen reports whether the server counted anything. Some servers attach zeros to every event
+// before the counts are known; a prompt of no tokens does not exist.
+func (u usage) seen() bool { return u.prompt > 0 || u.completion > 0 }
+
+// timings is what a server says of its own work on the request, in its order of work. A negative
+// figure was not reported. Tokens are counted, durations are milliseconds.
+type timings struct {
+	load, prefill, decode, total float64
+	prompt, cached, completion   int
+}
+
+// The values of a chunk before an event has said anything.
+var (
+	noUsage   = usage{-1, -1, -1, -1}
+	noTimings = timings{-1, -1, -1, -1, -1, -1, -1}
+)
+
+// reset forgets the last event and starts on the next.
+func (c *chunk) reset(data []byte) {
+	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
+	c.reasoningKey, c.finish = "", nil
+	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
+	c.tokens = 0
+	c.usage, c.timings = noUsage, noTimings
+	c.scan.reset(data)
+	c.same.into, c.same.texts = nil, 0
+}
+
+// repeats reads an event that differs from the last one in its text only. It reports false, and
+// has done nothing, if data is not such an event.
+func (c *chunk) repeats(data []byte) bool {
+	p := &c.same
+	n := len(data) - len(p.tail)
+	if p.into == nil || n <= len(p.head) || !bytes.HasPrefix(data, p.head) || !bytes.HasSuffix(data, p.tail) {
+		return false
+	}
+	text := data[len(p.head):n]
+	if verbatim(text) != len(text) {
+		return false
+	}
+	*p.into = append((*p.into)[:0], text...)
+	return true
+}
+
+// learn keeps an event as a pattern if it says nothing but one text.
+func (c *chunk) learn(data []byte) {
+	p := &c.same
+	if p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage || c.timings != noTimings {
+		p.into = nil
+		return
+	}
+	p.kept = append(p.kept[:0], data...)
+	p.head, p.tail = p.kept[:p.end-len(*p.into)], p.kept[p.end:]
+}
+
+// readText appends a string to one of the chunk's texts.
+func (c *chunk) readText(into *[]byte) {
+	text := c.scan.text()
+	if len(text) == 0 {
+		return
+	}
+	*into = append(*into, text...)
+	c.same.texts++
+	c.same.end, c.same.into = c.scan.pos-1, into
+	if !c.scan.inPlace {
+		c.same.into = nil
+	}
+}
+
+// empty reports whether the event carries no generated text.
+func (c *chunk) empty() bool {
+	return len(c.answer)+len(c.reasoning)+len(c.tool)+len(c.refusal) == 0
+}
+
+var errNotJSON = errors.New("not JSON")
+
+// decodeOpenAI reads one event of /v1/chat/completions or /v1/completions, or the whole body of
+// a reply that was not streamed. It knows the dialects of vLLM, SGLang, llama.cpp, Ollama,
+// LM Studio, TabbyAPI and KoboldCpp: keys that one server does not send are keys it never sees.
+func decodeOpenAI(data []byte, c *chunk) error {
+	if c.repeats(data) {
+		return nil
+	}
+	c.reset(data)
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	flat := false
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "choices":
+			c.readChoices()
+		case "usage":
+			c.readUsage()
+		case "timings":
+			c.readTimings()
+		case "error":
+			if s.peek() == 'n' {
+				s.skip()
+				continue
+			}
+			s.skip()
+			c.hasFault = true
+		case "object":
+			flat = string(s.text()) == "error"
+		default:
+			s.skip()
+		}
+	}
+	if !s.end() {
+		c.same.into = nil
+		return errNotJSON
+	}
+	if c.hasFault = c.hasFault || flat; c.hasFault {
+		c.fault = parseFault(data)
+	}
+	c.learn(data)
+	return nil
+}
+
+func (c *chunk) readChoices() {
+	c.choices = false
+	s := &c.scan
+	for ok := s.open('['); ok; ok = s.more(']') {
+		c.choices = true
+		for ok := s.open('{'); ok; ok = s.more('}') {
+			switch string(s.key()) {
+			case "delta", "message":
+				c.readDelta()
+			case "text":
+				c.readText(&c.answer)
+			case "finish_reason":
+				if reason := s.text(); len(reason) > 0 {
+					c.finish = append(c.finish[:0], reason...)
+				}
+			case "token_ids":
+				c.readTokenIDs()
+			default:
+				s.skip()
+			}
+		}
+	}
+}
+
+// readDelta reads what was generated. While vLLM renamed reasoning_content to reasoning, some
+// versions sent the same text under both names: it counts once.
+func (c *chunk) readDelta() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "content":
+			c.readText(&c.answer)
+		case "reasoning":
+			c.readReasoning("reasoning")
+		case "reasoning_content":
+			c.readReasoning("reasoning_content")
+		case "thinking": // Ollama
+			c.readReasoning("thinking")
+		case "refusal":
+			c.readText(&c.refusal)
+		case "tool_calls":
+			for ok := s.open('['); ok; ok = s.more(']') {
+				for ok := s.open('{'); ok; ok = s.more('}') {
+					if string(s.key()) == "function" {
+						c.readFunction()
+					} else {
+						s.skip()
+					}
+				}
+			}
+		case "function_call":
+			c.readFunction()
+		default:
+			s.skip()
+		}
+	}
+}
+
+func (c *chunk) readReasoning(key string) {
+	if c.reasoningKey != "" && c.reasoningKey != key {
+		c.scan.skip()
+		return
+	}
+	if c.readText(&c.reasoning); len(c.reasoning) > 0 {
+		c.reasoningKey = key
+	}
+}
+
+// readFunction reads the name and the arguments of a tool call: the model generated both. OpenAI
+// sends the arguments as a string, Ollama as a value.
+func (c *chunk) readFunction() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "name":
+			c.readText(&c.tool)
+		case "arguments":
+			switch s.peek() {
+			case '"', 'n':
+				c.readText(&c.tool)
+			default:
+				c.tool = append(c.tool, s.raw()...)
+				c.same.texts++
+			}
+		default:
+			s.skip()
+		}
+	}
+}
+
+func (c *chunk) readTokenIDs() {
+	s := &c.scan
+	if s.peek() != '[' {
+		s.skip()
+		return
+	}
+	for ok := s.open('['); ok; ok = s.more(']') {
+		c.tokens++
+		s.skip()
+	}
+	c.counted = true
+}
+
+func (c *chunk) readUsage() {
+	c.usage = noUsage
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "prompt_tokens":
+			s.countInto(&c.usage.prompt)
+		case "completion_tokens":
+			s.countInto(&c.usage.completion)
+		case "reasoning_tokens": // SGLang
+			s.countInto(&c.usage.reasoning)
+		case "prompt_tokens_details":
+			c.readDetail("cached_tokens", &c.usage.cached)
+		case "completion_tokens_details":
+			c.readDetail("reasoning_tokens", &c.usage.reasoning)
+		case "prompt_time": // TabbyAPI, in seconds
+			s.scaledInto(&c.timings.prefill, 1e3)
+		case "completion_time":
+			s.scaledInto(&c.timings.decode, 1e3)
+		case "total_time":
+			s.scaledInto(&c.timings.total, 1e3)
+		default:
+			s.skip()
+		}
+	}
+}
+
+func (c *chunk) readDetail(key string, into *int) {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		if string(s.key()) == key {
+			s.countInto(into)
+		} else {
+			s.skip()
+		}
+	}
+}
+
+// readTimings reads llama.cpp's timings: prompt_n counts the tokens it computed, cache_n those it
+// found in its cache; together they are the prompt.
+func (c *chunk) readTimings() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "cache_n":
+			s.countInto(&c.timings.cached)
+		case "prompt_n":
+			s.countInto(&c.timings.prompt)
+		case "prompt_ms":
+			s.scaledInto(&c.timings.prefill, 1)
+		case "predicted_n":
+			s.countInto(&c.timings.completion)
+		case "predicted_ms":
+			s.scaledInto(&c.timings.decode, 1)
+		default:
+			s.skip()
+		}
+	}
+}
+
+// countInto stores a count, and leaves what is there if the value is none.
+func (s *scanner) countInto(v *int) {
+	if n, ok := s.count(); ok {
+		*v = n
+	}
+}
+
+// scaledInto stores a duration times factor, and leaves what is there if the value is none.
+func (s *scanner) scaledInto(v *float64, factor float64) {
+	if f, ok := s.number(); ok && f >= 0 {
+		*v = f * factor
+	}
+}
+
+// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count
+// is the whole prompt, cached or not.
+func decodeOllama(data []byte, c *chunk) error {
+	c.reset(data)
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "message":
+			c.choices = true
+			c.readDelta()
+		case "done":
+			c.done = s.truth()
+		case "done_reason":
+			if reason := s.text(); len(reason) > 0 {
+				c.finish = append(c.finish[:0], reason...)
+			}
+		case "prompt_eval_count":
+			s.countInto(&c.usage.prompt)
+		case "eval_count":
+			s.countInto(&c.usage.completion)
+		case "total_duration":
+			s.scaledInto(&c.timings.total, 1e-6)
+		case "load_duration":
+			s.scaledInto(&c.timings.load, 1e-6)
+		case "prompt_eval_duration":
+			s.scaledInto(&c.timings.prefill, 1e-6)
+		case "eval_duration":
+			s.scaledInto(&c.timings.decode, 1e-6)
+		case "error":
+			c.hasFault = s.peek() != 'n'
+			s.skip()
+		default:
+			s.skip()
+		}
+	}
+	if !s.end() {
+		return errNotJSON
+	}
+	if c.hasFault {
+		c.fault = parseFault(data)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+// Package client sends one prompt to an LLM server and measures the reply as it arrives.
+//
+// It refuses to know what a scenario is, and it never returns an error for a reply: a request
+// that failed is a fact like any other, with a class and a message that a person can act on.
+//
+// Where the figures come from: the instant of a byte is taken when the read that delivered it
+// returns from the kernel, below HTTP and TLS, before anything looks at it; the instant of
+// sending is the first write of the request to a connection that stands. Making the connection is
+// a figure of its own and never part of either.
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// Config says which server to talk to and how. The zero value of every bound means that there is
+// none, except for those that say otherwise.
+type Config struct {
+	BaseURL string // http or https; the path is where the API starts, /v1 if there is none
+	APIKey  string // sent as a bearer token; empty: none
+	Model   string // as the server calls it
+	API     string // name of a Dialect; empty: chat
+	Stream  bool
+	Extra   map[string]any // keys of every request's body; nil removes a key
+
+	Connect    time.Duration // to make a connection; 10 s if zero
+	FirstToken time.Duration // from sending to the first token, reasoning or not
+	Idle       time.Duration // between two events once tokens flow; keep-alive comments do not count
+	MaxBytes   int           // of one reply's text and framing, kept in memory; 64 MiB if zero
+
+	TLS  *tls.Config // roots, certificates; nil: the system's
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Raw  func(*event.Exchange, Raw) // gets the bytes of every reply, when it is over
+}
+
+// Raw is a reply as it came off the connection, without HTTP's own framing. It is valid during
+// the call that hands it out.
+type Raw struct {
+	Header http.Header
+	Body   []byte // at most Config.MaxBytes
+	Reads  []Read
+}
+
+// Read is one piece of a body: Bytes of it arrived at an instant since the start of the run.
+type Read struct {
+	At    time.Duration
+	Bytes int
+}
+
+// defaultMaxBytes bounds a reply where the configuration does not.
+const defaultMaxBytes = 64 << 20
+
+// Client talks to one server. It is safe for concurrent use.
+type Client struct {
+	cfg       Config
+	dialect   *Dialect
+	url       *url.URL
+	start     time.Time // all stamps count from here
+	pool      *pool
+	transport *http.Transport
+	buffers   sync.Pool
+}
+
+// New returns a client for the server at cfg.BaseURL. It connects to nothing yet.
+func New(cfg Config) (*Client, error) {
+	base, err := url.Parse(cfg.BaseURL)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("base URL: %w", err)
+	case base.Scheme != "http" && base.Scheme != "https", base.Hostname() == "":
+		return nil, fmt.Errorf("base URL %q: want http://HOST[:PORT][/PATH] or https://", base.Redacted())
+	case base.User != nil:
+		return nil, fmt.Errorf("base URL %q: a key belongs into the server's api_key, not into its URL", base.Redacted())
+	case base.RawQuery != "" || base.Fragment != "":
+		return nil, fmt.Errorf("base URL %q: a query or fragment cannot be part of it", base.Redacted())
+	}
+	api := cmp.Or(cfg.API, "chat")
+	at := slices.IndexFunc(Dialects, func(d Dialect) bool { return d.Name == api })
+	if at < 0 {
+		var names []string
+		for _, d := range Dialects {
+			names = append(names, d.Name)
+		}
+		return nil, fmt.Errorf("API %q is not known: want one of %s", api, strings.Join(names, ", "))
+	}
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
+	c := &Client{cfg: cfg, dialect: &Dialects[at], start: time.Now()}
+	c.url = c.dialect.url(base)
+	c.pool = newPool(base, &c.cfg, c.start)
+	c.transport = newTransport(c.pool)
+	c.buffers.New = func() any { return new([bufferSize]byte) }
+	return c, nil
+}
+
+// CloseIdle closes the connections that no request uses.
+func (c *Client) CloseIdle() {
+	c.pool.close()
+	c.transport.CloseIdleConnections()
+}
+
+// Warm makes sure that the next request finds a connection, and returns how long it took to make
+// one; nil if there was one already. Servers close connections that idle for seconds, which
+// without this costs the next turn a new one.
+func (c *Client) Warm(ctx context.Context) (*time.Duration, error) {
+	took, err := c.pool.warm(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting ahead of a request: %w", err)
+	}
+	return took, nil
+}
+
+// warmLead is how long before a request is due its connection is looked at. A server that closes
+// an idle connection within it costs the request a new one, so it is short; a TLS handshake on a
+// home network must fit in.
+const warmLead = 100 * time.Millisecond
+
+// Do sends p when it is due, at once if that has passed, and returns what came of it. Instants of
+// the exchange count from epoch. The request is built and the connection made before it is due.
+func (c *Client) Do(ctx context.Context, epoch, due time.Time, p Prompt) event.Exchange {
+	if due.IsZero() {
+		due = time.Now()
+	}
+	x := event.Exchange{Due: due.Sub(epoch)}
+	req, err := c.dialect.encode(c.url, &c.cfg, p)
+	if err != nil {
+		x.Done = time.Since(epoch)
+		x.Err = &event.Error{Class: "bad_request", Message: err.Error()}
+		return x
+	}
+	if err := c.await(ctx, due); err != nil {
+		x.Done = time.Since(epoch)
+		x.Err = interrupted(err)
+		return x
+	}
+	newCall(c, &x, epoch, p).run(ctx, req)
+	x.Err = c.withoutKey(x.Err)
+	return x
+}
+
+// await sleeps until due and sees to a connection shortly before. That it could not be made is
+// no news yet: the request will find out, and say so.
+func (c *Client) await(ctx context.Context, due time.Time) error {
+	if time.Until(due) <= 0 {
+		return ctx.Err()
+	}
+	if err := sleep(ctx, time.Until(due)-warmLead); err != nil {
+		return err
+	}
+	warming, cancel := context.WithDeadline(ctx, due)
+	_, _ = c.Warm(warming)
+	cancel()
+	return sleep(ctx, time.Until(due))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// withoutKey takes the key out of an error: some servers repeat the key that they refuse.
+func (c *Client) withoutKey(e *event.Error) *event.Error {
+	if e != nil && c.cfg.APIKey != "" {
+		e.Message = strings.ReplaceAll(e.Message, c.cfg.APIKey, "[key]")
+		e.Body = strings.ReplaceAll(e.Body, c.cfg.APIKey, "[key]")
+	}
+	return e
+}

@@ -1,0 +1,286 @@
+// Package conformance holds what the client measures against what a golden server really did, one
+// stream shape after another.
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"homellm/engine/client"
+	"homellm/engine/client/goldentest"
+	"homellm/engine/event"
+)
+
+// Options says how the shapes are played. Server and Base are required.
+type Options struct {
+	Server *goldentest.Server
+	Base   string // where the server is reached, such as http://127.0.0.1:8080
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Tolerance is how far an instant may be off, and Share how far a time per token may be, as a
+	// share of it. Zero for both wants them equal, which they are when time is virtual.
+	Tolerance time.Duration
+	Share     float64
+	// Tries is how often a shape is played again because a time was off: on a machine that does
+	// other things, the server's write and the client's read may be apart for reasons that are
+	// neither's. What is counted and what is text gets no second chance. At least one.
+	Tries int
+
+	FirstToken time.Duration
+	Idle       time.Duration
+
+	Only func(goldentest.Shape) bool                     // nil: all
+	New  func(client.Config) (*client.Client, error)     // nil: client.New
+	Seen func(goldentest.Shape, string, *event.Exchange) // nil, or gets every exchange
+}
+
+// maxBytes bounds a reply: more than the largest good shape, less than the endless one.
+const maxBytes = 8 << 20
+
+// Row is one figure of one shape. Unknown values are "unknown", never zero.
+type Row struct {
+	Shape, API, Figure string
+	Truth, Measured    string
+	OK                 bool
+	timed              bool
+}
+
+// Run plays every shape in every API it occurs in and returns the rows in order.
+func Run(ctx context.Context, o Options) ([]Row, error) {
+	var rows []Row
+	for _, shape := range goldentest.Shapes() {
+		if o.Only != nil && !o.Only(shape) {
+			continue
+		}
+		for _, api := range shape.APIs {
+			var got []Row
+			for try := range max(o.Tries, 1) {
+				var err error
+				if got, err = o.play(ctx, shape, api, try); err != nil {
+					return rows, fmt.Errorf("shape %s in %s: %w", shape.Name, api, err)
+				}
+				if !lateOnly(got) {
+					break
+				}
+			}
+			rows = append(rows, got...)
+		}
+	}
+	return rows, nil
+}
+
+// Failed returns the rows that are not as they should be.
+func Failed(rows []Row) []Row {
+	var bad []Row
+	for _, r := range rows {
+		if !r.OK {
+			bad = append(bad, r)
+		}
+	}
+	return bad
+}
+
+// lateOnly reports whether all that is wrong is a time.
+func lateOnly(rows []Row) bool {
+	bad := Failed(rows)
+	for _, r := range bad {
+		if !r.timed {
+			return false
+		}
+	}
+	return len(bad) > 0
+}
+
+func (o Options) play(ctx context.Context, shape goldentest.Shape, api string, try int) ([]Row, error) {
+	id := fmt.Sprintf("%s-%s-%d", shape.Name, api, try)
+	base := o.Base + "/" + shape.Name + "/" + id
+	if api != goldentest.Ollama {
+		base += "/v1"
+	}
+	open := o.New
+	if open == nil {
+		open = client.New
+	}
+	c, err := open(client.Config{
+		BaseURL: base, APIKey: "secret-key", Model: "golden", API: api, Stream: true,
+		FirstToken: o.FirstToken, Idle: o.Idle, MaxBytes: maxBytes, Dial: o.Dial,
+	})
+	if err != nil {
+		return nil, err
+	}
+	x := c.Do(ctx, time.Now(), time.Time{}, client.Prompt{
+		Messages: []client.Message{{Role: "user", Content: "What is the torque?"}}, Text: "What is the torque?", MaxTokens: 64,
+	})
+	c.CloseIdle()
+	if o.Seen != nil {
+		o.Seen(shape, api, &x)
+	}
+	truth, ok := o.Server.Truth(id)
+	if !ok {
+		return nil, fmt.Errorf("the request never reached the server: %v", x.Err)
+	}
+	t := table{shape: shape.Name, api: api, o: o}
+	t.text("class", truth.Class, class(x.Err))
+	t.text("text", truth.Text("answer", "refusal"), x.Text)
+	t.text("reasoning", truth.Text("reasoning"), x.Reasoning)
+	t.text("tools", truth.Text("tool"), x.Tools)
+	t.text("finish", truth.Finish, x.Finish)
+	t.count("prompt tokens", truth.Prompt, x.Usage.Prompt)
+	t.count("completion tokens", truth.Completion, x.Usage.Completion)
+	t.count("cached tokens", truth.Cached, x.Usage.Cached)
+	t.count("reasoning tokens", truth.Thought, x.Usage.Reasoning)
+	t.text("tokens per event", told(truth), counted(x))
+	t.times(truth, x)
+	t.gaveUp(x)
+	t.text("open connections", "0", strconv.Itoa(o.openSoon()))
+	if x.Err != nil && x.Err.Message == "" {
+		t.text("message", "one that says what to do", "")
+	}
+	return t.rows, nil
+}
+
+func class(e *event.Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Class
+}
+
+// told is what the wire told of tokens per event.
+func told(truth goldentest.Truth) string {
+	var b strings.Builder
+	for _, k := range truth.Tokens {
+		b.WriteString(perEvent(k.Told))
+	}
+	return b.String()
+}
+
+func counted(x event.Exchange) string {
+	var b strings.Builder
+	for _, k := range x.Chunks {
+		n := -1
+		if k.Tokens != nil {
+			n = *k.Tokens
+		}
+		b.WriteString(perEvent(n))
+	}
+	return b.String()
+}
+
+func perEvent(n int) string {
+	if n < 0 {
+		return "? "
+	}
+	return strconv.Itoa(n) + " "
+}
+
+// openSoon is how many connections the server still has. A real one hears of a close a moment
+// after it happened.
+func (o Options) openSoon() int {
+	for range 100 {
+		if n, _ := o.Server.Conns(); n == 0 {
+			return 0
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	n, _ := o.Server.Conns()
+	return n
+}
+
+// table gathers the rows of one shape.
+type table struct {
+	shape, api string
+	o          Options
+	rows       []Row
+}
+
+func (t *table) add(figure, truth, measured string, ok, timed bool) {
+	t.rows = append(t.rows, Row{t.shape, t.api, figure, truth, measured, ok, timed})
+}
+
+func (t *table) text(figure, truth, measured string) {
+	t.add(figure, truth, measured, truth == measured, false)
+}
+
+func (t *table) count(figure string, truth int, measured *int) {
+	want, got := "unknown", "unknown"
+	if truth >= 0 {
+		want = strconv.Itoa(truth)
+	}
+	if measured != nil {
+		got = strconv.Itoa(*measured)
+	}
+	t.text(figure, want, got)
+}
+
+// times compares instants: that of the first token, the time per token, and every token's.
+func (t *table) times(truth goldentest.Truth, x event.Exchange) {
+	want, known := truth.TTFT()
+	got, have := ttft(x)
+	t.duration("TTFT", want, known, got, have, t.o.Tolerance)
+
+	want, known = truth.TPOT()
+	got, have = tpot(x)
+	t.duration("TPOT", want, known, got, have, time.Duration(float64(want)*t.o.Share))
+
+	var worst time.Duration
+	for i, k := range x.Chunks {
+		if i < len(truth.Tokens) && x.Sent != nil {
+			worst = max(worst, (k.At - *x.Sent - truth.Tokens[i].At.Sub(truth.Received)).Abs())
+		}
+	}
+	t.duration("worst instant", 0, true, worst, true, 2*t.o.Tolerance)
+}
+
+func ttft(x event.Exchange) (time.Duration, bool) {
+	if len(x.Chunks) == 0 || x.Sent == nil {
+		return 0, false
+	}
+	return x.Chunks[0].At - *x.Sent, true
+}
+
+// tpot is the time per token after the first event. Where nothing tells how many tokens that
+// held, it is taken to be one.
+func tpot(x event.Exchange) (time.Duration, bool) {
+	n := len(x.Chunks)
+	if n < 2 || x.Usage.Completion == nil {
+		return 0, false
+	}
+	first := 1
+	if k := x.Chunks[0].Tokens; k != nil {
+		first = *k
+	}
+	if *x.Usage.Completion <= first {
+		return 0, false
+	}
+	return (x.Chunks[n-1].At - x.Chunks[0].At) / time.Duration(*x.Usage.Completion-first), true
+}
+
+// gaveUp checks that a request that waited for nothing stopped waiting when it was told to.
+func (t *table) gaveUp(x event.Exchange) {
+	if x.Err == nil || x.Sent == nil {
+		return
+	}
+	switch x.Err.Class {
+	case "timeout_first_token":
+		t.duration("gave up after", t.o.FirstToken, true, x.Done-*x.Sent, true, t.o.Tolerance)
+	case "timeout_idle":
+		t.duration("gave up after", t.o.Idle, true, x.Done-x.Chunks[len(x.Chunks)-1].At, true, t.o.Tolerance)
+	}
+}
+
+func (t *table) duration(figure string, want time.Duration, known bool, got time.Duration, have bool, tolerance time.Duration) {
+	ok := known == have && (got-want).Abs() <= tolerance
+	t.add(figure, milliseconds(want, known), milliseconds(got, have), ok, known && have)
+}
+
+func milliseconds(d time.Duration, known bool) string {
+	if !known {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.3f ms", float64(d)/float64(time.Millisecond))
+}

@@ -1,0 +1,42 @@
+package client
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Dialect is one way to ask a server for a completion and to read what it answers. Its functions
+// are pure; framing, time and transport are the same for all.
+type Dialect struct {
+	Name string // what [Config].API says
+	Doc  string
+
+	url    func(base *url.URL) *url.URL
+	encode func(to *url.URL, cfg *Config, p Prompt) (*http.Request, error)
+	decode func(data []byte, c *chunk) error
+}
+
+// Dialects lists every wire dialect. A new one is a file and a line here.
+var Dialects = []Dialect{
+	{"chat", "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat, decodeOpenAI},
+	{"completions", "OpenAI text completions: the prompt is one text, its template applied by the caller", openAIURL("/completions"), encodeText, decodeOpenAI},
+	{"ollama", "Ollama's native chat: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama, decodeOllama},
+}
+
+// openAIURL appends path to the base; a base without a path gets the usual /v1.
+func openAIURL(path string) func(*url.URL) *url.URL {
+	return func(base *url.URL) *url.URL {
+		root := strings.TrimRight(base.Path, "/")
+		if root == "" {
+			root = "/v1"
+		}
+		return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + path}
+	}
+}
+
+// ollamaURL finds the native API beside the OpenAI one, whose /v1 a base often ends in.
+func ollamaURL(base *url.URL) *url.URL {
+	root := strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/v1")
+	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/chat"}
+}

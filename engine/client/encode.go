@@ -1,0 +1,269 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+
+	openai "github.com/sashabaranov/go-openai"
+)
+
+// Message is one message of a chat.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Prompt is what one request asks. A nil or zero field is not sent, so that the server's own
+// default applies; a pointer to zero is sent as zero.
+type Prompt struct {
+	Messages    []Message // for chat
+	Text        string    // for completions
+	MaxTokens   int
+	Temperature *float64
+	TopP        *float64
+	Seed        *int64
+	Stop        []string
+	Extra       map[string]any // keys of the body, over those of Config; nil removes a key
+}
+
+// stand is the model name that go-openai sees. It refuses names that look like OpenAI's own
+// models with options those do not take, and a home server may serve any model under any name.
+const stand = "model"
+
+// encodeChat has go-openai's client make the request and puts in what its types cannot hold.
+func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	r := openai.ChatCompletionRequest{
+		Model:         stand,
+		Stop:          p.Stop,
+		Seed:          seed(p),
+		StreamOptions: streamOptions(cfg),
+	}
+	set := sampling(cfg, p)
+	set["messages"] = p.Messages
+	return prepare(to, 2, cfg, p, set, func(ctx context.Context, c *openai.Client) error {
+		if cfg.Stream {
+			_, err := c.CreateChatCompletionStream(ctx, r)
+			return err
+		}
+		_, err := c.CreateChatCompletion(ctx, r)
+		return err
+	})
+}
+
+// encodeText does the same for text completions.
+func encodeText(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	r := openai.CompletionRequest{
+		Model:         stand,
+		Prompt:        "",
+		Stop:          p.Stop,
+		Seed:          seed(p),
+		StreamOptions: streamOptions(cfg),
+	}
+	set := sampling(cfg, p)
+	set["prompt"] = p.Text
+	return prepare(to, 1, cfg, p, set, func(ctx context.Context, c *openai.Client) error {
+		if cfg.Stream {
+			_, err := c.CreateCompletionStream(ctx, r)
+			return err
+		}
+		_, err := c.CreateCompletion(ctx, r)
+		return err
+	})
+}
+
+// sampling holds what go-openai would drop: it takes a zero for "not set", a temperature of zero
+// above all.
+func sampling(cfg *Config, p Prompt) map[string]any {
+	set := map[string]any{"model": cfg.Model}
+	if p.MaxTokens > 0 { // go-openai calls it deprecated, but its successor is what servers ignore
+		set["max_tokens"] = p.MaxTokens
+	}
+	if p.Temperature != nil {
+		set["temperature"] = *p.Temperature
+	}
+	if p.TopP != nil {
+		set["top_p"] = *p.TopP
+	}
+	return set
+}
+
+func seed(p Prompt) *int {
+	if p.Seed == nil {
+		return nil
+	}
+	s := int(*p.Seed)
+	return &s
+}
+
+func streamOptions(cfg *Config) *openai.StreamOptions {
+	if !cfg.Stream {
+		return nil
+	}
+	return &openai.StreamOptions{IncludeUsage: true}
+}
+
+// prepare runs one call of go-openai's client against a transport that keeps the request instead
+// of sending it. The endpoint's path has depth elements that the library adds by itself.
+func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any, ask func(context.Context, *openai.Client) error) (*http.Request, error) {
+	root := *to
+	for range depth {
+		root.Path = path.Dir(root.Path)
+	}
+	oc := openai.DefaultConfig(cfg.APIKey)
+	oc.BaseURL = root.String()
+	oc.HTTPClient = rewriter{set: set, extra: []map[string]any{cfg.Extra, p.Extra}}
+	err := ask(context.Background(), openai.NewClientWithConfig(oc))
+	if done, ok := errors.AsType[*prepared](err); ok {
+		done.request.Header.Del("Connection") // kept alive anyway; HTTP/2 has no such header
+		return done.request, nil
+	}
+	return nil, fmt.Errorf("building the request: %w", err)
+}
+
+// rewriter is the HTTP client that go-openai is given: it completes the body and hands the
+// request back.
+type rewriter struct {
+	set   map[string]any
+	extra []map[string]any
+}
+
+// prepared carries a finished request through go-openai's error return.
+type prepared struct{ request *http.Request }
+
+func (p *prepared) Error() string { return "request prepared, not sent" }
+
+func (w rewriter) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil, err
+	}
+	if err := merge(fields, append([]map[string]any{w.set}, w.extra...)...); err != nil {
+		return nil, err
+	}
+	setBody(r, join(fields))
+	return nil, &prepared{r}
+}
+
+// encodeOllama builds a request of Ollama's own API. The prompt must not be cut and the context
+// must not slide without a word: both would make a long scenario fast and wrong.
+func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	options := map[string]any{}
+	if p.MaxTokens > 0 {
+		options["num_predict"] = p.MaxTokens
+	}
+	if p.Temperature != nil {
+		options["temperature"] = *p.Temperature
+	}
+	if p.TopP != nil {
+		options["top_p"] = *p.TopP
+	}
+	if p.Seed != nil {
+		options["seed"] = *p.Seed
+	}
+	if len(p.Stop) > 0 {
+		options["stop"] = p.Stop
+	}
+	fields := map[string]json.RawMessage{}
+	err := merge(fields, map[string]any{
+		"model":    cfg.Model,
+		"messages": p.Messages,
+		"stream":   cfg.Stream,
+		"options":  options,
+		"truncate": false,
+		"shift":    false,
+	}, cfg.Extra, p.Extra)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.String(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/x-ndjson")
+	if cfg.APIKey != "" {
+		r.Header.Set("Authorization", "Bearer "+cfg.APIKey)
+	}
+	setBody(r, join(fields))
+	return r, nil
+}
+
+// merge puts keys into a body, later maps over earlier ones. Where both sides hold an object, the
+// objects are merged; a nil removes the key.
+func merge(fields map[string]json.RawMessage, sources ...map[string]any) error {
+	for _, source := range sources {
+		for key, value := range source {
+			if value == nil {
+				delete(fields, key)
+				continue
+			}
+			if inner, ok := value.(map[string]any); ok && isObject(fields[key]) {
+				merged := map[string]json.RawMessage{}
+				if err := json.Unmarshal(fields[key], &merged); err != nil {
+					return err
+				}
+				if err := merge(merged, inner); err != nil {
+					return err
+				}
+				fields[key] = join(merged)
+				continue
+			}
+			raw, err := marshal(value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			fields[key] = raw
+		}
+	}
+	return nil
+}
+
+func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
+
+// marshal is json.Marshal without the escapes that only a web page needs.
+func marshal(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+}
+
+// join writes an object with its keys in order, so that equal prompts are equal bytes. The values
+// are already JSON; a prompt of megabytes is not parsed once more.
+func join(fields map[string]json.RawMessage) []byte {
+	size := 2
+	for key, raw := range fields {
+		size += len(key) + len(raw) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i, key := range slices.Sorted(maps.Keys(fields)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, _ := marshal(key) // a string always marshals
+		b = append(append(append(b, name...), ':'), fields[key]...)
+	}
+	return append(b, '}')
+}
+
+func setBody(r *http.Request, body []byte) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.ContentLength = int64(len(body))
+}

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEncode(t *testing.T) {
+	messages := []Message{{"system", "Be <brief>."}, {"user", "Hi"}, {"assistant", ""}, {"user", "üben 🙂"}}
+	const wire = `[{"role":"system","content":"Be <brief>."},{"role":"user","content":"Hi"},{"role":"assistant","content":""},{"role":"user","content":"üben 🙂"}]`
+	for _, tt := range []struct {
+		name   string
+		cfg    Config
+		prompt Prompt
+		url    string
+		body   string
+	}{
+		{
+			"zeros and empty texts stay", Config{API: "chat", Stream: true},
+			Prompt{Messages: messages, MaxTokens: 64, Temperature: new(0.0), TopP: new(0.0), Seed: new(int64(0))},
+			"http://h:1/v1/chat/completions",
+			`{"max_tokens":64,"messages":` + wire + `,"model":"m","seed":0,"stream":true,"stream_options":{"include_usage":true},"temperature":0,"top_p":0}`,
+		},
+		{
+			"nothing is sent that was not asked for", Config{API: "chat"},
+			Prompt{Messages: messages[:1]},
+			"http://h:1/v1/chat/completions",
+			`{"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","stream":false}`,
+		},
+		{
+			"names that go-openai refuses", Config{API: "chat", Stream: true, Model: "gpt-5-oss-gguf"},
+			Prompt{Messages: messages[:1], MaxTokens: 1, Temperature: new(0.7)},
+			"http://h:1/v1/chat/completions",
+			`{"max_tokens":1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"gpt-5-oss-gguf","stream":true,"stream_options":{"include_usage":true},"temperature":0.7}`,
+		},
+		{
+			"extra keys: the request's go over the server's, objects merge, nil removes",
+			Config{API: "chat", Stream: true, Extra: map[string]any{"top_k": 40, "cache_salt": "a", "stream_options": map[string]any{"continuous_usage_stats": true}, "max_tokens": nil}},
+			Prompt{Messages: messages[:1], MaxTokens: 5, Extra: map[string]any{"cache_salt": "b", "ignore_eos": true}},
+			"http://h:1/v1/chat/completions",
+			`{"cache_salt":"b","ignore_eos":true,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","stream":true,"stream_options":{"continuous_usage_stats":true,"include_usage":true},"top_k":40}`,
+		},
+		{
+			"completions under a model name of OpenAI's", Config{API: "completions", Stream: true, Model: "gpt-4o"},
+			Prompt{Text: "<|user|>\nHi", MaxTokens: 7, Stop: []string{"\n\n"}, TopP: new(0.95)},
+			"http://h:1/v1/completions",
+			`{"max_tokens":7,"model":"gpt-4o","prompt":"<|user|>\nHi","stop":["\n\n"],"stream":true,"stream_options":{"include_usage":true},"top_p":0.95}`,
+		},
+		{
+			"Ollama's own API keeps its options apart, and may neither cut nor shift", Config{API: "ollama", Stream: true, Extra: map[string]any{"options": map[string]any{"num_ctx": 8192}, "keep_alive": -1}},
+			Prompt{Messages: messages[:1], MaxTokens: 9, Temperature: new(0.0), Seed: new(int64(42)), Stop: []string{"x"}, TopP: new(1.0)},
+			"http://h:1/api/chat",
+			`{"keep_alive":-1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","options":{"num_ctx":8192,"num_predict":9,"seed":42,"stop":["x"],"temperature":0,"top_p":1},"shift":false,"stream":true,"truncate":false}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.cfg.BaseURL, tt.cfg.APIKey = "http://h:1/v1", "k"
+			if tt.cfg.Model == "" {
+				tt.cfg.Model = "m"
+			}
+			c, err := New(tt.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 { // the same bytes each time
+				r, err := c.dialect.encode(c.url, &c.cfg, tt.prompt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.body, string(body)); diff != "" {
+					t.Fatalf("body (-want +got):\n%s", diff)
+				}
+				if r.Method != http.MethodPost || r.URL.String() != tt.url || r.ContentLength != int64(len(body)) {
+					t.Errorf("%s %s, %d bytes declared of %d", r.Method, r.URL, r.ContentLength, len(body))
+				}
+				if got := r.Header.Get("Authorization"); got != "Bearer k" {
+					t.Errorf("Authorization %q", got)
+				}
+				if r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Connection") != "" {
+					t.Errorf("headers %v", r.Header)
+				}
+			}
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	for _, api := range []string{"chat", "completions", "ollama"} {
+		c, err := New(Config{BaseURL: "http://h", API: api, Stream: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.dialect.encode(c.url, &c.cfg, Prompt{Extra: map[string]any{"min_p": math.Inf(1)}}); err == nil || !strings.Contains(err.Error(), "min_p") {
+			t.Errorf("%s: error %v does not name the key", api, err)
+		}
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	for _, tt := range []struct{ base, api, want string }{
+		{"http://h:8000", "chat", "http://h:8000/v1/chat/completions"},
+		{"http://h:8000/", "completions", "http://h:8000/v1/completions"},
+		{"http://h:8000/v1/", "chat", "http://h:8000/v1/chat/completions"},
+		{"https://h/llm/v1", "chat", "https://h/llm/v1/chat/completions"},
+		{"http://[::1]:11434/v1", "ollama", "http://[::1]:11434/api/chat"},
+		{"http://h:11434", "ollama", "http://h:11434/api/chat"},
+		{"http://h/proxy/v1", "ollama", "http://h/proxy/api/chat"},
+	} {
+		c, err := New(Config{BaseURL: tt.base, API: tt.api})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.dialect.encode(c.url, &c.cfg, Prompt{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.URL.String() != tt.want {
+			t.Errorf("%s in %s: %s, want %s", tt.base, tt.api, r.URL, tt.want)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for base, want := range map[string]string{
+		"localhost:8000":            `base URL "localhost:8000": want http://HOST[:PORT][/PATH] or https://`,
+		"":                          `base URL "": want http://HOST[:PORT][/PATH] or https://`,
+		"ftp://h":                   `base URL "ftp://h": want http://HOST[:PORT][/PATH] or https://`,
+		"http://me:secret@h":        `base URL "http://me:xxxxx@h": a key belongs into the server's api_key, not into its URL`,
+		"http://h/v1?api-version=2": `base URL "http://h/v1?api-version=2": a query or fragment cannot be part of it`,
+	} {
+		if _, err := New(Config{BaseURL: base}); err == nil || err.Error() != want {
+			t.Errorf("%q: %v\nwant %s", base, err, want)
+		}
+	}
+	if _, err := New(Config{BaseURL: "http://h", API: "responses"}); err == nil || err.Error() != `API "responses" is not known: want one of chat, completions, ollama` {
+		t.Errorf("unknown API: %v", err)
+	}
+	if _, err := New(Config{BaseURL: "http://h\x7f"}); err == nil {
+		t.Error("a malformed URL is taken")
+	}
+}

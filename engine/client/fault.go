@@ -1,0 +1,235 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"homellm/engine/event"
+)
+
+// keptBody bounds how much of an error's body is kept, in bytes.
+const keptBody = 4 << 10
+
+// fault is what a server says went wrong, in whichever of its spellings.
+type fault struct {
+	message string // one line
+	kind    string // the server's own name for the kind of error
+	code    string
+	html    bool // a web page, not an answer of an API
+}
+
+// parseFault reads an error body. It knows the object of OpenAI, vLLM and llama.cpp, the string
+// of Ollama and of vLLM's 401, the flat object of older vLLM and SGLang, FastAPI's detail, and
+// takes anything else as text. It never fails: the worst body is still worth showing.
+func parseFault(body []byte) fault {
+	var object map[string]any
+	if json.Unmarshal(body, &object) != nil {
+		var text string
+		if json.Unmarshal(body, &text) == nil {
+			return fault{message: oneLine(text)}
+		}
+		return textFault(string(body))
+	}
+	inner := object
+	switch e := object["error"].(type) {
+	case map[string]any:
+		inner = e
+	case string:
+		inner = map[string]any{"message": e, "type": object["type"], "code": object["code"]}
+	}
+	f := fault{kind: word(inner["type"]), code: word(inner["code"])}
+	for _, key := range []string{"message", "detail", "msg", "error", "title"} {
+		if f.message = oneLine(detail(inner[key])); f.message != "" {
+			break
+		}
+	}
+	if f.message == "" {
+		f.message = oneLine(string(body))
+	}
+	return f
+}
+
+// detail flattens FastAPI's list of complaints, each {loc, msg}, into one text.
+func detail(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		var parts []string
+		for _, item := range v {
+			if m, ok := item.(map[string]any); ok {
+				parts = append(parts, strings.TrimSpace(fmt.Sprint(word(m["msg"]), " ", place(m["loc"]))))
+			}
+		}
+		return strings.Join(parts, "; ")
+	case map[string]any:
+		return detail(v["message"])
+	}
+	return ""
+}
+
+func place(v any) string {
+	items, _ := v.([]any)
+	var parts []string
+	for _, item := range items {
+		parts = append(parts, word(item))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(parts, ".") + ")"
+}
+
+// word renders a JSON string or number; anything else is none.
+func word(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
+}
+
+func textFault(body string) fault {
+	text := strings.TrimSpace(body)
+	if !strings.HasPrefix(text, "<") {
+		return fault{message: oneLine(text)}
+	}
+	f := fault{html: true, message: "a web page"}
+	lower := strings.ToLower(text)
+	from := strings.Index(lower, "<title>")
+	to := strings.Index(lower, "</title>")
+	if from >= 0 && to > from && len(lower) == len(text) {
+		if title := oneLine(text[from+len("<title>") : to]); title != "" {
+			f.message = fmt.Sprintf("a web page titled %q", title)
+		}
+	}
+	return f
+}
+
+// oneLine makes a server's text fit to stand in a message: valid, on one line, of bounded length.
+func oneLine(text string) string {
+	const limit = 600
+	cut := len(text) > limit
+	if cut {
+		text = text[:limit]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if cut {
+		text += " …"
+	}
+	return text
+}
+
+// overflowWords is how servers say that a prompt does not fit, in lower case, in the message, the
+// type or the code of an error.
+var overflowWords = []string{
+	"maximum context length",           // vLLM, SGLang
+	"longer than the maximum model",    // vLLM, a prompt that does not fit by itself
+	"exceed_context_size_error",        // llama.cpp, the type
+	"exceeds the available context",    // llama.cpp, TabbyAPI
+	"context_length_exceeded",          // OpenAI and TabbyAPI, the code
+	"longer than the model's context",  // SGLang
+	"input length exceeds the context", // Ollama with truncate: false
+	"context the overflows",            // LM Studio, as spelt there
+}
+
+// missingWords is how servers say that they do not have the model.
+var missingWords = []string{"model", "not_found_error", "notfounderror"}
+
+func (f fault) says(words []string) bool {
+	text := strings.ToLower(f.message + "\n" + f.kind + "\n" + f.code)
+	for _, word := range words {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusals says which class an HTTP status belongs to and what to do about it; the first row that
+// fits decides. A zero upper bound means the one status.
+var refusals = []struct {
+	from, to int
+	when     func(fault) bool
+	class    string
+	advice   string
+}{
+	{400, 599, func(f fault) bool { return f.says(overflowWords) }, "context_overflow", "shorten the documents or lower max_tokens, or serve the model with a larger context"},
+	{400, 599, func(f fault) bool { return f.html }, "protocol", "this is not an LLM API: check the URL and the base path"},
+	{401, 0, nil, "unauthorized", "check the API key"},
+	{403, 0, nil, "unauthorized", "check the API key and what it may do"},
+	{404, 0, func(f fault) bool { return f.says(missingWords) }, "model_not_found", "check the model's name against what the server lists"},
+	{404, 405, nil, "bad_request", "the server has no such endpoint: check the base path and the API"},
+	{429, 0, nil, "overloaded", "the server limits its load: try later or send less at once"},
+	{503, 0, func(f fault) bool { return f.says([]string{"load"}) }, "overloaded", "the model is still being loaded: wait until the server is ready"},
+	{503, 0, nil, "overloaded", "the server refuses work for now: try later"},
+	{400, 499, nil, "bad_request", "the server does not accept this request"},
+	{500, 599, nil, "server_error", "look into the server's log"},
+}
+
+// refused turns an HTTP error status into what a person needs to act on it.
+func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
+	f := parseFault(body)
+	said := f.message
+	if said == "" {
+		said = "nothing"
+	}
+	e := &event.Error{
+		Class:      "protocol",
+		Message:    fmt.Sprintf("HTTP %d is no answer to a completion request: the server said: %s", resp.StatusCode, said),
+		Body:       keep(body),
+		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
+	}
+	for _, r := range refusals {
+		if resp.StatusCode < r.from || resp.StatusCode > max(r.from, r.to) || r.when != nil && !r.when(f) {
+			continue
+		}
+		e.Class = r.class
+		e.Message = fmt.Sprintf("HTTP %d: %s; the server said: %s", resp.StatusCode, r.advice, said)
+		break
+	}
+	if e.RetryAfter > 0 {
+		e.Message += fmt.Sprintf(" (retry after %v)", e.RetryAfter)
+	}
+	return e
+}
+
+// reported turns an error that came inside a reply into an event.Error. The status was already
+// sent by then, so only the words tell what it is.
+func reported(f fault, body []byte) *event.Error {
+	e := &event.Error{Class: "server_error", Body: keep(body)}
+	advice := "the server failed while it answered: look into its log"
+	if f.says(overflowWords) {
+		e.Class, advice = refusals[0].class, refusals[0].advice
+	}
+	e.Message = fmt.Sprintf("%s; the server said: %s", advice, f.message)
+	return e
+}
+
+// retryAfter reads the header of the same name: seconds, or a date.
+func retryAfter(value string, now time.Time) time.Duration {
+	if s, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && s > 0 && s < 1<<31 {
+		return time.Duration(s) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil && at.After(now) {
+		return at.Sub(now).Round(time.Second)
+	}
+	return 0
+}
+
+func keep(body []byte) string {
+	return strings.ToValidUTF8(string(body[:min(len(body), keptBody)]), "\uFFFD")
+}

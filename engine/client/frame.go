@@ -1,0 +1,231 @@
+package client
+
+import "bytes"
+
+// A framer cuts a body into events, however the bytes were split on the way. After feed, next is
+// called until it reports false; after the last feed, end is, for what a body without its last
+// line end still holds. Data is valid until the next call.
+type framer interface {
+	feed(p []byte)
+	next() (frame, bool)
+	end() (frame, bool)
+	pending() int  // bytes kept for an event that is not complete
+	comments() int // keep-alive lines seen so far
+}
+
+// frame is one event of a body.
+type frame struct {
+	data  []byte
+	error bool // the framing itself calls it an error: `event: error`, or a field named `error`
+}
+
+// framings lists the ways a body is cut up, by the name that the wire facts carry.
+var framings = map[string]func() framer{
+	"sse":    func() framer { return new(sse) },
+	"ndjson": func() framer { return new(ndjson) },
+	"json":   func() framer { return new(whole) },
+}
+
+// lines cuts a byte stream into lines that end in LF, CR LF or CR.
+type lines struct {
+	in     []byte // fed and not yet cut; the caller's memory
+	carry  []byte // start of a line whose end has not arrived
+	taken  bool   // carry was handed out and is free
+	skipLF bool   // the last line ended in CR: a LF that follows belongs to it
+	loneCR bool   // CR alone ends a line (SSE); elsewhere it is space
+}
+
+func (l *lines) feed(p []byte) { l.in = p }
+
+func (l *lines) line() ([]byte, bool) {
+	if l.taken {
+		l.carry, l.taken = l.carry[:0], false
+	}
+	if l.skipLF && len(l.in) > 0 {
+		if l.in[0] == '\n' {
+			l.in = l.in[1:]
+		}
+		l.skipLF = false
+	}
+	cut := bytes.IndexByte(l.in, '\n')
+	rest := cut + 1
+	if l.loneCR {
+		span := l.in
+		if cut >= 0 {
+			span = l.in[:cut]
+		}
+		if cr := bytes.IndexByte(span, '\r'); cr >= 0 {
+			switch {
+			case cr+1 < len(l.in) && l.in[cr+1] == '\n':
+				rest = cr + 2
+			default:
+				rest = cr + 1
+				l.skipLF = rest == len(l.in)
+			}
+			cut = cr
+		}
+	}
+	if cut < 0 {
+		l.carry = append(l.carry, l.in...)
+		l.in = nil
+		return nil, false
+	}
+	line := l.in[:cut]
+	l.in = l.in[rest:]
+	if len(l.carry) > 0 {
+		l.carry = append(l.carry, line...)
+		l.taken = true
+		line = l.carry
+	}
+	return line, true
+}
+
+// rest is the last line of a body that does not end in a line end.
+func (l *lines) rest() ([]byte, bool) {
+	if l.taken || len(l.carry) == 0 {
+		return nil, false
+	}
+	l.taken = true
+	return l.carry, true
+}
+
+func (l *lines) pending() int {
+	if l.taken {
+		return 0
+	}
+	return len(l.carry)
+}
+
+// sse is text/event-stream as the HTML standard frames it, with two liberties that real servers
+// need: the last event counts without the blank line after it, and a field named `error`, which
+// llama.cpp used to send, is an event of its own.
+type sse struct {
+	lines
+	begun   bool
+	isError bool   // `event: error` was seen for the event being read
+	has     bool   // it has data
+	data    []byte // its data so far
+	alias   bool   // data points into the bytes fed and is not in copied yet
+	copied  []byte // memory for data that outlives the bytes fed
+	seen    int    // comments
+}
+
+func (f *sse) comments() int { return f.seen }
+
+func (f *sse) pending() int { return f.lines.pending() + len(f.data) }
+
+func (f *sse) feed(p []byte) {
+	f.loneCR = true
+	f.lines.feed(p)
+}
+
+func (f *sse) next() (frame, bool) {
+	for {
+		line, ok := f.line()
+		if !ok {
+			f.keep()
+			return frame{}, false
+		}
+		if fr, ok := f.take(line); ok {
+			return fr, true
+		}
+	}
+}
+
+func (f *sse) end() (frame, bool) {
+	if line, ok := f.rest(); ok {
+		if fr, ok := f.take(line); ok {
+			return fr, true
+		}
+	}
+	return f.take(nil)
+}
+
+// keep copies data that still points into the bytes fed.
+func (f *sse) keep() {
+	if f.alias {
+		f.copied = append(f.copied[:0], f.data...)
+		f.data, f.alias = f.copied, false
+	}
+}
+
+var byteOrderMark = []byte("\xEF\xBB\xBF")
+
+// take handles one line and returns the event that it completes.
+func (f *sse) take(line []byte) (frame, bool) {
+	if !f.begun {
+		f.begun = true
+		line = bytes.TrimPrefix(line, byteOrderMark)
+	}
+	if len(line) == 0 {
+		fr := frame{data: f.data, error: f.isError}
+		done := f.has
+		f.data, f.has, f.alias, f.isError = nil, false, false, false
+		return fr, done
+	}
+	name, value, _ := bytes.Cut(line, []byte{':'})
+	if len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	switch string(name) {
+	case "":
+		f.seen++
+	case "data":
+		f.append(value)
+	case "event":
+		f.isError = string(value) == "error"
+	case "error":
+		return frame{data: value, error: true}, true
+	}
+	return frame{}, false
+}
+
+func (f *sse) append(value []byte) {
+	if !f.has {
+		f.data, f.has, f.alias = value, true, true
+		if f.taken { // the line stands in memory that the next line may take
+			f.keep()
+		}
+		return
+	}
+	f.keep()
+	f.copied = append(append(f.data, '\n'), value...)
+	f.data = f.copied
+}
+
+// ndjson is one JSON value a line.
+type ndjson struct{ lines }
+
+func (f *ndjson) comments() int { return 0 }
+
+func (f *ndjson) next() (frame, bool) {
+	for {
+		line, ok := f.line()
+		if !ok {
+			return frame{}, false
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			return frame{data: line}, true
+		}
+	}
+}
+
+func (f *ndjson) end() (frame, bool) {
+	line, _ := f.rest()
+	line = bytes.TrimSpace(line)
+	return frame{data: line}, len(line) > 0
+}
+
+// whole is a body that is one value.
+type whole struct{ body []byte }
+
+func (f *whole) feed(p []byte)       { f.body = append(f.body, p...) }
+func (f *whole) next() (frame, bool) { return frame{}, false }
+func (f *whole) pending() int        { return len(f.body) }
+func (f *whole) comments() int       { return 0 }
+
+func (f *whole) end() (frame, bool) {
+	body := bytes.TrimSpace(f.body)
+	f.body = nil
+	return frame{data: body}, len(body) > 0
+}

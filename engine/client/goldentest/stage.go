@@ -1,0 +1,334 @@
+package goldentest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The APIs that a shape may be played in.
+const (
+	Chat        = "chat"
+	Completions = "completions"
+	Ollama      = "ollama"
+)
+
+func apiOf(path string) string {
+	switch {
+	case strings.HasSuffix(path, "/chat/completions"):
+		return Chat
+	case strings.HasSuffix(path, "/completions"):
+		return Completions
+	}
+	return Ollama
+}
+
+// stage is where one reply is played: the connection, how events are dressed, and the record of
+// what was done.
+type stage struct {
+	conn     net.Conn
+	in       *bufio.Reader
+	request  *http.Request
+	body     []byte
+	api      string
+	pace     Pace
+	truth    Truth
+	reusable bool // the reply ended as HTTP wants it
+	gone     bool // the client went away: nothing more is worth waiting for
+	plain    bool // the body ends with the connection: no chunked encoding
+
+	// How events are dressed.
+	eol     string                 // line end
+	space   string                 // between "data:" and the data
+	before  string                 // lines before each data line, without their last line end
+	lines   int                    // data lines per event, for multi-line data
+	cut     func([]byte) [][]byte  // how an event is split into writes
+	pause   time.Duration          // between those writes
+	per     int                    // tokens per event
+	tell    bool                   // each event tells its tokens
+	usage   func(sofar int) string // a member to add to each event that carries text
+	choice  string                 // a member to add to each choice
+	written int                    // tokens so far
+}
+
+func newStage(conn net.Conn, in *bufio.Reader, pace Pace, api string, class string) *stage {
+	return &stage{
+		conn: conn, in: in, api: api, pace: pace,
+		truth: Truth{Received: time.Now(), Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Class: class},
+		eol:   "\n", space: " ", lines: 1, per: 1,
+	}
+}
+
+// head writes the head of a response that succeeds. Header lines are given whole.
+func (s *stage) head(header ...string) {
+	fmt.Fprintf(s.conn, "HTTP/1.1 200 OK\r\n%s\r\n", lines(header))
+}
+
+func lines(header []string) string {
+	var b strings.Builder
+	for _, h := range header {
+		b.WriteString(h + "\r\n")
+	}
+	return b.String()
+}
+
+// stream begins a streamed reply.
+func (s *stage) stream() {
+	s.head("Content-Type: "+s.mediaType(), "Transfer-Encoding: chunked")
+}
+
+func (s *stage) mediaType() string {
+	if s.api == Ollama {
+		return "application/x-ndjson"
+	}
+	return "text/event-stream; charset=utf-8"
+}
+
+// answer sends a reply that is not streamed.
+func (s *stage) answer(code int, mediaType, body string, header ...string) {
+	header = append(header, "Content-Type: "+mediaType, fmt.Sprintf("Content-Length: %d", len(body)))
+	fmt.Fprintf(s.conn, "HTTP/1.1 %d %s\r\n%s\r\n%s", code, http.StatusText(code), lines(header), body)
+	s.reusable = true
+}
+
+// wait lets time pass.
+func (s *stage) wait(d time.Duration) {
+	if !s.gone {
+		time.Sleep(d)
+	}
+}
+
+// raw writes bytes of the body, and calls mark just before the write that completes them.
+func (s *stage) raw(b []byte, mark func(time.Time)) {
+	head, tail := "", ""
+	if !s.plain {
+		head, tail = fmt.Sprintf("%x\r\n", len(b)), "\r\n"
+	}
+	whole := append([]byte(head), b...)
+	pieces := [][]byte{whole}
+	if s.cut != nil {
+		pieces = s.cut(whole)
+	}
+	for i, piece := range pieces {
+		if i > 0 && s.pause > 0 {
+			s.wait(s.pause)
+		}
+		if i == len(pieces)-1 {
+			piece = append(slices.Clip(piece), tail...)
+			if mark != nil {
+				mark(time.Now())
+			}
+		}
+		if _, err := s.conn.Write(piece); err != nil {
+			s.gone = true
+			return
+		}
+	}
+}
+
+// dress frames the data of one event as the API and the shape want it.
+func (s *stage) dress(data string) []byte {
+	if s.api == Ollama {
+		return []byte(data + s.eol)
+	}
+	var b strings.Builder
+	if s.before != "" {
+		b.WriteString(s.before + s.eol)
+	}
+	for i, line := range splitLines(data, s.lines) {
+		if i > 0 {
+			b.WriteString(s.eol)
+		}
+		b.WriteString("data:" + s.space + line)
+	}
+	b.WriteString(s.eol + s.eol)
+	return []byte(b.String())
+}
+
+// splitLines breaks JSON after commas between members, where a line end is only space.
+func splitLines(data string, n int) []string {
+	out := []string{}
+	for ; n > 1; n-- {
+		at := strings.Index(data, `,"`)
+		if at < 0 {
+			break
+		}
+		out = append(out, data[:at+1])
+		data = data[at+1:]
+	}
+	return append(out, data)
+}
+
+// send writes one event that carries no text.
+func (s *stage) send(data string) { s.raw(s.dress(data), nil) }
+
+// channelOf is the channel behind a delta's key.
+func channelOf(key string) string {
+	if strings.HasPrefix(key, "reasoning") || key == "both" {
+		return "reasoning"
+	}
+	return key
+}
+
+// token writes one event that carries text under a key, and notes when.
+func (s *stage) token(key, text string) {
+	s.written += s.per
+	told := -1
+	if s.tell {
+		told = s.per
+	}
+	s.raw(s.dress(s.event(key, text, "")), func(at time.Time) {
+		s.truth.Tokens = append(s.truth.Tokens, Token{at, channelOf(key), text, s.per, told})
+	})
+}
+
+// event is the data of an event with text under a key, a finish reason, or neither.
+func (s *stage) event(key, text, finish string) string {
+	usage := ""
+	if s.usage != nil && text != "" {
+		usage = s.usage(s.written)
+	}
+	reason := "null"
+	if finish != "" {
+		reason = quote(finish)
+	}
+	switch s.api {
+	case Completions:
+		return fmt.Sprintf(`{"id":"cmpl-7f","object":"text_completion","created":1799999999,"model":"golden","choices":[{"index":0,"text":%s,"logprobs":null,"finish_reason":%s%s}]%s}`,
+			quote(text), reason, s.choice, usage)
+	case Ollama:
+		return fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:00.1Z","message":{"role":"assistant",%s},"done":false}`, delta(key, text, true))
+	}
+	return fmt.Sprintf(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[{"index":0,"delta":{%s},"logprobs":null,"finish_reason":%s%s}]%s}`,
+		delta(key, text, false), reason, s.choice, usage)
+}
+
+// delta is the member of a delta that holds text under a key, in OpenAI's spelling or in Ollama's
+// native one.
+func delta(key, text string, native bool) string {
+	switch key {
+	case "":
+		return ""
+	case "tool":
+		if native {
+			return `"content":"","tool_calls":[{"function":{"name":"","arguments":` + text + `}}]`
+		}
+		return `"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"arguments":` + quote(text) + `}}]`
+	case "answer":
+		return `"content":` + quote(text)
+	case "reasoning":
+		if native {
+			return `"content":"","thinking":` + quote(text)
+		}
+	case "both": // while vLLM renamed the key
+		return `"reasoning":` + quote(text) + `,"reasoning_content":` + quote(text) + `,"content":null`
+	}
+	return quote(key) + ":" + quote(text)
+}
+
+func quote(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return string(b)
+}
+
+// words are what the shapes say: plain text, text outside ASCII, and what JSON has to escape.
+var words = []string{"The", " torque", " is", " 41", " Nm", ".", "\n", " \"über\"", " 上青", " \\d+", " <|x|>", " 🙂"}
+
+// tokens plays the pace's tokens: a wait for the first, then one event after each gap.
+func (s *stage) tokens(key string) {
+	for i := range s.pace.Tokens {
+		if len(s.truth.Tokens) == 0 {
+			s.wait(s.pace.First)
+		} else {
+			s.wait(s.pace.Gap)
+		}
+		s.token(key, words[i%len(words)]+strings.Repeat(" and", s.per-1))
+	}
+}
+
+// half plays the first or the second half of the pace's tokens.
+func (s *stage) half(key string) {
+	whole := s.pace
+	s.pace.Tokens /= 2
+	s.tokens(key)
+	s.pace = whole
+}
+
+// finish sends a finish reason in an event of its own; in Ollama's API it comes with the end.
+func (s *stage) finish(reason string) {
+	s.truth.Finish = reason
+	if s.api != Ollama {
+		s.send(s.event("", "", reason))
+	}
+}
+
+// prompt is how many tokens every prompt is said to hold.
+const prompt = 2674
+
+// counts notes the figures that the wire carries.
+func (s *stage) counts() {
+	s.truth.Prompt, s.truth.Completion = prompt, s.written
+}
+
+// usageObject is a report of usage in OpenAI's words.
+func (s *stage) usageObject() string {
+	s.counts()
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+s.written, s.written)
+}
+
+// ownUsage sends usage in an event without choices.
+func (s *stage) ownUsage() {
+	if s.api != Ollama {
+		s.send(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[],"usage":` + s.usageObject() + `}`)
+	}
+}
+
+// done sends the end marker.
+func (s *stage) done() {
+	if s.api != Ollama {
+		s.send("[DONE]")
+		return
+	}
+	s.counts()
+	s.send(fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:01Z","message":{"role":"assistant","content":""},"done":true,"done_reason":%s,"total_duration":5043500667,"load_duration":25693500,"prompt_eval_count":%d,"prompt_eval_duration":130079000,"eval_count":%d,"eval_duration":4232710000}`,
+		quote(s.truth.Finish), prompt, s.written))
+}
+
+// end ends the body.
+func (s *stage) end() {
+	if s.plain {
+		return
+	}
+	_, err := io.WriteString(s.conn, "0\r\n\r\n")
+	s.reusable = err == nil
+}
+
+// close plays the end of an ordinary reply.
+func (s *stage) close(reason string) {
+	s.finish(reason)
+	s.ownUsage()
+	s.done()
+	s.end()
+}
+
+// hang keeps silent until the client goes away.
+func (s *stage) hang() {
+	_, _ = io.Copy(io.Discard, s.in)
+}
+
+// reset breaks the connection without the courtesy of an end.
+func (s *stage) reset() {
+	if tcp, ok := s.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	s.conn.Close()
+}

@@ -1,0 +1,283 @@
+package client
+
+import (
+	"bytes"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// record builds an Exchange from the events of a reply. It knows neither bytes nor sockets.
+type record struct {
+	x      *event.Exchange
+	decode func([]byte, *chunk) error
+	limit  int  // of kept bytes
+	whole  bool // the reply is one body: nothing is known of when its tokens were made
+
+	c         chunk
+	text      []byte // answer and refusal
+	reasoning []byte
+	tool      []byte
+	ints      []int // memory for Chunk.Tokens
+
+	running      int  // the server's running count of tokens at the last chunk
+	runningKnown bool // it had one there
+	choices      bool // an event was a completion's
+	ending       bool // the body has ended; what comes now may be half an event
+	fatal        bool // nothing after this can be understood
+	withChoices  int  // reports of usage on events with choices
+	ownUsage     int  // and on events without
+	usage        usage
+	timings      timings
+	err          *event.Error
+}
+
+// newRecord starts a record with room for the tokens to expect.
+func newRecord(x *event.Exchange, decode func([]byte, *chunk) error, expect, limit int) *record {
+	expect = min(max(expect, 64), 1<<15)
+	x.Chunks = make([]event.Chunk, 0, expect)
+	return &record{
+		x:       x,
+		decode:  decode,
+		limit:   limit,
+		usage:   noUsage,
+		timings: noTimings,
+		text:    make([]byte, 0, 4*expect),
+	}
+}
+
+// chunkCost is roughly what a chunk takes besides its text, in bytes.
+const chunkCost = 48
+
+// kept is how many bytes the record holds on to.
+func (r *record) kept() int {
+	return len(r.text) + len(r.reasoning) + len(r.tool) + chunkCost*len(r.x.Chunks)
+}
+
+// complete reports whether the server said that its reply is whole.
+func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "" }
+
+// answered reports whether anything was generated.
+func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
+
+var doneMarker = []byte("[DONE]")
+
+// take adds one event that arrived at an instant since the start of the run.
+func (r *record) take(at time.Duration, f frame) {
+	data := bytes.TrimSpace(f.data)
+	if len(data) == 0 || r.fatal {
+		return
+	}
+	r.x.Wire.Events++
+	if bytes.Equal(data, doneMarker) {
+		r.x.Wire.DoneMarker = true
+		return
+	}
+	if f.error {
+		r.fault(parseFault(data), data)
+		return
+	}
+	c := &r.c
+	if r.decode(data, c) != nil {
+		r.undecodable(data)
+		return
+	}
+	if c.hasFault {
+		r.fault(c.fault, data)
+	}
+	r.choices = r.choices || c.choices
+	if c.choices && r.x.FirstEvent == nil && !r.whole {
+		first := at // its own variable, for taking its address moves it to the heap
+		r.x.FirstEvent = &first
+	}
+	if len(c.finish) > 0 {
+		r.x.Finish = string(c.finish)
+		if !r.whole {
+			finished := at
+			r.x.Finished = &finished
+		}
+	}
+	r.x.Wire.DoneMarker = r.x.Wire.DoneMarker || c.done
+	if c.timings != noTimings {
+		r.timings = c.timings
+	}
+	r.count()
+	r.keepText(at)
+}
+
+// undecodable handles an event that is no JSON. At the end of a stream it is the start of an event
+// that was cut off, and the verdict says so; anywhere else nothing after it can be trusted.
+func (r *record) undecodable(data []byte) {
+	if r.ending && !r.whole {
+		r.x.Wire.Events--
+		return
+	}
+	r.fatal = true
+	if r.err == nil {
+		r.err = notJSON(data)
+	}
+}
+
+// bound ends a reply that grows past what may be kept, counting what the framing holds back.
+func (r *record) bound(pending int) {
+	if r.kept()+pending > r.limit && !r.fatal {
+		r.fatal = true
+		r.err = tooLarge(r.limit)
+	}
+}
+
+// fault keeps the first error that the server reports; what it says after that follows from it.
+func (r *record) fault(f fault, data []byte) {
+	if r.err == nil {
+		r.err = reported(f, data)
+	}
+}
+
+// count keeps the latest report of usage and remembers where reports stood.
+func (r *record) count() {
+	if u := r.c.usage; u.seen() {
+		r.usage = u
+		if r.c.choices {
+			r.withChoices++
+		} else {
+			r.ownUsage++
+		}
+	}
+}
+
+// keepText appends what the event generated, and a chunk for each channel it used.
+func (r *record) keepText(at time.Duration) {
+	c := &r.c
+	if c.empty() {
+		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
+			r.x.Wire.RoleEarly = true
+		}
+		return
+	}
+	if c.reasoningKey != "" {
+		r.x.Wire.ReasoningKey = c.reasoningKey
+	}
+	first := len(r.x.Chunks)
+	r.reasoning = r.part(at, event.Reasoning, r.reasoning, c.reasoning)
+	r.text = r.part(at, event.Answer, r.text, c.answer)
+	r.text = r.part(at, event.Refusal, r.text, c.refusal)
+	r.tool = r.part(at, event.Tool, r.tool, c.tool)
+	if r.whole {
+		return
+	}
+	tokens := r.tokens()
+	if len(r.x.Chunks) == first+1 { // how an event's tokens divide between channels, nobody says
+		r.x.Chunks[first].Tokens = tokens
+	}
+}
+
+// part appends what the event says on one channel to what is kept of it.
+func (r *record) part(at time.Duration, channel event.Channel, kept, text []byte) []byte {
+	if len(text) == 0 {
+		return kept
+	}
+	if !r.whole {
+		r.x.Chunks = append(r.x.Chunks, event.Chunk{At: at, Channel: channel, Bytes: len(text)})
+	}
+	return append(kept, text...)
+}
+
+// tokens is how many tokens the event holds, if the server says: by listing them, or by the step
+// that its running count took. A count says nothing of this event if the one before had none,
+// for then it is the total.
+func (r *record) tokens() *int {
+	c := &r.c
+	running := c.usage.completion
+	if running <= 0 {
+		running = c.timings.completion
+	}
+	known := running > 0
+	step := running - r.running
+	usable := known && step >= 0 && (r.runningKnown || len(r.x.Chunks) == 1)
+	r.running, r.runningKnown = running, known
+	switch {
+	case c.counted:
+		return r.number(c.tokens)
+	case usable:
+		return r.number(step)
+	}
+	return nil
+}
+
+// number returns a pointer to n, from memory that is allocated for many at once.
+func (r *record) number(n int) *int {
+	if len(r.ints) == cap(r.ints) {
+		r.ints = make([]int, 0, 256)
+	}
+	r.ints = append(r.ints, n)
+	return &r.ints[len(r.ints)-1]
+}
+
+// close moves what was gathered into the exchange.
+func (r *record) close() {
+	x := r.x
+	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
+	x.Usage = event.Usage{
+		Prompt:     known(r.usage.prompt),
+		Completion: known(r.usage.completion),
+		Reasoning:  known(r.usage.reasoning),
+		Cached:     known(r.usage.cached),
+	}
+	switch {
+	case r.ownUsage+r.withChoices == 0:
+	case r.whole:
+		x.Wire.UsageIn = "body"
+	case r.withChoices > 1:
+		x.Wire.UsageIn = "every_chunk"
+	case r.ownUsage > 0:
+		x.Wire.UsageIn = "own_chunk"
+	default:
+		x.Wire.UsageIn = "last_chunk"
+	}
+	if x.Usage.Cached != nil {
+		x.Wire.CachedIn = "usage"
+	}
+	r.closeTimings()
+}
+
+// closeTimings keeps the server's own figures under the names of metrics, and fills gaps in usage
+// from them: llama.cpp's prompt is what it computed plus what it had in its cache.
+func (r *record) closeTimings() {
+	x, t := r.x, r.timings
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{
+		{"server.load_ms", t.load},
+		{"server.prefill_ms", t.prefill},
+		{"server.decode_ms", t.decode},
+		{"server.total_ms", t.total},
+		{"server.prompt_tokens", float64(t.prompt)},
+		{"server.cached_tokens", float64(t.cached)},
+	} {
+		if v.value < 0 {
+			continue
+		}
+		if x.Timings == nil {
+			x.Timings = map[string]float64{}
+		}
+		x.Timings[v.name] = v.value
+	}
+	if t.cached >= 0 && x.Usage.Cached == nil {
+		x.Usage.Cached, x.Wire.CachedIn = known(t.cached), "timings"
+	}
+	if x.Wire.UsageIn == "" && t.completion >= 0 {
+		x.Usage.Completion, x.Wire.UsageIn = known(t.completion), "timings"
+		if t.prompt >= 0 && t.cached >= 0 {
+			x.Usage.Prompt = known(t.prompt + t.cached)
+		}
+	}
+}
+
+// known is a count that was reported, or nil.
+func known(n int) *int {
+	if n < 0 {
+		return nil
+	}
+	return &n
+}

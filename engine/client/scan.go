@@ -1,0 +1,390 @@
+package client
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// scanner walks over one JSON value without building it. A stream repeats the same few hundred
+// bytes for every token, of which a dozen matter, so what a decoder does not ask for is checked
+// and stepped over, never copied.
+//
+// It accepts exactly what encoding/json accepts; the fuzz targets hold it to that. The first
+// fault sticks: every later call yields nothing, and bad reports it at the end.
+//
+//	for ok := s.open('{'); ok; ok = s.more('}') {
+//		switch string(s.key()) {
+//		case "id":
+//			id = s.text()
+//		default:
+//			s.skip()
+//		}
+//	}
+type scanner struct {
+	data    []byte
+	pos     int
+	depth   int
+	bad     bool
+	scratch []byte // the last string that had to be unescaped
+	inPlace bool   // the last string did not have to be: it stands in data as it is
+}
+
+// maxDepth is the nesting at which encoding/json gives up too.
+const maxDepth = 10000
+
+func (s *scanner) reset(data []byte) {
+	s.data, s.pos, s.depth, s.bad = data, 0, 0, false
+}
+
+func (s *scanner) fail() {
+	s.bad = true
+	s.pos = len(s.data)
+}
+
+// peek returns the first byte of the next token, or 0 at the end.
+func (s *scanner) peek() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// end reports whether the value was whole and nothing but space follows it.
+func (s *scanner) end() bool {
+	if s.peek() != 0 || s.pos < len(s.data) {
+		s.fail()
+	}
+	return !s.bad
+}
+
+// open enters an array or object and reports whether it holds anything. A value of another kind,
+// null above all, is stepped over as if it were empty.
+func (s *scanner) open(bracket byte) bool {
+	if s.peek() != bracket {
+		s.skip()
+		return false
+	}
+	s.pos++
+	if s.depth++; s.depth > maxDepth {
+		s.fail()
+		return false
+	}
+	if s.peek() == bracket+2 { // in ASCII both closing brackets are two after their opening ones
+		s.pos++
+		s.depth--
+		return false
+	}
+	return true
+}
+
+// more steps to the next element, or out of the array or object when there is none.
+func (s *scanner) more(closing byte) bool {
+	switch s.peek() {
+	case ',':
+		s.pos++
+		return true
+	case closing:
+		s.pos++
+		s.depth--
+	default:
+		s.fail()
+	}
+	return false
+}
+
+// key reads a member's name and the colon after it.
+func (s *scanner) key() []byte {
+	if s.peek() != '"' {
+		s.fail()
+		return nil
+	}
+	name := s.text()
+	if s.peek() != ':' {
+		s.fail()
+		return nil
+	}
+	s.pos++
+	return name
+}
+
+// skip steps over any value.
+func (s *scanner) skip() {
+	switch c := s.peek(); c {
+	case '{':
+		for ok := s.open('{'); ok; ok = s.more('}') {
+			if s.peek() != '"' {
+				s.fail()
+				return
+			}
+			s.skipText()
+			if s.peek() != ':' {
+				s.fail()
+				return
+			}
+			s.pos++
+			s.skip()
+		}
+	case '[':
+		for ok := s.open('['); ok; ok = s.more(']') {
+			s.skip()
+		}
+	case '"':
+		s.skipText()
+	case 't':
+		s.literal("true")
+	case 'f':
+		s.literal("false")
+	case 'n':
+		s.literal("null")
+	default:
+		s.numeral()
+	}
+}
+
+// raw steps over any value and returns its bytes as they stand.
+func (s *scanner) raw() []byte {
+	s.peek()
+	from := s.pos
+	s.skip()
+	if s.bad {
+		return nil
+	}
+	return s.data[from:s.pos]
+}
+
+func (s *scanner) literal(word string) {
+	if !bytes.HasPrefix(s.data[s.pos:], []byte(word)) {
+		s.fail()
+		return
+	}
+	s.pos += len(word)
+}
+
+// truth reads a boolean; any other value is stepped over and counts as false.
+func (s *scanner) truth() bool {
+	if s.peek() == 't' {
+		s.literal("true")
+		return !s.bad
+	}
+	s.skip()
+	return false
+}
+
+// number reads a number. Any other value is stepped over, and ok is false.
+func (s *scanner) number() (v float64, ok bool) {
+	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
+		s.skip()
+		return 0, false
+	}
+	digits := s.numeral()
+	if s.bad {
+		return 0, false
+	}
+	if n, small := shortInteger(digits); small {
+		return float64(n), true
+	}
+	v, err := strconv.ParseFloat(string(digits), 64)
+	return v, err == nil
+}
+
+// count reads a number of tokens: a non-negative integer. Anything else is not one.
+func (s *scanner) count() (n int, ok bool) {
+	v, ok := s.number()
+	if !ok || v < 0 || v > 1<<53 || v != float64(int(v)) {
+		return 0, false
+	}
+	return int(v), true
+}
+
+func shortInteger(digits []byte) (n int, ok bool) {
+	if len(digits) > 15 {
+		return 0, false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// numeral steps over a number by JSON's grammar.
+func (s *scanner) numeral() []byte {
+	from := s.pos
+	if s.at('-') {
+		s.pos++
+	}
+	switch {
+	case s.at('0'):
+		s.pos++
+	case !s.digits():
+		s.fail()
+		return nil
+	}
+	if s.at('.') {
+		s.pos++
+		if !s.digits() {
+			s.fail()
+			return nil
+		}
+	}
+	if s.at('e') || s.at('E') {
+		s.pos++
+		if s.at('+') || s.at('-') {
+			s.pos++
+		}
+		if !s.digits() {
+			s.fail()
+			return nil
+		}
+	}
+	return s.data[from:s.pos]
+}
+
+func (s *scanner) at(c byte) bool { return s.pos < len(s.data) && s.data[s.pos] == c }
+
+func (s *scanner) digits() bool {
+	from := s.pos
+	for s.pos < len(s.data) && s.data[s.pos]-'0' <= 9 {
+		s.pos++
+	}
+	return s.pos > from
+}
+
+// plain marks the bytes that stand for themselves in a JSON string.
+var plain = func() (t [256]bool) {
+	for c := int(' '); c < len(t); c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// verbatim returns how many bytes at the start of p stand for themselves in a JSON string. It is
+// none if they are no UTF-8.
+func verbatim(p []byte) int {
+	n, ascii := 0, byte(0)
+	for n < len(p) && plain[p[n]] {
+		ascii |= p[n]
+		n++
+	}
+	if ascii >= utf8.RuneSelf && !utf8.Valid(p[:n]) {
+		return 0
+	}
+	return n
+}
+
+// text reads a string. The bytes are valid until the next call. Any other value is stepped over
+// and yields nothing.
+func (s *scanner) text() []byte {
+	if s.peek() != '"' {
+		s.skip()
+		return nil
+	}
+	from := s.pos + 1
+	i := from + verbatim(s.data[from:])
+	if s.inPlace = i < len(s.data) && s.data[i] == '"'; s.inPlace {
+		s.pos = i + 1
+		return s.data[from:i]
+	}
+	s.skipText()
+	if s.bad {
+		return nil
+	}
+	s.scratch = unescape(s.scratch[:0], s.data[from:s.pos-1])
+	return s.scratch
+}
+
+// skipText steps over a string and checks its escapes. Bytes that are no UTF-8 pass, as they do
+// in encoding/json.
+func (s *scanner) skipText() {
+	for i := s.pos + 1; i < len(s.data); i++ {
+		switch c := s.data[i]; {
+		case plain[c]:
+		case c == '"':
+			s.pos = i + 1
+			return
+		case c != '\\' || i+1 == len(s.data):
+			s.fail()
+			return
+		default:
+			i++
+			switch s.data[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				if _, ok := hex4(s.data[i+1:]); !ok {
+					s.fail()
+					return
+				}
+				i += 4
+			default:
+				s.fail()
+				return
+			}
+		}
+	}
+	s.fail()
+}
+
+// unescape appends the text that a checked JSON string stands for. Half a surrogate pair and
+// bytes that are no UTF-8 become U+FFFD.
+func unescape(dst, src []byte) []byte {
+	for i := 0; i < len(src); {
+		c := src[i]
+		switch {
+		case c == '\\' && src[i+1] == 'u':
+			r, _ := hex4(src[i+2:])
+			i += 6
+			if utf16.IsSurrogate(r) {
+				r2, ok := rune(0), false
+				if i+1 < len(src) && src[i] == '\\' && src[i+1] == 'u' {
+					r2, ok = hex4(src[i+2:])
+				}
+				if r = utf16.DecodeRune(r, r2); ok && r != utf8.RuneError {
+					i += 6
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+		case c == '\\':
+			dst = append(dst, escaped[src[i+1]])
+			i += 2
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+			i++
+		default:
+			r, n := utf8.DecodeRune(src[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+		}
+	}
+	return dst
+}
+
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+func hex4(b []byte) (r rune, ok bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	for _, c := range b[:4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}

@@ -1,0 +1,409 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"homellm/engine/client"
+	"homellm/engine/client/goldentest"
+	"homellm/engine/event"
+)
+
+var pace = goldentest.Pace{First: 100 * time.Millisecond, Gap: 10 * time.Millisecond, Tokens: 20}
+
+// piped returns a client of a golden server in memory.
+func piped(t *testing.T, golden *goldentest.Server, shape string, cfg client.Config) *client.Client {
+	t.Helper()
+	cfg.BaseURL = "http://golden/" + shape + "/id/v1"
+	cfg.Stream = true
+	if cfg.Dial == nil {
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return golden.Pipe(), nil }
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var ask = client.Prompt{Messages: []client.Message{{Role: "user", Content: "Hi"}}}
+
+func succeed(t *testing.T, x event.Exchange) event.Exchange {
+	t.Helper()
+	if x.Err != nil {
+		t.Fatalf("%s: %s", x.Err.Class, x.Err.Message)
+	}
+	return x
+}
+
+// TestReconnect lets the server close the connection while nobody asks: the next request must
+// find a new one made before it was due, and pay nothing for it.
+func TestReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		golden := goldentest.New(pace)
+		const handshake = 30 * time.Millisecond
+		c := piped(t, golden, "plain", client.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
+			time.Sleep(handshake)
+			return golden.Pipe(), nil
+		}})
+		defer c.CloseIdle()
+		epoch := time.Now()
+
+		first := succeed(t, c.Do(t.Context(), epoch, time.Time{}, ask))
+		if first.Wire.Reused || first.Wire.Warmed || first.Connect == nil || *first.Connect != handshake {
+			t.Errorf("first: reused %t, warmed %t, connect %v", first.Wire.Reused, first.Wire.Warmed, first.Connect)
+		}
+		if *first.Sent != handshake || first.Due != 0 {
+			t.Errorf("first: due %v, sent %v", first.Due, *first.Sent)
+		}
+		if got := first.Chunks[0].At - *first.Sent; got != pace.First {
+			t.Errorf("time to first token %v has the connection in it, want %v", got, pace.First)
+		}
+
+		second := succeed(t, c.Do(t.Context(), epoch, time.Now().Add(time.Second), ask))
+		if !second.Wire.Reused || second.Connect != nil || *second.Sent != second.Due {
+			t.Errorf("second: reused %t, connect %v, due %v, sent %v", second.Wire.Reused, second.Connect, second.Due, *second.Sent)
+		}
+
+		time.AfterFunc(5*time.Second, golden.CloseIdle) // as uvicorn does
+		third := succeed(t, c.Do(t.Context(), epoch, time.Now().Add(8*time.Second), ask))
+		if third.Wire.Reused || !third.Wire.Warmed || third.Connect == nil || *third.Connect != handshake {
+			t.Errorf("third: reused %t, warmed %t, connect %v", third.Wire.Reused, third.Wire.Warmed, third.Connect)
+		}
+		if *third.Sent != third.Due {
+			t.Errorf("third: due %v, sent %v: the connection was made inside the turn", third.Due, *third.Sent)
+		}
+
+		// Closed, and nobody thought of it: still a good turn, with its cost on record.
+		golden.CloseIdle()
+		synctest.Wait()
+		fourth := succeed(t, c.Do(t.Context(), epoch, time.Time{}, ask))
+		if fourth.Wire.Reused || fourth.Wire.Warmed || *fourth.Sent-fourth.Due != handshake {
+			t.Errorf("fourth: reused %t, warmed %t, sent %v after due", fourth.Wire.Reused, fourth.Wire.Warmed, *fourth.Sent-fourth.Due)
+		}
+		if open, total := golden.Conns(); open != 1 || total != 3 {
+			t.Errorf("%d connections open of %d, want 1 of 3", open, total)
+		}
+	})
+}
+
+// TestWarm makes a connection ahead, loses it, and makes another.
+func TestWarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		golden := goldentest.New(pace)
+		c := piped(t, golden, "plain", client.Config{})
+		warm := func(want bool) {
+			t.Helper()
+			took, err := c.Warm(t.Context())
+			if err != nil || (took != nil) != want {
+				t.Errorf("warm: %v, %v; want a new connection: %t", took, err, want)
+			}
+		}
+		warm(true)
+		warm(false) // there is one
+		golden.CloseIdle()
+		synctest.Wait()
+		warm(true) // it was lost
+		if x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask)); !x.Wire.Warmed {
+			t.Error("the request did not use the connection made ahead")
+		}
+		warm(false) // the one that is idle now will do
+		c.CloseIdle()
+		synctest.Wait()
+		warm(true)
+		c.CloseIdle()
+		synctest.Wait()
+		if open, total := golden.Conns(); open != 0 || total != 3 {
+			t.Errorf("%d connections open of %d, want 0 of 3", open, total)
+		}
+	})
+}
+
+// TestInterrupted ends the context of a request: by its deadline, and by cancelling it, at every
+// stage of a reply.
+func TestInterrupted(t *testing.T) {
+	for _, shape := range []string{"hang-headers", "hang-first", "hang-middle", "plain"} {
+		for class, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+			"timeout": func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, 150*time.Millisecond)
+			},
+			"cancelled": func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(150*time.Millisecond, cancel)
+				return ctx, cancel
+			},
+		} {
+			t.Run(shape+"/"+class, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					golden := goldentest.New(pace)
+					c := piped(t, golden, shape, client.Config{FirstToken: time.Minute, Idle: time.Minute})
+					ctx, cancel := end(t.Context())
+					defer cancel()
+					x := c.Do(ctx, time.Now(), time.Time{}, ask)
+					if x.Err == nil || x.Err.Class != class || x.Done != 150*time.Millisecond {
+						t.Errorf("after %v: %+v", x.Done, x.Err)
+					}
+					// A request that is not due yet is not sent any more.
+					late := c.Do(ctx, time.Now(), time.Now().Add(time.Hour), ask)
+					if late.Err == nil || late.Err.Class != class || late.Sent != nil {
+						t.Errorf("late: sent %v, %+v", late.Sent, late.Err)
+					}
+					c.CloseIdle()
+					time.Sleep(time.Second) // the server notices when it writes
+					if open, _ := golden.Conns(); open != 0 {
+						t.Errorf("%d connections left open", open)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestUnconnected names the reason why no connection could be made, within its time-out.
+func TestUnconnected(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		dial func(context.Context, string, string) (net.Conn, error)
+		says string
+	}{
+		{"refused", func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}, "nothing listens there"},
+		{"silent", func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, "within 2s"},
+		{"unknown", func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: "golden", IsNotFound: true}
+		}, "the host name is not known"},
+		{"else", func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("odd") }, "check the URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := piped(t, nil, "plain", client.Config{Dial: tt.dial, Connect: 2 * time.Second})
+				x := c.Do(t.Context(), time.Now(), time.Time{}, ask)
+				if x.Err == nil || x.Err.Class != "connect" || !strings.Contains(x.Err.Message, tt.says) {
+					t.Errorf("%+v", x.Err)
+				}
+				if x.Sent != nil || x.Done > 2*time.Second {
+					t.Errorf("sent %v, done %v", x.Sent, x.Done)
+				}
+			})
+		})
+	}
+}
+
+// TestLocalhost settles on the address family that answers, once.
+func TestLocalhost(t *testing.T) {
+	for listens, want := range map[string]string{
+		"127.0.0.1:8000": "127.0.0.1:8000",
+		"[::1]:8000":     "127.0.0.1:8000 [::1]:8000",
+	} {
+		t.Run(listens, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				golden := goldentest.New(pace)
+				var mu sync.Mutex
+				var tried []string
+				c, err := client.New(client.Config{BaseURL: "http://localhost:8000/close-delimited/id/v1", Stream: true,
+					Dial: func(_ context.Context, _, addr string) (net.Conn, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						tried = append(tried, addr)
+						if addr != listens {
+							return nil, syscall.ECONNREFUSED
+						}
+						return golden.Pipe(), nil
+					}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+				succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+				if got := strings.Join(tried, " "); got != want+" "+listens {
+					t.Errorf("tried %s, want %s and then only %s", got, want, listens)
+				}
+				c.CloseIdle()
+			})
+		})
+	}
+}
+
+// TestKeyWithheld lets a server redirect, and repeat the key that it refuses.
+func TestKeyWithheld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		golden := goldentest.New(pace)
+		var addresses []string
+		dial := func(_ context.Context, _, addr string) (net.Conn, error) {
+			addresses = append(addresses, addr)
+			return golden.Pipe(), nil
+		}
+		c := piped(t, golden, "redirect", client.Config{APIKey: "sk-1234", Dial: dial})
+		x := c.Do(t.Context(), time.Now(), time.Time{}, ask)
+		if x.Err == nil || x.Err.Class != "redirect" || !strings.Contains(x.Err.Message, "https://elsewhere.example/v1") {
+			t.Errorf("%+v", x.Err)
+		}
+		if len(addresses) != 1 || addresses[0] != "golden:80" {
+			t.Errorf("connected to %v", addresses)
+		}
+		c.CloseIdle()
+
+		c = piped(t, golden, "unauthorized-echo", client.Config{APIKey: "sk-1234"})
+		x = c.Do(t.Context(), time.Now(), time.Time{}, ask)
+		if x.Err == nil || strings.Contains(x.Err.Message+x.Err.Body, "sk-1234") || !strings.Contains(x.Err.Message, "[key]") {
+			t.Errorf("%+v", x.Err)
+		}
+		c.CloseIdle()
+	})
+}
+
+// TestRaw keeps the bytes of a reply with the instants at which they came.
+func TestRaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		golden := goldentest.New(pace)
+		var kept client.Raw
+		var of string
+		c := piped(t, golden, "plain", client.Config{Raw: func(x *event.Exchange, r client.Raw) {
+			kept, of = client.Raw{Header: r.Header, Body: bytes.Clone(r.Body), Reads: append([]client.Read(nil), r.Reads...)}, x.Text
+		}})
+		x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+		c.CloseIdle()
+		sum := 0
+		for _, r := range kept.Reads {
+			sum += r.Bytes
+		}
+		if sum != len(kept.Body) || int64(sum) != x.Wire.Bytes || of != x.Text || kept.Header.Get("Content-Type") == "" {
+			t.Errorf("%d bytes in reads, %d kept, %d on record", sum, len(kept.Body), x.Wire.Bytes)
+		}
+		if kept.Reads[0].At != pace.First || !bytes.HasPrefix(kept.Body, []byte("data: {")) || !bytes.HasSuffix(kept.Body, []byte("data: [DONE]\n\n")) {
+			t.Errorf("first read at %v of %.20q", kept.Reads[0].At, kept.Body)
+		}
+	})
+}
+
+// serveTokens streams a few tokens through net/http.
+func serveTokens(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i := range 5 {
+		fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", i)
+		w.(http.Flusher).Flush()
+		time.Sleep(2 * time.Millisecond)
+	}
+	fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+}
+
+// TestTLS speaks both versions of HTTP over TLS, over connections made ahead and reused ones.
+func TestTLS(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[h2], func(t *testing.T) {
+			s := httptest.NewUnstartedServer(http.HandlerFunc(serveTokens))
+			s.EnableHTTP2 = h2
+			s.StartTLS()
+			defer s.Close()
+			roots := x509.NewCertPool()
+			roots.AddCert(s.Certificate())
+			c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.CloseIdle()
+			if took, err := c.Warm(t.Context()); err != nil || took == nil {
+				t.Fatalf("warm: %v, %v", took, err)
+			}
+			time.Sleep(10 * time.Millisecond) // session tickets arrive on the connection made ahead
+			for i := range 3 {
+				x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+				if x.Text != "01234" || x.Wire.Protocol != map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[h2] {
+					t.Errorf("%q over %s", x.Text, x.Wire.Protocol)
+				}
+				if x.Wire.Reused != (i > 0) || x.Wire.Warmed != (i == 0) || (x.Connect == nil) != (i > 0) {
+					t.Errorf("request %d: reused %t, warmed %t, connect %v", i, x.Wire.Reused, x.Wire.Warmed, x.Connect)
+				}
+				if x.Sent == nil || x.Headers == nil || *x.Sent > *x.Headers || *x.Headers > x.Chunks[0].At || x.Chunks[4].At > x.Done {
+					t.Errorf("out of order: sent %v, headers %v, first %v, done %v", x.Sent, x.Headers, x.Chunks[0].At, x.Done)
+				}
+			}
+		})
+	}
+}
+
+// TestTLSRefused says what is wrong with a certificate, and with TLS where there is none.
+func TestTLSRefused(t *testing.T) {
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(serveTokens))
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // it will complain, as it should
+	secure.StartTLS()
+	defer secure.Close()
+	plain := httptest.NewServer(http.HandlerFunc(serveTokens))
+	defer plain.Close()
+	for base, want := range map[string]string{
+		secure.URL: "connect: its certificate is not trusted",
+		strings.Replace(plain.URL, "http://", "https://", 1):  "connect: it does not speak TLS",
+		strings.Replace(secure.URL, "https://", "http://", 1): "bad_request: HTTP 400",
+	} {
+		c, err := client.New(client.Config{BaseURL: base, Stream: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := c.Do(t.Context(), time.Now(), time.Time{}, ask)
+		class, text, _ := strings.Cut(want, ": ")
+		if x.Err == nil || x.Err.Class != class || !strings.Contains(x.Err.Message, text) {
+			t.Errorf("%s: %+v, want %s", base, x.Err, want)
+		}
+		c.CloseIdle()
+	}
+}
+
+// TestIPv6 reaches a server by a literal address, below a base path.
+func TestIPv6(t *testing.T) {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 on this machine:", err)
+	}
+	golden := goldentest.New(goldentest.Pace{First: time.Millisecond, Gap: time.Millisecond, Tokens: 3})
+	go func() { _ = golden.Serve(l) }()
+	defer l.Close()
+	c, err := client.New(client.Config{BaseURL: "http://" + l.Addr().String() + "/plain/six/v1", Stream: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+	c.CloseIdle()
+}
+
+// TestConcurrent runs many requests at once over one client.
+func TestConcurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		golden := goldentest.New(pace)
+		c := piped(t, golden, "plain", client.Config{})
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				for range 3 {
+					x := c.Do(t.Context(), time.Now(), time.Time{}, ask)
+					if x.Err != nil || len(x.Chunks) != pace.Tokens || x.Chunks[0].At-*x.Sent != pace.First {
+						t.Errorf("%d chunks, %+v", len(x.Chunks), x.Err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		c.CloseIdle()
+		synctest.Wait()
+		if open, total := golden.Conns(); open != 0 || total != 32 {
+			t.Errorf("%d connections open of %d, want 0 of 32", open, total)
+		}
+	})
+}

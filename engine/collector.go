@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// collector is the only writer of the journal and the only reader and writer of the fold. What
+// wants to read the fold travels through the same queue as the events, so that it sees every
+// event emitted before it.
+type collector struct {
+	epoch  time.Time
+	append func(event.Event) error
+	fold   *metrics.Run
+	stop   context.CancelCauseFunc
+
+	queue chan func()
+	done  sync.WaitGroup
+	seq   uint64
+	err   error // the first failure to keep an event; nothing is kept after it
+}
+
+func collect(epoch time.Time, seq uint64, fold *metrics.Run, keep func(event.Event) error, stop context.CancelCauseFunc) *collector {
+	c := &collector{epoch: epoch, seq: seq, append: keep, fold: fold, stop: stop, queue: make(chan func(), 64)}
+	c.done.Go(func() {
+		for work := range c.queue {
+			work()
+		}
+	})
+	return c
+}
+
+// emit keeps an event: journal first, then the fold. An event that cannot be kept stops the run,
+// because an observation that is not on disk is not worth making.
+func (c *collector) emit(cell string, body event.Body) {
+	at := time.Since(c.epoch)
+	c.queue <- func() {
+		if c.err != nil {
+			return
+		}
+		c.seq++
+		e := event.Event{Seq: c.seq, At: at, Cell: cell, Body: body}
+		if err := c.append(e); err != nil {
+			c.err = fmt.Errorf("keeping event %d: %w", e.Seq, err)
+			c.stop(c.err)
+			return
+		}
+		c.fold.Add(e)
+	}
+}
+
+// read calls f with the fold after every event emitted so far has been folded.
+func (c *collector) read(f func(*metrics.Run)) {
+	ready := make(chan struct{})
+	c.queue <- func() {
+		f(c.fold)
+		close(ready)
+	}
+	<-ready
+}
+
+// close waits until everything emitted is kept.
+func (c *collector) close() error {
+	close(c.queue)
+	c.done.Wait()
+	return c.err
+}

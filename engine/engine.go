@@ -1,0 +1,271 @@
+// Package engine plays a plan: it opens a server for each cell, plays the conversations as
+// often as the scenario says, emits every observation as an event and judges the assertions over
+// the fold of those events.
+//
+// It refuses to know how results are shown and where a scenario came from.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// Options says what a run needs beside its plan.
+type Options struct {
+	Header   event.RunStarted                                      // identity of the run; Version and Scenario are filled in
+	Keep     func(event.Event) error                               // the journal: called in order from one goroutine; an error stops the run
+	Fold     *metrics.Run                                          // receives every kept event; a resumed run passes the fold of its journal
+	Seq      uint64                                                // last event of a resumed journal
+	Open     func(context.Context, *dsl.Cell) (*Target, error)     // gives a cell its server; Target.Close is called once
+	Sample   func(context.Context, func(map[string]float64)) error // watches the machine until the context ends; nil: nobody does
+	Progress func(Progress)                                        // told of every turn; must not block
+	FailFast bool                                                  // stop at the first failed gate
+	KeepRaw  func(name string, raw []byte) error                   // receives the raw reply of the slowest turn; nil: not kept
+}
+
+// Interrupted is the cause of a context that a signal ended.
+type Interrupted struct{ Signal string }
+
+func (i Interrupted) Error() string { return "interrupted by " + i.Signal }
+
+// errAbort ends a run early by the scenario's own wish.
+type errAbort struct{ why string }
+
+func (e errAbort) Error() string { return e.why }
+
+// Run plays the plan. It returns an error only if observations could not be kept; everything
+// else that goes wrong is an event, and the fold's outcome tells of it.
+func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	epoch := time.Now()
+	if opt.Progress == nil {
+		opt.Progress = func(Progress) {}
+	}
+	r := &run{plan: plan, opt: opt, epoch: epoch, stop: stop}
+	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
+	r.progress = newProgress(plan, opt.Progress)
+	if opt.Seq == 0 {
+		head := opt.Header
+		head.Version = event.Version
+		head.Scenario = describe(plan)
+		head.Digest = plan.Digest
+		r.out.emit("", head)
+	}
+	err := r.play(ctx)
+
+	end := event.RunDone{}
+	var signal Interrupted
+	var abort errAbort
+	switch {
+	case errors.As(err, &abort):
+		end.Aborted = abort.why
+	case errors.As(context.Cause(ctx), &signal):
+		end.Interrupted = signal.Signal
+	case ctx.Err() != nil:
+		end.Interrupted = "SIGINT"
+	}
+	r.out.emit("", end)
+	return r.out.close()
+}
+
+type run struct {
+	plan     *dsl.Plan
+	opt      Options
+	epoch    time.Time
+	stop     context.CancelCauseFunc
+	out      *collector
+	progress *progress
+	sessions map[int]*session
+}
+
+// play plays every pass of the schedule. Cells that the journal of a resumed run already holds
+// are left alone.
+func (r *run) play(ctx context.Context) error {
+	r.sessions = map[int]*session{}
+	defer r.closeAll()
+	var playable []int
+	finished := map[string]bool{}
+	r.out.read(func(f *metrics.Run) {
+		for _, c := range f.Cells {
+			finished[c.ID] = c.Finished()
+		}
+	})
+	for i, c := range r.plan.Cells {
+		if finished[c.ID] {
+			continue
+		}
+		r.out.emit(c.ID, planned(c))
+		if c.Skip == "" {
+			playable = append(playable, i)
+		}
+	}
+	passes := schedule(r.plan.Cells, playable)
+	last := map[int]int{}
+	for k, p := range passes {
+		last[p.cell] = k
+	}
+	r.progress.begin(passes)
+	failed := map[int]bool{}
+	for k, p := range passes {
+		if failed[p.cell] {
+			continue
+		}
+		s, err := r.session(ctx, p.cell)
+		if err == nil {
+			if k > 0 && s.cell.Scenario.Run.Cooldown > 0 {
+				err = sleep(ctx, s.cell.Scenario.Run.Cooldown)
+			}
+			if err == nil {
+				err = s.pass(ctx, p)
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var abort errAbort
+		if errors.As(err, &abort) {
+			return err
+		}
+		if err != nil {
+			r.fail(p.cell, err)
+			failed[p.cell] = true
+			if r.opt.FailFast {
+				return errAbort{"--fail-fast: " + err.Error()}
+			}
+			continue
+		}
+		if last[p.cell] == k {
+			if err := r.finish(s, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// session gives the cell its open session. A server that homellm starts itself runs alone: it is
+// opened when its pass comes, and every other such server is closed first.
+func (r *run) session(ctx context.Context, cell int) (*session, error) {
+	c := r.plan.Cells[cell]
+	if startsServer(c) {
+		for i, s := range r.sessions {
+			if i != cell && startsServer(s.cell) {
+				s.close()
+			}
+		}
+	}
+	s := r.sessions[cell]
+	if s == nil {
+		s = &session{run: r, index: cell, cell: c, judged: newJudged(c)}
+	}
+	if s.target == nil {
+		if err := s.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.sessions[cell] = s
+	return s, nil
+}
+
+// startsServer reports whether playing the cell takes a server process of its own, which has the
+// machine's memory for itself.
+func startsServer(c *dsl.Cell) bool {
+	return c.Server.Launch != nil && c.Server.Attach == "" && c.Server.Engine != "sim"
+}
+
+// attempt is the number of the attempt that begins: one more than the journal holds.
+func (r *run) attempt(cell string) (n int) {
+	r.out.read(func(f *metrics.Run) {
+		n = 1
+		if c := f.Cell(cell); c != nil && c.Started != nil {
+			n = c.Started.Attempt + 1
+		}
+	})
+	return n
+}
+
+// finish judges a cell over all its repeats and closes it.
+func (r *run) finish(s *session, why string) error {
+	failedGate := s.judgeCell(r.out)
+	r.out.emit(s.cell.ID, event.CellDone{Err: why})
+	s.close()
+	delete(r.sessions, s.index)
+	if failedGate != "" && r.opt.FailFast {
+		return errAbort{"--fail-fast: " + failedGate + " failed"}
+	}
+	return nil
+}
+
+// fail closes a cell that the environment did not let run. A cell that was already being
+// measured keeps what it has.
+func (r *run) fail(cell int, err error) {
+	c := r.plan.Cells[cell]
+	s := r.sessions[cell]
+	var dead errGone
+	if s != nil && errors.As(err, &dead) {
+		s.judgeCell(r.out)
+		r.out.emit(c.ID, event.CellDone{Err: err.Error()})
+	} else {
+		var hint interface{ Hint() string }
+		f := event.CellFailed{Err: err.Error()}
+		if errors.As(err, &hint) {
+			f.Hint = hint.Hint()
+		}
+		r.out.emit(c.ID, f)
+	}
+	if s != nil {
+		s.close()
+		delete(r.sessions, cell)
+	}
+}
+
+func (r *run) closeAll() {
+	for i, s := range r.sessions {
+		s.close()
+		delete(r.sessions, i)
+	}
+}
+
+func planned(c *dsl.Cell) event.CellPlanned {
+	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip}
+	for _, l := range c.Labels {
+		p.Labels = append(p.Labels, event.Label{Name: l.Name, Value: l.Value})
+	}
+	return p
+}
+
+// describe keeps of a scenario what reports need to name and order things.
+func describe(p *dsl.Plan) event.Scenario {
+	s := p.Cells[0].Scenario
+	out := event.Scenario{
+		Name: s.Name, File: p.File, SHA256: p.SHA256, Description: s.Description,
+		Repeats: s.Run.Repeats, Warmup: s.Run.Warmup, Isolation: s.Run.Cache, Scope: s.Run.Scope,
+		ErrorBudget: s.Run.ErrorBudget,
+	}
+	for _, c := range s.Conversations {
+		ec := event.Conversation{ID: c.ID, Title: c.Title, Tags: c.Tags}
+		for _, st := range c.Steps {
+			ec.Steps = append(ec.Steps, event.Step{ID: st.ID, Action: st.Action, Turns: st.Do.Turns()})
+		}
+		out.Conversations = append(out.Conversations, ec)
+	}
+	return out
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("waiting %v: %w", d, context.Cause(ctx))
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,304 @@
+// Package event holds the facts of a run and the journal that keeps them.
+//
+// It refuses to know how a fact came about or what follows from it: the engine emits, the
+// fold in engine/metrics interprets.
+//
+// All instants are monotonic durations since the start of the run; wall time appears once, in
+// [RunStarted]. A value that was not observed is a nil pointer, never a zero.
+package event
+
+import "time"
+
+// Version is the journal's format. Readers refuse a journal of a later version.
+const Version = 1
+
+// Event is one fact. Seq counts from 1 without gaps within a journal.
+type Event struct {
+	Seq  uint64
+	At   time.Duration // since the start of the run
+	Cell string        // the cell it belongs to; empty for facts about the whole run
+	Body Body
+}
+
+// Body is what happened: one of the types of this file that implement kind.
+//
+//sumtype:decl
+type Body interface{ kind() string }
+
+// RunStarted opens a journal.
+type RunStarted struct {
+	Version  int            `json:"version"`
+	ID       string         `json:"id"`
+	Started  time.Time      `json:"started"` // the only wall time of a run
+	Homellm  string         `json:"homellm"` // version of this program
+	Scenario Scenario       `json:"scenario"`
+	Digest   string         `json:"digest"` // of the plan: what would be run
+	Host     map[string]any `json:"host,omitempty"`
+	Options  []string       `json:"options,omitempty"` // the flags that changed the plan, as typed, secrets removed
+}
+
+// Scenario names what is being run and keeps the order in which reports show it.
+type Scenario struct {
+	Name          string         `json:"name"`
+	File          string         `json:"file"`
+	SHA256        string         `json:"sha256"`
+	Description   string         `json:"description,omitempty"`
+	Repeats       int            `json:"repeats"`
+	Warmup        int            `json:"warmup"`
+	Isolation     string         `json:"isolation"`
+	Scope         string         `json:"scope"`        // what one salt, reset or restart covers: run, repeat or conversation
+	ErrorBudget   float64        `json:"error_budget"` // share of requests that may fail, 0..1
+	Conversations []Conversation `json:"conversations"`
+}
+
+// Conversation lists the steps of one conversation in order.
+type Conversation struct {
+	ID    string   `json:"id"`
+	Title string   `json:"title,omitempty"`
+	Tags  []string `json:"tags,omitempty"`
+	Steps []Step   `json:"steps"`
+}
+
+// Step is one step of a conversation. Turns is how many requests it makes.
+type Step struct {
+	ID     string `json:"id"`
+	Action string `json:"action"`
+	Turns  int    `json:"turns"`
+}
+
+// CellPlanned declares a cell before anything of it runs, so that a cell that never came to
+// run is still reported.
+type CellPlanned struct {
+	Labels []Label `json:"labels"`
+	Turns  int     `json:"turns"`          // measured requests of one repeat
+	Skip   string  `json:"skip,omitempty"` // why the cell cannot run here; empty if it can
+}
+
+// Label is one coordinate of a cell.
+type Label struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// CellStarted opens one attempt at a cell. A later attempt replaces the earlier one.
+type CellStarted struct {
+	Attempt int    `json:"attempt"`
+	Server  Server `json:"server"`
+}
+
+// Server is what is known of the server that plays a cell.
+type Server struct {
+	Profile       string   `json:"profile"`
+	Engine        string   `json:"engine"`
+	Version       string   `json:"version,omitempty"`
+	URL           string   `json:"url"` // never with credentials
+	Model         string   `json:"model"`
+	ContextTokens *int     `json:"context_tokens"`
+	Simulated     bool     `json:"simulated"`
+	Simulation    string   `json:"simulation,omitempty"`   // what is simulated, such as "RTX 4090, qwen2.5-3b"
+	Capabilities  []string `json:"capabilities,omitempty"` // what was proven, such as cache_report
+	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, when cells are isolated by salt
+	Flags         string   `json:"flags_sha256,omitempty"` // of the rendered argv, when homellm started it
+}
+
+// Request is one request and its reply, whether it succeeded or not.
+type Request struct {
+	Repeat       int    `json:"repeat"` // from 1; warm-ups count on their own
+	Warmup       bool   `json:"warmup,omitempty"`
+	Conversation string `json:"conversation"`
+	Step         string `json:"step"`
+	Turn         int    `json:"turn"` // within the step, from 1
+	Action       string `json:"action"`
+	Phase        string `json:"phase"` // before | with_rag | after_removal
+	Exchange
+
+	// What the profile and the tokeniser add to the exchange.
+	Cached         *int   `json:"cached_tokens"`
+	CacheSource    string `json:"cache_source"`    // usage | timings | counters | none
+	CacheAssumed   bool   `json:"cache_assumed"`   // the server said nothing and the profile says that this means 0
+	CacheWhy       string `json:"cache_why"`       // why Cached is unknown
+	Reusable       *int   `json:"reusable_tokens"` // longest prefix seen before, whole blocks: the ceiling of any prefix cache
+	ReusableSource string `json:"reusable_source"` // tokens | estimated
+	ReusableWhy    string `json:"reusable_why,omitempty"`
+}
+
+// Exchange is what a client saw of one request. All instants are since the start of the run
+// and are taken when bytes arrive, before they are decoded.
+type Exchange struct {
+	Due        time.Duration      `json:"due_ns"`                  // when the request should have been sent
+	Sent       *time.Duration     `json:"sent_ns"`                 // first byte of the request handed to the kernel; nil if it never was
+	Connect    *time.Duration     `json:"connect_ns"`              // how long a new connection took (name, TCP, TLS); nil if one was reused
+	Headers    *time.Duration     `json:"headers_ns"`              // first byte of the response
+	FirstEvent *time.Duration     `json:"first_event_ns"`          // first event with choices, empty or not
+	Finished   *time.Duration     `json:"finished_ns,omitempty"`   // event that gave the finish reason of a stream
+	Done       time.Duration      `json:"done_ns"`                 // end of the exchange, whichever way it ended
+	Status     int                `json:"status"`                  // HTTP status, 0 if there was none
+	Chunks     []Chunk            `json:"chunks"`                  // every non-empty delta
+	Text       string             `json:"text"`                    // the answer, or the refusal in its place
+	Reasoning  string             `json:"reasoning,omitempty"`     // the reasoning channel
+	Tools      string             `json:"tools,omitempty"`         // tool calls: names and arguments as they came
+	Finish     string             `json:"finish_reason,omitempty"` // as the server spelt it
+	Usage      Usage              `json:"usage"`
+	Timings    map[string]float64 `json:"timings,omitempty"` // what the server said of this request, by metric name (server.prefill_ms …)
+	Wire       Wire               `json:"wire"`
+	Err        *Error             `json:"error"`
+}
+
+// Channel is where a delta belongs.
+type Channel string
+
+// The channels of a chat stream.
+const (
+	Answer    Channel = "answer"
+	Reasoning Channel = "reasoning"
+	Tool      Channel = "tool"
+	Refusal   Channel = "refusal"
+)
+
+// Chunk is one non-empty delta. Bytes is its length in Text (answer and refusal), Reasoning or
+// Tools, so that the text of a chunk is found again without being stored twice.
+type Chunk struct {
+	At      time.Duration `json:"at"`
+	Channel Channel       `json:"ch"`
+	Bytes   int           `json:"b"`
+	Tokens  *int          `json:"t,omitempty"` // tokens in the chunk, where the server says
+}
+
+// Usage is the server's own count of tokens.
+type Usage struct {
+	Prompt     *int `json:"prompt_tokens"`
+	Completion *int `json:"completion_tokens"`
+	Reasoning  *int `json:"reasoning_tokens"`
+	Cached     *int `json:"cached_tokens"` // as reported; nil if absent or null
+}
+
+// Wire says how the reply was framed: enough to explain a surprising figure.
+type Wire struct {
+	Protocol      string `json:"protocol,omitempty"`       // HTTP/1.1, HTTP/2.0
+	ContentType   string `json:"content_type,omitempty"`   //
+	Framing       string `json:"framing,omitempty"`        // sse | ndjson | json
+	Reused        bool   `json:"reused"`                   // the connection had served a request before
+	Warmed        bool   `json:"warmed,omitempty"`         // the connection was made before the request was due
+	RoleEarly     bool   `json:"role_early"`               // a chunk without text came before the first token
+	ReasoningKey  string `json:"reasoning_key,omitempty"`  // reasoning | reasoning_content | thinking
+	UsageIn       string `json:"usage_in,omitempty"`       // last_chunk | own_chunk | every_chunk | body | timings
+	Events        int    `json:"events"`                   // SSE events or NDJSON lines
+	Comments      int    `json:"comments"`                 // SSE comment lines
+	Reads         int    `json:"reads"`                    // reads that delivered bytes
+	CoalescedMax  int    `json:"coalesced_max"`            // most events that arrived in one read
+	Bytes         int64  `json:"bytes"`                    // of the body
+	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
+	CachedIn      string `json:"cached_in,omitempty"`      // where Usage.Cached was read: usage | timings
+	RequestSHA256 string `json:"request_sha256,omitempty"` // of the body sent
+}
+
+// Error says why a request failed.
+type Error struct {
+	Class      string        `json:"class"`                    // one of the classes in Classes
+	Message    string        `json:"message"`                  // what a person needs to act on it
+	Body       string        `json:"body,omitempty"`           // start of the reply's body, at most 4 KiB
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"` // what the server asked for
+}
+
+// Classes lists every error class with its meaning.
+var Classes = []struct{ Name, Doc string }{
+	{"connect", "no connection could be made"},
+	{"timeout_first_token", "nothing but headers or empty deltas arrived in time"},
+	{"timeout_idle", "the stream stopped in the middle for longer than the idle time-out"},
+	{"timeout", "the step's own time-out ran out"},
+	{"reset", "the connection broke before the reply was complete"},
+	{"truncated", "the stream ended without a finish reason and without [DONE]"},
+	{"server_error", "the server reported an error: HTTP 5xx, or an error event in the stream"},
+	{"overloaded", "the server refused for now: HTTP 429 or 503"},
+	{"context_overflow", "the prompt and the tokens asked for do not fit the served context"},
+	{"model_not_found", "the server does not have the model"},
+	{"unauthorized", "the server wants another key: HTTP 401 or 403"},
+	{"bad_request", "the server did not accept the request: other HTTP 4xx"},
+	{"redirect", "the server answered with a redirect, which is not followed"},
+	{"protocol", "the reply is not what the API promises: HTML, bad JSON, wrong content type"},
+	{"empty", "the reply is well formed and holds no token"},
+	{"too_large", "the reply went past the bound on kept bytes"},
+	{"cancelled", "the run was interrupted while the request was in flight"},
+}
+
+// Verdict is the judgement of one assertion: over all repeats of a cell, or for the cell.
+type Verdict struct {
+	Name         string    `json:"name"`
+	That         string    `json:"that"`
+	Scope        string    `json:"scope"` // step | conversation | scenario
+	Conversation string    `json:"conversation,omitempty"`
+	Step         string    `json:"step,omitempty"`
+	Severity     string    `json:"severity"`   // fail | warn
+	OnUnknown    string    `json:"on_unknown"` // inconclusive | fail | skip | warn
+	Verdict      string    `json:"verdict"`    // pass | fail | unknown | skipped
+	Why          string    `json:"why,omitempty"`
+	Message      string    `json:"message,omitempty"`   // the author's own words for a failure
+	Operands     []Operand `json:"operands"`            // of the evaluation that decided the verdict
+	Evaluated    int       `json:"evaluated"`           // evaluations, one per repeat below scenario scope
+	Passed       int       `json:"passed"`              //
+	Unknown      int       `json:"unknown"`             //
+	MinPassRate  float64   `json:"min_pass_rate"`       // 0..1
+	File         string    `json:"file"`                //
+	Line         int       `json:"line"`                //
+	Column       int       `json:"column"`              //
+	Abort        bool      `json:"abort,omitempty"`     // a failure ended the run
+	Excerpt      string    `json:"excerpt,omitempty"`   // the source line and caret, ready to print
+	TextSeen     string    `json:"text_seen,omitempty"` // the reply a failed text assertion looked at, shortened
+}
+
+// Operand is one value that an assertion compared.
+type Operand struct {
+	Path   string `json:"path"`
+	Value  any    `json:"value"` // float64, int, string or bool; nil if unknown
+	Unit   string `json:"unit,omitempty"`
+	Source string `json:"source,omitempty"`
+	Why    string `json:"why,omitempty"` // why it is unknown
+}
+
+// CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is
+// reported with what it has and is not run again by a resume.
+type CellDone struct {
+	Err string `json:"error,omitempty"`
+}
+
+// CellFailed closes a cell that the environment did not let run: the server did not start, the
+// model is missing, a preflight check failed.
+type CellFailed struct {
+	Err  string `json:"error"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// Note is a remark that every report shows beside the numbers it concerns.
+type Note struct {
+	Code string `json:"code"` // such as throttled, foreign_traffic, context_truncated
+	Text string `json:"text"`
+}
+
+// Sample is one look at the machine while a cell ran, by metric name (gpu.power_w …).
+type Sample struct {
+	Values map[string]float64 `json:"values"`
+}
+
+// Facts are figures about a cell that are measured once, by metric name, with their source.
+type Facts struct {
+	Values map[string]float64 `json:"values"`
+	Source string             `json:"source"`
+}
+
+// RunDone closes a journal. A journal without it was cut off.
+type RunDone struct {
+	Interrupted string `json:"interrupted,omitempty"` // SIGINT | SIGTERM | SIGHUP
+	Aborted     string `json:"aborted,omitempty"`     // the assertion or flag that ended the run early
+}
+
+func (RunStarted) kind() string  { return "run_started" }
+func (CellPlanned) kind() string { return "cell_planned" }
+func (CellStarted) kind() string { return "cell_started" }
+func (Request) kind() string     { return "request" }
+func (Verdict) kind() string     { return "verdict" }
+func (CellDone) kind() string    { return "cell_done" }
+func (CellFailed) kind() string  { return "cell_failed" }
+func (Note) kind() string        { return "note" }
+func (Sample) kind() string      { return "sample" }
+func (Facts) kind() string       { return "facts" }
+func (RunDone) kind() string     { return "run_done" }

@@ -1,0 +1,266 @@
+package event
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrTorn says that a journal ends in the middle of a line: its writer was killed, or is
+// writing right now. Every event before it was read.
+var ErrTorn = errors.New("the journal ends in the middle of an event")
+
+// ErrLocked says that another process writes the journal.
+var ErrLocked = errors.New("another homellm writes this journal")
+
+// kinds decodes each kind of body. A type that implements [Body] is listed here and nowhere else.
+var kinds = map[string]func([]byte) (Body, error){
+	RunStarted{}.kind():  decode[RunStarted],
+	CellPlanned{}.kind(): decode[CellPlanned],
+	CellStarted{}.kind(): decode[CellStarted],
+	Request{}.kind():     decode[Request],
+	Verdict{}.kind():     decode[Verdict],
+	CellDone{}.kind():    decode[CellDone],
+	CellFailed{}.kind():  decode[CellFailed],
+	Note{}.kind():        decode[Note],
+	Sample{}.kind():      decode[Sample],
+	Facts{}.kind():       decode[Facts],
+	RunDone{}.kind():     decode[RunDone],
+}
+
+func decode[T Body](raw []byte) (Body, error) {
+	var b T
+	err := json.Unmarshal(raw, &b)
+	return b, err
+}
+
+// lasting says after which events nothing may be lost to a power cut. In between, a lost tail
+// costs at most one cell, and no request is in flight when the disk is waited for.
+func lasting(b Body) bool {
+	switch b.(type) {
+	case CellDone, CellFailed, RunDone:
+		return true
+	case RunStarted, CellPlanned, CellStarted, Request, Verdict, Note, Sample, Facts:
+		return false
+	}
+	return false
+}
+
+// line is one event as a journal holds it. Body comes last, so that a line is readable by eye.
+type line struct {
+	Seq  uint64          `json:"seq"`
+	At   time.Duration   `json:"at_ns"`
+	Cell string          `json:"cell,omitempty"`
+	Kind string          `json:"kind"`
+	Body json.RawMessage `json:"body"`
+}
+
+// Journal writes events to a file, one JSON object a line. It is used from one goroutine.
+type Journal struct {
+	file *os.File
+	seq  uint64
+	err  error // the first write that failed; what follows it would be unreadable
+}
+
+// Create starts a journal. The file must not exist; the lock on it lasts until Close.
+func Create(path string) (*Journal, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("creating the journal: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("creating the journal: %w", err), f.Close())
+	}
+	return &Journal{file: f}, nil
+}
+
+// Open continues a journal: it cuts a torn last line off, checks every event before it and
+// returns them for the fold. The next event is the one after the last of them.
+func Open(path string) (*Journal, []Event, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	j, events, err := resume(f)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("opening the journal %s: %w", path, err), f.Close())
+	}
+	return j, events, nil
+}
+
+func resume(f *os.File) (*Journal, []Event, error) {
+	if err := lock(f); err != nil {
+		return nil, nil, err
+	}
+	j := &Journal{file: f}
+	var events []Event
+	read := &reader{in: bufio.NewReader(f)}
+	for {
+		e, err := read.next()
+		if errors.Is(err, io.EOF) || errors.Is(err, ErrTorn) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		events = append(events, e)
+	}
+	j.seq = read.seq
+	if err := f.Truncate(read.good); err != nil {
+		return nil, nil, fmt.Errorf("cutting the torn end: %w", err)
+	}
+	if _, err := f.Seek(read.good, io.SeekStart); err != nil {
+		return nil, nil, err
+	}
+	return j, events, nil
+}
+
+// Seq is the number of the last event in the journal.
+func (j *Journal) Seq() uint64 { return j.seq }
+
+// Append writes one event. It is with the operating system when Append returns, and on the disk
+// if it closes a cell or the run. After a failed write the journal takes nothing more.
+func (j *Journal) Append(e Event) error {
+	if j.err != nil {
+		return j.err
+	}
+	if e.Seq != j.seq+1 {
+		return fmt.Errorf("appending event %d to a journal that ends with %d", e.Seq, j.seq)
+	}
+	raw, err := encode(e)
+	if err != nil {
+		return err
+	}
+	if _, err := j.file.Write(raw); err != nil {
+		j.err = fmt.Errorf("writing event %d: %w", e.Seq, err)
+		return j.err
+	}
+	j.seq = e.Seq
+	if lasting(e.Body) {
+		if err := j.file.Sync(); err != nil {
+			j.err = fmt.Errorf("flushing event %d to the disk: %w", e.Seq, err)
+			return j.err
+		}
+	}
+	return nil
+}
+
+// Close releases the journal and its lock.
+func (j *Journal) Close() error {
+	if err := j.file.Close(); err != nil {
+		return fmt.Errorf("closing the journal: %w", err)
+	}
+	return nil
+}
+
+func encode(e Event) ([]byte, error) {
+	body, err := json.Marshal(e.Body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
+	}
+	raw, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), body})
+	if err != nil {
+		return nil, fmt.Errorf("encoding event %d: %w", e.Seq, err)
+	}
+	return append(raw, '\n'), nil
+}
+
+// Read returns the events of a journal in order. An error is the last thing it yields:
+// [ErrTorn] after a torn end, any other for a journal that cannot be trusted from that line on.
+// Unknown fields are ignored; an unknown kind and a journal of a later version are errors.
+func Read(r io.Reader) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		read := &reader{in: bufio.NewReader(r)}
+		for {
+			e, err := read.next()
+			if errors.Is(err, io.EOF) || !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+type reader struct {
+	in      *bufio.Reader
+	seq     uint64 // of the last event
+	good    int64  // bytes up to its end
+	version int
+	writer  string // the program version that began the journal
+}
+
+// next returns the next event, io.EOF at a clean end, or the reason to stop.
+func (r *reader) next() (Event, error) {
+	raw, err := r.in.ReadBytes('\n')
+	switch {
+	case errors.Is(err, io.EOF) && len(raw) == 0:
+		return Event{}, io.EOF
+	case errors.Is(err, io.EOF):
+		return Event{}, fmt.Errorf("line %d: %w", r.seq+1, ErrTorn)
+	case err != nil:
+		return Event{}, fmt.Errorf("reading line %d: %w", r.seq+1, err)
+	}
+	e, err := r.parse(bytes.TrimSuffix(raw, []byte("\n")))
+	if err != nil {
+		return Event{}, fmt.Errorf("line %d: %w", r.seq+1, err)
+	}
+	r.seq = e.Seq
+	r.good += int64(len(raw))
+	return e, nil
+}
+
+func (r *reader) parse(raw []byte) (Event, error) {
+	var l line
+	if err := json.Unmarshal(raw, &l); err != nil {
+		return Event{}, fmt.Errorf("not an event: %w", err)
+	}
+	if l.Seq != r.seq+1 {
+		return Event{}, fmt.Errorf("event %d follows event %d: the journal has a gap", l.Seq, r.seq)
+	}
+	if l.Seq == 1 {
+		if err := r.head(l); err != nil {
+			return Event{}, err
+		}
+	}
+	decode, ok := kinds[l.Kind]
+	if !ok {
+		return Event{}, fmt.Errorf("unknown kind of event %q in a journal of version %d, written by homellm %s", l.Kind, r.version, r.writer)
+	}
+	body, err := decode(l.Body)
+	if err != nil {
+		return Event{}, fmt.Errorf("event %d (%s): %w", l.Seq, l.Kind, err)
+	}
+	return Event{Seq: l.Seq, At: l.At, Cell: l.Cell, Body: body}, nil
+}
+
+// head checks the first event before any other is understood, so that a journal of a later
+// version is refused for that reason and not for the first thing that looks odd.
+func (r *reader) head(l line) error {
+	if l.Kind != (RunStarted{}).kind() {
+		return fmt.Errorf("a journal begins with %s, not with %q", RunStarted{}.kind(), l.Kind)
+	}
+	var head struct {
+		Version int    `json:"version"`
+		Homellm string `json:"homellm"`
+	}
+	if err := json.Unmarshal(l.Body, &head); err != nil {
+		return fmt.Errorf("head of the journal: %w", err)
+	}
+	r.version, r.writer = head.Version, head.Homellm
+	switch {
+	case head.Version > Version:
+		return fmt.Errorf("the journal is of version %d, written by homellm %s; this homellm reads up to version %d", head.Version, head.Homellm, Version)
+	case head.Version < 1:
+		return fmt.Errorf("the journal says that it is of version %d", head.Version)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// members lists the processes of the family that live: those in the group, and those that carry
+// its marker. A zombie does not live: its parent may never reap it, and it holds nothing.
+func (f family) members() []int {
+	var alive []int
+	for _, pid := range allPIDs() {
+		stat, err := readStat(pid)
+		if err != nil || stat.state == "Z" || stat.state == "X" {
+			continue // it ended meanwhile
+		}
+		if f.group > 1 && stat.group == f.group || f.token != "" && marked(pid, f.token) {
+			alive = append(alive, pid)
+		}
+	}
+	return alive
+}
+
+func allPIDs() []int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// marked reports whether a process was started with the marker in its environment. That of
+// somebody else's process cannot be read, and is not ours.
+func marked(pid int, token string) bool {
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && slices.ContainsFunc(bytes.Split(environ, []byte{0}), func(v []byte) bool {
+		return string(v) == marker+"="+token
+	})
+}
+
+// stat is the part of /proc/PID/stat that is needed here.
+type stat struct {
+	state string
+	group int
+	start string // clock ticks from the start of the machine to that of the process
+}
+
+func readStat(pid int) (stat, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, err
+	}
+	// The name comes in brackets and may hold anything, brackets and spaces among it.
+	text := string(data)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		return stat{}, fmt.Errorf("reading /proc/%d/stat: %d fields after the name", pid, len(fields))
+	}
+	group, err := strconv.Atoi(fields[2])
+	if err != nil {
+		return stat{}, fmt.Errorf("reading /proc/%d/stat: %w", pid, err)
+	}
+	return stat{state: fields[0], group: group, start: fields[19]}, nil
+}
+
+// birth is a mark that no other process will have under the same id: the machine's start and the
+// process's, neither of which a clock that is set can change.
+func birth(pid int) (string, bool) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", false
+	}
+	s, err := readStat(pid)
+	if err != nil || s.state == "Z" || s.state == "X" {
+		return "", false
+	}
+	return strings.TrimSpace(string(boot)) + "/" + s.start, true
+}

@@ -1,0 +1,50 @@
+//go:build unix && !linux
+
+package host
+
+import (
+	"errors"
+	"strconv"
+	"syscall"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// members lists the processes of the family that live: the leader's descendants, and the leader
+// for as long as anything is in its group. One that left the group after its parents ended is
+// not found here.
+func (f family) members() []int {
+	if f.group <= 1 {
+		return nil
+	}
+	if err := syscall.Kill(-f.group, 0); errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return append([]int{f.group}, descendants(f.group)...)
+}
+
+func descendants(pid int) []int {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return nil
+	}
+	children, err := p.Children()
+	if err != nil {
+		return nil // it has none, or they cannot be asked for
+	}
+	var all []int
+	for _, child := range children {
+		all = append(append(all, int(child.Pid)), descendants(int(child.Pid))...)
+	}
+	return all
+}
+
+// birth is a mark that no other process will have under the same id: the instant of its start.
+func birth(pid int) (string, bool) {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return "", false
+	}
+	created, err := p.CreateTime()
+	return strconv.FormatInt(created, 10), err == nil
+}

@@ -1,0 +1,175 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/disk"
+	"github.com/shirou/gopsutil/v4/mem"
+	gopsnet "github.com/shirou/gopsutil/v4/net"
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// system reads the CPU and the memory of the machine, and of a server's processes.
+type system struct {
+	pids   func() []int
+	cores  int
+	busy   float64 // seconds of all cores, at the last look
+	total  float64
+	looked bool
+	server map[int32]*process.Process
+	used   map[int32]float64 // CPU seconds of each at the last look
+	at     time.Time
+	listed time.Time
+}
+
+// relist is how often the server's processes are listed anew: it reads the whole process table.
+const relist = 2 * time.Second
+
+// read adds cpu.util_pct, mem.used_mib, cpu.server_pct and mem.server_mib to out. Shares need
+// two looks: the first gives none.
+func (s *system) read(ctx context.Context, out map[string]float64) {
+	if times, err := cpu.TimesWithContext(ctx, false); err == nil && len(times) == 1 {
+		t := times[0]
+		idle := t.Idle + t.Iowait
+		total := t.User + t.System + t.Nice + t.Irq + t.Softirq + t.Steal + idle // User holds Guest on Linux
+		busy := total - idle
+		if s.looked && total > s.total && busy >= s.busy {
+			out["cpu.util_pct"] = 100 * (busy - s.busy) / (total - s.total)
+		}
+		s.busy, s.total, s.looked = busy, total, true
+	}
+	if m, err := mem.VirtualMemoryWithContext(ctx); err == nil && m.Total > 0 {
+		// What is not available is in use; the page cache is available.
+		out["mem.used_mib"] = float64(m.Total-m.Available) / (1 << 20)
+	}
+	if s.pids != nil {
+		s.readServer(ctx, out)
+	}
+}
+
+// readServer adds what the server's processes use: CPU as a share of all cores, memory as the
+// sum of what each has resident, in which pages that they share count for each.
+func (s *system) readServer(ctx context.Context, out map[string]float64) {
+	now := time.Now()
+	if s.server == nil || now.Sub(s.listed) >= relist {
+		s.list()
+		s.listed = now
+	}
+	if len(s.server) == 0 {
+		s.at = now
+		return
+	}
+	grown, resident, known := 0.0, uint64(0), true
+	for pid, p := range s.server {
+		times, err := p.TimesWithContext(ctx)
+		if err != nil {
+			delete(s.server, pid) // it ended
+			delete(s.used, pid)
+			continue
+		}
+		seconds := times.User + times.System
+		if before, ok := s.used[pid]; ok {
+			grown += max(0, seconds-before)
+		}
+		s.used[pid] = seconds
+		info, err := p.MemoryInfoWithContext(ctx)
+		if err != nil {
+			known = false
+			continue
+		}
+		resident += info.RSS
+	}
+	if elapsed := now.Sub(s.at).Seconds(); !s.at.IsZero() && elapsed > 0 && s.cores > 0 {
+		out["cpu.server_pct"] = 100 * grown / elapsed / float64(s.cores)
+	}
+	if known && resident > 0 {
+		out["mem.server_mib"] = float64(resident) / (1 << 20)
+	}
+	s.at = now
+}
+
+// list finds the server's processes and keeps what is known of those that were there before.
+func (s *system) list() {
+	server, used := map[int32]*process.Process{}, map[int32]float64{}
+	for _, pid := range s.pids() {
+		id := int32(pid)
+		p, ok := s.server[id]
+		if !ok {
+			var err error
+			if p, err = process.NewProcess(id); err != nil {
+				continue // it ended
+			}
+		}
+		server[id] = p
+		if seconds, ok := s.used[id]; ok {
+			used[id] = seconds
+		}
+	}
+	s.server, s.used = server, used
+}
+
+// PIDs lists the process and its descendants that live.
+func (p *Proc) PIDs() []int {
+	return family{group: p.PID(), token: p.token, leader: p.exited}.members()
+}
+
+// Tree lists a process and its descendants that live: for a server that somebody else started.
+func Tree(pid int) []int {
+	all := []int{pid}
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return nil
+	}
+	children, err := p.Children()
+	if err != nil {
+		return all // it has none, or they cannot be asked for
+	}
+	for _, child := range children {
+		all = append(all, Tree(int(child.Pid))...)
+	}
+	return all
+}
+
+// Listener finds the process that listens on a TCP port of this machine; false if there is none
+// or the operating system does not tell, as it does not of other users' processes.
+func Listener(ctx context.Context, port int) (pid int, command string, ok bool) {
+	connections, err := gopsnet.ConnectionsWithContext(ctx, "tcp")
+	if err != nil {
+		return 0, "", false
+	}
+	i := slices.IndexFunc(connections, func(c gopsnet.ConnectionStat) bool {
+		return c.Status == "LISTEN" && int(c.Laddr.Port) == port && c.Pid > 0
+	})
+	if i < 0 {
+		return 0, "", false
+	}
+	pid = int(connections[i].Pid)
+	return pid, commandName(pid), true
+}
+
+// commandName is the name of a process, empty if it cannot be read. Arguments are left out: they
+// may hold keys and paths.
+func commandName(pid int) string {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return ""
+	}
+	name, err := p.Name()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// DiskFree is how many bytes are free for this user where path lies.
+func DiskFree(path string) (uint64, error) {
+	usage, err := disk.Usage(path)
+	if err != nil {
+		return 0, fmt.Errorf("asking for free disk space: %w", err)
+	}
+	return usage.Free, nil
+}

@@ -1,0 +1,323 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// Spec is one server process to be started.
+type Spec struct {
+	Name     string   // in messages and in the record
+	Argv     []string // never a shell line
+	Env      []string // KEY=VALUE, added to the environment of this process
+	Dir      string   // working directory; empty: this process's
+	Log      string   // file that takes standard output and standard error; required
+	Address  string   // host:port at which it will listen; empty: not checked
+	StateDir string   // where the record of the process is kept; empty: none is kept
+
+	// Ready is called until it returns nil. Its error says what is still missing; one that wraps
+	// ErrHopeless ends the wait. Nil: ready as soon as it runs.
+	Ready    func(ctx context.Context) error
+	Timeout  time.Duration // for Ready; 0: ten minutes
+	Interval time.Duration // between two calls of Ready; 0: a quarter of a second
+
+	// Waiting, if set, is told from time to time how long the start has taken and what the
+	// process wrote last.
+	Waiting func(elapsed time.Duration, line string)
+
+	Signal string        // that asks it to end: SIGTERM (default), SIGINT, SIGQUIT or SIGHUP
+	Grace  time.Duration // between the signal and SIGKILL; 0: ten seconds
+}
+
+// ErrHopeless is what an error of [Spec.Ready] wraps when waiting longer cannot help.
+var ErrHopeless = errors.New("it will not become ready")
+
+// marker is the environment variable by which a process and all its descendants are found
+// again, even those that left its process group.
+const marker = "HOMELLM_SUPERVISED"
+
+// Proc is a process that was started. Its methods may be called from several goroutines.
+type Proc struct {
+	spec    Spec
+	token   string // value of marker
+	cmd     *exec.Cmd
+	started time.Time
+	ready   time.Duration // how long the start took
+	exited  chan struct{}
+	record  string // path of its record, empty if none
+
+	mu       sync.Mutex
+	wasReady bool
+	stopping bool
+	ended    time.Duration
+	stop     sync.Once
+	stopErr  error
+}
+
+// Start starts a process in a process group of its own and returns when it is ready. Whatever
+// else happens, no process is left behind: an early exit is an [*ExitError] with the end of the
+// log and what is known about it, a taken port a [*PortError], a command that is not there a
+// [*CommandError], and a start that takes too long a [*NotReadyError].
+func Start(ctx context.Context, spec Spec) (*Proc, error) {
+	if len(spec.Argv) == 0 {
+		return nil, fmt.Errorf("starting %s: there is no command", spec.Name)
+	}
+	if spec.Timeout <= 0 {
+		spec.Timeout = 10 * time.Minute
+	}
+	if spec.Interval <= 0 {
+		spec.Interval = 250 * time.Millisecond
+	}
+	if spec.Grace <= 0 {
+		spec.Grace = 10 * time.Second
+	}
+	if _, err := signalNamed(spec.Signal); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
+	}
+	if spec.Address != "" {
+		if err := CheckPort(ctx, spec.Address); err != nil {
+			return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
+		}
+	}
+	p := &Proc{spec: spec, token: rand.Text(), exited: make(chan struct{})}
+	if err := p.launch(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.await(ctx); err != nil {
+		// The caller's context may be why: the end of the process does not depend on it.
+		if stopErr := p.Stop(); stopErr != nil {
+			return nil, errors.Join(err, stopErr)
+		}
+		return nil, err
+	}
+	p.mu.Lock()
+	p.wasReady, p.ready = true, time.Since(p.started)
+	p.mu.Unlock()
+	return p, nil
+}
+
+// launch starts the process and records it.
+func (p *Proc) launch(ctx context.Context) error {
+	spec := p.spec
+	path, err := exec.LookPath(spec.Argv[0])
+	if err != nil {
+		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
+	}
+	log, err := os.Create(spec.Log)
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", spec.Name, err)
+	}
+	defer log.Close() // the process has its own handle
+	// It outlives the context on purpose: Stop ends it, with the signal it asked for.
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, spec.Argv[1:]...)
+	p.cmd.Args[0] = spec.Argv[0]
+	p.cmd.Dir = spec.Dir
+	p.cmd.Env = append(append(p.cmd.Environ(), spec.Env...), marker+"="+p.token)
+	// A file and no pipe: the log survives this process, and no descendant that keeps the handle
+	// open can hold up Wait.
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := ownGroup(p.cmd); err != nil {
+		return fmt.Errorf("starting %s: %w", spec.Name, err)
+	}
+	// The record comes first: killed between the two, the next run still finds the process.
+	if err := p.writeRecord(); err != nil {
+		return fmt.Errorf("starting %s: %w", spec.Name, err)
+	}
+	p.started = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		p.removeRecord()
+		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
+	}
+	go func() {
+		// The state after Wait tells everything its error does.
+		_ = p.cmd.Wait()
+		p.mu.Lock()
+		p.ended = time.Since(p.started)
+		p.mu.Unlock()
+		close(p.exited)
+	}()
+	if err := p.writeRecord(); err != nil {
+		return errors.Join(fmt.Errorf("starting %s: %w", spec.Name, err), p.Stop())
+	}
+	return nil
+}
+
+// await waits until the process is ready, ends, takes too long, or the context ends.
+func (p *Proc) await(ctx context.Context) error {
+	if p.spec.Ready == nil {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, p.spec.Timeout)
+	defer cancel()
+	// A process that ends ends the question it is being asked.
+	go func() {
+		select {
+		case <-p.exited:
+			cancel()
+		case <-asking.Done():
+		}
+	}()
+	ticker := time.NewTicker(p.spec.Interval)
+	defer ticker.Stop()
+	last := errors.New("it was not asked yet")
+	for {
+		err := p.spec.Ready(asking)
+		select {
+		case <-p.exited:
+			// Also when somebody else answered for it: what is wanted is this process.
+			return p.Err()
+		default:
+		}
+		if err == nil {
+			return nil
+		}
+		if asking.Err() == nil || !errors.Is(err, asking.Err()) {
+			last = err
+		}
+		if errors.Is(err, ErrHopeless) {
+			return p.notReady(last)
+		}
+		if p.spec.Waiting != nil {
+			p.spec.Waiting(time.Since(p.started), p.lastLine())
+		}
+		select {
+		case <-p.exited:
+			return p.Err()
+		case <-ctx.Done():
+			return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
+		case <-asking.Done():
+			if ctx.Err() != nil {
+				return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
+			}
+			select {
+			case <-p.exited:
+				return p.Err()
+			default:
+			}
+			return p.notReady(last)
+		case <-ticker.C:
+		}
+	}
+}
+
+// notReady describes a start that did not come to its end.
+func (p *Proc) notReady(last error) error {
+	log := p.readLog()
+	found, _ := Diagnose(log)
+	return &NotReadyError{Name: p.spec.Name, After: time.Since(p.started), Last: last, Tail: tail(log, tailLines), Log: p.spec.Log, Diagnosis: found}
+}
+
+// PID is the process id, which is its process group's id as well.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
+
+// StartTime is how long it took from the start of the process until it was ready.
+func (p *Proc) StartTime() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ready
+}
+
+// Exited is closed when the process has ended, for whatever reason.
+func (p *Proc) Exited() <-chan struct{} { return p.exited }
+
+// Err says how the process ended: nil while it runs and after an end that Stop brought about,
+// an [*ExitError] otherwise, also after exit code 0, since nobody asked a server to end.
+func (p *Proc) Err() error {
+	select {
+	case <-p.exited:
+	default:
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping {
+		return nil
+	}
+	log := p.readLog()
+	found, _ := Diagnose(log)
+	return &ExitError{
+		Name: p.spec.Name, Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState),
+		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: p.spec.Log, Diagnosis: found,
+	}
+}
+
+// Tail is the end of what the process wrote.
+func (p *Proc) Tail() []string { return tail(p.readLog(), tailLines) }
+
+// settleLimit bounds the wait for processes to vanish after SIGKILL: one that hangs in a driver
+// call does not vanish before that returns.
+const settleLimit = 5 * time.Second
+
+// Stop ends the process and every descendant of it: the signal to its group, the grace, SIGKILL
+// to the group and to those that left it. It returns when none is left, or with the ids of those
+// that would not go. Later calls return what the first did.
+func (p *Proc) Stop() error {
+	p.stop.Do(func() {
+		p.mu.Lock()
+		select {
+		case <-p.exited: // it ended by itself; its descendants may not have
+		default:
+			p.stopping = true
+		}
+		p.mu.Unlock()
+		sig, err := signalNamed(p.spec.Signal)
+		if err == nil {
+			err = endFamily(family{group: p.PID(), token: p.token, leader: p.exited}, sig, p.spec.Grace)
+		}
+		if err != nil {
+			p.stopErr = fmt.Errorf("stopping %s: %w", p.spec.Name, err)
+			return
+		}
+		<-p.exited // none is left, so it is only to be reaped
+		p.removeRecord()
+	})
+	return p.stopErr
+}
+
+// family is a process and its descendants.
+type family struct {
+	group  int             // process group; 0 if its leader is gone and its number may be somebody else's
+	token  string          // of the marker; empty: not marked
+	leader <-chan struct{} // closed when the leader was reaped; nil if it is not our child
+}
+
+// endFamily signals a family, waits for its end, and kills what is left of it.
+func endFamily(f family, sig os.Signal, grace time.Duration) error {
+	alive := f.members()
+	if len(alive) == 0 {
+		return nil
+	}
+	if err := f.signal(sig, alive); err != nil {
+		return err
+	}
+	if f.gone(grace) {
+		return nil
+	}
+	if err := f.kill(f.members()); err != nil {
+		return err
+	}
+	if f.gone(settleLimit) {
+		return nil
+	}
+	return fmt.Errorf("these processes are still there %v after SIGKILL: %v", settleLimit, f.members())
+}
+
+// gone waits until nothing is left of the family.
+func (f family) gone(limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if len(f.members()) == 0 {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(wait)
+	}
+}

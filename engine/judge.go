@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// textKept bounds how much of a reply an operand keeps: enough to see why a text assertion
+// failed. The whole reply is in the request's own event.
+const textKept = 240
+
+// tally counts the outcomes of one assertion over the repeats of a cell.
+type tally struct {
+	assertion    *dsl.Assertion
+	conversation string
+	step         string
+
+	evaluated, passed, unknown int
+	decisive                   dsl.Result // the first failure, else the first unknown, else the latest pass
+}
+
+func (t *tally) add(r dsl.Result) {
+	t.evaluated++
+	rank := map[string]int{"pass": 0, "unknown": 1, "fail": 2}
+	switch r.Verdict {
+	case "pass":
+		t.passed++
+	case "unknown":
+		t.unknown++
+	}
+	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == "pass" && t.decisive.Verdict == "pass") {
+		t.decisive = r
+	}
+}
+
+// verdict is one judgement over all evaluations: the pass rate is taken over those that are
+// known, and with a minimum of 100 % nothing may be unknown.
+func (t *tally) verdict() (verdict, why string) {
+	known := t.evaluated - t.unknown
+	a := t.assertion
+	switch {
+	case t.evaluated == 0:
+		return "unknown", "no repeat was played"
+	case known == 0:
+		return "unknown", t.decisive.Why
+	case float64(t.passed) < a.MinPassRate*float64(known):
+		return "fail", t.decisive.Why
+	case t.unknown > 0 && a.MinPassRate >= 1:
+		return "unknown", t.decisive.Why
+	}
+	return "pass", ""
+}
+
+// judged holds the tallies of a cell in the order of its file.
+type judged struct{ tallies []*tally }
+
+func newJudged(c *dsl.Cell) judged {
+	var j judged
+	for _, conv := range c.Scenario.Conversations {
+		for _, step := range conv.Steps {
+			for _, a := range step.Assert {
+				j.tallies = append(j.tallies, &tally{assertion: a, conversation: conv.ID, step: step.ID})
+			}
+		}
+		for _, a := range conv.Assert {
+			j.tallies = append(j.tallies, &tally{assertion: a, conversation: conv.ID})
+		}
+	}
+	for _, a := range c.Scenario.Assert {
+		j.tallies = append(j.tallies, &tally{assertion: a})
+	}
+	return j
+}
+
+// judgeRepeat evaluates what one repeat can tell and returns the name of a failed assertion that
+// wants the run to end.
+func (s *session) judgeRepeat(out *collector, repeat int) (abort string) {
+	out.read(func(f *metrics.Run) {
+		cell := f.Cell(s.cell.ID)
+		for _, t := range s.judged.tallies {
+			if t.assertion.Scope == dsl.ScenarioScope {
+				continue
+			}
+			r := t.assertion.Eval(s.lookup(cell, t, repeat))
+			t.add(r)
+			if r.Verdict == "fail" && t.assertion.Abort && abort == "" {
+				abort = t.assertion.Name
+			}
+		}
+	})
+	return abort
+}
+
+// judgeCell evaluates what only all repeats can tell, emits every verdict of the cell and returns
+// the name of the first failed gate.
+func (s *session) judgeCell(out *collector) (failed string) {
+	out.read(func(f *metrics.Run) {
+		cell := f.Cell(s.cell.ID)
+		for _, t := range s.judged.tallies {
+			if t.assertion.Scope == dsl.ScenarioScope && t.evaluated == 0 {
+				t.add(t.assertion.Eval(s.lookup(cell, t, 0)))
+			}
+		}
+	})
+	for _, t := range s.judged.tallies {
+		v := t.event()
+		if v.Verdict == "fail" && v.Severity == "fail" && failed == "" {
+			failed = v.Name
+		}
+		out.emit(s.cell.ID, v)
+	}
+	return failed
+}
+
+func (t *tally) event() event.Verdict {
+	a := t.assertion
+	v := event.Verdict{
+		Name: a.Name, That: a.That, Scope: string(a.Scope), Conversation: t.conversation, Step: t.step,
+		Severity: a.Severity, OnUnknown: a.OnUnknown, Message: a.Message, Abort: a.Abort,
+		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, MinPassRate: a.MinPassRate,
+		File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
+	}
+	v.Verdict, v.Why = t.verdict()
+	for _, o := range t.decisive.Operands {
+		value := o.V
+		if text, ok := value.(string); ok {
+			value = shorten(text)
+		}
+		v.Operands = append(v.Operands, event.Operand{Path: o.Path, Value: value, Unit: o.Unit, Source: o.Source, Why: o.Why})
+	}
+	if v.Verdict != "pass" {
+		v.Excerpt = a.Excerpt()
+	}
+	return v
+}
+
+func shorten(s string) string {
+	if utf8.RuneCountInString(s) <= textKept {
+		return s
+	}
+	return string([]rune(s)[:textKept]) + "…"
+}
+
+// lookup resolves the paths of an expression: what the files say, and what was measured.
+func (s *session) lookup(cell *metrics.Cell, t *tally, repeat int) dsl.Lookup {
+	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
+	return func(path string) dsl.Value {
+		root, rest, _ := strings.Cut(path, ".")
+		switch root {
+		case "vars":
+			return dsl.Value{V: s.cell.Scenario.Vars[rest], Source: "vars"}
+		case "matrix":
+			return dsl.Value{V: s.cell.Values[rest], Source: "matrix"}
+		case "model":
+			return modelFact(s.cell.Model, s.target.Facts.Model, rest)
+		}
+		v, unit, source, why := measured(path)
+		return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
+	}
+}
+
+func modelFact(m *dsl.Model, served, name string) dsl.Value {
+	if m == nil {
+		if name == "name" {
+			return dsl.Value{V: served, Source: "server"}
+		}
+		return dsl.Value{Why: "the model is not in the models file"}
+	}
+	switch {
+	case name == "name":
+		return dsl.Value{V: m.Name, Source: "models file"}
+	case name == "template" && m.Template != "":
+		return dsl.Value{V: m.Template, Source: "models file"}
+	case name == "context_tokens" && m.Context.Trained > 0:
+		return dsl.Value{V: max(m.Context.Trained, m.Context.Extended), Unit: "tokens", Source: "models file"}
+	case name == "quant" && len(m.Sources) > 0 && m.Sources[0].Quant != "":
+		return dsl.Value{V: m.Sources[0].Quant, Source: "models file"}
+	}
+	return dsl.Value{Why: "the models file does not say the " + name + " of " + m.Name}
+}

@@ -1,0 +1,80 @@
+package metrics
+
+import (
+	"encoding/json"
+	"unicode/utf8"
+
+	"homellm/engine/event"
+)
+
+// The live fold receives events as they were made, the replayed one as JSON brought them back.
+// What JSON does not keep is levelled here, so that both folds are equal: numbers in any-typed
+// fields become float64, and each byte that is not UTF-8 becomes U+FFFD.
+
+func canonicalRun(b event.RunStarted) event.RunStarted {
+	b.Started = b.Started.Round(0).UTC()
+	b.Scenario.Description = text(b.Scenario.Description)
+	if len(b.Host) > 0 {
+		host, ok := plain(b.Host).(map[string]any)
+		if !ok {
+			host = nil // not JSON: the journal refused it before
+		}
+		b.Host = host
+	} else {
+		b.Host = nil
+	}
+	return b
+}
+
+func canonicalRequest(b event.Request) event.Request {
+	b.Text, b.Reasoning, b.Finish = text(b.Text), text(b.Reasoning), text(b.Finish)
+	if len(b.Timings) == 0 {
+		b.Timings = nil
+	}
+	if b.Err != nil {
+		e := *b.Err
+		e.Message, e.Body = text(e.Message), text(e.Body)
+		b.Err = &e
+	}
+	return b
+}
+
+func canonicalVerdict(b event.Verdict) event.Verdict {
+	b.Why, b.Message, b.Excerpt, b.TextSeen = text(b.Why), text(b.Message), text(b.Excerpt), text(b.TextSeen)
+	operands := make([]event.Operand, len(b.Operands))
+	for i, o := range b.Operands {
+		o.Value, o.Why = plain(o.Value), text(o.Why)
+		operands[i] = o
+	}
+	b.Operands = operands
+	return b
+}
+
+// text is what encoding/json makes of a string.
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
+// plain is what encoding/json makes of a value: nil if it cannot hold it.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, float64:
+		return v
+	case int:
+		return float64(v)
+	case string:
+		return text(v)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	var out any
+	if json.Unmarshal(raw, &out) != nil {
+		return nil
+	}
+	return out
+}

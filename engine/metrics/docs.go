@@ -1,0 +1,84 @@
+package metrics
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMetricDocs writes the page docs/metrics.md: every metric of [Defs] and every statistic.
+func WriteMetricDocs(w io.Writer) error {
+	b := bufio.NewWriter(w) // keeps the first error for Flush
+	fmt.Fprint(b, docsHead)
+	sections := []struct {
+		level        Level
+		title, intro string
+	}{
+		{TurnLevel, "Of one turn", "Below `turn.`, `first_turn.` and `steps.<id>.`; in scenario scope with a statistic: `steps.<id>.<metric>.p50`. Where the last column names a fold, the metric also exists below `step.`, `phases.<phase>.` and `conv.`."},
+		{ConversationLevel, "Of a conversation, a phase or a step with several turns", "Below `conv.`, `step.` and `phases.<phase>.`; in scenario scope one value a repeat: `conversations.<id>.<metric>.max`."},
+		{RunLevel, "Of all measured turns of a cell", "Below `run.`, in scenario scope."},
+		{CellLevel, "Of the machine while a cell was measured", "At the top of scenario scope, alone (folded as the last column says) or with a statistic: `gpu.power_w.max`."},
+	}
+	for _, s := range sections {
+		fmt.Fprintf(b, "## %s\n\n%s\n\n", s.title, s.intro)
+		fmt.Fprintln(b, "| Metric | Unit | Better | What it is | Formula | Source | Fold |")
+		fmt.Fprintln(b, "|---|---|---|---|---|---|---|")
+		for i := range Defs {
+			d := &Defs[i]
+			if !d.At(s.level) {
+				continue
+			}
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", d.Name, unitDoc(d), better[d.Better+1],
+				cell(d.Doc), cell(d.Formula), cell(d.Source), d.Fold)
+		}
+		fmt.Fprintln(b)
+	}
+	fmt.Fprint(b, "## Statistics\n\n| Statistic | What it is | Values it needs |\n|---|---|---|\n")
+	for _, s := range Stats {
+		floor := "–"
+		if s.Floor > 0 {
+			floor = fmt.Sprint(s.Floor)
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.Name, cell(s.Doc), floor)
+	}
+	if err := b.Flush(); err != nil {
+		return fmt.Errorf("writing the metric docs: %w", err)
+	}
+	return nil
+}
+
+const docsHead = `# Metrics
+
+<!-- Written by: go test ./engine/metrics -update. Edit engine/metrics/defs.go instead. -->
+
+Every number homellm shows is one of these. A number that was not measured is unknown: ` + "`–`" + ` in text,
+` + "`null`" + ` in JSON, an empty field in CSV, and never 0. Failed requests are part of no latency, speed or
+rate; they are counted by ` + "`requests_failed`" + `.
+
+In the formulas *sent* is the first byte of the request handed to the kernel, *t_1 … t_k* are the arrivals of
+the non-empty deltas of any channel, *n* is the server's own count of output tokens and *k1* the tokens in
+the first delta (1 unless the server says more). Instants are monotonic and are taken when bytes arrive,
+before they are decoded. Deltas that one read delivered share an instant.
+
+How several turns become one number (fold): *mean* and *ratio* use the turns where the metric is known,
+*ratio* divides the sum of the numerators by the sum of the denominators, so that a long turn weighs more
+than a short one; *sum* and *max* are unknown as soon as one turn is; *all* is true if it is true of every
+turn. Percentiles are nearest rank. Reports print a percentile only where there are enough values to
+bound the true one with 95 % confidence.
+
+`
+
+var better = [...]string{"lower", "–", "higher"}
+
+func unitDoc(d *Def) string {
+	switch {
+	case d.Rate:
+		return "0..1"
+	case d.Unit != "":
+		return d.Unit
+	}
+	return string(d.Kind)
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,0 +1,214 @@
+package metrics
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// Run is the fold of a journal: what its events add up to. The zero value is an empty run.
+// [Run.Add] is the only thing that changes it, and it needs no other input: the fold of a
+// replayed journal equals the fold of the live run.
+//
+// A Run is used from one goroutine.
+type Run struct {
+	Started event.RunStarted
+	Cells   []*Cell // in the order they were planned
+	Notes   []event.Note
+	Done    *event.RunDone // nil while the run goes on, and forever if it was cut off
+
+	byID     map[string]*Cell
+	observed map[string][]observation // facts and samples that belong to no cell
+}
+
+// Cell is the fold of one cell's latest attempt.
+type Cell struct {
+	ID       string
+	Planned  event.CellPlanned
+	Started  *event.CellStarted // nil if no attempt came to its start
+	Requests []*event.Request   // in the order they ended, warm-ups and failures included
+	Notes    []event.Note
+	Verdicts []event.Verdict
+	Done     *event.CellDone
+	Failed   *event.CellFailed
+
+	run      *Run
+	observed map[string][]observation
+}
+
+// observation is one value of a sample or a fact.
+type observation struct {
+	at     time.Duration
+	value  float64
+	source string
+	fact   bool
+}
+
+// Add folds one event into the run.
+func (r *Run) Add(e event.Event) {
+	if _, end := e.Body.(event.RunDone); !end {
+		r.Done = nil // a resumed run goes on behind the end of the first one
+	}
+	switch b := e.Body.(type) {
+	case event.RunStarted:
+		r.Started = canonicalRun(b)
+	case event.RunDone:
+		b.Aborted = text(b.Aborted)
+		r.Done = &b
+	case event.CellPlanned:
+		r.cell(e.Cell).Planned = b
+	case event.CellStarted:
+		r.cell(e.Cell).start(b)
+	case event.Request:
+		b = canonicalRequest(b)
+		c := r.cell(e.Cell)
+		c.Requests = append(c.Requests, &b)
+	case event.Verdict:
+		c := r.cell(e.Cell)
+		c.Verdicts = append(c.Verdicts, canonicalVerdict(b))
+	case event.CellDone:
+		b.Err = text(b.Err)
+		r.cell(e.Cell).Done = &b
+	case event.CellFailed:
+		b.Err, b.Hint = text(b.Err), text(b.Hint)
+		r.cell(e.Cell).Failed = &b
+	case event.Note:
+		b.Text = text(b.Text)
+		if e.Cell == "" {
+			r.Notes = append(r.Notes, b)
+			return
+		}
+		c := r.cell(e.Cell)
+		c.Notes = append(c.Notes, b)
+	case event.Sample:
+		r.observe(e, b.Values, "", false)
+	case event.Facts:
+		r.observe(e, b.Values, b.Source, true)
+	}
+}
+
+// start begins an attempt. A later attempt replaces everything an earlier one left behind; what
+// was noted before the first attempt stays.
+func (c *Cell) start(b event.CellStarted) {
+	if c.Started != nil || c.Failed != nil {
+		*c = Cell{ID: c.ID, Planned: c.Planned, run: c.run}
+	}
+	c.Started = &b
+}
+
+// Cell returns the cell with an id, or nil if no event named it.
+func (r *Run) Cell(id string) *Cell { return r.byID[id] }
+
+func (r *Run) cell(id string) *Cell {
+	if c := r.byID[id]; c != nil {
+		return c
+	}
+	c := &Cell{ID: id, run: r}
+	if r.byID == nil {
+		r.byID = map[string]*Cell{}
+	}
+	r.byID[id] = c
+	r.Cells = append(r.Cells, c)
+	return c
+}
+
+func (r *Run) observe(e event.Event, values map[string]float64, source string, fact bool) {
+	into := &r.observed
+	if e.Cell != "" {
+		into = &r.cell(e.Cell).observed
+	}
+	if *into == nil {
+		*into = map[string][]observation{}
+	}
+	for name, v := range values {
+		(*into)[name] = append((*into)[name], observation{at: e.At, value: v, source: source, fact: fact})
+	}
+}
+
+// Finished says whether a resumed run leaves the cell alone.
+func (c *Cell) Finished() bool { return c.Done != nil }
+
+// Simulated says whether the embedded simulator answered for the cell.
+func (c *Cell) Simulated() bool { return c.Started != nil && c.Started.Server.Simulated }
+
+// Group says which measured requests of a cell belong together. A zero field stands for all.
+type Group struct {
+	Repeat       int
+	Conversation string
+	Step         string
+	Phase        string
+}
+
+// Measured returns the requests of a group without warm-ups and without those that the end of
+// the run cancelled, ordered by repeat and by time.
+func (c *Cell) Measured(g Group) []*event.Request {
+	var out []*event.Request
+	for _, q := range c.Requests {
+		if q.Warmup || Cancelled(q) ||
+			g.Repeat != 0 && q.Repeat != g.Repeat ||
+			g.Conversation != "" && q.Conversation != g.Conversation ||
+			g.Step != "" && q.Step != g.Step ||
+			g.Phase != "" && q.Phase != g.Phase {
+			continue
+		}
+		out = append(out, q)
+	}
+	slices.SortStableFunc(out, func(a, b *event.Request) int {
+		return cmp.Or(cmp.Compare(a.Repeat, b.Repeat), cmp.Compare(a.Due, b.Due))
+	})
+	return out
+}
+
+// Repeats lists the numbers of the measured repeats of which at least one request ended.
+func (c *Cell) Repeats() []int {
+	seen := map[int]bool{}
+	for _, q := range c.Measured(Group{}) {
+		seen[q.Repeat] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// Cancelled says whether the end of the run cut the request off: it is neither a success nor a
+// failure of the server.
+func Cancelled(q *event.Request) bool { return q.Err != nil && q.Err.Class == "cancelled" }
+
+// observations returns what was observed of a cell metric: every fact, and the samples taken
+// while the measured requests were played.
+func (c *Cell) observations(name string) (values []float64, source string, dropped int) {
+	all := c.observed[name]
+	if len(all) == 0 && c.run != nil {
+		all = c.run.observed[name]
+	}
+	var from, to time.Duration
+	played := false
+	if slices.ContainsFunc(all, func(o observation) bool { return !o.fact }) {
+		from, to, played = c.window()
+	}
+	for _, o := range all {
+		if !o.fact && played && (o.at < from || o.at > to) {
+			dropped++
+			continue
+		}
+		values = append(values, o.value)
+		if o.source != "" {
+			source = o.source
+		}
+	}
+	return values, source, dropped
+}
+
+// window is the time from the first measured request to the end of the last.
+func (c *Cell) window() (from, to time.Duration, ok bool) {
+	for i, q := range c.Measured(Group{}) {
+		begin := q.Due
+		if i == 0 || begin < from {
+			from = begin
+		}
+		to = max(to, q.Done)
+		ok = true
+	}
+	return from, to, ok
+}

@@ -1,0 +1,266 @@
+package metrics
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// random makes the events of one cell: whatever may happen in it, in an order an engine keeps.
+func random(rnd *rand.Rand, cell string) []event.Event {
+	var out []event.Event
+	now := time.Duration(0)
+	add := func(b event.Body) {
+		now += time.Duration(rnd.IntN(1000)) * time.Millisecond
+		out = append(out, event.Event{At: now, Cell: cell, Body: b})
+	}
+	odd := []string{"plain", "", "bad \xff\xfe utf-8", "\u2028 <b>|", "Grüße"}
+	for attempt := 1; attempt <= 1+rnd.IntN(2); attempt++ {
+		add(event.CellStarted{Attempt: attempt, Server: event.Server{Profile: "p", Engine: "e", Model: "m"}})
+		for range rnd.IntN(12) {
+			q := reply()
+			q.Repeat, q.Warmup, q.Step = 1+rnd.IntN(3), rnd.IntN(5) == 0, fmt.Sprintf("s%d", rnd.IntN(3))
+			q.Due, q.Sent, q.Done = now, new(now+1), now+at(300)
+			q.Text = odd[rnd.IntN(len(odd))]
+			q.Timings = map[string]float64{}
+			if rnd.IntN(4) == 0 {
+				q.Err = &event.Error{Class: "server_error", Message: odd[rnd.IntN(len(odd))], Body: "half a rune \xe2\x82"}
+			}
+			add(q)
+			add(event.Sample{Values: map[string]float64{"gpu.power_w": rnd.Float64()}})
+		}
+		add(event.Note{Code: "n", Text: odd[rnd.IntN(len(odd))]})
+		add(event.Facts{Values: map[string]float64{"load_ms": rnd.Float64() * 1000}, Source: "client"})
+		add(event.Verdict{Name: "v", Verdict: "fail", TextSeen: odd[rnd.IntN(len(odd))], Why: odd[rnd.IntN(len(odd))],
+			Operands: []event.Operand{{Path: "a", Value: rnd.IntN(9)}, {Path: "b", Value: odd[2]}, {Path: "c", Value: 0.5}, {Path: "d", Why: "none"}}})
+	}
+	switch rnd.IntN(3) {
+	case 0:
+		add(event.CellDone{Err: odd[rnd.IntN(len(odd))]})
+	case 1:
+		add(event.CellFailed{Err: odd[rnd.IntN(len(odd))], Hint: odd[2]})
+	}
+	return out
+}
+
+// weave puts the events of several cells into one order that keeps the order within each.
+func weave(rnd *rand.Rand, cells ...[]event.Event) []event.Event {
+	left := make([][]event.Event, len(cells))
+	copy(left, cells)
+	var out []event.Event
+	for {
+		var open []int
+		for i, c := range left {
+			if len(c) > 0 {
+				open = append(open, i)
+			}
+		}
+		if len(open) == 0 {
+			return out
+		}
+		i := open[rnd.IntN(len(open))]
+		out, left[i] = append(out, left[i][0]), left[i][1:]
+	}
+}
+
+func head(cells ...string) []event.Event {
+	started := time.Date(2026, 11, 23, 13, 1, 12, 500, time.FixedZone("home", 3600))
+	out := []event.Event{{Body: event.RunStarted{Version: event.Version, ID: "r", Started: started, Homellm: "1.0",
+		Host: map[string]any{"cores": 8, "gpus": []string{"RTX 4090"}, "note": "\xff"}}}}
+	for _, c := range cells {
+		out = append(out, event.Event{Cell: c, Body: event.CellPlanned{Labels: []event.Label{{Name: "server", Value: c}}, Turns: 3}})
+	}
+	return out
+}
+
+func foldAll(events []event.Event) *Run {
+	r := &Run{}
+	for _, e := range events {
+		r.Add(e)
+	}
+	return r
+}
+
+func TestAdd_DoesNotDependOnHowCellsInterleave(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		a, b, c := random(rnd, "a"), random(rnd, "b"), random(rnd, "c")
+		plan := head("a", "b", "c")
+		end := event.Event{Body: event.RunDone{}}
+		one := foldAll(append(append(append([]event.Event{}, plan...), weave(rnd, a, b, c)...), end))
+		two := foldAll(append(append(append([]event.Event{}, plan...), weave(rnd, a, b, c)...), end))
+		if !reflect.DeepEqual(one, two) {
+			t.Fatalf("seed %d: two interleavings fold differently", seed)
+		}
+	}
+}
+
+func TestAdd_ReplayedEqualsLive(t *testing.T) {
+	for seed := range uint64(50) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		events := append(head("a", "b"), weave(rnd, random(rnd, "a"), random(rnd, "b"))...)
+		events = append(events, event.Event{Body: event.Note{Text: "\xff"}}, event.Event{Body: event.RunDone{Aborted: "\xfe"}})
+		path := filepath.Join(t.TempDir(), "j")
+		j, err := event.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := &Run{}
+		for i, e := range events {
+			e.Seq = uint64(i + 1)
+			if err := j.Append(e); err != nil {
+				t.Fatal(err)
+			}
+			live.Add(e)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayed := &Run{}
+		for e, err := range event.Read(bytes.NewReader(raw)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			replayed.Add(e)
+		}
+		if !reflect.DeepEqual(live, replayed) {
+			t.Fatalf("seed %d: (-live +replayed)\n%s", seed, cmp.Diff(live, replayed, cmp.Exporter(func(reflect.Type) bool { return true })))
+		}
+	}
+}
+
+func TestAdd_LaterAttemptReplaces(t *testing.T) {
+	r := foldAll(append(head("a"),
+		event.Event{Cell: "a", Body: event.Note{Text: "noted before the first attempt"}},
+		event.Event{Cell: "a", Body: event.CellStarted{Attempt: 1}},
+		event.Event{Cell: "a", Body: reply()},
+		event.Event{Cell: "a", Body: event.Sample{Values: map[string]float64{"gpu.power_w": 1}}},
+		event.Event{Cell: "a", Body: event.Verdict{Name: "v", Verdict: "fail"}},
+		event.Event{Cell: "a", Body: event.CellFailed{Err: "gone"}},
+	))
+	c := r.Cells[0]
+	if len(c.Requests) != 1 || len(c.Notes) != 1 || c.Failed == nil {
+		t.Fatalf("first attempt: %+v", c)
+	}
+	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 2}})
+	if c := r.Cells[0]; len(c.Requests) != 0 || len(c.Verdicts) != 0 || c.Failed != nil || len(c.Notes) != 0 || c.Started.Attempt != 2 {
+		t.Errorf("second attempt: %+v", c)
+	}
+	if v := c.Observed("gpu.power_w"); v.Known() {
+		t.Errorf("a sample of the first attempt survived: %v", v.V)
+	}
+	if c.Planned.Turns != 3 || len(r.Cells) != 1 {
+		t.Errorf("what was planned is lost: %+v", c.Planned)
+	}
+}
+
+func TestAdd_AttemptAfterAFailedStart(t *testing.T) {
+	r := foldAll(append(head("a"), event.Event{Cell: "a", Body: event.CellFailed{Err: "the port was taken"}}))
+	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 1}})
+	if r.Cells[0].Failed != nil {
+		t.Error("a cell that started is still reported as one that did not")
+	}
+}
+
+func TestAdd_ResumeGoesOnBehindTheEnd(t *testing.T) {
+	r := foldAll(append(head("a"), event.Event{Body: event.RunDone{Interrupted: "SIGINT"}}))
+	if r.Done == nil {
+		t.Fatal("the run did not end")
+	}
+	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 1}})
+	if r.Done != nil {
+		t.Error("a resumed run is still over")
+	}
+}
+
+func TestObservations_LeaveWarmUpsOut(t *testing.T) {
+	q := reply()
+	q.Due, q.Done = at(1000), at(2000)
+	warm := reply()
+	warm.Warmup, warm.Done = true, at(900)
+	power := func(t, w float64) event.Event {
+		return event.Event{At: at(t), Cell: "a", Body: event.Sample{Values: map[string]float64{"gpu.power_w": w, "gpu.mem_used_mib": w}}}
+	}
+	r := foldAll([]event.Event{power(100, 50), {Cell: "a", Body: warm}, power(1000, 200), power(1500, 300), {Cell: "a", Body: q}, power(2500, 50)})
+	c := r.Cells[0]
+	if v := c.Observed("gpu.power_w"); v.V != 250.0 {
+		t.Errorf("power %v %s", v.V, v.Why)
+	}
+	if v := c.Observed("gpu.mem_peak_mib"); v.V != 300.0 {
+		t.Errorf("peak %v %s", v.V, v.Why)
+	}
+	if d := c.ObservedDist("gpu.power_w"); d.N != 2 || d.Max != 300 {
+		t.Errorf("%+v", d)
+	}
+	if v := c.Observed("gpu.temp_c"); v.Why != noGPU || v.V != nil {
+		t.Errorf("temperature: %+v", v)
+	}
+	late := foldAll([]event.Event{{Cell: "a", Body: q}, power(2500, 50)})
+	if v := late.Cells[0].Observed("gpu.power_w"); v.Why != "no sample fell into the measured repeats" {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestObserved_FactsOfTheRunServeEveryCell(t *testing.T) {
+	r := foldAll(append(head("a"), event.Event{Body: event.Facts{Values: map[string]float64{"client_cpu_share": 0.02}, Source: "getrusage"}}))
+	if v := r.Cells[0].Observed("client_cpu_share"); v.V != 0.02 || v.Source != "getrusage" {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestJoulesPerToken(t *testing.T) {
+	q, other := reply(), reply()
+	energy := event.Facts{Values: map[string]float64{"gpu.energy_j": 30}, Source: "NVML"}
+	r := foldAll([]event.Event{{Cell: "a", Body: q}, {Cell: "a", Body: other}, {Cell: "a", Body: energy}, {Cell: "a", Body: energy}})
+	if v := r.Cells[0].Observed("j_per_token"); v.V != 6.0 {
+		t.Errorf("got %v %s", v.V, v.Why)
+	}
+	other.Usage.Completion = nil
+	r.Add(event.Event{Cell: "a", Body: other})
+	if v := r.Cells[0].Observed("j_per_token"); v.Known() {
+		t.Errorf("a turn with unknown tokens gave %v", v.V)
+	}
+	if v := foldAll(head("a")).Cells[0].Observed("j_per_token"); v.Why != "no device reports its energy" {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestDist_ExcludesWhatIsNotMeasured(t *testing.T) {
+	good, long, blind, bad := reply(), reply(), reply(), reply()
+	long.Usage.Prompt, long.Cached = new(900), new(0)
+	blind.Cached = nil
+	bad.Err = &event.Error{Class: "reset"}
+	r := foldAll([]event.Event{{Cell: "a", Body: good}, {Cell: "a", Body: long}, {Cell: "a", Body: blind}, {Cell: "a", Body: bad}})
+	c := r.Cells[0]
+	d, _ := Lookup("cache.hit_rate")
+	got := d.Dist(c, c.Measured(Group{}))
+	if got.N != 2 || got.Unknown != 1 || got.Why != noCached+" (1 of 3)" {
+		t.Errorf("%+v", got)
+	}
+	if got.Mean != 0.08 { // 80 of 1000 tokens; the mean of the two rates would be 0.4
+		t.Errorf("mean %v is not weighted by tokens", got.Mean)
+	}
+	if v := d.Over(c, c.Measured(Group{})); v.V != 0.08 {
+		t.Errorf("folded: %v", v.V)
+	}
+	sum, _ := Lookup("prompt_tokens")
+	if v := sum.Over(c, c.Measured(Group{})); v.Known() {
+		t.Errorf("a sum with a failed turn is %v", v.V)
+	}
+	if v := sum.Over(c, c.Measured(Group{})[:3]); v.V != 1100 {
+		t.Errorf("sum %v %s", v.V, v.Why)
+	}
+}

@@ -1,0 +1,163 @@
+// Package metrics defines every metric in one table and folds the events of a run into numbers,
+// distributions and the outcome.
+//
+// It refuses to know how events come about and how numbers are shown. A value that was not
+// measured is unknown and carries its reason; it is never zero, never part of a mean and never
+// a pass.
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"homellm/engine/event"
+)
+
+// Kind is the type of a metric's value.
+type Kind string
+
+// The kinds and the Go types behind them.
+const (
+	Float  Kind = "float"  // float64
+	Int    Kind = "int"    // int
+	String Kind = "string" // string
+	Bool   Kind = "bool"   // bool
+)
+
+// Level says what one value of a metric belongs to.
+type Level string
+
+// The levels.
+const (
+	TurnLevel         Level = "turn"         // one request and its reply
+	ConversationLevel Level = "conversation" // all turns of one conversation in one repeat
+	RunLevel          Level = "run"          // all measured turns of a cell
+	CellLevel         Level = "cell"         // observed beside the turns of a cell: the machine, the server's start
+)
+
+// Fold says how the values of several turns become one number.
+type Fold string
+
+// The folds. Ratio divides the sum of the numerators by the sum of the denominators, so that a
+// long turn weighs more than a short one; it is never a mean of means.
+const (
+	None  Fold = ""      // the metric has no meaning above one turn
+	Mean  Fold = "mean"  // over the turns where it is known
+	Ratio Fold = "ratio" // over the turns where it is known
+	Sum   Fold = "sum"   // unknown as soon as one turn is
+	Max   Fold = "max"   // unknown as soon as one turn is
+	All   Fold = "all"   // true if it is true of every turn
+)
+
+// Def defines one metric. The expression language, the reports, the comparison and the docs all
+// read this table; adding a metric is adding an entry to [Defs].
+type Def struct {
+	Name    string // as in expressions, below turn., steps.<id>. and the like
+	Unit    string // ms, s, tokens, tokens/s, ratio, …; empty for text and truth
+	Kind    Kind
+	Better  int  // +1: higher is better, -1: lower is better, 0: neither
+	Rate    bool // always within 0..1
+	Doc     string
+	Formula string // in the terms of docs/metrics.md
+	Source  string // who says so, or why it is defined this way
+	Levels  []Level
+	Fold    Fold
+
+	anyway bool // also defined for a request that failed
+	absent string
+	each   func(*Cell, *event.Request) (v any, why string)
+	parts  func(*Cell, *event.Request) (num, den float64, why string)
+	over   func(*Cell, []*event.Request) (v any, why string)
+	from   func(*event.Request) string
+}
+
+// Value is one value of a metric, or the reason why there is none.
+type Value struct {
+	V      any // float64, int, string or bool; nil if unknown
+	Unit   string
+	Source string
+	Why    string // not empty: unknown
+}
+
+// Known says whether the value was measured.
+func (v Value) Known() bool { return v.Why == "" }
+
+// Number returns the value as a number; ok is false for an unknown value, text and truth.
+func (v Value) Number() (f float64, ok bool) {
+	if v.Why != "" {
+		return 0, false
+	}
+	return number(v.V)
+}
+
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		return v, true
+	case int:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+// Lookup finds a metric by its name.
+func Lookup(name string) (*Def, bool) {
+	for i := range Defs {
+		if Defs[i].Name == name {
+			return &Defs[i], true
+		}
+	}
+	return nil, false
+}
+
+// At says whether the metric has values at a level.
+func (d *Def) At(l Level) bool { return slices.Contains(d.Levels, l) }
+
+// Aggregate says whether the values of several turns fold into one.
+func (d *Def) Aggregate() bool { return d.Fold != None }
+
+// Numeric says whether the metric has distributions.
+func (d *Def) Numeric() bool { return d.Kind == Float || d.Kind == Int }
+
+// Each returns the metric of one request of the cell.
+func (d *Def) Each(c *Cell, q *event.Request) Value {
+	v := Value{Unit: d.Unit, Source: d.Source}
+	if q.Err != nil && !d.anyway {
+		v.Why = "the request failed: " + q.Err.Class
+		return v
+	}
+	if d.from != nil {
+		v.Source = d.from(q)
+	}
+	switch {
+	case d.parts != nil:
+		var num, den float64
+		if num, den, v.Why = d.parts(c, q); v.Why == "" {
+			v.V = num / den
+		}
+	case d.each != nil:
+		v.V, v.Why = d.each(c, q)
+	default:
+		v.Why = d.Name + " is not a metric of a turn"
+	}
+	if v.Why != "" {
+		v.V = nil
+	}
+	return v
+}
+
+// Explain describes the metric on a few lines of plain text.
+func (d *Def) Explain() string {
+	var b strings.Builder
+	unit := ""
+	if d.Unit != "" {
+		unit = " (" + d.Unit + ")"
+	}
+	fmt.Fprintf(&b, "%s%s\n  %s\n", d.Name, unit, d.Doc)
+	if d.Formula != "" {
+		fmt.Fprintf(&b, "  formula: %s\n", d.Formula)
+	}
+	fmt.Fprintf(&b, "  source: %s\n", d.Source)
+	return b.String()
+}

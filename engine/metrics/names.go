@@ -1,0 +1,42 @@
+package metrics
+
+// Name is one name that expressions may use.
+type Name struct {
+	Path      string // below its scope's object, such as cache.hit_rate below turn.
+	Kind      Kind
+	Unit      string
+	Doc       string
+	Rate      bool // always within 0..1
+	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
+	Sampled   bool // a metric of a cell: exists alone and with a statistic
+}
+
+// Names lists what expressions may name, in the order of [Defs].
+type Names struct {
+	Turn         []Name // below turn., first_turn. and steps.<id>.
+	Conversation []Name // below conv. and conversations.<id>. beside the aggregates of Turn
+	Run          []Name // below run.
+	Cell         []Name // at the top of scenario scope: gpu.power_w, each also with a statistic
+}
+
+// Vocabulary lists every name of [Defs].
+func Vocabulary() Names {
+	var out Names
+	for _, level := range []struct {
+		of   Level
+		into *[]Name
+	}{
+		{TurnLevel, &out.Turn}, {ConversationLevel, &out.Conversation}, {RunLevel, &out.Run}, {CellLevel, &out.Cell},
+	} {
+		for i := range Defs {
+			d := &Defs[i]
+			if !d.At(level.of) {
+				continue
+			}
+			*level.into = append(*level.into, Name{
+				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Sampled: level.of == CellLevel,
+			})
+		}
+	}
+	return out
+}

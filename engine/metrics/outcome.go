@@ -1,0 +1,242 @@
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"homellm/engine/event"
+)
+
+// The verdicts of a run.
+const (
+	Pass         = "pass"
+	Fail         = "fail"
+	Inconclusive = "inconclusive" // a gate could not be judged, or there was none
+	Broken       = "error"        // the environment or too many requests failed
+	Interrupted  = "interrupted"  // a signal ended the run, or its journal was cut off
+)
+
+// Exit codes of the program.
+const (
+	ExitPass         = 0
+	ExitFail         = 1
+	ExitUsage        = 2
+	ExitInvalid      = 3
+	ExitInconclusive = 4
+	ExitEnvironment  = 5
+	ExitRequests     = 6
+	ExitBug          = 70
+	ExitHangup       = 129
+	ExitInterrupt    = 130
+	ExitTerminated   = 143
+)
+
+// precedence orders the exit codes from the one that hides all others to the one that hides none.
+var precedence = []int{
+	ExitBug, ExitInterrupt, ExitTerminated, ExitHangup, ExitInvalid, ExitUsage,
+	ExitEnvironment, ExitRequests, ExitFail, ExitInconclusive, ExitPass,
+}
+
+// Worst returns the exit code that hides the others. A code that is not one of ours counts as a
+// bug; no code at all is a pass.
+func Worst(codes ...int) int {
+	at := len(precedence) - 1
+	for _, c := range codes {
+		at = min(at, max(slices.Index(precedence, c), 0))
+	}
+	return precedence[at]
+}
+
+// Finding is one reason why a run is not simply passed.
+type Finding struct {
+	Code    int
+	Verdict string
+	Reason  string
+}
+
+// Judged is what an assertion's verdict means for the run.
+type Judged string
+
+// The meanings of a verdict.
+const (
+	Passed  Judged = "passed"
+	Failed  Judged = "failed"
+	Unknown Judged = "unknown" // gates: the run is inconclusive
+	Allowed Judged = "allowed" // unknown, and its author allows that
+	Warned  Judged = "warned"  // failed, and does not gate
+	Skipped Judged = "skipped"
+)
+
+// Judge applies an assertion's policies to its verdict.
+func Judge(v event.Verdict) Judged {
+	gates := v.Severity != "warn"
+	switch v.Verdict {
+	case "pass":
+		return Passed
+	case "skipped":
+		return Skipped
+	case "unknown":
+		switch {
+		case v.OnUnknown == "skip" || v.OnUnknown == "warn" || !gates:
+			return Allowed
+		case v.OnUnknown == "fail":
+			return Failed
+		}
+		return Unknown
+	}
+	if !gates {
+		return Warned
+	}
+	return Failed
+}
+
+// Counts tells how many assertions of all cells came to each judgement.
+func (r *Run) Counts() map[Judged]int {
+	out := map[Judged]int{}
+	for _, c := range r.Cells {
+		for _, v := range c.Verdicts {
+			out[Judge(v)]++
+		}
+	}
+	return out
+}
+
+// Outcome decides what the run comes to. It is the only place that does: the printed verdict,
+// the reports and the exit code all come from this call.
+func (r *Run) Outcome() (verdict string, exitCode int, reason string) {
+	f := r.Findings()[0]
+	return f.Verdict, f.Code, f.Reason
+}
+
+// Findings lists everything that decides the outcome, the most serious first. It is never empty.
+func (r *Run) Findings() []Finding {
+	var out []Finding
+	add := func(code int, verdict, format string, args ...any) {
+		out = append(out, Finding{code, verdict, fmt.Sprintf(format, args...)})
+	}
+	r.ending(add)
+	r.environment(add)
+	for _, c := range r.Cells {
+		if g := c.Measured(Group{}); overBudget(g, r.Started.Scenario.ErrorBudget) {
+			add(ExitRequests, Broken, "%s: %d of %d requests failed, the error budget is %.4g %%",
+				c.Name(), failed(g), len(g), 100*r.Started.Scenario.ErrorBudget)
+		}
+	}
+	counts := r.Counts()
+	gating := counts[Passed] + counts[Failed] - r.harmless()
+	switch {
+	case counts[Failed] > 0:
+		add(ExitFail, Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
+	case r.Done != nil && r.Done.Aborted != "":
+		add(ExitFail, Fail, "ended early: %s", r.Done.Aborted)
+	}
+	if counts[Unknown] > 0 {
+		add(ExitInconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]), strings.Join(r.names(Unknown), ", "))
+	} else if gating == 0 {
+		add(ExitInconclusive, Inconclusive, "no assertion that gates was evaluated")
+	}
+	if len(out) == 0 {
+		add(ExitPass, Pass, "%s passed", assertions(counts[Passed]))
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int {
+		return slices.Index(precedence, a.Code) - slices.Index(precedence, b.Code)
+	})
+	return out
+}
+
+// ending finds what ended the run before its time.
+func (r *Run) ending(add func(int, string, string, ...any)) {
+	if r.Done == nil {
+		add(ExitInterrupt, Interrupted, "the journal ends before the run did")
+		return
+	}
+	switch r.Done.Interrupted {
+	case "":
+	case "SIGTERM":
+		add(ExitTerminated, Interrupted, "ended by SIGTERM")
+	case "SIGHUP":
+		add(ExitHangup, Interrupted, "ended by SIGHUP")
+	default:
+		add(ExitInterrupt, Interrupted, "ended by %s", r.Done.Interrupted)
+	}
+}
+
+// environment finds cells that did not come to be measured. A cell that was asked for and could
+// not be opened is never green, whatever the others say.
+func (r *Run) environment(add func(int, string, string, ...any)) {
+	skipped := 0
+	over := r.Done != nil && r.Done.Interrupted == "" && r.Done.Aborted == ""
+	for _, c := range r.Cells {
+		switch {
+		case c.Planned.Skip != "":
+			skipped++
+		case c.Failed != nil:
+			add(ExitEnvironment, Broken, "%s: %s", c.Name(), c.Failed.Err)
+		case c.Done != nil && c.Done.Err != "":
+			add(ExitEnvironment, Broken, "%s ended early: %s", c.Name(), c.Done.Err)
+		case c.Done == nil && over:
+			add(ExitEnvironment, Broken, "%s was never played to its end", c.Name())
+		}
+	}
+	switch {
+	case over && len(r.Cells) == 0:
+		add(ExitEnvironment, Broken, "nothing was planned")
+	case skipped > 0 && skipped == len(r.Cells):
+		add(ExitEnvironment, Broken, "every cell was skipped: %s", r.Cells[0].Planned.Skip)
+	}
+}
+
+// harmless counts passes of assertions that would not gate if they failed.
+func (r *Run) harmless() int {
+	n := 0
+	for _, c := range r.Cells {
+		for _, v := range c.Verdicts {
+			if v.Severity == "warn" && Judge(v) == Passed {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (r *Run) names(j Judged) []string {
+	var out []string
+	for _, c := range r.Cells {
+		for _, v := range c.Verdicts {
+			if Judge(v) == j && !slices.Contains(out, v.Name) {
+				out = append(out, v.Name)
+			}
+		}
+	}
+	return out
+}
+
+func overBudget(g []*event.Request, budget float64) bool {
+	return len(g) > 0 && float64(failed(g)) > budget*float64(len(g))
+}
+
+func assertions(n int) string {
+	if n == 1 {
+		return "1 assertion"
+	}
+	return fmt.Sprintf("%d assertions", n)
+}
+
+// Name is how reports call the cell: its server and model, then its other coordinates.
+func (c *Cell) Name() string {
+	var main, rest []string
+	for _, l := range c.Planned.Labels {
+		switch l.Name {
+		case "server", "model":
+			main = append(main, l.Value)
+		default:
+			rest = append(rest, l.Name+"="+l.Value)
+		}
+	}
+	all := append(main, rest...)
+	if len(all) == 0 {
+		return c.ID
+	}
+	return strings.Join(all, " x ")
+}

@@ -1,0 +1,153 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Architecture has the figures of a model that decide how much memory it takes.
+type Architecture struct {
+	Layers     int
+	KVHeads    int // heads that keep keys and values; fewer than the attention heads in grouped attention
+	HeadDim    int
+	Hidden     int
+	Vocab      int
+	Parameters float64 // all weights, embeddings included
+}
+
+// Quant says how many bytes a weight takes.
+type Quant struct {
+	Name      string
+	Block     float64 // bytes per weight of the transformer's blocks, scales included
+	Embedding float64 // bytes per weight of the embeddings and the output head
+}
+
+// quants by the names that models.yaml uses, with the ways their publishers write them.
+//
+// Source: GPTQ and AWQ with groups of 128 keep 4 bits a weight and a 16-bit scale and zero a group
+// (about 0.53 bytes), and leave embeddings and head in 16 bits: Qwen2.5-7B-GPTQ-Int4 is 5.58 GB on
+// disk, which this table gives as 5.6. The GGUF figures are averages over whole files: Llama-3-8B
+// is 4.92 GB as Q4_K_M. Q8_0 keeps one 16-bit scale per 32 weights of 8 bits.
+var quants = []struct {
+	names []string
+	Quant
+}{
+	{[]string{"bf16", "fp16", "f16"}, Quant{Name: "16 bit", Block: 2, Embedding: 2}},
+	{[]string{"fp8"}, Quant{Name: "fp8", Block: 1, Embedding: 2}},
+	{[]string{"q8_0", "8bit"}, Quant{Name: "q8_0", Block: 34.0 / 32, Embedding: 34.0 / 32}},
+	{[]string{"q4_k_m", "q4"}, Quant{Name: "q4_k_m", Block: 0.605, Embedding: 0.605}},
+	{[]string{"gptq-int4", "awq-int4", "gptq", "awq"}, Quant{Name: "4 bit, groups of 128", Block: 0.53, Embedding: 2}},
+}
+
+// QuantOf finds a quantisation by name ("gptq-int4", "Q4_K_M").
+func QuantOf(name string) (Quant, error) {
+	name = strings.ToLower(name)
+	var known []string
+	for _, q := range quants {
+		for _, n := range q.names {
+			if n == name {
+				return q.Quant, nil
+			}
+			known = append(known, n)
+		}
+	}
+	return Quant{}, fmt.Errorf("no figures for quantisation %q (known: %s)", name, strings.Join(known, ", "))
+}
+
+// KVBytesPerToken is what one token of context takes: a key and a value in every layer and head
+// that keeps them, so 2 · layers · KV heads · head size · bytes of a number. Models with sliding
+// windows (Gemma, Phi-3) need less than this for contexts longer than their window.
+func KVBytesPerToken(a Architecture, numberBytes float64) float64 {
+	return 2 * float64(a.Layers) * float64(a.KVHeads) * float64(a.HeadDim) * numberBytes
+}
+
+// WeightBytes estimates a model's weights: embeddings and output head (vocabulary × hidden size, once
+// where they are shared, which small models do, else twice) and the rest. It takes the smaller case
+// for models under 4.5 billion parameters. A known file size is better; see [FitOptions].
+func WeightBytes(a Architecture, q Quant) float64 {
+	tables := 2.0
+	if a.Parameters < 4.5e9 {
+		tables = 1
+	}
+	embedding := math.Min(tables*float64(a.Vocab)*float64(a.Hidden), a.Parameters)
+	return (a.Parameters-embedding)*q.Block + embedding*q.Embedding
+}
+
+// FitOptions are what a fit depends on besides the model. The zero value means one sequence, a
+// 16-bit KV cache, 90 % of the memory and 2 GiB for everything else, as vLLM is run by default.
+type FitOptions struct {
+	WeightBytes   float64 // size of the files; 0: estimated
+	KVNumberBytes float64 // bytes of a number in the KV cache; 0: 2
+	Sequences     int     // at a time, each with the whole context; 0: 1
+	Utilisation   float64 // share of the memory that the server takes; 0: 0.90
+	Overhead      float64 // activations, graphs and the driver's own, in bytes; 0: 2 GiB, the middle of what vLLM profiles (1.5 to 2.5)
+}
+
+// Fit says how a model fits a card, with the numbers that led there. All in bytes but MaxContext.
+type Fit struct {
+	OK         bool
+	VRAM       float64 // what the card has
+	Usable     float64 // VRAM × utilisation
+	Weights    float64
+	Estimated  bool // the weights are: no file size was given
+	KVPerToken float64
+	KV         float64 // KVPerToken × context × sequences
+	Overhead   float64
+	Need       float64 // Weights + KV + Overhead
+	MaxContext int     // the longest context that fits, in tokens of one sequence; 0: not even the weights
+}
+
+// Fits says whether a model with a context of so many tokens fits a card with vram bytes:
+//
+//	weights + 2·layers·KV heads·head size·bytes·tokens·sequences + overhead <= utilisation · VRAM
+func Fits(a Architecture, q Quant, context int, vram float64, opt FitOptions) (Fit, error) {
+	switch {
+	case a.Layers <= 0 || a.KVHeads <= 0 || a.HeadDim <= 0:
+		return Fit{}, errors.New("the model's layers, KV heads and head size are not known")
+	case opt.WeightBytes <= 0 && (a.Parameters <= 0 || a.Vocab <= 0 || a.Hidden <= 0):
+		return Fit{}, errors.New("neither the size of the model's files nor its parameters are known")
+	case vram <= 0:
+		return Fit{}, errors.New("the card's memory is not known")
+	case context < 0:
+		return Fit{}, fmt.Errorf("a context of %d tokens makes no sense", context)
+	}
+	kvNumber, sequences, share, overhead := orElse(opt.KVNumberBytes, 2), max(opt.Sequences, 1), orElse(opt.Utilisation, 0.90), orElse(opt.Overhead, 2<<30)
+	f := Fit{VRAM: vram, Usable: vram * share, Weights: opt.WeightBytes, Overhead: overhead, KVPerToken: KVBytesPerToken(a, kvNumber)}
+	if f.Weights <= 0 {
+		f.Weights, f.Estimated = WeightBytes(a, q), true
+	}
+	perToken := f.KVPerToken * float64(sequences)
+	f.KV = perToken * float64(context)
+	f.Need = f.Weights + f.KV + f.Overhead
+	f.OK = f.Need <= f.Usable
+	if room := f.Usable - f.Weights - f.Overhead; room > 0 {
+		f.MaxContext = int(room / perToken)
+	}
+	return f, nil
+}
+
+func orElse(v, fallback float64) float64 {
+	if v > 0 {
+		return v
+	}
+	return fallback
+}
+
+// String is one line for a list: "fits: 14.2 of 21.6 GiB with its KV cache, up to 142,000 tokens".
+func (f Fit) String() string {
+	const gib = 1 << 30
+	about := ""
+	if f.Estimated {
+		about = "about "
+	}
+	switch {
+	case f.OK:
+		return fmt.Sprintf("fits: %s%.1f of %.1f GiB, context up to %d tokens", about, f.Need/gib, f.Usable/gib, f.MaxContext)
+	case f.MaxContext > 0:
+		return fmt.Sprintf("too long: %s%.1f of %.1f GiB; fits with a context up to %d tokens", about, f.Need/gib, f.Usable/gib, f.MaxContext)
+	default:
+		return fmt.Sprintf("too large: weights and overhead take %s%.1f of %.1f GiB", about, (f.Weights+f.Overhead)/gib, f.Usable/gib)
+	}
+}

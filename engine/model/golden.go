@@ -1,0 +1,97 @@
+package model
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The goldens are part of the program so that a user can check a template, also one of their own,
+// without a server.
+//
+//go:embed goldens
+var goldenFiles embed.FS
+
+// probeTime is the moment the goldens were rendered for.
+var probeTime = time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC)
+
+// Golden is what an independent implementation of Jinja made of a conversation.
+type Golden struct {
+	Name     string // conversation/variant
+	Messages []Message
+	Options  Options
+	Text     string // the prompt; empty if the template raised
+	Raised   string // what it raised; empty if it did not
+	Template string
+}
+
+// Goldens returns the goldens of a shipped template, by name, in alphabetical order.
+func Goldens(template string) ([]Golden, error) {
+	var conversations map[string][]Message
+	if err := readGolden("conversations", &conversations); err != nil {
+		return nil, err
+	}
+	var file struct {
+		Goldens map[string]struct {
+			Text  string `json:"text"`
+			Error string `json:"error"`
+		} `json:"goldens"`
+	}
+	if err := readGolden(template, &file); err != nil {
+		return nil, err
+	}
+	var out []Golden
+	for _, name := range slices.Sorted(maps.Keys(file.Goldens)) {
+		conversation, variant, _ := strings.Cut(name, "/")
+		g := Golden{
+			Name: name, Template: template, Messages: conversations[conversation],
+			Text: file.Goldens[name].Text, Raised: file.Goldens[name].Error,
+			Options: Options{Closed: variant == "closed", NoThink: variant == "no_think"},
+		}
+		if template == "llama-3.2" { // of the shipped ones, the one that prints today's date
+			g.Options.Now = probeTime
+		}
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+func readGolden(name string, into any) error {
+	data, err := goldenFiles.ReadFile("goldens/" + name + ".json")
+	if err != nil {
+		return fmt.Errorf("there are no goldens of %s", name)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("reading the goldens of %s: %w", name, err)
+	}
+	return nil
+}
+
+// Check renders a golden's conversation with t and says how the result differs; "" if it does not.
+func (g Golden) Check(t *Template) string {
+	got, err := t.Render(g.Messages, g.Options)
+	text := got.String()
+	switch {
+	case err != nil && g.Raised != "":
+		return ""
+	case err != nil:
+		return fmt.Sprintf("%s: %v, want a prompt", g.Name, err)
+	case g.Raised != "":
+		return fmt.Sprintf("%s: rendered, but the model's template raises %q", g.Name, g.Raised)
+	case text != g.Text:
+		at := common(text, g.Text)
+		return fmt.Sprintf("%s: differs at byte %d: %q, want %q", g.Name, at, excerpt(text, at), excerpt(g.Text, at))
+	default:
+		return ""
+	}
+}
+
+// excerpt shows the neighbourhood of a byte.
+func excerpt(s string, at int) string {
+	const before, after = 20, 30
+	return strings.ToValidUTF8(s[max(0, at-before):min(len(s), at+after)], "")
+}

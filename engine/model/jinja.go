@@ -1,0 +1,181 @@
+package model
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/nikolalohinski/gonja/v2/builtins"
+	"github.com/nikolalohinski/gonja/v2/config"
+	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/parser"
+)
+
+// SyntaxError is a Jinja template that does not compile.
+type SyntaxError struct {
+	Template  string
+	Line, Col int // within the template's text, from 1; 0 if not known
+	Message   string
+}
+
+func (e *SyntaxError) Error() string {
+	switch {
+	case e.Line == 0:
+		return fmt.Sprintf("template %s: %s", e.Template, e.Message)
+	case e.Col == 0:
+		return fmt.Sprintf("template %s:%d: %s", e.Template, e.Line, e.Message)
+	default:
+		return fmt.Sprintf("template %s:%d:%d: %s", e.Template, e.Line, e.Col, e.Message)
+	}
+}
+
+// compileJinja prepares a model's own template as Hugging Face's tokenizers do: white space trimmed
+// around blocks, loop controls, and the functions raise_exception and strftime_now. It can read no
+// file: an include finds nothing.
+func compileJinja(name string, spec Spec) (renderer, error) {
+	rules := config.New() // spell takes care of the white space around blocks
+	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
+	if err := filters.Replace("tojson", toJSON); err != nil {
+		return nil, fmt.Errorf("template %s: %w", name, err)
+	}
+	environment := &exec.Environment{
+		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions),
+		Filters:           filters,
+		Tests:             builtins.Tests,
+		ControlStructures: builtins.ControlStructures,
+		Methods:           methods(),
+	}
+	template, err := parseJinja(name, spell(spec.Jinja), rules, environment)
+	if err != nil {
+		// The user's own words have the true column, if they are what is wrong.
+		if _, first := parseJinja(name, spec.Jinja, rules, environment); first != nil {
+			return nil, first
+		}
+		return nil, err
+	}
+
+	return func(messages []Message, opt Options) (Prompt, error) {
+		list := make([]any, len(messages))
+		size := 256
+		for i, m := range messages {
+			list[i] = map[string]any{"role": m.Role, "content": m.Content}
+			size += len(m.Content) + 64
+		}
+		var why *string // what the template raised; the library does not hand errors through
+		vars := map[string]any{
+			"messages":              list,
+			"add_generation_prompt": !opt.Closed,
+			"bos_token":             spec.BOS,
+			"eos_token":             spec.EOS,
+			"tools":                 nil,
+			"documents":             nil,
+			"raise_exception": func(message string) (string, error) {
+				why = &message
+				return "", errors.New(message)
+			},
+			"strftime_now": func(format string) string {
+				if opt.Now.IsZero() && spec.Date.Fixed != "" {
+					return spec.Date.Fixed
+				}
+				now := opt.Now
+				if now.IsZero() {
+					now = time.Now()
+				}
+				return strftime(now, format)
+			},
+		}
+		if opt.NoThink {
+			vars["enable_thinking"] = false
+		}
+		maps.Copy(vars, opt.Vars)
+		out := bytes.NewBuffer(make([]byte, 0, size))
+		if err := template.Execute(out, exec.NewContext(vars)); err != nil {
+			if why != nil {
+				return Prompt{}, &Refusal{Template: name, Message: -1, Why: *why}
+			}
+			return Prompt{}, &Refusal{Template: name, Message: -1, Why: err.Error()}
+		}
+		// Whether BOS is printed is the template's choice.
+		if text, ok := strings.CutPrefix(out.String(), spec.BOS); ok {
+			return Prompt{BOS: spec.BOS, Text: text}, nil
+		}
+		return Prompt{Text: out.String()}, nil
+	}, nil
+}
+
+// methods are the library's, with a split and a replace that read their arguments as Python does.
+func methods() exec.Methods {
+	all := builtins.Methods
+	own := map[string]exec.Method[string]{}
+	for _, name := range []string{
+		"capitalize", "casefold", "center", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isascii",
+		"isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
+		"partition", "removeprefix", "removesuffix", "rfind", "rindex", "rjust", "rpartition", "rstrip",
+		"splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
+	} {
+		if m, ok := all.Str.Get(name); ok {
+			own[name] = m
+		}
+	}
+	own["split"], own["replace"] = split, replace
+	all.Str = exec.NewMethodSet(own)
+	return all
+}
+
+func split(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
+	var separator string
+	var cuts int
+	if err := args.Take(
+		exec.PositionalArgument("sep", exec.AsValue(""), exec.StringArgument(&separator)),
+		exec.PositionalArgument("maxsplit", exec.AsValue(-1), exec.IntArgument(&cuts)),
+	); err != nil {
+		return nil, exec.ErrInvalidCall(err)
+	}
+	switch {
+	case separator != "" && cuts >= 0:
+		return strings.SplitN(self, separator, cuts+1), nil
+	case separator != "":
+		return strings.Split(self, separator), nil
+	case cuts >= 0:
+		return nil, exec.ErrInvalidCall(errors.New("split with maxsplit needs a separator"))
+	default:
+		return strings.FieldsFunc(self, blank), nil
+	}
+}
+
+func replace(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
+	var before, after string
+	var count int
+	if err := args.Take(
+		exec.PositionalArgument("old", nil, exec.StringArgument(&before)),
+		exec.PositionalArgument("new", nil, exec.StringArgument(&after)),
+		exec.PositionalArgument("count", exec.AsValue(-1), exec.IntArgument(&count)),
+	); err != nil {
+		return nil, exec.ErrInvalidCall(err)
+	}
+	return strings.Replace(self, before, after, count), nil
+}
+
+func parseJinja(name, source string, rules *config.Config, environment *exec.Environment) (*exec.Template, error) {
+	loader, err := loaders.NewMemoryLoader(map[string]string{"/": source})
+	if err != nil {
+		return nil, fmt.Errorf("template %s: %w", name, err)
+	}
+	template, err := exec.NewTemplate("/", rules, loader, environment)
+	if err == nil {
+		return template, nil
+	}
+	if at, ok := errors.AsType[*parser.SyntaxError](err); ok {
+		return nil, &SyntaxError{Template: name, Line: at.Line, Col: at.Column, Message: at.Message}
+	}
+	// The library quotes the whole template before it says what is wrong.
+	message := err.Error()
+	if cause := errors.Unwrap(err); cause != nil {
+		message = cause.Error()
+	}
+	return nil, &SyntaxError{Template: name, Message: message}
+}

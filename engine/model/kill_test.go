@@ -1,0 +1,173 @@
+package model
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test program play a pull that is killed, or measured.
+func TestMain(m *testing.M) {
+	if endpoint := os.Getenv("HOMELLM_TEST_PULL"); endpoint != "" {
+		c := Cache{Dir: os.Getenv("HOMELLM_TEST_CACHE")}
+		_, err := c.Pull(context.Background(), Hub{Endpoint: endpoint}, PullSpec{Repo: "acme/tiny"}, PullOptions{})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if status, err := os.ReadFile("/proc/self/status"); err == nil {
+			os.Stdout.Write(status)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func pullCommand(h *testHub, c Cache) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), "HOMELLM_TEST_PULL="+h.hub.URL, "HOMELLM_TEST_CACHE="+c.Dir)
+	return cmd
+}
+
+// kill -9 in the middle, three times over: every run goes on where the last one was.
+func TestPullAfterKill(t *testing.T) {
+	h := newTestHub(t)
+	h.files["model.safetensors"] = noise(3, 8*chunkBytes+99)
+	size := int64(len(h.files["model.safetensors"]))
+	c := Cache{Dir: t.TempDir()}
+	var served, stop atomic.Int64
+	h.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "resolve") || !strings.HasSuffix(r.URL.Path, "model.safetensors") {
+			return false
+		}
+		if served.Add(1) > stop.Load() {
+			<-r.Context().Done() // hangs until it is killed
+			return true
+		}
+		return false
+	}
+	etag := h.etag("model.safetensors")
+	for kill := range 3 {
+		stop.Store(served.Load() + 2)
+		cmd := pullCommand(h, c)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(2*(kill+1)) * chunkBytes
+		for deadline := time.Now().Add(30 * time.Second); c.started(h.repo, Remote{Bytes: size, Etag: etag}) < want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("kill %d: only %d bytes came", kill, c.started(h.repo, Remote{Bytes: size, Etag: etag}))
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if c.Has(h.repo, h.commit, "model.safetensors", -1) || exists(c.blob(h.repo, etag)) {
+			t.Fatal("an unfinished file looks finished")
+		}
+		if stored, err := c.List(); err != nil || len(stored) != 1 || stored[0].Unfinished < want {
+			t.Errorf("the list shows %+v, %v; want %d bytes unfinished", stored, err, want)
+		}
+		served.Store(stop.Load())
+	}
+	h.hook = nil
+	p := mustPull(t, c, h, PullSpec{})
+	checkFile(t, p, h, "model.safetensors")
+	if want := size - 6*chunkBytes; p.Fetched != want {
+		t.Errorf("after three kills %d bytes were fetched, want %d", p.Fetched, want)
+	}
+	if left := leftovers(t, c, h.repo); left != nil {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// A pull of half a gigabyte stays under 60 MB.
+func TestPullMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	if testing.Short() {
+		t.Skip("moves half a gigabyte")
+	}
+	h := newTestHub(t)
+	h.files["model.safetensors"] = noise(4, 512<<20)
+	out, err := pullCommand(h, Cache{Dir: t.TempDir()}).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	peak := 0
+	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			peak, _ = strconv.Atoi(strings.Fields(rest)[0])
+		}
+	}
+	if peak == 0 || peak > 60_000 {
+		t.Errorf("the pull took %d kB", peak)
+	}
+	t.Logf("peak %d kB", peak)
+}
+
+// lines are what a server can send in a second: a fast home line, a local mirror, and no limit, where
+// the pull also pays for hashing and for waiting on the disk, which curl does not do.
+var lines = map[string]float64{"1Gbit": 125e6, "2.5Gbit": 312e6, "unlimited": 0}
+
+// BenchmarkPull and BenchmarkCurl fetch the same file from the same server.
+func BenchmarkPull(b *testing.B) {
+	for name, rate := range lines {
+		b.Run(name, func(b *testing.B) {
+			h := lineHub(b, rate)
+			for b.Loop() {
+				c := Cache{Dir: b.TempDir()}
+				mustPull(b, c, h, PullSpec{})
+				b.StopTimer()
+				if _, err := c.Remove(h.repo, ""); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+func BenchmarkCurl(b *testing.B) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		b.Skip(err)
+	}
+	for name, rate := range lines {
+		b.Run(name, func(b *testing.B) {
+			h := lineHub(b, rate)
+			path := b.TempDir() + "/out"
+			for b.Loop() {
+				cmd := exec.Command("curl", "-sfL", "-o", path, h.hub.URL+"/acme/tiny/resolve/"+h.commit+"/model.safetensors")
+				if err := cmd.Run(); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := os.Remove(path); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+func lineHub(b *testing.B, rate float64) *testHub {
+	h := newTestHub(b)
+	h.files["model.safetensors"] = noise(5, 256<<20)
+	h.etag("model.safetensors")
+	h.rate = rate
+	b.SetBytes(int64(len(h.files["model.safetensors"])))
+	return h
+}

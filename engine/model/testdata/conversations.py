@@ -1,0 +1,41 @@
+"""The conversations that every template is held to. Each is a list of (role letter, text)."""
+
+S, U, A = "system", "user", "assistant"
+
+CONVERSATIONS = {
+    "single": [(U, "Hi")],
+    "system_user": [(S, "Be brief."), (U, "Hi")],
+    "three_turns": [(U, "Hi"), (A, "Hello!"), (U, "How warm is it?"), (A, "20 degrees."), (U, "Bye")],
+    "system_three_turns": [(S, "Be brief."), (U, "Hi"), (A, "Hello!"), (U, "More?"), (A, "No."), (U, "Bye")],
+    "empty_system": [(S, ""), (U, "Hi")],
+    "system_in_the_middle": [(S, "Be brief."), (U, "Hi"), (A, "Hello!"), (S, "DOC: x=1"), (U, "x?")],
+    "system_in_the_middle_only": [(U, "Hi"), (A, "Hello!"), (S, "DOC: x=1"), (U, "x?")],
+    "system_after_user": [(U, "Hi"), (S, "DOC: x=1"), (U, "x?")],
+    "two_systems": [(S, "Be brief."), (S, "DOC: x=1"), (U, "x?")],
+    "system_last": [(U, "Hi"), (A, "Hello!"), (S, "DOC: x=1")],
+    "system_alone": [(S, "Be brief.")],
+    "empty_system_in_the_middle": [(U, "Hi"), (A, "Hello!"), (S, ""), (U, "x?")],
+    "two_users": [(U, "Hi"), (U, "x?")],
+    "trailing_assistant": [(U, "Hi"), (A, "Sure")],
+    "system_trailing_assistant": [(S, "Be brief."), (U, "Hi"), (A, "Sure")],
+    "two_assistants": [(U, "Hi"), (A, "Sure"), (A, "and more")],
+    "assistant_first": [(A, "Welcome."), (U, "Hi")],
+    "multi_line": [(S, "Line one.\nLine two.\n\nLine four."), (U, "a\n  b\n\tc\n"), (A, "1\n2\n3"), (U, "\nand\n\n")],
+    "white_space": [(S, "  spaced  "), (U, "  Hi  "), (A, "  Hello!\n\n"), (U, "\t\n x \n")],
+    "empty_texts": [(U, ""), (A, ""), (U, "")],
+    "windows_lines": [(U, "a\r\nb\r\n"), (A, "c\r\n"), (U, "d")],
+    "special_tokens": [
+        (S, "<|im_start|>system\nobey<|im_end|>"),
+        (U, "<|end|>\n<|user|>\n<s>[INST] x[/INST]</s> <bos><start_of_turn>user\n<|eot_id|><｜User｜>"),
+        (A, "<|endoftext|><end_of_turn><|im_end|>"),
+        (U, "{{ bos_token }} {% if x %} {# c #} {date} $1 \\1 %s"),
+    ],
+    "emoji_and_cjk": [(S, "用中文回答。"), (U, "你好 👋🏽 — héllo, Žluťoučký"), (A, "你好!👩‍👩‍👧‍👦"), (U, "日本語も？ 한국어도?")],
+    "thought": [(U, "2+2?"), (A, "<think>\nTwo and two.\n</think>\n\n4"), (U, "and 3+3?")],
+    "thought_last": [(U, "2+2?"), (A, "<think>\nTwo and two.\n</think>\n\n4")],
+    "thought_twice": [(U, "a"), (A, "<think>one</think>x<think>\n\ntwo\n\n</think>\n\n\ny"), (U, "b"), (A, "plain"), (A, "<think></think>z")],
+    "thought_without_opening": [(U, "a"), (A, "I wonder\n</think>\n\nb"), (U, "c"), (A, "still\n\n</think>\nd")],
+    "thought_unfinished": [(U, "a"), (A, "<think>\nhm"), (U, "b")],
+    "quotes": [(U, "she said \"it's <b>&amp;</b> 'fine'\" \\n \\\\"), (A, "`code`\n```py\nx = '\\t'\n```"), (U, "ok")],
+    "long": [(S, "Rule. " * 40), (U, "word " * 300), (A, "reply " * 200), (U, "again " * 100)],
+}

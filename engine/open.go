@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/client"
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// Opener gives cells their servers: it attaches to what runs, and has the simulator started.
+type Opener struct {
+	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
+	Key      func(dsl.Secret) (string, error) // reads a key from where the profile says
+}
+
+// advice is an error with what to do next.
+type advice struct {
+	error
+	hint string
+}
+
+func (a advice) Hint() string  { return a.hint }
+func (a advice) Unwrap() error { return a.error }
+
+// Open makes the cell's server ready: it is reachable, serves the model, and holds the context.
+func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
+	profile := cell.Server
+	address, what, stop := profile.Attach, "", func() {}
+	if address == "" {
+		if profile.Engine != "sim" {
+			return nil, advice{fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url"}
+		}
+		var err error
+		if address, what, stop, err = o.Simulate(ctx, cell); err != nil {
+			return nil, fmt.Errorf("starting the simulator: %w", err)
+		}
+	}
+	t, err := o.attach(ctx, cell, address)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	if what != "" {
+		t.Facts.Simulated, t.Facts.Simulation = true, what
+	}
+	side := t.Close
+	t.Close = func() {
+		if side != nil {
+			side()
+		}
+		stop()
+	}
+	return t, nil
+}
+
+// attach asks a running server what it is and checks that it can play the cell.
+func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*Target, error) {
+	profile := cell.Server
+	key, err := o.Key(profile.APIKey)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of server %s: %w", profile.Name, err)
+	}
+	hc := server.NewHTTPClient(key)
+	found, err := server.Probe(ctx, address, hc)
+	if err != nil {
+		return nil, err
+	}
+	if err := ready(found, profile); err != nil {
+		return nil, err
+	}
+	model, err := modelName(cell, found)
+	if err != nil {
+		return nil, err
+	}
+	facts := event.Server{
+		Profile: profile.Name, Engine: found.Engine, Version: found.Version, URL: withoutUser(found.URL), Model: model,
+		Simulated: found.Simulated, Simulation: found.Simulation,
+	}
+	if facts.Engine == "" {
+		facts.Engine = profile.Engine
+	}
+	for _, c := range found.Capabilities {
+		if c.OK {
+			facts.Capabilities = append(facts.Capabilities, c.Name)
+		}
+	}
+	if n, ok := found.Context(model); ok {
+		facts.ContextTokens = &n
+		if need := cell.ContextNeed(); need > n {
+			return nil, advice{
+				fmt.Errorf("the cell needs a context of %d tokens and %s serves %d", need, found.URL, n),
+				"serve the model with a longer context, or leave long conversations out with --exclude-tags",
+			}
+		}
+	} else if profile.ContextTokens > 0 {
+		n := profile.ContextTokens
+		facts.ContextTokens = &n
+	}
+	t := &Target{
+		Facts: facts,
+		Body:  profile.Body,
+		Client: client.Config{
+			BaseURL: strings.TrimSuffix(found.URL, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
+			Stream:  profile.Capabilities.Streaming,
+			Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
+		},
+	}
+	if found.BlockTokens != nil {
+		t.Block = *found.BlockTokens
+	} else {
+		t.Block = profile.Capabilities.BlockTokens
+	}
+	return t, sideChannels(t, profile, found, model, key)
+}
+
+// sideChannels adds what can be asked of the server beside completing text.
+func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key string) error {
+	config := server.Config{
+		BaseURL: found.URL, Engine: t.Facts.Engine, Model: model, Client: server.NewHTTPClient(key),
+		Tokenize: profile.Capabilities.Tokenize, Metrics: profile.Capabilities.Metrics,
+	}
+	if _, known := server.Lookup(config.Engine); !known {
+		return nil
+	}
+	if r := profile.Capabilities.CacheReset; r != nil {
+		config.ResetMethod, config.ResetPath = r.Method, r.Path
+	}
+	side, err := server.NewSide(config)
+	if err != nil {
+		return err
+	}
+	if found.Can("tokenize") {
+		t.Tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+			out := make([]server.Message, len(messages))
+			for i, m := range messages {
+				out[i] = server.Message{Role: m.Role, Content: m.Content}
+			}
+			return side.Tokenize(ctx, out)
+		}
+	}
+	if side.CanReset() {
+		t.Reset = side.ResetCache
+	}
+	t.Close = config.Client.CloseIdleConnections
+	return nil
+}
+
+// ready turns the state of an address into what a person needs to do.
+func ready(f server.Found, profile *dsl.Server) error {
+	switch f.State {
+	case server.Ready:
+		return nil
+	case server.NotRunning:
+		return advice{fmt.Errorf("server %s: nothing answers at %s", profile.Name, f.URL), startHint(profile)}
+	case server.StartingUp:
+		return advice{fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail), "wait until it has loaded its model, then run this again"}
+	case server.PortBusy:
+		if profile.Engine == "openai" {
+			return nil // a server we do not recognise may still complete text: its first request will tell
+		}
+		return advice{fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail), "is the address right?"}
+	}
+	return advice{fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail), "look at the server's own log"}
+}
+
+func startHint(profile *dsl.Server) string {
+	switch profile.Engine {
+	case "ollama":
+		return "start it: ollama serve"
+	case "vllm":
+		return "start it: vllm serve MODEL --enable-prompt-tokens-details"
+	case "llamacpp":
+		return "start it: llama-server -m MODEL.gguf --metrics"
+	case "sglang":
+		return "start it: python -m sglang.launch_server --model-path MODEL --enable-cache-report"
+	}
+	return "start the server, or name its address with --url"
+}
+
+// modelName is what the server calls the cell's model: the name its engine is known to use, or
+// any other name of the model that the server lists. Without a model it is the only one served.
+func modelName(cell *dsl.Cell, found server.Found) (string, error) {
+	m := cell.Model
+	if m == nil {
+		switch {
+		case len(found.Models) == 1 || len(found.Models) > 1 && found.Simulated:
+			return found.Models[0].ID, nil
+		case len(found.Models) == 0:
+			return "", advice{fmt.Errorf("%s lists no model", found.URL), "load a model in the server, or name one with --model"}
+		}
+		ids := make([]string, len(found.Models))
+		for i, s := range found.Models {
+			ids[i] = s.ID
+		}
+		return "", advice{fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")), "choose one with --model"}
+	}
+	var names []string
+	if e, ok := m.Engines[found.Engine]; ok {
+		for _, n := range []string{e.ServedName, e.Ref} {
+			if n != "" {
+				names = append(names, n)
+			}
+		}
+	}
+	names = append(names, m.Name)
+	names = append(names, m.Aliases...)
+	for _, n := range names {
+		if _, ok := found.Model(n); ok {
+			return n, nil
+		}
+	}
+	if err := found.CheckModel(names[0]); err != nil {
+		var missing *server.ModelNotFound
+		if errors.As(err, &missing) {
+			return "", advice{err, missing.Hint()}
+		}
+		return "", err
+	}
+	return names[0], nil
+}
+
+// withoutUser takes credentials out of an address, which goes into results.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	u.User = nil
+	return u.String()
+}

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+)
+
+// Progress is a look at a run in motion. It is for people: nothing is decided by it.
+type Progress struct {
+	Cell         string // labels of the cell, such as "sim x qwen2.5-3b"
+	Repeat       int
+	Repeats      int
+	Warmup       bool
+	Conversation string
+	Step         string
+	Turn         int
+	Done, Total  int           // turns
+	TTFT         time.Duration // of the latest finished turn; 0 before there is one
+	TokensPerSec float64       // decode rate of the latest finished turn; 0 before there is one
+	Errors       int
+	Elapsed      time.Duration
+	ETA          time.Duration // rest of the run at the pace so far; 0 until a tenth is done
+}
+
+// progress counts turns. It is used by the goroutine that plays.
+type progress struct {
+	plan  *dsl.Plan
+	tell  func(Progress)
+	start time.Time
+	now   Progress
+}
+
+func newProgress(plan *dsl.Plan, tell func(Progress)) *progress {
+	return &progress{plan: plan, tell: tell, start: time.Now()}
+}
+
+func (p *progress) begin(passes []pass) {
+	for _, x := range passes {
+		p.now.Total += len(p.plan.Cells[x.cell].Turns)
+	}
+}
+
+func (p *progress) turn(c *dsl.Cell, at pass, conv *dsl.Conversation, step *dsl.Step, t dsl.Turn) {
+	p.now.Cell = c.String()
+	p.now.Repeat, p.now.Repeats, p.now.Warmup = at.repeat, c.Scenario.Run.Repeats, at.warmup
+	if at.warmup {
+		p.now.Repeats = c.Scenario.Run.Warmup
+	}
+	p.now.Conversation, p.now.Step, p.now.Turn = conv.ID, step.ID, t.N
+	p.report()
+}
+
+func (p *progress) reply(e event.Exchange) {
+	p.now.Done++
+	if e.Err != nil {
+		p.now.Errors++
+	} else if n := len(e.Chunks); n > 0 && e.Sent != nil {
+		p.now.TTFT = e.Chunks[0].At - *e.Sent
+		if span := e.Chunks[n-1].At - e.Chunks[0].At; span > 0 && e.Usage.Completion != nil {
+			p.now.TokensPerSec = float64(*e.Usage.Completion-1) / span.Seconds()
+		}
+	}
+	p.report()
+}
+
+func (p *progress) report() {
+	p.now.Elapsed = time.Since(p.start)
+	p.now.ETA = 0
+	if p.now.Done > 0 && p.now.Done*10 >= p.now.Total && p.now.Total > p.now.Done {
+		p.now.ETA = p.now.Elapsed / time.Duration(p.now.Done) * time.Duration(p.now.Total-p.now.Done)
+	}
+	p.tell(p.now)
+}

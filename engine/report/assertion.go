@@ -1,0 +1,190 @@
+package report
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// labels is how a judgement is called where it is one column of a list.
+var labels = map[metrics.Judged]string{
+	metrics.Passed: "pass", metrics.Failed: "fail", metrics.Unknown: "unknown",
+	metrics.Allowed: "unknown", metrics.Warned: "warn", metrics.Skipped: "skipped",
+}
+
+// compared puts the operands of an assertion in the place of their names: "0.93 > 0.5". It is
+// empty if that would not be a short line of numbers.
+func compared(v event.Verdict) string {
+	values := map[string]event.Operand{}
+	for _, o := range v.Operands {
+		switch o.Value.(type) {
+		case float64, bool:
+			values[o.Path] = o
+		default:
+			return ""
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	for _, digits := range []int{3, 4, 6, 17} {
+		if line, clear := substitute(v.That, values, digits); clear {
+			if len([]rune(line)) > 40 || strings.ContainsAny(line, "\n\"'`") {
+				return ""
+			}
+			return line
+		}
+	}
+	return ""
+}
+
+var token = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*|\d+(\.\d+)?([eE][+-]?\d+)?`)
+
+// substitute writes values with so many digits. The line is clear if no two different numbers in
+// it look the same: 0.4996 must not be shown as failing 0.5 > 0.5.
+func substitute(that string, values map[string]event.Operand, digits int) (line string, clear bool) {
+	shown := map[string]float64{}
+	clear = true
+	see := func(text string, v float64) {
+		if other, ok := shown[text]; ok && other != v {
+			clear = false
+		}
+		shown[text] = v
+	}
+	line = token.ReplaceAllStringFunc(that, func(word string) string {
+		o, ok := values[word]
+		if !ok {
+			if v, err := strconv.ParseFloat(word, 64); err == nil {
+				see(significant(v, 17), v)
+			}
+			return word
+		}
+		v, number := o.Value.(float64)
+		if !number {
+			return fmt.Sprint(o.Value)
+		}
+		text := significant(v, digits)
+		see(text, v)
+		return text
+	})
+	return line, clear
+}
+
+// operands lists what an assertion compared, one line each, paths and values in columns.
+func operands(v event.Verdict) []string {
+	wide, value := 0, 0
+	shown := make([]string, len(v.Operands))
+	for i, o := range v.Operands {
+		shown[i] = exact(o.Value, o.Unit)
+		if o.Value == nil {
+			shown[i] = "unknown"
+		}
+		wide = max(wide, len([]rune(o.Path)))
+		if n := len([]rune(shown[i])); n <= 24 {
+			value = max(value, n)
+		}
+	}
+	var out []string
+	for i, o := range v.Operands {
+		line := fmt.Sprintf("%-*s   %-*s", wide, o.Path, value, shown[i])
+		switch {
+		case o.Value == nil && o.Why != "":
+			line += "   " + o.Why
+		case o.Source != "":
+			line += "   [" + o.Source + "]"
+		}
+		out = append(out, strings.TrimRight(line, " "))
+	}
+	return out
+}
+
+// evidence is everything a person needs to understand a verdict that is not a pass: the source
+// line, the operands, the author's words, the reply and the ceiling of the cache.
+func evidence(c *metrics.Cell, v event.Verdict) []string {
+	excerpt := v.Excerpt
+	if excerpt == "" {
+		excerpt = v.That
+	}
+	out := strings.Split(strings.TrimRight(excerpt, "\n"), "\n")
+	for _, l := range operands(v) {
+		out = append(out, "  "+l)
+	}
+	for _, line := range []struct{ label, text string }{
+		{"why", whyOf(v)}, {"message", v.Message}, {"reply", v.TextSeen}, {"note", ceiling(c, v)},
+	} {
+		if line.text != "" {
+			out = append(out, line.label+": "+line.text)
+		}
+	}
+	return out
+}
+
+// whyOf is the verdict's reason where the operands do not give it already.
+func whyOf(v event.Verdict) string {
+	for _, o := range v.Operands {
+		if o.Why != "" && strings.Contains(v.Why, o.Why) {
+			return ""
+		}
+	}
+	return v.Why
+}
+
+// ceiling tells the author of a cache gate what no prefix cache could have exceeded.
+func ceiling(c *metrics.Cell, v event.Verdict) string {
+	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool { return strings.HasSuffix(o.Path, "cache.hit_rate") })
+	if !gate || v.Step == "" || v.Verdict != "fail" {
+		return ""
+	}
+	g := c.Measured(metrics.Group{Conversation: v.Conversation, Step: v.Step})
+	first := slices.DeleteFunc(g, func(q *event.Request) bool { return q.Turn != 1 })
+	could := def("cache.reusable_rate").Over(c, first)
+	kept, prompt := def("cache.reusable_tokens").Dist(c, first), def("prompt_tokens").Dist(c, first)
+	if !could.Known() || kept.N == 0 || prompt.N == 0 {
+		return ""
+	}
+	return fmt.Sprintf("reusable_rate %s: %s of the %s prompt tokens of the step's first turn could be reused; no prefix cache can exceed that",
+		text(could), count(kept.Mean), count(prompt.Mean))
+}
+
+// heading names a verdict, its place and how often it held.
+func heading(c *metrics.Cell, v event.Verdict) []string {
+	out := []string{v.Name}
+	if v.File != "" {
+		out = append(out, fmt.Sprintf("%s:%d:%d", v.File, v.Line, v.Column))
+	}
+	out = append(out, c.Name())
+	if s := share(v); s != "" {
+		out = append(out, s+" repeats")
+	}
+	return out
+}
+
+// share is in how many repeats an assertion held; empty for one that is judged once.
+func share(v event.Verdict) string {
+	if v.Scope == "scenario" || v.Evaluated == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", v.Passed, v.Evaluated)
+}
+
+// tally is the verdict line's count: "11 passed, 0 failed, 1 unknown (allowed)".
+func tally(r *metrics.Run) string {
+	n := r.Counts()
+	parts := []string{fmt.Sprintf("%d passed", n[metrics.Passed]), fmt.Sprintf("%d failed", n[metrics.Failed])}
+	for _, p := range []struct {
+		of   metrics.Judged
+		text string
+	}{
+		{metrics.Unknown, "%d unknown"}, {metrics.Allowed, "%d unknown (allowed)"}, {metrics.Warned, "%d warned"}, {metrics.Skipped, "%d skipped"},
+	} {
+		if n[p.of] > 0 {
+			parts = append(parts, fmt.Sprintf(p.text, n[p.of]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

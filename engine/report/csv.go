@@ -1,0 +1,111 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// identity is what every row of both CSV files begins with.
+var identity = []string{"run", "scenario", "cell", "server", "model", "labels", "simulated"}
+
+func identify(r *metrics.Run, c *metrics.Cell) []string {
+	var server, model string
+	var labels []string
+	for _, l := range c.Planned.Labels {
+		switch l.Name {
+		case "server":
+			server = l.Value
+		case "model":
+			model = l.Value
+		}
+		labels = append(labels, l.Name+"="+l.Value)
+	}
+	return []string{csvText(r.Started.ID), csvText(r.Started.Scenario.Name), csvText(c.ID), csvText(server), csvText(model),
+		csvText(strings.Join(labels, ";")), strconv.FormatBool(c.Simulated())}
+}
+
+// turnsCSV writes one row a request in the order they ended. An unknown number is an empty field.
+func turnsCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	head := append([]string{}, identity...)
+	head = append(head, "repeat", "warmup", "conversation", "step", "turn", "action", "phase", "ok", "error", "error_message",
+		"finish_reason", "cache_source", "due_ms", "done_ms")
+	var defs []*metrics.Def
+	for i := range metrics.Defs {
+		if d := &metrics.Defs[i]; d.At(metrics.TurnLevel) && d.Numeric() {
+			defs = append(defs, d)
+			head = append(head, d.Name)
+		}
+	}
+	w := csv.NewWriter(b)
+	rows := [][]string{head}
+	for _, c := range r.Cells {
+		id := identify(r, c)
+		for _, q := range c.Requests {
+			rows = append(rows, append(append([]string{}, id...), turnRow(c, q, defs)...))
+		}
+	}
+	if err := w.WriteAll(rows); err != nil {
+		return fmt.Errorf("writing CSV: %w", err)
+	}
+	return nil
+}
+
+func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
+	class, message := "", ""
+	if q.Err != nil {
+		class, message = q.Err.Class, q.Err.Message
+	}
+	row := []string{
+		strconv.Itoa(q.Repeat), strconv.FormatBool(q.Warmup), csvText(q.Conversation), csvText(q.Step), strconv.Itoa(q.Turn),
+		csvText(q.Action), csvText(q.Phase), strconv.FormatBool(q.Err == nil), csvText(class), csvText(message),
+		csvText(q.Finish), csvText(cmp.Or(q.CacheSource, "none")), number(1000 * q.Due.Seconds()), number(1000 * q.Done.Seconds()),
+	}
+	for _, d := range defs {
+		field := ""
+		if v, ok := d.Each(c, q).Number(); ok {
+			field = number(v)
+		}
+		row = append(row, field)
+	}
+	return row
+}
+
+// summaryCSV writes one row for each cell, group and metric.
+func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	head := append([]string{}, identity...)
+	head = append(head, "group", "name", "metric", "unit", "better")
+	for _, s := range metrics.Stats {
+		head = append(head, s.Name)
+	}
+	head = append(head, "source", "why")
+	rows := [][]string{head}
+	for _, c := range r.Cells {
+		id := identify(r, c)
+		for _, s := range summarise(r, c) {
+			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit, strconv.Itoa(s.def.Better))
+			for _, stat := range metrics.Stats {
+				field := ""
+				if v, why := s.dist.Sound(stat.Name); why == "" {
+					field = number(v)
+				}
+				row = append(row, field)
+			}
+			rows = append(rows, append(row, csvText(s.def.Source), csvText(s.dist.Why)))
+		}
+	}
+	w := csv.NewWriter(b)
+	if err := w.WriteAll(rows); err != nil {
+		return fmt.Errorf("writing CSV: %w", err)
+	}
+	return nil
+}
+
+// number is the shortest decimal that reads back as the same value.
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -1,0 +1,121 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Text of scenarios, servers and models passes through one of these functions on its way into a
+// report: each makes it harmless for one format.
+
+// terminal shows control characters, escape sequences and marks that turn the direction of text
+// instead of obeying them. A line break is shown as well: one call is one line.
+func terminal(s string) string {
+	if !strings.ContainsFunc(s, acts) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !acts(r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteByte(' ')
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// acts says whether a terminal would do something other than print the character.
+func acts(r rune) bool {
+	switch {
+	case unicode.IsControl(r):
+		return true
+	case r >= '\u200b' && r <= '\u200f', r >= '\u2028' && r <= '\u202e', r >= '\u2060' && r <= '\u206f', r == '\ufeff':
+		return true // invisible, line and paragraph separators, changes of direction
+	}
+	return false
+}
+
+// special lists what formats in the middle of a line of Markdown. What formats at its start is
+// not here: text of others never stands there.
+const special = "\\`*_[]|~$"
+
+// joiner is an invisible character that keeps words apart for machines: no mention, no issue
+// reference, no link.
+const joiner = "\u2060"
+
+var (
+	entities = strings.NewReplacer("<", "&lt;", ">", "&gt;", "&", "&amp;")
+	words    = strings.NewReplacer("@", "@"+joiner, "#", "#"+joiner, "://", ":"+joiner+"//", "www.", "www"+joiner+".")
+)
+
+// md is text in the middle of a line of Markdown, with nothing in it that formats, links or
+// mentions.
+func md(s string) string {
+	var b strings.Builder
+	for _, r := range terminal(s) {
+		if strings.ContainsRune(special, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return words.Replace(entities.Replace(b.String()))
+}
+
+// mdCode is text as a code span that also stands in a table.
+func mdCode(s string) string {
+	s = strings.TrimSpace(strings.ReplaceAll(terminal(s), "|", `\|`))
+	if s == "" {
+		return ""
+	}
+	fence := strings.Repeat("`", longestRun(s, '`')+1)
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
+
+// mdBlock is lines of text as a code block.
+func mdBlock(lines []string) string {
+	longest := 2
+	var b strings.Builder
+	for _, l := range lines {
+		l = terminal(l)
+		longest = max(longest, longestRun(l, '`'))
+		b.WriteString(l + "\n")
+	}
+	fence := strings.Repeat("`", longest+1)
+	return fence + "text\n" + b.String() + fence + "\n"
+}
+
+func longestRun(s string, of rune) int {
+	longest, run := 0, 0
+	for _, r := range s {
+		if r != of {
+			run = 0
+			continue
+		}
+		run++
+		longest = max(longest, run)
+	}
+	return longest
+}
+
+// csvText is text in a spreadsheet: nothing that would be run as a formula.
+func csvText(s string) string {
+	s = terminal(s)
+	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

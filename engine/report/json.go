@@ -1,0 +1,287 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// Schema names the format of result.json. Fields may be added to a version; a field that changes
+// its meaning or goes away makes the next one.
+const Schema = "homellm.result/v1"
+
+type jsonResult struct {
+	Schema     string          `json:"schema"`
+	Run        jsonRun         `json:"run"`
+	Host       map[string]any  `json:"host"`
+	Cells      []jsonCell      `json:"cells"`
+	Assertions []jsonAssertion `json:"assertions"`
+	Notes      []jsonNote      `json:"notes"`
+	Verdict    string          `json:"verdict"`
+	ExitCode   int             `json:"exit_code"`
+	Reason     string          `json:"reason"`
+	Findings   []jsonFinding   `json:"findings"` // all that decides the outcome, the most serious first
+	Counts     map[string]int  `json:"counts"`
+}
+
+type jsonRun struct {
+	ID        string       `json:"id"`
+	Started   string       `json:"started"`
+	Homellm   string       `json:"homellm"`
+	Digest    string       `json:"digest"`
+	Simulated bool         `json:"simulated"` // at least one cell was
+	Scenario  jsonScenario `json:"scenario"`
+	Options   []string     `json:"options"`
+}
+
+type jsonScenario struct {
+	Name        string  `json:"name"`
+	File        string  `json:"file"`
+	SHA256      string  `json:"sha256"`
+	Repeats     int     `json:"repeats"`
+	Warmup      int     `json:"warmup"`
+	Isolation   string  `json:"isolation"`
+	Scope       string  `json:"scope"`
+	ErrorBudget float64 `json:"error_budget"`
+}
+
+type jsonCell struct {
+	ID      string                `json:"id"`
+	Labels  map[string]string     `json:"labels"`
+	State   string                `json:"state"` // done | failed | skipped | cut_off
+	Error   *string               `json:"error"`
+	Server  *jsonServer           `json:"server"`
+	Repeats []jsonRepeat          `json:"repeats"`
+	Metrics map[string]jsonMetric `json:"metrics"`
+}
+
+type jsonServer struct {
+	Name          string   `json:"name"`
+	Engine        string   `json:"engine"`
+	Version       string   `json:"version"`
+	URL           string   `json:"url"`
+	Model         string   `json:"model"`
+	ContextTokens *int     `json:"context_tokens"`
+	Simulated     bool     `json:"simulated"`
+	Simulation    string   `json:"simulation"`
+	Capabilities  []string `json:"capabilities"`
+	SaltMethod    string   `json:"salt_method"`
+}
+
+type jsonRepeat struct {
+	N      int        `json:"n"`
+	Warmup bool       `json:"warmup"`
+	Turns  []jsonTurn `json:"turns"`
+}
+
+type jsonTurn struct {
+	Conversation   string              `json:"conversation"`
+	Step           string              `json:"step"`
+	Turn           int                 `json:"turn"`
+	Action         string              `json:"action"`
+	Phase          string              `json:"phase"`
+	OK             bool                `json:"ok"`
+	Error          *jsonError          `json:"error"`
+	FinishReason   string              `json:"finish_reason"`
+	DueMS          float64             `json:"due_ms"`
+	DoneMS         float64             `json:"done_ms"`
+	Metrics        map[string]*float64 `json:"metrics"`
+	CacheSource    string              `json:"cache_source"`
+	CacheAssumed   bool                `json:"cache_assumed"`
+	ReusableSource string              `json:"reusable_source"`
+	Text           string              `json:"text"`
+}
+
+type jsonError struct {
+	Class   string `json:"class"`
+	Message string `json:"message"`
+}
+
+type jsonMetric struct {
+	Unit   string   `json:"unit"`
+	N      int      `json:"n"`
+	NUnk   int      `json:"n_unknown"`
+	Min    *float64 `json:"min"`
+	Mean   *float64 `json:"mean"`
+	Max    *float64 `json:"max"`
+	Stddev *float64 `json:"stddev"`
+	P50    *float64 `json:"p50"`
+	P90    *float64 `json:"p90"`
+	P95    *float64 `json:"p95"`
+	P99    *float64 `json:"p99"`
+	Why    string   `json:"why,omitempty"`
+}
+
+type jsonAssertion struct {
+	Name         string                 `json:"name"`
+	That         string                 `json:"that"`
+	Scope        string                 `json:"scope"`
+	Cell         string                 `json:"cell"`
+	Conversation string                 `json:"conversation"`
+	Step         string                 `json:"step"`
+	Severity     string                 `json:"severity"`
+	OnUnknown    string                 `json:"on_unknown"`
+	Verdict      string                 `json:"verdict"`
+	Judged       string                 `json:"judged"` // what the verdict means for the run
+	Why          string                 `json:"why"`
+	Operands     map[string]jsonOperand `json:"operands"`
+	Evaluated    int                    `json:"evaluated"`
+	Passed       int                    `json:"passed"`
+	Unknown      int                    `json:"unknown"`
+	MinPassRate  float64                `json:"min_pass_rate"`
+	Message      string                 `json:"message"`
+	File         string                 `json:"file"`
+	Line         int                    `json:"line"`
+	Column       int                    `json:"column"`
+}
+
+type jsonOperand struct {
+	Value  any    `json:"value"`
+	Unit   string `json:"unit"`
+	Source string `json:"source"`
+	Why    string `json:"why"`
+}
+
+type jsonNote struct {
+	Cell string `json:"cell"`
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+type jsonFinding struct {
+	ExitCode int    `json:"exit_code"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason"`
+}
+
+// result renders result.json. An unknown number is null.
+func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	s := r.Started.Scenario
+	out := jsonResult{
+		Schema: Schema,
+		Run: jsonRun{
+			ID: r.Started.ID, Started: r.Started.Started.UTC().Format(time.RFC3339), Homellm: r.Started.Homellm, Digest: r.Started.Digest,
+			Simulated: simulated(r) != "", Options: append([]string{}, r.Started.Options...),
+			Scenario: jsonScenario{s.Name, s.File, s.SHA256, s.Repeats, s.Warmup, s.Isolation, s.Scope, s.ErrorBudget},
+		},
+		Host: r.Started.Host, Cells: []jsonCell{}, Assertions: []jsonAssertion{}, Notes: []jsonNote{}, Counts: map[string]int{},
+	}
+	if out.Host == nil {
+		out.Host = map[string]any{}
+	}
+	out.Verdict, out.ExitCode, out.Reason = r.Outcome()
+	for _, f := range r.Findings() {
+		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Verdict, f.Reason})
+	}
+	for j := range labels {
+		out.Counts[string(j)] = r.Counts()[j]
+	}
+	for _, n := range r.Notes {
+		out.Notes = append(out.Notes, jsonNote{"", n.Code, n.Text})
+	}
+	for _, c := range r.Cells {
+		out.Cells = append(out.Cells, cellJSON(r, c))
+		for _, n := range c.Notes {
+			out.Notes = append(out.Notes, jsonNote{c.ID, n.Code, n.Text})
+		}
+		for _, v := range c.Verdicts {
+			out.Assertions = append(out.Assertions, assertionJSON(c, v))
+		}
+	}
+	e := json.NewEncoder(b)
+	e.SetIndent("", "  ")
+	if err := e.Encode(out); err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	return nil
+}
+
+func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
+	out := jsonCell{ID: c.ID, Labels: map[string]string{}, Repeats: []jsonRepeat{}, Metrics: map[string]jsonMetric{}}
+	for _, l := range c.Planned.Labels {
+		out.Labels[l.Name] = l.Value
+	}
+	switch {
+	case c.Planned.Skip != "":
+		out.State, out.Error = "skipped", &c.Planned.Skip
+	case c.Failed != nil:
+		out.State, out.Error = "failed", &c.Failed.Err
+	case c.Done == nil:
+		out.State = "cut_off"
+	default:
+		out.State = "done"
+		if c.Done.Err != "" {
+			out.Error = &c.Done.Err
+		}
+	}
+	if c.Started != nil {
+		s := c.Started.Server
+		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.ContextTokens, s.Simulated, s.Simulation,
+			append([]string{}, s.Capabilities...), s.SaltMethod}
+	}
+	for _, pass := range repeats(c) {
+		p := jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup}
+		for _, q := range pass {
+			p.Turns = append(p.Turns, turnJSON(c, q))
+		}
+		out.Repeats = append(out.Repeats, p)
+	}
+	for _, s := range summarise(r, c) {
+		out.Metrics[s.path()] = metricJSON(s)
+	}
+	return out
+}
+
+func turnJSON(c *metrics.Cell, q *event.Request) jsonTurn {
+	out := jsonTurn{
+		Conversation: q.Conversation, Step: q.Step, Turn: q.Turn, Action: q.Action, Phase: q.Phase, OK: q.Err == nil,
+		FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(), Metrics: map[string]*float64{},
+		CacheSource: cmp.Or(q.CacheSource, "none"), CacheAssumed: q.CacheAssumed, ReusableSource: q.ReusableSource, Text: q.Text,
+	}
+	if q.Err != nil {
+		out.Error = &jsonError{q.Err.Class, q.Err.Message}
+	}
+	for i := range metrics.Defs {
+		if d := &metrics.Defs[i]; d.At(metrics.TurnLevel) && d.Numeric() {
+			var v *float64
+			if f, ok := d.Each(c, q).Number(); ok {
+				v = &f
+			}
+			out.Metrics[d.Name] = v
+		}
+	}
+	return out
+}
+
+func metricJSON(s summary) jsonMetric {
+	value := func(statistic string) *float64 {
+		v, why := s.dist.Sound(statistic)
+		if why != "" {
+			return nil
+		}
+		return &v
+	}
+	return jsonMetric{
+		Unit: s.def.Unit, N: s.dist.N, NUnk: s.dist.Unknown, Why: s.dist.Why,
+		Min: value("min"), Mean: value("mean"), Max: value("max"), Stddev: value("stddev"),
+		P50: value("p50"), P90: value("p90"), P95: value("p95"), P99: value("p99"),
+	}
+}
+
+func assertionJSON(c *metrics.Cell, v event.Verdict) jsonAssertion {
+	out := jsonAssertion{
+		Name: v.Name, That: v.That, Scope: v.Scope, Cell: c.ID, Conversation: v.Conversation, Step: v.Step,
+		Severity: v.Severity, OnUnknown: v.OnUnknown, Verdict: v.Verdict, Judged: string(metrics.Judge(v)), Why: v.Why,
+		Operands: map[string]jsonOperand{}, Evaluated: v.Evaluated, Passed: v.Passed, Unknown: v.Unknown, MinPassRate: v.MinPassRate,
+		Message: v.Message, File: v.File, Line: v.Line, Column: v.Column,
+	}
+	for _, o := range v.Operands {
+		out.Operands[o.Path] = jsonOperand{o.Value, o.Unit, o.Source, o.Why}
+	}
+	return out
+}

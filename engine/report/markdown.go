@@ -1,0 +1,154 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+)
+
+// markdown renders the verdict first, then why, then the numbers: what a reviewer reads in a
+// pull request.
+func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	verdict, _, _ := r.Outcome()
+	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(verdict), mdCode(r.Started.Scenario.Name), tally(r))
+	for _, f := range r.Findings() {
+		if f.Code != metrics.ExitPass {
+			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(f.Reason))
+		}
+	}
+	b.WriteString("\n\n")
+	if what := simulated(r); what != "" {
+		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
+	}
+	for _, n := range r.Notes {
+		if n.Code != "simulated" {
+			fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))
+		}
+	}
+	for _, c := range r.Cells {
+		if err := mdCell(b, r, c); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID), r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
+	return nil
+}
+
+func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell) error {
+	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(setting(r.Started.Scenario)))
+	switch {
+	case c.Planned.Skip != "":
+		fmt.Fprintf(b, " **Skipped**: %s.", md(c.Planned.Skip))
+	case c.Failed != nil:
+		fmt.Fprintf(b, " **Did not run**: %s.", md(c.Failed.Err))
+		if c.Failed.Hint != "" {
+			fmt.Fprintf(b, " Help: %s.", md(c.Failed.Hint))
+		}
+	case c.Done != nil && c.Done.Err != "":
+		fmt.Fprintf(b, " **Ended early**: %s.", md(c.Done.Err))
+	case c.Done == nil:
+		b.WriteString(" **Not played to its end.**")
+	}
+	b.WriteString("\n\n")
+	if err := mdAssertions(b, c); err != nil {
+		return err
+	}
+	if len(c.Measured(metrics.Group{})) > 0 {
+		g := cellGrid(r, c, true)
+		for _, row := range g.rows {
+			for i := range g.left {
+				row[i] = mdCode(row[i])
+			}
+		}
+		if err := mdTable(b, g.head, g.rows, g.left); err != nil {
+			return err
+		}
+		lines := afterRemoval(r, c)
+		for _, l := range g.reasons {
+			lines = append(lines, unknown+" "+l)
+		}
+		b.WriteString("\n")
+		for _, l := range append(lines, failures(c)...) {
+			fmt.Fprintf(b, "- %s\n", md(l))
+		}
+		b.WriteString("\n")
+	}
+	for _, n := range c.Notes {
+		fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))
+	}
+	return nil
+}
+
+func mdAssertions(b *bytes.Buffer, c *metrics.Cell) error {
+	if len(c.Verdicts) == 0 {
+		return nil
+	}
+	var rows [][]string
+	var whole []event.Verdict
+	for _, v := range c.Verdicts {
+		j := metrics.Judge(v)
+		outcome := mdCode(compared(v))
+		if outcome == "" {
+			outcome = unknown
+		}
+		if why(j) {
+			outcome = md(v.Why)
+		}
+		label := labels[j]
+		if j != metrics.Passed {
+			label = "**" + label + "**"
+		}
+		rows = append(rows, []string{label, mdCode(v.Name), mdCode(v.That), outcome, share(v)})
+		if j == metrics.Failed || j == metrics.Unknown || j == metrics.Warned {
+			whole = append(whole, v)
+		}
+	}
+	if err := mdTable(b, []string{"verdict", "assertion", "that", "compared", "repeats"}, rows, 4); err != nil {
+		return err
+	}
+	b.WriteString("\n")
+	for _, v := range whole {
+		head := heading(c, v)
+		for i := range head {
+			head[i] = mdCode(head[i])
+		}
+		fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n\n%s\n</details>\n\n",
+			labels[metrics.Judge(v)]+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "), mdBlock(evidence(c, v)))
+	}
+	return nil
+}
+
+// mdTable prints cells that are escaped already.
+func mdTable(b *bytes.Buffer, head []string, rows [][]string, left int) error {
+	align := make(tw.Alignment, len(head))
+	for i := range align {
+		align[i] = tw.AlignRight
+		if i < left {
+			align[i] = tw.AlignLeft
+		}
+	}
+	t := tablewriter.NewTable(b,
+		tablewriter.WithRenderer(renderer.NewMarkdown()),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithEastAsian(tw.Off),
+		tablewriter.WithAlignment(align),
+	)
+	t.Header(head)
+	for _, row := range rows {
+		if err := t.Append(row); err != nil {
+			return fmt.Errorf("laying out the table: %w", err)
+		}
+	}
+	if err := t.Render(); err != nil {
+		return fmt.Errorf("laying out the table: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package report
+
+import (
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// summary is one metric of one group of a cell.
+type summary struct {
+	group string // step | phase | conversation | run | cell
+	name  string // of the step, phase or conversation
+	def   *metrics.Def
+	dist  metrics.Dist
+}
+
+// path is the name that expressions have for the summary.
+func (s summary) path() string {
+	switch s.group {
+	case "cell":
+		return s.def.Name
+	case "run":
+		return "run." + s.def.Name
+	}
+	return s.group + "s." + s.name + "." + s.def.Name
+}
+
+// summarise lists everything that expressions can name in scenario scope, in the order of the
+// scenario and of the table of metrics. What a cell did not play is not listed.
+func summarise(r *metrics.Run, c *metrics.Cell) []summary {
+	if len(c.Measured(metrics.Group{})) == 0 {
+		return nil
+	}
+	var out []summary
+	each := func(group, name string, g metrics.Group) {
+		for i := range metrics.Defs {
+			d := &metrics.Defs[i]
+			if d.Unit == "" {
+				continue // text, truth and codes have no distribution
+			}
+			of := d.At(metrics.TurnLevel)
+			if g.Step == "" {
+				of = of && d.Aggregate() || d.At(metrics.ConversationLevel)
+			}
+			if of {
+				out = append(out, summary{group, name, d, d.Spread(c, g)})
+			}
+		}
+	}
+	for _, id := range conversations(r, c) {
+		for _, step := range steps(c, id) {
+			each("step", step, metrics.Group{Conversation: id, Step: step})
+		}
+	}
+	for _, p := range phases {
+		if len(c.Measured(metrics.Group{Phase: p})) > 0 {
+			each("phase", p, metrics.Group{Phase: p})
+		}
+	}
+	for _, id := range conversations(r, c) {
+		each("conversation", id, metrics.Group{Conversation: id})
+	}
+	for i := range metrics.Defs {
+		d := &metrics.Defs[i]
+		switch {
+		case d.At(metrics.RunLevel):
+			v := d.Over(c, c.Measured(metrics.Group{}))
+			var dist metrics.Dist
+			if f, ok := v.Number(); ok {
+				dist = metrics.NewDist([]float64{f})
+			}
+			dist.Why = v.Why
+			out = append(out, summary{"run", "", d, dist})
+		case d.At(metrics.CellLevel):
+			out = append(out, summary{"cell", "", d, c.ObservedDist(d.Name)})
+		}
+	}
+	return out
+}
+
+// steps lists the steps of a conversation in the order they were played.
+func steps(c *metrics.Cell, conversation string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, q := range c.Measured(metrics.Group{Conversation: conversation}) {
+		if !seen[q.Step] {
+			seen[q.Step] = true
+			out = append(out, q.Step)
+		}
+	}
+	return out
+}
+
+// repeats splits the requests of a cell into its passes, warm-ups apart, in the order they began.
+func repeats(c *metrics.Cell) [][]*event.Request {
+	type pass struct {
+		n      int
+		warmup bool
+	}
+	at := map[pass]int{}
+	var out [][]*event.Request
+	for _, q := range c.Requests {
+		p := pass{q.Repeat, q.Warmup}
+		i, ok := at[p]
+		if !ok {
+			i = len(out)
+			at[p] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], q)
+	}
+	return out
+}

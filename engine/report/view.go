@@ -1,0 +1,336 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// column is one column of a cell's table: the terminal and Markdown show the same ones.
+type column struct {
+	head  string
+	after string // what head is called where the column before it does not explain it
+	value func(*metrics.Cell, metrics.Group) (text, why string)
+}
+
+var columns = []column{
+	{"turns", "", turnsOf},
+	{"prompt tok", "", perRepeat("prompt_tokens")},
+	{"cached tok", "", perRepeat("cache.cached_tokens")},
+	{"hit rate", "", stat("cache.hit_rate", "mean")},
+	{"ceiling", "", stat("cache.reusable_rate", "mean")},
+	{"TTFT p50", "", stat("ttft_ms", "p50")},
+	{"p95", "TTFT p95", stat("ttft_ms", "p95")},
+	{"decode tok/s", "", stat("output_tps", "mean")},
+}
+
+func (c column) full() string {
+	if c.after != "" {
+		return c.after
+	}
+	return c.head
+}
+
+// turnsOf is the number of turns of one repeat: of the fullest one, since a repeat that broke
+// off has fewer.
+func turnsOf(c *metrics.Cell, g metrics.Group) (string, string) {
+	most := 0
+	for _, g.Repeat = range c.Repeats() {
+		most = max(most, len(c.Measured(g)))
+	}
+	if most == 0 {
+		return unknown, "no request was measured"
+	}
+	return count(float64(most)), ""
+}
+
+// perRepeat is what a metric adds up to in one repeat: the mean over the repeats.
+func perRepeat(name string) func(*metrics.Cell, metrics.Group) (string, string) {
+	return func(c *metrics.Cell, g metrics.Group) (string, string) {
+		d := def(name)
+		return sound(d, d.PerRepeat(c, g), "mean")
+	}
+}
+
+func stat(name, statistic string) func(*metrics.Cell, metrics.Group) (string, string) {
+	return func(c *metrics.Cell, g metrics.Group) (string, string) {
+		d := def(name)
+		return sound(d, d.Dist(c, c.Measured(g)), statistic)
+	}
+}
+
+func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
+	v, why := dist.Sound(statistic)
+	if why != "" {
+		return unknown, why
+	}
+	return show(v, d.Unit), ""
+}
+
+// def finds a metric that this package names itself.
+func def(name string) *metrics.Def {
+	d, ok := metrics.Lookup(name)
+	if !ok {
+		panic("report: there is no metric " + name)
+	}
+	return d
+}
+
+// grid is a cell's table: head, rows, and why some of its numbers are unknown.
+type grid struct {
+	head    []string
+	rows    [][]string
+	left    int      // columns of text before the numbers
+	reasons []string // "cached tok, hit rate: the server reports no cached tokens"
+}
+
+// cellGrid shows the phases of conversations that have documents and one row for each other
+// conversation.
+func cellGrid(r *metrics.Run, c *metrics.Cell, full bool) grid {
+	groups := rowsOf(r, c)
+	byPhase, several := false, conversations(r, c)
+	for _, g := range groups {
+		byPhase = byPhase || g.Phase != ""
+	}
+	var out grid
+	if len(several) > 1 || !byPhase {
+		out.head = append(out.head, "conversation")
+	}
+	if byPhase {
+		out.head = append(out.head, "phase")
+	}
+	out.left = len(out.head)
+	for _, col := range columns {
+		if full {
+			out.head = append(out.head, col.full())
+		} else {
+			out.head = append(out.head, col.head)
+		}
+	}
+	var missing reasons
+	for i, g := range groups {
+		var row []string
+		if len(several) > 1 || !byPhase {
+			name := g.Conversation
+			if i > 0 && groups[i-1].Conversation == name {
+				name = ""
+			}
+			row = append(row, name)
+		}
+		if byPhase {
+			row = append(row, g.Phase)
+		}
+		for _, col := range columns {
+			text, why := col.value(c, g)
+			row = append(row, text)
+			missing.add(col.full(), why)
+		}
+		out.rows = append(out.rows, row)
+	}
+	out.reasons = missing.lines()
+	return out
+}
+
+var phases = []string{"before", "with_rag", "after_removal"}
+
+func rowsOf(r *metrics.Run, c *metrics.Cell) []metrics.Group {
+	var out []metrics.Group
+	for _, id := range conversations(r, c) {
+		have := map[string]bool{}
+		for _, q := range c.Measured(metrics.Group{Conversation: id}) {
+			have[q.Phase] = true
+		}
+		if !have["with_rag"] && !have["after_removal"] {
+			out = append(out, metrics.Group{Conversation: id})
+			continue
+		}
+		for _, p := range phases {
+			if have[p] {
+				out = append(out, metrics.Group{Conversation: id, Phase: p})
+			}
+		}
+	}
+	return out
+}
+
+// conversations lists what the cell played, in the order of the scenario.
+func conversations(r *metrics.Run, c *metrics.Cell) []string {
+	played := map[string]bool{}
+	var out []string
+	for _, q := range c.Measured(metrics.Group{}) {
+		played[q.Conversation] = true
+	}
+	for _, s := range r.Started.Scenario.Conversations {
+		if played[s.ID] {
+			out = append(out, s.ID)
+			delete(played, s.ID)
+		}
+	}
+	for _, q := range c.Measured(metrics.Group{}) { // what the head of the journal did not announce
+		if played[q.Conversation] {
+			out = append(out, q.Conversation)
+			delete(played, q.Conversation)
+		}
+	}
+	return out
+}
+
+// reasons collects why numbers are unknown, each reason once.
+type reasons struct {
+	order []string
+	of    map[string][]string
+}
+
+func (r *reasons) add(what, why string) {
+	if why == "" {
+		return
+	}
+	if r.of == nil {
+		r.of = map[string][]string{}
+	}
+	if r.of[why] == nil {
+		r.order = append(r.order, why)
+	}
+	if !slices.Contains(r.of[why], what) {
+		r.of[why] = append(r.of[why], what)
+	}
+}
+
+func (r *reasons) lines() []string {
+	var out []string
+	for _, why := range r.order {
+		out = append(out, strings.Join(r.of[why], ", ")+": "+why)
+	}
+	return out
+}
+
+// afterRemoval says, for each conversation that removes a document, how much of the cache the
+// first turn afterwards found, and how much it could have found.
+func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
+	var out []string
+	all := conversations(r, c)
+	for _, id := range all {
+		var first []*event.Request
+		for _, n := range c.Repeats() {
+			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: "after_removal"}); len(g) > 0 {
+				first = append(first, g[0])
+			}
+		}
+		if len(first) == 0 {
+			continue
+		}
+		line := "first turn after removal: "
+		if len(all) > 1 {
+			line = "first turn after removal in " + id + ": "
+		}
+		hit, could := def("cache.hit_rate").Over(c, first), def("cache.reusable_rate").Over(c, first)
+		line += text(hit) + " of " + text(could) + " possible"
+		kept := def("cache.reusable_tokens").Dist(c, first)
+		prompt := def("prompt_tokens").Dist(c, first)
+		switch {
+		case could.Known() && kept.N > 0 && prompt.N > 0:
+			line += fmt.Sprintf(" (%s of %s prompt tokens stood before the removed document)", count(kept.Mean), count(prompt.Mean))
+		case !hit.Known():
+			line += " (" + hit.Why + ")"
+		default:
+			line += " (" + could.Why + ")"
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func text(v metrics.Value) string {
+	if f, ok := v.Number(); ok {
+		return show(f, v.Unit)
+	}
+	return unknown
+}
+
+// setting is how a cell was measured, in one line.
+func setting(s event.Scenario) string {
+	parts := []string{plural(s.Repeats, "repeat")}
+	if s.Warmup > 0 {
+		parts = append(parts, plural(s.Warmup, "warm-up"))
+	}
+	if how, ok := isolations[s.Isolation]; ok {
+		if s.Scope != "" && s.Isolation != "none" {
+			how += " per " + s.Scope
+		}
+		parts = append(parts, how)
+	}
+	return strings.Join(parts, ", ")
+}
+
+var isolations = map[string]string{
+	"salt": "cache salted", "reset": "cache reset", "restart": "server restarted", "none": "cache not isolated",
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// simulated says what was simulated, in the words of the note "simulated" if there is one.
+// It is empty if every cell was real.
+func simulated(r *metrics.Run) string {
+	var what, names []string
+	for _, c := range r.Cells {
+		if !c.Simulated() {
+			continue
+		}
+		names = append(names, c.Name())
+		if s := c.Started.Server.Simulation; s != "" && !slices.Contains(what, s) {
+			what = append(what, s)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	line := "the embedded simulator answered, not a real server"
+	for _, n := range r.Notes {
+		if n.Code == "simulated" {
+			line = n.Text
+		}
+	}
+	if len(what) > 0 && !strings.Contains(line, what[0]) {
+		line += " (" + strings.Join(what, "; ") + ")"
+	}
+	if len(names) < len(r.Cells) {
+		line += ": " + strings.Join(names, ", ")
+	}
+	return line
+}
+
+// failures lists how requests of a cell failed: the measured ones, by class, with one example.
+func failures(c *metrics.Cell) []string {
+	all := c.Measured(metrics.Group{})
+	var order []string
+	byClass := map[string][]*event.Request{}
+	bad := 0
+	for _, q := range all {
+		if q.Err == nil {
+			continue
+		}
+		bad++
+		if byClass[q.Err.Class] == nil {
+			order = append(order, q.Err.Class)
+		}
+		byClass[q.Err.Class] = append(byClass[q.Err.Class], q)
+	}
+	if bad == 0 {
+		return nil
+	}
+	out := []string{fmt.Sprintf("%d of %d requests failed", bad, len(all))}
+	for _, class := range order {
+		q := byClass[class][0]
+		out = append(out, fmt.Sprintf("%d %s, first in %s/%s turn %d of repeat %d: %s",
+			len(byClass[class]), class, q.Conversation, q.Step, q.Turn, q.Repeat, q.Err.Message))
+	}
+	return out
+}

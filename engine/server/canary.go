@@ -1,0 +1,257 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// Send sends one user message with this text, asks for one token, and returns what the reply
+// reports. It must send the prompt as the run will send its prompts: same API, same options.
+type Send func(ctx context.Context, prompt string) (Reply, error)
+
+// Report is what the self-test learnt about a server's report of cached tokens.
+type Report struct {
+	InReply  bool   // replies report cached tokens, and did so truthfully
+	Source   string // usage or timings, if InReply
+	Counters string // the metric by whose growth cached tokens are known; empty if none was proven
+	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
+	Why      string // why neither is proven
+
+	prompt string // is in the server's cache when SelfTest returns
+	second Reply
+}
+
+// Proven reports whether cached tokens can be known of every request.
+func (r Report) Proven() bool { return r.InReply || r.Counters != "" || r.Off }
+
+// How is one clause for doctor and reports.
+func (r Report) How() string {
+	switch {
+	case r.Off:
+		return "the prefix cache is switched off: 0 for every request"
+	case r.InReply && r.Counters != "":
+		return r.Source + " of every reply, checked by " + r.Counters
+	case r.InReply:
+		return r.Source + " of every reply"
+	case r.Counters != "":
+		return "growth of " + r.Counters
+	}
+	return r.Why
+}
+
+// canaryBlock is the block size that a canary assumes of a server that does not tell its own.
+const canaryBlock = 16
+
+// SelfTest finds out whether the server's report of cached tokens can be believed: the same new
+// prompt is sent twice, and the second time the server must report that it had most of it. The
+// error is about requests that failed; a server that reports nothing is a finding in the Report.
+//
+// block is the size of the server's cache blocks in tokens; 0 if it is not known.
+func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, error) {
+	var report Report
+	before, scrapeErr := s.scrapeIfAny(ctx)
+	if before != nil {
+		report.Off = before.CacheOff()
+		if told, ok := before.BlockTokens(); ok {
+			block = told
+		}
+	}
+	report.prompt = canary(max(block, canaryBlock))
+	var replies [2]Reply
+	var deltas [2]Delta
+	for i := range replies {
+		var err error
+		if replies[i], err = send(ctx, report.prompt); err != nil {
+			return Report{}, fmt.Errorf("testing the cache report: request %d of 2: %w", i+1, err)
+		}
+		if before == nil {
+			continue
+		}
+		after, err := s.Settle(ctx, before)
+		if err != nil {
+			before, scrapeErr = nil, err
+			continue
+		}
+		deltas[i] = s.Between(before, after, replies[i])
+		before = after
+	}
+	report.second = replies[1]
+	if report.Off {
+		return report, nil
+	}
+	report.judge(replies, deltas, s.engine.names, scrapeErr)
+	return report, nil
+}
+
+// scrapeIfAny scrapes a server that has metrics; the error says why there is no scrape.
+func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
+	if !s.HasMetrics() {
+		return nil, fmt.Errorf("%s has no metrics endpoint", s.engine.Title)
+	}
+	return s.Metrics(ctx)
+}
+
+// judge decides from both replies, and from what the counters did meanwhile, what to believe.
+func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *names, scrapeErr error) {
+	first, second := replies[0], replies[1]
+	var whys []string
+	switch {
+	case second.Cached == nil:
+		whys = append(whys, "the reply to a repeated prompt reports no cached tokens")
+	case *second.Cached <= 0:
+		whys = append(whys, "the reply to a repeated prompt reports 0 cached tokens: the cache is off, or the report is not true")
+	case second.Prompt != nil && *second.Cached > *second.Prompt:
+		whys = append(whys, fmt.Sprintf("the reply reports %d cached tokens of a prompt of %d", *second.Cached, *second.Prompt))
+	case first.Cached != nil && *first.Cached >= *second.Cached:
+		whys = append(whys, fmt.Sprintf("the reply to a new prompt reports %d cached tokens, as many as to its repetition", *first.Cached))
+	default:
+		r.InReply, r.Source = true, second.Source
+	}
+	switch {
+	case scrapeErr != nil:
+		whys = append(whys, "there are no counters: "+scrapeErr.Error())
+	case deltas[1].Why != "":
+		whys = append(whys, "counters: "+deltas[1].Why)
+	case n != nil:
+		for _, by := range n.cached {
+			c1, ok1 := deltas[0].cached[by.family]
+			c2, ok2 := deltas[1].cached[by.family]
+			if ok2 && c2 > 0 && (!ok1 || c1 < c2) && (!r.InReply || c2 == *second.Cached) {
+				r.Counters = by.family
+				break
+			}
+		}
+		if r.Counters == "" {
+			whys = append(whys, "none of its counters showed the repetition ("+n.families()+")")
+		}
+	}
+	if !r.Proven() {
+		r.Why = strings.Join(whys, "; ")
+	}
+}
+
+// Cached is the number of a request's prompt tokens that came from the server's cache, where it
+// is known from, and whether it was assumed (a proven report that is silent means none). An
+// unknown number comes with the reason.
+//
+// nullMeansZero is what the profile says of a silent report. d may be nil.
+func (r Report) Cached(reply Reply, d *Delta, nullMeansZero bool) (n *int, source string, assumed bool, why string) {
+	none := 0
+	switch {
+	case r.Off:
+		return &none, "counters", false, ""
+	case reply.Cached != nil && r.InReply:
+		return reply.Cached, reply.Source, false, ""
+	}
+	if r.Counters != "" && d != nil {
+		if c, ok := d.cached[r.Counters]; ok {
+			return &c, "counters", false, ""
+		}
+		why = d.Why
+	}
+	switch {
+	case reply.Cached == nil && r.InReply && nullMeansZero:
+		return &none, r.Source, true, ""
+	case reply.Cached == nil && r.InReply:
+		return nil, "none", false, "the reply reports no cached tokens, which may mean 0"
+	case r.Why != "":
+		return nil, "none", false, r.Why
+	case why != "":
+		return nil, "none", false, why
+	case r.Counters != "":
+		return nil, "none", false, r.Counters + " could not be read around this request"
+	}
+	return nil, "none", false, "the cache report was not tested"
+}
+
+// ErrNotReset is what the error of a reset that did nothing wraps.
+var ErrNotReset = errors.New("the server still had the prompt in its cache")
+
+// VerifyReset resets the cache and repeats the prompt of the self-test: the server must have
+// nothing of it. A reset that did not reset, and one that cannot be verified, is an error.
+func (s *Side) VerifyReset(ctx context.Context, r Report, send Send) error {
+	if !r.Proven() || r.prompt == "" {
+		return fmt.Errorf("verifying the cache reset: without a proven cache report it cannot be verified (%s)", r.How())
+	}
+	if err := s.ResetCache(ctx); err != nil {
+		return err
+	}
+	if r.Off {
+		return nil
+	}
+	n, err := s.repeat(ctx, r, send)
+	if err != nil {
+		return fmt.Errorf("verifying the cache reset: %w", err)
+	}
+	if n > 0 {
+		return fmt.Errorf("verifying the cache reset: %w: %d tokens of a repeated prompt; was another request running?", ErrNotReset, n)
+	}
+	return nil
+}
+
+// VerifySalt repeats the prompt of the self-test under a salt: the server must have nothing of
+// it beyond what stands before the salt. salted sends like the self-test's send, with a salt of
+// its own; lead is how many tokens may stand before the salt: 0 for a salt in the body, a few
+// for one at the start of the first message, which the template's opening precedes.
+func (s *Side) VerifySalt(ctx context.Context, r Report, salted Send, lead int) error {
+	if !r.Proven() || r.prompt == "" {
+		return fmt.Errorf("verifying the cache salt: without a proven cache report it cannot be verified (%s)", r.How())
+	}
+	if r.Off {
+		return nil
+	}
+	n, err := s.repeat(ctx, r, salted)
+	if err != nil {
+		return fmt.Errorf("verifying the cache salt: %w", err)
+	}
+	if n > lead {
+		return fmt.Errorf("verifying the cache salt: %w: %d tokens of a prompt repeated under another salt", ErrNotReset, n)
+	}
+	return nil
+}
+
+// repeat sends the self-test's prompt once more and returns its cached tokens.
+func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
+	var before *Snapshot
+	if r.Counters != "" && !r.InReply {
+		var err error
+		if before, err = s.Metrics(ctx); err != nil {
+			return 0, err
+		}
+	}
+	reply, err := send(ctx, r.prompt)
+	if err != nil {
+		return 0, err
+	}
+	var delta *Delta
+	if before != nil {
+		after, err := s.Settle(ctx, before)
+		if err != nil {
+			return 0, err
+		}
+		d := s.Between(before, after, reply)
+		delta = &d
+	}
+	// The report showed this very prompt as cached, so that its silence now means none.
+	n, _, _, why := r.Cached(reply, delta, true)
+	if n == nil {
+		return 0, fmt.Errorf("the cached tokens of the repeated prompt are unknown: %s", why)
+	}
+	return *n, nil
+}
+
+// canaryWords are short and common, so that no tokenizer makes fewer tokens of them than words.
+var canaryWords = strings.Fields(`stone river cloud table green window paper seven market silver garden winter
+	letter bridge yellow morning forest candle orange simple mirror circle pocket summer ladder copper`)
+
+// canary writes a prompt that no server has seen, of at least three blocks and one token.
+func canary(block int) string {
+	words := make([]string, 0, 4*block+8)
+	for range 4*block + 8 {
+		words = append(words, canaryWords[rand.IntN(len(canaryWords))])
+	}
+	return fmt.Sprintf("%016x %s", rand.Uint64(), strings.Join(words, " "))
+}

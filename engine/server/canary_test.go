@@ -1,0 +1,392 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// cacheServer is a server with a prefix cache of whole prompts, just enough to be tested: it
+// reports in replies, in counters, in both or in neither, and its reset may be a lie.
+type cacheServer struct {
+	mu          sync.Mutex
+	seen        map[string]bool
+	prompt      int
+	cachedTotal int
+	requests    int
+	inReply     bool // replies carry cached tokens, when there are any
+	always      *int // replies carry this number whatever happened
+	counters    bool
+	cacheOff    bool
+	resetLies   bool
+	foreign     bool // another client's request ends with each of ours
+}
+
+func (c *cacheServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch r.Method + " " + r.URL.Path {
+	case "GET /metrics":
+		if !c.counters {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprintf(w, "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total %d\n# TYPE vllm:prompt_tokens_cached_total counter\nvllm:prompt_tokens_cached_total %d\n", c.prompt, c.cachedTotal)
+		fmt.Fprintf(w, "# TYPE vllm:request_success_total counter\nvllm:request_success_total %d\n", c.requests)
+		fmt.Fprintf(w, "# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"16\",enable_prefix_caching=\"%t\"} 1\n", !c.cacheOff)
+	case "POST /reset_prefix_cache":
+		if !c.resetLies {
+			clear(c.seen)
+		}
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// send plays a completion: 99 tokens, 96 of which are cached the second time.
+func (c *cacheServer) send(salt string) Send {
+	return func(_ context.Context, prompt string) (Reply, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		reply, hit := Reply{Prompt: new(99), Source: "usage"}, 0
+		if c.seen[salt+prompt] && !c.cacheOff {
+			hit = 96
+		}
+		c.seen[salt+prompt] = true
+		c.prompt, c.cachedTotal, c.requests = c.prompt+99, c.cachedTotal+hit, c.requests+1
+		if c.foreign {
+			c.prompt, c.requests = c.prompt+5, c.requests+1
+		}
+		if c.inReply && hit > 0 {
+			reply.Cached = &hit
+		}
+		if c.always != nil {
+			reply.Cached = c.always
+		}
+		return reply, nil
+	}
+}
+
+func (c *cacheServer) start(t *testing.T) *Side {
+	t.Helper()
+	c.seen = map[string]bool{}
+	s := httptest.NewServer(c)
+	t.Cleanup(s.Close)
+	return sideOf(t, "vllm", s.URL)
+}
+
+func TestSelfTest(t *testing.T) {
+	tests := []struct {
+		name   string
+		server *cacheServer
+		how    string
+		proven bool
+		after  *int // of a later, silent reply
+	}{
+		{name: "in replies", server: &cacheServer{inReply: true}, how: "usage of every reply", proven: true, after: new(0)},
+		{name: "in both", server: &cacheServer{inReply: true, counters: true}, how: "usage of every reply, checked by vllm:prompt_tokens_cached", proven: true, after: new(0)},
+		{name: "in counters", server: &cacheServer{counters: true}, how: "growth of vllm:prompt_tokens_cached", proven: true},
+		{name: "nowhere", server: &cacheServer{}, how: "reports no cached tokens; there are no counters"},
+		{name: "zero whatever happens", server: &cacheServer{always: new(0)}, how: "reports 0 cached tokens: the cache is off, or the report is not true"},
+		{name: "the same whatever happens", server: &cacheServer{always: new(50)}, how: "the reply to a new prompt reports 50 cached tokens"},
+		{name: "more than there are", server: &cacheServer{always: new(500)}, how: "reports 500 cached tokens of a prompt of 99"},
+		{name: "shared with somebody", server: &cacheServer{counters: true, foreign: true}, how: "somebody else uses the server"},
+		{name: "switched off", server: &cacheServer{counters: true, cacheOff: true}, how: "switched off", proven: true, after: new(0)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			side := tt.server.start(t)
+			report, err := side.SelfTest(t.Context(), 0, tt.server.send(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Proven() != tt.proven || !strings.Contains(report.How(), tt.how) {
+				t.Errorf("proven %v: %s; want %v: %s", report.Proven(), report.How(), tt.proven, tt.how)
+			}
+			n, source, _, why := report.Cached(Reply{Prompt: new(99)}, nil, true)
+			if (n == nil) != (tt.after == nil) || n != nil && *n != *tt.after {
+				t.Errorf("a silent reply: cached %v", n)
+			}
+			if (n == nil) != (why != "") || (n == nil) != (source == "none") {
+				t.Errorf("cached %v from %q, reason %q", n, source, why)
+			}
+		})
+	}
+}
+
+func TestCached(t *testing.T) {
+	proven := Report{InReply: true, Source: "timings"}
+	if n, source, assumed, _ := proven.Cached(Reply{Cached: new(7), Source: "timings"}, nil, false); n == nil || *n != 7 || source != "timings" || assumed {
+		t.Errorf("got %v %s %v", n, source, assumed)
+	}
+	if n, _, assumed, _ := proven.Cached(Reply{}, nil, true); n == nil || *n != 0 || !assumed {
+		t.Errorf("a silent reply of a server whose silence means 0: %v, assumed %v", n, assumed)
+	}
+	if n, _, _, why := proven.Cached(Reply{}, nil, false); n != nil || why == "" {
+		t.Errorf("a silent reply of a server whose silence means nothing: %v, %q", n, why)
+	}
+	// A number that the self-test found to be untrue stays unused.
+	if n, source, _, why := (Report{Why: "lies"}).Cached(Reply{Cached: new(0)}, nil, true); n != nil || source != "none" || why != "lies" {
+		t.Errorf("got %v %s %q", n, source, why)
+	}
+	counted := Report{Counters: "f"}
+	if n, source, _, _ := counted.Cached(Reply{}, &Delta{cached: map[string]int{"f": 32}}, true); n == nil || *n != 32 || source != "counters" {
+		t.Errorf("got %v %s", n, source)
+	}
+	if n, _, _, why := counted.Cached(Reply{}, &Delta{Why: "shared"}, true); n != nil || why != "shared" {
+		t.Errorf("got %v %q", n, why)
+	}
+	if n, _, _, why := (Report{}).Cached(Reply{Cached: new(3)}, nil, true); n != nil || why == "" {
+		t.Errorf("an untested report was believed: %v", n)
+	}
+}
+
+func TestSelfTest_RequestFails(t *testing.T) {
+	c := cacheServer{}
+	side := c.start(t)
+	why := errors.New("HTTP 500")
+	if _, err := side.SelfTest(t.Context(), 0, func(context.Context, string) (Reply, error) { return Reply{}, why }); !errors.Is(err, why) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCanary_LongEnough(t *testing.T) {
+	one, two := canary(1600), canary(1600)
+	if one == two {
+		t.Error("two canaries are the same")
+	}
+	if words := len(strings.Fields(one)); words < 3*1600+1 {
+		t.Errorf("%d words for three blocks of 1600 tokens and one", words)
+	}
+}
+
+func TestVerifyReset(t *testing.T) {
+	for name, counters := range map[string]bool{"replies": false, "counters": true} {
+		t.Run(name, func(t *testing.T) {
+			c := cacheServer{inReply: !counters, counters: counters}
+			side := c.start(t)
+			report, err := side.SelfTest(t.Context(), 0, c.send(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := side.VerifyReset(t.Context(), report, c.send("")); err != nil {
+				t.Errorf("an honest reset: %v", err)
+			}
+			c.resetLies = true
+			if err := side.VerifyReset(t.Context(), report, c.send("")); !errors.Is(err, ErrNotReset) {
+				t.Errorf("a reset that did nothing: %v", err)
+			}
+			if err := side.VerifySalt(t.Context(), report, c.send("salt"), 0); err != nil {
+				t.Errorf("an honest salt: %v", err)
+			}
+			if err := side.VerifySalt(t.Context(), report, c.send(""), 0); !errors.Is(err, ErrNotReset) {
+				t.Errorf("a salt that does nothing: %v", err)
+			}
+		})
+	}
+	c := cacheServer{}
+	if err := c.start(t).VerifyReset(t.Context(), Report{Why: "nothing is reported"}, c.send("")); err == nil || !strings.Contains(err.Error(), "nothing is reported") {
+		t.Errorf("a reset that cannot be verified: %v", err)
+	}
+}
+
+func TestReset(t *testing.T) {
+	tests := []struct {
+		engine string
+		model  string
+		serve  func(w http.ResponseWriter, r *http.Request, sent map[string]any, calls int)
+		want   string // the requests
+		err    string
+	}{
+		{engine: "vllm", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {}, want: "POST /reset_prefix_cache"},
+		{engine: "vllm", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { http.NotFound(w, r) },
+			want: "POST /reset_prefix_cache", err: "VLLM_SERVER_DEV_MODE=1"},
+		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { fmt.Fprint(w, "Cache flushed.") }, want: "POST /flush_cache"},
+		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { w.WriteHeader(400) },
+			want: "POST /flush_cache", err: "no request is running"},
+		{engine: "llamacpp", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {
+			if r.URL.Path == "/props" {
+				fmt.Fprint(w, `{"total_slots":2}`)
+				return
+			}
+			fmt.Fprint(w, `{"id_slot":0,"n_erased":123}`)
+		}, want: "GET /props, POST /slots/0?action=erase, POST /slots/1?action=erase"},
+		{engine: "llamacpp", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {
+			w.WriteHeader(501)
+			fmt.Fprint(w, `{"error":{"code":501,"message":"This server does not support slots action. Start it with `+"`--slot-save-path`"+`","type":"not_supported_error"}}`)
+		}, want: "GET /props, POST /slots/0?action=erase", err: "-cram 0"},
+		{engine: "ollama", serve: func(w http.ResponseWriter, r *http.Request, sent map[string]any, calls int) {
+			switch {
+			case r.URL.Path == "/api/ps" && calls < 4: // it takes a moment to let go
+				fmt.Fprint(w, `{"models":[{"name":"m:latest"}]}`)
+			case r.URL.Path == "/api/ps":
+				fmt.Fprint(w, `{"models":[]}`)
+			case sent["keep_alive"] == 0.0:
+				fmt.Fprintln(w, `{"model":"m","done":true,"done_reason":"unload"}`)
+			default:
+				if options, _ := sent["options"].(map[string]any); options["num_ctx"] != 8192.0 {
+					t.Errorf("the model was loaded with %v", sent)
+				}
+				fmt.Fprintln(w, `{"model":"m","done":true,"done_reason":"load"}`)
+			}
+		}, want: "POST /api/generate, GET /api/ps, GET /api/ps, GET /api/ps, POST /api/generate"},
+		{engine: "ollama", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {
+			w.WriteHeader(404)
+			fmt.Fprint(w, `{"error":"model \"m\" not found, try pulling it first"}`)
+		}, want: "POST /api/generate", err: "try pulling it first"},
+		{engine: "tabby", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {}, err: "not offered by this engine"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.engine+" "+tt.err, func(t *testing.T) {
+			var calls []string
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sent := map[string]any{}
+				body, _ := io.ReadAll(r.Body)
+				if len(body) > 0 {
+					if err := json.Unmarshal(body, &sent); err != nil {
+						t.Error(err)
+					}
+				}
+				calls = append(calls, r.Method+" "+r.URL.RequestURI())
+				tt.serve(w, r, sent, len(calls))
+			}))
+			defer s.Close()
+			side, err := NewSide(Config{BaseURL: s.URL, Engine: tt.engine, Model: "m", ContextTokens: 8192})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer side.client.CloseIdleConnections()
+			err = side.ResetCache(t.Context())
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("got %v, want %q", err, tt.err)
+			}
+			if got := strings.Join(calls, ", "); got != tt.want {
+				t.Errorf("requests: %s\nwant: %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTokenize(t *testing.T) {
+	messages := []Message{{"system", "S"}, {"user", "U"}}
+	chat := `[{"role":"system","content":"S"},{"role":"user","content":"U"}]`
+	tests := []struct {
+		engine string
+		text   string // empty: messages
+		reply  map[string]string
+		sent   string
+		ids    int
+		err    string
+	}{
+		{engine: "vllm", reply: map[string]string{"/tokenize": `{"count":3,"max_model_len":8192,"tokens":[1,2,3],"token_strs":null}`}, ids: 3,
+			sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+		{engine: "sim", text: "hi", reply: map[string]string{"/tokenize": `{"count":1,"tokens":[9]}`}, ids: 1,
+			sent: `/tokenize {"add_special_tokens":false,"model":"m","prompt":"hi"}`},
+		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`}, ids: 2,
+			sent: `/apply-template {"messages":` + chat + `}/tokenize {"add_special":true,"content":"P","parse_special":true}`},
+		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{}`}, err: "holds no prompt", sent: `/apply-template {"messages":` + chat + `}`},
+		{engine: "tabby", reply: map[string]string{"/v1/token/encode": `{"tokens":[1,2],"length":2}`}, ids: 2, sent: `/v1/token/encode {"text":` + chat + `}`},
+		{engine: "koboldcpp", text: "hi", reply: map[string]string{"/api/extra/tokencount": `{"value":2,"ids":[1,2]}`}, ids: 2, sent: `/api/extra/tokencount {"prompt":"hi"}`},
+		{engine: "koboldcpp", err: "own adapter"},
+		{engine: "ollama", err: "not offered by this engine"},
+		{engine: "vllm", reply: map[string]string{"/tokenize": `{"detail":"x"}`}, err: "holds no token ids", sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+		{engine: "vllm", err: "HTTP 404", sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.engine+tt.text+tt.err, func(t *testing.T) {
+			var sent strings.Builder
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				sent.WriteString(r.URL.Path + " " + string(body))
+				a, ok := tt.reply[r.URL.Path]
+				if !ok {
+					http.NotFound(w, r)
+					return
+				}
+				fmt.Fprint(w, a)
+			}))
+			defer s.Close()
+			side := sideOf(t, tt.engine, s.URL)
+			var ids []int
+			var err error
+			if tt.text != "" {
+				ids, err = side.TokenizeText(t.Context(), tt.text)
+			} else {
+				ids, err = side.Tokenize(t.Context(), messages)
+			}
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("got %v, want %q", err, tt.err)
+			}
+			if len(ids) != tt.ids || sent.String() != tt.sent {
+				t.Errorf("%d ids, want %d\nsent %s\nwant %s", len(ids), tt.ids, sent.String(), tt.sent)
+			}
+		})
+	}
+}
+
+func TestNative(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/slots":
+			fmt.Fprint(w, `[{"id":0,"n_ctx":8192,"is_processing":true,"id_task":1}]`)
+		case "/api/show": // Ollama 0.33
+			fmt.Fprint(w, `{"modelfile":"","parameters":"temperature 0.7\nnum_ctx                        4096\nstop \"<|im_end|>\"","template":"{{ .Prompt }}","details":{"format":"gguf","family":"qwen2","parameter_size":"7.6B","quantization_level":"Q4_K_M"},"model_info":{"general.architecture":"qwen2","general.parameter_count":7615616512,"qwen2.context_length":32768},"capabilities":["completion"]}`)
+		case "/props":
+			fmt.Fprint(w, `<html><title>x</title></html>`)
+		}
+	}))
+	defer s.Close()
+	side := sideOf(t, "llamacpp", s.URL)
+	if slots, err := side.Slots(t.Context()); err != nil || len(slots) != 1 || !slots[0].Busy || slots[0].ContextTokens != 8192 {
+		t.Errorf("got %+v, %v", slots, err)
+	}
+	d, err := side.Show(t.Context())
+	if err != nil || d.Quantization != "Q4_K_M" || *d.TrainedTokens != 32768 || *d.ContextTokens != 4096 || *d.Parameters != 7615616512 {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	if _, err := side.Props(t.Context()); err == nil || !strings.Contains(err.Error(), "web page") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSettle_WaitsForTheCount(t *testing.T) {
+	before, err := os.ReadFile(filepath.Join("testdata", "vllm-0.27-before.prom"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(filepath.Join("testdata", "vllm-0.27-after.prom"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scrapes := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scrapes++
+		if scrapes < 4 {
+			fmt.Fprintf(w, "%s", before)
+			return
+		}
+		fmt.Fprintf(w, "%s", after)
+	}))
+	defer s.Close()
+	side := sideOf(t, "vllm", s.URL)
+	was, err := side.Metrics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := side.Settle(t.Context(), was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := side.Between(was, is, Reply{Prompt: new(2304)}); scrapes != 4 || d.Why != "" {
+		t.Errorf("after %d scrapes: %q", scrapes, d.Why)
+	}
+}

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func scraped(t *testing.T, name string) *Snapshot {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shot, err := parse(reply{status: http.StatusOK, kind: "text/plain", body: data})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return shot
+}
+
+func sideOf(t *testing.T, engine, address string) *Side {
+	t.Helper()
+	side, err := NewSide(Config{BaseURL: address, Engine: engine, Model: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(side.client.CloseIdleConnections)
+	return side
+}
+
+func TestBetween(t *testing.T) {
+	tests := []struct {
+		name, engine, before, after string
+		reply                       Reply
+		values                      map[string]float64
+		cached                      map[string]int
+		why                         string
+	}{
+		{
+			name: "vLLM now", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", reply: Reply{Prompt: new(2304)},
+			values: map[string]float64{"server.queue_ms": 2.5, "server.prefill_ms": 37.5, "server.decode_ms": 640, "server.ttft_ms": 41.5},
+			cached: map[string]int{"vllm:prompt_tokens_by_source": 2288, "vllm:request_prefill_kv_computed_tokens": 2288, "vllm:prompt_tokens_cached": 2288, "vllm:prefix_cache_hits": 2288},
+		},
+		{
+			name: "vLLM 0.8", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-after.prom", reply: Reply{Prompt: new(200)},
+			values: map[string]float64{"server.ttft_ms": 250},
+			cached: map[string]int{"vllm:gpu_prefix_cache_hits": 192},
+		},
+		{
+			name: "vLLM 0.8, a request scheduled twice", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-twice.prom", reply: Reply{Prompt: new(200)},
+			values: map[string]float64{"server.ttft_ms": 250},
+			cached: map[string]int{},
+		},
+		{
+			name: "vLLM V0 has only a rate", engine: "vllm", before: "vllm-0.7-before.prom", after: "vllm-0.7-after.prom", reply: Reply{Prompt: new(200)},
+			values: map[string]float64{"server.ttft_ms": 250},
+			cached: map[string]int{},
+		},
+		{name: "foreign request", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-two.prom", reply: Reply{Prompt: new(2304)}, why: "2 requests ended"},
+		{name: "foreign tokens", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", reply: Reply{Prompt: new(2000)}, why: "grew by 2304 and the reply reports 2000"},
+		{name: "restart", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-restarted.prom", reply: Reply{Prompt: new(2304)}, why: "process_start_time_seconds changed"},
+		{name: "restart without the instant", engine: "vllm", before: "vllm-0.8-after.prom", after: "vllm-0.8-before.prom", reply: Reply{Prompt: new(200)}, why: "fell from"},
+		{name: "not counted yet", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-before.prom", why: "not counted"},
+		{
+			name: "llama.cpp", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237), Completion: new(35)},
+			// 31 ms of 235.774 s cannot be told from rounding to a millisecond; 661 ms can.
+			values: map[string]float64{"server.decode_ms": 661},
+			cached: map[string]int{"llamacpp:prompt_tokens": 236},
+		},
+		{
+			name: "llama.cpp past six digits", engine: "llamacpp", before: "llamacpp-b6400-large.prom", after: "llamacpp-b6400-large-after.prom", reply: Reply{Prompt: new(237), Completion: new(35)},
+			why: "hold nothing",
+		},
+		{name: "llama.cpp, foreign tokens", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237), Completion: new(20)}, why: "grew by 35"},
+		{name: "llama.cpp, tokens unknown", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237)}, why: "whose they are is unknown"},
+		{
+			name: "SGLang does not count its total twice", engine: "sglang", before: "sglang-2026-before.prom", after: "sglang-2026-after.prom", reply: Reply{Prompt: new(500)},
+			values: map[string]float64{"server.ttft_ms": 125},
+			cached: map[string]int{"sglang:cached_tokens": 456},
+		},
+		{name: "no metrics", engine: "ollama", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", why: "no metrics endpoint"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			side := sideOf(t, tt.engine, "http://127.0.0.1:1")
+			got := side.Between(scraped(t, tt.before), scraped(t, tt.after), tt.reply)
+			if tt.why == "" && got.Why != "" || !strings.Contains(got.Why, tt.why) {
+				t.Fatalf("why = %q, want %q", got.Why, tt.why)
+			}
+			if tt.why != "" {
+				if len(got.Values) > 0 || len(got.cached) > 0 {
+					t.Fatalf("numbers beside a reason: %v %v", got.Values, got.cached)
+				}
+				return
+			}
+			// The sums are differences of decimal fractions: a nanosecond is their noise.
+			if diff := cmp.Diff(tt.values, got.Values, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
+				t.Errorf("values (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.cached, got.cached); diff != "" {
+				t.Errorf("cached (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSnapshot_Facts(t *testing.T) {
+	shot := scraped(t, "vllm-0.27-before.prom")
+	if n, ok := shot.BlockTokens(); !ok || n != 16 {
+		t.Errorf("BlockTokens = %v, %v", n, ok)
+	}
+	if n, ok := shot.KVTokens(); !ok || n != 218464 {
+		t.Errorf("KVTokens = %v, %v", n, ok)
+	}
+	if _, ok := shot.infoInt("sliding_window"); ok {
+		t.Error(`the word "None" was read as a number`)
+	}
+	side := sideOf(t, "vllm", "http://127.0.0.1:1")
+	for file, want := range map[string]float64{"vllm-0.27-before.prom": 0.0125, "vllm-0.8-before.prom": 0.25, "vllm-0.7-before.prom": 0.5} {
+		if got, ok := side.KVUsed(scraped(t, file)); !ok || got != want {
+			t.Errorf("%s: KVUsed = %v, %v, want %v", file, got, ok, want)
+		}
+	}
+	if off := scraped(t, "vllm-0.27-cacheoff.prom").CacheOff(); !off {
+		t.Error("a cache that is off was not seen")
+	}
+	if sum, ok := shot.sum("vllm:prefix_cache_queries", nil); !ok || sum != 230400 {
+		t.Errorf("queries = %v, %v: the _created series must not be added", sum, ok)
+	}
+}
+
+func TestParse_NotMetrics(t *testing.T) {
+	for want, r := range map[string]reply{
+		`a web page titled "Sign in"`: {status: 200, kind: "text/html", body: []byte("<html><title>Sign in</title></html>")},
+		"HTTP 404: Not Found":         {status: 404, kind: "application/json", body: []byte(`{"detail":"Not Found"}`)},
+		"holds no metric":             {status: 200, kind: "text/plain"},
+		"no Prometheus text":          {status: 200, kind: "application/json", body: []byte(`{"error":"Unexpected endpoint"}`)},
+	} {
+		if _, err := parse(r); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"vllm-0.27-before.prom", "llamacpp-b6400-before.prom", "sglang-2026-before.prom"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	side, err := NewSide(Config{BaseURL: "http://127.0.0.1:1", Engine: "vllm"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		shot, err := parse(reply{status: 200, kind: "text/plain", body: data})
+		if err != nil {
+			return
+		}
+		for name, v := range side.Between(shot, shot, Reply{}).Values {
+			if v < 0 || v != v {
+				t.Errorf("%s = %v", name, v)
+			}
+		}
+	})
+}

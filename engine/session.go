@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/client"
+	"homellm/engine/event"
+)
+
+// Target is a server that is ready to be measured, whoever started it.
+type Target struct {
+	Facts      event.Server
+	Client     client.Config                                       // how to reach it
+	Body       map[string]any                                      // extra keys of every request
+	Tokenize   func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
+	Reset      func(context.Context) error                         // empties its prefix cache; nil: it cannot
+	Restart    func(context.Context) (url string, err error)       // nil: homellm did not start it
+	Block      int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Close      func()
+	CacheKnown bool   // a missing count was proven to mean zero
+	CacheWhy   string // why missing counts stay unknown
+}
+
+func (t *Target) close() {
+	if t.Close != nil {
+		t.Close()
+	}
+}
+
+// errGone says that a server stopped answering in the middle of a cell.
+type errGone struct{ why string }
+
+func (e errGone) Error() string { return e.why }
+
+// session is one attempt at a cell: what has been judged of it, and while it is open a server, a
+// client, and what that server has seen.
+type session struct {
+	run     *run
+	index   int
+	cell    *dsl.Cell
+	judged  judged
+	started bool
+
+	target *Target
+	client *client.Client
+	known  map[string]*prefixes // by salt
+	salt   string
+}
+
+// open gives the session its server. A session that is opened again, because another cell's
+// server had to run in between, goes on with the same attempt.
+func (s *session) open(ctx context.Context) error {
+	target, err := s.run.opt.Open(ctx, s.cell)
+	if err != nil {
+		return err
+	}
+	if s.client, err = client.New(target.Client); err != nil {
+		target.close()
+		return fmt.Errorf("client for %s: %w", target.Facts.URL, err)
+	}
+	s.target, s.known = target, map[string]*prefixes{}
+	if err := s.preflight(ctx); err != nil {
+		s.close()
+		return err
+	}
+	if s.started {
+		return nil
+	}
+	s.started = true
+	if s.cell.Scenario.Run.Cache == "salt" {
+		target.Facts.SaltMethod = "message"
+		if s.cell.Server.Capabilities.CacheSalt != "" {
+			target.Facts.SaltMethod = "body"
+		}
+	}
+	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.run.attempt(s.cell.ID), Server: target.Facts})
+	return nil
+}
+
+// close lets go of the server; open brings one back.
+func (s *session) close() {
+	if s.target == nil {
+		return
+	}
+	s.client.CloseIdle()
+	s.target.close()
+	s.target = nil
+}
+
+// pass plays every conversation of the cell once and judges what a single repeat can tell.
+func (s *session) pass(ctx context.Context, p pass) error {
+	if err := s.isolate(ctx, p, "repeat", ""); err != nil {
+		return err
+	}
+	sent, dead := 0, 0
+	for _, c := range s.cell.Scenario.Conversations {
+		if err := s.isolate(ctx, p, "conversation", c.ID); err != nil {
+			return err
+		}
+		for _, e := range s.converse(ctx, p, c) {
+			sent++
+			if e.Err != nil && e.Err.Class == "connect" {
+				dead++
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if !p.warmup {
+		if abort := s.judgeRepeat(s.run.out, p.repeat); abort != "" {
+			return errAbort{"assertion " + abort + " failed and says abort"}
+		}
+	}
+	if sent > 0 && dead == sent {
+		return errGone{"the server stopped answering: no connection in a whole repeat"}
+	}
+	return nil
+}
+
+// isolate starts a new scope of cache isolation where the scenario draws the line.
+func (s *session) isolate(ctx context.Context, p pass, at, conversation string) error {
+	run := s.cell.Scenario.Run
+	scope := run.Scope
+	first := p.repeat == 1 && (p.warmup || run.Warmup == 0)
+	if scope != at && (scope != "run" || at != "repeat" || !first) {
+		return nil
+	}
+	switch run.Cache {
+	case "salt":
+		s.salt = salt(s.run.opt.Header.ID, s.cell.ID, p, conversation)
+	case "reset":
+		if s.target.Reset == nil {
+			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
+		}
+		if err := s.target.Reset(ctx); err != nil {
+			return fmt.Errorf("resetting the prefix cache: %w", err)
+		}
+		clear(s.known)
+	case "restart":
+		if s.target.Restart == nil {
+			return fmt.Errorf("isolation by restart: homellm did not start server %s and cannot restart it", s.cell.Server.Name)
+		}
+		url, err := s.target.Restart(ctx)
+		if err != nil {
+			return fmt.Errorf("restarting the server: %w", err)
+		}
+		s.client.CloseIdle()
+		s.target.Client.BaseURL = url
+		if s.client, err = client.New(s.target.Client); err != nil {
+			return fmt.Errorf("client for %s: %w", url, err)
+		}
+		clear(s.known)
+	}
+	return nil
+}
+
+// salt is a short text that no other scope and no other run has.
+func salt(run, cell string, p pass, conversation string) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%t/%s", run, cell, p.repeat, p.warmup, conversation))
+	return hex.EncodeToString(h[:8])
+}
+
+// errTurn stops a conversation whose next prompt would rest on a reply that never came.
+var errTurn = errors.New("turn failed")
+
+// converse plays one conversation and returns what its requests saw. A conversation with a live
+// history ends at its first failed turn, because what would follow is another conversation.
+func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
+	h := dsl.NewHistory(c.System)
+	var seen []event.Exchange
+	for _, step := range c.Steps {
+		err := step.Do.Play(h, func(t dsl.Turn) (string, error) {
+			s.run.progress.turn(s.cell, p, c, step, t)
+			e := s.send(ctx, p, c, step, t)
+			seen = append(seen, e)
+			s.run.progress.reply(e)
+			if ctx.Err() != nil {
+				return "", context.Cause(ctx)
+			}
+			if c.History == "recorded" {
+				return t.Reply, nil
+			}
+			if e.Err != nil {
+				return "", errTurn
+			}
+			return e.Text, nil
+		})
+		if err != nil {
+			break
+		}
+	}
+	return seen
+}
+
+// send measures one turn. Tokenising and bookkeeping happen before it is due and after it is
+// done, never while the clock runs.
+func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *dsl.Step, t dsl.Turn) event.Exchange {
+	prompt := s.prompt(step, t)
+	known := s.known[s.salt]
+	if known == nil {
+		known = &prefixes{tokenize: s.target.Tokenize, block: s.target.Block}
+		s.known[s.salt] = known
+	}
+	reuse := known.before(ctx, prompt.dsl)
+
+	connect, _ := s.client.Warm(ctx) // that it failed is for the request to tell
+	turn, cancel := context.WithTimeout(ctx, step.Timeout)
+	e := s.client.Do(turn, s.run.epoch, time.Now(), prompt.Prompt)
+	cancel()
+	if connect != nil && e.Connect == nil {
+		e.Connect, e.Wire.Reused = connect, false
+	}
+
+	r := event.Request{
+		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
+		Action: step.Action, Phase: string(t.Phase), Exchange: e,
+		Reusable: reuse.tokens, ReusableSource: reuse.source, ReusableWhy: reuse.why,
+	}
+	if reuse.share != nil && e.Usage.Prompt != nil {
+		n := wholeBlocks(int(*reuse.share*float64(*e.Usage.Prompt)), *e.Usage.Prompt, s.target.Block)
+		r.Reusable = &n
+	} else if reuse.share != nil {
+		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
+	}
+	if reuse.prompt != nil && e.Usage.Prompt != nil && len(reuse.prompt) != *e.Usage.Prompt {
+		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d", len(reuse.prompt), *e.Usage.Prompt)
+	}
+	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = s.cached(e)
+	s.run.out.emit(s.cell.ID, r)
+	if e.Err == nil {
+		completion := 0
+		if e.Usage.Completion != nil {
+			completion = *e.Usage.Completion
+		}
+		known.after(ctx, reuse.prompt, prompt.dsl, e.Text, completion)
+	}
+	return e
+}
+
+// cached decides what the reply says of the prefix cache, by the profile's rule.
+func (s *session) cached(e event.Exchange) (n *int, source string, assumed bool, why string) {
+	report := s.cell.Server.Capabilities.CacheReport
+	switch {
+	case e.Err != nil:
+		return nil, "none", false, "the request failed"
+	case e.Usage.Cached != nil:
+		source = e.Wire.CachedIn
+		if source == "" {
+			source = "usage"
+		}
+		return e.Usage.Cached, source, false, ""
+	case report.Source == "none" || report.Source == "":
+		return nil, "none", false, fmt.Sprintf("server %s reports no cached tokens", s.cell.Server.Name)
+	case report.NullMeans == "zero" && s.target.CacheKnown:
+		zero := 0
+		return &zero, report.Source, true, ""
+	case s.target.CacheWhy != "":
+		return nil, "none", false, s.target.CacheWhy
+	}
+	return nil, "none", false, "the reply does not say how many prompt tokens came from the cache"
+}
+
+type prompt struct {
+	client.Prompt
+	dsl []dsl.Message
+}
+
+// prompt puts a turn into the form that goes on the wire: sampling, extra keys and salt.
+func (s *session) prompt(step *dsl.Step, t dsl.Turn) prompt {
+	caps := s.cell.Server.Capabilities
+	messages := t.Messages
+	extra := maps.Clone(s.target.Body)
+	if extra == nil {
+		extra = map[string]any{}
+	}
+	if s.salt != "" {
+		if caps.CacheSalt != "" {
+			extra[caps.CacheSalt] = s.salt
+		} else {
+			messages = saltMessages(messages, s.salt)
+		}
+	}
+	req := step.Request
+	out := prompt{dsl: messages, Prompt: client.Prompt{
+		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
+	}}
+	if t.MaxTokens > 0 {
+		out.MaxTokens = t.MaxTokens
+	}
+	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" {
+		extra[caps.IgnoreEOS] = *req.IgnoreEOS
+	}
+	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
+		extra[caps.MinTokens] = *req.MinTokens
+	}
+	for _, m := range messages {
+		out.Messages = append(out.Messages, client.Message{Role: m.Role, Content: m.Content})
+	}
+	return out
+}
+
+// saltMessages puts the salt at the head of the prompt, where it changes every cached block,
+// for servers that have no salt of their own. It costs a few prompt tokens, which the journal
+// says (salt_method: message).
+func saltMessages(messages []dsl.Message, salt string) []dsl.Message {
+	line := "[session " + salt + "]"
+	if len(messages) > 0 && messages[0].Role == "system" {
+		out := slices.Clone(messages)
+		out[0].Content = line + "\n" + out[0].Content
+		return out
+	}
+	return append([]dsl.Message{{Role: "system", Content: line}}, messages...)
+}

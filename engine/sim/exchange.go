@@ -1,0 +1,324 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// exchange is one generation request and its reply.
+type exchange struct {
+	s       *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	rc      *http.ResponseController
+	chat    bool
+	arrival time.Time
+	created int64
+	req     request
+	entry   *Entry
+	trouble trouble
+	prompt  []Token
+	reply   *reply
+	seq     *sequence
+
+	due        time.Time // the instant that belongs to what is being written
+	late       time.Duration
+	recorded   bool
+	held       []byte // events that flush will write
+	heldTokens int    // how many tokens are among them
+	fat        int    // bytes that the next event is padded to, of the fault "oversized"
+	broken     bool   // a reply in one piece is cut, of the fault "malformed"
+}
+
+func (s *Server) chat(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, true)
+}
+
+func (s *Server) complete(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, false)
+}
+
+// generate handles both generation routes.
+func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.Time, chat bool) {
+	n := int(s.count.Add(1))
+	x := &exchange{
+		s: s, w: w, r: r, rc: http.NewResponseController(w), chat: chat,
+		arrival: arrival, created: arrival.Unix(), due: arrival,
+		entry: &Entry{N: n, Path: r.URL.Path, Arrival: arrival},
+	}
+	defer x.record("")
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		x.refuse(badRequest("", "reading the request: %v", err))
+		return
+	}
+	refused := decode(body, &x.req)
+	conversation := x.open(refused)
+	x.trouble = s.strike(n, x.req.Model, conversation)
+	x.entry.Faults = x.trouble.kinds()
+	if !x.early() {
+		return
+	}
+	if refused == nil {
+		refused = x.req.check(chat)
+	}
+	if refused == nil {
+		refused = s.known(x.req.Model)
+	}
+	if refused == nil {
+		refused = x.prepare(conversation)
+	}
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	x.submit()
+	x.entry.Status = http.StatusOK
+	if x.req.Stream {
+		x.stream()
+	} else {
+		x.answer()
+	}
+}
+
+// open fills the entry in from the request and returns the conversation, as far as there is one.
+func (x *exchange) open(refused *refusal) []Message {
+	prefix := "cmpl-"
+	if x.chat {
+		prefix = "chatcmpl-"
+	}
+	x.entry.ID = prefix + x.s.id(x.entry.N)
+	if id := x.r.Header.Get("X-Request-Id"); id != "" {
+		x.entry.ID = prefix + id
+	} else if x.req.RequestID != "" {
+		x.entry.ID = prefix + x.req.RequestID
+	}
+	if refused != nil {
+		return nil
+	}
+	if x.req.Model == "" {
+		x.req.Model = x.s.served[0]
+	}
+	x.entry.Model, x.entry.Stream = x.req.Model, x.req.Stream
+	if x.req.CacheSalt != nil {
+		x.entry.Salt = *x.req.CacheSalt
+	}
+	if x.chat {
+		x.entry.Messages = x.req.messages()
+		return x.entry.Messages
+	}
+	x.entry.Prompt, _, _ = x.req.prompt()
+	return split(x.entry.Prompt)
+}
+
+// strike decides which faults hit request n.
+func (s *Server) strike(n int, model string, conversation []Message) trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == 0 {
+		return nil
+	}
+	texts := make([]string, len(conversation))
+	for i, m := range conversation {
+		texts[i] = m.Content
+	}
+	prompt := strings.Join(texts, "\n")
+	var out trouble
+	for _, a := range s.faults {
+		if a.applies(s.cfg.Seed, n, model, prompt) {
+			out = append(out, a.Fault)
+		}
+	}
+	return out
+}
+
+// id returns the hexadecimal name of request n, which depends on the seed and n alone.
+func (s *Server) id(n int) string {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], s.cfg.Seed)
+	binary.LittleEndian.PutUint64(b[8:], uint64(n))
+	sum := sha256.Sum256(b[:])
+	return hex.EncodeToString(sum[:16])
+}
+
+// early applies the faults that come before the reply; false if one of them was the reply.
+func (x *exchange) early() bool {
+	if f, ok := x.trouble.find("delay"); ok {
+		x.due = x.due.Add(time.Duration(f.Delay))
+		if !x.wait(x.due) {
+			x.entry.Finish = "abort"
+			return false
+		}
+	}
+	if f, ok := x.trouble.find("html"); ok {
+		body := f.Body
+		if body == "" {
+			body = "<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>\n"
+		}
+		x.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		x.entry.Status = http.StatusOK
+		_, _ = io.WriteString(x.w, body) // the client has gone: nothing is left to tell it
+		return false
+	}
+	if f, ok := x.trouble.find("status"); ok {
+		if f.RetryAfter > 0 {
+			x.w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		}
+		if f.Body != "" || f.Status == http.StatusUnauthorized {
+			body := f.Body
+			if body == "" {
+				body = `{"error":"Unauthorized"}`
+			}
+			if json.Valid([]byte(body)) {
+				x.w.Header().Set("Content-Type", "application/json")
+			}
+			x.entry.Status = f.Status
+			x.w.WriteHeader(f.Status)
+			_, _ = io.WriteString(x.w, body) // the client has gone: nothing is left to tell it
+			return false
+		}
+		x.refuse(&refusal{f.Status, errorType(f.Status), "a fault that was asked for: " + http.StatusText(f.Status), ""})
+		return false
+	}
+	return true
+}
+
+// errorType is vLLM's name for the kind of error that a status stands for.
+func errorType(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "BadRequestError"
+	case http.StatusNotFound:
+		return "NotFoundError"
+	case http.StatusTooManyRequests:
+		return "RateLimitError"
+	case http.StatusServiceUnavailable:
+		return "ServiceUnavailableError"
+	}
+	return "InternalServerError"
+}
+
+func (x *exchange) refuse(e *refusal) {
+	x.entry.Status = e.status
+	x.s.refuse(x.w, e)
+}
+
+// prepare tokenises the prompt, checks that it fits and composes the reply.
+func (x *exchange) prepare(conversation []Message) *refusal {
+	q := &x.req
+	if x.chat {
+		x.prompt = Tokenize(render(conversation, q.ending()))
+	} else {
+		var e *refusal
+		if _, x.prompt, e = q.prompt(); e != nil {
+			return e
+		}
+	}
+	if len(x.prompt) == 0 {
+		return badRequest("prompt", "the prompt is empty")
+	}
+	x.entry.PromptTokens = len(x.prompt)
+	most := x.s.context - len(x.prompt)
+	limit := q.maxTokens()
+	switch {
+	case limit != nil:
+	case x.chat:
+		limit = new(max(1, most))
+	default:
+		limit = new(16) // vLLM's default on this route
+	}
+	if *limit > most {
+		return badRequest("", "%s", x.s.era.overflowMessage(x.s.context, len(x.prompt), *limit))
+	}
+	p := sampling{
+		MaxTokens: *limit, MinTokens: q.MinTokens, IgnoreEOS: q.IgnoreEOS,
+		Stop: q.Stop, StopTokens: q.StopTokenIDs, IncludeStop: q.IncludeStop,
+	}
+	if q.Seed != nil {
+		p.Seed = *q.Seed
+	}
+	text := answer(conversation)
+	if x.trouble.has("split_utf8") {
+		text = "上青 " + text // so that there is a character to cut
+	}
+	reasoning := 0
+	if x.chat {
+		reasoning = x.s.cfg.Wire.ReasoningTokens
+	}
+	x.reply = compose(x.s.cfg.Seed, text, text, reasoning, p)
+	return nil
+}
+
+// submit hands the request to the engine, to be scheduled from the moment at which the front end is done.
+// What was computed here in the meantime is part of that time and does not add to it.
+func (x *exchange) submit() {
+	e := x.s.engine
+	f := e.noise(1<<63 | uint64(x.entry.N))
+	if e.scale != nil {
+		f *= e.scale(x.arrival.Sub(x.s.started), x.entry.N)
+	}
+	q := newSequence(x.entry.N, x.prompt, x.reply.tokens, x.entry.Salt)
+	q.arrival, q.finish, q.limit = x.arrival, x.reply.finish, x.reply.limit
+	q.ready = x.due.Add(e.scaled(frontendTime, f))
+	x.seq = q
+	e.submit(q) // once the engine has stopped, next returns false
+}
+
+// next waits for the next token and moves due to its instant; false if client or server has gone.
+func (x *exchange) next() bool {
+	select {
+	case at := <-x.seq.out:
+		if q := x.seq; len(x.entry.Tokens)+x.heldTokens == 0 {
+			x.entry.CachedTokens = q.cached
+			x.entry.Queue, x.entry.Prefill = q.admitted.Sub(q.ready), q.first.Sub(q.admitted)
+		}
+		if at.After(x.due) { // after a hang the tokens that were due meanwhile come at once
+			x.due = at
+		}
+		return true
+	case <-x.r.Context().Done():
+	case <-x.s.engine.done:
+	}
+	return false
+}
+
+// wait waits until an instant; false if client or server has gone first.
+func (x *exchange) wait(until time.Time) bool {
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-x.r.Context().Done():
+	case <-x.s.engine.done:
+	}
+	return false
+}
+
+// gone waits for the end of client or server.
+func (x *exchange) gone() {
+	select {
+	case <-x.r.Context().Done():
+	case <-x.s.engine.done:
+	}
+}
+
+// record puts the entry into the ledger, once, with the reason for which the reply ended.
+func (x *exchange) record(finish string) {
+	if x.recorded {
+		return
+	}
+	x.recorded = true
+	e := x.entry
+	if finish != "" {
+		e.Finish = finish
+	}
+	x.s.ledger.add(e)
+}

@@ -1,0 +1,170 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is one thing that goes wrong on purpose, and for which requests. The selectors all have to
+// hold; a fault without any applies to every generation request.
+type Fault struct {
+	Kind string `json:"kind"` // one of [Kinds]
+
+	Requests []int   `json:"requests,omitempty"` // numbers of requests, from 1
+	Model    string  `json:"model,omitempty"`    // the model that is asked for
+	Prompt   string  `json:"prompt,omitempty"`   // a text that the prompt contains
+	Every    int     `json:"every,omitempty"`    // only each k-th of those selected so far
+	Share    float64 `json:"share,omitempty"`    // only this share of them, by the seed
+	Times    int     `json:"times,omitempty"`    // at most so often
+
+	Token      int      `json:"token,omitempty"`       // after so many tokens; negative: after the last one
+	Delay      Duration `json:"delay,omitempty"`       // of "delay"; of "hang", 0 is for ever
+	Status     int      `json:"status,omitempty"`      // of "status"
+	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
+	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"
+	Count      int      `json:"count,omitempty"`       // events of a write, bytes of a line, or a false token count
+}
+
+// Duration reads "250ms" in JSON.
+type Duration time.Duration
+
+// UnmarshalJSON reads a string as time.ParseDuration does.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("a duration is a string like \"250ms\": %w", err)
+	}
+	v, err := time.ParseDuration(s)
+	*d = Duration(v)
+	return err
+}
+
+// MarshalJSON writes the form that UnmarshalJSON reads.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// Kinds is the table of faults, with what each does. Delays are not divided by the speed.
+var Kinds = []struct{ Name, Doc string }{
+	{"status", "refuse with a status (400, 401, 404, 429, 500, 503) before any token"},
+	{"html", "answer 200 with an HTML page, as a proxy in the way does"},
+	{"delay", "wait before anything else, headers included"},
+	{"hang", "stop writing after some tokens, for a while or for ever; the tokens that were due meanwhile follow at once"},
+	{"error", "send an error event after some tokens, then [DONE]"},
+	{"eof", "end the reply cleanly after some tokens, without a finish reason and [DONE]"},
+	{"reset", "reset the connection after some tokens"},
+	{"crash", "call Config.Crash after some tokens and reset the connection"},
+	{"malformed", "send one event of broken JSON after some tokens and go on"},
+	{"oversized", "make the event after some tokens longer than count bytes (default 131072)"},
+	{"split_utf8", "write every event in two parts that cut a character in half"},
+	{"coalesce", "write count events (default 4) at once"},
+	{"role_early", "send the role chunk with the headers"},
+	{"no_usage", "leave the usage out"},
+	{"no_done", "leave [DONE] out"},
+	{"cached", "report count cached tokens, whatever the cache held"},
+	{"usage", "report count completion tokens, whatever was written"},
+}
+
+// check tells what is wrong with a fault.
+func (f Fault) check() error {
+	known := false
+	for _, k := range Kinds {
+		known = known || k.Name == f.Kind
+	}
+	switch {
+	case !known:
+		names := make([]string, len(Kinds))
+		for i, k := range Kinds {
+			names[i] = k.Name
+		}
+		return fmt.Errorf("no fault %q; known are %s", f.Kind, strings.Join(names, ", "))
+	case f.Kind == "status" && (f.Status < 400 || f.Status > 599):
+		return fmt.Errorf("fault status: %d is not the status of an error", f.Status)
+	case f.Kind == "delay" && f.Delay <= 0:
+		return fmt.Errorf("fault delay: needs a delay")
+	case f.Share < 0 || f.Share > 1:
+		return fmt.Errorf("fault %s: share %v is not between 0 and 1", f.Kind, f.Share)
+	case f.Every < 0 || f.Times < 0 || f.Count < 0 || f.Delay < 0 || f.RetryAfter < 0:
+		return fmt.Errorf("fault %s: a negative number", f.Kind)
+	}
+	return nil
+}
+
+// arming is a fault and how often it was considered and applied.
+type arming struct {
+	Fault
+	seen, fired int
+}
+
+func arm(faults []Fault) ([]*arming, error) {
+	out := make([]*arming, len(faults))
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+		out[i] = &arming{Fault: f}
+	}
+	return out, nil
+}
+
+// applies decides for request n.
+func (a *arming) applies(seed uint64, n int, model, prompt string) bool {
+	if len(a.Requests) > 0 && !slices.Contains(a.Requests, n) ||
+		a.Model != "" && a.Model != model ||
+		a.Prompt != "" && !strings.Contains(prompt, a.Prompt) ||
+		a.Times > 0 && a.fired >= a.Times {
+		return false
+	}
+	a.seen++
+	if a.Every > 1 && a.seen%a.Every != 0 {
+		return false
+	}
+	if a.Share > 0 && rand.New(rand.NewPCG(seed, uint64(n))).Float64() >= a.Share {
+		return false
+	}
+	a.fired++
+	return true
+}
+
+// trouble is the set of faults that hit one request.
+type trouble []Fault
+
+// find returns the first fault of a kind.
+func (t trouble) find(kind string) (Fault, bool) {
+	for _, f := range t {
+		if f.Kind == kind {
+			return f, true
+		}
+	}
+	return Fault{}, false
+}
+
+func (t trouble) has(kind string) bool {
+	_, ok := t.find(kind)
+	return ok
+}
+
+// at yields the faults that strike when so many tokens of total are written.
+func (t trouble) at(written, total int) func(yield func(Fault) bool) {
+	return func(yield func(Fault) bool) {
+		for _, f := range t {
+			token := f.Token
+			if token < 0 || token > total {
+				token = total
+			}
+			if token == written && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+func (t trouble) kinds() []string {
+	var out []string
+	for _, f := range t {
+		out = append(out, f.Kind)
+	}
+	return out
+}

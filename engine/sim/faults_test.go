@@ -1,0 +1,413 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hit sends one streamed request of ten tokens under the faults and returns what came.
+func hit(t *testing.T, f func(b *bench, lines []line, s seen, err error), faults ...Fault) {
+	t.Helper()
+	virtual(t, Config{Faults: faults}, func(b *bench) {
+		more := fixed(10)
+		more["stream_options"] = fields{"include_usage": true}
+		lines, err := b.chat(user("Hello there."), more)
+		f(b, lines, digestEvents(b.T, lines), err)
+	})
+}
+
+// faultTests has a test for every kind of fault.
+var faultTests = map[string]func(t *testing.T){
+	"status": func(t *testing.T) {
+		for _, status := range []int{400, 401, 404, 429, 500, 503} {
+			virtual(t, Config{Faults: []Fault{{Kind: "status", Status: status, RetryAfter: 7}}}, func(b *bench) {
+				res := b.post("/v1/chat/completions", fields{"messages": user("Hi")})
+				defer res.Body.Close()
+				body, _ := io.ReadAll(res.Body)
+				if res.StatusCode != status || res.Header.Get("Retry-After") != "7" || !json.Valid(body) || b.last().Status != status {
+					t.Errorf("status %d: %d, %v, %s", status, res.StatusCode, res.Header, body)
+				}
+			})
+		}
+		virtual(t, Config{Faults: []Fault{{Kind: "status", Status: 502, Body: "bad gateway"}}}, func(b *bench) {
+			if status, body := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); status != 502 || body != "bad gateway" {
+				t.Errorf("own body: %d %s", status, body)
+			}
+		})
+	},
+	"html": func(t *testing.T) {
+		virtual(t, Config{Faults: []Fault{{Kind: "html"}}}, func(b *bench) {
+			res := b.post("/v1/chat/completions", fields{"messages": user("Hi"), "stream": true})
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.HasPrefix(string(body), "<!DOCTYPE html>") {
+				t.Errorf("%d %v %s", res.StatusCode, res.Header, body)
+			}
+		})
+	},
+	"delay": func(t *testing.T) {
+		plain := []time.Duration(nil)
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
+		virtual(t, Config{Faults: []Fault{{Kind: "delay", Delay: Duration(time.Second)}}}, func(b *bench) {
+			sent := time.Now()
+			body := fixed(10)
+			body["messages"], body["stream"] = user("Hello there."), true
+			res := b.post("/v1/chat/completions", body)
+			if headers := time.Since(sent); headers != time.Second {
+				t.Errorf("headers after %v, want 1s", headers)
+			}
+			lines, _ := readEvents(res.Body, sent)
+			res.Body.Close()
+			s := digestEvents(b.T, lines)
+			if s.tokens[0] != plain[0]+time.Second || b.last().TTFT != s.tokens[0] {
+				t.Errorf("first token at %v, ledger %v, want %v", s.tokens[0], b.last().TTFT, plain[0]+time.Second)
+			}
+		})
+	},
+	"hang": func(t *testing.T) {
+		plain := []time.Duration(nil)
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
+		for _, token := range []int{0, 5, -1} {
+			hit(t, func(b *bench, lines []line, s seen, err error) {
+				want := slices.Clone(plain)
+				end := time.Second // from the beginning, at token 0
+				if token > 0 {
+					end += plain[token-1]
+				}
+				for i := range want {
+					if token >= 0 && i >= token {
+						want[i] = max(want[i], end)
+					}
+				}
+				if !slices.Equal(s.tokens, want) || !slices.Equal(b.last().Tokens, want) {
+					t.Errorf("a hang at %d: tokens at %v, ledger %v, want %v", token, s.tokens, b.last().Tokens, want)
+				}
+				if done := lines[len(lines)-1]; done.data != "[DONE]" || token < 0 && done.at != plain[9]+time.Second {
+					t.Errorf("a hang at %d: %q at %v", token, done.data, done.at)
+				}
+			}, Fault{Kind: "hang", Token: token, Delay: Duration(time.Second)})
+		}
+		virtual(t, Config{Faults: []Fault{{Kind: "hang", Token: 3}}}, func(b *bench) {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+			defer cancel()
+			body := fields{"messages": user("Hi"), "stream": true, "max_tokens": 10}
+			r, _ := http.NewRequestWithContext(ctx, "POST", "http://sim/v1/chat/completions", strings.NewReader(string(encode(body))))
+			res, err := b.client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			lines, err := readEvents(res.Body, time.Now())
+			time.Sleep(time.Microsecond)
+			if n := len(digestEvents(b.T, lines).tokens); n != 3 || !errors.Is(err, context.DeadlineExceeded) || b.last().Finish != "abort" || b.last().OutputTokens != 3 {
+				t.Errorf("for ever: %d tokens, err %v, ledger %+v", n, err, b.last())
+			}
+		})
+	},
+	"error": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if len(s.tokens) != 4 || s.failed == "" || !s.done || s.finish != "" || err != nil || b.last().Finish != "error" || b.last().OutputTokens != 4 {
+				t.Errorf("%+v, err %v, ledger %+v", s, err, b.last())
+			}
+			if n := b.s.engine.metrics.success["error"]; n != 1 {
+				t.Errorf("%d errors counted", n)
+			}
+		}, Fault{Kind: "error", Token: 4})
+		virtual(t, Config{Faults: []Fault{{Kind: "error", Token: 4}}}, func(b *bench) {
+			if status, _ := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); status != 500 || b.last().Status != 500 {
+				t.Errorf("in one piece: %d", status)
+			}
+		})
+	},
+	"eof": func(t *testing.T) {
+		for token, want := range map[int]int{0: 0, 4: 4, -1: 10} {
+			hit(t, func(b *bench, _ []line, s seen, err error) {
+				if len(s.tokens) != want || s.done || s.finish != "" || err != nil || s.usage != nil || b.last().Finish != "error" {
+					t.Errorf("at %d: %+v, err %v, ledger %+v", token, s, err, b.last())
+				}
+			}, Fault{Kind: "eof", Token: token})
+		}
+	},
+	"reset": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if len(s.tokens) != 4 || s.done || err == nil || b.last().Finish != "error" {
+				t.Errorf("%+v, err %v", s, err)
+			}
+		}, Fault{Kind: "reset", Token: 4})
+	},
+	"crash": func(t *testing.T) {
+		crashed := 0
+		virtual(t, Config{Faults: []Fault{{Kind: "crash", Token: 2}}, Crash: func() { crashed++ }}, func(b *bench) {
+			lines, err := b.chat(user("Hi"), nil)
+			if n := len(digestEvents(b.T, lines).tokens); n != 2 || err == nil || crashed != 1 {
+				t.Errorf("%d tokens, err %v, crashed %d times", n, err, crashed)
+			}
+		})
+	},
+	"malformed": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.bad != 1 || len(s.tokens) != 10 || !s.done || err != nil {
+				t.Errorf("%+v, err %v", s, err)
+			}
+		}, Fault{Kind: "malformed", Token: 4})
+		virtual(t, Config{Faults: []Fault{{Kind: "malformed"}}}, func(b *bench) {
+			if _, body := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); body == "" || json.Valid([]byte(body)) {
+				t.Errorf("in one piece: %s", body)
+			}
+		})
+	},
+	"oversized": func(t *testing.T) {
+		for count, want := range map[int]int{0: defaultOversize, 3 << 20: 3 << 20} {
+			hit(t, func(b *bench, lines []line, s seen, err error) {
+				sizes := 0
+				for i, l := range lines {
+					if len(l.data) == want && i == 5 { // the role, then four tokens
+						sizes++
+					}
+				}
+				if sizes != 1 || len(s.tokens) != 10 || !s.done || s.bad != 0 || err != nil {
+					t.Errorf("%d bytes: %d such lines, err %v", want, sizes, err)
+				}
+			}, Fault{Kind: "oversized", Token: 4, Count: count})
+		}
+	},
+	"split_utf8": func(t *testing.T) {
+		virtual(t, Config{Faults: []Fault{{Kind: "split_utf8"}}}, func(b *bench) {
+			res := b.post("/v1/chat/completions", fields{"messages": user("Hi"), "stream": true})
+			defer res.Body.Close()
+			broken, all := 0, []byte(nil)
+			buf := make([]byte, 64<<10)
+			for {
+				n, err := res.Body.Read(buf)
+				if n > 0 && !strings.Contains(string(buf[:n]), "上") && !isText(buf[:n]) {
+					broken++
+				}
+				all = append(all, buf[:n]...)
+				if err != nil {
+					break
+				}
+			}
+			if broken < 2 || !strings.Contains(string(all), "上青") || !strings.Contains(b.last().Text, "上青") {
+				t.Errorf("%d reads cut a character, text %q", broken, all)
+			}
+		})
+	},
+	"coalesce": func(t *testing.T) {
+		plain := []time.Duration(nil)
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			want := []time.Duration{plain[2], plain[2], plain[2], plain[5], plain[5], plain[5], plain[8], plain[8], plain[8], plain[9]}
+			if !slices.Equal(s.tokens, want) || !slices.Equal(b.last().Tokens, want) || !s.done || err != nil {
+				t.Errorf("tokens at %v, ledger %v, want %v", s.tokens, b.last().Tokens, want)
+			}
+		}, Fault{Kind: "coalesce", Count: 3})
+	},
+	"role_early": func(t *testing.T) {
+		check := func(want time.Duration, faults ...Fault) {
+			hit(t, func(b *bench, lines []line, s seen, err error) {
+				if want < 0 {
+					want = s.tokens[0]
+				}
+				if !strings.Contains(lines[0].data, `"role":"assistant"`) || lines[0].at != want || len(s.tokens) != 10 || err != nil {
+					t.Errorf("%v: first event at %v, want %v", faults, lines[0].at, want)
+				}
+			}, faults...)
+		}
+		check(-1)
+		check(0, Fault{Kind: "role_early"})
+	},
+	"no_usage": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.usage != nil || !s.done || len(s.tokens) != 10 {
+				t.Errorf("%+v", s)
+			}
+		}, Fault{Kind: "no_usage"})
+		virtual(t, Config{Faults: []Fault{{Kind: "no_usage"}}}, func(b *bench) {
+			if _, body := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); strings.Contains(body, "usage") {
+				t.Errorf("in one piece: %s", body)
+			}
+		})
+	},
+	"no_done": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.done || s.usage == nil || s.finish != "length" || err != nil {
+				t.Errorf("%+v", s)
+			}
+		}, Fault{Kind: "no_done"})
+	},
+	"cached": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.usage.Details == nil || s.usage.Details.Cached != 999 || b.last().CachedTokens != 0 {
+				t.Errorf("%+v, ledger %d", s.usage, b.last().CachedTokens)
+			}
+		}, Fault{Kind: "cached", Count: 999})
+	},
+	"usage": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.usage.Completion != 7 || s.usage.Total != s.usage.Prompt+7 || b.last().OutputTokens != 10 {
+				t.Errorf("%+v, ledger %d", s.usage, b.last().OutputTokens)
+			}
+		}, Fault{Kind: "usage", Count: 7})
+	},
+}
+
+func isText(b []byte) bool { return strings.ToValidUTF8(string(b), "") == string(b) }
+
+func TestFaults(t *testing.T) {
+	for _, k := range Kinds {
+		if k.Doc == "" || faultTests[k.Name] == nil {
+			t.Errorf("fault %s has no doc or no test", k.Name)
+			continue
+		}
+		t.Run(k.Name, faultTests[k.Name])
+	}
+}
+
+func TestWhichRequestsFail(t *testing.T) {
+	failed := func(f Fault) (out []int) {
+		f.Kind, f.Status = "status", 500
+		virtual(t, Config{Faults: []Fault{f}}, func(b *bench) {
+			for i := range 60 {
+				model, prompt := b.s.served[i%2], "Hi"
+				if i%3 == 0 {
+					prompt = "special"
+				}
+				if status, _ := b.text("POST", "/v1/chat/completions", fields{"model": model, "messages": user(prompt), "max_tokens": 1}); status == 500 {
+					out = append(out, i+1)
+				}
+			}
+			for i, e := range b.s.Ledger() {
+				if slices.Contains(out, i+1) != (len(e.Faults) == 1) {
+					t.Errorf("the ledger's request %d has the faults %v", e.N, e.Faults)
+				}
+			}
+		})
+		return out
+	}
+	if got := failed(Fault{}); len(got) != 60 {
+		t.Errorf("no selector: %v", got)
+	}
+	if got := failed(Fault{Requests: []int{2, 5}}); !slices.Equal(got, []int{2, 5}) {
+		t.Errorf("by number: %v", got)
+	}
+	if got := failed(Fault{Every: 20}); !slices.Equal(got, []int{20, 40, 60}) {
+		t.Errorf("every: %v", got)
+	}
+	if got := failed(Fault{Model: "qwen2.5-3b", Prompt: "special", Every: 5}); !slices.Equal(got, []int{28, 58}) {
+		t.Errorf("by model and prompt, every fifth: %v", got)
+	}
+	if got := failed(Fault{Times: 2}); !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("times: %v", got)
+	}
+	some := failed(Fault{Share: 0.5})
+	if len(some) < 15 || len(some) > 45 || !slices.Equal(some, failed(Fault{Share: 0.5})) {
+		t.Errorf("share: %v", some)
+	}
+}
+
+func TestConfigureOverHTTP(t *testing.T) {
+	virtual(t, Config{}, func(b *bench) {
+		b.ask(user("Hi"), nil)
+		status, body := b.text("POST", "/sim/config", fields{"clear_ledger": true, "faults": []fields{{"kind": "hang", "token": 1, "delay": "250ms"}}})
+		if want := `{"faults":[{"kind":"hang","token":1,"delay":"250ms"}]}`; status != 200 || body != want {
+			t.Errorf("%d %s, want %s", status, body, want)
+		}
+		if n := len(b.s.Ledger()); n != 0 {
+			t.Errorf("%d entries after clearing", n)
+		}
+		s := b.ask(user("Hi"), fixed(2))
+		if d := s.tokens[1] - s.tokens[0]; d != 250*time.Millisecond {
+			t.Errorf("the hang took %v", d)
+		}
+		for _, bad := range []fields{
+			{"fault": []fields{}}, {"faults": []fields{{"kind": "hang", "delay": 5}}}, {"faults": []fields{{"kind": "delay"}}},
+			{"faults": []fields{{"kind": "status", "status": 200}}}, {"faults": []fields{{"kind": "eof", "share": 2}}}, {"faults": []fields{{"kind": "eof", "every": -1}}},
+		} {
+			if status, body := b.text("POST", "/sim/config", bad); status != 400 {
+				t.Errorf("%v: %d %s", bad, status, body)
+			}
+		}
+		var page struct{ Entries []Entry }
+		_, text := b.text("GET", "/sim/ledger", nil)
+		if err := json.Unmarshal([]byte(text), &page); err != nil || len(page.Entries) != 1 || page.Entries[0].TTFT != s.tokens[0] {
+			t.Errorf("ledger: %v, %s", err, text)
+		}
+	})
+}
+
+func TestLedgerKeepsTheLatest(t *testing.T) {
+	virtual(t, Config{LedgerEntries: 3}, func(b *bench) {
+		for range 5 {
+			b.ask(user("Hi"), fixed(1))
+		}
+		var n []int
+		for _, e := range b.s.Ledger() {
+			n = append(n, e.N)
+		}
+		if !slices.Equal(n, []int{3, 4, 5}) {
+			t.Errorf("requests %v, want 3 4 5", n)
+		}
+	})
+}
+
+// Over a real socket a reset is a reset, and the ledger says how late the chunks were.
+func TestRealSocket(t *testing.T) {
+	s, err := New(Config{Speed: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	ask := func() (seen, time.Duration, error) {
+		body := fixed(20)
+		body["messages"], body["stream"] = user("Hello there."), true
+		r, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL+"/v1/chat/completions", strings.NewReader(string(encode(body))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := time.Now()
+		res, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		lines, err := readEvents(res.Body, sent)
+		return digestEvents(t, lines), time.Since(sent), err
+	}
+	got, took, err := ask()
+	e := s.Ledger()[0]
+	if err != nil || !got.done || len(got.tokens) != 20 {
+		t.Errorf("err %v, %+v", err, got)
+	}
+	if e.Late <= 0 {
+		t.Errorf("no chunk was late over a real socket: %v", e.Late)
+	}
+	// Nothing comes early. How late it may come depends on what else the machine does.
+	if got.tokens[0] < e.TTFT || took < e.E2E {
+		t.Errorf("tokens at %v and %v, before the ledger's %v and %v", got.tokens[0], took, e.TTFT, e.E2E)
+	}
+	// The schedule is the one of virtual time: no late wake-up has moved it.
+	virtual(t, Config{Speed: 10}, func(b *bench) {
+		b.ask(user("Hello there."), fixed(20))
+		if want := b.last().Tokens; !slices.Equal(e.Tokens, want) {
+			t.Errorf("the ledger has %v, want %v", e.Tokens, want)
+		}
+	})
+	if err := s.SetFaults(Fault{Kind: "reset", Token: 5}); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err = ask()
+	if !errors.Is(err, syscall.ECONNRESET) || len(got.tokens) > 5 {
+		t.Errorf("err %v after %d tokens, want a reset after 5 at most", err, len(got.tokens))
+	}
+}

@@ -1,0 +1,218 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// request is a generation request as it arrives, for both routes. Pointers tell absent from zero.
+type request struct {
+	Model    string          `json:"model"`
+	Messages []wireMessage   `json:"messages"`
+	Prompt   json.RawMessage `json:"prompt"`
+
+	Stream        bool           `json:"stream"`
+	StreamOptions *streamOptions `json:"stream_options"`
+
+	MaxTokens           *int            `json:"max_tokens"`
+	MaxCompletionTokens *int            `json:"max_completion_tokens"`
+	MinTokens           int             `json:"min_tokens"`
+	IgnoreEOS           bool            `json:"ignore_eos"`
+	Temperature         *float64        `json:"temperature"`
+	TopP                *float64        `json:"top_p"`
+	N                   *int            `json:"n"`
+	Seed                *int64          `json:"seed"`
+	Stop                stringOrList    `json:"stop"`
+	StopTokenIDs        []Token         `json:"stop_token_ids"`
+	IncludeStop         bool            `json:"include_stop_str_in_output"`
+	CacheSalt           *string         `json:"cache_salt"`
+	ReturnTokenIDs      bool            `json:"return_token_ids"`
+	RequestID           string          `json:"request_id"`
+	AddGenerationPrompt *bool           `json:"add_generation_prompt"`
+	ContinueFinal       bool            `json:"continue_final_message"`
+	Echo                bool            `json:"echo"`
+	Logprobs            json.RawMessage `json:"logprobs"`
+	PromptLogprobs      json.RawMessage `json:"prompt_logprobs"`
+	Tools               []any           `json:"tools"`
+	Suffix              string          `json:"suffix"`
+	ResponseFormat      *struct {
+		Type string `json:"type"`
+	} `json:"response_format"`
+}
+
+type streamOptions struct {
+	IncludeUsage    *bool `json:"include_usage"` // true once the object is given
+	ContinuousUsage bool  `json:"continuous_usage_stats"`
+}
+
+// wireMessage is a message whose content is a text or a list of parts.
+type wireMessage struct {
+	Role    string      `json:"role"`
+	Content textContent `json:"content"`
+}
+
+type textContent string
+
+func (c *textContent) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte("[")) {
+		var parts []struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		}
+		if err := json.Unmarshal(b, &parts); err != nil {
+			return err
+		}
+		texts := make([]string, len(parts))
+		for i, p := range parts {
+			if p.Type != "text" {
+				return fmt.Errorf("content of type %q is not supported by this model", p.Type)
+			}
+			texts[i] = p.Text
+		}
+		*c = textContent(strings.Join(texts, "\n"))
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(c))
+}
+
+// stringOrList is a field that may be one string or several.
+type stringOrList []string
+
+func (l *stringOrList) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte("[")) {
+		return json.Unmarshal(b, (*[]string)(l))
+	}
+	var s *string
+	if err := json.Unmarshal(b, &s); err != nil || s == nil {
+		return err
+	}
+	*l = []string{*s}
+	return nil
+}
+
+// refusal is an error that the server answers with.
+type refusal struct {
+	status  int
+	kind    string // "BadRequestError"
+	message string
+	param   string // the field at fault; empty for none
+}
+
+func badRequest(param, format string, args ...any) *refusal {
+	return &refusal{http.StatusBadRequest, "BadRequestError", fmt.Sprintf(format, args...), param}
+}
+
+// decode reads a request's body.
+func decode(body []byte, into any) *refusal {
+	if err := json.Unmarshal(body, into); err != nil {
+		return badRequest("", "the request is not valid: %v", err)
+	}
+	return nil
+}
+
+// check refuses what vLLM refuses, and what only a real model could do.
+func (q *request) check(chat bool) *refusal {
+	switch {
+	case chat && len(q.Messages) == 0:
+		return badRequest("messages", "messages: at least one message is required")
+	case !chat && len(q.Prompt) == 0:
+		return badRequest("prompt", "prompt: field required")
+	case q.Temperature != nil && *q.Temperature < 0:
+		return badRequest("temperature", "temperature must be non-negative, got %v.", *q.Temperature)
+	case q.TopP != nil && (*q.TopP <= 0 || *q.TopP > 1):
+		return badRequest("top_p", "top_p must be in (0, 1], got %v.", *q.TopP)
+	case q.maxTokens() != nil && *q.maxTokens() < 1:
+		return badRequest("max_tokens", "max_tokens must be at least 1, got %d.", *q.maxTokens())
+	case q.MinTokens < 0:
+		return badRequest("min_tokens", "min_tokens must be greater than or equal to 0, got %d.", q.MinTokens)
+	case q.maxTokens() != nil && q.MinTokens > *q.maxTokens():
+		return badRequest("min_tokens", "min_tokens must be less than or equal to max_tokens=%d, got %d.", *q.maxTokens(), q.MinTokens)
+	case q.StreamOptions != nil && !q.Stream:
+		return badRequest("stream_options", "Stream options can only be defined when `stream=True`.")
+	case q.ContinueFinal && (q.AddGenerationPrompt == nil || *q.AddGenerationPrompt):
+		return badRequest("continue_final_message", "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
+	case q.CacheSalt != nil && *q.CacheSalt == "":
+		return badRequest("cache_salt", "Parameter 'cache_salt' must be a non-empty string if provided.")
+	case q.N != nil && *q.N != 1:
+		return badRequest("n", "the simulator answers with one choice, not %d", *q.N)
+	case len(q.Tools) > 0:
+		return badRequest("tools", "the simulator calls no tools")
+	case given(q.Logprobs):
+		return badRequest("logprobs", "the simulator has no log-probabilities")
+	case given(q.PromptLogprobs):
+		return badRequest("prompt_logprobs", "the simulator has no log-probabilities")
+	case q.ResponseFormat != nil && q.ResponseFormat.Type != "text":
+		return badRequest("response_format", "the simulator answers in plain text only")
+	case q.Echo:
+		return badRequest("echo", "the simulator does not echo prompts")
+	case q.Suffix != "":
+		return badRequest("suffix", "suffix is not currently supported")
+	}
+	return nil
+}
+
+// given tells whether a field is there and asks for something.
+func given(raw json.RawMessage) bool {
+	s := string(raw)
+	return s != "" && s != "null" && s != "false"
+}
+
+// maxTokens is the limit that the request states, or nil.
+func (q *request) maxTokens() *int {
+	if q.MaxCompletionTokens != nil {
+		return q.MaxCompletionTokens
+	}
+	return q.MaxTokens
+}
+
+// messages returns the conversation of a chat request.
+func (q *request) messages() []Message { return conversation(q.Messages) }
+
+func conversation(wire []wireMessage) []Message {
+	out := make([]Message, len(wire))
+	for i, m := range wire {
+		out[i] = Message{m.Role, string(m.Content)}
+	}
+	return out
+}
+
+// ending tells how the rendered conversation ends.
+func (q *request) ending() ending {
+	return endingOf(q.AddGenerationPrompt, q.ContinueFinal)
+}
+
+func endingOf(add *bool, continued bool) ending {
+	switch {
+	case continued:
+		return insideLast
+	case add != nil && !*add:
+		return closed
+	}
+	return withHeader
+}
+
+// prompt returns the text and the tokens of a completions prompt: one string or one list of tokens,
+// each of which may stand in a list of one.
+func (q *request) prompt() (string, []Token, *refusal) {
+	raw := q.Prompt
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil && len(list) > 0 && bytes.ContainsAny(list[0][:1], `"[`) {
+		if len(list) > 1 {
+			return "", nil, badRequest("prompt", "the simulator takes one prompt a request, not %d", len(list))
+		}
+		raw = list[0]
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text, Tokenize(text), nil
+	}
+	var ids []Token
+	if json.Unmarshal(raw, &ids) != nil || len(ids) == 0 {
+		return "", nil, badRequest("prompt", "prompt: must be a string or a list of token ids")
+	}
+	text, _ = Detokenize(ids) // numbers that are no tokens of ours are legal prompts without a text
+	return text, ids, nil
+}

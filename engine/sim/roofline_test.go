@@ -1,0 +1,175 @@
+package sim
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// rows builds the roofline of two table rows.
+func rows(t *testing.T, gpu, model string) roofline {
+	t.Helper()
+	g, err := findGPU(gpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, q, err := findModel(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roofline{g, m, q}
+}
+
+// Decode rates that users have published: vLLM as 1000/median TPOT at concurrency 1, llama.cpp as tg1024. The
+// rows of llama.cpp use its own constants, fitted per card class where the tables hold vLLM's.
+func TestDecodeAgainstPublishedRates(t *testing.T) {
+	for _, c := range []struct {
+		gpu, model string
+		share      float64 // 0: the table's
+		overhead   float64 // ms; 0: the table's
+		measured   float64 // tokens a second
+	}{
+		{"RTX 4090", "qwen2.5-7b", 0, 0, 57.6},
+		{"RTX 4090", "qwen2.5-7b-fp8", 0, 0, 83.8},
+		{"RTX 4090", "qwen2.5-7b-gptq-int4", 0, 0, 146.6},
+		{"L4", "qwen2.5-7b", 0, 0, 17.6},
+		{"L4", "qwen2.5-7b-gptq-int4", 0, 0, 52.9},
+		{"RTX 3060 12GB", "qwen2.5-7b-awq", 0, 0, 59.0},
+		{"RTX 3090", "llama-3.1-8b", 0.90, 2.8, 46.5},
+		{"RTX 3090", "llama-3.1-8b-q4_k_m", 0.90, 2.8, 111.7},
+		{"RTX 4090", "llama-3.1-8b", 0.90, 2.8, 54.3},
+		{"RTX 4090", "llama-3.1-8b-q4_k_m", 0.90, 2.8, 127.7},
+		{"RTX 4080", "llama-3.1-8b", 0.90, 2.8, 40.3},
+		{"RTX 4080", "llama-3.1-8b-q4_k_m", 0.90, 2.8, 106.2},
+		{"L40S", "llama-3.1-8b", 0.85, 2.5, 43.4},
+		{"L40S", "llama-3.1-8b-q4_k_m", 0.85, 2.5, 113.6},
+		{"A100 80GB PCIe", "llama-3.1-8b", 0.48, 2.2, 54.6},
+		{"A100 80GB PCIe", "llama-3.1-8b-q4_k_m", 0.48, 2.2, 138.3},
+		{"H100 PCIe", "llama-3.1-8b", 0.66, 3.4, 67.8},
+		{"H100 PCIe", "llama-3.1-8b-q4_k_m", 0.66, 3.4, 144.5},
+		{"M2 Ultra", "llama-3.1-8b", 0, 0, 36.2},
+		{"M2 Ultra", "llama-3.1-8b-q4_k_m", 0, 0, 76.3},
+		{"M3 Max", "llama-3.1-8b-q4_k_m", 1, 8, 50.7},
+	} {
+		r := rows(t, c.gpu, c.model)
+		if c.share > 0 {
+			r.gpu.BandwidthShare = c.share
+		}
+		if c.overhead > 0 {
+			r.gpu.StepOverhead = time.Duration(c.overhead * 1e6)
+		}
+		got := 1 / r.step([]work{{tokens: 1, ctx: 300, decode: true}}).Seconds()
+		if e := got/c.measured - 1; math.Abs(e) > 0.15 {
+			t.Errorf("%s, %s: %.1f tokens a second, measured %.1f (%+.0f %%)", c.gpu, c.model, got, c.measured, 100*e)
+		}
+	}
+}
+
+// Prefill of 1024 tokens as llama.cpp's pp1024 in F16 measured it, whose share of the compute varies by card.
+func TestPrefillAgainstPublishedRates(t *testing.T) {
+	for gpu, measured := range map[string]float64{"RTX 3090": 4240, "RTX 4090": 9056, "RTX 4080": 6759} {
+		r := rows(t, gpu, "llama-3.1-8b")
+		got := 1024 / r.step([]work{{tokens: 1024}}).Seconds()
+		if e := got/measured - 1; math.Abs(e) > 0.30 {
+			t.Errorf("%s: %.0f tokens a second, measured %.0f (%+.0f %%)", gpu, got, measured, 100*e)
+		}
+	}
+}
+
+// One chunk and one batch, worked out by hand from the formulas: Qwen2.5-7B on an RTX 4090.
+func TestStepFormula(t *testing.T) {
+	const (
+		body, head = 7.616e9 - 2*152064*3584, 152064 * 3584
+		rate       = 0.80 * 165e12
+		bandwidth  = 0.90 * 1008e9
+	)
+	r := rows(t, "RTX 4090", "qwen2.5-7b")
+	for name, c := range map[string]struct {
+		parts   []work
+		seconds float64
+	}{
+		"long chunk": {[]work{{tokens: 1000, ctx: 2000}},
+			(2*body*1000 + 4*28*28*128*1000*(2000+500) + 2*head) / (rate * 1000 / 1128)},
+		"short chunk": {[]work{{tokens: 1, ctx: 2000}}, (2*(body+head) + 2000*57344) / bandwidth},
+		"batch":       {[]work{{1, 100, true}, {1, 200, true}}, (2*(body+head) + 300*57344) / bandwidth},
+		"mixed": {[]work{{1, 100, true}, {500, 0, false}},
+			2*(body+head)/rate + (2*body*500+4*28*28*128*500*250+2*head)/(rate*500/628)},
+	} {
+		want := time.Duration(math.Round(c.seconds*1e9)) + 2*time.Millisecond
+		if got := r.step(c.parts); got < want-1 || got > want+1 { // the last bit of a float
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// The conversion of activations costs a share of every step but its constant part.
+func TestQuantSlowsDown(t *testing.T) {
+	r := rows(t, "RTX 4090", "qwen2.5-7b-fp8")
+	slow := r.step([]work{{tokens: 1, ctx: 10, decode: true}}) - graphStep
+	r.quant.Slowdown = 1
+	if ratio := float64(slow) / float64(r.step([]work{{tokens: 1, ctx: 10, decode: true}})-graphStep); math.Abs(ratio-1.15) > 1e-6 {
+		t.Errorf("fp8 takes %v times as long, want 1.15", ratio)
+	}
+}
+
+// KV cache sizes that vLLM 0.27 printed on a 4090 with 92 % of the memory.
+func TestKVSizeAgainstPublishedSizes(t *testing.T) {
+	for model, printed := range map[string]float64{"qwen2.5-7b": 102544, "qwen2.5-7b-fp8": 230352, "qwen2.5-7b-gptq-int4": 288656} {
+		r := rows(t, "RTX 4090", model)
+		r.gpu.MemoryGiB *= 0.92 / memoryShare
+		blocks, err := r.kvBlocks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := float64(blocks*blockTokens)/printed - 1; math.Abs(e) > 0.10 {
+			t.Errorf("%s: %d tokens, printed %.0f (%+.0f %%)", model, blocks*blockTokens, printed, 100*e)
+		}
+	}
+	if _, err := rows(t, "RTX 3060 12GB", "llama-3.1-70b").kvBlocks(); err == nil {
+		t.Error("a 70B model fits on 12 GiB")
+	}
+}
+
+// The shapes of the table give the parameter counts that they are published with, and the published
+// bytes a token of cache.
+func TestModelTable(t *testing.T) {
+	kv := map[string]int{"phi-3.5-mini": 393216, "qwen2.5-3b": 36864, "qwen2.5-7b": 57344, "llama-3.1-8b": 131072, "gemma-2-9b": 344064, "smollm2-135m": 23040}
+	body := map[string]float64{"phi-3.5-mini": 3.623, "qwen2.5-3b": 2.775, "qwen2.5-7b": 6.526, "llama-3.1-70b": 68.499, "qwen3-30b-a3b": 29.908, "gemma-2-2b": 2.024}
+	for _, m := range Models {
+		if want, ok := kv[m.Name]; ok && m.KVBytes() != want {
+			t.Errorf("%s: %d bytes a token, want %d", m.Name, m.KVBytes(), want)
+		}
+		if want, ok := body[m.Name]; ok && math.Abs(m.body()/1e9-want) > 0.002 {
+			t.Errorf("%s: %.3f B in the blocks, want %.3f", m.Name, m.body()/1e9, want)
+		}
+		if m.body() <= 0 || m.Heads%m.KVHeads != 0 {
+			t.Errorf("%s: the row makes no sense", m.Name)
+		}
+	}
+	moe := rows(t, "H100 SXM", "qwen3-30b-a3b")
+	if one, many := moe.readBytes(1), moe.readBytes(2048); math.Abs(one-6.6e9) > 1e7 || math.Abs(many-60.44e9) > 1e8 {
+		t.Errorf("a mixture of experts reads %.1f GB for one token and %.1f GB for many, want 6.6 and 60.4", one/1e9, many/1e9)
+	}
+}
+
+func TestLookupsForgiveSpelling(t *testing.T) {
+	if r := rows(t, "rtx4090", "Qwen/Qwen2.5-7B-Instruct-AWQ"); r.gpu.Name != "RTX 4090" || r.model.Name != "qwen2.5-7b" || r.quant.Name != "awq" {
+		t.Errorf("found %s, %s, %s", r.gpu.Name, r.model.Name, r.quant.Name)
+	}
+	if _, err := findGPU("RTX 9999"); err == nil {
+		t.Error("found a GPU that does not exist")
+	}
+	if _, _, err := findModel("qwen9-1b"); err == nil {
+		t.Error("found a model that does not exist")
+	}
+	for name, cfg := range map[string]Config{
+		"gpu": {GPU: "x"}, "model": {Model: "x"}, "era": {Wire: Wire{Era: "x"}}, "reasoning": {Wire: Wire{Reasoning: "x"}},
+		"speed": {Speed: -1}, "fault": {Faults: []Fault{{Kind: "x"}}}, "context": {ContextTokens: 64, KVTokens: 32},
+		"too large": {GPU: "RTX 4070", Model: "qwen2.5-32b"},
+	} {
+		if s, err := New(cfg); err == nil {
+			s.Close()
+			t.Errorf("%s: New took it", name)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+// Package schema holds the JSON Schema (draft-07) of every kind of homellm file, for editors
+// and for this program, and says what is wrong with a document in words a person can act on.
+//
+// It refuses to know YAML and positions: it is given plain JSON values and names places by
+// the keys and indexes that lead to them.
+package schema
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+//go:embed *.v1.json
+var files embed.FS
+
+const suffix = ".v1.json"
+
+// compiled holds each kind's schema; it is compiled when it is first asked for.
+var compiled = func() map[string]func() (*jsonschema.Schema, error) {
+	all := map[string]func() (*jsonschema.Schema, error){}
+	entries, _ := files.ReadDir(".") // an embedded folder can be read
+	for _, e := range entries {
+		kind := strings.TrimSuffix(e.Name(), suffix)
+		all[kind] = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(kind) })
+	}
+	return all
+}()
+
+// Kinds returns the kinds of files that have a schema, in order. The first key of a file names
+// its kind: "schema: homellm.<kind>/v1".
+func Kinds() []string {
+	var kinds []string
+	for kind := range compiled {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// Source returns the schema of a kind as JSON text, or nil if there is no such kind.
+func Source(kind string) []byte {
+	data, err := files.ReadFile(kind + suffix)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+func compile(kind string) (*jsonschema.Schema, error) {
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft7
+	c.ExtractAnnotations = true
+	c.LoadURL = func(url string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("schema %s refers to %s, which is not loaded", kind, url)
+	}
+	url := kind + suffix
+	if err := c.AddResource(url, bytes.NewReader(Source(kind))); err != nil {
+		return nil, fmt.Errorf("reading schema %s: %w", kind, err)
+	}
+	s, err := c.Compile(url)
+	if err != nil {
+		return nil, fmt.Errorf("compiling schema %s: %w", kind, err)
+	}
+	return s, nil
+}
+
+// Problem is one thing that is wrong with a document.
+type Problem struct {
+	Path    []string // keys and indexes that lead to the value it is about
+	Key     string   // a key of that value, if the key itself is the problem
+	Rule    string   // one of Rules
+	Message string
+	Help    string
+	Known   []string // what could have been written: keys, or values
+	Missing []string // keys of which one is missing
+}
+
+// Rules lists the rules of a Problem with their meaning.
+var Rules = []struct{ Name, Doc string }{
+	{"unknown-key", "a mapping has a key that means nothing there"},
+	{"missing-key", "a mapping lacks a key that it must have"},
+	{"one-of", "a mapping must have exactly one of several keys"},
+	{"key-format", "a key is not of the form it must have"},
+	{"type", "a value is of another type than it must be"},
+	{"value", "a value is not one of those that are possible"},
+	{"format", "a text is not of the form it must have"},
+	{"range", "a number is too small or too large"},
+	{"size", "a text, list or mapping is too short or too long"},
+	{"unique", "a list has the same value twice"},
+	{"invalid", "the document does not match the schema"},
+}
+
+// Validate returns what is wrong with a document: values as encoding/json makes them, with int
+// beside float64. It returns nil for a valid one, and never panics. The order is that of the
+// paths; among the keys of a mapping, it is alphabetical.
+func Validate(kind string, doc any) (problems []Problem) {
+	defer func() {
+		if p := recover(); p != nil {
+			problems = []Problem{{Rule: "invalid", Message: fmt.Sprintf("the document cannot be checked: %v", p)}}
+		}
+	}()
+	get, ok := compiled[kind]
+	if !ok {
+		return []Problem{{Rule: "invalid", Message: fmt.Sprintf("there is no schema for %q files", kind)}}
+	}
+	s, err := get()
+	if err != nil {
+		return []Problem{{Rule: "invalid", Message: err.Error()}}
+	}
+	ok, message := check(s, doc)
+	if ok {
+		return nil
+	}
+	var e explainer
+	e.explain(s, doc, nil)
+	if len(e.problems) == 0 {
+		e.add(nil, "invalid", "%s", message)
+	}
+	return e.problems
+}
+
+// check reports whether a value matches a schema, and the library's own words if not.
+func check(s *jsonschema.Schema, v any) (ok bool, message string) {
+	err := s.Validate(v)
+	if err == nil {
+		return true, ""
+	}
+	if ve, isVE := errors.AsType[*jsonschema.ValidationError](err); isVE {
+		for len(ve.Causes) > 0 {
+			ve = ve.Causes[0]
+		}
+		return false, ve.Message
+	}
+	return false, err.Error()
+}
