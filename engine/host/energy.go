@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -154,13 +155,13 @@ func (t *Telemetry) AwaitMemory(ctx context.Context, beforeMiB float64, limit ti
 		}
 		select {
 		case <-ctx.Done():
-			held := ""
+			var held strings.Builder
 			if others, ok := t.GPUProcesses(context.WithoutCancel(ctx)); ok {
 				for _, p := range others {
-					held += fmt.Sprintf("; process %d (%s) holds some", p.PID, p.Command)
+					fmt.Fprintf(&held, "; process %d (%s) holds some", p.PID, p.Command)
 				}
 			}
-			return fmt.Errorf("waiting for GPU memory to be released: %w: %.0f MiB are in use, %.0f were before%s", context.Cause(ctx), used, beforeMiB, held)
+			return fmt.Errorf("waiting for GPU memory to be released: %w: %.0f MiB are in use, %.0f were before%s", context.Cause(ctx), used, beforeMiB, held.String())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
