@@ -62,6 +62,7 @@ func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
 		record: newRecord(x, c.dialect.decode, p.MaxTokens, c.cfg.MaxBytes),
 		shift:  c.start.Sub(epoch),
 	}
+	k.dog.start = c.start
 	k.wroteH2.Store(unset)
 	k.headers.Store(unset)
 	return k
@@ -238,7 +239,7 @@ func (k *call) progress(at time.Duration) {
 		k.x.Done = at
 		k.dog.set(drain, errDrained)
 	case k.phase == flowing:
-		k.dog.extend()
+		k.dog.extend(at - k.shift)
 	case len(k.x.Chunks) > 0:
 		k.phase = flowing
 		k.dog.set(k.client.cfg.Idle, errIdle)

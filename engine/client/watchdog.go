@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,16 +16,17 @@ var (
 	errDrained        = errors.New("the body did not end after its last event")
 )
 
-// watchdog gives a request up when nothing happens for too long. Extending its patience costs no
-// more than reading the clock, for it happens with every token: the timer looks for itself, when
-// it fires, whether the time has really come.
+// watchdog gives a request up when nothing happens for too long. Extending its patience costs one
+// store, for it happens with every token: the timer looks for itself, when it fires, whether the
+// time has really come.
 type watchdog struct {
+	start  time.Time // from which since counts
 	cancel context.CancelCauseFunc
+	since  atomic.Int64 // the last progress, in nanoseconds
 
 	mu       sync.Mutex
 	timer    *time.Timer
 	patience time.Duration
-	since    time.Time
 	cause    error
 	stopped  bool
 }
@@ -33,7 +35,8 @@ type watchdog struct {
 func (w *watchdog) set(d time.Duration, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.patience, w.cause, w.since = d, cause, time.Now()
+	w.patience, w.cause = d, cause
+	w.since.Store(int64(time.Since(w.start)))
 	switch {
 	case w.stopped:
 	case d <= 0:
@@ -47,12 +50,8 @@ func (w *watchdog) set(d time.Duration, cause error) {
 	}
 }
 
-// extend starts the same wait again.
-func (w *watchdog) extend() {
-	w.mu.Lock()
-	w.since = time.Now()
-	w.mu.Unlock()
-}
+// extend starts the same wait again, from an instant since start.
+func (w *watchdog) extend(at time.Duration) { w.since.Store(int64(at)) }
 
 func (w *watchdog) look() {
 	w.mu.Lock()
@@ -60,7 +59,7 @@ func (w *watchdog) look() {
 	if w.stopped || w.patience <= 0 {
 		return
 	}
-	if left := w.patience - time.Since(w.since); left > 0 {
+	if left := w.patience + time.Duration(w.since.Load()) - time.Since(w.start); left > 0 {
 		w.timer.Reset(left)
 		return
 	}

@@ -111,7 +111,8 @@ func (s *stage) raw(b []byte, mark func(time.Time)) {
 		head, tail = fmt.Sprintf("%x\r\n", len(b)), "\r\n"
 	}
 	whole := append([]byte(head), b...)
-	pieces := [][]byte{whole}
+	const most = 32 << 10 // what is in one write is on its way before the write returns
+	pieces := split(whole, most)
 	if s.cut != nil {
 		pieces = s.cut(whole)
 	}
