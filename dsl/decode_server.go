@@ -31,11 +31,8 @@ func (d *decoder) server(at entry, n *node) *Server {
 		API:           d.strOr(n, "api", "chat"),
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}
-	if body, ok := d.get(n, "body"), true; body != nil {
-		s.Body, ok = body.plain().(map[string]any)
-		if !ok {
-			s.Body = nil // the schema has said so
-		}
+	if body := d.get(n, "body"); body != nil && body.kind == mapKind {
+		s.Body = body.plain().(map[string]any)
 	}
 	if attach := d.get(n, "attach"); attach != nil {
 		s.Attach = d.need(attach, "url").text()

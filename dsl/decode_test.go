@@ -18,8 +18,6 @@ import (
 	"homellm/schema"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // decodeText reads a scenario and decodes it with the given values; expressions are not looked at.
 func decodeText(t *testing.T, text string, dir fs.FS, v values) (*Scenario, Diagnostics) {
 	t.Helper()
@@ -76,7 +74,7 @@ func TestDecodeScenario(t *testing.T) {
 	one := &Document{ID: "one", Title: "One", Source: "text", Text: "On orbits, ${vars.topic} and 64."}
 	two := &Document{ID: "two", Source: "file", Text: "Second\ntext."}
 	three := &Document{ID: "three", Source: "synthetic", Tokens: 64, Seed: 7}
-	def := Sampling{Temperature: ptr(0.0), Seed: ptr(int64(42)), MaxTokens: 128, Stop: []string{"\n\n"}, IgnoreEOS: ptr(true)}
+	def := Sampling{Temperature: new(0.0), Seed: new(int64(42)), MaxTokens: 128, Stop: []string{"\n\n"}, IgnoreEOS: new(true)}
 	want := &Scenario{
 		SHA256: s.SHA256, Name: "whole", Description: "Every setting.", Tags: []string{"a", "b"},
 		Requires:  Requires{4096, []string{"usage", "cache_report"}},
@@ -88,7 +86,7 @@ func TestDecodeScenario(t *testing.T) {
 			Steps: []*Step{
 				{ID: "load", Action: "inject", Do: Inject{Docs: []*Document{one, two, three}, Into: "system", Role: "user", Prefill: true}, Timeout: 2 * time.Minute, Request: def},
 				{ID: "question", Action: "query", Do: s.Conversations[0].Steps[1].Do, Timeout: 90 * time.Second, Request: Sampling{
-					Temperature: ptr(0.5), TopP: ptr(0.9), Seed: ptr(int64(42)), MaxTokens: 16, MinTokens: ptr(3), Stop: []string{"a", "b"}, IgnoreEOS: ptr(false), API: "completions",
+					Temperature: new(0.5), TopP: new(0.9), Seed: new(int64(42)), MaxTokens: 16, MinTokens: new(3), Stop: []string{"a", "b"}, IgnoreEOS: new(false), API: "completions",
 				}, Assert: []*Assertion{
 					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: StepScope},
 					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: StepScope},
@@ -209,7 +207,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 			properties := schema.Properties(kind)
 			asked := map[string]bool{}
 			for variant := range 5 {
-				root := everything(kind, properties, variant)
+				root := everything(properties, variant)
 				trace := func(n *node, key string) {
 					if n == nil || n.kind != mapKind {
 						return
@@ -248,7 +246,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 
 // everything returns a tree with every property of a schema. Of keys that exclude each other the
 // decoder reads the first; the variant turns their order. Every mapping carries its path.
-func everything(kind string, properties []schema.Property, variant int) *node {
+func everything(properties []schema.Property, variant int) *node {
 	root := &node{kind: mapKind, reference: "root"}
 	exclusive := []string{"ask", "inject", "query", "remove", "continue"}
 	sources := []string{"text", "file", "synthetic"}

@@ -105,8 +105,8 @@ func fileKind(t *tree) (string, Diagnostics) {
 		known = append(known, name)
 	}
 	help := "write one of: " + strings.Join(known, ", ")
-	switch {
-	case v == nil:
+	switch v {
+	case nil:
 		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "), `key "schema" is missing, so the kind of this file is not known`)
 	default:
 		if near := suggestion(v.text(), known); near != "" {

@@ -100,7 +100,7 @@ func (s *source) has(line, col int, text []rune) bool {
 // that of its first line with text, less the blanks which belong to the value.
 func (s *source) blockIndent(header int, value []rune) int {
 	own := 0
-	for _, line := range strings.Split(string(value), "\n") {
+	for line := range strings.SplitSeq(string(value), "\n") {
 		if text := strings.TrimLeft(line, " "); text != "" {
 			own = len(line) - len(text)
 			break

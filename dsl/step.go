@@ -37,13 +37,3 @@ type reference struct {
 	name string
 	node *node
 }
-
-// lookupAction returns the kind of step that a key selects.
-func lookupAction(key string) (ActionKind, bool) {
-	for _, a := range Actions {
-		if a.Key == key {
-			return a, true
-		}
-	}
-	return ActionKind{}, false
-}

@@ -13,9 +13,6 @@ var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
 // verbatim lists the keys whose texts are shown or compared as they are written.
 var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert"}
 
-// hasPlaceholder reports whether a text has something to substitute.
-func hasPlaceholder(s string) bool { return placeholder.MatchString(s) }
-
 // substitute returns a tree in which every ${vars.…} and ${matrix.…} has its value. A text
 // that is nothing but a reference becomes the value with its type; within a text the value is
 // written out. Values that are not touched are shared with the tree that was given.

@@ -13,7 +13,7 @@ var counts = map[string]func(string) int{
 	"four characters": func(s string) int { return (len(s) + 3) / 4 },
 	"long words are two": func(s string) int {
 		n := 0
-		for _, w := range strings.Fields(s) {
+		for w := range strings.FieldsSeq(s) {
 			n += 1 + len(w)/7
 		}
 		return n

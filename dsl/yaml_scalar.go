@@ -1,0 +1,66 @@
+package dsl
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/token"
+)
+
+// The scalars of plain text. Everything that YAML 1.1 or 1.2 would read as a number and that
+// is not a JSON number is ambiguous: 010 is 8 or 10, 1_000 is a number or a text.
+var (
+	jsonNumber      = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9]+)?|\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+	notANumber      = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
+)
+
+// scalar fills a node from a token that is not a block scalar.
+func (c *converter) scalar(out *node, t *token.Token, text string) {
+	if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
+		out.kind, out.style, out.scalar = stringKind, quoted, text
+		out.end = c.src.quotedEnd(out.line, out.col)
+		return
+	}
+	switch t.Type {
+	case token.IntegerType, token.FloatType, token.BinaryIntegerType, token.OctetIntegerType, token.HexIntegerType,
+		token.BoolType, token.NullType, token.ImplicitNullType, token.InfinityType, token.NanType:
+		text = t.Value
+	}
+	if c.src.has(out.line, out.col, []rune(text)) {
+		out.end = out.col + utf8.RuneCountInString(text)
+	}
+	switch {
+	case t.Type == token.ImplicitNullType:
+		out.end = 0
+	case text == "", text == "~", text == "null", text == "Null", text == "NULL":
+	case text == "true", text == "True", text == "TRUE":
+		out.kind, out.scalar = boolKind, true
+	case text == "false", text == "False", text == "FALSE":
+		out.kind, out.scalar = boolKind, false
+	case notANumber.MatchString(text):
+		c.fail(t, "yaml/number", "", "%s is not a number that can be used here", text)
+	case jsonNumber.MatchString(text):
+		c.number(out, t, text)
+	case ambiguousNumber.MatchString(text):
+		c.fail(t, "yaml/number", "quote it if it is text; else write it in plain decimal digits", "ambiguous number %s", text)
+	default:
+		out.kind, out.scalar = stringKind, text
+	}
+}
+
+func (c *converter) number(out *node, t *token.Token, text string) {
+	if i, err := strconv.Atoi(text); err == nil {
+		out.kind, out.scalar = intKind, i
+		return
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) || !strings.ContainsAny(text, ".eE") {
+		c.fail(t, "yaml/number", "quote it if it is text", "number %s is too large", text)
+		return
+	}
+	out.kind, out.scalar = floatKind, f
+}
