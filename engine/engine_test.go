@@ -1,0 +1,303 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"homellm"
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/client"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/sim"
+	"homellm/scenarios"
+)
+
+// rig is the engine against the simulator over in-memory connections: inside a synctest bubble
+// every duration is exact.
+type rig struct {
+	sim    *sim.Server
+	events []event.Event
+	fold   *metrics.Run
+	bodies [][]byte // of the requests for completions, in order
+
+	mu sync.Mutex
+}
+
+// record keeps the bodies of the requests for completions on their way to the simulator.
+func (g *rig) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "completions") {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			g.mu.Lock()
+			g.bodies = append(g.bodies, body)
+			g.mu.Unlock()
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func library(t *testing.T) *dsl.Library {
+	t.Helper()
+	lib, ds := dsl.LoadLibrary(
+		dsl.File{Name: "models.yaml", Data: homellm.Models},
+		dsl.File{Name: "servers.yaml", Data: homellm.Servers},
+	)
+	if ds.Errors() {
+		t.Fatal(ds)
+	}
+	return lib
+}
+
+func load(t *testing.T, name string, data []byte, lib *dsl.Library) *dsl.Plan {
+	t.Helper()
+	opt := engine.PlanOptions(lib)
+	opt.DefaultServer = "sim"
+	plan, ds := dsl.Load(dsl.File{Name: name, Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+	if ds.Errors() {
+		t.Fatal(ds)
+	}
+	return plan
+}
+
+// play runs a plan in the current bubble.
+func (g *rig) play(t *testing.T, plan *dsl.Plan, config sim.Config) {
+	t.Helper()
+	config.ServedNames = []string{"qwen2.5-3b"}
+	server, err := sim.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	g.sim = server
+	dial, shut := sim.Pipe(g.record(server))
+	defer shut()
+	hc := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}
+	defer hc.CloseIdleConnections()
+
+	g.fold = &metrics.Run{}
+	err = engine.Run(t.Context(), plan, engine.Options{
+		Header: event.RunStarted{ID: "0011223344556677", Started: time.Now()},
+		Keep: func(e event.Event) error {
+			g.events = append(g.events, e)
+			return nil
+		},
+		Fold: g.fold,
+		Open: func(_ context.Context, c *dsl.Cell) (*engine.Target, error) {
+			return &engine.Target{
+				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
+				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial},
+				Block:    16,
+				Tokenize: tokenizer(hc),
+			}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tokenizer asks the simulator for the tokens of a prompt, as engine/server does.
+func tokenizer(hc *http.Client) func(context.Context, []dsl.Message) ([]int, error) {
+	return func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+		body, err := json.Marshal(map[string]any{"model": "qwen2.5-3b", "messages": messages, "add_generation_prompt": true})
+		if err != nil {
+			return nil, err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sim/tokenize", bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		resp, err := hc.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		var out struct{ Tokens []int }
+		if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+			return nil, err
+		}
+		if resp.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("tokenize: HTTP %d", resp.StatusCode)
+		}
+		return out.Tokens, nil
+	}
+}
+
+// requests are the measured and the warm-up requests in the order in which they were sent.
+func (g *rig) requests() []event.Request {
+	var out []event.Request
+	for _, e := range g.events {
+		if r, ok := e.Body.(event.Request); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// ledger are the simulator's entries of those requests: the preflight of each cell goes before.
+func (g *rig) ledger(t *testing.T) []sim.Entry {
+	t.Helper()
+	var out []sim.Entry
+	for _, e := range g.sim.Ledger() {
+		if strings.Contains(e.Path, "completions") && !strings.Contains(e.Messages[0].Content, "One two three four five six") {
+			out = append(out, e)
+		}
+	}
+	if len(out) != len(g.requests()) {
+		t.Fatalf("the simulator answered %d requests, the journal holds %d", len(out), len(g.requests()))
+	}
+	return out
+}
+
+// TestShippedScenarios_EqualTheLedger plays every shipped scenario in virtual time and holds what
+// was measured to what the simulator did: tokens, cached tokens, times, all with ==.
+func TestShippedScenarios_EqualTheLedger(t *testing.T) {
+	lib := library(t)
+	paths, err := fs.Glob(scenarios.FS, "*.yaml")
+	if err != nil || len(paths) < 8 {
+		t.Fatalf("%d shipped scenarios: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(path, ".yaml"), func(t *testing.T) {
+			data, err := fs.ReadFile(scenarios.FS, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := load(t, path, data, lib)
+			synctest.Test(t, func(t *testing.T) {
+				var g rig
+				g.play(t, plan, sim.Config{LedgerEntries: 10_000})
+				ledger := g.ledger(t)
+				for i, r := range g.requests() {
+					compare(t, r, ledger[i])
+				}
+				if verdict, code, why := g.fold.Outcome(); code != 0 {
+					t.Errorf("outcome %s (%d): %s", verdict, code, why)
+				}
+				for _, c := range g.fold.Cells {
+					if got, want := len(c.Measured(metrics.Group{})), c.Planned.Turns*plan.Repeats; got != want {
+						t.Errorf("cell %s has %d measured turns, want %d", c.Name(), got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func compare(t *testing.T, r event.Request, truth sim.Entry) {
+	t.Helper()
+	at := fmt.Sprintf("%s turn %d of repeat %d", r.Step, r.Turn, r.Repeat)
+	if r.Err != nil {
+		t.Fatalf("%s failed: %s", at, r.Err.Message)
+	}
+	check := func(what string, got, want any) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %s is %v, the truth is %v", at, what, got, want)
+		}
+	}
+	check("text", r.Text, truth.Text)
+	check("prompt tokens", *r.Usage.Prompt, truth.PromptTokens)
+	check("output tokens", *r.Usage.Completion, truth.OutputTokens)
+	if r.Cached == nil {
+		t.Fatalf("%s: cached tokens are unknown: %s", at, r.CacheWhy)
+	}
+	check("cached tokens", *r.Cached, truth.CachedTokens)
+	if r.Reusable == nil {
+		t.Fatalf("%s: reusable tokens are unknown: %s", at, r.ReusableWhy)
+	}
+	check("reusable tokens", *r.Reusable, truth.CachedTokens) // nothing is evicted here: the ceiling is reached
+	check("TTFT", r.Chunks[0].At-*r.Sent, truth.TTFT)
+	check("dispatch delay", *r.Sent-r.Due, time.Duration(0))
+
+	// TPOT through the metric itself: the mean of the ledger's intervals.
+	if truth.OutputTokens > 1 {
+		d, _ := metrics.Lookup("tpot_ms")
+		got := d.Each(&metrics.Cell{}, &r)
+		want := float64(truth.E2E-truth.TTFT) / float64(time.Millisecond) / float64(truth.OutputTokens-1)
+		check("TPOT in ms", got.V, any(want))
+	}
+}
+
+// TestWireMessages holds the message lists on the wire to the four turns that inject and remove
+// are about: the document at the head, and gone from the third turn on.
+func TestWireMessages(t *testing.T) {
+	const file = `schema: homellm.scenario/v1
+name: four-turns
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: {warmup: 0, repeats: 1, isolation: {cache: none}}
+documents:
+  - {id: s, title: Orders, text: "An order is paid, then packed, then sent."}
+conversations:
+  - id: main
+    history: recorded
+    steps:
+      - {id: load, inject: {docs: [s], into: system}}
+      - {id: one, query: U1, reply: A1}
+      - {id: two, query: U2, reply: A2}
+      - {id: drop, remove: {docs: [s]}}
+      - {id: three, continue: U3, reply: A3}
+      - {id: four, continue: U4, reply: A4, assert: [turn.ok]}
+`
+	lib := library(t)
+	plan := load(t, "four.yaml", []byte(file), lib)
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{})
+		block := dsl.Message{Role: "system", Content: "[RETRIEVED INFORMATION: Orders]\nAn order is paid, then packed, then sent.\n[END RETRIEVED INFORMATION]"}
+		u := func(n string) dsl.Message { return dsl.Message{Role: "user", Content: "U" + n} }
+		a := func(n string) dsl.Message { return dsl.Message{Role: "assistant", Content: "A" + n} }
+		want := [][]dsl.Message{
+			{block, u("1")},
+			{block, u("1"), a("1"), u("2")},
+			{u("1"), a("1"), u("2"), a("2"), u("3")},
+			{u("1"), a("1"), u("2"), a("2"), u("3"), a("3"), u("4")},
+		}
+		var got [][]dsl.Message
+		for _, body := range g.bodies {
+			var request struct {
+				Messages    []dsl.Message
+				Temperature *float64
+				MaxTokens   int `json:"max_tokens"`
+			}
+			if err := json.Unmarshal(body, &request); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(request.Messages[0].Content, "One two three four five six") {
+				continue
+			}
+			if request.Temperature == nil || *request.Temperature != 0 {
+				t.Errorf("temperature 0 is not on the wire: %s", body)
+			}
+			got = append(got, request.Messages)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("messages on the wire (-want +got):\n%s", diff)
+		}
+		phases := []string{"with_rag", "with_rag", "after_removal", "after_removal"}
+		for i, r := range g.requests() {
+			if r.Phase != phases[i] {
+				t.Errorf("turn %d is in phase %s, want %s", i+1, r.Phase, phases[i])
+			}
+		}
+	})
+}
