@@ -60,7 +60,7 @@ func (k *call) verdict(ctx, inner context.Context, err error) *event.Error {
 // shortfall says what a reply that ended in order lacks.
 func (k *call) shortfall() *event.Error {
 	x, r := k.x, k.record
-	e := &event.Error{Body: keep(k.head)}
+	e := new(event.Error)
 	switch {
 	case x.Wire.Bytes == 0:
 		e.Class = "empty"
@@ -81,6 +81,7 @@ func (k *call) shortfall() *event.Error {
 	default:
 		return nil
 	}
+	e.Body = keep(k.head)
 	return e
 }
 
