@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"homellm/dsl"
+)
+
+func TestSchedule(t *testing.T) {
+	for _, c := range []struct {
+		order    string
+		cells    []int // repeats of each
+		warmup   int
+		playable []int
+		want     string
+	}{
+		{"sequential", []int{2, 2}, 1, []int{0, 1}, "w0.1 0.1 0.2 w1.1 1.1 1.2"},
+		{"interleaved", []int{2, 2}, 1, []int{0, 1}, "w0.1 w1.1 0.1 1.1 0.2 1.2"},
+		{"abba", []int{3, 3}, 0, []int{0, 1}, "0.1 1.1 1.2 0.2 0.3 1.3"},
+		{"interleaved", []int{1, 3}, 0, []int{0, 1}, "0.1 1.1 1.2 1.3"},
+		{"interleaved", []int{2, 2, 2}, 0, []int{2}, "2.1 2.2"}, // a skipped or finished cell has no pass
+		{"interleaved", []int{2}, 0, nil, ""},
+	} {
+		var cells []*dsl.Cell
+		for _, r := range c.cells {
+			cells = append(cells, &dsl.Cell{Scenario: &dsl.Scenario{Run: dsl.Run{Repeats: r, Warmup: c.warmup, Order: c.order}}})
+		}
+		var got []string
+		for _, p := range schedule(cells, c.playable) {
+			mark := ""
+			if p.warmup {
+				mark = "w"
+			}
+			got = append(got, fmt.Sprintf("%s%d.%d", mark, p.cell, p.repeat))
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s over %v: got %q, want %q", c.order, c.cells, s, c.want)
+		}
+	}
+}
+
+func TestTally(t *testing.T) {
+	results := func(s string) (out []dsl.Result) {
+		for _, r := range s {
+			out = append(out, dsl.Result{Verdict: map[rune]string{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		seen string
+		rate float64
+		want string
+	}{
+		{"ppp", 1, "pass"},
+		{"ppf", 1, "fail"},
+		{"ppf", 0.6, "pass"},
+		{"pff", 0.6, "fail"},
+		{"ppu", 1, "unknown"}, // with 100 % nothing may be unknown
+		{"ppu", 0.9, "pass"},  // below it the rate is over what is known
+		{"pfu", 1, "fail"},    // a failure is certain, whatever the unknown would have been
+		{"uuu", 0.1, "unknown"},
+		{"", 1, "unknown"},
+	} {
+		tally := &tally{assertion: &dsl.Assertion{MinPassRate: c.rate}}
+		for _, r := range results(c.seen) {
+			tally.add(r)
+		}
+		if got, _ := tally.verdict(); got != c.want {
+			t.Errorf("%q at %v: %s, want %s", c.seen, c.rate, got, c.want)
+		}
+	}
+}
