@@ -15,7 +15,7 @@ import (
 const (
 	tolerance = time.Millisecond // of every instant
 	share     = 0.01             // of a time per token
-	tries     = 5
+	tries     = 20
 	patience  = 400 * time.Millisecond
 )
 
