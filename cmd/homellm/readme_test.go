@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	measured = regexp.MustCompile(`[0-9][0-9.,]*`)
+	spaces   = regexp.MustCompile(` +`)
+	folder   = regexp.MustCompile(`\S+/$`)
+)
+
+// masked takes out of a report what differs from run to run: measured numbers, the width of
+// columns, the name of the results folder.
+func masked(report string) string {
+	var out []string
+	for line := range strings.Lines(report) {
+		line = folder.ReplaceAllString(strings.TrimSpace(line), "DIR")
+		line = measured.ReplaceAllString(line, "N")
+		out = append(out, spaces.ReplaceAllString(line, " "))
+	}
+	return strings.TrimSpace(strings.Join(out, "\n"))
+}
+
+// TestReadme plays the scenario of the README and holds its output to what the README shows.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(open string) string {
+		_, rest, ok := strings.Cut(string(text), open)
+		body, _, closed := strings.Cut(rest, "\n```")
+		if !ok || !closed {
+			t.Fatalf("the README has no block %q", open)
+		}
+		return body
+	}
+	scenario := block("```yaml\n")
+	want := block("```\n$ homellm apply pump.yaml\n")
+
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pump.yaml")
+	if err := os.WriteFile(file, []byte(scenario), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	p := process{stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }}
+	if code := run(context.Background(), p, []string{"apply", file, "--server", "sim", "--out", filepath.Join(dir, "out")}); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+	if diff := cmp.Diff(masked(want), masked(stdout.String())); diff != "" {
+		t.Errorf("the README shows another output (-README +program):\n%s", diff)
+	}
+}
