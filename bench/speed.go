@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"homellm/engine/client/goldentest"
@@ -169,16 +168,6 @@ func (f *figures) add(got reading, truth []time.Duration) {
 	for i := 1; i < len(truth); i++ {
 		f.gaps = append(f.gaps, ((got.tokens[i] - got.tokens[i-1]) - (truth[i] - truth[i-1])).Abs())
 	}
-}
-
-// processorTime is what this process has used, in all its threads; the golden server's is not in
-// it.
-func processorTime() time.Duration {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // bounds says which of the client's bounds hold, and fails if one does not.

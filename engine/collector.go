@@ -64,6 +64,9 @@ func (c *collector) read(f func(*metrics.Run)) {
 	<-ready
 }
 
+// settle waits until every event emitted so far is kept.
+func (c *collector) settle() { c.read(func(*metrics.Run) {}) }
+
 // close waits until everything emitted is kept.
 func (c *collector) close() error {
 	close(c.queue)

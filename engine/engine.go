@@ -22,6 +22,9 @@ type Options struct {
 	Keep     func(event.Event) error                               // the journal: called in order from one goroutine; an error stops the run
 	Fold     *metrics.Run                                          // receives every kept event; a resumed run passes the fold of its journal
 	Seq      uint64                                                // last event of a resumed journal
+	Elapsed  time.Duration                                         // instant of that event: what follows comes after it
+	Changed  bool                                                  // the resumed journal is of another plan: finished cells that both have are kept
+	Wall     func() time.Time                                      // the machine's clock, to notice that it jumped; nil: time.Now
 	Open     func(context.Context, *dsl.Cell) (*Target, error)     // gives a cell its server; Target.Close is called once
 	Sample   func(context.Context, func(map[string]float64)) error // watches the machine until the context ends; nil: nobody does
 	Progress func(Progress)                                        // told of every turn; must not block
@@ -44,14 +47,14 @@ func (e errAbort) Error() string { return e.why }
 func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	epoch := time.Now()
+	epoch := time.Now().Add(-opt.Elapsed)
 	if opt.Progress == nil {
 		opt.Progress = func(Progress) {}
 	}
-	r := &run{plan: plan, opt: opt, epoch: epoch, stop: stop}
+	r := &run{plan: plan, opt: opt, epoch: epoch, stop: stop, clocks: newClocks(opt.Wall)}
 	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
 	r.progress = newProgress(plan, opt.Progress)
-	if opt.Seq == 0 {
+	if opt.Seq == 0 || opt.Changed {
 		head := opt.Header
 		head.Version = event.Version
 		head.Scenario = describe(plan)
@@ -82,6 +85,7 @@ type run struct {
 	stop     context.CancelCauseFunc
 	out      *collector
 	progress *progress
+	clocks   *clocks
 	sessions map[int]*session
 }
 
@@ -98,11 +102,10 @@ func (r *run) play(ctx context.Context) error {
 		}
 	})
 	for i, c := range r.plan.Cells {
-		if finished[c.ID] {
-			continue
+		if !finished[c.ID] || r.opt.Changed {
+			r.out.emit(c.ID, planned(c))
 		}
-		r.out.emit(c.ID, planned(c))
-		if c.Skip == "" {
+		if c.Skip == "" && !finished[c.ID] {
 			playable = append(playable, i)
 		}
 	}
@@ -163,7 +166,7 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	}
 	s := r.sessions[cell]
 	if s == nil {
-		s = &session{run: r, index: cell, cell: c, judged: newJudged(c)}
+		s = &session{run: r, index: cell, cell: c, judged: newJudged(c), attempt: r.attempt(c.ID)}
 	}
 	if s.target == nil {
 		if err := s.open(ctx); err != nil {

@@ -79,7 +79,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		return nil, err
 	}
 	facts := event.Server{
-		Profile: profile.Name, Engine: found.Engine, Version: found.Version, URL: withoutUser(found.URL), Model: model,
+		Profile: profile.Name, Engine: found.Engine, Version: found.Version, URL: WithoutUser(found.URL), Model: model,
 		Simulated: found.Simulated, Simulation: found.Simulation,
 	}
 	if facts.Engine == "" {
@@ -225,8 +225,8 @@ func modelName(cell *dsl.Cell, found server.Found) (string, error) {
 	return names[0], nil
 }
 
-// withoutUser takes credentials out of an address, which goes into results.
-func withoutUser(address string) string {
+// WithoutUser takes credentials out of an address, which goes into results.
+func WithoutUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User == nil {
 		return address

@@ -26,7 +26,7 @@ func (s *session) preflight(ctx context.Context) error {
 	}
 	prompt := client.Prompt{
 		MaxTokens: 1,
-		Messages: []client.Message{{Role: "user", Content: salt(s.run.opt.Header.ID, s.cell.ID, pass{}, "preflight") + " " +
+		Messages: []client.Message{{Role: "user", Content: salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, pass{}, "preflight") + " " +
 			strings.Repeat(preflightWords, 12)}},
 		Extra: s.target.Body,
 	}

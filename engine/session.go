@@ -47,7 +47,9 @@ type session struct {
 	index   int
 	cell    *dsl.Cell
 	judged  judged
+	attempt int // from 1; a resumed cell begins the next one
 	started bool
+	seen    seen
 
 	target *Target
 	client *client.Client
@@ -81,7 +83,7 @@ func (s *session) open(ctx context.Context) error {
 			target.Facts.SaltMethod = "body"
 		}
 	}
-	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.run.attempt(s.cell.ID), Server: target.Facts})
+	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: target.Facts})
 	return nil
 }
 
@@ -136,7 +138,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 	}
 	switch run.Cache {
 	case "salt":
-		s.salt = salt(s.run.opt.Header.ID, s.cell.ID, p, conversation)
+		s.salt = salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, p, conversation)
 	case "reset":
 		if s.target.Reset == nil {
 			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
@@ -163,9 +165,10 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 	return nil
 }
 
-// salt is a short text that no other scope and no other run has.
-func salt(run, cell string, p pass, conversation string) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%t/%s", run, cell, p.repeat, p.warmup, conversation))
+// salt is a short text that no other scope, no other run and no other attempt has: what an
+// aborted attempt left in the server's cache must not be found by the next one.
+func salt(run, cell string, attempt int, p pass, conversation string) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d/%t/%s", run, cell, attempt, p.repeat, p.warmup, conversation))
 	return hex.EncodeToString(h[:8])
 }
 
@@ -211,6 +214,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 		s.known[s.salt] = known
 	}
 	reuse := known.before(ctx, prompt.dsl)
+	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
 
 	connect, _ := s.client.Warm(ctx) // that it failed is for the request to tell
 	turn, cancel := context.WithTimeout(ctx, step.Timeout)
@@ -236,6 +240,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	}
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = s.cached(e)
 	s.run.out.emit(s.cell.ID, r)
+	s.watch(r, prompt.dsl)
 	if e.Err == nil {
 		completion := 0
 		if e.Usage.Completion != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +31,9 @@ type applyFlags struct {
 	failFast bool
 	quiet    bool
 	keepRaw  bool
+
+	resume        string
+	resumeChanged bool
 }
 
 func newApply(p process) *cobra.Command {
@@ -44,7 +49,8 @@ server found on this machine's usual ports, else the embedded simulator, which
 says so everywhere its numbers are shown.`,
 		Example: `  homellm apply scenarios/rag-long.yaml
   homellm apply rag-long --url http://127.0.0.1:8000/v1 --model qwen2.5-3b
-  homellm apply scenarios/ --include-tags rag --repeats 10`,
+  homellm apply scenarios/ --include-tags rag --repeats 10
+  homellm apply rag-long --resume results/20261123T155055Z-rag-long-8119`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -60,7 +66,10 @@ says so everywhere its numbers are shown.`,
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
 	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the slowest turn beside the results")
+	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
+	fl.BoolVar(&f.resumeChanged, "resume-changed", false, "with --resume: allow a changed plan, and keep the finished cells that did not change")
 	c.MarkFlagsMutuallyExclusive("url", "server")
+	c.MarkFlagsMutuallyExclusive("resume", "out")
 	return c
 }
 
@@ -78,6 +87,12 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	lib, err := f.load(p)
 	if err != nil {
 		return err
+	}
+	if f.resume != "" && len(files) != 1 {
+		return failf(exitUsage, "name the one scenario that the folder is of", "--resume goes on with one scenario, and these are %d", len(files))
+	}
+	if f.resumeChanged && f.resume == "" {
+		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
 	}
 	plans, servers, err := planAll(ctx, p, lib, files, f)
 	if err != nil {
@@ -131,33 +146,30 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 
 // play runs one plan into its own results folder and prints its report.
 func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f applyFlags, format report.Format, several bool) (int, error) {
-	id, err := newID()
+	res, err := f.openResults(plan, several)
 	if err != nil {
 		return 0, err
 	}
-	started := time.Now()
-	dir := f.out
-	switch {
-	case dir == "":
-		dir = filepath.Join("results", started.UTC().Format("20060102T150405Z")+"-"+plan.Name+"-"+id[:4])
-	case several:
-		dir = filepath.Join(dir, plan.Name)
-	}
-	journal, err := createResults(dir)
-	if err != nil {
-		return 0, err
-	}
-	defer journal.Close()
+	defer res.journal.Close()
+	dir, fold := res.dir, res.fold
+	again := resumeHint(argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
 	machine := host.OpenTelemetry(ctx, host.Options{})
 	facts := machine.Inspect(ctx)
 	machine.Close()
 
-	fold := &metrics.Run{}
+	if res.complete(plan) {
+		servers.note("nothing is left to play in %s", dir)
+		return conclude(p, res, format)
+	}
+	if err := res.elsewhere(version(), facts); err != nil {
+		return 0, failf(exitEnvironment, "", "%w", err)
+	}
+	res.header.Homellm, res.header.Host, res.header.Options = version(), facts, f.changed()
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
-		Header: event.RunStarted{ID: id, Started: started.UTC(), Homellm: version(), Host: facts, Options: f.changed()},
-		Keep:   journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show,
+		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
+		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show,
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {
@@ -167,15 +179,29 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	err = engine.Run(ctx, plan, opt)
 	bar.stop()
 	if err != nil {
-		return 0, failf(exitEnvironment, "what was kept is in "+dir, "%w", err)
+		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is put right, go on with: "+again, "%w", err)
 	}
-	if err := report.WriteDir(dir, fold); err != nil {
-		return 0, failf(exitEnvironment, "the journal is complete: homellm report "+dir, "writing the reports: %w", err)
+	code, err := conclude(p, res, format)
+	if fold.Done != nil && fold.Done.Interrupted != "" {
+		if err != nil {
+			fmt.Fprintf(p.stderr, "homellm: %v\n", err)
+		}
+		fmt.Fprintf(p.stderr, "homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: go on with: %s\n", fold.Done.Interrupted, dir, again)
+		return code, nil // a terminal that is gone cannot take the report; the results are on disk
 	}
-	if err := format.Write(p.stdout, fold, p.reportOptions(dir)); err != nil {
-		return 0, failf(exitEnvironment, "the results are in "+dir, "printing the report: %w", err)
+	return code, err
+}
+
+// conclude writes the reports of a run and prints the one that was asked for. A reader that has
+// seen enough, such as head, ends the printing and nothing else.
+func conclude(p process, res *results, format report.Format) (int, error) {
+	_, code, _ := res.fold.Outcome()
+	if err := report.WriteDir(res.dir, res.fold); err != nil {
+		return code, failf(exitEnvironment, "the journal is complete: homellm report "+quote(res.dir), "writing the reports: %w", err)
 	}
-	_, code, _ := fold.Outcome()
+	if err := format.Write(p.stdout, res.fold, p.reportOptions(res.dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return code, failf(exitEnvironment, "the results are in "+res.dir, "printing the report: %w", err)
+	}
 	return code, nil
 }
 
@@ -201,6 +227,7 @@ func (f applyFlags) changed() []string {
 		}
 	}
 	add("server", strings.Join(f.servers, ","))
+	add("url", engine.WithoutUser(f.url))
 	add("model", f.model)
 	add("repeats", fmt.Sprint(f.repeats))
 	add("context-size", fmt.Sprint(f.contextSize))
@@ -209,6 +236,19 @@ func (f applyFlags) changed() []string {
 	add("exclude-tags", strings.Join(f.exclude, ","))
 	for _, kv := range f.vars {
 		add("var", kv)
+	}
+	return out
+}
+
+// where lists the flags that name files of the user. They are for the user's eyes: a path may
+// hold a name that has no place in results.
+func (f applyFlags) where() []string {
+	var out []string
+	for _, path := range f.serverFiles {
+		out = append(out, "--servers="+path)
+	}
+	for _, path := range f.modelFiles {
+		out = append(out, "--models="+path)
 	}
 	return out
 }

@@ -147,7 +147,38 @@ func openYAML(path string) (dsl.File, error) {
 	if err != nil {
 		return dsl.File{}, failf(exitUsage, "", "%w", err)
 	}
+	f.Name = filepath.ToSlash(shown(path))
 	return f, nil
+}
+
+// shown is how a path stands in messages and results, which other people read as well: below the
+// working folder it is relative to it, and the user's home folder is ~.
+func shown(path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	path = filepath.Clean(path)
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		if rel, err := filepath.Rel(home, path); err == nil && filepath.IsLocal(rel) {
+			return filepath.Join("~", rel)
+		}
+	}
+	return path
+}
+
+// argument is what the user writes to name a scenario file again: a shipped one has a name.
+func argument(file string) string {
+	if _, err := os.Stat(file); err != nil {
+		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); file == "scenarios/"+name+".yaml" && slices.Contains(shippedNames(), name) {
+			return name
+		}
+	}
+	return file
 }
 
 // shipped opens a scenario that homellm carries.

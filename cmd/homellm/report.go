@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,8 +33,12 @@ It exits with the code of the run.`,
 			if err != nil {
 				return err
 			}
-			if err := f.Write(p.stdout, fold, p.reportOptions(dir)); err != nil {
+			if err := f.Write(p.stdout, fold, p.reportOptions(dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
 				return failf(exitEnvironment, "", "printing the report: %w", err)
+			}
+			if fold.Done == nil || fold.Done.Interrupted != "" {
+				fmt.Fprintf(p.stderr, "homellm: this run did not come to its end\nhomellm: hint: go on with: %s\n",
+					resumeHint(argument(fold.Started.Scenario.File), fold.Started.Options, dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exitPass {
 				return &failure{code: code}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -103,6 +104,9 @@ func run(ctx context.Context, p process, args []string) (code int) {
 func tell(p process, err error) int {
 	if err == nil {
 		return exitPass
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitPass // the reader of the output has seen enough, as head has
 	}
 	var bad dsl.Diagnostics
 	if errors.As(err, &bad) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -139,6 +140,10 @@ func (s *servers) key(k dsl.Secret) (string, error) {
 		return "", fmt.Errorf("environment variable %s is not set", k.Env)
 	case k.File != "":
 		data, err := os.ReadFile(k.File)
+		var cause *fs.PathError
+		if errors.As(err, &cause) {
+			return "", fmt.Errorf("the file that api_key names: %w", cause.Err) // its path may hold a user's name
+		}
 		if err != nil {
 			return "", err
 		}

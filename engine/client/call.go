@@ -27,7 +27,7 @@ type call struct {
 	conn    *conn        // the connection in use
 	stamps  *stamps      // what it noted
 	reused  bool         // it had served a request before
-	wroteH2 atomic.Int64 // request headers were handed over, for HTTP/2
+	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
 	headers atomic.Int64 // first byte of the response
 
 	frames   framer
@@ -63,7 +63,7 @@ func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
 		shift:  c.start.Sub(epoch),
 	}
 	k.dog.start = c.start
-	k.wroteH2.Store(unset)
+	k.beganH2.Store(unset)
 	k.headers.Store(unset)
 	return k
 }
@@ -118,10 +118,15 @@ func (k *call) trace() *httptrace.ClientTrace {
 			k.leave()
 			k.conn, k.reused = stamped(info.Conn), info.Reused
 			k.conn.busy.Add(1)
+			k.beganH2.Store(unset)
 			k.stamps = k.conn.hand()
 			k.dog.set(k.client.cfg.FirstToken, errFirstToken)
 		},
-		WroteHeaders:         func() { k.wroteH2.Store(int64(time.Since(k.client.start))) },
+		// HTTP/2 calls this while it builds the frame that it writes next. Its WroteHeaders may come
+		// after the answer.
+		WroteHeaderField: func(string, []string) {
+			k.beganH2.CompareAndSwap(unset, int64(time.Since(k.client.start)))
+		},
 		GotFirstResponseByte: func() { k.headers.Store(k.stamps.read.Load()) },
 	}
 }
@@ -283,7 +288,7 @@ func (k *call) close() {
 	if k.conn != nil {
 		x.Sent = k.at(k.stamps.wrote.Load())
 		if k.conn.shared.Load() { // its writes may be those of another exchange
-			x.Sent = k.at(k.wroteH2.Load())
+			x.Sent = k.at(k.beganH2.Load())
 		}
 		x.Wire.Reused = k.reused
 		if !k.reused {

@@ -15,6 +15,7 @@ type chunk struct {
 
 	reasoningKey string // the key that reasoning came under
 	choices      bool   // the event has a choice, empty or not
+	model        []byte // the model that the event names
 	finish       []byte // finish reason, nil if none
 	done         bool   // nothing follows
 	tokens       int    // tokens in the event, if counted
@@ -67,6 +68,7 @@ var (
 func (c *chunk) reset(data []byte) {
 	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
 	c.reasoningKey, c.finish = "", nil
+	c.model = c.model[:0]
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
 	c.tokens = 0
 	c.usage, c.timings = noUsage, noTimings
@@ -152,6 +154,8 @@ func decodeOpenAI(data []byte, c *chunk) error {
 			c.hasFault = true
 		case "object":
 			flat = string(s.text()) == "error"
+		case "model":
+			c.model = append(c.model[:0], s.text()...)
 		default:
 			s.skip()
 		}
@@ -357,6 +361,8 @@ func decodeOllama(data []byte, c *chunk) error {
 		case "message":
 			c.choices = true
 			c.readDelta()
+		case "model":
+			c.model = append(c.model[:0], s.text()...)
 		case "done":
 			c.done = s.truth()
 		case "done_reason":

@@ -60,6 +60,9 @@ func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "
 // answered reports whether anything was generated.
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
 
+// modelKept bounds what is kept of the name of a model, in bytes.
+const modelKept = 256
+
 var doneMarker = []byte("[DONE]")
 
 // take adds one event that arrived at an instant since the start of the run.
@@ -86,6 +89,9 @@ func (r *record) take(at time.Duration, f frame) {
 		r.fault(c.fault, data)
 	}
 	r.choices = r.choices || c.choices
+	if r.x.Wire.Model == "" && len(c.model) > 0 {
+		r.x.Wire.Model = string(c.model[:min(len(c.model), modelKept)])
+	}
 	if c.choices && r.x.FirstEvent == nil && !r.whole {
 		first := at // its own variable, for taking its address moves it to the heap
 		r.x.FirstEvent = &first

@@ -188,6 +188,7 @@ type Wire struct {
 	CoalescedMax  int    `json:"coalesced_max"`            // most events that arrived in one read
 	Bytes         int64  `json:"bytes"`                    // of the body
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
+	Model         string `json:"model,omitempty"`          // as the reply names it
 	CachedIn      string `json:"cached_in,omitempty"`      // where Usage.Cached was read: usage | timings
 	RequestSHA256 string `json:"request_sha256,omitempty"` // of the body sent
 }

@@ -42,12 +42,13 @@ func decode[T Body](raw []byte) (Body, error) {
 }
 
 // lasting says after which events nothing may be lost to a power cut. In between, a lost tail
-// costs at most one cell, and no request is in flight when the disk is waited for.
+// costs at most one cell, and no request is in flight when the disk is waited for. That an
+// attempt began lasts too: the next one must not take its number, of which its salt is made.
 func lasting(b Body) bool {
 	switch b.(type) {
-	case CellDone, CellFailed, RunDone:
+	case CellStarted, CellDone, CellFailed, RunDone:
 		return true
-	case RunStarted, CellPlanned, CellStarted, Request, Verdict, Note, Sample, Facts:
+	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts:
 		return false
 	}
 	return false

@@ -21,6 +21,7 @@ type Run struct {
 	Done    *event.RunDone // nil while the run goes on, and forever if it was cut off
 
 	byID     map[string]*Cell
+	shelf    map[string]*Cell         // cells of an earlier plan, until the new one names them
 	observed map[string][]observation // facts and samples that belong to no cell
 }
 
@@ -54,7 +55,7 @@ func (r *Run) Add(e event.Event) {
 	}
 	switch b := e.Body.(type) {
 	case event.RunStarted:
-		r.Started = canonicalRun(b)
+		r.begin(canonicalRun(b))
 	case event.RunDone:
 		b.Aborted = text(b.Aborted)
 		r.Done = &b
@@ -90,6 +91,14 @@ func (r *Run) Add(e event.Event) {
 	}
 }
 
+// begin opens a run. A second opening in one journal is that of a changed plan: cells that it
+// does not plan again are no longer part of the run.
+func (r *Run) begin(b event.RunStarted) {
+	r.Started = b
+	r.shelf = r.byID
+	r.Cells, r.byID = nil, nil
+}
+
 // start begins an attempt. A later attempt replaces everything an earlier one left behind; what
 // was noted before the first attempt stays.
 func (c *Cell) start(b event.CellStarted) {
@@ -107,6 +116,9 @@ func (r *Run) cell(id string) *Cell {
 		return c
 	}
 	c := &Cell{ID: id, run: r}
+	if earlier := r.shelf[id]; earlier != nil {
+		c = earlier
+	}
 	if r.byID == nil {
 		r.byID = map[string]*Cell{}
 	}

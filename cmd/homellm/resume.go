@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// results is the folder of a run: its journal, open for writing, and what it holds so far.
+type results struct {
+	dir     string
+	journal *event.Journal
+	fold    *metrics.Run
+	header  event.RunStarted
+	elapsed time.Duration // of the run that is resumed
+	changed bool          // it was begun with another plan
+}
+
+// openResults starts a results folder or, with --resume, goes on with one.
+func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) {
+	if f.resume != "" {
+		return f.resumeResults(plan)
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	dir := f.out
+	switch {
+	case dir == "":
+		dir = filepath.Join("results", started.UTC().Format("20060102T150405Z")+"-"+plan.Name+"-"+id[:4])
+	case several:
+		dir = filepath.Join(dir, plan.Name)
+	}
+	journal, err := createResults(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &results{dir: dir, journal: journal, fold: &metrics.Run{}, header: event.RunStarted{ID: id, Started: started.UTC()}}, nil
+}
+
+// resumeResults opens the journal of a run and checks that it is of this plan. It is the same
+// run that goes on: its id, its start and its clock stay.
+func (f applyFlags) resumeResults(plan *dsl.Plan) (*results, error) {
+	path := filepath.Join(f.resume, "journal.jsonl")
+	journal, events, err := event.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failf(exitUsage, "results are below results/", "--resume: %s holds no journal.jsonl: it is not a results folder", f.resume)
+	case errors.Is(err, event.ErrLocked):
+		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s", path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failf(exitEnvironment, "copy the folder to a place where you may write", "--resume: %w", err)
+	case err != nil:
+		return nil, failf(exitInvalid, "a damaged journal is left as it is; start anew without --resume", "--resume: %w", err)
+	}
+	r := &results{dir: f.resume, journal: journal, fold: &metrics.Run{}}
+	for _, e := range events {
+		r.fold.Add(e)
+		r.elapsed = e.At
+	}
+	if len(events) == 0 { // killed before its first line was whole
+		id, err := newID()
+		if err != nil {
+			return nil, errors.Join(err, journal.Close())
+		}
+		r.header = event.RunStarted{ID: id, Started: time.Now().UTC()}
+		return r, nil
+	}
+	r.header = event.RunStarted{ID: r.fold.Started.ID, Started: r.fold.Started.Started}
+	if r.fold.Started.Digest != plan.Digest {
+		if !f.resumeChanged {
+			return nil, errors.Join(r.refuse(plan), journal.Close())
+		}
+		r.changed = true
+	}
+	return r, nil
+}
+
+// refuse says in which way a plan differs from the one of the journal.
+func (r *results) refuse(plan *dsl.Plan) error {
+	kept := 0
+	for _, c := range plan.Cells {
+		if old := r.fold.Cell(c.ID); old != nil && old.Finished() {
+			kept++
+		}
+	}
+	was := r.fold.Started.Scenario
+	why := "its flags, server, model or models and servers files are not the ones it was begun with"
+	if was.SHA256 != plan.SHA256 {
+		why = fmt.Sprintf("%s is not the file it was begun with", plan.File)
+	}
+	return failf(exitUsage,
+		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; without --resume everything is played anew", kept, len(plan.Cells)),
+		"--resume: %s was begun with another plan: %s", r.dir, why)
+}
+
+// complete says that nothing of the plan is left to play.
+func (r *results) complete(plan *dsl.Plan) bool {
+	if r.changed || r.fold.Done == nil || r.fold.Done.Interrupted != "" {
+		return false
+	}
+	return !slices.ContainsFunc(plan.Cells, func(c *dsl.Cell) bool {
+		known := r.fold.Cell(c.ID)
+		return known == nil || c.Skip == "" && !known.Finished()
+	})
+}
+
+// elsewhere notes that a run goes on with another homellm or on another machine: its cells are
+// then not comparable without a second look.
+func (r *results) elsewhere(version string, host map[string]any) error {
+	if r.journal.Seq() == 0 {
+		return nil
+	}
+	var differ []string
+	if was := r.fold.Started.Homellm; was != version {
+		differ = append(differ, fmt.Sprintf("homellm %s, not %s", version, was))
+	}
+	for _, key := range slices.Sorted(maps.Keys(host)) {
+		was, now := fmt.Sprint(r.fold.Started.Host[key]), fmt.Sprint(host[key])
+		if !strings.Contains(key, "free") && r.fold.Started.Host[key] != nil && was != now {
+			differ = append(differ, fmt.Sprintf("%s %s, not %s", key, now, was))
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	e := event.Event{Seq: r.journal.Seq() + 1, At: r.elapsed, Body: event.Note{
+		Code: "resumed_elsewhere", Text: "the run was resumed with " + strings.Join(differ, "; "),
+	}}
+	if err := r.journal.Append(e); err != nil {
+		return err
+	}
+	r.fold.Add(e)
+	return nil
+}
+
+// resumeHint is the command that goes on with an interrupted run.
+func resumeHint(file string, flags []string, dir string) string {
+	words := append([]string{"homellm", "apply", file}, flags...)
+	words = append(words, "--resume", dir)
+	for i, w := range words {
+		words[i] = quote(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word safe to paste into a shell.
+func quote(w string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+~", r)
+	}
+	if w != "" && !strings.ContainsFunc(w, func(r rune) bool { return !plain(r) }) {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}

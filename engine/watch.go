@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+)
+
+// clockJump is by how much the wall clock and the monotonic clock may part during one turn before
+// that is worth a word. Corrections by a time service stay far below it.
+const clockJump = 2 * time.Second
+
+// clocks notices that the wall clock moved against the monotonic one. On Linux the monotonic
+// clock stands still while the machine sleeps, so that a sleep shows as a jump as well.
+type clocks struct {
+	wall  func() time.Time
+	start time.Time // by the monotonic clock
+	ahead time.Duration
+}
+
+func newClocks(wall func() time.Time) *clocks {
+	if wall == nil {
+		wall = time.Now
+	}
+	c := &clocks{wall: wall, start: time.Now()}
+	c.jumped()
+	return c
+}
+
+// jumped returns how far the wall clock moved against the monotonic one since the last call.
+func (c *clocks) jumped() time.Duration {
+	ahead := c.wall().Round(0).Sub(c.start.Round(0)) - time.Since(c.start)
+	moved := ahead - c.ahead
+	c.ahead = ahead
+	return moved
+}
+
+// seen is what a session remembers of the replies so far, to notice that the server is no longer
+// the one that it was.
+type seen struct {
+	model  string // as the first reply names it
+	prompt string // of the turn before, in the same conversation
+	tokens *int   // what the server counted of it
+}
+
+// watch looks at a finished request for signs that the numbers are not what they seem, and puts
+// a note beside them.
+func (s *session) watch(r event.Request, messages []dsl.Message) {
+	where := fmt.Sprintf("%s/%s turn %d, repeat %d", r.Conversation, r.Step, r.Turn, r.Repeat)
+	if r.Warmup {
+		where = fmt.Sprintf("%s/%s turn %d, warm-up %d", r.Conversation, r.Step, r.Turn, r.Repeat)
+	}
+	if d := s.run.clocks.jumped(); d.Abs() >= clockJump {
+		s.note("clock_jump", "%s: the wall clock moved by %v against the monotonic one: the machine slept or its clock was set, and the times of this turn may be wrong", where, d.Round(time.Second))
+	}
+	if r.Err != nil {
+		return
+	}
+	if m := r.Wire.Model; m != "" {
+		if s.seen.model == "" {
+			s.seen.model = m
+		} else if m != s.seen.model {
+			s.note("model_swapped", "%s: the reply names the model %q, earlier ones named %q", where, m, s.seen.model)
+			s.seen.model = m
+		}
+	}
+	s.truncated(r, messages, where)
+}
+
+// truncated notices a server that silently drops the head of a prompt: a prompt that begins with
+// all of the one before it cannot have fewer tokens.
+func (s *session) truncated(r event.Request, messages []dsl.Message, where string) {
+	text := render(messages)
+	before, tokens := s.seen.prompt, s.seen.tokens
+	s.seen.prompt, s.seen.tokens = text, r.Usage.Prompt
+	if before == "" || tokens == nil || r.Usage.Prompt == nil || !strings.HasPrefix(text, before) {
+		return
+	}
+	if *r.Usage.Prompt < *tokens {
+		s.note("context_truncated", "%s: the prompt grew and the server counts %d tokens after %d: it seems to drop the beginning of the context", where, *r.Usage.Prompt, *tokens)
+	}
+}
+
+func (s *session) note(code, format string, args ...any) {
+	s.run.out.emit(s.cell.ID, event.Note{Code: code, Text: fmt.Sprintf(format, args...)})
+}
