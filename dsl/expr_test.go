@@ -392,7 +392,7 @@ func TestExcerpt(t *testing.T) {
 func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
 	fill := strings.NewReplacer(
 		"sum(list)", "sum([1, 2])", "list", "split(turn.text, ' ')", "separator", "' '", "text", "turn.text", "# > 1", "# != ''",
-		", ...", "", "(x", "(turn.ttft_ms", " y", " turn.ttft_ms", "(a, b", "(turn.ttft_ms, 2", "new", "turn.ttft_ms", "old", "2",
+		", ...", "", "len(x", "len(turn.text", "(x", "(turn.ttft_ms", " y", " turn.ttft_ms", "(a, b", "(turn.ttft_ms, 2", "new", "turn.ttft_ms", "old", "2",
 		"target", "100", "tolerance", "5",
 	)
 	for _, f := range Functions {

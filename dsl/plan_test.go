@@ -483,3 +483,55 @@ func TestDigestTellsValuesApart(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensThatCanBeReused holds the ceilings of a server that keeps single tokens: a reply that
+// the history keeps is in its cache as well, a recorded one is not, and of a prompt that it has
+// seen as a whole it computes one token.
+func TestTokensThatCanBeReused(t *testing.T) {
+	opt := exactOptions()
+	opt.Servers = []string{"small"}
+	opt.ContextSize = 4096
+	turns := mustLoad(t, scenario(removalScenario()), opt).Cells[0].Turns
+	if got, want := turns[1].Reusable, turns[0].PromptTokens; got != want {
+		t.Errorf("recorded: %d tokens of the second prompt can be reused, and %d were sent before", got, want)
+	}
+	live := scenario(removalScenario())
+	live.Data = []byte(strings.Replace(string(live.Data), "history: recorded", "history: live", 1))
+	now := mustLoad(t, live, opt).Cells[0].Turns
+	if got, want := now[1].Reusable, now[0].PromptTokens+now[0].ReplyTokens; got != want {
+		t.Errorf("live: %d tokens of the second prompt can be reused, and %d were sent or received before", got, want)
+	}
+	turns = mustLoad(t, scenario("run: {isolation: {scope: run}}\n"+removalScenario()), opt).Cells[0].Turns
+	if got, want := turns[0].Reusable, turns[0].PromptTokens-1; got != want {
+		t.Errorf("%d tokens of a prompt that was sent before can be reused, want %d", got, want)
+	}
+}
+
+// TestEstimatesDoNotSkip holds that a cell is not skipped for less than an estimate can be off.
+func TestEstimatesDoNotSkip(t *testing.T) {
+	plain := Options{Servers: []string{"big"}, Model: "tiny"}
+	for _, opt := range []Options{plain, exactOptions()} {
+		need := 0
+		for _, turn := range mustLoad(t, scenario(removalScenario()), opt).Cells[0].Turns {
+			need = max(need, turn.PromptTokens+turn.ReplyTokens)
+		}
+		for share, skipped := range map[float64]bool{1: false, 0.97: opt.Count != nil, 0.94: true} {
+			opt.ContextSize = int(share * float64(need))
+			if got := mustLoad(t, scenario(removalScenario()), opt).Cells[0].Skip; got != "" != skipped {
+				t.Errorf("exact %t, %d of %d tokens: %q", opt.Count != nil, opt.ContextSize, need, got)
+			}
+		}
+	}
+}
+
+// TestRepeatsFromOptionsCountAsSamples holds that the sample floors know --repeats.
+func TestRepeatsFromOptionsCountAsSamples(t *testing.T) {
+	body := scenario(removalScenario() + "assert:\n  - steps.q1.ttft_ms.p90 < 100\n")
+	for repeats, accepted := range map[int]bool{0: false, 28: false, 29: true} {
+		opt := exactOptions()
+		opt.Repeats = repeats
+		if p, diags := Load(body, testLibrary(t), vocabulary, opt); (p != nil) != accepted {
+			t.Errorf("%d repeats: %v", repeats, diags)
+		}
+	}
+}
