@@ -20,7 +20,7 @@ func TestCacheListAndRemove(t *testing.T) {
 	mustPull(t, c, h, PullSpec{})
 	old := h.commit
 	h.commit = strings.Repeat("beef0000", 5)
-	h.files["config.json"] = []byte("{}")
+	h.put("config.json", []byte("{}"))
 	mustPull(t, c, h, PullSpec{})
 
 	big := int64(len(h.files["model.safetensors"]))

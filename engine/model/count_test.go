@@ -67,6 +67,14 @@ func TestDigitsAreSplitAsTheModelDoes(t *testing.T) {
 	}
 }
 
+func TestEstimateCountsDigits(t *testing.T) {
+	for model, want := range map[string]int{"qwen2.5-3b": 10, "llama-3.1-8b": 4} {
+		if got, err := Estimate(VocabularyOf(model)).Count("1234567890"); err != nil || got.Tokens != want {
+			t.Errorf("%s: %v, %v; want %d", model, got, err, want)
+		}
+	}
+}
+
 func TestVocabularyOf(t *testing.T) {
 	for name, want := range map[string]string{
 		"qwen2.5-3b":                               "qwen",

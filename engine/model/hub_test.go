@@ -20,11 +20,11 @@ type testHub struct {
 	hub, store *httptest.Server
 
 	repo, commit string
-	files        map[string][]byte                                 // by path; those over 1 KiB are large
-	private      string                                            // a token that is needed; empty: none
-	hook         func(w http.ResponseWriter, r *http.Request) bool // answers itself if true; both hosts
+	files        map[string][]byte // by path; those over 1 KiB are large
+	private      string            // a token that is needed; empty: none
 
 	mu       sync.Mutex
+	hook     hook     // answers itself if true; for both hosts
 	requests []string // host, method, path and range
 	leaked   []string // tokens that came to the store
 	sent     int64    // bytes of files
@@ -32,6 +32,27 @@ type testHub struct {
 	rate     float64   // bytes a second over all connections; 0: as fast as it goes
 	free     time.Time // when the line is free again
 	signed   int       // number of the address that is valid; older ones ran out
+}
+
+type hook = func(w http.ResponseWriter, r *http.Request) bool
+
+func (h *testHub) set(f hook) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hook = f
+}
+
+func (h *testHub) put(path string, data []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.files[path] = data
+}
+
+func (h *testHub) hooked(w http.ResponseWriter, r *http.Request) bool {
+	h.mu.Lock()
+	f := h.hook
+	h.mu.Unlock()
+	return f != nil && f(w, r)
 }
 
 func newTestHub(t testing.TB) *testHub {
@@ -126,7 +147,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 
 func (h *testHub) serveHub(w http.ResponseWriter, r *http.Request) {
 	h.note("hub", r)
-	if h.hook != nil && h.hook(w, r) {
+	if h.hooked(w, r) {
 		return
 	}
 	if h.private != "" && r.Header.Get("Authorization") != "Bearer "+h.private {
@@ -184,7 +205,7 @@ func (h *testHub) serveStore(w http.ResponseWriter, r *http.Request) {
 	}
 	valid := r.URL.Query().Get("signature") == fmt.Sprint(h.signed)
 	h.mu.Unlock()
-	if h.hook != nil && h.hook(w, r) {
+	if h.hooked(w, r) {
 		return
 	}
 	if !valid {
@@ -241,10 +262,13 @@ func cut(w http.ResponseWriter, r *http.Request, data []byte, after int) {
 	panic(http.ErrAbortHandler)
 }
 
-func (h *testHub) reset() {
+// reset forgets what was asked for and says how many bytes were sent.
+func (h *testHub) reset() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	sent := h.sent
 	h.requests, h.sent = nil, 0
+	return sent
 }
 
 var _ http.ResponseWriter = (*counting)(nil)

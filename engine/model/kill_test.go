@@ -42,11 +42,11 @@ func pullCommand(h *testHub, c Cache) *exec.Cmd {
 // kill -9 in the middle, three times over: every run goes on where the last one was.
 func TestPullAfterKill(t *testing.T) {
 	h := newTestHub(t)
-	h.files["model.safetensors"] = noise(3, 8*chunkBytes+99)
+	h.put("model.safetensors", noise(3, 8*chunkBytes+99))
 	size := int64(len(h.files["model.safetensors"]))
 	c := Cache{Dir: t.TempDir()}
 	var served, stop atomic.Int64
-	h.hook = func(w http.ResponseWriter, r *http.Request) bool {
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, "resolve") || !strings.HasSuffix(r.URL.Path, "model.safetensors") {
 			return false
 		}
@@ -55,7 +55,7 @@ func TestPullAfterKill(t *testing.T) {
 			return true
 		}
 		return false
-	}
+	})
 	etag := h.etag("model.safetensors")
 	for kill := range 3 {
 		stop.Store(served.Load() + 2)
@@ -63,6 +63,7 @@ func TestPullAfterKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = cmd.Process.Kill() }) // a failure must not leave it waiting for the hub
 		want := int64(2*(kill+1)) * chunkBytes
 		for deadline := time.Now().Add(30 * time.Second); c.started(h.repo, Remote{Bytes: size, Etag: etag}) < want; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -81,7 +82,7 @@ func TestPullAfterKill(t *testing.T) {
 		}
 		served.Store(stop.Load())
 	}
-	h.hook = nil
+	h.set(nil)
 	p := mustPull(t, c, h, PullSpec{})
 	checkFile(t, p, h, "model.safetensors")
 	if want := size - 6*chunkBytes; p.Fetched != want {
@@ -101,7 +102,7 @@ func TestPullMemory(t *testing.T) {
 		t.Skip("moves half a gigabyte")
 	}
 	h := newTestHub(t)
-	h.files["model.safetensors"] = noise(4, 512<<20)
+	h.put("model.safetensors", noise(4, 512<<20))
 	out, err := pullCommand(h, Cache{Dir: t.TempDir()}).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +166,7 @@ func BenchmarkCurl(b *testing.B) {
 
 func lineHub(b *testing.B, rate float64) *testHub {
 	h := newTestHub(b)
-	h.files["model.safetensors"] = noise(5, 256<<20)
+	h.put("model.safetensors", noise(5, 256<<20))
 	h.etag("model.safetensors")
 	h.rate = rate
 	b.SetBytes(int64(len(h.files["model.safetensors"])))

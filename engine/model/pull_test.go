@@ -193,7 +193,7 @@ func TestPullRefused(t *testing.T) {
 		}, want: []string{"circle"}},
 	} {
 		h := newTestHub(t)
-		h.hook = tc.hook
+		h.set(tc.hook)
 		c := Cache{Dir: t.TempDir()}
 		if tc.spec.Repo == "" {
 			tc.spec.Repo = h.repo
@@ -216,8 +216,9 @@ func TestPullRefused(t *testing.T) {
 
 // Whatever passes is borne.
 func TestPullThroughTrouble(t *testing.T) {
-	type hook = func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool
-	for name, trouble := range map[string]hook{
+	var wasCut, wasSlow, slowDone atomic.Bool
+	type trouble = func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool
+	for name, trouble := range map[string]trouble{
 		"busy": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
 			if n > 8 {
 				return false
@@ -255,14 +256,35 @@ func TestPullThroughTrouble(t *testing.T) {
 		},
 		"no ranges, cut once": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
 			if path := strings.TrimPrefix(r.URL.Path, "/"); h.large(path) {
+				whole := r.Header.Get("Range") == ""
 				r.Header.Del("Range")
-				if n < 6 {
+				if whole && wasCut.CompareAndSwap(false, true) {
 					cut(w, r, h.files[path], 2*chunkBytes+77)
 				}
 				_, _ = w.Write(h.files[path])
 				return true
 			}
 			return false
+		},
+		"a slow link": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
+			path := strings.TrimPrefix(r.URL.Path, "/")
+			if !h.large(path) || !wasSlow.CompareAndSwap(false, true) {
+				return false
+			}
+			var from, to int
+			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(h.files[path])))
+			w.WriteHeader(http.StatusPartialContent)
+			for piece := range 5 { // never silent for long, but slower than the patience with silence
+				_, _ = w.Write(h.files[path][from+piece : from+piece+1])
+				w.(http.Flusher).Flush()
+				time.Sleep(100 * time.Millisecond)
+			}
+			_, _ = w.Write(h.files[path][from+5 : to+1])
+			slowDone.Store(true)
+			return true
 		},
 		"a renamed repository": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
 			if strings.HasPrefix(r.URL.Path, "/acme/tiny/") && r.URL.Query().Get("renamed") == "" {
@@ -283,7 +305,7 @@ func TestPullThroughTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newTestHub(t)
 			var n atomic.Int64
-			h.hook = func(w http.ResponseWriter, r *http.Request) bool { return trouble(h, int(n.Add(1)), w, r) }
+			h.set(func(w http.ResponseWriter, r *http.Request) bool { return trouble(h, int(n.Add(1)), w, r) })
 			c := Cache{Dir: t.TempDir()}
 			hub := h.Hub()
 			hub.Idle = 300 * time.Millisecond
@@ -301,6 +323,12 @@ func TestPullThroughTrouble(t *testing.T) {
 			if left := leftovers(t, c, h.repo); left != nil {
 				t.Errorf("left over: %v", left)
 			}
+			if name == "a slow link" && (!slowDone.Load() || h.count("store") != 4) {
+				t.Errorf("the slow transfer was given up: %d requests", h.count("store"))
+			}
+			if name == "no ranges, cut once" && !wasCut.Load() {
+				t.Error("nothing was cut")
+			}
 		})
 	}
 }
@@ -311,13 +339,13 @@ func TestPullHashMismatch(t *testing.T) {
 		c := Cache{Dir: t.TempDir()}
 		spoilt := bytes.Clone(h.files[path])
 		spoilt[len(spoilt)/2] ^= 1
-		h.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		h.set(func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, path) || h.large(path) && strings.Contains(r.URL.Path, "resolve") {
 				return false
 			}
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(spoilt))
 			return true
-		}
+		})
 		_, err := pull(t, c, h, PullSpec{})
 		mismatch, ok := errors.AsType[*HashMismatch](err)
 		if !ok || mismatch.Path != path || mismatch.Want != h.etag(path) {
@@ -332,7 +360,7 @@ func TestPullHashMismatch(t *testing.T) {
 		if c.Ref(h.repo, "main") != "" {
 			t.Errorf("%s: the ref says that the pull was complete", path)
 		}
-		h.hook = nil
+		h.set(nil)
 		checkFile(t, mustPull(t, c, h, PullSpec{}), h, path)
 	}
 }
@@ -382,7 +410,7 @@ func TestPullMovedRevision(t *testing.T) {
 	}
 	old := h.commit
 	h.commit = strings.Repeat("beef0000", 5)
-	h.files["config.json"] = []byte(`{"model_type": "tiny", "new": true}`)
+	h.put("config.json", []byte(`{"model_type": "tiny", "new": true}`))
 	second := mustPull(t, c, h, PullSpec{})
 	if second.Moved != old || second.Commit != h.commit || second.Fetched != int64(len(h.files["config.json"])) {
 		t.Errorf("%+v, want moved from %s and only the changed file fetched", second, old)
@@ -399,10 +427,10 @@ func TestPullMovedRevision(t *testing.T) {
 func TestTwoPullsAtOnce(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
-	h.hook = func(w http.ResponseWriter, r *http.Request) bool {
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
 		time.Sleep(20 * time.Millisecond)
 		return false
-	}
+	})
 	var wg sync.WaitGroup
 	var fetched atomic.Int64
 	var waited atomic.Bool
@@ -433,19 +461,18 @@ func TestPullCancelled(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
 	ctx, cancel := context.WithCancel(context.Background())
-	h.hook = func(w http.ResponseWriter, r *http.Request) bool {
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
 		if h.count("store") == 3 { // the first two chunks are there
 			cancel()
 		}
 		return false
-	}
+	})
 	_, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1})
-	h.hook = nil
+	h.set(nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v", err)
 	}
-	first := h.sent
-	h.reset()
+	first := h.reset()
 	p := mustPull(t, c, h, PullSpec{})
 	checkFile(t, p, h, "model.safetensors")
 	if want := int64(len(h.files["model.safetensors"]) - 2*chunkBytes); p.Fetched != want {

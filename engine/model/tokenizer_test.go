@@ -70,6 +70,22 @@ func TestTokenizerCountsPrompts(t *testing.T) {
 	}
 }
 
+// A tokenizer gets the prompt whole: here, white space after a special token belongs to that.
+func TestTokenizerGetsPromptsWhole(t *testing.T) {
+	tokenizer, err := ParseTokenizer([]byte(`{"added_tokens": [{"id": 2, "content": "<x>", "rstrip": true}],
+		"model": {"type": "BPE", "vocab": {"b": 0, " ": 1}, "merges": []}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := Compile("x", Spec{Jinja: "x", Special: []string{"<x>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := template.Count(tokenizer.Counter(), "<x>  b"); err != nil || n.Tokens != 2 {
+		t.Errorf("%v, %v; want 2 tokens", n, err)
+	}
+}
+
 func TestTokenizerSteps(t *testing.T) {
 	base := `{"added_tokens": [{"id": 90, "content": "<x>", "rstrip": true}, {"id": 91, "content": "<y>", "lstrip": true}],
 		"model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "vocab": {"<unk>": 0, "a": 1, "b": 2, "▁": 3, "ab": 4, "▁a": 5, "1": 6, "11": 7, "é": 8, "Ġ": 9, "Ġa": 10},
@@ -79,6 +95,7 @@ func TestTokenizerSteps(t *testing.T) {
 		want        []int32
 	}{
 		{`"normalizer": null`, "ab", []int32{4}},
+		{`"normalizer": null`, "11111", []int32{7, 7, 6}},
 		{`"normalizer": null`, "azzb", []int32{1, 0, 2}},
 		{`"normalizer": null`, "a<x> \n b<y>", []int32{1, 90, 2, 91}},
 		{`"normalizer": null`, "a  <y> b", []int32{1, 91, 0, 2}},

@@ -18,6 +18,7 @@ CONVERSATIONS = {
     "two_users": [(U, "Hi"), (U, "x?")],
     "trailing_assistant": [(U, "Hi"), (A, "Sure")],
     "system_trailing_assistant": [(S, "Be brief."), (U, "Hi"), (A, "Sure")],
+    "no_user": [(S, "Be brief."), (A, "Welcome.")],
     "two_assistants": [(U, "Hi"), (A, "Sure"), (A, "and more")],
     "assistant_first": [(A, "Welcome."), (U, "Hi")],
     "multi_line": [(S, "Line one.\nLine two.\n\nLine four."), (U, "a\n  b\n\tc\n"), (A, "1\n2\n3"), (U, "\nand\n\n")],
