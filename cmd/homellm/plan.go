@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -68,17 +70,31 @@ func plan(p process, args []string, f planFlags) error {
 		return err
 	}
 	for _, one := range plans {
-		if f.format == "json" {
-			e := json.NewEncoder(p.stdout)
-			e.SetIndent("", "  ")
-			if err := e.Encode(one); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := one.WriteText(p.stdout); err != nil {
-			return err
+		if err := writePlan(p, one, f); err != nil {
+			return failf(exitEnvironment, "", "printing the plan: %w", err)
 		}
 	}
 	return nil
+}
+
+func writePlan(p process, one *dsl.Plan, f planFlags) error {
+	switch {
+	case f.format == "json" && f.resolved:
+		return encode(p.stdout, map[string]any{"plan": one, "resolved": one.Resolved()})
+	case f.format == "json":
+		return encode(p.stdout, one)
+	}
+	if err := one.WriteText(p.stdout); err != nil || !f.resolved {
+		return err
+	}
+	if _, err := fmt.Fprintln(p.stdout); err != nil {
+		return err
+	}
+	return one.WriteResolved(p.stdout)
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
