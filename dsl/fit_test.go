@@ -1,0 +1,249 @@
+package dsl
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// TestImpossibleThresholds holds which thresholds are refused, where, and with which words.
+func TestImpossibleThresholds(t *testing.T) {
+	const removed = "tokens stand before the removed document"
+	step := func(that string) string {
+		return strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - "+that, 1)
+	}
+	conversation := func(that string) string { return removalScenario() + "    assert:\n      - " + that + "\n" }
+	whole := func(that string) string { return removalScenario() + "assert:\n  - " + that + "\n" }
+	vars := func(that string) string { return "vars: {min_hit: 0.9}\n" + step(that) }
+	tests := []struct {
+		body string
+		want string // message; "" if it is accepted
+	}{
+		{step("first_turn.cache.hit_rate > 0.9"), removed},
+		{step("0.9 < first_turn.cache.hit_rate"), removed},
+		{step("first_turn.cache.hit_rate > 0.4"), ""},
+		{step("first_turn.cache.hit_rate < 0.9"), ""},
+		{step("turn.cache.hit_rate > 0.9"), ""},
+		{step("turn.cache.hit_rate > 0.999"), "have been sent before"},
+		{step("step.cache.hit_rate > 0.9"), "no prefix cache can exceed"},
+		{step("turn.ok && first_turn.cache.hit_rate >= 0.95"), removed},
+		{step("turn.ok || first_turn.cache.hit_rate >= 0.95"), ""},
+		{step("first_turn.cache.hit_rate >= 0.9 * first_turn.cache.reusable_rate"), ""},
+		{vars("first_turn.cache.hit_rate > vars.min_hit"), removed},
+		{vars("first_turn.cache.hit_rate > vars.min_hit / 2"), ""},
+		{conversation("steps.after.cache.hit_rate > 0.9"), removed},
+		{conversation("steps.q1.cache.hit_rate > 0"), "0 of "},
+		{conversation("phases.after_removal.cache.hit_rate > 0.9"), "no prefix cache can exceed"},
+		{conversation("conv.cache.hit_rate > 0.9"), "no prefix cache can exceed"},
+		{whole("steps.after.cache.hit_rate.min > 0.9"), removed},
+		{whole("steps.after.cache.hit_rate.max > 0.9"), ""},
+		{whole("steps.after.cache.hit_rate.mean > 0.9"), "no prefix cache can exceed"},
+		{whole("steps.after.cache.hit_rate.p50 > 0.999"), "have been sent before"},
+		{whole("conversations.main.cache.hit_rate.max > 0.999"), "have been sent before"},
+		{whole("phases.with_rag.cache.hit_rate.p50 > 0.999"), "have been sent before"},
+		{whole("phases.with_rag.ttft_ms.p95 < 100"), "needs at least 59 values to mean something, and 10 are planned (5 repeats x 2 turns)"},
+		{whole("conversations.main.ttft_ms.p90 < 100"), "needs at least 29 values to mean something, and 20 are planned"},
+		{whole("{that: conversations.main.ttft_ms.p90 < 100, allow_small_n: true}"), ""},
+		{whole("conversations.main.requests.p90 < 100"), "and 5 are planned (5 repeats)"},
+	}
+	for _, tt := range tests {
+		lines := strings.Split(strings.TrimSpace(tt.body), "\n")
+		t.Run(lines[len(lines)-1], func(t *testing.T) {
+			p, diags := Load(scenario(tt.body), testLibrary(t), vocabulary, exactOptions())
+			if tt.want == "" {
+				if p == nil {
+					t.Errorf("refused: %v", diags)
+				}
+				return
+			}
+			if p != nil || !strings.Contains(diags.Error(), tt.want) {
+				t.Errorf("%q is not in:\n%v", tt.want, diags)
+			}
+			for _, d := range diags {
+				if d.Severity == Error && (d.Pos.Line == 0 || d.EndCol <= d.Pos.Col) {
+					t.Errorf("no place: %+v", d)
+				}
+			}
+		})
+	}
+}
+
+// TestEstimatesWarn holds that a threshold is refused only if an estimate cannot be at fault.
+func TestEstimatesWarn(t *testing.T) {
+	opt := exactOptions()
+	opt.Count, opt.Render = nil, nil
+	p := mustLoad(t, scenario(removalScenario()), opt)
+	top := p.Cells[0].Turns[2].Ceiling
+	if p.Cells[0].Turns[2].Exact || top < 0.3 || top > 0.92 {
+		t.Fatalf("ceiling %v", top)
+	}
+	for _, tt := range []struct {
+		threshold float64
+		want      string
+	}{
+		{top - 0.01, ""},
+		{top + 0.01, "warning[plan/ceiling]: a prefix cache is unlikely to exceed about"},
+		{top + 0.06, "error[plan/ceiling]: no prefix cache can exceed about"},
+	} {
+		body := removalScenario() + fmt.Sprintf("    assert:\n      - steps.after.cache.hit_rate > %.4f\n", tt.threshold)
+		_, diags := Load(scenario(body), testLibrary(t), vocabulary, opt)
+		if text := diags.Error(); !strings.Contains(text, tt.want) || tt.want == "" && strings.Contains(text, "ceiling") {
+			t.Errorf("%.4f over %.4f: %s", tt.threshold, top, text)
+		}
+	}
+	warned := strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - {that: first_turn.cache.hit_rate > 0.99, severity: warn}", 1)
+	if p, diags := Load(scenario(warned), testLibrary(t), vocabulary, exactOptions()); p == nil || !strings.Contains(diags.Error(), "warning[plan/ceiling]") {
+		t.Errorf("an assertion that only warns: %v", diags)
+	}
+}
+
+func TestIsolationScopes(t *testing.T) {
+	two := removalScenario() + `  - id: again
+    system: Answer only from the documents.
+    steps:
+      - {id: load2, inject: {docs: [first, second], into: system}}
+      - {id: r1, query: What is it?, reply: A pump.}
+`
+	ceiling := func(run string) (first, again float64) {
+		p := mustLoad(t, scenario("run: {repeats: 2, warmup: 1, isolation: {"+run+"}}\n"+two), exactOptions())
+		turns := p.Cells[0].Turns
+		return turns[0].Ceiling, turns[len(turns)-1].Ceiling
+	}
+	for _, tt := range []struct {
+		run          string
+		first, again bool // whether the first turn, and that of the second conversation, can hit
+	}{
+		{"cache: salt, scope: conversation", false, false},
+		{"cache: salt, scope: repeat", false, true},
+		{"cache: salt, scope: run", true, true},
+		{"cache: none, allow_contaminated: true", true, true},
+	} {
+		if first, again := ceiling(tt.run); first > 0.9 != tt.first || again > 0.9 != tt.again {
+			t.Errorf("%s: %v and %v", tt.run, first, again)
+		}
+	}
+}
+
+func TestSkips(t *testing.T) {
+	plain := "conversations:\n  - id: main\n    steps:\n      - {id: q1, ask: Hello?, reply: Hi.}\n"
+	tests := []struct {
+		name string
+		body string
+		opt  func(*Options)
+		want string
+	}{
+		{"fits", plain, func(*Options) {}, ""},
+		{"the context is too small", removalScenario(), func(o *Options) { o.ContextSize = 300 },
+			"step q1 needs 4"},
+		{"the reply alone is too large", plain, func(o *Options) { o.ContextSize = 32 }, "step q1 asks for 32 tokens of reply, and --context-size gives 32"},
+		{"the server serves less", removalScenario(), func(o *Options) { o.Servers = []string{"small"} }, "and server small serves 460"},
+		{"a server that answers knows better", removalScenario(), func(o *Options) {
+			o.Servers = []string{"small"}
+			o.Served = func(string) (Served, bool) { return Served{ContextTokens: 8192}, true }
+		}, ""},
+		{"requires more context", "requires: {context_tokens: 9000}\n" + plain, func(*Options) {}, "requires a context of 9,000 tokens, and model tiny takes 4,096"},
+		{"requires a capability", "requires: {capabilities: [cache_report]}\n" + plain, func(o *Options) { o.Servers = []string{"small"} }, "requires cache_report, and server small does not have it"},
+		{"a capability that was found to be missing", "requires: {capabilities: [cache_report]}\n" + plain, func(o *Options) {
+			o.Served = func(string) (Served, bool) { return Served{Capabilities: map[string]bool{"cache_report": false}}, true }
+		}, "requires cache_report"},
+		{"a capability only the machine knows", "requires: {capabilities: [gpu]}\n" + plain, func(*Options) {}, ""},
+		{"the template refuses", plain, func(o *Options) {
+			o.Render = func(*Model, []Message) (string, bool, error) { return "", true, fmt.Errorf("roles must alternate") }
+		}, "step q1: roles must alternate"},
+		{"a pair the profile does not list", "matrix: {server: [small], model: [other]}\n" + plain, func(o *Options) { o.Servers, o.Model = nil, "" }, "server small does not list model other"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			opt := exactOptions()
+			tt.opt(&opt)
+			got := mustLoad(t, scenario(tt.body), opt).Cells[0].Skip
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	opt := Options{Servers: []string{"small"}, Model: "other"}
+	if p, diags := Load(scenario(plain), testLibrary(t), vocabulary, opt); p != nil || !strings.Contains(diags.Error(), "plan/pair") {
+		t.Errorf("a pair that the user named and the profile does not list: %v", diags)
+	}
+}
+
+func TestUnstableTemplatesWarn(t *testing.T) {
+	lib := testLibrary(t)
+	m := *lib.Model("tiny")
+	m.PrefixStable, m.Reason = false, "earlier thoughts are removed"
+	lib.Models[0] = &m
+	body := strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - turn.cache.hit_rate > 0.2", 1)
+	p, diags := Load(scenario(body), lib, vocabulary, exactOptions())
+	if p == nil || !strings.Contains(diags.Error(), "so this measures the template") || !strings.Contains(diags.Error(), m.Reason) {
+		t.Errorf("%v", diags)
+	}
+	if p != nil && p.Cells[0].Turns[0].Known {
+		t.Error("the ceiling counts as known")
+	}
+}
+
+func TestCommonPrefixKeepsCharactersWhole(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abd", 2}, {"aä", "aö", 1}, {"abc", "abc", 3}, {"ab", "abc", 2}} {
+		got := commonPrefix(tt.a, tt.b)
+		if got != tt.want || !utf8.ValidString(tt.a[:got]) {
+			t.Errorf("%q and %q: %d", tt.a, tt.b, got)
+		}
+	}
+}
+
+// TestTokensThatCanBeReused holds the ceilings of a server that keeps single tokens: a reply that
+// the history keeps is in its cache as well, a recorded one is not, and of a prompt that it has
+// seen as a whole it computes one token.
+func TestTokensThatCanBeReused(t *testing.T) {
+	opt := exactOptions()
+	opt.Servers = []string{"small"}
+	opt.ContextSize = 4096
+	turns := mustLoad(t, scenario(removalScenario()), opt).Cells[0].Turns
+	if got, want := turns[1].Reusable, turns[0].PromptTokens; got != want {
+		t.Errorf("recorded: %d tokens of the second prompt can be reused, and %d were sent before", got, want)
+	}
+	live := scenario(removalScenario())
+	live.Data = []byte(strings.Replace(string(live.Data), "history: recorded", "history: live", 1))
+	now := mustLoad(t, live, opt).Cells[0].Turns
+	if got, want := now[1].Reusable, now[0].PromptTokens+now[0].ReplyTokens; got != want {
+		t.Errorf("live: %d tokens of the second prompt can be reused, and %d were sent or received before", got, want)
+	}
+	turns = mustLoad(t, scenario("run: {isolation: {scope: run}}\n"+removalScenario()), opt).Cells[0].Turns
+	if got, want := turns[0].Reusable, turns[0].PromptTokens-1; got != want {
+		t.Errorf("%d tokens of a prompt that was sent before can be reused, want %d", got, want)
+	}
+}
+
+// TestEstimatesDoNotSkip holds that a cell is not skipped for less than an estimate can be off.
+func TestEstimatesDoNotSkip(t *testing.T) {
+	plain := Options{Servers: []string{"big"}, Model: "tiny"}
+	for _, opt := range []Options{plain, exactOptions()} {
+		need := 0
+		for _, turn := range mustLoad(t, scenario(removalScenario()), opt).Cells[0].Turns {
+			need = max(need, turn.PromptTokens+turn.ReplyTokens)
+		}
+		for share, skipped := range map[float64]bool{1: false, 0.97: opt.Count != nil, 0.94: true} {
+			opt.ContextSize = int(share * float64(need))
+			if got := mustLoad(t, scenario(removalScenario()), opt).Cells[0].Skip; got != "" != skipped {
+				t.Errorf("exact %t, %d of %d tokens: %q", opt.Count != nil, opt.ContextSize, need, got)
+			}
+		}
+	}
+}
+
+// TestRepeatsFromOptionsCountAsSamples holds that the sample floors know --repeats.
+func TestRepeatsFromOptionsCountAsSamples(t *testing.T) {
+	body := scenario(removalScenario() + "assert:\n  - steps.q1.ttft_ms.p90 < 100\n")
+	for repeats, accepted := range map[int]bool{0: false, 28: false, 29: true} {
+		opt := exactOptions()
+		opt.Repeats = repeats
+		if p, diags := Load(body, testLibrary(t), vocabulary, opt); (p != nil) != accepted {
+			t.Errorf("%d repeats: %v", repeats, diags)
+		}
+	}
+}
