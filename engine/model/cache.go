@@ -73,11 +73,16 @@ func (c Cache) setRef(repo, revision, commit string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("creating the folder of refs: %w", err)
 	}
-	temporary := path + ".part"
-	if err := os.WriteFile(temporary, []byte(commit), 0o644); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), ".ref-*") // of its own name: two pulls may end at once
+	if err != nil {
 		return fmt.Errorf("writing the ref %s: %w", revision, err)
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	_, err = f.WriteString(commit)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil { // a cache may be shared
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return fmt.Errorf("writing the ref %s: %w", revision, err)
 	}
 	return nil
