@@ -18,18 +18,19 @@ import (
 
 // Options says what a run needs beside its plan.
 type Options struct {
-	Header   event.RunStarted                                      // identity of the run; Version and Scenario are filled in
-	Keep     func(event.Event) error                               // the journal: called in order from one goroutine; an error stops the run
-	Fold     *metrics.Run                                          // receives every kept event; a resumed run passes the fold of its journal
-	Seq      uint64                                                // last event of a resumed journal
-	Elapsed  time.Duration                                         // instant of that event: what follows comes after it
-	Changed  bool                                                  // the resumed journal is of another plan: finished cells that both have are kept
-	Wall     func() time.Time                                      // the machine's clock, to notice that it jumped; nil: time.Now
-	Open     func(context.Context, *dsl.Cell) (*Target, error)     // gives a cell its server; Target.Close is called once
-	Sample   func(context.Context, func(map[string]float64)) error // watches the machine until the context ends; nil: nobody does
-	Progress func(Progress)                                        // told of every turn; must not block
-	FailFast bool                                                  // stop at the first failed gate
-	KeepRaw  func(name string, raw []byte) error                   // receives the raw reply of the slowest turn; nil: not kept
+	Header    event.RunStarted                                      // identity of the run; Version and Scenario are filled in
+	Keep      func(event.Event) error                               // the journal: called in order from one goroutine; an error stops the run
+	Fold      *metrics.Run                                          // receives every kept event; a resumed run passes the fold of its journal
+	Seq       uint64                                                // last event of a resumed journal
+	Elapsed   time.Duration                                         // instant of that event: what follows comes after it
+	Changed   bool                                                  // the resumed journal is of another plan: finished cells that both have are kept
+	Wall      func() time.Time                                      // the machine's clock, to notice that it jumped; nil: time.Now
+	Open      func(context.Context, *dsl.Cell) (*Target, error)     // gives a cell its server; Target.Close is called once
+	Sample    func(context.Context, func(map[string]float64)) error // watches the machine until the context ends; nil: nobody does
+	Progress  func(Progress)                                        // told of every turn; must not block
+	FailFast  bool                                                  // stop at the first failed gate
+	Calibrate Calibrator                                            // measures the client before the run; nil: nobody does
+	KeepRaw   func(name string, raw []byte) error                   // receives the raw reply of the slowest turn; nil: not kept
 }
 
 // Interrupted is the cause of a context that a signal ended.
@@ -54,6 +55,12 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	r := &run{plan: plan, opt: opt, epoch: epoch, stop: stop, clocks: newClocks(opt.Wall)}
 	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
 	r.progress = newProgress(plan, opt.Progress)
+	finished := map[string]bool{} // before a changed plan is opened, which begins with no cells
+	r.out.read(func(f *metrics.Run) {
+		for _, c := range f.Cells {
+			finished[c.ID] = c.Finished()
+		}
+	})
 	if opt.Seq == 0 || opt.Changed {
 		head := opt.Header
 		head.Version = event.Version
@@ -61,7 +68,8 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		head.Digest = plan.Digest
 		r.out.emit("", head)
 	}
-	err := r.play(ctx)
+	r.calibrate(ctx)
+	err := r.play(ctx, finished)
 
 	end := event.RunDone{}
 	var signal Interrupted
@@ -75,7 +83,11 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		end.Interrupted = "SIGINT"
 	}
 	r.out.emit("", end)
-	return r.out.close()
+	err = r.out.close()
+	if err == nil && opt.KeepRaw != nil {
+		err = r.raw.write(opt.KeepRaw)
+	}
+	return err
 }
 
 type run struct {
@@ -87,20 +99,15 @@ type run struct {
 	progress *progress
 	clocks   *clocks
 	sessions map[int]*session
+	raw      rawKeeper
 }
 
 // play plays every pass of the schedule. Cells that the journal of a resumed run already holds
 // are left alone.
-func (r *run) play(ctx context.Context) error {
+func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	r.sessions = map[int]*session{}
 	defer r.closeAll()
 	var playable []int
-	finished := map[string]bool{}
-	r.out.read(func(f *metrics.Run) {
-		for _, c := range f.Cells {
-			finished[c.ID] = c.Finished()
-		}
-	})
 	for i, c := range r.plan.Cells {
 		if !finished[c.ID] || r.opt.Changed {
 			r.out.emit(c.ID, planned(c))

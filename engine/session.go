@@ -55,6 +55,9 @@ type session struct {
 	client *client.Client
 	known  map[string]*prefixes // by salt
 	salt   string
+
+	sending  rawAbout // the turn whose bytes are coming in
+	measured bool     // it is not a warm-up and not a preflight
 }
 
 // open gives the session its server. A session that is opened again, because another cell's
@@ -63,6 +66,13 @@ func (s *session) open(ctx context.Context) error {
 	target, err := s.run.opt.Open(ctx, s.cell)
 	if err != nil {
 		return err
+	}
+	if s.run.opt.KeepRaw != nil {
+		target.Client.Raw = func(x *event.Exchange, raw client.Raw) {
+			if s.measured {
+				s.run.raw.offer(s.sending, x, raw)
+			}
+		}
 	}
 	if s.client, err = client.New(target.Client); err != nil {
 		target.close()
@@ -216,10 +226,13 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	reuse := known.before(ctx, prompt.dsl)
 	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
 
+	s.sending = rawAbout{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
+	s.measured = !p.warmup
 	connect, _ := s.client.Warm(ctx) // that it failed is for the request to tell
 	turn, cancel := context.WithTimeout(ctx, step.Timeout)
 	e := s.client.Do(turn, s.run.epoch, time.Now(), prompt.Prompt)
 	cancel()
+	s.measured = false
 	if connect != nil && e.Connect == nil {
 		e.Connect, e.Wire.Reused = connect, false
 	}

@@ -16,6 +16,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/metrics"
@@ -169,7 +170,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
 		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
-		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show,
+		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {

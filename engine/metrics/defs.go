@@ -332,6 +332,10 @@ var Defs = []Def{
 		Doc: "energy for one output token, prefill included", Formula: "energy_j, or gpu.energy_j where only the GPUs report, / output tokens of the measured turns", over: joulesPerToken},
 	machine("load_ms", "ms", -1, Mean, "client", "time from starting the server to its first token", "homellm did not start this server"),
 	machine("client_cpu_share", "ratio", -1, Mean, system, "share of one core that homellm itself used: near 1, the client is the bottleneck", "the client's own CPU time was not measured"),
+	machine("client.ttft_bias_p50_ms", "ms", -1, Mean, "calibration", "by how much this client's time to first token comes out too long on this machine, median", uncalibrated),
+	machine("client.ttft_bias_p99_ms", "ms", -1, Mean, "calibration", "by how much this client's time to first token comes out too long on this machine, 99th percentile", uncalibrated),
+	machine("client.timer_error_p99_ms", "ms", -1, Mean, "calibration", "by how much a sleep of a millisecond takes longer, 99th percentile", uncalibrated),
+	machine("client.cpu_per_chunk_us", "us", -1, Mean, "calibration", "CPU time of one chunk, sender included: an upper bound of what this client takes", uncalibrated),
 	machine("client.rtt_floor_ms", "ms", -1, Mean, "client", "shortest round trip to the server", "the round trip was not measured"),
 }
 
@@ -342,6 +346,8 @@ const (
 	gpuDriver = "GPU driver"
 	system    = "operating system"
 	noGPU     = "no GPU telemetry on this machine"
+
+	uncalibrated = "the client was not calibrated before this run"
 )
 
 func gap(p int) func(*Cell, *event.Request) (any, string) {

@@ -37,7 +37,7 @@ var quants = []struct {
 	{[]string{"bf16", "fp16", "f16"}, Quant{Name: "16 bit", Block: 2, Embedding: 2}},
 	{[]string{"fp8"}, Quant{Name: "fp8", Block: 1, Embedding: 2}},
 	{[]string{"q8_0", "8bit"}, Quant{Name: "q8_0", Block: 34.0 / 32, Embedding: 34.0 / 32}},
-	{[]string{"q4_k_m", "q4"}, Quant{Name: "q4_k_m", Block: 0.605, Embedding: 0.605}},
+	{[]string{"q4_k_m", "q4_k", "q4"}, Quant{Name: "q4_k_m", Block: 0.605, Embedding: 0.605}},
 	{[]string{"gptq-int4", "awq-int4", "gptq", "awq"}, Quant{Name: "4 bit, groups of 128", Block: 0.53, Embedding: 2}},
 }
 

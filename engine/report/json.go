@@ -56,6 +56,7 @@ type jsonCell struct {
 	State   string                `json:"state"` // done | failed | skipped | cut_off
 	Error   *string               `json:"error"`
 	Server  *jsonServer           `json:"server"`
+	Wire    *metrics.Wire         `json:"wire"` // how replies were framed; null if there was none
 	Repeats []jsonRepeat          `json:"repeats"`
 	Metrics map[string]jsonMetric `json:"metrics"`
 }
@@ -223,6 +224,9 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 		s := c.Started.Server
 		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.ContextTokens, s.Simulated, s.Simulation,
 			append([]string{}, s.Capabilities...), s.SaltMethod}
+	}
+	if w := c.Wire(); w.Turns > 0 {
+		out.Wire = &w
 	}
 	for _, pass := range repeats(c) {
 		p := jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup}

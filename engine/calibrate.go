@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"homellm/engine/client"
+	"homellm/engine/event"
+)
+
+// calibrate measures the client itself before anything else is measured, so that a report can
+// say which differences are its own.
+func (r *run) calibrate(ctx context.Context) {
+	if r.opt.Calibrate == nil {
+		return
+	}
+	floor, err := r.opt.Calibrate(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.out.emit("", event.Note{Code: "uncalibrated", Text: err.Error()})
+		return
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	values := map[string]float64{
+		"client.ttft_bias_p50_ms":   ms(floor.TTFTp50),
+		"client.ttft_bias_p99_ms":   ms(floor.TTFTp99),
+		"client.timer_error_p99_ms": ms(floor.TimerP99),
+	}
+	if floor.CPUPerChunk != nil {
+		values["client.cpu_per_chunk_us"] = float64(*floor.CPUPerChunk) / float64(time.Microsecond)
+	}
+	r.out.emit("", event.Facts{Values: values, Source: "calibration"})
+}
+
+// Calibrator measures the client on this machine; see [client.Calibrate].
+type Calibrator func(context.Context) (client.Floor, error)

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"homellm/engine/client"
+	"homellm/engine/event"
+)
+
+// rawKeeper holds on to the bytes of the worst measured reply: a failed one before any that
+// succeeded, else the one with the longest time to first token. A surprising figure can then be
+// explained from what was really on the wire.
+type rawKeeper struct {
+	failed bool
+	ttft   time.Duration
+	about  rawAbout
+	body   []byte
+}
+
+// rawAbout says which turn the bytes belong to and when they arrived.
+type rawAbout struct {
+	Cell         string      `json:"cell"`
+	Repeat       int         `json:"repeat"`
+	Conversation string      `json:"conversation"`
+	Step         string      `json:"step"`
+	Turn         int         `json:"turn"`
+	Error        string      `json:"error,omitempty"`
+	TTFT         *float64    `json:"ttft_ms"`
+	Header       http.Header `json:"header"`
+	Reads        []rawRead   `json:"reads"`
+}
+
+// rawRead is one piece of the body as it arrived, in nanoseconds since the start of the run.
+type rawRead struct {
+	At    time.Duration `json:"at_ns"`
+	Bytes int           `json:"bytes"`
+}
+
+func (k *rawKeeper) offer(about rawAbout, x *event.Exchange, raw client.Raw) {
+	failed := x.Err != nil
+	var ttft time.Duration
+	if x.Sent != nil && len(x.Chunks) > 0 {
+		ttft = x.Chunks[0].At - *x.Sent
+		ms := float64(ttft) / float64(time.Millisecond)
+		about.TTFT = &ms
+	}
+	worse := failed && !k.failed || failed == k.failed && ttft > k.ttft
+	if k.about.Step != "" && !worse {
+		return
+	}
+	if failed {
+		about.Error = x.Err.Class
+	}
+	about.Header = raw.Header.Clone()
+	for _, r := range raw.Reads {
+		about.Reads = append(about.Reads, rawRead{r.At, r.Bytes})
+	}
+	k.failed, k.ttft, k.about, k.body = failed, ttft, about, bytes.Clone(raw.Body)
+}
+
+// write hands over what was kept: the body as it came, and beside it what it is.
+func (k *rawKeeper) write(keep func(name string, data []byte) error) error {
+	if k.about.Step == "" {
+		return nil
+	}
+	about, err := json.MarshalIndent(k.about, "", "  ")
+	if err != nil {
+		return fmt.Errorf("describing the raw reply: %w", err)
+	}
+	if err := keep("worst-turn.body", k.body); err != nil {
+		return fmt.Errorf("keeping the raw reply: %w", err)
+	}
+	if err := keep("worst-turn.json", about); err != nil {
+		return fmt.Errorf("keeping the raw reply: %w", err)
+	}
+	return nil
+}
