@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -98,6 +100,7 @@ func (s *session) judgeRepeat(out *collector, repeat int) (abort string) {
 // judgeCell evaluates what only all repeats can tell, emits every verdict of the cell and returns
 // the name of the first failed gate.
 func (s *session) judgeCell(out *collector) (failed string) {
+	var floor float64
 	out.read(func(f *metrics.Run) {
 		cell := f.Cell(s.cell.ID)
 		for _, t := range s.judged.tallies {
@@ -105,6 +108,7 @@ func (s *session) judgeCell(out *collector) (failed string) {
 				t.add(t.assertion.Eval(s.lookup(cell, t, 0)))
 			}
 		}
+		floor, _ = cell.Observed("client.ttft_bias_p99_ms").Number()
 	})
 	for _, t := range s.judged.tallies {
 		v := t.event()
@@ -112,8 +116,31 @@ func (s *session) judgeCell(out *collector) (failed string) {
 			failed = v.Name
 		}
 		out.emit(s.cell.ID, v)
+		if text := indistinct(v, floor); text != "" {
+			out.emit(s.cell.ID, event.Note{Code: "indistinct", Text: text})
+		}
 	}
 	return failed
+}
+
+// indistinct says so if an assertion compared two measured times that lie closer together than
+// twice what this client can tell apart; floor is its calibrated bias in ms, 0 if not known.
+func indistinct(v event.Verdict, floor float64) string {
+	var times []event.Operand
+	for _, o := range v.Operands {
+		if _, number := o.Value.(float64); number && o.Unit == "ms" && o.Why == "" {
+			times = append(times, o)
+		}
+	}
+	if len(times) != 2 || floor <= 0 {
+		return ""
+	}
+	apart := math.Abs(times[0].Value.(float64) - times[1].Value.(float64))
+	if apart >= 2*floor {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s and %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
+		v.Name, times[0].Path, times[1].Path, apart, floor)
 }
 
 func (t *tally) event() event.Verdict {

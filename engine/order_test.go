@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"homellm/dsl"
+	"homellm/engine/event"
 )
 
 func TestSchedule(t *testing.T) {
@@ -69,6 +70,30 @@ func TestTally(t *testing.T) {
 		}
 		if got, _ := tally.verdict(); got != c.want {
 			t.Errorf("%q at %v: %s, want %s", c.seen, c.rate, got, c.want)
+		}
+	}
+}
+
+func TestIndistinct(t *testing.T) {
+	verdict := func(a, b float64, unit string) event.Verdict {
+		return event.Verdict{Name: "faster", Operands: []event.Operand{
+			{Path: "steps.a.ttft_ms", Value: a, Unit: unit}, {Path: "steps.b.ttft_ms", Value: b, Unit: unit},
+		}}
+	}
+	for _, c := range []struct {
+		v     event.Verdict
+		floor float64
+		marks bool
+	}{
+		{verdict(20, 20.9, "ms"), 0.5, true},
+		{verdict(20.9, 20, "ms"), 0.5, true},
+		{verdict(20, 21, "ms"), 0.5, false}, // twice the floor can be told apart
+		{verdict(20, 20.1, "tokens"), 0.5, false},
+		{verdict(20, 20.1, "ms"), 0, false}, // not calibrated: nothing is known
+		{event.Verdict{Operands: []event.Operand{{Path: "a", Value: 20.0, Unit: "ms"}, {Path: "vars.b", Value: 20.0}}}, 0.5, false},
+	} {
+		if got := indistinct(c.v, c.floor); (got != "") != c.marks {
+			t.Errorf("%v with floor %v: %q", c.v.Operands, c.floor, got)
 		}
 	}
 }
