@@ -39,6 +39,60 @@ func (l *Launch) Argv(values map[string]string) []string {
 	return argv
 }
 
+// Expand returns the launch with its placeholders replaced. A flag whose value is a placeholder
+// without a value is left out.
+func (l *Launch) Expand(values map[string]string) *Launch {
+	out := &Launch{Pos: l.Pos}
+	for _, part := range l.Command {
+		out.Command = append(out.Command, expand(part, values))
+	}
+	for _, f := range l.Env {
+		f.Value = expand(format(f.Value), values)
+		out.Env = append(out.Env, f)
+	}
+	for _, f := range l.Flags {
+		switch v := f.Value.(type) {
+		case []string:
+			list := make([]string, len(v))
+			for i, item := range v {
+				list[i] = expand(item, values)
+			}
+			f.Value = list
+		case string:
+			text := expand(v, values)
+			if text == "" && v != "" {
+				continue
+			}
+			f.Value = text
+		}
+		out.Flags = append(out.Flags, f)
+	}
+	return out
+}
+
+// Needs returns the first placeholder of the command line whose name begins so; empty if there
+// is none. A flag is left out where its placeholder has no value, a part of the command cannot
+// be: flags that are optional (model.revision) are not needed.
+func (l *Launch) Needs(prefix string) string {
+	texts := append([]string{}, l.Command...)
+	for _, f := range l.Flags {
+		switch v := f.Value.(type) {
+		case string:
+			texts = append(texts, v)
+		case []string:
+			texts = append(texts, v...)
+		}
+	}
+	for _, text := range texts {
+		for _, m := range launchForm.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], prefix) && m[1] != "model.revision" {
+				return m[1]
+			}
+		}
+	}
+	return ""
+}
+
 // Environ returns the environment variables of a server as NAME=value, in the order of the file.
 func (l *Launch) Environ(values map[string]string) []string {
 	var env []string

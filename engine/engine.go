@@ -13,24 +13,26 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/host"
 	"homellm/engine/metrics"
 )
 
 // Options says what a run needs beside its plan.
 type Options struct {
-	Header    event.RunStarted                                      // identity of the run; Version and Scenario are filled in
-	Keep      func(event.Event) error                               // the journal: called in order from one goroutine; an error stops the run
-	Fold      *metrics.Run                                          // receives every kept event; a resumed run passes the fold of its journal
-	Seq       uint64                                                // last event of a resumed journal
-	Elapsed   time.Duration                                         // instant of that event: what follows comes after it
-	Changed   bool                                                  // the resumed journal is of another plan: finished cells that both have are kept
-	Wall      func() time.Time                                      // the machine's clock, to notice that it jumped; nil: time.Now
-	Open      func(context.Context, *dsl.Cell) (*Target, error)     // gives a cell its server; Target.Close is called once
-	Sample    func(context.Context, func(map[string]float64)) error // watches the machine until the context ends; nil: nobody does
-	Progress  func(Progress)                                        // told of every turn; must not block
-	FailFast  bool                                                  // stop at the first failed gate
-	Calibrate Calibrator                                            // measures the client before the run; nil: nobody does
-	KeepRaw   func(name string, raw []byte) error                   // receives the raw reply of the slowest turn; nil: not kept
+	Header    event.RunStarted                                  // identity of the run; Version and Scenario are filled in
+	Keep      func(event.Event) error                           // the journal: called in order from one goroutine; an error stops the run
+	Fold      *metrics.Run                                      // receives every kept event; a resumed run passes the fold of its journal
+	Seq       uint64                                            // last event of a resumed journal
+	Elapsed   time.Duration                                     // instant of that event: what follows comes after it
+	Changed   bool                                              // the resumed journal is of another plan: finished cells that both have are kept
+	Wall      func() time.Time                                  // the machine's clock, to notice that it jumped; nil: time.Now
+	Open      func(context.Context, *dsl.Cell) (*Target, error) // gives a cell its server; Target.Close is called once
+	Machine   *host.Telemetry                                   // watches the machine beside the run; nil: nobody does
+	PIDs      func() []int                                      // processes of the server in use, to tell others' on the GPU apart; nil: not known
+	Progress  func(Progress)                                    // told of every turn; must not block
+	FailFast  bool                                              // stop at the first failed gate
+	Calibrate Calibrator                                        // measures the client before the run; nil: nobody does
+	KeepRaw   func(name string, raw []byte) error               // receives the raw reply of the slowest turn; nil: not kept
 }
 
 // Interrupted is the cause of a context that a signal ended.
@@ -69,7 +71,9 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		r.out.emit("", head)
 	}
 	r.calibrate(ctx)
+	r.machine = r.watchMachine(ctx)
 	err := r.play(ctx, finished)
+	r.machine.stop()
 
 	end := event.RunDone{}
 	var signal Interrupted
@@ -100,6 +104,7 @@ type run struct {
 	clocks   *clocks
 	sessions map[int]*session
 	raw      rawKeeper
+	machine  *machine
 }
 
 // play plays every pass of the schedule. Cells that the journal of a resumed run already holds
@@ -141,6 +146,7 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		}
 		var abort errAbort
 		if errors.As(err, &abort) {
+			s.judgeCell(r.out) // what was measured until here is judged all the same
 			return err
 		}
 		if err != nil {

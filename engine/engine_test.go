@@ -22,6 +22,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/server"
 	"homellm/engine/sim"
 	"homellm/scenarios"
 )
@@ -33,6 +34,9 @@ type rig struct {
 	events []event.Event
 	fold   *metrics.Run
 	bodies [][]byte // of the requests for completions, in order
+
+	target  func(*engine.Target)  // changes what the engine plays against; nil: nothing
+	options func(*engine.Options) // changes how; nil: nothing
 
 	mu sync.Mutex
 }
@@ -87,14 +91,22 @@ func (g *rig) play(t *testing.T, plan *dsl.Plan, config sim.Config) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	g.sim = server
-	dial, shut := sim.Pipe(g.record(server))
+	if err := g.try(t, plan, server); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// try runs a plan against a simulator and returns what the run returns.
+func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
+	t.Helper()
+	g.sim = simulator
+	dial, shut := sim.Pipe(g.record(simulator))
 	defer shut()
 	hc := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}
 	defer hc.CloseIdleConnections()
 
 	g.fold = &metrics.Run{}
-	err = engine.Run(t.Context(), plan, engine.Options{
+	opt := engine.Options{
 		Header: event.RunStarted{ID: "0011223344556677", Started: time.Now()},
 		Keep: func(e event.Event) error {
 			g.events = append(g.events, e)
@@ -102,17 +114,38 @@ func (g *rig) play(t *testing.T, plan *dsl.Plan, config sim.Config) {
 		},
 		Fold: g.fold,
 		Open: func(_ context.Context, c *dsl.Cell) (*engine.Target, error) {
-			return &engine.Target{
+			target := &engine.Target{
 				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
 				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial},
 				Block:    16,
 				Tokenize: tokenizer(hc),
-			}, nil
+				Reset: func(ctx context.Context) error {
+					req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sim/reset_prefix_cache", nil)
+					if err != nil {
+						return err
+					}
+					resp, err := hc.Do(req)
+					if err != nil {
+						return err
+					}
+					return resp.Body.Close()
+				},
+			}
+			side, err := server.NewSide(server.Config{BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc})
+			if err != nil {
+				return nil, err
+			}
+			target.Side = side
+			if g.target != nil {
+				g.target(target)
+			}
+			return target, nil
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	if g.options != nil {
+		g.options(&opt)
+	}
+	return engine.Run(t.Context(), plan, opt)
 }
 
 // tokenizer asks the simulator for the tokens of a prompt, as engine/server does.

@@ -100,6 +100,7 @@ func (s *session) judgeRepeat(out *collector, repeat int) (abort string) {
 // judgeCell evaluates what only all repeats can tell, emits every verdict of the cell and returns
 // the name of the first failed gate.
 func (s *session) judgeCell(out *collector) (failed string) {
+	s.remarks()
 	var floor float64
 	out.read(func(f *metrics.Run) {
 		cell := f.Cell(s.cell.ID)

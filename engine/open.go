@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -13,10 +14,15 @@ import (
 	"homellm/engine/server"
 )
 
-// Opener gives cells their servers: it attaches to what runs, and has the simulator started.
+// Opener gives cells their servers: it attaches to what runs, starts what a profile says how to
+// start, and has the simulator started.
 type Opener struct {
 	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
 	Key      func(dsl.Secret) (string, error) // reads a key from where the profile says
+	Launcher *Launcher                        // nil: starts nothing
+	Note     func(format string, args ...any) // tells the user what is being done; nil: nobody
+
+	pool pool
 }
 
 // advice is an error with what to do next.
@@ -32,10 +38,10 @@ func (a advice) Unwrap() error { return a.error }
 func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	profile := cell.Server
 	address, what, stop := profile.Attach, "", func() {}
+	if address == "" && profile.Engine != "sim" {
+		return o.launched(ctx, cell)
+	}
 	if address == "" {
-		if profile.Engine != "sim" {
-			return nil, advice{fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url"}
-		}
 		var err error
 		if address, what, stop, err = o.Simulate(ctx, cell); err != nil {
 			return nil, fmt.Errorf("starting the simulator: %w", err)
@@ -47,7 +53,7 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 		return nil, err
 	}
 	if what != "" {
-		t.Facts.Simulated, t.Facts.Simulation = true, what
+		t.Facts.Simulated, t.Facts.Simulation, t.Embedded = true, what, true
 	}
 	side := t.Close
 	t.Close = func() {
@@ -92,19 +98,20 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	}
 	if n, ok := found.Context(model); ok {
 		facts.ContextTokens = &n
-		if need := cell.ContextNeed(); need > n {
-			return nil, advice{
-				fmt.Errorf("the cell needs a context of %d tokens and %s serves %d", need, found.URL, n),
-				"serve the model with a longer context, or leave long conversations out with --exclude-tags",
-			}
-		}
 	} else if profile.ContextTokens > 0 {
 		n := profile.ContextTokens
 		facts.ContextTokens = &n
 	}
+	asked := requestContext(cell, found, model)
+	if asked > 0 {
+		facts.ContextTokens = &asked
+	}
+	if err := holds(cell, facts); err != nil {
+		return nil, err
+	}
 	t := &Target{
 		Facts: facts,
-		Body:  profile.Body,
+		Body:  withContext(profile.Body, asked),
 		Client: client.Config{
 			BaseURL: strings.TrimSuffix(found.URL, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
 			Stream:  profile.Capabilities.Streaming,
@@ -116,7 +123,73 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	} else {
 		t.Block = profile.Capabilities.BlockTokens
 	}
+	t.Context = asked
+	if t.Context == 0 && facts.Engine == "ollama" && facts.ContextTokens != nil {
+		t.Context = *facts.ContextTokens
+	}
+	t.RTT, _ = roundTrip(ctx, found.URL)
+	o.remember(ctx, found.URL)
 	return t, sideChannels(t, profile, found, model, key)
+}
+
+// holds makes sure that the served context takes the longest prompt of the cell and its reply.
+func holds(cell *dsl.Cell, facts event.Server) error {
+	need := cell.ContextNeed()
+	if facts.ContextTokens == nil || need <= *facts.ContextTokens {
+		return nil
+	}
+	return advice{
+		fmt.Errorf("the cell needs a context of %d tokens and %s serves %d", need, facts.URL, *facts.ContextTokens),
+		"serve the model with a longer context, or leave long conversations out with --exclude-tags",
+	}
+}
+
+// requestContext is the context that every request has to ask for, because the server would
+// otherwise use a default of its own and cut longer prompts: Ollama's num_ctx, which only its
+// native API takes. 0 where requests do not choose.
+func requestContext(cell *dsl.Cell, found server.Found, model string) int {
+	if found.Engine != "ollama" || cell.Server.API != "ollama" {
+		return 0
+	}
+	if options, ok := cell.Server.Body["options"].(map[string]any); ok {
+		if n, ok := options["num_ctx"].(int); ok {
+			return n
+		}
+	}
+	if n := cell.Server.ContextTokens; n > 0 {
+		return n
+	}
+	// What is loaded stays loaded if it is enough: another num_ctx would load the model anew.
+	need := cell.ContextNeed()
+	if n, ok := found.Context(model); ok && n >= need {
+		return n
+	}
+	return max(ollamaContext, (need+need/4+1023)/1024*1024)
+}
+
+// ollamaContext is the least context that is asked for, Ollama's own default for small cards. A
+// plan's token counts are estimates for most models, so that a quarter is added to them.
+const ollamaContext = 4096
+
+// withContext adds num_ctx to the extra keys of every request.
+func withContext(body map[string]any, tokens int) map[string]any {
+	if tokens == 0 {
+		return body
+	}
+	out := maps.Clone(body)
+	if out == nil {
+		out = map[string]any{}
+	}
+	options := map[string]any{}
+	if given, ok := out["options"].(map[string]any); ok {
+		options = maps.Clone(given)
+	}
+	options["num_ctx"] = tokens
+	out["options"] = options
+	if _, set := out["keep_alive"]; !set {
+		out["keep_alive"] = -1 // a model that is unloaded between turns would be measured loading
+	}
+	return out
 }
 
 // sideChannels adds what can be asked of the server beside completing text.
@@ -124,6 +197,9 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	config := server.Config{
 		BaseURL: found.URL, Engine: t.Facts.Engine, Model: model, Client: server.NewHTTPClient(key),
 		Tokenize: profile.Capabilities.Tokenize, Metrics: profile.Capabilities.Metrics,
+	}
+	if t.Facts.Engine == "ollama" && profile.API == "ollama" {
+		config.ContextTokens = t.Context // as requests ask for it: another one would load the model anew
 	}
 	if _, known := server.Lookup(config.Engine); !known {
 		return nil
@@ -135,6 +211,7 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	if err != nil {
 		return err
 	}
+	t.Side = side
 	if found.Can("tokenize") {
 		t.Tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
 			out := make([]server.Message, len(messages))

@@ -3,56 +3,122 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
-	"time"
 
-	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/server"
 )
 
-// preflightWords is the filler of a preflight prompt: long enough for several cache blocks of
-// any engine.
-const preflightWords = "One two three four five six seven eight nine ten eleven twelve. "
-
-// preflight sends requests that are not part of the scenario, before anything is measured: that
-// the model answers at all, and, where the profile reads an absent count of cached tokens as
-// zero, that the server does report them. The same fresh prompt sent twice must be found in the
-// cache the second time.
+// preflight sends requests that are not part of the scenario, before anything is measured. It
+// makes sure that the model answers at all, that what the server reports of its cache is true,
+// and that what isolates one repeat from the next does so: the same new prompt sent twice must
+// be found in the cache, and must not be found after a reset or under another salt.
 func (s *session) preflight(ctx context.Context) error {
-	report := s.cell.Server.Capabilities.CacheReport
-	rounds := 1
-	if report.Verify && report.Source != "none" && report.Source != "" {
-		rounds = 2
-	}
-	prompt := client.Prompt{
-		MaxTokens: 1,
-		Messages: []client.Message{{Role: "user", Content: salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, pass{}, "preflight") + " " +
-			strings.Repeat(preflightWords, 12)}},
-		Extra: s.target.Body,
-	}
-	zero := 0.0
-	prompt.Temperature = &zero
-	var e event.Exchange
-	for range rounds {
-		e = s.client.Do(ctx, s.run.epoch, time.Now(), prompt)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	b := &s.beside
+	*b = beside{noted: b.noted, disagree: b.disagree}
+	side := s.target.Side
+	if side != nil {
+		if err := side.Preload(ctx); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return advice{fmt.Errorf("%s: %w", s.target.Facts.URL, err), "look at the server's own log, or choose a smaller model"}
 		}
-		if e.Err != nil {
-			return s.refused(e.Err)
+		s.context(ctx)
+		if err := holds(s.cell, s.target.Facts); err != nil {
+			return err
 		}
 	}
-	switch {
-	case rounds == 1:
-	case e.Usage.Cached != nil && *e.Usage.Cached > 0:
-		s.target.CacheKnown = true
+	if !s.tested() {
+		if _, err := s.canary("")(ctx, "Hello"); err != nil {
+			return s.refused(ctx, err)
+		}
+		if rule := s.cell.Server.Capabilities.CacheReport; rule.Source != "none" && rule.Source != "" {
+			b.report = server.Report{InReply: true, Source: rule.Source} // the profile vouches for it
+		}
+		s.watchCounters()
+		return s.unproven()
+	}
+	report, err := side.SelfTest(ctx, s.target.Block, s.canary(""))
+	if err != nil {
+		return s.refused(ctx, err)
+	}
+	b.report = report
+	if !report.Proven() {
+		b.report.Why = "self-test: " + report.Why + reportHint(s.target.Facts.Engine)
+	} else {
 		s.target.Facts.Capabilities = append(s.target.Facts.Capabilities, "cache_report_proven")
-	case e.Usage.Cached != nil:
-		s.target.CacheWhy = "self-test: the same prompt sent twice was reported as 0 cached tokens; is prefix caching on?"
-	default:
-		s.target.CacheWhy = "self-test: the same prompt sent twice reported no cached tokens" + reportHint(s.target.Facts.Engine)
+	}
+	s.watchCounters()
+	return s.proveIsolation(ctx)
+}
+
+// tested reports whether the cache report of this server is put to the test.
+func (s *session) tested() bool {
+	rule := s.cell.Server.Capabilities.CacheReport
+	return s.target.Side != nil && rule.Source != "none" && rule.Source != "" && (rule.Verify || rule.Source == "counters")
+}
+
+// watchCounters decides whether the counters are read around every turn. llama.cpp says all they
+// say in every reply, and better.
+func (s *session) watchCounters() {
+	side := s.target.Side
+	s.beside.counters = side != nil && side.HasMetrics() && s.cell.Server.Capabilities.Metrics != "" &&
+		(side.Engine() != "llamacpp" || !s.beside.report.InReply)
+}
+
+// proveIsolation makes sure that the scenario's isolation isolates on this server.
+func (s *session) proveIsolation(ctx context.Context) error {
+	side, report := s.target.Side, s.beside.report
+	if !report.Proven() {
+		return s.unproven()
+	}
+	var err error
+	switch s.cell.Scenario.Run.Cache {
+	case "salt":
+		err = side.VerifySalt(ctx, report, s.canary(salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, pass{}, "canary")), s.lead())
+	case "reset":
+		if s.target.Reset != nil {
+			err = side.VerifyReset(ctx, report, s.canary(""))
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if _, failed := asRefusal(err); failed || ctx.Err() != nil {
+		return s.refused(ctx, err)
+	}
+	return advice{fmt.Errorf("%s: isolation by %s does not work: %w", s.target.Facts.URL, s.cell.Scenario.Run.Cache, err), "use another isolation: run.isolation.cache: salt, reset, restart or none"}
+}
+
+// unproven says of an isolation that it was taken on trust, where no report of cached tokens can
+// tell whether it works.
+func (s *session) unproven() error {
+	if cache := s.cell.Scenario.Run.Cache; cache == "reset" && s.target.Reset != nil {
+		s.once("isolation_unproven", "isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
 	}
 	return nil
+}
+
+// context learns the context in force once the model is loaded, where the server says so then.
+func (s *session) context(ctx context.Context) {
+	if s.target.Facts.ContextTokens != nil || s.target.Facts.Engine != "ollama" {
+		return
+	}
+	running, err := s.target.Side.Running(ctx)
+	if err != nil {
+		return // it stays unknown
+	}
+	for _, m := range running {
+		if m.Name == s.target.Facts.Model || m.Name == s.target.Facts.Model+":latest" {
+			s.target.Facts.ContextTokens = m.ContextTokens
+			if m.ContextTokens != nil {
+				s.target.Context = *m.ContextTokens
+			}
+			if share, ok := m.GPUShare(); ok && share > 0 && share < 1 {
+				s.once("partly_on_cpu", "%.0f %% of the model are in GPU memory; the rest is computed by the processor", 100*share)
+			}
+		}
+	}
 }
 
 // reportHint says how an engine is told to report cached tokens.
@@ -68,16 +134,36 @@ func reportHint(engine string) string {
 
 // refused decides whether a failed preflight request means that this cell cannot run here. A
 // server that answers with errors is measured all the same: its failures are what the run finds.
-func (s *session) refused(e *event.Error) error {
+func (s *session) refused(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	e, ok := asRefusal(err)
+	if !ok {
+		return err
+	}
+	if e.Class == "connect" || e.Class == "reset" {
+		if died := s.died(); died != nil {
+			return died
+		}
+	}
 	hints := map[string]string{
 		"connect":         startHint(s.cell.Server),
-		"model_not_found": "name a model that the server has with --model",
+		"model_not_found": modelHint(s.target.Facts),
 		"unauthorized":    "the profile's api_key says where the key is read from",
 		"redirect":        "name the address that it redirects to",
 	}
 	if hint, fatal := hints[e.Class]; fatal {
 		return advice{fmt.Errorf("%s does not answer: %s", s.target.Facts.URL, e.Message), hint}
 	}
-	s.target.CacheWhy = "the cache self-test failed: " + e.Message
+	s.beside.report = server.Report{Why: "the cache self-test failed: " + e.Message}
+	s.watchCounters()
 	return nil
+}
+
+func modelHint(f event.Server) string {
+	if f.Engine == "ollama" {
+		return "get it with: ollama pull " + f.Model
+	}
+	return "name a model that the server has with --model"
 }

@@ -13,20 +13,25 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/server"
 )
 
 // Target is a server that is ready to be measured, whoever started it.
 type Target struct {
-	Facts      event.Server
-	Client     client.Config                                       // how to reach it
-	Body       map[string]any                                      // extra keys of every request
-	Tokenize   func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
-	Reset      func(context.Context) error                         // empties its prefix cache; nil: it cannot
-	Restart    func(context.Context) (url string, err error)       // nil: homellm did not start it
-	Block      int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
-	Close      func()
-	CacheKnown bool   // a missing count was proven to mean zero
-	CacheWhy   string // why missing counts stay unknown
+	Facts    event.Server
+	Client   client.Config                                       // how to reach it
+	Body     map[string]any                                      // extra keys of every request
+	Tokenize func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
+	Reset    func(context.Context) error                         // empties its prefix cache; nil: it cannot
+	Restart  func(context.Context) (url string, err error)       // nil: homellm did not start it
+	Block    int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Close    func()
+	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
+	Started  *Running                           // nil: homellm did not start it
+	Died     func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
+	RTT      time.Duration                      // shortest round trip; 0: not known
+	Context  int                                // that every request asks for (Ollama's num_ctx); 0: none does
+	Embedded bool                               // it runs in this process
 }
 
 func (t *Target) close() {
@@ -55,6 +60,8 @@ type session struct {
 	client *client.Client
 	known  map[string]*prefixes // by salt
 	salt   string
+
+	beside beside // what is learnt of the server beside its replies
 
 	sending  rawAbout // the turn whose bytes are coming in
 	measured bool     // it is not a warm-up and not a preflight
@@ -94,6 +101,7 @@ func (s *session) open(ctx context.Context) error {
 		}
 	}
 	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: target.Facts})
+	s.opened(ctx)
 	return nil
 }
 
@@ -112,19 +120,31 @@ func (s *session) pass(ctx context.Context, p pass) error {
 	if err := s.isolate(ctx, p, "repeat", ""); err != nil {
 		return err
 	}
-	sent, dead := 0, 0
+	defer s.run.machine.measure(s, p)()
+	sent, dead, lost := 0, 0, 0
 	for _, c := range s.cell.Scenario.Conversations {
 		if err := s.isolate(ctx, p, "conversation", c.ID); err != nil {
 			return err
 		}
 		for _, e := range s.converse(ctx, p, c) {
 			sent++
+			if e.Err != nil && broken[e.Err.Class] {
+				lost++
+			}
 			if e.Err != nil && e.Err.Class == "connect" {
 				dead++
 			}
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if s.beside.broken != nil {
+			return s.beside.broken
+		}
+		if lost > 0 {
+			if err := s.died(); err != nil {
+				return errGone{err.Error()}
+			}
 		}
 	}
 	if !p.warmup {
@@ -138,6 +158,9 @@ func (s *session) pass(ctx context.Context, p pass) error {
 	return nil
 }
 
+// broken are the classes of errors that the end of a server's process leaves behind.
+var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
+
 // isolate starts a new scope of cache isolation where the scenario draws the line.
 func (s *session) isolate(ctx context.Context, p pass, at, conversation string) error {
 	run := s.cell.Scenario.Run
@@ -149,6 +172,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 	switch run.Cache {
 	case "salt":
 		s.salt = salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, p, conversation)
+		s.isolated(s.lead())
 	case "reset":
 		if s.target.Reset == nil {
 			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
@@ -157,6 +181,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 			return fmt.Errorf("resetting the prefix cache: %w", err)
 		}
 		clear(s.known)
+		s.isolated(0)
 	case "restart":
 		if s.target.Restart == nil {
 			return fmt.Errorf("isolation by restart: homellm did not start server %s and cannot restart it", s.cell.Server.Name)
@@ -171,6 +196,8 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 			return fmt.Errorf("client for %s: %w", url, err)
 		}
 		clear(s.known)
+		s.isolated(0)
+		s.restarted()
 	}
 	return nil
 }
@@ -224,6 +251,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 		s.known[s.salt] = known
 	}
 	reuse := known.before(ctx, prompt.dsl)
+	s.look(ctx)
 	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
 
 	s.sending = rawAbout{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
@@ -237,6 +265,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 		e.Connect, e.Wire.Reused = connect, false
 	}
 
+	counted := s.settle(ctx, &e)
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Action: step.Action, Phase: string(t.Phase), Exchange: e,
@@ -251,9 +280,13 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	if reuse.prompt != nil && e.Usage.Prompt != nil && len(reuse.prompt) != *e.Usage.Prompt {
 		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d", len(reuse.prompt), *e.Usage.Prompt)
 	}
-	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = s.cached(e)
+	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = s.cached(&e, counted)
+	where := whereIs(&r)
+	s.cut(&r, prompt.dsl, where)
+	s.check(&r)
+	s.reconcile(&r, counted, where)
 	s.run.out.emit(s.cell.ID, r)
-	s.watch(r, prompt.dsl)
+	s.watch(r)
 	if e.Err == nil {
 		completion := 0
 		if e.Usage.Completion != nil {
@@ -262,29 +295,6 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 		known.after(ctx, reuse.prompt, prompt.dsl, e.Text, completion)
 	}
 	return e
-}
-
-// cached decides what the reply says of the prefix cache, by the profile's rule.
-func (s *session) cached(e event.Exchange) (n *int, source string, assumed bool, why string) {
-	report := s.cell.Server.Capabilities.CacheReport
-	switch {
-	case e.Err != nil:
-		return nil, "none", false, "the request failed"
-	case e.Usage.Cached != nil:
-		source = e.Wire.CachedIn
-		if source == "" {
-			source = "usage"
-		}
-		return e.Usage.Cached, source, false, ""
-	case report.Source == "none" || report.Source == "":
-		return nil, "none", false, fmt.Sprintf("server %s reports no cached tokens", s.cell.Server.Name)
-	case report.NullMeans == "zero" && s.target.CacheKnown:
-		zero := 0
-		return &zero, report.Source, true, ""
-	case s.target.CacheWhy != "":
-		return nil, "none", false, s.target.CacheWhy
-	}
-	return nil, "none", false, "the reply does not say how many prompt tokens came from the cache"
 }
 
 type prompt struct {
@@ -301,11 +311,7 @@ func (s *session) prompt(step *dsl.Step, t dsl.Turn) prompt {
 		extra = map[string]any{}
 	}
 	if s.salt != "" {
-		if caps.CacheSalt != "" {
-			extra[caps.CacheSalt] = s.salt
-		} else {
-			messages = saltMessages(messages, s.salt)
-		}
+		messages = s.salted(messages, extra, s.salt)
 	}
 	req := step.Request
 	out := prompt{dsl: messages, Prompt: client.Prompt{

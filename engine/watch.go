@@ -2,10 +2,8 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
-	"homellm/dsl"
 	"homellm/engine/event"
 )
 
@@ -48,11 +46,8 @@ type seen struct {
 
 // watch looks at a finished request for signs that the numbers are not what they seem, and puts
 // a note beside them.
-func (s *session) watch(r event.Request, messages []dsl.Message) {
-	where := fmt.Sprintf("%s/%s turn %d, repeat %d", r.Conversation, r.Step, r.Turn, r.Repeat)
-	if r.Warmup {
-		where = fmt.Sprintf("%s/%s turn %d, warm-up %d", r.Conversation, r.Step, r.Turn, r.Repeat)
-	}
+func (s *session) watch(r event.Request) {
+	where := whereIs(&r)
 	if d := s.run.clocks.jumped(); d.Abs() >= clockJump {
 		s.note("clock_jump", "%s: the wall clock moved by %v against the monotonic one: the machine slept or its clock was set, and the times of this turn may be wrong", where, d.Round(time.Second))
 	}
@@ -67,21 +62,15 @@ func (s *session) watch(r event.Request, messages []dsl.Message) {
 			s.seen.model = m
 		}
 	}
-	s.truncated(r, messages, where)
 }
 
-// truncated notices a server that silently drops the head of a prompt: a prompt that begins with
-// all of the one before it cannot have fewer tokens.
-func (s *session) truncated(r event.Request, messages []dsl.Message, where string) {
-	text := render(messages)
-	before, tokens := s.seen.prompt, s.seen.tokens
-	s.seen.prompt, s.seen.tokens = text, r.Usage.Prompt
-	if before == "" || tokens == nil || r.Usage.Prompt == nil || !strings.HasPrefix(text, before) {
-		return
+// whereIs names a turn for people.
+func whereIs(r *event.Request) string {
+	kind := "repeat"
+	if r.Warmup {
+		kind = "warm-up"
 	}
-	if *r.Usage.Prompt < *tokens {
-		s.note("context_truncated", "%s: the prompt grew and the server counts %d tokens after %d: it seems to drop the beginning of the context", where, *r.Usage.Prompt, *tokens)
-	}
+	return fmt.Sprintf("%s/%s turn %d, %s %d", r.Conversation, r.Step, r.Turn, kind, r.Repeat)
 }
 
 func (s *session) note(code, format string, args ...any) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"homellm/dsl"
@@ -59,7 +60,7 @@ func (f applyFlags) resumeResults(plan *dsl.Plan) (*results, error) {
 		return nil, failf(exitUsage, "results are below results/", "--resume: %s holds no journal.jsonl: it is not a results folder", f.resume)
 	case errors.Is(err, event.ErrLocked):
 		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s", path)
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return nil, failf(exitEnvironment, "copy the folder to a place where you may write", "--resume: %w", err)
 	case err != nil:
 		return nil, failf(exitInvalid, "a damaged journal is left as it is; start anew without --resume", "--resume: %w", err)

@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/client"
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// beside is what a session learns of its server beside the replies. Nothing of it happens while
+// the clock of a turn runs.
+type beside struct {
+	report   server.Report    // what the self-test proved
+	counters bool             // the server's counters are read around every turn
+	shot     *server.Snapshot // the latest scrape, in which every request so far is counted
+	fresh    *int             // cached tokens that the next request may have at most: the cache was just emptied or salted
+	broken   error            // an isolation that did not isolate
+	noted    map[string]bool  // codes of notes that are said once
+	disagree map[string]*disagreement
+}
+
+// saltLead is how many tokens of a prompt may stand before a salt that is part of the first
+// message: what templates put there, a date or the rules of a model's makers.
+const saltLead = 32
+
+// lead is how many cached tokens a prompt under a new salt may have.
+func (s *session) lead() int {
+	if s.cell.Server.Capabilities.CacheSalt != "" {
+		return 0
+	}
+	return saltLead
+}
+
+// isolated remembers that the next prompt must find an empty cache.
+func (s *session) isolated(lead int) {
+	s.beside.fresh = &lead
+	s.beside.shot = nil
+}
+
+// look scrapes the counters before a turn, unless the scrape after the last one still holds.
+func (s *session) look(ctx context.Context) {
+	b := &s.beside
+	if !b.counters || b.shot != nil {
+		return
+	}
+	shot, err := s.target.Side.Metrics(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.once("metrics_unreadable", "the server's counters cannot be read, and what rests on them is unknown: %v", err)
+			b.counters = false
+		}
+		return
+	}
+	if n, ok := s.target.Side.InFlight(shot); ok && n > 0 {
+		s.once("foreign_traffic", "%d requests of somebody else run or wait in the server: its times are not those of a server used alone", n)
+	}
+	b.shot = shot
+}
+
+// settle reads the counters after a turn and adds to the reply what the server says of it. The
+// delta is nil if there were none to read.
+func (s *session) settle(ctx context.Context, e *event.Exchange) *server.Delta {
+	b := &s.beside
+	before := b.shot
+	if before == nil {
+		return nil
+	}
+	b.shot = nil
+	if e.Err != nil || ctx.Err() != nil {
+		return nil // what the server counts of a failed request is its own business
+	}
+	after, err := s.target.Side.Settle(ctx, before)
+	if err != nil {
+		return nil
+	}
+	b.shot = after
+	d := s.target.Side.Between(before, after, replyOf(e))
+	if strings.Contains(d.Why, "somebody else") {
+		s.once("foreign_traffic", "%s; the server's own times of such turns are unknown", d.Why)
+	}
+	for name, v := range d.Values {
+		if _, told := e.Timings[name]; told {
+			continue // the reply itself knows better
+		}
+		if e.Timings == nil {
+			e.Timings = map[string]float64{}
+		}
+		e.Timings[name] = v
+	}
+	return &d
+}
+
+// replyOf is what a reply says of its tokens.
+func replyOf(e *event.Exchange) server.Reply {
+	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached, Source: e.Wire.CachedIn}
+	if r.Source == "" && r.Cached != nil {
+		r.Source = "usage"
+	}
+	return r
+}
+
+// cached decides how many prompt tokens came from the prefix cache, by what the self-test proved
+// and by the profile's rule for a report that is silent.
+func (s *session) cached(e *event.Exchange, d *server.Delta) (n *int, source string, assumed bool, why string) {
+	if e.Err != nil {
+		return nil, "none", false, "the request failed"
+	}
+	r := replyOf(e)
+	rule := s.cell.Server.Capabilities.CacheReport
+	if !s.tested() && !s.beside.report.Proven() {
+		if r.Cached != nil {
+			return r.Cached, r.Source, false, ""
+		}
+		if rule.Source == "none" || rule.Source == "" {
+			return nil, "none", false, fmt.Sprintf("server %s reports no cached tokens", s.cell.Server.Name)
+		}
+	}
+	return s.beside.report.Cached(r, d, rule.NullMeans == "zero")
+}
+
+// check holds the first prompt after an isolation against what isolation means.
+func (s *session) check(r *event.Request) {
+	b := &s.beside
+	lead := b.fresh
+	if lead == nil || r.Err != nil {
+		return
+	}
+	b.fresh = nil
+	if r.Cached == nil || *r.Cached <= *lead {
+		return
+	}
+	b.broken = advice{
+		fmt.Errorf("isolation by %s: the first prompt of its scope (%s/%s) had %d cached tokens: %w", s.cell.Scenario.Run.Cache, r.Conversation, r.Step, *r.Cached, server.ErrNotReset),
+		"use another isolation: run.isolation.cache: restart is certain",
+	}
+}
+
+// grown is by how many characters a prompt must have grown before the same count of tokens says
+// that the server cut it.
+const grown = 64
+
+// cut notices a server that silently drops the head of a prompt: one that begins with all of the
+// one before it and says more cannot have as few tokens. What rests on such a prompt is unknown.
+func (s *session) cut(r *event.Request, messages []dsl.Message, where string) {
+	if r.Err != nil {
+		return
+	}
+	text := render(messages)
+	before, tokens := s.seen.prompt, s.seen.tokens
+	s.seen.prompt, s.seen.tokens = text, r.Usage.Prompt
+	if r.Usage.Prompt == nil {
+		return
+	}
+	n := *r.Usage.Prompt
+	why := ""
+	switch {
+	case before != "" && tokens != nil && strings.HasPrefix(text, before) && (n < *tokens || n == *tokens && len(text) >= len(before)+grown):
+		why = fmt.Sprintf("the prompt grew and the server counts %d tokens after %d: it seems to drop the beginning of the context", n, *tokens)
+	case s.target.Context > 0 && n >= s.target.Context:
+		why = fmt.Sprintf("the server counts %d prompt tokens, all of its context of %d: it seems to drop the beginning of the context", n, s.target.Context)
+	default:
+		return
+	}
+	s.note("context_truncated", "%s: %s", where, why)
+	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = nil, "none", false, why
+	r.Reusable, r.ReusableWhy = nil, why
+}
+
+// disagreement is what client and server say differently of one figure.
+type disagreement struct {
+	turns, over int
+	worst       float64 // share of the larger figure
+	where       string
+	client      float64
+	server      float64
+	unit        string
+}
+
+// Figures of client and server that differ by less than this are the same: what a connection on
+// this machine takes, and the resolution of the server's clock.
+const (
+	sameShare = 0.05
+	sameMs    = 2
+)
+
+// reconcile compares what client and server say of the same turn.
+func (s *session) reconcile(r *event.Request, d *server.Delta, where string) {
+	if r.Err != nil || r.Sent == nil {
+		return
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	if n := len(r.Chunks); n > 0 {
+		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
+		s.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
+		s.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
+		s.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
+	}
+	if counted, _, _, _ := (server.Report{Counters: s.beside.report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && s.beside.report.InReply {
+		s.compare("cache.cached_tokens", s.beside.report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
+	}
+}
+
+func (s *session) compare(name, other string, client, server float64, unit, where string) {
+	if server <= 0 && unit == "ms" {
+		return // the server does not tell
+	}
+	if s.beside.disagree == nil {
+		s.beside.disagree = map[string]*disagreement{}
+	}
+	key := name + " and " + other
+	d := s.beside.disagree[key]
+	if d == nil {
+		d = &disagreement{unit: unit}
+		s.beside.disagree[key] = d
+	}
+	d.turns++
+	difference := math.Abs(client - server)
+	share := difference / max(client, server)
+	if difference == 0 || share <= sameShare || unit == "ms" && difference <= sameMs {
+		return
+	}
+	d.over++
+	if share > d.worst {
+		d.worst, d.where, d.client, d.server = share, where, client, server
+	}
+}
+
+// remarks puts beside a cell what was noticed over all its turns.
+func (s *session) remarks() {
+	for _, key := range slices.Sorted(maps.Keys(s.beside.disagree)) {
+		if d := s.beside.disagree[key]; d.over > 0 {
+			s.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g", key, d.over, d.turns, d.where, d.client, d.unit, d.server)
+		}
+	}
+	s.beside.disagree = nil
+	s.run.machine.remarks(s)
+}
+
+// once puts a note beside the cell, unless it has one of this code.
+func (s *session) once(code, format string, args ...any) {
+	if s.beside.noted[code] {
+		return
+	}
+	if s.beside.noted == nil {
+		s.beside.noted = map[string]bool{}
+	}
+	s.beside.noted[code] = true
+	s.note(code, format, args...)
+}
+
+// refusal is a request of a canary that failed.
+type refusal struct{ cause *event.Error }
+
+func (r refusal) Error() string { return r.cause.Message }
+
+// canary returns a function that sends a prompt as the run sends its prompts, under a salt if
+// there is one, and asks for one token.
+func (s *session) canary(salt string) server.Send {
+	return func(ctx context.Context, text string) (server.Reply, error) {
+		messages := []dsl.Message{{Role: "user", Content: text}}
+		extra := maps.Clone(s.target.Body)
+		if extra == nil {
+			extra = map[string]any{}
+		}
+		if salt != "" {
+			messages = s.salted(messages, extra, salt)
+		}
+		zero := 0.0
+		p := client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra, Text: text}
+		for _, m := range messages {
+			p.Messages = append(p.Messages, client.Message{Role: m.Role, Content: m.Content})
+		}
+		e := s.client.Do(ctx, s.run.epoch, time.Now(), p)
+		switch {
+		case ctx.Err() != nil:
+			return server.Reply{}, context.Cause(ctx)
+		case e.Err != nil && e.Err.Class != "empty": // one token may be the one that ends the reply
+			return server.Reply{}, refusal{e.Err}
+		}
+		return replyOf(&e), nil
+	}
+}
+
+// salted puts a salt where the server takes it: a key of the body, or the head of the prompt.
+func (s *session) salted(messages []dsl.Message, extra map[string]any, salt string) []dsl.Message {
+	if key := s.cell.Server.Capabilities.CacheSalt; key != "" {
+		extra[key] = salt
+		return messages
+	}
+	return saltMessages(messages, salt)
+}
+
+// asRefusal finds the failed request in an error.
+func asRefusal(err error) (*event.Error, bool) {
+	var r refusal
+	ok := errors.As(err, &r)
+	return r.cause, ok
+}

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/host"
+)
+
+// pool holds the one server that homellm has started. It serves all cells of its profile and
+// model, and ends before another one starts: a server has the machine's memory for itself.
+type pool struct {
+	mu      sync.Mutex
+	running *Running
+	key     string
+	foreign func() []int // processes of a local server that somebody else started
+}
+
+// launched opens a cell on a server that homellm starts, or has started for an earlier cell.
+func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) {
+	profile := cell.Server
+	if o.Launcher == nil || profile.Launch == nil {
+		return nil, advice{fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url"}
+	}
+	if address, ok := o.served(profile); ok {
+		o.note("using %s at %s, which homellm serve started", profile.Name, address)
+		return o.attach(ctx, cell, "http://"+address)
+	}
+	r, err := o.start(ctx, cell)
+	if err != nil {
+		return nil, err
+	}
+	t, err := o.attach(ctx, cell, r.Command.URL())
+	if err != nil {
+		return nil, at(profile.Pos, profile.Name, "%w", err)
+	}
+	t.Facts.Flags = r.Command.digest()
+	t.Started = r
+	t.Died = o.died
+	t.Restart = func(ctx context.Context) (string, error) {
+		if err := o.stopRunning(); err != nil {
+			return "", err
+		}
+		r, err := o.start(ctx, cell)
+		if err != nil {
+			return "", err
+		}
+		t.Started = r
+		return r.Command.URL() + profile.BasePath, nil
+	}
+	return t, nil
+}
+
+// served finds a server of this profile that a homellm serve keeps running: it is homellm's own,
+// and to use it is what was meant.
+func (o *Opener) served(profile *dsl.Server) (address string, ok bool) {
+	left, err := host.Leftovers(o.Launcher.StateDir)
+	if err != nil {
+		return "", false // the start says what is wrong
+	}
+	o.pool.mu.Lock()
+	defer o.pool.mu.Unlock()
+	for _, l := range left {
+		mine := o.pool.running != nil && o.pool.running.Command.Address() == l.Address
+		if l.Name == profile.Name && l.Owned && !mine {
+			return l.Address, true
+		}
+	}
+	return "", false
+}
+
+// start returns the running server of the cell's profile and model, or starts it.
+func (o *Opener) start(ctx context.Context, cell *dsl.Cell) (*Running, error) {
+	key := cell.Server.Name + "\x00"
+	if cell.Model != nil {
+		key += cell.Model.Name
+	}
+	o.pool.mu.Lock()
+	r := o.pool.running
+	same := o.pool.key == key
+	o.pool.mu.Unlock()
+	if r != nil && same && r.Died(0) == nil {
+		return r, nil
+	}
+	if err := o.stopRunning(); err != nil {
+		return nil, err
+	}
+	o.note("starting %s", cell.Server.Name)
+	r, err := o.Launcher.Start(ctx, cell.Server, cell.Model)
+	if err != nil {
+		return nil, err
+	}
+	o.note("%s is ready at %s after %v", cell.Server.Name, r.Command.URL(), r.Load.Round(10*time.Millisecond))
+	for _, n := range r.Command.Notes {
+		o.note("%s: %s", cell.Server.Name, n)
+	}
+	o.pool.mu.Lock()
+	o.pool.running, o.pool.key = r, key
+	o.pool.mu.Unlock()
+	return r, nil
+}
+
+// died says how the started server ended by itself.
+func (o *Opener) died(patience time.Duration) error {
+	o.pool.mu.Lock()
+	r := o.pool.running
+	o.pool.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.Died(patience)
+}
+
+func (o *Opener) stopRunning() error {
+	o.pool.mu.Lock()
+	r := o.pool.running
+	o.pool.running, o.pool.key = nil, ""
+	o.pool.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.Stop()
+}
+
+// Close stops the server that was started, if any.
+func (o *Opener) Close() error { return o.stopRunning() }
+
+// PIDs lists the processes of the server that is in use, where they are known: the started one's,
+// or those of a local server that somebody else started.
+func (o *Opener) PIDs() []int {
+	o.pool.mu.Lock()
+	r, foreign := o.pool.running, o.pool.foreign
+	o.pool.mu.Unlock()
+	switch {
+	case r != nil:
+		return r.PIDs()
+	case foreign != nil:
+		return foreign()
+	}
+	return nil
+}
+
+// remember finds the processes behind an address of this machine.
+func (o *Opener) remember(ctx context.Context, address string) {
+	var foreign func() []int
+	if u, err := url.Parse(address); err == nil {
+		if port, err := strconv.Atoi(u.Port()); err == nil && loopback(u.Hostname()) {
+			if pid, _, ok := host.Listener(ctx, port); ok {
+				foreign = func() []int { return host.Tree(pid) }
+			}
+		}
+	}
+	o.pool.mu.Lock()
+	o.pool.foreign = foreign
+	o.pool.mu.Unlock()
+}
+
+func (o *Opener) note(format string, args ...any) {
+	if o.Note != nil {
+		o.Note(format, args...)
+	}
+}

@@ -1,0 +1,209 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"homellm/engine"
+	"homellm/engine/event"
+	"homellm/engine/sim"
+)
+
+// scenarioWith is a scenario of two turns that share a long system text, with the given run and
+// assertions.
+func scenarioWith(run, asserts string) []byte {
+	return fmt.Appendf(nil, `schema: homellm.scenario/v1
+name: small
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: %s
+conversations:
+  - id: main
+    system: %s
+    steps:
+      - {id: one, ask: What is first?}
+      - {id: two, ask: What is second?, assert: [%s]}
+`, run, strings.Repeat("The long system text of this conversation fills several blocks of the prefix cache. ", 6), asserts)
+}
+
+// firstCached is what each pass found cached for its first turn.
+func (g *rig) firstCached() (out []int) {
+	for _, r := range g.requests() {
+		if r.Step == "one" {
+			out = append(out, *r.Cached)
+		}
+	}
+	return out
+}
+
+// TestIsolation holds what the first turn of each pass finds in the cache to the isolation that
+// the scenario asks for.
+func TestIsolation(t *testing.T) {
+	for _, c := range []struct {
+		isolation string
+		warm      []bool // for each of the passes: warm-up, 1, 2
+	}{
+		{"{cache: salt, scope: repeat}", []bool{false, false, false}},
+		{"{cache: salt, scope: run}", []bool{false, true, true}},
+		{"{cache: reset, scope: repeat}", []bool{false, false, false}},
+		{"{cache: reset, scope: run}", []bool{false, true, true}},
+		{"{cache: none, allow_contaminated: true}", []bool{false, true, true}},
+	} {
+		t.Run(c.isolation, func(t *testing.T) {
+			plan := load(t, "small.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: "+c.isolation+"}", "turn.ok"), library(t))
+			synctest.Test(t, func(t *testing.T) {
+				var g rig
+				g.play(t, plan, sim.Config{})
+				for i, cached := range g.firstCached() {
+					if warm := cached > 0; warm != c.warm[i] {
+						t.Errorf("pass %d found %d cached tokens; warm should be %v", i, cached, c.warm[i])
+					}
+				}
+				for i, r := range g.requests() {
+					if *r.Cached != *r.Reusable {
+						t.Errorf("request %d: %d cached of %d reusable: the ceiling does not know this isolation", i, *r.Cached, *r.Reusable)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestIsolation_SaltInMessage holds a server without a salt of its own to the same isolation: the
+// salt stands at the head of the prompt.
+func TestIsolation_SaltInMessage(t *testing.T) {
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt, scope: repeat}}", "turn.ok"), library(t))
+	plan.Cells[0].Server.Capabilities.CacheSalt = ""
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{})
+		for i, cached := range g.firstCached() {
+			if cached != 0 {
+				t.Errorf("repeat %d found %d cached tokens", i+1, cached)
+			}
+		}
+		if method := g.fold.Cells[0].Started.Server.SaltMethod; method != "message" {
+			t.Errorf("salt method %q, want message", method)
+		}
+		for _, e := range g.sim.Ledger() {
+			if e.Salt != "" {
+				t.Errorf("the request carries the salt %q in its body", e.Salt)
+			}
+		}
+	})
+}
+
+func TestIsolation_WithoutTheMeans(t *testing.T) {
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: reset, scope: repeat}}", "turn.ok"), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		g := rig{target: func(target *engine.Target) { target.Reset = nil }}
+		g.play(t, plan, sim.Config{})
+		if _, code, why := g.fold.Outcome(); code != 5 || !strings.Contains(why, "reset") {
+			t.Errorf("exit code %d (%s), want 5 and the reason", code, why)
+		}
+		if n := len(g.requests()); n != 0 {
+			t.Errorf("%d requests were measured without isolation", n)
+		}
+	})
+}
+
+func TestCooldown(t *testing.T) {
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 1, repeats: 2, cooldown: 7s}", "turn.ok"), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{})
+		var ended time.Duration
+		for i, r := range g.requests() {
+			if r.Step == "one" && i > 0 {
+				if pause := r.Due - ended; pause != 7*time.Second {
+					t.Errorf("the pass began %v after the one before, want 7s", pause)
+				}
+			}
+			ended = r.Done
+		}
+	})
+}
+
+// TestAbort holds that a failed assertion that says abort ends the run after its repeat, and that
+// what was measured is judged and kept.
+func TestAbort(t *testing.T) {
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}", `{name: never, that: 'turn.text contains "zyx"', abort: true}`), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{})
+		if n := len(g.requests()); n != 2 {
+			t.Errorf("%d requests, want the 2 of one repeat", n)
+		}
+		if g.fold.Done == nil || !strings.Contains(g.fold.Done.Aborted, "never") {
+			t.Errorf("the run ended with %+v", g.fold.Done)
+		}
+		if _, code, _ := g.fold.Outcome(); code != 1 {
+			t.Errorf("exit code %d, want 1", code)
+		}
+		if n := len(g.fold.Cells[0].Verdicts); n != 1 {
+			t.Errorf("%d verdicts, want the one that aborted", n)
+		}
+	})
+}
+
+// TestErrorBudget holds failed requests to the budget: within it they do not decide, beyond it
+// they decide before any assertion.
+func TestErrorBudget(t *testing.T) {
+	for _, c := range []struct {
+		budget string
+		code   int
+	}{{"0%", 6}, {"40%", 0}} {
+		t.Run(c.budget, func(t *testing.T) {
+			data := scenarioWith("{warmup: 0, repeats: 3, error_budget: "+c.budget+"}", "{name: answered, that: turn.ok, min_pass_rate: 60%}")
+			plan := load(t, "small.yaml", data, library(t))
+			synctest.Test(t, func(t *testing.T) {
+				var g rig
+				// Requests 1 and 2 are the preflight; 6 is the second turn of the second repeat.
+				g.play(t, plan, sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 500, Requests: []int{6}}}})
+				failed := 0
+				for _, r := range g.requests() {
+					if r.Err != nil {
+						failed++
+					}
+				}
+				if failed != 1 {
+					t.Fatalf("%d requests failed, want 1", failed)
+				}
+				if _, code, why := g.fold.Outcome(); code != c.code {
+					t.Errorf("exit code %d (%s), want %d", code, why, c.code)
+				}
+			})
+		})
+	}
+}
+
+// TestJournalFails holds that a run whose observations cannot be kept ends with that error.
+func TestJournalFails(t *testing.T) {
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}", "turn.ok"), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		var g rig
+		kept := 0
+		g.options = func(o *engine.Options) {
+			o.Keep = func(event.Event) error {
+				if kept++; kept > 6 {
+					return fmt.Errorf("disk full")
+				}
+				return nil
+			}
+		}
+		err = g.try(t, plan, server)
+		if err == nil || !strings.Contains(err.Error(), "disk full") {
+			t.Errorf("the run ended with %v, want the journal's error", err)
+		}
+		if sent := len(server.Ledger()); sent > 8 {
+			t.Errorf("%d requests were sent after the journal had failed", sent)
+		}
+	})
+}
