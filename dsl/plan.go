@@ -206,6 +206,9 @@ func Validate(f File, lib *Library, v Vocabulary) Diagnostics {
 		return p.diags.sorted()
 	case "servers", "models":
 		diags = append(diags, lib.check(t)...)
+	case "gates":
+		_, found := decodeGates(t, newNames(v))
+		diags = append(diags, found...)
 	}
 	return diags.sorted()
 }

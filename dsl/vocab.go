@@ -22,6 +22,7 @@ type Name struct {
 	Doc       string
 	Rate      bool // a share from 0 to 1
 	Aggregate bool // of a turn: exists for a whole step, phase and conversation as well
+	Better    int  // +1: higher is better, -1: lower is better, 0: neither
 }
 
 // Kind is the type of a value in an expression.

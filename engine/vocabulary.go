@@ -15,7 +15,7 @@ func Vocabulary() dsl.Vocabulary {
 	convert := func(names []metrics.Name) []dsl.Name {
 		out := make([]dsl.Name, len(names))
 		for i, n := range names {
-			out[i] = dsl.Name{Path: n.Path, Kind: kinds[n.Kind], Unit: n.Unit, Doc: n.Doc, Rate: n.Rate, Aggregate: n.Aggregate}
+			out[i] = dsl.Name{Path: n.Path, Kind: kinds[n.Kind], Unit: n.Unit, Doc: n.Doc, Rate: n.Rate, Aggregate: n.Aggregate, Better: n.Better}
 		}
 		return out
 	}

@@ -99,6 +99,7 @@ type Server struct {
 	Capabilities  []string `json:"capabilities,omitempty"` // what was proven, such as cache_report
 	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, when cells are isolated by salt
 	Flags         string   `json:"flags_sha256,omitempty"` // of the rendered argv, when homellm started it
+	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
 }
 
 // Request is one request and its reply, whether it succeeded or not.

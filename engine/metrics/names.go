@@ -9,6 +9,7 @@ type Name struct {
 	Rate      bool // always within 0..1
 	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
 	Sampled   bool // a metric of a cell: exists alone and with a statistic
+	Better    int  // +1: higher is better, -1: lower is better, 0: neither
 }
 
 // Names lists what expressions may name, in the order of [Defs].
@@ -34,7 +35,7 @@ func Vocabulary() Names {
 				continue
 			}
 			*level.into = append(*level.into, Name{
-				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Sampled: level.of == CellLevel,
+				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Sampled: level.of == CellLevel, Better: d.Better,
 			})
 		}
 	}

@@ -1,0 +1,251 @@
+package dsl
+
+import (
+	"fmt"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Gates is a gates file: what must not become worse from one run to another.
+type Gates struct {
+	Pos        Pos
+	File       string   // pattern of the baseline's path, from the folder of the gates file
+	MustMatch  []string // nil: the file does not say
+	OnMismatch string   // inconclusive | fail | warn
+	MaxAge     time.Duration
+	NoiseTimes float64 // a margin below this many times the A/A noise is not judged; 0: no check
+	Compare    []*GateRule
+}
+
+// GateRule is one gate. A nil margin is not set.
+type GateRule struct {
+	Pos         Pos // of the metric
+	Name        string
+	Metric      string
+	Stat        string // p50 | mean
+	Better      int    // +1: higher, -1: lower
+	MaxWorse    *float64
+	MaxWorseAbs *float64
+	MinDelta    float64
+	Test        string // mann_whitney | paired; empty: chosen by the samples
+	Alpha       float64
+	MinSamples  int
+	Severity    string
+	OnUnknown   string
+}
+
+// What a gates file gets that does not say otherwise. The schema states the same values.
+const (
+	defaultBaseline   = "baselines/${scenario.name}/${cell}.json"
+	defaultGateAlpha  = 0.01
+	defaultGateN      = 10
+	defaultNoiseTimes = 2
+)
+
+// BaselineNames are what the path of a baseline may hold.
+var BaselineNames = []string{"scenario.name", "server.name", "model.name", "cell"}
+
+var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// LoadGates reads a gates file. The metrics are held against the vocabulary; which steps there
+// are, only a run can tell.
+func LoadGates(f File, v Vocabulary) (*Gates, Diagnostics) {
+	t, diags := readFile(f)
+	if t == nil {
+		return nil, diags.sorted()
+	}
+	if t.kind != "gates" {
+		d := decoder{src: t.src}
+		d.errorf(t.root.get("schema"), "links/kind", "", "this is a %s file, and a gates file is expected", t.kind)
+		return nil, append(diags, d.diags...).sorted()
+	}
+	g, found := decodeGates(t, newNames(v))
+	return g, append(diags, found...).sorted()
+}
+
+func decodeGates(t *tree, names *names) (*Gates, Diagnostics) {
+	d := &decoder{src: t.src, broken: t.broken, declared: map[string]map[string]*node{}}
+	d.get(t.root, "schema")
+	base := d.get(t.root, "baseline")
+	noise := d.get(t.root, "noise")
+	g := &Gates{
+		Pos:        d.src.pos(t.root),
+		File:       d.strOr(base, "file", defaultBaseline),
+		MustMatch:  d.strs(base, "must_match"),
+		OnMismatch: d.strOr(base, "on_mismatch", "inconclusive"),
+		MaxAge:     d.duration(base, "max_age", 0),
+	}
+	if noise != nil {
+		d.get(noise, "from")
+		g.NoiseTimes = defaultNoiseTimes
+		if f, ok := asFloat(d.get(noise, "require_threshold_above")); ok {
+			g.NoiseTimes = f
+		}
+	}
+	d.baselinePath(d.get(base, "file"), g.File)
+	for _, n := range d.list(t.root, "compare") {
+		g.Compare = append(g.Compare, d.gate(n, names))
+	}
+	return g, d.diags
+}
+
+func (d *decoder) gate(n *node, names *names) *GateRule {
+	r := &GateRule{
+		Name:       d.declare("gate", n, "name"),
+		Metric:     d.str(n, "metric"),
+		Stat:       d.strOr(n, "stat", "p50"),
+		Test:       d.str(n, "test"),
+		Alpha:      defaultGateAlpha,
+		MinSamples: d.integer(n, "min_samples", defaultGateN),
+		Severity:   d.strOr(n, "severity", "fail"),
+		OnUnknown:  d.strOr(n, "on_unknown", "inconclusive"),
+	}
+	metric := d.get(n, "metric")
+	r.Pos = d.src.pos(firstOf(metric, n))
+	if f, ok := asFloat(d.get(n, "alpha")); ok {
+		r.Alpha = f
+	}
+	if f, ok := asFloat(d.get(n, "min_delta")); ok {
+		r.MinDelta = f
+	}
+	if d.get(n, "max_worse") != nil {
+		share := d.percent(n, "max_worse", 0)
+		r.MaxWorse = &share
+	}
+	if f, ok := asFloat(d.get(n, "max_worse_abs")); ok {
+		r.MaxWorseAbs = &f
+	}
+	if r.MaxWorse == nil && r.MaxWorseAbs == nil && !d.broken {
+		d.errorf(firstKey(n), "links/gate", "add max_worse, such as 5%, or max_worse_abs in the metric's unit", "gate %q does not say how much worse is too much", r.Name)
+	}
+	r.Better = map[string]int{"lower": -1, "higher": 1}[d.str(n, "better")]
+	if name := d.gateMetric(metric, names); name != nil && r.Better == 0 {
+		if r.Better = name.Better; r.Better == 0 {
+			d.errorf(metric, "links/gate", "add better: lower, or better: higher", "%s does not say which direction is better", r.Metric)
+		}
+	}
+	if need := samplesFor(r.Alpha, r.Test); r.MinSamples < need {
+		d.errorf(firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n)), "links/gate", fmt.Sprintf("write min_samples: %d or more, or a larger alpha", need),
+			"with %d values a side no difference, however large, reaches alpha %g", r.MinSamples, r.Alpha)
+	}
+	return r
+}
+
+// samplesFor is the smallest sample that a test can reach alpha with. Of the C(2n,n) orders of two
+// samples of n two are the most extreme, of the 2^n signs of n pairs as well.
+func samplesFor(alpha float64, test string) int {
+	for n := 1; ; n++ {
+		a, _ := math.Lgamma(float64(2*n + 1))
+		b, _ := math.Lgamma(float64(n + 1))
+		p := 2 / math.Exp(a-2*b)
+		if test == "paired" {
+			p = 2 / math.Pow(2, float64(n))
+		}
+		if p <= alpha*(1+1e-9) {
+			return n
+		}
+	}
+}
+
+// gateMetric returns the metric that a path of a gate means, or reports why there is none.
+func (d *decoder) gateMetric(n *node, names *names) *Name {
+	if n == nil || n.kind != stringKind {
+		return nil
+	}
+	written := n.text()
+	root, rest, _ := strings.Cut(written, ".")
+	tree := map[string]*nameTree{"steps": names.aggregate, "phases": names.aggregate, "conversations": names.conversation, "run": names.run}[root]
+	if tree == nil {
+		help := "write one of: steps.<id>.METRIC, phases.<phase>.METRIC, conversations.<id>.METRIC, run.METRIC"
+		if near := nearest(root, []string{"steps", "phases", "conversations", "run"}); near != "" {
+			help = fmt.Sprintf("did you mean %q?", near+"."+rest)
+		}
+		d.errorf(n, "links/metric", help, "%q is not a metric with one value a repeat", written)
+		return nil
+	}
+	prefix, name := root, rest
+	if root != "run" {
+		id, metric, ok := strings.Cut(rest, ".")
+		if !ok || id == "" {
+			d.errorf(n, "links/metric", "write "+root+".<id>.METRIC", "%q does not name a metric of one of the %s", written, root)
+			return nil
+		}
+		if root == "phases" && !slices.Contains(phases, Phase(id)) {
+			var ids []string
+			for _, p := range phases {
+				ids = append(ids, string(p))
+			}
+			help := suggestion(id, ids)
+			if help == "" {
+				help = "the phases are " + strings.Join(ids, ", ")
+			}
+			d.errorf(n, "links/metric", help, "there is no phase %q", id)
+			return nil
+		}
+		prefix, name = root+"."+id, metric
+	}
+	at := tree
+	for part := range strings.SplitSeq(name, ".") {
+		if at = at.parts[part]; at == nil {
+			break
+		}
+	}
+	if at != nil && at.name != nil && at.name.Kind.number() {
+		return at.name
+	}
+	all := tree.numbers("")
+	help := ""
+	if i := strings.LastIndexByte(name, '.'); i >= 0 && slices.Contains(all, name[:i]) && slices.Contains(Stats(), name[i+1:]) {
+		help = fmt.Sprintf("write metric: %s.%s, and the statistic as stat:", prefix, name[:i])
+	} else if near := nearest(name, all); near != "" {
+		help = fmt.Sprintf("did you mean %q?", prefix+"."+near)
+	} else {
+		help = "metrics here: " + strings.Join(all, ", ")
+	}
+	d.errorf(n, "links/metric", help, "%s has no metric %q with a number for each repeat", prefix, name)
+	return nil
+}
+
+// numbers lists the paths of all numbers of the tree.
+func (t *nameTree) numbers(prefix string) []string {
+	var out []string
+	for _, p := range t.order {
+		next := t.parts[p]
+		if next.name != nil && next.name.Kind.number() {
+			out = append(out, prefix+p)
+		}
+		out = append(out, next.numbers(prefix+p+".")...)
+	}
+	return out
+}
+
+// baselinePath checks the pattern of the baseline's path: it stays in the folder, and it names
+// only what a cell has.
+func (d *decoder) baselinePath(n *node, pattern string) {
+	for _, m := range pathPlaceholder.FindAllStringSubmatch(pattern, -1) {
+		if !slices.Contains(BaselineNames, m[1]) {
+			help := suggestion(m[1], BaselineNames)
+			if help == "" {
+				help = "it may hold ${" + strings.Join(BaselineNames, "}, ${") + "}"
+			}
+			d.errorf(n, "links/reference", help, "%s names nothing here", m[0])
+		}
+	}
+	if path.IsAbs(pattern) || slices.Contains(strings.Split(pattern, "/"), "..") || strings.Contains(pattern, `\`) {
+		d.errorf(n, "links/file", "write a path from the folder of this file, with /", "a baseline lies in the folder of its gates file or below")
+	}
+}
+
+// Baseline returns the path of a cell's baseline. Each value becomes one part of a path: what
+// could be read as more than a name is replaced by a dash.
+func (g *Gates) Baseline(values map[string]string) string {
+	return pathPlaceholder.ReplaceAllStringFunc(g.File, func(m string) string {
+		return unsafeInName.ReplaceAllString(strings.TrimLeft(values[m[2:len(m)-1]], "."), "-")
+	})
+}
+
+var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._=-]+`)

@@ -1,0 +1,96 @@
+package dsl
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const wholeGates = `schema: homellm.gates/v1
+baseline:
+  file: baselines/${scenario.name}/${server.name}--${model.name}.json
+  must_match: [gpu.name, scenario.sha256]
+  on_mismatch: warn
+  max_age: 720h
+noise: {from: aa, require_threshold_above: 3}
+compare:
+  - name: ttft
+    metric: steps.after_removal.ttft_ms
+    max_worse: 10%
+    min_delta: 15
+    test: mann_whitney
+    alpha: 0.02
+    min_samples: 12
+  - name: hits
+    metric: phases.after_removal.cache.hit_rate
+    stat: mean
+    better: higher
+    max_worse_abs: 0.05
+    severity: warn
+    on_unknown: skip
+`
+
+func TestLoadGates(t *testing.T) {
+	v := testVocabulary
+	v.Turn = append([]Name{}, v.Turn...)
+	for i := range v.Turn {
+		if v.Turn[i].Path == "ttft_ms" {
+			v.Turn[i].Better = -1
+		}
+	}
+	g, diags := LoadGates(File{Name: "gates.yaml", Data: []byte(wholeGates)}, v)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	want := &Gates{
+		Pos: g.Pos, File: "baselines/${scenario.name}/${server.name}--${model.name}.json", MustMatch: []string{"gpu.name", "scenario.sha256"},
+		OnMismatch: "warn", MaxAge: 720 * time.Hour, NoiseTimes: 3,
+		Compare: []*GateRule{
+			{Pos: Pos{"gates.yaml", 10, 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms", Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
+				Test: "mann_whitney", Alpha: 0.02, MinSamples: 12, Severity: "fail", OnUnknown: "inconclusive"},
+			{Pos: Pos{"gates.yaml", 17, 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate", Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
+				Alpha: 0.01, MinSamples: 10, Severity: "warn", OnUnknown: "skip"},
+		},
+	}
+	if diff := cmp.Diff(want, g); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	path := g.Baseline(map[string]string{"scenario.name": "rag", "server.name": "../etc", "model.name": "Qwen/Qwen2.5 7B"})
+	if want := "baselines/rag/-etc--Qwen-Qwen2.5-7B.json"; path != want {
+		t.Errorf("the baseline is at %s, want %s", path, want)
+	}
+	if _, diags := LoadGates(File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: a, steps: [{id: b, ask: c}]}]\n")}, v); !diags.Errors() || diags[0].Code != "links/kind" {
+		t.Errorf("a scenario is a gates file: %v", diags)
+	}
+}
+
+// TestSamplesFor: of the C(10,5) = 252 orders of five and five two are extreme, 2/252 = 0.0079; of
+// the 2^8 signs of eight pairs two, 2/256 = 0.0078.
+func TestSamplesFor(t *testing.T) {
+	for _, c := range []struct {
+		alpha float64
+		test  string
+		want  int
+	}{{0.01, "mann_whitney", 5}, {0.05, "", 4}, {2. / 252, "", 5}, {0.0079, "", 6}, {0.01, "paired", 8}} {
+		if got := samplesFor(c.alpha, c.test); got != c.want {
+			t.Errorf("alpha %g %s: %d, want %d", c.alpha, c.test, got, c.want)
+		}
+	}
+}
+
+func TestShippedVocabularyIsGateable(t *testing.T) {
+	for metric, want := range map[string]string{
+		"steps.any.ttft_ms": "", "conversations.c.requests_failed": "better", "run.requests_failed": "better",
+		"steps.q.text": "has no metric", "turn.ttft_ms": "not a metric", "steps.q": "does not name",
+	} {
+		text := "schema: homellm.gates/v1\ncompare: [{name: x, max_worse: 1%, metric: " + metric + "}]\n"
+		v := testVocabulary
+		v.Turn = []Name{{Path: "ttft_ms", Kind: Float, Better: -1, Aggregate: true}, {Path: "text", Kind: String}}
+		diags := Validate(File{Name: "g.yaml", Data: []byte(text)}, nil, v)
+		if (want == "") != (len(diags) == 0) || want != "" && !strings.Contains(diags[0].Message, want) {
+			t.Errorf("%s: %v, want %q", metric, diags, want)
+		}
+	}
+}

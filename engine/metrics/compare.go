@@ -1,0 +1,289 @@
+package metrics
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// Gate says which change of a metric is a regression.
+type Gate struct {
+	Name        string   `json:"name"`
+	Metric      string   `json:"metric"` // path of a sample: steps.q1.ttft_ms
+	Stat        string   `json:"stat"`   // p50 | mean
+	Better      int      `json:"better"` // +1: higher is better, -1: lower; 0: as the metric says
+	MaxWorse    *float64 `json:"max_worse"`
+	MaxWorseAbs *float64 `json:"max_worse_abs"` // in the metric's unit
+	MinDelta    float64  `json:"min_delta"`     // in the metric's unit: smaller changes are never a regression
+	Test        string   `json:"test"`          // mann_whitney | paired; empty: see inPairs
+	Alpha       float64  `json:"alpha"`
+	MinSamples  int      `json:"min_samples"`
+	Severity    string   `json:"severity"`   // fail | warn
+	OnUnknown   string   `json:"on_unknown"` // inconclusive | fail | skip | warn
+}
+
+// What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
+// called worse in at most one of 200 comparisons; docs/gate-quality.md shows what the sample size finds.
+const (
+	DefaultAlpha      = 0.01
+	DefaultMinSamples = 10
+	// DefaultRepeats is how often each side is played where two servers are compared.
+	DefaultRepeats = 20
+)
+
+// The verdicts of a comparison.
+const (
+	Worse  = "worse"
+	Better = "better"
+	Same   = "same" // no change beyond the margin, and the samples are good enough to have shown one of twice the margin
+	Unsure = "unknown"
+)
+
+// Side is one side of a comparison: its sample, described.
+type Side struct {
+	N       int      `json:"n"`
+	Unknown int      `json:"n_unknown"`
+	Center  *float64 `json:"center"` // the gate's statistic
+	Lo      *float64 `json:"lo"`     // 95 % confidence interval of the median; null where the sample is too small
+	Hi      *float64 `json:"hi"`
+}
+
+// Delta is the outcome of one gate.
+type Delta struct {
+	Gate     Gate     `json:"gate"`
+	Unit     string   `json:"unit"`
+	Old      Side     `json:"old"`
+	New      Side     `json:"new"`
+	Change   *float64 `json:"change"`   // new - old, in the metric's unit
+	Relative *float64 `json:"relative"` // Change / old
+	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
+	Hi       *float64 `json:"hi"`
+	P        *float64 `json:"p"`
+	Test     string   `json:"test"`
+	Verdict  string   `json:"verdict"`
+	Why      string   `json:"why,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// tests are the ways to hold two samples against each other, by test and statistic.
+var tests = map[string]map[string]func(a, b []float64, confidence float64) (Shift, error){
+	"mann_whitney": {"p50": unpaired, "mean": means},
+	"paired":       {"p50": paired, "mean": pairedMeans},
+}
+
+// Compare judges the change from old to new. inTurn says that both were played in turn in one run,
+// so that their repeats are pairs.
+//
+// A change is worse only if it is larger than every margin of the gate and the test says that
+// chance does not explain it; better is the mirror image. Otherwise it is the same, if the
+// confidence interval rules out a change for the worse of twice the margin: a sample that cannot
+// is too noisy or too small to call anything the same, and the verdict is unknown.
+func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
+	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: Unsure, Test: g.Test}
+	if d.Unit == "" {
+		d.Unit = old.Unit
+	}
+	if d.Gate.Better == 0 {
+		d.Gate.Better = max(-1, min(1, new.Better+old.Better))
+	}
+	if d.Test == "" {
+		d.Test = "mann_whitney"
+		if a, b := pairs(old, new); inTurn && inPairs(a, b) {
+			d.Test = "paired"
+		}
+	}
+	for _, s := range []struct {
+		side string
+		of   Sample
+	}{{"old", old}, {"new", new}} {
+		if s.of.Unknown > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
+		}
+		if far := s.of.Outliers(); len(far) > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, repeatList(far)))
+		}
+		if t, ok := s.of.Drift(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
+		}
+	}
+	if d.Why = g.unfit(old, new, d.Gate.Better, d.Test); d.Why != "" {
+		return d
+	}
+	a, b := old.Values, new.Values
+	if d.Test == "paired" {
+		a, b = pairs(old, new)
+		if len(a) < g.MinSamples {
+			d.Why = fmt.Sprintf("only %d repeats are known on both sides, and the gate needs %d", len(a), g.MinSamples)
+			return d
+		}
+	}
+	s, err := tests[d.Test][g.Stat](a, b, confidence)
+	if err != nil {
+		d.Why = err.Error()
+		return d
+	}
+	d.Change, d.P = &s.By, &s.P
+	d.Lo, d.Hi = finite(s.Lo), finite(s.Hi)
+	base := *d.Old.Center
+	if base != 0 {
+		r := s.By / math.Abs(base)
+		d.Relative = &r
+	}
+	d.judge(s, base)
+	return d
+}
+
+// judge decides from the shift and the margins.
+func (d *Delta) judge(s Shift, base float64) {
+	g := d.Gate
+	if g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
+		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
+		return
+	}
+	margin := g.margin(base)
+	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // for the worse is positive
+	if g.Better < 0 {
+		worst = s.Hi
+	}
+	sure := s.P < g.Alpha
+	switch {
+	case loss > margin && sure:
+		d.Verdict = Worse
+	case -loss > margin && sure:
+		d.Verdict = Better
+	case worst > 2*margin && worst > 0:
+		d.Why = "too noisy to tell: it may have become worse by " + amount(worst, base, d.Unit) +
+			", and a sample that cannot rule out twice the margin (" + amount(2*margin, base, d.Unit) + ") says nothing"
+		if gap := 2*margin - loss; gap > 0 && !math.IsInf(worst, 0) {
+			n := float64(min(d.Old.N, d.New.N))
+			if more := math.Ceil(n * ((worst-loss)/gap*(worst-loss)/gap - 1)); more >= 1 && more <= 1000 {
+				d.Why += fmt.Sprintf("; about %.0f more repeats of each side would", more)
+			}
+		} else if gap <= 0 {
+			d.Why += "; more repeats would tell whether it is worse"
+		}
+	default:
+		d.Verdict = Same
+	}
+}
+
+// margin is the change in the metric's unit that must be exceeded: the largest of all margins.
+func (g Gate) margin(base float64) float64 {
+	m := g.MinDelta
+	if g.MaxWorse != nil {
+		m = max(m, *g.MaxWorse*math.Abs(base))
+	}
+	if g.MaxWorseAbs != nil {
+		m = max(m, *g.MaxWorseAbs)
+	}
+	return m
+}
+
+// unfit says why two samples cannot be held against each other.
+func (g Gate) unfit(old, new Sample, better int, test string) string {
+	for _, s := range []struct {
+		side string
+		of   Sample
+	}{{"old", old}, {"new", new}} {
+		switch {
+		case len(s.of.Values) == 0 && s.of.Why != "":
+			return fmt.Sprintf("the %s side has no value: %s", s.side, s.of.Why)
+		case len(s.of.Values) == 0:
+			return fmt.Sprintf("the %s side has no value", s.side)
+		case len(s.of.Values) < g.MinSamples:
+			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d)", s.side, len(s.of.Values), g.MinSamples, g.MinSamples)
+		case slices.ContainsFunc(s.of.Values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }):
+			return fmt.Sprintf("the %s side holds a value that is not a number", s.side)
+		}
+	}
+	switch {
+	case old.Unit != new.Unit && old.Unit != "":
+		return fmt.Sprintf("the old side is in %s, the new in %s", old.Unit, new.Unit)
+	case better == 0:
+		return "the metric does not say which direction is better: give the gate better: lower or higher"
+	case tests[test][g.Stat] == nil:
+		return fmt.Sprintf("there is no test %q for %s", test, g.Stat)
+	}
+	return ""
+}
+
+// pairs keeps the repeats that are known on both sides.
+func pairs(old, new Sample) (a, b []float64) {
+	for i, n := range old.Repeats {
+		if j := slices.Index(new.Repeats, n); j >= 0 {
+			a, b = append(a, old.Values[i]), append(b, new.Values[j])
+		}
+	}
+	return a, b
+}
+
+// inPairs says whether samples that were taken in turn share so much that their pairs tell more
+// than the samples apart: the variance of a difference is 2(1-r) that of a value, so from a rank
+// correlation r of one half. Below that a pair doubles the damage of an outlier and gains nothing,
+// and playing in turn has spread what drifts evenly over both sides all the same.
+func inPairs(a, b []float64) bool {
+	if len(a) < 4 {
+		return false
+	}
+	x, y := rankOf(a), rankOf(b)
+	mx, my := sum(x)/float64(len(x)), sum(y)/float64(len(y))
+	var xy, xx, yy float64
+	for i := range x {
+		xy += (x[i] - mx) * (y[i] - my)
+		xx += (x[i] - mx) * (x[i] - mx)
+		yy += (y[i] - my) * (y[i] - my)
+	}
+	return xx > 0 && yy > 0 && xy/math.Sqrt(xx*yy) >= 0.5
+}
+
+// rankOf is the middle rank of each value.
+func rankOf(v []float64) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		for _, y := range v {
+			switch {
+			case y < x:
+				out[i]++
+			case y == x:
+				out[i] += 0.5
+			}
+		}
+	}
+	return out
+}
+
+// side describes a sample: its statistic, and the confidence interval of its median.
+func side(s Sample, stat string) Side {
+	out := Side{N: len(s.Values), Unknown: s.Unknown}
+	if out.N == 0 {
+		return out
+	}
+	t := benchmath.DefaultThresholds
+	sum := benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(s.Values), &t), confidence)
+	center := sum.Center
+	if stat == "mean" {
+		center = NewDist(s.Values).Mean
+	}
+	out.Center, out.Lo, out.Hi = &center, finite(sum.Lo), finite(sum.Hi)
+	return out
+}
+
+func finite(v float64) *float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+// amount writes a change as a share of the base, or in the metric's unit where that is 0.
+func amount(v, base float64, unit string) string {
+	switch {
+	case math.IsInf(v, 0):
+		return "any amount"
+	case base == 0:
+		return fmt.Sprintf("%.3g%s", v, spaced(unit))
+	}
+	return fmt.Sprintf("%.1f %%", 100*v/math.Abs(base))
+}

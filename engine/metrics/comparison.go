@@ -1,0 +1,231 @@
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Source gives one side of a comparison: a cell of a run, or a baseline.
+type Source struct {
+	Name        string // for people
+	Fingerprint Fingerprint
+	Recorded    time.Time // zero: just measured
+	Sample      func(path string) Sample
+	Noise       func(path string) *float64 // A/A noise; nil: none was recorded
+	Failed      int                        // requests that failed
+	Requests    int
+}
+
+// Source is the cell as one side of a comparison.
+func (c *Cell) Source(name string) Source {
+	g := c.Measured(Group{})
+	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Failed: failed(g), Requests: len(g)}
+}
+
+// Source is the baseline as the old side of a comparison.
+func (b *Baseline) Source(name string) Source {
+	return Source{Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample,
+		Noise: func(path string) *float64 { return b.Metrics[path].Noise }}
+}
+
+// Rules says what is compared and what must be alike.
+type Rules struct {
+	Gates      []Gate
+	Match      []string      // fingerprint keys
+	OnMismatch string        // inconclusive | fail | warn
+	MaxAge     time.Duration // of a baseline; 0: any
+	Tighter    float64       // a margin below this many times the A/A noise is not judged; 0: no check
+	InTurn     bool          // both sides were played in turn in one run
+}
+
+// DefaultRules gates what a user feels first where there is no gates file: the time to the first
+// token in each phase, the decode speed, the prefix cache and the errors.
+func DefaultRules() Rules {
+	rules := Rules{Match: DefaultMatch, OnMismatch: "inconclusive"}
+	add := func(name, metric, stat string, worse, abs *float64, least float64, unknown string) {
+		rules.Gates = append(rules.Gates, Gate{
+			Name: name, Metric: metric, Stat: stat, MaxWorse: worse, MaxWorseAbs: abs, MinDelta: least,
+			Alpha: DefaultAlpha, MinSamples: DefaultMinSamples, Severity: "fail", OnUnknown: unknown,
+		})
+	}
+	for _, phase := range []string{"before", "with_rag", "after_removal"} {
+		add("ttft-"+strings.ReplaceAll(phase, "_", "-"), "phases."+phase+".ttft_ms", "p50", new(0.05), nil, 1, "inconclusive")
+	}
+	add("decode-speed", "run.output_tps", "p50", new(0.025), nil, 0, "inconclusive")
+	add("cache-hit-rate", "run.cache.hit_rate", "mean", nil, new(0.02), 0, "warn")
+	add("error-rate", "run.error_rate", "mean", nil, new(0.005), 0, "inconclusive")
+	return rules
+}
+
+// Pair is the comparison of one cell.
+type Pair struct {
+	Cell       string     `json:"cell"`
+	Old        string     `json:"old"`
+	New        string     `json:"new"`
+	Mismatches []Mismatch `json:"mismatches"`
+	OnMismatch string     `json:"on_mismatch"`
+	Stale      string     `json:"stale,omitempty"` // why the old side is too old
+	Missing    string     `json:"missing,omitempty"`
+	Required   bool       `json:"required"` // a missing old side is inconclusive
+	Warnings   []string   `json:"warnings"`
+	Deltas     []Delta    `json:"deltas"`
+}
+
+// Comparison is the comparison of all cells of two sides.
+type Comparison struct {
+	Pairs []Pair `json:"pairs"`
+}
+
+// Compare holds two sources against each other. now is when: a baseline ages.
+func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
+	p := Pair{Cell: cell, Old: old.Name, New: new.Name, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
+	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
+		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
+	}
+	for _, s := range []struct {
+		side string
+		of   Source
+	}{{"old", old}, {"new", new}} {
+		if s.of.Failed > 0 {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample", s.side, s.of.Failed, s.of.Requests))
+		}
+	}
+	for _, g := range r.Gates {
+		a, b := old.Sample(g.Metric), new.Sample(g.Metric)
+		d := g.Compare(a, b, r.InTurn)
+		switch {
+		case p.comparable() || r.OnMismatch == "warn":
+			if old.Noise != nil && r.Tighter > 0 {
+				d.tooTight(old.Noise(g.Metric), r.Tighter)
+			}
+		default:
+			d.Verdict, d.Why = Unsure, "not comparable: "+p.difference()
+		}
+		p.Deltas = append(p.Deltas, d)
+	}
+	return p
+}
+
+// comparable says whether both sides were measured under the same circumstances.
+func (p Pair) comparable() bool { return len(p.Mismatches) == 0 && p.Stale == "" }
+
+func (p Pair) difference() string {
+	var out []string
+	for _, m := range p.Mismatches {
+		out = append(out, m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	return strings.Join(out, "; ")
+}
+
+// tooTight withdraws a verdict whose margin is within the noise of the machine itself.
+func (d *Delta) tooTight(noise *float64, times float64) {
+	if d.Old.Center == nil || *d.Old.Center == 0 || d.Verdict == Unsure {
+		return
+	}
+	if noise == nil {
+		d.Warnings = append(d.Warnings, "the baseline holds no A/A noise of it")
+		return
+	}
+	margin := d.Gate.margin(*d.Old.Center) / abs(*d.Old.Center)
+	if margin < times**noise {
+		d.Verdict = Unsure
+		d.Why = fmt.Sprintf("the margin of %.1f %% is tighter than %g x the A/A noise of %.1f %%: widen it, or play more repeats", 100*margin, times, 100**noise)
+	}
+}
+
+func abs(v float64) float64 {
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+func days(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
+	}
+	return fmt.Sprintf("%.0f hours", d.Hours())
+}
+
+// Judged is what the outcome of a gate means for the comparison.
+func (d Delta) Judged() Judged {
+	gates := d.Gate.Severity != "warn"
+	switch d.Verdict {
+	case Better, Same:
+		return Passed
+	case Worse:
+		if gates {
+			return Failed
+		}
+		return Warned
+	}
+	switch {
+	case d.Gate.OnUnknown == "skip" || d.Gate.OnUnknown == "warn" || !gates:
+		return Allowed
+	case d.Gate.OnUnknown == "fail":
+		return Failed
+	}
+	return Unknown
+}
+
+// Outcome decides what the comparison comes to: the printed verdict and the exit code come from
+// this call.
+func (c Comparison) Outcome() (verdict string, exitCode int, reason string) {
+	var worse, unknown, better []string
+	same, gating := 0, 0
+	for _, p := range c.Pairs {
+		where := ""
+		if len(c.Pairs) > 1 {
+			where = " (" + p.Cell + ")"
+		}
+		switch {
+		case p.Missing != "" && p.Required:
+			unknown = append(unknown, p.Missing)
+			continue
+		case p.Missing != "":
+			continue
+		case !p.comparable() && p.OnMismatch == "fail":
+			worse = append(worse, "not comparable"+where+": "+p.difference())
+			continue
+		}
+		for _, d := range p.Deltas {
+			name := d.Gate.Name + where
+			switch d.Judged() {
+			case Failed:
+				worse = append(worse, name)
+			case Unknown:
+				unknown = append(unknown, name)
+			case Passed:
+				if d.Gate.Severity != "warn" {
+					gating++
+				}
+				if d.Verdict == Better {
+					better = append(better, name)
+				} else {
+					same++
+				}
+			}
+		}
+	}
+	switch {
+	case len(worse) > 0:
+		return Fail, ExitFail, "worse: " + strings.Join(worse, ", ")
+	case len(unknown) > 0:
+		return Inconclusive, ExitInconclusive, "could not be judged: " + strings.Join(unknown, ", ")
+	case gating == 0:
+		return Inconclusive, ExitInconclusive, "no gate was evaluated"
+	case len(better) > 0:
+		return Pass, ExitPass, fmt.Sprintf("better: %s; %d the same", strings.Join(better, ", "), same)
+	}
+	return Pass, ExitPass, fmt.Sprintf("%d gates, nothing worse", same)
+}
+
+// Known reports whether a fingerprint key exists.
+func Known(key string) bool {
+	return slices.ContainsFunc(FingerprintKeys, func(k struct{ Name, Doc string }) bool { return k.Name == key })
+}
