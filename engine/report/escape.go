@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -10,8 +11,12 @@ import (
 // report: each makes it harmless for one format.
 
 // terminal shows control characters, escape sequences and marks that turn the direction of text
-// instead of obeying them. A line break is shown as well: one call is one line.
+// instead of obeying them. A line break is shown as well: one call is one line. The commands that
+// GitHub's runner reads from the log of a step are shown too: any terminal may be that log.
 func terminal(s string) string {
+	if strings.Contains(s, "##[") || strings.Contains(s, "::") {
+		s = runnerCommand.ReplaceAllString(strings.ReplaceAll(s, "##[", `#\x23[`), `:\x3a$1`)
+	}
 	if !strings.ContainsFunc(s, acts) {
 		return s
 	}
@@ -34,6 +39,9 @@ func terminal(s string) string {
 	}
 	return b.String()
 }
+
+// runnerCommand is the start of a workflow command: ::name or ::name key=value before ::.
+var runnerCommand = regexp.MustCompile(`::([A-Za-z][A-Za-z-]*(?:\s[^\n]*?)?::)`)
 
 // acts says whether a terminal would do something other than print the character.
 func acts(r rune) bool {

@@ -16,6 +16,10 @@ func TestTerminal(t *testing.T) {
 		"\x9bK\x7f":     "\ufffdK\\x7f",
 		"\u009bK":       `\x9bK`,
 		"a\u200bb":      `a\u200bb`,
+		"::error::x":    `:\x3aerror::x`,
+		"::error a=b::": `:\x3aerror a=b::`,
+		"##[group]":     `#\x23[group]`,
+		"std::vector":   "std::vector",
 	} {
 		if got := terminal(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

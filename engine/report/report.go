@@ -21,6 +21,10 @@ type Options struct {
 	Width int    // columns of the terminal; 0: 100
 	Color bool   // colour the verdicts; for terminals only
 	Dir   string // the results folder, named in the last line; empty: not named
+
+	// Path says how annotations name a file of the run; nil: as the run does. GitHub finds files
+	// by their path in the repository, which only the caller knows.
+	Path func(file string) string
 }
 
 // Format is one way to render a run.
@@ -38,6 +42,9 @@ var Formats = []Format{
 	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV)},
 	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", whole(summaryCSV)},
 	{"markdown", "for pull requests and wikis", "report.md", whole(markdown)},
+	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html)},
+	{"junit", "JUnit XML: one test case for each assertion", "junit.xml", whole(junit)},
+	{"github", "annotations of a GitHub Actions step", "", whole(github)},
 }
 
 // whole renders into memory first and writes once: a report is written whole, or its error is

@@ -1,0 +1,25 @@
+package metrics
+
+import "time"
+
+// Point is one reading of a metric at a moment of the run.
+type Point struct {
+	At time.Duration
+	V  float64
+}
+
+// Series returns the samples of a cell metric in the order in which they were taken, warm-ups
+// included; those of the whole run where the cell has none of its own. Facts are not part of it.
+func (c *Cell) Series(name string) []Point {
+	all := c.observed[name]
+	if len(all) == 0 && c.run != nil {
+		all = c.run.observed[name]
+	}
+	var out []Point
+	for _, o := range all {
+		if !o.fact {
+			out = append(out, Point{o.at, o.value})
+		}
+	}
+	return out
+}

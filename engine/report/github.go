@@ -1,0 +1,159 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// perSeverity is how many annotations of one severity GitHub shows of a step.
+const perSeverity = 10
+
+// annotation is one workflow command.
+type annotation struct {
+	severity     string // error | warning | notice
+	file         string
+	line, column int
+	title        string
+	lines        []string
+}
+
+// Annotations writes workflow commands for all runs of one step: GitHub's limit counts for the
+// step, not for the run. The lines must reach the log of the step, on stdout or stderr.
+func Annotations(w io.Writer, opt Options, runs ...*metrics.Run) error {
+	return whole(func(b *bytes.Buffer, _ *metrics.Run, opt Options) error {
+		annotate(b, opt, runs)
+		return nil
+	})(w, nil, opt)
+}
+
+func github(b *bytes.Buffer, r *metrics.Run, opt Options) error {
+	annotate(b, opt, []*metrics.Run{r})
+	return nil
+}
+
+func annotate(b *bytes.Buffer, opt Options, runs []*metrics.Run) {
+	var all []annotation
+	for _, r := range runs {
+		all = append(all, annotations(r)...)
+	}
+	for _, severity := range []string{"error", "warning", "notice"} {
+		var of []annotation
+		for _, a := range all {
+			if a.severity == severity {
+				of = append(of, a)
+			}
+		}
+		rest := 0
+		if len(of) > perSeverity {
+			rest = len(of) - (perSeverity - 1)
+			of = of[:perSeverity-1]
+		}
+		for _, a := range of {
+			a.write(b, opt)
+		}
+		if rest > 0 {
+			fmt.Fprintf(b, "::%s::and %d more, see summary\n", severity, rest)
+		}
+	}
+}
+
+// annotations lists what a run has to say, the most serious first.
+func annotations(r *metrics.Run) []annotation {
+	var out []annotation
+	name := r.Started.Scenario.Name
+	for _, c := range r.Cells {
+		for _, v := range c.Verdicts {
+			if severity := severityOf(metrics.Judge(v)); severity != "" {
+				out = append(out, annotation{severity, v.File, v.Line, v.Column, v.Name, annotationText(c, v)})
+			}
+		}
+	}
+	for _, f := range r.Findings() {
+		switch f.Code {
+		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
+		case metrics.ExitInconclusive:
+			if r.Counts()[metrics.Unknown] == 0 {
+				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{f.Verdict + ": " + f.Reason}})
+			}
+		default:
+			out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{f.Verdict + ": " + f.Reason}})
+		}
+	}
+	verdict, _, _ := r.Outcome()
+	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"), []string{strings.ToUpper(verdict) + "  " + tally(r)}})
+	if what := simulated(r); what != "" {
+		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
+	}
+	return out
+}
+
+func severityOf(j metrics.Judged) string {
+	switch j {
+	case metrics.Failed, metrics.Unknown:
+		return "error"
+	case metrics.Warned:
+		return "warning"
+	case metrics.Passed, metrics.Allowed, metrics.Skipped:
+		return ""
+	}
+	return ""
+}
+
+// annotationText is what did not hold and with which values. The reply of a model is left to the
+// reports: it is long, and nobody knows what is in it.
+func annotationText(c *metrics.Cell, v event.Verdict) []string {
+	lines := []string{c.Name()}
+	if v.Verdict == "unknown" {
+		lines = append(lines, v.That, "unknown: "+reasonOf(v))
+	} else {
+		lines = append(lines, untrue(v))
+	}
+	if v.Message != "" {
+		lines = append(lines, v.Message)
+	}
+	if !quotesText(v) {
+		lines = append(lines, operands(v)...)
+	}
+	return lines
+}
+
+func (a annotation) write(b *bytes.Buffer, opt Options) {
+	var properties []string
+	add := func(name, value string) {
+		if value != "" {
+			properties = append(properties, name+"="+commandProperty(value))
+		}
+	}
+	if a.file != "" && opt.Path != nil {
+		a.file = opt.Path(a.file)
+	}
+	add("file", terminal(a.file))
+	if a.file != "" && a.line > 0 {
+		add("line", fmt.Sprint(a.line))
+		if a.column > 0 {
+			add("col", fmt.Sprint(a.column))
+		}
+	}
+	add("title", terminal(a.title))
+	var text []string
+	for _, l := range a.lines {
+		text = append(text, terminal(l))
+	}
+	fmt.Fprintf(b, "::%s %s::%s\n", a.severity, strings.Join(properties, ","), commandData(strings.Join(text, "\n")))
+}
+
+// commandData escapes the message of a workflow command.
+func commandData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+// commandProperty escapes a property of a workflow command.
+func commandProperty(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+}

@@ -1,0 +1,373 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// Broken is a scenario file that could not be played at all.
+type Broken struct {
+	File    string
+	Message string // one line
+	Text    string // everything there is to say
+}
+
+// JUnit writes the runs and the files that could not be played as one JUnit document: a suite for
+// each scenario and cell, a test case for each assertion. A run that did not pass has at least one
+// failure or error, and a run that passed has none, whatever the reader makes of skipped cases.
+func JUnit(w io.Writer, runs []*metrics.Run, broken []Broken) error {
+	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error {
+		return junitDocument(b, runs, broken)
+	})(w, nil, Options{})
+}
+
+func junit(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	return junitDocument(b, []*metrics.Run{r}, nil)
+}
+
+type xmlSuites struct {
+	XMLName xml.Name   `xml:"testsuites"`
+	Name    string     `xml:"name,attr"`
+	Counts  xmlCounts  `xml:",any,attr"`
+	Time    string     `xml:"time,attr"`
+	Suites  []xmlSuite `xml:"testsuite"`
+}
+
+type xmlSuite struct {
+	Name       string       `xml:"name,attr"`
+	Counts     xmlCounts    `xml:",any,attr"`
+	Time       string       `xml:"time,attr"`
+	Timestamp  string       `xml:"timestamp,attr,omitempty"`
+	File       string       `xml:"file,attr,omitempty"`
+	Properties *xmlProps    `xml:"properties"`
+	Cases      []xmlCase    `xml:"testcase"`
+	Out        string       `xml:"system-out,omitempty"`
+	seconds    float64      // of Time
+	counts     junitCounter // of Counts
+}
+
+type xmlProps struct {
+	Property []xmlProperty `xml:"property"`
+}
+
+type xmlProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type xmlCase struct {
+	Name      string     `xml:"name,attr"`
+	Classname string     `xml:"classname,attr"`
+	File      string     `xml:"file,attr,omitempty"`
+	Line      int        `xml:"line,attr,omitempty"`
+	Time      string     `xml:"time,attr"`
+	Failure   *xmlResult `xml:"failure"`
+	Error     *xmlResult `xml:"error"`
+	Skipped   *xmlResult `xml:"skipped"`
+	Out       string     `xml:"system-out,omitempty"`
+}
+
+type xmlResult struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr,omitempty"`
+	Text    string `xml:",chardata"`
+}
+
+// junitCounter counts cases once, for the suite and for the root.
+type junitCounter struct{ tests, failures, errors, skipped int }
+
+func (n *junitCounter) add(c xmlCase) {
+	n.tests++
+	switch {
+	case c.Failure != nil:
+		n.failures++
+	case c.Error != nil:
+		n.errors++
+	case c.Skipped != nil:
+		n.skipped++
+	}
+}
+
+type xmlCounts []xml.Attr
+
+func (n junitCounter) attrs() xmlCounts {
+	var out xmlCounts
+	for _, a := range []struct {
+		name string
+		n    int
+	}{{"tests", n.tests}, {"failures", n.failures}, {"errors", n.errors}, {"skipped", n.skipped}} {
+		out = append(out, xml.Attr{Name: xml.Name{Local: a.name}, Value: strconv.Itoa(a.n)})
+	}
+	return out
+}
+
+func junitDocument(b *bytes.Buffer, runs []*metrics.Run, broken []Broken) error {
+	root := xmlSuites{Name: "homellm"}
+	for _, r := range runs {
+		root.Suites = append(root.Suites, junitRun(r)...)
+	}
+	for _, f := range broken {
+		root.Suites = append(root.Suites, junitBroken(f))
+	}
+	slices.SortStableFunc(root.Suites, func(a, b xmlSuite) int { return strings.Compare(a.Name, b.Name) })
+	var all junitCounter
+	var seconds float64
+	for i := range root.Suites {
+		s := &root.Suites[i]
+		for _, c := range s.Cases {
+			s.counts.add(c)
+			all.add(c)
+		}
+		s.Counts, s.Time = s.counts.attrs(), plainSeconds(s.seconds)
+		seconds += s.seconds
+	}
+	root.Counts, root.Time = all.attrs(), plainSeconds(seconds)
+	b.WriteString(xml.Header)
+	e := xml.NewEncoder(b)
+	e.Indent("", "  ")
+	if err := e.Encode(root); err != nil {
+		return fmt.Errorf("encoding JUnit: %w", err)
+	}
+	b.WriteByte('\n')
+	return nil
+}
+
+// junitRun is the suites of one run. A run whose bad end no cell explains gets a suite of its own.
+func junitRun(r *metrics.Run) []xmlSuite {
+	var out []xmlSuite
+	bad := 0
+	for _, c := range r.Cells {
+		s := junitCell(r, c)
+		for _, t := range s.Cases {
+			if t.Failure != nil || t.Error != nil {
+				bad++
+			}
+		}
+		out = append(out, s)
+	}
+	verdict, code, _ := r.Outcome()
+	if code == metrics.ExitPass || bad > 0 && verdict != metrics.Interrupted {
+		return out
+	}
+	name := terminal(r.Started.Scenario.Name)
+	var reasons []string
+	for _, f := range r.Findings() {
+		reasons = append(reasons, f.Verdict+": "+f.Reason)
+	}
+	return append(out, xmlSuite{
+		Name: name, Timestamp: junitTime(r), File: terminal(r.Started.Scenario.File),
+		Cases: []xmlCase{{Name: "outcome", Classname: name, Time: plainSeconds(0),
+			Error: &xmlResult{Message: "the run did not pass", Type: verdict, Text: xmlText(reasons)}}},
+	})
+}
+
+func junitBroken(f Broken) xmlSuite {
+	name := terminal(f.File)
+	return xmlSuite{Name: name, File: name, Cases: []xmlCase{{
+		Name: "load", Classname: name, File: name, Time: plainSeconds(0),
+		Error: &xmlResult{Message: terminal(f.Message), Type: "load", Text: xmlText(strings.Split(strings.TrimRight(f.Text, "\n"), "\n"))},
+	}}}
+}
+
+func junitTime(r *metrics.Run) string {
+	if r.Started.Started.IsZero() {
+		return ""
+	}
+	return r.Started.Started.UTC().Format("2006-01-02T15:04:05")
+}
+
+func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
+	name := terminal(r.Started.Scenario.Name)
+	class := []string{name}
+	for _, l := range c.Planned.Labels {
+		class = append(class, terminal(l.Value))
+	}
+	s := xmlSuite{
+		Name: name + " x " + terminal(c.Name()), Timestamp: junitTime(r), File: terminal(r.Started.Scenario.File),
+		Properties: junitProperties(r, c), seconds: spent(c.Measured(metrics.Group{})).Seconds(),
+	}
+	add := func(t xmlCase) {
+		t.Classname = strings.Join(class, ".")
+		if t.Time == "" {
+			t.Time = plainSeconds(0)
+		}
+		s.Cases = append(s.Cases, t)
+	}
+	for _, t := range junitState(r, c) {
+		add(t)
+	}
+	for _, v := range c.Verdicts {
+		add(junitCase(c, v))
+	}
+	if what := simulated(r); what != "" && c.Simulated() {
+		s.Out = xmlText([]string{"SIMULATED " + what})
+	}
+	return s
+}
+
+// junitState is the test cases for what is not an assertion: the cell did not run, did not end,
+// or too many of its requests failed. What a server said stands in the text, never in an attribute.
+func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
+	var out []xmlCase
+	switch {
+	case c.Planned.Skip != "":
+		out = append(out, xmlCase{Name: "requirements", Skipped: &xmlResult{Message: terminal(c.Planned.Skip)}})
+	case c.Failed != nil:
+		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{
+			Message: "the cell did not run", Type: "environment", Text: xmlText([]string{c.Failed.Err, c.Failed.Hint})}})
+	case c.Done != nil && c.Done.Err != "":
+		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{
+			Message: "the cell ended early", Type: "environment", Text: xmlText([]string{c.Done.Err})}})
+	case c.Done == nil && c.Started != nil:
+		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{Message: "the cell was not played to its end", Type: "environment"}})
+	}
+	g := c.Measured(metrics.Group{})
+	bad := 0
+	for _, q := range g {
+		if q.Err != nil {
+			bad++
+		}
+	}
+	if budget := r.Started.Scenario.ErrorBudget; bad > 0 && float64(bad) > budget*float64(len(g)) {
+		out = append(out, xmlCase{Name: "requests", Time: plainSeconds(spent(g).Seconds()), Error: &xmlResult{
+			Message: fmt.Sprintf("%d of %d requests failed", bad, len(g)), Type: "requests", Text: xmlText(failures(c))}})
+	}
+	return out
+}
+
+func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
+	g := metrics.Group{Conversation: v.Conversation, Step: v.Step}
+	t := xmlCase{Name: terminal(v.Name), File: terminal(v.File), Line: v.Line, Time: plainSeconds(spent(c.Measured(g)).Seconds())}
+	res := &xmlResult{Text: xmlText(evidence(c, v))}
+	because := "unknown: " + reasonOf(v)
+	switch j := metrics.Judge(v); {
+	case j == metrics.Passed:
+		return t
+	case j == metrics.Skipped:
+		res.Message, res.Text = terminal(reasonOf(v)), ""
+		t.Skipped = res
+	case j == metrics.Failed && v.Verdict == "unknown":
+		res.Message, res.Type = terminal(because), "unknown"
+		t.Failure = res
+	case j == metrics.Failed:
+		res.Message, res.Type = terminal(untrue(v)), "assertion"
+		t.Failure = res
+	case j == metrics.Unknown:
+		res.Message, res.Type = terminal(because), "unknown"
+		t.Error = res
+	case j == metrics.Allowed:
+		res.Message = terminal(because)
+		t.Skipped = res
+	default: // warned: it does not gate, and JUnit knows no warning
+		res.Message = terminal("warning: " + untrue(v))
+		t.Skipped = res
+	}
+	return t
+}
+
+// reasonOf is why a verdict is unknown or skipped, for an attribute. Where text of a model was
+// compared the reason may quote it, so it stays in the element's text.
+func reasonOf(v event.Verdict) string {
+	if quotesText(v) || v.Why == "" {
+		return "see the text"
+	}
+	return v.Why
+}
+
+func quotesText(v event.Verdict) bool {
+	return v.TextSeen != "" || slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
+		_, text := o.Value.(string)
+		return text
+	})
+}
+
+// untrue says in one line what did not hold: "0.31 > 0.5 is false (9/12 repeats)".
+func untrue(v event.Verdict) string {
+	line := compared(v)
+	if line == "" {
+		line = v.That
+	}
+	line += " is false"
+	if s := share(v); s != "" {
+		line += " (" + s + " repeats)"
+	}
+	return line
+}
+
+// junitProperties says who answered and what was measured.
+func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
+	p := &xmlProps{}
+	add := func(name, value string) {
+		if value != "" {
+			p.Property = append(p.Property, xmlProperty{terminal(name), terminal(value)})
+		}
+	}
+	add("run", r.Started.ID)
+	add("homellm", r.Started.Homellm)
+	for _, l := range c.Planned.Labels {
+		add(l.Name, l.Value)
+	}
+	if c.Started != nil {
+		add("engine", c.Started.Server.Engine)
+		add("engine.version", c.Started.Server.Version)
+		add("simulated", strconv.FormatBool(c.Started.Server.Simulated))
+	}
+	for _, phase := range phases {
+		g := c.Measured(metrics.Group{Phase: phase})
+		if len(g) == 0 {
+			continue
+		}
+		for _, m := range []struct{ name, stat string }{
+			{"ttft_ms", "p50"}, {"tpot_ms", "p50"}, {"output_tps", "mean"}, {"cache.hit_rate", "mean"}, {"cache.reusable_rate", "mean"},
+		} {
+			if v, why := def(m.name).Dist(c, g).Sound(m.stat); why == "" {
+				add("phases."+phase+"."+m.name+"."+m.stat, number(v))
+			}
+		}
+	}
+	for _, v := range c.Verdicts {
+		for _, o := range v.Operands {
+			if f, ok := o.Value.(float64); ok {
+				add(v.Name+": "+o.Path, strings.TrimSpace(significant(f, 6)+" "+unitWord(o.Unit)))
+			}
+		}
+	}
+	if len(p.Property) == 0 {
+		return nil
+	}
+	return p
+}
+
+// spent is how long a group's requests took together, without the pauses between them.
+func spent(g []*event.Request) time.Duration {
+	var out time.Duration
+	for _, q := range g {
+		if q.Sent != nil {
+			out += q.Done - *q.Sent
+		}
+	}
+	return out
+}
+
+// plainSeconds never uses an exponent: several readers of JUnit take none.
+func plainSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }
+
+// xmlText is lines of text with every control character shown instead of sent.
+func xmlText(lines []string) string {
+	var out []string
+	for _, l := range lines {
+		if l != "" {
+			out = append(out, terminal(l))
+		}
+	}
+	return strings.Join(out, "\n")
+}

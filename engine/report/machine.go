@@ -1,0 +1,195 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"homellm/engine/metrics"
+)
+
+// The wide charts over time.
+const (
+	wideWidth  = 920.0
+	stripTop   = 18.0
+	stripLeft  = 66.0
+	stripShown = 600 // samples that are drawn one by one
+)
+
+// strips is what is shown of the machine over time: metrics of one unit share a strip.
+var strips = []struct {
+	title   string
+	metrics []string
+}{
+	{"GPU power", []string{"gpu.power_w"}},
+	{"GPU memory", []string{"gpu.mem_used_mib"}},
+	{"GPU clocks", []string{"gpu.sm_clock_mhz", "gpu.mem_clock_mhz"}},
+	{"GPU temperature", []string{"gpu.temp_c"}},
+	{"GPU use", []string{"gpu.util_pct"}},
+	{"CPU use", []string{"cpu.util_pct", "cpu.server_pct"}},
+	{"Memory", []string{"mem.used_mib", "mem.server_mib"}},
+}
+
+// bin is the samples of a stretch of time.
+type bin struct {
+	at             time.Duration
+	low, mean, top float64
+	n              int
+}
+
+// bins puts samples together until no more than limit stretches are left.
+func bins(all []metrics.Point, limit int) []bin {
+	size := max(1, (len(all)+limit-1)/limit)
+	var out []bin
+	for i := 0; i < len(all); i += size {
+		part := all[i:min(i+size, len(all))]
+		b := bin{at: part[0].At + (part[len(part)-1].At-part[0].At)/2, low: part[0].V, top: part[0].V, n: len(part)}
+		for _, p := range part {
+			b.low, b.top = min(b.low, p.V), max(b.top, p.V)
+			b.mean += p.V / float64(len(part))
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// machineFigures draws what was sampled of the machine, every strip on the same time axis, with
+// the requests of the cell behind it.
+func machineFigures(id string, c *metrics.Cell) []figure {
+	from, to, ok := played(c)
+	if !ok {
+		return nil
+	}
+	var out []figure
+	for i, strip := range strips {
+		var lines [][]bin
+		var defs []*metrics.Def
+		for _, name := range strip.metrics {
+			if series := within(c.Series(name), from, to); len(series) > 1 {
+				lines, defs = append(lines, bins(series, stripShown)), append(defs, def(name))
+			}
+		}
+		if len(lines) > 0 {
+			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, from, to, lines, defs))
+		}
+	}
+	return out
+}
+
+// played is the time from the first request of a cell to the end of the last, warm-ups included,
+// with a little room on both sides.
+func played(c *metrics.Cell) (from, to time.Duration, ok bool) {
+	for i, q := range c.Requests {
+		if i == 0 || q.Due < from {
+			from = q.Due
+		}
+		to = max(to, q.Done)
+	}
+	room := (to - from) / 100
+	return from - room, to + room, to > from
+}
+
+func within(all []metrics.Point, from, to time.Duration) []metrics.Point {
+	var out []metrics.Point
+	for _, p := range all {
+		if p.At >= from && p.At <= to {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+var stripClasses = []string{"c1", "c2"}
+
+func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, lines [][]bin, defs []*metrics.Def) figure {
+	const height = 150.0
+	f := figure{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it the requests, tinted by phase."}
+	top := 0.0
+	for _, l := range lines {
+		for _, b := range l {
+			top = max(top, b.top)
+		}
+	}
+	ceiling, step := niceCeil(top, 3)
+	y := axis{0, ceiling, height - 28, stripTop}
+	desc := ""
+	for i, l := range lines {
+		low, high := l[0].low, l[0].top
+		for _, b := range l {
+			low, high = min(low, b.low), max(high, b.top)
+		}
+		desc += fmt.Sprintf("%s, from %s to %s. ", defs[i].Doc, show(low, defs[i].Unit), show(high, defs[i].Unit))
+	}
+	s := newSVG(id, wideWidth, height, title, desc)
+	x := timeAxis(s, from, to, height)
+	for _, q := range evenly(c.Requests, 1500) {
+		class := "span " + phaseClass(q.Phase)
+		if q.Warmup {
+			class = "span p-other"
+		}
+		s.rect(class, x.at(q.Due.Seconds()), stripTop, max(x.at(q.Done.Seconds())-x.at(q.Due.Seconds()), 0.5), height-28-stripTop, "")
+	}
+	for v := 0.0; v <= ceiling+step/2; v += step {
+		s.line("grid", stripLeft, y.at(v), wideWidth-chartRight, y.at(v))
+		s.text("tick y", stripLeft-6, y.at(v)+3.5, significant(v, 4)+" "+defs[0].Unit)
+	}
+	for i, l := range lines {
+		var low, mid, high []point
+		for _, b := range l {
+			cx := x.at(b.at.Seconds())
+			low, mid, high = append(low, point{cx, y.at(b.low), false}), append(mid, point{cx, y.at(b.mean), false}), append(high, point{cx, y.at(b.top), false})
+		}
+		s.band("band "+stripClasses[i], low, high)
+		s.curve("curve "+stripClasses[i], mid)
+		f.Legend = append(f.Legend, legend{stripClasses[i], defs[i].Name})
+	}
+	f.SVG = s.done()
+	f.Table = stripTable(title, from, lines, defs)
+	return f
+}
+
+// timeAxis writes the seconds since the first request below a chart.
+func timeAxis(s *svg, from, to time.Duration, height float64) axis {
+	x := axis{from.Seconds(), to.Seconds(), stripLeft, wideWidth - chartRight}
+	end, step := niceCeil((to - from).Seconds(), 8)
+	for v := 0.0; v <= end; v += step {
+		if at := from.Seconds() + v; x.at(at) < wideWidth-24 {
+			s.text("tick x", x.at(at), height-12, significant(v, 4)+" s")
+		}
+	}
+	return x
+}
+
+func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics.Def) dataTable {
+	out := dataTable{Caption: title + " over time", Head: []string{"metric", "at", "samples", "mean", "min", "max"}, Left: 1}
+	const rows = 60
+	for i, l := range lines {
+		for _, b := range coarse(l, rows) {
+			unit := defs[i].Unit
+			out.Rows = append(out.Rows, dataRow{Cells: []string{defs[i].Name, significant((b.at-from).Seconds(), 4) + " s", strconv.Itoa(b.n),
+				show(b.mean, unit), show(b.low, unit), show(b.top, unit)}})
+		}
+		if len(l) > rows {
+			out.Note = "Each row stands for several samples; journal.jsonl has every one."
+		}
+	}
+	return out
+}
+
+// coarse puts bins together until no more than limit are left.
+func coarse(all []bin, limit int) []bin {
+	size := max(1, (len(all)+limit-1)/limit)
+	var out []bin
+	for i := 0; i < len(all); i += size {
+		part := all[i:min(i+size, len(all))]
+		b := bin{at: part[0].at + (part[len(part)-1].at-part[0].at)/2, low: part[0].low, top: part[0].top}
+		total := 0.0
+		for _, p := range part {
+			b.low, b.top, b.n = min(b.low, p.low), max(b.top, p.top), b.n+p.n
+			total += p.mean * float64(p.n)
+		}
+		b.mean = total / float64(b.n)
+		out = append(out, b)
+	}
+	return out
+}
