@@ -5,8 +5,7 @@ import (
 	"math"
 	"strings"
 	"sync"
-
-	"github.com/tiktoken-go/tokenizer"
+	"unicode/utf8"
 )
 
 // Count is a number of tokens and how well it is known.
@@ -54,9 +53,10 @@ func (c Count) Add(d Count) Count {
 type Counter struct {
 	tokens  func(text string) (int, error) // before any scaling
 	special bool                           // tokens knows special tokens itself
+	segment func(text string) int          // length of the first part that is counted on its own; nil: the whole
 
 	mu         sync.Mutex
-	seen       map[string]counted // texts met before
+	seen       map[string]counted // parts of texts met before
 	confidence Confidence
 	factor     float64
 	raw, told  float64 // sums over observed texts, for calibration
@@ -66,14 +66,14 @@ type Counter struct {
 
 // counted is what is known about one text whatever the factor.
 type counted struct {
-	tokens  int
-	foreign float64 // share of its characters that are not ASCII
+	tokens         int
+	foreign, runes int // characters that are not ASCII, and all
 }
 
 // Texts are counted again and again while a plan is made: the same document stands in every turn
 // after it was injected. The memory is dropped whole when it is full, which keeps it bounded
 // without bookkeeping on every hit.
-const seenLimit = 4096
+const seenLimit = 1 << 14
 
 func newCounter(tokens func(string) (int, error), factor float64, c Confidence) *Counter {
 	return &Counter{tokens: tokens, factor: factor, confidence: c, seen: map[string]counted{}}
@@ -83,19 +83,14 @@ func newCounter(tokens func(string) (int, error), factor float64, c Confidence) 
 // embedded in the program, scaled by what v says about the model's own. The vocabulary (about
 // 10 ms) is built at the first call of [Counter.Count], not before.
 func Estimate(v Vocabulary) *Counter {
-	codec := sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
+	vocabulary := newCL100K()
 	tokens := func(text string) (int, error) {
-		c, err := codec()
-		if err != nil {
-			return 0, fmt.Errorf("loading the cl100k vocabulary: %w", err)
-		}
-		n, err := c.Count(text)
-		if err != nil {
-			return 0, fmt.Errorf("splitting text into tokens: %w", err)
-		}
-		return n + splitDigits(text, v.Digits), nil
+		n, err := vocabulary.count(text)
+		return n + splitDigits(text, v.Digits), err
 	}
-	return newCounter(tokens, v.Factor, Confidence{Spread: v.Spread, Source: fmt.Sprintf("cl100k × %.2f", v.Factor)})
+	c := newCounter(tokens, v.Factor, Confidence{Spread: v.Spread, Source: fmt.Sprintf("cl100k × %.2f", v.Factor)})
+	c.segment = segment
+	return c
 }
 
 // foreignSpread widens an estimate for text outside ASCII, where vocabularies differ most: the
@@ -114,15 +109,32 @@ func (c *Counter) Count(text string) (Count, error) {
 	defer c.mu.Unlock()
 	out := Count{Tokens: int(math.Round(float64(t.tokens) * c.factor)), Confidence: c.confidence}
 	if !out.Exact {
-		out.Spread += foreignSpread * t.foreign
+		out.Spread += foreignSpread * float64(t.foreign) / float64(max(1, t.runes))
 	}
 	return out, nil
 }
 
+// look counts a text part by part: what a prompt shares with the ones before is remembered.
 func (c *Counter) look(text string) (counted, error) {
-	if text == "" {
-		return counted{}, nil
+	var sum counted
+	for text != "" {
+		n := len(text)
+		if c.segment != nil {
+			n = c.segment(text)
+		}
+		part, err := c.part(text[:n])
+		if err != nil {
+			return counted{}, err
+		}
+		sum.tokens += part.tokens
+		sum.foreign += part.foreign
+		sum.runes += part.runes
+		text = text[n:]
 	}
+	return sum, nil
+}
+
+func (c *Counter) part(text string) (counted, error) {
 	c.mu.Lock()
 	t, ok := c.seen[text]
 	c.mu.Unlock()
@@ -133,7 +145,13 @@ func (c *Counter) look(text string) (counted, error) {
 	if err != nil {
 		return counted{}, err
 	}
-	t = counted{tokens: n, foreign: foreign(text)}
+	t = counted{tokens: n}
+	for _, r := range text {
+		t.runes++
+		if r >= utf8.RuneSelf {
+			t.foreign++
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.seen) >= seenLimit {
@@ -141,17 +159,6 @@ func (c *Counter) look(text string) (counted, error) {
 	}
 	c.seen[strings.Clone(text)] = t
 	return t, nil
-}
-
-func foreign(text string) float64 {
-	var ascii, all int
-	for _, r := range text {
-		all++
-		if r < 0x80 {
-			ascii++
-		}
-	}
-	return float64(all-ascii) / float64(all)
 }
 
 // Confidence says how far the counts can be trusted now; calibration narrows it.

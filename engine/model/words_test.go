@@ -1,0 +1,109 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2/v2"
+)
+
+// The pattern of cl100k_base, as its makers publish it. It stands in a group since tiktoken-go
+// registers code for the bare one that takes "\n \n" apart and finds nothing in DEL.
+var cl100kPattern = regexp2.MustCompile(`(?:(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)`, regexp2.None)
+
+func wordsByPattern(t *testing.T, text string) []string {
+	t.Helper()
+	var out []string
+	m, err := cl100kPattern.FindStringMatch(text)
+	for ; m != nil && err == nil; m, err = cl100kPattern.FindNextMatch(m) {
+		out = append(out, m.String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func wordsOf(text string) []string {
+	var out []string
+	for text != "" {
+		n := firstWord(text)
+		out = append(out, text[:n])
+		text = text[n:]
+	}
+	return out
+}
+
+// checkWords holds the scanner to the pattern, and the segments to both.
+func checkWords(t *testing.T, text string) {
+	t.Helper()
+	if got, want := fmt.Sprintf("%q", wordsOf(text)), fmt.Sprintf("%q", wordsByPattern(t, text)); got != want {
+		t.Errorf("%q is cut into\n %s, the pattern says\n %s", text, got, want)
+	}
+	var parts []string
+	for rest := text; rest != ""; {
+		n := segment(rest)
+		parts = append(parts, wordsOf(rest[:n])...)
+		rest = rest[n:]
+	}
+	if got, want := fmt.Sprintf("%q", parts), fmt.Sprintf("%q", wordsOf(text)); got != want {
+		t.Errorf("%q by segments:\n %s, whole:\n %s", text, got, want)
+	}
+}
+
+var wordTexts = []string{
+	"The pump's seal isn't tight; they'LL see. I'd've 's",
+	"a  b\n\n  c \t\n\nd   ", " 12345 1 2  3", "!!!\r\n\r\n x\n", "x\u00a0y\u3000z", "日本語 と 中文。\n", "é\u0301 ½ ⅷ ٣٤", "🙂🙂 a🙂b", "'Sx 'tx 'rex 'x '",
+	strings.Repeat("a long line of words ", 80) + "\n  and\nmore", "\n\n\n", "   ", "a\n b\n\nc",
+}
+
+func TestWordsAreThoseOfThePattern(t *testing.T) {
+	for _, text := range wordTexts {
+		checkWords(t, text)
+	}
+	for _, name := range []string{"prose", "code", "json", "chinese"} {
+		checkWords(t, readText(t, name))
+	}
+}
+
+func FuzzWords(f *testing.F) {
+	for _, text := range wordTexts {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		checkWords(t, text)
+	})
+}
+
+// A growing prompt is counted as if it were new.
+func TestEstimateRemembersNothingWrong(t *testing.T) {
+	grown := Estimate(VocabularyOf("qwen2.5-3b"))
+	text := readText(t, "prose") + readText(t, "code") + readText(t, "chinese") + readText(t, "json")
+	for end := 1; end <= len(text); end += 97 {
+		got, err := grown.Count(text[:end])
+		if err != nil {
+			t.Fatal(err)
+		}
+		codec, err := newCL100K().codec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := codec.Count(text[:end])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := VocabularyOf("qwen2.5-3b")
+		want := int(float64(n+splitDigits(text[:end], v.Digits))*v.Factor + 0.5)
+		if got.Tokens != want {
+			t.Fatalf("first %d bytes: %d tokens, want %d", end, got.Tokens, want)
+		}
+		if end > 400 {
+			end += 400 // building the vocabulary takes 10 ms
+		}
+	}
+}
