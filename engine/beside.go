@@ -200,6 +200,9 @@ func (s *session) reconcile(r *event.Request, d *server.Delta, where string) {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	if n := len(r.Chunks); n > 0 {
 		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
+		if r.Finished != nil {
+			last = max(last, ms(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
+		}
 		s.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
 		s.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
 		s.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
