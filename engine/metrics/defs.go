@@ -14,8 +14,8 @@ var (
 
 // Defs is the table of every metric. In the formulas, sent is the first byte of the request
 // handed to the kernel, t_1 … t_k are the arrivals of non-empty deltas of any channel, n is the
-// server's count of output tokens and k1 the tokens in the first delta (1 unless the server says
-// more). Instants are monotonic and taken before decoding.
+// server's count of output tokens and k1 the tokens that came with the first delta (1 a delta
+// unless the server says more). Instants are monotonic and taken before decoding.
 var Defs = []Def{
 	// What became of the request.
 	{Name: "ok", Kind: Bool, Better: +1, Levels: turns, Fold: All, anyway: true, Source: "client",
@@ -68,8 +68,11 @@ var Defs = []Def{
 			if !streamed(q) {
 				return nil, noStream
 			}
+			if thinksAloud(q) {
+				return nil, inlined
+			}
 			for _, c := range q.Chunks {
-				if c.Channel == event.Answer {
+				if answers(c) {
 					return since(q.Sent, c.At)
 				}
 			}
@@ -136,7 +139,7 @@ var Defs = []Def{
 	// Speed.
 	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Ratio, Source: "client, usage",
 		Doc:     "time per output token after the first chunk",
-		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason \"stop\", which comes with the end-of-sequence token that n counts; unknown if n <= k1",
+		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return ms(window), n, why
@@ -162,16 +165,19 @@ var Defs = []Def{
 		Doc: "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(99)},
 	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Max, Source: "client",
-		Doc: "longest time between arrivals of text within the turn", Formula: "largest t_i - t_(i-1)",
+		Doc: "longest time between arrivals of text within the turn", Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
 		each: gap(100)},
 	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, Fold: Sum, Source: "client",
-		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn",
+		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one token has none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			g, why := gaps(q)
-			if why != "" {
-				return nil, why
+			switch why {
+			case "":
+				return stalls(g), ""
+			case oneToken:
+				return 0, ""
 			}
-			return stalls(g), ""
+			return nil, why
 		}},
 	{Name: "chunk_tokens", Unit: "tokens", Kind: Float, Levels: turns, Fold: Ratio, Source: "client, usage",
 		Doc:     "tokens in one delta: far from 1, arrivals of text are not arrivals of tokens",
@@ -229,22 +235,9 @@ var Defs = []Def{
 			n, of, why := reusable(q)
 			return float64(n), float64(of), why
 		}},
-	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Source: "usage | timings | counters", from: cacheSource,
-		Doc: "share of what could be kept that was kept", Formula: "hit_rate / reusable_rate; unknown if reusable_rate < 0.01",
-		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
-			have, _, why := cached(q)
-			if why != "" {
-				return 0, 0, why
-			}
-			could, prompt, why := reusable(q)
-			if why != "" {
-				return 0, 0, why
-			}
-			if float64(could) < 0.01*float64(prompt) {
-				return 0, 0, "less than 1 % of the prompt could be reused"
-			}
-			return float64(have), float64(could), ""
-		}},
+	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Source: "usage | timings | counters", from: efficiencySource,
+		Doc: "share of what could be kept that was kept", Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, or if far more was cached than could be",
+		parts: efficiency},
 	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
 		Doc: "who reported the cached tokens", Formula: "usage | timings | counters | none",
 		each: func(_ *Cell, q *event.Request) (any, string) {

@@ -124,6 +124,33 @@ func TestEach_Traps(t *testing.T) {
 		{"no usage", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
 		{"no usage", "cache.hit_rate", func(q *event.Request) { q.Usage.Prompt = nil }, nil, noUsage},
 		{"one arrival", "output_tps", func(q *event.Request) { q.Chunks[3].At = q.Chunks[0].At }, nil, oneArrival},
+		{"tokens of the first read", "tpot_ms", func(q *event.Request) { q.Chunks[1].At = q.Chunks[0].At }, 70.0, ""}, // 2 + 1 came at once, 2 in 140 ms
+		{"text that no token is counted for", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = new(0) }, 35.0, ""},
+		{"hidden reasoning", "output_tps", func(q *event.Request) { q.Reasoning, q.Chunks = "", q.Chunks[1:] }, nil, "the server counts reasoning tokens that it does not send"},
+		{"hidden reasoning in the running count", "tpot_ms", func(q *event.Request) {
+			q.Reasoning, q.Chunks = "", q.Chunks[1:]
+			q.Chunks[0].Tokens = new(3)
+		}, 60.0, ""},
+		{"the end is a token", "tpot_ms", func(q *event.Request) { q.Finished = new(at(260)) }, 50.0, ""},
+		{"the end of a tool call is a token", "tpot_ms", func(q *event.Request) { q.Finish, q.Finished = "tool_calls", new(at(260)) }, 50.0, ""},
+		{"a reply cut at max_tokens has no end", "tpot_ms", func(q *event.Request) { q.Finish, q.Finished = "length", new(at(260)) }, 140.0 / 3, ""},
+		{"one token", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, 0, ""},
+		{"one token", "icl_max_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, nil, oneToken},
+		{"one token without text", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), nil }, 0, ""},
+		{"held back", "stalls", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil, oneArrival},
+		{"refusal", "ttft_answer_ms", func(q *event.Request) { q.Chunks[1].Channel = event.Refusal }, 120.0, ""},
+		{"refusal", "ttfs_ms", func(q *event.Request) {
+			for i := range q.Chunks[1:] {
+				q.Chunks[i+1].Channel = event.Refusal
+			}
+		}, 240.0, ""},
+		{"tool call", "ttft_answer_ms", func(q *event.Request) {
+			for i := range q.Chunks {
+				q.Chunks[i].Channel = event.Tool
+			}
+		}, nil, "no answer text arrived"},
+		{"reasoning in the answer", "ttft_answer_ms", func(q *event.Request) { q.Text = "\n<think>So." }, nil, inlined},
+		{"reasoning in the answer", "ttfs_ms", func(q *event.Request) { q.Text = "So.</think> Hello." }, nil, inlined},
 		{"not streamed", "ttft_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
 		{"not streamed", "ttfs_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
 		{"not streamed", "icl_p50_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
@@ -143,7 +170,9 @@ func TestEach_Traps(t *testing.T) {
 		{"all cached", "prefill_tps", func(q *event.Request) { q.Cached = new(100) }, nil, "every prompt token came from the cache"},
 		{"nobody says", "prefill_tps", func(q *event.Request) { q.Cached = nil }, nil, noCached},
 		{"nothing reusable", "cache.efficiency", func(q *event.Request) { q.Reusable = new(0) }, nil, "less than 1 % of the prompt could be reused"},
-		{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable = new(1) }, 80.0, ""},
+		{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(1), new(1) }, 1.0, ""},
+		{"other blocks", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(16), new(80) }, 5.0, ""},
+		{"contaminated", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(15), new(80) }, nil, "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not isolate"},
 		{"not compared", "cache.reusable_rate", func(q *event.Request) { q.Reusable, q.ReusableWhy = nil, "no tokenizer" }, nil, "no tokenizer"},
 		{"reused connection", "connect_ms", func(q *event.Request) { q.Connect = nil }, nil, "the connection was reused"},
 		{"no reason", "finish_reason", func(q *event.Request) { q.Finish = "" }, nil, "the server gave no finish reason"},
@@ -192,6 +221,33 @@ func TestCacheSource_SaysWhatWasAssumed(t *testing.T) {
 	q.CacheAssumed = true
 	if v := d.Each(&Cell{}, &q); v.Source != "usage, absent means 0" {
 		t.Errorf("source %q", v.Source)
+	}
+}
+
+func TestEfficiencySource_SaysWhatWasEstimated(t *testing.T) {
+	d, _ := Lookup("cache.efficiency")
+	q := reply()
+	q.ReusableSource = "estimated"
+	if v := d.Each(&Cell{}, &q); v.Source != "usage, ceiling estimated" {
+		t.Errorf("source %q", v.Source)
+	}
+}
+
+// A prefill is a reply of one token. It must not make unknown what a conversation knows.
+func TestOver_RepliesOfOneToken(t *testing.T) {
+	long, short := reply(), reply()
+	short.Usage.Completion, short.Chunks = new(1), short.Chunks[:1]
+	g := []*event.Request{&short, &long}
+	for name, want := range map[string]any{"stalls": 0, "icl_max_ms": 100.0} {
+		d, _ := Lookup(name)
+		if v := d.Over(&Cell{}, g); v.V != want {
+			t.Errorf("%s: got %v (%s), want %v", name, v.V, v.Why, want)
+		}
+		short.Usage.Completion = nil // now it may have been held back
+		if v := d.Over(&Cell{}, g); v.Known() {
+			t.Errorf("%s: got %v although a turn is unknown", name, v.V)
+		}
+		short.Usage.Completion = new(1)
 	}
 }
 

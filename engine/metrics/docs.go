@@ -57,8 +57,8 @@ Every number homellm shows is one of these. A number that was not measured is un
 rate; they are counted by ` + "`requests_failed`" + `.
 
 In the formulas *sent* is the first byte of the request handed to the kernel, *t_1 … t_k* are the arrivals of
-the non-empty deltas of any channel, *n* is the server's own count of output tokens and *k1* the tokens in
-the first delta (1 unless the server says more). Instants are monotonic and are taken when bytes arrive,
+the non-empty deltas of any channel, *n* is the server's own count of output tokens and *k1* the tokens that
+came with the first delta (1 for each delta of that read unless the server says more). Instants are monotonic and are taken when bytes arrive,
 before they are decoded. Deltas that one read delivered share an instant.
 
 How several turns become one number (fold): *mean* and *ratio* use the turns where the metric is known,

@@ -292,10 +292,11 @@ func unknowns(each []Value) int {
 	return n
 }
 
-// unknown returns why the first unknown value is, or "".
+// unknown returns why the first unknown value is, or "". A reply of one token has no gap that
+// could be the longest, which hides nothing.
 func unknown(each []Value) string {
 	for _, v := range each {
-		if !v.Known() {
+		if !v.Known() && v.Why != oneToken {
 			return v.Why
 		}
 	}

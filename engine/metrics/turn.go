@@ -18,6 +18,8 @@ const (
 	noUsage    = "the server reported no token counts"
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
+	oneToken   = "a reply of one token has no gaps"
+	inlined    = "the answer holds its reasoning (<think>): have the server tell them apart, with a reasoning parser"
 )
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -38,8 +40,10 @@ func ttft(q *event.Request) (time.Duration, string) {
 	return q.Chunks[0].At - *q.Sent, ""
 }
 
-// decode is the window in which the tokens after the first chunk arrived, and how many they
-// are. The tokens of the first chunk came before the window opened, so they do not count.
+// decode is the window in which the tokens after the first arrival came, and how many they are.
+// What came with the first arrival, or was generated before it, came before the window opened and
+// does not count: a proxy that holds a reply back and hands out its last words one by one would
+// otherwise make any server fast.
 func decode(q *event.Request) (tokens float64, window time.Duration, why string) {
 	switch {
 	case !streamed(q):
@@ -48,12 +52,10 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, noToken
 	case q.Usage.Completion == nil:
 		return 0, 0, noUsage
+	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
+		return 0, 0, "the server counts reasoning tokens that it does not send"
 	}
-	first := 1
-	if t := q.Chunks[0].Tokens; t != nil {
-		first = *t
-	}
-	n := *q.Usage.Completion - first
+	n := *q.Usage.Completion - firstTokens(q)
 	if n <= 0 {
 		return 0, 0, "the first chunk held every token"
 	}
@@ -64,12 +66,33 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	return float64(n), window, ""
 }
 
+// firstTokens is how many tokens came with the first arrival: as many as the server says of each
+// delta, and one where it says nothing.
+func firstTokens(q *event.Request) int {
+	n := 0
+	for _, c := range q.Chunks {
+		if c.At > q.Chunks[0].At {
+			break
+		}
+		if c.Tokens == nil {
+			n++
+		} else {
+			n += *c.Tokens
+		}
+	}
+	return max(n, 1)
+}
+
+// endsWithToken are the finish reasons of a reply that stopped by itself.
+var endsWithToken = map[string]bool{"stop": true, "tool_calls": true, "function_call": true}
+
 // lastCounted is when the last counted token arrived. A reply that stopped by itself ends with
-// tokens that are counted and carry no text, the end of sequence or a stop string: they came with
-// the finish reason. Without them a short answer would seem faster than it was.
+// tokens that are counted and carry no text, the end of sequence, a stop string or the end of a
+// tool call: they came with the finish reason. Without them a short answer would seem faster than
+// it was.
 func lastCounted(q *event.Request) time.Duration {
 	last := q.Chunks[len(q.Chunks)-1].At
-	if q.Finish == "stop" && q.Finished != nil && *q.Finished > last {
+	if endsWithToken[q.Finish] && q.Finished != nil && *q.Finished > last {
 		return *q.Finished
 	}
 	return last
@@ -80,6 +103,9 @@ func lastCounted(q *event.Request) time.Duration {
 func gaps(q *event.Request) ([]float64, string) {
 	if !streamed(q) {
 		return nil, noStream
+	}
+	if n := q.Usage.Completion; n != nil && *n <= 1 {
+		return nil, oneToken
 	}
 	if len(q.Chunks) == 0 {
 		return nil, noToken
@@ -119,13 +145,16 @@ func firstSentence(q *event.Request) (time.Duration, string) {
 	if !streamed(q) {
 		return 0, noStream
 	}
+	if thinksAloud(q) {
+		return 0, inlined
+	}
 	end := sentenceEnd(q.Text)
 	if end < 0 {
 		return 0, "the answer holds no whole sentence"
 	}
 	have := 0
 	for _, c := range q.Chunks {
-		if c.Channel != event.Answer {
+		if !answers(c) {
 			continue
 		}
 		if have += c.Bytes; have >= end {
@@ -133,6 +162,15 @@ func firstSentence(q *event.Request) (time.Duration, string) {
 		}
 	}
 	return 0, "the chunks do not add up to the answer"
+}
+
+// answers says whether a delta is part of the exchange's text, which a refusal takes the place of.
+func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }
+
+// thinksAloud says whether the server left the reasoning in the answer. Its opening tag may have
+// been part of the prompt.
+func thinksAloud(q *event.Request) bool {
+	return strings.Contains(q.Text, "</think>") || strings.HasPrefix(strings.TrimSpace(q.Text), "<think>")
 }
 
 // sentenceEnd is the number of bytes up to the end of the first sentence, or -1. A sentence ends
@@ -208,6 +246,28 @@ func reusable(q *event.Request) (reusable, prompt int, why string) {
 	return *q.Reusable, *q.Usage.Prompt, ""
 }
 
+// efficiency is what was kept and what could have been.
+func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
+	n, _, why := cached(q)
+	if why != "" {
+		return 0, 0, why
+	}
+	most, prompt, why := reusable(q)
+	switch {
+	case why != "":
+		return 0, 0, why
+	case float64(most) < 0.01*float64(prompt):
+		return 0, 0, "less than 1 % of the prompt could be reused"
+	case float64(n-most) > max(foreign, 0.1*float64(most)):
+		return 0, 0, "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not isolate"
+	}
+	return float64(n), float64(most), ""
+}
+
+// foreign is by how many tokens a cache may serve more than it should be able to, because its
+// blocks are of another size, its template begins as other prompts do, or the ceiling is an estimate.
+const foreign = 64
+
 // cacheSource names who reported the cached tokens.
 func cacheSource(q *event.Request) string {
 	switch {
@@ -217,6 +277,14 @@ func cacheSource(q *event.Request) string {
 		return q.CacheSource + ", absent means 0"
 	}
 	return q.CacheSource
+}
+
+// efficiencySource names both sides of the quotient, where the ceiling is not exact.
+func efficiencySource(q *event.Request) string {
+	if q.ReusableSource == "estimated" {
+		return cacheSource(q) + ", ceiling estimated"
+	}
+	return cacheSource(q)
 }
 
 func reusableSource(q *event.Request) string {
