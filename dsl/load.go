@@ -205,9 +205,6 @@ func (d *decoder) problem(n *node, p schema.Problem) {
 	} else if help == "" && p.Rule == "unknown-key" {
 		help = "possible keys: " + strings.Join(p.Known, ", ")
 	}
-	if n.kind == stringKind && p.Rule == "type" && strings.Contains(p.Message, "true or false") && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.text())) {
-		help = "write true or false"
-	}
 	message := p.Message
 	if n.reference != "" {
 		message = fmt.Sprintf("%s (from %s)", message, n.reference)

@@ -33,7 +33,7 @@ func (e *explainer) explain(s *jsonschema.Schema, v any, path []string) {
 		return
 	}
 	if len(s.Types) > 0 && !hasType(s.Types, v) {
-		e.add(path, "type", "expected %s, but this is %s", expected(s), describe(v))
+		e.mistyped(s, v, path, expected(s))
 		return
 	}
 	if values := possible(s); values != nil && !slices.ContainsFunc(values, func(c any) bool { return equal(c, v) }) {
@@ -75,6 +75,9 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 			if ok, _ := check(s.PropertyNames, key); !ok {
 				p := e.add(path, "key-format", "%q is not %s", key, expected(s.PropertyNames))
 				p.Key = key
+				if near := similar(s.PropertyNames, key); near != "" {
+					p.Help = "write " + near
+				}
 				for _, c := range possible(resolve(s.PropertyNames)) {
 					p.Known = append(p.Known, fmt.Sprint(c))
 				}
@@ -137,7 +140,10 @@ func (e *explainer) text(s *jsonschema.Schema, v string, path []string) {
 	case s.MaxLength >= 0 && n > s.MaxLength:
 		e.add(path, "size", "the text has %d characters; at most %d are possible", n, s.MaxLength)
 	case s.Pattern != nil && !s.Pattern.MatchString(v):
-		e.add(path, "format", "%s is not %s", describe(v), expected(s))
+		p := e.add(path, "format", "%s is not %s", describe(v), expected(s))
+		if near := similar(s, v); near != "" {
+			p.Help = "write " + near
+		}
 	}
 }
 
@@ -213,7 +219,7 @@ func (e *explainer) alternatives(s *jsonschema.Schema, subs []*jsonschema.Schema
 		if s.Title != "" {
 			names = []string{s.Title}
 		}
-		e.add(path, "type", "expected %s, but this is %s", strings.Join(names, " or "), describe(v))
+		e.mistyped(s, v, path, strings.Join(names, " or "))
 	}
 }
 

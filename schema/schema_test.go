@@ -41,7 +41,7 @@ func TestKinds(t *testing.T) {
 // misspelt one as well.
 var keywords = []string{
 	"$id", "$schema", "$ref", "title", "description", "default", "definitions",
-	"type", "enum", "const", "properties", "required", "additionalProperties", "propertyNames", "minProperties",
+	"type", "enum", "const", "examples", "properties", "required", "additionalProperties", "propertyNames", "minProperties",
 	"items", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "pattern",
 	"minimum", "maximum", "exclusiveMinimum", "format", "allOf", "anyOf", "oneOf",
 }
@@ -124,7 +124,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestDefaultsAreValid holds every default against the schema that it stands in.
+// TestDefaultsAreValid holds every default and every example against the schema that it stands in.
 func TestDefaultsAreValid(t *testing.T) {
 	for _, kind := range Kinds() {
 		n := 0
@@ -139,6 +139,11 @@ func TestDefaultsAreValid(t *testing.T) {
 				n++
 				if err := s.Validate(s.Default); err != nil {
 					t.Errorf("%s: default %v: %v", s.Location, s.Default, err)
+				}
+			}
+			for _, example := range s.Examples {
+				if err := s.Validate(example); err != nil {
+					t.Errorf("%s: example %v: %v", s.Location, example, err)
 				}
 			}
 			visit(s.Ref)
@@ -199,7 +204,7 @@ func TestValidate(t *testing.T) {
 			{Path: steps, Key: "continue", Rule: "one-of", Message: "only one of these keys is possible: ask, continue", Help: "keep one of them"},
 		}},
 		{"alternatives of another type", func(_, step map[string]any) { step["continue"] = 5; delete(step, "ask") }, []Problem{
-			{Path: below("continue"), Rule: "type", Message: "expected a text or a mapping, but this is 5"},
+			{Path: below("continue"), Rule: "type", Message: "expected a text or a mapping, but this is 5", Help: "write it like this: {turns: [What else?, Thank you.]}"},
 		}},
 		{"alternative that is meant", func(_, step map[string]any) {
 			step["continue"] = map[string]any{"turns": []any{}}
@@ -212,7 +217,7 @@ func TestValidate(t *testing.T) {
 			{Path: below("request", "max_tokens"), Rule: "type", Message: "expected a whole number, but this is 1.5"},
 		}},
 		{"null", func(_, step map[string]any) { step["timeout"] = nil }, []Problem{
-			{Path: below("timeout"), Rule: "type", Message: "expected a duration such as 180s, 1m30s or 500ms, but this is empty"},
+			{Path: below("timeout"), Rule: "type", Message: "expected a duration such as 180s, 1m30s or 500ms, but this is empty", Help: "write a value, or remove the key"},
 		}},
 		{"not a value of the list", func(_, step map[string]any) { step["request"] = map[string]any{"api": "rpc"} }, []Problem{
 			{Path: below("request", "api"), Rule: "value", Message: `"rpc" is not possible here`, Help: "use chat or completions", Known: at("chat", "completions")},

@@ -1,0 +1,126 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// mistyped adds that a value is of another type than it must be, and how to write what was
+// probably meant.
+func (e *explainer) mistyped(s *jsonschema.Schema, v any, path []string, expected string) {
+	p := e.add(path, "type", "expected %s, but this is %s", expected, describe(v))
+	p.Help = rewrite(s, v)
+}
+
+var number = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
+// rewrite proposes how to write a value of the wrong type, or returns "".
+func rewrite(s *jsonschema.Schema, v any) string {
+	can := func(kind string) bool { return takes(s, kind) }
+	text, isText := v.(string)
+	switch {
+	case v == nil:
+		return "write a value, or remove the key"
+	case isText && can("boolean") && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(text)):
+		return "write true or false"
+	case isText && (can("integer") || can("number")) && number.MatchString(text):
+		return "a number stands without quotes: " + text
+	case isText && (can("integer") || can("number")):
+		return "write the number in digits"
+	case !isText && hasType([]string{"number"}, v) && named(s, "duration"):
+		return fmt.Sprintf("add the unit: %vs", v)
+	case !isText && hasType([]string{"number"}, v) && named(s, "percent"):
+		if f, ok := v.(float64); ok && f < 1 {
+			return fmt.Sprintf("write it in percent: %.4g%%", 100*f)
+		}
+		return fmt.Sprintf("add the percent sign: %v%%", v)
+	}
+	if example := exampleOf(s); example != "" {
+		return "write it like this: " + example
+	}
+	switch {
+	case !can("array"):
+		return ""
+	case isText && !strings.ContainsAny(text, " "+flowMarks):
+		return "write a list: [" + text + "]"
+	}
+	return `begin each entry with "- "`
+}
+
+// takes reports whether a schema allows values of a type.
+func takes(s *jsonschema.Schema, kind string) bool {
+	s = resolve(s)
+	return slices.Contains(s.Types, kind) ||
+		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf), func(sub *jsonschema.Schema) bool { return takes(sub, kind) })
+}
+
+// named reports whether a schema is one of the definitions, or allows values of it.
+func named(s *jsonschema.Schema, definition string) bool {
+	s = resolve(s)
+	return strings.HasSuffix(s.Location, "/definitions/"+definition) ||
+		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf), func(sub *jsonschema.Schema) bool { return named(sub, definition) })
+}
+
+// exampleOf returns the first example that a schema gives, in YAML on one line, or "".
+func exampleOf(s *jsonschema.Schema) string {
+	s = resolve(s)
+	if len(s.Examples) > 0 {
+		return flow(s.Examples[0])
+	}
+	for _, sub := range slices.Concat(s.AllOf, s.AnyOf) {
+		if example := exampleOf(sub); example != "" {
+			return example
+		}
+	}
+	return ""
+}
+
+// flowMarks are the characters that could end a plain text in a list or mapping on one line.
+const flowMarks = ",:#[]{}&*!|>'\"%@\n"
+
+// flow writes a value as YAML on one line.
+func flow(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		var parts []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, key+": "+flow(v[key]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		var parts []string
+		for _, item := range v {
+			parts = append(parts, flow(item))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		if strings.ContainsAny(v, flowMarks) {
+			quoted, _ := json.Marshal(v) // a text can be written
+			return string(quoted)
+		}
+		return v
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// similar returns a text of the form that a schema asks for and that differs from what was
+// written in case and separators only, or "".
+func similar(s *jsonschema.Schema, written string) string {
+	for _, separator := range []string{"-", "_"} {
+		near := strings.ToLower(strings.NewReplacer(" ", separator, "-", separator, "_", separator).Replace(strings.TrimSpace(written)))
+		if near == written {
+			continue
+		}
+		if ok, _ := check(s, near); ok {
+			return near
+		}
+	}
+	return ""
+}
