@@ -32,6 +32,8 @@ type applyFlags struct {
 	failFast bool
 	quiet    bool
 	keepRaw  bool
+	outputs  outputFlags
+	collect  *outputs // what the outputs are made of; nil: none are
 
 	resume        string
 	resumeChanged bool
@@ -55,11 +57,17 @@ says so everywhere its numbers are shown.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
-			return apply(c.Context(), p, args, f)
+			out, err := f.outputs.open(p)
+			if err != nil {
+				return err
+			}
+			f.collect = out
+			return out.finish(apply(c.Context(), p, args, f), args)
 		},
 	}
 	f.selection.add(c)
 	f.libraryFlags.add(c)
+	f.outputs.add(c)
 	fl := c.Flags()
 	fl.StringVar(&f.url, "url", "", "base URL of a running OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
 	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-<scenario>-<id>)")
@@ -153,6 +161,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	}
 	defer res.journal.Close()
 	dir, fold := res.dir, res.fold
+	f.collect.played(fold, dir)
 	again := resumeHint(argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
 	machine := host.OpenTelemetry(ctx, host.Options{})

@@ -80,6 +80,9 @@ func WriteDir(dir string, r *metrics.Run) error {
 	return nil
 }
 
+// WriteFile writes a file that appears whole or not at all, in the place of an older one.
+func WriteFile(path string, write func(io.Writer) error) error { return writeFile(path, write) }
+
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {

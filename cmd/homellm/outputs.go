@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/metrics"
+	"homellm/engine/report"
+)
+
+// outputFlags ask for reports beside the results folder.
+type outputFlags struct {
+	reports     []string
+	annotations string
+}
+
+func (o *outputFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&o.reports, "report", nil, "FORMAT=PATH: write a report there as well, such as junit=junit.xml; may be given several times")
+	c.Flags().StringVar(&o.annotations, "annotations", "auto", "auto: annotate the pull request and its step summary when GITHUB_ACTIONS=true; off: never")
+}
+
+// outputs collects the runs of one command line and writes what was asked for at its end: one
+// JUnit file holds all of them, and GitHub's limit of annotations counts for all of them.
+type outputs struct {
+	process  process
+	targets  []outputTarget
+	annotate bool
+	summary  string // GitHub's file for the step's summary; empty: none
+	runs     []playedRun
+}
+
+type outputTarget struct {
+	format report.Format
+	path   string
+}
+
+type playedRun struct {
+	fold *metrics.Run
+	dir  string
+}
+
+// open checks the flags before anything is sent.
+func (o outputFlags) open(p process) (*outputs, error) {
+	out := &outputs{process: p}
+	for _, r := range o.reports {
+		name, path, ok := strings.Cut(r, "=")
+		if !ok || path == "" {
+			return nil, failf(exitUsage, "write --report FORMAT=PATH, such as --report junit=junit.xml", "--report %q names no file", r)
+		}
+		format, err := formatNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out.targets, func(t outputTarget) bool { return filepath.Clean(t.path) == filepath.Clean(path) }) {
+			return nil, failf(exitUsage, "", "two reports would be written to %s", path)
+		}
+		out.targets = append(out.targets, outputTarget{format, path})
+	}
+	switch o.annotations {
+	case "auto":
+		out.annotate = p.getenv("GITHUB_ACTIONS") == "true"
+	case "off":
+	default:
+		return nil, failf(exitUsage, "auto or off", "--annotations=%s is not known", o.annotations)
+	}
+	if out.annotate {
+		out.summary = p.getenv("GITHUB_STEP_SUMMARY")
+	}
+	return out, nil
+}
+
+// played adds a run before it is played, so that one that breaks off is reported too.
+func (o *outputs) played(fold *metrics.Run, dir string) {
+	if o != nil {
+		o.runs = append(o.runs, playedRun{fold, dir})
+	}
+}
+
+// finish writes the reports. A report that cannot be written changes no verdict: the results are
+// in their folder, and the error names both.
+func (o *outputs) finish(err error, args []string) error {
+	var broken []report.Broken
+	if err != nil && len(o.runs) == 0 {
+		broken = brokenFiles(err, args)
+	}
+	var failed []error
+	for _, t := range o.targets {
+		if werr := o.write(t, broken); werr != nil {
+			failed = append(failed, fmt.Errorf("writing the %s report %s: %w", t.format.Name, t.path, werr))
+		}
+	}
+	if o.annotate {
+		if werr := o.annotations(err); werr != nil {
+			failed = append(failed, fmt.Errorf("annotating: %w", werr))
+		}
+	}
+	if len(failed) == 0 {
+		return err
+	}
+	var hint []string
+	for _, r := range o.runs {
+		verdict, _, _ := r.fold.Outcome()
+		hint = append(hint, fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(verdict), r.dir))
+	}
+	var bad dsl.Diagnostics
+	if errors.As(err, &bad) || err != nil && err.Error() != "" {
+		failed = append(failed, err)
+	}
+	code := exitEnvironment
+	var f *failure
+	if errors.As(err, &f) {
+		code = metrics.Worst(code, f.code) // an interrupted run stays one
+	}
+	return failf(code, strings.Join(hint, "\nhomellm: hint: "), "%w", errors.Join(failed...))
+}
+
+// brokenFiles says for each file why it could not be played.
+func brokenFiles(err error, args []string) []report.Broken {
+	var all dsl.Diagnostics
+	if !errors.As(err, &all) {
+		return []report.Broken{{File: strings.Join(args, " "), Message: "nothing could be played", Text: err.Error()}}
+	}
+	var out []report.Broken
+	for _, d := range all {
+		if d.Severity != dsl.Error || slices.ContainsFunc(out, func(b report.Broken) bool { return b.File == d.Pos.File }) {
+			continue
+		}
+		of := slices.DeleteFunc(slices.Clone(all), func(o dsl.Diagnostic) bool { return o.Pos.File != d.Pos.File })
+		out = append(out, report.Broken{File: d.Pos.File, Message: "the file is invalid", Text: of.Error()})
+	}
+	return out
+}
+
+// write writes one report. JUnit holds every run; of the other formats each run has its own file.
+func (o *outputs) write(t outputTarget, broken []report.Broken) error {
+	if t.format.Name == "junit" {
+		var runs []*metrics.Run
+		for _, r := range o.runs {
+			runs = append(runs, r.fold)
+		}
+		return writeOutput(t.path, func(w io.Writer) error { return report.JUnit(w, runs, broken) })
+	}
+	used := map[string]int{}
+	for _, r := range o.runs {
+		path := t.path
+		if len(o.runs) > 1 {
+			name := r.fold.Started.Scenario.Name
+			used[name]++
+			if used[name] > 1 {
+				name += fmt.Sprintf("-%d", used[name])
+			}
+			ext := filepath.Ext(path)
+			path = strings.TrimSuffix(path, ext) + "-" + name + ext
+		}
+		if err := writeOutput(path, func(w io.Writer) error { return t.format.Write(w, r.fold, o.options(r.dir)) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeOutput writes a file whole or not at all, in the place of an older one. What is not a file
+// of its own, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
+func writeOutput(path string, write func(io.Writer) error) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		how := os.O_WRONLY | os.O_TRUNC
+		if strings.HasPrefix(filepath.Clean(path), "/dev/") || strings.HasPrefix(filepath.Clean(path), "/proc/") {
+			how = os.O_WRONLY | os.O_APPEND // a log that others write to
+		}
+		f, err := os.OpenFile(path, how, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return report.WriteFile(path, write)
+}
+
+func (o *outputs) options(dir string) report.Options {
+	return report.Options{Dir: dir, Path: o.repositoryPath}
+}
+
+// repositoryPath names a file by its path in the repository that GitHub checked out.
+func (o *outputs) repositoryPath(file string) string {
+	workspace := o.process.getenv("GITHUB_WORKSPACE")
+	if workspace == "" || filepath.IsAbs(file) && !strings.HasPrefix(file, workspace+"/") {
+		return filepath.ToSlash(file)
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return filepath.ToSlash(file)
+	}
+	rel, err := filepath.Rel(workspace, abs)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return filepath.ToSlash(file)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// summaryLimit is what GitHub takes as the summary of a step.
+const summaryLimit = 1 << 20
+
+// annotations writes workflow commands to stderr, which GitHub reads like stdout and nobody pipes
+// into a program, and appends the Markdown report to the step's summary.
+func (o *outputs) annotations(err error) error {
+	var bad dsl.Diagnostics
+	if len(o.runs) == 0 {
+		if !errors.As(err, &bad) {
+			return nil
+		}
+		bad = slices.Clone(bad)
+		for i := range bad {
+			bad[i].Pos.File = o.repositoryPath(bad[i].Pos.File)
+		}
+		return bad.WriteGitHub(o.process.stderr)
+	}
+	var runs []*metrics.Run
+	for _, r := range o.runs {
+		runs = append(runs, r.fold)
+	}
+	if err := report.Annotations(o.process.stderr, o.options(""), runs...); err != nil {
+		return err
+	}
+	if o.summary == "" {
+		return nil
+	}
+	f, err := os.OpenFile(o.summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	room := summaryLimit
+	if info, err := f.Stat(); err == nil {
+		room -= int(info.Size())
+	}
+	for _, r := range o.runs {
+		var b bytes.Buffer
+		format, ferr := formatNamed("markdown")
+		if err := errors.Join(ferr, format.Write(&b, r.fold, report.Options{})); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		b.WriteByte('\n')
+		if b.Len() > room-200 {
+			verdict, _, _ := r.fold.Outcome()
+			b.Reset()
+			fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(verdict))
+		}
+		room -= b.Len()
+		if _, err := f.Write(b.Bytes()); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	return f.Close()
+}
