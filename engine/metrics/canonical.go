@@ -27,7 +27,9 @@ func canonicalRun(b event.RunStarted) event.RunStarted {
 }
 
 func canonicalRequest(b event.Request) event.Request {
-	b.Text, b.Reasoning, b.Finish = text(b.Text), text(b.Reasoning), text(b.Finish)
+	b.Text, b.Reasoning, b.Tools, b.Finish = text(b.Text), text(b.Reasoning), text(b.Tools), text(b.Finish)
+	b.CacheWhy, b.ReusableWhy = text(b.CacheWhy), text(b.ReusableWhy)
+	b.Wire.ContentType, b.Wire.Model, b.Wire.Protocol = text(b.Wire.ContentType), text(b.Wire.Model), text(b.Wire.Protocol)
 	if len(b.Timings) == 0 {
 		b.Timings = nil
 	}
@@ -36,6 +38,12 @@ func canonicalRequest(b event.Request) event.Request {
 		e.Message, e.Body = text(e.Message), text(e.Body)
 		b.Err = &e
 	}
+	return b
+}
+
+func canonicalStart(b event.CellStarted) event.CellStarted {
+	s := &b.Server
+	s.Engine, s.Version, s.URL, s.Model, s.Simulation = text(s.Engine), text(s.Version), text(s.URL), text(s.Model), text(s.Simulation)
 	return b
 }
 

@@ -287,7 +287,7 @@ var Defs = []Def{
 			return n, ""
 		}},
 	{Name: "total_ms", Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
-		Doc: "time from the first request of a conversation to the end of its last reply", Formula: "last end of an exchange - first sent; unknown if a request failed",
+		Doc: "time from the first request of a conversation to the end of its last reply", Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
 	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage",
 		Doc: "largest context that a turn needed", Formula: "largest prompt_tokens + output_tokens of a turn",

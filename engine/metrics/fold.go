@@ -62,7 +62,7 @@ func (r *Run) Add(e event.Event) {
 	case event.CellPlanned:
 		r.cell(e.Cell).Planned = b
 	case event.CellStarted:
-		r.cell(e.Cell).start(b)
+		r.cell(e.Cell).start(canonicalStart(b))
 	case event.Request:
 		b = canonicalRequest(b)
 		c := r.cell(e.Cell)

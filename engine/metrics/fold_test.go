@@ -25,12 +25,14 @@ func random(rnd *rand.Rand, cell string) []event.Event {
 	}
 	odd := []string{"plain", "", "bad \xff\xfe utf-8", "\u2028 <b>|", "Grüße"}
 	for attempt := 1; attempt <= 1+rnd.IntN(2); attempt++ {
-		add(event.CellStarted{Attempt: attempt, Server: event.Server{Profile: "p", Engine: "e", Model: "m"}})
+		add(event.CellStarted{Attempt: attempt, Server: event.Server{Profile: "p", Engine: "e", Model: odd[rnd.IntN(len(odd))], Version: odd[rnd.IntN(len(odd))]}})
 		for range rnd.IntN(12) {
 			q := reply()
 			q.Repeat, q.Warmup, q.Step = 1+rnd.IntN(3), rnd.IntN(5) == 0, fmt.Sprintf("s%d", rnd.IntN(3))
 			q.Due, q.Sent, q.Done = now, new(now+1), now+at(300)
-			q.Text = odd[rnd.IntN(len(odd))]
+			q.Text, q.Tools, q.Finish = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
+			q.CacheWhy, q.ReusableWhy = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
+			q.Wire.ContentType, q.Wire.Model = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
 			q.Timings = map[string]float64{}
 			if rnd.IntN(4) == 0 {
 				q.Err = &event.Error{Class: "server_error", Message: odd[rnd.IntN(len(odd))], Body: "half a rune \xe2\x82"}
@@ -233,8 +235,29 @@ func TestJoulesPerToken(t *testing.T) {
 	if v := r.Cells[0].Observed("j_per_token"); v.Known() {
 		t.Errorf("a turn with unknown tokens gave %v", v.V)
 	}
+	cut := reply()
+	cut.Err = &event.Error{Class: "cancelled"}
+	r = foldAll([]event.Event{{Cell: "a", Body: q}, {Cell: "a", Body: cut}, {Cell: "a", Body: energy}})
+	if v := r.Cells[0].Observed("j_per_token"); v.Known() {
+		t.Errorf("energy of a request that was cut off went into %v", v.V)
+	}
 	if v := foldAll(head("a")).Cells[0].Observed("j_per_token"); v.Why != "no device reports its energy" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// Two conversations that a phase spans take what they take together: what lies between them is
+// another phase.
+func TestTotal_LeavesOutWhatIsBetween(t *testing.T) {
+	a, b := reply(), reply() // sent at 10 ms, done at 260 ms
+	b.Conversation, b.Sent, b.Done = "other", new(at(5000)), at(5100)
+	d, _ := Lookup("total_ms")
+	if v := d.Over(&Cell{}, []*event.Request{&a, &b}); v.V != 350.0 {
+		t.Errorf("got %v (%s), want 250 + 100", v.V, v.Why)
+	}
+	b.Conversation = a.Conversation
+	if v := d.Over(&Cell{}, []*event.Request{&a, &b}); v.V != 5090.0 {
+		t.Errorf("got %v (%s), want all of the one conversation", v.V, v.Why)
 	}
 }
 

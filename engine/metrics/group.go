@@ -20,26 +20,38 @@ func failed(g []*event.Request) int {
 	return n
 }
 
-// total is the time from the first request to the end of the last reply. A conversation that
-// broke off would look fast, so one failure makes it unknown.
+// total is the time from the first request of a conversation to the end of its last reply. A group
+// of several conversations takes what they take together, without what was played in between. A
+// conversation that broke off would look fast, so one failure makes it unknown.
 func total(g []*event.Request) (any, string) {
-	var from, to time.Duration
-	for i, q := range g {
+	type pass struct {
+		repeat       int
+		conversation string
+	}
+	type span struct{ from, to time.Duration }
+	spans := map[pass]span{}
+	for _, q := range g {
 		switch {
 		case q.Err != nil:
 			return nil, "a request failed: " + q.Err.Class
 		case q.Sent == nil:
 			return nil, neverSent
 		}
-		if i == 0 || *q.Sent < from {
-			from = *q.Sent
+		at := pass{q.Repeat, q.Conversation}
+		s, begun := spans[at]
+		if !begun || *q.Sent < s.from {
+			s.from = *q.Sent
 		}
-		to = max(to, q.Done)
+		spans[at] = span{s.from, max(s.to, q.Done)}
 	}
 	if len(g) == 0 {
 		return nil, "no request was measured"
 	}
-	return ms(to - from), ""
+	var sum time.Duration
+	for _, s := range spans {
+		sum += s.to - s.from
+	}
+	return ms(sum), ""
 }
 
 func peak(g []*event.Request) (any, string) {
@@ -67,6 +79,11 @@ func joulesPerToken(c *Cell, g []*event.Request) (any, string) {
 	}
 	if len(readings) == 0 {
 		return nil, "no device reports its energy"
+	}
+	for _, q := range c.Requests {
+		if Cancelled(q) && !q.Warmup {
+			return nil, "the end of the run cut a request off" // its energy was spent, its tokens were not counted
+		}
 	}
 	tokens := 0
 	for _, q := range g {

@@ -212,8 +212,10 @@ func (r *Run) names(j Judged) []string {
 	return out
 }
 
+// overBudget compares shares: 29 of 100 divided is the number that a budget of 29 % is, while that
+// budget times 100 is a little less than 29.
 func overBudget(g []*event.Request, budget float64) bool {
-	return len(g) > 0 && float64(failed(g)) > budget*float64(len(g))
+	return len(g) > 0 && float64(failed(g))/float64(len(g)) > budget
 }
 
 func assertions(n int) string {

@@ -95,6 +95,25 @@ func TestOutcome_ErrorBudget(t *testing.T) {
 	}
 }
 
+// A budget that is met exactly is met: 29 of 100 must not lose to 0.29 * 100 = 28.999…
+func TestOutcome_ErrorBudgetIsExact(t *testing.T) {
+	bad := reply()
+	bad.Err = &event.Error{Class: "reset"}
+	g := make([]*event.Request, 100)
+	for i := range g {
+		q := reply()
+		if g[i] = &q; i < 29 {
+			g[i] = &bad
+		}
+	}
+	if overBudget(g, 0.29) {
+		t.Error("29 of 100 failed with a budget of 29 %: over")
+	}
+	if g[29] = &bad; !overBudget(g, 0.29) {
+		t.Error("30 of 100 failed with a budget of 29 %: within")
+	}
+}
+
 func TestFindings_ListEverything(t *testing.T) {
 	bad := reply()
 	bad.Err = &event.Error{Class: "reset"}
