@@ -49,7 +49,7 @@ func (t *tally) verdict() (verdict, why string) {
 		return "unknown", "no repeat was played"
 	case known == 0:
 		return "unknown", t.decisive.Why
-	case float64(t.passed) < a.MinPassRate*float64(known):
+	case float64(t.passed)/float64(known) < a.MinPassRate: // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
 		return "fail", t.decisive.Why
 	case t.unknown > 0 && a.MinPassRate >= 1:
 		return "unknown", t.decisive.Why

@@ -60,7 +60,8 @@ func TestTally(t *testing.T) {
 		{"pff", 0.6, "fail"},
 		{"ppu", 1, "unknown"}, // with 100 % nothing may be unknown
 		{"ppu", 0.9, "pass"},  // below it the rate is over what is known
-		{"pfu", 1, "fail"},    // a failure is certain, whatever the unknown would have been
+		{strings.Repeat("p", 11) + strings.Repeat("f", 9), 0.55, "pass"}, // exactly, without a rounding error
+		{"pfu", 1, "fail"}, // a failure is certain, whatever the unknown would have been
 		{"uuu", 0.1, "unknown"},
 		{"", 1, "unknown"},
 	} {
