@@ -142,7 +142,7 @@ func usageHint(err error) string {
 
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
-	newApply, newValidate, newPlan, newList, newReport, newSim, newSchema, newExplain, newVersion,
+	newApply, newValidate, newPlan, newList, newReport, newResults, newSim, newSchema, newExplain, newVersion,
 }
 
 func newRoot(p process) *cobra.Command {
