@@ -19,6 +19,7 @@ type decoder struct {
 	used         map[string]bool      // documents that a step names
 	usedVars     map[string]bool
 	usedAxes     map[string]bool
+	substituted  int                         // bytes that substitutions have written
 	broken       bool                        // parts of the file could not be read
 	inRun        bool                        // what is substituted now is a setting of the run
 	declared     map[string]map[string]*node // names of each sort, with the place of the first

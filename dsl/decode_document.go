@@ -56,6 +56,14 @@ func (d *decoder) documentFile(t *tree, n *node) (string, bool) {
 		d.errorf(n, "links/file", help, "document file %q %s", name, fileProblem(err))
 		return "", false
 	}
+	all := len(text)
+	for _, other := range t.documents {
+		all += len(other)
+	}
+	if !seen && all > maxDocumentsBytes {
+		d.errorf(n, "links/file", "use fewer or shorter documents", "document file %q makes the documents larger than %d MiB together", name, maxDocumentsBytes>>20)
+		return "", false
+	}
 	t.documents[name] = text
 	return text, true
 }

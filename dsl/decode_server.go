@@ -29,6 +29,7 @@ func (d *decoder) server(at entry, n *node) *Server {
 		Port:          d.integer(n, "port", 0),
 		BasePath:      d.strOr(n, "base_path", "/v1"),
 		API:           d.strOr(n, "api", "chat"),
+		Placement:     d.strOr(n, "system_placement", "native"),
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}
 	if body := d.get(n, "body"); body != nil && body.kind == mapKind {

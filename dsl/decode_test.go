@@ -329,6 +329,7 @@ func decodeEverything(kind string, root *node, trace func(*node, string)) {
 		d.get(root, "schema")
 		d.get(root, "models")
 		d.get(root, "templates")
+		d.template(entry{key: "a", node: root.get("templates").get("a")})
 		d.model(entry{key: "a", node: root.get("models").get("a")}, map[string]layer{"x": {entry: entry{key: "x", node: root.get("templates").get("a")}}})
 	}
 }

@@ -136,6 +136,7 @@ type Server struct {
 	Port          int // 0: any free one
 	BasePath      string
 	API           string         // chat | completions
+	Placement     string         // of system messages: native | merge | first_user
 	Body          map[string]any // extra keys of every request
 	ContextTokens int            // 0: ask the server
 	Health        Health

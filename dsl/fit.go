@@ -41,9 +41,11 @@ func (p *planner) count(m *Model, text string) count {
 
 // render returns the prompt of messages. Without a template a mark stands on either side of
 // role and content, which costs about what real templates cost.
-func (p *planner) render(m *Model, messages []Message) (prompt string, exact bool, err error) {
+func (p *planner) render(c *Cell, messages []Message) (prompt string, exact bool, err error) {
 	if p.opt.Render != nil {
-		return p.opt.Render(m, messages)
+		if prompt, exact, err = p.opt.Render(c.Server, c.Model, messages); prompt != "" || err != nil {
+			return prompt, exact, err
+		}
 	}
 	var b strings.Builder
 	for _, msg := range messages {
@@ -83,6 +85,13 @@ func (p *planner) fit(c *Cell) {
 		return
 	}
 	c.Turns = turns
+	stable := c.Model == nil || c.Model.PrefixStable || c.Model.Template == ""
+	if c.examined {
+		stable = c.rewrites == ""
+	}
+	for i := range c.Turns {
+		c.Turns[i].Known = stable
+	}
 	c.Skip = p.overflow(c)
 	p.declared(c)
 	c.forecasts = p.forecast(c)
@@ -124,6 +133,7 @@ type walker struct {
 
 func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 	var turns []PlannedTurn
+	var last []Message // of the longest prompt
 	h := NewHistory(conversation.System)
 	removed := false
 	for _, step := range conversation.Steps {
@@ -155,19 +165,21 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			}
 			removed = false
 			turns = append(turns, planned)
+			last = append(slices.Clip(t.Messages), Message{Role: "assistant", Content: kept})
 			return kept, nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
+	w.examine(conversation, last)
 	return turns, nil
 }
 
 // turn counts one prompt, and how much of it has been sent before.
 func (w *walker) turn(t Turn, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
-	prompt, rendered, err := w.render(m, t.Messages)
+	prompt, rendered, err := w.render(w.cell, t.Messages)
 	if err != nil {
 		return PlannedTurn{}, err
 	}
@@ -185,7 +197,6 @@ func (w *walker) turn(t Turn, reply string) (PlannedTurn, error) {
 	reusable := min(w.count(m, prompt[:best]).tokens, max(0, all.tokens-1)) / block * block
 	out := PlannedTurn{
 		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Exact: all.exact && rendered, Reusable: reusable,
-		Known: m == nil || m.PrefixStable || m.Template == "",
 	}
 	if all.tokens > 0 {
 		out.Ceiling = float64(reusable) / float64(all.tokens)

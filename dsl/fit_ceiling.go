@@ -294,7 +294,7 @@ func spread(turns []PlannedTurn, path string) (ceiling, bool) {
 
 // unstable warns where cache assertions would measure the template.
 func (p *planner) unstable(c *Cell) {
-	if c.Model == nil || c.Model.PrefixStable || c.Model.Template == "" {
+	if c.Model == nil || c.Model.Template == "" || (c.examined && c.rewrites == "") || (!c.examined && c.Model.PrefixStable) {
 		return
 	}
 	for _, f := range c.forecasts {
@@ -305,6 +305,9 @@ func (p *planner) unstable(c *Cell) {
 		d.Severity, d.Code = Warning, "plan/template"
 		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template", c.Model.Template, c.Model.Name)
 		d.Help = c.Model.Reason
+		if c.examined {
+			d.Help = c.rewrites
+		}
 		p.once(d)
 		return
 	}

@@ -149,7 +149,9 @@ func TestSkips(t *testing.T) {
 		}, "requires cache_report"},
 		{"a capability only the machine knows", "requires: {capabilities: [gpu]}\n" + plain, func(*Options) {}, ""},
 		{"the template refuses", plain, func(o *Options) {
-			o.Render = func(*Model, []Message) (string, bool, error) { return "", true, fmt.Errorf("roles must alternate") }
+			o.Render = func(*Server, *Model, []Message) (string, bool, error) {
+				return "", true, fmt.Errorf("roles must alternate")
+			}
 		}, "step q1: roles must alternate"},
 		{"a pair the profile does not list", "matrix: {server: [small], model: [other]}\n" + plain, func(o *Options) { o.Servers, o.Model = nil, "" }, "server small does not list model other"},
 	}

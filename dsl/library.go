@@ -8,8 +8,9 @@ import (
 // Library is what the servers and models files have: profiles and models, resolved, in the
 // order in which they first appear.
 type Library struct {
-	Servers []*Server
-	Models  []*Model
+	Servers   []*Server
+	Models    []*Model
+	Templates []*Template // every definition, in the order of the files: a later one replaces an earlier one
 
 	trees []*tree // the files it was read from
 }
@@ -144,6 +145,7 @@ func newLibrary(trees []*tree) (*Library, Diagnostics) {
 		case "models":
 			for _, e := range mapping(t.root, "templates") {
 				b.templates[e.key] = layer{entry: e}
+				b.templateOrder = append(b.templateOrder, e)
 			}
 			for _, e := range mapping(t.root, "models") {
 				b.modelOrder = remember(b.modelOrder, e.key)
@@ -171,6 +173,7 @@ type libraryBuilder struct {
 	models                  map[string]layer
 	templates               map[string]layer
 	serverOrder, modelOrder []string
+	templateOrder           []entry
 	diags                   Diagnostics
 }
 
@@ -190,6 +193,11 @@ func remember(names []string, name string) []string {
 
 func (b *libraryBuilder) build() *Library {
 	l := &Library{}
+	for _, e := range b.templateOrder {
+		d := &decoder{src: e.node.src}
+		l.Templates = append(l.Templates, d.template(e))
+		b.diags = append(b.diags, d.diags...)
+	}
 	for _, name := range b.modelOrder {
 		at := b.models[name]
 		d := &decoder{src: at.node.src}

@@ -22,16 +22,34 @@ type Options struct {
 	// from the characters.
 	Count func(model *Model, text string) (n int, exact bool)
 
-	// Render returns the prompt that a model's template makes of messages, and whether it is
-	// the model's own template. An error says that the template refuses them. A nil function
-	// assumes a few tokens around every message.
-	Render func(model *Model, messages []Message) (prompt string, exact bool, err error)
+	// Render returns the prompt that a server makes of messages for a model, and whether it is
+	// the model's own template that does. An error says that the template refuses them. An empty
+	// prompt means that the template is not known, as a nil function does: a few tokens are
+	// assumed around every message.
+	Render func(server *Server, model *Model, messages []Message) (prompt string, exact bool, err error)
+
+	// Examine looks at a whole conversation as the model's template renders it; nil: nobody does.
+	Examine func(server *Server, model *Model, messages []Message) Examination
 
 	// Served returns what is known of a server beyond its profile; nil: nothing.
 	Served func(server string) (Served, bool)
 
 	// Unavailable says why a path will be unknown on a server, or "". Nil: nothing is known.
 	Unavailable func(server *Server, path string) string
+}
+
+// Examination is what the template of a model does to a conversation.
+type Examination struct {
+	Rendered bool      // the template is known, and takes the conversation
+	Rewrites string    // where a turn does not extend the one before, and why; empty: every one does
+	Daily    bool      // prompts hold today's date: they change at midnight
+	Suspects []Suspect // text that the model reads as a special token
+}
+
+// Suspect is text of a message that a model reads as a special token.
+type Suspect struct {
+	Message int // index of the message
+	Token   string
 }
 
 // Served is what a server that answers has shown.
@@ -66,6 +84,8 @@ type Cell struct {
 	Turns    []PlannedTurn
 
 	forecasts []Forecast
+	rewrites  string // where the template rewrites what it has rendered, if it was asked
+	examined  bool   // it was, and takes every conversation
 }
 
 // Label is one coordinate of a cell.
@@ -260,6 +280,9 @@ func (p *planner) load(f File) {
 	if p.diags.Errors() {
 		return
 	}
+	if !p.bounded(cells) {
+		return
+	}
 	for _, c := range cells {
 		cell := p.cell(axes, c)
 		if p.diags.Errors() {
@@ -283,7 +306,7 @@ func (p *planner) decode(t *tree, diags Diagnostics) ([]axis, []decoded) {
 	p.named(d)
 	p.diags = append(p.diags, d.diags...)
 	combinations := m.combinations
-	if p.diags.Errors() {
+	if !p.expandable(t, len(combinations)) || p.diags.Errors() {
 		// The rest of the file is still looked at, for the values that one cell would have.
 		combinations = []combination{p.anyOf(m)}
 	}

@@ -28,6 +28,7 @@ type resolvedServer struct {
 	APIKey        map[string]string `json:"api_key,omitempty"`
 	BasePath      string            `json:"base_path"`
 	API           string            `json:"api"`
+	Placement     string            `json:"system_placement"`
 	ContextTokens int               `json:"context_tokens,omitempty"`
 	Timeouts      map[string]string `json:"timeouts"`
 	Body          map[string]any    `json:"body,omitempty"`
@@ -108,7 +109,7 @@ func resolveServer(s *Server) *resolvedServer {
 		return nil
 	}
 	out := &resolvedServer{
-		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, ContextTokens: s.ContextTokens, Body: s.Body,
+		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, Placement: s.Placement, ContextTokens: s.ContextTokens, Body: s.Body,
 		Timeouts: map[string]string{
 			"connect": s.HTTP.Connect.String(), "first_token": s.HTTP.FirstToken.String(), "idle": s.HTTP.Idle.String(),
 		},

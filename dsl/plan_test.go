@@ -70,7 +70,7 @@ func countWords(_ *Model, text string) (int, bool) {
 }
 
 // plainRender is a template that only appends.
-func plainRender(_ *Model, messages []Message) (string, bool, error) {
+func plainRender(_ *Server, _ *Model, messages []Message) (string, bool, error) {
 	var b strings.Builder
 	for _, m := range messages {
 		fmt.Fprintf(&b, "<%s> %s ", m.Role, m.Content)

@@ -72,7 +72,14 @@ func (d *decoder) substituteText(n *node) *node {
 		if m[2] < 0 {
 			b = append(b, "${"...)
 		} else if v, ok := d.reference(d.part(n, m[0], m[1]), text[m[0]:m[1]]); ok {
-			b = append(b, format(v)...)
+			s := format(v)
+			if d.substituted += len(s); d.substituted > maxSubstituted {
+				if d.substituted-len(s) <= maxSubstituted {
+					d.errorf(n, "plan/size", "put long texts into documents", "the substitutions of this file write more than %d MiB", maxSubstituted>>20)
+				}
+				return n
+			}
+			b = append(b, s...)
 		}
 	}
 	out.scalar = string(append(b, text[last:]...))

@@ -2,11 +2,9 @@ package engine
 
 import (
 	"strings"
-	"sync"
 
 	"homellm/dsl"
 	"homellm/engine/metrics"
-	"homellm/engine/model"
 )
 
 // Vocabulary is what expressions may name: the table of metrics in the terms of the language.
@@ -23,33 +21,9 @@ func Vocabulary() dsl.Vocabulary {
 	return dsl.Vocabulary{Turn: convert(v.Turn), Conversation: convert(v.Conversation), Run: convert(v.Run), Cell: convert(v.Cell)}
 }
 
-// PlanOptions are what a plan needs to know of models and servers: how tokens are counted, and
-// which metrics a server cannot give.
-func PlanOptions(*dsl.Library) dsl.Options {
-	var mu sync.Mutex
-	counters := map[string]*model.Counter{}
-	return dsl.Options{
-		Count: func(m *dsl.Model, text string) (n int, exact bool) {
-			name := ""
-			if m != nil {
-				name = m.Name
-			}
-			mu.Lock()
-			c := counters[name]
-			if c == nil {
-				c = model.Estimate(model.VocabularyOf(name))
-				counters[name] = c
-			}
-			mu.Unlock()
-			count, err := c.Count(text)
-			if err != nil {
-				return len(text) / 4, false // the embedded vocabulary cannot be read: an estimate all the same
-			}
-			return count.Tokens, count.Exact
-		},
-		Unavailable: unavailable,
-	}
-}
+// PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
+// tokens are counted, and which metrics a server cannot give.
+func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib).PlanOptions(nil) }
 
 // unavailable says why a server will not be able to report a metric; empty if it may.
 func unavailable(s *dsl.Server, path string) string {

@@ -1,0 +1,90 @@
+package dsl
+
+import "fmt"
+
+// Bounds on what a scenario may ask for in all. Each is far above any real scenario; without them
+// a file of some kilobytes could keep a machine busy for days, or take all of its memory.
+const (
+	maxExpanded       = 16 << 20  // bytes of the file times the combinations of its matrix: it is read once for each
+	maxSubstituted    = 16 << 20  // bytes that the substitutions of one cell write
+	maxDocumentsBytes = 64 << 20  // of all document files together
+	maxSynthetic      = 4 << 20   // tokens of all synthetic documents of one cell
+	maxRequests       = 1_000_000 // in a run: cells times passes times turns
+	maxTurns          = 50_000    // that are planned: cells times turns
+	maxPrompts        = 512 << 20 // bytes of the prompts of all planned turns
+	bytesPerToken     = 6         // of synthetic text, at most
+)
+
+// tooLarge reports a bound that a scenario exceeds.
+func (p *planner) tooLarge(format string, args ...any) {
+	p.fail("plan/size", "run less at a time: split the scenario, or choose with --include-tags and --max-conversations", format, args...)
+}
+
+// expandable says whether the file may be read once for each of so many combinations.
+func (p *planner) expandable(t *tree, combinations int) bool {
+	if combinations*len(t.data) <= maxExpanded {
+		return true
+	}
+	p.tooLarge("a file of %d bytes with %d combinations of its matrix is more than %d MiB of scenarios", len(t.data), combinations, maxExpanded>>20)
+	return false
+}
+
+// bounded says whether the plan of all cells stays within the bounds, before a prompt is rendered
+// or counted.
+func (p *planner) bounded(cells []decoded) bool {
+	v := volume{}
+	for _, c := range cells {
+		s := c.scenario
+		synthetic := 0
+		for _, d := range s.Documents {
+			synthetic += d.Tokens
+		}
+		if synthetic > maxSynthetic {
+			p.tooLarge("the synthetic documents have %d tokens in all, more than %d", synthetic, maxSynthetic)
+			return false
+		}
+		for _, conv := range s.Conversations {
+			if err := v.add(conv, s.Run.Repeats+s.Run.Warmup, synthetic*bytesPerToken); err != nil {
+				p.tooLarge("conversation %s and those before it: %v", conv.ID, err)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// volume is what a plan sends.
+type volume struct{ turns, requests, bytes int }
+
+// add plays a conversation without replies and counts. The synthetic documents, which have no
+// text yet, count for every turn.
+func (v *volume) add(c *Conversation, passes, synthetic int) error {
+	h := NewHistory(c.System)
+	for _, step := range c.Steps {
+		err := step.Do.Play(h, func(t Turn) (string, error) {
+			v.turns++
+			v.requests += passes
+			v.bytes += synthetic
+			for _, m := range t.Messages {
+				v.bytes += len(m.Content)
+			}
+			return t.Reply, v.check()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *volume) check() error {
+	switch {
+	case v.turns > maxTurns:
+		return fmt.Errorf("more than %d turns would be planned", maxTurns)
+	case v.requests > maxRequests:
+		return fmt.Errorf("more than %d requests would be sent", maxRequests)
+	case v.bytes > maxPrompts:
+		return fmt.Errorf("the prompts of one pass have more than %d MiB", maxPrompts>>20)
+	}
+	return nil
+}

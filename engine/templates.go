@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"homellm/dsl"
+	"homellm/engine/model"
+)
+
+// Templates are the chat templates of a library of models. They are compiled when one is first
+// asked for: a command that renders nothing does not pay for them.
+type Templates struct {
+	lib      *dsl.Library
+	compiled func() (model.Templates, dsl.Diagnostics)
+
+	mu       sync.Mutex
+	counters map[string]*model.Counter // by model
+}
+
+// NewTemplates returns the templates that homellm ships, and over them those of the library, which
+// may be nil.
+func NewTemplates(lib *dsl.Library) *Templates {
+	t := &Templates{lib: lib, counters: map[string]*model.Counter{}}
+	t.compiled = sync.OnceValues(t.compile)
+	return t
+}
+
+// Check compiles the templates of the library's files, and returns what is wrong with them.
+func (t *Templates) Check() dsl.Diagnostics {
+	for _, own := range t.lib.Templates {
+		if own.Spec != nil {
+			_, ds := t.compiled()
+			return ds
+		}
+	}
+	return nil
+}
+
+func (t *Templates) compile() (model.Templates, dsl.Diagnostics) {
+	all, err := model.ShippedTemplates()
+	if err != nil {
+		panic(err) // they are part of the program, and its tests compile them
+	}
+	if t.lib == nil {
+		return all, nil
+	}
+	var ds dsl.Diagnostics
+	for _, own := range t.lib.Templates {
+		if own.Spec == nil {
+			continue
+		}
+		entry, err := json.Marshal(map[string]json.RawMessage{own.Name: own.Spec})
+		if err == nil {
+			err = all.Add(entry)
+		}
+		if err != nil {
+			ds = append(ds, wrong(own, err))
+		}
+	}
+	return all, ds
+}
+
+// wrong places what is wrong with a template in its file.
+func wrong(t *dsl.Template, err error) dsl.Diagnostic {
+	if syntax, ok := errors.AsType[*model.SyntaxError](err); ok {
+		return t.Wrong("jinja", syntax.Line, syntax.Col, fmt.Sprintf("template %q does not compile: %s", t.Name, syntax.Message), "")
+	}
+	message := strings.TrimPrefix(err.Error(), "template "+t.Name+": ")
+	key := ""
+	if strings.HasPrefix(message, "like:") {
+		key = "like"
+	}
+	return t.Wrong(key, 0, 0, fmt.Sprintf("template %q: %s", t.Name, message), "")
+}
+
+// Of returns the template of a model; nil if it is not known.
+func (t *Templates) Of(m *dsl.Model) *model.Template {
+	if m == nil || m.Template == "" {
+		return nil
+	}
+	all, _ := t.compiled()
+	return all[m.Template]
+}
+
+// Named returns a template by its own name; nil if there is none.
+func (t *Templates) Named(name string) *model.Template {
+	all, _ := t.compiled()
+	return all[name]
+}
+
+// forgiving are the servers that do not hand the refusal of a chat template on, and what they do
+// with the system messages instead. Ollama's own templates take any order; llama.cpp puts the
+// leading system text into the first user message where the template knows no system; LM Studio
+// and KoboldCpp fall back to formats of their own.
+var forgiving = map[string]model.SystemPlacement{
+	"ollama": model.PlaceMerge, "lmstudio": model.PlaceMerge, "koboldcpp": model.PlaceMerge, "llamacpp": model.PlaceFirstUser,
+}
+
+// foreign are the servers that may render with other templates than the model's own.
+var foreign = map[string]bool{"ollama": true, "lmstudio": true, "koboldcpp": true}
+
+// renderOptions are what a profile says about rendering. The server may be nil.
+func renderOptions(s *dsl.Server) model.Options {
+	if s == nil {
+		return model.Options{}
+	}
+	out := model.Options{Placement: model.SystemPlacement(s.Placement)}
+	if vars, ok := s.Body["chat_template_kwargs"].(map[string]any); ok {
+		out.Vars = vars
+		if thinking, set := vars["enable_thinking"].(bool); set && !thinking {
+			out.NoThink = true
+		}
+	}
+	return out
+}
+
+// Render makes the prompt of messages as a server does for a model; ok is false if the template
+// is not known. Exact says that it is the model's own template. An error is a refusal.
+func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool, err error) {
+	template := t.Of(m)
+	if template == nil {
+		return model.Prompt{}, false, false, nil
+	}
+	p, placed, err := renderFor(template, s, messages)
+	exact = !placed && (s == nil || s.API == "completions" || !foreign[s.Engine])
+	return p, exact, true, err
+}
+
+// renderFor renders as a server does; placed says that the server moved system messages by itself.
+func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool, err error) {
+	opt := renderOptions(s)
+	list := modelMessages(messages)
+	p, err = template.Render(list, opt)
+	if _, refused := errors.AsType[*model.Refusal](err); !refused || s == nil || s.API == "completions" {
+		return p, false, err
+	}
+	if other, forgives := forgiving[s.Engine]; forgives {
+		opt.Placement = other
+		if q, again := template.Render(list, opt); again == nil {
+			return q, true, nil
+		}
+	}
+	return p, false, err
+}
+
+func modelMessages(messages []dsl.Message) []model.Message {
+	out := make([]model.Message, len(messages))
+	for i, m := range messages {
+		out[i] = model.Message{Role: m.Role, Content: m.Content}
+	}
+	return out
+}
+
+// PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
+// own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
+func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *model.Counter) dsl.Options {
+	return dsl.Options{
+		Count: func(m *dsl.Model, text string) (n int, exact bool) {
+			count, err := t.Count(m, text, tokenizer)
+			if err != nil {
+				return len(text) / 4, false // the embedded vocabulary cannot be read: an estimate all the same
+			}
+			return count.Tokens, count.Exact
+		},
+		Render: func(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (string, bool, error) {
+			p, exact, _, err := t.Render(s, m, messages)
+			return p.String(), exact, err
+		},
+		Examine:     t.examine,
+		Unavailable: unavailable,
+	}
+}
+
+// Count counts the tokens of a prompt, or of any other text, as a model reads it.
+func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *model.Counter) (model.Count, error) {
+	c := t.counter(m, tokenizer)
+	if template := t.Of(m); template != nil {
+		return template.Count(c, text)
+	}
+	return c.Count(text)
+}
+
+func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *model.Counter) *model.Counter {
+	name := ""
+	if m != nil {
+		name = m.Name
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counters[name]
+	if c == nil && m != nil && tokenizer != nil {
+		c = tokenizer(m)
+	}
+	if c == nil {
+		c = model.Estimate(model.VocabularyOf(name))
+	}
+	t.counters[name] = c
+	return c
+}
+
+// examine looks at a conversation for a plan.
+func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message) dsl.Examination {
+	template := t.Of(m)
+	if template == nil {
+		return dsl.Examination{}
+	}
+	opt := renderOptions(s)
+	list := modelMessages(messages)
+	counter := t.counter(m, nil)
+	stability, err := template.Stable(list, opt, counter)
+	if err != nil && s != nil && forgiving[s.Engine] != "" {
+		opt.Placement = forgiving[s.Engine]
+		stability, err = template.Stable(list, opt, counter)
+	}
+	if err != nil {
+		return dsl.Examination{}
+	}
+	x := dsl.Examination{Rendered: true, Daily: stability.Daily}
+	if !stability.OK {
+		x.Rewrites = stability.String()
+	}
+	for _, s := range template.Suspects(list) {
+		x.Suspects = append(x.Suspects, dsl.Suspect{Message: s.Message, Token: s.Token})
+	}
+	return x
+}
