@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -58,7 +59,7 @@ func (a *Assertion) Eval(look Lookup) Result {
 			values[i] = Value{V: l.constant, Source: l.source}
 		} else {
 			values[i] = look(l.path).as(l.kind)
-			values[i].Unit = or(values[i].Unit, l.unit)
+			values[i].Unit = cmp.Or(values[i].Unit, l.unit)
 		}
 		r.Operands = append(r.Operands, Operand{l.path, values[i]})
 	}
@@ -137,6 +138,26 @@ func (a *Assertion) Measured() []string {
 		}
 	}
 	return paths
+}
+
+// Limit is a comparison of a measured value with a constant that must hold for an assertion to pass.
+type Limit struct {
+	Path  string
+	Op    string // < <= > >= ==
+	Value float64
+}
+
+// Limits lists the limits of the assertion in order of appearance. What is joined by anything but
+// && is not among them.
+func (a *Assertion) Limits() []Limit {
+	if a.program == nil {
+		return nil
+	}
+	var out []Limit
+	for _, b := range a.program.bounds {
+		out = append(out, Limit{a.program.leaves[b.leaf].path, b.op, b.value})
+	}
+	return out
 }
 
 // Excerpt returns the source line of the assertion with the values that it reads underlined,

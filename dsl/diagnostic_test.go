@@ -120,6 +120,7 @@ func TestNearest(t *testing.T) {
 	for written, want := range map[string]string{
 		"tag": "tags", "tgas": "tags", "naem": "name", "temprature": "temperature", "max_token": "max_tokens", "mxa_tokens": "max_tokens",
 		"querry": "query", "aks": "ask", "retries": "", "x": "", "": "", "mame": "name", "completely_else": "",
+		"max": "max_tokens", "temp": "",
 	} {
 		if got := nearest(written, known); got != want {
 			t.Errorf("%q is nearest to %q, want %q", written, got, want)

@@ -1,10 +1,8 @@
 package dsl
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,7 +10,6 @@ import (
 	"github.com/expr-lang/expr/checker"
 	exprcompiler "github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
-	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
@@ -175,7 +172,7 @@ func (c *compilation) run() {
 		return
 	}
 	if t.Kind() != reflect.Bool {
-		c.fail(0, 0, "expr/type", c.comparisonHelp(tree.Node), "an assertion must be true or false, but this is %s", typeName(t))
+		c.fail(0, 0, "expr/type", c.comparisonHelp(), "an assertion must be true or false, but this is %s", typeName(t))
 		return
 	}
 	c.untyped(tree.Node)
@@ -192,7 +189,7 @@ func (c *compilation) run() {
 }
 
 // comparisonHelp proposes what to do with an expression that is one value.
-func (c *compilation) comparisonHelp(ast.Node) string {
+func (c *compilation) comparisonHelp() string {
 	if len(c.program.leaves) == 1 && c.program.leaves[0].kind.number() {
 		return "compare it with something: " + c.program.leaves[0].path + " < 100"
 	}
@@ -242,95 +239,4 @@ func (c *compilation) failed() bool {
 // namesMetric reports whether a measurement can change the outcome.
 func (c *compilation) namesMetric() bool {
 	return slices.ContainsFunc(c.program.leaves, func(l leaf) bool { return l.measured })
-}
-
-// syntax reports what the parser said, in the words of a person.
-func (c *compilation) syntax(err error) {
-	var e *file.Error
-	if !errors.As(err, &e) {
-		c.fail(0, 0, "expr/syntax", "", "%s", err)
-		return
-	}
-	message, help := e.Message, ""
-	end := len([]rune(c.text))
-	switch {
-	case strings.Contains(message, "token EOF") || strings.Contains(message, "unexpected end"):
-		message = "the expression ends too early"
-		help = `an unquoted " #" starts a YAML comment: quote the whole expression`
-		// The caret belongs on the last character that is there.
-		c.fail(max(0, end-1), end, "expr/syntax", help, "%s", message)
-		return
-	case strings.Contains(message, "maximum allowed nodes"):
-		c.fail(0, 0, "expr/size", "split it into several assertions",
-			"the expression has more than %d parts", maxExprNodes)
-		return
-	case strings.Contains(message, "coalesce"):
-		message = "?? cannot stand next to another operator without parentheses"
-		help = "write (x ?? default) > 0.5"
-	case strings.HasPrefix(message, "unexpected token "):
-		message = "unexpected " + tokenName(strings.TrimPrefix(message, "unexpected token "))
-		if strings.Contains(e.Message, `"="`) {
-			help = "compare with =="
-		}
-	}
-	c.fail(e.From, max(e.To, e.From), "expr/syntax", help, "%s", message)
-}
-
-// tokenName turns expr's `Operator("<")` into `"<"`.
-func tokenName(token string) string {
-	if i := strings.IndexByte(token, '('); i > 0 && strings.HasSuffix(token, ")") {
-		return token[i+1 : len(token)-1]
-	}
-	return token
-}
-
-// mistyped reports what the checker said.
-func (c *compilation) mistyped(err error) {
-	var e *file.Error
-	if !errors.As(err, &e) {
-		c.fail(0, 0, "expr/type", "", "%s", plainTypes(err.Error()))
-		return
-	}
-	message := e.Message
-	if rest, ok := strings.CutPrefix(message, "invalid operation: "); ok {
-		message = rest
-	}
-	message = plainTypes(message)
-	help := ""
-	if m := mismatched.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("%s cannot stand between %s and %s", m[1], m[2], m[3])
-	}
-	if rest, ok := strings.CutPrefix(message, "error parsing regexp: "); ok {
-		message, help = "not a regular expression: "+rest, "the syntax is that of RE2: https://golang.org/s/re2syntax"
-	}
-	c.fail(e.From, e.To, "expr/type", help, "%s", message)
-}
-
-// mismatched is how expr says that an operator does not take its operands.
-var mismatched = regexp.MustCompile(`^(\S+) \(mismatched types (.+) and (.+)\)$`)
-
-// plainTypes replaces Go's type names with words.
-func plainTypes(s string) string {
-	return strings.NewReplacer(
-		"map[string]interface {}", "a group",
-		"[]interface {}", "a list", "[]string", "a list of texts",
-		"float64", "a number", "string", "text", "bool", "true or false", "int", "a whole number",
-	).Replace(s)
-}
-
-// typeName words a type.
-func typeName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Float64:
-		return "a number"
-	case reflect.Int:
-		return "a whole number"
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list"
-	}
-	return "of no known type"
 }

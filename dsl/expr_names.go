@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 	switch {
 	case at.dist:
 		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(Stats(), " ."),
-			"%s is a distribution over %s, not one number", at.path, or(at.counted, "all repeats"))
+			"%s is a distribution over %s, not one number", at.path, cmp.Or(at.counted, "all repeats"))
 		return root
 	case at.kind == "":
 		c.fail(last.From, last.To, "expr/name", "name one of: "+strings.Join(at.parts, ", "), "%s is a group, not a value", at.path)
@@ -59,10 +60,10 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 	}
 	switch {
 	case at.dist:
-		help = suggestion(name, at.parts)
-		if help == "" {
-			help = "a distribution has " + strings.Join(at.parts, ", ")
+		if same := synonyms[name]; same != "" {
+			return code, fmt.Sprintf("%s has no statistic %q", at.path, name), fmt.Sprintf("did you mean %q?", same)
 		}
+		help = cmp.Or(suggestion(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
 	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.scope != ScenarioScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
@@ -71,13 +72,18 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.words()), ""
 	}
 	message = fmt.Sprintf("%s has no metric %q", at.path, name)
+	if near := suggestion(name, at.parts); near != "" {
+		return code, message, near
+	}
 	if path := find(at, name); path != "" {
 		return code, message, fmt.Sprintf("did you mean %q?", path)
 	}
-	if help = suggestion(name, at.parts); help == "" {
-		help = at.path + " has " + strings.Join(at.parts, ", ")
-	}
-	return code, message, help
+	return code, message, at.path + " has " + strings.Join(at.parts, ", ")
+}
+
+// synonyms are other words for a statistic.
+var synonyms = map[string]string{
+	"median": "p50", "avg": "mean", "average": "mean", "std": "stddev", "sd": "stddev", "count": "n", "minimum": "min", "maximum": "max",
 }
 
 // leaf returns the call for a value.

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -85,7 +86,13 @@ func (c *compilation) resolveNode(n ast.Node) ast.Node {
 	case *ast.CallNode:
 		callee, ok := n.Callee.(*ast.IdentifierNode)
 		if !ok {
-			c.failAt(n, "expr/function", "functions are called by their name alone: "+strings.Join(functionNames(), " "), "values have no methods")
+			help := "functions are called by their name alone: " + strings.Join(functionNames(), " ")
+			if m, ok := n.Callee.(*ast.MemberNode); ok {
+				if name, ok := m.Property.(*ast.StringNode); ok && slices.Contains(operators, name.Value) {
+					help = fmt.Sprintf("%s stands between two texts: turn.text %s \"250\"", name.Value, name.Value)
+				}
+			}
+			c.failAt(n, "expr/function", help, "values have no methods")
 			return n
 		}
 		return c.call(n, callee.Value, n.Arguments)
@@ -159,7 +166,11 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 			}
 		}
 	}
-	n.Left, n.Right = c.resolve(n.Left), c.resolve(n.Right)
+	n.Left = c.resolve(n.Left)
+	if c.bareText(n.Left, n.Right) {
+		return n
+	}
+	n.Right = c.resolve(n.Right)
 	switch {
 	case n.Operator == "..":
 		c.bounded(n)
@@ -184,6 +195,17 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 		c.rate(n, n.Right, n.Left)
 	}
 	return n
+}
+
+// bareText reports a text without quotes beside a text, which reads like an unknown name.
+func (c *compilation) bareText(resolved, other ast.Node) bool {
+	name, ok := other.(*ast.IdentifierNode)
+	l := leafOf(resolved, c.program.leaves)
+	if !ok || l == nil || l.kind != String || c.local(name.Value) != nil || c.scope.root(name.Value) != nil {
+		return false
+	}
+	c.failAt(name, "expr/name", fmt.Sprintf("a text stands in quotes: %q", name.Value), "unknown name %q", name.Value)
+	return true
 }
 
 // bounded checks the bounds of a range.
@@ -249,13 +271,7 @@ func (c *compilation) member(n *ast.MemberNode) ast.Node {
 func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.Node {
 	fn, ok := function(name)
 	if !ok {
-		help := refused[name]
-		if help == "" {
-			help = suggestion(name, functionNames())
-		}
-		if help == "" {
-			help = "functions: " + strings.Join(functionNames(), " ")
-		}
+		help := cmp.Or(refused[name], suggestion(name, functionNames()), "functions: "+strings.Join(functionNames(), " "))
 		c.failAt(n, "expr/function", help, "there is no function %q here", name)
 		return n
 	}
@@ -289,12 +305,4 @@ func isLogic(op string) bool { return slices.Contains([]string{"&&", "||", "and"
 
 func isComparison(op string) bool {
 	return slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op)
-}
-
-// or returns the first text that is not empty.
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,18 +129,38 @@ func (s *scope) explainRoot(name string) (message, help string) {
 		return "base is known only in a gates file", "compare with a baseline by `homellm compare`"
 	}
 	message = fmt.Sprintf("unknown name %q", name)
-	// A metric without its group is the most common slip.
+	if path := s.below(name); path != "" {
+		return message, fmt.Sprintf("did you mean %q?", path)
+	}
+	return message, cmp.Or(suggestion(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(), ", "))
+}
+
+// below returns the path of what has a name somewhere below the first names of this scope: to
+// leave out the group is the most common slip.
+func (s *scope) below(name string) string {
+	for _, group := range []struct {
+		name string
+		ids  []string
+	}{
+		{"vars", keys(s.env.values.vars)}, {"matrix", keys(s.env.values.matrix)}, {"steps", s.env.steps}, {"conversations", s.env.conversations},
+	} {
+		if slices.Contains(group.ids, name) && s.has(group.name) {
+			return group.name + "." + name
+		}
+	}
 	for _, group := range []string{"turn", "conv", "run"} {
 		if g := s.root(group); g != nil {
 			if at := find(g, name); at != "" {
-				return message, fmt.Sprintf("did you mean %q?", at)
+				return at
 			}
 		}
 	}
-	if help = suggestion(name, s.rootList()); help == "" {
-		help = "names here start with one of: " + strings.Join(s.rootList(), ", ")
+	if s.env.scope == ScenarioScope {
+		if at, ok := strings.CutPrefix(find(s.group("turn", s.names.aggregate), name), "turn."); ok {
+			return "steps.<id>." + at + ".p50"
+		}
 	}
-	return message, help
+	return ""
 }
 
 // find returns the path of a value below a symbol whose last part is the given one, or "".

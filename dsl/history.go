@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,7 +134,7 @@ func (h *History) Inject(doc *Document, into, role string) {
 		}
 		h.messages[0].parts = append(h.messages[0].parts, p)
 	case IntoMessage:
-		h.messages = append(h.messages, message{or(role, roleUser), []part{p}})
+		h.messages = append(h.messages, message{cmp.Or(role, roleUser), []part{p}})
 	default:
 		h.pending = append(h.pending, p)
 	}
@@ -143,7 +144,7 @@ func (h *History) Inject(doc *Document, into, role string) {
 
 // wrap labels a document, so that a model can tell it from the question.
 func wrap(doc *Document) string {
-	return fmt.Sprintf("[RETRIEVED INFORMATION: %s]\n%s\n[END RETRIEVED INFORMATION]", or(doc.Title, doc.ID), doc.Text)
+	return fmt.Sprintf("[RETRIEVED INFORMATION: %s]\n%s\n[END RETRIEVED INFORMATION]", cmp.Or(doc.Title, doc.ID), doc.Text)
 }
 
 // Remove takes a document out of the context, wherever its text stands: out of a message of its

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // suggestion returns the help text "did you mean …?" with the known name that is nearest to
@@ -20,15 +21,23 @@ func suggestion(written string, known []string) string {
 func Suggest(written string, known []string) string { return suggestion(written, known) }
 
 // nearest returns the known name with the smallest edit distance, at most a third of the
-// length: two slips in six letters are a typo, in three letters they are another word.
+// length: two slips in six letters are a typo, in three letters they are another word. Where none
+// is that near, it is the one name that only adds something such as a unit to what was written.
 func nearest(written string, known []string) string {
 	best, bestDistance := "", 0
+	var longer []string
 	for _, name := range slices.Sorted(slices.Values(known)) {
 		limit := max(1, min(len(written), len(name))/3)
 		d := editDistance(written, name)
 		if d <= limit && (best == "" || d < bestDistance) {
 			best, bestDistance = name, d
 		}
+		if strings.HasPrefix(name, written+"_") {
+			longer = append(longer, name)
+		}
+	}
+	if best == "" && len(longer) == 1 {
+		return longer[0]
 	}
 	return best
 }
