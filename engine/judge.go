@@ -102,15 +102,20 @@ func (s *session) judgeRepeat(out *collector, repeat int) (abort string) {
 func (s *session) judgeCell(out *collector) (failed string) {
 	s.remarks()
 	var floor float64
+	var unsteady []string
 	out.read(func(f *metrics.Run) {
 		cell := f.Cell(s.cell.ID)
 		for _, t := range s.judged.tallies {
 			if t.assertion.Scope == dsl.ScenarioScope && t.evaluated == 0 {
-				t.add(t.assertion.Eval(s.lookup(cell, t, 0)))
+				t.add(settled(cell, t.assertion, t.assertion.Eval(s.lookup(cell, t, 0))))
 			}
 		}
+		unsteady = cell.Unsteady()
 		floor, _ = cell.Observed("client.ttft_bias_p99_ms").Number()
 	})
+	for _, text := range unsteady {
+		out.emit(s.cell.ID, event.Note{Code: "unsteady", Text: text})
+	}
 	for _, t := range s.judged.tallies {
 		v := t.event()
 		if v.Verdict == "fail" && v.Severity == "fail" && failed == "" {

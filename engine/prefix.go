@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"homellm/dsl"
+	"homellm/engine/event"
 )
 
 // prefixes knows every token sequence that a server has seen under one salt, and from them the
@@ -16,6 +17,7 @@ type prefixes struct {
 	block    int                                                 // tokens in one block of the cache
 	seen     [][]int
 	texts    []string
+	lost     string // why a prompt that the server has seen is not among them
 }
 
 // reusable is what a prefix cache could serve of one prompt.
@@ -45,6 +47,9 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable 
 	if err != nil {
 		return reusable{source: "tokens", why: "tokenising the prompt: " + err.Error()}
 	}
+	if p.lost != "" {
+		return reusable{source: "tokens", why: p.lost, prompt: ids}
+	}
 	best := 0
 	for _, s := range p.seen {
 		best = max(best, common(s, ids))
@@ -53,14 +58,33 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable 
 	return reusable{tokens: &n, source: "tokens", prompt: ids}
 }
 
+// remember takes in what an exchange may have left in the server's cache. A request that failed
+// after the server had taken it counts with its prompt: the ceiling must not lie below what the
+// next prompt can find. Of a reply with reasoning only the prompt counts, for the answer stands
+// behind a text there that no later prompt repeats.
+func (p *prefixes) remember(ctx context.Context, found reusable, messages []dsl.Message, e *event.Exchange) {
+	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
+		return
+	}
+	if p.tokenize != nil && found.prompt == nil {
+		p.lost = "an earlier prompt of the same cache could not be tokenised"
+		return
+	}
+	reply, completion := e.Text, 0
+	if e.Err != nil || e.Reasoning != "" || e.Usage.Reasoning != nil && *e.Usage.Reasoning > 0 {
+		reply = ""
+	}
+	if e.Usage.Completion != nil {
+		completion = *e.Usage.Completion
+	}
+	p.after(ctx, found.prompt, messages, reply, completion)
+}
+
 // after remembers what the server has now: the prompt and what it generated, but for the last
 // token, whose keys and values were never computed.
 func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Message, reply string, completion int) {
 	if p.tokenize == nil {
 		p.texts = append(p.texts, render(append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply})))
-		return
-	}
-	if prompt == nil {
 		return
 	}
 	seen := prompt

@@ -259,8 +259,13 @@ func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer server.Close()
+		other, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
 		path := filepath.Join(t.TempDir(), "journal.jsonl")
-		want := result(t, attempt{plan: plan, journal: filepath.Join(t.TempDir(), "whole.jsonl"), server: server}.play(t))
+		want := result(t, attempt{plan: plan, journal: filepath.Join(t.TempDir(), "whole.jsonl"), server: other}.play(t))
 		var raw []byte
 		full := errors.New("killed")
 		attempt{plan: plan, journal: path, server: server, keep: func(e event.Event) error {
@@ -272,8 +277,6 @@ func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 		if raw, err = os.ReadFile(path); err != nil || !bytes.Contains(raw, []byte(`"repeat":2`)) {
 			t.Fatalf("the aborted attempt did not come far enough: %v", err)
 		}
-		// The first attempt of this journal has salts of its own only if the run's id has: it has not here, so the
-		// second one is compared with the first run of all.
 		got := result(t, attempt{plan: plan, journal: path, server: server}.play(t))
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("resumed on the server that saw the aborted attempt (-uninterrupted +resumed):\n%s", d)

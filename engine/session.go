@@ -100,6 +100,7 @@ func (s *session) open(ctx context.Context) error {
 			target.Facts.SaltMethod = "body"
 		}
 	}
+	target.Facts.Revision = revision(s.cell, target.Facts.Engine)
 	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: target.Facts})
 	s.opened(ctx)
 	return nil
@@ -261,6 +262,9 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	e := s.client.Do(turn, s.run.epoch, time.Now(), prompt.Prompt)
 	cancel()
 	s.measured = false
+	if t.MaxTokens > 0 && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
+		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
+	}
 	if connect != nil && e.Connect == nil {
 		e.Connect, e.Wire.Reused = connect, false
 	}
@@ -287,13 +291,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	s.reconcile(&r, counted, where)
 	s.run.out.emit(s.cell.ID, r)
 	s.watch(r)
-	if e.Err == nil {
-		completion := 0
-		if e.Usage.Completion != nil {
-			completion = *e.Usage.Completion
-		}
-		known.after(ctx, reuse.prompt, prompt.dsl, e.Text, completion)
-	}
+	known.remember(ctx, reuse, prompt.dsl, &e)
 	return e
 }
 

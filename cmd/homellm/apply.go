@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -164,9 +165,9 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	f.collect.played(fold, dir)
 	again := resumeHint(argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
-	machine := host.OpenTelemetry(ctx, host.Options{})
+	machine := watch(ctx, servers)
+	defer machine.Close()
 	facts := machine.Inspect(ctx)
-	machine.Close()
 
 	if res.complete(plan) {
 		servers.note("nothing is left to play in %s", dir)
@@ -176,10 +177,12 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 		return 0, failf(exitEnvironment, "", "%w", err)
 	}
 	res.header.Homellm, res.header.Host, res.header.Options = version(), facts, f.changed()
+	servers.logs, servers.opener.Launcher.Memory = dir, machine
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
 		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
 		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Machine: machine, PIDs: servers.opener.PIDs,
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {
@@ -188,6 +191,9 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	}
 	err = engine.Run(ctx, plan, opt)
 	bar.stop()
+	if stopErr := servers.opener.Close(); stopErr != nil {
+		servers.note("%v", stopErr)
+	}
 	if err != nil {
 		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is put right, go on with: "+again, "%w", err)
 	}
@@ -200,6 +206,17 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 		return code, nil // a terminal that is gone cannot take the report; the results are on disk
 	}
 	return code, err
+}
+
+// watch opens the machine's sensors. A GPU is read ten times a second, so that its energy is known
+// from its power where the driver counts none.
+func watch(ctx context.Context, s *servers) *host.Telemetry {
+	t := host.OpenTelemetry(ctx, host.Options{Processes: s.opener.PIDs})
+	if t.Source() == "" {
+		return t
+	}
+	t.Close()
+	return host.OpenTelemetry(ctx, host.Options{Processes: s.opener.PIDs, Every: 100 * time.Millisecond})
 }
 
 // conclude writes the reports of a run and prints the one that was asked for. A reader that has

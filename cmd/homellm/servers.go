@@ -25,6 +25,7 @@ type servers struct {
 	process
 	lib    *dsl.Library
 	quiet  bool
+	logs   string // folder for the output of started servers; empty: the state folder
 	opener engine.Opener
 	found  map[string]server.Found // by profile
 }
@@ -33,7 +34,8 @@ type servers struct {
 // the scenario's own choice, else a server found on this machine's usual ports, else the embedded
 // simulator.
 func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) error {
-	s.opener = engine.Opener{Simulate: s.simulate, Key: s.key}
+	s.opener = engine.Opener{Simulate: s.simulate, Key: s.key, Launcher: s.launcher(), Note: s.note}
+	s.nameLeftovers()
 	switch {
 	case address != "":
 		return s.attachTo(ctx, address, opt)

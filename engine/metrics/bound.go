@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // confidence is that of every one-sided bound and, doubled on its two sides, of every interval.
@@ -87,4 +88,32 @@ func spaced(unit string) string {
 		return ""
 	}
 	return " " + unit
+}
+
+// Settles is [Dist.Settles] for the path of a percentile in scenario scope, such as
+// steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
+func (c *Cell) Settles(path, op string, limit float64) (ok bool, why string) {
+	name, stat, found := cutStat(path)
+	var p int
+	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
+		return true, ""
+	}
+	root, rest, _ := strings.Cut(name, ".")
+	id, metric, _ := strings.Cut(rest, ".")
+	g, known := map[string]Group{"steps": {Step: id}, "phases": {Phase: id}, "conversations": {Conversation: id}}[root]
+	d, defined := Lookup(metric)
+	if !known || !defined || !d.Numeric() {
+		return true, ""
+	}
+	var values []float64
+	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
+		values = c.Sample(name).Values
+	} else {
+		for _, q := range c.Measured(g) {
+			if v, ok := d.Each(c, q).Number(); ok {
+				values = append(values, v)
+			}
+		}
+	}
+	return NewDist(values).Settles(values, p, op, limit, d.Unit)
 }

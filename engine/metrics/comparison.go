@@ -38,12 +38,13 @@ type Rules struct {
 	MaxAge     time.Duration // of a baseline; 0: any
 	Tighter    float64       // a margin below this many times the A/A noise is not judged; 0: no check
 	InTurn     bool          // both sides were played in turn in one run
+	Usual      bool          // the gates are the built-in ones: those without a value on either side are left out
 }
 
 // DefaultRules gates what a user feels first where there is no gates file: the time to the first
 // token in each phase, the decode speed, the prefix cache and the errors.
 func DefaultRules() Rules {
-	rules := Rules{Match: DefaultMatch, OnMismatch: "inconclusive"}
+	rules := Rules{Match: DefaultMatch, OnMismatch: "inconclusive", Usual: true}
 	add := func(name, metric, stat string, worse, abs *float64, least float64, unknown string) {
 		rules.Gates = append(rules.Gates, Gate{
 			Name: name, Metric: metric, Stat: stat, MaxWorse: worse, MaxWorseAbs: abs, MinDelta: least,
@@ -94,6 +95,9 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	}
 	for _, g := range r.Gates {
 		a, b := old.Sample(g.Metric), new.Sample(g.Metric)
+		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity == "fail" && a.Unknown == 0 && b.Unknown == 0 {
+			continue // no such phase
+		}
 		d := g.Compare(a, b, r.InTurn)
 		switch {
 		case p.comparable() || r.OnMismatch == "warn":

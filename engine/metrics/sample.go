@@ -191,15 +191,18 @@ func (c *Cell) Unsteady() []string {
 			}
 		}
 	}
-	var out []string
+	var out, far []string
 	for _, path := range paths {
 		s := c.Sample(path)
 		if d, ok := s.Drift(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total) >= 0.03 {
 			out = append(out, fmt.Sprintf("%s drifted by %+.1f %% over the %d repeats (Mann-Kendall p = %.2g): the machine was not steady", path, 100*d.Total, len(s.Values), d.P))
 		}
-		if far := s.Outliers(); len(far) > 0 {
-			out = append(out, fmt.Sprintf("%s: far from the others in %s of %d; nothing was left out", path, repeatList(far), len(s.Values)))
+		if n := s.Outliers(); len(n) > 0 {
+			far = append(far, path+" in "+repeatList(n))
 		}
+	}
+	if len(far) > 0 {
+		out = append(out, "far from the other repeats, and kept: "+strings.Join(far, "; "))
 	}
 	return out
 }

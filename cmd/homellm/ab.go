@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/engine/metrics"
+	"homellm/engine/report"
+)
+
+type abFlags struct {
+	applyFlags
+	compareFlags
+	a, b string
+}
+
+func newAB(p process) *cobra.Command {
+	var f abFlags
+	c := &cobra.Command{
+		Use:   "ab --a PROFILE --b PROFILE FILE",
+		Short: "Play two servers in turn in one run, and judge the difference",
+		Long: `ab plays a scenario on two server profiles in one run, in the order A B B A, so that
+what drifts (heat, clocks, other programs) meets both alike, and compares B with A.
+Each side is played ` + fmt.Sprint(metrics.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
+shows what that finds.
+
+Two servers that run at once must both fit the machine. Where homellm starts them
+itself, only one runs at a time and every change of sides starts a server.
+
+The exit code is that of the comparison, or of the run if that is graver.`,
+		Example: `  homellm ab --a vllm-base --b vllm-fp8 scenarios/rag-long.yaml
+  homellm ab --a old --b new --servers lab.yaml --gates gates.yaml rag-long`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, args []string) error {
+			return ab(c.Context(), p, args, f)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.a, "a", "", "profile to compare with (required)")
+	fl.StringVar(&f.b, "b", "", "profile that is judged (required)")
+	f.libraryFlags.add(c)
+	f.compareFlags.add(c) //nolint:staticcheck // which of the embedded flags is meant should be seen
+	fl.IntVar(&f.repeats, "repeats", metrics.DefaultRepeats, "measured passes of each side")
+	fl.StringVar(&f.model, "model", "", "model to play with, instead of the scenario's own choice")
+	fl.StringArrayVar(&f.vars, "var", nil, "k=v: value of a variable of the scenario")
+	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-ab-<id>)")
+	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the comparison")
+	for _, name := range []string{"a", "b"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was added a few lines above
+		}
+	}
+	return c
+}
+
+func ab(ctx context.Context, p process, args []string, f abFlags) error {
+	if f.a == f.b {
+		return failf(exitUsage, "name two profiles", "--a and --b are the same profile %q", f.a)
+	}
+	_, rules, err := f.rules()
+	if err != nil {
+		return err
+	}
+	files, err := findScenarios(args)
+	if err != nil {
+		return err
+	}
+	lib, err := f.load(p)
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return failf(exitUsage, "name one scenario", "ab plays one scenario, and these are %d", len(files))
+	}
+	f.servers = []string{f.a, f.b}
+	plans, servers, err := planAll(ctx, p, lib, files, f.applyFlags)
+	if err != nil {
+		return err
+	}
+	plan := plans[0]
+	plan.Order = "abba"
+	for _, c := range plan.Cells {
+		c.Scenario.Run.Order = "abba"
+	}
+	if f.out == "" {
+		id, err := newID()
+		if err != nil {
+			return err
+		}
+		f.out = filepath.Join("results", time.Now().UTC().Format("20060102T150405Z")+"-"+plan.Name+"-ab-"+id[:4])
+	}
+	silent := report.Format{Write: func(io.Writer, *metrics.Run, report.Options) error { return nil }}
+	code, err := play(ctx, p, plan, servers, f.applyFlags, silent, false)
+	if err != nil {
+		return err
+	}
+	dir, run, err := readRun(f.out)
+	if err != nil {
+		return err
+	}
+	rules.InTurn = true
+	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
+		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
+	})
+	err = f.conclude(p, sides(rules, run, f.a, f.b))
+	if !f.quiet {
+		fmt.Fprintf(p.stderr, "homellm: the run is in %s\n", dir)
+	}
+	if code == exitPass || code == exitInconclusive {
+		return err // a scenario need not assert anything to be compared
+	}
+	_, _, reason := run.Outcome()
+	fmt.Fprintf(p.stderr, "homellm: the run itself: %s\n", reason)
+	return &failure{code: metrics.Worst(code, codeOf(err))}
+}
+
+// codeOf is the exit code that an error of conclude asks for.
+func codeOf(err error) int {
+	if f, ok := err.(*failure); ok { //nolint:errorlint // conclude wraps nothing
+		return f.code
+	}
+	return exitPass
+}
+
+// sides pairs the cells of two servers that are alike in everything else.
+func sides(rules metrics.Rules, run *metrics.Run, a, b string) metrics.Comparison {
+	var c metrics.Comparison
+	for _, old := range run.Cells {
+		if label(old, "server") != a {
+			continue
+		}
+		k := slices.IndexFunc(run.Cells, func(other *metrics.Cell) bool {
+			if label(other, "server") != b || len(other.Planned.Labels) != len(old.Planned.Labels) {
+				return false
+			}
+			for _, l := range old.Planned.Labels {
+				if l.Name != "server" && label(other, l.Name) != l.Value {
+					return false
+				}
+			}
+			return true
+		})
+		if k < 0 {
+			c.Pairs = append(c.Pairs, metrics.Pair{Cell: old.Name(), Missing: "server " + b + " plays no cell like it", Required: true})
+			continue
+		}
+		c.Pairs = append(c.Pairs, rules.Compare(a+" -> "+b, old.Source(old.Name()), run.Cells[k].Source(run.Cells[k].Name()), run.Started.Started))
+	}
+	return c
+}
+
+func label(c *metrics.Cell, name string) string {
+	for _, l := range c.Planned.Labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/engine/metrics"
+	"homellm/engine/report"
+)
+
+func newBaseline(p process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "baseline",
+		Short: "Keep what a passing run measured, to compare later runs with",
+		Long: `A baseline is a JSON file for git: one for each scenario and cell, with the samples
+of the gated metrics, the circumstances they were measured under, and how much they
+differ when nothing has changed. Only baseline record writes one.`,
+	}
+	c.AddCommand(newBaselineRecord(p), newBaselineList(p), newBaselineShow(p))
+	return c
+}
+
+func newBaselineRecord(p process) *cobra.Command {
+	var f compareFlags
+	var splits int
+	c := &cobra.Command{
+		Use:   "record RUN [RUN...]",
+		Short: "Write the baselines of a passing run",
+		Long: `record writes one file for each cell of a passing run, where the gates file says:
+by default baselines/<scenario>/<cell>.json. An older file is replaced.
+
+The noise floor (A/A) is found by halving the run's repeats at random, --aa times.
+Further runs of the same thing, named behind the first, add how far whole runs lie
+apart when nothing has changed.`,
+		Example: `  homellm baseline record results/good
+  homellm baseline record --gates gates.yaml results/good results/again results/once-more`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return recordBaseline(p, args, f, splits)
+		},
+	}
+	c.Flags().StringVar(&f.gates, "gates", "", "gates file: whose metrics are kept, and where")
+	c.Flags().IntVar(&splits, "aa", 200, "random halvings that the noise floor is found from; 0: none")
+	return c
+}
+
+func recordBaseline(p process, args []string, f compareFlags, splits int) error {
+	if splits < 0 {
+		return failf(exitUsage, "", "--aa must not be negative")
+	}
+	gates, rules, err := f.rules()
+	if err != nil {
+		return err
+	}
+	var runs []*metrics.Run
+	for _, arg := range args {
+		_, run, err := readRun(arg)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, run)
+	}
+	run := runs[0]
+	for i, r := range runs {
+		if verdict, code, reason := r.Outcome(); code != exitPass {
+			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s", args[i], verdict, reason)
+		}
+	}
+	files := map[string][]byte{}
+	var order []string
+	for _, cell := range run.Cells {
+		if cell.Planned.Skip != "" {
+			continue
+		}
+		var more []*metrics.Cell
+		for i, r := range runs[1:] {
+			again := r.Cell(cell.ID)
+			if again == nil {
+				return failf(exitUsage, "", "%s has no cell %s", args[i+1], cell.Name())
+			}
+			more = append(more, again)
+		}
+		paths := cell.BaselinePaths()
+		if f.gates != "" {
+			paths = nil
+			for _, g := range rules.Gates {
+				paths = append(paths, g.Metric)
+			}
+		}
+		b, err := metrics.Record(cell, paths, splits, more...)
+		if err != nil {
+			return failf(exitInconclusive, "", "%w", err)
+		}
+		for _, path := range paths {
+			if _, ok := b.Metrics[path]; !ok && f.gates != "" {
+				return failf(exitInconclusive, "", "%s: the run has no value of %s: %s", cell.Name(), path, cell.Sample(path).Why)
+			}
+		}
+		var text bytes.Buffer
+		if err := b.Write(&text); err != nil {
+			return err
+		}
+		path := f.baselinePath(gates, cell, run.Started.Scenario.Name)
+		if files[path] != nil {
+			return failf(exitInvalid, "add ${cell} to the file name in the gates file", "two cells would have the same baseline %s", path)
+		}
+		files[path], order = text.Bytes(), append(order, path)
+		if n := len(cell.Repeats()); n < metrics.DefaultMinSamples {
+			fmt.Fprintf(p.stderr, "homellm: %s has %d repeats; gates need %d and find small changes from %d on (--repeats)\n", cell.Name(), n, metrics.DefaultMinSamples, metrics.DefaultRepeats)
+		}
+	}
+	for _, path := range order {
+		if err := writeWhole(path, files[path]); err != nil {
+			return failf(exitEnvironment, "", "writing the baseline: %w", err)
+		}
+		fmt.Fprintln(p.stdout, path)
+	}
+	return nil
+}
+
+// writeWhole replaces a file at once: a reader sees the old one or the new one.
+func writeWhole(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".baseline-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already if all went well
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func newBaselineList(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list [DIR]",
+		Short: "List the baselines below a folder (default baselines/)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "baselines"
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			return listBaselines(p, dir)
+		},
+	}
+}
+
+func listBaselines(p process, dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return failf(exitUsage, "homellm baseline record RUN writes the first one", "%w", err)
+	}
+	var rows [][]string
+	var broken []error
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".json" {
+			return err
+		}
+		b, err := readBaseline(path)
+		if err != nil {
+			broken = append(broken, err)
+			return nil
+		}
+		age := time.Since(b.Recorded)
+		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly), fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(repeatsOf(b))})
+		return nil
+	})
+	if err != nil {
+		return failf(exitEnvironment, "", "looking for baselines: %w", err)
+	}
+	if len(rows) > 0 {
+		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"}, rows, 4); err != nil {
+			return failf(exitEnvironment, "", "printing the list: %w", err)
+		}
+	}
+	for _, err := range broken {
+		fmt.Fprintf(p.stderr, "homellm: %v\n", err)
+	}
+	if len(broken) > 0 {
+		return &failure{code: exitInvalid}
+	}
+	if len(rows) == 0 {
+		fmt.Fprintf(p.stderr, "homellm: no baseline below %s\n", dir)
+	}
+	return nil
+}
+
+// repeatsOf is the size of the largest sample.
+func repeatsOf(b *metrics.Baseline) int {
+	n := 0
+	for _, m := range b.Metrics {
+		n = max(n, len(m.Values)+m.Unknown)
+	}
+	return n
+}
+
+func newBaselineShow(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show FILE",
+		Short: "Show a baseline: where it is from, and its samples",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			b, err := readBaseline(args[0])
+			if err != nil {
+				return err
+			}
+			return showBaseline(p, b)
+		},
+	}
+}
+
+func showBaseline(p process, b *metrics.Baseline) error {
+	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)}, {"run", b.Run}, {"homellm", b.Homellm}}
+	for _, k := range metrics.FingerprintKeys {
+		value := b.Fingerprint[k.Name]
+		if value == "" {
+			value = "not known"
+		}
+		head = append(head, []string{k.Name, value})
+	}
+	head = append(head, []string{"A/A noise", fmt.Sprintf("%d halvings, %d runs", b.AASplits, b.AARuns)})
+	if err := report.Columns(p.stdout, nil, head, 2); err != nil {
+		return failf(exitEnvironment, "", "printing the baseline: %w", err)
+	}
+	fmt.Fprintln(p.stdout)
+	var rows [][]string
+	for _, path := range b.Paths() {
+		m := b.Metrics[path]
+		d := metrics.NewDist(slices.Clone(m.Values))
+		noise := "–"
+		if m.Noise != nil {
+			noise = fmt.Sprintf("%.2f %%", 100**m.Noise)
+		}
+		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), fmt.Sprintf("%.4g", d.P50), fmt.Sprintf("%.4g", d.Min), fmt.Sprintf("%.4g", d.Max), noise})
+	}
+	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows, 2); err != nil {
+		return failf(exitEnvironment, "", "printing the baseline: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/host"
+	"homellm/engine/report"
+	"homellm/engine/server"
+)
+
+func newServers(p process) *cobra.Command {
+	var f libraryFlags
+	c := &cobra.Command{
+		Use:   "servers",
+		Short: "List server profiles and the servers that run on this machine",
+		Long: `servers lists the profiles that can run, and what answers at their addresses and
+at the usual ports of this machine now. It asks addresses of this machine only and
+changes nothing.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return listServers(c.Context(), p, f)
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func listServers(ctx context.Context, p process, f libraryFlags) error {
+	lib, err := f.load(p)
+	if err != nil {
+		return err
+	}
+	s := &servers{process: p, lib: lib}
+	left, err := host.Leftovers(s.records())
+	if err != nil {
+		return failf(exitEnvironment, "", "%w", err)
+	}
+	ports := append([]int{}, server.UsualPorts...)
+	for _, l := range left {
+		ports = append(ports, portOf("http://"+l.Address))
+	}
+	for _, profile := range lib.Servers {
+		if profile.Abstract {
+			continue
+		}
+		if profile.Port > 0 {
+			ports = append(ports, profile.Port)
+		}
+		if u, err := url.Parse(profile.Attach); err == nil && isLocal(u.Hostname()) {
+			ports = append(ports, portOf(profile.Attach))
+		}
+	}
+	found, err := scan(ctx, ports)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, profile := range lib.Servers {
+		if !profile.Abstract {
+			rows = append(rows, profileRow(profile, found))
+		}
+	}
+	if err := report.Columns(p.stdout, []string{"profile", "engine", "how", "address", "models", "now"}, rows, 6); err != nil {
+		return err
+	}
+	return writeRunning(ctx, p, found, left)
+}
+
+func isLocal(name string) bool {
+	return name == "localhost" || strings.HasPrefix(name, "127.") || name == "::1"
+}
+
+func portOf(address string) int {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(u.Port())
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// scan probes ports once each and keeps what answers.
+func scan(ctx context.Context, ports []int) (map[int]server.Found, error) {
+	asked := map[int]bool{}
+	var once []int
+	for _, port := range ports {
+		if port > 0 && !asked[port] {
+			asked[port] = true
+			once = append(once, port)
+		}
+	}
+	list, err := server.Scan(ctx, once...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]server.Found{}
+	for _, f := range list {
+		if f.State != server.NotRunning {
+			out[portOf(f.URL)] = f
+		}
+	}
+	return out, nil
+}
+
+func profileRow(profile *dsl.Server, found map[int]server.Found) []string {
+	how, address, now := "starts", "any free port", "–"
+	port := profile.Port
+	if profile.Attach != "" {
+		how, address = "attaches", profile.Attach
+		port = 0
+		if u, err := url.Parse(profile.Attach); err == nil && isLocal(u.Hostname()) {
+			port = portOf(profile.Attach)
+		}
+	} else if port > 0 {
+		address = fmt.Sprintf("http://127.0.0.1:%d", port)
+	}
+	if f, ok := found[port]; ok && port > 0 {
+		now = describeFound(f)
+		if f.Engine != profile.Engine && f.State == server.Ready && profile.Engine != "openai" {
+			now = "not this one: " + now
+		}
+	}
+	models := strings.Join(profile.Models, ", ")
+	if len(profile.Models) > 3 {
+		models = strings.Join(profile.Models[:3], ", ") + fmt.Sprintf(" and %d more", len(profile.Models)-3)
+	}
+	return []string{profile.Name, profile.Engine, how, address, models, now}
+}
+
+func describeFound(f server.Found) string {
+	switch {
+	case f.State == server.PortBusy:
+		return "port in use: " + f.Detail
+	case f.State != server.Ready:
+		return strings.ReplaceAll(string(f.State), "_", " ") + ": " + f.Detail
+	}
+	return engineTitle(f)
+}
+
+// writeRunning lists what runs now, whoever started it.
+func writeRunning(ctx context.Context, p process, found map[int]server.Found, left []host.Leftover) error {
+	owner := map[int]host.Leftover{}
+	for _, l := range left {
+		owner[portOf("http://"+l.Address)] = l
+	}
+	var ports []int
+	for port := range found {
+		ports = append(ports, port)
+	}
+	for port := range owner {
+		if _, ok := found[port]; !ok {
+			ports = append(ports, port)
+		}
+	}
+	if len(ports) == 0 {
+		_, err := fmt.Fprintln(p.stdout, "\nno server answers on this machine's usual ports")
+		return err
+	}
+	var rows [][]string
+	for _, port := range slices.Sorted(slices.Values(ports)) {
+		f, answers := found[port]
+		what, model := "does not answer", "–"
+		if answers {
+			what = describeFound(f)
+			var ids []string
+			for _, m := range f.Models {
+				ids = append(ids, m.ID)
+			}
+			if len(ids) > 0 {
+				model = strings.Join(ids, ", ")
+			}
+		}
+		by := "somebody else"
+		if l, ok := owner[port]; ok {
+			by = "homellm, profile " + l.Name
+			if !l.Owned {
+				by += "; left over: homellm stop " + l.Name
+			}
+		} else if pid, command, ok := host.Listener(ctx, port); ok {
+			by = fmt.Sprintf("process %d (%s)", pid, command)
+		}
+		rows = append(rows, []string{fmt.Sprintf("http://127.0.0.1:%d", port), what, model, by})
+	}
+	fmt.Fprintln(p.stdout)
+	return report.Columns(p.stdout, []string{"running at", "what", "models", "started by"}, rows, 4)
+}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/host"
+	"homellm/engine/model"
+)
+
+type serveFlags struct {
+	libraryFlags
+	model   string
+	port    int
+	version string
+	dryRun  bool
+	logPath string
+}
+
+func newServe(p process) *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve PROFILE",
+		Short: "Start a server as its profile says, and stop it on Ctrl-C",
+		Long: `serve starts the server of a profile, waits until it has answered its first
+request, and keeps it running until Ctrl-C. apply uses a server that runs so.
+
+With --dry-run it prints the command line instead: every placeholder filled in,
+every flag spelt as the installed version of the program knows it, and what the
+model and its context take of the graphics card.`,
+		Example: `  homellm serve qwen-optimized
+  homellm serve phi3-debug --dry-run --engine-version 0.10.0
+  homellm serve llamacpp --model qwen2.5-3b`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeServers,
+		RunE: func(c *cobra.Command, args []string) error {
+			return serve(c.Context(), p, args[0], f)
+		},
+	}
+	f.libraryFlags.add(c)
+	fl := c.Flags()
+	fl.StringVar(&f.model, "model", "", "model to serve, instead of the profile's first")
+	fl.IntVar(&f.port, "port", 0, "port to listen on, instead of the profile's")
+	fl.StringVar(&f.version, "engine-version", "", "version of the server program, instead of asking it")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print the command line and start nothing")
+	fl.StringVar(&f.logPath, "log", "", "file for the server's output (default: in the cache folder)")
+	return c
+}
+
+func serve(ctx context.Context, p process, name string, f serveFlags) error {
+	lib, err := f.load(p)
+	if err != nil {
+		return err
+	}
+	profile, m, err := profileAndModel(lib, name, f.model)
+	if err != nil {
+		return err
+	}
+	if f.port < 0 || f.port > 65535 {
+		return failf(exitUsage, "ports are 1 to 65535", "--port %d", f.port)
+	}
+	s := &servers{process: p, lib: lib}
+	machine := host.OpenTelemetry(ctx, host.Options{})
+	defer machine.Close()
+	launcher := s.launcher()
+	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
+	launcher.Log = func(profile string) (string, error) {
+		if f.logPath != "" {
+			return f.logPath, nil
+		}
+		return s.stateFile("server-" + profile + ".log")
+	}
+	if f.dryRun {
+		launcher.File = nil // a file that is not there yet is no reason not to show the line
+		command, err := launcher.Command(ctx, profile, m)
+		if err != nil {
+			return environment(err)
+		}
+		return showCommand(p, command, profile, m, largestGPU(machine))
+	}
+	if memory, err := engine.MemoryOf(profile, m, largestGPU(machine)); err == nil && memory.Known && !memory.Fit.OK {
+		for _, line := range memory.Lines() {
+			s.note("%s", line)
+		}
+	}
+	s.nameLeftovers()
+	running, err := launcher.Start(ctx, profile, m)
+	if err != nil {
+		return environment(err)
+	}
+	for _, n := range running.Command.Notes {
+		s.note("%s: %s", name, n)
+	}
+	fmt.Fprintf(p.stdout, "%s is ready at %s%s after %v (first request %v); Ctrl-C stops it\nits log is %s\n",
+		name, running.Command.URL(), profile.BasePath, running.Load.Round(10*time.Millisecond), running.First.Round(time.Millisecond), shown(running.Log))
+	select {
+	case <-ctx.Done():
+		s.note("stopping %s", name)
+	case <-running.Exited():
+	}
+	died := running.Died(0)
+	if err := running.Stop(); err != nil {
+		return failf(exitEnvironment, "homellm stop "+name, "%w", err)
+	}
+	if died != nil {
+		return environment(died)
+	}
+	if ctx.Err() == nil {
+		return nil // homellm stop ended it
+	}
+	return context.Cause(ctx)
+}
+
+// environment gives an error of a server the exit code of the environment and keeps its hint.
+func environment(err error) error {
+	var signal engine.Interrupted
+	if errors.As(err, &signal) {
+		return err
+	}
+	var h interface{ Hint() string }
+	hint := ""
+	if errors.As(err, &h) {
+		hint = h.Hint()
+	}
+	return failf(exitEnvironment, hint, "%w", err)
+}
+
+// profileAndModel finds a profile that can run and the model it would run.
+func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *dsl.Model, error) {
+	profile := lib.Server(name)
+	if profile == nil || profile.Abstract {
+		var names []string
+		for _, s := range lib.Servers {
+			if !s.Abstract {
+				names = append(names, s.Name)
+			}
+		}
+		hint := dsl.Suggest(name, names)
+		if hint == "" {
+			hint = "homellm servers lists the profiles"
+		}
+		if profile != nil {
+			return nil, nil, failf(exitUsage, hint, "profile %q is abstract: others extend it, and it runs nothing itself", name)
+		}
+		return nil, nil, failf(exitUsage, hint, "no profile %q", name)
+	}
+	if modelName != "" {
+		if m := lib.Model(modelName); m != nil {
+			return profile, m, nil
+		}
+		var names []string
+		for _, m := range lib.Models {
+			names = append(names, m.Name)
+		}
+		hint := dsl.Suggest(modelName, names)
+		if hint == "" {
+			hint = "known: " + strings.Join(names, ", ")
+		}
+		return nil, nil, failf(exitUsage, hint, "model %q is in no models file", modelName)
+	}
+	for _, n := range profile.Models {
+		if m := lib.Model(n); m != nil {
+			return profile, m, nil
+		}
+	}
+	return profile, nil, nil
+}
+
+// showCommand prints a command line as a shell takes it, and as comments what is to be known of it.
+func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model, vram float64) error {
+	var b strings.Builder
+	version := c.Version
+	if version == "" {
+		version = "the newest version (the installed one is not known)"
+	}
+	fmt.Fprintf(&b, "# %s on %s, for %s\n", profile.Name, c.Address(), version)
+	for _, e := range c.Env {
+		name, value, _ := strings.Cut(e, "=")
+		fmt.Fprintf(&b, "%s=%s \\\n", name, quote(value))
+	}
+	for i, a := range c.Argv {
+		switch {
+		case i == 0:
+			b.WriteString(quote(a))
+		case strings.HasPrefix(a, "-") && len(a) > 1:
+			b.WriteString(" \\\n  " + quote(a))
+		default:
+			b.WriteString(" " + quote(a))
+		}
+	}
+	b.WriteString("\n")
+	for _, n := range c.Notes {
+		fmt.Fprintf(&b, "# %s\n", n)
+	}
+	if memory, err := engine.MemoryOf(profile, m, vram); err == nil {
+		for _, line := range memory.Lines() {
+			fmt.Fprintf(&b, "# %s\n", line)
+		}
+	}
+	_, err := io.WriteString(p.stdout, b.String())
+	return err
+}
+
+// largestGPU is the memory of the largest card in bytes; 0 if there is none.
+func largestGPU(t *host.Telemetry) float64 {
+	mib := 0.0
+	for _, g := range t.GPUs() {
+		mib = max(mib, g.MemoryMiB)
+	}
+	return mib * (1 << 20)
+}
+
+// launcher starts servers for this user.
+func (s *servers) launcher() *engine.Launcher {
+	return &engine.Launcher{
+		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(),
+		Log: func(profile string) (string, error) { return s.logFile(profile) },
+	}
+}
+
+// records is the folder in which started processes are recorded.
+func (s *servers) records() string {
+	if s.stateDir == "" {
+		return ""
+	}
+	return filepath.Join(s.stateDir, "servers")
+}
+
+func (s *servers) stateFile(name string) (string, error) {
+	dir := s.stateDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", failf(exitEnvironment, "name a file with --log", "making a folder for the server's log: %w", err)
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// logFile names a log in the results folder, one for each start.
+func (s *servers) logFile(profile string) (string, error) {
+	if s.logs == "" {
+		return s.stateFile("server-" + profile + ".log")
+	}
+	for n := 1; ; n++ {
+		name := "server-" + profile + ".log"
+		if n > 1 {
+			name = fmt.Sprintf("server-%s-%d.log", profile, n)
+		}
+		path := filepath.Join(s.logs, name)
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			return path, nil
+		} else if err != nil {
+			return "", fmt.Errorf("naming the server's log: %w", err)
+		}
+	}
+}
+
+// waiting tells every ten seconds how a start goes on.
+func (s *servers) waiting() func(profile string, d time.Duration, line string) {
+	next := 10 * time.Second
+	return func(profile string, d time.Duration, line string) {
+		if d < 10*time.Second {
+			next = 10 * time.Second
+		}
+		if d < next {
+			return
+		}
+		next = d + 10*time.Second
+		s.note("%s is starting (%v): %s", profile, d.Round(time.Second), line)
+	}
+}
+
+// modelFile finds a model's file: where a models file says, as far as it is a path, else among
+// what was downloaded.
+func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
+	e := m.Engines[engineName]
+	if _, err := os.Stat(e.File); err == nil {
+		return e.File, nil
+	}
+	i := slices.IndexFunc(m.Sources, func(src *dsl.ModelSource) bool { return src.Name == e.Source })
+	if i >= 0 {
+		home, err := os.UserHomeDir()
+		if err == nil {
+			src := m.Sources[i]
+			cache := model.CacheFromEnv(s.getenv, home)
+			commit := src.Revision
+			if found := cache.Ref(src.Repo, orMain(src.Revision)); found != "" {
+				commit = found
+			}
+			path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
+			if _, err := os.Stat(path); commit != "" && err == nil {
+				return path, nil
+			}
+		}
+	}
+	return "", missingFile{file: e.File, model: m.Name}
+}
+
+func orMain(revision string) string {
+	if revision == "" {
+		return "main"
+	}
+	return revision
+}
+
+// missingFile says that a model was not downloaded.
+type missingFile struct{ file, model string }
+
+func (e missingFile) Error() string {
+	return e.file + " is neither here nor among the downloaded models"
+}
+
+// Hint says where files come from.
+func (e missingFile) Hint() string {
+	return "download it, or write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
+}
+
+// nameLeftovers tells of servers that an earlier homellm started and could not stop.
+func (s *servers) nameLeftovers() {
+	left, err := host.Leftovers(s.records())
+	if err != nil {
+		s.note("%v", err)
+		return
+	}
+	for _, l := range left {
+		if !l.Owned {
+			s.note("an earlier homellm left a server running: %s; end it with: homellm stop %s", l, l.Name)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"homellm/engine/sim"
+)
+
+// talk is a scenario of three turns over one history.
+func talk(history, steps string) []byte {
+	return fmt.Appendf(nil, `schema: homellm.scenario/v1
+name: talk
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 120}}
+run: {warmup: 0, repeats: 1, error_budget: 50%%, isolation: {cache: salt, scope: repeat}}
+documents: [{id: manual, text: %q}]
+conversations:
+  - id: main
+    history: %s
+    system: You answer in one sentence.
+    steps: [%s]
+    assert: [conv.turns > 0]
+`, strings.Repeat("The flange bolts of the pump are tightened to a torque of 41 Nm. ", 12), history, steps)
+}
+
+// The ceiling of the cache is what the simulator's cache really keeps, turn by turn: whatever
+// went wrong with the turns before, and whatever of them no later prompt repeats.
+func TestCeiling(t *testing.T) {
+	live := "{id: one, ask: Which things can you help me with today?}, {id: two, ask: And which can you not help me with at all?}, {id: three, ask: Why?}"
+	long := strings.Repeat(" Say it at length and leave nothing out.", 10)
+	recorded := "{id: one, ask: Which things can you help me with today?" + long + ", reply: All of them.}, {id: two, ask: And which not?, reply: None.}, {id: three, ask: Why?, reply: No.}"
+	for name, c := range map[string]struct {
+		history, steps string
+		config         sim.Config
+	}{
+		"plain":     {"live", live, sim.Config{}},
+		"reasoning": {"live", live, sim.Config{Wire: sim.Wire{ReasoningTokens: 40}}},
+		"truncated": {"recorded", recorded, sim.Config{Faults: []sim.Fault{{Kind: "eof", Prompt: "today", Token: 3, Times: 1}}}},
+		"refused":   {"recorded", recorded, sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 500, Prompt: "today", Times: 1}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := load(t, "talk.yaml", talk(c.history, c.steps), library(t))
+			synctest.Test(t, func(t *testing.T) {
+				var g rig
+				g.play(t, plan, c.config)
+				if n := len(g.requests()); n != 3 {
+					t.Fatalf("%d requests, want 3", n)
+				}
+				for _, r := range g.requests() {
+					if r.Err == nil && (r.Reusable == nil || r.Cached == nil || *r.Reusable != *r.Cached) {
+						t.Errorf("%s: %v reusable (%s), %v cached", r.Step, show(r.Reusable), r.ReusableWhy, show(r.Cached))
+					}
+				}
+			})
+		})
+	}
+}
+
+func show(n *int) string {
+	if n == nil {
+		return "unknown"
+	}
+	return fmt.Sprint(*n)
+}
+
+// A prefill asks for one token. If that token has no text, as the first one of reasoning has not,
+// the prefill did what it was for, and the conversation goes on.
+func TestPrefill_TokenWithoutText(t *testing.T) {
+	steps := `{id: load, inject: {docs: [manual], prefill: true}, request: {stop: ["T", "A", "I", "Y"]}}, {id: ask_it, query: How tight are the bolts?}`
+	plan := load(t, "talk.yaml", talk("live", steps), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{})
+		all := g.requests()
+		if all[0].Text != "" {
+			t.Fatalf("the prefill says %q: this test is about one that says nothing", all[0].Text)
+		}
+		if len(all) != 2 || all[0].Err != nil || all[1].Err != nil {
+			t.Fatalf("%d requests, the prefill ended with %v", len(all), all[0].Err)
+		}
+		if *all[1].Cached == 0 {
+			t.Error("the question found nothing of the prefill")
+		}
+		for path, known := range map[string]bool{"steps.load.ok": true, "steps.load.ttft_ms": false, "phases.with_rag.stalls": true, "phases.with_rag.icl_max_ms": true} {
+			_, _, _, why := g.fold.Cells[0].Lookup("conversation", 1, "main", "")(path)
+			if (why == "") != known {
+				t.Errorf("%s: known %v (%s), want %v", path, why == "", why, known)
+			}
+		}
+	})
+}

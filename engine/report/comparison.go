@@ -1,0 +1,192 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"homellm/engine/metrics"
+)
+
+// CompareSchema is the kind and version of a comparison's JSON.
+const CompareSchema = "homellm.compare/v1"
+
+// CompareFormat renders a comparison.
+type CompareFormat struct {
+	Name, Doc string
+	Write     func(io.Writer, metrics.Comparison, Options) error
+}
+
+// CompareFormats lists how a comparison can be shown.
+var CompareFormats = []CompareFormat{
+	{"table", "for the terminal", compareTable},
+	{"json", "for machines: " + CompareSchema, compareJSON},
+	{"markdown", "the verdict first, fit for a comment on a pull request", compareMarkdown},
+}
+
+// compareHead is the header of a comparison's rows.
+var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "n"}
+
+// compareRow is one gate in words.
+func compareRow(d metrics.Delta) []string {
+	verdict := d.Verdict
+	if d.Judged() == metrics.Warned || d.Judged() == metrics.Allowed {
+		verdict += " (allowed)"
+	}
+	center := func(s metrics.Side) string {
+		if s.Center == nil {
+			return unknown
+		}
+		if d.Unit == "tokens/s" {
+			return show(*s.Center, d.Unit) + " " + d.Unit
+		}
+		return show(*s.Center, d.Unit)
+	}
+	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), unknown, unknown, unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+	if d.Change == nil {
+		return row
+	}
+	base := 0.0
+	if d.Relative != nil && *d.Relative != 0 {
+		base = *d.Change / *d.Relative
+	} else if d.Old.Center != nil {
+		base = *d.Old.Center
+	}
+	change := func(v float64) string {
+		if base == 0 {
+			return fmt.Sprintf("%+.3g", v)
+		}
+		return fmt.Sprintf("%+.1f %%", 100*v/abs(base))
+	}
+	row[4] = change(*d.Change)
+	if d.Lo != nil && d.Hi != nil {
+		row[5] = change(*d.Lo) + " … " + change(*d.Hi)
+	}
+	if d.P != nil {
+		row[6] = fmt.Sprintf("%.3f", *d.P)
+		if *d.P < 0.0005 {
+			row[6] = "<0.001"
+		}
+	}
+	return row
+}
+
+func abs(v float64) float64 {
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+// remarks are the lines below the rows: why a gate is unknown, and what else to know.
+func remarks(p metrics.Pair) []string {
+	var out []string
+	if p.Missing != "" {
+		out = append(out, p.Missing)
+	}
+	for _, m := range p.Mismatches {
+		out = append(out, "differs: "+m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	out = append(out, p.Warnings...)
+	for _, d := range p.Deltas {
+		if d.Why != "" && !strings.HasPrefix(d.Why, "not comparable") {
+			out = append(out, d.Gate.Name+": "+d.Why)
+		}
+		for _, w := range d.Warnings {
+			out = append(out, d.Gate.Name+": "+w)
+		}
+	}
+	return out
+}
+
+func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
+	var b bytes.Buffer
+	s := &screen{b: &b, width: opt.Width, color: opt.Color}
+	if s.width <= 0 {
+		s.width = 100
+	}
+	for _, p := range c.Pairs {
+		s.line("%s", terminal(p.Cell))
+		s.prose(2, "old  "+p.Old)
+		s.prose(2, "new  "+p.New)
+		var rows [][]string
+		for _, d := range p.Deltas {
+			rows = append(rows, compareRow(d))
+		}
+		if len(rows) > 0 {
+			if err := Columns(&b, compareHead, rows, 2); err != nil {
+				return err
+			}
+		}
+		for _, r := range remarks(p) {
+			s.prose(2, r)
+		}
+		s.line("")
+	}
+	verdict, _, reason := c.Outcome()
+	s.line("%s  %s", strings.ToUpper(verdict), terminal(reason))
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func compareMarkdown(w io.Writer, c metrics.Comparison, _ Options) error {
+	var b bytes.Buffer
+	verdict, _, reason := c.Outcome()
+	mark := map[string]string{metrics.Pass: "✅", metrics.Fail: "❌"}[verdict]
+	if mark == "" {
+		mark = "❔"
+	}
+	fmt.Fprintf(&b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(reason))
+	for _, p := range c.Pairs {
+		fmt.Fprintf(&b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
+		var rows [][]string
+		for _, d := range p.Deltas {
+			row := compareRow(d)
+			for i := range row {
+				row[i] = md(row[i])
+			}
+			if d.Verdict == metrics.Worse || d.Verdict == metrics.Better {
+				row[0] = "**" + row[0] + "**"
+			}
+			rows = append(rows, row)
+		}
+		if len(rows) > 0 {
+			head := make([]string, len(compareHead))
+			for i, h := range compareHead {
+				head[i] = md(h)
+			}
+			if err := mdTable(&b, head, rows, 2); err != nil {
+				return err
+			}
+			b.WriteString("\n")
+		}
+		for _, r := range remarks(p) {
+			fmt.Fprintf(&b, "- %s\n", md(r))
+		}
+		b.WriteString("\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func compareJSON(w io.Writer, c metrics.Comparison, _ Options) error {
+	verdict, code, reason := c.Outcome()
+	out := struct {
+		Schema string `json:"schema"`
+		metrics.Comparison
+		Verdict  string `json:"verdict"`
+		ExitCode int    `json:"exit_code"`
+		Reason   string `json:"reason"`
+	}{CompareSchema, c, verdict, code, reason}
+	text, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the comparison: %w", err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
