@@ -67,7 +67,7 @@ func (p *cellPage) charts(c *metrics.Cell, cells int) {
 			p.Spread = append(p.Spread, f)
 		}
 	}
-	p.Machine = machineFigures(p.ID, c)
+	p.Machine = machineFigures(p.ID, c, cells)
 	if len(p.Machine) == 0 {
 		p.Absent = append(p.Absent, "the machine over time: it was not sampled")
 	}

@@ -13,7 +13,8 @@ const (
 	wideWidth  = 920.0
 	stripTop   = 18.0
 	stripLeft  = 66.0
-	stripShown = 600 // samples that are drawn one by one
+	stripShown = 600 // samples that are drawn one by one, shared by the cells of a page
+	spanShown  = 800 // requests behind them
 )
 
 // strips is what is shown of the machine over time: metrics of one unit share a strip.
@@ -55,7 +56,7 @@ func bins(all []metrics.Point, limit int) []bin {
 
 // machineFigures draws what was sampled of the machine, every strip on the same time axis, with
 // the requests of the cell behind it.
-func machineFigures(id string, c *metrics.Cell) []figure {
+func machineFigures(id string, c *metrics.Cell, cells int) []figure {
 	from, to, ok := played(c)
 	if !ok {
 		return nil
@@ -66,11 +67,11 @@ func machineFigures(id string, c *metrics.Cell) []figure {
 		var defs []*metrics.Def
 		for _, name := range strip.metrics {
 			if series := within(c.Series(name), from, to); len(series) > 1 {
-				lines, defs = append(lines, bins(series, stripShown)), append(defs, def(name))
+				lines, defs = append(lines, bins(series, max(60, stripShown/cells))), append(defs, def(name))
 			}
 		}
 		if len(lines) > 0 {
-			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, from, to, lines, defs))
+			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, from, to, lines, defs, max(60, spanShown/cells)))
 		}
 	}
 	return out
@@ -101,7 +102,7 @@ func within(all []metrics.Point, from, to time.Duration) []metrics.Point {
 
 var stripClasses = []string{"c1", "c2"}
 
-func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, lines [][]bin, defs []*metrics.Def) figure {
+func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, lines [][]bin, defs []*metrics.Def, spans int) figure {
 	const height = 150.0
 	f := figure{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it the requests, tinted by phase."}
 	top := 0.0
@@ -122,7 +123,7 @@ func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, line
 	}
 	s := newSVG(id, wideWidth, height, title, desc)
 	x := timeAxis(s, from, to, height)
-	for _, q := range evenly(c.Requests, 1500) {
+	for _, q := range evenly(c.Requests, spans) {
 		class := "span " + phaseClass(q.Phase)
 		if q.Warmup {
 			class = "span p-other"

@@ -1,0 +1,103 @@
+// Opens a report as a reader does and checks what only a browser can tell: every chart is there,
+// has a size, a title and a table; the filters work; nothing is loaded; it opens fast and fits a
+// phone. Usage: node look.mjs CHROMIUM REPORT.html OUT [milliseconds it may take to open]
+import { chromium } from "playwright-core";
+import { mkdirSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [executablePath, report, out, budget = "2000"] = process.argv.slice(2);
+const name = basename(report, ".html");
+mkdirSync(out, { recursive: true });
+
+const problems = [];
+const check = (ok, what) => { if (!ok) problems.push(what); };
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+try {
+  for (const [size, viewport] of [["desktop", { width: 1280, height: 900 }], ["phone", { width: 390, height: 844 }]]) {
+    for (const colorScheme of size === "desktop" ? ["light", "dark"] : ["light"]) {
+      const page = await browser.newPage({ viewport, colorScheme, deviceScaleFactor: size === "phone" ? 2 : 1 });
+      page.on("request", (r) => check(/^(file|data):/.test(r.url()), `${size}: it loads ${r.url()}`));
+      page.on("console", (m) => check(m.type() !== "error", `${size}: console: ${m.text()}`));
+      page.on("pageerror", (e) => check(false, `${size}: script: ${e}`));
+      const began = performance.now();
+      await page.goto(pathToFileURL(resolve(report)).href, { waitUntil: "load" });
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      const took = Math.round(performance.now() - began);
+      if (size === "desktop" && colorScheme === "light") {
+        console.log(`${name}: opened in ${took} ms`);
+        check(took < Number(budget), `it opened in ${took} ms, more than ${budget} ms`);
+        await charts(page);
+        await filters(page);
+      }
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      check(wide <= 0, `${size}: the page is ${wide} px wider than the screen`);
+      await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+      await page.close();
+    }
+  }
+  await withoutScript();
+} finally {
+  await browser.close();
+}
+for (const p of problems) console.error(`${name}: ${p}`);
+process.exit(problems.length ? 1 : 0);
+
+async function charts(page) {
+  const found = await page.$$eval("figure:not(.warm)", (all) => all.map((f) => {
+    const svg = f.querySelector("svg"), box = svg && svg.getBoundingClientRect();
+    const labelled = svg && (svg.getAttribute("aria-labelledby") || "").split(" ").every((id) => document.getElementById(id)?.textContent);
+    return { title: f.querySelector("figcaption strong")?.textContent, drawn: Boolean(box && box.width > 100 && box.height > 50 && svg.querySelector("path, rect, line")),
+      labelled, rows: f.querySelectorAll("tbody tr").length, caption: Boolean(f.querySelector("table caption")?.textContent) };
+  }));
+  check(found.length > 0, "there is no chart");
+  for (const c of found) {
+    check(c.drawn, `chart "${c.title}" is not drawn`);
+    check(c.labelled, `chart "${c.title}" has no title and description`);
+    check(c.rows > 0 && c.caption, `chart "${c.title}" has no table`);
+  }
+  console.log(`${name}: ${found.length} charts: ${[...new Set(found.map((c) => c.title))].join(", ")}`);
+  for (const tag of ["header", "nav", "main", "footer", "h1"]) {
+    check(await page.locator(tag).count() === 1, `there is not one <${tag}>`);
+  }
+  const ids = await page.$$eval("[id]", (all) => all.map((e) => e.id));
+  check(new Set(ids).size === ids.length, "an id is used twice");
+}
+
+async function filters(page) {
+  if (!(await page.locator("#filters").count())) return;
+  const shown = (selector) => page.$$eval(selector, (all) => all.filter((e) => getComputedStyle(e).display !== "none").length);
+  const repeat = page.locator("#f-repeat");
+  if (await repeat.count()) {
+    const before = await shown("svg [data-repeat]");
+    await repeat.selectOption({ index: 1 });
+    const after = await shown("svg [data-repeat]");
+    check(after > 0 && after < before, `the filter by repeat leaves ${after} of ${before} groups`);
+    await page.screenshot({ path: join(out, `${name}-filtered.png`), fullPage: true });
+    await repeat.selectOption("");
+    check(await shown("svg [data-repeat]") === before, "the filter by repeat does not let go");
+  }
+  const warm = page.locator("#f-warm");
+  if (await warm.count()) {
+    check(await shown("svg .warm") === 0, "warm-ups are shown unasked");
+    await warm.check();
+    check(await shown("svg .warm") > 0, "warm-ups are not shown when asked for");
+    await warm.uncheck();
+  }
+  const cell = page.locator("#f-cell");
+  if (await cell.count()) {
+    await cell.selectOption({ index: 1 });
+    check(await shown("section.cell") === 1, "the filter by cell does not leave one cell");
+    await cell.selectOption("");
+  }
+}
+
+// A reader without scripts sees everything but the filters.
+async function withoutScript() {
+  const page = await browser.newPage({ javaScriptEnabled: false });
+  await page.goto(pathToFileURL(resolve(report)).href);
+  check(await page.locator("h1").count() === 1 && await page.locator("svg").first().isVisible(), "without scripts there is no report");
+  if (await page.locator("#filters").count()) check(!(await page.locator("#filters").isVisible()), "without scripts there are filters that do nothing");
+  await page.close();
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, a comparison, a failing
+# run and a run of 10,000 turns, and lets look.mjs open each of them. Screenshots are left in $1 (default: a temporary
+# folder). Installs what it needs: chromium with apt, playwright-core with npm.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$(realpath -m "${1:-$work/screenshots}")
+
+chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
+if [ -z "$chromium" ]; then
+	sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+	$sudo apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null
+	chromium=$(command -v chromium)
+fi
+cp "$here/look.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
+(cd "$work" && npm ci --silent --no-audit --no-fund)
+
+go build -o "$work/homellm" ./cmd/homellm
+"$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/run" >/dev/null
+"$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/again" >/dev/null
+cp "$work/run/report.html" "$work/run.html"
+"$work/homellm" results diff "$work/run" "$work/again" --html >"$work/comparison.html"
+for name in failing matrix; do
+	"$work/homellm" results show "engine/report/testdata/$name.jsonl" --format html >"$work/$name.html"
+done
+HOMELLM_LONG_PAGE="$work/long.html" go test ./engine/report -count=1 -run '^TestHTML_WritesTheLongPage$' >/dev/null
+[ -s "$work/long.html" ] || { echo "the page of 10,000 turns was not written"; exit 1; }
+
+for name in run comparison failing matrix long; do
+	size=$(stat -c %s "$work/$name.html")
+	[ "$size" -lt 10000000 ] || { echo "$name.html has $size bytes"; exit 1; }
+	node "$work/look.mjs" "$chromium" "$work/$name.html" "$out"
+done
+[ -z "${1:-}" ] || echo "screenshots: $out"

@@ -1,0 +1,235 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+var svgElement = regexp.MustCompile(`(?s)<svg.*?</svg>`)
+
+// Every chart has a title, a description, a table and an id of its own.
+func TestHTML_ChartsAreAccessible(t *testing.T) {
+	for name := range stories {
+		out := render(t, format(t, "html"), replay(t, name), Options{})
+		accessible(t, name, out)
+		if !strings.Contains(out, "@media print") || !strings.Contains(out, "prefers-color-scheme:dark") {
+			t.Errorf("%s: neither print nor dark", name)
+		}
+	}
+	var b bytes.Buffer
+	if err := CompareHTML(&b, replay(t, "passing"), replay(t, "failing")); err != nil {
+		t.Fatal(err)
+	}
+	accessible(t, "comparison", b.String())
+}
+
+func accessible(t *testing.T, name, out string) {
+	t.Helper()
+	ids := map[string]int{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(out, -1) {
+		ids[m[1]]++
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("%s: the id %s stands %d times", name, id, n)
+		}
+	}
+	charts := svgElement.FindAllString(out, -1)
+	for _, c := range charts {
+		wellFormed(t, c)
+		by := regexp.MustCompile(`aria-labelledby="(\S+) (\S+)"`).FindStringSubmatch(c)
+		if by == nil || ids[by[1]] != 1 || ids[by[2]] != 1 || !strings.Contains(c, `role="img"`) {
+			t.Errorf("%s: a chart without a name: %.200s", name, c)
+		}
+	}
+	if n := strings.Count(out, "<figure"); n != len(charts) || strings.Count(out, `<details class="data"><summary>Data`) != n {
+		t.Errorf("%s: %d figures, %d charts", name, n, len(charts))
+	}
+	for _, landmark := range []string{"<header", "<nav", "<main", "<footer", "<h1"} {
+		if strings.Count(out, landmark) != 1 {
+			t.Errorf("%s: %d %s>", name, strings.Count(out, landmark), landmark)
+		}
+	}
+	if strings.Count(out, "<table") != strings.Count(out, "<caption") {
+		t.Errorf("%s: a table without a caption", name)
+	}
+}
+
+// The page loads nothing, and says so to the browser.
+func TestHTML_LoadsNothing(t *testing.T) {
+	out := render(t, format(t, "html"), replay(t, "matrix"), Options{})
+	for _, bad := range []string{"http://", "https://", "url(", "@import", "<img", "<iframe", " style=", "fetch(", "innerHTML"} {
+		if strings.Contains(strings.ReplaceAll(out, "http://127.0.0.1:8000", ""), bad) {
+			t.Errorf("the page holds %q", bad)
+		}
+	}
+}
+
+// The figures of the charts' tables are those of the metrics, and unknown ones are dashes.
+func TestHTML_TablesTellTheNumbers(t *testing.T) {
+	out := render(t, format(t, "html"), replay(t, "passing"), Options{})
+	// main/after turn 1 took 60 ms and one more in each of five repeats: median 63, from 61 to 65.
+	if want := `<th scope="row">8</th><td class="l">main/after</td><td class="l">after removal</td><td>5</td><td>63 ms</td><td>61 ms</td><td>65 ms</td>`; !strings.Contains(out, want) {
+		t.Errorf("the table of TTFT lacks %s", want)
+	}
+	failing := render(t, format(t, "html"), replay(t, "failing"), Options{})
+	if want := `<td>0</td><td>–</td><td>–</td><td>–</td>`; !strings.Contains(failing, want) {
+		t.Errorf("a turn that always failed is not shown as %s", want)
+	}
+	if !strings.Contains(failing, "Not shown: Cache hit rate and its ceiling, cache.hit_rate: the server reports no cached tokens") {
+		t.Error("the page does not say why there is no hit rate")
+	}
+}
+
+// long is a run of many turns: it must open at once and say what it leaves out.
+func long(cells, repeats, turns int) *metrics.Run {
+	s := start("long", event.Conversation{ID: "main"})
+	for c := range cells {
+		s.add(fmt.Sprint("c", c), event.CellPlanned{Labels: labels2(fmt.Sprint("server-", c), "m"), Turns: turns})
+		s.add(fmt.Sprint("c", c), event.CellStarted{Attempt: 1, Server: event.Server{Profile: "sim", Simulated: true}})
+		for n := 1; n <= repeats; n++ {
+			for i := range turns {
+				phase := phases[min(3*i/turns, 2)]
+				s.turn(fmt.Sprint("c", c), n, false, turn{"main", "talk", "continue", phase, i + 1, 20 + float64(i%17), 100 + i, 50 + i, 60 + i, 40, "So it is."})
+				s.add(fmt.Sprint("c", c), event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(i%50), "gpu.mem_used_mib": 9000}})
+			}
+		}
+		s.add(fmt.Sprint("c", c), event.CellDone{})
+	}
+	s.add("", event.RunDone{})
+	r := &metrics.Run{}
+	for _, e := range s.events {
+		r.Add(e)
+	}
+	return r
+}
+
+func TestHTML_StaysSmall(t *testing.T) {
+	for _, c := range []struct{ cells, repeats, turns int }{{1, 1, 10_000}, {1, 100, 100}, {20, 5, 100}, {1, 1000, 1}} {
+		began := time.Now()
+		out := render(t, format(t, "html"), long(c.cells, c.repeats, c.turns), Options{})
+		t.Logf("%d cells of %d repeats of %d turns: %.1f MB in %s", c.cells, c.repeats, c.turns, float64(len(out))/1e6, time.Since(began).Round(time.Millisecond))
+		if len(out) > 4_000_000 {
+			t.Errorf("%v: the page has %d bytes", c, len(out))
+		}
+		if !strings.Contains(out, "slowest of") {
+			t.Errorf("%v: the page does not say that it leaves requests out", c)
+		}
+	}
+	if out := render(t, format(t, "html"), long(1, 1, 10_000), Options{}); !strings.Contains(out, "Neighbouring turns of a phase stand together") {
+		t.Error("turns were put together without a word")
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	var all []place
+	for i := range 10 {
+		phase := "before"
+		if i >= 7 {
+			phase = "with_rag"
+		}
+		all = append(all, place{conversation: "main", step: "s", phase: phase, turn: i + 1, turns: 1, index: i + 1})
+	}
+	if got := crowd(all, 10); len(got) != 10 {
+		t.Errorf("%d places for 10", len(got))
+	}
+	got := crowd(all, 4)
+	var sizes []int
+	for _, p := range got {
+		sizes = append(sizes, p.turns)
+	}
+	if fmt.Sprint(sizes) != "[3 3 1 3]" || got[2].phase != "before" || got[3].phase != "with_rag" || got[3].name() != "main/s turn 8 and 2 more" {
+		t.Errorf("%v %+v", sizes, got)
+	}
+}
+
+func TestBins(t *testing.T) {
+	var all []metrics.Point
+	for i := range 10 {
+		all = append(all, metrics.Point{At: time.Duration(i), V: float64(i)})
+	}
+	got := bins(all, 4)
+	if len(got) != 4 || got[0] != (bin{at: 1, low: 0, mean: 1, top: 2, n: 3}) || got[3].n != 1 || got[3].mean != 9 {
+		t.Errorf("%+v", got)
+	}
+	if got := coarse(got, 2); len(got) != 2 || got[0].n != 6 || got[0].low != 0 || got[0].top != 5 || got[0].mean != 2.5 {
+		t.Errorf("%+v", got)
+	}
+	if got := evenly([]int{1, 2, 3, 4, 5, 6, 7}, 3); fmt.Sprint(got) != "[1 4 7]" {
+		t.Error(got)
+	}
+}
+
+// Two runs of one scenario: what differs is told, and better and worse only where the values of
+// the two runs do not overlap.
+func TestDifference(t *testing.T) {
+	before := replay(t, "passing")
+	s := passing()
+	for i, e := range s.events {
+		if q, ok := e.Body.(event.Request); ok && q.Phase == "after_removal" {
+			late := millis(500)
+			for k := range q.Chunks {
+				q.Chunks[k].At += late
+			}
+			q.Done += late
+			s.events[i].Body = q
+		}
+		if v, ok := e.Body.(event.Verdict); ok && v.Name == "cache-survives-removal" {
+			v.Verdict = "fail"
+			s.events[i].Body = v
+		}
+	}
+	after := &metrics.Run{}
+	for _, e := range s.events {
+		after.Add(e)
+	}
+	var b bytes.Buffer
+	if err := Difference(&b, before, after); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"SIMULATED", "cache-survives-removal: pass → fail", "+500 ms"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	for l := range strings.Lines(b.String()) {
+		worse := strings.Contains(l, "worse")
+		if want := strings.Contains(l, "after removal") && strings.Contains(l, "ttft_ms"); worse != want {
+			t.Errorf("worse: %t in %s", worse, l)
+		}
+	}
+	b.Reset()
+	if err := CompareHTML(&b, before, after); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), `<tr class="worse">`) || strings.Contains(b.String(), `<tr class="better">`) || !strings.Contains(b.String(), "SIMULATED") {
+		t.Error("the page does not tell what became worse")
+	}
+	if err := CompareHTML(&full{10}, before, after); !errors.Is(err, errFull) {
+		t.Errorf("a full disk: %v", err)
+	}
+	if err := CompareHTML(io.Discard, &metrics.Run{}, &metrics.Run{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHTML_WritesTheLongPage writes the page of 10,000 turns for the test in the browser.
+func TestHTML_WritesTheLongPage(t *testing.T) {
+	path := os.Getenv("HOMELLM_LONG_PAGE")
+	if path == "" {
+		t.Skip("HOMELLM_LONG_PAGE names no file; e2e/html/run.sh sets it")
+	}
+	if err := WriteFile(path, func(w io.Writer) error { return format(t, "html").Write(w, long(1, 10, 1000), Options{}) }); err != nil {
+		t.Fatal(err)
+	}
+}
