@@ -61,6 +61,7 @@ type attempt struct {
 	keep    func(event.Event) error
 	changed bool
 	wall    func() time.Time
+	reset   func(context.Context) error
 	ctx     context.Context //nolint:containedctx // one call's
 }
 
@@ -114,6 +115,7 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial, Idle: 20 * time.Second, FirstToken: 20 * time.Second},
 				Block:    16,
 				Tokenize: tokenizer(hc),
+				Reset:    a.reset,
 			}, nil
 		},
 	}
@@ -282,6 +284,29 @@ func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 			t.Errorf("resumed on the server that saw the aborted attempt (-uninterrupted +resumed):\n%s", d)
 		}
 	})
+}
+
+// What the preflight notices stands beside a resumed cell as it would beside any other.
+func TestResume_KeepsNotesOfThePreflight(t *testing.T) {
+	data := strings.Replace(smallPlan, "cache: salt", "cache: reset", 1)
+	plan := load(t, "small.yaml", []byte(data), library(t))
+	for _, c := range plan.Cells {
+		c.Server.Capabilities.CacheReport.Source = "none" // nothing proves the isolation
+	}
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	n := 0
+	reset := func(context.Context) error { return nil }
+	attempt{plan: plan, journal: path, reset: reset, keep: func(event.Event) error {
+		if n++; n > 10 {
+			return errors.New("killed")
+		}
+		return nil
+	}}.play(t)
+	for _, c := range (attempt{plan: plan, journal: path, reset: reset}).play(t).Cells {
+		if c.Started.Attempt != 2 || !slices.ContainsFunc(c.Notes, func(n event.Note) bool { return n.Code == "isolation_unproven" }) {
+			t.Errorf("attempt %d of %s has the notes %v, want isolation_unproven among them", c.Started.Attempt, c.ID, c.Notes)
+		}
+	}
 }
 
 // A finished cell is not played again, and a half-done attempt leaves nothing in the numbers.

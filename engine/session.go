@@ -52,8 +52,9 @@ type session struct {
 	index   int
 	cell    *dsl.Cell
 	judged  judged
-	attempt int // from 1; a resumed cell begins the next one
-	started bool
+	attempt int          // from 1; a resumed cell begins the next one
+	started bool         // the journal knows of the attempt
+	early   []event.Note // notes from before that, for its beginning wipes out what the last attempt left
 	seen    seen
 
 	target *Target
@@ -86,6 +87,7 @@ func (s *session) open(ctx context.Context) error {
 		return fmt.Errorf("client for %s: %w", target.Facts.URL, err)
 	}
 	s.target, s.known = target, map[string]*prefixes{}
+	defer s.tell()
 	if err := s.preflight(ctx); err != nil {
 		s.close()
 		return err
@@ -93,7 +95,6 @@ func (s *session) open(ctx context.Context) error {
 	if s.started {
 		return nil
 	}
-	s.started = true
 	if s.cell.Scenario.Run.Cache == "salt" {
 		target.Facts.SaltMethod = "message"
 		if s.cell.Server.Capabilities.CacheSalt != "" {
@@ -102,6 +103,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	target.Facts.Revision = revision(s.cell, target.Facts.Engine)
 	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: target.Facts})
+	s.started = true
 	s.opened(ctx)
 	return nil
 }

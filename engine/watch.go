@@ -73,6 +73,21 @@ func whereIs(r *event.Request) string {
 	return fmt.Sprintf("%s/%s turn %d, %s %d", r.Conversation, r.Step, r.Turn, kind, r.Repeat)
 }
 
+// note puts a remark beside the cell. What is noticed before an attempt begins is told when it has:
+// its beginning replaces everything that an earlier attempt left.
 func (s *session) note(code, format string, args ...any) {
-	s.run.out.emit(s.cell.ID, event.Note{Code: code, Text: fmt.Sprintf(format, args...)})
+	n := event.Note{Code: code, Text: fmt.Sprintf(format, args...)}
+	if !s.started {
+		s.early = append(s.early, n)
+		return
+	}
+	s.run.out.emit(s.cell.ID, n)
+}
+
+// tell emits the notes that had to wait.
+func (s *session) tell() {
+	for _, n := range s.early {
+		s.run.out.emit(s.cell.ID, n)
+	}
+	s.early = nil
 }
