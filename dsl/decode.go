@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -124,7 +125,7 @@ func (d *decoder) document(n *node) *Document {
 	}
 	doc := d.documents[n.text()]
 	if doc == nil {
-		d.errorf(n, "links/document", suggestion(n.text(), keys(d.documents)), "document %q is not declared", n.text())
+		d.errorf(n, "links/document", cmp.Or(suggestOr(n.text(), keys(d.documents), "declared documents"), "declare it in `documents:`"), "document %q is not declared", n.text())
 		return nil
 	}
 	d.used[doc.ID] = true
@@ -140,7 +141,7 @@ func (d *decoder) declare(sort string, n *node, key string) string {
 		return ""
 	}
 	if first := d.declared[sort][name]; first != nil {
-		d.errorf(v, "links/duplicate", "", "%s %q is already declared on line %d", sort, name, first.line)
+		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name, first.line)
 		return name
 	}
 	if d.declared[sort] == nil {

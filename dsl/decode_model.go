@@ -18,13 +18,13 @@ func (d *decoder) model(at entry, templates map[string]layer) *Model {
 	context := d.get(n, "context")
 	m.Context = Context{Trained: d.integer(context, "trained", 0), Extended: d.integer(context, "extended", 0), Rope: d.str(context, "rope")}
 	if m.Context.Extended > 0 && m.Context.Extended < m.Context.Trained {
-		d.errorf(d.get(context, "extended"), "links/context", "", "the extended context of %d tokens is smaller than the trained one of %d", m.Context.Extended, m.Context.Trained)
+		d.errorf(d.get(context, "extended"), "links/context", "extended is what position scaling makes of trained: leave it out where there is none", "the extended context of %d tokens is smaller than the trained one of %d", m.Context.Extended, m.Context.Trained)
 	}
 	if name := d.get(n, "template"); name != nil {
 		if t, ok := templates[m.Template]; ok {
 			m.PrefixStable, m.Reason = d.flag(t.node, "prefix_stable", true), d.str(t.node, "reason")
 		} else {
-			d.errorf(name, "links/template", suggestion(m.Template, keys(templates)), "template %q is not declared", m.Template)
+			d.errorf(name, "links/template", suggestOr(m.Template, keys(templates), "declared templates"), "template %q is not declared", m.Template)
 		}
 	}
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
@@ -48,7 +48,7 @@ func (d *decoder) architecture(n *node) *Architecture {
 	}
 	a.Parameters, _ = asFloat(d.get(n, "parameters"))
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {
-		d.errorf(d.get(n, "kv_heads"), "links/architecture", "", "%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
+		d.errorf(d.get(n, "kv_heads"), "links/architecture", "take both numbers from the model's config.json", "%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
 	}
 	return a
 }
@@ -102,10 +102,10 @@ func (d *decoder) engines(n *node, m *Model) map[string]EngineModel {
 			d.errorf(e.at(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model", e.key)
 		}
 		if source := d.get(e.node, "source"); source != nil && !slices.Contains(sources, em.Source) {
-			d.errorf(source, "links/source", suggestion(em.Source, sources), "model %q has no source %q", m.Name, em.Source)
+			d.errorf(source, "links/source", suggestOr(em.Source, sources, "its sources"), "model %q has no source %q", m.Name, em.Source)
 		}
 		if file := d.get(e.node, "file"); file != nil && len(files[em.Source]) > 0 && !slices.Contains(files[em.Source], em.File) {
-			d.errorf(file, "links/source", suggestion(em.File, files[em.Source]), "source %q has no file %q", em.Source, em.File)
+			d.errorf(file, "links/source", suggestOr(em.File, files[em.Source], "its files"), "source %q has no file %q", em.Source, em.File)
 		}
 		out[e.key] = em
 	}

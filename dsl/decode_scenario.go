@@ -168,7 +168,7 @@ func (d *decoder) sampling(n *node, s Sampling) Sampling {
 	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
 	s.API = d.strOr(n, "api", s.API)
 	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
-		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request", "", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
+		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request", "lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
 	}
 	return s
 }

@@ -64,7 +64,7 @@ func (d *decoder) server(at entry, n *node) *Server {
 func (d *decoder) need(n *node, key string) *node {
 	v := d.get(n, key)
 	if v == nil {
-		d.errorf(firstKey(n), "links/missing-key", "", "key %q is missing", key)
+		d.errorf(firstKey(n), "links/missing-key", "add it here, or to a profile that this one extends", "key %q is missing", key)
 	}
 	return v
 }

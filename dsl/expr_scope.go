@@ -302,10 +302,7 @@ func (s *scope) steps(single bool) *symbol {
 			case slices.Contains(s.env.steps, id):
 				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), ""
 			}
-			help := suggestion(id, slices.Concat(s.env.steps, s.env.laterSteps))
-			if help == "" && len(s.env.steps) > 0 {
-				help = "steps known here: " + strings.Join(s.env.steps, ", ")
-			}
+			help := cmp.Or(suggestion(id, s.env.laterSteps), suggestOr(id, s.env.steps, "steps known here"))
 			return fmt.Sprintf("there is no step %q", id), help
 		},
 	}
@@ -329,11 +326,7 @@ func (s *scope) phases(single bool) *symbol {
 			return s.distributions("phases."+p, s.names.aggregate, 0, "")
 		},
 		missing: func(p string) (string, string) {
-			help := suggestion(p, ids)
-			if help == "" {
-				help = "the phases are " + strings.Join(ids, ", ")
-			}
-			return fmt.Sprintf("there is no phase %q", p), help
+			return fmt.Sprintf("there is no phase %q", p), suggestOr(p, ids, "phases")
 		},
 	}
 }
@@ -349,7 +342,7 @@ func (s *scope) conversations() *symbol {
 			return s.distributions("conversations."+id, s.names.conversation, 0, "")
 		},
 		missing: func(id string) (string, string) {
-			return fmt.Sprintf("there is no conversation %q", id), suggestion(id, s.env.conversations)
+			return fmt.Sprintf("there is no conversation %q", id), suggestOr(id, s.env.conversations, "conversations")
 		},
 	}
 }
@@ -367,11 +360,7 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k}, kind: k, constant: v}
 		},
 		missing: func(p string) (string, string) {
-			help := suggestion(p, keys(of))
-			if help == "" {
-				help = fmt.Sprintf("add it to `%s:`", path)
-			}
-			return fmt.Sprintf("there is no %s %q", noun, p), help
+			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(suggestion(p, keys(of)), fmt.Sprintf("add it to `%s:`", path))
 		},
 	}
 }

@@ -246,7 +246,7 @@ func TestProblems(t *testing.T) {
 		{ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90", "needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
 		{ScenarioScope, "steps.q1.ttft_ms.p99 < 3", "expr/samples", "p99", "at least 299"},
 		{ScenarioScope, "conversations.man.requests.p50 < 3", "expr/name", "man", `did you mean "main"?`},
-		{ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "the phases are before, with_rag, after_removal"},
+		{ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "phases: before, with_rag, after_removal"},
 		{ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations", "in a conversation use conv"},
 
 		{StepScope, "", "expr/empty", "", "starts a YAML comment"},

@@ -153,7 +153,7 @@ func newLibrary(trees []*tree) (*Library, Diagnostics) {
 			}
 		default:
 			d := decoder{src: t.src}
-			d.errorf(t.root.get("schema"), "links/kind", "", "a %s file is not part of the library of servers and models", t.kind)
+			d.errorf(t.root.get("schema"), "links/kind", "the library has files with schema: homellm.servers/v1 and homellm.models/v1", "a %s file is not part of the library of servers and models", t.kind)
 			b.diags = append(b.diags, d.diags...)
 		}
 	}
@@ -243,11 +243,11 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	case next != name && slices.Contains(chain, next):
 		// Every profile of the circle comes here; the first of them by name speaks for all.
 		if circle := chain[slices.Index(chain, next):]; next == chain[0] && next == slices.Min(circle) {
-			d.errorf(parent, "links/extends", "", "profiles extend each other in a circle: %s", strings.Join(append(circle, next), " → "))
+			d.errorf(parent, "links/extends", "remove extends from one of them", "profiles extend each other in a circle: %s", strings.Join(append(circle, next), " → "))
 		}
 		return nil, false
 	case nextIndex < 0:
-		d.errorf(parent, "links/extends", suggestion(next, keys(b.servers)), "there is no profile %q to extend", next)
+		d.errorf(parent, "links/extends", suggestOr(next, keys(b.servers), "profiles"), "there is no profile %q to extend", next)
 		return nil, false
 	}
 	inherited, ok := b.resolve(d, next, nextIndex, chain)

@@ -18,10 +18,14 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 			later[r.name] = s.step.ID
 		}
 	}
+	unclear := false // what a step injects could not be read: the context may hold anything
 	turns := 0
 	var unsent *decodedStep // the last step that put something into the context that was not sent yet
 	for i := range steps {
 		s := &steps[i]
+		if _, injects := s.step.Do.(Inject); injects && len(s.effect.injects) == 0 {
+			unclear = true
+		}
 		for _, r := range s.effect.injects {
 			if slices.Contains(in, r.name) {
 				d.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)
@@ -31,7 +35,7 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 			delete(out, r.name)
 		}
 		for _, r := range slices.Concat(s.effect.removes, s.effect.reads) {
-			if slices.Contains(in, r.name) || d.documents[r.name] == nil {
+			if slices.Contains(in, r.name) || d.documents[r.name] == nil || unclear {
 				continue
 			}
 			help := "inject it in an earlier step"
@@ -49,7 +53,7 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 				out[r.name] = s.step.ID
 			}
 		}
-		if s.effect.needsDocument && len(in) == 0 {
+		if s.effect.needsDocument && len(in) == 0 && !unclear {
 			d.errorKey(s.node, s.step.Action, "links/context", "inject a document in an earlier step, or use ask", "no document is in context here")
 		}
 		if s.effect.needsTurn && turns == 0 {
@@ -133,7 +137,7 @@ func (d *decoder) checkSampling(s *Scenario, root *node) {
 	for _, c := range s.Conversations {
 		for _, step := range c.Steps {
 			switch r := step.Request; {
-			case step.Do == nil || step.Do.Turns() == 0:
+			case step.ID == "" || step.Do == nil || step.Do.Turns() == 0:
 			case r.Temperature == nil:
 				unset = append(unset, step.ID)
 			case *r.Temperature > 0 && r.Seed == nil:
@@ -184,7 +188,7 @@ func linkLibrary(t *tree, lib *Library) Diagnostics {
 		case axis == "server":
 			d.serverName(n, lib)
 		case axis == "model" && lib.Model(n.text()) == nil:
-			d.errorf(n, "links/model", suggestion(n.text(), lib.modelNames()), "model %q is in no models file", n.text())
+			d.errorf(n, "links/model", suggestOr(n.text(), lib.modelNames(), "models"), "model %q is in no models file", n.text())
 		}
 	}
 	for _, axis := range []string{"server", "model"} {
@@ -204,7 +208,7 @@ func (d *decoder) serverName(n *node, lib *Library) {
 	s := lib.Server(n.text())
 	switch {
 	case s == nil:
-		d.errorf(n, "links/server", suggestion(n.text(), lib.serverNames()), "server %q is in no servers file", n.text())
+		d.errorf(n, "links/server", suggestOr(n.text(), lib.serverNames(), "servers"), "server %q is in no servers file", n.text())
 	case s.Abstract:
 		d.errorf(n, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be extended", n.text())
 	}

@@ -36,7 +36,7 @@ func (d *decoder) errorAt(s *Server, n *node, code, help, format string, args ..
 func (d *decoder) checkModelNames(n *node, l *Library) {
 	for _, m := range d.list(n, "models") {
 		if name := m.text(); name != "any" && l.Model(name) == nil {
-			d.errorf(m, "links/model", suggestion(name, l.modelNames()), "model %q is in no models file", name)
+			d.errorf(m, "links/model", suggestOr(name, l.modelNames(), "models"), "model %q is in no models file", name)
 		}
 	}
 }
@@ -54,11 +54,7 @@ func (d *decoder) checkLaunch(s *Server, n *node) {
 	launch.eachText(func(text *node) {
 		for _, m := range launchForm.FindAllStringSubmatch(text.text(), -1) {
 			if !slices.Contains(launchNames, m[1]) || !strings.HasSuffix(m[0], "}") {
-				help := suggestion(m[1], launchNames)
-				if help == "" {
-					help = "possible: " + strings.Join(launchNames, ", ")
-				}
-				d.errorf(text, "links/reference", help, "%s refers to nothing that a launch has", m[0])
+				d.errorf(text, "links/reference", suggestOr(m[1], launchNames, "possible"), "%s refers to nothing that a launch has", m[0])
 			}
 		}
 	})

@@ -175,6 +175,7 @@ func missingKeys(rest, all []schema.Problem) schema.Problem {
 		}
 	}
 	if len(p.Missing) > 1 {
+		p.Help = ""
 		p.Message = fmt.Sprintf("these keys are missing: %s", strings.Join(p.Missing, ", "))
 	}
 	return p
@@ -223,9 +224,16 @@ func (d *decoder) problem(n *node, p schema.Problem) {
 
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
 
+// misplaced is a key that is written where only its place should be named.
+var misplaced = regexp.MustCompile(`(?i)((?:api_?key|token|password|secret)["']?\s*:\s*)[^\s{][^\n]*`)
+
 // withoutSecret masks the user and password of a URL, which has no place in a log, with as many
 // characters as it had.
 func withoutSecret(s string) string {
+	s = misplaced.ReplaceAllStringFunc(s, func(m string) string {
+		key := misplaced.FindStringSubmatch(m)[1]
+		return key + strings.Repeat("*", len([]rune(m))-len([]rune(key)))
+	})
 	return credentials.ReplaceAllStringFunc(s, func(m string) string {
 		return "://" + strings.Repeat("*", len([]rune(m))-4) + "@"
 	})

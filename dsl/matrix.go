@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,7 +82,7 @@ func readMatrix(d *decoder, root *node, opt Options) matrix {
 		d.errorf(n, "plan/matrix", "run less at a time", "the matrix has more than %d combinations", maxCells)
 		m.combinations = nil
 	case len(m.combinations) == 0:
-		d.errorf(n, "plan/matrix", "", "every combination of the matrix is excluded")
+		d.errorf(n, "plan/matrix", "remove an entry of exclude", "every combination of the matrix is excluded")
 	}
 	return m
 }
@@ -219,7 +220,7 @@ func (d *decoder) combination(n *node, axes []axis) (combination, bool) {
 	for _, e := range n.entries {
 		i := slices.Index(names, e.key)
 		if i < 0 {
-			d.errorf(e.at(), "plan/matrix", suggestion(e.key, names), "the matrix has no axis %q", e.key)
+			d.errorf(e.at(), "plan/matrix", suggestOr(e.key, names, "its axes"), "the matrix has no axis %q", e.key)
 			ok = false
 			continue
 		}
@@ -228,7 +229,7 @@ func (d *decoder) combination(n *node, axes []axis) (combination, bool) {
 			v = float64(whole)
 		}
 		if literalKind(v) != literalKind(axes[i].values[0]) {
-			d.errorf(e.node, "plan/matrix", "", "%s is not a value of axis %q, which takes %s", e.node.describe(), e.key, literalKind(axes[i].values[0]).words())
+			d.errorf(e.node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.node.describe(), e.key, literalKind(axes[i].values[0]).words())
 			ok = false
 			continue
 		}
@@ -251,16 +252,13 @@ func readVars(d *decoder, root *node, opt Options) map[string]any {
 	for _, name := range keys(opt.Vars) {
 		old, ok := vars[name]
 		if !ok {
-			help := suggestion(name, keys(vars))
-			if help == "" {
-				help = "a run can replace the variables of the scenario, not add any"
-			}
+			help := cmp.Or(suggestOr(name, keys(vars), "a run can replace these variables"), "the scenario has no variables to replace")
 			d.errorf(nil, "plan/var", help, "--var %s: there is no variable %q", name, name)
 			continue
 		}
 		v, err := parseLiteral(opt.Vars[name], literalKind(old))
 		if err != nil {
-			d.errorf(nil, "plan/var", "", "--var %s=%s: %s", name, opt.Vars[name], err)
+			d.errorf(nil, "plan/var", "a variable keeps its type", "--var %s=%s: %s", name, opt.Vars[name], err)
 			continue
 		}
 		vars[name] = v

@@ -126,9 +126,9 @@ func (c *Cell) String() string {
 	var parts []string
 	for _, l := range c.Labels {
 		if l.Name == serverAxis || l.Name == modelAxis {
-			parts = append(parts, l.Value)
+			parts = append(parts, strings.Join(strings.Fields(l.Value), " "))
 		} else {
-			parts = append(parts, l.Name+"="+l.Value)
+			parts = append(parts, l.Name+"="+strings.Join(strings.Fields(l.Value), " "))
 		}
 	}
 	return strings.Join(parts, " x ")
@@ -260,7 +260,7 @@ func (p *planner) load(f File) {
 		return
 	case t.kind != "scenario":
 		d := decoder{src: t.src, diags: diags}
-		d.errorf(t.root.get("schema"), "plan/kind", "", "a %s file cannot be run", t.kind)
+		d.errorf(t.root.get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
 		p.diags = d.diags
 		return
 	}
@@ -338,7 +338,7 @@ func (p *planner) named(d *decoder) {
 		switch s := p.lib.Server(name); {
 		case p.lib == nil:
 		case s == nil:
-			d.errorf(nil, "plan/server", suggestion(name, p.lib.serverNames()), "--server %s: there is no such server", name)
+			d.errorf(nil, "plan/server", suggestOr(name, p.lib.serverNames(), "servers"), "--server %s: there is no such server", name)
 		case s.Abstract:
 			d.errorf(nil, "plan/server", "name a profile that extends it", "--server %s: the profile is abstract", name)
 		}

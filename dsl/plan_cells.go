@@ -41,11 +41,7 @@ func (p *planner) selectConversations(s *Scenario) {
 	}
 	for _, t := range slices.Concat(include, exclude) {
 		if !known[t] {
-			help := suggestion(t, keys(known))
-			if help == "" {
-				help = "known tags: " + cmp.Or(strings.Join(keys(known), ", "), "none")
-			}
-			p.fail("plan/tag", help, "no conversation has the tag %q", t)
+			p.fail("plan/tag", cmp.Or(suggestOr(t, keys(known), "known tags"), "no conversation has tags"), "no conversation has the tag %q", t)
 		}
 	}
 	var kept []*Conversation

@@ -1,5 +1,7 @@
 package dsl
 
+import "slices"
+
 // Inject puts documents into the context.
 type Inject struct {
 	Docs    []*Document
@@ -17,7 +19,7 @@ var injectKind = ActionKind{
 			Role:    d.strOr(in.node, "role", roleUser),
 			Prefill: d.flag(in.node, "prefill", false),
 		}
-		if a.Into != IntoMessage && d.get(in.node, "role") != nil {
+		if slices.Contains([]string{IntoTurn, IntoSystem}, a.Into) && d.get(in.node, "role") != nil {
 			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s", a.Into)
 		}
 		injects := d.references(in.node, "docs")

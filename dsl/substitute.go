@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -112,7 +113,7 @@ func (d *decoder) reference(n *node, text string) (any, bool) {
 		if v, ok := d.values.vars[name]; ok {
 			return v, true
 		}
-		d.errorf(n, "links/reference", suggestion(name, keys(d.values.vars)), "there is no variable %q", name)
+		d.errorf(n, "links/reference", cmp.Or(suggestOr(name, keys(d.values.vars), "variables"), "declare it in `vars:`"), "there is no variable %q", name)
 		return nil, false
 	}
 	d.usedAxes[name] = true
@@ -123,7 +124,7 @@ func (d *decoder) reference(n *node, text string) (any, bool) {
 	if v, ok := d.values.matrix[name]; ok {
 		return v, true
 	}
-	d.errorf(n, "links/reference", suggestion(name, keys(d.values.matrix)), "the matrix has no axis %q", name)
+	d.errorf(n, "links/reference", cmp.Or(suggestOr(name, keys(d.values.matrix), "axes"), "add it to `matrix:`"), "the matrix has no axis %q", name)
 	return nil, false
 }
 

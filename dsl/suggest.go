@@ -16,6 +16,20 @@ func suggestion(written string, known []string) string {
 	return ""
 }
 
+// suggestOr returns the suggestion or, where nothing is near, what there is: the noun in the
+// plural and the names. It is empty only where there is nothing.
+func suggestOr(written string, known []string, noun string) string {
+	const most = 12 // names that are read
+	near := suggestion(written, known)
+	switch {
+	case near != "" || len(known) == 0:
+		return near
+	case len(known) > most:
+		return fmt.Sprintf("%s: %s and %d more", noun, strings.Join(known[:most], ", "), len(known)-most)
+	}
+	return noun + ": " + strings.Join(known, ", ")
+}
+
 // Suggest returns "did you mean …?" for a name that is not known, or "" if nothing is near. It is
 // for commands, whose arguments deserve the same help as files.
 func Suggest(written string, known []string) string { return suggestion(written, known) }

@@ -360,7 +360,11 @@ func (c *converter) key(k ast.MapKeyNode) (entry, bool) {
 		}
 		return entry{key: n.text(), line: n.line, col: n.col, end: n.end}, true
 	}
-	c.fail(k.GetToken(), "yaml/key", "quote the key", "a key must be plain text")
+	help := "quote the key"
+	if t := k.GetToken(); t.Type == token.IntegerType {
+		help = "quote the key; if it is the fraction of a number, write a point: in { } a comma begins the next key"
+	}
+	c.fail(k.GetToken(), "yaml/key", help, "a key must be plain text")
 	return entry{}, false
 }
 
@@ -385,7 +389,7 @@ func (c *converter) alias(out *node, n *ast.AliasNode, depth int) *node {
 		c.fail(n.Start, "yaml/alias", "", "alias *%s stands inside the value it names", name)
 		return out
 	case !ok:
-		c.fail(n.Start, "yaml/alias", suggestion(name, keys(c.anchors)), "no anchor &%s comes before this alias", name)
+		c.fail(n.Start, "yaml/alias", suggestOr(name, keys(c.anchors), "anchors before it"), "no anchor &%s comes before this alias", name)
 		return out
 	}
 	c.inAlias++

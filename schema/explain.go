@@ -102,6 +102,9 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 		if _, ok := v[key]; !ok {
 			p := e.add(path, "missing-key", "key %q is missing", key)
 			p.Missing = []string{key}
+			if sub, ok := s.Properties[key]; ok {
+				p.Help = description(sub)
+			}
 		}
 	}
 	if n := len(v); s.MinProperties > n {

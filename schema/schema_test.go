@@ -193,7 +193,7 @@ func TestValidate(t *testing.T) {
 		{"int and float", func(s, _ map[string]any) { s["run"] = map[string]any{"repeats": 3.0, "warmup": 2} }, nil},
 		{"reference", func(s, _ map[string]any) { s["run"] = map[string]any{"repeats": "${vars.n}"} }, nil},
 		{"unknown key", func(s, _ map[string]any) { s["nam/e~"] = 1 }, []Problem{{Key: "nam/e~", Rule: "unknown-key", Message: `unknown key "nam/e~"`}}},
-		{"missing key", func(s, _ map[string]any) { delete(s, "name") }, []Problem{{Rule: "missing-key", Message: `key "name" is missing`, Missing: at("name")}}},
+		{"missing key", func(s, _ map[string]any) { delete(s, "name") }, []Problem{{Rule: "missing-key", Message: `key "name" is missing`, Help: "Name of the scenario: key of its results and part of file names.", Missing: at("name")}}},
 		{"path with special characters", func(s, _ map[string]any) { s["vars"] = map[string]any{"a/b~c %": []any{}} }, []Problem{
 			{Path: at("vars"), Key: "a/b~c %", Rule: "key-format", Message: `"a/b~c %" is not an identifier such as first_turn: a lower-case letter, then lower-case letters, digits and _`},
 		}},
