@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -52,6 +53,19 @@ var Defs = []Def{
 	{Name: "text_len", Unit: "runes", Kind: Int, Levels: turns, Fold: Sum, Source: "client",
 		Doc: "length of the answer", Formula: "characters of text",
 		each: func(_ *Cell, q *event.Request) (any, string) { return utf8.RuneCountInString(q.Text), "" }},
+	{Name: "text_empty", Kind: Bool, Better: -1, Levels: turns, Source: "client",
+		Doc: "the answer holds nothing but white space, whatever went on in reasoning or tool calls", Formula: "no character of text is visible",
+		each: func(_ *Cell, q *event.Request) (any, string) { return strings.TrimSpace(q.Text) == "", "" }},
+	{Name: "text_repetition", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+		Doc: "how much the answer goes in circles: below 0.1 in ordinary prose, near 1 in a loop", Formula: "1 - different four-word sequences / all of them; unknown below 8 words",
+		each: func(_ *Cell, q *event.Request) (any, string) { return repetition(q.Text) }},
+	{Name: "text_is_json", Kind: Bool, Better: +1, Levels: turns, Source: "client",
+		Doc: "the answer is one valid JSON value, alone or as the only fenced block", Formula: "RFC 8259; white space around it does not count",
+		each: func(_ *Cell, q *event.Request) (any, string) { return isJSON(q.Text), "" }},
+	{Name: "text_same", Kind: Bool, Better: +1, Levels: turns, Source: "client",
+		Doc:     "the answer is the one that the same turn got the first time it was played, warm-ups included: at temperature 0, whether the server is deterministic",
+		Formula: "text = text of the first play; unknown the first time; a salt in the message, and earlier answers in a live history, make other prompts",
+		each:    sameText},
 
 	// Latency.
 	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",

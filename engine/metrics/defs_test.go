@@ -75,7 +75,7 @@ func TestDefs_EachIsWhole(t *testing.T) {
 // "Hello" and " yo" came before it.
 func TestEach_GoodTurn(t *testing.T) {
 	want := map[string]any{
-		"ok": true, "status": 200, "error": "", "finish_reason": "stop", "text": "Hello you. Bye", "text_len": 14,
+		"ok": true, "status": 200, "error": "", "finish_reason": "stop", "text": "Hello you. Bye", "text_len": 14, "text_empty": false, "text_is_json": false,
 		"ttft_ms": 100.0, "ttft_answer_ms": 120.0, "ttfs_ms": 240.0, "ttfr_ms": 10.0,
 		"e2e_ms": 240.0, "e2e_due_ms": 250.0, "connect_ms": 3.0, "dispatch_delay_ms": 10.0,
 		"tpot_ms":      140.0 / 3,

@@ -1,0 +1,57 @@
+package metrics
+
+import (
+	"testing"
+
+	"homellm/engine/event"
+)
+
+func TestRepetition(t *testing.T) {
+	for text, want := range map[string]any{
+		"a b c d e f g h":                 0.0,
+		"a b c d a b c d":                 0.2, // five sequences: abcd bcda cdab dabc abcd
+		"A b c D a B c d":                 0.2,
+		"no no no no no no no no no no":   6. / 7, // seven sequences, one of them new
+		"one two three four five six sev": nil,
+	} {
+		if got, why := repetition(text); got != want || (want == nil) != (why != "") {
+			t.Errorf("%q: %v (%s), want %v", text, got, why, want)
+		}
+	}
+}
+
+func TestIsJSON(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"a": 1}`: true, " [1, 2]\n": true, `"x"`: true, "```json\n{\"a\": 1}\n```": true, "```\n1\n```\n": true,
+		"": false, "{a: 1}": false, "Here: {}": false, "```json\n{}": false, "{} {}": false, "```json\n{}\n``` done": false,
+	} {
+		if got := isJSON(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestSameText(t *testing.T) {
+	c := &Cell{}
+	add := func(repeat int, warmup bool, text string, err *event.Error) *event.Request {
+		q := &event.Request{Repeat: repeat, Warmup: warmup, Conversation: "c", Step: "s", Turn: 1}
+		q.Text, q.Err = text, err
+		c.Requests = append(c.Requests, q)
+		return q
+	}
+	add(1, true, "broken", &event.Error{Class: "reset"})
+	first := add(2, true, "yes", nil)
+	same, other := add(1, false, "yes", nil), add(2, false, "no", nil)
+	other.Turn = 1
+	elsewhere := add(2, false, "yes", nil)
+	elsewhere.Step = "t"
+	d, _ := Lookup("text_same")
+	for _, q := range []struct {
+		of   *event.Request
+		want any
+	}{{first, nil}, {same, true}, {other, false}, {elsewhere, nil}} {
+		if v := d.Each(c, q.of); v.V != q.want || (q.want == nil) != (v.Why != "") {
+			t.Errorf("repeat %d of %s: %v (%s), want %v", q.of.Repeat, q.of.Step, v.V, v.Why, q.want)
+		}
+	}
+}
