@@ -325,6 +325,9 @@ func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, 
 	if errors.As(err, &h) {
 		hint = h.Hint()
 	}
+	if errors.Is(err, host.ErrHopeless) {
+		hint = "compare the profile's command line with what the server says: homellm serve " + profile.Name + " --dry-run"
+	}
 	var exited *host.ExitError
 	var slow *host.NotReadyError
 	switch {
@@ -339,14 +342,29 @@ func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, 
 // tailShown is how many of the last lines of a server's log an error shows.
 const tailShown = 12
 
+// tailed is an error with the end of a log, which is for the terminal and not for results: it may
+// hold anything.
+type tailed struct {
+	error
+	lines []string
+}
+
+func (t tailed) Unwrap() error { return t.error }
+
 func withTail(err error, tail []string) error {
-	if len(tail) == 0 {
-		return err
-	}
 	if cut := len(tail) - tailShown; cut > 0 {
 		tail = tail[cut:]
 	}
-	return fmt.Errorf("%w\n  | %s", err, strings.Join(tail, "\n  | "))
+	return tailed{err, tail}
+}
+
+// Tail is the end of the log of a server that did not start or died, if that is what the error is.
+func Tail(err error) []string {
+	var t tailed
+	if errors.As(err, &t) {
+		return t.lines
+	}
+	return nil
 }
 
 // occupant says what holds the port that a server should get, and what to do about it. It is

@@ -31,7 +31,7 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 		o.note("using %s at %s, which homellm serve started", profile.Name, address)
 		return o.attach(ctx, cell, "http://"+address)
 	}
-	r, err := o.start(ctx, cell)
+	r, err := o.start(ctx, cell, o.Launcher)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,9 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 		if err := o.stopRunning(); err != nil {
 			return "", err
 		}
-		r, err := o.start(ctx, cell)
+		again := *o.Launcher
+		again.Port = t.Started.Command.Port // where its side channels are asked
+		r, err := o.start(ctx, cell, &again)
 		if err != nil {
 			return "", err
 		}
@@ -75,7 +77,7 @@ func (o *Opener) served(profile *dsl.Server) (address string, ok bool) {
 }
 
 // start returns the running server of the cell's profile and model, or starts it.
-func (o *Opener) start(ctx context.Context, cell *dsl.Cell) (*Running, error) {
+func (o *Opener) start(ctx context.Context, cell *dsl.Cell, with *Launcher) (*Running, error) {
 	key := cell.Server.Name + "\x00"
 	if cell.Model != nil {
 		key += cell.Model.Name
@@ -91,8 +93,9 @@ func (o *Opener) start(ctx context.Context, cell *dsl.Cell) (*Running, error) {
 		return nil, err
 	}
 	o.note("starting %s", cell.Server.Name)
-	r, err := o.Launcher.Start(ctx, cell.Server, cell.Model)
+	r, err := with.Start(ctx, cell.Server, cell.Model)
 	if err != nil {
+		o.noteTail(err)
 		return nil, err
 	}
 	o.note("%s is ready at %s after %v", cell.Server.Name, r.Command.URL(), r.Load.Round(10*time.Millisecond))
@@ -113,7 +116,16 @@ func (o *Opener) died(patience time.Duration) error {
 	if r == nil {
 		return nil
 	}
-	return r.Died(patience)
+	err := r.Died(patience)
+	o.noteTail(err)
+	return err
+}
+
+// noteTail shows the end of a server's log.
+func (o *Opener) noteTail(err error) {
+	for _, line := range Tail(err) {
+		o.note("| %s", line)
+	}
 }
 
 func (o *Opener) stopRunning() error {

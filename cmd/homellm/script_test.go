@@ -3,10 +3,13 @@ package main
 import (
 	"flag"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"homellm/engine/host"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files of the scripts")
@@ -27,6 +30,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			port, err := host.FreePort(e.T().(testing.TB).Context(), "127.0.0.1")
+			if err != nil {
+				return err
+			}
+			e.Setenv("PORT", strconv.Itoa(port))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},

@@ -97,6 +97,9 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	s.nameLeftovers()
 	running, err := launcher.Start(ctx, profile, m)
 	if err != nil {
+		for _, line := range engine.Tail(err) {
+			s.note("| %s", line)
+		}
 		return environment(err)
 	}
 	for _, n := range running.Command.Notes {
@@ -114,6 +117,9 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return failf(exitEnvironment, "homellm stop "+name, "%w", err)
 	}
 	if died != nil {
+		for _, line := range engine.Tail(died) {
+			s.note("| %s", line)
+		}
 		return environment(died)
 	}
 	if ctx.Err() == nil {
