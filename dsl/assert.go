@@ -221,8 +221,13 @@ func (a *Assertion) sourceLine() (line string, number, shift int, ok bool) {
 	}
 	for number = a.Pos.Line; number <= a.Pos.Line+1; number++ {
 		line = a.source.line(number)
-		if at := strings.Index(line, first); at >= 0 {
-			return line, number, len([]rune(line[:at])), true
+		from := 0
+		if number == a.Pos.Line {
+			// A name in front of the expression may have the same text.
+			from = len(string([]rune(line)[:min(max(a.Pos.Col-1, 0), len([]rune(line)))]))
+		}
+		if at := strings.Index(line[from:], first); at >= 0 {
+			return line, number, len([]rune(line[:from+at])), true
 		}
 	}
 	return "", 0, 0, false

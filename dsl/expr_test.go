@@ -381,6 +381,10 @@ func TestExcerpt(t *testing.T) {
 	if got := a.Excerpt(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	a.source, a.Pos = newSource("f.yaml", "- {name: é turn.ttft_ms > 200 && vars.min_hit < 1, that: turn.ttft_ms > 200 && vars.min_hit < 1}"), Pos{"f.yaml", 1, 58}
+	if _, _, shift, _ := a.sourceLine(); shift != 57 {
+		t.Errorf("a name with the same text: the expression is found at %d", shift)
+	}
 	a.source = nil
 	want = "turn.ttft_ms > 200 && vars.min_hit < 1\n~~~~~~~~~~~~          ~~~~~~~~~~~~"
 	if got := a.Excerpt(); got != want {

@@ -355,7 +355,7 @@ func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) Diagnostics {
 		if p.opt.Repeats > 0 {
 			env.repeats = p.opt.Repeats
 		}
-		s := &scope{names: p.names, env: env, declared: func(path string) string { return declaredAt(t, path) }}
+		s := &scope{names: p.names, env: env, declared: func(path string) string { return p.declaredAt(t, path) }}
 		program, problems := compileExpr(a.That, s, a.Severity == "fail")
 		a.program = program
 		if a.source == nil {
@@ -385,12 +385,21 @@ func (a *Assertion) diagnose(n *node, g problem, shift int) Diagnostic {
 	return out
 }
 
-// declaredAt says where a var or an axis stands.
-func declaredAt(t *tree, path string) string {
+// declaredAt says where the value of a var or an axis comes from: the place in the file, or the
+// option that took its place.
+func (p *planner) declaredAt(t *tree, path string) string {
 	group, name, _ := strings.Cut(path, ".")
+	_, replaced := p.opt.Vars[name]
 	e := t.root.get(group).find(name)
-	if e == nil {
-		return "command line"
+	switch {
+	case group == "vars" && replaced:
+		return "--var"
+	case path == "matrix.server" && len(p.opt.Servers) > 0:
+		return "--server"
+	case path == "matrix.model" && p.opt.Model != "":
+		return "--model"
+	case e == nil:
+		return "choice of the run" // a server for a scenario that names none
 	}
 	return fmt.Sprintf("%s:%d", t.src.name, e.line)
 }

@@ -255,6 +255,25 @@ func TestPlanText(t *testing.T) {
 	}
 }
 
+// TestSourcesOfConstants: a value that an option has put in place does not stand in the file.
+func TestSourcesOfConstants(t *testing.T) {
+	body := "vars: {low: 1, high: 9}\nmatrix: {server: [big], n: [2]}\n" + removalScenario() +
+		"assert:\n  - steps.q1.ttft_ms.p50 < vars.low + vars.high + matrix.n or matrix.server == matrix.model\n"
+	opt := exactOptions()
+	opt.Vars = map[string]string{"low": "2"}
+	p := mustLoad(t, scenario(body), opt)
+	got := map[string]string{}
+	for _, o := range p.Cells[0].Scenario.Assert[0].Eval(testLookup).Operands {
+		got[o.Path] = o.Source
+	}
+	want := map[string]string{
+		"steps.q1.ttft_ms.p50": "test", "vars.low": "--var", "vars.high": "s.yaml:6", "matrix.n": "s.yaml:7", "matrix.server": "--server", "matrix.model": "--model",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestFacts(t *testing.T) {
 	p := mustLoad(t, scenario("vars: {x: 1}\nmatrix: {n: [2]}\n"+removalScenario()), exactOptions())
 	for path, want := range map[string]any{
