@@ -41,9 +41,15 @@ func (p *planner) count(m *Model, text string) count {
 
 // render returns the prompt of messages. Without a template a mark stands on either side of
 // role and content, which costs about what real templates cost.
-func (p *planner) render(c *Cell, messages []Message) (prompt string, exact bool, err error) {
+func (p *planner) render(c *Cell, api string, messages []Message) (prompt string, exact bool, err error) {
 	if p.opt.Render != nil {
-		if prompt, exact, err = p.opt.Render(c.Server, c.Model, messages); prompt != "" || err != nil {
+		server := c.Server
+		if server != nil && api != "" {
+			other := *server
+			other.API = api
+			server = &other
+		}
+		if prompt, exact, err = p.opt.Render(server, c.Model, messages); prompt != "" || err != nil {
 			return prompt, exact, err
 		}
 	}
@@ -154,7 +160,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			if conversation.History == "recorded" && t.Reply != "" {
 				kept = t.Reply
 			}
-			planned, err := w.turn(t, generated)
+			planned, err := w.turn(t, step.Request.API, generated)
 			if err != nil {
 				return "", fmt.Errorf("step %s: %w", step.ID, err)
 			}
@@ -177,9 +183,9 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 }
 
 // turn counts one prompt, and how much of it has been sent before.
-func (w *walker) turn(t Turn, reply string) (PlannedTurn, error) {
+func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
-	prompt, rendered, err := w.render(w.cell, t.Messages)
+	prompt, rendered, err := w.render(w.cell, api, t.Messages)
 	if err != nil {
 		return PlannedTurn{}, err
 	}

@@ -281,14 +281,14 @@ func (s *session) canary(salt string) server.Send {
 			extra = map[string]any{}
 		}
 		if salt != "" {
-			messages = s.salted(messages, extra, salt)
+			messages = s.salts(messages, extra, salt)
 		}
 		zero := 0.0
-		p := client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra, Text: text}
-		for _, m := range messages {
-			p.Messages = append(p.Messages, client.Message{Role: m.Role, Content: m.Content})
+		p := s.wire("", messages, client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra})
+		if p.err != nil {
+			return server.Reply{}, refusal{&event.Error{Class: "bad_request", Message: p.err.Error()}}
 		}
-		e := s.client.Do(ctx, s.run.epoch, time.Now(), p)
+		e := p.client.Do(ctx, s.run.epoch, time.Now(), p.Prompt)
 		switch {
 		case ctx.Err() != nil:
 			return server.Reply{}, context.Cause(ctx)

@@ -29,6 +29,7 @@ type Options struct {
 	Open      func(context.Context, *dsl.Cell) (*Target, error) // gives a cell its server; Target.Close is called once
 	Machine   *host.Telemetry                                   // watches the machine beside the run; nil: nobody does
 	PIDs      func() []int                                      // processes of the server in use, to tell others' on the GPU apart; nil: not known
+	Templates *Templates                                        // of the models; nil: those that homellm ships
 	Progress  func(Progress)                                    // told of every turn; must not block
 	FailFast  bool                                              // stop at the first failed gate
 	Calibrate Calibrator                                        // measures the client before the run; nil: nobody does
@@ -54,7 +55,10 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	if opt.Progress == nil {
 		opt.Progress = func(Progress) {}
 	}
-	r := &run{plan: plan, opt: opt, epoch: epoch, stop: stop, clocks: newClocks(opt.Wall)}
+	if opt.Templates == nil {
+		opt.Templates = NewTemplates(nil)
+	}
+	r := &run{templates: opt.Templates, plan: plan, opt: opt, epoch: epoch, stop: stop, clocks: newClocks(opt.Wall)}
 	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
 	r.progress = newProgress(plan, opt.Progress)
 	finished := map[string]bool{} // before a changed plan is opened, which begins with no cells
@@ -105,6 +109,8 @@ type run struct {
 	sessions map[int]*session
 	raw      rawKeeper
 	machine  *machine
+
+	templates *Templates
 }
 
 // play plays every pass of the schedule. Cells that the journal of a resumed run already holds

@@ -57,10 +57,11 @@ type session struct {
 	early   []event.Note // notes from before that, for its beginning wipes out what the last attempt left
 	seen    seen
 
-	target *Target
-	client *client.Client
-	known  map[string]*prefixes // by salt
-	salt   string
+	target  *Target
+	client  *client.Client
+	clients map[string]*client.Client // for other APIs than the profile's own
+	known   map[string]*prefixes      // by salt
+	salt    string
 
 	beside beside // what is learnt of the server beside its replies
 
@@ -114,6 +115,7 @@ func (s *session) close() {
 		return
 	}
 	s.client.CloseIdle()
+	s.forgetClients()
 	s.target.close()
 	s.target = nil
 }
@@ -194,6 +196,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 			return fmt.Errorf("restarting the server: %w", err)
 		}
 		s.client.CloseIdle()
+		s.forgetClients()
 		s.target.Client.BaseURL = url
 		if s.client, err = client.New(s.target.Client); err != nil {
 			return fmt.Errorf("client for %s: %w", url, err)
@@ -250,19 +253,17 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	prompt := s.prompt(step, t)
 	known := s.known[s.salt]
 	if known == nil {
-		known = &prefixes{tokenize: s.target.Tokenize, block: s.target.Block}
+		known = &prefixes{block: s.target.Block}
 		s.known[s.salt] = known
 	}
+	known.tokenize = prompt.tokenize
 	reuse := known.before(ctx, prompt.dsl)
 	s.look(ctx)
 	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
 
 	s.sending = rawAbout{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
 	s.measured = !p.warmup
-	connect, _ := s.client.Warm(ctx) // that it failed is for the request to tell
-	turn, cancel := context.WithTimeout(ctx, step.Timeout)
-	e := s.client.Do(turn, s.run.epoch, time.Now(), prompt.Prompt)
-	cancel()
+	connect, e := s.do(ctx, step.Timeout, prompt)
 	s.measured = false
 	if t.MaxTokens > 0 && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
 		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
@@ -297,9 +298,16 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	return e
 }
 
-type prompt struct {
-	client.Prompt
-	dsl []dsl.Message
+// do sends a prompt. Connect is how long a connection took that had to be made first.
+func (s *session) do(ctx context.Context, timeout time.Duration, p prompt) (connect *time.Duration, e event.Exchange) {
+	if p.err != nil {
+		now := time.Since(s.run.epoch)
+		return nil, event.Exchange{Due: now, Done: now, Err: &event.Error{Class: "bad_request", Message: p.err.Error()}}
+	}
+	connect, _ = p.client.Warm(ctx) // that it failed is for the request to tell
+	turn, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return connect, p.client.Do(turn, s.run.epoch, time.Now(), p.Prompt)
 }
 
 // prompt puts a turn into the form that goes on the wire: sampling, extra keys and salt.
@@ -311,12 +319,12 @@ func (s *session) prompt(step *dsl.Step, t dsl.Turn) prompt {
 		extra = map[string]any{}
 	}
 	if s.salt != "" {
-		messages = s.salted(messages, extra, s.salt)
+		messages = s.salts(messages, extra, s.salt)
 	}
 	req := step.Request
-	out := prompt{dsl: messages, Prompt: client.Prompt{
+	out := client.Prompt{
 		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
-	}}
+	}
 	if t.MaxTokens > 0 {
 		out.MaxTokens = t.MaxTokens
 	}
@@ -326,17 +334,17 @@ func (s *session) prompt(step *dsl.Step, t dsl.Turn) prompt {
 	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
 		extra[caps.MinTokens] = *req.MinTokens
 	}
-	for _, m := range messages {
-		out.Messages = append(out.Messages, client.Message{Role: m.Role, Content: m.Content})
-	}
-	return out
+	return s.wire(req.API, messages, out)
 }
+
+// saltLine is a salt as a line of text.
+func saltLine(salt string) string { return "[session " + salt + "]" }
 
 // saltMessages puts the salt at the head of the prompt, where it changes every cached block,
 // for servers that have no salt of their own. It costs a few prompt tokens, which the journal
 // says (salt_method: message).
 func saltMessages(messages []dsl.Message, salt string) []dsl.Message {
-	line := "[session " + salt + "]"
+	line := saltLine(salt)
 	if len(messages) > 0 && messages[0].Role == "system" {
 		out := slices.Clone(messages)
 		out[0].Content = line + "\n" + out[0].Content

@@ -122,6 +122,9 @@ func renderOptions(s *dsl.Server) model.Options {
 // is not known. Exact says that it is the model's own template. An error is a refusal.
 func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool, err error) {
 	template := t.Of(m)
+	if err := errText(s, m, template); err != nil {
+		return model.Prompt{}, false, false, err
+	}
 	if template == nil {
 		return model.Prompt{}, false, false, nil
 	}

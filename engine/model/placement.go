@@ -18,6 +18,11 @@ var Placements = []SystemPlacement{PlaceNative, PlaceMerge, PlaceFirstUser}
 // joint stands between texts that were separate messages.
 const joint = "\n\n"
 
+// Place rewrites a conversation for a placement, for servers that render it themselves.
+func (t *Template) Place(messages []Message, p SystemPlacement) []Message {
+	return t.place(messages, p)
+}
+
 // place rewrites a conversation for a placement. Where it moves text it keeps the order, so a
 // conversation that grows at its end still grows only at its end.
 func (t *Template) place(messages []Message, p SystemPlacement) []Message {
