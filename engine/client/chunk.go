@@ -341,9 +341,13 @@ func (s *scanner) countInto(v *int) {
 	}
 }
 
+// longest is the longest duration that is believed, in milliseconds: a year. What a journal cannot
+// hold, infinity above all, must not get into it.
+const longest = 365 * 24 * 3600 * 1000
+
 // scaledInto stores a duration times factor, and leaves what is there if the value is none.
 func (s *scanner) scaledInto(v *float64, factor float64) {
-	if f, ok := s.number(); ok && f >= 0 {
+	if f, ok := s.number(); ok && f >= 0 && f <= longest/factor {
 		*v = f * factor
 	}
 }

@@ -22,6 +22,7 @@ type record struct {
 
 	running      int  // the server's running count of tokens at the last chunk
 	runningKnown bool // it had one there
+	silent       int  // tokens listed by events without text since the last chunk
 	choices      bool // an event was a completion's
 	ending       bool // the body has ended; what comes now may be half an event
 	fatal        bool // nothing after this can be understood
@@ -98,7 +99,7 @@ func (r *record) take(at time.Duration, f frame) {
 	}
 	if len(c.finish) > 0 {
 		r.x.Finish = string(c.finish)
-		if !r.whole {
+		if !r.whole && r.x.Finished == nil { // some servers repeat it on every event that follows
 			finished := at
 			r.x.Finished = &finished
 		}
@@ -158,6 +159,7 @@ func (r *record) keepText(at time.Duration) {
 		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
 			r.x.Wire.RoleEarly = true
 		}
+		r.silent += c.tokens
 		return
 	}
 	if c.reasoningKey != "" {
@@ -190,9 +192,12 @@ func (r *record) part(at time.Duration, channel event.Channel, kept, text []byte
 
 // tokens is how many tokens the event holds, if the server says: by listing them, or by the step
 // that its running count took. A count says nothing of this event if the one before had none,
-// for then it is the total.
+// for then it is the total. Tokens without text, such as the tag that begins reasoning or the first
+// bytes of a character, count with the text that follows them.
 func (r *record) tokens() *int {
 	c := &r.c
+	silent := r.silent
+	r.silent = 0
 	running := c.usage.completion
 	if running <= 0 {
 		running = c.timings.completion
@@ -203,7 +208,7 @@ func (r *record) tokens() *int {
 	r.running, r.runningKnown = running, known
 	switch {
 	case c.counted:
-		return r.number(c.tokens)
+		return r.number(silent + c.tokens)
 	case usable:
 		return r.number(step)
 	}

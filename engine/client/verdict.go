@@ -57,6 +57,10 @@ func (k *call) verdict(ctx, inner context.Context, err error) *event.Error {
 	return k.shortfall()
 }
 
+// givenUp are the finish reasons by which servers say that a reply is not whole: SGLang and vLLM
+// when they drop a request, gateways when what is behind them failed.
+var givenUp = map[string]bool{"abort": true, "error": true}
+
 // shortfall says what a reply that ended in order lacks.
 func (k *call) shortfall() *event.Error {
 	x, r := k.x, k.record
@@ -75,6 +79,9 @@ func (k *call) shortfall() *event.Error {
 	case !r.whole && !r.complete():
 		e.Class = "truncated"
 		e.Message = fmt.Sprintf("the stream ended after %d events without a finish reason and without [DONE]: the server gave up, and some lose the reason: look into its log", x.Wire.Events)
+	case givenUp[x.Finish]:
+		e.Class = "server_error"
+		e.Message = fmt.Sprintf("the server gave the reply up after %d events (finish reason %s): look into its log", x.Wire.Events, x.Finish)
 	case !r.answered():
 		e.Class = "empty"
 		e.Message = fmt.Sprintf("the reply is well formed and holds no token (finish reason %s): check the prompt's template and max_tokens", orNone(x.Finish))

@@ -110,6 +110,20 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+// A sum that is no number is not known. Infinity would end the run: no journal can hold it.
+func TestSnapshot_HistogramThatIsNoNumber(t *testing.T) {
+	for said, want := range map[string]bool{"1.5": true, "NaN": false, "+Inf": false} {
+		text := "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum " + said + "\nh_count 1\n"
+		shot, err := parse(reply{status: http.StatusOK, kind: "text/plain", body: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, _, ok := shot.histogram("h"); ok != want {
+			t.Errorf("a sum of %s: %v, known %v", said, sum, ok)
+		}
+	}
+}
+
 func TestSnapshot_Facts(t *testing.T) {
 	shot := scraped(t, "vllm-0.27-before.prom")
 	if n, ok := shot.BlockTokens(); !ok || n != 16 {

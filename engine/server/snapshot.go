@@ -143,7 +143,7 @@ func (s *Snapshot) histogram(name string) (sum, count float64, ok bool) {
 			sum, count, ok = sum+h.GetSampleSum(), count+float64(h.GetSampleCount()), true
 		}
 	}
-	return sum, count, ok && !math.IsNaN(sum)
+	return sum, count, ok && !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
 
 // info is a label of vLLM's cache_config_info. vLLM writes the word None for what is not set.

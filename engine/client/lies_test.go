@@ -1,0 +1,90 @@
+package client
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"homellm/engine/event"
+)
+
+// events makes a stream of the given events.
+func events(lines ...string) []byte {
+	var body []byte
+	for _, l := range append(lines, "[DONE]") {
+		body = append(body, "data: "+l+"\n\n"...)
+	}
+	return body
+}
+
+// TestSilentTokens counts tokens without text with the text that follows them: they were made
+// before it, and decode speed must not count them after it.
+func TestSilentTokens(t *testing.T) {
+	body := events(
+		`{"choices":[{"delta":{"role":"assistant","content":""},"token_ids":[7]}]}`, // <think>, which a parser took out
+		`{"choices":[{"delta":{"content":""},"token_ids":[228]}]}`,                  // the first byte of a character
+		`{"choices":[{"delta":{"content":"上"},"token_ids":[184,138]}]}`,
+		`{"choices":[{"delta":{"content":"."},"token_ids":[13]}]}`,
+		`{"choices":[{"delta":{"content":""},"finish_reason":"stop","token_ids":[2]}]}`,
+	)
+	x, e := replay(t, "chat", "sse", body, len(body))
+	if e != nil {
+		t.Fatal(e)
+	}
+	var got []int
+	for _, c := range x.Chunks {
+		got = append(got, orMinus(c.Tokens))
+	}
+	if d := cmp.Diff([]int{4, 1}, got); d != "" {
+		t.Errorf("tokens of the chunks (-want +got):\n%s", d)
+	}
+}
+
+// TestFinishedOnce takes the instant of the finish reason when it first came: some servers repeat
+// it on the events that follow.
+func TestFinishedOnce(t *testing.T) {
+	first := `data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"id":"` + strings.Repeat("0", 200) + `"}` + "\n\n"
+	again := events(`{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`)
+	x, e := replay(t, "chat", "sse", append([]byte(first), again...), len(first)) // two reads
+	if e != nil {
+		t.Fatal(e)
+	}
+	if x.Finished == nil || *x.Finished != x.Chunks[0].At || *x.Finished != time.Millisecond {
+		t.Errorf("finished at %v, want 1ms: the event that came first", x.Finished)
+	}
+}
+
+// TestGivenUp holds that a reply which the server dropped is no success, whatever text it has.
+func TestGivenUp(t *testing.T) {
+	for reason, class := range map[string]string{"abort": "server_error", "error": "server_error", "stop": "", "length": "", "eos_token": ""} {
+		body := events(`{"choices":[{"delta":{"content":"Hel"}}]}`, `{"choices":[{"delta":{},"finish_reason":"`+reason+`"}]}`)
+		_, e := replay(t, "chat", "sse", body, len(body))
+		got := ""
+		if e != nil {
+			got = e.Class
+		}
+		if got != class {
+			t.Errorf("finish reason %s: class %q, want %q", reason, got, class)
+		}
+	}
+}
+
+// TestImpossibleDurations keeps out what a journal could not hold and nobody could believe.
+func TestImpossibleDurations(t *testing.T) {
+	for _, said := range []string{"1e308", "1e306", "-1", "1e400", "3.2e7"} {
+		body := events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_time":` + said + `}}`)
+		x, e := replay(t, "chat", "sse", body, len(body))
+		if e != nil {
+			t.Fatal(e)
+		}
+		if v, told := x.Timings["server.prefill_ms"]; told {
+			t.Errorf("%s seconds became %v ms", said, v)
+		}
+		if _, err := json.Marshal(event.Request{Exchange: x}); err != nil {
+			t.Errorf("%s: %v", said, err)
+		}
+	}
+}
