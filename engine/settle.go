@@ -14,8 +14,11 @@ func settled(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result) dsl.Result {
 	}
 	values := map[string]float64{}
 	for _, o := range r.Operands {
-		if v, ok := o.V.(float64); ok {
+		switch v := o.V.(type) {
+		case float64:
 			values[o.Path] = v
+		case int:
+			values[o.Path] = float64(v)
 		}
 	}
 	why := ""

@@ -29,8 +29,8 @@ func newValidate(p process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate [PATH...]",
 		Short: "Check files without sending anything",
-		Long: `validate checks scenario, servers and models files: YAML, schema, links between
-files, expressions. Without a path it checks scenarios/, servers.yaml and
+		Long: `validate checks scenario, servers, models and gates files: YAML, schema, links between
+files, expressions. Without a path it checks scenarios/, servers.yaml, gates.yaml and
 models.yaml of this folder, or the shipped ones where there are none.
 It prints every problem of every file and exits with 3 if there is an error.`,
 		ValidArgsFunction: completeScenarios,
