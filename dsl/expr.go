@@ -190,10 +190,13 @@ func (c *compilation) run() {
 
 // comparisonHelp proposes what to do with an expression that is one value.
 func (c *compilation) comparisonHelp() string {
-	if len(c.program.leaves) == 1 && c.program.leaves[0].kind.number() {
-		return "compare it with something: " + c.program.leaves[0].path + " < 100"
+	if len(c.program.leaves) != 1 || !c.program.leaves[0].kind.number() {
+		return "compare it with something"
 	}
-	return "compare it with something"
+	if c.program.leaves[0].rate {
+		return "compare it with a share: " + c.program.leaves[0].path + " > 0.5"
+	}
+	return "compare it with something: " + c.program.leaves[0].path + " < 100"
 }
 
 // exprConfig returns the settings of parser, checker and compiler. The environment holds the

@@ -95,6 +95,9 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 			if !additional {
 				p := e.add(path, "unknown-key", "unknown key %q", key)
 				p.Key, p.Known = key, slices.Sorted(maps.Keys(s.Properties))
+				if at := below(s, key); at != "" {
+					p.Help = "it belongs into " + at
+				}
 			}
 		}
 	}
@@ -110,6 +113,28 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 	if n := len(v); s.MinProperties > n {
 		e.add(path, "size", "the mapping is empty")
 	}
+}
+
+// below returns where in a mapping, but not at its top, a key has its place: request, or
+// defaults.request. It is empty if there is no such place.
+func below(s *jsonschema.Schema, key string) string {
+	var deeper []string
+	for _, parent := range slices.Sorted(maps.Keys(s.Properties)) {
+		sub := resolve(s.Properties[parent])
+		if len(sub.AllOf) == 1 {
+			sub = resolve(sub.AllOf[0])
+		}
+		if sub.Properties[key] != nil {
+			return parent
+		}
+		if at := below(sub, key); at != "" {
+			deeper = append(deeper, parent+"."+at)
+		}
+	}
+	if len(deeper) == 0 {
+		return ""
+	}
+	return deeper[0]
 }
 
 func (e *explainer) array(s *jsonschema.Schema, v []any, path []string) {

@@ -23,6 +23,22 @@ func TestSimilarNames(t *testing.T) {
 	}
 }
 
+// TestMisplacedKeys holds where a key is said to belong that stands too high.
+func TestMisplacedKeys(t *testing.T) {
+	for key, want := range map[string]string{
+		"repeats": "it belongs into run", "server": "it belongs into matrix", "temperature": "it belongs into defaults.request", "nonsense": "",
+	} {
+		got := Validate("scenario", scenario(func(s, _ map[string]any) { s[key] = 1 }))
+		if len(got) != 1 || got[0].Help != want {
+			t.Errorf("%s: want help %q, got %+v", key, want, got)
+		}
+	}
+	got := Validate("scenario", scenario(func(_, step map[string]any) { step["max_tokens"] = 1 }))
+	if len(got) != 1 || got[0].Help != "it belongs into request" {
+		t.Errorf("a key of a request in a step: %+v", got)
+	}
+}
+
 // TestHelpForWrongTypes holds what a person who guessed at the form of a value is told.
 func TestHelpForWrongTypes(t *testing.T) {
 	in := func(key string, v any) func(s, step map[string]any) {
