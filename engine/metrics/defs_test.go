@@ -116,8 +116,10 @@ func TestEach_Traps(t *testing.T) {
 		want         any // nil: unknown
 		why          string
 	}{
-		{"one token", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(1); q.Chunks[0].Tokens = nil }, nil, "the first chunk held every token"},
-		{"every token in the first chunk", "output_tps", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, "the first chunk held every token"},
+		{"one token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[1:2] }, nil, "the first chunk held every token"},
+		{"every token in the first chunk", "output_tps", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(2), q.Chunks[:1] }, nil, "the first chunk held every token"},
+		{"a count that cannot be", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, nil, "text went on arriving after the last token that the server counts"},
+		{"a count that cannot be", "icl_max_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, 100.0, ""},
 		{"k1 is 1 unless said", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = nil }, 35.0, ""},
 		{"no usage", "tpot_ms", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
 		{"no usage", "output_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},

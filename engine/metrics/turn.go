@@ -56,7 +56,10 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, "the server counts reasoning tokens that it does not send"
 	}
 	n := *q.Usage.Completion - firstTokens(q)
-	if n <= 0 {
+	switch {
+	case n <= 0 && q.Chunks[len(q.Chunks)-1].At > q.Chunks[0].At:
+		return 0, 0, "text went on arriving after the last token that the server counts"
+	case n <= 0:
 		return 0, 0, "the first chunk held every token"
 	}
 	window = lastCounted(q) - q.Chunks[0].At
@@ -104,7 +107,7 @@ func gaps(q *event.Request) ([]float64, string) {
 	if !streamed(q) {
 		return nil, noStream
 	}
-	if n := q.Usage.Completion; n != nil && *n <= 1 {
+	if n := q.Usage.Completion; n != nil && *n <= 1 && len(q.Chunks) <= 1 {
 		return nil, oneToken
 	}
 	if len(q.Chunks) == 0 {
