@@ -12,6 +12,9 @@ import (
 	"homellm/engine/metrics"
 )
 
+// slowestShown is how many requests a chart of the slowest ones has: a screen of them.
+const slowestShown = 60
+
 // timelines draw each request from the moment it was sent: the wait for the first token, then a
 // mark for each arrival. Each pass has a chart of its own, all on one scale. Of more requests than
 // limit one chart shows the slowest, and says so.
@@ -29,6 +32,7 @@ func timelines(id string, c *metrics.Cell, limit int) []figure {
 	}
 	if len(sent) > limit {
 		of := len(sent)
+		limit = min(limit, slowestShown)
 		slices.SortStableFunc(sent, func(a, b *event.Request) int { return cmp.Compare(took(b), took(a)) })
 		sent = sent[:limit]
 		slices.SortStableFunc(sent, func(a, b *event.Request) int { return cmp.Compare(a.Due, b.Due) })

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"homellm/engine/metrics"
 )
@@ -292,7 +293,7 @@ func turnTable(title string, places []place, tracks []track) dataTable {
 
 // describe says in a sentence what a sighted reader takes from the curve.
 func describe(places []place, tracks []track) string {
-	out := fmt.Sprintf("%s over %s.", tracks[0].def.Doc, plural(turnsIn(places), "turn"))
+	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, plural(turnsIn(places), "turn"))}
 	for _, t := range tracks {
 		low, high := math.Inf(1), math.Inf(-1)
 		for _, group := range t.at {
@@ -301,12 +302,12 @@ func describe(places []place, tracks []track) string {
 			}
 		}
 		if low <= high {
-			out += fmt.Sprintf(" %s: from %s to %s.", t.label, show(low, t.def.Unit), show(high, t.def.Unit))
+			out = append(out, fmt.Sprintf("%s: from %s to %s.", t.label, show(low, t.def.Unit), show(high, t.def.Unit)))
 		} else {
-			out += fmt.Sprintf(" %s: unknown.", t.label)
+			out = append(out, t.label+": unknown.")
 		}
 	}
-	return out
+	return strings.Join(out, " ")
 }
 
 func turnsIn(places []place) int {

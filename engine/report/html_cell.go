@@ -84,7 +84,7 @@ var turnCharts = []struct {
 	{"Decode speed", "Tokens a second after the first; higher is better.",
 		[]chartLine{{"output_tps", "decode tokens/s", "c2", false}}},
 	{"Context", "Tokens of each prompt, and how many of them came from the prefix cache.",
-		[]chartLine{{"prompt_tokens", "prompt", "c3", false}, {"cache.cached_tokens", "cached", "c1", true}}},
+		[]chartLine{{"prompt_tokens", "prompt", "c3", false}, {"cache.cached_tokens", "cached", "c1", false}}},
 	{"Cache hit rate and its ceiling", "Share of the prompt that came from the prefix cache, and the most that any prefix cache could serve.",
 		[]chartLine{{"cache.reusable_rate", "ceiling", "ceiling", true}, {"cache.hit_rate", "hit rate", "c1", false}}},
 }

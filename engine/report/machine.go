@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"homellm/engine/metrics"
@@ -113,15 +114,15 @@ func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, line
 	}
 	ceiling, step := niceCeil(top, 3)
 	y := axis{0, ceiling, height - 28, stripTop}
-	desc := ""
+	var desc []string
 	for i, l := range lines {
 		low, high := l[0].low, l[0].top
 		for _, b := range l {
 			low, high = min(low, b.low), max(high, b.top)
 		}
-		desc += fmt.Sprintf("%s, from %s to %s. ", defs[i].Doc, show(low, defs[i].Unit), show(high, defs[i].Unit))
+		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, show(low, defs[i].Unit), show(high, defs[i].Unit)))
 	}
-	s := newSVG(id, wideWidth, height, title, desc)
+	s := newSVG(id, wideWidth, height, title, strings.Join(desc, " "))
 	x := timeAxis(s, from, to, height)
 	for _, q := range evenly(c.Requests, spans) {
 		class := "span " + phaseClass(q.Phase)
