@@ -1,7 +1,6 @@
 package dsl
 
 import (
-	"slices"
 	"time"
 )
 
@@ -133,22 +132,31 @@ func (d *decoder) capabilities(n *node) Capabilities {
 	return c
 }
 
-// Abilities lists what the server can do by the names that requires.capabilities uses, in the
-// order of the schema; gpu is a matter of the machine and is not among them.
-func (c Capabilities) Abilities() []string {
-	all := []struct {
-		name string
-		has  bool
-	}{
-		{"streaming", c.Streaming}, {"usage", c.Usage}, {"cache_report", c.CacheReport.Source != "none"},
-		{"cache_reset", c.CacheReset != nil}, {"cache_salt", c.CacheSalt != ""},
-		{"tokenize", c.Tokenize != ""}, {"metrics", c.Metrics != ""},
-	}
+// ability is one thing that a server can do, and whether a profile says so.
+type ability struct {
+	name string
+	of   func(Capabilities) bool
+}
+
+// abilities are the names that requires.capabilities uses for what a profile can say of a
+// server, in the order of the schema; gpu is a matter of the machine and is not among them.
+var abilities = []ability{
+	{"streaming", func(c Capabilities) bool { return c.Streaming }},
+	{"usage", func(c Capabilities) bool { return c.Usage }},
+	{"cache_report", func(c Capabilities) bool { return c.CacheReport.Source != "" && c.CacheReport.Source != "none" }},
+	{"cache_reset", func(c Capabilities) bool { return c.CacheReset != nil }},
+	{"cache_salt", func(c Capabilities) bool { return c.CacheSalt != "" }},
+	{"tokenize", func(c Capabilities) bool { return c.Tokenize != "" }},
+	{"metrics", func(c Capabilities) bool { return c.Metrics != "" }},
+}
+
+// abilities lists what the server can do.
+func (c Capabilities) abilities() []string {
 	var names []string
-	for _, a := range all {
-		if a.has {
+	for _, a := range abilities {
+		if a.of(c) {
 			names = append(names, a.name)
 		}
 	}
-	return slices.Clip(names)
+	return names
 }

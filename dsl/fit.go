@@ -224,19 +224,22 @@ func commonPrefix(a, b string) int {
 	return i
 }
 
-// limit returns the context that a cell has, and who says so. 0: not known.
+// limit returns the context that a cell has, and who says so. 0: not known. What position scaling
+// adds to a model counts only where a server says that it serves it.
 func (p *planner) limit(c *Cell) (tokens int, by string) {
-	if c.Model != nil {
-		if tokens = max(c.Model.Context.Trained, c.Model.Context.Extended); tokens > 0 {
-			by = "model " + c.Model.Name + " takes"
+	served := 0
+	if c.Server != nil {
+		served = c.Server.ContextTokens
+		if s, ok := p.served(c); ok && s.ContextTokens > 0 {
+			served = s.ContextTokens
 		}
 	}
-	if c.Server == nil {
-		return p.override(tokens, by)
-	}
-	served := c.Server.ContextTokens
-	if s, ok := p.served(c); ok && s.ContextTokens > 0 {
-		served = s.ContextTokens
+	if c.Model != nil {
+		tokens = c.Model.Context.Trained
+		if served > 0 {
+			tokens = max(tokens, c.Model.Context.Extended)
+		}
+		by = "model " + c.Model.Name + " takes"
 	}
 	if served > 0 && (tokens == 0 || served < tokens) {
 		tokens, by = served, "server "+c.Server.Name+" serves"
@@ -281,17 +284,6 @@ func (p *planner) overflow(c *Cell) string {
 	return ""
 }
 
-// capabilityChecks says what each name in requires.capabilities asks of a profile.
-var capabilityChecks = map[string]func(*Server) bool{
-	"streaming":    func(s *Server) bool { return s.Capabilities.Streaming },
-	"usage":        func(s *Server) bool { return s.Capabilities.Usage },
-	"cache_report": func(s *Server) bool { return !slices.Contains([]string{"", "none"}, s.Capabilities.CacheReport.Source) },
-	"cache_reset":  func(s *Server) bool { return s.Capabilities.CacheReset != nil },
-	"cache_salt":   func(s *Server) bool { return s.Capabilities.CacheSalt != "" },
-	"tokenize":     func(s *Server) bool { return s.Capabilities.Tokenize != "" },
-	"metrics":      func(s *Server) bool { return s.Capabilities.Metrics != "" },
-}
-
 // unmet says which requirement of the scenario a cell does not meet.
 func (p *planner) unmet(c *Cell) string {
 	if why := p.mismatch(c); why != "" {
@@ -301,11 +293,11 @@ func (p *planner) unmet(c *Cell) string {
 	for _, name := range c.Scenario.Requires.Capabilities {
 		has, looked := known.Capabilities[name]
 		if !ok || !looked {
-			check := capabilityChecks[name]
-			if check == nil || c.Server == nil {
+			i := slices.IndexFunc(abilities, func(a ability) bool { return a.name == name })
+			if i < 0 || c.Server == nil {
 				continue // only the machine can tell, as for gpu
 			}
-			has = check(c.Server)
+			has = abilities[i].of(c.Server.Capabilities)
 		}
 		if !has {
 			return fmt.Sprintf("the scenario requires %s, and server %s does not have it", name, c.Server.Name)
@@ -333,22 +325,12 @@ func (p *planner) mismatch(c *Cell) string {
 		}
 		return why
 	}
-	if c.Server.Launch != nil && c.Server.Attach == "" && namesModel(c.Server.Launch) {
+	if c.Server.Launch != nil && c.Server.Attach == "" && c.Server.Launch.Needs("model.") != "" {
 		if _, ok := c.Model.Engines[c.Server.Engine]; !ok {
 			return fmt.Sprintf("model %s does not say what %s calls it", c.Model.Name, c.Server.Engine)
 		}
 	}
 	return ""
-}
-
-// namesModel reports whether a command line has a place for the model's reference.
-func namesModel(l *Launch) bool {
-	const place = "${model."
-	has := func(s string) bool { return strings.Contains(s, place) }
-	if slices.ContainsFunc(l.Command, has) {
-		return true
-	}
-	return slices.ContainsFunc(l.Flags, func(f Flag) bool { return has(fmt.Sprint(f.Value)) })
 }
 
 // declared warns of conversations whose declared size is far from what is planned. With live

@@ -125,6 +125,21 @@ func TestIsolationScopes(t *testing.T) {
 	}
 }
 
+// TestExtendedContext: a server that does not say what it serves serves what the model was trained
+// for; position scaling has to be switched on.
+func TestExtendedContext(t *testing.T) {
+	m := &Model{Name: "stretched", Context: Context{Trained: 4096, Extended: 16384}}
+	for _, c := range []struct {
+		served, given, want int
+	}{{0, 0, 4096}, {2048, 0, 2048}, {8192, 0, 8192}, {0, 8192, 8192}, {32768, 0, 16384}} {
+		p := &planner{opt: Options{ContextSize: c.given}}
+		got, by := p.limit(&Cell{Model: m, Server: &Server{Name: "s", ContextTokens: c.served}})
+		if got != c.want || by == "" {
+			t.Errorf("served %d, given %d: %q %d, want %d", c.served, c.given, by, got, c.want)
+		}
+	}
+}
+
 func TestSkips(t *testing.T) {
 	plain := "conversations:\n  - id: main\n    steps:\n      - {id: q1, ask: Hello?, reply: Hi.}\n"
 	tests := []struct {

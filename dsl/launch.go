@@ -12,10 +12,8 @@ import (
 // every value behind it. A flag whose value is a placeholder without a value is left out, so
 // that a model without a pinned revision is started without --revision.
 func (l *Launch) Argv(values map[string]string) []string {
-	var argv []string
-	for _, part := range l.Command {
-		argv = append(argv, expand(part, values))
-	}
+	l = l.Expand(values)
+	argv := l.Command
 	for _, f := range l.Flags {
 		name := "--" + strings.ReplaceAll(f.Name, "_", "-")
 		switch v := f.Value.(type) {
@@ -24,14 +22,7 @@ func (l *Launch) Argv(values map[string]string) []string {
 				argv = append(argv, name)
 			}
 		case []string:
-			argv = append(argv, name)
-			for _, item := range v {
-				argv = append(argv, expand(item, values))
-			}
-		case string:
-			if text := expand(v, values); text != "" || v == "" {
-				argv = append(argv, name, text)
-			}
+			argv = append(append(argv, name), v...)
 		default:
 			argv = append(argv, name, format(v))
 		}

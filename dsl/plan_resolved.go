@@ -114,7 +114,7 @@ func resolveServer(s *Server) *resolvedServer {
 			"connect": s.HTTP.Connect.String(), "first_token": s.HTTP.FirstToken.String(), "idle": s.HTTP.Idle.String(),
 		},
 		CacheReport: s.Capabilities.CacheReport.Source, NullMeans: s.Capabilities.CacheReport.NullMeans,
-		BlockTokens: s.Capabilities.BlockTokens, Capabilities: s.Capabilities.Abilities(),
+		BlockTokens: s.Capabilities.BlockTokens, Capabilities: s.Capabilities.abilities(),
 	}
 	if s.Launch != nil {
 		out.Argv, out.Environment = s.Launch.Argv(nil), s.Launch.Environ(nil)
