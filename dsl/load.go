@@ -225,7 +225,7 @@ func (d *decoder) problem(n *node, p schema.Problem) {
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
 
 // misplaced is a key that is written where only its place should be named.
-var misplaced = regexp.MustCompile(`(?i)((?:api_?key|token|password|secret)["']?\s*:\s*)[^\s{][^\n]*`)
+var misplaced = regexp.MustCompile(`(?i)((?:api_?key|password|secret)["']?\s*:\s*)[^\s{,}][^\n,}]*`)
 
 // withoutSecret masks the user and password of a URL, which has no place in a log, with as many
 // characters as it had.

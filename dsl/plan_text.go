@@ -88,7 +88,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s  %s\n", p.Name, p.File)
 	if p.Description != "" {
-		fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(p.Description))
+		fmt.Fprintf(&b, "  %s\n", strings.Join(strings.Fields(p.Description), " "))
 	}
 	skipped := ""
 	if n := p.Skipped(); n > 0 {

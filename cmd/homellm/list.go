@@ -81,7 +81,7 @@ func list(p process, args []string, f listFlags) error {
 	if err := tags.unknown(); err != nil {
 		return err
 	}
-	return writeList(p.stdout, rows, opt.ContextSize)
+	return writeList(plain{p.stdout}, rows, opt.ContextSize)
 }
 
 // tagFilter selects conversations over several files.

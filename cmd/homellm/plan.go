@@ -40,6 +40,7 @@ will be skipped or unknown, with the reason.`,
 }
 
 func plan(p process, args []string, f planFlags) error {
+	p.stdout = plain{p.stdout}
 	if f.format != "text" && f.format != "json" {
 		return failf(exitUsage, "text or json", "unknown format %q", f.format)
 	}

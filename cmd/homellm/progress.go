@@ -48,7 +48,7 @@ func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
 				paint()
 			case <-b.done:
 				if b.tty {
-					fmt.Fprint(b.w, "\r\x1b[K")
+					fmt.Fprint(b.w, repaint)
 				}
 				return
 			}
@@ -67,7 +67,7 @@ func (b *bar) stop() {
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
 	if p := b.latest.Load(); p != nil {
-		fmt.Fprintf(b.w, "\r\x1b[K%s", describeProgress(b.name, *p))
+		fmt.Fprint(b.w, repaint+oneLine(describeProgress(b.name, *p)))
 	}
 }
 
@@ -77,7 +77,7 @@ func (b *bar) line() {
 	if p == nil {
 		return
 	}
-	text := fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p))
+	text := oneLine(fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p)))
 	if text != b.painted {
 		b.painted = text
 		fmt.Fprintln(b.w, text)

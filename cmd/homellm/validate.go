@@ -76,7 +76,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	for _, f := range files {
 		found = append(found, dsl.Validate(f, lib, vocabulary)...)
 	}
-	if err := diagnosticFormats[k].write(found, p.stdout); err != nil {
+	if err := diagnosticFormats[k].write(found, plain{p.stdout}); err != nil {
 		return failf(exitEnvironment, "", "printing the findings: %w", err)
 	}
 	bad := found.Errors() || (strict && len(found) > 0)

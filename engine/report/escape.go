@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Text of scenarios, servers and models passes through one of these functions on its way into a
@@ -17,7 +19,7 @@ func terminal(s string) string {
 	if strings.Contains(s, "##[") || strings.Contains(s, "::") {
 		s = runnerCommand.ReplaceAllString(strings.ReplaceAll(s, "##[", `#\x23[`), `:\x3a$1`)
 	}
-	if !strings.ContainsFunc(s, acts) {
+	if !strings.ContainsFunc(s, acts) && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
@@ -52,6 +54,23 @@ func acts(r rune) bool {
 		return true // invisible, line and paragraph separators, changes of direction
 	}
 	return false
+}
+
+// jsonText writes the characters of a JSON document that a terminal would obey as escapes. They
+// stand in its strings only, where the escape means the same.
+func jsonText(raw []byte) []byte {
+	if !bytes.ContainsFunc(raw, func(r rune) bool { return r != '\n' && acts(r) }) {
+		return raw
+	}
+	var out []byte
+	for _, r := range string(raw) {
+		if r != '\n' && acts(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
 }
 
 // special lists what formats in the middle of a line of Markdown. What formats at its start is
@@ -122,7 +141,7 @@ func longestRun(s string, of rune) int {
 // csvText is text in a spreadsheet: nothing that would be run as a formula.
 func csvText(s string) string {
 	s = terminal(s)
-	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
+	if t := strings.TrimLeft(s, " "); t != "" && strings.ContainsRune("=+-@", rune(t[0])) { // some programs trim
 		return "'" + s
 	}
 	return s

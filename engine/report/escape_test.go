@@ -62,7 +62,7 @@ func TestMarkdownEscapes(t *testing.T) {
 
 func TestCSVText(t *testing.T) {
 	for in, want := range map[string]string{
-		"=1+1": "'=1+1", "+x": "'+x", "-x": "'-x", "@x": "'@x", "plain": "plain", "": "", "a=b": "a=b", "\t=1": " =1",
+		"=1+1": "'=1+1", "+x": "'+x", "-x": "'-x", "@x": "'@x", "plain": "plain", "": "", "a=b": "a=b", "\t=1": "' =1",
 	} {
 		if got := csvText(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

@@ -194,11 +194,13 @@ func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 			out.Assertions = append(out.Assertions, assertionJSON(c, v))
 		}
 	}
-	e := json.NewEncoder(b)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetIndent("", "  ")
 	if err := e.Encode(out); err != nil {
 		return fmt.Errorf("encoding the result: %w", err)
 	}
+	b.Write(jsonText(text.Bytes()))
 	return nil
 }
 

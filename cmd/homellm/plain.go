@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// repaint is what the progress line of a terminal begins with.
+const repaint = "\r\x1b[K"
+
+// plain shows the control characters of what passes through it instead of handing them to a
+// terminal: messages and plans hold text of scenarios, servers and models. Line breaks, tabs and
+// the beginning of a progress line pass.
+type plain struct{ w io.Writer }
+
+func (p plain) Write(b []byte) (int, error) {
+	out := []byte{}
+	rest := b
+	if bytes.HasPrefix(b, []byte(repaint)) {
+		out, rest = append(out, repaint...), b[len(repaint):]
+	}
+	for _, r := range string(rest) {
+		if r == '\n' || r == '\t' || !acts(r) {
+			out = fmt.Appendf(out, "%c", r)
+			continue
+		}
+		out = append(out, visible(r)...)
+	}
+	if _, err := p.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// acts reports whether a terminal does something other than show the character, or shows other
+// characters in another order because of it.
+func acts(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+func visible(r rune) string {
+	if r < 0x100 {
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}
+
+// oneLine is text of a scenario in the middle of a line of ours.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
