@@ -116,8 +116,7 @@ func (o *outputs) finish(err error, args []string) error {
 		failed = append(failed, err)
 	}
 	code := exitEnvironment
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		code = metrics.Worst(code, f.code) // an interrupted run stays one
 	}
 	return failf(code, strings.Join(hint, "\nhomellm: hint: "), "%w", errors.Join(failed...))
