@@ -109,7 +109,7 @@ func (c *Cell) Settles(path, op string, limit float64) (ok bool, why string) {
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
 		values = c.Sample(name).Values
 	} else {
-		for _, q := range c.Measured(g) {
+		for _, q := range d.asked(c.Measured(g)) {
 			if v, ok := d.Each(c, q).Number(); ok {
 				values = append(values, v)
 			}

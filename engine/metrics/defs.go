@@ -68,14 +68,14 @@ var Defs = []Def{
 		each:    sameText},
 
 	// Latency.
-	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time to the first token of any channel: answer, reasoning or tool call",
 		Formula: "t_1 - sent; role chunks and empty deltas do not count",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := ttft(q)
 			return ms(t), why
 		}},
-	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time to the first text of the answer itself",
 		Formula: "first answer delta - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -92,14 +92,14 @@ var Defs = []Def{
 			}
 			return nil, "no answer text arrived"
 		}},
-	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
 		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := firstSentence(q)
 			return ms(t), why
 		}},
-	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, never a gate",
 		Formula: "first event - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -108,7 +108,7 @@ var Defs = []Def{
 			}
 			return since(q.Sent, *q.FirstEvent)
 		}},
-	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time until the last token",
 		Formula: "t_k - sent; of a reply that was not streamed: end of the exchange - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -118,7 +118,7 @@ var Defs = []Def{
 			}
 			return since(q.Sent, t)
 		}},
-	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "time until the last token, counted from when the request was due: includes waiting to be sent",
 		Formula: "t_k - due",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -151,14 +151,14 @@ var Defs = []Def{
 		}},
 
 	// Speed.
-	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Ratio, Source: "client, usage",
+	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Source: "client, usage",
 		Doc:     "time per output token after the first chunk",
 		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return ms(window), n, why
 		}},
-	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, Fold: Ratio, Source: "client, usage",
+	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Source: "client, usage",
 		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
 		Formula: "(n - k1) / (t_n - t_1), with the terms of tpot_ms",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
@@ -169,19 +169,19 @@ var Defs = []Def{
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill},
-	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc: "median time between arrivals of text within the turn", Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
 		each: gap(50)},
-	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc: "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(95)},
-	{Name: "icl_p99_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, Source: "client",
+	{Name: "icl_p99_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc: "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(99)},
-	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Max, Source: "client",
+	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Max, Source: "client",
 		Doc: "longest time between arrivals of text within the turn", Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
 		each: gap(100)},
-	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, Fold: Sum, Source: "client",
+	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum, Source: "client",
 		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one token has none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			g, why := gaps(q)
@@ -193,7 +193,7 @@ var Defs = []Def{
 			}
 			return nil, why
 		}},
-	{Name: "chunk_tokens", Unit: "tokens", Kind: Float, Levels: turns, Fold: Ratio, Source: "client, usage",
+	{Name: "chunk_tokens", Unit: "tokens", Kind: Float, Levels: turns, answer: true, Fold: Ratio, Source: "client, usage",
 		Doc:     "tokens in one delta: far from 1, arrivals of text are not arrivals of tokens",
 		Formula: "n / k",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
@@ -265,10 +265,10 @@ var Defs = []Def{
 	serverSays("server.queue_ms", "ms", -1, "time the request waited before it was computed"),
 	serverSays("server.load_ms", "ms", -1, "time spent on loading the model for this request"),
 	serverSays("server.prefill_ms", "ms", -1, "time spent on the prompt"),
-	serverSays("server.decode_ms", "ms", -1, "time spent on generating"),
-	serverSays("server.ttft_ms", "ms", -1, "time to the first token, without the network"),
-	serverSays("server.e2e_ms", "ms", -1, "time from arrival to the last token"),
-	serverSays("server.total_ms", "ms", -1, "time spent on the whole request"),
+	serverSays("server.decode_ms", "ms", -1, "time spent on generating").ofAnswer(),
+	serverSays("server.ttft_ms", "ms", -1, "time to the first token, without the network").ofAnswer(),
+	serverSays("server.e2e_ms", "ms", -1, "time from arrival to the last token").ofAnswer(),
+	serverSays("server.total_ms", "ms", -1, "time spent on the whole request").ofAnswer(),
 	serverSays("server.prompt_tokens", "tokens", 0, "prompt tokens that were computed"),
 	serverSays("server.cached_tokens", "tokens", 0, "prompt tokens that came from the cache"),
 
@@ -394,6 +394,12 @@ func machine(name, unit string, better int, fold Fold, source, doc, absent strin
 	formula := "samples and readings taken while the measured turns were played"
 	return Def{Name: name, Unit: unit, Kind: Float, Better: better, Levels: []Level{CellLevel}, Fold: fold,
 		Source: source, Doc: doc, Formula: formula, absent: absent}
+}
+
+// ofAnswer says that the metric tells something of an answer.
+func (d Def) ofAnswer() Def {
+	d.answer = true
+	return d
 }
 
 // rate says that the values lie within 0..1.

@@ -64,7 +64,9 @@ before they are decoded. Deltas that one read delivered share an instant.
 How several turns become one number (fold): *mean* and *ratio* use the turns where the metric is known,
 *ratio* divides the sum of the numerators by the sum of the denominators, so that a long turn weighs more
 than a short one; *sum* and *max* are unknown as soon as one turn is; *all* is true if it is true of every
-turn. Percentiles are nearest rank. Reports print a percentile only where there are enough values to
+turn. A prefill (` + "`inject` with `prefill: true`" + `) asks nothing: it is no part of the latencies and decode speeds of
+a phase or conversation, only of those of its own step; its tokens, cache and prefill speed count everywhere.
+Percentiles are nearest rank. Reports print a percentile only where there are enough values to
 bound the true one with 95 % confidence.
 
 `

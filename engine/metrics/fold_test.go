@@ -261,6 +261,40 @@ func TestTotal_LeavesOutWhatIsBetween(t *testing.T) {
 	}
 }
 
+// A prefill is a cold read of long documents. It is what its own step measures, and no answer that
+// somebody waited for.
+func TestOver_LeavesPrefillsOutOfAnswers(t *testing.T) {
+	load, ask := reply(), reply()
+	load.Action, load.Chunks, load.Usage.Completion = "inject", []event.Chunk{{At: at(5010), Channel: event.Answer, Bytes: 1}}, new(1)
+	both, alone := []*event.Request{&load, &ask}, []*event.Request{&load}
+	c := &Cell{}
+	for _, tt := range []struct {
+		metric string
+		g      []*event.Request
+		want   any
+	}{
+		{"ttft_ms", both, 100.0},
+		{"e2e_ms", both, 240.0},
+		{"tpot_ms", both, 140.0 / 3},
+		{"ttft_ms", alone, 5000.0},
+		{"prompt_tokens", both, 200},
+		{"cache.hit_rate", both, 160.0 / 200},
+		{"requests", both, 2},
+	} {
+		d, _ := Lookup(tt.metric)
+		if v := d.Over(c, tt.g); v.V != tt.want {
+			t.Errorf("%s of %d turns: got %v (%s), want %v", tt.metric, len(tt.g), v.V, v.Why, tt.want)
+		}
+	}
+	d, _ := Lookup("ttft_ms")
+	if got := d.Dist(c, both); got.N != 1 || got.Max != 100 || got.Unknown != 0 {
+		t.Errorf("distribution of both: %+v", got)
+	}
+	if got := d.Dist(c, alone); got.N != 1 || got.Max != 5000 {
+		t.Errorf("distribution of the prefill: %+v", got)
+	}
+}
+
 func TestDist_ExcludesWhatIsNotMeasured(t *testing.T) {
 	good, long, blind, bad := reply(), reply(), reply(), reply()
 	long.Usage.Prompt, long.Cached = new(900), new(0)

@@ -136,6 +136,7 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 		v.Why = d.Name + " has no meaning over several turns"
 		return v
 	}
+	g = d.asked(g)
 	each := make([]Value, 0, len(g))
 	for _, q := range g {
 		each = append(each, d.Each(c, q))
@@ -205,6 +206,20 @@ func (d *Def) weighted(c *Cell, g []*event.Request) float64 {
 	return num / den
 }
 
+// asked leaves the prefills out of a group that holds answers too, if the metric tells something of
+// an answer. A prefill sends the context ahead and asks nothing: its wait is nobody's, and among
+// the waits for answers it would be taken for one. Its own step shows it.
+func (d *Def) asked(g []*event.Request) []*event.Request {
+	prefill := func(q *event.Request) bool { return q.Action == "inject" }
+	if !d.answer || !slices.ContainsFunc(g, prefill) {
+		return g
+	}
+	if answers := slices.DeleteFunc(slices.Clone(g), prefill); len(answers) > 0 {
+		return answers
+	}
+	return g
+}
+
 // Dist describes the metric over a group of requests. Failed requests are left out altogether;
 // whoever shows a distribution shows their number beside it.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
@@ -213,6 +228,7 @@ func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	}
 	var known []float64
 	var answered, all []Value
+	g = d.asked(g)
 	for _, q := range g {
 		v := d.Each(c, q)
 		all = append(all, v)

@@ -65,6 +65,7 @@ type Def struct {
 	Fold    Fold
 
 	anyway bool // also defined for a request that failed
+	answer bool // tells something of an answer: see asked
 	absent string
 	each   func(*Cell, *event.Request) (v any, why string)
 	parts  func(*Cell, *event.Request) (num, den float64, why string)
