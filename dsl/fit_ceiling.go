@@ -12,8 +12,8 @@ import (
 // what it has seen before.
 const hitRate = "cache.hit_rate"
 
-// Forecast is what a plan can say of one assertion in one cell.
-type Forecast struct {
+// forecast is what a plan can say of one assertion in one cell.
+type forecast struct {
 	Assertion    *Assertion
 	Conversation string            // empty in scenario scope
 	Step         string            // empty above step scope
@@ -21,11 +21,11 @@ type Forecast struct {
 }
 
 // forecast lists the assertions of a cell in the order of the file.
-func (p *planner) forecast(c *Cell) []Forecast {
-	var out []Forecast
+func (p *planner) forecast(c *Cell) []forecast {
+	var out []forecast
 	add := func(list []*Assertion, conversation, step string) {
 		for _, a := range list {
-			f := Forecast{Assertion: a, Conversation: conversation, Step: step, Unavailable: map[string]string{}}
+			f := forecast{Assertion: a, Conversation: conversation, Step: step, Unavailable: map[string]string{}}
 			for _, path := range a.Measured() {
 				if p.opt.Unavailable == nil || c.Server == nil {
 					break
@@ -46,9 +46,6 @@ func (p *planner) forecast(c *Cell) []Forecast {
 	add(c.Scenario.Assert, "", "")
 	return out
 }
-
-// Forecasts returns what the plan says of the cell's assertions, in the order of the file.
-func (c *Cell) Forecasts() []Forecast { return c.forecasts }
 
 // ceiling is the greatest value that a hit rate can have, and the turn that sets it.
 type ceiling struct {
@@ -142,7 +139,7 @@ func (b bound) against(top ceiling) Severity {
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f Forecast, b bound, top ceiling, severity Severity) Diagnostic {
+func (p *planner) beyond(f forecast, b bound, top ceiling, severity Severity) Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
@@ -184,7 +181,7 @@ func (a *Assertion) diagnoseAt(from, to int) Diagnostic {
 }
 
 // ceilingOf returns the ceiling of a path as an assertion sees it.
-func (c *Cell) ceilingOf(f Forecast, path string) (ceiling, bool) {
+func (c *Cell) ceilingOf(f forecast, path string) (ceiling, bool) {
 	group, rest, _ := strings.Cut(path, ".")
 	in := func(keep func(PlannedTurn) bool) []PlannedTurn {
 		var out []PlannedTurn
@@ -314,7 +311,7 @@ func (p *planner) unstable(c *Cell) {
 }
 
 // floors checks percentiles of phases and conversations, whose samples only a plan knows.
-func (p *planner) floors(c *Cell, f Forecast) {
+func (p *planner) floors(c *Cell, f forecast) {
 	a := f.Assertion
 	if a.Scope != ScenarioScope || a.program.smallN {
 		return

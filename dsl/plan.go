@@ -83,7 +83,7 @@ type Cell struct {
 	Skip     string // why the cell cannot be played; empty if it can
 	Turns    []PlannedTurn
 
-	forecasts []Forecast
+	forecasts []forecast
 	rewrites  string // where the template rewrites what it has rendered, if it was asked
 	examined  bool   // it was, and takes every conversation
 }
@@ -155,25 +155,17 @@ func (c *Cell) Size(conversation string) int {
 	return size
 }
 
-// Fact returns the value of an expression path that the files decide: server., model., matrix.
-// and vars. What a server says of itself when it answers is better than what is here.
-func (c *Cell) Fact(path string) (Value, bool) {
-	group, name, _ := strings.Cut(path, ".")
-	v := Value{Source: "plan"}
-	switch {
-	case group == "matrix":
-		v.V = c.Values[name]
-	case group == "vars":
-		v.V = c.Scenario.Vars[name]
-	case group == "server" && c.Server != nil:
-		v.V = map[string]any{"name": c.Server.Name, "engine": c.Server.Engine, "context_tokens": unlessZero(c.Server.ContextTokens)}[name]
-	case group == "model" && c.Model != nil:
-		v.V = map[string]any{
-			"name": c.Model.Name, "template": unlessZero(c.Model.Template), "quant": unlessZero(c.quant()),
-			"context_tokens": unlessZero(c.Model.Context.Trained),
-		}[name]
+// ModelFact returns what the models file says of the cell's model by the names that expressions
+// have for it below model., or false if it does not say it.
+func (c *Cell) ModelFact(name string) (v any, ok bool) {
+	if c.Model == nil {
+		return nil, false
 	}
-	return v, v.V != nil
+	v = map[string]any{
+		"name": c.Model.Name, "template": unlessZero(c.Model.Template), "quant": unlessZero(c.quant()),
+		"context_tokens": unlessZero(c.Model.Context.Trained),
+	}[name]
+	return v, v != nil
 }
 
 // quant is the quantisation of the source that the server's engine takes.

@@ -274,17 +274,18 @@ func TestSourcesOfConstants(t *testing.T) {
 	}
 }
 
-func TestFacts(t *testing.T) {
-	p := mustLoad(t, scenario("vars: {x: 1}\nmatrix: {n: [2]}\n"+removalScenario()), exactOptions())
-	for path, want := range map[string]any{
-		"server.name": "big", "server.engine": "vllm", "server.context_tokens": 32768, "server.version": nil,
-		"model.name": "tiny", "model.template": "chatml", "model.context_tokens": 4096, "model.quant": nil,
-		"vars.x": 1, "matrix.n": 2, "matrix.server": "big", "matrix.z": nil, "turn.ttft_ms": nil,
-	} {
-		v, ok := p.Cells[0].Fact(path)
-		if v.V != want || ok != (want != nil) {
-			t.Errorf("%s is %v (%t), want %v", path, v.V, ok, want)
+func TestModelFacts(t *testing.T) {
+	c := mustLoad(t, scenario(removalScenario()), exactOptions()).Cells[0]
+	c.Model.Sources = []*ModelSource{{Name: "hf", Quant: "awq"}, {Name: "gguf", Quant: "q4_k_m"}}
+	c.Model.Engines = map[string]EngineModel{"vllm": {Source: "gguf"}}
+	for name, want := range map[string]any{"name": "tiny", "template": "chatml", "context_tokens": 4096, "quant": "q4_k_m", "nonsense": nil} {
+		if v, ok := c.ModelFact(name); v != want || ok != (want != nil) {
+			t.Errorf("%s is %v (%t), want %v", name, v, ok, want)
 		}
+	}
+	c.Model.Engines = nil
+	if v, ok := c.ModelFact("quant"); ok {
+		t.Errorf("of two sources nobody has chosen %v", v)
 	}
 }
 

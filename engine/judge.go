@@ -182,36 +182,23 @@ func shorten(s string) string {
 func (s *session) lookup(cell *metrics.Cell, t *tally, repeat int) dsl.Lookup {
 	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
 	return func(path string) dsl.Value {
-		root, rest, _ := strings.Cut(path, ".")
-		switch root {
-		case "vars":
-			return dsl.Value{V: s.cell.Scenario.Vars[rest], Source: "vars"}
-		case "matrix":
-			return dsl.Value{V: s.cell.Values[rest], Source: "matrix"}
-		case "model":
-			return modelFact(s.cell.Model, s.target.Facts.Model, rest)
+		if name, ok := strings.CutPrefix(path, "model."); ok {
+			return s.modelFact(name)
 		}
 		v, unit, source, why := measured(path)
 		return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
 	}
 }
 
-func modelFact(m *dsl.Model, served, name string) dsl.Value {
-	if m == nil {
-		if name == "name" {
-			return dsl.Value{V: served, Source: "server"}
-		}
-		return dsl.Value{Why: "the model is not in the models file"}
+func (s *session) modelFact(name string) dsl.Value {
+	if v, ok := s.cell.ModelFact(name); ok {
+		return dsl.Value{V: v, Source: "models file"}
 	}
 	switch {
-	case name == "name":
-		return dsl.Value{V: m.Name, Source: "models file"}
-	case name == "template" && m.Template != "":
-		return dsl.Value{V: m.Template, Source: "models file"}
-	case name == "context_tokens" && m.Context.Trained > 0:
-		return dsl.Value{V: max(m.Context.Trained, m.Context.Extended), Unit: "tokens", Source: "models file"}
-	case name == "quant" && len(m.Sources) > 0 && m.Sources[0].Quant != "":
-		return dsl.Value{V: m.Sources[0].Quant, Source: "models file"}
+	case s.cell.Model != nil:
+		return dsl.Value{Why: "the models file does not say the " + name + " of " + s.cell.Model.Name}
+	case name == "name" && s.target.Facts.Model != "":
+		return dsl.Value{V: s.target.Facts.Model, Source: "server"}
 	}
-	return dsl.Value{Why: "the models file does not say the " + name + " of " + m.Name}
+	return dsl.Value{Why: "the model is not in the models file"}
 }
