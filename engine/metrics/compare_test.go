@@ -181,6 +181,7 @@ func TestCompare(t *testing.T) {
 		{"beyond min_delta", func(g *Gate) { g.MinDelta = 9 }, sampleOf(around(100, 12)...), sampleOf(around(110, 12)...), Worse, ""},
 		{"absolute margin", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = nil, new(9.0) }, sampleOf(around(100, 12)...), sampleOf(around(110, 12)...), Worse, ""},
 		{"both margins", func(g *Gate) { g.MaxWorseAbs = new(11.0) }, sampleOf(around(100, 12)...), sampleOf(around(110, 12)...), Same, ""},
+		{"both margins, the other way round", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = new(0.2), new(1.0) }, sampleOf(around(100, 12)...), sampleOf(around(110, 12)...), Same, ""},
 		{"noise", nil, sampleOf(noisy...), sampleOf(noisy...), Unsure, "too noisy"},
 		{"few", nil, sampleOf(around(100, 9)...), sampleOf(around(200, 12)...), Unsure, "the old side has 9 values, and the gate needs 10"},
 		{"none", nil, sampleOf(around(100, 12)...), Sample{Why: "every request failed"}, Unsure, "the new side has no value: every request failed"},
@@ -265,5 +266,25 @@ func TestSpread(t *testing.T) {
 	sd, ok := sampleOf(100, 100, 110, 110).Spread(20000)
 	if want := 10. / 105 / math.Sqrt(6); !ok || math.Abs(sd-want) > 0.02*want {
 		t.Errorf("spread %v, want %v", sd, want)
+	}
+}
+
+func TestSamplePaths(t *testing.T) {
+	c := repeated("pass", 100, 3, 2).Cells[0]
+	s := c.Sample("steps.q.ttft_ms")
+	if !slices.Equal(s.Repeats, []int{1, 3}) || s.Unknown != 1 || s.Unit != "ms" || s.Better != -1 || s.Why == "" {
+		t.Errorf("a sample with a failed repeat: %+v", s)
+	}
+	if s := c.Sample("run.requests_failed"); !slices.Equal(s.Values, []float64{0, 1, 0}) {
+		t.Errorf("failures by repeat: %+v", s)
+	}
+	for path, want := range map[string]string{
+		"steps.q.nothing": "there is no metric", "steps.q.text": "is not a number", "steps.q.status": "is not a metric of steps.q", "run.ttft_ms": "is not a metric of run",
+		"run.duration_s": "is not a number that each repeat has", "run.repeats": "is not a number", "steps.q.gpu.power_w": "is not a number", "turn.ttft_ms": "it starts with steps.",
+		"steps.zzz.ttft_ms": "the run holds nothing of steps.zzz", "phases.with_rag.ttft_ms": "the run holds nothing of phases.with_rag",
+	} {
+		if s := c.Sample(path); len(s.Values) > 0 || !strings.Contains(s.Why, want) {
+			t.Errorf("%s: %v %q, want …%s…", path, s.Values, s.Why, want)
+		}
 	}
 }
