@@ -319,6 +319,21 @@ func TestSimulated_SaysSoEverywhere(t *testing.T) {
 	}
 }
 
+// Where repeats share a cache, the prompt of the first turn after a removal has been sent by the
+// repeat before: that all of it can be reused says nothing about where the document stood.
+func TestAfterRemoval_SaysWhatCouldBeReused(t *testing.T) {
+	r := live("passing")
+	for scope, want := range map[string]string{
+		"run":    "(4,310 of 8,620 prompt tokens had been sent before)",
+		"repeat": "(4,310 of 8,620 prompt tokens stood before the removed document)",
+	} {
+		r.Started.Scenario.Scope = scope
+		if got := afterRemoval(r, r.Cells[0]); len(got) != 1 || !strings.HasSuffix(got[0], want) {
+			t.Errorf("scope %s: got %q, want %q at its end", scope, got, want)
+		}
+	}
+}
+
 func TestTable_FitsTheScreen(t *testing.T) {
 	for _, name := range []string{"passing", "matrix", "interrupted"} {
 		out := render(t, format(t, "table"), replay(t, name), Options{Width: 100})

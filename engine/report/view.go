@@ -211,6 +211,10 @@ func (r *reasons) lines() []string {
 // first turn afterwards found, and how much it could have found.
 func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	var out []string
+	which := "stood before the removed document"
+	if run := r.Started.Scenario; run.Isolation == "none" || run.Scope == "run" {
+		which = "had been sent before" // an earlier repeat or a warm-up sent what stands behind it as well
+	}
 	all := conversations(r, c)
 	for _, id := range all {
 		var first []*event.Request
@@ -232,7 +236,7 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 		prompt := def("prompt_tokens").Dist(c, first)
 		switch {
 		case could.Known() && kept.N > 0 && prompt.N > 0:
-			line += fmt.Sprintf(" (%s of %s prompt tokens stood before the removed document)", count(kept.Mean), count(prompt.Mean))
+			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", count(kept.Mean), count(prompt.Mean), which)
 		case !hit.Known():
 			line += " (" + hit.Why + ")"
 		default:
