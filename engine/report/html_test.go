@@ -233,3 +233,19 @@ func TestHTML_WritesTheLongPage(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDelta_Side(t *testing.T) {
+	d := func(values ...float64) metrics.Dist { return metrics.NewDist(values) }
+	for _, c := range []struct {
+		metric   string
+		old, new metrics.Dist
+		want     string
+	}{
+		{"ttft_ms", d(10, 12), d(13, 14), "worse"}, {"ttft_ms", d(10, 12), d(12, 14), ""}, {"ttft_ms", d(10, 12), d(8, 9), "better"}, {"ttft_ms", d(10, 12), d(11, 14), ""},
+		{"output_tps", d(10, 12), d(13, 14), "better"}, {"output_tps", d(10, 12), d(8, 9), "worse"}, {"output_tps", d(10), d(8, 9), ""}, {"prompt_tokens", d(1, 2), d(3, 4), ""},
+	} {
+		if got := (delta{"", def(c.metric), "p50", c.old, c.new}).side(); got != c.want {
+			t.Errorf("%s %v → %v: %q, want %q", c.metric, c.old, c.new, got, c.want)
+		}
+	}
+}
