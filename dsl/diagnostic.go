@@ -21,13 +21,13 @@ const (
 
 // Diagnostic is one finding about a file.
 type Diagnostic struct {
-	Pos      Pos      // Line 0: about the whole file
-	EndCol   int      // column behind the text it is about; 0 if not known
-	Severity Severity //
-	Code     string   // stage/rule, such as schema/unknown-key
-	Message  string   //
-	Help     string   // what to do about it; may be empty
-	Source   string   // the text of the line; empty for findings about the whole file
+	Pos      Pos // Line 0: about the whole file
+	EndCol   int // column behind the text it is about; 0 if not known
+	Severity Severity
+	Code     string // stage/rule, such as schema/unknown-key
+	Message  string
+	Help     string // what to do about it; may be empty
+	Source   string // the text of the line; empty for findings about the whole file
 }
 
 // Diagnostics are the findings about one or more files, as an error.

@@ -66,7 +66,7 @@ func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
 	key := syntheticKey{m, seed, tokens}
 	text, ok := p.texts[key]
 	if !ok {
-		text = Synthetic(seed, tokens, func(text string) int { return p.count(m, text).tokens })
+		text = syntheticText(seed, tokens, func(text string) int { return p.count(m, text).tokens })
 		p.texts[key] = text
 	}
 	return text

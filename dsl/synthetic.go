@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Synthetic returns prose of an exact length: as count sees it, the text has the given number
+// syntheticText returns prose of an exact length: as count sees it, the text has the given number
 // of tokens. It is the same for the same seed, tokens and count; texts of different seeds differ
 // from the first sentence on. Where count jumps over the number (one character more is two tokens
 // more), it is a text that falls short of it by as little as possible.
 //
 // The sentences are grammatical nonsense from a fixed list of everyday words: a tokenizer meets
 // the words it knows best, so that the length is stable across vocabularies.
-func Synthetic(seed int64, tokens int, count func(string) int) string {
+func syntheticText(seed int64, tokens int, count func(string) int) string {
 	if tokens <= 0 {
 		return ""
 	}

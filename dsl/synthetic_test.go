@@ -24,7 +24,7 @@ func TestSyntheticIsExact(t *testing.T) {
 	for name, count := range counts {
 		for _, tokens := range []int{1, 2, 7, 100, 1023, 1024, 20_000} {
 			calls := 0
-			text := Synthetic(3, tokens, func(s string) int { calls++; return count(s) })
+			text := syntheticText(3, tokens, func(s string) int { calls++; return count(s) })
 			if got := count(text); got != tokens {
 				t.Errorf("%s: %d tokens instead of %d", name, got, tokens)
 			}
@@ -41,20 +41,20 @@ func TestSyntheticIsExact(t *testing.T) {
 // TestSyntheticNeverExceeds uses a count that jumps over every odd number.
 func TestSyntheticNeverExceeds(t *testing.T) {
 	even := func(s string) int { return 2 * len(strings.Fields(s)) }
-	if got := even(Synthetic(1, 101, even)); got != 100 {
+	if got := even(syntheticText(1, 101, even)); got != 100 {
 		t.Errorf("%d tokens, want the 100 below 101", got)
 	}
-	if got := Synthetic(1, 50, func(string) int { return 0 }); got == "" {
+	if got := syntheticText(1, 50, func(string) int { return 0 }); got == "" {
 		t.Error("a count that is always 0 must not loop, and gives a text")
 	}
-	if Synthetic(1, 0, even) != "" || Synthetic(1, -1, even) != "" {
+	if syntheticText(1, 0, even) != "" || syntheticText(1, -1, even) != "" {
 		t.Error("no tokens are no text")
 	}
 }
 
 func TestSyntheticSeeds(t *testing.T) {
 	words := counts["words"]
-	a, again, b := Synthetic(1, 3000, words), Synthetic(1, 3000, words), Synthetic(2, 3000, words)
+	a, again, b := syntheticText(1, 3000, words), syntheticText(1, 3000, words), syntheticText(2, 3000, words)
 	if a != again {
 		t.Error("the same seed gives another text")
 	}
@@ -67,7 +67,7 @@ func TestSyntheticSeeds(t *testing.T) {
 			t.Errorf("both texts say %q", s)
 		}
 	}
-	if !strings.HasPrefix(Synthetic(1, 5000, words), a[:len(a)/2]) {
+	if !strings.HasPrefix(syntheticText(1, 5000, words), a[:len(a)/2]) {
 		t.Error("a longer text of one seed starts differently")
 	}
 	if strings.Count(a, ".") < 150 || strings.Count(a, "\n\n") < 20 {

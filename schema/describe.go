@@ -16,6 +16,7 @@ type Property struct {
 	Type        string   // in words, such as "a text or a list"
 	Values      []string // that are possible, where there are few
 	Default     any      // what an absent key means; nil where that cannot be said in a word
+	Example     string   // in YAML on one line; empty where the type says enough
 	Required    bool
 	Description string
 }
@@ -71,7 +72,7 @@ func walk(s *jsonschema.Schema, path string, f func(Property)) {
 		sub := s.Properties[key]
 		f(Property{
 			Path: prefix + key, Type: typeOf(sub), Values: values(sub),
-			Default: resolve(sub).Default, Required: slices.Contains(s.Required, key), Description: description(sub),
+			Default: resolve(sub).Default, Example: exampleOf(sub), Required: slices.Contains(s.Required, key), Description: description(sub),
 		})
 		walk(sub, prefix+key, f)
 	}

@@ -282,6 +282,9 @@ func TestDescribe(t *testing.T) {
 	if len(into) != 1 || into[0].Path != "conversations[].steps[].inject.into" || !cmp.Equal(into[0].Values, []string{"turn", "system", "message"}) || into[0].Default != "turn" {
 		t.Errorf("into: %+v", into)
 	}
+	if inject := Describe("scenario", "inject"); len(inject) != 1 || inject[0].Example != "{docs: [manual], into: turn}" {
+		t.Errorf("inject: %+v", inject)
+	}
 	timeout := Describe("scenario", "timeout")
 	if len(timeout) != 2 || timeout[0].Type != "a duration such as 180s, 1m30s or 500ms" {
 		t.Errorf("timeout: %+v", timeout)

@@ -53,7 +53,7 @@ func explain(word string) string {
 	}
 	for _, kind := range schema.Kinds() {
 		for _, k := range schema.Describe(kind, word) {
-			fmt.Fprintf(&b, "%s (key of a %s file, at %s)\n  %s\n", word, kind, k.Path, k.Description)
+			fmt.Fprintf(&b, "%s (key of a %s file, at %s)\n  %s\n  %s\n", word, kind, k.Path, k.Description, form(k))
 		}
 	}
 	for _, c := range event.Classes {
@@ -66,12 +66,35 @@ func explain(word string) string {
 			fmt.Fprintf(&b, "%s (finding of homellm validate)\n  %s\n", c.Code, c.Doc)
 		}
 	}
+	for _, f := range dsl.Functions {
+		if f.Name == word {
+			fmt.Fprintf(&b, "%s (function of expressions)\n  %s\n", f.Usage, f.Doc)
+		}
+	}
 	for _, c := range exitCodes {
 		if strconv.Itoa(c.code) == word {
 			fmt.Fprintf(&b, "exit code %d\n  %s\n", c.code, c.doc)
 		}
 	}
 	return b.String()
+}
+
+// form says in one line what a key takes and what it means to leave it out.
+func form(k schema.Property) string {
+	parts := []string{"takes " + k.Type}
+	if len(k.Values) > 0 {
+		parts[0] = "one of " + strings.Join(k.Values, ", ")
+	}
+	switch {
+	case k.Required:
+		parts = append(parts, "required")
+	case k.Default != nil:
+		parts = append(parts, fmt.Sprintf("%v if it is absent", k.Default))
+	}
+	if k.Example != "" {
+		parts = append(parts, "such as "+k.Example)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func explainable() []string {
@@ -89,6 +112,9 @@ func explainable() []string {
 	}
 	for _, c := range dsl.Codes {
 		out = append(out, c.Code)
+	}
+	for _, f := range dsl.Functions {
+		out = append(out, f.Name)
 	}
 	return out
 }
