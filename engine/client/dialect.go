@@ -34,9 +34,3 @@ func openAIURL(path string) func(*url.URL) *url.URL {
 		return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + path}
 	}
 }
-
-// ollamaURL finds the native API beside the OpenAI one, whose /v1 a base often ends in.
-func ollamaURL(base *url.URL) *url.URL {
-	root := strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/v1")
-	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/chat"}
-}

@@ -157,50 +157,6 @@ func (w rewriter) Do(r *http.Request) (*http.Response, error) {
 	return nil, &prepared{r}
 }
 
-// encodeOllama builds a request of Ollama's own API. The prompt must not be cut and the context
-// must not slide without a word: both would make a long scenario fast and wrong.
-func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
-	options := map[string]any{}
-	if p.MaxTokens > 0 {
-		options["num_predict"] = p.MaxTokens
-	}
-	if p.Temperature != nil {
-		options["temperature"] = *p.Temperature
-	}
-	if p.TopP != nil {
-		options["top_p"] = *p.TopP
-	}
-	if p.Seed != nil {
-		options["seed"] = *p.Seed
-	}
-	if len(p.Stop) > 0 {
-		options["stop"] = p.Stop
-	}
-	fields := map[string]json.RawMessage{}
-	err := merge(fields, map[string]any{
-		"model":    cfg.Model,
-		"messages": p.Messages,
-		"stream":   cfg.Stream,
-		"options":  options,
-		"truncate": false,
-		"shift":    false,
-	}, cfg.Extra, p.Extra)
-	if err != nil {
-		return nil, fmt.Errorf("building the request: %w", err)
-	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.String(), http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("building the request: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/x-ndjson")
-	if cfg.APIKey != "" {
-		r.Header.Set("Authorization", "Bearer "+cfg.APIKey)
-	}
-	setBody(r, join(fields))
-	return r, nil
-}
-
 // merge puts keys into a body, later maps over earlier ones. Where both sides hold an object, the
 // objects are merged; a nil removes the key.
 func merge(fields map[string]json.RawMessage, sources ...map[string]any) error {

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"homellm/engine/event"
@@ -360,26 +359,6 @@ const (
 
 	uncalibrated = "the client was not calibrated before this run"
 )
-
-func gap(p int) func(*Cell, *event.Request) (any, string) {
-	return func(_ *Cell, q *event.Request) (any, string) {
-		g, why := gaps(q)
-		if why != "" {
-			return nil, why
-		}
-		return Percentile(g, p), ""
-	}
-}
-
-func lastToken(q *event.Request) (t time.Duration, why string) {
-	switch {
-	case !streamed(q):
-		return q.Done, ""
-	case len(q.Chunks) == 0:
-		return 0, noToken
-	}
-	return q.Chunks[len(q.Chunks)-1].At, ""
-}
 
 func serverSays(name, unit string, better int, doc string) Def {
 	fold := Mean

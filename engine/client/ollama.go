@@ -1,0 +1,109 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ollamaURL finds the native API beside the OpenAI one, whose /v1 a base often ends in.
+func ollamaURL(base *url.URL) *url.URL {
+	root := strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/v1")
+	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/chat"}
+}
+
+// encodeOllama builds a request of Ollama's own API. The prompt must not be cut and the context
+// must not slide without a word: both would make a long scenario fast and wrong.
+func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	options := map[string]any{}
+	if p.MaxTokens > 0 {
+		options["num_predict"] = p.MaxTokens
+	}
+	if p.Temperature != nil {
+		options["temperature"] = *p.Temperature
+	}
+	if p.TopP != nil {
+		options["top_p"] = *p.TopP
+	}
+	if p.Seed != nil {
+		options["seed"] = *p.Seed
+	}
+	if len(p.Stop) > 0 {
+		options["stop"] = p.Stop
+	}
+	fields := map[string]json.RawMessage{}
+	err := merge(fields, map[string]any{
+		"model":    cfg.Model,
+		"messages": p.Messages,
+		"stream":   cfg.Stream,
+		"options":  options,
+		"truncate": false,
+		"shift":    false,
+	}, cfg.Extra, p.Extra)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.String(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/x-ndjson")
+	if cfg.APIKey != "" {
+		r.Header.Set("Authorization", "Bearer "+cfg.APIKey)
+	}
+	setBody(r, join(fields))
+	return r, nil
+}
+
+// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count
+// is the whole prompt, cached or not.
+func decodeOllama(data []byte, c *chunk) error {
+	c.reset(data)
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "message":
+			c.choices = true
+			c.readDelta()
+		case "model":
+			c.model = append(c.model[:0], s.text()...)
+		case "done":
+			c.done = s.truth()
+		case "done_reason":
+			if reason := s.text(); len(reason) > 0 {
+				c.finish = append(c.finish[:0], reason...)
+			}
+		case "prompt_eval_count":
+			s.countInto(&c.usage.prompt)
+		case "eval_count":
+			s.countInto(&c.usage.completion)
+		case "total_duration":
+			s.scaledInto(&c.timings.total, 1e-6)
+		case "load_duration":
+			s.scaledInto(&c.timings.load, 1e-6)
+		case "prompt_eval_duration":
+			s.scaledInto(&c.timings.prefill, 1e-6)
+		case "eval_duration":
+			s.scaledInto(&c.timings.decode, 1e-6)
+		case "error":
+			c.hasFault = s.peek() != 'n'
+			s.skip()
+		default:
+			s.skip()
+		}
+	}
+	if !s.end() {
+		return errNotJSON
+	}
+	if c.hasFault {
+		c.fault = parseFault(data)
+	}
+	return nil
+}

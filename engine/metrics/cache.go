@@ -1,0 +1,82 @@
+package metrics
+
+import "homellm/engine/event"
+
+// cached is the number of prompt tokens that came from the prefix cache, and the prompt's size.
+func cached(q *event.Request) (cached, prompt int, why string) {
+	switch {
+	case q.Cached == nil && q.CacheWhy != "":
+		return 0, 0, q.CacheWhy
+	case q.Cached == nil:
+		return 0, 0, noCached
+	case q.Usage.Prompt == nil:
+		return 0, 0, noUsage
+	case *q.Usage.Prompt <= 0:
+		return 0, 0, "the server counted no prompt tokens"
+	case *q.Cached < 0 || *q.Cached > *q.Usage.Prompt:
+		return 0, 0, "the server reports more cached tokens than prompt tokens"
+	}
+	return *q.Cached, *q.Usage.Prompt, ""
+}
+
+func reusable(q *event.Request) (reusable, prompt int, why string) {
+	switch {
+	case q.Reusable == nil && q.ReusableWhy != "":
+		return 0, 0, q.ReusableWhy
+	case q.Reusable == nil:
+		return 0, 0, "the prompt was not compared with what the server had seen"
+	case q.Usage.Prompt == nil:
+		return 0, 0, noUsage
+	case *q.Usage.Prompt <= 0:
+		return 0, 0, "the server counted no prompt tokens"
+	}
+	return *q.Reusable, *q.Usage.Prompt, ""
+}
+
+// efficiency is what was kept and what could have been.
+func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
+	n, _, why := cached(q)
+	if why != "" {
+		return 0, 0, why
+	}
+	most, prompt, why := reusable(q)
+	switch {
+	case why != "":
+		return 0, 0, why
+	case float64(most) < 0.01*float64(prompt):
+		return 0, 0, "less than 1 % of the prompt could be reused"
+	case float64(n-most) > max(foreign, 0.1*float64(most)):
+		return 0, 0, "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not isolate"
+	}
+	return float64(n), float64(most), ""
+}
+
+// foreign is by how many tokens a cache may serve more than it should be able to, because its
+// blocks are of another size, its template begins as other prompts do, or the ceiling is an estimate.
+const foreign = 64
+
+// cacheSource names who reported the cached tokens.
+func cacheSource(q *event.Request) string {
+	switch {
+	case q.CacheSource == "":
+		return "none"
+	case q.CacheAssumed:
+		return q.CacheSource + ", absent means 0"
+	}
+	return q.CacheSource
+}
+
+// efficiencySource names both sides of the quotient, where the ceiling is not exact.
+func efficiencySource(q *event.Request) string {
+	if q.ReusableSource == "estimated" {
+		return cacheSource(q) + ", ceiling estimated"
+	}
+	return cacheSource(q)
+}
+
+func reusableSource(q *event.Request) string {
+	if q.ReusableSource == "" {
+		return "none"
+	}
+	return q.ReusableSource
+}
