@@ -40,7 +40,7 @@ var Functions = []Function{
 	{"filter", "filter(list, # > 1)", "the elements for which it holds", 2, 2, false},
 	{"find", "find(list, # > 1)", "the first element for which it holds; unknown if there is none", 2, 2, false},
 	{"map", "map(list, len(#))", "what becomes of every element", 2, 2, false},
-	{"sum", "sum(list)", "the sum of the elements", 1, 2, false},
+	{"sum", "sum(list)", "the sum of the elements; unknown if there is none", 1, 2, false},
 }
 
 // function returns a function by its name.

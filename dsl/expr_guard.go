@@ -135,19 +135,14 @@ func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 	c.numbers(n, n.Name, n.Arguments)
 	switch n.Name {
 	case "all", "any", "none", "one":
-		size := &ast.BuiltinNode{Name: "len", Arguments: []ast.Node{n.Arguments[0]}}
-		size.SetLocation(n.Location())
-		both := &ast.BinaryNode{Operator: "&&", Left: call(n.Location(), callFilled, size), Right: n}
-		both.SetLocation(n.Location())
 		n.SetType(boolType)
-		return typed(both, boolType)
+		return typed(logic(n.Location(), "&&", builtin(n.Location(), callFilled, "len", n.Arguments[0]), n), boolType)
 	case "find":
 		// What is not found is nil, which is equal to nothing and would be a plain false.
-		count := &ast.BuiltinNode{Name: "count", Arguments: n.Arguments}
-		count.SetLocation(n.Location())
-		found := &ast.ConditionalNode{Ternary: true, Cond: call(n.Location(), callFilled, count), Exp1: n, Exp2: n}
-		found.SetLocation(n.Location())
-		return typed(found, n.Type())
+		return where(builtin(n.Location(), callFilled, "count", n.Arguments...), n)
+	case "sum":
+		// The sum of nothing would be a zero that nobody has measured.
+		return where(builtin(n.Location(), callFilled, "len", n.Arguments[0]), n)
 	case "min", "max":
 		t := intType
 		if slices.ContainsFunc(n.Arguments, func(a ast.Node) bool { return a.Type() == floatType }) {
@@ -161,6 +156,20 @@ func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 		n.SetType(n.Arguments[0].Type())
 	}
 	return n
+}
+
+// builtin calls the runtime with the result of one of expr's functions.
+func builtin(at file.Location, name, function string, arguments ...ast.Node) ast.Node {
+	inner := &ast.BuiltinNode{Name: function, Arguments: arguments}
+	inner.SetLocation(at)
+	return call(at, name, inner)
+}
+
+// where returns a node that is evaluated only if a condition, which is true or raises, holds.
+func where(condition, n ast.Node) ast.Node {
+	out := &ast.ConditionalNode{Ternary: true, Cond: condition, Exp1: n, Exp2: n}
+	out.SetLocation(n.Location())
+	return typed(out, n.Type())
 }
 
 // numbers checks the arguments of functions that take any number.
