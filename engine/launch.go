@@ -129,8 +129,11 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 	e := m.Engines[profile.Engine]
 	v["model.name"], v["model.ref"] = m.Name, e.Ref
 	v["model.served_name"] = m.Name
-	if e.ServedName != "" {
+	switch {
+	case e.ServedName != "":
 		v["model.served_name"] = e.ServedName
+	case profile.Engine == "ollama" && e.Ref != "": // its own name is the only one it takes
+		v["model.served_name"] = e.Ref
 	}
 	for _, s := range m.Sources {
 		if s.Name == e.Source {
@@ -314,8 +317,7 @@ func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string)
 // explain adds to a failed start where its profile stands, who has the port, and what the
 // server wrote last.
 func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, err error) error {
-	var taken *host.PortError
-	if errors.As(err, &taken) {
+	if _, taken := errors.AsType[*host.PortError](err); taken {
 		who, hint := l.occupant(ctx, c)
 		return advice{at(profile.Launch.Pos, profile.Name, "%w%s", err, who), hint}
 	}
@@ -360,8 +362,7 @@ func withTail(err error, tail []string) error {
 
 // Tail is the end of the log of a server that did not start or died, if that is what the error is.
 func Tail(err error) []string {
-	var t tailed
-	if errors.As(err, &t) {
+	if t, ok := errors.AsType[tailed](err); ok {
 		return t.lines
 	}
 	return nil
@@ -401,8 +402,7 @@ func (r *Running) Died(patience time.Duration) error {
 		return nil
 	}
 	out := at(r.Profile.Launch.Pos, r.Profile.Name, "%w", err)
-	var exited *host.ExitError
-	if errors.As(err, &exited) {
+	if exited, ok := errors.AsType[*host.ExitError](err); ok {
 		return advice{withTail(out, exited.Tail), exited.Hint()}
 	}
 	return out

@@ -114,7 +114,7 @@ func (m *machine) measure(s *session, p pass) func() {
 			}
 			m.run.out.emit(s.cell.ID, event.Facts{Values: values, Source: "operating system"})
 		}
-		m.foreign(s)
+		m.foreign()
 	}
 }
 
@@ -128,7 +128,7 @@ func pauseTotal() time.Duration {
 
 // foreign looks for processes that share the GPU with the server. Where the server's own are not
 // known, nobody can be told apart.
-func (m *machine) foreign(s *session) {
+func (m *machine) foreign() {
 	if m.pids == nil || m.t.Source() == "" {
 		return
 	}

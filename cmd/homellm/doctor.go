@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -111,9 +112,15 @@ func (d *doctor) find(ctx context.Context, address string) ([]server.Found, erro
 		if !strings.Contains(address, "://") {
 			address = "http://" + address
 		}
+		if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
+			return nil, failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %q is no address", address)
+		}
 		one, err := server.Probe(ctx, address, nil)
 		if err != nil {
 			return nil, failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+		}
+		if one.State == server.PortBusy {
+			d.wrong("homellm doctor   (looks at this machine's usual ports)", "what answers at %s is no LLM server that homellm knows", one.URL)
 		}
 		if one.State == server.NotRunning {
 			d.say("nothing answers at %s", one.URL)
@@ -235,9 +242,8 @@ func (d *doctor) models(f server.Found) (name string, loaded bool) {
 	}
 	if d.model != "" {
 		if err := f.CheckModel(d.model); err != nil {
-			var missing *server.ModelNotFound
 			next := "homellm doctor --model " + f.Models[0].ID
-			if errors.As(err, &missing) {
+			if missing, ok := errors.AsType[*server.ModelNotFound](err); ok {
 				next = missing.Hint()
 			}
 			d.wrong(next, "%v", err)

@@ -48,7 +48,7 @@ model and its context take of the graphics card.`,
 			return serve(c.Context(), p, args[0], f)
 		},
 	}
-	f.libraryFlags.add(c)
+	f.add(c)
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "", "model to serve, instead of the profile's first")
 	fl.IntVar(&f.port, "port", 0, "port to listen on, instead of the profile's")
@@ -130,8 +130,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 
 // environment gives an error of a server the exit code of the environment and keeps its hint.
 func environment(err error) error {
-	var signal engine.Interrupted
-	if errors.As(err, &signal) {
+	if _, interrupted := errors.AsType[engine.Interrupted](err); interrupted {
 		return err
 	}
 	var h interface{ Hint() string }
