@@ -54,6 +54,7 @@ type leaf struct {
 	unit     string
 	measured bool
 	rate     bool   // a share from 0 to 1
+	whole    bool   // a count, or a count out of a distribution of counts
 	constant any    // the value of a var or an axis
 	source   string // where the constant stands
 	floor    int    // of a percentile: the samples it needs

@@ -121,7 +121,7 @@ func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 		}
 		n.SetType(sumType(l, r))
 	case "==", "!=":
-		if (l.Type() == floatType || r.Type() == floatType) && !isZero(l) && !isZero(r) {
+		if (c.fractional(l) || c.fractional(r)) && !isZero(l) && !isZero(r) {
 			c.warn(at.From, at.To, "expr/float-equal", "use within(x, target, tolerance)",
 				"%s on measured numbers is hardly ever what is meant", n.Operator)
 		}
@@ -205,6 +205,12 @@ func typed(n ast.Node, t reflect.Type) ast.Node {
 }
 
 func isNumber(n ast.Node) bool { return n.Type() == floatType || n.Type() == intType }
+
+// fractional reports whether a node is a number that is hardly ever the same twice.
+func (c *compilation) fractional(n ast.Node) bool {
+	l := leafOf(n, c.program.leaves)
+	return n.Type() == floatType && (l == nil || !l.whole)
+}
 
 func isZero(n ast.Node) bool {
 	i, ok := n.(*ast.IntegerNode)

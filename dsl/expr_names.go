@@ -98,6 +98,7 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 		}
 		if at.name != nil {
 			l.metric = at.name.Path
+			l.whole = at.name.Kind == Int && !strings.HasSuffix(at.path, ".mean") && !strings.HasSuffix(at.path, ".stddev")
 			// The count of a distribution has not the unit of what was counted.
 			if !strings.HasSuffix(at.path, ".n") && !strings.HasSuffix(at.path, ".n_unknown") {
 				l.unit, l.rate = at.name.Unit, at.name.Rate && !strings.HasSuffix(at.path, ".stddev")

@@ -300,7 +300,7 @@ func (s *scope) steps(single bool) *symbol {
 				return fmt.Sprintf("step %q is not over yet when this is judged", id),
 					"an assert of a step sees earlier steps only: move this to the later step, or to the assert of the conversation"
 			case slices.Contains(s.env.steps, id):
-				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), ""
+				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), "name the next step that asks something"
 			}
 			help := cmp.Or(suggestion(id, s.env.laterSteps), suggestOr(id, s.env.steps, "steps known here"))
 			return fmt.Sprintf("there is no step %q", id), help

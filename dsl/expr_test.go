@@ -337,9 +337,15 @@ func TestWarnings(t *testing.T) {
 		{"turn.prompt_tokens == 5", true, ""},
 		{"(turn.cache.hit_rate ?? 0) > 0.5", true, "expr/masked"},
 		{"(turn.cache.hit_rate ?? 0) > 0.5", false, ""},
+		{"conversations.main.requests.max == 3", true, ""},
+		{"conversations.main.requests.mean == 3", true, "expr/float-equal"},
 	}
 	for _, tt := range tests {
-		p, problems := compileExpr(tt.that, testScope(StepScope), tt.gate)
+		scope := StepScope
+		if strings.HasPrefix(tt.that, "conversations.") {
+			scope = ScenarioScope
+		}
+		p, problems := compileExpr(tt.that, testScope(scope), tt.gate)
 		got := ""
 		for _, w := range problems {
 			got += w.code
