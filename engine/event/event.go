@@ -210,7 +210,7 @@ var Classes = []struct{ Name, Doc string }{
 	{"timeout", "the step's own time-out ran out"},
 	{"reset", "the connection broke before the reply was complete"},
 	{"truncated", "the stream ended without a finish reason and without [DONE]"},
-	{"server_error", "the server reported an error: HTTP 5xx, or an error event in the stream"},
+	{"server_error", "the server reported an error: HTTP 5xx, an error event in the stream, or the finish reason abort or error"},
 	{"overloaded", "the server refused for now: HTTP 429 or 503"},
 	{"context_overflow", "the prompt and the tokens asked for do not fit the served context"},
 	{"model_not_found", "the server does not have the model"},
