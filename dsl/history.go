@@ -179,24 +179,20 @@ func without(parts []part, id, mode string) []part {
 	return kept
 }
 
-// stubLabel opens a stub, as far as there is room for it.
-const stubLabel = "[REMOVED]"
+// stubLabel opens a stub, as far as there is room for it; stubFiller follows until it is full.
+const (
+	stubLabel  = "[REMOVED]"
+	stubFiller = " The passage that stood here has been taken out of the conversation."
+)
 
-// stub returns text without meaning that has as many runes as the text it replaces. Runes, not
+// stub returns text without content that has as many runes as the text it replaces. Runes, not
 // tokens: a scenario is the same text for every model, and each model cuts it into tokens of its
-// own. Blanks and dots alternate, so that tokenisers that join runs of one character do not make
-// a long stub shorter than any real text.
+// own. It is prose, because prose has about as many runes to a token as what it replaces; a row
+// of dots has far fewer, and would leave a longer prompt than the document did.
 func stub(text string) string {
 	n := len([]rune(text))
-	out := []rune(stubLabel)
-	for len(out) < n {
-		if len(out)%2 == 0 {
-			out = append(out, '.')
-		} else {
-			out = append(out, ' ')
-		}
-	}
-	return string(out[:n])
+	filler := strings.Repeat(stubFiller, n/len(stubFiller)+1)
+	return string([]rune(stubLabel + filler)[:n])
 }
 
 // User appends a user message. Documents that waited for it open it.

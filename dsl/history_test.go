@@ -175,6 +175,11 @@ func TestTombstoneKeepsTheLength(t *testing.T) {
 	if strings.Contains(after, "41") || !strings.HasSuffix(after, "\n\nU1") || !strings.HasPrefix(after, "[REMOVED]") {
 		t.Errorf("got %q", after)
 	}
+	// Everyday prose has four to seven runes to a token; a stub of dots would have two.
+	words := counts["words"]
+	if n := words(stub(syntheticText(1, 500, words))); n < 300 || n > 700 {
+		t.Errorf("the stub of 500 tokens of prose has %d", n)
+	}
 	if got := stub("äöü"); len([]rune(got)) != 3 {
 		t.Errorf("the stub of three runes is %q", got)
 	}
