@@ -66,6 +66,7 @@ func (d *decoder) sources(n *node) []*ModelSource {
 			Revision: d.str(e.node, "revision"),
 			Format:   d.str(e.node, "format"),
 			Quant:    d.str(e.node, "quant"),
+			Gated:    d.flag(e.node, "gated", false),
 		}
 		for _, f := range d.list(e.node, "files") {
 			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"), Bytes: int64(d.integer(f, "bytes", 0))})

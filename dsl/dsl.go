@@ -263,6 +263,7 @@ type ModelSource struct {
 	Revision string
 	Format   string
 	Quant    string
+	Gated    bool // the hub asks for a licence to be accepted
 	Files    []ModelFile
 }
 

@@ -92,6 +92,12 @@ func (t *Templates) Named(name string) *model.Template {
 	return all[name]
 }
 
+// Names lists the templates in alphabetical order.
+func (t *Templates) Names() []string {
+	all, _ := t.compiled()
+	return all.Names()
+}
+
 // forgiving are the servers that do not hand the refusal of a chat template on, and what they do
 // with the system messages instead. Ollama's own templates take any order; llama.cpp puts the
 // leading system text into the first user message where the template knows no system; LM Studio

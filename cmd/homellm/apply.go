@@ -182,7 +182,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	opt := engine.Options{
 		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
 		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
-		Machine: machine, PIDs: servers.opener.PIDs,
+		Machine: machine, PIDs: servers.opener.PIDs, Templates: engine.NewTemplates(servers.lib),
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {

@@ -56,6 +56,9 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 		files = append(files, dsl.File{Name: path, Data: data})
 	}
 	lib, ds := dsl.LoadLibrary(files...)
+	if !ds.Errors() {
+		ds = append(ds, engine.NewTemplates(lib).Check()...)
+	}
 	if ds.Errors() {
 		return nil, ds
 	}

@@ -74,7 +74,12 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	}
 	vocabulary := engine.Vocabulary()
 	for _, f := range files {
-		found = append(found, dsl.Validate(f, lib, vocabulary)...)
+		ds := dsl.Validate(f, lib, vocabulary)
+		if !ds.Errors() && dsl.KindOf(f.Data) == "models" {
+			own, _ := dsl.LoadLibrary(f)
+			ds = append(ds, engine.NewTemplates(own).Check()...)
+		}
+		found = append(found, ds...)
 	}
 	if err := diagnosticFormats[k].write(found, plain{p.stdout}); err != nil {
 		return failf(exitEnvironment, "", "printing the findings: %w", err)

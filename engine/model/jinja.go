@@ -53,7 +53,13 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 	if err != nil {
 		// The user's own words have the true column, if they are what is wrong.
 		if _, first := parseJinja(name, spec.Jinja, rules, environment); first != nil {
-			return nil, first
+			err = first
+		}
+		if at, ok := errors.AsType[*SyntaxError](err); ok && at.Line == 0 {
+			at.Line, at.Col = locate(spec.Jinja, func(tag string) bool {
+				_, err := parseJinja(name, spell(tag), rules, environment)
+				return err == nil
+			})
 		}
 		return nil, err
 	}

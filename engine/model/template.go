@@ -108,7 +108,7 @@ func (t Templates) Add(data []byte) error {
 		return errors.New("parsing templates: want a mapping from names to templates")
 	}
 	for it := body.MapRange(); it.Next(); {
-		name, value := it.Key().String(), it.Value()
+		name, value := it.Key().GetToken().Value, it.Value() // without the quotes of JSON
 		spec, err := t.decode(value)
 		if err != nil {
 			return fmt.Errorf("template %s: %w", name, err)

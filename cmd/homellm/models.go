@@ -1,0 +1,411 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/host"
+	"homellm/engine/model"
+	"homellm/engine/report"
+)
+
+func newModels(p process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "models",
+		Short: "List, download and check models",
+		Long: `models keeps models in the folder in which every Hugging Face program keeps them
+(HF_HUB_CACHE, HF_HOME or ~/.cache/huggingface/hub), so that vLLM, llama.cpp and
+huggingface-cli find what homellm has pulled, and the other way round. HF_ENDPOINT
+names another hub, HF_TOKEN opens repositories that ask who you are.`,
+	}
+	c.AddCommand(newModelsList(p), newModelsPull(p), newModelsSetup(p), newModelsVerify(p), newModelsRemove(p))
+	return c
+}
+
+// store is the models that are known, and those that are here.
+type store struct {
+	process
+	lib   *dsl.Library
+	cache model.Cache
+	hub   model.Hub
+}
+
+func openStore(p process, f libraryFlags) (*store, error) {
+	lib, err := f.load(p)
+	if err != nil {
+		return nil, err
+	}
+	home := p.getenv("HOME")
+	if home == "" {
+		if home, err = os.UserHomeDir(); err != nil {
+			return nil, failf(exitEnvironment, "set HF_HOME", "no home folder to keep models in: %w", err)
+		}
+	}
+	s := &store{process: p, lib: lib, cache: model.CacheFromEnv(p.getenv, home), hub: model.HubFromEnv(p.getenv, home, os.ReadFile)}
+	s.hub.Agent = "homellm/" + version()
+	return s, nil
+}
+
+// offer is a source of a model.
+type offer struct {
+	model  *dsl.Model
+	source *dsl.ModelSource
+}
+
+func (o offer) String() string { return o.model.Name + " (" + o.source.Name + ")" }
+
+func (s *store) offers() []offer {
+	var out []offer
+	for _, m := range s.lib.Models {
+		for _, source := range m.Sources {
+			out = append(out, offer{m, source})
+		}
+	}
+	return out
+}
+
+// offer finds what a name and a source mean. A name with a slash that is in no models file is a
+// repository of the hub.
+func (s *store) offer(name, source string) (offer, error) {
+	m := s.lib.Model(name)
+	if m == nil && strings.Contains(name, "/") {
+		return offer{&dsl.Model{Name: name}, &dsl.ModelSource{Name: cmp.Or(source, "hf"), Repo: name, Format: map[bool]string{true: "gguf", false: ""}[source == "gguf"]}}, nil
+	}
+	var names []string
+	for _, k := range s.lib.Models {
+		names = append(names, k.Name)
+	}
+	if m == nil {
+		return offer{}, failf(exitUsage, cmp.Or(dsl.Suggest(name, names), "homellm models list shows those that are known; a repository of the hub is named organisation/model"),
+			"there is no model %q", name)
+	}
+	if len(m.Sources) == 0 {
+		return offer{}, failf(exitInvalid, "add `sources:` to it in a models file", "model %s does not say where it can be downloaded from", m.Name)
+	}
+	var sources []string
+	for _, one := range m.Sources {
+		sources = append(sources, one.Name)
+		if source == "" || one.Name == source {
+			return offer{m, one}, nil
+		}
+	}
+	return offer{}, failf(exitUsage, "its sources: "+strings.Join(sources, ", "), "model %s has no source %q", m.Name, source)
+}
+
+// commit is the snapshot of a source that is here; "" if there is none.
+func (s *store) commit(o offer) string {
+	if c := o.source.Revision; c != "" {
+		if _, err := os.Stat(s.cache.Snapshot(o.source.Repo, c)); err != nil {
+			return ""
+		}
+		return c
+	}
+	return s.cache.Ref(o.source.Repo, "main")
+}
+
+// weights is the size of an offer's files as the models file gives it; 0 if it does not.
+func (o offer) weights() float64 {
+	var sum float64
+	for _, f := range o.source.Files {
+		if f.Bytes == 0 {
+			return 0
+		}
+		sum += float64(f.Bytes)
+	}
+	return sum
+}
+
+// fit says whether an offer with a context of so many tokens, or all that the model takes, fits a
+// card.
+func (o offer) fit(context int, vram float64) (model.Fit, error) {
+	most := max(o.model.Context.Trained, o.model.Context.Extended)
+	if o.model.Architecture == nil {
+		return model.Fit{}, errors.New("its architecture is not in the models file")
+	}
+	q, err := model.QuantOf(cmp.Or(o.source.Quant, "bf16"))
+	if err != nil {
+		return model.Fit{}, err
+	}
+	a := o.model.Architecture
+	f, err := model.Fits(model.Architecture{Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters},
+		q, min(context, most), vram, model.FitOptions{WeightBytes: o.weights()})
+	f.MaxContext = min(f.MaxContext, most)
+	return f, err
+}
+
+// card is the memory of the machine's largest GPU in bytes, and its name; 0 if there is none.
+func card(ctx context.Context) (bytes float64, name string) {
+	machine := host.OpenTelemetry(ctx, host.Options{})
+	defer machine.Close()
+	for _, g := range machine.GPUs() {
+		if b := g.MemoryMiB * (1 << 20); b > bytes {
+			bytes, name = b, g.Name
+		}
+	}
+	return bytes, name
+}
+
+// usualContext is what a fit is worked out for: enough for the longest shipped scenario.
+const usualContext = 16384
+
+func newModelsList(p process) *cobra.Command {
+	var lib libraryFlags
+	var vram float64
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Show the models that are known, what is here, and what fits the GPU",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := openStore(p, lib)
+			if err != nil {
+				return err
+			}
+			return s.list(c.Context(), vram)
+		},
+	}
+	lib.add(c)
+	c.Flags().Float64Var(&vram, "vram", 0, "memory of the GPU in GiB, instead of this machine's")
+	return c
+}
+
+func (s *store) list(ctx context.Context, vram float64) error {
+	bytes, name := s.memory(ctx, vram)
+	if bytes > 0 {
+		fmt.Fprintf(s.stdout, "%s, %.1f GiB; fits are for a context of %d tokens\n", name, bytes/(1<<30), usualContext)
+	} else {
+		fmt.Fprintln(s.stdout, "no GPU was found; --vram GIB says what would fit one")
+	}
+	stored, err := s.cache.List()
+	if err != nil {
+		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+	}
+	here := map[string]model.Stored{}
+	for _, one := range stored {
+		here[one.Repo] = one
+	}
+	var rows [][]string
+	for _, o := range s.offers() {
+		rows = append(rows, []string{o.model.Name, o.source.Name, cmp.Or(o.source.Quant, "?"), s.state(o, here[o.source.Repo]), o.fits(bytes), size(o)})
+		delete(here, o.source.Repo)
+	}
+	for _, one := range stored {
+		if _, other := here[one.Repo]; other {
+			rows = append(rows, []string{one.Repo, "", "", "here, " + gigabytes(float64(one.Bytes)), "in no models file", ""})
+		}
+	}
+	return report.Columns(s.stdout, []string{"model", "source", "quant", "downloaded", "fits", "size"}, rows, 5)
+}
+
+func (s *store) memory(ctx context.Context, vram float64) (bytes float64, name string) {
+	if vram > 0 {
+		return vram * (1 << 30), "a GPU"
+	}
+	return card(ctx)
+}
+
+func (s *store) state(o offer, here model.Stored) string {
+	commit := s.commit(o)
+	for _, f := range o.source.Files {
+		if commit != "" && !s.cache.Has(o.source.Repo, commit, f.Path, orAny(f.Bytes)) {
+			commit = ""
+		}
+	}
+	switch {
+	case here.Unfinished > 0:
+		return "interrupted, " + gigabytes(float64(here.Bytes+here.Unfinished))
+	case commit != "" && slices.Contains(here.Commits, commit):
+		return "yes, " + gigabytes(float64(here.Bytes))
+	}
+	return "no"
+}
+
+func orAny(bytes int64) int64 {
+	if bytes == 0 {
+		return -1
+	}
+	return bytes
+}
+
+func (o offer) fits(vram float64) string {
+	if vram == 0 {
+		return "–"
+	}
+	f, err := o.fit(usualContext, vram)
+	if err != nil {
+		return "not known: " + err.Error()
+	}
+	return f.String()
+}
+
+func size(o offer) string {
+	if known := o.weights(); known > 0 {
+		return gigabytes(known)
+	}
+	a := o.model.Architecture
+	if q, err := model.QuantOf(cmp.Or(o.source.Quant, "bf16")); a != nil && err == nil {
+		return "≈ " + gigabytes(model.WeightBytes(model.Architecture{Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters}, q))
+	}
+	return "?"
+}
+
+func gigabytes(b float64) string {
+	switch {
+	case b >= 1e9:
+		return fmt.Sprintf("%.1f GB", b/1e9)
+	case b >= 1e6:
+		return fmt.Sprintf("%.0f MB", b/1e6)
+	}
+	return fmt.Sprintf("%.0f kB", b/1e3)
+}
+
+func newModelsVerify(p process) *cobra.Command {
+	var lib libraryFlags
+	c := &cobra.Command{
+		Use:   "verify [NAME...]",
+		Short: "Read downloaded models again and compare them with their hashes",
+		Long: `verify reads every file of the models that are here, or of those named, and compares
+it with the hash that the hub gave, and with that of the models file. A file that is
+wrong is removed, so that the next pull fetches it anew.`,
+		ValidArgsFunction: completeModels,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := openStore(p, lib)
+			if err != nil {
+				return err
+			}
+			return s.verify(c.Context(), args)
+		},
+	}
+	lib.add(c)
+	return c
+}
+
+func (s *store) verify(ctx context.Context, names []string) error {
+	var list []offer
+	for _, name := range names {
+		o, err := s.offer(name, "")
+		if err != nil {
+			return err
+		}
+		list = append(list, s.sourcesOf(o)...)
+	}
+	if len(names) == 0 {
+		list = s.offers()
+	}
+	seen, bad := 0, 0
+	for _, o := range list {
+		commit := s.commit(o)
+		if commit == "" {
+			if len(names) > 0 && len(s.sourcesOf(o)) == 1 {
+				return failf(exitEnvironment, "homellm models pull "+o.model.Name, "%s is not here", o)
+			}
+			continue
+		}
+		seen++
+		var want []model.File
+		for _, f := range o.source.Files {
+			if s.cache.Has(o.source.Repo, commit, f.Path, -1) {
+				want = append(want, model.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
+			}
+		}
+		files, err := s.cache.Verify(ctx, o.source.Repo, commit, want)
+		if err != nil {
+			return failf(exitEnvironment, "", "%s: %w", o, err)
+		}
+		for _, f := range files {
+			if f.Wrong != "" {
+				bad++
+				fmt.Fprintf(s.stdout, "%-28s %s: %s; removed\n", o, f.Path, f.Wrong)
+			}
+		}
+		fmt.Fprintf(s.stdout, "%-28s %s checked\n", o, plural(len(files), "file"))
+	}
+	switch {
+	case bad > 0:
+		return failf(exitFail, "homellm models pull NAME fetches what was removed", "%s wrong", plural(bad, "file"))
+	case seen == 0:
+		fmt.Fprintf(s.stdout, "no known model is in %s\n", shown(s.cache.Dir))
+	}
+	return nil
+}
+
+// sourcesOf lists every source of an offer's model.
+func (s *store) sourcesOf(o offer) []offer {
+	if len(o.model.Sources) == 0 {
+		return []offer{o}
+	}
+	var out []offer
+	for _, source := range o.model.Sources {
+		out = append(out, offer{o.model, source})
+	}
+	return out
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func newModelsRemove(p process) *cobra.Command {
+	var lib libraryFlags
+	var source string
+	c := &cobra.Command{
+		Use:               "rm NAME",
+		Short:             "Delete a downloaded model",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeModels,
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := openStore(p, lib)
+			if err != nil {
+				return err
+			}
+			return s.remove(args[0], source)
+		},
+	}
+	lib.add(c)
+	c.Flags().StringVar(&source, "source", "", "delete only the repository of this source, such as gguf")
+	return c
+}
+
+func (s *store) remove(name, source string) error {
+	o, err := s.offer(name, source)
+	if err != nil {
+		return err
+	}
+	list := []offer{o}
+	if source == "" {
+		list = s.sourcesOf(o)
+	}
+	stored, err := s.cache.List()
+	if err != nil {
+		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+	}
+	var freed int64
+	found := false
+	removed := map[string]bool{}
+	for _, one := range list {
+		if removed[one.source.Repo] || !slices.ContainsFunc(stored, func(x model.Stored) bool { return x.Repo == one.source.Repo }) {
+			continue
+		}
+		n, err := s.cache.Remove(one.source.Repo, "")
+		if err != nil {
+			return failf(exitEnvironment, "", "deleting %s: %w", one.source.Repo, err)
+		}
+		found, removed[one.source.Repo] = true, true
+		freed += n
+	}
+	if !found {
+		return failf(exitEnvironment, "homellm models list shows what is here", "%s is not here", name)
+	}
+	fmt.Fprintf(s.stdout, "deleted %s: %s\n", name, gigabytes(float64(freed)))
+	return nil
+}

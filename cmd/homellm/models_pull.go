@@ -1,0 +1,323 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/engine"
+	"homellm/engine/model"
+)
+
+type pullFlags struct {
+	libraryFlags
+	source   string
+	revision string
+	files    []string
+	quiet    bool
+}
+
+func newModelsPull(p process) *cobra.Command {
+	var f pullFlags
+	c := &cobra.Command{
+		Use:   "pull NAME",
+		Short: "Download a model",
+		Long: `pull fetches the files of a model into the cache of Hugging Face's programs. NAME is
+a model of the models files, or a repository of the hub (organisation/model). It can
+be interrupted at any time and goes on where it was; what arrives is compared with
+its hash while it arrives.
+
+A source whose models file pins no revision is fetched as it is now on the branch
+main. What that was is printed, in the form in which it can be pinned.`,
+		Example: `  homellm models pull qwen2.5-3b
+  homellm models pull phi-3.5-mini --source gguf
+  homellm models pull qwen2.5-3b --file tokenizer.json`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeModels,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := openStore(p, f.libraryFlags)
+			if err != nil {
+				return err
+			}
+			o, err := s.offer(args[0], f.source)
+			if err != nil {
+				return err
+			}
+			return s.pull(c.Context(), o, f)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.source, "source", "", "which source of the model, such as gguf; the first if not given")
+	c.Flags().StringVar(&f.revision, "revision", "", "commit, branch or tag, instead of the models file's")
+	c.Flags().StringArrayVar(&f.files, "file", nil, "fetch only this file of the repository")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "show no progress")
+	return c
+}
+
+type setupFlags struct {
+	libraryFlags
+	vram   float64
+	dryRun bool
+	quiet  bool
+}
+
+func newModelsSetup(p process) *cobra.Command {
+	var f setupFlags
+	c := &cobra.Command{
+		Use:   "setup",
+		Short: "Download the model that suits this machine",
+		Long: `setup picks the largest model that fits the GPU together with a context of 16,384
+tokens, among those that need no licence to be accepted and whose prompts a prefix
+cache can keep; without a GPU, the smallest. It says why, and pulls it.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := openStore(p, f.libraryFlags)
+			if err != nil {
+				return err
+			}
+			return s.setup(c.Context(), f)
+		},
+	}
+	f.add(c)
+	c.Flags().Float64Var(&f.vram, "vram", 0, "memory of the GPU in GiB, instead of this machine's")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be pulled, and pull nothing")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "show no progress")
+	return c
+}
+
+func (s *store) setup(ctx context.Context, f setupFlags) error {
+	bytes, name := s.memory(ctx, f.vram)
+	o, why, ok := s.recommend(bytes)
+	if !ok {
+		return failf(exitEnvironment, "homellm models list shows how far each is off", "no known model fits %s with %.1f GiB", name, bytes/(1<<30))
+	}
+	if bytes > 0 {
+		fmt.Fprintf(s.stdout, "%s, %.1f GiB: %s. It %s\n", name, bytes/(1<<30), o, why)
+	} else {
+		fmt.Fprintf(s.stdout, "no GPU was found: %s, %s\n", o, why)
+	}
+	if f.dryRun {
+		fmt.Fprintf(s.stdout, "homellm models pull %s --source %s\n", o.model.Name, o.source.Name)
+		return nil
+	}
+	return s.pull(ctx, o, pullFlags{quiet: f.quiet})
+}
+
+// recommend picks an offer for a card; 0 is none.
+func (s *store) recommend(vram float64) (best offer, why string, ok bool) {
+	templates := engine.NewTemplates(s.lib)
+	better := func(a, b offer) bool { // more parameters, then more bits
+		pa, pb := a.model.Architecture.Parameters, b.model.Architecture.Parameters
+		if vram == 0 {
+			return pa < pb
+		}
+		if pa != pb {
+			return pa > pb
+		}
+		qa, _ := model.QuantOf(a.source.Quant)
+		qb, _ := model.QuantOf(b.source.Quant)
+		return qa.Block > qb.Block
+	}
+	for _, o := range s.offers() {
+		t := templates.Of(o.model)
+		if o.source.Gated || o.model.Context.Trained < usualContext || o.model.Architecture == nil || o.source.Quant == "" || t == nil {
+			continue
+		}
+		if stable, err := t.Stable(model.Probe(), model.Options{}, nil); err != nil || !stable.OK {
+			continue
+		}
+		said := "the smallest, for the processor alone"
+		if vram > 0 {
+			fit, err := o.fit(usualContext, vram)
+			if err != nil || !fit.OK {
+				continue
+			}
+			said = fit.String()
+		} else if o.source.Format != "gguf" {
+			continue // what runs on a processor takes GGUF
+		}
+		if !ok || better(o, best) {
+			best, why, ok = o, said, true
+		}
+	}
+	return best, why, ok
+}
+
+func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
+	if v := strings.ToLower(s.getenv("HF_HUB_OFFLINE")); v != "" && v != "0" && v != "false" && v != "no" {
+		return failf(exitEnvironment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
+	}
+	spec := model.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format}
+	if f.revision != "" {
+		spec.Revision = f.revision
+	}
+	switch {
+	case len(f.files) > 0:
+		for _, path := range f.files {
+			spec.Files = append(spec.Files, promised(o, path))
+		}
+	case len(o.source.Files) > 0:
+		for _, file := range o.source.Files {
+			spec.Files = append(spec.Files, promised(o, file.Path))
+		}
+	case o.source.Format == "gguf":
+		files, err := s.ggufs(ctx, o, spec.Revision)
+		if err != nil {
+			return err
+		}
+		spec.Files = files
+	}
+	painter := newPullBar(s.process, f.quiet)
+	pulled, err := s.cache.Pull(ctx, s.hub, spec, model.PullOptions{Progress: painter.show})
+	painter.end()
+	if err != nil {
+		return s.pullFailed(ctx, o, err)
+	}
+	fmt.Fprintf(s.stdout, "%s is in %s\n", o, shown(pulled.Dir))
+	if pulled.Moved != "" {
+		fmt.Fprintf(s.stdout, "the branch moved: it was %s when it was last pulled, and is %s now\n", pulled.Moved, pulled.Commit)
+	}
+	if o.source.Revision == "" && len(f.files) == 0 && o.model.Sources != nil {
+		s.pin(o, pulled)
+	}
+	return nil
+}
+
+// promised is a file with what the models file says of it.
+func promised(o offer, path string) model.File {
+	for _, f := range o.source.Files {
+		if f.Path == path {
+			return model.File{Path: path, SHA256: f.SHA256, Bytes: f.Bytes}
+		}
+	}
+	return model.File{Path: path}
+}
+
+// ggufs finds the files of a quantisation in a repository of many.
+func (s *store) ggufs(ctx context.Context, o offer, revision string) ([]model.File, error) {
+	listing, err := s.hub.List(ctx, o.source.Repo, revision)
+	if err != nil {
+		return nil, s.pullFailed(ctx, o, err)
+	}
+	var out []model.File
+	var names []string
+	for _, f := range listing.Files {
+		if !strings.HasSuffix(f.Path, ".gguf") {
+			continue
+		}
+		names = append(names, f.Path)
+		if o.source.Quant != "" && strings.Contains(strings.ToLower(f.Path), strings.ToLower(o.source.Quant)) {
+			out = append(out, model.File{Path: f.Path})
+		}
+	}
+	if len(out) == 0 {
+		return nil, failf(exitEnvironment, "choose one with --file: "+strings.Join(names, ", "), "%s has %s, and none is named %q", o.source.Repo, plural(len(names), "GGUF file"), o.source.Quant)
+	}
+	return out, nil
+}
+
+// pin prints what was fetched from a branch as the models file would pin it.
+func (s *store) pin(o offer, pulled model.Pulled) {
+	fmt.Fprintf(s.stdout, "its models file pins no revision; this is what the branch main is now, to keep in a models file of your own:\n")
+	fmt.Fprintf(s.stdout, "  %s: # of models.%s.sources\n    repo: %s\n    revision: %q\n", o.source.Name, o.model.Name, o.source.Repo, pulled.Commit)
+	if o.source.Format != "" {
+		fmt.Fprintf(s.stdout, "    format: %s\n", o.source.Format)
+	}
+	if o.source.Quant != "" {
+		fmt.Fprintf(s.stdout, "    quant: %s\n", o.source.Quant)
+	}
+	fmt.Fprintf(s.stdout, "    files:\n")
+	files := slices.Clone(pulled.Files)
+	slices.SortFunc(files, func(a, b model.Remote) int { return strings.Compare(a.Path, b.Path) })
+	for _, f := range files {
+		fmt.Fprintf(s.stdout, "      - {path: %q, bytes: %d", f.Path, f.Bytes)
+		if len(f.Etag) == 64 { // of large files it is the SHA-256
+			fmt.Fprintf(s.stdout, ", sha256: %q", f.Etag)
+		}
+		fmt.Fprintln(s.stdout, "}")
+	}
+}
+
+// pullFailed says what to do about a pull that failed.
+func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
+	again := "the same command goes on where this one was"
+	if signal, ok := errors.AsType[engine.Interrupted](context.Cause(ctx)); ok {
+		return failf(exitOfSignal(signal.Signal), again, "%v", signal)
+	}
+	var refused *model.HubError
+	var mismatch *model.HashMismatch
+	var space *model.NoSpace
+	switch {
+	case errors.As(err, &refused):
+		return failf(exitEnvironment, refused.Hint, "pulling %s: %w", o, err)
+	case errors.As(err, &mismatch):
+		return failf(exitEnvironment, "the file was removed; pull again, and look at the models file if it happens again", "pulling %s: %w", o, err)
+	case errors.As(err, &space):
+		return failf(exitEnvironment, "homellm models rm NAME makes room, HF_HOME names another disk", "pulling %s: %w", o, err)
+	}
+	return failf(exitEnvironment, again, "pulling %s: %w", o, err)
+}
+
+// pullBar paints the progress of a pull: a bar on a terminal, a line now and then elsewhere.
+type pullBar struct {
+	w    io.Writer
+	tty  bool
+	last time.Time
+}
+
+func newPullBar(p process, quiet bool) *pullBar {
+	if quiet {
+		return &pullBar{w: io.Discard}
+	}
+	return &pullBar{w: p.stderr, tty: p.tty, last: time.Now()}
+}
+
+// pullLineEvery is how often a line is written where no terminal can be repainted.
+const pullLineEvery = 5 * time.Second
+
+func (b *pullBar) show(p model.Progress) {
+	text := describePull(p)
+	if b.tty {
+		fmt.Fprint(b.w, repaint+text)
+		return
+	}
+	if now := time.Now(); now.Sub(b.last) >= pullLineEvery {
+		b.last = now
+		fmt.Fprintln(b.w, text)
+	}
+}
+
+func (b *pullBar) end() {
+	if b.tty {
+		fmt.Fprint(b.w, repaint)
+	}
+}
+
+func describePull(p model.Progress) string {
+	const width = 24
+	share := 0.0
+	if p.Total > 0 {
+		share = min(1, float64(p.Done)/float64(p.Total))
+	}
+	full := int(share * width)
+	text := fmt.Sprintf("%s %3.0f %%  %s of %s", strings.Repeat("█", full)+strings.Repeat("░", width-full), share*100, gigabytes(float64(p.Done)), gigabytes(float64(p.Total)))
+	switch {
+	case p.Waiting:
+		text += "  another pull holds the file"
+	case p.BytesPerSecond > 0:
+		text += fmt.Sprintf("  %s/s", gigabytes(p.BytesPerSecond))
+		if p.ETA > 0 {
+			text += "  ETA " + p.ETA.Round(time.Second).String()
+		}
+	}
+	if p.Files > 1 {
+		text += fmt.Sprintf("  file %d of %d", p.Number, p.Files)
+	}
+	return text + "  " + p.File
+}

@@ -1,0 +1,276 @@
+//go:build unix
+
+package main
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"homellm/dsl"
+)
+
+// hub plays a model hub with one repository, whose files are all kept as large ones are.
+type hub struct {
+	*httptest.Server
+	mu     sync.Mutex
+	files  map[string][]byte
+	commit string
+	status int                     // refuses everything, if set
+	code   string                  // X-Error-Code of the refusal
+	stall  func(offset int64) bool // whether a range hangs
+}
+
+func sha256Of(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
+
+func newHub(t *testing.T) *hub {
+	t.Helper()
+	weights := make([]byte, 40<<20)
+	for i := range weights {
+		weights[i] = byte(i*7 + i>>9)
+	}
+	h := &hub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
+		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20], "tiny-q8_0.gguf": weights[:6<<20],
+	}}
+	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hub) set(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
+func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	status, code, commit, stall := h.status, h.code, h.commit, h.stall
+	h.mu.Unlock()
+	if status != 0 {
+		w.Header().Set("X-Error-Code", code)
+		w.WriteHeader(status)
+		return
+	}
+	if strings.Contains(r.URL.Path, "/api/models/") {
+		type sibling struct {
+			Name string         `json:"rfilename"`
+			Size int            `json:"size"`
+			Blob string         `json:"blobId"`
+			LFS  map[string]any `json:"lfs"`
+		}
+		out := struct {
+			SHA      string    `json:"sha"`
+			Gated    bool      `json:"gated"`
+			Siblings []sibling `json:"siblings"`
+		}{SHA: commit}
+		for _, name := range slices.Sorted(maps.Keys(h.files)) {
+			data := h.files[name]
+			out.Siblings = append(out.Siblings, sibling{name, len(data), fmt.Sprintf("%x", sha1.Sum(data)), map[string]any{"sha256": sha256Of(data), "size": len(data)}})
+		}
+		_ = json.NewEncoder(w).Encode(out) // a client that is gone was killed
+		return
+	}
+	_, name, ok := strings.Cut(r.URL.Path, "/resolve/"+commit+"/")
+	data, found := h.files[name]
+	if !ok || !found {
+		w.Header().Set("X-Error-Code", "EntryNotFound")
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	var from int64
+	_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from) // no range is from 0
+	if stall != nil && r.Method == http.MethodGet && stall(from) {
+		<-r.Context().Done()
+		return
+	}
+	etag := `"` + sha256Of(data) + `"`
+	w.Header().Set("X-Repo-Commit", commit)
+	w.Header().Set("X-Linked-Etag", etag)
+	w.Header().Set("X-Linked-Size", fmt.Sprint(len(data)))
+	w.Header().Set("ETag", etag)
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(data)))
+}
+
+// modelsProgram is homellm with a hub and a models file whose sources it has.
+func modelsProgram(t *testing.T, h *hub) program {
+	t.Helper()
+	p := newProgram(t, map[string]string{"config/homellm/models.yaml": `schema: homellm.models/v1
+models:
+  tiny:
+    template: chatml
+    context: {trained: 32768}
+    architecture: {layers: 2, heads: 2, kv_heads: 1, head_dim: 64, hidden: 128, vocab: 1000, parameters: 1e6}
+    sources:
+      hf: {repo: acme/tiny, format: safetensors, quant: bf16}
+      gguf: {repo: acme/tiny, format: gguf, quant: q4_k_m}
+  promised:
+    context: {trained: 32768}
+    sources:
+      hf:
+        repo: acme/tiny
+        revision: "` + h.commit + `"
+        files: [{path: config.json, sha256: "` + strings.Repeat("0", 64) + `"}]
+`})
+	p.env = append(p.env, "HF_ENDPOINT="+h.URL, "HF_TOKEN=", "HF_HOME=", "HF_HUB_CACHE=", "HF_HUB_OFFLINE=")
+	return p
+}
+
+func (p program) want(t *testing.T, code int, words []string, args ...string) string {
+	t.Helper()
+	got, stdout, stderr := p.run(args...)
+	if got != code {
+		t.Fatalf("%s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
+	}
+	for _, w := range words {
+		if !strings.Contains(stdout+stderr, w) {
+			t.Errorf("%s does not say %q:\n%s%s", strings.Join(args, " "), w, stdout, stderr)
+		}
+	}
+	return stdout
+}
+
+func TestModels_FromPullToRemoval(t *testing.T) {
+	h := newHub(t)
+	p := modelsProgram(t, h)
+	p.want(t, 0, []string{"tiny"}, "models", "list")
+
+	out := p.want(t, 0, []string{"is in cache/huggingface/hub/models--acme--tiny/snapshots/" + h.commit, "pins no revision", `revision: "` + h.commit + `"`,
+		`{path: "model.safetensors", bytes: 41943040, sha256: "` + sha256Of(h.files["model.safetensors"]) + `"}`}, "models", "pull", "tiny")
+	got, err := os.ReadFile(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "model.safetensors"))
+	if err != nil || sha256Of(got) != sha256Of(h.files["model.safetensors"]) {
+		t.Fatalf("the file is not what the hub has: %v", err)
+	}
+	pinned(t, out, h)
+
+	p.want(t, 0, []string{"is in"}, "models", "pull", "tiny", "--source", "gguf")
+	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "tiny-q8_0.gguf")); err == nil {
+		t.Error("a GGUF of another quantisation was fetched")
+	}
+	p.want(t, 0, []string{"yes, "}, "models", "list", "--vram", "24")
+	p.want(t, 0, []string{"3 files checked"}, "models", "verify", "tiny")
+
+	blob := filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/blobs", sha256Of(h.files["config.json"]))
+	if err := os.WriteFile(blob, []byte(`{"model_type": "tinx"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.want(t, 1, []string{"config.json", "removed", "1 file wrong"}, "models", "verify")
+	if _, err := os.Stat(blob); err == nil {
+		t.Error("a wrong file is still there")
+	}
+	p.want(t, 0, nil, "models", "pull", "tiny", "--quiet")
+	p.want(t, 0, []string{"checked"}, "models", "verify", "tiny")
+
+	h.set(func() { h.commit = strings.Repeat("deadbeef", 5) })
+	p.want(t, 0, []string{"the branch moved"}, "models", "pull", "tiny")
+	p.want(t, 0, []string{"deleted tiny"}, "models", "rm", "tiny")
+	p.want(t, 5, []string{"is not here"}, "models", "rm", "tiny")
+}
+
+// pinned lays what a pull printed into a models file and checks that it is one.
+func pinned(t *testing.T, out string, h *hub) {
+	t.Helper()
+	_, snippet, ok := strings.Cut(out, "of your own:\n")
+	if !ok {
+		t.Fatal(out)
+	}
+	var b strings.Builder
+	b.WriteString("schema: homellm.models/v1\nmodels:\n  tiny:\n    context: {trained: 32768}\n    sources:\n")
+	for line := range strings.Lines(snippet) {
+		b.WriteString("    " + line)
+	}
+	lib, ds := dsl.LoadLibrary(dsl.File{Name: "m.yaml", Data: []byte(b.String())})
+	if ds.Errors() {
+		t.Fatalf("what pull prints is no models file:\n%s\n%v", b.String(), ds)
+	}
+	if s := lib.Model("tiny").Sources[0]; s.Revision != h.commit || len(s.Files) < 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestModels_BadInput(t *testing.T) {
+	h := newHub(t)
+	p := modelsProgram(t, h)
+	p.want(t, 2, []string{`did you mean "qwen2.5-3b"`}, "models", "pull", "qwen-2.5-3b")
+	p.want(t, 2, []string{"its sources: hf, gguf"}, "models", "pull", "tiny", "--source", "onnx")
+	p.want(t, 5, []string{"promised", "pulling"}, "models", "pull", "promised")
+	if left, _ := filepath.Glob(filepath.Join(p.dir, "cache/huggingface/hub/*/snapshots/*/config.json")); left != nil {
+		t.Errorf("a file with another hash is kept: %v", left)
+	}
+	for code, tt := range map[string]struct {
+		status int
+		want   string
+	}{
+		"GatedRepo":    {403, "HF_TOKEN"},
+		"RepoNotFound": {401, "HF_TOKEN"},
+	} {
+		h.set(func() { h.status, h.code = tt.status, code })
+		p.want(t, 5, []string{tt.want}, "models", "pull", "tiny")
+	}
+	h.set(func() { h.status = 0 })
+	p.want(t, 5, []string{"none is named"}, "models", "pull", "acme/tiny", "--source", "gguf")
+	p.env = append(p.env, "HF_HUB_OFFLINE=1")
+	p.want(t, 5, []string{"HF_HUB_OFFLINE"}, "models", "pull", "tiny")
+}
+
+// TestModels_SetupAfterKill kills a setup in the middle of a file with SIGKILL; the next one goes on.
+func TestModels_SetupAfterKill(t *testing.T) {
+	h := newHub(t)
+	p := modelsProgram(t, h)
+	// Of the shipped models nothing is on this hub: only ours is to be had, and is the largest that fits.
+	only := "schema: homellm.models/v1\nmodels:\n"
+	lib := shippedLibrary()
+	for _, m := range lib.Models {
+		only += fmt.Sprintf("  %s: {context: {trained: 1024}}\n", m.Name)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "none.yaml"), []byte(only), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setup := []string{"models", "setup", "--vram", "24", "--models", "none.yaml"}
+	var asked atomic.Int64
+	h.set(func() {
+		h.stall = func(int64) bool { return asked.Add(1) > 4 }
+	})
+	c, stdout, stderr := p.command(setup...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	parts := func() (bytes int64) {
+		files, _ := filepath.Glob(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/blobs/*"))
+		for _, f := range files {
+			if info, err := os.Stat(f); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return bytes
+	}
+	for deadline := time.Now().Add(20 * time.Second); asked.Load() < 5 || parts() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing arrived\n%s%s", stdout, stderr)
+		}
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // it was killed
+	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "model.safetensors")); err == nil {
+		t.Fatal("an unfinished file looks finished")
+	}
+	p.want(t, 0, []string{"interrupted, "}, "models", "list", "--models", "none.yaml")
+	h.set(func() { h.stall = nil })
+	p.want(t, 0, []string{"a GPU, 24.0 GiB: tiny (hf). It fits", "is in"}, setup...)
+	p.want(t, 0, []string{"2 files checked"}, "models", "verify", "tiny")
+}

@@ -1,0 +1,27 @@
+package model
+
+import (
+	"errors"
+	"testing"
+)
+
+// Every mistake has a place, also those of which the library tells none.
+func TestSyntaxErrorsHaveAPlace(t *testing.T) {
+	for _, tc := range []struct {
+		jinja     string
+		line, col int
+	}{
+		{"{% for m in messages %}\n{{ m.content }\n{% endfor %}\n", 2, 1},
+		{"{{ bos_token }}\nx {% if %}y{% endif %}\n", 2, 3},
+		{"é {% for m in %}{{ m }}{% endfor %}", 1, 3},
+		{"{# {{ #}{{ x }}\n{% if x %}{% elif %}{% endif %}", 2, 11},
+		{"{% set x = %}", 1, 1},
+		{"{{ a b }}", 1, 6}, // the library's own
+	} {
+		_, err := Compile("x", Spec{Jinja: tc.jinja})
+		at, ok := errors.AsType[*SyntaxError](err)
+		if !ok || at.Line != tc.line || at.Col != tc.col {
+			t.Errorf("%q: %v, want %d:%d", tc.jinja, err, tc.line, tc.col)
+		}
+	}
+}
