@@ -11,6 +11,9 @@ import (
 // placeholder matches ${…}, and $${, which stands for a literal ${.
 var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
 
+// templated matches how template languages write a reference.
+var templated = regexp.MustCompile(`\{\{\s*((?:vars|matrix)\.[a-z][a-z0-9_]*)\s*\}\}`)
+
 // verbatim lists the keys whose texts are shown or compared as they are written.
 var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert"}
 
@@ -53,6 +56,9 @@ func (d *decoder) substitute(n *node, key string) *node {
 
 func (d *decoder) substituteText(n *node) *node {
 	text := n.text()
+	if m := templated.FindStringSubmatch(text); m != nil {
+		d.warnf(n, "links/reference", "write ${"+m[1]+"}", "%s is sent as it stands", m[0])
+	}
 	found := placeholder.FindAllStringSubmatchIndex(text, -1)
 	if found == nil {
 		return n
