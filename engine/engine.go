@@ -150,8 +150,7 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		var abort errAbort
-		if errors.As(err, &abort) {
+		if _, ok := errors.AsType[errAbort](err); ok {
 			s.judgeCell(r.out) // what was measured until here is judged all the same
 			return err
 		}

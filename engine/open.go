@@ -293,8 +293,7 @@ func modelName(cell *dsl.Cell, found server.Found) (string, error) {
 		}
 	}
 	if err := found.CheckModel(names[0]); err != nil {
-		var missing *server.ModelNotFound
-		if errors.As(err, &missing) {
+		if missing, ok := errors.AsType[*server.ModelNotFound](err); ok {
 			return "", advice{err, missing.Hint()}
 		}
 		return "", err

@@ -128,7 +128,7 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 // planAll decides which server runs and plans all files; every problem of every file is told at
 // once.
 func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File, f applyFlags) ([]*dsl.Plan, *servers, error) {
-	opt, err := f.options(lib)
+	opt, err := f.options(p, lib)
 	if err != nil {
 		return nil, nil, err
 	}

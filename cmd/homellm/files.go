@@ -211,6 +211,7 @@ type selection struct {
 	maxConversations int
 	include, exclude []string
 	vars             []string
+	exactTokens      bool
 }
 
 func (s *selection) add(c *cobra.Command) {
@@ -223,6 +224,7 @@ func (s *selection) add(c *cobra.Command) {
 	f.StringSliceVar(&s.include, "include-tags", nil, "play only conversations with any of these tags")
 	f.StringSliceVar(&s.exclude, "exclude-tags", nil, "leave out conversations with any of these tags; wins over --include-tags")
 	f.StringArrayVar(&s.vars, "var", nil, "k=v: value of a variable of the scenario")
+	f.BoolVar(&s.exactTokens, "exact-tokens", false, "count with the model's own tokenizer.json where it is downloaded; takes about a second to load")
 	for name, complete := range map[string]completion{"server": completeServers, "model": completeModels, "include-tags": completeTags, "exclude-tags": completeTags} {
 		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
 			panic(err) // the flag was added five lines above
@@ -230,7 +232,7 @@ func (s *selection) add(c *cobra.Command) {
 	}
 }
 
-func (s *selection) options(lib *dsl.Library) (dsl.Options, error) {
+func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	vars := map[string]string{}
 	for _, kv := range s.vars {
 		k, v, ok := strings.Cut(kv, "=")
@@ -245,6 +247,9 @@ func (s *selection) options(lib *dsl.Library) (dsl.Options, error) {
 		}
 	}
 	opt := engine.PlanOptions(lib)
+	if s.exactTokens {
+		opt = engine.NewTemplates(lib).PlanOptions(p.tokenizer)
+	}
 	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
 	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations
 	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude

@@ -125,7 +125,7 @@ func TestHostileCorpus_Applied(t *testing.T) {
 		if code == exitBug || code == exitEnvironment {
 			t.Errorf("%s: exit code %d\n%.500s", name, code, stderr)
 		}
-		if strings.ContainsAny(stdout+stderr, "\x1b\a\x9b") {
+		if strings.ContainsAny(stdout+stderr, "\x1b\a\u009b") {
 			t.Errorf("%s: a control character reaches the terminal", name)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,7 +59,7 @@ func list(p process, args []string, f listFlags) error {
 	if err != nil {
 		return err
 	}
-	opt, err := f.options(lib)
+	opt, err := f.options(p, lib)
 	if err != nil {
 		return err
 	}
@@ -99,10 +100,8 @@ func (t tagFilter) wants(tags []string) bool {
 		}
 	}
 	for _, tag := range tags {
-		for _, e := range t.exclude {
-			if e == tag {
-				return false
-			}
+		if slices.Contains(t.exclude, tag) {
+			return false
 		}
 	}
 	return wanted

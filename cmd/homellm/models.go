@@ -43,12 +43,7 @@ func openStore(p process, f libraryFlags) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	home := p.getenv("HOME")
-	if home == "" {
-		if home, err = os.UserHomeDir(); err != nil {
-			return nil, failf(exitEnvironment, "set HF_HOME", "no home folder to keep models in: %w", err)
-		}
-	}
+	home := p.home()
 	s := &store{process: p, lib: lib, cache: model.CacheFromEnv(p.getenv, home), hub: model.HubFromEnv(p.getenv, home, os.ReadFile)}
 	s.hub.Agent = "homellm/" + version()
 	return s, nil

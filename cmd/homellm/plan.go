@@ -52,7 +52,7 @@ func plan(p process, args []string, f planFlags) error {
 	if err != nil {
 		return err
 	}
-	opt, err := f.options(lib)
+	opt, err := f.options(p, lib)
 	if err != nil {
 		return err
 	}

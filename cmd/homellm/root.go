@@ -109,15 +109,13 @@ func tell(p process, err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		return exitPass // the reader of the output has seen enough, as head has
 	}
-	var bad dsl.Diagnostics
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[dsl.Diagnostics](err); ok {
 		if werr := bad.WriteText(p.stderr); werr != nil {
 			return exitEnvironment
 		}
 		return exitInvalid
 	}
-	var signal engine.Interrupted
-	if errors.As(err, &signal) {
+	if signal, ok := errors.AsType[engine.Interrupted](err); ok {
 		fmt.Fprintf(p.stderr, "homellm: %v\n", signal)
 		return exitOfSignal(signal.Signal)
 	}

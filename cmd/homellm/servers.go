@@ -142,8 +142,7 @@ func (s *servers) key(k dsl.Secret) (string, error) {
 		return "", fmt.Errorf("environment variable %s is not set", k.Env)
 	case k.File != "":
 		data, err := os.ReadFile(k.File)
-		var cause *fs.PathError
-		if errors.As(err, &cause) {
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
 			return "", fmt.Errorf("the file that api_key names: %w", cause.Err) // its path may hold a user's name
 		}
 		if err != nil {
@@ -179,8 +178,11 @@ func (s *servers) simulate(ctx context.Context, cell *dsl.Cell) (address, what s
 		return "", "", nil, err
 	}
 	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- hs.Serve(l) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = hs.Serve(l) // that it was closed is all it can say
+	}()
 	stop = func() {
 		_ = hs.Close() // the listener goes with it; open requests have ended
 		handler.Close()

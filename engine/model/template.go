@@ -28,7 +28,7 @@ type Spec struct {
 	Roles map[string]Wrap `yaml:"roles"` // what stands around a message of each role
 
 	DefaultSystem   *string        `yaml:"default_system"`    // opens conversations that do not open with a system message
-	System          SystemHandling `yaml:"system"`            // what becomes of system messages
+	System          SystemHandling `yaml:"system"`            // what becomes of system messages; empty: inline
 	Preamble        string         `yaml:"preamble"`          // before the text of a leading system message; {date} is the date
 	Date            Date           `yaml:"date"`              // what {date} and strftime_now show
 	Separator       string         `yaml:"separator"`         // between a system text and the user text it is put before
@@ -188,6 +188,9 @@ func (p Prompt) String() string { return p.BOS + p.Text }
 
 // Compile checks a template. Name is for messages.
 func Compile(name string, spec Spec) (*Template, error) {
+	if spec.System == "" {
+		spec.System = SystemInline
+	}
 	t := &Template{name: name, spec: spec}
 	t.specials, t.firsts = specialsOf(spec)
 	if spec.Jinja != "" {

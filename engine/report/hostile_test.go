@@ -75,7 +75,7 @@ func poison(v reflect.Value, text string) {
 			v.SetString(text)
 		}
 	case reflect.Interface:
-		if _, ok := v.Interface().(string); ok {
+		if _, ok := reflect.TypeAssert[string](v); ok {
 			v.Set(reflect.ValueOf(text))
 		}
 	}
@@ -86,7 +86,7 @@ func poisoned(text string) *metrics.Run {
 	for _, e := range failing().events {
 		body := reflect.New(reflect.TypeOf(e.Body))
 		body.Elem().Set(reflect.ValueOf(e.Body))
-		if r, ok := body.Interface().(*event.Request); ok { // the keys by which requests are grouped stay
+		if r, ok := reflect.TypeAssert[*event.Request](body); ok { // the keys by which requests are grouped stay
 			r.Text, r.Reasoning, r.Finish = text, text, text
 			if r.Err != nil {
 				r.Err.Message, r.Err.Body = text, text

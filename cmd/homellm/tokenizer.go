@@ -1,0 +1,36 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+
+	"homellm/dsl"
+	"homellm/engine/model"
+)
+
+// tokenizer finds the tokeniser of a model in the cache of downloads; nil if it is not
+// there, or of a kind that is not known. An estimate is made then, and labelled so.
+func (p process) tokenizer(m *dsl.Model) *model.Counter {
+	cache := model.CacheFromEnv(p.getenv, p.home())
+	for _, source := range m.Sources {
+		commit := cmp.Or(source.Revision, cache.Ref(source.Repo, "main"))
+		name := cmp.Or(m.Tokenizer, "tokenizer.json")
+		if commit == "" {
+			continue
+		}
+		if t, err := model.LoadTokenizer(filepath.Join(cache.Snapshot(source.Repo, commit), name)); err == nil {
+			return t.Counter()
+		}
+	}
+	return nil
+}
+
+// home is the user's home folder; empty if there is none.
+func (p process) home() string {
+	if home := p.getenv("HOME"); home != "" {
+		return home
+	}
+	home, _ := os.UserHomeDir() // where it is needed it is missed
+	return home
+}
