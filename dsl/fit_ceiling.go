@@ -291,7 +291,11 @@ func spread(turns []PlannedTurn, path string) (ceiling, bool) {
 
 // unstable warns where cache assertions would measure the template.
 func (p *planner) unstable(c *Cell) {
-	if c.Model == nil || c.Model.Template == "" || (c.examined && c.rewrites == "") || (!c.examined && c.Model.PrefixStable) {
+	stable := c.Model != nil && c.Model.PrefixStable
+	if c.examined {
+		stable = c.rewrites == ""
+	}
+	if c.Model == nil || c.Model.Template == "" || stable && !c.daily {
 		return
 	}
 	for _, f := range c.forecasts {
@@ -304,6 +308,10 @@ func (p *planner) unstable(c *Cell) {
 		d.Help = c.Model.Reason
 		if c.examined {
 			d.Help = c.rewrites
+		}
+		if stable {
+			d.Message = fmt.Sprintf("template %s of model %s prints today's date into every prompt: a run across midnight loses its prefix there", c.Model.Template, c.Model.Name)
+			d.Help = `fix it in the server's profile, where the server takes it: body: {chat_template_kwargs: {date_string: "26 Jul 2024"}}`
 		}
 		p.once(d)
 		return

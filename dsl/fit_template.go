@@ -14,6 +14,7 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 	}
 	x := w.opt.Examine(w.cell.Server, w.cell.Model, messages)
 	w.cell.examined = w.cell.examined || x.Rendered
+	w.cell.daily = w.cell.daily || x.Daily
 	if w.cell.rewrites == "" && x.Rewrites != "" {
 		w.cell.rewrites = fmt.Sprintf("conversation %s: %s", conversation.ID, x.Rewrites)
 	}

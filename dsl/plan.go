@@ -86,6 +86,7 @@ type Cell struct {
 	forecasts []forecast
 	rewrites  string // where the template rewrites what it has rendered, if it was asked
 	examined  bool   // it was, and takes every conversation
+	daily     bool   // its prompts hold today's date
 }
 
 // Label is one coordinate of a cell.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"homellm/dsl"
 	"homellm/engine/model"
@@ -119,6 +120,11 @@ func renderOptions(s *dsl.Server) model.Options {
 		out.Vars = vars
 		if thinking, set := vars["enable_thinking"].(bool); set && !thinking {
 			out.NoThink = true
+		}
+		if text, ok := vars["date_string"].(string); ok {
+			if date, err := time.Parse("2 Jan 2006", text); err == nil {
+				out.Now = date
+			}
 		}
 	}
 	return out

@@ -114,6 +114,58 @@ func TestCompletionsBOS(t *testing.T) {
 	}
 }
 
+// TestSaltWithoutSystem salts the prompts of a model whose template knows no system message, on a
+// server that has no salt of its own: the first user message takes it.
+func TestSaltWithoutSystem(t *testing.T) {
+	const file = `schema: homellm.scenario/v1
+name: salted
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: {warmup: 0, repeats: 2, isolation: {cache: salt}}
+conversations:
+  - id: main
+    steps: [{id: one, ask: What is a pump and what is it for?, assert: [turn.ok]}]
+`
+	for name, want := range map[string]string{"gemma-2-9b": "user", "qwen2.5-3b": "system"} {
+		lib := library(t)
+		lib.Server("sim").Capabilities.CacheSalt = ""
+		opt := engine.PlanOptions(lib)
+		opt.DefaultServer, opt.Model = "sim", name
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
+		if ds.Errors() {
+			t.Fatal(ds)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			var g rig
+			g.play(t, plan, sim.Config{})
+			ledger := g.sim.Ledger()
+			first := ledger[len(ledger)-1].Messages[0]
+			if first.Role != want || !strings.HasPrefix(first.Content, "[session ") {
+				t.Errorf("%s: the salt is not in the %s message: %+v", name, want, first)
+			}
+		})
+	}
+}
+
+// TestDatesInPrompts warns where the date of the day is part of every prompt, unless it is fixed.
+func TestDatesInPrompts(t *testing.T) {
+	data, err := fs.ReadFile(scenarios.FS, "quickstart.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fixed := range []bool{false, true} {
+		lib := library(t)
+		if fixed {
+			lib.Server("sim").Body = map[string]any{"chat_template_kwargs": map[string]any{"date_string": "26 Jul 2024"}}
+		}
+		opt := engine.PlanOptions(lib)
+		opt.DefaultServer, opt.Model = "sim", "llama-3.2-3b"
+		_, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+		if warned := strings.Contains(ds.Error(), "prints today's date"); warned == fixed || ds.Errors() {
+			t.Errorf("date fixed: %v; findings: %v", fixed, ds)
+		}
+	}
+}
+
 // TestCompletionsOfOneStep asks for text completions in one step only: both forms are the same
 // prompt to a server that renders as we do, so the prefix is reused across them.
 func TestCompletionsOfOneStep(t *testing.T) {
