@@ -143,7 +143,7 @@ func (r *Run) observe(e event.Event, values map[string]float64, source string, f
 // Finished says whether a resumed run leaves the cell alone.
 func (c *Cell) Finished() bool { return c.Done != nil }
 
-// Simulated says whether the embedded simulator answered for the cell.
+// Simulated says whether homellm's simulator answered for the cell.
 func (c *Cell) Simulated() bool { return c.Started != nil && c.Started.Server.Simulated }
 
 // Group says which measured requests of a cell belong together. A zero field stands for all.

@@ -296,7 +296,7 @@ func simulated(r *metrics.Run) string {
 	if len(names) == 0 {
 		return ""
 	}
-	line := "the embedded simulator answered, not a real server"
+	line := "homellm's simulator answered, not a real server"
 	for _, n := range r.Notes {
 		if n.Code == "simulated" {
 			line = n.Text
