@@ -18,13 +18,11 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 	if w.cell.rewrites == "" && x.Rewrites != "" {
 		w.cell.rewrites = fmt.Sprintf("conversation %s: %s", conversation.ID, x.Rewrites)
 	}
-	said := map[string]bool{}
 	for _, s := range x.Suspects {
 		role := messages[s.Message].Role
-		if role == "assistant" || said[s.Token] {
+		if role == "assistant" {
 			continue // the stand-ins for replies are ours
 		}
-		said[s.Token] = true
 		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
 		if i := slices.IndexFunc(w.cell.Scenario.Documents, func(d *Document) bool { return strings.Contains(d.Text, s.Token) }); i >= 0 {
 			d := w.cell.Scenario.Documents[i]

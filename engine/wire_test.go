@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/sim"
@@ -141,6 +143,46 @@ conversations:
 			first := ledger[len(ledger)-1].Messages[0]
 			if first.Role != want || !strings.HasPrefix(first.Content, "[session ") {
 				t.Errorf("%s: the salt is not in the %s message: %+v", name, want, first)
+			}
+		})
+	}
+}
+
+// TestSystemPlacementOnTheWire holds what a server gets to what its profile asks for: the plan
+// renders with the same messages.
+func TestSystemPlacementOnTheWire(t *testing.T) {
+	const file = `schema: homellm.scenario/v1
+name: placed
+defaults: {history: recorded, request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: {warmup: 0, repeats: 1, isolation: {cache: none}}
+documents: [{id: d, text: The pump is red.}]
+conversations:
+  - id: main
+    system: Be brief.
+    steps:
+      - {id: one, ask: A, reply: B}
+      - {id: load, inject: {docs: [d], into: message, role: system}}
+      - {id: two, ask: C, reply: D, assert: [turn.ok]}
+`
+	block := "[RETRIEVED INFORMATION: d]\nThe pump is red.\n[END RETRIEVED INFORMATION]"
+	for placement, want := range map[string][]sim.Message{
+		"native": {{Role: "system", Content: "Be brief."}, {Role: "user", Content: "A"}, {Role: "assistant", Content: "B"}, {Role: "system", Content: block}, {Role: "user", Content: "C"}},
+		"merge":  {{Role: "user", Content: "Be brief.\n\nA"}, {Role: "assistant", Content: "B"}, {Role: "user", Content: block + "\n\nC"}},
+	} {
+		lib := library(t)
+		lib.Server("sim").Placement = placement
+		opt := engine.PlanOptions(lib)
+		opt.DefaultServer, opt.Model = "sim", map[string]string{"native": "qwen2.5-3b", "merge": "gemma-2-9b"}[placement]
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
+		if ds.Errors() {
+			t.Fatal(ds)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			var g rig
+			g.play(t, plan, sim.Config{})
+			ledger := g.sim.Ledger()
+			if diff := cmp.Diff(want, ledger[len(ledger)-1].Messages); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", placement, diff)
 			}
 		})
 	}
