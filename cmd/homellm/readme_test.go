@@ -19,10 +19,15 @@ var (
 )
 
 // masked takes out of a report what differs from run to run: measured numbers, the width of
-// columns, the name of the results folder.
+// columns, the name of the results folder, and notes, which a busy machine is enough to bring up.
 func masked(report string) string {
 	var out []string
+	noted := false
 	for line := range strings.Lines(report) {
+		noted = strings.TrimSpace(line) != "" && (noted || strings.HasPrefix(line, "  note "))
+		if noted {
+			continue
+		}
 		line = folder.ReplaceAllString(strings.TrimSpace(line), "DIR")
 		line = measured.ReplaceAllString(line, "N")
 		out = append(out, spaces.ReplaceAllString(line, " "))
