@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm"
 	"homellm/dsl"
 	"homellm/engine"
 )
@@ -74,6 +76,9 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	}
 	vocabulary := engine.Vocabulary()
 	for _, f := range files {
+		if bytes.Equal(f.Data, homellm.Models) || bytes.Equal(f.Data, homellm.Servers) {
+			continue // the shipped file, which the library has just been read from
+		}
 		ds := dsl.Validate(f, lib, vocabulary)
 		if !ds.Errors() && dsl.KindOf(f.Data) == "models" {
 			own, _ := dsl.LoadLibrary(f)
@@ -92,12 +97,20 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 				errs++
 			}
 		}
-		fmt.Fprintf(p.stderr, "%d files, %d errors, %d warnings\n", len(files), errs, len(found)-errs)
+		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(files), "file"), count(errs, "error"), count(len(found)-errs, "warning"))
 	}
 	if bad {
 		return &failure{code: exitInvalid}
 	}
 	return nil
+}
+
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func filesToValidate(args []string) ([]dsl.File, error) {
