@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -188,6 +189,9 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 		opt.KeepRaw = func(name string, raw []byte) error {
 			return os.WriteFile(filepath.Join(dir, name), raw, 0o644)
 		}
+	}
+	if p.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcMeasured)
 	}
 	err = engine.Run(ctx, plan, opt)
 	bar.stop()
