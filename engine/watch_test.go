@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,15 +13,15 @@ import (
 // at the cell and at the turn.
 func TestWatch_NotesAJumpOfTheClock(t *testing.T) {
 	plan := load(t, "small.yaml", []byte(smallPlan), library(t))
-	jump := time.Duration(0)
+	var jump atomic.Int64 // the journal's goroutine moves the clock that the playing one reads
 	requests := 0
 	fold := attempt{
 		plan: plan, journal: filepath.Join(t.TempDir(), "journal.jsonl"),
-		wall: func() time.Time { return time.Now().Add(jump) },
+		wall: func() time.Time { return time.Now().Add(time.Duration(jump.Load())) },
 		keep: func(e event.Event) error {
 			if _, ok := e.Body.(event.Request); ok {
 				if requests++; requests == 4 {
-					jump = time.Hour
+					jump.Store(int64(time.Hour))
 				}
 			}
 			return nil

@@ -42,8 +42,13 @@ func TestTelemetry_NoGPU(t *testing.T) {
 	defer watch.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	var looks []map[string]float64
+	busy, known := 0.0, false // two looks within one tick of the system's clock have no share to tell
 	watch.Sample(ctx, func(v map[string]float64) {
-		if looks = append(looks, v); len(looks) == 5 {
+		looks = append(looks, v)
+		if pct, ok := v["cpu.util_pct"]; ok {
+			busy, known = max(busy, pct), true
+		}
+		if len(looks) >= 5 && known || len(looks) == 200 {
 			cancel()
 		}
 	})
@@ -57,8 +62,8 @@ func TestTelemetry_NoGPU(t *testing.T) {
 	if _, ok := looks[0]["cpu.util_pct"]; ok {
 		t.Error("the first look knows a share of CPU time: of what?")
 	}
-	if pct, ok := looks[4]["cpu.util_pct"]; !ok || pct > 100 {
-		t.Errorf("cpu.util_pct = %v, %v", pct, ok)
+	if !known || busy > 100 {
+		t.Errorf("cpu.util_pct is at most %v (known: %v) in %d looks", busy, known, len(looks))
 	}
 	if _, err := watch.Meter().Read(); err == nil {
 		t.Error("energy without a GPU")
