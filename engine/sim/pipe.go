@@ -15,8 +15,16 @@ import (
 func Pipe(h http.Handler) (dial func(ctx context.Context, network, addr string) (net.Conn, error), shut func()) {
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	var work sync.WaitGroup
+	var mu sync.Mutex
+	closing := false // nothing is added to work once it is waited for
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if closing {
+			mu.Unlock()
+			return
+		}
 		work.Add(1)
+		mu.Unlock()
 		defer work.Done()
 		h.ServeHTTP(w, r)
 	})}
@@ -28,6 +36,9 @@ func Pipe(h http.Handler) (dial func(ctx context.Context, network, addr string) 
 	return l.dial, func() {
 		_ = srv.Close() // closing a pipe does not fail
 		<-served
+		mu.Lock()
+		closing = true
+		mu.Unlock()
 		work.Wait()
 	}
 }
