@@ -255,3 +255,19 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude
 	return opt, nil
 }
+
+// readOnly reads what a command needs that plans and sends nothing: the simulator stands in where
+// no server is named.
+func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
+	files, err := findScenarios(args)
+	if err != nil {
+		return nil, nil, dsl.Options{}, err
+	}
+	lib, err := l.load(p)
+	if err != nil {
+		return nil, nil, dsl.Options{}, err
+	}
+	opt, err := s.options(p, lib)
+	opt.DefaultServer = simulator
+	return files, lib, opt, err
+}

@@ -51,19 +51,10 @@ func list(p process, args []string, f listFlags) error {
 	if len(args) == 0 {
 		args = shippedNames()
 	}
-	files, err := findScenarios(args)
+	files, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
 		return err
 	}
-	lib, err := f.load(p)
-	if err != nil {
-		return err
-	}
-	opt, err := f.options(p, lib)
-	if err != nil {
-		return err
-	}
-	opt.DefaultServer = simulator
 	tags := tagFilter{include: opt.IncludeTags, exclude: opt.ExcludeTags, known: map[string]bool{}}
 	opt.IncludeTags, opt.ExcludeTags = nil, nil // over several files a tag is unknown only if no file has it
 	var rows []listed

@@ -44,19 +44,10 @@ func plan(p process, args []string, f planFlags) error {
 	if f.format != "text" && f.format != "json" {
 		return failf(exitUsage, "text or json", "unknown format %q", f.format)
 	}
-	files, err := findScenarios(args)
+	files, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
 		return err
 	}
-	lib, err := f.load(p)
-	if err != nil {
-		return err
-	}
-	opt, err := f.options(p, lib)
-	if err != nil {
-		return err
-	}
-	opt.DefaultServer = simulator
 	var plans []*dsl.Plan
 	var all dsl.Diagnostics
 	for _, file := range files {
