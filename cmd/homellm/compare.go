@@ -129,6 +129,7 @@ func (f compareFlags) rules() (*dsl.Gates, metrics.Rules, error) {
 		rules.Gates = append(rules.Gates, metrics.Gate{
 			Name: r.Name, Metric: r.Metric, Stat: r.Stat, Better: r.Better, MaxWorse: r.MaxWorse, MaxWorseAbs: r.MaxWorseAbs,
 			MinDelta: r.MinDelta, Test: r.Test, Alpha: r.Alpha, MinSamples: r.MinSamples, Severity: r.Severity, OnUnknown: r.OnUnknown,
+			File: r.Pos.File, Line: r.Pos.Line, Column: r.Pos.Col,
 		})
 	}
 	return g, rules, nil

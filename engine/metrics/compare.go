@@ -20,8 +20,11 @@ type Gate struct {
 	Test        string   `json:"test"`          // mann_whitney | paired; empty: see inPairs
 	Alpha       float64  `json:"alpha"`
 	MinSamples  int      `json:"min_samples"`
-	Severity    string   `json:"severity"`   // fail | warn
-	OnUnknown   string   `json:"on_unknown"` // inconclusive | fail | skip | warn
+	Severity    string   `json:"severity"`       // fail | warn
+	OnUnknown   string   `json:"on_unknown"`     // inconclusive | fail | skip | warn
+	File        string   `json:"file,omitempty"` // where the gate is written; empty: it is built in
+	Line        int      `json:"line,omitempty"`
+	Column      int      `json:"column,omitempty"`
 }
 
 // What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
@@ -61,6 +64,7 @@ type Delta struct {
 	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
 	Hi       *float64 `json:"hi"`
 	P        *float64 `json:"p"`
+	Margin   *float64 `json:"margin"` // the change that must be exceeded, in the metric's unit
 	Test     string   `json:"test"`
 	Verdict  string   `json:"verdict"`
 	Why      string   `json:"why,omitempty"`
@@ -138,6 +142,7 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 // judge decides from the shift and the margins.
 func (d *Delta) judge(s Shift, base float64) {
 	g := d.Gate
+	d.Margin = new(g.margin(base))
 	if g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
 		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
 		return

@@ -16,12 +16,13 @@ type Source struct {
 	Noise       func(path string) *float64 // A/A noise; nil: none was recorded
 	Failed      int                        // requests that failed
 	Requests    int
+	Cell        *Cell // what a run measured; nil: a baseline
 }
 
 // Source is the cell as one side of a comparison.
 func (c *Cell) Source(name string) Source {
 	g := c.Measured(Group{})
-	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Failed: failed(g), Requests: len(g)}
+	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Failed: failed(g), Requests: len(g), Cell: c}
 }
 
 // Source is the baseline as the old side of a comparison.
@@ -72,6 +73,7 @@ type Pair struct {
 	Required   bool       `json:"required"` // a missing old side is inconclusive
 	Warnings   []string   `json:"warnings"`
 	Deltas     []Delta    `json:"deltas"`
+	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
 }
 
 // Comparison is the comparison of all cells of two sides.
@@ -81,7 +83,7 @@ type Comparison struct {
 
 // Compare holds two sources against each other. now is when: a baseline ages.
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
-	p := Pair{Cell: cell, Old: old.Name, New: new.Name, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
+	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
 	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
 		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
 	}

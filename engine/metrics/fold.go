@@ -143,6 +143,9 @@ func (r *Run) observe(e event.Event, values map[string]float64, source string, f
 // Finished says whether a resumed run leaves the cell alone.
 func (c *Cell) Finished() bool { return c.Done != nil }
 
+// Run is the run that the cell is part of.
+func (c *Cell) Run() *Run { return c.run }
+
 // Simulated says whether homellm's simulator answered for the cell.
 func (c *Cell) Simulated() bool { return c.Started != nil && c.Started.Server.Simulated }
 
