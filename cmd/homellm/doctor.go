@@ -319,6 +319,9 @@ func wire(e event.Exchange) string {
 	if w.CoalescedMax > 1 {
 		parts = append(parts, fmt.Sprintf("up to %d events in one read: gaps between them are not measured", w.CoalescedMax))
 	}
+	if w.StampedBy != "" {
+		parts = append(parts, "arrivals stamped by the "+w.StampedBy)
+	}
 	if n := len(e.Chunks); n > 0 && e.Usage.Completion != nil {
 		parts = append(parts, fmt.Sprintf("%.2g tokens a chunk", float64(*e.Usage.Completion)/float64(n)))
 	}

@@ -291,6 +291,7 @@ func (k *call) close() {
 			x.Sent = k.at(k.beganH2.Load())
 		}
 		x.Wire.Reused = k.reused
+		x.Wire.StampedBy = k.stamps.by()
 		if !k.reused {
 			took := k.conn.took
 			x.Connect, x.Wire.Warmed = &took, k.conn.warmed.Load()

@@ -3,8 +3,10 @@
 // It refuses to know what a scenario is, and it never returns an error for a reply: a request
 // that failed is a fact like any other, with a class and a message that a person can act on.
 //
-// Where the figures come from: the instant of a byte is taken when the read that delivered it
-// returns from the kernel, below HTTP and TLS, before anything looks at it; the instant of
+// Where the figures come from: the instant of a byte is the kernel's stamp of the packet that
+// brought it, so that what a reader waits to be woken is in no figure; where the kernel tells none
+// (other systems than Linux, pipes) it is taken when the read that delivered it returns, below
+// HTTP and TLS. Both are said in [event.Wire]. The instant of
 // sending is the first write of the request to a connection that stands. Making the connection is
 // a figure of its own and never part of either.
 package client

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -221,7 +222,7 @@ func reported(f fault, body []byte) *event.Error {
 
 // retryAfter reads the header of the same name: seconds, or a date.
 func retryAfter(value string, now time.Time) time.Duration {
-	if s, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && s > 0 && s < 1<<31 {
+	if s, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && s > 0 && s <= math.MaxInt32 {
 		return time.Duration(s) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil && at.After(now) {

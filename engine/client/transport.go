@@ -24,6 +24,7 @@ type stamps struct {
 	wrote atomic.Int64 // first write, or unset
 	read  atomic.Int64 // last read that delivered bytes, or unset
 	reads atomic.Int64 // how many did
+	aged  atomic.Int64 // and of how many the kernel told when their bytes arrived
 }
 
 func newStamps() *stamps {
@@ -31,6 +32,17 @@ func newStamps() *stamps {
 	s.wrote.Store(unset)
 	s.read.Store(unset)
 	return s
+}
+
+// by says who told the instants of arrival: the kernel, or the reader if it had to for one of them.
+func (s *stamps) by() string {
+	switch reads := s.reads.Load(); reads {
+	case 0:
+		return ""
+	case s.aged.Load():
+		return "kernel"
+	}
+	return "reader"
 }
 
 // conn notes when bytes go out and come in, closer to the kernel than anything above it can: the
@@ -46,7 +58,9 @@ type conn struct {
 	shared atomic.Bool  // HTTP/2: any number of exchanges may use it
 	warmed atomic.Bool  // made ahead of the request that it first carries
 
-	early []byte // arrived while the connection was spare, and not read yet
+	arrivals *arrivals     // nil where nobody but the reader knows when bytes arrive
+	last     time.Duration // when the last bytes arrived
+	early    []byte        // arrived while the connection was spare, and not read yet
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -55,13 +69,27 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.early = c.early[n:]
 		return n, nil
 	}
-	n, err := c.Conn.Read(p)
+	n, now, age, err := c.receive(p)
 	if n > 0 {
 		s := c.now.Load()
-		s.read.Store(int64(time.Since(c.base)))
+		if age != unset {
+			s.aged.Add(1)
+		}
+		// Nothing arrives before what arrived earlier, whatever happens to the kernel's clock.
+		c.last = max(c.last, now.Sub(c.base)-max(age, 0))
+		s.read.Store(int64(c.last))
 		s.reads.Add(1)
 	}
 	return n, err
+}
+
+// receive reads, and says when that returned and how long the bytes had been there by then.
+func (c *conn) receive(p []byte) (n int, now time.Time, age time.Duration, err error) {
+	if c.arrivals != nil {
+		return c.arrivals.read(p)
+	}
+	n, err = c.Conn.Read(p)
+	return n, time.Now(), unset, err
 }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -168,7 +196,7 @@ func (p *pool) make(ctx context.Context, network string) (net.Conn, error) {
 	if err != nil {
 		return nil, p.explain(ctx, err)
 	}
-	c := &conn{Conn: raw, base: p.base, pool: p}
+	c := &conn{Conn: raw, base: p.base, pool: p, arrivals: newArrivals(raw)}
 	c.now.Store(newStamps())
 	var nc net.Conn = c
 	if p.tls != nil {

@@ -186,6 +186,7 @@ type Wire struct {
 	Events        int    `json:"events"`                   // SSE events or NDJSON lines
 	Comments      int    `json:"comments"`                 // SSE comment lines
 	Reads         int    `json:"reads"`                    // reads that delivered bytes
+	StampedBy     string `json:"stamped_by,omitempty"`     // who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
 	CoalescedMax  int    `json:"coalesced_max"`            // most events that arrived in one read
 	Bytes         int64  `json:"bytes"`                    // of the body
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen

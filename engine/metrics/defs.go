@@ -15,7 +15,8 @@ var (
 // Defs is the table of every metric. In the formulas, sent is the first byte of the request
 // handed to the kernel, t_1 … t_k are the arrivals of non-empty deltas of any channel, n is the
 // server's count of output tokens and k1 the tokens that came with the first delta (1 a delta
-// unless the server says more). Instants are monotonic and taken before decoding.
+// unless the server says more). Instants are monotonic: the kernel's stamps where it tells them,
+// else taken when a read returns, before decoding.
 var Defs = []Def{
 	// What became of the request.
 	{Name: "ok", Kind: Bool, Better: +1, Levels: turns, Fold: All, anyway: true, Source: "client",

@@ -22,6 +22,7 @@ type Wire struct {
 	Comments      int      `json:"comments"`       // keep-alive comments
 	Events        int      `json:"events"`
 	Reads         int      `json:"reads"`         // reads that delivered bytes
+	StampedBy     []string `json:"stamped_by"`    // who told when bytes arrived: kernel, reader
 	CoalescedMax  int      `json:"coalesced_max"` // most events in one read: their arrival times are one
 	Chunks        int      `json:"chunks"`        // deltas with text
 	ChunkTokens   *float64 `json:"chunk_tokens"`  // output tokens per chunk; nil without token counts
@@ -30,7 +31,7 @@ type Wire struct {
 // Wire folds the framing of the measured turns.
 func (c *Cell) Wire() Wire {
 	var w Wire
-	sets := map[*[]string]map[string]bool{&w.Protocols: {}, &w.ContentTypes: {}, &w.Framings: {}, &w.ReasoningKeys: {}, &w.UsageIn: {}}
+	sets := map[*[]string]map[string]bool{&w.Protocols: {}, &w.ContentTypes: {}, &w.Framings: {}, &w.ReasoningKeys: {}, &w.UsageIn: {}, &w.StampedBy: {}}
 	see := func(set *[]string, word string) {
 		if word != "" {
 			sets[set][word] = true
@@ -48,6 +49,7 @@ func (c *Cell) Wire() Wire {
 		see(&w.Framings, x.Framing)
 		see(&w.ReasoningKeys, x.ReasoningKey)
 		see(&w.UsageIn, x.UsageIn)
+		see(&w.StampedBy, x.StampedBy)
 		w.RoleEarly += one(x.RoleEarly)
 		w.DoneMarker += one(x.DoneMarker)
 		w.Reused += one(x.Reused)

@@ -1,0 +1,106 @@
+package client
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// arrivals reads a TCP connection and tells when the kernel received what was read. A reader that
+// stamps bytes itself counts the time that it took to be woken as time of the server's: some
+// hundred microseconds on an idle machine, milliseconds on a busy one.
+//
+// The kernel stamps each packet (SO_TIMESTAMPNS_NEW, Linux 5.1), and a read gets the stamp of the
+// last packet that it took bytes from. See Documentation/networking/timestamping.rst of the kernel.
+type arrivals struct {
+	nc   net.Conn
+	raw  syscall.RawConn
+	recv func(fd uintptr) bool // one closure for all reads
+
+	// Of the read under way. They live here because a system call takes their addresses.
+	n       int
+	errno   syscall.Errno
+	message unix.Msghdr
+	bytes   unix.Iovec
+	control [64]byte // a control message with a timespec takes 32
+}
+
+// newArrivals asks the kernel for stamps; nil where it has none to give.
+func newArrivals(nc net.Conn) *arrivals {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	refused := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1)
+	})
+	if refused != nil || err != nil {
+		return nil
+	}
+	a := &arrivals{nc: nc, raw: raw}
+	a.message.Iov, a.message.Control = &a.bytes, &a.control[0]
+	a.message.SetIovlen(1)
+	a.recv = func(fd uintptr) bool {
+		for {
+			// unix.Recvmsg would do, but for two allocations in each call.
+			a.message.SetControllen(len(a.control))
+			n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&a.message)), 0)
+			if a.n, a.errno = int(n), errno; errno != unix.EINTR {
+				return errno != unix.EAGAIN
+			}
+		}
+	}
+	return a
+}
+
+// read is Read of the connection. It also returns the instant at which it returned, and for how
+// long the bytes had been there by then; unset where the kernel did not say.
+func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err error) {
+	if len(p) == 0 {
+		return 0, now, unset, nil
+	}
+	a.bytes.Base = &p[0]
+	a.bytes.SetLen(len(p))
+	err = a.raw.Read(a.recv)
+	now = time.Now()
+	a.bytes.Base = nil
+	switch op := (*net.OpError)(nil); {
+	case errors.As(err, &op): // closed, or past the deadline
+		op.Op, op.Source, op.Addr = "read", a.nc.LocalAddr(), a.nc.RemoteAddr()
+		return 0, now, unset, err
+	case err != nil:
+		return 0, now, unset, err
+	case a.errno != 0:
+		return 0, now, unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(), Addr: a.nc.RemoteAddr(),
+			Err: os.NewSyscallError("read", a.errno)}
+	case a.n == 0:
+		return 0, now, unset, io.EOF
+	}
+	return a.n, now, a.age(now), nil
+}
+
+// age takes the kernel's stamp out of the control message. The stamp and the present are both of
+// the wall clock, moments apart; if that was set back in between there is no age.
+func (a *arrivals) age(now time.Time) time.Duration {
+	const header = unix.SizeofCmsghdr
+	if int(a.message.Controllen) < header+16 {
+		return unset
+	}
+	if h := (*unix.Cmsghdr)(unsafe.Pointer(&a.control)); h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS_NEW {
+		return unset
+	}
+	stamp := a.control[unix.CmsgLen(0):]
+	seconds, nanos := binary.NativeEndian.Uint64(stamp), binary.NativeEndian.Uint64(stamp[8:])
+	return max(time.Duration(now.UnixNano()-int64(seconds)*int64(time.Second)-int64(nanos)), unset)
+}

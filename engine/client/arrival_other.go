@@ -1,0 +1,17 @@
+//go:build !linux
+
+package client
+
+import (
+	"net"
+	"time"
+)
+
+// arrivals would tell when the kernel received what was read. Only Linux does for TCP.
+type arrivals struct{}
+
+func newArrivals(net.Conn) *arrivals { return nil }
+
+func (*arrivals) read([]byte) (n int, now time.Time, age time.Duration, err error) {
+	panic("there are no arrivals on this system")
+}

@@ -1,0 +1,173 @@
+//go:build linux
+
+package client
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tcpPair is a connection over loopback, both ends.
+func tcpPair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+func send(t *testing.T, to net.Conn, text string) {
+	t.Helper()
+	if _, err := to.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// However late a reader comes, the stamp lies within the write that sent the bytes.
+func TestArrivals_StampTheWriteNotTheRead(t *testing.T) {
+	near, far := tcpPair(t)
+	a := newArrivals(near)
+	if a == nil {
+		t.Fatal("this kernel stamps no packets: Linux 5.1 and later do")
+	}
+	// Kernels take a moment to begin with stamps, and to leave off after the last who asked for them.
+	const late = 20 * time.Millisecond
+	buf := make([]byte, 16)
+	for stamped, begun := 0, time.Now(); stamped < 5; {
+		before := time.Now()
+		send(t, far, "token")
+		after := time.Now()
+		time.Sleep(late)
+		n, now, age, err := a.read(buf)
+		switch at := now.Add(-age); {
+		case n != 5 || err != nil:
+			t.Fatalf("read %d bytes, %v", n, err)
+		case age == unset && time.Since(begun) > 10*time.Second:
+			t.Fatal("reads come without stamps")
+		case age == unset:
+			continue
+		case at.Before(before.Add(-slew)) || at.After(after.Add(slew)):
+			t.Errorf("stamped %v after the write began and %v after it ended; want within it", at.Sub(before), at.Sub(after))
+		}
+		stamped++
+	}
+}
+
+// slew is what the wall clock, which stamps, and the monotonic one, which the test reads, may drift
+// apart by between a write and its read.
+const slew = 50 * time.Microsecond
+
+// A connection's stamps are the kernel's, and never run backwards.
+func TestConn_KeepsTheKernelsStamp(t *testing.T) {
+	near, far := tcpPair(t)
+	c := &conn{Conn: near, base: time.Now(), arrivals: newArrivals(near)}
+	c.now.Store(newStamps())
+	receive := func() {
+		t.Helper()
+		if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatalf("read %d bytes, %v", n, err)
+		}
+	}
+	if got := c.hand().by(); got != "" {
+		t.Errorf("stamped by %q before any read", got)
+	}
+	s := c.hand()
+	for begun := time.Now(); s.by() != "kernel"; s = c.now.Load() { // see above
+		if time.Since(begun) > 10*time.Second {
+			t.Fatal("no read is stamped by the kernel")
+		}
+		s = c.hand()
+		send(t, far, "ab")
+		written := time.Since(c.base)
+		time.Sleep(20 * time.Millisecond)
+		receive()
+		first := time.Duration(s.read.Load())
+		receive()
+		second := time.Duration(s.read.Load())
+		if s.by() == "kernel" && first > written+slew {
+			t.Errorf("read %v after it was written is stamped so late too", first-written)
+		}
+		if second < first {
+			t.Errorf("the stamp went back by %v", first-second)
+		}
+	}
+	c.arrivals = nil // as where the kernel has no stamps
+	send(t, far, "c")
+	receive()
+	if got := s.by(); got != "reader" {
+		t.Errorf("one read without a stamp, and stamped by %q", got)
+	}
+}
+
+// What goes wrong is told in the words of net: the transport and the error classes know those.
+func TestArrivals_FailLikeReads(t *testing.T) {
+	for name, fault := range map[string]func(near, far *net.TCPConn) error{
+		"end":      func(_, far *net.TCPConn) error { return far.CloseWrite() },
+		"reset":    func(_, far *net.TCPConn) error { return errors.Join(far.SetLinger(0), far.Close()) },
+		"deadline": func(near, _ *net.TCPConn) error { return near.SetReadDeadline(time.Unix(1, 0)) },
+		"closed":   func(near, _ *net.TCPConn) error { return near.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var texts [2]string
+			for i, stamped := range []bool{false, true} {
+				near, far := tcpPair(t)
+				a := newArrivals(near)
+				if err := fault(near, far); err != nil {
+					t.Fatal(err)
+				}
+				var n int
+				var err error
+				if stamped {
+					n, _, _, err = a.read(make([]byte, 8))
+				} else {
+					n, err = near.Read(make([]byte, 8))
+				}
+				var op *net.OpError
+				switch {
+				case n != 0 || err == nil:
+					t.Fatalf("read %d bytes, %v", n, err)
+				case errors.As(err, &op):
+					if op.Source.String() != near.LocalAddr().String() || op.Addr.String() != near.RemoteAddr().String() {
+						t.Errorf("error of %v -> %v", op.Source, op.Addr)
+					}
+					op.Source, op.Addr = nil, nil // ports differ
+					texts[i] = op.Error()
+				default:
+					texts[i] = err.Error()
+				}
+				for _, is := range []error{io.EOF, syscall.ECONNRESET, os.ErrDeadlineExceeded, net.ErrClosed} {
+					if errors.Is(err, is) {
+						texts[i] += ": " + is.Error()
+					}
+				}
+			}
+			if texts[0] != texts[1] {
+				t.Errorf("stamped reads fail with %q, plain ones with %q", texts[1], texts[0])
+			}
+		})
+	}
+}
+
+// A read that wakes up for nothing, or is given nowhere to read to, is none.
+func TestArrivals_EmptyBuffer(t *testing.T) {
+	near, _ := tcpPair(t)
+	if n, _, age, err := newArrivals(near).read(nil); n != 0 || age != unset || err != nil {
+		t.Errorf("read %d bytes, age %v, %v", n, age, err)
+	}
+}
