@@ -23,6 +23,7 @@ type tally struct {
 
 	evaluated, passed, unknown int
 	decisive                   dsl.Result // the first failure, else the first unknown, else the latest pass
+	blank                      string     // why the first unknown is
 }
 
 func (t *tally) add(r dsl.Result) {
@@ -32,29 +33,43 @@ func (t *tally) add(r dsl.Result) {
 	case "pass":
 		t.passed++
 	case "unknown":
-		t.unknown++
+		if t.unknown++; t.unknown == 1 {
+			t.blank = r.Why
+		}
 	}
 	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == "pass" && t.decisive.Verdict == "pass") {
 		t.decisive = r
 	}
 }
 
-// verdict is one judgement over all evaluations: the pass rate is taken over those that are
-// known, and with a minimum of 100 % nothing may be unknown.
+// verdict is one judgement over all evaluations. It does not guess what is unknown: the share of
+// passes is reached if it is even when every unknown evaluation counts as a failure, and missed if
+// it is even when every one counts as a pass. In between nobody can tell.
 func (t *tally) verdict() (verdict, why string) {
-	known := t.evaluated - t.unknown
-	a := t.assertion
+	least := t.assertion.MinPassRate
+	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) } // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
 	switch {
 	case t.evaluated == 0:
 		return "unknown", "no repeat was played"
-	case known == 0:
-		return "unknown", t.decisive.Why
-	case float64(t.passed)/float64(known) < a.MinPassRate: // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
+	case share(t.passed+t.unknown) < least:
 		return "fail", t.decisive.Why
-	case t.unknown > 0 && a.MinPassRate >= 1:
-		return "unknown", t.decisive.Why
+	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
+		return "unknown", t.unsettled()
 	}
 	return "pass", ""
+}
+
+// unsettled says why it is unknown whether enough repeats passed.
+func (t *tally) unsettled() string {
+	why := t.decisive.Why
+	if t.blank != "" {
+		why = t.blank
+	}
+	if t.assertion.MinPassRate >= 1 || t.unknown == t.evaluated {
+		return why
+	}
+	return fmt.Sprintf("%d of %d passed and %d are unknown, so that %.4g %% are neither reached nor out of reach: %s",
+		t.passed, t.evaluated, t.unknown, 100*t.assertion.MinPassRate, why)
 }
 
 // judged holds the tallies of a cell in the order of its file.

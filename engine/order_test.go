@@ -58,8 +58,14 @@ func TestTally(t *testing.T) {
 		{"ppf", 1, "fail"},
 		{"ppf", 0.6, "pass"},
 		{"pff", 0.6, "fail"},
-		{"ppu", 1, "unknown"}, // with 100 % nothing may be unknown
-		{"ppu", 0.9, "pass"},  // below it the rate is over what is known
+		{"ppu", 1, "unknown"},   // with 100 % nothing may be unknown
+		{"ppu", 0.9, "unknown"}, // 2 or 3 of 3: one misses the rate, the other reaches it
+		{"ppu", 0.6, "pass"},    // 2 of 3 even if the unknown one had failed
+		{"pffu", 0.6, "fail"},   // 2 of 4 even if the unknown one had passed
+		{"pfuu", 0.5, "unknown"},
+		{"fu", 0.5, "unknown"},
+		{"uu", 0, "unknown"}, // nothing was seen to pass
+		{"f", 0, "pass"},
 		{strings.Repeat("p", 11) + strings.Repeat("f", 9), 0.55, "pass"}, // exactly, without a rounding error
 		{"pfu", 1, "fail"}, // a failure is certain, whatever the unknown would have been
 		{"uuu", 0.1, "unknown"},
