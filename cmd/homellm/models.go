@@ -187,12 +187,13 @@ func (s *store) list(ctx context.Context, vram float64) error {
 		here[one.Repo] = one
 	}
 	var rows [][]string
+	known := map[string]bool{} // several sources may be of one repository
 	for _, o := range s.offers() {
+		known[o.source.Repo] = true
 		rows = append(rows, []string{o.model.Name, o.source.Name, cmp.Or(o.source.Quant, "?"), s.state(o, here[o.source.Repo]), o.fits(bytes), size(o)})
-		delete(here, o.source.Repo)
 	}
 	for _, one := range stored {
-		if _, other := here[one.Repo]; other {
+		if !known[one.Repo] {
 			rows = append(rows, []string{one.Repo, "", "", "here, " + gigabytes(float64(one.Bytes)), "in no models file", ""})
 		}
 	}
@@ -218,6 +219,8 @@ func (s *store) state(o offer, here model.Stored) string {
 		return "interrupted, " + gigabytes(float64(here.Bytes+here.Unfinished))
 	case commit != "" && slices.Contains(here.Commits, commit):
 		return "yes, " + gigabytes(float64(here.Bytes))
+	case o.source.Revision != "" && len(here.Commits) > 0 && !slices.Contains(here.Commits, o.source.Revision):
+		return "another revision, " + gigabytes(float64(here.Bytes))
 	}
 	return "no"
 }

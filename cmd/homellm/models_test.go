@@ -125,6 +125,10 @@ models:
         repo: acme/tiny
         revision: "` + h.commit + `"
         files: [{path: config.json, sha256: "` + strings.Repeat("0", 64) + `"}]
+  elsewhere:
+    context: {trained: 32768}
+    sources:
+      hf: {repo: acme/tiny, revision: "` + strings.Repeat("1", 40) + `"}
 `})
 	p.env = append(p.env, "HF_ENDPOINT="+h.URL, "HF_TOKEN=", "HF_HOME=", "HF_HUB_CACHE=", "HF_HUB_OFFLINE=")
 	return p
@@ -161,7 +165,7 @@ func TestModels_FromPullToRemoval(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "tiny-q8_0.gguf")); err == nil {
 		t.Error("a GGUF of another quantisation was fetched")
 	}
-	p.want(t, 0, []string{"yes, "}, "models", "list", "--vram", "24")
+	p.want(t, 0, []string{"yes, ", "another revision, "}, "models", "list", "--vram", "24")
 	p.want(t, 0, []string{"3 files checked"}, "models", "verify", "tiny")
 
 	blob := filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/blobs", sha256Of(h.files["config.json"]))
