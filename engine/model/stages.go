@@ -26,7 +26,7 @@ type step struct {
 	Pattern       pattern `json:"pattern"`
 	Behavior      string  `json:"behavior"`
 	Invert        bool    `json:"invert"`
-	PrefixSpace   bool    `json:"add_prefix_space"`
+	PrefixSpace   *bool   `json:"add_prefix_space"`
 	UseRegex      *bool   `json:"use_regex"`
 	Individual    bool    `json:"individual_digits"`
 	Replacement   string  `json:"replacement"`
@@ -76,7 +76,7 @@ func (t *Tokenizer) addStage(s step) error {
 		t.prepare = append(t.prepare, rewrite(func(text string) string { return strings.ReplaceAll(text, *s.Pattern.String, s.Content) }))
 	case "ByteLevel":
 		t.bytewise = true
-		if s.PrefixSpace {
+		if s.PrefixSpace != nil && *s.PrefixSpace {
 			t.prepare = append(t.prepare, rewrite(func(text string) string {
 				if strings.HasPrefix(text, " ") {
 					return text
@@ -163,6 +163,9 @@ func digits(single bool) stage {
 func metaspace(s step) stage {
 	mark := cmp.Or(s.Replacement, "▁")
 	scheme := cmp.Or(s.Scheme, "always")
+	if s.Scheme == "" && s.PrefixSpace != nil && !*s.PrefixSpace { // as older files say it
+		scheme = "never"
+	}
 	return func(text string, first bool) ([]string, error) {
 		text = strings.ReplaceAll(text, " ", mark)
 		if (scheme == "always" || scheme == "first" && first) && !strings.HasPrefix(text, mark) {

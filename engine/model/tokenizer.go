@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Tokenizer is a model's own, as read from the tokenizer.json in its repository. It knows byte-pair
@@ -39,6 +40,7 @@ type addedToken struct {
 	Left    bool   `json:"lstrip"` // takes the white space before it
 	Right   bool   `json:"rstrip"` // and after it
 	Single  bool   `json:"single_word"`
+	Rewrite bool   `json:"normalized"` // is looked for in the text as the normalizer leaves it
 }
 
 // LoadTokenizer reads a tokenizer.json.
@@ -107,7 +109,15 @@ func ParseTokenizer(data []byte) (*Tokenizer, error) {
 			t.merges[[2]int32{left, right}] = merge{rank: int32(rank), id: both}
 		}
 	}
-	if err := t.readStages(file.Normalizer, file.PreTokenizer); err != nil {
+	if err := t.readStages(file.Normalizer); err != nil {
+		return nil, err
+	}
+	for _, a := range file.Added {
+		if a.Rewrite && t.rewrites(a.Content) {
+			return nil, fmt.Errorf("the token %q is found only after the text is normalised, which is not known here", a.Content)
+		}
+	}
+	if err := t.readStages(file.PreTokenizer); err != nil {
 		return nil, err
 	}
 	if !t.bytewise && t.joinsNoWords() {
@@ -123,6 +133,16 @@ func ParseTokenizer(data []byte) (*Tokenizer, error) {
 	}
 	t.firsts = sortAdded(t.added)
 	return t, nil
+}
+
+// rewrites says whether the normalizer, which is all that was read so far, changes a text.
+func (t *Tokenizer) rewrites(text string) bool {
+	for _, s := range t.prepare {
+		if out, err := s(text, true); err != nil || len(out) != 1 || out[0] != text {
+			return true
+		}
+	}
+	return false
 }
 
 // mergeList is the merges of a file, by rank: each "a b", or ["a", "b"] in newer files.
@@ -194,10 +214,10 @@ func (t *Tokenizer) nextAdded(s string) (before string, token *addedToken, after
 			}
 			before, after = s[:at], s[at+len(a.Content):]
 			if a.Left {
-				before = strings.TrimRightFunc(before, blank)
+				before = strings.TrimRightFunc(before, unicode.IsSpace)
 			}
 			if a.Right {
-				after = strings.TrimLeftFunc(after, blank)
+				after = strings.TrimLeftFunc(after, unicode.IsSpace)
 			}
 			return before, a, after
 		}

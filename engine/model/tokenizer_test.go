@@ -99,10 +99,13 @@ func TestTokenizerSteps(t *testing.T) {
 		{`"normalizer": null`, "azzb", []int32{1, 0, 2}},
 		{`"normalizer": null`, "a<x> \n b<y>", []int32{1, 90, 2, 91}},
 		{`"normalizer": null`, "a  <y> b", []int32{1, 91, 0, 2}},
+		{`"normalizer": null`, "<x>\u0085\u2003a<x>\x1ca", []int32{90, 1, 90, 0, 1}}, // white space is Unicode's, not Python's
 		{`"normalizer": {"type": "NFC"}`, "e\u0301", []int32{8}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}`, "a a<x>a", []int32{5, 5, 90, 1}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}`, "a a<x>a", []int32{5, 5, 90, 5}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"}`, "a a", []int32{1, 5}},
+		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": false}`, "a a", []int32{1, 5}},
+		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": true}`, "a a", []int32{5, 5}},
 		{`"pre_tokenizer": {"type": "Digits", "individual_digits": true}`, "a11ab", []int32{1, 6, 6, 4}},
 		{`"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true}`, "a a", []int32{10, 10}},
 		{`"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "ByteLevel", "add_prefix_space": false}]}`, "a a1", []int32{1, 10, 6}},
@@ -139,6 +142,7 @@ func TestTokenizerRefuses(t *testing.T) {
 		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Removed"}}`, `"Removed"`},
 		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"}}`, "pattern"},
 		{`{"model": {` + good + `}, "added_tokens": [{"id": 3, "content": "x", "single_word": true}]}`, "as a word only"},
+		{`{"model": {` + good + `}, "normalizer": {"type": "Prepend", "prepend": "▁"}, "added_tokens": [{"id": 3, "content": "<s>", "normalized": true}]}`, "normalised"},
 	} {
 		if _, err := ParseTokenizer([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.file, err, tc.want)
