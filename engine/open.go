@@ -54,6 +54,7 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	}
 	if what != "" {
 		t.Facts.Simulated, t.Facts.Simulation, t.Embedded = true, what, true
+		t.Facts.Flags = simulatorFlags(profile.Launch)
 	}
 	side := t.Close
 	t.Close = func() {
@@ -63,6 +64,23 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 		stop()
 	}
 	return t, nil
+}
+
+// simulatorFlags identifies how the embedded simulator was set up, like the command line of a
+// server that is started; empty: as it is by itself.
+func simulatorFlags(l *dsl.Launch) string {
+	var c Command
+	if l != nil {
+		for _, f := range l.Flags {
+			if f.Name != "port" && f.Name != "listen" {
+				c.Argv = append(c.Argv, fmt.Sprint(f.Name, "=", f.Value))
+			}
+		}
+	}
+	if len(c.Argv) == 0 {
+		return ""
+	}
+	return c.digest()
 }
 
 // attach asks a running server what it is and checks that it can play the cell.

@@ -167,6 +167,9 @@ func (s *servers) simulate(ctx context.Context, cell *dsl.Cell) (address, what s
 	if cell.Server.ContextTokens > 0 {
 		config.ContextTokens = cell.Server.ContextTokens
 	}
+	if err := configure(cell.Server.Launch, &config); err != nil {
+		return "", "", nil, err
+	}
 	s.note("SIMULATED: playing on the embedded simulator (%s), not on a real server", config)
 	handler, err := sim.New(config)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/dsl"
 	"homellm/engine/sim"
 )
 
@@ -49,6 +50,14 @@ Models: ` + strings.Join(models, ", "),
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8000", "address to listen on; port 0 takes a free one")
 	f.IntVar(&port, "port", 0, "port on 127.0.0.1, instead of --listen")
+	simulation(c, &config)
+	c.MarkFlagsMutuallyExclusive("listen", "port")
+	return c
+}
+
+// simulation adds the flags that say what is simulated. A profile of engine sim may set them too.
+func simulation(c *cobra.Command, config *sim.Config) {
+	f := c.Flags()
 	f.StringVar(&config.GPU, "gpu", "RTX 4090", "GPU whose speed is simulated")
 	f.StringVar(&config.Model, "model", "qwen2.5-3b", "model whose speed is simulated")
 	f.StringSliceVar(&config.ServedNames, "served-model-name", nil, "names that requests may use")
@@ -61,8 +70,32 @@ Models: ` + strings.Join(models, ", "),
 	f.DurationVar(&config.StartupDelay, "startup-delay", 0, "how long it answers 503 at first")
 	f.BoolVar(&config.NoPrefixCache, "no-prefix-cache", false, "compute every prompt from its start")
 	f.BoolVar(&config.NoCachedUsage, "no-cached-usage", false, "never report cached tokens")
-	c.MarkFlagsMutuallyExclusive("listen", "port")
-	return c
+}
+
+// configure takes over what the launch of a profile sets. Its port is left alone: the embedded
+// simulator takes any free one.
+func configure(launch *dsl.Launch, config *sim.Config) error {
+	if launch == nil {
+		return nil
+	}
+	var c cobra.Command
+	simulation(&c, config)
+	for _, flag := range launch.Flags {
+		name := strings.ReplaceAll(flag.Name, "_", "-")
+		if name == "port" || name == "listen" {
+			continue
+		}
+		values, several := flag.Value.([]string)
+		if !several {
+			values = []string{fmt.Sprint(flag.Value)}
+		}
+		for _, v := range values {
+			if err := c.Flags().Set(name, v); err != nil {
+				return fmt.Errorf("%s:%d:%d: the simulator's flag %s: %w", flag.Pos.File, flag.Pos.Line, flag.Pos.Col, flag.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 func serveSim(ctx context.Context, p process, listen string, config sim.Config) error {

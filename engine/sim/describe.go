@@ -1,6 +1,9 @@
 package sim
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Knows reports whether the simulator has the figures of a model.
 func Knows(model string) bool {
@@ -8,7 +11,14 @@ func Knows(model string) bool {
 	return err == nil
 }
 
-// String says in a few words what is simulated, such as "RTX 4090, qwen2.5-3b".
+// String says in a few words which machine is simulated, such as "RTX 4090, qwen2.5-3b".
 func (c Config) String() string {
-	return cmp.Or(c.GPU, defaultGPU) + ", " + cmp.Or(c.Model, defaultModel)
+	out := cmp.Or(c.GPU, defaultGPU) + ", " + cmp.Or(c.Model, defaultModel)
+	if c.Speed != 0 && c.Speed != 1 {
+		out += fmt.Sprintf(", %g times as fast", c.Speed)
+	}
+	if c.Jitter != 0 {
+		out += fmt.Sprintf(", jitter %g", c.Jitter)
+	}
+	return out
 }
