@@ -37,6 +37,7 @@ try {
       await page.close();
     }
   }
+  await printed();
   await withoutScript();
 } finally {
   await browser.close();
@@ -91,6 +92,27 @@ async function filters(page) {
     check(await shown("section.cell") === 1, "the filter by cell does not leave one cell");
     await cell.selectOption("");
   }
+}
+
+// On paper every table of a chart is shown whole: nothing is cut off at the edge of the sheet or
+// runs into its neighbour, and nothing is left that only a screen can do.
+async function printed() {
+  const width = 703; // A4 less 12 mm on both sides, at 96 px an inch
+  const page = await browser.newPage({ viewport: { width, height: 1032 } });
+  await page.goto(pathToFileURL(resolve(report)).href);
+  await page.emulateMedia({ media: "print" });
+  const cut = await page.evaluate((width) => [...document.querySelectorAll("figure, .card")].flatMap((card) => {
+    const edge = Math.min(width, card.getBoundingClientRect().right) + 1;
+    return [...card.querySelectorAll("table, svg")].filter((e) => e.getBoundingClientRect().width > 0 && e.getBoundingClientRect().right > edge)
+      .map((e) => card.querySelector("figcaption strong, caption")?.textContent || e.tagName);
+  }), width);
+  check(cut.length === 0, `printed, these run over their edge: ${[...new Set(cut)].join(", ")}`);
+  const tables = await page.$$eval("figure:not(.warm) details:not(.many) table", (all) => all.filter((t) => t.getBoundingClientRect().height > 0).length);
+  const asked = await page.$$eval("figure:not(.warm) details:not(.many)", (all) => all.length);
+  check(tables === asked, `printed, ${tables} of ${asked} tables of charts are shown`);
+  check(!(await page.locator("nav").isVisible()), "printed, the navigation is shown");
+  await page.screenshot({ path: join(out, `${name}-print.png`), fullPage: true });
+  await page.close();
 }
 
 // A reader without scripts sees everything but the filters.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, a comparison, a failing
-# run and a run of 10,000 turns, and lets look.mjs open each of them. Screenshots are left in $1 (default: a temporary
+# The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, two comparisons, a
+# failing run and a run of 10,000 turns, and lets look.mjs open each of them. Screenshots are left in $1 (default: a temporary
 # folder). Installs what it needs: chromium with apt, playwright-core with npm.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,13 +24,14 @@ go build -o "$work/homellm" ./cmd/homellm
 "$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/again" >/dev/null
 cp "$work/run/report.html" "$work/run.html"
 "$work/homellm" results diff "$work/run" "$work/again" --html >"$work/comparison.html"
+"$work/homellm" compare "$work/run" "$work/again" --format html >"$work/gates.html" || [ $? = 4 ] # three repeats are too few to judge
 for name in failing matrix; do
 	"$work/homellm" results show "engine/report/testdata/$name.jsonl" --format html >"$work/$name.html"
 done
 HOMELLM_LONG_PAGE="$work/long.html" go test ./engine/report -count=1 -run '^TestHTML_WritesTheLongPage$' >/dev/null
 [ -s "$work/long.html" ] || { echo "the page of 10,000 turns was not written"; exit 1; }
 
-for name in run comparison failing matrix long; do
+for name in run comparison gates failing matrix long; do
 	size=$(stat -c %s "$work/$name.html")
 	[ "$size" -lt 10000000 ] || { echo "$name.html has $size bytes"; exit 1; }
 	node "$work/look.mjs" "$chromium" "$work/$name.html" "$out"

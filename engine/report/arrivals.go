@@ -68,6 +68,7 @@ func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest
 		Caption: "From the first byte sent: the bar is the wait for the first token, every mark after it one arrival of text."}
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24
+	f.Legend = phaseLegend(shown)
 	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", plural(len(shown), "request"), show(longest, "ms")))
 	ceiling, step := niceCeil(longest, 6)
 	x := axis{0, ceiling, label, wideWidth - 24}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"homellm/engine/metrics"
@@ -24,6 +25,8 @@ var CompareFormats = []CompareFormat{
 	{"table", "for the terminal", compareTable},
 	{"json", "for machines: " + CompareSchema, compareJSON},
 	{"markdown", "the verdict first, fit for a comment on a pull request", compareMarkdown},
+	{"html", "a page with the verdicts and charts of both sides; loads nothing", compareHTML},
+	{"github", "annotations of a GitHub Actions step", compareGitHub},
 }
 
 // compareHead is the header of a comparison's rows.
@@ -56,9 +59,9 @@ func compareRow(d metrics.Delta) []string {
 	}
 	change := func(v float64) string {
 		if base == 0 {
-			return fmt.Sprintf("%+.3g", v)
+			return signed(v, func(v float64) string { return fmt.Sprintf("%.3g", v) })
 		}
-		return fmt.Sprintf("%+.1f %%", 100*v/abs(base))
+		return percent(v / math.Abs(base))
 	}
 	row[4] = change(*d.Change)
 	if d.Lo != nil && d.Hi != nil {
@@ -73,26 +76,13 @@ func compareRow(d metrics.Delta) []string {
 	return row
 }
 
-func abs(v float64) float64 {
-	if v < 0 {
-		return -v
-	}
-	return v
-}
-
 // remarks are the lines below the rows: why a gate is unknown, and what else to know.
 func remarks(p metrics.Pair) []string {
 	var out []string
 	if p.Missing != "" {
 		out = append(out, p.Missing)
 	}
-	for _, m := range p.Mismatches {
-		out = append(out, "differs: "+m.String())
-	}
-	if p.Stale != "" {
-		out = append(out, p.Stale)
-	}
-	out = append(out, p.Warnings...)
+	out = append(append(out, circumstances(p)...), p.Warnings...)
 	for _, d := range p.Deltas {
 		if d.Why != "" && !strings.HasPrefix(d.Why, "not comparable") {
 			out = append(out, d.Gate.Name+": "+d.Why)
@@ -104,11 +94,27 @@ func remarks(p metrics.Pair) []string {
 	return out
 }
 
+// circumstances says what makes the two sides incomparable.
+func circumstances(p metrics.Pair) []string {
+	var out []string
+	for _, m := range p.Mismatches {
+		out = append(out, "differs: "+m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	return out
+}
+
 func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 	var b bytes.Buffer
 	s := &screen{b: &b, width: opt.Width, color: opt.Color}
 	if s.width <= 0 {
 		s.width = 100
+	}
+	if what := simulatedSides(c); what != "" {
+		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what))
+		s.line("")
 	}
 	for _, p := range c.Pairs {
 		s.line("%s", terminal(p.Cell))
@@ -116,10 +122,14 @@ func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 		s.prose(2, "new  "+p.New)
 		var rows [][]string
 		for _, d := range p.Deltas {
-			rows = append(rows, compareRow(d))
+			row := compareRow(d)
+			if j := d.Judged(); j != metrics.Passed || d.Verdict == metrics.Better {
+				row[0] = s.paint(row[0], colors[j])
+			}
+			rows = append(rows, row)
 		}
 		if len(rows) > 0 {
-			if err := Columns(&b, compareHead, rows, 2); err != nil {
+			if err := s.grid(compareHead, rows, 2); err != nil {
 				return err
 			}
 		}
@@ -129,7 +139,11 @@ func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 		s.line("")
 	}
 	verdict, _, reason := c.Outcome()
-	s.line("%s  %s", strings.ToUpper(verdict), terminal(reason))
+	color := map[string]int{metrics.Pass: green, metrics.Fail: red}[verdict]
+	if color == 0 {
+		color = yellow
+	}
+	s.line("%s  %s", s.paint(strings.ToUpper(verdict), color), terminal(reason))
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -142,6 +156,9 @@ func compareMarkdown(w io.Writer, c metrics.Comparison, _ Options) error {
 		mark = "❔"
 	}
 	fmt.Fprintf(&b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(reason))
+	if what := simulatedSides(c); what != "" {
+		fmt.Fprintf(&b, "> **SIMULATED** %s\n\n", md(what))
+	}
 	for _, p := range c.Pairs {
 		fmt.Fprintf(&b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
 		var rows [][]string
@@ -177,12 +194,13 @@ func compareMarkdown(w io.Writer, c metrics.Comparison, _ Options) error {
 func compareJSON(w io.Writer, c metrics.Comparison, _ Options) error {
 	verdict, code, reason := c.Outcome()
 	out := struct {
-		Schema string `json:"schema"`
+		Schema    string `json:"schema"`
+		Simulated bool   `json:"simulated"`
 		metrics.Comparison
 		Verdict  string `json:"verdict"`
 		ExitCode int    `json:"exit_code"`
 		Reason   string `json:"reason"`
-	}{CompareSchema, c, verdict, code, reason}
+	}{CompareSchema, simulatedSides(c) != "", c, verdict, code, reason}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the comparison: %w", err)

@@ -55,14 +55,29 @@ func (d delta) change() (difference, share string) {
 	if whyA != "" || whyB != "" {
 		return unknown, unknown
 	}
-	difference = show(b-a, d.def.Unit)
-	if b > a {
-		difference = "+" + difference
-	}
+	difference = signed(b-a, func(v float64) string { return show(v, d.def.Unit) })
 	if a == 0 {
 		return difference, unknown
 	}
-	return difference, fmt.Sprintf("%+.1f %%", 100*(b-a)/math.Abs(a))
+	return difference, percent((b - a) / math.Abs(a))
+}
+
+// signed prints a change with its sign, and one that rounds to nothing without: +0.0 ms would say
+// that it has a direction.
+func signed(v float64, show func(float64) string) string {
+	text := show(math.Abs(v))
+	switch {
+	case text == show(0):
+		return text
+	case v < 0:
+		return "-" + text
+	}
+	return "+" + text
+}
+
+// percent prints a relative change.
+func percent(v float64) string {
+	return signed(100*v, func(v float64) string { return fmt.Sprintf("%.1f %%", v) })
 }
 
 // side says whether every value of one run lies on one side of every value of the other: better,

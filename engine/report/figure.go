@@ -36,6 +36,7 @@ type dataTable struct {
 
 type dataRow struct {
 	Cells  []string
+	Group  string // heads the rows from here on; empty: as above
 	Repeat string // for the filter; empty: belongs to all
 	Class  string // better | worse, where two runs are compared
 }
@@ -93,7 +94,10 @@ func perTurn(id, title, caption string, places []place, tracks []track, detail b
 	s := newSVG(id, chartWidth, chartHeight, title, describe(places, tracks))
 	x := axis{0, float64(len(places)), chartLeft, chartWidth - chartRight}
 	y := axis{0, ceiling, chartHeight - chartBottom, chartTop}
-	shade(s, places, x)
+	if phased(places) {
+		shade(s, places, x)
+	}
+	borders(s, places, x)
 	frame(s, y, step, unit)
 	turnTicks(s, places, x)
 	for _, t := range tracks {
@@ -118,6 +122,15 @@ func shade(s *svg, places []place, x axis) {
 		}
 		i = end
 	}
+}
+
+// phased says whether there are phases to tell apart: a chat without documents is all "before".
+func phased(places []place) bool {
+	return slices.ContainsFunc(places, func(p place) bool { return p.phase != "before" })
+}
+
+// borders draws a line between two conversations.
+func borders(s *svg, places []place, x axis) {
 	for i := 1; i < len(places); i++ {
 		if places[i].conversation != places[i-1].conversation {
 			s.line("border", x.at(float64(i)), chartTop, x.at(float64(i)), chartHeight-chartBottom+5)
@@ -142,12 +155,23 @@ func phaseClass(phase string) string {
 	return "p-other"
 }
 
-// frame draws the horizontal grid with its values.
+// frame draws the horizontal grid with its values, and the unit above them where they lack it.
 func frame(s *svg, y axis, step float64, unit string) {
+	if name := axisUnit(unit); name != "" {
+		s.text("tick y", chartLeft-6, chartTop-9, name)
+	}
 	for v := 0.0; v <= y.high+step/2; v += step {
 		s.line("grid", chartLeft, y.at(v), s.width-chartRight, y.at(v))
 		s.text("tick y", chartLeft-6, y.at(v)+3.5, tick(v, unit))
 	}
+}
+
+// axisUnit is the unit that the values of an axis do not carry themselves.
+func axisUnit(unit string) string {
+	if unit == "ms" || unit == "ratio" {
+		return ""
+	}
+	return unit
 }
 
 // tick prints the value of a grid line, as short as it goes.
@@ -161,7 +185,7 @@ func tick(v float64, unit string) string {
 		return significant(v, 3) + " ms"
 	case unit == "ratio":
 		return significant(100*v, 3) + " %"
-	case v >= 10_000:
+	case v >= 1000:
 		return significant(v/1000, 3) + "k"
 	}
 	return significant(v, 3)

@@ -54,7 +54,7 @@ type pageData struct {
 	Class      string
 	Tally      string
 	Simulated  string
-	Findings   []metrics.Finding
+	Findings   []finding
 	Notes      []string
 	Scenario   event.Scenario
 	Setting    string
@@ -67,6 +67,8 @@ type pageData struct {
 }
 
 type fact struct{ Name, Value string }
+
+type finding struct{ Class, Verdict, Reason string }
 
 type assertionRow struct {
 	Class, Symbol, Label string
@@ -144,7 +146,7 @@ func pageOf(r *metrics.Run) pageData {
 	}
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
-			p.Findings = append(p.Findings, f)
+			p.Findings = append(p.Findings, finding{verdictClasses[f.Verdict], f.Verdict, f.Reason})
 		}
 	}
 	for _, n := range r.Notes {
@@ -215,9 +217,6 @@ func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
 				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v), Cell: c.Name()}
 			if why(j) {
 				row.Outcome = v.Why
-			}
-			if row.Outcome == "" {
-				row.Outcome = unknown
 			}
 			if v.File != "" {
 				row.Place = fmt.Sprintf("%s:%d:%d", v.File, v.Line, v.Column)

@@ -160,7 +160,8 @@ func tiles(c *metrics.Cell) []tile {
 		{"longest context", text(def("context_peak_tokens").Over(c, g)), "tokens"},
 	}
 	if v := c.Observed("j_per_token"); v.Known() {
-		out = append(out, tile{"energy", text(v), "prefill included"})
+		n, _ := v.Number()
+		out = append(out, tile{"energy", significant(n, 3), v.Unit + ", prefill included"})
 	}
 	return out
 }

@@ -12,10 +12,13 @@ import (
 	"homellm/engine/metrics"
 )
 
-// comparison is a page about two runs.
+// comparison is a page about two runs, or about a run and its baselines.
 type comparison struct {
 	Title       string
 	Name        string
+	Verdict     string // of the gates; empty: nothing is judged
+	Class       string
+	Reason      string
 	Simulated   string
 	Sides       []comparedRun
 	Differences []string
@@ -29,6 +32,11 @@ type comparedRun struct {
 
 type cellPair struct {
 	ID, Name string
+	Pairing  string // what is held against what, where gates judge it
+	Gates    []gateVerdict
+	Remarks  []string
+	Changes  []figure
+	Samples  []figure
 	Numbers  dataTable
 	Verdicts dataTable
 	Charts   []figure
@@ -48,23 +56,30 @@ func CompareHTML(w io.Writer, oldRun, newRun *metrics.Run) error {
 func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 	out := comparison{Name: cmp.Or(newRun.Started.Scenario.Name, "empty run"), Differences: differences(oldRun, newRun)}
 	out.Title = "Comparison: " + out.Name + " · homellm"
+	var answered reasons
 	for _, side := range []struct {
 		label string
 		run   *metrics.Run
 	}{{"old", oldRun}, {"new", newRun}} {
 		verdict, _, _ := side.run.Outcome()
 		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(verdict), verdictClasses[verdict], tally(side.run), runFacts(side.run)})
-		if what := simulated(side.run); what != "" && out.Simulated == "" {
-			out.Simulated = side.label + " run: " + what
+		if what := simulated(side.run); what != "" {
+			answered.add(side.label+" run", what)
 		}
 	}
+	out.Simulated = strings.Join(answered.lines(), "; ")
 	both, _ := pairs(oldRun, newRun)
 	for i, p := range both {
 		c := cellPair{ID: "cell-" + strconv.Itoa(i+1), Name: p.after.Name()}
-		c.Numbers = dataTable{Caption: "Numbers of " + c.Name, Head: []string{"where", "metric", "old", "new", "change", "relative", "all values"}, Left: 2,
+		c.Numbers = dataTable{Caption: "Numbers of " + c.Name, Head: []string{"metric", "old", "new", "change", "relative", "all values"}, Left: 1,
 			Note: "The last column says better or worse only where every value of one run lies on one side of every value of the other."}
+		where := ""
 		for _, d := range deltas(oldRun, newRun, p.before, p.after) {
-			c.Numbers.Rows = append(c.Numbers.Rows, dataRow{Cells: d.row(), Class: d.side()})
+			row := dataRow{Cells: d.row()[1:], Class: d.side()}
+			if d.where != where {
+				where, row.Group = d.where, d.where
+			}
+			c.Numbers.Rows = append(c.Numbers.Rows, row)
 		}
 		c.Verdicts = dataTable{Caption: "Assertions with another verdict", Head: []string{"assertion", "old", "new"}, Left: 3}
 		for _, row := range p.verdictChanges() {
@@ -126,7 +141,7 @@ func (p *cellPair) charts(of pair, cells int) {
 				rows = append(rows, spread{phaseName(phase) + ", old", "", "old", a}, spread{phaseName(phase) + ", new", "", s.class, b})
 			}
 		}
-		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), s.title+" by phase", "Every dot is one turn; the box holds the middle half.", d, rows); ok {
+		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), s.title+" by phase", "Every dot is one turn; the box holds the middle half.", d.Doc, d.Unit, rows); ok {
 			p.Spread = append(p.Spread, f)
 		}
 	}

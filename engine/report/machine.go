@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
@@ -58,7 +60,7 @@ func bins(all []metrics.Point, limit int) []bin {
 // machineFigures draws what was sampled of the machine, every strip on the same time axis, with
 // the requests of the cell behind it.
 func machineFigures(id string, c *metrics.Cell, cells int) []figure {
-	from, to, ok := played(c)
+	when, ok := played(c)
 	if !ok {
 		return nil
 	}
@@ -67,34 +69,38 @@ func machineFigures(id string, c *metrics.Cell, cells int) []figure {
 		var lines [][]bin
 		var defs []*metrics.Def
 		for _, name := range strip.metrics {
-			if series := within(c.Series(name), from, to); len(series) > 1 {
+			if series := within(c.Series(name), when); len(series) > 1 {
 				lines, defs = append(lines, bins(series, max(60, stripShown/cells))), append(defs, def(name))
 			}
 		}
 		if len(lines) > 0 {
-			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, from, to, lines, defs, max(60, spanShown/cells)))
+			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, when, lines, defs, max(60, spanShown/cells)))
 		}
 	}
 	return out
 }
 
-// played is the time from the first request of a cell to the end of the last, warm-ups included,
-// with a little room on both sides.
-func played(c *metrics.Cell) (from, to time.Duration, ok bool) {
+// stretch is the time from the first request of a cell to the end of the last, warm-ups included.
+type stretch struct{ first, last time.Duration }
+
+// from and to leave a little room on both sides.
+func (w stretch) from() time.Duration { return w.first - (w.last-w.first)/100 }
+func (w stretch) to() time.Duration   { return w.last + (w.last-w.first)/100 }
+
+func played(c *metrics.Cell) (w stretch, ok bool) {
 	for i, q := range c.Requests {
-		if i == 0 || q.Due < from {
-			from = q.Due
+		if i == 0 || q.Due < w.first {
+			w.first = q.Due
 		}
-		to = max(to, q.Done)
+		w.last = max(w.last, q.Done)
 	}
-	room := (to - from) / 100
-	return from - room, to + room, to > from
+	return w, w.last > w.first
 }
 
-func within(all []metrics.Point, from, to time.Duration) []metrics.Point {
+func within(all []metrics.Point, w stretch) []metrics.Point {
 	var out []metrics.Point
 	for _, p := range all {
-		if p.At >= from && p.At <= to {
+		if p.At >= w.from() && p.At <= w.to() {
 			out = append(out, p)
 		}
 	}
@@ -103,9 +109,9 @@ func within(all []metrics.Point, from, to time.Duration) []metrics.Point {
 
 var stripClasses = []string{"c1", "c2"}
 
-func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, lines [][]bin, defs []*metrics.Def, spans int) figure {
+func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) figure {
 	const height = 150.0
-	f := figure{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it the requests, tinted by phase."}
+	f := figure{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
 	top := 0.0
 	for _, l := range lines {
 		for _, b := range l {
@@ -123,7 +129,7 @@ func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, line
 		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, show(low, defs[i].Unit), show(high, defs[i].Unit)))
 	}
 	s := newSVG(id, wideWidth, height, title, strings.Join(desc, " "))
-	x := timeAxis(s, from, to, height)
+	x := timeAxis(s, when, height)
 	for _, q := range evenly(c.Requests, spans) {
 		class := "span " + phaseClass(q.Phase)
 		if q.Warmup {
@@ -133,29 +139,75 @@ func stripFigure(id, title string, c *metrics.Cell, from, to time.Duration, line
 	}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", stripLeft, y.at(v), wideWidth-chartRight, y.at(v))
-		s.text("tick y", stripLeft-6, y.at(v)+3.5, significant(v, 4)+" "+defs[0].Unit)
+		s.text("tick y", stripLeft-6, y.at(v)+3.5, stripTick(v)+" "+defs[0].Unit)
 	}
 	for i, l := range lines {
 		var low, mid, high []point
-		for _, b := range l {
+		usual := usualStep(l)
+		for k, b := range l {
 			cx := x.at(b.at.Seconds())
+			if k > 0 && b.at-l[k-1].at > 4*usual {
+				gap := point{cx, 0, true}
+				low, mid, high = append(low, gap), append(mid, gap), append(high, gap)
+			}
 			low, mid, high = append(low, point{cx, y.at(b.low), false}), append(mid, point{cx, y.at(b.mean), false}), append(high, point{cx, y.at(b.top), false})
 		}
 		s.band("band "+stripClasses[i], low, high)
 		s.curve("curve "+stripClasses[i], mid)
 		f.Legend = append(f.Legend, legend{stripClasses[i], defs[i].Name})
 	}
+	f.Legend = append(f.Legend, phaseLegend(c.Requests)...)
 	f.SVG = s.done()
-	f.Table = stripTable(title, from, lines, defs)
+	f.Table = stripTable(title, when.first, lines, defs)
 	return f
 }
 
+// stripTick prints the value of a grid line.
+func stripTick(v float64) string {
+	if v >= 1000 && v == float64(int64(v)) {
+		return count(v)
+	}
+	return significant(v, 4)
+}
+
+// usualStep is the median time between two neighbours: several times as much is a pause, such as
+// another cell's turn, in which nothing was sampled.
+func usualStep(l []bin) time.Duration {
+	var steps []time.Duration
+	for i := 1; i < len(l); i++ {
+		steps = append(steps, l[i].at-l[i-1].at)
+	}
+	if len(steps) == 0 {
+		return 0
+	}
+	slices.Sort(steps)
+	return steps[len(steps)/2]
+}
+
+// phaseLegend names the tints of the phases that occur, where there is more than one.
+func phaseLegend(all []*event.Request) []legend {
+	have := map[string]bool{}
+	for _, q := range all {
+		have[q.Phase] = true
+	}
+	if !have["with_rag"] && !have["after_removal"] {
+		return nil
+	}
+	var out []legend
+	for _, p := range phases {
+		if have[p] {
+			out = append(out, legend{"tint " + phaseClass(p), phaseName(p)})
+		}
+	}
+	return out
+}
+
 // timeAxis writes the seconds since the first request below a chart.
-func timeAxis(s *svg, from, to time.Duration, height float64) axis {
-	x := axis{from.Seconds(), to.Seconds(), stripLeft, wideWidth - chartRight}
-	end, step := niceCeil((to - from).Seconds(), 8)
+func timeAxis(s *svg, w stretch, height float64) axis {
+	x := axis{w.from().Seconds(), w.to().Seconds(), stripLeft, wideWidth - chartRight}
+	end, step := niceCeil((w.last - w.first).Seconds(), 8)
 	for v := 0.0; v <= end; v += step {
-		if at := from.Seconds() + v; x.at(at) < wideWidth-24 {
+		if at := w.first.Seconds() + v; x.at(at) < wideWidth-24 {
 			s.text("tick x", x.at(at), height-12, significant(v, 4)+" s")
 		}
 	}

@@ -109,3 +109,6 @@ func sortedValues(all []reading) []float64 {
 	slices.Sort(out)
 	return out
 }
+
+// sorted is a copy in ascending order.
+func sorted(v []float64) []float64 { return slices.Sorted(slices.Values(v)) }

@@ -28,7 +28,7 @@ func perRepeatFigure(id, title, caption, metric, class string, c *metrics.Cell) 
 	for _, n := range evenly(numbers, shownRepeats) {
 		rows = append(rows, spread{"repeat " + strconv.Itoa(n), strconv.Itoa(n), class, valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
 	}
-	f, ok := boxes(id, title, caption, d, rows)
+	f, ok := boxes(id, title, caption, d.Doc, d.Unit, rows)
 	if len(numbers) > shownRepeats {
 		f.Table.Note = fmt.Sprintf("%d of %d repeats, evenly chosen; turns.csv has every request.", shownRepeats, len(numbers))
 	}
@@ -55,7 +55,7 @@ func evenly[T any](all []T, n int) []T {
 // boxes draws one box for each spread: whiskers from the smallest to the largest value, a box
 // from the first to the third quartile, the median, and every value where there is room.
 // Quartiles are nearest rank, like all percentiles here: values that were measured.
-func boxes(id, title, caption string, d *metrics.Def, rows []spread) (figure, bool) {
+func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
 	f := figure{ID: id, Title: title, Caption: caption}
 	top, points := 0.0, 0
 	for _, r := range rows {
@@ -69,28 +69,31 @@ func boxes(id, title, caption string, d *metrics.Def, rows []spread) (figure, bo
 	}
 	ceiling, step := niceCeil(top, 4)
 	const row = 22.0
-	label := 20.0
+	label := max(20.0, 6.6*float64(len(axisUnit(unit)))+14)
 	for _, r := range rows {
 		label = max(label, min(6.6*float64(len([]rune(r.label)))+14, 160))
 	}
 	height := 16 + row*float64(len(rows)) + 24
-	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", d.Doc, plural(len(rows), "row"), show(top, d.Unit)))
+	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, plural(len(rows), "row"), show(top, unit)))
 	x := axis{0, ceiling, label, chartWidth - 22}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)
-		s.text("tick x", x.at(v), height-10, tick(v, d.Unit))
+		s.text("tick x", x.at(v), height-10, tick(v, unit))
+	}
+	if name := axisUnit(unit); name != "" {
+		s.text("tick y", label-8, height-10, name)
 	}
 	f.Table = dataTable{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {
 		y := 16 + row*(float64(i)+0.5)
 		s.group("row", "repeat", r.repeat)
 		s.text("tick y", label-8, y+3.5, shorten(r.label, 24))
-		f.Table.Rows = append(f.Table.Rows, boxRow(r, d))
+		f.Table.Rows = append(f.Table.Rows, boxRow(r, unit))
 		if n := len(r.values); n > 0 {
 			q1, q2, q3 := metrics.Percentile(r.values, 25), metrics.Percentile(r.values, 50), metrics.Percentile(r.values, 75)
 			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
 			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12, fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
-				r.label, show(q2, d.Unit), n, show(q1, d.Unit), show(q3, d.Unit)))
+				r.label, show(q2, unit), n, show(q1, unit), show(q3, unit)))
 			if points <= 1000 {
 				for _, v := range r.values {
 					s.dot("mote "+r.class, x.at(v), y, 1.9, "")
@@ -104,14 +107,14 @@ func boxes(id, title, caption string, d *metrics.Def, rows []spread) (figure, bo
 	return f, true
 }
 
-func boxRow(r spread, d *metrics.Def) dataRow {
+func boxRow(r spread, unit string) dataRow {
 	out := dataRow{Cells: []string{r.label, strconv.Itoa(len(r.values))}, Repeat: r.repeat}
 	if len(r.values) == 0 {
 		out.Cells = append(out.Cells, unknown, unknown, unknown, unknown, unknown)
 		return out
 	}
 	for _, v := range []float64{r.values[0], metrics.Percentile(r.values, 25), metrics.Percentile(r.values, 50), metrics.Percentile(r.values, 75), slices.Max(r.values)} {
-		out.Cells = append(out.Cells, show(v, d.Unit))
+		out.Cells = append(out.Cells, show(v, unit))
 	}
 	return out
 }

@@ -166,6 +166,17 @@ func failing() *story {
 	return s
 }
 
+// gpuAt is what a card tells at a turn: it warms up, and its clock falls by a step when it is hot.
+func gpuAt(repeat, turn int) map[string]float64 {
+	heat := float64(12*(repeat-1) + turn)
+	out := map[string]float64{"gpu.power_w": 270 + 2*float64(turn), "gpu.mem_used_mib": 9000 + 24*float64(turn), "gpu.sm_clock_mhz": 2610, "gpu.mem_clock_mhz": 10501,
+		"gpu.temp_c": 48 + heat/2, "gpu.util_pct": 97}
+	if repeat > 3 {
+		out["gpu.sm_clock_mhz"], out["gpu.power_w"] = 2415, out["gpu.power_w"]-30
+	}
+	return out
+}
+
 // matrix has a cell of two conversations with enough turns for a p95, one that was skipped and
 // one that did not start.
 func matrix() *story {
@@ -180,8 +191,8 @@ func matrix() *story {
 		}
 		for i := range 12 {
 			s.turn("c1", repeat, false, turn{"long", "talk", "continue", "before", i + 1, 11000 + float64(100*repeat+i), 1000 * (i + 1), 1000 * i, 1000 * i, 11, "No. It is not."})
+			s.add("c1", event.Sample{Values: gpuAt(repeat, i)})
 		}
-		s.add("c1", event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(repeat), "gpu.mem_used_mib": 9000}})
 	}
 	s.add("c1", event.Facts{Values: map[string]float64{"gpu.energy_j": 1650, "load_ms": 8123.4}, Source: "NVML counter"})
 	s.add("c3", event.CellFailed{Err: "llama-server ended with code 1 before it was ready", Hint: "see server-llamacpp.log: CUDA out of memory"})

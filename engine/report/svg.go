@@ -53,6 +53,11 @@ func (s *svg) dot(class string, x, y, r float64, tip string) {
 	fmt.Fprintf(&s.b, `<circle class="%s" cx="%s" cy="%s" r="%s"><title>%s</title></circle>`, class, px(x), px(y), px(r), template.HTMLEscapeString(tip))
 }
 
+// arrow is the head of a line that goes on to the left (-1) or to the right (1).
+func (s *svg) arrow(x, y, to float64) {
+	fmt.Fprintf(&s.b, `<path class="arrow" d="M%s %sl%s 4v-8Z"/>`, px(x+7*to), px(y), px(-7*to))
+}
+
 // point is one point of a curve. A gap ends the line before it: what was not measured is not
 // drawn, and not bridged.
 type point struct {

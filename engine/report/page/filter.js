@@ -3,7 +3,10 @@
   const by = (id) => document.getElementById(id);
   const form = by("filters");
   const all = (selector) => document.querySelectorAll(selector);
-  addEventListener("beforeprint", () => all("details").forEach((d) => { d.open = true; }));
+  const closed = () => [...all("details.data:not(.many)")].filter((d) => !d.open);
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = closed(); opened.forEach((d) => { d.open = true; }); });
+  addEventListener("afterprint", () => { opened.forEach((d) => { d.open = false; }); });
   if (!form || !form.querySelector("select, input")) return;
   form.hidden = false;
   form.addEventListener("submit", (e) => e.preventDefault());

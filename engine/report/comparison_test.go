@@ -1,0 +1,157 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// slower is the passing story in which every turn after the removal takes half a second longer.
+func slower() *metrics.Run {
+	r := &metrics.Run{}
+	for _, e := range passing().events {
+		if q, ok := e.Body.(event.Request); ok && q.Phase == "after_removal" {
+			for k := range q.Chunks {
+				q.Chunks[k].At += millis(500)
+			}
+			q.Done += millis(500)
+			e.Body = q
+		}
+		r.Add(e)
+	}
+	return r
+}
+
+func gate(name, metric string, worse float64) metrics.Gate {
+	return metrics.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: &worse, Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
+		File: "ci/gates.yaml", Line: 7, Column: 13}
+}
+
+func judged(old, new metrics.Source, gates ...metrics.Gate) metrics.Comparison {
+	rules := metrics.Rules{Gates: gates, OnMismatch: "inconclusive"}
+	return metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("sim x m", old, new, time.Time{})}}
+}
+
+func compareAs(t *testing.T, name string, c metrics.Comparison) string {
+	t.Helper()
+	for _, f := range CompareFormats {
+		if f.Name == name {
+			var b bytes.Buffer
+			if err := f.Write(&b, c, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			return b.String()
+		}
+	}
+	t.Fatalf("no format %s", name)
+	return ""
+}
+
+func inOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	at := 0
+	for _, p := range parts {
+		i := strings.Index(text[at:], p)
+		if i < 0 {
+			t.Errorf("%q is missing, or stands too early", p)
+			continue
+		}
+		at += i
+	}
+}
+
+// Every format says the verdict, what was simulated, and each gate with its numbers.
+func TestCompareFormats(t *testing.T) {
+	before, after := replay(t, "passing"), slower()
+	c := judged(before.Cells[0].Source("run one"), after.Cells[0].Source("run two"),
+		gate("after", "phases.after_removal.ttft_ms", 0.05), gate("with", "phases.with_rag.ttft_ms", 0.05), gate("nothing", "steps.nothing.ttft_ms", 0.05))
+
+	page := compareAs(t, "html", c)
+	accessible(t, "gates", page)
+	inOrder(t, page, `<span class="badge fail">FAIL</span>`, "worse: after", "<strong>SIMULATED</strong> old and new", "run one → run two",
+		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="pass">`, `<tr class="unknown">`,
+		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn", "Time to first token")
+
+	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "worse", "after", "same", "with", "unknown", "nothing", "FAIL  worse: after")
+	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "**SIMULATED**", "**worse**")
+	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
+
+	// A baseline holds no turns: the page says so instead of drawing them.
+	b, err := metrics.Record(before.Cells[0], []string{"phases.after_removal.ttft_ms"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), after.Cells[0].Source("run two"), gate("after", "phases.after_removal.ttft_ms", 0.05)))
+	accessible(t, "baseline", page)
+	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation", `<tr class="fail">`, "Not shown: the old side turn by turn")
+	if strings.Contains(page, "Turn by turn") {
+		t.Error("a baseline has charts turn by turn")
+	}
+}
+
+// A change is drawn in multiples of the gate's margin, for the worse to the right, whichever
+// direction is better.
+func TestMarginFigure(t *testing.T) {
+	d := func(name string, better int, change, lo, hi float64) metrics.Delta {
+		return metrics.Delta{Gate: metrics.Gate{Name: name, Better: better}, Change: &change, Lo: &lo, Hi: &hi, Margin: new(2.0), Verdict: metrics.Worse}
+	}
+	f, ok := marginFigure("m", []metrics.Delta{d("ttft", -1, 3, 2, 4), d("speed", 1, -3, -4, -2), d("far", -1, 20, 18, 22), d("better", -1, -3, -4, -2), {}})
+	if !ok {
+		t.Fatal("no figure")
+	}
+	var got []string
+	for _, r := range f.Table.Rows {
+		got = append(got, strings.Join(r.Cells, " | "))
+	}
+	want := "ttft | worse | 1.5 × | 1 × | 2 ×\nspeed | worse | 1.5 × | 1 × | 2 ×\nfar | worse | 10 × | 9 × | 11 ×\nbetter | worse | -1.5 × | -2 × | -1 ×"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+	if n := strings.Count(string(f.SVG), `class="estimate"`); n != 3 || strings.Count(string(f.SVG), `class="arrow"`) != 1 || !strings.Contains(string(f.SVG), ">10 ×</text>") {
+		t.Errorf("%d dots: an estimate beyond the chart is a number and an arrow, not a dot in a false place", n)
+	}
+}
+
+// Gates are annotated where they are written, and those of several cells share GitHub's limit.
+func TestCompareAnnotations(t *testing.T) {
+	before, after := replay(t, "passing"), slower()
+	out := compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), gate("after, 100%", "phases.after_removal.ttft_ms", 0.05)))
+	first, _, _ := strings.Cut(out, "\n")
+	if !strings.HasPrefix(first, "::error file=ci/gates.yaml,line=7,col=13,title=after%2C 100%25::sim x m: worse%0Aphases.after_removal.ttft_ms: 60 ms → 560 ms, +833.3 %25 (95 %25: ") {
+		t.Error(first)
+	}
+	var many []metrics.Gate
+	for i := range 12 {
+		many = append(many, gate(fmt.Sprint("g", i), "phases.after_removal.ttft_ms", 0.05))
+	}
+	out = compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), many...))
+	if strings.Count(out, "::error") != 10 || !strings.Contains(out, "::error::and 3 more, see summary") {
+		t.Error(out)
+	}
+	// Sides that cannot be compared are one annotation, not one for each gate.
+	old := before.Cells[0].Source("a")
+	old.Fingerprint = metrics.Fingerprint{"gpu.name": "RTX 3090"}
+	rules := metrics.Rules{Gates: many, OnMismatch: "inconclusive", Match: []string{"gpu.name"}}
+	out = compareAs(t, "github", metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("c", old, after.Cells[0].Source("b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
+	if strings.Count(out, "::error") != 2 || !strings.Contains(out, "differs: gpu.name: RTX 3090 -> not known") || !strings.Contains(out, "title=d::no baseline") {
+		t.Error(out)
+	}
+}
+
+// A change that rounds to nothing has no direction.
+func TestSigned(t *testing.T) {
+	ms := func(v float64) string { return show(v, "ms") }
+	for v, want := range map[float64]string{0.01: "0.0 ms", -0.01: "0.0 ms", 0.1: "+0.1 ms", -0.1: "-0.1 ms", -30: "-30 ms"} {
+		if got := signed(v, ms); got != want {
+			t.Errorf("%g: %s, want %s", v, got, want)
+		}
+	}
+	if got := percent(-0.00001) + percent(0.05); got != "0.0 %+5.0 %" {
+		t.Error(got)
+	}
+}
