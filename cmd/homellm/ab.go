@@ -64,6 +64,10 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if f.a == f.b {
 		return failf(exitUsage, "name two profiles", "--a and --b are the same profile %q", f.a)
 	}
+	out, err := f.shown.open(p)
+	if err != nil {
+		return err
+	}
 	_, rules, err := f.rules()
 	if err != nil {
 		return err
@@ -109,7 +113,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
 		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
 	})
-	err = f.conclude(p, sides(rules, run, f.a, f.b))
+	err = out.conclude(sides(rules, run, f.a, f.b))
 	if !f.quiet {
 		fmt.Fprintf(p.stderr, "homellm: the run is in %s\n", dir)
 	}

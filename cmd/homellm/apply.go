@@ -224,16 +224,22 @@ func watch(ctx context.Context, s *servers) *host.Telemetry {
 }
 
 // conclude writes the reports of a run and prints the one that was asked for. A reader that has
-// seen enough, such as head, ends the printing and nothing else.
+// seen enough, such as head, ends the printing and nothing else. Where the results folder takes no
+// more, the reports are kept elsewhere: the run has been played, and its verdict stands.
 func conclude(p process, res *results, format report.Format) (int, error) {
-	_, code, _ := res.fold.Outcome()
-	if err := report.WriteDir(res.dir, res.fold); err != nil {
-		return code, failf(exitEnvironment, "the journal is complete: homellm report "+quote(res.dir), "writing the reports: %w", err)
+	verdict, code, _ := res.fold.Outcome()
+	unwritten := report.WriteDir(res.dir, res.fold)
+	if unwritten != nil {
+		hint := "the verdict stands: " + strings.ToUpper(verdict)
+		if dir, err := os.MkdirTemp("", "homellm-results-"); err == nil && report.WriteDir(dir, res.fold) == nil {
+			hint += "; the reports are in " + dir
+		}
+		unwritten = failf(exitEnvironment, hint+"\nhomellm: hint: the journal is complete: homellm report "+quote(res.dir), "writing the reports: %w", unwritten)
 	}
 	if err := format.Write(p.stdout, res.fold, p.reportOptions(res.dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return code, failf(exitEnvironment, "the results are in "+res.dir, "printing the report: %w", err)
 	}
-	return code, nil
+	return code, unwritten
 }
 
 // createResults makes the results folder and its journal before anything is sent. An existing

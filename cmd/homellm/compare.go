@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,27 +15,18 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/metrics"
-	"homellm/engine/report"
 	"homellm/schema"
 )
 
 type compareFlags struct {
 	gates   string
-	format  string
 	require bool
+	shown   compareOutputFlags
 }
 
 func (f *compareFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.gates, "gates", "", "gates file: which change of which metric is a regression (default: built-in gates)")
-	c.Flags().StringVar(&f.format, "format", "table", "what to print: "+strings.Join(compareFormatNames(), ", "))
-}
-
-func compareFormatNames() []string {
-	var out []string
-	for _, f := range report.CompareFormats {
-		out = append(out, f.Name)
-	}
-	return out
+	f.shown.add(c)
 }
 
 func newCompare(p process) *cobra.Command {
@@ -68,6 +58,10 @@ It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judg
 }
 
 func compare(p process, args []string, f compareFlags) error {
+	out, err := f.shown.open(p)
+	if err != nil {
+		return err
+	}
 	gates, rules, err := f.rules()
 	if err != nil {
 		return err
@@ -89,22 +83,7 @@ func compare(p process, args []string, f compareFlags) error {
 	if err != nil {
 		return err
 	}
-	return f.conclude(p, c)
-}
-
-// conclude prints a comparison and turns its outcome into the exit code.
-func (f compareFlags) conclude(p process, c metrics.Comparison) error {
-	k := slices.IndexFunc(report.CompareFormats, func(r report.CompareFormat) bool { return r.Name == f.format })
-	if k < 0 {
-		return failf(exitUsage, "formats: "+strings.Join(compareFormatNames(), ", "), "unknown format %q", f.format)
-	}
-	if err := report.CompareFormats[k].Write(p.stdout, c, p.reportOptions("")); err != nil {
-		return failf(exitEnvironment, "", "printing the comparison: %w", err)
-	}
-	if _, code, _ := c.Outcome(); code != exitPass {
-		return &failure{code: code}
-	}
-	return nil
+	return out.conclude(c)
 }
 
 // rules reads the gates file, or takes the built-in gates.

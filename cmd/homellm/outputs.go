@@ -32,15 +32,10 @@ func (o *outputFlags) add(c *cobra.Command) {
 // JUnit file holds all of them, and GitHub's limit of annotations counts for all of them.
 type outputs struct {
 	process  process
-	targets  []outputTarget
+	targets  []reportTarget
 	annotate bool
 	summary  string // GitHub's file for the step's summary; empty: none
 	runs     []playedRun
-}
-
-type outputTarget struct {
-	format report.Format
-	path   string
 }
 
 type playedRun struct {
@@ -48,34 +43,52 @@ type playedRun struct {
 	dir  string
 }
 
-// open checks the flags before anything is sent.
-func (o outputFlags) open(p process) (*outputs, error) {
-	out := &outputs{process: p}
+// reportTarget is one --report FORMAT=PATH.
+type reportTarget struct{ name, path string }
+
+// targets reads the --report flags and holds them against the formats there are.
+func (o outputFlags) targets(formats []string) ([]reportTarget, error) {
+	var out []reportTarget
 	for _, r := range o.reports {
 		name, path, ok := strings.Cut(r, "=")
 		if !ok || path == "" {
-			return nil, failf(exitUsage, "write --report FORMAT=PATH, such as --report junit=junit.xml", "--report %q names no file", r)
+			return nil, failf(exitUsage, "write --report FORMAT=PATH, such as --report "+formats[0]+"=report.txt", "--report %q names no file", r)
 		}
-		format, err := formatNamed(name)
-		if err != nil {
-			return nil, err
+		if !slices.Contains(formats, name) {
+			return nil, failf(exitUsage, "formats: "+strings.Join(formats, ", "), "unknown format %q", name)
 		}
-		if slices.ContainsFunc(out.targets, func(t outputTarget) bool { return filepath.Clean(t.path) == filepath.Clean(path) }) {
+		if slices.ContainsFunc(out, func(t reportTarget) bool { return filepath.Clean(t.path) == filepath.Clean(path) }) {
 			return nil, failf(exitUsage, "", "two reports would be written to %s", path)
 		}
-		out.targets = append(out.targets, outputTarget{format, path})
-	}
-	switch o.annotations {
-	case "auto":
-		out.annotate = p.getenv("GITHUB_ACTIONS") == "true"
-	case "off":
-	default:
-		return nil, failf(exitUsage, "auto or off", "--annotations=%s is not known", o.annotations)
-	}
-	if out.annotate {
-		out.summary = p.getenv("GITHUB_STEP_SUMMARY")
+		out = append(out, reportTarget{name, path})
 	}
 	return out, nil
+}
+
+// annotated says whether a pull request is annotated, and where its step's summary goes.
+func (o outputFlags) annotated(p process) (annotate bool, summary string, err error) {
+	switch o.annotations {
+	case "auto":
+		annotate = p.getenv("GITHUB_ACTIONS") == "true"
+	case "off":
+	default:
+		return false, "", failf(exitUsage, "auto or off", "--annotations=%s is not known", o.annotations)
+	}
+	if annotate {
+		summary = p.getenv("GITHUB_STEP_SUMMARY")
+	}
+	return annotate, summary, nil
+}
+
+// open checks the flags before anything is sent.
+func (o outputFlags) open(p process) (*outputs, error) {
+	out := &outputs{process: p}
+	var err error
+	if out.targets, err = o.targets(formatNames()); err != nil {
+		return nil, err
+	}
+	out.annotate, out.summary, err = o.annotated(p)
+	return out, err
 }
 
 // played adds a run before it is played, so that one that breaks off is reported too.
@@ -94,12 +107,12 @@ func (o *outputs) finish(err error, args []string) error {
 	}
 	var failed []error
 	for _, t := range o.targets {
-		if werr := o.write(t, broken); werr != nil {
-			failed = append(failed, fmt.Errorf("writing the %s report %s: %w", t.format.Name, t.path, werr))
+		if werr := o.write(t, broken, err); werr != nil {
+			failed = append(failed, fmt.Errorf("writing the %s report %s: %w", t.name, t.path, werr))
 		}
 	}
 	if o.annotate {
-		if werr := o.annotations(err); werr != nil {
+		if werr := o.annotations(broken, err); werr != nil {
 			failed = append(failed, fmt.Errorf("annotating: %w", werr))
 		}
 	}
@@ -140,8 +153,21 @@ func brokenFiles(err error, args []string) []report.Broken {
 }
 
 // write writes one report. JUnit holds every run; of the other formats each run has its own file.
-func (o *outputs) write(t outputTarget, broken []report.Broken) error {
-	if t.format.Name == "junit" {
+// If nothing was played, for the reason err, the formats of a pull request say why.
+func (o *outputs) write(t reportTarget, broken []report.Broken, err error) error {
+	if len(o.runs) == 0 {
+		switch t.name {
+		case "github":
+			return writeOutput(t.path, func(w io.Writer) error { return o.badFiles(err).WriteGitHub(w) })
+		case "markdown":
+			return writeOutput(t.path, func(w io.Writer) error { return report.BrokenMarkdown(w, broken) })
+		}
+	}
+	format, ferr := formatNamed(t.name)
+	if ferr != nil {
+		return ferr
+	}
+	if t.name == "junit" {
 		var runs []*metrics.Run
 		for _, r := range o.runs {
 			runs = append(runs, r.fold)
@@ -160,7 +186,7 @@ func (o *outputs) write(t outputTarget, broken []report.Broken) error {
 			ext := filepath.Ext(path)
 			path = strings.TrimSuffix(path, ext) + "-" + name + ext
 		}
-		if err := writeOutput(path, func(w io.Writer) error { return t.format.Write(w, r.fold, o.options(r.dir)) }); err != nil {
+		if err := writeOutput(path, func(w io.Writer) error { return format.Write(w, r.fold, o.options(r.dir)) }); err != nil {
 			return err
 		}
 	}
@@ -170,7 +196,11 @@ func (o *outputs) write(t outputTarget, broken []report.Broken) error {
 // writeOutput writes a file whole or not at all, in the place of an older one. What is not a file
 // of its own, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
 func writeOutput(path string, write func(io.Writer) error) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+	info, err := os.Lstat(path)
+	if err == nil && info.IsDir() {
+		return errors.New("it is a folder")
+	}
+	if err == nil && !info.Mode().IsRegular() {
 		how := os.O_WRONLY | os.O_TRUNC
 		if strings.HasPrefix(filepath.Clean(path), "/dev/") || strings.HasPrefix(filepath.Clean(path), "/proc/") {
 			how = os.O_WRONLY | os.O_APPEND // a log that others write to
@@ -188,12 +218,12 @@ func writeOutput(path string, write func(io.Writer) error) error {
 }
 
 func (o *outputs) options(dir string) report.Options {
-	return report.Options{Dir: dir, Path: o.repositoryPath}
+	return report.Options{Dir: dir, Path: o.process.repositoryPath}
 }
 
 // repositoryPath names a file by its path in the repository that GitHub checked out.
-func (o *outputs) repositoryPath(file string) string {
-	workspace := o.process.getenv("GITHUB_WORKSPACE")
+func (p process) repositoryPath(file string) string {
+	workspace := p.getenv("GITHUB_WORKSPACE")
 	if workspace == "" || filepath.IsAbs(file) && !strings.HasPrefix(file, workspace+"/") {
 		return filepath.ToSlash(file)
 	}
@@ -208,22 +238,31 @@ func (o *outputs) repositoryPath(file string) string {
 	return filepath.ToSlash(rel)
 }
 
+// badFiles are the findings that kept everything from being played, by the paths of the repository.
+func (o *outputs) badFiles(err error) dsl.Diagnostics {
+	var bad dsl.Diagnostics
+	if !errors.As(err, &bad) {
+		return nil
+	}
+	bad = slices.Clone(bad)
+	for i := range bad {
+		bad[i].Pos.File = o.process.repositoryPath(bad[i].Pos.File)
+	}
+	return bad
+}
+
 // summaryLimit is what GitHub takes as the summary of a step.
 const summaryLimit = 1 << 20
 
 // annotations writes workflow commands to stderr, which GitHub reads like stdout and nobody pipes
 // into a program, and appends the Markdown report to the step's summary.
-func (o *outputs) annotations(err error) error {
-	var bad dsl.Diagnostics
+func (o *outputs) annotations(broken []report.Broken, err error) error {
 	if len(o.runs) == 0 {
-		if !errors.As(err, &bad) {
-			return nil
+		werr := o.badFiles(err).WriteGitHub(o.process.stderr)
+		if len(broken) > 0 && o.summary != "" {
+			werr = errors.Join(werr, appendSummary(o.summary, "error", func(w io.Writer) error { return report.BrokenMarkdown(w, broken) }))
 		}
-		bad = slices.Clone(bad)
-		for i := range bad {
-			bad[i].Pos.File = o.repositoryPath(bad[i].Pos.File)
-		}
-		return bad.WriteGitHub(o.process.stderr)
+		return werr
 	}
 	var runs []*metrics.Run
 	for _, r := range o.runs {
@@ -235,7 +274,27 @@ func (o *outputs) annotations(err error) error {
 	if o.summary == "" {
 		return nil
 	}
-	f, err := os.OpenFile(o.summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	for _, r := range o.runs {
+		verdict, _, _ := r.fold.Outcome()
+		if err := appendSummary(o.summary, verdict, func(w io.Writer) error {
+			format, ferr := formatNamed("markdown")
+			return errors.Join(ferr, format.Write(w, r.fold, report.Options{}))
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendSummary adds a report to the summary of a step. What would not fit is left out whole, and
+// said: GitHub refuses a summary that is too long altogether.
+func appendSummary(path, verdict string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -243,22 +302,10 @@ func (o *outputs) annotations(err error) error {
 	if info, err := f.Stat(); err == nil {
 		room -= int(info.Size())
 	}
-	for _, r := range o.runs {
-		var b bytes.Buffer
-		format, ferr := formatNamed("markdown")
-		if err := errors.Join(ferr, format.Write(&b, r.fold, report.Options{})); err != nil {
-			return errors.Join(err, f.Close())
-		}
-		b.WriteByte('\n')
-		if b.Len() > room-200 {
-			verdict, _, _ := r.fold.Outcome()
-			b.Reset()
-			fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(verdict))
-		}
-		room -= b.Len()
-		if _, err := f.Write(b.Bytes()); err != nil {
-			return errors.Join(err, f.Close())
-		}
+	if b.Len() > room-200 {
+		b.Reset()
+		fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(verdict))
 	}
-	return f.Close()
+	_, err = f.Write(b.Bytes())
+	return errors.Join(err, f.Close())
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 
 	"homellm/engine/event"
@@ -39,6 +40,17 @@ func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	}
 	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID), r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
 	return nil
+}
+
+// BrokenMarkdown says which files could not be played, and why.
+func BrokenMarkdown(w io.Writer, broken []Broken) error {
+	var b bytes.Buffer
+	b.WriteString("## ERROR: nothing was played\n\n")
+	for _, f := range broken {
+		fmt.Fprintf(&b, "%s: %s.\n\n%s\n", mdCode(f.File), md(f.Message), mdBlock(strings.Split(strings.TrimRight(f.Text, "\n"), "\n")))
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell) error {
