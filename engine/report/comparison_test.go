@@ -27,8 +27,9 @@ func slower() *metrics.Run {
 	return r
 }
 
-func gate(name, metric string, worse float64) metrics.Gate {
-	return metrics.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: &worse, Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
+// gate allows 5 %.
+func gate(name, metric string) metrics.Gate {
+	return metrics.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: new(0.05), Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
 		File: "ci/gates.yaml", Line: 7, Column: 13}
 }
 
@@ -69,7 +70,7 @@ func inOrder(t *testing.T, text string, parts ...string) {
 func TestCompareFormats(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
 	c := judged(before.Cells[0].Source("run one"), after.Cells[0].Source("run two"),
-		gate("after", "phases.after_removal.ttft_ms", 0.05), gate("with", "phases.with_rag.ttft_ms", 0.05), gate("nothing", "steps.nothing.ttft_ms", 0.05))
+		gate("after", "phases.after_removal.ttft_ms"), gate("with", "phases.with_rag.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
 
 	page := compareAs(t, "html", c)
 	accessible(t, "gates", page)
@@ -86,7 +87,7 @@ func TestCompareFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), after.Cells[0].Source("run two"), gate("after", "phases.after_removal.ttft_ms", 0.05)))
+	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), after.Cells[0].Source("run two"), gate("after", "phases.after_removal.ttft_ms")))
 	accessible(t, "baseline", page)
 	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation", `<tr class="fail">`, "Not shown: the old side turn by turn")
 	if strings.Contains(page, "Turn by turn") {
@@ -120,14 +121,14 @@ func TestMarginFigure(t *testing.T) {
 // Gates are annotated where they are written, and those of several cells share GitHub's limit.
 func TestCompareAnnotations(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	out := compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), gate("after, 100%", "phases.after_removal.ttft_ms", 0.05)))
+	out := compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), gate("after, 100%", "phases.after_removal.ttft_ms")))
 	first, _, _ := strings.Cut(out, "\n")
 	if !strings.HasPrefix(first, "::error file=ci/gates.yaml,line=7,col=13,title=after%2C 100%25::sim x m: worse%0Aphases.after_removal.ttft_ms: 60 ms → 560 ms, +833.3 %25 (95 %25: ") {
 		t.Error(first)
 	}
 	var many []metrics.Gate
 	for i := range 12 {
-		many = append(many, gate(fmt.Sprint("g", i), "phases.after_removal.ttft_ms", 0.05))
+		many = append(many, gate(fmt.Sprint("g", i), "phases.after_removal.ttft_ms"))
 	}
 	out = compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), many...))
 	if strings.Count(out, "::error") != 10 || !strings.Contains(out, "::error::and 3 more, see summary") {

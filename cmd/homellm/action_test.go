@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// compositeAction is what of action.yml the runner obeys.
+type compositeAction struct {
+	Inputs map[string]struct {
+		Default  string
+		Required bool
+	}
+	Runs struct {
+		Using string
+		Steps []struct {
+			Name, ID, Uses, If, Shell, Run string
+			Env                            map[string]string
+			With                           map[string]string
+		}
+	}
+}
+
+var actionExpression = regexp.MustCompile(`\$\{\{\s*([^}]*?)\s*\}\}`)
+
+// action plays the steps of action.yml as GitHub's runner does: `action input=value ...`, with
+// every expression filled in and each script run by bash -e, until one fails; steps that say
+// always() run even then. The program is the one under test, in the place where the build step
+// leaves it. Actions of others are not run, but for the comment's script, which node runs with a
+// stand-in for GitHub that prints what it is asked.
+func action(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: action CODE input=value...")
+	}
+	root := ts.Getenv("REPO")
+	raw, err := os.ReadFile(filepath.Join(root, "action.yml"))
+	ts.Check(err)
+	var a compositeAction
+	ts.Check(yaml.Unmarshal(raw, &a))
+	if a.Runs.Using != "composite" {
+		ts.Fatalf("the action is not a composite one")
+	}
+	temp := ts.MkAbs("runner-temp")
+	ts.Check(os.MkdirAll(temp, 0o755))
+	program, err := exec.LookPath(filepath.Join(pathOf(ts, "homellm")))
+	ts.Check(err)
+	if err := os.Symlink(program, filepath.Join(temp, "homellm")); err != nil && !os.IsExist(err) {
+		ts.Fatalf("%v", err)
+	}
+	values := map[string]string{"github.action_path": root, "runner.temp": temp, "github.event_name": "pull_request"}
+	for name, in := range a.Inputs {
+		values["inputs."+name] = in.Default
+	}
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		if _, ok := a.Inputs[name]; !ok {
+			ts.Fatalf("the action has no input %q", name)
+		}
+		if file, ok := strings.CutPrefix(value, "@"); ok { // several lines
+			value = ts.ReadFile(file)
+		}
+		values["inputs."+name] = value
+	}
+	fill := func(s string) string {
+		return actionExpression.ReplaceAllStringFunc(s, func(m string) string {
+			v, ok := values[actionExpression.FindStringSubmatch(m)[1]]
+			if !ok && !strings.Contains(m, "steps.") {
+				ts.Fatalf("the action uses %s, which is nothing that the runner knows", m)
+			}
+			return v
+		})
+	}
+	code := "0"
+	for _, s := range a.Runs.Steps {
+		if code != "0" && !strings.HasPrefix(s.If, "always()") {
+			continue
+		}
+		if strings.Contains(s.If, "inputs.comment == 'true'") && values["inputs.comment"] != "true" {
+			continue
+		}
+		output := ts.MkAbs("step-output")
+		ts.Check(os.WriteFile(output, nil, 0o644))
+		env := []string{"GITHUB_OUTPUT=" + output, "RUNNER_TEMP=" + temp}
+		for k, v := range s.Env {
+			env = append(env, k+"="+fill(v))
+		}
+		switch {
+		case s.Run != "" && strings.HasPrefix(s.Run, "go build"):
+			if s.Run != `go build -C "$SOURCE" -o "$RUNNER_TEMP/homellm" ./cmd/homellm` {
+				ts.Fatalf("the build step leaves the program elsewhere: %s", s.Run)
+			}
+		case s.Run != "":
+			if s.Shell != "bash" {
+				ts.Fatalf("step %q has no shell: a composite action needs one", s.Name)
+			}
+			if err := inStep(ts, env, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", fill(s.Run)); err != nil && code == "0" {
+				code = strings.TrimPrefix(err.Error(), "exit status ")
+			}
+			said, err := os.ReadFile(output)
+			ts.Check(err)
+			for line := range strings.Lines(string(said)) {
+				name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+				values["steps."+s.ID+".outputs."+name] = value
+			}
+		case strings.HasPrefix(s.Uses, "actions/github-script@"):
+			if _, err := exec.LookPath("node"); err != nil {
+				ts.Logf("no node: the comment's script is not run")
+				continue
+			}
+			ts.Check(inStep(ts, env, "node", "-e", githubStandIn+"(async () => {\n"+fill(s.With["script"])+"\n})();"))
+		}
+	}
+	if code != args[0] {
+		ts.Fatalf("the action ends with %s, want %s", code, args[0])
+	}
+}
+
+// githubStandIn is what the script of a github-script step finds. COMMENTS holds those of the pull request.
+const githubStandIn = `
+const context = {repo: {owner: "o", repo: "r"}, issue: {number: 7}};
+const say = (what) => async (a) => console.log(what, a.comment_id || a.issue_number, a.body.length, JSON.stringify(a.body.slice(0, 60)));
+const github = {paginate: async () => JSON.parse(process.env.COMMENTS || "[]"),
+  rest: {issues: {listComments: 1, createComment: say("COMMENT CREATED"), updateComment: say("COMMENT UPDATED")}}};
+`
+
+// inStep runs a program with the environment of the script and of the step.
+func inStep(ts *testscript.TestScript, env []string, name string, args ...string) error {
+	c := exec.Command(name, args...)
+	c.Dir = ts.MkAbs(".")
+	c.Env = append(scriptEnv(ts), env...)
+	var out, log bytes.Buffer
+	c.Stdout, c.Stderr = &out, &log
+	err := c.Run()
+	_, _ = ts.Stdout().Write(out.Bytes())
+	_, _ = ts.Stderr().Write(log.Bytes())
+	appendTo(ts, "action.log", append(out.Bytes(), log.Bytes()...))
+	return err
+}
+
+func appendTo(ts *testscript.TestScript, name string, data []byte) {
+	f, err := os.OpenFile(ts.MkAbs(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	_, err = f.Write(data)
+	ts.Check(err)
+	ts.Check(f.Close())
+}
+
+// scriptEnv is what of the script's environment a step sees.
+func scriptEnv(ts *testscript.TestScript) []string {
+	var out []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "COMMENTS"} {
+		if v := ts.Getenv(name); v != "" {
+			out = append(out, name+"="+v)
+		}
+	}
+	return out
+}
+
+// pathOf finds a program on the script's path.
+func pathOf(ts *testscript.TestScript, name string) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, name); isProgram(path) {
+			return path
+		}
+	}
+	ts.Fatalf("%s is not on the path", name)
+	return ""
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
