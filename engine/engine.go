@@ -32,6 +32,7 @@ type Options struct {
 	Templates *Templates                                        // of the models; nil: those that homellm ships
 	Progress  func(Progress)                                    // told of every turn; must not block
 	FailFast  bool                                              // stop at the first failed gate
+	Budget    Budget                                            // lets the run play more than planned
 	Calibrate Calibrator                                        // measures the client before the run; nil: nobody does
 	KeepRaw   func(name string, raw []byte) error               // receives the raw reply of the slowest turn; nil: not kept
 }
@@ -107,16 +108,24 @@ type run struct {
 	progress *progress
 	clocks   *clocks
 	sessions map[int]*session
+	failed   map[int]bool  // cells
+	took     map[int]spans // the longest so far, by cell
 	raw      rawKeeper
 	machine  *machine
 
 	templates *Templates
 }
 
+// spans are how long the parts of playing a cell take.
+type spans struct {
+	open time.Duration // its server
+	pass time.Duration // a measured one, with the cooldown before it
+}
+
 // play plays every pass of the schedule. Cells that the journal of a resumed run already holds
 // are left alone.
 func (r *run) play(ctx context.Context, finished map[string]bool) error {
-	r.sessions = map[int]*session{}
+	r.sessions, r.failed, r.took = map[int]*session{}, map[int]bool{}, map[int]spans{}
 	defer r.closeAll()
 	var playable []int
 	for i, c := range r.plan.Cells {
@@ -128,47 +137,98 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		}
 	}
 	passes := schedule(r.plan.Cells, playable)
-	last := map[int]int{}
+	last, of := map[int]int{}, map[int]*group{}
 	for k, p := range passes {
 		last[p.cell] = k
 	}
-	r.progress.begin(passes)
-	failed := map[int]bool{}
-	for k, p := range passes {
-		if failed[p.cell] {
-			continue
-		}
-		s, err := r.session(ctx, p.cell)
-		if err == nil {
-			if k > 0 && s.cell.Scenario.Run.Cooldown > 0 {
-				err = sleep(ctx, s.cell.Scenario.Run.Cooldown)
-			}
-			if err == nil {
-				err = s.pass(ctx, p)
-			}
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, ok := errors.AsType[errAbort](err); ok {
-			s.judgeCell(r.out) // what was measured until here is judged all the same
-			return err
-		}
-		if err != nil {
-			r.fail(p.cell, err)
-			failed[p.cell] = true
-			if r.opt.FailFast {
-				return errAbort{"--fail-fast: " + err.Error()}
-			}
-			continue
-		}
-		if last[p.cell] == k {
-			if err := r.finish(s, ""); err != nil {
-				return err
-			}
+	groups := r.groups(playable)
+	for _, g := range groups {
+		for _, i := range g.cells {
+			of[i] = g
 		}
 	}
-	return nil
+	r.progress.begin(passes)
+	err := func() error {
+		for k, p := range passes {
+			if r.failed[p.cell] {
+				continue
+			}
+			if _, err := r.one(ctx, p, k > 0); err != nil {
+				return err
+			}
+			if last[p.cell] == k || r.failed[p.cell] {
+				if err := r.played(of[p.cell], p.cell); err != nil {
+					return err
+				}
+			}
+		}
+		if r.opt.Budget.Time == 0 {
+			return nil
+		}
+		return r.spend(ctx, groups)
+	}()
+	if err != nil && r.opt.Budget.Time > 0 {
+		r.settleAll(groups)
+	}
+	return err
+}
+
+// played is called when a cell has played its planned repeats, or has failed. Without a budget
+// that is its end.
+func (r *run) played(g *group, cell int) error {
+	if r.opt.Budget.Time == 0 {
+		if r.failed[cell] {
+			return nil
+		}
+		return r.finish(r.sessions[cell], event.CellDone{})
+	}
+	g.waiting--
+	g.broken = g.broken || r.failed[cell]
+	if g.waiting > 0 {
+		return nil
+	}
+	return r.look(g)
+}
+
+// one plays one pass. An error ends the run; failed says that the cell has.
+func (r *run) one(ctx context.Context, p pass, rest bool) (failed bool, err error) {
+	began := time.Now()
+	wasOpen := r.sessions[p.cell] != nil && r.sessions[p.cell].target != nil
+	s, err := r.session(ctx, p.cell)
+	opened := time.Now()
+	if err == nil {
+		if rest && s.cell.Scenario.Run.Cooldown > 0 {
+			err = sleep(ctx, s.cell.Scenario.Run.Cooldown)
+		}
+		if err == nil {
+			err = s.pass(ctx, p)
+		}
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if _, ok := errors.AsType[errAbort](err); ok {
+		s.judgeCell(r.out) // what was measured until here is judged all the same
+		r.failed[p.cell] = true
+		return false, err
+	}
+	if err != nil {
+		r.fail(p.cell, err)
+		r.failed[p.cell] = true
+		if r.opt.FailFast {
+			return true, errAbort{"--fail-fast: " + err.Error()}
+		}
+		return true, nil
+	}
+	t := r.took[p.cell]
+	if !wasOpen {
+		t.open = max(t.open, opened.Sub(began))
+	}
+	if !p.warmup {
+		t.pass = max(t.pass, time.Since(opened))
+	}
+	r.took[p.cell] = t
+	return false, nil
 }
 
 // session gives the cell its open session. A server that homellm starts itself runs alone: it is
@@ -213,9 +273,9 @@ func (r *run) attempt(cell string) (n int) {
 }
 
 // finish judges a cell over all its repeats and closes it.
-func (r *run) finish(s *session, why string) error {
+func (r *run) finish(s *session, done event.CellDone) error {
 	failedGate := s.judgeCell(r.out)
-	r.out.emit(s.cell.ID, event.CellDone{Err: why})
+	r.out.emit(s.cell.ID, done)
 	s.close()
 	delete(r.sessions, s.index)
 	if failedGate != "" && r.opt.FailFast {

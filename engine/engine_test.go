@@ -38,6 +38,7 @@ type rig struct {
 
 	target  func(*engine.Target)  // changes what the engine plays against; nil: nothing
 	options func(*engine.Options) // changes how; nil: nothing
+	ctx     context.Context       //nolint:containedctx // of one run; nil: the test's own
 
 	mu sync.Mutex
 }
@@ -146,7 +147,10 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 	if g.options != nil {
 		g.options(&opt)
 	}
-	return engine.Run(t.Context(), plan, opt)
+	if g.ctx == nil {
+		g.ctx = t.Context()
+	}
+	return engine.Run(g.ctx, plan, opt)
 }
 
 // tokenizer asks the simulator for the tokens of a prompt, as engine/server does.

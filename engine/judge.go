@@ -122,7 +122,8 @@ func (s *session) judgeCell(out *collector) (failed string) {
 		cell := f.Cell(s.cell.ID)
 		for _, t := range s.judged.tallies {
 			if t.assertion.Scope == dsl.ScenarioScope && t.evaluated == 0 {
-				t.add(settled(cell, t.assertion, t.assertion.Eval(s.lookup(cell, t, 0))))
+				r, _ := settled(cell, t.assertion, t.assertion.Eval(s.lookup(cell, t, 0)), s.looks)
+				t.add(r)
 			}
 		}
 		unsteady = cell.Unsteady()
@@ -198,22 +199,22 @@ func (s *session) lookup(cell *metrics.Cell, t *tally, repeat int) dsl.Lookup {
 	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
 	return func(path string) dsl.Value {
 		if name, ok := strings.CutPrefix(path, "model."); ok {
-			return s.modelFact(name)
+			return s.modelFact(cell, name)
 		}
 		v, unit, source, why := measured(path)
 		return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
 	}
 }
 
-func (s *session) modelFact(name string) dsl.Value {
+func (s *session) modelFact(cell *metrics.Cell, name string) dsl.Value {
 	if v, ok := s.cell.ModelFact(name); ok {
 		return dsl.Value{V: v, Source: "models file"}
 	}
 	switch {
 	case s.cell.Model != nil:
 		return dsl.Value{Why: "the models file does not say the " + name + " of " + s.cell.Model.Name}
-	case name == "name" && s.target.Facts.Model != "":
-		return dsl.Value{V: s.target.Facts.Model, Source: "server"}
+	case name == "name" && cell.Started != nil && cell.Started.Server.Model != "":
+		return dsl.Value{V: cell.Started.Server.Model, Source: "server"}
 	}
 	return dsl.Value{Why: "the model is not in the models file"}
 }

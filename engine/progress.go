@@ -22,6 +22,7 @@ type Progress struct {
 	Errors       int
 	Elapsed      time.Duration
 	ETA          time.Duration // rest of the run at the pace so far; 0 until a tenth is done
+	AtMost       bool          // ETA is what a time budget leaves: the run ends before if every gate is certain
 }
 
 // progress counts turns. It is used by the goroutine that plays.
@@ -29,6 +30,8 @@ type progress struct {
 	plan  *dsl.Plan
 	tell  func(Progress)
 	start time.Time
+	until time.Time // end of the budget that is being spent; zero: none is
+	aim   int       // repeats at the next look
 	now   Progress
 }
 
@@ -42,9 +45,15 @@ func (p *progress) begin(passes []pass) {
 	}
 }
 
+// extend adds passes that a budget pays for: until when, and with how many repeats in view.
+func (p *progress) extend(passes []pass, until time.Time, aim int) {
+	p.begin(passes)
+	p.until, p.aim = until, aim
+}
+
 func (p *progress) turn(c *dsl.Cell, at pass, conv *dsl.Conversation, step *dsl.Step, t dsl.Turn) {
 	p.now.Cell = c.String()
-	p.now.Repeat, p.now.Repeats, p.now.Warmup = at.repeat, c.Scenario.Run.Repeats, at.warmup
+	p.now.Repeat, p.now.Repeats, p.now.Warmup = at.repeat, max(c.Scenario.Run.Repeats, p.aim), at.warmup
 	if at.warmup {
 		p.now.Repeats = c.Scenario.Run.Warmup
 	}
@@ -67,8 +76,10 @@ func (p *progress) reply(e event.Exchange) {
 
 func (p *progress) report() {
 	p.now.Elapsed = time.Since(p.start)
-	p.now.ETA = 0
-	if p.now.Done > 0 && p.now.Done*10 >= p.now.Total && p.now.Total > p.now.Done {
+	p.now.ETA, p.now.AtMost = 0, !p.until.IsZero()
+	if p.now.AtMost {
+		p.now.ETA = max(0, time.Until(p.until))
+	} else if p.now.Done > 0 && p.now.Done*10 >= p.now.Total && p.now.Total > p.now.Done {
 		p.now.ETA = p.now.Elapsed / time.Duration(p.now.Done) * time.Duration(p.now.Total-p.now.Done)
 	}
 	p.tell(p.now)

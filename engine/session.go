@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/server"
 )
 
@@ -56,6 +57,7 @@ type session struct {
 	started bool         // the journal knows of the attempt
 	early   []event.Note // notes from before that, for its beginning wipes out what the last attempt left
 	seen    seen
+	looks   metrics.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
 
 	target  *Target
 	client  *client.Client

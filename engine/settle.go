@@ -8,9 +8,12 @@ import (
 // settled withdraws a verdict that the sample is too small for: a percentile whose 95 % bound lies on
 // the other side of its limit has neither passed nor failed. A bound that the sample cannot give
 // at all withdraws nothing; there the author has accepted few samples.
-func settled(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result) dsl.Result {
+//
+// looks are the judgements that decide whether more is played, this one included; none where there is only one. More
+// is about how many more values would settle what is open.
+func settled(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result, looks metrics.Looks) (out dsl.Result, more int) {
 	if r.Verdict == dsl.Unknown {
-		return r
+		return r, 0
 	}
 	values := map[string]float64{}
 	for _, o := range r.Operands {
@@ -31,18 +34,22 @@ func settled(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result) dsl.Result {
 		if r.Verdict == dsl.Fail && holds {
 			continue // it is not what failed
 		}
-		ok, reason := cell.Settles(l.Path, l.Op, l.Value)
-		switch {
-		case ok && r.Verdict == dsl.Fail:
-			return r // one limit is surely broken, whatever the others are
-		case !ok && why == "":
-			why = reason
+		s := cell.Settles(l.Path, l.Op, l.Value, looks)
+		if s.OK && s.More == 0 && r.Verdict == dsl.Fail {
+			return r, 0 // one limit is surely broken, whatever the others are
 		}
+		if !s.OK {
+			s.More = max(s.More, 1)
+			if why == "" {
+				why = s.Why
+			}
+		}
+		more = max(more, s.More)
 	}
 	if why != "" {
 		r.Verdict, r.Why = dsl.Unknown, why
 	}
-	return r
+	return r, more
 }
 
 // revision is what the models file pins for a model on an engine; empty where it does not say.

@@ -49,10 +49,13 @@ func TestSettled(t *testing.T) {
 		}
 		a := plan.Cells[0].Scenario.Assert[0]
 		look := cell.Lookup("scenario", 0, "", "")
-		r := settled(cell, a, a.Eval(func(path string) dsl.Value {
+		r, more := settled(cell, a, a.Eval(func(path string) dsl.Value {
 			v, unit, source, why := look(path)
 			return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
-		}))
+		}), nil)
+		if (more > 0) != (want == "unknown") {
+			t.Errorf("%s: %d more values, with verdict %s", that, more, want)
+		}
 		if r.Verdict != want || (want == "unknown") != strings.Contains(r.Why, "would settle it") {
 			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)
 		}

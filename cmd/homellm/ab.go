@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -47,6 +48,7 @@ The exit code is that of the comparison, or of the run if that is graver.`,
 	fl.StringVar(&f.b, "b", "", "profile that is judged (required)")
 	f.libraryFlags.add(c)
 	f.compareFlags.add(c) //nolint:staticcheck // which of the embedded flags is meant should be seen
+	f.addBudget(fl)
 	fl.IntVar(&f.repeats, "repeats", metrics.DefaultRepeats, "measured passes of each side")
 	fl.StringVar(&f.model, "model", "", "model to play with, instead of the scenario's own choice")
 	fl.StringArrayVar(&f.vars, "var", nil, "k=v: value of a variable of the scenario")
@@ -63,6 +65,9 @@ The exit code is that of the comparison, or of the run if that is graver.`,
 func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if f.a == f.b {
 		return failf(exitUsage, "name two profiles", "--a and --b are the same profile %q", f.a)
+	}
+	if f.budget < 0 {
+		return failf(exitUsage, "write a time such as 10m", "--budget must not be negative")
 	}
 	out, err := f.shown.open(p)
 	if err != nil {
@@ -100,20 +105,25 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		}
 		f.out = filepath.Join("results", time.Now().UTC().Format("20060102T150405Z")+"-"+plan.Name+"-ab-"+id[:4])
 	}
+	rules.InTurn = true
+	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
+		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
+	})
+	f.judge = func(run *metrics.Run, cells []string, looks metrics.Looks) []engine.Doubt {
+		rules.Looks = looks
+		return doubts(sides(rules, run, f.a, f.b, slices.DeleteFunc(slices.Clone(run.Cells), func(c *metrics.Cell) bool { return !slices.Contains(cells, c.ID) })))
+	}
 	silent := report.Format{Write: func(io.Writer, *metrics.Run, report.Options) error { return nil }}
 	code, err := play(ctx, p, plan, servers, f.applyFlags, silent, false)
 	if err != nil {
 		return err
 	}
+	rules.Looks = nil
 	dir, run, err := readRun(f.out)
 	if err != nil {
 		return err
 	}
-	rules.InTurn = true
-	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
-		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
-	})
-	err = out.conclude(sides(rules, run, f.a, f.b))
+	err = out.conclude(sides(rules, run, f.a, f.b, run.Cells))
 	if !f.quiet {
 		fmt.Fprintf(p.stderr, "homellm: the run is in %s\n", dir)
 	}
@@ -134,13 +144,13 @@ func codeOf(err error) int {
 }
 
 // sides pairs the cells of two servers that are alike in everything else.
-func sides(rules metrics.Rules, run *metrics.Run, a, b string) metrics.Comparison {
+func sides(rules metrics.Rules, run *metrics.Run, a, b string, cells []*metrics.Cell) metrics.Comparison {
 	var c metrics.Comparison
-	for _, old := range run.Cells {
+	for _, old := range cells {
 		if label(old, "server") != a {
 			continue
 		}
-		k := slices.IndexFunc(run.Cells, func(other *metrics.Cell) bool {
+		k := slices.IndexFunc(cells, func(other *metrics.Cell) bool {
 			if label(other, "server") != b || len(other.Planned.Labels) != len(old.Planned.Labels) {
 				return false
 			}
@@ -155,9 +165,22 @@ func sides(rules metrics.Rules, run *metrics.Run, a, b string) metrics.Compariso
 			c.Pairs = append(c.Pairs, metrics.Pair{Cell: old.Name(), Missing: "server " + b + " plays no cell like it", Required: true})
 			continue
 		}
-		c.Pairs = append(c.Pairs, rules.Compare(a+" -> "+b, old.Source(old.Name()), run.Cells[k].Source(run.Cells[k].Name()), run.Started.Started))
+		c.Pairs = append(c.Pairs, rules.Compare(a+" -> "+b, old.Source(old.Name()), cells[k].Source(cells[k].Name()), run.Started.Started))
 	}
 	return c
+}
+
+// doubts are the gates of a comparison that more repeats would settle.
+func doubts(c metrics.Comparison) []engine.Doubt {
+	var out []engine.Doubt
+	for _, p := range c.Pairs {
+		for _, d := range p.Deltas {
+			if d.Verdict == metrics.Unsure && d.More > 0 && d.Gate.Severity != "warn" {
+				out = append(out, engine.Doubt{Gate: d.Gate.Name, More: d.More})
+			}
+		}
+	}
+	return out
 }
 
 func label(c *metrics.Cell, name string) string {

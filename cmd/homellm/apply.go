@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"homellm/dsl"
 	"homellm/engine"
@@ -39,6 +40,9 @@ type applyFlags struct {
 
 	resume        string
 	resumeChanged bool
+
+	budget time.Duration
+	judge  func(f *metrics.Run, cells []string, looks metrics.Looks) []engine.Doubt // of ab: what is not certain yet
 }
 
 func newApply(p process) *cobra.Command {
@@ -79,9 +83,14 @@ says so everywhere its numbers are shown.`,
 	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the slowest turn beside the results")
 	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
 	fl.BoolVar(&f.resumeChanged, "resume-changed", false, "with --resume: allow a changed plan, and keep the finished cells that did not change")
+	f.addBudget(fl)
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.MarkFlagsMutuallyExclusive("resume", "out")
 	return c
+}
+
+func (f *applyFlags) addBudget(fl *pflag.FlagSet) {
+	fl.DurationVar(&f.budget, "budget", 0, "time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\non the gates that are least certain, until all are")
 }
 
 // apply plans every file before it starts the first server, then plays them one after another.
@@ -104,6 +113,9 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	}
 	if f.resumeChanged && f.resume == "" {
 		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
+	}
+	if f.budget < 0 {
+		return failf(exitUsage, "write a time such as 10m", "--budget must not be negative")
 	}
 	plans, servers, err := planAll(ctx, p, lib, files, f)
 	if err != nil {
@@ -183,6 +195,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	opt := engine.Options{
 		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
 		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
 		Machine: machine, PIDs: servers.opener.PIDs, Templates: engine.NewTemplates(servers.lib),
 	}
 	if f.keepRaw {
@@ -268,6 +281,9 @@ func (f applyFlags) changed() []string {
 	add("model", f.model)
 	add("repeats", fmt.Sprint(f.repeats))
 	add("context-size", fmt.Sprint(f.contextSize))
+	if f.budget > 0 {
+		add("budget", f.budget.String())
+	}
 	add("max-conversations", fmt.Sprint(f.maxConversations))
 	add("include-tags", strings.Join(f.include, ","))
 	add("exclude-tags", strings.Join(f.exclude, ","))

@@ -104,7 +104,10 @@ func describeProgress(name string, p engine.Progress) string {
 	if p.Errors > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", p.Errors))
 	}
-	if p.ETA > 0 {
+	switch {
+	case p.ETA > 0 && p.AtMost:
+		parts = append(parts, "ETA at most "+p.ETA.Round(time.Second).String())
+	case p.ETA > 0:
 		parts = append(parts, "ETA "+p.ETA.Round(time.Second).String())
 	}
 	return strings.Join(parts, " · ")

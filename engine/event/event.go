@@ -260,8 +260,15 @@ type Operand struct {
 
 // CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is
 // reported with what it has and is not run again by a resume.
+//
+// The rest is of a run with a time budget: how many repeats were played, how many there were whenever
+// what was measured decided whether more are played, and why no more were: certain, budget, maximum,
+// partner or ended.
 type CellDone struct {
-	Err string `json:"error,omitempty"`
+	Err     string `json:"error,omitempty"`
+	Repeats int    `json:"repeats,omitempty"`
+	Looks   []int  `json:"looks,omitempty"`
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // CellFailed closes a cell that the environment did not let run: the server did not start, the

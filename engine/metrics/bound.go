@@ -7,18 +7,52 @@ import (
 	"strings"
 )
 
-// confidence is that of every one-sided bound and, doubled on its two sides, of every interval.
+// confidence is that of every one-sided bound and of every interval of a run that is judged once.
 const confidence = 0.95
 
-// Bounds are one-sided bounds of a true percentile, taken from the order of the values alone:
-// with at least 95 % confidence it is not below Lo, and with the same not above Hi. A bound that the
+// share is the part of the error allowed in all that the n-th look at a growing sample may use up
+// (n from 1; 0 is the only look there is). Whoever looks again and again and stops at the first
+// look that satisfies him is wrong far more often than the 5 % of one look. The shares 1/(n(n+1))
+// add up to 1 over any number of looks, so the chance of ever being wrong stays what it is for one
+// (Bonferroni's inequality, which asks for no independence).
+func share(look int) float64 {
+	if look <= 0 {
+		return 1
+	}
+	return 1 / float64(look*(look+1))
+}
+
+// Confidence is that of a bound at the n-th look, such that all looks together keep 95 %.
+func Confidence(look int) float64 { return 1 - (1-confidence)*share(look) }
+
+// Looks are the sizes that a growing sample had, in repeats, whenever it was judged to decide whether it grows on,
+// up to now. None: it is judged once.
+type Looks []int
+
+// counted is the number of looks at which the sample was large enough for a judgement. The others
+// could decide nothing, whatever was measured, and so use up nothing. enough says whether it is now.
+func (l Looks) counted(large func(size, look int) bool) (look int, enough bool) {
+	for _, size := range l {
+		if enough = large(size, look+1); enough {
+			look++
+		}
+	}
+	return look, enough
+}
+
+// NextLook is the sample size at which a sample of n is looked at again: half as many more. Looks
+// that far apart cost little, since each must be the surer the more there are.
+func NextLook(n int) int { return n + max(1, n/2) }
+
+// Bounds are one-sided bounds of a true percentile, taken from the order of the values alone: with
+// the confidence asked for it is not below Lo, and with the same not above Hi. A bound that the
 // sample is too small for is infinite.
 type Bounds struct{ Lo, Hi float64 }
 
 // PercentileBounds bounds the p-th percentile. The number of values below the true percentile is
 // binomial with n and p/100, whatever the distribution; Hi is the smallest value whose rank k has
-// P(B < k) >= 0.95, Lo the largest with P(B >= k) >= 0.95.
-func PercentileBounds(values []float64, p int) Bounds {
+// P(B < k) >= confidence, Lo the largest with P(B >= k) >= confidence.
+func PercentileBounds(values []float64, p int, confidence float64) Bounds {
 	s := slices.Sorted(slices.Values(values))
 	b := Bounds{math.Inf(-1), math.Inf(1)}
 	n, q := len(s), float64(p)/100
@@ -36,6 +70,16 @@ func PercentileBounds(values []float64, p int) Bounds {
 	return b
 }
 
+// smallest is the sample size from which the upper or lower bound of a percentile is finite: the
+// chance that all values lie on its other side is at most 1 - confidence.
+func smallest(p int, confidence float64, upper bool) int {
+	q := float64(p) / 100
+	if !upper {
+		q = 1 - q
+	}
+	return int(math.Ceil(math.Log(1-confidence)/math.Log(q) - 1e-9))
+}
+
 var compares = map[string]func(v, limit float64) bool{
 	"<":  func(v, limit float64) bool { return v < limit },
 	"<=": func(v, limit float64) bool { return v <= limit },
@@ -50,37 +94,63 @@ func binomial(n, k int, q float64) float64 {
 	return math.Exp(a - b - c + float64(k)*math.Log(q) + float64(n-k)*math.Log(1-q))
 }
 
-// Settles says whether the bounds of a percentile lie on one side of a limit. If not, the reason
-// names the bound and about how many more values would settle it: an interval shrinks with the
-// root of the sample. A sample too small for the bound that matters settles nothing and everything:
-// the percentile's floor has been accepted before, by the author.
-func (d Dist) Settles(values []float64, p int, op string, limit float64, unit string) (ok bool, why string) {
-	b := PercentileBounds(values, p)
+// Settled says whether a sample decides on which side of a limit a percentile lies.
+type Settled struct {
+	OK   bool   // it does, or nothing better can be asked of it
+	Why  string // why not: the bound, and what would settle it
+	More int    // about how many more values would settle it; 0: it is settled, or no number is known
+}
+
+// Settles holds the bounds of a percentile against a limit. If they lie on both sides the reason
+// names the bound and about how many more values would settle it: an interval shrinks with the root
+// of the sample. A sample too small for a 95 % bound settles nothing and everything: it is judged as
+// it stands, which its author has accepted, and More says what the bound takes.
+func (d Dist) Settles(values []float64, p int, op string, limit float64, unit string, looks Looks) Settled {
 	at, _ := d.Stat(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
-	if !known {
-		return true, ""
+	if !known || d.N == 0 {
+		return Settled{OK: true}
 	}
 	// A pass must hold at the worst bound, a failure must fail at the best one.
-	low := op == "<" || op == "<="
-	bound := b.Lo
-	if low == holds(at, limit) {
-		bound = b.Hi
-	}
-	if math.IsInf(bound, 0) || holds(bound, limit) == holds(at, limit) {
-		return true, ""
-	}
-	more := "more repeats"
-	if gap := math.Abs(limit - at); gap > 0 {
-		n := math.Ceil(float64(d.N) * (math.Pow(math.Abs(bound-at)/gap, 2) - 1))
-		if n = max(n, 1); n <= 1000 {
-			more = fmt.Sprintf("about %.0f more values", n)
-		} else {
-			more = "more than 1000 more values"
+	upper := (op == "<" || op == "<=") == holds(at, limit)
+	look := 0
+	if len(looks) > 0 {
+		var enough bool
+		look, enough = looks.counted(func(size, look int) bool {
+			return d.N*size/looks[len(looks)-1] >= smallest(p, Confidence(look), upper)
+		})
+		if !enough {
+			look++ // the one that is missing
 		}
 	}
-	return false, fmt.Sprintf("p%d of %d values is %.4g%s, but with 95 %% confidence it may be %.4g%s, on the other side of %.4g: %s would settle it",
-		p, d.N, at, spaced(unit), bound, spaced(unit), limit, more)
+	level := Confidence(look)
+	b := PercentileBounds(values, p, level)
+	bound := b.Lo
+	if upper {
+		bound = b.Hi
+	}
+	if math.IsInf(bound, 0) {
+		missing := max(1, smallest(p, level, upper)-d.N)
+		if d.N < smallest(p, confidence, upper) {
+			return Settled{OK: true, More: missing}
+		}
+		return Settled{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence takes %d values more",
+			p, d.N, at, spaced(unit), 100*level, missing)}
+	}
+	if holds(bound, limit) == holds(at, limit) {
+		return Settled{OK: true}
+	}
+	s := Settled{}
+	more := "more repeats"
+	if gap := math.Abs(limit - at); gap > 0 {
+		n := max(math.Ceil(float64(d.N)*(math.Pow(math.Abs(bound-at)/gap, 2)-1)), 1)
+		if more = "more than 1000 more values"; n <= 1000 {
+			s.More, more = int(n), fmt.Sprintf("about %.0f more values", n)
+		}
+	}
+	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of %.4g: %s would settle it",
+		p, d.N, at, spaced(unit), 100*level, bound, spaced(unit), limit, more)
+	return s
 }
 
 func spaced(unit string) string {
@@ -92,18 +162,18 @@ func spaced(unit string) string {
 
 // Settles is [Dist.Settles] for the path of a percentile in scenario scope, such as
 // steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
-func (c *Cell) Settles(path, op string, limit float64) (ok bool, why string) {
+func (c *Cell) Settles(path, op string, limit float64, looks Looks) Settled {
 	name, stat, found := cutStat(path)
 	var p int
 	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
-		return true, ""
+		return Settled{OK: true}
 	}
 	root, rest, _ := strings.Cut(name, ".")
 	id, metric, _ := strings.Cut(rest, ".")
 	g, known := map[string]Group{"steps": {Step: id}, "phases": {Phase: id}, "conversations": {Conversation: id}}[root]
 	d, defined := Lookup(metric)
 	if !known || !defined || !d.Numeric() {
-		return true, ""
+		return Settled{OK: true}
 	}
 	var values []float64
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
@@ -115,5 +185,5 @@ func (c *Cell) Settles(path, op string, limit float64) (ok bool, why string) {
 			}
 		}
 	}
-	return NewDist(values).Settles(values, p, op, limit, d.Unit)
+	return NewDist(values).Settles(values, p, op, limit, d.Unit, looks)
 }

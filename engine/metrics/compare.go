@@ -25,6 +25,8 @@ type Gate struct {
 	File        string   `json:"file,omitempty"` // where the gate is written; empty: it is built in
 	Line        int      `json:"line,omitempty"`
 	Column      int      `json:"column,omitempty"`
+
+	looks Looks // of a run whose length depends on what was seen
 }
 
 // What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
@@ -69,6 +71,7 @@ type Delta struct {
 	Verdict  string   `json:"verdict"`
 	Why      string   `json:"why,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	More     int      `json:"more,omitempty"` // about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
 }
 
 // tests are the ways to hold two samples against each other, by test and statistic.
@@ -113,6 +116,9 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 		}
 	}
 	if d.Why = g.unfit(old, new, d.Gate.Better, d.Test); d.Why != "" {
+		if n := min(len(old.Values), len(new.Values)); n > 0 && n < g.MinSamples {
+			d.More = g.MinSamples - n
+		}
 		return d
 	}
 	a, b := old.Values, new.Values
@@ -123,7 +129,7 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 			return d
 		}
 	}
-	s, err := tests[d.Test][g.Stat](a, b, confidence)
+	s, err := tests[d.Test][g.Stat](a, b, Confidence(g.look()))
 	if err != nil {
 		d.Why = err.Error()
 		return d
@@ -152,7 +158,7 @@ func (d *Delta) judge(s Shift, base float64) {
 	if g.Better < 0 {
 		worst = s.Hi
 	}
-	sure := s.P < g.Alpha
+	sure := s.P < g.Alpha*share(g.look())
 	switch {
 	case loss > margin && sure:
 		d.Verdict = Worse
@@ -164,14 +170,22 @@ func (d *Delta) judge(s Shift, base float64) {
 		if gap := 2*margin - loss; gap > 0 && !math.IsInf(worst, 0) {
 			n := float64(min(d.Old.N, d.New.N))
 			if more := math.Ceil(n * ((worst-loss)/gap*(worst-loss)/gap - 1)); more >= 1 && more <= 1000 {
+				d.More = int(more)
 				d.Why += fmt.Sprintf("; about %.0f more repeats of each side would", more)
 			}
 		} else if gap <= 0 {
+			d.More = max(1, min(d.Old.N, d.New.N))
 			d.Why += "; more repeats would tell whether it is worse"
 		}
 	default:
 		d.Verdict = Same
 	}
+}
+
+// look is the number of looks at which there were samples enough for a verdict.
+func (g Gate) look() int {
+	n, _ := g.looks.counted(func(size, _ int) bool { return size >= g.MinSamples })
+	return n
 }
 
 // margin is the change in the metric's unit that must be exceeded: the largest of all margins.
@@ -198,7 +212,8 @@ func (g Gate) unfit(old, new Sample, better int, test string) string {
 		case len(s.of.Values) == 0:
 			return fmt.Sprintf("the %s side has no value", s.side)
 		case len(s.of.Values) < g.MinSamples:
-			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d)", s.side, len(s.of.Values), g.MinSamples, g.MinSamples)
+			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d finds what docs/gate-quality.md promises)",
+				s.side, len(s.of.Values), g.MinSamples, max(DefaultRepeats, g.MinSamples))
 		case slices.ContainsFunc(s.of.Values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }):
 			return fmt.Sprintf("the %s side holds a value that is not a number", s.side)
 		}

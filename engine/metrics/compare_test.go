@@ -103,7 +103,7 @@ func TestPercentileBounds(t *testing.T) {
 		{58, 95, 52, math.Inf(1)},
 		{59, 95, 53, 59},
 	} {
-		b := PercentileBounds(up(c.n), c.p)
+		b := PercentileBounds(up(c.n), c.p, confidence)
 		if b.Hi != c.hi || (c.p == 50 && b.Lo != c.lo) {
 			t.Errorf("n=%d p%d: %v, want %v %v", c.n, c.p, b, c.lo, c.hi)
 		}
@@ -123,17 +123,50 @@ func TestSettles(t *testing.T) {
 		{">", 10, true}, {">", 11, false}, {">=", 11, true}, {">", 18, true}, {">", 17, false},
 		{"==", 14, true},
 	} {
-		if ok, why := d.Settles(v, 50, c.op, c.limit, "ms"); ok != c.ok || ok != (why == "") {
-			t.Errorf("p50 %s %v: %v %q", c.op, c.limit, ok, why)
+		if s := d.Settles(v, 50, c.op, c.limit, "ms", nil); s.OK != c.ok || s.OK != (s.Why == "") {
+			t.Errorf("p50 %s %v: %+v", c.op, c.limit, s)
 		}
 	}
-	_, why := d.Settles(v, 50, "<", 16, "ms")
+	why := d.Settles(v, 50, "<", 16, "ms", nil).Why
 	// The bound 18 is 4 away, the limit 2: four times as many values, 30 more.
 	if want := "p50 of 10 values is 14 ms, but with 95 % confidence it may be 18 ms, on the other side of 16: about 30 more values would settle it"; why != want {
 		t.Errorf("got  %s\nwant %s", why, want)
 	}
-	if ok, _ := NewDist(v[:3]).Settles(v[:3], 50, "<", 11.5, "ms"); !ok {
-		t.Error("three values have no bound, and unsettle a verdict")
+	if s := NewDist(v[:3]).Settles(v[:3], 50, "<", 11.5, "ms", nil); !s.OK || s.More != 2 {
+		t.Errorf("three values have no bound, and five have: %+v", s)
+	}
+}
+
+// TestSettles_Looks holds that each look is surer than the one before, so that all together are as
+// sure as one.
+func TestSettles_Looks(t *testing.T) {
+	var wrong float64
+	for k := 1; k <= 1000; k++ {
+		wrong += 1 - Confidence(k)
+	}
+	if Confidence(0) != 0.95 || math.Abs(wrong-0.05) > 1e-4 {
+		t.Errorf("a thousand looks are wrong with probability %v, one with %v", wrong, 1-Confidence(0))
+	}
+	v := []float64{10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
+	d := NewDist(v)
+	// P(B <= 7) = 0.945, P(B <= 8) = 0.989, P(B <= 9) = 0.999: rank 9 at one look and at the first of
+	// several (97.5 %), rank 10 at the second (99.2 %), none at the eighth (99.93 %).
+	for looks, want := range map[int]Settled{0: {OK: true}, 1: {OK: true}, 2: {}, 7: {}, 8: {More: 1}} {
+		s := d.Settles(v, 50, "<", 18.5, "ms", Looks{10, 10, 10, 10, 10, 10, 10, 10}[:looks])
+		if s.OK != want.OK || looks == 8 && s.More != want.More {
+			t.Errorf("%d looks: %+v, want %+v", looks, s, want)
+		}
+	}
+	// Five values bound a median at one look and not at the first of several: that is no pass.
+	if one, first := NewDist(v[:5]).Settles(v[:5], 50, "<", 18, "ms", nil), NewDist(v[:5]).Settles(v[:5], 50, "<", 18, "ms", Looks{5}); !one.OK || first.OK || first.More != 1 {
+		t.Errorf("five values: %+v and %+v", one, first)
+	}
+	// Looks at 2, 3 and 5 values could decide nothing about a median, so the one at ten is the first.
+	if s := d.Settles(v, 50, "<", 18.5, "ms", Looks{2, 3, 5, 10}); !s.OK {
+		t.Errorf("looks that could decide nothing are counted: %+v", s)
+	}
+	if s := d.Settles(v, 50, "<", 18.5, "ms", Looks{2, 3, 6, 10}); s.OK {
+		t.Error("a look at six values could have decided, and is not counted")
 	}
 }
 

@@ -14,6 +14,7 @@ type Source struct {
 	Recorded    time.Time // zero: just measured
 	Sample      func(path string) Sample
 	Noise       func(path string) *float64 // A/A noise; nil: none was recorded
+	Looks       Looks                      // at what was measured, where they decided how much was
 	Failed      int                        // requests that failed
 	Requests    int
 	Cell        *Cell // what a run measured; nil: a baseline
@@ -39,6 +40,7 @@ type Rules struct {
 	MaxAge     time.Duration // of a baseline; 0: any
 	Tighter    float64       // a margin below this many times the A/A noise is not judged; 0: no check
 	InTurn     bool          // both sides were played in turn in one run
+	Looks      Looks         // at a run in turn that goes on until its gates are certain; none: at one that does not, or is over
 	Usual      bool          // the gates are the built-in ones: those without a value on either side are left out
 }
 
@@ -100,6 +102,9 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity == "fail" && a.Unknown == 0 && b.Unknown == 0 {
 			continue // no such phase
 		}
+		if r.InTurn {
+			g.looks = slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) })
+		}
 		d := g.Compare(a, b, r.InTurn)
 		switch {
 		case p.comparable() || r.OnMismatch == "warn":
@@ -107,7 +112,7 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 				d.tooTight(old.Noise(g.Metric), r.Tighter)
 			}
 		default:
-			d.Verdict, d.Why = Unsure, "not comparable: "+p.difference()
+			d.Verdict, d.Why, d.More = Unsure, "not comparable: "+p.difference(), 0
 		}
 		p.Deltas = append(p.Deltas, d)
 	}
