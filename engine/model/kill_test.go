@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) {
 	if endpoint := os.Getenv("HOMELLM_TEST_PULL"); endpoint != "" {
 		c := Cache{Dir: os.Getenv("HOMELLM_TEST_CACHE")}
-		_, err := c.Pull(context.Background(), Hub{Endpoint: endpoint}, PullSpec{Repo: "acme/tiny"}, PullOptions{})
+		_, err := c.Pull(context.Background(), Hub{Endpoint: endpoint, Agent: os.Getenv("HOMELLM_TEST_AGENT")}, PullSpec{Repo: "acme/tiny"}, PullOptions{})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -46,7 +46,11 @@ func TestPullAfterKill(t *testing.T) {
 	size := int64(len(h.files["model.safetensors"]))
 	c := Cache{Dir: t.TempDir()}
 	var served, stop atomic.Int64
+	var current atomic.Value // what the present run calls itself
 	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if agent, _ := current.Load().(string); agent != "" && r.UserAgent() != agent {
+			return true // of a run that was killed, met late
+		}
 		if strings.Contains(r.URL.Path, "resolve") || !strings.HasSuffix(r.URL.Path, "model.safetensors") {
 			return false
 		}
@@ -60,6 +64,8 @@ func TestPullAfterKill(t *testing.T) {
 	for kill := range 3 {
 		stop.Store(served.Load() + 2)
 		cmd := pullCommand(h, c)
+		current.Store(fmt.Sprintf("run %d", kill))
+		cmd.Env = append(cmd.Env, fmt.Sprintf("HOMELLM_TEST_AGENT=run %d", kill))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

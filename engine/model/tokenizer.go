@@ -170,10 +170,10 @@ func (m *mergeList) UnmarshalJSON(data []byte) error {
 
 // Counter counts with the tokenizer, exactly. Special tokens in the text count as such.
 func (t *Tokenizer) Counter() *Counter {
-	c := newCounter(func(text string) (int, error) {
+	c := newCounter(func(text string) (counted, error) {
 		ids, err := t.Encode(text)
-		return len(ids), err
-	}, 1, Confidence{Exact: true, Source: "tokenizer.json"})
+		return counted{tokens: float64(len(ids))}, err
+	}, Confidence{Exact: true, Source: "tokenizer.json"})
 	c.special = true
 	return c
 }

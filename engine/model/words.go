@@ -30,21 +30,25 @@ const (
 	longestWord = 48
 )
 
-func (c *cl100k) count(text string) (int, error) {
+// kinds are tokens of cl100k by what other vocabularies do with such text: they know words and
+// blanks about as well, cut signs and what is written together with them more finely, and
+// disagree on digits and on whatever is not ASCII.
+type kinds struct{ words, marks, digits, foreign int }
+
+func (c *cl100k) count(text string) (sum kinds, err error) {
 	codec, err := c.codec()
 	if err != nil {
-		return 0, fmt.Errorf("loading the cl100k vocabulary: %w", err)
+		return kinds{}, fmt.Errorf("loading the cl100k vocabulary: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	sum := 0
 	for text != "" {
 		w := text[:firstWord(text)]
 		text = text[len(w):]
 		n, ok := c.words[w]
 		if !ok {
 			if n, err = codec.Count(w); err != nil {
-				return 0, fmt.Errorf("splitting text into tokens: %w", err)
+				return kinds{}, fmt.Errorf("splitting text into tokens: %w", err)
 			}
 			if len(c.words) >= mostWords {
 				clear(c.words)
@@ -53,9 +57,27 @@ func (c *cl100k) count(text string) (int, error) {
 				c.words[strings.Clone(w)] = n
 			}
 		}
-		sum += n
+		*sum.of(w) += n
 	}
 	return sum, nil
+}
+
+// of is what a piece counts to.
+func (k *kinds) of(w string) *int {
+	for i := range len(w) {
+		if w[i] >= utf8.RuneSelf {
+			return &k.foreign
+		}
+	}
+	first, last := rune(w[0]), rune(w[len(w)-1])
+	switch {
+	case unicode.IsNumber(first):
+		return &k.digits
+	case unicode.IsSpace(first) && unicode.IsSpace(last), unicode.IsLetter(last) && (first == ' ' || unicode.IsLetter(first)):
+		return &k.words
+	default:
+		return &k.marks
+	}
 }
 
 // firstWord returns the length in bytes of the first piece of s as cl100k cuts text before it looks for
