@@ -149,46 +149,66 @@ func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 }
 
 func compareMarkdown(w io.Writer, c metrics.Comparison, _ Options) error {
-	var b bytes.Buffer
+	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error {
+		return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return compareMarkdownOf(b, c, d) })
+	})(w, nil, Options{})
+}
+
+func compareMarkdownOf(b *bytes.Buffer, c metrics.Comparison, d detail) (left leftOut, err error) {
 	verdict, _, reason := c.Outcome()
 	mark := map[string]string{metrics.Pass: "✅", metrics.Fail: "❌"}[verdict]
 	if mark == "" {
 		mark = "❔"
 	}
-	fmt.Fprintf(&b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(reason))
+	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(shorten(reason, 2000)))
 	if what := simulatedSides(c); what != "" {
-		fmt.Fprintf(&b, "> **SIMULATED** %s\n\n", md(what))
+		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
 	}
-	for _, p := range c.Pairs {
-		fmt.Fprintf(&b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
+	head := make([]string, len(compareHead))
+	for i, h := range compareHead {
+		head[i] = md(h)
+	}
+	for i, p := range c.Pairs {
+		if i == d.cells {
+			left.cells = len(c.Pairs) - i
+			break
+		}
+		fmt.Fprintf(b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
 		var rows [][]string
-		for _, d := range p.Deltas {
-			row := compareRow(d)
+		for _, delta := range p.Deltas {
+			switch {
+			case delta.Judged() == metrics.Passed && !d.passed:
+				left.passed++
+				continue
+			case len(rows) >= d.rows:
+				left.rows++
+				continue
+			}
+			row := compareRow(delta)
 			for i := range row {
 				row[i] = md(row[i])
 			}
-			if d.Verdict == metrics.Worse || d.Verdict == metrics.Better {
+			if delta.Verdict == metrics.Worse || delta.Verdict == metrics.Better {
 				row[0] = "**" + row[0] + "**"
 			}
 			rows = append(rows, row)
 		}
 		if len(rows) > 0 {
-			head := make([]string, len(compareHead))
-			for i, h := range compareHead {
-				head[i] = md(h)
-			}
-			if err := mdTable(&b, head, rows, 2); err != nil {
-				return err
+			if err := mdTable(b, head, rows, 2); err != nil {
+				return left, err
 			}
 			b.WriteString("\n")
 		}
-		for _, r := range remarks(p) {
-			fmt.Fprintf(&b, "- %s\n", md(r))
+		for n, r := range remarks(p) {
+			if n == d.evidence {
+				left.evidence += len(remarks(p)) - n
+				break
+			}
+			fmt.Fprintf(b, "- %s\n", md(r))
 		}
 		b.WriteString("\n")
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return left, nil
 }
 
 func compareJSON(w io.Writer, c metrics.Comparison, _ Options) error {

@@ -14,6 +14,13 @@ import (
 // perSeverity is how many annotations of one severity GitHub shows of a step.
 const perSeverity = 10
 
+// Longer than this GitHub's runner cuts a message off, in the middle of a character if need be, and
+// a title is refused. Both count what is shown, before escaping.
+const (
+	annotationMessage = 4000 // bytes
+	annotationTitle   = 200
+)
+
 // annotation is one workflow command.
 type annotation struct {
 	severity     string // error | warning | notice
@@ -199,12 +206,20 @@ func (a annotation) write(b *bytes.Buffer, opt Options) {
 			add("col", fmt.Sprint(a.column))
 		}
 	}
-	add("title", terminal(a.title))
+	add("title", cut(terminal(a.title), annotationTitle))
 	var text []string
 	for _, l := range a.lines {
 		text = append(text, terminal(l))
 	}
-	fmt.Fprintf(b, "::%s %s::%s\n", a.severity, strings.Join(properties, ","), commandData(strings.Join(text, "\n")))
+	fmt.Fprintf(b, "::%s %s::%s\n", a.severity, strings.Join(properties, ","), commandData(cut(strings.Join(text, "\n"), annotationMessage)))
+}
+
+// cut shortens a text to so many bytes, between characters, and says so with an ellipsis.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…" // half a character at the end is left out
 }
 
 // commandData escapes the message of a workflow command.

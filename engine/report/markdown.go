@@ -17,11 +17,15 @@ import (
 // markdown renders the verdict first, then why, then the numbers: what a reviewer reads in a
 // pull request.
 func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return markdownOf(b, r, d) })
+}
+
+func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err error) {
 	verdict, _, _ := r.Outcome()
 	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(verdict), mdCode(r.Started.Scenario.Name), tally(r))
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
-			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(f.Reason))
+			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(shorten(f.Reason, 2000)))
 		}
 	}
 	b.WriteString("\n\n")
@@ -30,16 +34,20 @@ func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	}
 	for _, n := range r.Notes {
 		if n.Code != "simulated" {
-			fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))
+			fmt.Fprintf(b, "> Note: %s\n\n", md(shorten(n.Text, 2000)))
 		}
 	}
-	for _, c := range r.Cells {
-		if err := mdCell(b, r, c); err != nil {
-			return err
+	for i, c := range r.Cells {
+		if i == d.cells {
+			left.cells = len(r.Cells) - i
+			break
+		}
+		if err := mdCell(b, r, c, d, &left); err != nil {
+			return left, err
 		}
 	}
 	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID), r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
-	return nil
+	return left, nil
 }
 
 // BrokenMarkdown says which files could not be played, and why.
@@ -53,7 +61,7 @@ func BrokenMarkdown(w io.Writer, broken []Broken) error {
 	return err
 }
 
-func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell) error {
+func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
 	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(setting(r.Started.Scenario)))
 	switch {
 	case c.Planned.Skip != "":
@@ -69,7 +77,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell) error {
 		b.WriteString(" **Not played to its end.**")
 	}
 	b.WriteString("\n\n")
-	if err := mdAssertions(b, c); err != nil {
+	if err := mdAssertions(b, c, d, left); err != nil {
 		return err
 	}
 	if len(c.Measured(metrics.Group{})) > 0 {
@@ -98,7 +106,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell) error {
 	return nil
 }
 
-func mdAssertions(b *bytes.Buffer, c *metrics.Cell) error {
+func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) error {
 	if len(c.Verdicts) == 0 {
 		return nil
 	}
@@ -106,6 +114,14 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell) error {
 	var whole []event.Verdict
 	for _, v := range c.Verdicts {
 		j := metrics.Judge(v)
+		switch {
+		case j == metrics.Passed && !d.passed:
+			left.passed++
+			continue
+		case len(rows) >= d.rows:
+			left.rows++
+			continue
+		}
 		outcome := mdCode(compared(v))
 		if outcome == "" {
 			outcome = unknown
@@ -122,11 +138,18 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell) error {
 			whole = append(whole, v)
 		}
 	}
+	if len(rows) == 0 {
+		return nil
+	}
 	if err := mdTable(b, []string{"verdict", "assertion", "that", "compared", "repeats"}, rows, 4); err != nil {
 		return err
 	}
 	b.WriteString("\n")
-	for _, v := range whole {
+	for n, v := range whole {
+		if n == d.evidence {
+			left.evidence += len(whole) - n
+			break
+		}
 		head := heading(c, v)
 		for i := range head {
 			head[i] = mdCode(head[i])

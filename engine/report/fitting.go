@@ -1,0 +1,67 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// markdownLimit is how long a Markdown report gets, in bytes: it fits a comment of a pull request,
+// which GitHub bounds at 65,536 characters and GitLab far above, with room for a heading.
+const markdownLimit = 60_000
+
+// detail says how much of a run a Markdown report tells: what did not pass is the last to go.
+type detail struct {
+	evidence int  // assertions with their evidence, for each cell
+	passed   bool // list what passed
+	rows     int  // assertions listed, for each cell
+	cells    int
+}
+
+// details are tried in turn until a report fits.
+var details = []detail{
+	{math.MaxInt, true, math.MaxInt, math.MaxInt},
+	{20, true, math.MaxInt, math.MaxInt},
+	{10, false, 200, math.MaxInt},
+	{3, false, 40, 60},
+	{1, false, 10, 20},
+	{0, false, 3, 10},
+	{0, false, 0, 0},
+}
+
+// leftOut counts what a shorter report does not tell.
+type leftOut struct{ evidence, passed, rows, cells int }
+
+func (l leftOut) String() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.cells, "cell"}} {
+		if p.n > 0 {
+			parts = append(parts, plural(p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// fitting renders with less and less detail until the text is short enough, and says what it
+// leaves out.
+func fitting(b *bytes.Buffer, render func(*bytes.Buffer, detail) (leftOut, error)) error {
+	for i, d := range details {
+		var try bytes.Buffer
+		left, err := render(&try, d)
+		if err != nil {
+			return err
+		}
+		if what := left.String(); what != "" {
+			fmt.Fprintf(&try, "\nLeft out to fit a comment: %s. The other reports of the run have everything.\n", what)
+		}
+		if try.Len() <= markdownLimit || i == len(details)-1 {
+			b.Write(try.Bytes())
+			return nil
+		}
+	}
+	return nil
+}
