@@ -126,6 +126,9 @@ func (a *Assertion) Paths() []string {
 	return paths
 }
 
+// SmallN says whether the author accepts percentiles of fewer values than it takes to know them.
+func (a *Assertion) SmallN() bool { return a.program != nil && a.program.smallN }
+
 // Measured lists the paths whose values only a run can tell.
 func (a *Assertion) Measured() []string {
 	if a.program == nil {

@@ -120,6 +120,7 @@ const (
 	StepScope         Scope = "step"
 	ConversationScope Scope = "conversation"
 	ScenarioScope     Scope = "scenario"
+	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
 )
 
 // Server is one resolved profile of a servers file.

@@ -3,9 +3,13 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+// identifier is the form of the ids that expressions name, as the schema states it.
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // symbol is a place in the tree of names that one assertion may use: a value, a group of names,
 // or a distribution, which is the group of its statistics. Trees are walked, never built as a
@@ -34,16 +38,17 @@ var rootNames = []struct {
 	{"turn", []Scope{StepScope}, "turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
 	{"first_turn", []Scope{StepScope}, "first_turn is the first turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
 	{"step", []Scope{StepScope}, "step sums up the step that the assert belongs to; here, name the step: steps.<id>"},
-	{"steps", []Scope{StepScope, ConversationScope, ScenarioScope}, ""},
+	{"steps", []Scope{StepScope, ConversationScope, ScenarioScope, GatesScope}, ""},
 	{"conv", []Scope{ConversationScope}, "conv sums up one conversation in one repeat: move this to the assert of the conversation; for the whole scenario use conversations.<id>"},
-	{"phases", []Scope{ConversationScope, ScenarioScope}, "a phase spans several steps: move this to the assert of the conversation or of the scenario"},
-	{"conversations", []Scope{ScenarioScope}, "conversations.<id> is over all repeats: move this to the assert of the scenario; in a conversation use conv"},
-	{"run", []Scope{ScenarioScope}, "run sums up all repeats: move this to the assert of the scenario"},
-	{"server", []Scope{StepScope, ConversationScope, ScenarioScope}, ""},
-	{"model", []Scope{StepScope, ConversationScope, ScenarioScope}, ""},
-	{"matrix", []Scope{StepScope, ConversationScope, ScenarioScope}, ""},
-	{"vars", []Scope{StepScope, ConversationScope, ScenarioScope}, ""},
+	{"phases", []Scope{ConversationScope, ScenarioScope, GatesScope}, "a phase spans several steps: move this to the assert of the conversation or of the scenario"},
+	{"conversations", []Scope{ScenarioScope, GatesScope}, "conversations.<id> is over all repeats: move this to the assert of the scenario; in a conversation use conv"},
+	{"run", []Scope{ScenarioScope, GatesScope}, "run sums up all repeats: move this to the assert of the scenario"},
+	{"server", []Scope{StepScope, ConversationScope, ScenarioScope, GatesScope}, ""},
+	{"model", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
+	{"matrix", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
+	{"vars", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
 	{"repeat", []Scope{StepScope, ConversationScope}, "the scenario's assert sees all repeats at once: move this to the assert of a step or conversation"},
+	{"base", []Scope{GatesScope}, "base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
 }
 
 // scope is the root of the names that one assertion may use.
@@ -55,7 +60,7 @@ type scope struct {
 
 // root returns the symbol of a first name, or nil.
 func (s *scope) root(name string) *symbol {
-	single := s.env.scope != ScenarioScope
+	single := !s.wide()
 	switch {
 	case !s.has(name):
 		return nil
@@ -71,6 +76,12 @@ func (s *scope) root(name string) *symbol {
 		return s.group(name, s.names.server)
 	case name == "model":
 		return s.unmeasured(s.group(name, s.names.model))
+	case name == "base":
+		return s.base()
+	case name == "steps" && s.env.scope == GatesScope:
+		return s.anyOf(name, "step", s.names.turn)
+	case name == "conversations" && s.env.scope == GatesScope:
+		return s.anyOf(name, "conversation", s.names.conversation)
 	case name == "steps":
 		return s.steps(single)
 	case name == "phases":
@@ -97,8 +108,11 @@ func (s *scope) has(name string) bool {
 			return slices.Contains(r.scopes, s.env.scope)
 		}
 	}
-	return s.env.scope == ScenarioScope && s.names.cell.parts[name] != nil
+	return s.wide() && s.names.cell.parts[name] != nil
 }
+
+// wide says whether the scope sees all repeats at once.
+func (s *scope) wide() bool { return s.env.scope == ScenarioScope || s.env.scope == GatesScope }
 
 // rootList lists the first names of this scope.
 func (s *scope) rootList() []string {
@@ -108,7 +122,7 @@ func (s *scope) rootList() []string {
 			out = append(out, r.name)
 		}
 	}
-	if s.env.scope == ScenarioScope {
+	if s.wide() {
 		out = append(out, s.names.cell.order...)
 	}
 	return out
@@ -124,9 +138,6 @@ func (s *scope) explainRoot(name string) (message, help string) {
 	if s.names.cell.parts[name] != nil {
 		return fmt.Sprintf("%s is measured for a whole cell, and is not known in the assert of a %s", name, s.env.scope),
 			"move this to the assert of the scenario"
-	}
-	if name == "base" {
-		return "base is known only in a gates file", "compare with a baseline by `homellm compare`"
 	}
 	message = fmt.Sprintf("unknown name %q", name)
 	if path := s.below(name); path != "" {
@@ -155,7 +166,7 @@ func (s *scope) below(name string) string {
 			}
 		}
 	}
-	if s.env.scope == ScenarioScope {
+	if s.wide() {
 		if at, ok := strings.CutPrefix(find(s.group("turn", s.names.aggregate), name), "turn."); ok {
 			return "steps.<id>." + at + ".p50"
 		}
@@ -306,6 +317,51 @@ func (s *scope) steps(single bool) *symbol {
 			return fmt.Sprintf("there is no step %q", id), help
 		},
 	}
+}
+
+// anyOf is the symbol of steps or conversations of which only a run can tell whether it has them.
+func (s *scope) anyOf(path, noun string, t *nameTree) *symbol {
+	return &symbol{
+		path: path, parts: []string{"<id>"},
+		part: func(id string) *symbol {
+			if !identifier.MatchString(id) {
+				return nil
+			}
+			return s.distributions(path+"."+id, t, 0, "")
+		},
+		missing: func(id string) (string, string) {
+			return fmt.Sprintf("%q is no id of a %s", id, noun), "ids are small letters, digits and _"
+		},
+	}
+}
+
+// base is the symbol of what a run is compared with: all that the run has, and two facts of its own.
+func (s *scope) base() *symbol {
+	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
+	parts := []string{"steps", "phases", "conversations", "run"}
+	parts = append(append(parts, s.names.cell.order...), keys(own)...)
+	return &symbol{path: "base", parts: parts, part: func(p string) *symbol {
+		switch name := own[p]; {
+		case name != nil:
+			return &symbol{path: "base." + p, name: name, kind: name.Kind, measured: true}
+		case slices.Contains(parts, p):
+			return below("base.", s.root(p))
+		}
+		return nil
+	}}
+}
+
+// below is a symbol whose path, and those of all its parts, begin with a prefix.
+func below(prefix string, at *symbol) *symbol {
+	if at == nil {
+		return nil
+	}
+	out := *at
+	out.path = prefix + at.path
+	if inner := at.part; inner != nil {
+		out.part = func(p string) *symbol { return below(prefix, inner(p)) }
+	}
+	return &out
 }
 
 // phases is the symbol of the three phases.

@@ -19,6 +19,7 @@ type Gates struct {
 	MaxAge     time.Duration
 	NoiseTimes float64 // a margin below this many times the A/A noise is not judged; 0: no check
 	Compare    []*GateRule
+	Assert     []*Assertion // of scope GatesScope
 }
 
 // GateRule is one gate. A nil margin is not set.
@@ -90,7 +91,23 @@ func decodeGates(t *tree, names *names) (*Gates, Diagnostics) {
 	for _, n := range d.list(t.root, "compare") {
 		g.Compare = append(g.Compare, d.gate(n, names))
 	}
+	g.Assert = d.freeGates(t, names)
+	if len(g.Compare)+len(g.Assert) == 0 && !d.broken {
+		d.errorf(t.root.get("schema"), "links/gate", "add compare: or assert:", "the file has no gate")
+	}
 	return g, d.diags
+}
+
+// freeGates decodes the gates that are written as expressions. Their names share one space with those
+// of the others: a report knows a gate by its name.
+func (d *decoder) freeGates(t *tree, names *names) []*Assertion {
+	d.declared["assertion"] = d.declared["gate"]
+	out, checks := d.asserts(t.root, GatesScope, "", -1, -1)
+	for _, p := range checks {
+		s := &scope{names: names, env: scopeEnv{scope: GatesScope, allowSmallN: p.allowSmallN, node: p.node}}
+		d.diags = append(d.diags, p.assertion.compile(s, t.src)...)
+	}
+	return out
 }
 
 func (d *decoder) gate(n *node, names *names) *GateRule {

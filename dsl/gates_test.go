@@ -94,3 +94,41 @@ func TestShippedVocabularyIsGateable(t *testing.T) {
 		}
 	}
 }
+
+func TestLoadGates_Expressions(t *testing.T) {
+	for that, want := range map[string]string{
+		"steps.q.ttft_ms.p95 <= 1.25 * base.steps.q.ttft_ms.p95": "",
+		"base.matches && base.age_h < 24":                        "",
+		"run.requests_failed <= base.run.requests_failed":        "",
+		"steps.q.ttft_ms < base.steps.q.ttft_ms.p50":             "add one of .n",
+		"base.steps.q.tftt_ms.p50 > 1":                           `did you mean "ttft_ms"`,
+		"base.steps.Q1.ttft_ms.p50 > 1":                          "no id of a step",
+		"base.turn.ttft_ms > 1":                                  "base has",
+		"turn.ttft_ms > base.steps.q.ttft_ms.p50":                "not known in the assert of a gates file",
+		"run.requests_failed < vars.limit":                       "a gates file is for any scenario",
+		"base.steps.q.cache.hit_rate.p50 > 50":                   "50 % is 0.5",
+		"steps.q.ttft_ms.p50 > 'x'":                              "expr",
+		"base.age_h":                                             "true or false",
+		"1 < 2":                                                  "names no metric",
+	} {
+		g, ds := LoadGates(File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: \"" + that + "\"}]\n")}, testVocabulary)
+		text := ""
+		for _, d := range ds {
+			text += d.Code + " " + d.Message + " " + d.Help
+		}
+		if ds.Errors() != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("%s: %q, want %q", that, text, want)
+		}
+		if want == "" && (len(g.Assert) != 1 || g.Assert[0].program == nil) {
+			t.Errorf("%s: not compiled", that)
+		}
+	}
+	for text, want := range map[string]string{
+		"schema: homellm.gates/v1\n": "no gate",
+		"schema: homellm.gates/v1\ncompare: [{name: a, metric: run.requests_failed, better: lower, max_worse: 5%}]\nassert: [{name: a, that: base.matches}]\n": "second",
+	} {
+		if _, ds := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary); !ds.Errors() {
+			t.Errorf("%q was taken (%s)", text, want)
+		}
+	}
+}

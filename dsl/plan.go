@@ -349,19 +349,24 @@ func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) Diagnostics {
 			env.repeats = p.opt.Repeats
 		}
 		s := &scope{names: p.names, env: env, declared: func(path string) string { return p.declaredAt(t, path) }}
-		program, problems := compileExpr(a.That, s, a.Severity == "fail")
-		a.program = program
-		if a.source == nil {
-			a.source = t.src
-		}
-		var out Diagnostics
-		// The decoder trims what it keeps as That; the file has the blanks.
-		shift := len([]rune(env.node.text())) - len([]rune(strings.TrimLeft(env.node.text(), " \t\n")))
-		for _, g := range problems {
-			out = append(out, a.diagnose(env.node, g, shift))
-		}
-		return out
+		return a.compile(s, t.src)
 	}
+}
+
+// compile compiles the expression for a scope.
+func (a *Assertion) compile(s *scope, src *source) Diagnostics {
+	program, problems := compileExpr(a.That, s, a.Severity == "fail")
+	a.program = program
+	if a.source == nil {
+		a.source = src
+	}
+	var out Diagnostics
+	// The decoder trims what it keeps as That; the file has the blanks.
+	shift := len([]rune(s.env.node.text())) - len([]rune(strings.TrimLeft(s.env.node.text(), " \t\n")))
+	for _, g := range problems {
+		out = append(out, a.diagnose(s.env.node, g, shift))
+	}
+	return out
 }
 
 // diagnose places a problem of an expression in the file.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -93,7 +94,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 				paths = append(paths, g.Metric)
 			}
 		}
-		b, err := metrics.Record(cell, paths, splits, more...)
+		b, err := metrics.Record(cell, paths, engine.Figures(rules.Free), splits, more...)
 		if err != nil {
 			return failf(exitInconclusive, "", "%w", err)
 		}

@@ -111,6 +111,7 @@ func (f compareFlags) rules() (*dsl.Gates, metrics.Rules, error) {
 			File: r.Pos.File, Line: r.Pos.Line, Column: r.Pos.Col,
 		})
 	}
+	rules.Free = engine.FreeGates(g)
 	return g, rules, nil
 }
 
@@ -138,10 +139,10 @@ func (f compareFlags) againstBaselines(g *dsl.Gates, rules metrics.Rules, run *m
 		path := f.baselinePath(g, cell, run.Started.Scenario.Name)
 		b, err := readBaseline(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			c.Pairs = append(c.Pairs, metrics.Pair{
+			c.Pairs = append(c.Pairs, rules.Absent(metrics.Pair{
 				Cell: cell.Name(), New: runName(run), Required: f.require,
 				Missing: fmt.Sprintf("%s has no baseline at %s: homellm baseline record writes one from a passing run", cell.Name(), path),
-			})
+			}, cell.Source(runName(run)), now))
 			continue
 		}
 		if err != nil {
@@ -183,7 +184,9 @@ func againstRun(rules metrics.Rules, path string, run *metrics.Run, now time.Tim
 			before = old.Cells[0]
 		}
 		if before == nil {
-			c.Pairs = append(c.Pairs, metrics.Pair{Cell: cell.Name(), Old: runName(old), New: runName(run), Missing: "the old run has no cell " + cell.Name()})
+			c.Pairs = append(c.Pairs, rules.Absent(metrics.Pair{
+				Cell: cell.Name(), Old: runName(old), New: runName(run), Missing: "the old run has no cell " + cell.Name(),
+			}, cell.Source(runName(run)), now))
 			continue
 		}
 		c.Pairs = append(c.Pairs, rules.Compare(cell.Name(), before.Source(runName(old)), cell.Source(runName(run)), now))

@@ -136,8 +136,9 @@ type Baseline struct {
 	Run         string                    `json:"run"` // id of the run
 	Homellm     string                    `json:"homellm"`
 	Fingerprint Fingerprint               `json:"fingerprint"`
-	AASplits    int                       `json:"aa_splits"` // halvings behind each noise; 0: not measured
-	AARuns      int                       `json:"aa_runs"`   // runs behind each noise, this one included
+	AASplits    int                       `json:"aa_splits"`         // halvings behind each noise; 0: not measured
+	AARuns      int                       `json:"aa_runs"`           // runs behind each noise, this one included
+	Figures     Figures                   `json:"figures,omitempty"` // that the gates file's expressions name below base.
 	Metrics     map[string]BaselineMetric `json:"metrics"`
 }
 
@@ -178,7 +179,9 @@ func (c *Cell) BaselinePaths() []string {
 // Record makes a baseline of a cell. It refuses a run that did not pass, a cell that was not
 // measured and a path that no run has. More cells are further runs of the same thing when nothing
 // changed: how far their medians lie apart is the noise that one run cannot see in itself.
-func Record(c *Cell, paths []string, splits int, more ...*Cell) (*Baseline, error) {
+//
+// figures are the paths that expressions of a gates file name below base.
+func Record(c *Cell, paths, figures []string, splits int, more ...*Cell) (*Baseline, error) {
 	r := c.run
 	if verdict, _, reason := r.Outcome(); verdict != Pass {
 		return nil, fmt.Errorf("only a passing run can be a baseline, and this one is %s: %s", verdict, reason)
@@ -214,7 +217,11 @@ func Record(c *Cell, paths []string, splits int, more ...*Cell) (*Baseline, erro
 		}
 		b.Metrics[path] = kept
 	}
-	if len(b.Metrics) == 0 {
+	var err error
+	if b.Figures, err = c.Figures(figures); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name(), err)
+	}
+	if len(b.Metrics)+len(b.Figures) == 0 {
 		return nil, fmt.Errorf("%s has no value of any metric that is gated", c.Name())
 	}
 	return b, nil
@@ -295,7 +302,7 @@ func ReadBaseline(data []byte) (*Baseline, error) {
 		return nil, fmt.Errorf("the schema is %q, not %q", b.Schema, BaselineSchema)
 	case b.Recorded.IsZero():
 		return nil, errors.New("it does not say when it was recorded")
-	case len(b.Metrics) == 0:
+	case len(b.Metrics)+len(b.Figures) == 0:
 		return nil, errors.New("it holds no metric")
 	case len(b.Fingerprint) == 0:
 		return nil, errors.New("it has no fingerprint")

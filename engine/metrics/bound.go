@@ -163,27 +163,33 @@ func spaced(unit string) string {
 // Settles is [Dist.Settles] for the path of a percentile in scenario scope, such as
 // steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
 func (c *Cell) Settles(path, op string, limit float64, looks Looks) Settled {
-	name, stat, found := cutStat(path)
-	var p int
-	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
+	values, p, unit, ok := c.percentile(path)
+	if !ok {
 		return Settled{OK: true}
+	}
+	return NewDist(values).Settles(values, p, op, limit, unit, looks)
+}
+
+// percentile takes the path of a percentile apart and returns the values that it is one of.
+func (c *Cell) percentile(path string) (values []float64, p int, unit string, ok bool) {
+	name, stat, found := cutStat(path)
+	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
+		return nil, 0, "", false
 	}
 	root, rest, _ := strings.Cut(name, ".")
 	id, metric, _ := strings.Cut(rest, ".")
 	g, known := map[string]Group{"steps": {Step: id}, "phases": {Phase: id}, "conversations": {Conversation: id}}[root]
 	d, defined := Lookup(metric)
 	if !known || !defined || !d.Numeric() {
-		return Settled{OK: true}
+		return nil, 0, "", false
 	}
-	var values []float64
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
-		values = c.Sample(name).Values
-	} else {
-		for _, q := range d.asked(c.Measured(g)) {
-			if v, ok := d.Each(c, q).Number(); ok {
-				values = append(values, v)
-			}
+		return c.Sample(name).Values, p, d.Unit, true
+	}
+	for _, q := range d.asked(c.Measured(g)) {
+		if v, ok := d.Each(c, q).Number(); ok {
+			values = append(values, v)
 		}
 	}
-	return NewDist(values).Settles(values, p, op, limit, d.Unit, looks)
+	return values, p, d.Unit, true
 }

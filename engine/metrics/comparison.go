@@ -13,9 +13,11 @@ type Source struct {
 	Fingerprint Fingerprint
 	Recorded    time.Time // zero: just measured
 	Sample      func(path string) Sample
-	Noise       func(path string) *float64 // A/A noise; nil: none was recorded
-	Looks       Looks                      // at what was measured, where they decided how much was
-	Failed      int                        // requests that failed
+	Figure      func(path string) Value               // in scenario scope
+	Bounds      func(path string) (Bounds, int, bool) // of a path that ends in a percentile, and of how many values
+	Noise       func(path string) *float64            // A/A noise; nil: none was recorded
+	Looks       Looks                                 // at what was measured, where they decided how much was
+	Failed      int                                   // requests that failed
 	Requests    int
 	Cell        *Cell // what a run measured; nil: a baseline
 }
@@ -23,18 +25,19 @@ type Source struct {
 // Source is the cell as one side of a comparison.
 func (c *Cell) Source(name string) Source {
 	g := c.Measured(Group{})
-	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Failed: failed(g), Requests: len(g), Cell: c}
+	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Figure: c.figure, Bounds: c.bounds, Failed: failed(g), Requests: len(g), Cell: c}
 }
 
 // Source is the baseline as the old side of a comparison.
 func (b *Baseline) Source(name string) Source {
-	return Source{Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample,
+	return Source{Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample, Figure: b.Figures.value, Bounds: b.Figures.bounds,
 		Noise: func(path string) *float64 { return b.Metrics[path].Noise }}
 }
 
 // Rules says what is compared and what must be alike.
 type Rules struct {
 	Gates      []Gate
+	Free       []FreeGate
 	Match      []string      // fingerprint keys
 	OnMismatch string        // inconclusive | fail | warn
 	MaxAge     time.Duration // of a baseline; 0: any
@@ -116,6 +119,11 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 		}
 		p.Deltas = append(p.Deltas, d)
 	}
+	why := ""
+	if !p.comparable() && r.OnMismatch != "warn" {
+		why = "not comparable: " + p.difference()
+	}
+	r.judge(&p, old, new, now, why)
 	return p
 }
 
@@ -167,9 +175,9 @@ func days(d time.Duration) string {
 func (d Delta) Judged() Judged {
 	gates := d.Gate.Severity != "warn"
 	switch d.Verdict {
-	case Better, Same:
+	case Better, Same, Pass:
 		return Passed
-	case Worse:
+	case Worse, Fail:
 		if gates {
 			return Failed
 		}
@@ -197,8 +205,6 @@ func (c Comparison) Outcome() (verdict string, exitCode int, reason string) {
 		switch {
 		case p.Missing != "" && p.Required:
 			unknown = append(unknown, p.Missing)
-			continue
-		case p.Missing != "":
 			continue
 		case !p.comparable() && p.OnMismatch == "fail":
 			worse = append(worse, "not comparable"+where+": "+p.difference())

@@ -48,6 +48,9 @@ func compareRow(d metrics.Delta) []string {
 		return show(*s.Center, d.Unit)
 	}
 	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), unknown, unknown, unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+	if d.Old.N+d.New.N == 0 {
+		row[7] = unknown
+	}
 	if d.Change == nil {
 		return row
 	}

@@ -83,7 +83,7 @@ func TestCompareFormats(t *testing.T) {
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
 	// A baseline holds no turns: the page says so instead of drawing them.
-	b, err := metrics.Record(before.Cells[0], []string{"phases.after_removal.ttft_ms"}, 0)
+	b, err := metrics.Record(before.Cells[0], []string{"phases.after_removal.ttft_ms"}, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
