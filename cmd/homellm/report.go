@@ -52,7 +52,7 @@ It exits with the code of the run.`,
 
 // reportOptions fits reports to this terminal.
 func (p process) reportOptions(dir string) report.Options {
-	return report.Options{Width: p.width, Color: p.width > 0 && p.getenv("NO_COLOR") == "", Dir: dir}
+	return report.Options{Width: p.width, Color: p.width > 0 && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb", Dir: dir}
 }
 
 // readRun folds the journal of a results folder, or the journal itself.

@@ -179,11 +179,12 @@ Without NEW the newest run is compared with OLD.`,
 			if err != nil {
 				return err
 			}
-			write := report.Difference
 			if html {
-				write = report.CompareHTML
+				err = report.CompareHTML(p.stdout, before, after)
+			} else {
+				err = report.Difference(p.stdout, before, after, p.reportOptions(""))
 			}
-			if err := write(p.stdout, before, after); err != nil {
+			if err != nil {
 				return failf(exitEnvironment, "", "printing the difference: %w", err)
 			}
 			return nil

@@ -111,7 +111,7 @@ func TestFormats_SurviveHostileText(t *testing.T) {
 		}
 		hostileHTML(t, fmt.Sprintf("payload %d in the comparison", i), b.String())
 		b.Reset()
-		if err := Difference(&b, r, r); err != nil {
+		if err := Difference(&b, r, r, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if strings.ContainsFunc(strings.ReplaceAll(b.String(), "\n", ""), acts) || command.MatchString(b.String()) {

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -44,4 +46,57 @@ func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 		return fmt.Errorf("laying out the table: %w", err)
 	}
 	return nil
+}
+
+// fitted is rows as [Columns] prints them, on a screen of so many columns. Where they do not fit, heads
+// are broken in two lines, and then the numbers stand in several tables, each with the text that
+// leads its rows: nothing is cut off, and nothing runs into the next line.
+func fitted(screen int, head []string, rows [][]string, left int) (string, error) {
+	var b bytes.Buffer
+	if err := Columns(&b, head, rows, left); err != nil || widest(b.String()) <= screen {
+		return b.String(), err
+	}
+	var low bytes.Buffer
+	if err := Columns(&low, nil, append(twoLines(head), rows...), left); err != nil || widest(low.String()) <= screen {
+		return low.String(), err
+	}
+	numbers := len(head) - left
+	if numbers < 2 {
+		return low.String(), nil
+	}
+	var out string
+	for _, part := range [][2]int{{left, left + (numbers+1)/2}, {left + (numbers+1)/2, len(head)}} {
+		of := func(row []string) []string {
+			return append(append([]string{}, row[:left]...), row[part[0]:part[1]]...)
+		}
+		var some [][]string
+		for _, row := range rows {
+			some = append(some, of(row))
+		}
+		text, err := fitted(screen, of(head), some, left)
+		if err != nil {
+			return "", err
+		}
+		out += text
+	}
+	return out, nil
+}
+
+// twoLines breaks each head at its last space.
+func twoLines(head []string) [][]string {
+	out := [][]string{make([]string, len(head)), make([]string, len(head))}
+	for i, h := range head {
+		at := strings.LastIndex(h, " ")
+		out[0][i], out[1][i] = h[:max(at, 0)], h[at+1:]
+	}
+	return out
+}
+
+// widest is the width of the longest line.
+func widest(text string) int {
+	out := 0
+	for l := range strings.Lines(text) {
+		out = max(out, width(strings.TrimRight(l, " \n")))
+	}
+	return out
 }

@@ -210,12 +210,15 @@ func (p pair) verdictChanges() [][]string {
 
 // Difference prints what two runs measured side by side. It shows and does not judge: whether a
 // difference is more than noise is for compare to say.
-func Difference(w io.Writer, oldRun, newRun *metrics.Run) error {
-	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error { return difference(b, oldRun, newRun) })(w, nil, Options{})
+func Difference(w io.Writer, oldRun, newRun *metrics.Run, opt Options) error {
+	return whole(func(b *bytes.Buffer, _ *metrics.Run, opt Options) error { return difference(b, oldRun, newRun, opt) })(w, nil, opt)
 }
 
-func difference(b *bytes.Buffer, oldRun, newRun *metrics.Run) error {
-	s := &screen{b: b, width: 100}
+func difference(b *bytes.Buffer, oldRun, newRun *metrics.Run, opt Options) error {
+	s := &screen{b: b, width: opt.Width, color: opt.Color}
+	if s.width <= 0 {
+		s.width = 100
+	}
 	for _, r := range []struct {
 		what string
 		run  *metrics.Run

@@ -194,7 +194,7 @@ func TestDifference(t *testing.T) {
 		after.Add(e)
 	}
 	var b bytes.Buffer
-	if err := Difference(&b, before, after); err != nil {
+	if err := Difference(&b, before, after, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"SIMULATED", "cache-survives-removal: pass → fail", "+500 ms"} {

@@ -334,21 +334,6 @@ func TestAfterRemoval_SaysWhatCouldBeReused(t *testing.T) {
 	}
 }
 
-func TestTable_FitsTheScreen(t *testing.T) {
-	for _, name := range []string{"passing", "matrix", "interrupted"} {
-		out := render(t, format(t, "table"), replay(t, name), Options{Width: 100})
-		for l := range strings.Lines(out) {
-			l = strings.TrimRight(l, "\n")
-			if w := width(l); w > 100 && !strings.HasPrefix(l, "SIMULATED") {
-				t.Errorf("%s: %d columns: %s", name, w, l)
-			}
-			if l != strings.TrimRight(l, " ") {
-				t.Errorf("%s: trailing blanks: %q", name, l)
-			}
-		}
-	}
-}
-
 func TestTable_ColorChangesNothingElse(t *testing.T) {
 	r := replay(t, "failing")
 	plain := render(t, format(t, "table"), r, Options{})

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
@@ -153,7 +154,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 			}
 		}
 	}
-	if err := s.grid(nil, rows, 4); err != nil {
+	if err := s.grid(nil, s.without(rows), 4); err != nil {
 		return err
 	}
 	for _, l := range missing.lines() {
@@ -163,13 +164,26 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		s.line("")
 		j := metrics.Judge(v)
 		head := heading(c, v)
-		s.line("%s  %s", s.paint(strings.ToUpper(labels[j]), colors[j]), terminal(strings.Join(head, "   ")))
+		if mark := strings.ToUpper(labels[j]); width(mark)+2+width(terminal(strings.Join(head, "   "))) <= s.width {
+			s.line("%s  %s", s.paint(mark, colors[j]), terminal(strings.Join(head, "   ")))
+		} else {
+			s.line("%s  %s", s.paint(mark, colors[j]), terminal(head[0]))
+			s.prose(2, strings.Join(head[1:], "   "))
+		}
 		for _, l := range evidence(c, v) {
-			s.line("  %s", terminal(l))
+			if remark.MatchString(l) {
+				s.prose(2, l)
+			} else {
+				s.line("  %s", terminal(l))
+			}
 		}
 	}
 	return nil
 }
+
+// remark is a line of evidence in words, which may be broken between them. A source line may not:
+// the marks below it would point elsewhere.
+var remark = regexp.MustCompile(`^(why|message|reply|note): `)
 
 // why says whether a judgement is explained by a reason and not by numbers.
 func why(j metrics.Judged) bool {
@@ -189,13 +203,11 @@ func (s *screen) fit(rows [][]string) {
 		}
 	}
 	room := s.width - 2 - wide[0] - wide[4] - 2*4 // indent, what stays, and the gaps
-	for i, least := range []int{1: 24, 2: 36, 3: 16} {
-		if i == 0 {
-			continue
-		}
-		need := wide[1] + wide[2] + wide[3]
-		if need > room {
-			wide[i] = max(min(wide[i], least), wide[i]-(need-room))
+	for _, least := range [][]int{{1: 24, 2: 36, 3: 16}, {1: 22, 2: 18, 3: 12}} {
+		for i := 1; i <= 3; i++ {
+			if need := wide[1] + wide[2] + wide[3]; need > room {
+				wide[i] = max(min(wide[i], least[i]), wide[i]-(need-room))
+			}
 		}
 	}
 	for _, row := range rows {
@@ -205,13 +217,27 @@ func (s *screen) fit(rows [][]string) {
 	}
 }
 
+// without leaves out the expressions where the screen has no room for them beside the rest: those
+// of what did not pass stand below the list.
+func (s *screen) without(rows [][]string) [][]string {
+	var b bytes.Buffer
+	if err := Columns(&b, nil, rows, 4); err != nil || widest(b.String())+1 <= s.width {
+		return rows
+	}
+	out := make([][]string, len(rows))
+	for i, row := range rows {
+		out[i] = append(append([]string{}, row[:2]...), row[3:]...)
+	}
+	return out
+}
+
 // grid prints columns without lines, those of text to the left and those of numbers to the right.
 func (s *screen) grid(head []string, rows [][]string, left int) error {
-	var b bytes.Buffer
-	if err := Columns(&b, head, rows, left); err != nil {
+	text, err := fitted(s.width-1, head, rows, left)
+	if err != nil {
 		return err
 	}
-	for l := range strings.Lines(b.String()) {
+	for l := range strings.Lines(text) {
 		s.line(" %s", strings.TrimRight(l, "\n"))
 	}
 	return nil
