@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/schema"
 )
 
 // slower is the passing story in which every turn after the removal takes half a second longer.
@@ -154,5 +156,30 @@ func TestSigned(t *testing.T) {
 	}
 	if got := percent(-0.00001) + percent(0.05); got != "0.0 %+5.0 %" {
 		t.Error(got)
+	}
+}
+
+// An expression of a gates file is a gate like the others in every format.
+func TestCompareFormats_Expression(t *testing.T) {
+	before, after := replay(t, "passing"), slower()
+	rules := metrics.Rules{Gates: []metrics.Gate{gate("after", "phases.after_removal.ttft_ms")}}
+	for _, v := range []string{metrics.Fail, metrics.Pass, metrics.Unsure} {
+		rules.Free = append(rules.Free, metrics.FreeGate{
+			Gate:  metrics.Gate{Name: "tail-" + v, Metric: "a < base.a", Severity: "fail", OnUnknown: "inconclusive", File: "ci/gates.yaml", Line: 9, Column: 3},
+			Judge: func(metrics.See) (string, string) { return v, "a is 3 ms, base.a is 2 ms" },
+		})
+	}
+	c := metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("sim x m", before.Cells[0].Source("a"), after.Cells[0].Source("b"), after.Started.Started)}}
+	inOrder(t, compareAs(t, "table", c), "fail", "tail-fail", "pass", "tail-pass", "unknown", "tail-unknown", "tail-fail: a is 3 ms, base.a is 2 ms", "worse: after, tail-fail")
+	inOrder(t, compareAs(t, "github", c), "::error file=ci/gates.yaml,line=9,col=3,title=tail-fail::sim x m: fail%0Aa is 3 ms")
+	page := compareAs(t, "html", c)
+	accessible(t, "expression", page)
+	inOrder(t, page, `<tr class="fail">`, "tail-fail", `<tr class="pass">`, "tail-pass")
+	var doc any
+	if err := json.Unmarshal([]byte(compareAs(t, "json", c)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if problems := schema.Validate("compare", doc); len(problems) > 0 {
+		t.Errorf("the comparison does not match its schema: %+v", problems)
 	}
 }
