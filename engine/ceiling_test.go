@@ -1,11 +1,21 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/sim"
 )
 
@@ -90,4 +100,51 @@ func TestPrefill_TokenWithoutText(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Without a tokeniser the ceiling is homellm's share of the server's own count: it lies within its
+// label of what the cache really keeps, and the label is made of what the server reported.
+func TestCeiling_Estimated(t *testing.T) {
+	steps := "{id: one, inject: {docs: [manual]}}, {id: two, query: How tight are the bolts?}, {id: three, remove: {docs: [manual]}}, {id: four, ask: What else do you know of pumps and of their valves?}, {id: five, ask: Why?}"
+	plan := load(t, "talk.yaml", talk("live", steps), library(t))
+	broken := func(context.Context, []dsl.Message) ([]int, error) { return nil, errors.New("404 page not found") }
+	for name, tokenize := range map[string]func(context.Context, []dsl.Message) ([]int, error){"none": nil, "broken": broken} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := rig{target: func(target *engine.Target) { target.Tokenize = tokenize }}
+				g.play(t, plan, sim.Config{})
+				cell := g.fold.Cells[0]
+				e := cell.Estimate()
+				all := g.requests()
+				if e == nil || e.Requests != len(all) || len(all) < 2 || !strings.HasPrefix(e.String(), "estimated ± ") {
+					t.Fatalf("%d requests, estimate %+v", len(all), e)
+				}
+				told, counted := 0.0, 0.0
+				for _, r := range all {
+					told += float64(*r.Usage.Prompt)
+					counted += float64(r.Estimate.Prompt)
+					off := math.Abs(float64(*r.Reusable - *r.Cached))
+					if limit := e.Spread*float64(*r.Usage.Prompt) + 16; off > limit {
+						t.Errorf("%s: %d reusable, %d cached of %d, estimated ± %.3f", r.Step, *r.Reusable, *r.Cached, *r.Usage.Prompt, e.Spread)
+					}
+					if r.ReusableSource != "estimated" {
+						t.Errorf("%s: source %q", r.Step, r.ReusableSource)
+					}
+				}
+				if math.Abs(e.Factor-told/counted) > 1e-12 {
+					t.Errorf("factor %v, want %v", e.Factor, told/counted)
+				}
+				replayed := &metrics.Run{}
+				for _, x := range g.events {
+					replayed.Add(x)
+				}
+				if diff := cmp.Diff(e, replayed.Cells[0].Estimate()); diff != "" {
+					t.Errorf("replayed: -live +replayed\n%s", diff)
+				}
+				if noted := slices.ContainsFunc(cell.Notes, func(n event.Note) bool { return n.Code == "no_tokeniser" }); noted != (name == "broken") {
+					t.Errorf("notes %+v", cell.Notes)
+				}
+			})
+		})
+	}
 }

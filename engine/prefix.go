@@ -7,13 +7,15 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/model"
 )
 
 // prefixes knows every token sequence that a server has seen under one salt, and from them the
 // ceiling of any prefix cache for the next prompt. Without a tokeniser it compares the rendered
-// characters and scales, which it says.
+// texts and scales by homellm's own count of both, which it says.
 type prefixes struct {
 	tokenize func(context.Context, []dsl.Message) ([]int, error) // nil: the server has no tokeniser
+	local    local                                               // instead of it
 	block    int                                                 // tokens in one block of the cache
 	seen     [][]int
 	texts    []string
@@ -22,17 +24,53 @@ type prefixes struct {
 
 // reusable is what a prefix cache could serve of one prompt.
 type reusable struct {
-	tokens *int
-	share  *float64 // of the prompt's characters, when tokens are not known
-	source string   // tokens | estimated
-	why    string
-	prompt []int
+	tokens   *int
+	share    *float64 // of the prompt, when tokens are not known
+	source   string   // tokens | estimated
+	why      string
+	prompt   []int
+	text     string          // of the prompt, as the model's template renders it; empty where there are tokens, or no template
+	estimate *event.Estimate // nil: characters were compared
+}
+
+// local renders and counts a prompt in the place of a server that does not tell. The zero value
+// compares the characters of a stand-in for a template.
+type local struct {
+	render func([]dsl.Message) (prompt string, ok bool) // as the model's template does
+	count  func(prompt string) (model.Count, error)
+}
+
+func (l local) text(messages []dsl.Message) (text string, own bool) {
+	if l.render != nil {
+		if text, ok := l.render(messages); ok {
+			return text, true
+		}
+	}
+	return render(messages), false
+}
+
+// shared finds how much of a text is its beginning of so many bytes.
+func (l local) shared(text string, bytes int) (share float64, e *event.Estimate) {
+	share = float64(bytes) / float64(len(text))
+	if l.count == nil {
+		return share, nil
+	}
+	whole, err := l.count(text)
+	if err != nil || whole.Tokens == 0 {
+		return share, nil
+	}
+	head, err := l.count(text[:bytes])
+	if err != nil {
+		return share, nil
+	}
+	n := min(head.Tokens, whole.Tokens)
+	return float64(n) / float64(whole.Tokens), &event.Estimate{Prompt: whole.Tokens, Shared: n, Spread: whole.Spread, Source: whole.Source}
 }
 
 // before looks at a prompt that is about to be sent.
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable {
 	if p.tokenize == nil {
-		text := render(messages)
+		text, own := p.local.text(messages)
 		best := 0
 		for _, t := range p.texts {
 			best = max(best, commonText(t, text))
@@ -40,8 +78,12 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable 
 		if len(text) == 0 {
 			return reusable{source: "estimated", why: "empty prompt"}
 		}
-		share := float64(best) / float64(len(text))
-		return reusable{share: &share, source: "estimated"}
+		share, estimate := p.local.shared(text, best)
+		out := reusable{share: &share, source: "estimated", estimate: estimate}
+		if own {
+			out.text = text
+		}
+		return out
 	}
 	ids, err := p.tokenize(ctx, messages)
 	if err != nil {
@@ -76,6 +118,10 @@ func (p *prefixes) remember(ctx context.Context, found reusable, messages []dsl.
 	}
 	if e.Usage.Completion != nil {
 		completion = *e.Usage.Completion
+	}
+	if found.text != "" { // the prompt ends where the reply began
+		p.texts = append(p.texts, found.text+reply)
+		return
 	}
 	p.after(ctx, found.prompt, messages, reply, completion)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -28,6 +29,7 @@ func (s *session) preflight(ctx context.Context) error {
 			return err
 		}
 	}
+	s.tryTokeniser(ctx)
 	if !s.tested() {
 		if _, err := s.canary("")(ctx, "Hello"); err != nil {
 			return s.refused(ctx, err)
@@ -50,6 +52,17 @@ func (s *session) preflight(ctx context.Context) error {
 	}
 	s.watchCounters()
 	return s.proveIsolation(ctx)
+}
+
+// tryTokeniser lets go of a tokeniser that does not work: an estimate is better than nothing then.
+func (s *session) tryTokeniser(ctx context.Context) {
+	if s.target.Tokenize == nil {
+		return
+	}
+	if _, err := s.target.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
+		s.target.Tokenize = nil
+		s.once("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
+	}
 }
 
 // tested reports whether the cache report of this server is put to the test.

@@ -258,7 +258,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 		known = &prefixes{block: s.target.Block}
 		s.known[s.salt] = known
 	}
-	known.tokenize = prompt.tokenize
+	known.tokenize, known.local = prompt.tokenize, s.local(prompt)
 	reuse := known.before(ctx, prompt.dsl)
 	s.look(ctx)
 	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
@@ -278,7 +278,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Action: step.Action, Phase: string(t.Phase), Exchange: e,
-		Reusable: reuse.tokens, ReusableSource: reuse.source, ReusableWhy: reuse.why,
+		Reusable: reuse.tokens, ReusableSource: reuse.source, ReusableWhy: reuse.why, Estimate: reuse.estimate,
 	}
 	if reuse.share != nil && e.Usage.Prompt != nil {
 		n := wholeBlocks(int(*reuse.share*float64(*e.Usage.Prompt)), *e.Usage.Prompt, s.target.Block)

@@ -126,6 +126,28 @@ func (s *session) wire(api string, messages []dsl.Message, p client.Prompt) prom
 	return out
 }
 
+// local renders and counts prompts for a server that does not tokenise. A text is what is sent; of
+// messages it is assumed that the server has the model's own template.
+func (s *session) local(p prompt) local {
+	out := local{count: func(text string) (model.Count, error) {
+		return s.run.templates.Count(s.cell.Model, text, s.run.opt.Tokenizer)
+	}}
+	template := s.run.templates.Of(s.cell.Model)
+	if template == nil {
+		return out
+	}
+	profile := *s.cell.Server
+	profile.Engine = cmp.Or(s.target.Facts.Engine, profile.Engine)
+	if p.Text != "" {
+		profile.API = "completions"
+	}
+	out.render = func(messages []dsl.Message) (string, bool) {
+		rendered, _, err := renderFor(template, &profile, messages)
+		return rendered.String(), err == nil
+	}
+	return out
+}
+
 // placed moves system messages as the profile asks.
 func (s *session) placed(template *model.Template, messages []dsl.Message) []dsl.Message {
 	placement := model.SystemPlacement(s.cell.Server.Placement)

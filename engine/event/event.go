@@ -121,6 +121,17 @@ type Request struct {
 	Reusable       *int   `json:"reusable_tokens"` // longest prefix seen before, whole blocks: the ceiling of any prefix cache
 	ReusableSource string `json:"reusable_source"` // tokens | estimated
 	ReusableWhy    string `json:"reusable_why,omitempty"`
+
+	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or nothing could
+}
+
+// Estimate is homellm's own count of a prompt, made before it was sent and before the server's count
+// was known.
+type Estimate struct {
+	Prompt int     `json:"prompt_tokens"`
+	Shared int     `json:"shared_tokens"` // of its longest beginning that the server had seen
+	Spread float64 `json:"spread"`        // half width that the counter claims, as a share; 0: it claims to be exact
+	Source string  `json:"source"`        // what counted
 }
 
 // Exchange is what a client saw of one request. All instants are since the start of the run

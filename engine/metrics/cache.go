@@ -56,7 +56,7 @@ func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
 const foreign = 64
 
 // cacheSource names who reported the cached tokens.
-func cacheSource(q *event.Request) string {
+func cacheSource(_ *Cell, q *event.Request) string {
 	switch {
 	case q.CacheSource == "":
 		return "none"
@@ -67,16 +67,22 @@ func cacheSource(q *event.Request) string {
 }
 
 // efficiencySource names both sides of the quotient, where the ceiling is not exact.
-func efficiencySource(q *event.Request) string {
+func efficiencySource(c *Cell, q *event.Request) string {
 	if q.ReusableSource == "estimated" {
-		return cacheSource(q) + ", ceiling estimated"
+		return cacheSource(c, q) + ", ceiling " + reusableSource(c, q)
 	}
-	return cacheSource(q)
+	return cacheSource(c, q)
 }
 
-func reusableSource(q *event.Request) string {
+// reusableSource says how the ceiling is known; of an estimate, how well.
+func reusableSource(c *Cell, q *event.Request) string {
 	if q.ReusableSource == "" {
 		return "none"
+	}
+	if q.ReusableSource == "estimated" && q.Estimate != nil {
+		if e := c.Estimate(); e != nil {
+			return e.String()
+		}
 	}
 	return q.ReusableSource
 }

@@ -28,6 +28,11 @@ func canonicalRun(b event.RunStarted) event.RunStarted {
 
 func canonicalRequest(b event.Request) event.Request {
 	b.Text, b.Reasoning, b.Tools, b.Finish = text(b.Text), text(b.Reasoning), text(b.Tools), text(b.Finish)
+	if b.Estimate != nil {
+		e := *b.Estimate
+		e.Source = text(e.Source)
+		b.Estimate = &e
+	}
 	b.CacheWhy, b.ReusableWhy = text(b.CacheWhy), text(b.ReusableWhy)
 	b.Wire.ContentType, b.Wire.Model, b.Wire.Protocol = text(b.Wire.ContentType), text(b.Wire.Model), text(b.Wire.Protocol)
 	if len(b.Timings) == 0 {

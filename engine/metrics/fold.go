@@ -38,6 +38,7 @@ type Cell struct {
 
 	run      *Run
 	observed map[string][]observation
+	tally    tally
 }
 
 // observation is one value of a sample or a fact.
@@ -67,12 +68,17 @@ func (r *Run) Add(e event.Event) {
 		b = canonicalRequest(b)
 		c := r.cell(e.Cell)
 		c.Requests = append(c.Requests, &b)
+		c.tally.add(&b)
 	case event.Verdict:
 		c := r.cell(e.Cell)
 		c.Verdicts = append(c.Verdicts, canonicalVerdict(b))
 	case event.CellDone:
 		b.Err = text(b.Err)
-		r.cell(e.Cell).Done = &b
+		c := r.cell(e.Cell)
+		c.Done = &b
+		if text, ok := c.Estimate().note(); ok {
+			c.Notes = append(c.Notes, event.Note{Code: "estimated", Text: text})
+		}
 	case event.CellFailed:
 		b.Err, b.Hint = text(b.Err), text(b.Hint)
 		r.cell(e.Cell).Failed = &b

@@ -70,7 +70,7 @@ type Def struct {
 	each   func(*Cell, *event.Request) (v any, why string)
 	parts  func(*Cell, *event.Request) (num, den float64, why string)
 	over   func(*Cell, []*event.Request) (v any, why string)
-	from   func(*event.Request) string
+	from   func(*Cell, *event.Request) string
 }
 
 // Value is one value of a metric, or the reason why there is none.
@@ -129,7 +129,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		return v
 	}
 	if d.from != nil {
-		v.Source = d.from(q)
+		v.Source = d.from(c, q)
 	}
 	switch {
 	case d.parts != nil:

@@ -59,6 +59,8 @@ type jsonCell struct {
 	Wire    *metrics.Wire         `json:"wire"` // how replies were framed; null if there was none
 	Repeats []jsonRepeat          `json:"repeats"`
 	Metrics map[string]jsonMetric `json:"metrics"`
+
+	TokenEstimate *metrics.Estimate `json:"token_estimate,omitempty"` // left out where the server's tokeniser counted
 }
 
 type jsonServer struct {
@@ -230,6 +232,7 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 	if w := c.Wire(); w.Turns > 0 {
 		out.Wire = &w
 	}
+	out.TokenEstimate = c.Estimate()
 	for _, pass := range repeats(c) {
 		p := jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup}
 		for _, q := range pass {
