@@ -39,7 +39,7 @@ type Operand struct {
 type Result struct {
 	Verdict  string // Pass, Fail or Unknown
 	Operands []Operand
-	Why      string // why the verdict is Unknown
+	Why      string // why the verdict is Unknown; of a Fail what did not conform to a schema
 }
 
 // Eval judges the assertion by the values that look returns; each path is asked for once. It
@@ -63,14 +63,14 @@ func (a *Assertion) Eval(look Lookup) Result {
 		}
 		r.Operands = append(r.Operands, Operand{l.path, values[i]})
 	}
-	pass, err := a.program.eval(values)
+	pass, why, err := a.program.eval(values)
 	switch {
 	case err != nil:
 		r.Verdict, r.Why = Unknown, err.Error()
 	case pass:
 		r.Verdict = Pass
 	default:
-		r.Verdict = Fail
+		r.Verdict, r.Why = Fail, why
 	}
 	return r
 }

@@ -63,6 +63,7 @@ var Codes = func() []Code {
 		{"expr/name", "an expression names something that does not exist, or not in this scope"},
 		{"expr/nil", "nil is not a value of this language: ask known(x)"},
 		{"expr/rate", "a share from 0 to 1 is compared with a number outside of that"},
+		{"expr/schema", "a schema that the file does not declare"},
 		{"expr/samples", "a percentile over fewer samples than it takes to know it"},
 		{"expr/size", "an expression is too long or too deeply nested"},
 		{"expr/syntax", "an expression cannot be read"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"homellm/schema"
 )
 
 // decoder turns a tree that the schema has seen into typed documents. Its accessors accept any
@@ -50,6 +52,7 @@ type scopeEnv struct {
 	cache         string         // run.isolation.cache
 	stale         bool           // run.isolation.allow_contaminated
 	allowSmallN   bool           // of the assertion
+	schemas       map[string]*schema.Shape
 	values        values
 	node          *node // the expression, for source.at
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/schema"
 )
 
 // What a scenario gets that does not say otherwise. The schema states the same values.
@@ -68,6 +70,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	for _, n := range d.list(root, "documents") {
 		s.Documents = append(s.Documents, d.readDeclaration(n))
 	}
+	s.Schemas = d.schemas(d.get(root, "schemas"))
 	def := d.defaults(d.get(root, "defaults"))
 	var checks []pending
 	for i, n := range d.list(root, "conversations") {
@@ -83,6 +86,26 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	d.linkScenario(s, root, checks)
 	s.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return s
+}
+
+// schemas reads the schemas that answers can be held against.
+func (d *decoder) schemas(n *node) map[string]*schema.Shape {
+	if n == nil || n.kind != mapKind {
+		return nil
+	}
+	out := map[string]*schema.Shape{}
+	for _, e := range n.entries {
+		shape, problems := schema.NewShape(e.node.plain())
+		for _, p := range problems {
+			at := e.node.locate(p.Path)
+			if at == nil {
+				at, p.Path = e.node, nil
+			}
+			d.problem(at, p)
+		}
+		out[e.key] = shape // nil where it is wrong: to name it is no second mistake
+	}
+	return out
 }
 
 // substituteRoot substitutes everywhere but in the settings of the run, which all cells share.
@@ -312,7 +335,7 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 		env := scopeEnv{
 			scope: p.assertion.Scope, steps: all, conversations: conversations, turns: turns,
 			repeats: s.Run.Repeats, cache: s.Run.Cache, stale: s.Run.AllowStale,
-			allowSmallN: p.allowSmallN, values: d.values, node: p.node,
+			schemas: s.Schemas, allowSmallN: p.allowSmallN, values: d.values, node: p.node,
 		}
 		if p.conversation >= 0 {
 			var own []string

@@ -6,7 +6,11 @@
 // a [Vocabulary]; how tokens are counted, as a function.
 package dsl
 
-import "time"
+import (
+	"time"
+
+	"homellm/schema"
+)
 
 // Pos is a place in a file. Line and Col count from 1; Col counts runes.
 type Pos struct {
@@ -27,7 +31,8 @@ type Scenario struct {
 	Vars          map[string]any // float64, int, string or bool
 	Documents     []*Document
 	Conversations []*Conversation
-	Assert        []*Assertion // scenario scope
+	Assert        []*Assertion             // scenario scope
+	Schemas       map[string]*schema.Shape // that answers can be held against
 }
 
 // Requires is what a cell must offer; an unmet one skips the cell with the reason.

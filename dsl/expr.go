@@ -13,6 +13,8 @@ import (
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
+
+	"homellm/schema"
 )
 
 // An assertion's expression goes through five stages:
@@ -44,6 +46,7 @@ type program struct {
 	spans  []span  // where the leaves stand
 	bounds []bound // comparisons with constants that must hold for the assertion to pass
 	smallN bool    // percentiles of few samples are allowed
+	shapes []namedShape
 }
 
 // leaf is one value that an expression reads.
@@ -59,6 +62,12 @@ type leaf struct {
 	source   string // where the constant stands
 	floor    int    // of a percentile: the samples it needs
 	samples  int    // that are planned for it; 0: not known when the file is read
+}
+
+// namedShape is a schema that an expression holds a text against.
+type namedShape struct {
+	name  string
+	shape *schema.Shape
 }
 
 // span is a stretch of the expression, in runes.

@@ -288,10 +288,33 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 			return n
 		}
 		return condition
+	case "conforms":
+		return c.conforms(n, arguments[0], arguments[1])
 	case "join":
 		return call(n.Location(), callJoin, arguments...)
 	}
 	return n
+}
+
+// conforms resolves the name of a schema.
+func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
+	declared := c.scope.env.schemas
+	id, ok := name.(*ast.StringNode)
+	if !ok {
+		c.failAt(name, "expr/schema", `write the name of a schema in quotes: conforms(turn.text, "answer")`, "the schema must be a literal name")
+		return n
+	}
+	shape, ok := declared[id.Value]
+	if !ok {
+		help := "declare it: schemas: {" + id.Value + ": {type: object, …}}"
+		if len(declared) > 0 {
+			help = suggestOr(id.Value, keys(declared), "schemas of this file")
+		}
+		c.failAt(name, "expr/schema", help, "there is no schema %q", id.Value)
+		return n
+	}
+	c.program.shapes = append(c.program.shapes, namedShape{id.Value, shape})
+	return call(n.Location(), callConforms, text, &ast.IntegerNode{Value: len(c.program.shapes) - 1})
 }
 
 func takes(low, high int) string {

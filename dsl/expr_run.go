@@ -33,6 +33,7 @@ type runtime struct {
 	program *program
 	values  []Value
 	steps   int
+	misfits []string // what did not conform to a schema, and where
 	started time.Time
 }
 
@@ -59,6 +60,7 @@ const (
 	callChange   = "pct_change"
 	callWithin   = "within"
 	callJoin     = "__join"
+	callConforms = "__conforms"
 )
 
 // env returns the environment of the compiled program. The checker takes the types of the
@@ -81,6 +83,7 @@ func (r *runtime) env() map[string]any {
 		callChange:   change,
 		callWithin:   within,
 		callJoin:     join,
+		callConforms: r.conforms,
 	}
 }
 
@@ -125,6 +128,19 @@ func (r *runtime) truth(i int) (bool, error) {
 }
 
 func (r *runtime) known(i int) bool { return r.values[i].Why == "" }
+
+// conforms holds a text against a schema and remembers where it does not fit.
+func (r *runtime) conforms(text string, i int) (bool, error) {
+	s := r.program.shapes[i]
+	ok, why, err := s.shape.Check(text)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		r.misfits = append(r.misfits, "it does not conform to "+s.name+": "+why)
+	}
+	return ok, nil
+}
 
 // tick counts one predicate call.
 func (r *runtime) tick() (bool, error) {
@@ -245,19 +261,21 @@ func filled(size int) (bool, error) {
 	return true, nil
 }
 
-// eval runs the program. An error says why the outcome is not known.
-func (p *program) eval(values []Value) (bool, error) {
+// eval runs the program. Why says what did not conform to a schema. An error says why the outcome
+// is not known.
+func (p *program) eval(values []Value) (pass bool, why string, err error) {
 	machine := vm.VM{MemoryBudget: memoryBudget}
-	out, err := machine.Run(p.code, newRuntime(p, values).env())
+	r := newRuntime(p, values)
+	out, err := machine.Run(p.code, r.env())
 	if err != nil {
 		if unknown, ok := errors.AsType[*unknownError](err); ok {
-			return false, unknown
+			return false, "", unknown
 		}
-		return false, errors.New(runMessage(err))
+		return false, "", errors.New(runMessage(err))
 	}
 	pass, ok := out.(bool)
 	if !ok {
-		return false, fmt.Errorf("the expression gave %T", out)
+		return false, "", fmt.Errorf("the expression gave %T", out)
 	}
-	return pass, nil
+	return pass, strings.Join(r.misfits, "; "), nil
 }

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"fmt"
+	"homellm/schema"
 	"math"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ var vocabulary = Vocabulary{
 	},
 }
 
+// testShape accepts an object with a number.
+var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": []any{"torque"}, "properties": map[string]any{"torque": map[string]any{"type": "number"}}})
+
 func testScope(of Scope) *scope {
 	return &scope{
 		names: newNames(vocabulary),
@@ -43,6 +47,7 @@ func testScope(of Scope) *scope {
 			conversations: []string{"main"},
 			turns:         map[string]int{"load": 1, "q1": 2, "drop": 0},
 			repeats:       12,
+			schemas:       map[string]*schema.Shape{"schema": testShape},
 			values: values{
 				vars:   map[string]any{"min_hit": 0.5, "topic": "orbits", "n": 3, "strict": true, "bad": "("},
 				matrix: map[string]any{"doc_tokens": 1024, "server": "sim"},
@@ -414,5 +419,32 @@ func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
 			t.Errorf("the usage of %s is %s", f.Name, f.Usage)
 		}
 		mustCompile(t, StepScope, "let result = "+usage+"; turn.ok")
+	}
+}
+
+// TestConforms holds an answer against a schema of the scenario, and says where it does not fit.
+func TestConforms(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"torque": 41}`:                         "pass ",
+		`{"torque": "41 Nm"}`:                    "fail it does not conform to schema: /torque: expected number, but got string",
+		`41`:                                     "fail it does not conform to schema: expected object, but got number",
+		`torque 41`:                              "fail it does not conform to schema: it is not JSON",
+		"\"" + strings.Repeat("x", 1<<20) + "\"": "unknown the text has 1048578 bytes",
+	} {
+		r := mustCompile(t, StepScope, `conforms(turn.text, "schema")`).Eval(func(string) Value { return Value{V: text} })
+		if got := r.Verdict + " " + r.Why; !strings.HasPrefix(got, want) {
+			t.Errorf("%.40q: %.200s, want %s", text, got, want)
+		}
+	}
+	for that, want := range map[string]string{
+		`conforms(turn.text, "shema")`:     `did you mean "schema"`,
+		`conforms(turn.text, turn.text)`:   "literal name",
+		`conforms(turn.ttft_ms, "schema")`: "",
+		`conforms(turn.text)`:              "takes 2 arguments",
+	} {
+		p, problems := compileExpr(that, testScope(StepScope), true)
+		if p != nil || len(problems) == 0 || !strings.Contains(problems[0].message+problems[0].help, want) {
+			t.Errorf("%s: %v, want %q", that, problems, want)
+		}
 	}
 }

@@ -92,7 +92,7 @@ func fileKind(t *tree) (string, Diagnostics) {
 	v := t.root.get("schema")
 	var known []string
 	for _, kind := range schema.Kinds() {
-		if kind == "result" || kind == "baseline" {
+		if slices.Contains([]string{"result", "baseline", "compare"}, kind) {
 			continue // written, never read as a file of the user
 		}
 		name := "homellm." + kind + "/v1"

@@ -15,7 +15,7 @@ var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
 var templated = regexp.MustCompile(`\{\{\s*((?:vars|matrix)\.[a-z][a-z0-9_]*)\s*\}\}`)
 
 // verbatim lists the keys whose texts are shown or compared as they are written.
-var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert"}
+var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert", "schemas"}
 
 // substitute returns a tree in which every ${vars.…} and ${matrix.…} has its value. A text
 // that is nothing but a reference becomes the value with its type; within a text the value is

@@ -1,0 +1,332 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// Shape is a JSON Schema (draft-07) that a scenario states for answers. Both the schema and the
+// answers are untrusted, so that both are bounded: the schema unfolds to a finite tree that refers
+// to nothing but itself, and a text is looked at only up to a size.
+type Shape struct {
+	Doc any // the schema, as encoding/json makes it
+
+	compiled *jsonschema.Schema
+}
+
+// The bounds of a shape.
+const (
+	mostRules  = 2_000   // subschemas, each counted as often as it is referred to
+	mostText   = 1 << 20 // bytes of an answer
+	mostValues = 10_000  // values in an answer: some keywords compare each with each
+)
+
+// subschemas says where a keyword of draft-07 holds schemas: itself, in a list or in a mapping.
+// Keywords that hold none are there as well: whatever is missing means nothing, and a misspelt
+// keyword would silently accept everything.
+var subschemas = map[string]string{
+	"$ref": "", "title": "", "description": "", "default": "", "examples": "", "$comment": "",
+	"type": "", "enum": "", "const": "", "required": "", "minProperties": "", "maxProperties": "",
+	"minItems": "", "maxItems": "", "uniqueItems": "", "minLength": "", "maxLength": "", "pattern": "", "format": "",
+	"minimum": "", "maximum": "", "exclusiveMinimum": "", "exclusiveMaximum": "", "multipleOf": "",
+	"additionalProperties": "one", "additionalItems": "one", "not": "one", "contains": "one", "propertyNames": "one",
+	"if": "one", "then": "one", "else": "one", "items": "one or list",
+	"properties": "mapping", "patternProperties": "mapping", "definitions": "mapping", "dependencies": "mapping",
+	"allOf": "list", "anyOf": "list", "oneOf": "list",
+}
+
+// NewShape checks and compiles a schema. It loads nothing.
+func NewShape(doc any) (s *Shape, problems []Problem) {
+	defer func() {
+		if p := recover(); p != nil {
+			s, problems = nil, []Problem{{Rule: "invalid", Message: fmt.Sprintf("the schema cannot be read: %v", p)}}
+		}
+	}()
+	l := linter{root: doc, sizes: map[string]int{}}
+	l.lint(doc, nil)
+	if len(l.problems) > 0 {
+		return nil, l.problems
+	}
+	if n := l.size(doc, nil); len(l.problems) > 0 || n > mostRules {
+		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to", mostRules)
+		return nil, l.problems[:1]
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, []Problem{{Rule: "invalid", Message: err.Error()}}
+	}
+	c := jsonschema.NewCompiler()
+	c.Draft, c.AssertFormat = jsonschema.Draft7, true
+	c.LoadURL = func(string) (io.ReadCloser, error) { return nil, errors.New("nothing is loaded") }
+	if err := c.AddResource("answer", bytes.NewReader(text)); err != nil {
+		return nil, []Problem{{Rule: "invalid", Message: err.Error()}}
+	}
+	compiled, err := c.Compile("answer")
+	if err != nil {
+		return nil, []Problem{broken(err)}
+	}
+	return &Shape{doc, compiled}, nil
+}
+
+// broken places what the meta-schema finds wrong.
+func broken(err error) Problem {
+	if ve, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+		at, message := first(ve)
+		return Problem{Path: pointer(at), Rule: "invalid", Message: message}
+	}
+	if e, ok := errors.AsType[*jsonschema.SchemaError](err); ok {
+		err = e.Err
+		if ve, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+			at, message := first(ve)
+			return Problem{Path: pointer(at), Rule: "invalid", Message: message}
+		}
+	}
+	return Problem{Rule: "invalid", Message: err.Error()}
+}
+
+type linter struct {
+	root     any
+	problems []Problem
+	sizes    map[string]int // of what a reference leads to; -1 while it is being measured
+}
+
+func (l *linter) add(path []string, rule, key, format string, args ...any) *Problem {
+	l.problems = append(l.problems, Problem{Path: slices.Clone(path), Key: key, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	return &l.problems[len(l.problems)-1]
+}
+
+// lint finds keywords that mean nothing and references that lead nowhere.
+func (l *linter) lint(v any, path []string) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		if _, ok := v.(bool); !ok {
+			l.add(path, "type", "", "a schema is a mapping, or true or false")
+		}
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		at := append(slices.Clone(path), key)
+		where, known := subschemas[key]
+		switch {
+		case key == "$id" || key == "$schema":
+			l.add(path, "unknown-key", key, "%s has no place here: the schema is draft-07, and refers to nothing but itself", key).Help = "leave it out"
+		case !known:
+			l.add(path, "unknown-key", key, "unknown keyword %q", key).Known = slices.Sorted(maps.Keys(subschemas))
+		case key == "$ref":
+			if to, _ := m[key].(string); !strings.HasPrefix(to, "#/") || l.find(to) == nil {
+				l.add(at, "value", "", "%v leads to nothing in this schema", m[key]).Help = "write #/definitions/NAME; nothing is loaded from elsewhere"
+			} else if len(m) > 1 {
+				l.add(path, "value", key, "what stands beside $ref is ignored").Help = "put both into allOf"
+			}
+		case key == "format":
+			if name, _ := m[key].(string); jsonschema.Formats[name] == nil {
+				l.add(at, "value", "", "unknown format %v", m[key]).Known = slices.Sorted(maps.Keys(jsonschema.Formats))
+			}
+		case key == "pattern":
+			if text, _ := m[key].(string); text != "" {
+				if _, err := regexp.Compile(text); err != nil {
+					l.add(at, "value", "", "no regular expression: %v", err)
+				}
+			}
+		}
+		for name, sub := range parts(where, m[key]) {
+			l.lint(sub, append(slices.Clone(at), name...))
+		}
+	}
+}
+
+// parts yields the schemas that a keyword holds, with the keys that lead to each.
+func parts(where string, v any) func(func([]string, any) bool) {
+	return func(yield func([]string, any) bool) {
+		list, isList := v.([]any)
+		mapping, isMapping := v.(map[string]any)
+		switch {
+		case where == "":
+		case where == "mapping" && isMapping:
+			for _, k := range slices.Sorted(maps.Keys(mapping)) {
+				if _, names := mapping[k].([]any); names {
+					continue // dependencies may list names
+				}
+				if !yield([]string{k}, mapping[k]) {
+					return
+				}
+			}
+		case isList && strings.HasSuffix(where, "list"):
+			for i, sub := range list {
+				if !yield([]string{strconv.Itoa(i)}, sub) {
+					return
+				}
+			}
+		case strings.HasPrefix(where, "one"):
+			yield(nil, v)
+		}
+	}
+}
+
+// size counts the rules of a schema as often as they can be reached. One that reaches itself would
+// have no end.
+func (l *linter) size(v any, path []string) int {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return 1
+	}
+	if ref, ok := m["$ref"].(string); ok {
+		n, known := l.sizes[ref]
+		if known && n < 0 {
+			l.add(path, "value", "$ref", "%s refers to itself, which has no end", ref)
+			return 0
+		}
+		if !known {
+			l.sizes[ref] = -1
+			n = l.size(l.find(ref), pointer(strings.TrimPrefix(ref, "#")))
+			l.sizes[ref] = n
+		}
+		return n
+	}
+	n := 1
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if key == "definitions" {
+			continue // counted where it is referred to
+		}
+		for name, sub := range parts(subschemas[key], m[key]) {
+			n += l.size(sub, append(append(slices.Clone(path), key), name...))
+			n = min(n, 10*mostRules)
+		}
+	}
+	return n
+}
+
+// find returns what a reference within the schema leads to, or nil.
+func (l *linter) find(ref string) any {
+	at := l.root
+	for _, key := range pointer(strings.TrimPrefix(ref, "#")) {
+		switch v := at.(type) {
+		case map[string]any:
+			at = v[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i < 0 || i >= len(v) {
+				return nil
+			}
+			at = v[i]
+		default:
+			return nil
+		}
+	}
+	return at
+}
+
+// pointer takes a JSON pointer apart.
+func pointer(p string) []string {
+	p = strings.TrimPrefix(p, "/")
+	if p == "" {
+		return nil
+	}
+	keys := strings.Split(p, "/")
+	for i, k := range keys {
+		keys[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(k)
+	}
+	return keys
+}
+
+// Check says whether a text is one JSON value, alone or in one fenced block, that conforms to the
+// schema, and where it does not. An error says that it cannot be told: the text is too large.
+func (s *Shape) Check(text string) (ok bool, why string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			ok, err = false, fmt.Errorf("the text cannot be checked: %v", p)
+		}
+	}()
+	if len(text) > mostText {
+		return false, "", fmt.Errorf("the text has %d bytes, and at most %d are checked", len(text), mostText)
+	}
+	text = strings.TrimSpace(text)
+	if rest, fenced := strings.CutPrefix(text, "```"); fenced {
+		_, rest, _ = strings.Cut(rest, "\n") // the language
+		if text, fenced = strings.CutSuffix(rest, "```"); !fenced {
+			return false, "it is not JSON: the fenced block has no end", nil
+		}
+	}
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return false, "it is not JSON: " + err.Error(), nil
+	}
+	if count(v, mostValues) > mostValues {
+		return false, "", fmt.Errorf("the text holds more than %d values", mostValues)
+	}
+	if err := s.compiled.Validate(v); err != nil {
+		ve, is := errors.AsType[*jsonschema.ValidationError](err)
+		if !is {
+			return false, "", err
+		}
+		at, message := first(ve)
+		if at == "" {
+			return false, message, nil
+		}
+		return false, at + ": " + message, nil
+	}
+	return true, "", nil
+}
+
+// count counts the values of a document, and stops behind the most.
+func count(v any, most int) int {
+	n := 1
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if n > most {
+				break
+			}
+			n += count(e, most-n)
+		}
+	case map[string]any:
+		for _, e := range v {
+			if n > most {
+				break
+			}
+			n += count(e, most-n)
+		}
+	}
+	return n
+}
+
+var names = regexp.MustCompile(`'[^']*'(, '[^']*')+`)
+
+// first returns the first of the errors that the library found, by place and text: it finds them in
+// the order of Go's maps, and names several keys in it as well.
+func first(ve *jsonschema.ValidationError) (at, message string) {
+	type leaf struct{ at, message string }
+	var leaves []leaf
+	var collect func(*jsonschema.ValidationError)
+	collect = func(e *jsonschema.ValidationError) {
+		for _, c := range e.Causes {
+			collect(c)
+		}
+		if len(e.Causes) == 0 {
+			leaves = append(leaves, leaf{e.InstanceLocation, names.ReplaceAllStringFunc(e.Message, func(list string) string {
+				all := strings.Split(list, ", ")
+				slices.Sort(all)
+				return strings.Join(all, ", ")
+			})})
+		}
+	}
+	collect(ve)
+	slices.SortFunc(leaves, func(a, b leaf) int {
+		return strings.Compare(a.at+"\x00"+a.message, b.at+"\x00"+b.message)
+	})
+	more := ""
+	if len(leaves) > 1 {
+		more = fmt.Sprintf(" (and %d more)", len(leaves)-1)
+	}
+	return leaves[0].at, leaves[0].message + more
+}
