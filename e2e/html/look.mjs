@@ -10,6 +10,16 @@ const [executablePath, report, out, budget = "2000"] = process.argv.slice(2);
 const name = basename(report, ".html");
 mkdirSync(out, { recursive: true });
 
+// The charts that a page of this name must have, by the beginning of their titles.
+const turns = ["Time to first token", "Decode speed", "Context", "Cache hit rate"];
+const charted = {
+  run: [...turns, "TTFT of each repeat", "Decode speed of each repeat", "Chunks of each request"],
+  matrix: [...turns, "GPU power", "GPU memory", "GPU core clock", "GPU memory clock", "GPU temperature"],
+  comparison: [...turns, "TTFT by phase"],
+  gates: ["Change against the margin", "phases.with_rag.ttft_ms", "phases.with_rag.cache.hit_rate", ...turns],
+  long: [...turns, "Chunks of the slowest requests", "GPU power"],
+};
+
 const problems = [];
 const check = (ok, what) => { if (!ok) problems.push(what); };
 
@@ -50,14 +60,17 @@ async function charts(page) {
     const svg = f.querySelector("svg"), box = svg && svg.getBoundingClientRect();
     const labelled = svg && (svg.getAttribute("aria-labelledby") || "").split(" ").every((id) => document.getElementById(id)?.textContent);
     return { title: f.querySelector("figcaption strong")?.textContent, drawn: Boolean(box && box.width > 100 && box.height > 50 && svg.querySelector("path, rect, line")),
-      labelled, rows: f.querySelectorAll("tbody tr").length, caption: Boolean(f.querySelector("table caption")?.textContent) };
+      labelled, cut: [...svg.querySelectorAll("text")].filter((t) => { const b = t.getBoundingClientRect(); return b.width > 0 && (b.left < box.left - 1 || b.right > box.right + 1); }).map((t) => t.textContent),
+      rows: f.querySelectorAll("tbody tr").length, caption: Boolean(f.querySelector("table caption")?.textContent) };
   }));
   check(found.length > 0, "there is no chart");
   for (const c of found) {
     check(c.drawn, `chart "${c.title}" is not drawn`);
     check(c.labelled, `chart "${c.title}" has no title and description`);
+    check(c.cut.length === 0, `chart "${c.title}" cuts off ${c.cut.join(", ")}`);
     check(c.rows > 0 && c.caption, `chart "${c.title}" has no table`);
   }
+  for (const wanted of charted[name] || []) check(found.some((c) => c.title.startsWith(wanted)), `there is no chart "${wanted}"`);
   console.log(`${name}: ${found.length} charts: ${[...new Set(found.map((c) => c.title))].join(", ")}`);
   for (const tag of ["header", "nav", "main", "footer", "h1"]) {
     check(await page.locator(tag).count() === 1, `there is not one <${tag}>`);

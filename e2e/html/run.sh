@@ -21,10 +21,12 @@ cp "$here/look.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
 
 go build -o "$work/homellm" ./cmd/homellm
 "$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/run" >/dev/null
-"$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/again" >/dev/null
 cp "$work/run/report.html" "$work/run.html"
-"$work/homellm" results diff "$work/run" "$work/again" --html >"$work/comparison.html"
-"$work/homellm" compare "$work/run" "$work/again" --format html >"$work/gates.html" || [ $? = 4 ] # three repeats are too few to judge
+example=docs/examples/ci
+"$work/homellm" apply "$example/scenarios" --server sim --quiet --out "$work/good" >/dev/null
+"$work/homellm" apply "$example/scenarios" --server sim --servers "$example/regressed.yaml" --quiet --out "$work/bad" >/dev/null || [ $? = 1 ]
+"$work/homellm" results diff "$work/good" "$work/bad" --html >"$work/comparison.html"
+"$work/homellm" compare "$work/good" "$work/bad" --gates "$example/gates.yaml" --format html >"$work/gates.html" || [ $? = 1 ]
 for name in failing matrix; do
 	"$work/homellm" results show "engine/report/testdata/$name.jsonl" --format html >"$work/$name.html"
 done

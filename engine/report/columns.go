@@ -64,7 +64,7 @@ func fitted(screen int, head []string, rows [][]string, left int) (string, error
 	if numbers < 2 {
 		return low.String(), nil
 	}
-	var out string
+	var out strings.Builder
 	for _, part := range [][2]int{{left, left + (numbers+1)/2}, {left + (numbers+1)/2, len(head)}} {
 		of := func(row []string) []string {
 			return append(append([]string{}, row[:left]...), row[part[0]:part[1]]...)
@@ -77,9 +77,9 @@ func fitted(screen int, head []string, rows [][]string, left int) (string, error
 		if err != nil {
 			return "", err
 		}
-		out += text
+		out.WriteString(text)
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 // twoLines breaks each head at its last space.

@@ -82,6 +82,7 @@ type cellPage struct {
 	ID      string
 	Name    string
 	State   string
+	Skipped bool
 	Server  []fact
 	Tiles   []tile
 	Grid    dataTable

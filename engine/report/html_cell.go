@@ -8,7 +8,7 @@ import (
 )
 
 func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
-	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), State: stateOf(c), Server: serverFacts(c)}
+	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
 	for _, note := range c.Notes {
 		out.Notes = append(out.Notes, note.Text)
 	}
@@ -63,7 +63,7 @@ func (p *cellPage) charts(c *metrics.Cell, cells int) {
 		}
 	}
 	for i, s := range []struct{ title, metric, class string }{{"TTFT of each repeat", "ttft_ms", "c1"}, {"Decode speed of each repeat", "output_tps", "c2"}} {
-		if f, ok := perRepeatFigure(fmt.Sprintf("%s-d%d", p.ID, i), s.title, "Every dot is one turn; the box holds the middle half.", s.metric, s.class, c); ok {
+		if f, ok := perRepeatFigure(fmt.Sprintf("%s-d%d", p.ID, i), s.title, "Every dot is one turn.", s.metric, s.class, c); ok {
 			p.Spread = append(p.Spread, f)
 		}
 	}

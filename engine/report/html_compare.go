@@ -141,7 +141,7 @@ func (p *cellPair) charts(of pair, cells int) {
 				rows = append(rows, spread{phaseName(phase) + ", old", "", "old", a}, spread{phaseName(phase) + ", new", "", s.class, b})
 			}
 		}
-		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), s.title+" by phase", "Every dot is one turn; the box holds the middle half.", d.Doc, d.Unit, rows); ok {
+		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), s.title+" by phase", "Every dot is one turn.", d.Doc, d.Unit, rows); ok {
 			p.Spread = append(p.Spread, f)
 		}
 	}

@@ -251,7 +251,7 @@ func (p *cellPair) samples(of metrics.Pair) {
 		for k, side := range []struct{ label, class string }{{"old", "old"}, {"new", "c1"}} {
 			rows = append(rows, spread{label: side.label, class: side.class, values: sorted(of.Sides[k].Sample(path).Values)})
 		}
-		if f, ok := boxes(fmt.Sprintf("%s-s%d", p.ID, i), path, "Every dot is one repeat; the box holds the middle half.", path, d.Unit, rows); ok {
+		if f, ok := boxes(fmt.Sprintf("%s-s%d", p.ID, i), path, "Every dot is one repeat.", path, d.Unit, rows); ok {
 			p.Samples = append(p.Samples, f)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 const (
 	wideWidth  = 920.0
 	stripTop   = 18.0
-	stripLeft  = 66.0
+	stripLeft  = 80.0
 	stripShown = 600 // samples that are drawn one by one, shared by the cells of a page
 	spanShown  = 800 // requests behind them
 )
@@ -27,7 +27,8 @@ var strips = []struct {
 }{
 	{"GPU power", []string{"gpu.power_w"}},
 	{"GPU memory", []string{"gpu.mem_used_mib"}},
-	{"GPU clocks", []string{"gpu.sm_clock_mhz", "gpu.mem_clock_mhz"}},
+	{"GPU core clock", []string{"gpu.sm_clock_mhz"}}, // not beside the memory's, which is so high that a throttled core would look flat
+	{"GPU memory clock", []string{"gpu.mem_clock_mhz"}},
 	{"GPU temperature", []string{"gpu.temp_c"}},
 	{"GPU use", []string{"gpu.util_pct"}},
 	{"CPU use", []string{"cpu.util_pct", "cpu.server_pct"}},
@@ -76,6 +77,9 @@ func machineFigures(id string, c *metrics.Cell, cells int) []figure {
 		if len(lines) > 0 {
 			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, when, lines, defs, max(60, spanShown/cells)))
 		}
+	}
+	for i := 1; i < len(out); i++ {
+		out[i].Caption = "" // said above
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
@@ -11,6 +12,9 @@ import (
 
 // shownRepeats is how many repeats a chart of distributions has rows for.
 const shownRepeats = 40
+
+// dotsShown is up to how many values a chart of distributions draws each of them.
+const dotsShown = 1000
 
 // spread is the values of one row of a chart of distributions, in ascending order.
 type spread struct {
@@ -83,6 +87,11 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
 	if name := axisUnit(unit); name != "" {
 		s.text("tick y", label-8, height-10, name)
 	}
+	dots := points <= dotsShown
+	f.Caption = strings.TrimSpace(caption + " The box holds the middle half, the line reaches from the smallest to the largest.")
+	if !dots {
+		f.Caption = "The box holds the middle half, the line reaches from the smallest to the largest."
+	}
 	f.Table = dataTable{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {
 		y := 16 + row*(float64(i)+0.5)
@@ -94,7 +103,7 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
 			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
 			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12, fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
 				r.label, show(q2, unit), n, show(q1, unit), show(q3, unit)))
-			if points <= 1000 {
+			if dots {
 				for _, v := range r.values {
 					s.dot("mote "+r.class, x.at(v), y, 1.9, "")
 				}

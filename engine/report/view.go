@@ -277,7 +277,7 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return count(float64(n)) + " " + what + "s"
 }
 
 // simulated says what was simulated, in the words of the note "simulated" if there is one.
