@@ -3,6 +3,7 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,16 +157,30 @@ func (d *decoder) declare(sort string, n *node, key string) string {
 
 // duration returns the duration of a key, or the default if it is absent.
 func (d *decoder) duration(n *node, key string, absent time.Duration) time.Duration {
+	return d.durationUpTo(n, key, absent, longestWait)
+}
+
+func (d *decoder) durationUpTo(n *node, key string, absent, most time.Duration) time.Duration {
 	v := d.get(n, key)
 	if v == nil || v.kind != stringKind {
 		return absent
 	}
 	t, err := time.ParseDuration(v.text())
-	if err != nil {
+	if err != nil && !durationForm.MatchString(v.text()) {
 		return absent // the schema has said so
+	}
+	if err != nil || t > most {
+		d.errorf(v, "plan/size", "", "%s: at most %.0fh are possible here", key, most.Hours())
+		return absent
 	}
 	return t
 }
+
+// longestWait bounds what a file may make somebody wait for.
+const longestWait = 24 * time.Hour
+
+// durationForm is what the schemas take for a duration.
+var durationForm = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
 
 // percent returns the share that a percentage such as 90% stands for, from 0 to 1, or the
 // default if it is absent.

@@ -3,7 +3,6 @@ package dsl
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -77,24 +76,10 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 	if strings.Contains(name, `\`) || !fs.ValidPath(name) {
 		return "", errors.New("is not a path inside the folder of the scenario: write it with forward slashes, without .. and not from the root")
 	}
-	// Looked at before it is opened: opening a pipe waits for a writer.
-	info, err := fs.Stat(dir, name)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("is not a regular file")
-	}
-	f, err := dir.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.New("is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxDocumentBytes+1))
+	data, err := readRegular(dir, name, maxDocumentBytes+1)
 	switch {
+	case errors.Is(err, errIrregular):
+		return "", errors.New("is not a regular file")
 	case err != nil:
 		return "", err
 	case len(data) > maxDocumentBytes:

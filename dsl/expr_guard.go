@@ -120,6 +120,10 @@ func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 			return typed(call(at, callConcat, l, r), textType)
 		}
 		n.SetType(sumType(l, r))
+	case "matches":
+		if l.Type() == textType && r.Type() == textType {
+			return typed(call(at, callMatches, l, r), boolType)
+		}
 	case "==", "!=":
 		if (c.fractional(l) || c.fractional(r)) && !isZero(l) && !isZero(r) {
 			c.warn(at.From, at.To, "expr/float-equal", "use within(x, target, tolerance)",

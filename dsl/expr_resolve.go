@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -183,18 +182,26 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 				"?? puts a number in the place of a measurement, so this gate can pass without one")
 		}
 	case n.Operator == "matches":
-		if l := leafOf(n.Right, c.program.leaves); l != nil {
-			if pattern, ok := l.constant.(string); ok {
-				if _, err := regexp.Compile(pattern); err != nil {
-					c.failAt(n.Right, "expr/type", "", "%s is no regular expression: %s", l.path, err)
-				}
-			}
-		}
+		c.pattern(n.Right)
 	case isComparison(n.Operator):
 		c.rate(n, n.Left, n.Right)
 		c.rate(n, n.Right, n.Left)
 	}
 	return n
+}
+
+// pattern checks a regular expression that is known when the file is read.
+func (c *compilation) pattern(n ast.Node) {
+	what, pattern := "not a regular expression", ""
+	if text, ok := n.(*ast.StringNode); ok {
+		pattern = text.Value
+	} else if l := leafOf(n, c.program.leaves); l != nil {
+		what = l.path + " is no regular expression"
+		pattern, _ = l.constant.(string)
+	}
+	if _, err := compilePattern(pattern); err != nil {
+		c.failAt(n, "expr/type", "the syntax is that of RE2: https://golang.org/s/re2syntax", "%s: %s", what, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
 }
 
 // bareText reports a text without quotes beside a text, which reads like an unknown name.
@@ -292,6 +299,8 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 		return c.conforms(n, arguments[0], arguments[1])
 	case "join":
 		return call(n.Location(), callJoin, arguments...)
+	case "split":
+		return call(n.Location(), callSplit, arguments...)
 	}
 	return n
 }

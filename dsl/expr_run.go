@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	memoryBudget = 10_000  // elements of lists
 	stepBudget   = 100_000 // predicate calls
 	maxText      = 4 << 20 // bytes of a text that an expression builds
+	maxParts     = 1 << 20 // of a text that is split
 	maxEval      = 2 * time.Second
 	largest      = 1e300 // magnitude of a result; sums of a few of them are still finite
 )
@@ -35,6 +37,8 @@ type runtime struct {
 	steps   int
 	misfits []string // what did not conform to a schema, and where
 	started time.Time
+
+	patterns map[string]*regexp.Regexp
 }
 
 func newRuntime(p *program, values []Value) *runtime {
@@ -61,6 +65,8 @@ const (
 	callWithin   = "within"
 	callJoin     = "__join"
 	callConforms = "__conforms"
+	callMatches  = "__matches"
+	callSplit    = "__split"
 )
 
 // env returns the environment of the compiled program. The checker takes the types of the
@@ -84,6 +90,8 @@ func (r *runtime) env() map[string]any {
 		callWithin:   within,
 		callJoin:     join,
 		callConforms: r.conforms,
+		callMatches:  r.matches,
+		callSplit:    split,
 	}
 }
 
@@ -148,10 +156,15 @@ func (r *runtime) tick() (bool, error) {
 	if r.steps > stepBudget {
 		return false, fmt.Errorf("the expression takes more than %d steps", stepBudget)
 	}
-	if r.steps%256 == 0 && time.Since(r.started) > maxEval {
-		return false, fmt.Errorf("the expression takes longer than %s", maxEval)
+	return true, r.late()
+}
+
+// late is an error once the evaluation has taken too long.
+func (r *runtime) late() error {
+	if time.Since(r.started) > maxEval {
+		return fmt.Errorf("the expression takes longer than %s", maxEval)
 	}
-	return true, nil
+	return nil
 }
 
 // number converts what the checker has found to be a number.
@@ -249,6 +262,14 @@ func join(list []string, separator string) (string, error) {
 		}
 	}
 	return strings.Join(list, separator), nil
+}
+
+func split(text, separator string) ([]string, error) {
+	parts := strings.SplitN(text, separator, maxParts+1)
+	if len(parts) > maxParts {
+		return nil, fmt.Errorf("the text has more than %d parts", maxParts)
+	}
+	return parts, nil
 }
 
 var errEmpty = errors.New("there is no element to look at")

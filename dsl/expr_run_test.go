@@ -9,7 +9,13 @@ import (
 // TestEvaluationIsBounded holds expressions that would run for minutes or fill the memory.
 func TestEvaluationIsBounded(t *testing.T) {
 	text := strings.Repeat("word ", 40_000)
-	look := func(string) Value { return Value{V: text} }
+	longest := strings.Repeat("x", 64<<20)
+	look := func(path string) Value {
+		if path == "turn.finish_reason" {
+			return Value{V: longest}
+		}
+		return Value{V: text}
+	}
 	for that, why := range map[string]string{
 		"all(1..9999, all(1..9999, turn.text != 'x'))":                    "elements",
 		"all(split(turn.text, ''), all(split(turn.text, ''), # != 'xx'))": "more than 100000 steps",
@@ -17,10 +23,35 @@ func TestEvaluationIsBounded(t *testing.T) {
 			"let e = d + d; let f = e + e; len(f + f) > 1": "builds a text of more than",
 		"len(join(split(turn.text, ' '), turn.text)) > 1": "builds a text of more than",
 		"len(filter(split(turn.text, ' '), # != '')) > 0": "more than 10000 elements",
+		"len(split(turn.finish_reason, '')) > 0":          "more than 1048576 parts",
+		"turn.text matches turn.finish_reason":            "no regular expression: ",
 	} {
-		if r := mustCompile(t, StepScope, that).Eval(look); r.Verdict != Unknown || !strings.Contains(r.Why, why) {
+		started := time.Now()
+		r := mustCompile(t, StepScope, that).Eval(look)
+		if took := time.Since(started); took > 2*maxEval {
+			t.Errorf("%s: took %v", that, took)
+		}
+		if r.Verdict != Unknown || !strings.Contains(r.Why, why) {
 			t.Errorf("%s: %s (%s)", that, r.Verdict, r.Why)
 		}
+	}
+}
+
+// A step that takes long by itself is ended too: the longest reply that is kept, and a pattern that
+// looks at each of its characters some thousand times, would take a quarter of an hour.
+func TestEvaluationIsBoundedInTime(t *testing.T) {
+	pattern := strings.Repeat("(.?.?.?.?.?.?.?.?.?.?){40}", 9) + "z$"
+	r := newRuntime(nil, nil)
+	begin := time.Now()
+	r.started = begin.Add(100*time.Millisecond - maxEval)
+	if _, err := r.matches(strings.Repeat("x", 64<<20), pattern); err == nil || !strings.Contains(err.Error(), "takes longer than 2s") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if _, err := r.tick(); err == nil {
+		t.Error("the next step is still taken")
 	}
 }
 

@@ -276,7 +276,9 @@ func TestProblems(t *testing.T) {
 		{StepScope, "known(vars.n) && turn.ok", "expr/constant", "known", "always known"},
 		{StepScope, "(vars.n ?? 2) > turn.ttft_ms", "expr/constant", "??", "always known"},
 		{StepScope, "turn.cache.hit_rate > 50", "expr/rate", "50", "share from 0 to 1|50 % is 0.5"},
-		{StepScope, "turn.text matches '('", "expr/type", "matches", "missing closing"},
+		{StepScope, "turn.text matches '('", "expr/type", "'('", "missing closing"},
+		{StepScope, "turn.text matches '(((.{10}){10}){10}){20}'", "expr/type", "'(((.{10}){10}){10}){20}'", "invalid repeat count"},
+		{StepScope, "turn.text matches '" + strings.Repeat("x{1000}", 11) + "'", "expr/type", "'" + strings.Repeat("x{1000}", 11) + "'", "more than 10000 steps"},
 		{StepScope, "turn.text matches vars.bad", "expr/type", "vars.bad", "missing closing"},
 
 		{StepScope, "mean([turn.ttft_ms]) > 1", "expr/function", "mean", `no function "mean"`},

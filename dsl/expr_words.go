@@ -98,9 +98,6 @@ func (c *compilation) mistyped(err error) {
 		message = fmt.Sprintf("%s cannot stand between %s and %s", m[1], m[2], m[3])
 		help = mixedHelp(m[1], m[2], m[3])
 	}
-	if rest, ok := strings.CutPrefix(message, "error parsing regexp: "); ok {
-		message, help = "not a regular expression: "+rest, "the syntax is that of RE2: https://golang.org/s/re2syntax"
-	}
 	c.fail(e.From, e.To, "expr/type", help, "%s", message)
 }
 

@@ -78,7 +78,7 @@ func decodeGates(t *tree, names *names) (*Gates, Diagnostics) {
 		File:       d.strOr(base, "file", defaultBaseline),
 		MustMatch:  d.strs(base, "must_match"),
 		OnMismatch: d.strOr(base, "on_mismatch", "inconclusive"),
-		MaxAge:     d.duration(base, "max_age", 0),
+		MaxAge:     d.durationUpTo(base, "max_age", 0, 100*365*24*time.Hour),
 	}
 	if noise != nil {
 		d.get(noise, "from")

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"homellm/schema"
 )
@@ -23,30 +25,56 @@ type File struct {
 	Dir  fs.FS
 }
 
-// OpenFile reads a file of the user. It refuses what is not a regular file; of one that is
-// larger than any file that is accepted it reads no more than shows that.
+// OpenFile reads a file of the user. It refuses what is not a regular file, and a link that leads
+// out of the file's folder: whoever wrote the folder, and not the user, has chosen where to. Of a
+// file that is larger than any that is accepted it reads no more than shows that.
 func OpenFile(name string) (File, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return File{}, fmt.Errorf("reading %s: %w", name, err)
-	}
-	if !info.Mode().IsRegular() {
-		return File{}, fmt.Errorf("reading %s: not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return File{}, fmt.Errorf("reading %s: %w", name, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return File{}, fmt.Errorf("reading %s: %w", name, err)
-	}
 	root, err := os.OpenRoot(filepath.Dir(name)) // closed when the file is no longer used
 	if err != nil {
-		return File{}, fmt.Errorf("opening the folder of %s: %w", name, err)
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
 	}
-	return File{Name: filepath.ToSlash(name), Data: data, Dir: root.FS()}, nil
+	dir := ownFolder{root}
+	data, err := readRegular(dir, filepath.Base(name), maxFileBytes+1)
+	if err != nil {
+		if _, there := os.Stat(name); there == nil && !errors.Is(err, errIrregular) {
+			if info, lerr := os.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+				err = errors.New("it is a link that leads out of its folder: name the file itself")
+			}
+		}
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
+}
+
+// ownFolder is the folder of a file. No link leads out of it, and opening a pipe in it does not wait
+// for a writer.
+type ownFolder struct{ root *os.Root }
+
+// Open implements [fs.FS].
+func (f ownFolder) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return f.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+var errIrregular = errors.New("not a regular file")
+
+// readRegular reads at most so many bytes of a file, if it is one.
+func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errIrregular
+	}
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // tree is a file that has been read and held against its schema.
@@ -216,8 +244,11 @@ func (d *decoder) problem(n *node, p schema.Problem) {
 	}
 	d.errorf(at, "schema/"+p.Rule, help, "%s", withoutSecret(message))
 	last := &d.diags[len(d.diags)-1]
-	if n.kind == stringKind && strings.Contains(help, "{env: NAME}") {
-		last.Source = strings.ReplaceAll(last.Source, n.text(), strings.Repeat("*", len([]rune(n.text()))))
+	key := n.kind == stringKind && strings.Contains(help, "{env: NAME}")
+	address := n.kind == stringKind && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "url" && strings.ContainsAny(n.text(), "@?#%")
+	if key || address {
+		stars := strings.Repeat("*", len([]rune(n.text())))
+		last.Source, last.Message = strings.ReplaceAll(last.Source, n.text(), stars), strings.ReplaceAll(last.Message, n.text(), stars)
 	}
 	last.Source = withoutSecret(last.Source)
 }

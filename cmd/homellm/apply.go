@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -200,7 +201,10 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {
-			return os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+			return report.WriteFile(filepath.Join(dir, name), func(w io.Writer) error {
+				_, err := w.Write(raw)
+				return err
+			})
 		}
 	}
 	if p.getenv("GOGC") == "" {
@@ -268,27 +272,24 @@ func createResults(dir string) (*event.Journal, error) {
 	return journal, nil
 }
 
+// recorded are the flags that change the plan, in the order in which the record has them.
+var recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations", "include-tags", "exclude-tags", "var"}
+
 // changed lists the flags that changed the plan, for the record.
 func (f applyFlags) changed() []string {
+	values := map[string][]string{
+		"server": {strings.Join(f.servers, ",")}, "url": {engine.WithoutUser(f.url)}, "model": {f.model},
+		"repeats": {fmt.Sprint(f.repeats)}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
+		"budget":       {f.budget.String()},
+		"include-tags": {strings.Join(f.include, ",")}, "exclude-tags": {strings.Join(f.exclude, ",")}, "var": f.vars,
+	}
 	var out []string
-	add := func(name, value string) {
-		if value != "" && value != "0" {
-			out = append(out, "--"+name+"="+value)
+	for _, name := range recorded {
+		for _, value := range values[name] {
+			if value != "" && value != "0" && value != "0s" {
+				out = append(out, "--"+name+"="+value)
+			}
 		}
-	}
-	add("server", strings.Join(f.servers, ","))
-	add("url", engine.WithoutUser(f.url))
-	add("model", f.model)
-	add("repeats", fmt.Sprint(f.repeats))
-	add("context-size", fmt.Sprint(f.contextSize))
-	if f.budget > 0 {
-		add("budget", f.budget.String())
-	}
-	add("max-conversations", fmt.Sprint(f.maxConversations))
-	add("include-tags", strings.Join(f.include, ","))
-	add("exclude-tags", strings.Join(f.exclude, ","))
-	for _, kv := range f.vars {
-		add("var", kv)
 	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -215,7 +214,7 @@ func isBaseline(path string) bool { return filepath.Ext(path) == ".json" }
 
 // readBaseline reads and checks a baseline file.
 func readBaseline(path string) (*metrics.Baseline, error) {
-	data, err := os.ReadFile(path)
+	data, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failf(exitUsage, "homellm baseline list shows those there are", "%w", err)
 	}

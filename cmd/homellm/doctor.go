@@ -111,7 +111,7 @@ func (d *doctor) find(ctx context.Context, address string) ([]server.Found, erro
 			address = "http://" + address
 		}
 		if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
-			return nil, failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %q is no address", address)
+			return nil, failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: this is no address")
 		}
 		one, err := server.Probe(ctx, address, nil)
 		if err != nil {

@@ -38,7 +38,7 @@ It exits with the code of the run.`,
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {
 				fmt.Fprintf(p.stderr, "homellm: this run did not come to its end\nhomellm: hint: go on with: %s\n",
-					resumeHint(argument(fold.Started.Scenario.File), fold.Started.Options, dir))
+					resumeHint(argument(fold.Started.Scenario.File), kept(fold.Started.Options), dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exitPass {
 				return &failure{code: code}
@@ -62,13 +62,17 @@ func readRun(path string) (dir string, fold *metrics.Run, err error) {
 		return "", nil, failf(exitUsage, "results are below results/", "%w", err)
 	}
 	journal := path
-	if info.IsDir() {
+	if info.IsDir() { // whoever wrote the folder has not chosen what else is read
 		journal = filepath.Join(path, "journal.jsonl")
+		named, err := os.Lstat(journal)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil, failf(exitUsage, "", "%s holds no journal.jsonl: it is not a results folder", path)
+		}
+		if err == nil && !named.Mode().IsRegular() {
+			return "", nil, failf(exitInvalid, "", "%s: not a regular file", journal)
+		}
 	}
 	f, err := os.Open(journal)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, failf(exitUsage, "", "%s holds no journal.jsonl: it is not a results folder", path)
-	}
 	if err != nil {
 		return "", nil, failf(exitUsage, "", "%w", err)
 	}

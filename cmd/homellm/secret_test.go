@@ -4,7 +4,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -124,20 +126,17 @@ func nowhere(t *testing.T, word, dir string, but ...string) {
 	}
 }
 
-// Proxy variables are ignored, what it listens on is loopback, and a redirect to another host is
-// refused with the key withheld.
+// Proxy variables are ignored, also for an address that is not loopback, and a redirect to another
+// host is refused with the key withheld, whatever was asked for.
 func TestNetworkManners(t *testing.T) {
-	var proxied, elsewhere, leaked atomic.Int64
+	var proxied, elsewhere, redirected atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		proxied.Add(1)
 		w.WriteHeader(http.StatusBadGateway)
 	}))
 	defer proxy.Close()
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		elsewhere.Add(1)
-		if strings.Contains(fmt.Sprint(r.Header)+r.URL.String(), planted) {
-			leaked.Add(1)
-		}
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	defer other.Close()
@@ -146,32 +145,99 @@ func TestNetworkManners(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer simulated.Close()
-	for name, redirect := range map[string]bool{"direct": false, "redirected": true} {
+	for name, redirect := range map[string]func(r *http.Request) bool{
+		"none":  func(*http.Request) bool { return false },
+		"posts": func(r *http.Request) bool { return r.Method == http.MethodPost },
+		"gets":  func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path != "/v1/models" },
+		"all":   func(*http.Request) bool { return true },
+	} {
 		t.Run(name, func(t *testing.T) {
 			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if redirect && r.Method == http.MethodPost {
+				if redirect(r) {
+					redirected.Add(1)
 					http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 					return
 				}
 				simulated.ServeHTTP(w, r)
 			}))
 			defer hs.Close()
-			p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, "env: HOSTILE_KEY")})
-			for _, v := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+			// Proxies are never used for loopback addresses. This one is none, and leads here as well.
+			address := strings.Replace(hs.URL, "127.0.0.1", "0.0.0.0", 1)
+			p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(address, "env: HOSTILE_KEY")})
+			for _, v := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
 				p.env = append(p.env, v+"="+proxy.URL)
 			}
 			p.env = append(p.env, "HOSTILE_KEY="+planted, "NO_PROXY=", "no_proxy=")
 			code, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run")
-			if want := map[bool]int{false: 0, true: exitEnvironment}[redirect]; code != want {
+			if want := map[string]int{"posts": exitEnvironment, "all": exitEnvironment}[name]; code != want {
 				t.Errorf("exit code %d, want %d\n%s", code, want, stderr)
 			}
-			if redirect && !strings.Contains(stdout+stderr, "redirect") {
+			if name == "posts" && !strings.Contains(stdout+stderr, "redirect") {
 				t.Errorf("the redirect is not told of:\n%s%s", stdout, stderr)
 			}
+			p.run("doctor", "--servers", "servers.yaml", "--url", address)
 		})
 	}
-	if proxied.Load() > 0 || elsewhere.Load() > 0 || leaked.Load() > 0 {
-		t.Errorf("%d requests went through a proxy, %d followed a redirect, %d of them with the key", proxied.Load(), elsewhere.Load(), leaked.Load())
+	if redirected.Load() == 0 {
+		t.Error("nothing was redirected: the test sees nothing")
+	}
+	if proxied.Load() > 0 || elsewhere.Load() > 0 {
+		t.Errorf("%d requests went through a proxy, %d followed a redirect", proxied.Load(), elsewhere.Load())
+	}
+}
+
+// A certificate that nobody vouches for is refused, and nothing is sent behind it.
+func TestTLS_IsVerified(t *testing.T) {
+	var asked atomic.Int64
+	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	hs.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail, as they should
+	hs.StartTLS()
+	defer hs.Close()
+	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, "env: HOSTILE_KEY")})
+	p.env = append(p.env, "HOSTILE_KEY="+planted)
+	for _, args := range [][]string{
+		{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run"},
+		{"apply", "plan.yaml", "--url", hs.URL, "--model", "qwen2.5-3b", "--out", "run2"},
+	} {
+		if code, stdout, stderr := p.run(args...); code != exitEnvironment || !strings.Contains(stdout+stderr, "certificate") {
+			t.Errorf("%v: exit code %d, and it does not say why\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	if asked.Load() > 0 {
+		t.Errorf("%d requests were sent", asked.Load())
+	}
+}
+
+// Keys in addresses are refused before anything is kept, and not repeated.
+func TestKeyInAddress(t *testing.T) {
+	_, url := startSimulator(t, sim.Config{})
+	host := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/v1")
+	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
+	for _, address := range []string{
+		"http://user:" + planted + "@" + host, planted + "@" + host, url + "?api_key=" + planted, url + "#" + planted, "http://" + host + "/%zz" + planted,
+	} {
+		servers := fmt.Sprintf("schema: homellm.servers/v1\nservers:\n  keyed: {engine: openai, attach: {url: %q}}\n", address)
+		if err := os.WriteFile(filepath.Join(p.dir, "servers.yaml"), []byte(servers), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"apply", "plan.yaml", "--url", address, "--out", "run"}, {"doctor", "--url", address},
+			{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--out", "run"}, {"servers", "--servers", "servers.yaml"},
+		} {
+			code, stdout, stderr := p.run(args...)
+			if code == 0 {
+				t.Errorf("%v: exit code 0", args)
+			}
+			if strings.Contains(stdout+stderr, planted) {
+				t.Errorf("%v prints the key:\n%.600s%.600s", args, stdout, stderr)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(p.dir, "run")); err == nil {
+			t.Fatalf("%s: something was kept", address)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -86,11 +87,22 @@ func Create(path string) (*Journal, error) {
 }
 
 // Open continues a journal: it cuts a torn last line off, checks every event before it and
-// returns them for the fold. The next event is the one after the last of them.
+// returns them for the fold. The next event is the one after the last of them. A link is refused:
+// the folder of a run may be a stranger's, and what is cut and written is to lie in it.
 func Open(path string) (*Journal, []Event, error) {
+	named, err := os.Lstat(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	if !named.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("opening the journal %s: not a regular file", path)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	if opened, err := f.Stat(); err != nil || !os.SameFile(named, opened) {
+		return nil, nil, errors.Join(fmt.Errorf("opening the journal %s: another file took its place", path), err, f.Close())
 	}
 	j, events, err := resume(f)
 	if err != nil {
@@ -199,16 +211,49 @@ type reader struct {
 	writer  string // the program version that began the journal
 }
 
+// longestLine bounds an event: the longest reply that is kept, all of it escaped, has 384 MiB.
+var longestLine = 512 << 20 // bytes; tests shorten it
+
+// line returns the bytes of the next event. It reads no more of what cannot be one than shows
+// that, and reports a part of an event as torn.
+func (r *reader) line() (raw []byte, err error) {
+	for {
+		part, err := r.in.ReadSlice('\n')
+		raw = append(raw, part...)
+		whole := err == nil
+		switch {
+		case whole:
+			return raw, nil
+		case !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF):
+			return nil, err
+		case len(raw) == 0:
+			return nil, io.EOF
+		case r.seq > 0 && raw[0] == 0:
+			return nil, ErrTorn // a power cut leaves zeros where the last blocks were to be
+		case raw[0] != '{', errors.Is(err, io.EOF) && !r.begun(raw):
+			return nil, errors.New("not an event: this is no journal, or it is damaged")
+		case len(raw) > longestLine:
+			return nil, fmt.Errorf("the event has more than %d MiB", longestLine>>20)
+		case errors.Is(err, io.EOF):
+			return nil, ErrTorn
+		}
+	}
+}
+
+// begun says whether a part of a line is the beginning of the next event.
+func (r *reader) begun(raw []byte) bool {
+	head := fmt.Sprintf(`{"seq":%d,`, r.seq+1)
+	return strings.HasPrefix(head, string(raw[:min(len(raw), len(head))]))
+}
+
 // next returns the next event, io.EOF at a clean end, or the reason to stop.
 func (r *reader) next() (Event, error) {
-	raw, err := r.in.ReadBytes('\n')
-	switch {
-	case errors.Is(err, io.EOF) && len(raw) == 0:
+	raw, err := r.line()
+	if errors.Is(err, io.EOF) {
 		return Event{}, io.EOF
-	case errors.Is(err, io.EOF):
-		return Event{}, fmt.Errorf("line %d: %w", r.seq+1, ErrTorn)
-	case err != nil:
-		return Event{}, fmt.Errorf("reading line %d: %w", r.seq+1, err)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("line %d: %w", r.seq+1, err)
 	}
 	e, err := r.parse(bytes.TrimSuffix(raw, []byte("\n")))
 	if err != nil {

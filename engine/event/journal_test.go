@@ -261,6 +261,13 @@ func TestRead_Refusals(t *testing.T) {
 		{"repeated", head + head, "line 2: event 1 follows event 1: the journal has a gap", 1},
 		{"no head", `{"seq":1,"kind":"note","body":{}}` + "\n", `line 1: a journal begins with run_started, not with "note"`, 0},
 		{"garbage", head + "hello\n", "line 2: not an event: ", 1},
+		{"wrong seq", `{"seq":"1"}` + "\n", "line 1: not an event: ", 0},
+		{"binary", "\x7fELF\x02\x01\x01\x00", "line 1: not an event: this is no journal", 0},
+		{"another file without a line end", "PRIVATE KEY", "line 1: not an event: this is no journal", 0},
+		{"another file of JSON", `{"key": "PRIVATE"}`, "line 1: not an event: this is no journal", 0},
+		{"foreign end", head + "PRIVATE KEY", "line 2: not an event: this is no journal, or it is damaged", 1},
+		{"zeros", strings.Repeat("\x00", 1<<16), "line 1: not an event: this is no journal", 0},
+		{"deep", head + `{"seq":2,"kind":"note","body":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}\n", "line 2: not an event: ", 1},
 		{"wrong type", head + `{"seq":2,"kind":"note","body":{"code":7}}` + "\n", "line 2: event 2 (note): ", 1},
 	}
 	for _, tt := range tests {
@@ -276,6 +283,83 @@ func TestRead_Refusals(t *testing.T) {
 				t.Errorf("got %d events, want %d", len(got), tt.events)
 			}
 		})
+	}
+}
+
+func TestRead_Empty(t *testing.T) {
+	if got, err := readAll(nil); err != nil || len(got) != 0 {
+		t.Errorf("%d events, %v", len(got), err)
+	}
+}
+
+// A power cut can leave zeros in the place of the last blocks.
+func TestRead_ZerosAtTheEndAreATornEvent(t *testing.T) {
+	_, raw := write(t, story()[:3])
+	got, err := readAll(append(raw, make([]byte, 9000)...))
+	if len(got) != 3 || !errors.Is(err, ErrTorn) {
+		t.Errorf("%d events, %v", len(got), err)
+	}
+}
+
+// endless is a journal whose second line does not end: no more of it is read than shows that.
+type endless struct{ head, fill string }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.head != "" {
+		n := copy(p, e.head)
+		e.head = e.head[n:]
+		return n, nil
+	}
+	for i := range p {
+		p[i] = e.fill[0]
+	}
+	return len(p), nil
+}
+
+func TestRead_EndlessLine(t *testing.T) {
+	was := longestLine
+	longestLine = 1 << 20
+	defer func() { longestLine = was }()
+	head := `{"seq":1,"at_ns":0,"kind":"run_started","body":{"version":1}}` + "\n"
+	for name, in := range map[string]*endless{
+		"the event has more than 1 MiB": {head + `{"seq":2,"kind":"`, "x"},
+		"not an event":                  {head, "x"},
+		ErrTorn.Error():                 {head, "\x00"},
+	} {
+		n := 0
+		var last error
+		for _, err := range Read(in) {
+			n++
+			last = err
+		}
+		if n != 2 || last == nil || !strings.Contains(last.Error(), name) {
+			t.Errorf("%d, %v; want %q", n, last, name)
+		}
+	}
+}
+
+// The folder of a run may be a stranger's: going on with it changes no file that only looks like a
+// journal from afar, and none outside of the folder.
+func TestOpen_ChangesNoOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "journal.jsonl")
+	victim := filepath.Join(dir, "victim")
+	for _, content := range []string{"PRIVATE KEY", `{"seq":1,"at_ns`, ""} {
+		for name, lay := range map[string]func(old, link string) error{"link": os.Symlink, "hard link": os.Link} {
+			if err := errors.Join(os.RemoveAll(journal), os.WriteFile(victim, []byte(content), 0o600), lay(victim, journal)); err != nil {
+				t.Fatal(err)
+			}
+			if name == "hard link" && content != "PRIVATE KEY" {
+				continue // it is a journal, whatever other name it has
+			}
+			if j, _, err := Open(journal); err == nil {
+				t.Errorf("a %s to %q was opened", name, content)
+				_ = j.Close()
+			}
+			if got, err := os.ReadFile(victim); err != nil || string(got) != content {
+				t.Errorf("%s: %q became %q (%v)", name, content, got, err)
+			}
+		}
 	}
 }
 

@@ -116,17 +116,11 @@ func titleOf(page []byte) string {
 }
 
 // NewHTTPClient returns a client fit for side channels: it follows no redirect (an API that
-// redirects is not the API that was meant), uses no proxy for a loopback address, and sends key
-// as a bearer token unless it is empty. It sets no time-out: every call here is bounded by its
-// context.
+// redirects is not the API that was meant), uses no proxy whatever the environment says (the key
+// and the prompts are for the server that was named), and sends key as a bearer token unless it is
+// empty. It sets no time-out: every call here is bounded by its context.
 func NewHTTPClient(key string) *http.Client {
 	transport := &http.Transport{
-		Proxy: func(r *http.Request) (*url.URL, error) {
-			if loopback(r.URL.Hostname()) {
-				return nil, nil
-			}
-			return http.ProxyFromEnvironment(r)
-		},
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
@@ -152,15 +146,6 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.key)
 	return b.next.RoundTrip(r)
-}
-
-// loopback reports whether a host name means this machine.
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // call makes one request and reads the reply to its end. A nil body sends none, any other is
@@ -223,8 +208,8 @@ func baseURL(address string) (string, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil {
-		return "", fmt.Errorf("reading the server's address: %w", err)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return "", fmt.Errorf("reading the server's address: %w", e.Err) // without the address, which may hold a key
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("reading the server's address %q: only http and https are possible", address)
@@ -234,6 +219,9 @@ func baseURL(address string) (string, error) {
 	}
 	if u.User != nil {
 		return "", fmt.Errorf("reading the server's address: a password in a URL ends up in logs; use the profile's api_key")
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("reading the server's address: leave out what follows ? or #; a key there ends up in logs: use the profile's api_key")
 	}
 	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
 	return u.Scheme + "://" + u.Host + path, nil

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// mostOf bounds a file that is read whole: more is no file of ours, and could fill the memory.
+const mostOf = 64 << 20
+
+// readBounded reads a file whole. A pipe that nobody writes to is not waited for, and a device or a
+// file without end is not read to its end.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, mostOf+1))
+	if err == nil && len(data) > mostOf {
+		return nil, fmt.Errorf("%s: more than %d MiB", path, mostOf>>20)
+	}
+	return data, err
+}

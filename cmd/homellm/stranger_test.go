@@ -1,0 +1,224 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"homellm/engine/report"
+)
+
+const secretOutside = "the secret of the folder above"
+
+// inside runs one command line in this process and returns all that it prints. What takes longer
+// than a reader has patience for is an error: a pipe was waited for, or a device read.
+func inside(t *testing.T, args ...string) (code int, out string) {
+	t.Helper()
+	var b bytes.Buffer
+	p := process{stdin: strings.NewReader(""), stdout: &b, stderr: &b, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		code = run(t.Context(), p, args)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%v does not end", args)
+	}
+	if code == exitBug {
+		t.Errorf("%v: a bug:\n%.600s", args, b.String())
+	}
+	if strings.Contains(b.String(), secretOutside) {
+		t.Errorf("%v shows a file from outside:\n%.600s", args, b.String())
+	}
+	return code, b.String()
+}
+
+// lay makes files and links below a new folder; a target that begins with "file:" is the text of
+// a file. It returns the folder and its inner one, which the stranger wrote.
+func lay(t *testing.T, links map[string]string) (outside, dir string) {
+	t.Helper()
+	outside = t.TempDir()
+	dir = filepath.Join(outside, "stranger")
+	must(t, os.WriteFile(filepath.Join(outside, "secret.txt"), []byte(secretOutside), 0o600))
+	must(t, os.Mkdir(dir, 0o755))
+	for name, target := range links {
+		path := filepath.Join(dir, name)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		switch text, ok := strings.CutPrefix(target, "file:"); {
+		case ok:
+			must(t, os.WriteFile(path, []byte(text), 0o600))
+		case target == "fifo":
+			must(t, syscall.Mkfifo(path, 0o600))
+		default:
+			must(t, os.Symlink(target, path))
+		}
+	}
+	return outside, dir
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listing is every path below a folder but for those below one inner folder, with the sizes of
+// files.
+func listing(t *testing.T, dir, but string) string {
+	t.Helper()
+	var out strings.Builder
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if path == but {
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			fmt.Fprintln(&out, path, info.Size())
+		}
+		return err
+	}))
+	return out.String()
+}
+
+// A scenario file that is a link out of its folder is refused, and not a line of what it names is
+// shown: not of a file, nor of this process's environment.
+func TestScenario_LinkOut(t *testing.T) {
+	t.Setenv("HOSTILE", secretOutside)
+	_, dir := lay(t, map[string]string{
+		"file.yaml": "../secret.txt", "env.yaml": "/proc/self/environ", "pipe.yaml": "fifo", "zero.yaml": "/dev/zero",
+		"up.yaml": "in/../../secret.txt", "in/x": "file:x", "good.yaml": "file:" + crashPlan, "link.yaml": "good.yaml",
+	})
+	t.Chdir(dir)
+	for _, name := range []string{"file", "env", "pipe", "zero", "up"} {
+		for _, args := range [][]string{{"validate"}, {"plan"}, {"list"}, {"apply", "--server", "sim"}, {"compare", ".", "--gates"}} {
+			if code, out := inside(t, append(args, name+".yaml")...); code != exitUsage {
+				t.Errorf("%v %s: exit code %d\n%.300s", args, name, code, out)
+			}
+		}
+	}
+	if code, out := inside(t, "validate", "."); code != exitUsage {
+		t.Errorf("a folder of such files: exit code %d\n%.300s", code, out)
+	}
+	if code, out := inside(t, "validate", "link.yaml"); code != 0 {
+		t.Errorf("a link within the folder: exit code %d\n%.300s", code, out)
+	}
+}
+
+// The results folder of a stranger: its files may be links, pipes and devices, and its journal may
+// name servers, flags and files. Reading it and going on with it reaches no host that it names,
+// starts nothing, and changes nothing outside of it.
+func TestStrangersResults(t *testing.T) {
+	reached := make(chan struct{}, 100)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			reached <- struct{}{}
+			_ = c.Close()
+		}
+	}()
+	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
+	if code, _, stderr := p.run("apply", "plan.yaml", "--server", "sim", "--out", "run"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	data, err := os.ReadFile(filepath.Join(p.dir, "run", "journal.jsonl"))
+	must(t, err)
+	lines := strings.SplitAfter(string(data), "\n")
+	evil := strings.NewReplacer(
+		`"options":["--server=sim"]`, `"options":["--servers=evil.yaml","--server=sim","--url=x\n::error::forged","--out=/","-x","--resume=/x","--report=junit=/x"]`,
+		`"file":"plan.yaml"`, `"file":"--servers=evil.yaml"`,
+		`"url":"http://127.0.0.1:`, fmt.Sprintf(`"url":"http://%s/`, l.Addr()),
+	)
+	journal := evil.Replace(strings.Join(lines[:len(lines)*2/3], ""))
+	if !strings.Contains(journal, l.Addr().String()) || !strings.Contains(journal, "evil.yaml") {
+		t.Fatal("the journal does not attack anything: the test sees nothing")
+	}
+	links := map[string]string{"journal.jsonl": "file:" + journal}
+	for _, f := range report.Formats {
+		if f.File != "" {
+			links[f.File] = "../victim-" + f.File
+		}
+	}
+	for _, name := range []string{"server-sim.log", "worst-turn.body", "worst-turn.json"} {
+		links[name] = "../victim-" + name // what is named does not exist: writing through the link would make it
+	}
+	outside, dir := lay(t, links)
+	must(t, os.WriteFile(filepath.Join(outside, "plan.yaml"), []byte(crashPlan), 0o600))
+	must(t, os.WriteFile(filepath.Join(outside, "evil.yaml"), []byte("schema: homellm.servers/v1\nservers:\n  sim: {engine: openai, launch: {command: [touch, owned]}}\n"), 0o600))
+	t.Chdir(outside)
+	before := listing(t, outside, dir)
+	for _, f := range report.Formats {
+		_, out := inside(t, "report", dir, "--format", f.Name)
+		_, hint, _ := strings.Cut(out, "go on with:")
+		hint, _, _ = strings.Cut(hint, "\n")
+		for _, bad := range []string{" --servers", "--out", "--report", "-x", "--resume=/x"} {
+			if strings.Contains(hint, bad) {
+				t.Errorf("%s: the hint brings a flag of the stranger's: %s", f.Name, hint)
+			}
+		}
+		if strings.Contains(out, "\n::error::forged") {
+			t.Errorf("%s: a workflow command of the stranger's:\n%.400s", f.Name, out)
+		}
+	}
+	for _, args := range [][]string{
+		{"results", "list", "--dir", outside}, {"results", "show", dir}, {"results", "diff", dir, dir}, {"results", "diff", "--html", dir, dir}, {"compare", dir, dir},
+		{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
+		{"apply", "plan.yaml", "--server", "sim", "--resume", dir, "--keep-raw"},
+	} {
+		inside(t, args...)
+	}
+	if after := listing(t, outside, dir); after != before {
+		t.Errorf("outside of the folder there was\n%sand now there is\n%s", before, after)
+	}
+	select {
+	case <-reached:
+		t.Error("a host that the journal names was reached")
+	default:
+	}
+	if info, err := os.Lstat(filepath.Join(dir, "worst-turn.body")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the run was not gone on with: the test sees nothing (%v, %v)", info, err)
+	}
+}
+
+// Journals, baselines and gates that are links, pipes or devices.
+func TestStrangersFiles(t *testing.T) {
+	for name, target := range map[string]string{"link": "../secret.txt", "dangling": "../none", "pipe": "fifo", "device": "/dev/zero", "folder": "..", "environment": "/proc/self/environ", "no journal": "file:" + secretOutside} {
+		t.Run(name, func(t *testing.T) {
+			outside, dir := lay(t, map[string]string{"journal.jsonl": target, "baseline.json": target, "plan.yaml": "file:" + crashPlan})
+			t.Chdir(outside)
+			before := listing(t, outside, "")
+			for _, args := range [][]string{
+				{"report", dir}, {"results", "show", dir}, {"results", "list", "--dir", outside}, {"baseline", "record", dir}, {"baseline", "show", dir + "/baseline.json"}, {"baseline", "list", dir},
+				{"compare", dir, dir}, {"compare", dir + "/baseline.json", dir}, {"apply", dir + "/plan.yaml", "--server", "sim", "--resume", dir, "--resume-changed"},
+				{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
+			} {
+				if code, out := inside(t, args...); code == 0 && args[0] != "results" && args[1] != "list" {
+					t.Errorf("%v: exit code 0\n%.300s", args, out)
+				}
+			}
+			if after := listing(t, outside, ""); after != before {
+				t.Errorf("there was\n%sand now there is\n%s", before, after)
+			}
+		})
+	}
+}
