@@ -244,14 +244,23 @@ func (d *decoder) problem(n *node, p schema.Problem) {
 	}
 	d.errorf(at, "schema/"+p.Rule, help, "%s", withoutSecret(message))
 	last := &d.diags[len(d.diags)-1]
-	key := n.kind == stringKind && strings.Contains(help, "{env: NAME}")
-	address := n.kind == stringKind && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "url" && strings.ContainsAny(n.text(), "@?#%")
-	if key || address {
-		stars := strings.Repeat("*", len([]rune(n.text())))
-		last.Source, last.Message = strings.ReplaceAll(last.Source, n.text(), stars), strings.ReplaceAll(last.Message, n.text(), stars)
+	if n.kind == stringKind && strings.Contains(help, "{env: NAME}") {
+		last.Source = strings.ReplaceAll(last.Source, n.text(), stars(n.text()))
+	}
+	if n.kind == stringKind && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "url" {
+		masked := inAddress.ReplaceAllStringFunc(n.text(), func(m string) string {
+			user, ok := strings.CutSuffix(m, "@")
+			return stars(user) + map[bool]string{true: "@"}[ok]
+		})
+		last.Source, last.Message = strings.ReplaceAll(last.Source, n.text(), masked), strings.ReplaceAll(last.Message, n.text(), masked)
 	}
 	last.Source = withoutSecret(last.Source)
 }
+
+// inAddress is where the address of a server may hold a key, and may not.
+var inAddress = regexp.MustCompile(`[^/\s"'@]*@|[?#%].*`)
+
+func stars(s string) string { return strings.Repeat("*", len([]rune(s))) }
 
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
 
