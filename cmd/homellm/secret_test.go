@@ -4,9 +4,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,7 +192,7 @@ func TestTLS_IsVerified(t *testing.T) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusNotFound)
 	}))
-	hs.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail, as they should
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // handshakes fail, as they should
 	hs.StartTLS()
 	defer hs.Close()
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, "env: HOSTILE_KEY")})
