@@ -108,6 +108,24 @@ type tally struct {
 	spreads []float64
 }
 
+// count adds the verdicts of one comparison.
+func (t *tally) count(first, token string) {
+	t.trials++
+	if first == metrics.Worse || token == metrics.Worse {
+		t.alarm++
+	}
+	for k, v := range []string{first, token} {
+		switch v {
+		case metrics.Worse:
+			t.found[k]++
+		case metrics.Unsure:
+			t.unsure[k]++
+		default:
+			t.missed[k]++
+		}
+	}
+}
+
 // trial plays comparisons and lets each judge judge the same data.
 func trial(l layout, n noise, slowFirst, slowToken float64, repeats, trials int, judges []judge) []tally {
 	out := make([]tally, len(judges))
@@ -115,22 +133,7 @@ func trial(l layout, n noise, slowFirst, slowToken float64, repeats, trials int,
 	for range trials {
 		d := l.data(n, random, slowFirst, slowToken, repeats)
 		for i, j := range judges {
-			t := &out[i]
-			t.trials++
-			first, token := j.of(d)
-			if first == metrics.Worse || token == metrics.Worse {
-				t.alarm++
-			}
-			for k, v := range []string{first, token} {
-				switch v {
-				case metrics.Worse:
-					t.found[k]++
-				case metrics.Unsure:
-					t.unsure[k]++
-				default:
-					t.missed[k]++
-				}
-			}
+			out[i].count(j.of(d))
 		}
 		out[0].spreads = append(out[0].spreads, spread(d.token[0]))
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	mostAlarms  = 0.01
 	leastFound  = 0.95
+	mostWrong   = 0.05
 	slowerFirst = 1.10
 	slowerToken = 1.05
 )
@@ -60,13 +61,31 @@ func page(w io.Writer, trials int) (missed []error) {
 	check(float64(slow[0].found[0]) >= leastFound*float64(trials), "TTFT +10 %% was found %d times in %d", slow[0].found[0], trials)
 	check(float64(slow[0].found[1]) >= leastFound*float64(trials), "TPOT +5 %% was found %d times in %d", slow[0].found[1], trials)
 
-	p("\n## How many repeats\n\nThe same, for other numbers of repeats. Below %d repeats the gates answer `unknown`.\n\n", token.MinSamples)
-	p("| repeats | false alarms | found TTFT +10 %% | found TPOT +5 %% | TPOT +5 %% called the same | identical TPOT unknown |\n|---:|---:|---:|---:|---:|---:|\n")
+	p("\n## How many repeats\n\n%d of each side are the default of a comparison; `homellm ab` plays as many. Below %d the gates answer `unknown`, and so the\n5 repeats of a scenario that says nothing else are enough to look at and not to gate. That is no weakness of this test: the\nlast column is what a test finds at best that knows the size of the noise beforehand and meets jitter alone, no drift, no\nthrottling, no disturbance.\n\n", repeats, token.MinSamples)
+	p("| repeats | false alarms | found TTFT +10 %% | found TPOT +5 %% | TPOT +5 %% called the same | identical TPOT unknown | TPOT +5 %%, at best |\n|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, r := range []int{5, 10, 12, 16, 20, 30} {
 		same := trial(ab, typical, 1, 1, r, trials, all[:1])[0]
 		slow := trial(ab, typical, slowerFirst, slowerToken, r, trials, all[:1])[0]
-		p("| %d | %s | %s | %s | %s | %s |\n", r, share(same.alarm, trials), share(slow.found[0], trials), share(slow.found[1], trials), share(slow.missed[1], trials), share(same.unsure[1], trials))
+		p("| %d | %s | %s | %s | %s | %s | %.1f %% |\n", r, share(same.alarm, trials), share(slow.found[0], trials), share(slow.found[1], trials), share(slow.missed[1], trials), share(same.unsure[1], trials), 100*best(r, token))
 	}
+
+	p("\n## With a time budget (`--budget`)\n\nHow sure is a verdict if the run goes on until there is one? An assertion `p50 < limit` is played on a server whose true median\nlies above the limit, so that a pass is wrong; jitter of %.0f %%, %d to %d repeats.\n\n", 100*typical.Jitter, firstRepeats, mostRepeats)
+	p("| true median above the limit | when it stops | wrongly passed | rightly failed | repeats, mean |\n|---:|---|---:|---:|---:|\n")
+	for _, above := range []float64{0.001, 0.005, 0.02} {
+		for i, s := range stoppings() {
+			wrong, right, n := sequential(s, above, trials)
+			p("| %.1f %% | %s | %s | %s | %.0f |\n", 100*above, s.name, share(wrong, trials), share(right, trials), n)
+			check(i != 2 || float64(wrong) <= mostWrong*float64(trials), "a budget passed %d of %d assertions that are false", wrong, trials)
+		}
+	}
+	p("\nA run that looks after every repeat and believes each look is wrong far more often than the 5 %% that a look promises. With\nhomellm's shares of the error all looks together stay below it.\n\nThe same for `homellm ab --budget`, from %d repeats of each side on, with all the noise:\n\n", firstRepeats)
+	p("| servers | called worse | TPOT found | TTFT found | TPOT unknown | repeats, mean |\n|---|---:|---:|---:|---:|---:|\n")
+	still, n1 := budgeted(typical, 1, 1, trials)
+	slower, n2 := budgeted(typical, slowerFirst, slowerToken, trials)
+	p("| identical | %s | – | – | %s | %.0f |\n", share(still.alarm, trials), share(still.unsure[1], trials), n1)
+	p("| TTFT +10 %%, TPOT +5 %% | %s | %s | %s | %s | %.0f |\n", share(slower.alarm, trials), share(slower.found[1], trials), share(slower.found[0], trials), share(slower.unsure[1], trials), n2)
+	check(float64(still.alarm) <= mostAlarms*float64(trials), "%d false alarms in %d comparisons with a budget", still.alarm, trials)
+	check(float64(slower.found[0]) >= leastFound*float64(trials), "with a budget TTFT +10 %% was found %d times in %d", slower.found[0], trials)
 
 	p("\n## Less noise, and more\n\n%d repeats in turn; jitter, drift and throttling so many times as large.\n\n", repeats)
 	p("| noise | spread | false alarms | found TTFT +10 %% | found TPOT +5 %% | TPOT +5 %% called the same |\n|---:|---:|---:|---:|---:|---:|\n")
@@ -90,6 +109,15 @@ func page(w io.Writer, trials int) (missed []error) {
 		p("| %.0f %%, %.1f %% | %s | %s | %s | %s |\n", 100*m[0], 100*m[1], share(same.alarm, trials), share(slow.found[0], trials), share(slow.found[1], trials), share(slower.found[1], trials))
 	}
 	return missed
+}
+
+// best is how often the most powerful test finds TPOT +5 %: the difference of the means against its
+// standard error, which is known, and against the margin.
+func best(repeats int, g metrics.Gate) float64 {
+	normal := func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+	quantile := math.Sqrt2 * math.Erfinv(1-g.Alpha)
+	se := typical.Jitter * math.Sqrt(2/float64(repeats))
+	return normal((slowerToken - 1 - max(*g.MaxWorse, quantile*se)) / se)
 }
 
 // share writes k of n with twice its standard error, in percent. None of n can still be up to

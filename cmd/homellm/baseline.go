@@ -112,8 +112,8 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 			return failf(exitInvalid, "add ${cell} to the file name in the gates file", "two cells would have the same baseline %s", path)
 		}
 		files[path], order = text.Bytes(), append(order, path)
-		if n := len(cell.Repeats()); n < metrics.DefaultMinSamples {
-			fmt.Fprintf(p.stderr, "homellm: %s has %d repeats; gates need %d and find small changes from %d on (--repeats)\n", cell.Name(), n, metrics.DefaultMinSamples, metrics.DefaultRepeats)
+		if few := tooFew(cell); few != "" {
+			fmt.Fprintf(p.stderr, "homellm: %s\n", few)
 		}
 	}
 	for _, path := range order {
@@ -123,6 +123,19 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		fmt.Fprintln(p.stdout, path)
 	}
 	return nil
+}
+
+// tooFew says what a baseline of so few repeats cannot do, and what to do about it.
+func tooFew(c *metrics.Cell) string {
+	n := len(c.Repeats())
+	again := fmt.Sprintf("for a better one play it again with --repeats %d", metrics.DefaultRepeats)
+	switch {
+	case n < metrics.DefaultMinSamples:
+		return fmt.Sprintf("%s has %d repeats, and gates need %d to judge anything: %s", c.Name(), n, metrics.DefaultMinSamples, again)
+	case n < metrics.DefaultRepeats:
+		return fmt.Sprintf("%s has %d repeats: enough to judge, and fewer than the %d that find what docs/gate-quality.md promises; %s", c.Name(), n, metrics.DefaultRepeats, again)
+	}
+	return ""
 }
 
 // writeWhole replaces a file at once: a reader sees the old one or the new one.

@@ -34,7 +34,9 @@ type Gate struct {
 const (
 	DefaultAlpha      = 0.01
 	DefaultMinSamples = 10
-	// DefaultRepeats is how often each side is played where two servers are compared.
+	// DefaultRepeats are the default repeats of a comparison: how often each side is played where two
+	// servers are compared, and what everything advises where a sample is too small. A scenario that is
+	// only looked at plays fewer.
 	DefaultRepeats = 20
 )
 
@@ -180,6 +182,12 @@ func (d *Delta) judge(s Shift, base float64) {
 	default:
 		d.Verdict = Same
 	}
+}
+
+// At is the gate at looks that decide how much is measured; see [Looks].
+func (g Gate) At(looks Looks) Gate {
+	g.looks = looks
+	return g
 }
 
 // look is the number of looks at which there were samples enough for a verdict.

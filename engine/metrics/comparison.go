@@ -106,7 +106,7 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 			continue // no such phase
 		}
 		if r.InTurn {
-			g.looks = slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) })
+			g = g.At(slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) }))
 		}
 		d := g.Compare(a, b, r.InTurn)
 		switch {
