@@ -249,3 +249,37 @@ func TestDelta_Side(t *testing.T) {
 		}
 	}
 }
+
+// Where nothing was sampled there is no line, such as while another cell was played, and the time
+// axis begins with the first request.
+func TestStripFigure_ShowsPauses(t *testing.T) {
+	s := start("x", event.Conversation{ID: "main"})
+	s.add("c1", event.CellPlanned{Labels: labels2("vllm", "m"), Turns: 1})
+	s.add("c1", event.CellStarted{Attempt: 1})
+	s.now = 100 * time.Second
+	for repeat := 1; repeat <= 2; repeat++ {
+		for i := range 10 {
+			s.turn("c1", repeat, false, turn{"main", "s", "ask", "before", i + 1, 900, 10, 0, 0, 2, "Yes."})
+			s.add("c1", event.Sample{Values: map[string]float64{"gpu.power_w": 200}})
+		}
+		s.now += 60 * time.Second
+	}
+	s.add("c1", event.CellDone{})
+	r := &metrics.Run{}
+	for _, e := range s.events {
+		r.Add(e)
+	}
+	figures := machineFigures("m", r.Cells[0], 1)
+	if len(figures) != 1 {
+		t.Fatalf("%d figures", len(figures))
+	}
+	line := regexp.MustCompile(`class="curve c1" d="([^"]*)"`).FindStringSubmatch(string(figures[0].SVG))
+	if line == nil || strings.Count(line[1], "M") != 2 {
+		t.Errorf("a pause of a minute is bridged: %v", line)
+	}
+	// It was due at 0, sent after 0.5 ms, answered 905 ms later, over 1 ms and sampled 10 ms after that.
+	if got := figures[0].Table.Rows[0].Cells[1]; got != "0.9165 s" {
+		t.Errorf("the first sample stands at %s", got)
+	}
+
+}
