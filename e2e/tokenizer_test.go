@@ -154,7 +154,7 @@ var pitfalls = []string{
 	"def f(x):\n    return x**2  # sq\n\n\n\tif a != b:\n\t\tpass\n", `{"a": [1, 2, {"b": null}], "c": "\u00e9"}`,
 	`https://example.com/a?b=c&d=%20#e user@host.tld C:\path\to`, strings.Repeat("a", 300), strings.Repeat("ab ", 200), strings.Repeat("=-", 80),
 	strings.Repeat(" ", 100), strings.Repeat("\n", 50), strings.Repeat(" \n", 30), "\t\t x", "x\u0338 >\u0338 \u0344 \u212b",
-	"\x00\x01\x7f\u0085\u2028\u2029\x1c\x1d", "ſ's 'ſ K's İ ı ß ẞ 'S 'LL 'Ve", "a▁b ▁ ▁▁c", "Ġ Ċ ĉ č", "<0x41> <0x0A>", "\U00010400\U0001F600\U000E0041\ud7ff\ue000",
+	"\x00\x01\x7f\u0085\u2028\u2029\x1c\x1d", "ſ's 'ſ K's İ ı ß ẞ 'S 'LL 'Ve", "a▁b ▁ ▁▁c", "<a> </b> > </ ></c >", "<unused1><unused12> <unused", "Ġ Ċ ĉ č", "<0x41> <0x0A>", "\U00010400\U0001F600\U000E0041\ud7ff\ue000",
 }
 
 var fragments = []string{

@@ -110,8 +110,35 @@ func (t *Tokenizer) addStage(s step) error {
 // gpt2Pattern is what a ByteLevel step splits by.
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
+// scanned are the patterns of Llama 3 and of Qwen, by the most digits that they leave together. The
+// scanner that estimates use cuts by them, and takes a tenth of the time.
+var scanned = map[string]int{
+	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: 3,
+	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`:      1,
+}
+
+// scan splits by one of these patterns.
+func scan(digits int) stage {
+	return func(text string, _ bool) ([]string, error) {
+		out := make([]string, 0, len(text)/4+1)
+		for text != "" {
+			n := firstWord(text)
+			if first, width := decode(text); digits == 1 && unicode.IsNumber(first) {
+				n = width
+			}
+			out = append(out, text[:n])
+			text = text[n:]
+		}
+		return out, nil
+	}
+}
+
 // addPattern splits by a pattern; what lies between matches stays a piece of its own.
 func (t *Tokenizer) addPattern(expression string) error {
+	if digits, ok := scanned[expression]; ok {
+		t.prepare = append(t.prepare, scan(digits))
+		return nil
+	}
 	re, err := regexp2.Compile(expression, regexp2.Unicode)
 	if err != nil {
 		return fmt.Errorf("the tokenizer's pattern: %w", err)
@@ -188,14 +215,27 @@ func metaspace(s step) stage {
 	}
 }
 
-// sortAdded puts the longest token first and collects the characters they begin with.
-func sortAdded(added []addedToken) (firsts string) {
-	slices.SortStableFunc(added, func(a, b addedToken) int { return len(b.Content) - len(a.Content) })
+// indexAdded makes added tokens quick to find: some files have thousands that begin alike.
+func (t *Tokenizer) indexAdded(added []addedToken) error {
+	t.added, t.lengths = map[string]addedToken{}, map[rune][]int{}
 	for _, a := range added {
-		r, size := utf8.DecodeRuneInString(a.Content)
-		if !strings.ContainsRune(firsts, r) {
-			firsts += a.Content[:size]
+		if a.Single {
+			return fmt.Errorf("the token %q counts as a word only, which is not known here", a.Content)
+		}
+		if _, twice := t.added[a.Content]; twice || a.Content == "" {
+			continue
+		}
+		t.added[a.Content] = a
+		first, width := decode(a.Content)
+		if !strings.ContainsRune(t.firsts, first) {
+			t.firsts += a.Content[:width]
+		}
+		if n := len(a.Content); !slices.Contains(t.lengths[first], n) {
+			t.lengths[first] = append(t.lengths[first], n)
 		}
 	}
-	return firsts
+	for _, list := range t.lengths {
+		slices.SortFunc(list, func(a, b int) int { return b - a })
+	}
+	return nil
 }

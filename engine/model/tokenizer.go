@@ -25,8 +25,9 @@ type Tokenizer struct {
 	unknown      int32   // id of the token for what has none; -1: there is none
 	fuseUnknown  bool    // a run of them is one
 
-	added  []addedToken // longest first
-	firsts string       // the characters they begin with
+	added   map[string]addedToken
+	firsts  string         // the characters they begin with
+	lengths map[rune][]int // in bytes, of those that begin with a character, longest first
 
 	mu    sync.Mutex
 	words map[string][]int32 // short pieces met before
@@ -120,19 +121,10 @@ func ParseTokenizer(data []byte) (*Tokenizer, error) {
 	if err := t.readStages(file.PreTokenizer); err != nil {
 		return nil, err
 	}
-	if !t.bytewise && t.joinsNoWords() {
-		t.prepare = append(t.prepare, splitWords)
+	if !t.bytewise {
+		t.prepare = append(t.prepare, splitWords(t.beforeMarks()))
 	}
-	for _, a := range file.Added {
-		if a.Single {
-			return nil, fmt.Errorf("the token %q counts as a word only, which is not known here", a.Content)
-		}
-		if a.Content != "" {
-			t.added = append(t.added, a)
-		}
-	}
-	t.firsts = sortAdded(t.added)
-	return t, nil
+	return t, t.indexAdded(file.Added)
 }
 
 // rewrites says whether the normalizer, which is all that was read so far, changes a text.
@@ -207,19 +199,23 @@ func (t *Tokenizer) nextAdded(s string) (before string, token *addedToken, after
 			break
 		}
 		at += skip
-		for i := range t.added {
-			a := &t.added[i]
-			if !strings.HasPrefix(s[at:], a.Content) {
+		first, _ := decode(s[at:])
+		for _, n := range t.lengths[first] {
+			if at+n > len(s) {
 				continue
 			}
-			before, after = s[:at], s[at+len(a.Content):]
+			a, ok := t.added[s[at:at+n]]
+			if !ok {
+				continue
+			}
+			before, after = s[:at], s[at+n:]
 			if a.Left {
 				before = strings.TrimRightFunc(before, unicode.IsSpace)
 			}
 			if a.Right {
 				after = strings.TrimLeftFunc(after, unicode.IsSpace)
 			}
-			return before, a, after
+			return before, &a, after
 		}
 	}
 	return s, nil, ""
@@ -271,33 +267,36 @@ func (t *Tokenizer) piece(ids []int32, p string) []int32 {
 }
 
 // wordMark is how vocabularies in the style of SentencePiece write a space.
-const wordMark = '▁'
+const wordMark rune = 0x2581 // ▁
 
-// joinsNoWords says whether no token holds a space after something else. Then a text may be split
-// before its words without a change to its tokens, and the pieces are short and known.
-func (t *Tokenizer) joinsNoWords() bool {
+// beforeMarks collects the characters that stand before a space in some token. Before any other
+// space a text may be split without a change to its tokens, and the pieces are short and known.
+func (t *Tokenizer) beforeMarks() map[rune]bool {
+	out := map[rune]bool{}
 	for token := range t.vocab {
-		after := false
+		before := wordMark
 		for _, r := range token {
-			if r == wordMark && after {
-				return false
+			if r == wordMark && before != wordMark {
+				out[before] = true
 			}
-			after = r != wordMark
+			before = r
 		}
 	}
-	return true
+	return out
 }
 
-// splitWords splits a text where a space follows something else.
-func splitWords(text string, _ bool) ([]string, error) {
-	out := make([]string, 0, len(text)/5+1)
-	start, after := 0, false
-	for i, r := range text {
-		if r == wordMark && after {
-			out = append(out, text[start:i])
-			start = i
+// splitWords splits a text where a space follows something else, but none of those characters.
+func splitWords(not map[rune]bool) stage {
+	return func(text string, _ bool) ([]string, error) {
+		out := make([]string, 0, len(text)/5+1)
+		start, before := 0, wordMark
+		for i, r := range text {
+			if r == wordMark && before != wordMark && !not[before] {
+				out = append(out, text[start:i])
+				start = i
+			}
+			before = r
 		}
-		after = r != wordMark
+		return append(out, text[start:]), nil
 	}
-	return append(out, text[start:]), nil
 }

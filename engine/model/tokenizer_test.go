@@ -126,6 +126,22 @@ func TestTokenizerSteps(t *testing.T) {
 	}
 }
 
+// A token that spans a space keeps the text from being split there, and of added tokens that begin
+// alike the longest counts.
+func TestTokenizerTokensAcrossSpaces(t *testing.T) {
+	tokenizer, err := ParseTokenizer([]byte(`{"added_tokens": [{"id": 20, "content": "<x>"}, {"id": 21, "content": "<x>>"}, {"id": 22, "content": "<"}],
+		"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+		"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "▁": 2, ">": 3, ">▁": 4, "▁b": 5, "a▁": 6}, "merges": ["> ▁", "▁ b"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int32{"> b": {4, 1}, "b b": {1, 5}, "<x>>b": {21, 1}, "<x>b": {20, 1}, "<b": {22, 1}} {
+		if got, err := tokenizer.Encode(text); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+}
+
 // What is not understood is refused, not guessed at.
 func TestTokenizerRefuses(t *testing.T) {
 	const good = `"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]`
@@ -172,7 +188,7 @@ func BenchmarkTokenizer15K(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		text := strings.Repeat(readText(b, "prose"), 150)
+		text := variedText(b)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := tokenizer.Encode(text); err != nil {

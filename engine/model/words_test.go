@@ -3,11 +3,13 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/dlclark/regexp2/v2"
+	"github.com/google/go-cmp/cmp"
 )
 
 // The pattern of cl100k_base, as its makers publish it. It stands in a group since tiktoken-go
@@ -66,6 +68,35 @@ func TestWordsAreThoseOfThePattern(t *testing.T) {
 	}
 	for _, name := range []string{"prose", "code", "json", "chinese"} {
 		checkWords(t, readText(t, name))
+	}
+}
+
+// What cuts for the tokenisers of Llama 3 and Qwen does as their patterns say.
+func TestScannedPatterns(t *testing.T) {
+	texts := slices.Clone(wordTexts)
+	for _, name := range []string{"prose", "code", "json", "chinese"} {
+		texts = append(texts, readText(t, name))
+	}
+	for expression, digits := range scanned {
+		// In a group, for the reason given above.
+		re := regexp2.MustCompile("(?:"+expression+")", regexp2.Unicode)
+		for _, text := range texts {
+			got, err := scan(digits)(text, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			matches, err := re.FindAllStringIndex(text, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, m := range matches {
+				want = append(want, text[m[0]:m[1]])
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%q with %d digits: -pattern +scanner\n%s", text, digits, diff)
+			}
+		}
 	}
 }
 
