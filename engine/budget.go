@@ -26,7 +26,7 @@ type Budget struct {
 // Doubt is a gate that more repeats would settle.
 type Doubt struct {
 	Gate string
-	More int // about how many more repeats, or turns, that takes; at least 1
+	More int // about how many more repeats that takes; at least 1
 }
 
 // mostRepeats bounds what a budget adds: a gate that needs more is not to be settled by repeating.

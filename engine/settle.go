@@ -10,7 +10,7 @@ import (
 // at all withdraws nothing; there the author has accepted few samples.
 //
 // looks are the judgements that decide whether more is played, this one included; none where there is only one. More
-// is about how many more values would settle what is open.
+// is about how many more repeats would settle what is open.
 func settled(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result, looks metrics.Looks) (out dsl.Result, more int) {
 	if r.Verdict == dsl.Unknown {
 		return r, 0

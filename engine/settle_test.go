@@ -54,7 +54,7 @@ func TestSettled(t *testing.T) {
 			return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
 		}), nil)
 		if (more > 0) != (want == "unknown") {
-			t.Errorf("%s: %d more values, with verdict %s", that, more, want)
+			t.Errorf("%s: %d more repeats, with verdict %s", that, more, want)
 		}
 		if r.Verdict != want || (want == "unknown") != strings.Contains(r.Why, "would settle it") {
 			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)

@@ -22,7 +22,7 @@ type stopping struct {
 // stoppings judge `p50 < limit`.
 func stoppings() []stopping {
 	settle := func(v []float64, limit float64, looks metrics.Looks) metrics.Settled {
-		s := metrics.NewDist(v).Settles(v, 50, "<", limit, "ms", looks)
+		s := metrics.NewDist(v).Settles(v, 50, "<", limit, "ms", len(v), looks)
 		s.OK = s.OK && s.More == 0
 		return s
 	}

@@ -66,9 +66,6 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if f.a == f.b {
 		return failf(exitUsage, "name two profiles", "--a and --b are the same profile %q", f.a)
 	}
-	if f.budget < 0 {
-		return failf(exitUsage, "write a time such as 10m", "--budget must not be negative")
-	}
 	out, err := f.shown.open(p)
 	if err != nil {
 		return err

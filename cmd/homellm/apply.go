@@ -91,7 +91,28 @@ says so everywhere its numbers are shown.`,
 }
 
 func (f *applyFlags) addBudget(fl *pflag.FlagSet) {
-	fl.DurationVar(&f.budget, "budget", 0, "time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\non the gates that are least certain, until all are")
+	fl.Var((*budget)(&f.budget), "budget", "time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\non the gates that are least certain, until all are")
+}
+
+// budget is a duration of more than 0.
+type budget time.Duration
+
+func (b *budget) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return time.Duration(*b).String()
+}
+
+func (b *budget) Type() string { return "duration" }
+
+func (b *budget) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("write a time such as 10m or 1h30m")
+	}
+	*b = budget(d)
+	return nil
 }
 
 // apply plans every file before it starts the first server, then plays them one after another.
@@ -114,9 +135,6 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	}
 	if f.resumeChanged && f.resume == "" {
 		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
-	}
-	if f.budget < 0 {
-		return failf(exitUsage, "write a time such as 10m", "--budget must not be negative")
 	}
 	plans, servers, err := planAll(ctx, p, lib, files, f)
 	if err != nil {

@@ -98,14 +98,15 @@ func binomial(n, k int, q float64) float64 {
 type Settled struct {
 	OK   bool   // it does, or nothing better can be asked of it
 	Why  string // why not: the bound, and what would settle it
-	More int    // about how many more values would settle it; 0: it is settled, or no number is known
+	More int    // about how many more repeats would settle it; 0: it is settled, or no number is known
 }
 
 // Settles holds the bounds of a percentile against a limit. If they lie on both sides the reason
-// names the bound and about how many more values would settle it: an interval shrinks with the root
-// of the sample. A sample too small for a 95 % bound settles nothing and everything: it is judged as
+// names the bound and about how many more repeats would settle it, with as many values in each: an
+// interval shrinks with the root of the sample. A sample too small for a 95 % bound settles nothing and everything: it is judged as
 // it stands, which its author has accepted, and More says what the bound takes.
-func (d Dist) Settles(values []float64, p int, op string, limit float64, unit string, looks Looks) Settled {
+func (d Dist) Settles(values []float64, p int, op string, limit float64, unit string, repeats int, looks Looks) Settled {
+	inRepeats := func(n int) int { return (n*repeats + d.N - 1) / d.N }
 	at, _ := d.Stat(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
 	if !known || d.N == 0 {
@@ -130,11 +131,11 @@ func (d Dist) Settles(values []float64, p int, op string, limit float64, unit st
 		bound = b.Hi
 	}
 	if math.IsInf(bound, 0) {
-		missing := max(1, smallest(p, level, upper)-d.N)
+		missing := inRepeats(max(1, smallest(p, level, upper)-d.N))
 		if d.N < smallest(p, confidence, upper) {
 			return Settled{OK: true, More: missing}
 		}
-		return Settled{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence takes %d values more",
+		return Settled{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence takes %d repeats more",
 			p, d.N, at, spaced(unit), 100*level, missing)}
 	}
 	if holds(bound, limit) == holds(at, limit) {
@@ -144,8 +145,9 @@ func (d Dist) Settles(values []float64, p int, op string, limit float64, unit st
 	more := "more repeats"
 	if gap := math.Abs(limit - at); gap > 0 {
 		n := max(math.Ceil(float64(d.N)*(math.Pow(math.Abs(bound-at)/gap, 2)-1)), 1)
-		if more = "more than 1000 more values"; n <= 1000 {
-			s.More, more = int(n), fmt.Sprintf("about %.0f more values", n)
+		if more = "more than 1000 more repeats"; n <= 1e6 && inRepeats(int(n)) <= 1000 {
+			s.More = inRepeats(int(n))
+			more = fmt.Sprintf("about %d more repeats", s.More)
 		}
 	}
 	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of %.4g: %s would settle it",
@@ -167,7 +169,7 @@ func (c *Cell) Settles(path, op string, limit float64, looks Looks) Settled {
 	if !ok {
 		return Settled{OK: true}
 	}
-	return NewDist(values).Settles(values, p, op, limit, unit, looks)
+	return NewDist(values).Settles(values, p, op, limit, unit, len(c.Repeats()), looks)
 }
 
 // percentile takes the path of a percentile apart and returns the values that it is one of.
