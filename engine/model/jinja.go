@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/config"
@@ -103,7 +106,7 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 			if why != nil {
 				return Prompt{}, &Refusal{Template: name, Message: -1, Why: *why}
 			}
-			return Prompt{}, &Refusal{Template: name, Message: -1, Why: err.Error()}
+			return Prompt{}, broken(name, spec.Jinja, err)
 		}
 		// Whether BOS is printed is the template's choice.
 		if text, ok := strings.CutPrefix(out.String(), spec.BOS); ok {
@@ -111,6 +114,38 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 		}
 		return Prompt{Text: out.String()}, nil
 	}, nil
+}
+
+var (
+	brokenLine = regexp.MustCompile(`(?i)\bline[ =](\d+)`)
+	brokenName = regexp.MustCompile(`(?:filter|test|method) '(\w+)' `)
+)
+
+// broken makes a mistake in a template of an error of the library, which says at length where it was on
+// the way and at last what was wrong. Columns are those of the template as it was put in other
+// words, so that only the line counts.
+func broken(name, source string, err error) *SyntaxError {
+	parts := strings.Split(err.Error(), ": ")
+	out := &SyntaxError{Template: name, Message: strings.Join(parts[max(0, len(parts)-2):], ": ")}
+	named := brokenName.FindStringSubmatch(err.Error())
+	if named != nil {
+		out.Message = parts[len(parts)-1]
+	}
+	lines := brokenLine.FindAllStringSubmatch(err.Error(), -1)
+	if lines == nil {
+		return out
+	}
+	out.Line, _ = strconv.Atoi(lines[len(lines)-1][1])
+	for i, line := range strings.Split(source, "\n") {
+		if i+1 != out.Line {
+			continue
+		}
+		out.Col = len(line) - len(strings.TrimLeft(line, " \t")) + 1
+		if named != nil {
+			out.Col = max(out.Col, utf8.RuneCountInString(line[:max(0, strings.Index(line, named[1]))])+1)
+		}
+	}
+	return out
 }
 
 // methods are the library's, with a split and a replace that read their arguments as Python does.

@@ -164,7 +164,8 @@ type Template struct {
 	dropsThought                                 bool // of answers that a question follows
 }
 
-// renderer makes the prompt of at least one message. Its errors are refusals.
+// renderer makes the prompt of at least one message. Its errors are refusals, or mistakes in a template
+// that not every conversation meets.
 type renderer func([]Message, Options) (Prompt, error)
 
 // Options choose among what a template can do. The zero value asks for an answer, with today's
@@ -199,6 +200,9 @@ func Compile(name string, spec Spec) (*Template, error) {
 			return nil, err
 		}
 		t.render = render
+		if err := unusable(render); err != nil {
+			return nil, err
+		}
 	} else {
 		if err := spec.check(); err != nil {
 			return nil, fmt.Errorf("template %s: %w", name, err)
@@ -207,6 +211,23 @@ func Compile(name string, spec Spec) (*Template, error) {
 	}
 	t.try()
 	return t, nil
+}
+
+// unusable finds what shows only when a template is rendered, such as a filter that there is not: it fails
+// for every plain conversation then, and not by raising.
+func unusable(render renderer) error {
+	var first error
+	for _, messages := range [][]Message{Probe()[1:2], Probe()[1:4], Probe()} {
+		_, err := render(messages, Options{Now: probeTime})
+		wrong, ok := errors.AsType[*SyntaxError](err)
+		if !ok {
+			return nil
+		}
+		if first == nil {
+			first = wrong
+		}
+	}
+	return first
 }
 
 // try finds out what the template takes, so that a placement changes nothing that needs no change.
@@ -253,8 +274,9 @@ func (t *Template) Name() string { return t.name }
 // Stop lists the texts that end an answer; a request to a completions endpoint has to carry them.
 func (t *Template) Stop() []string { return slices.Clone(t.spec.Stop) }
 
-// Render makes the prompt of a conversation. An error is a [*Refusal] if the template cannot take
-// the conversation; it names what can be done instead.
+// Render makes the prompt of a conversation. An error is a [*Refusal] if the template does not
+// take the conversation; it names what can be done instead. It is a [*SyntaxError] if the template is
+// wrong.
 func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 	if len(messages) == 0 {
 		return Prompt{}, &Refusal{Template: t.name, Message: -1, Why: "there is no message to render"}
