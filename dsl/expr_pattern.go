@@ -4,40 +4,24 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"regexp/syntax"
 	"unicode/utf8"
+
+	"homellm/schema"
 )
 
-// maxPattern bounds the steps of a regular expression, repetitions written out. Matching takes at
-// most this many for each character, and the compiled form as many times 40 bytes.
+// maxPattern bounds the steps of a regular expression.
 const maxPattern = 10_000
 
-// compilePattern compiles a regular expression unless it is too large: x{1000}y{1000}… fits into
-// few characters and takes gigabytes.
+// compilePattern compiles a regular expression unless it is too large.
 func compilePattern(pattern string) (*regexp.Regexp, error) {
-	if len(pattern) > maxPattern {
-		return nil, fmt.Errorf("it has more than %d characters", maxPattern)
-	}
-	tree, err := syntax.Parse(pattern, syntax.Perl)
+	n, err := schema.PatternSteps(pattern)
 	if err != nil {
 		return nil, err
 	}
-	if patternSteps(tree) > maxPattern {
+	if n > maxPattern {
 		return nil, fmt.Errorf("with its repetitions written out it has more than %d steps", maxPattern)
 	}
 	return regexp.Compile(pattern)
-}
-
-// patternSteps estimates how large the compiled form is, at least.
-func patternSteps(n *syntax.Regexp) int {
-	steps := 1 + len(n.Rune)
-	for _, sub := range n.Sub {
-		steps += patternSteps(sub)
-	}
-	if n.Op == syntax.OpRepeat {
-		steps *= max(n.Min, n.Max, 1)
-	}
-	return min(steps, maxPattern+1)
 }
 
 // matches looks for a pattern in a text until the evaluation has taken too long. Texts of models

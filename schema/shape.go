@@ -26,7 +26,7 @@ type Shape struct {
 
 // The bounds of a shape.
 const (
-	mostRules  = 2_000   // subschemas, each counted as often as it is referred to
+	mostRules  = 2_000   // subschemas, entries of lists and steps of patterns, each counted as often as it is referred to
 	mostText   = 1 << 20 // bytes of an answer
 	mostValues = 10_000  // values in an answer: some keywords compare each with each
 )
@@ -58,7 +58,7 @@ func NewShape(doc any) (s *Shape, problems []Problem) {
 		return nil, l.problems
 	}
 	if n := l.size(doc, nil); len(l.problems) > 0 || n > mostRules {
-		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to", mostRules)
+		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to, and with them entries of enum and required and steps of patterns", mostRules)
 		return nil, l.problems[:1]
 	}
 	text, err := json.Marshal(doc)
@@ -134,14 +134,23 @@ func (l *linter) lint(v any, path []string) {
 			}
 		case key == "pattern":
 			if text, _ := m[key].(string); text != "" {
-				if _, err := regexp.Compile(text); err != nil {
-					l.add(at, "value", "", "no regular expression: %v", err)
-				}
+				l.pattern(at, text)
+			}
+		case key == "patternProperties":
+			names, _ := m[key].(map[string]any)
+			for _, text := range slices.Sorted(maps.Keys(names)) {
+				l.pattern(at, text)
 			}
 		}
 		for name, sub := range parts(where, m[key]) {
 			l.lint(sub, append(slices.Clone(at), name...))
 		}
+	}
+}
+
+func (l *linter) pattern(at []string, text string) {
+	if _, err := PatternSteps(text); err != nil {
+		l.add(at, "value", "", "no regular expression: %v", err)
 	}
 }
 
@@ -198,12 +207,43 @@ func (l *linter) size(v any, path []string) int {
 		if key == "definitions" {
 			continue // counted where it is referred to
 		}
+		n += l.work(key, m[key])
 		for name, sub := range parts(subschemas[key], m[key]) {
 			n += l.size(sub, append(append(slices.Clone(path), key), name...))
 			n = min(n, 10*mostRules)
 		}
 	}
 	return n
+}
+
+// work is what a keyword asks for beside its subschemas: each entry is held against each value, and
+// each step of a pattern against each character.
+func (l *linter) work(key string, v any) int {
+	list, _ := v.([]any)
+	n := len(list)
+	switch key {
+	case "enum", "required":
+	case "pattern":
+		text, _ := v.(string)
+		n, _ = PatternSteps(text) // what does not compile has been reported
+	case "patternProperties":
+		n = 0
+		names, _ := v.(map[string]any)
+		for text := range names {
+			steps, _ := PatternSteps(text)
+			n += steps
+		}
+	case "dependencies":
+		n = 0
+		names, _ := v.(map[string]any)
+		for _, of := range names {
+			list, _ := of.([]any)
+			n += len(list)
+		}
+	default:
+		n = 0
+	}
+	return min(n, 10*mostRules)
 }
 
 // find returns what a reference within the schema leads to, or nil.
