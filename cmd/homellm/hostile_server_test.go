@@ -1,0 +1,139 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"homellm/engine/sim"
+)
+
+// onePlan asks once, and waits for three seconds at most.
+const onePlan = `schema: homellm.scenario/v1
+name: one
+run: {repeats: 1, warmup: 0, error_budget: 100%}
+defaults: {timeout: 3s, request: {temperature: 0}}
+conversations:
+  - id: main
+    steps:
+      - {id: a, ask: Hello, assert: [turn.ok]}
+`
+
+// pour writes the same bytes until the reader goes away.
+func pour(w http.ResponseWriter, text string) {
+	block := []byte(strings.Repeat(text, 1+(64<<10)/len(text)))
+	for {
+		if _, err := w.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+func stream(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/event-stream") }
+
+const delta = `data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}` + "\n\n"
+
+// hostileServers answer one path in a way that wants memory, time or an exit code. What they do not
+// answer the simulator does.
+var hostileServers = map[string]struct {
+	path string
+	do   func(w http.ResponseWriter)
+}{
+	"endless stream":   {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, fmt.Sprintf(delta, "x")) }},
+	"endless line":     {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, "data: xxxx") }},
+	"endless comments": {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, ": x\n") }},
+	"deep JSON": {"/v1/chat/completions", func(w http.ResponseWriter) {
+		stream(w)
+		_, _ = io.WriteString(w, "data: {\"choices\":"+strings.Repeat("[", 1<<20)+"\n\n")
+	}},
+	"gzip bomb": {"/v1/chat/completions", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/event-stream"); bomb(w) }},
+	"never": {"/v1/chat/completions", func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "999999999")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}},
+	"bomb of metrics":  {"/metrics", bomb},
+	"endless models":   {"/v1/models", func(w http.ResponseWriter) { pour(w, `{"id":`) }},
+	"many models":      {"/v1/models", manyModels},
+	"endless tokenise": {"/tokenize", func(w http.ResponseWriter) { pour(w, `[1,`) }},
+	"act": {"/v1/chat/completions", func(w http.ResponseWriter) {
+		stream(w)
+		_, _ = fmt.Fprintf(w, delta+"data: [DONE]\n\n", `\u001b]0;owned\u0007\u001b[2J\r\n::error::forged\n\u202e`)
+	}},
+}
+
+func bomb(w http.ResponseWriter) {
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	block := bytes.Repeat([]byte("a 1\n"), 1<<18)
+	for range 2048 { // 2 GiB, of which 2 MiB are sent
+		if _, err := z.Write(block); err != nil {
+			return
+		}
+	}
+	_ = z.Close()
+}
+
+func manyModels(w http.ResponseWriter) {
+	var b strings.Builder
+	b.WriteString(`{"object":"list","data":[{"id":"../../../etc/passwd"},{"id":"\u001b[2J"}`)
+	for i := range 100_000 {
+		fmt.Fprintf(&b, `,{"id":"m%d"}`, i)
+	}
+	_, _ = io.WriteString(w, b.String()+"]}")
+}
+
+// A server cannot exhaust the machine of who asks it, hold him up beyond the scenario's timeout, get
+// a pass for an answer that is none, or make anything but text of what it says.
+func TestHostileServers(t *testing.T) {
+	for name, s := range hostileServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulated, err := sim.New(sim.Config{Speed: 50, ServedNames: []string{"qwen2.5-3b"}})
+			must(t, err)
+			defer simulated.Close()
+			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == s.path {
+					s.do(w)
+					return
+				}
+				simulated.ServeHTTP(w, r)
+			}))
+			defer hs.Close()
+			defer hs.CloseClientConnections()
+			servers := keyed(hs.URL, "env: HOSTILE_KEY") + "    http: {ttft_timeout: 4s}\n" // without it, five minutes are waited for a first token
+			p := newProgram(t, map[string]string{"one.yaml": onePlan, "servers.yaml": servers})
+			begin := time.Now()
+			c, stdout, stderr := p.command("apply", "one.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run", "--keep-raw")
+			c.Env = append(c.Env, "HOSTILE_KEY="+planted)
+			_ = c.Run() // the exit code is looked at
+			code, out := c.ProcessState.ExitCode(), stdout.String()+stderr.String()
+			if took := time.Since(begin); took > 60*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if use, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok && use.Maxrss > 1<<20 {
+				t.Errorf("took %d MiB", use.Maxrss>>10)
+			}
+			answers := s.path != "/v1/chat/completions" || name == "act"
+			if code == exitBug || code == 0 && !answers {
+				t.Errorf("exit code %d\n%.800s", code, out)
+			}
+			if strings.ContainsAny(out, "\x1b\a\u202e") || strings.Contains(out, "\n::error::forged") {
+				t.Errorf("the answer acts:\n%.800q", out)
+			}
+			if data, err := os.ReadFile(filepath.Join(p.dir, "run", "result.json")); err == nil && len(data) > 8<<20 && name != "endless stream" {
+				t.Errorf("result.json has %d bytes", len(data))
+			}
+		})
+	}
+}
