@@ -40,7 +40,7 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 	}
 	defer simulated.Close()
 	var got atomic.Int64
-	for name, refuse := range map[string]bool{"accepted": false, "refused": true} {
+	for name, refuse := range map[string]bool{"accepted": false, "refused": true, "repeated": false} {
 		t.Run(name, func(t *testing.T) {
 			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				key := r.Header.Get("Authorization")
@@ -51,6 +51,9 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(http.StatusUnauthorized)
 					_, _ = fmt.Fprintf(w, `{"error":{"message":"Incorrect API key provided: %s","type":"invalid_request_error","code":401}}`, key)
+					return
+				}
+				if name == "repeated" && repeatKey(w, r, strings.TrimPrefix(key, "Bearer ")) {
 					return
 				}
 				simulated.ServeHTTP(w, r)
@@ -77,6 +80,25 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// repeatKey answers with the key wherever there is room for text.
+func repeatKey(w http.ResponseWriter, r *http.Request, key string) bool {
+	w.Header().Set("X-Echo", key)
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/chat/completions"):
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, `data: {"model":%[1]q,"choices":[{"index":0,"delta":{"content":"the key is %[1]s","reasoning_content":%[1]q},"finish_reason":%[1]q}]}`+"\n\ndata: [DONE]\n\n", key)
+	case r.URL.Path == "/version":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"version":%q}`, key)
+	case strings.HasSuffix(r.URL.Path, "/models"):
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"object":"list","data":[{"id":"qwen2.5-3b"},{"id":%[1]q,"owned_by":%[1]q}]}`, key)
+	default:
+		return false
+	}
+	return true
 }
 
 // Results name neither the machine nor its user.

@@ -301,6 +301,7 @@ func (k *call) close() {
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
 	k.leave()
+	k.client.withoutKey(x, k.raw)
 	if k.client.cfg.Raw != nil {
 		k.client.cfg.Raw(x, k.raw)
 	}

@@ -12,6 +12,7 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -147,7 +148,6 @@ func (c *Client) Do(ctx context.Context, epoch, due time.Time, p Prompt) event.E
 		return x
 	}
 	newCall(c, &x, epoch, p).run(ctx, req)
-	x.Err = c.withoutKey(x.Err)
 	return x
 }
 
@@ -180,11 +180,38 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// withoutKey takes the key out of an error: some servers repeat the key that they refuse.
-func (c *Client) withoutKey(e *event.Error) *event.Error {
-	if e != nil && c.cfg.APIKey != "" {
-		e.Message = strings.ReplaceAll(e.Message, c.cfg.APIKey, "[key]")
-		e.Body = strings.ReplaceAll(e.Body, c.cfg.APIKey, "[key]")
+// realKey is the length from which a key is looked for in replies. A shorter one is no secret: it is
+// there because some program wants any, such as "none", and may well be a word of an answer.
+const realKey = 12
+
+// withoutKey takes the key out of what a server said: some repeat the key that they refuse, and a
+// reply goes into files that others read. Lengths stay, for chunks are found by them.
+func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
+	key := c.cfg.APIKey
+	if key == "" {
+		return
 	}
-	return e
+	if e := x.Err; e != nil {
+		e.Message = strings.ReplaceAll(e.Message, key, "[key]")
+		e.Body = strings.ReplaceAll(e.Body, key, "[key]")
+	}
+	if len(key) < realKey {
+		return
+	}
+	stars := strings.Repeat("*", len(key))
+	for _, s := range []*string{&x.Text, &x.Reasoning, &x.Tools, &x.Finish, &x.Wire.Model, &x.Wire.ContentType} {
+		*s = strings.ReplaceAll(*s, key, stars)
+	}
+	for _, values := range raw.Header {
+		for i := range values {
+			values[i] = strings.ReplaceAll(values[i], key, stars)
+		}
+	}
+	for rest := raw.Body; ; {
+		i := bytes.Index(rest, []byte(key))
+		if i < 0 {
+			break
+		}
+		rest = rest[i+copy(rest[i:], stars):]
+	}
 }
