@@ -228,6 +228,6 @@ func compareJSON(w io.Writer, c metrics.Comparison, _ Options) error {
 	if err != nil {
 		return fmt.Errorf("writing the comparison: %w", err)
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = w.Write(append(jsonText(text), '\n'))
 	return err
 }

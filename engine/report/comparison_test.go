@@ -183,3 +183,30 @@ func TestCompareFormats_Expression(t *testing.T) {
 		t.Errorf("the comparison does not match its schema: %+v", problems)
 	}
 }
+
+// Names come from files of strangers: none is obeyed by a terminal, a browser, a runner or a reader.
+func TestCompareFormats_SurviveHostileText(t *testing.T) {
+	evil := "a\x1b[31m\u202e<script>|`@everyone\n::error::x"
+	before, after := replay(t, "passing"), slower()
+	g := gate(evil, "phases.after_removal.ttft_ms")
+	g.File = evil
+	c := judged(before.Cells[0].Source(evil), after.Cells[0].Source(evil), g)
+	c.Pairs[0].Cell, c.Pairs[0].Warnings = evil, []string{evil}
+	for _, f := range CompareFormats {
+		out := compareAs(t, f.Name, c)
+		for _, bad := range []string{"\x1b", "\u202e", "<script>|", "\n::error::x", " @everyone", "`@everyone"} {
+			if bad == "`@everyone" && f.Name != "markdown" {
+				continue // only there it would be a mention
+			}
+			if bad == "<script>|" && (f.Name == "table" || f.Name == "github") {
+				continue // no browser reads these
+			}
+			if strings.Contains(out, bad) {
+				t.Errorf("%s holds %q", f.Name, bad)
+			}
+		}
+		if f.Name == "html" {
+			accessible(t, "hostile", out)
+		}
+	}
+}
