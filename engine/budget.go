@@ -158,6 +158,9 @@ func (r *run) round(ctx context.Context, g *group) error {
 	}
 	r.progress.extend(passes, r.epoch.Add(r.opt.Budget.Time), g.next())
 	for _, p := range passes {
+		if s := r.sessions[p.cell]; s != nil {
+			s.looks = append(slices.Clone(g.looks), g.repeats()) // should it be judged before the next look
+		}
 		failed, err := r.one(ctx, p, true)
 		if err != nil {
 			g.extra--

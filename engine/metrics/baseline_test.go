@@ -238,6 +238,13 @@ func TestComparisonOutcome(t *testing.T) {
 	if got := fmt.Sprint(p.Mismatches); got != "[gpu.name: RTX 4090 -> RTX 3090]" || p.Deltas[0].Verdict != Unsure {
 		t.Errorf("another machine: %s, %s", got, p.Deltas[0].Verdict)
 	}
+	// Where nobody says how old a baseline may be, a very old one is remarked on, and nothing else is.
+	for days, want := range map[int]int{80: 0, 100: 1} {
+		p := r.Compare("x", base(100), repeated("pass", 100, 12).Cells[0].Source("n"), time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))
+		if len(p.Warnings) != want || p.Deltas[0].Verdict != Same {
+			t.Errorf("a baseline of about %d days: %v, %s", days, p.Warnings, p.Deltas[0].Verdict)
+		}
+	}
 	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != ExitInconclusive {
 		t.Errorf("without any baseline the exit code is %d", code)
 	}

@@ -66,6 +66,9 @@ func DefaultRules() Rules {
 	return rules
 }
 
+// agedAfter is when a baseline is old enough to be remarked on where nobody says how old it may be.
+const agedAfter = 90 * 24 * time.Hour
+
 // Pair is the comparison of one cell.
 type Pair struct {
 	Cell       string     `json:"cell"`
@@ -91,6 +94,9 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
 	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
 		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
+	}
+	if age := now.Sub(old.Recorded); r.MaxAge == 0 && !old.Recorded.IsZero() && age > agedAfter {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be", days(age)))
 	}
 	for _, s := range []struct {
 		side string
