@@ -16,7 +16,7 @@ func TestSyntaxErrorsHaveAPlace(t *testing.T) {
 		{"é {% for m in %}{{ m }}{% endfor %}", 1, 3},
 		{"{# {{ #}{{ x }}\n{% if x %}{% elif %}{% endif %}", 2, 11},
 		{"{% set x = %}", 1, 1},
-		{"{{ a b }}", 1, 6}, // the library's own
+		{"{{ a b }}", 1, 6},                                                          // the library's own
 		{"{% for m in messages %}\né {{ m.content | nosuch }}\n{% endfor %}", 2, 18}, // shows only when it is rendered
 		{"x\n  {{ messages[0].content.foo.bar }}", 2, 3},
 	} {
