@@ -79,7 +79,9 @@ func configure(launch *dsl.Launch, config *sim.Config) error {
 		return nil
 	}
 	var c cobra.Command
-	simulation(&c, config)
+	chosen := *config
+	simulation(&c, config) // which sets every default
+	*config = chosen
 	for _, flag := range launch.Flags {
 		name := strings.ReplaceAll(flag.Name, "_", "-")
 		if name == "port" || name == "listen" {
