@@ -17,6 +17,7 @@ const charted = {
   matrix: [...turns, "GPU power", "GPU memory", "GPU core clock", "GPU memory clock", "GPU temperature"],
   comparison: [...turns, "TTFT by phase"],
   gates: ["Change against the margin", "phases.with_rag.ttft_ms", "phases.with_rag.cache.hit_rate", ...turns],
+  baseline: ["Change against the margin", "phases.with_rag.cache.hit_rate"],
   long: [...turns, "Chunks of the slowest requests", "GPU power"],
 };
 

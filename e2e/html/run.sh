@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, two comparisons, a
+# The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, three comparisons, a
 # failing run and a run of 10,000 turns, and lets look.mjs open each of them. Screenshots are left in $1 (default: a temporary
 # folder). Installs what it needs: chromium with apt, playwright-core with npm.
 set -euo pipefail
@@ -27,13 +27,14 @@ example=docs/examples/ci
 "$work/homellm" apply "$example/scenarios" --server sim --servers "$example/regressed.yaml" --quiet --out "$work/bad" >/dev/null || [ $? = 1 ]
 "$work/homellm" results diff "$work/good" "$work/bad" --html >"$work/comparison.html"
 "$work/homellm" compare "$work/good" "$work/bad" --gates "$example/gates.yaml" --format html >"$work/gates.html" || [ $? = 1 ]
+"$work/homellm" compare "$example/baselines/simulator/handbook/sim--qwen2.5-3b.json" "$work/bad" --gates "$example/gates.yaml" --format html >"$work/baseline.html" || [ $? = 1 ]
 for name in failing matrix; do
 	"$work/homellm" results show "engine/report/testdata/$name.jsonl" --format html >"$work/$name.html"
 done
 HOMELLM_LONG_PAGE="$work/long.html" go test ./engine/report -count=1 -run '^TestHTML_WritesTheLongPage$' >/dev/null
 [ -s "$work/long.html" ] || { echo "the page of 10,000 turns was not written"; exit 1; }
 
-for name in run comparison gates failing matrix long; do
+for name in run comparison gates baseline failing matrix long; do
 	size=$(stat -c %s "$work/$name.html")
 	[ "$size" -lt 10000000 ] || { echo "$name.html has $size bytes"; exit 1; }
 	node "$work/look.mjs" "$chromium" "$work/$name.html" "$out"

@@ -215,9 +215,9 @@ func marginFigure(id string, deltas []metrics.Delta) (figure, bool) {
 		tip := significant(at, 3) + " ×"
 		switch {
 		case at > end:
-			s.text("tick y", x.to-8, y+4, tip)
+			s.text("tick y", clip(low)-8, y+4, tip)
 		case at < -end:
-			s.text("tick", x.from+8, y+4, strings.ReplaceAll(tip, "-", "−"))
+			s.text("tick", clip(high)+8, y+4, strings.ReplaceAll(tip, "-", "−"))
 		default:
 			s.dot("estimate", x.at(at), y, 5, d.Gate.Name+": "+tip+" its margin")
 		}
