@@ -45,6 +45,8 @@ func (d *decoder) architecture(n *node) *Architecture {
 		HeadDim: d.integer(n, "head_dim", 0),
 		Hidden:  d.integer(n, "hidden", 0),
 		Vocab:   d.integer(n, "vocab", 0),
+
+		SlidingWindow: d.integer(n, "sliding_window", 0),
 	}
 	a.Parameters, _ = asFloat(d.get(n, "parameters"))
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {

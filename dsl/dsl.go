@@ -259,6 +259,8 @@ type Architecture struct {
 	Hidden     int
 	Vocab      int
 	Parameters float64
+
+	SlidingWindow int // tokens that some or all layers look back; 0: every layer sees the whole context
 }
 
 // ModelSource is one place a model can be downloaded from.

@@ -2,36 +2,124 @@ package engine
 
 import (
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"homellm/dsl"
+	"homellm/engine/host"
 	"homellm/engine/model"
 )
 
-// Memory is what a profile's server takes of a graphics card, with the numbers that led there.
+const gib = 1 << 30
+
+// Memory is what a profile's server takes of the graphics cards, with the numbers that led there.
 type Memory struct {
-	Fit       model.Fit // its Usable, OK and MaxContext mean nothing where the card is not known
-	Known     bool      // the card's memory is
-	Context   int       // tokens
-	Number    float64   // bytes of a number in the KV cache
-	Layers    int
-	KVHeads   int
-	HeadDim   int
-	QuantName string
+	Fit      model.Fit // its Usable, OK and MaxContext mean nothing where the cards are not known
+	Known    bool      // the cards' memory is
+	Context  int       // tokens
+	Number   float64   // bytes of a number in the KV cache; the mean of keys and values
+	Layers   int
+	KVHeads  int
+	HeadDim  int
+	Windowed bool // some layers keep a window of the context alone, and so less than the formula says
+
+	engine  string
+	share   float64 // of the cards, as the profile says; 0: it does not
+	pinned  bool    // all layers and the KV cache have to be on the cards
+	offload bool    // some weights may be elsewhere
 }
 
 // kvNumbers are the bytes of a number by the names that engines' flags use; 2 for all others.
-var kvNumbers = map[string]float64{"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "q8_0": 34.0 / 32, "q4_0": 18.0 / 32, "f32": 4}
+var kvNumbers = map[string]float64{
+	"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "q8_0": 34.0 / 32, "q5_1": 24.0 / 32, "q5_0": 22.0 / 32, "q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
+}
 
-// MemoryOf works out whether a profile's model and context fit a card with vram bytes; 0 if the
-// card is not known. Attached servers have their memory already.
-func MemoryOf(profile *dsl.Server, m *dsl.Model, vram float64) (Memory, error) {
+// shareFlags name the flag by which an engine is told its share of a card.
+var shareFlags = map[string]string{"vllm": "gpu_memory_utilization", "sglang": "mem_fraction_static"}
+
+// Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where
+// a card shares the machine's memory, of which the driver's figure is no bound.
+func Cards(t *host.Telemetry) []float64 {
+	if t == nil {
+		return nil
+	}
+	var cards []float64
+	for _, g := range t.GPUs() {
+		if g.SharedMemory || g.MemoryMiB <= 0 {
+			return nil
+		}
+		cards = append(cards, g.MemoryMiB*(1<<20))
+	}
+	slices.Sort(cards)
+	slices.Reverse(cards)
+	return cards
+}
+
+// launchFlags are a profile's flags by name, with underscores.
+type launchFlags map[string]any
+
+func flagsOf(profile *dsl.Server) launchFlags {
+	out := launchFlags{}
+	for _, f := range profile.Launch.Flags {
+		out[strings.ReplaceAll(strings.TrimLeft(f.Name, "-"), "-", "_")] = f.Value
+	}
+	return out
+}
+
+// number is the first of the flags that is a number.
+func (f launchFlags) number(names ...string) (float64, bool) {
+	for _, name := range names {
+		switch v := f[name].(type) {
+		case int:
+			return float64(v), true
+		case float64:
+			return v, true
+		case string:
+			if n, err := strconv.ParseFloat(v, 64); err == nil {
+				return n, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// on reports whether one of the flags is there and not off.
+func (f launchFlags) on(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		v, set := f[name]
+		return set && v != nil && v != false
+	})
+}
+
+// kvNumber is how many bytes the first of the flags says that a number of the KV cache takes.
+func (f launchFlags) kvNumber(names ...string) float64 {
+	for _, name := range names {
+		if v, ok := f[name].(string); ok {
+			if n := kvNumbers[v]; n > 0 {
+				return n
+			}
+			return 2
+		}
+	}
+	return 2
+}
+
+// MemoryOf works out whether a profile's model and context fit the cards, whose memory is in
+// bytes and the largest first; none if they are not known. weights is the size of the model's
+// files where they were seen, else 0. Attached servers have their memory already.
+func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float64) (Memory, error) {
 	if profile.Launch == nil || m == nil || m.Architecture == nil {
 		return Memory{}, fmt.Errorf("the models file does not have the figures that the formula needs")
 	}
 	a := m.Architecture
-	out := Memory{Known: vram > 0, Context: profile.ContextTokens, Number: 2, Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim}
-	opt := model.FitOptions{}
+	flags := flagsOf(profile)
+	out := Memory{
+		Context: profile.ContextTokens, Number: 2, Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Windowed: a.SlidingWindow > 0,
+		engine: profile.Engine, pinned: true,
+	}
+	opt := model.FitOptions{WeightBytes: weights}
 	quant := "bf16"
 	for _, s := range m.Sources {
 		if s.Name != m.Engines[profile.Engine].Source {
@@ -41,29 +129,53 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, vram float64) (Memory, error) {
 			quant = s.Quant
 		}
 		for _, f := range s.Files {
-			if !strings.HasSuffix(f.Path, ".json") {
+			if weights == 0 && !strings.HasSuffix(f.Path, ".json") {
 				opt.WeightBytes += float64(f.Bytes)
 			}
 		}
 	}
-	for _, f := range profile.Launch.Flags {
-		switch name := strings.ReplaceAll(f.Name, "-", "_"); name {
-		case "gpu_memory_utilization", "mem_fraction_static":
-			opt.Utilisation, _ = f.Value.(float64)
-		case "kv_cache_dtype", "cache_type_k":
-			if v, ok := f.Value.(string); ok && kvNumbers[v] > 0 {
-				out.Number = kvNumbers[v]
+	used := 1 // cards
+	switch profile.Engine {
+	case "llamacpp": // it spreads over all cards, and takes what it needs of them
+		used, opt.Utilisation = len(cards), 1
+		if n, ok := flags.number("ctx_size", "c"); ok && n > 0 {
+			out.Context = int(n) // of all slots together
+		}
+		out.Number = (flags.kvNumber("cache_type_k", "ctk") + flags.kvNumber("cache_type_v", "ctv")) / 2
+		layers, said := flags.number("n_gpu_layers", "gpu_layers", "ngl")
+		out.pinned = said && int(layers) >= a.Layers && flags["fit"] == "off" && !flags.on("no_kv_offload", "nkvo")
+		out.offload = flags.on("override_tensor", "ot", "cpu_moe", "n_cpu_moe")
+	default:
+		out.share, _ = flags.number(shareFlags[profile.Engine])
+		opt.Utilisation = out.share
+		out.Number = flags.kvNumber("kv_cache_dtype")
+		out.offload = flags.on("cpu_offload_gb")
+		for _, names := range [][]string{{"tensor_parallel_size", "tp_size", "tp"}, {"pipeline_parallel_size", "pp_size"}, {"data_parallel_size", "dp_size"}} {
+			if n, ok := flags.number(names...); ok && n >= 1 {
+				used *= int(n)
 			}
 		}
+	}
+	for _, e := range profile.Launch.Env { // cards that are hidden, and memory that is borrowed from the machine
+		if e.Name == "CUDA_VISIBLE_DEVICES" || e.Name == "HIP_VISIBLE_DEVICES" || e.Name == "GGML_CUDA_ENABLE_UNIFIED_MEMORY" {
+			out.pinned = false
+		}
+	}
+	if flags["device"] == "cpu" || flags["device"] == "none" {
+		out.pinned = false
 	}
 	opt.KVNumberBytes = out.Number
 	q, err := model.QuantOf(quant)
 	if err != nil && opt.WeightBytes == 0 {
 		return Memory{}, err
 	}
-	out.QuantName = q.Name
-	card := vram
-	if card <= 0 {
+	card := 0.0
+	for i, bytes := range cards {
+		if i < used {
+			card += bytes
+		}
+	}
+	if out.Known = card > 0; !out.Known {
 		card = 1 // the formula wants one; what depends on it is not shown
 	}
 	out.Fit, err = model.Fits(model.Architecture{
@@ -74,17 +186,111 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, vram float64) (Memory, error) {
 
 // Lines shows the formula with its numbers.
 func (m Memory) Lines() []string {
-	const gib = 1 << 30
 	about := ""
 	if m.Fit.Estimated {
 		about = "about "
 	}
 	lines := []string{
-		fmt.Sprintf("KV cache: 2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB", m.Layers, m.KVHeads, m.HeadDim, m.Number, m.Fit.KVPerToken/1024, m.Context, m.Fit.KV/gib),
+		"KV cache: " + m.formula(),
 		fmt.Sprintf("memory: %s%.2f GiB of weights + %.2f GiB of KV cache + %.1f GiB for everything else = %.2f GiB", about, m.Fit.Weights/gib, m.Fit.KV/gib, m.Fit.Overhead/gib, m.Fit.Need/gib),
+	}
+	if m.Windowed {
+		lines[0] += " at most: layers with a sliding window keep less"
 	}
 	if !m.Known {
 		return append(lines, "the card's memory is not known here, so that whether this fits is not either")
 	}
 	return append(lines, fmt.Sprintf("card: %.1f GiB, of which the profile takes %.1f: %s", m.Fit.VRAM/gib, m.Fit.Usable/gib, m.Fit))
+}
+
+func (m Memory) formula() string {
+	return fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB", m.Layers, m.KVHeads, m.HeadDim, m.Number, m.Fit.KVPerToken/1024, m.Context, m.Fit.KV/gib)
+}
+
+// Impossible says why no server can hold this, and what to do; empty where it may fit. It counts
+// what is certain alone: the KV cache by its formula, and weights whose files have a known size.
+func (m Memory) Impossible() (why, hint string) {
+	share := m.share
+	if share <= 0 || share > 1 {
+		share = 1 // the engine's own default is less, and moves between versions
+	}
+	room := m.Fit.VRAM * share
+	weights, kv := 0.0, 0.0
+	if !m.Fit.Estimated && !m.offload {
+		weights = m.Fit.Weights
+	}
+	if !m.Windowed {
+		kv = m.Fit.KV
+	}
+	if !m.Known || !m.pinned || weights+kv <= room {
+		return "", ""
+	}
+	takes := "the KV cache"
+	switch {
+	case weights > room:
+		takes = "the weights"
+	case weights > 0 && kv > 0:
+		takes = "weights and KV cache"
+	}
+	why = fmt.Sprintf("%s cannot fit the graphics memory: ", takes)
+	if weights > 0 {
+		why += fmt.Sprintf("weights %.2f GiB; ", weights/gib)
+	}
+	if weights <= room {
+		why += "KV cache " + m.formula() + "; "
+	}
+	why += fmt.Sprintf("there are %.2f GiB", m.Fit.VRAM/gib)
+	if m.share > 0 {
+		why += fmt.Sprintf(" x %s %g = %.2f GiB", shareFlags[m.engine], m.share, room/gib)
+	}
+	return why, m.remedy()
+}
+
+// remedy is what makes a server smaller.
+func (m Memory) remedy() string {
+	var ways []string
+	if m.Fit.MaxContext > 0 {
+		ways = append(ways, fmt.Sprintf("set context_tokens to at most %d", m.Fit.MaxContext))
+	}
+	if m.share > 0 && m.share < 0.9 {
+		ways = append(ways, "raise "+shareFlags[m.engine])
+	}
+	if m.Number >= 2 && m.Fit.KV > 0 {
+		flag := "kv_cache_dtype: fp8"
+		if m.engine == "llamacpp" {
+			flag = "cache_type_k: q8_0 and cache_type_v: q8_0"
+		}
+		ways = append(ways, "halve the KV cache with "+flag)
+	}
+	return strings.Join(append(ways, "choose a smaller model with --model"), ", or ")
+}
+
+// weigh is the size of a model's file; 0 where it cannot be seen.
+func weigh(path string) float64 {
+	if path == "" {
+		return 0
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return float64(info.Size())
+}
+
+// fits refuses a start that cannot end well, and warns of one that may not.
+func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
+	memory, err := MemoryOf(profile, m, Cards(l.Memory), weigh(c.file))
+	if err != nil || !memory.Known {
+		return nil //nolint:nilerr // what is not known is no reason to start nothing
+	}
+	if why, hint := memory.Impossible(); why != "" {
+		return advice{at(profile.Pos, profile.Name, "%s", why), hint}
+	}
+	if !memory.Fit.OK && l.Note != nil {
+		l.Note("%s may not fit the graphics memory; %s", profile.Name, memory.remedy())
+		for _, line := range memory.Lines() {
+			l.Note("| %s", line)
+		}
+	}
+	return nil
 }

@@ -27,7 +27,8 @@ type Launcher struct {
 	File     func(m *dsl.Model, engine string) (string, error)     // where ${model.file} lies; nil: as the models file writes it
 	Key      func(dsl.Secret) (string, error)                      // reads a key from where the profile says
 	Waiting  func(profile string, d time.Duration, lastLog string) // told while a server starts; nil: nobody is
-	Memory   *host.Telemetry                                       // to see that a stopped server gave its GPU memory back; nil: not looked at
+	Memory   *host.Telemetry                                       // to see what fits, and that a stopped server gave its GPU memory back; nil: not looked at
+	Note     func(format string, args ...any)                      // tells the user what may go wrong; nil: nobody
 	Port     int                                                   // instead of the profile's
 	Version  string                                                // of the server program, instead of asking it
 }
@@ -41,6 +42,8 @@ type Command struct {
 	Host    string
 	Port    int
 	Model   string // as requests name it
+
+	file string // the model's, where one lies here
 }
 
 // Address is where the server will listen.
@@ -93,7 +96,7 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 	if err != nil {
 		return Command{}, err
 	}
-	c.Model = values["model.served_name"]
+	c.Model, c.file = values["model.served_name"], values["model.file"]
 	launch := profile.Launch.Expand(values)
 	var flags []server.Flag
 	for _, f := range launch.Flags {
@@ -189,6 +192,9 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	if err != nil {
 		return nil, err
 	}
+	if err := l.fits(profile, m, c); err != nil {
+		return nil, err
+	}
 	log, err := l.Log(profile.Name)
 	if err != nil {
 		return nil, err
@@ -262,6 +268,9 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 		return nil
 	}
 	if err := found.CheckModel(c.Model); err != nil {
+		if len(found.Models) == 0 {
+			return err // it may list one later
+		}
 		return fmt.Errorf("%w: it serves the wrong model: %w", host.ErrHopeless, err)
 	}
 	return nil

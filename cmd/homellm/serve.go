@@ -87,12 +87,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		if err != nil {
 			return environment(err)
 		}
-		return showCommand(p, command, profile, m, largestGPU(machine))
-	}
-	if memory, err := engine.MemoryOf(profile, m, largestGPU(machine)); err == nil && memory.Known && !memory.Fit.OK {
-		for _, line := range memory.Lines() {
-			s.note("%s", line)
-		}
+		return showCommand(p, command, profile, m, engine.Cards(machine))
 	}
 	s.nameLeftovers()
 	running, err := launcher.Start(ctx, profile, m)
@@ -183,7 +178,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 }
 
 // showCommand prints a command line as a shell takes it, and as comments what is to be known of it.
-func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model, vram float64) error {
+func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model, cards []float64) error {
 	var b strings.Builder
 	version := c.Version
 	if version == "" {
@@ -208,28 +203,22 @@ func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model,
 	for _, n := range c.Notes {
 		fmt.Fprintf(&b, "# %s\n", n)
 	}
-	if memory, err := engine.MemoryOf(profile, m, vram); err == nil {
+	if memory, err := engine.MemoryOf(profile, m, cards, 0); err == nil {
 		for _, line := range memory.Lines() {
 			fmt.Fprintf(&b, "# %s\n", line)
+		}
+		if why, hint := memory.Impossible(); why != "" {
+			fmt.Fprintf(&b, "# card: serve would refuse this: %s\n# card: %s\n", why, hint)
 		}
 	}
 	_, err := io.WriteString(p.stdout, b.String())
 	return err
 }
 
-// largestGPU is the memory of the largest card in bytes; 0 if there is none.
-func largestGPU(t *host.Telemetry) float64 {
-	mib := 0.0
-	for _, g := range t.GPUs() {
-		mib = max(mib, g.MemoryMiB)
-	}
-	return mib * (1 << 20)
-}
-
 // launcher starts servers for this user.
 func (s *servers) launcher() *engine.Launcher {
 	return &engine.Launcher{
-		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(),
+		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(), Note: s.note,
 		Log: func(profile string) (string, error) { return s.logFile(profile) },
 	}
 }

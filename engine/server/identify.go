@@ -256,7 +256,7 @@ func identifySGLang(seen answers, f *Found) bool {
 }
 
 func detailsSGLang(ctx context.Context, client *http.Client, f *Found) {
-	seen := ask(ctx, client, f.URL, "/server_info", "/get_server_info", "/metrics")
+	seen := ask(ctx, client, f.URL, patience, "/server_info", "/get_server_info", "/metrics")
 	info := seen["/server_info"]
 	if !info.ok() {
 		info = seen["/get_server_info"] // the name until 2025
@@ -312,7 +312,7 @@ func identifyLlama(seen answers, f *Found) bool {
 }
 
 func detailsLlama(ctx context.Context, client *http.Client, f *Found) {
-	seen := ask(ctx, client, f.URL, "/metrics")
+	seen := ask(ctx, client, f.URL, patience, "/metrics")
 	if err := exposition(seen["/metrics"]); err != nil {
 		f.Capabilities = append(f.Capabilities, Capability{"metrics", false, "start llama-server with --metrics (" + err.Error() + ")"})
 	}
@@ -345,7 +345,7 @@ func identifyVLLM(seen answers, f *Found) bool {
 }
 
 func detailsVLLM(ctx context.Context, client *http.Client, f *Found) {
-	seen := ask(ctx, client, f.URL, "/metrics", "/openapi.json")
+	seen := ask(ctx, client, f.URL, patience, "/metrics", "/openapi.json")
 	var routes struct {
 		Paths map[string]json.RawMessage `json:"paths"`
 	}

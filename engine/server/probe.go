@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -128,8 +130,12 @@ func (e *ModelNotFound) Hint() string {
 	return "load a model in the server first"
 }
 
-// probeLimit bounds each request of a probe.
-const probeLimit = time.Second
+// probeLimit bounds each request to an address of which nothing is known, and patience each one
+// to a server that has answered something: a server at work may take seconds for a list.
+const (
+	probeLimit = time.Second
+	patience   = 5 * time.Second
+)
 
 // identifying are the paths that tell the engines apart. All are read-only and cheap.
 var identifying = []string{
@@ -140,7 +146,8 @@ var identifying = []string{
 // Probe finds out what answers at an address. It asks only; nothing it requests changes the
 // server's state or takes a slot. The paths that tell engines apart are asked for at the same
 // time, each for at most a second, and the most specific answer decides, because several
-// servers imitate the APIs of others.
+// servers imitate the APIs of others. Where some answer, those that were too slow are asked again
+// with more patience: what a busy server could not say in time is not what it does not have.
 //
 // An address at which nothing answers is a finding, not an error: see [Found.State]. The error
 // is about an address that cannot be read, or a context that ended.
@@ -153,7 +160,10 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 		client = NewHTTPClient("")
 		defer client.CloseIdleConnections()
 	}
-	seen := ask(ctx, client, base, identifying...)
+	seen := ask(ctx, client, base, probeLimit, identifying...)
+	if slow := seen.late(); len(slow) > 0 && len(slow) < len(identifying) {
+		maps.Copy(seen, ask(ctx, client, base, patience, slow...))
+	}
 	if err := ctx.Err(); err != nil {
 		return Found{}, fmt.Errorf("probing %s: %w", base, context.Cause(ctx))
 	}
@@ -180,12 +190,22 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 // answers are the replies of one server by path.
 type answers map[string]reply
 
+// late are the paths that did not answer in time, in the order of [identifying].
+func (a answers) late() (paths []string) {
+	for _, path := range identifying {
+		if errors.Is(a[path].err, context.DeadlineExceeded) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 // ask requests several paths at the same time.
-func ask(ctx context.Context, client *http.Client, base string, paths ...string) answers {
+func ask(ctx context.Context, client *http.Client, base string, limit time.Duration, paths ...string) answers {
 	replies := make([]reply, len(paths))
 	var group sync.WaitGroup
 	for i, path := range paths {
-		group.Go(func() { replies[i] = call(ctx, client, http.MethodGet, base+path, nil, probeLimit) })
+		group.Go(func() { replies[i] = call(ctx, client, http.MethodGet, base+path, nil, limit) })
 	}
 	group.Wait()
 	seen := make(answers, len(paths))

@@ -315,6 +315,31 @@ func TestProbe_Silent(t *testing.T) {
 	}
 }
 
+// A server at work that answers one path late is not taken for one that has no models.
+func TestProbe_Slow(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/version":
+			fmt.Fprint(w, `{"version":"0.27.1"}`)
+		case "/health":
+		case "/v1/models":
+			time.Sleep(probeLimit + 200*time.Millisecond)
+			fmt.Fprint(w, vllmModels)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	got, err := Probe(t.Context(), s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.State != Ready || got.Engine != "vllm" || len(got.Models) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestProbe_BadAddress(t *testing.T) {
 	for _, address := range []string{"ftp://x", "http://user:secret@127.0.0.1:8000", "http://", "http://a b"} {
 		if _, err := Probe(t.Context(), address, nil); err == nil || strings.Contains(err.Error(), "secret") {
