@@ -192,9 +192,9 @@ const (
 	sameMs    = 2
 )
 
-// often says from when on a difference is one of accounts and not of single turns that the
-// operating system delayed: in every fourth turn.
-const often = 4
+// seldom says up to when a difference may be one of single turns that the operating system
+// delayed, and not one of accounts: in less than every fourth turn. It is told all the same.
+const seldom = 4
 
 // reconcile compares what client and server say of the same turn.
 func (s *session) reconcile(r *event.Request, d *server.Delta, where string) {
@@ -246,9 +246,15 @@ func (s *session) compare(name, other string, client, server float64, unit, wher
 // remarks puts beside a cell what was noticed over all its turns.
 func (s *session) remarks() {
 	for _, key := range slices.Sorted(maps.Keys(s.beside.disagree)) {
-		if d := s.beside.disagree[key]; d.over*often >= d.turns && d.over > 0 {
-			s.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g", key, d.over, d.turns, d.where, d.client, d.unit, d.server)
+		d := s.beside.disagree[key]
+		if d.over == 0 {
+			continue
 		}
+		single := ""
+		if d.over*seldom < d.turns && d.unit == "ms" {
+			single = "; so few may be turns that the operating system delayed"
+		}
+		s.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
 	}
 	s.beside.disagree = nil
 	s.run.machine.remarks(s)

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/host"
+	"homellm/engine/metrics"
+)
+
+// rigged is a machine with one card, as an nvidia-smi tells it that prints row, and at whose
+// processes it prints others.
+func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *[]event.Event) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "smi")
+	body := "#!/bin/sh\ncase $* in *compute-apps*) echo '" + others + "';; *) echo '" + row + "';; esac\ncase $* in *-lms*) exec sleep 60;; esac\n"
+	if err := os.WriteFile(path, []byte(body), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	watch := host.OpenTelemetry(t.Context(), host.Options{NoNVML: true, NvidiaSMI: path, SysFS: t.TempDir(), Every: 20 * time.Millisecond})
+	if watch.Source() != "nvidia-smi" {
+		t.Skipf("no fake card here: %v", watch.Notes())
+	}
+	t.Cleanup(watch.Close)
+	var kept []event.Event
+	r := &run{opt: Options{Machine: watch, PIDs: pids}}
+	r.out = collect(time.Now(), 0, &metrics.Run{}, func(e event.Event) error {
+		kept = append(kept, e)
+		return nil
+	}, func(error) {})
+	t.Cleanup(func() { _ = r.out.close() })
+	m := &machine{run: r, t: watch, pids: pids}
+	r.machine = m
+	return m, &kept
+}
+
+// attached is a session of the machine's run, on a server outside this process.
+func attached(m *machine) *session {
+	s := alone(&Target{})
+	s.run = m.run
+	return s
+}
+
+const (
+	hot  = "0, 97, 2048, 300, 91, 1730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x40"
+	cool = "0, 97, 2048, 300, 60, 2730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x4" // at its power limit, as cards under load are
+)
+
+// The samples of a measured pass are counted, and those between passes are not.
+func TestMachine_Throttled(t *testing.T) {
+	m, kept := rigged(t, hot, "", nil)
+	s := attached(m)
+	m.sample(map[string]float64{"gpu.throttled": 1})
+	end := m.measure(s, pass{})
+	m.sample(map[string]float64{"gpu.throttled": 1})
+	m.sample(map[string]float64{"gpu.throttled": 0})
+	m.sample(map[string]float64{"cpu.util_pct": 5})
+	end()
+	m.sample(map[string]float64{"gpu.throttled": 1})
+	m.run.out.settle()
+	samples := 0
+	for _, e := range *kept {
+		if _, ok := e.Body.(event.Sample); ok {
+			samples++
+		}
+	}
+	if samples != 3 {
+		t.Errorf("%d samples kept, want 3", samples)
+	}
+	m.remarks(s)
+	if got := s.notes(); !strings.HasPrefix(got, "throttled: a GPU slowed itself down for heat or power in 1 of 3 samples") {
+		t.Errorf("notes %q", got)
+	}
+	s.early = nil
+	if m.remarks(s); s.notes() != "" {
+		t.Errorf("the next cell has %q", s.notes())
+	}
+
+	// Neither a warm-up nor a card at its power limit is a mark.
+	m.measure(s, pass{warmup: true})
+	m.sample(map[string]float64{"gpu.throttled": 1})
+	end = m.measure(s, pass{})
+	m.sample(map[string]float64{"gpu.throttled": 0})
+	end()
+	if m.remarks(s); s.notes() != "" {
+		t.Errorf("notes %q", s.notes())
+	}
+}
+
+// The whole way of a driver's bits: from its row to the mark.
+func TestMachine_DriverToMark(t *testing.T) {
+	for row, want := range map[string]bool{hot: true, cool: false} {
+		m, _ := rigged(t, row, "", nil)
+		s := attached(m)
+		ctx, cancel := context.WithCancel(t.Context())
+		end := m.measure(s, pass{})
+		seen := make(chan struct{}, 100)
+		m.done.Go(func() {
+			m.t.Sample(ctx, func(v map[string]float64) { m.sample(v); seen <- struct{}{} })
+		})
+		for range 3 {
+			<-seen
+		}
+		cancel()
+		m.done.Wait()
+		end()
+		m.remarks(s)
+		if got := strings.Contains(s.notes(), "throttled: "); got != want {
+			t.Errorf("%s: notes %q", row, s.notes())
+		}
+	}
+}
+
+func TestMachine_Shared(t *testing.T) {
+	me := os.Getpid()
+	for name, c := range map[string]struct {
+		others string
+		pids   func() []int
+		want   string // end of the note; empty: none
+	}{
+		"somebody else":                {"1, 700", func() []int { return []int{me} }, "(700 MiB)\n"},
+		"the server alone":             {"1, 700", func() []int { return []int{1} }, ""},
+		"nobody knows the server":      {"1, 700", func() []int { return nil }, ""},
+		"a server that is not watched": {"1, 700", nil, ""},
+		"memory that is not told":      {"1, [N/A]", func() []int { return []int{me} }, "\n"},
+		"a process of another world":   {"999999999, 700", func() []int { return []int{me} }, ""},
+		"no process":                   {"No running processes found", func() []int { return []int{me} }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := rigged(t, cool, c.others, c.pids)
+			s := attached(m)
+			m.measure(s, pass{})()
+			m.measure(s, pass{})() // said once
+			m.remarks(s)
+			got := s.notes()
+			if (got == "") != (c.want == "") || !strings.HasSuffix(got, c.want) || c.want != "" && !strings.HasPrefix(got, "gpu_shared: the server did not have the GPU for itself: ") {
+				t.Errorf("notes %q, want %q", got, c.want)
+			}
+			if strings.Count(got, ",") > 0 {
+				t.Errorf("named twice: %q", got)
+			}
+		})
+	}
+}
+
+// A machine that nobody watches measures nothing and marks nothing.
+func TestMachine_None(t *testing.T) {
+	var m *machine
+	s := alone(&Target{})
+	m.measure(s, pass{})()
+	m.remarks(s)
+	m.stop()
+	if _, ok := m.rest(t.Context()); ok || s.notes() != "" {
+		t.Errorf("a machine that is not there rests: %v, %q", ok, s.notes())
+	}
+}
+
+// What the start of a server cost is kept once, and what its distance is.
+func TestOpened(t *testing.T) {
+	m, kept := rigged(t, cool, "", nil)
+	s := attached(m)
+	s.target = &Target{Embedded: true, RTT: 250 * time.Microsecond, Started: &Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
+	s.opened(t.Context())
+	m.run.out.settle()
+	got := map[string]float64{}
+	for _, e := range *kept {
+		maps.Copy(got, e.Body.(event.Facts).Values)
+	}
+	if got["load_ms"] != 3000 || got["first_request_ms"] != 40 || got["client.rtt_floor_ms"] != 0.25 || len(got) != 3 {
+		t.Errorf("got %v", got)
+	}
+}
