@@ -22,6 +22,7 @@ type Shape struct {
 	Doc any // the schema, as encoding/json makes it
 
 	compiled *jsonschema.Schema
+	rules    int
 }
 
 // The bounds of a shape.
@@ -29,6 +30,7 @@ const (
 	mostRules  = 2_000   // subschemas, entries of lists and steps of patterns, each counted as often as it is referred to
 	mostText   = 1 << 20 // bytes of an answer
 	mostValues = 10_000  // values in an answer: some keywords compare each with each
+	mostWork   = 500_000 // rules times values: any rule may meet any value, and each miss is kept until all are known
 )
 
 // subschemas says where a keyword of draft-07 holds schemas: itself, in a list or in a mapping.
@@ -57,7 +59,8 @@ func NewShape(doc any) (s *Shape, problems []Problem) {
 	if len(l.problems) > 0 {
 		return nil, l.problems
 	}
-	if n := l.size(doc, nil); len(l.problems) > 0 || n > mostRules {
+	n := l.size(doc, nil)
+	if len(l.problems) > 0 || n > mostRules {
 		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to, and with them entries of enum and required and steps of patterns", mostRules)
 		return nil, l.problems[:1]
 	}
@@ -75,7 +78,7 @@ func NewShape(doc any) (s *Shape, problems []Problem) {
 	if err != nil {
 		return nil, []Problem{broken(err)}
 	}
-	return &Shape{doc, compiled}, nil
+	return &Shape{doc, compiled, n}, nil
 }
 
 // broken places what the meta-schema finds wrong.
@@ -208,6 +211,9 @@ func (l *linter) size(v any, path []string) int {
 			continue // counted where it is referred to
 		}
 		n += l.work(key, m[key])
+		if list, ok := m[key].([]any); ok && subschemas[key] == "" {
+			n += len(list) // what is listed is compared one by one
+		}
 		for name, sub := range parts(subschemas[key], m[key]) {
 			n += l.size(sub, append(append(slices.Clone(path), key), name...))
 			n = min(n, 10*mostRules)
@@ -301,8 +307,8 @@ func (s *Shape) Check(text string) (ok bool, why string, err error) {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return false, "it is not JSON: " + err.Error(), nil
 	}
-	if count(v, mostValues) > mostValues {
-		return false, "", fmt.Errorf("the text holds more than %d values", mostValues)
+	if most := min(mostValues, mostWork/s.rules); count(v, most) > most {
+		return false, "", fmt.Errorf("the text holds more than %d values, which are the most for a schema of %d rules", most, s.rules)
 	}
 	if err := s.compiled.Validate(v); err != nil {
 		ve, is := errors.AsType[*jsonschema.ValidationError](err)

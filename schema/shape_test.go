@@ -109,6 +109,28 @@ func TestShape_Bounds(t *testing.T) {
 			t.Errorf("a text of %d bytes is checked", len(text))
 		}
 	}
+	// Rules times values: each could be met, missed and kept.
+	many := []any{}
+	for range mostRules - 10 {
+		many = append(many, map[string]any{"type": "string"})
+	}
+	wide, problems := NewShape(map[string]any{"items": map[string]any{"anyOf": many}})
+	if wide == nil {
+		t.Fatal(problems)
+	}
+	if _, _, err := wide.Check("[" + strings.TrimSuffix(strings.Repeat("1,", 1000), ",") + "]"); err == nil {
+		t.Error("a thousand values are held against two thousand rules each")
+	}
+	if ok, _, err := wide.Check("[" + strings.TrimSuffix(strings.Repeat("1,", 200), ",") + "]"); ok || err != nil {
+		t.Errorf("two hundred values: %t %v", ok, err)
+	}
+	listed := []any{}
+	for i := range mostRules + 1 {
+		listed = append(listed, float64(i))
+	}
+	if s, problems := NewShape(map[string]any{"enum": listed}); s != nil || problems[0].Rule != "size" {
+		t.Errorf("an endless list of values is taken: %v", problems)
+	}
 	if ok, _, err := s.Check(strings.Repeat("[", 11_000) + strings.Repeat("]", 11_000)); ok || err != nil {
 		t.Errorf("a deep text: %t %v", ok, err)
 	}
