@@ -62,6 +62,9 @@ func (d *decoder) checkLaunch(s *Server, n *node) {
 	if flags == nil {
 		return
 	}
+	for _, e := range flags.entries {
+		d.checkFlagName(e, s.Engine, flags)
+	}
 	for _, rule := range flagRules {
 		if v := flags.get(rule.flag); v != nil && v.reference == "" && slices.Contains(rule.engines, s.Engine) {
 			if severity, message, help := rule.check(v, flags, s); message != "" {
@@ -107,6 +110,20 @@ var flagRules = []flagRule{
 	{llamacpp, "ctx_size", slotted},
 	{llamacpp, "parallel", atLeast(1)},
 	{vllm, "max_num_batched_tokens", batched},
+	{vllm, "tensor_parallel_size", atLeast(1)},
+	{vllm, "pipeline_parallel_size", atLeast(1)},
+	{vllm, "block_size", atLeast(1)},
+	{vllm, "cpu_offload_gb", atLeast(0)},
+	{vllm, "swap_space", atLeast(0)},
+	{vllm, "kv_cache_dtype", vllmCaches},
+	{vllm, "dtype", oneOf("auto", "half", "float16", "bfloat16", "float", "float32")},
+	{sglang, "tp_size", atLeast(1)},
+	{sglang, "max_running_requests", atLeast(1)},
+	{sglang, "page_size", atLeast(1)},
+	{llamacpp, "batch_size", atLeast(1)},
+	{llamacpp, "ubatch_size", partOf("batch_size")},
+	{llamacpp, "cache_type_k", llamacppCaches},
+	{llamacpp, "cache_type_v", quantisedValues},
 	{vllm, "disable_log_stats", forbidden("it removes the counters from the metrics endpoint", Warning)},
 	{vllm, "disable_log_requests", forbidden("newer versions have no such flag and refuse to start", Warning)},
 	{[]string{"vllm", "sglang", "llamacpp"}, "port", ownPort},
@@ -163,7 +180,7 @@ func batched(v, flags *node, s *Server) (Severity, string, string) {
 	if length == 0 || tokens >= length {
 		return "", "", ""
 	}
-	if isTrue(flags.get("no_enable_chunked_prefill")) {
+	if on := flags.get("enable_chunked_prefill"); isTrue(flags.get("no_enable_chunked_prefill")) || on != nil && on.kind == boolKind && !on.scalar.(bool) {
 		return Error, fmt.Sprintf("without chunked prefill %d batched tokens cannot hold a prompt of max_model_len %d", tokens, length), "raise max_num_batched_tokens, or enable chunked prefill"
 	}
 	return "", "", ""
