@@ -210,3 +210,14 @@ func TestCached_Rules(t *testing.T) {
 		})
 	}
 }
+
+// A reset that refuses ends the cell with an error at the profile's place, and with what to do.
+func TestIsolate_ResetRefuses(t *testing.T) {
+	s := alone(&Target{})
+	s.cell.Server.Pos = dsl.Pos{File: "servers.yaml", Line: 30}
+	err := s.unisolated("isolation by reset: %w", server.ErrNotReset)
+	want := "servers.yaml:30: server s: isolation by reset: " + server.ErrNotReset.Error()
+	if h, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(h.Hint(), "run.isolation.cache") || err.Error() != want {
+		t.Errorf("error %v", err)
+	}
+}

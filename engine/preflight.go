@@ -100,7 +100,13 @@ func (s *session) proveIsolation(ctx context.Context) error {
 	if _, failed := asRefusal(err); failed || ctx.Err() != nil {
 		return s.refused(ctx, err)
 	}
-	return advice{fmt.Errorf("%s: isolation by %s does not work: %w", s.target.Facts.URL, s.cell.Scenario.Run.Cache, err), "use another isolation: run.isolation.cache: salt, reset, restart or none"}
+	return s.unisolated("%s: isolation by %s does not work: %w", s.target.Facts.URL, s.cell.Scenario.Run.Cache, err)
+}
+
+// unisolated is the error of an isolation that fails, at the place of the server's profile.
+func (s *session) unisolated(format string, args ...any) error {
+	profile := s.cell.Server
+	return advice{at(profile.Pos, profile.Name, format, args...), "use another isolation: run.isolation.cache: salt, reset, restart or none"}
 }
 
 // unproven says of an isolation that it was taken on trust, where no report of cached tokens can

@@ -185,7 +185,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
 		}
 		if err := s.target.Reset(ctx); err != nil {
-			return fmt.Errorf("resetting the prefix cache: %w", err)
+			return s.unisolated("isolation by reset: %w", err)
 		}
 		clear(s.known)
 		s.isolated(0)
