@@ -50,6 +50,9 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	t, err := o.attach(ctx, cell, address)
 	if err != nil {
 		stop()
+		if pos := profile.Pos; pos.File != "" && profile.Attach != "" && ctx.Err() == nil {
+			err = fmt.Errorf("%s:%d: %w", pos.File, pos.Line, err)
+		}
 		return nil, err
 	}
 	if what != "" {
