@@ -24,7 +24,9 @@ type beside struct {
 	shot     *server.Snapshot // the latest scrape, in which every request so far is counted
 	fresh    *int             // cached tokens that the next request may have at most: the cache was just emptied or salted
 	broken   error            // an isolation that did not isolate
-	noted    map[string]bool  // codes of notes that are said once
+	last     *server.Snapshot // the latest scrape of all, to notice a restart
+	traffic  traffic
+	noted    map[string]bool // codes of notes that are said once
 	disagree map[string]*disagreement
 }
 
@@ -60,9 +62,8 @@ func (s *session) look(ctx context.Context) {
 		}
 		return
 	}
-	if n, ok := s.target.Side.InFlight(shot); ok && n > 0 {
-		s.once("foreign_traffic", "%d requests of somebody else run or wait in the server: its times are not those of a server used alone", n)
-	}
+	s.restarts(shot)
+	s.waits(shot)
 	b.shot = shot
 }
 
@@ -80,13 +81,15 @@ func (s *session) settle(ctx context.Context, e *event.Exchange) *server.Delta {
 	}
 	after, err := s.target.Side.Settle(ctx, before)
 	if err != nil {
-		return nil
+		return nil // the next look says so
 	}
-	b.shot = after
+	s.restarts(after)
+	s.during(before, after, e)
+	if busy, ok := s.target.Side.InFlight(after); ok && busy == 0 {
+		b.shot = after // else who is being served is looked at again when the next turn begins
+		b.traffic.given = 0
+	}
 	d := s.target.Side.Between(before, after, replyOf(e))
-	if strings.Contains(d.Why, "somebody else") {
-		s.once("foreign_traffic", "%s; the server's own times of such turns are unknown", d.Why)
-	}
 	for name, v := range d.Values {
 		if _, told := e.Timings[name]; told {
 			continue // the reply itself knows better
@@ -257,6 +260,7 @@ func (s *session) remarks() {
 		s.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
 	}
 	s.beside.disagree = nil
+	s.sharedTurns()
 	s.run.machine.remarks(s)
 }
 

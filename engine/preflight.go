@@ -15,7 +15,7 @@ import (
 // be found in the cache, and must not be found after a reset or under another salt.
 func (s *session) preflight(ctx context.Context) error {
 	b := &s.beside
-	*b = beside{noted: b.noted, disagree: b.disagree}
+	*b = beside{noted: b.noted, disagree: b.disagree, traffic: b.traffic}
 	side := s.target.Side
 	if side != nil {
 		if err := side.Preload(ctx); err != nil {

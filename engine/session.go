@@ -124,6 +124,7 @@ func (s *session) close() {
 
 // pass plays every conversation of the cell once and judges what a single repeat can tell.
 func (s *session) pass(ctx context.Context, p pass) error {
+	s.beside.shot = nil // other cells may have played on the same server since
 	if err := s.isolate(ctx, p, "repeat", ""); err != nil {
 		return err
 	}
@@ -205,6 +206,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 		}
 		clear(s.known)
 		s.isolated(0)
+		s.beside.last = nil // of the server that was stopped
 		s.restarted()
 	}
 	return nil
@@ -296,6 +298,7 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	s.reconcile(&r, counted, where)
 	s.run.out.emit(s.cell.ID, r)
 	s.watch(r)
+	s.shares(ctx, &r)
 	known.remember(ctx, reuse, prompt.dsl, &e)
 	return e
 }

@@ -87,6 +87,13 @@ func annotations(r *metrics.Run) []annotation {
 			}
 		}
 	}
+	for _, c := range r.Cells {
+		for _, n := range c.Notes {
+			if disturbing[n.Code] {
+				out = append(out, annotation{"warning", "", 0, 0, n.Code, []string{c.Name(), n.Text}})
+			}
+		}
+	}
 	for _, f := range r.Findings() {
 		switch f.Code {
 		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
@@ -104,6 +111,13 @@ func annotations(r *metrics.Run) []annotation {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}
 	return out
+}
+
+// disturbing are the codes of notes after which a figure is not that of the server alone: whoever
+// reads the verdict has to know.
+var disturbing = map[string]bool{
+	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "context_truncated": true,
+	"clock_jump": true, "throttled": true, "gpu_shared": true,
 }
 
 // compareGitHub annotates the gates that are worse or unknown where the gates file has them.

@@ -208,9 +208,14 @@ func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 	for _, v := range c.Verdicts {
 		add(junitCase(c, v))
 	}
+	var said []string
 	if what := simulated(r); what != "" && c.Simulated() {
-		s.Out = xmlText([]string{"SIMULATED " + what})
+		said = append(said, "SIMULATED "+what)
 	}
+	for _, n := range c.Notes {
+		said = append(said, "note "+n.Code+": "+n.Text)
+	}
+	s.Out = xmlText(said)
 	return s
 }
 

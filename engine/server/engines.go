@@ -36,7 +36,7 @@ var (
 	usageInReply  = Capability{"usage", true, "the usage block of every reply"}
 	saltInMessage = Capability{"cache_salt", true, "a nonce at the start of the first message; the engine has no key for it"}
 	saltInBody    = Capability{"cache_salt", true, "cache_salt in the body of a request"}
-	noMetrics     = Capability{"metrics", false, "the engine has no metrics endpoint"}
+	noMetrics     = Capability{"metrics", false, "the engine has no metrics endpoint: whether somebody else uses it at the same time cannot be seen"}
 	noReset       = Capability{"cache_reset", false, "the engine has no way to drop its cache; restart it, or isolate with cache: salt"}
 	noIgnoreEOS   = Capability{"ignore_eos", false, "the engine ends a reply when the model does: reply lengths differ between runs"}
 )
@@ -148,7 +148,7 @@ var Engines = []Engine{
 			{"cache_report", false, "unknown engine; the self-test before a run tells whether it reports cached tokens"},
 			noReset, saltInMessage,
 			{"tokenize", false, "unknown engine; prompt ceilings are estimates"},
-			{"metrics", false, "unknown engine"},
+			{"metrics", false, "unknown engine: whether somebody else uses it at the same time cannot be seen"},
 			{"server_timings", false, "unknown engine"},
 			{"ignore_eos", false, "unknown engine"},
 		},

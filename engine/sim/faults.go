@@ -26,7 +26,7 @@ type Fault struct {
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
 	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"
-	Count      int      `json:"count,omitempty"`       // events of a write, bytes of a line, or a false token count
+	Count      int      `json:"count,omitempty"`       // events of a write, bytes of a line, tokens of a prompt, or a false token count
 }
 
 // Duration reads "250ms" in JSON.
@@ -65,6 +65,7 @@ var Kinds = []struct{ Name, Doc string }{
 	{"no_done", "leave [DONE] out"},
 	{"cached", "report count cached tokens, whatever the cache held"},
 	{"usage", "report count completion tokens, whatever was written"},
+	{"guest", "serve somebody else's prompt of count tokens (default 256) from then on as well"},
 }
 
 // check tells what is wrong with a fault.

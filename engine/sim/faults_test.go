@@ -258,6 +258,15 @@ var faultTests = map[string]func(t *testing.T){
 			}
 		}, Fault{Kind: "usage", Count: 7})
 	},
+	"guest": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			time.Sleep(time.Minute) // until the guest has all of its reply
+			m := b.s.engine.metrics
+			if m.prompt != s.usage.Prompt+300 || m.generated != 10+guestReply || m.success["length"] != 2 || len(b.s.Ledger()) != 1 || !s.done || err != nil {
+				t.Errorf("%d prompt tokens, %d written, %d ended, %d of ours, err %v", m.prompt, m.generated, m.success["length"], len(b.s.Ledger()), err)
+			}
+		}, Fault{Kind: "guest", Token: 4, Count: 300})
+	},
 }
 
 func isText(b []byte) bool { return strings.ToValidUTF8(string(b), "") == string(b) }

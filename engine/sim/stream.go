@@ -12,6 +12,8 @@ import (
 const (
 	defaultOversize = 128 << 10 // bytes of a line of the fault "oversized"
 	defaultGroup    = 4         // events of a write of the fault "coalesce"
+	defaultGuest    = 256       // tokens of the prompt of the fault "guest"
+	guestReply      = 8         // tokens of its reply
 )
 
 // doneMark ends a stream.
@@ -240,6 +242,17 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 			return true
 		}
 		return x.write([]byte(`data: {"id":"` + x.entry.ID + `","choices":[{"index":0,"delta":{"content":` + "\n\n"))
+	},
+	"guest": func(x *exchange, f Fault) bool {
+		tokens := make([]Token, orDefault(f.Count, defaultGuest)+guestReply)
+		for i := range tokens {
+			tokens[i] = endOfText // what it says is nobody's business
+		}
+		prompt := len(tokens) - guestReply
+		q := newSequence(x.entry.N, tokens[:prompt], tokens[prompt:], "a guest's "+x.entry.ID)
+		q.arrival, q.ready, q.finish, q.limit = x.due, x.due, "length", guestReply
+		x.s.engine.submit(q)
+		return true
 	},
 	"oversized": func(x *exchange, f Fault) bool {
 		x.fat = orDefault(f.Count, defaultOversize)

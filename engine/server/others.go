@@ -1,0 +1,111 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Others is what a server did for somebody else between two scrapes, as far as its counters tell.
+type Others struct {
+	Ended   int // requests that ended
+	Prompt  int // tokens of prompts that were read; 0 where they cannot be told from one's own
+	Output  int // tokens that were written; 0 where they cannot be told from one's own
+	Running int // requests that still ran or waited at the second scrape
+}
+
+// Any reports whether somebody else was seen.
+func (o Others) Any() bool { return o.Ended > 0 || o.Running > 0 || o.Output > 0 }
+
+// Plus adds up what was seen twice.
+func (o Others) Plus(more Others) Others {
+	return Others{o.Ended + more.Ended, o.Prompt + more.Prompt, o.Output + more.Output, max(o.Running, more.Running)}
+}
+
+// String says it in words, such as "2 requests ended (310 prompt tokens, 40 output tokens), 1 ran".
+func (o Others) String() string {
+	requests := func(n int) string {
+		if n == 1 {
+			return "1 request"
+		}
+		return fmt.Sprintf("%d requests", n)
+	}
+	var parts, tokens []string
+	if o.Prompt > 0 {
+		tokens = append(tokens, fmt.Sprintf("%d prompt tokens", o.Prompt))
+	}
+	if o.Output > 0 {
+		tokens = append(tokens, fmt.Sprintf("%d output tokens", o.Output))
+	}
+	if o.Ended > 0 {
+		parts = append(parts, requests(o.Ended)+" ended")
+	}
+	if o.Running > 0 {
+		parts = append(parts, requests(o.Running)+" ran or waited")
+	}
+	out := strings.Join(parts, " and ")
+	switch {
+	case len(tokens) == 0:
+		return out
+	case out == "":
+		return strings.Join(tokens, " and ")
+	}
+	return out + " (" + strings.Join(tokens, ", ") + ")"
+}
+
+// Others tells what of the difference between two scrapes is not the doing of the request that
+// was sent between them. Given are requests of one's own that were given up before and may end,
+// or still run, at any time: they are not taken for somebody else's, and nor are their tokens.
+//
+// Requests are the evidence. Tokens are it only where an engine counts no requests: one that
+// writes past a stop string, or reads a prompt twice, counts more than it reports.
+func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
+	n := s.engine.names
+	if n == nil || before == nil || after == nil {
+		return Others{}
+	}
+	d := difference{before, after}
+	if d.restarted(n) != "" {
+		return Others{}
+	}
+	var out Others
+	counted := false
+	for _, name := range n.finished {
+		if grown, ok := d.sum(name, nil); ok {
+			out.Ended, counted = max(int(grown)-1-given, 0), true
+			break
+		}
+	}
+	if busy, ok := s.InFlight(after); ok {
+		out.Running = max(busy-given, 0)
+	}
+	if given > 0 {
+		return out
+	}
+	more := func(name string, own *int) int {
+		grown, ok := d.exact(name)
+		if counted {
+			grown, ok = d.sum(name, nil)
+		}
+		if !ok || own == nil {
+			return 0
+		}
+		return max(int(grown)-*own, 0)
+	}
+	if n.whole {
+		out.Prompt = more(n.prompt, r.Prompt)
+	}
+	out.Output = more(n.output, r.Completion)
+	if counted && out.Ended == 0 && out.Running == 0 {
+		return Others{} // one request ended and nothing runs: what was counted is its own
+	}
+	return out
+}
+
+// Restarted says how two scrapes show that the server was started anew between them; empty if
+// they do not.
+func (s *Side) Restarted(before, after *Snapshot) string {
+	if s.engine.names == nil || before == nil || after == nil {
+		return ""
+	}
+	return difference{before, after}.restarted(s.engine.names)
+}
