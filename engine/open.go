@@ -95,6 +95,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	}
 	hc := server.NewHTTPClient(key)
 	found, err := server.Probe(ctx, address, hc)
+	hc.CloseIdleConnections() // a matrix opens many cells
 	if err != nil {
 		return nil, err
 	}

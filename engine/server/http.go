@@ -141,7 +141,7 @@ const realKey = 12
 // bearer adds a key to every request.
 type bearer struct {
 	key  string
-	next http.RoundTripper
+	next *http.Transport
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -150,6 +150,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set("Authorization", "Bearer "+b.key)
 	return b.next.RoundTrip(r)
 }
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] asks a transport for: without
+// it, it would do nothing and say nothing.
+func (b bearer) CloseIdleConnections() { b.next.CloseIdleConnections() }
 
 // call makes one request and reads the reply to its end. A nil body sends none, any other is
 // sent as JSON. It takes at most limit.
