@@ -54,6 +54,9 @@ func (s *session) watch(r event.Request) {
 	if r.Err != nil {
 		return
 	}
+	if n := r.Usage.Completion; n != nil && len(r.Chunks) > *n+1 {
+		s.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: what rests on its output tokens is wrong", where, len(r.Chunks), *n)
+	}
 	if m := r.Wire.Model; m != "" {
 		if s.seen.model == "" {
 			s.seen.model = m

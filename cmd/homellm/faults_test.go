@@ -3,12 +3,17 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"maps"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,114 +21,282 @@ import (
 	"homellm/engine/sim"
 )
 
-// faultPlan gives every request a second, so that a server that hangs is noticed soon.
-var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 1s\n", "n: [1, 2, 3]", "n: [1]").Replace(crashPlan)
+// faultPlan gives every request two seconds, so that a server that hangs is noticed soon.
+var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 2s\n", "n: [1, 2, 3]", "n: [1]").Replace(crashPlan)
 
-// faultRows is every fault of the simulator, some with more than one setting. The preflights are
-// left alone: what is shown is a server that goes wrong in the middle of a run.
-func faultRows() (rows []struct {
-	name, doc string
-	fault     sim.Fault
-}) {
-	add := func(name, doc string, f sim.Fault) {
-		f.Prompt = "number 1"
-		rows = append(rows, struct {
-			name, doc string
-			fault     sim.Fault
-		}{name, doc, f})
-	}
-	for _, k := range sim.Kinds {
-		f := sim.Fault{Kind: k.Name, Token: 3, Every: 3}
-		switch k.Name {
-		case "status":
-			for _, status := range []int{400, 401, 404, 429, 500, 503} {
-				f.Status = status
-				add(fmt.Sprintf("status %d", status), k.Doc, f)
-			}
-			continue
-		case "delay":
-			f.Delay = sim.Duration(1500 * time.Millisecond)
-		case "cached":
-			f.Count = 7
-		case "usage":
-			f.Count = 3
-		}
-		add(k.Name, k.Doc, f)
-	}
-	for _, share := range []float64{0.01, 0.5, 1} {
-		add(fmt.Sprintf("status 500, %g %% of requests", share*100), "a part of all requests fails", sim.Fault{Kind: "status", Status: 500, Share: share})
-	}
-	return rows
+// outcome is what a fault has to come to: as classes of errors, codes of notes, exit code, and
+// requests that the journal keeps, of which so many failed.
+type outcome struct {
+	classes string
+	notes   string
+	code    int
+	kept    int
+	failed  int
 }
 
-// TestFaults_Doc plays every fault against the program as a process and holds what comes of it to
-// docs/faults.md, which -update writes.
-func TestFaults_Doc(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays two dozen runs")
+// fault is a row of the matrix. The preflights are left alone: what is shown is a server that goes
+// wrong in the middle of a run.
+type fault struct {
+	name, doc string
+	fault     sim.Fault
+	wrap      func(http.Handler) http.Handler // what stands before the simulator; nil: nothing
+	want      outcome
+}
+
+// broken is what comes of a turn in three that fails: it ends its conversation, so that of the six
+// requests one is never sent.
+func broken(class string) outcome { return outcome{class, "", exitRequests, 5, 1} }
+
+var fine = outcome{"", "", exitPass, 6, 0}
+
+func noted(code string) outcome { return outcome{"", code, exitPass, 6, 0} }
+
+const second = sim.Duration(time.Second)
+
+// faults is the matrix: what has to come of each. docs/faults.md is made of it, and a run that
+// ends in another way fails the test whatever the page says.
+var faults = []fault{
+	{name: "status 400", fault: sim.Fault{Kind: "status", Status: 400}, want: broken("bad_request")},
+	{name: "status 401", fault: sim.Fault{Kind: "status", Status: 401}, want: broken("unauthorized")},
+	{name: "status 404", fault: sim.Fault{Kind: "status", Status: 404}, want: broken("model_not_found")},
+	{name: "status 429", fault: sim.Fault{Kind: "status", Status: 429}, want: broken("overloaded")},
+	{name: "status 500", fault: sim.Fault{Kind: "status", Status: 500}, want: broken("server_error")},
+	{name: "status 503", fault: sim.Fault{Kind: "status", Status: 503}, want: broken("overloaded")},
+	{fault: sim.Fault{Kind: "html"}, want: broken("protocol")},
+	{fault: sim.Fault{Kind: "delay", Delay: 3 * second}, want: broken("timeout")},
+	{fault: sim.Fault{Kind: "hang"}, want: broken("timeout")},
+	{name: "trickle (slow loris)", fault: sim.Fault{Kind: "trickle"}, want: broken("timeout")},
+	{fault: sim.Fault{Kind: "error"}, want: broken("server_error")},
+	{fault: sim.Fault{Kind: "eof"}, want: broken("truncated")},
+	{name: "cut (partial frame)", fault: sim.Fault{Kind: "cut"}, want: broken("truncated")},
+	{fault: sim.Fault{Kind: "reset"}, want: broken("reset")},
+	{name: "crash (and gone)", fault: sim.Fault{Kind: "crash"}, want: outcome{"connect, reset", "metrics_unreadable", exitEnvironment, 4, 2}},
+	{fault: sim.Fault{Kind: "malformed"}, want: broken("protocol")},
+	{fault: sim.Fault{Kind: "oversized"}, want: fine},
+	{fault: sim.Fault{Kind: "split_utf8"}, want: fine},
+	{fault: sim.Fault{Kind: "coalesce"}, want: fine},
+	{fault: sim.Fault{Kind: "role_early"}, want: fine},
+	{fault: sim.Fault{Kind: "no_usage"}, want: fine},
+	{fault: sim.Fault{Kind: "no_done"}, want: fine},
+	{name: "cached (lying usage)", fault: sim.Fault{Kind: "cached", Count: 7}, want: outcome{"", "", exitEnvironment, 4, 0}},
+	{name: "usage (wrong usage)", fault: sim.Fault{Kind: "usage", Count: 3}, want: noted("usage_wrong")},
+	{name: "counters (lying counters)", fault: sim.Fault{Kind: "counters"}, want: outcome{"", "", exitEnvironment, 4, 0}},
+	{name: "counters, of second turns", fault: sim.Fault{Kind: "counters", Every: 2}, want: noted("disagreement")},
+	{fault: sim.Fault{Kind: "no_metrics"}, want: noted("metrics_unreadable")},
+	{name: "restart (counters begin anew)", fault: sim.Fault{Kind: "restart"}, want: noted("server_restarted")},
+	{name: "swap (another model)", fault: sim.Fault{Kind: "swap", Body: "another-model"}, want: noted("model_swapped")},
+	{name: "truncate (context cut in silence)", fault: sim.Fault{Kind: "truncate", Count: 24, Every: 1}, want: noted("context_truncated")},
+	{name: "skew (clock)", fault: sim.Fault{Kind: "skew", Delay: 3600 * second}, want: fine},
+	{name: "guest (another user)", fault: sim.Fault{Kind: "guest"}, want: noted("foreign_traffic")},
+	{name: "port stolen before the first request", doc: "be replaced by a web server between the readiness check and the first request", fault: sim.Fault{Kind: "no_done"}, wrap: stolen(""), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3, 3}},
+	{name: "port stolen after the preflight", doc: "be replaced by a web server before the first request of the scenario", fault: sim.Fault{Kind: "no_done"}, wrap: stolen("number 1"), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3, 3}},
+	{name: "status 500, 1 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.01}, want: fine},
+	{name: "status 500, 50 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.5}, want: outcome{"server_error", "", exitRequests, 4, 2}},
+	{name: "status 500, 100 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 1}, want: outcome{"server_error", "", exitRequests, 3, 3}},
+}
+
+// ready completes the rows.
+func ready() []fault {
+	out := slices.Clone(faults)
+	for i := range out {
+		f := &out[i]
+		f.fault.Prompt, f.fault.Token = "number 1", 3
+		if f.fault.Every == 0 && f.fault.Share == 0 {
+			f.fault.Every = 3
+		}
+		if f.name == "" {
+			f.name = f.fault.Kind
+		}
+		for _, k := range sim.Kinds {
+			if k.Name == f.fault.Kind && f.doc == "" {
+				f.doc = k.Doc
+			}
+		}
+		if f.fault.Share > 0 {
+			f.doc = "a part of all requests fails"
+		}
 	}
+	return out
+}
+
+// Every kind of fault has a row.
+func TestFaults_AreComplete(t *testing.T) {
+	for _, k := range sim.Kinds {
+		if !slices.ContainsFunc(faults, func(f fault) bool { return f.fault.Kind == k.Name }) {
+			t.Errorf("fault %s has no row", k.Name)
+		}
+	}
+}
+
+// stolen answers as another program's web server would, from the first prompt on that holds a text.
+func stolen(text string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		var taken atomic.Bool
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/completions") {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					return // the client has gone
+				}
+				if bytes.Contains(body, []byte(text)) {
+					taken.Store(true)
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body))
+			}
+			if !taken.Load() {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "<html><head><title>A wiki</title></head><body>No such page</body></html>")
+		})
+	}
+}
+
+// docs is the page that the rows make.
+func faultsPage() string {
 	var b strings.Builder
 	b.WriteString(`# What each fault comes to
 
-Written by ` + "`go test ./cmd/homellm -run Faults_Doc -update`" + `: the program, as a process, plays a small scenario (one cell, one
-warm-up and two repeats of two turns, so six requests if none fails; a failed turn ends its conversation) against the
-simulator with one fault, which hits every third request unless it says otherwise. Everything that was seen is in the
-journal in every row.
+Written by ` + "`go test ./cmd/homellm -run TestFaults_Doc -update`" + ` from the table of expectations that the tests hold every fault to: a
+small scenario (one cell, one warm-up and two repeats of two turns, so six requests if none fails; a failed turn ends its
+conversation) is played against the simulator with one fault, which hits every third request unless it says otherwise;
+once by the program as a process over real sockets, once in virtual time against the simulator as a handler. Both have to
+come to the same. Everything that was seen is in the journal in every row, and reports are written.
 
-| fault | what the server does | error classes | exit code | requests kept | of them failed |
-|---|---|---|---|---|---|
+| fault | what the server does | error classes | noted as | exit code | requests kept | of them failed |
+|---|---|---|---|---|---|---|
 `)
-	for _, row := range faultRows() {
-		_, url := startSimulator(t, sim.Config{Faults: []sim.Fault{row.fault}})
-		p := newProgram(t, map[string]string{"fault.yaml": faultPlan})
-		code, _, _ := p.run("apply", "fault.yaml", "--url", url, "--out", "run", "--quiet")
-		classes, kept, failed := map[string]bool{}, 0, 0
-		for _, r := range requestsOf(t, filepath.Join(p.dir, "run", "journal.jsonl")) {
-			kept++
-			if r.Err != nil {
-				failed++
-				classes[r.Err.Class] = true
-			}
+	or := func(s string) string {
+		if s == "" {
+			return "none"
 		}
-		seen := strings.Join(slices.Sorted(maps.Keys(classes)), ", ")
-		if seen == "" {
-			seen = "none"
-		}
-		if kept == 0 || code == exitBug {
-			t.Errorf("%s: %d requests kept, exit code %d", row.name, kept, code)
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d |\n", row.name, row.doc, seen, code, kept, failed)
+		return s
 	}
+	for _, f := range ready() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d |\n", f.name, f.doc, or(f.want.classes), or(f.want.notes), f.want.code, f.want.kept, f.want.failed)
+	}
+	return b.String()
+}
+
+func TestFaults_Doc(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "faults.md")
 	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(faultsPage()), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return
 	}
-	want, err := os.ReadFile(path)
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(want) != b.String() {
-		t.Errorf("docs/faults.md is out of date; -update writes it anew:\n%s", b.String())
+	if string(page) != faultsPage() {
+		t.Error("docs/faults.md is out of date; -update writes it anew")
 	}
 }
 
-func requestsOf(t *testing.T, journal string) (out []event.Request) {
+// came reads off a run's events what it has come to.
+func came(code int, events []event.Event) outcome {
+	out := outcome{code: code}
+	var classes, notes []string
+	add := func(to *[]string, what string) {
+		if !slices.Contains(*to, what) {
+			*to = append(*to, what)
+		}
+	}
+	for _, e := range events {
+		if r, ok := e.Body.(event.Request); ok {
+			out.kept++
+			if r.Err != nil {
+				out.failed++
+				add(&classes, r.Err.Class)
+			}
+		}
+		if n, ok := e.Body.(event.Note); ok && !loud[n.Code] && !(n.Code == "disagreement" && strings.Contains(n.Text, "_ms")) {
+			add(&notes, n.Code)
+		}
+	}
+	slices.Sort(classes)
+	slices.Sort(notes)
+	out.classes, out.notes = strings.Join(classes, ", "), strings.Join(notes, ", ")
+	return out
+}
+
+// loud are notes that a busy machine brings about, whatever the server does.
+var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true}
+
+// TestFaults_Process plays every fault against the program as a process, several at a time: most
+// of them wait.
+func TestFaults_Process(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays three dozen runs")
+	}
+	var wg sync.WaitGroup
+	turn := make(chan struct{}, 4)
+	for _, f := range ready() {
+		var hs *httptest.Server
+		hs = httptest.NewServer(f.handler(t, func() {
+			hs.Listener.Close()
+			go hs.CloseClientConnections() // it waits for the request that calls this
+		}))
+		t.Cleanup(func() {
+			hs.CloseClientConnections()
+			hs.Close()
+		})
+		url := hs.URL + "/v1"
+		p := newProgram(t, map[string]string{"fault.yaml": faultPlan})
+		wg.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			code, _, stderr := p.run("apply", "fault.yaml", "--url", url, "--out", "run", "--quiet")
+			events := eventsOf(t, filepath.Join(p.dir, "run", "journal.jsonl"))
+			if got := came(code, events); got != f.want {
+				t.Errorf("%s:\n got %+v\nwant %+v\n%s", f.name, got, f.want, stderr)
+				for _, e := range events {
+					if n, ok := e.Body.(event.Note); ok {
+						t.Logf("%s: %s: %s", f.name, n.Code, n.Text)
+					}
+				}
+			}
+			for _, name := range []string{"result.json", "turns.csv", "report.html", "junit.xml"} {
+				if info, err := os.Stat(filepath.Join(p.dir, "run", name)); err != nil || info.Size() == 0 {
+					t.Errorf("%s: no %s: %v", f.name, name, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// handler is a simulator with the fault. Down is how it vanishes, once it has crashed.
+func (f fault) handler(t *testing.T, down func()) http.Handler {
+	t.Helper()
+	s, err := sim.New(sim.Config{Speed: 40, Faults: []sim.Fault{f.fault}, Crash: down})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if f.wrap != nil {
+		return f.wrap(s)
+	}
+	return s
+}
+
+func eventsOf(t *testing.T, journal string) (out []event.Event) {
 	t.Helper()
 	f, err := os.Open(journal)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return nil
 	}
 	defer f.Close()
 	for e, err := range event.Read(f) {
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return out
 		}
-		if r, ok := e.Body.(event.Request); ok {
-			out = append(out, r)
-		}
+		out = append(out, e)
 	}
 	return out
 }

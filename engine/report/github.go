@@ -116,7 +116,7 @@ func annotations(r *metrics.Run) []annotation {
 // disturbing are the codes of notes after which a figure is not that of the server alone: whoever
 // reads the verdict has to know.
 var disturbing = map[string]bool{
-	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "context_truncated": true,
+	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true, "context_truncated": true,
 	"clock_jump": true, "throttled": true, "gpu_shared": true,
 }
 

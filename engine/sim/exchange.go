@@ -21,6 +21,7 @@ type exchange struct {
 	chat    bool
 	arrival time.Time
 	created int64
+	model   string // as the reply names it
 	req     request
 	entry   *Entry
 	trouble trouble
@@ -31,10 +32,11 @@ type exchange struct {
 	due        time.Time // the instant that belongs to what is being written
 	late       time.Duration
 	recorded   bool
-	held       []byte // events that flush will write
-	heldTokens int    // how many tokens are among them
-	fat        int    // bytes that the next event is padded to, of the fault "oversized"
-	broken     bool   // a reply in one piece is cut, of the fault "malformed"
+	held       []byte        // events that flush will write
+	heldTokens int           // how many tokens are among them
+	fat        int           // bytes that the next event is padded to, of the fault "oversized"
+	broken     bool          // a reply in one piece is cut, of the fault "malformed"
+	trickle    time.Duration // between two bytes, of the fault of that name
 }
 
 func (s *Server) chat(w http.ResponseWriter, r *http.Request, arrival time.Time) {
@@ -63,6 +65,12 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 	conversation := x.open(refused)
 	x.trouble = s.strike(n, x.req.Model, conversation)
 	x.entry.Faults = x.trouble.kinds()
+	x.model = x.req.Model
+	for _, f := range x.trouble {
+		if strike, ok := unwell[f.Kind]; ok {
+			strike(x, f)
+		}
+	}
 	if !x.early() {
 		return
 	}
@@ -220,6 +228,9 @@ func (x *exchange) prepare(conversation []Message) *refusal {
 		if _, x.prompt, e = q.prompt(); e != nil {
 			return e
 		}
+	}
+	if f, ok := x.trouble.find("truncate"); ok && len(x.prompt) > f.Count {
+		x.prompt = x.prompt[len(x.prompt)-f.Count:]
 	}
 	if len(x.prompt) == 0 {
 		return badRequest("prompt", "the prompt is empty")

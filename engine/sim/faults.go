@@ -22,7 +22,7 @@ type Fault struct {
 	Times    int     `json:"times,omitempty"`    // at most so often
 
 	Token      int      `json:"token,omitempty"`       // after so many tokens; negative: after the last one
-	Delay      Duration `json:"delay,omitempty"`       // of "delay"; of "hang", 0 is for ever
+	Delay      Duration `json:"delay,omitempty"`       // of "delay", "trickle" and "skew"; of "hang", 0 is for ever
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
 	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"
@@ -65,6 +65,14 @@ var Kinds = []struct{ Name, Doc string }{
 	{"no_done", "leave [DONE] out"},
 	{"cached", "report count cached tokens, whatever the cache held"},
 	{"usage", "report count completion tokens, whatever was written"},
+	{"trickle", "write every event from then on byte by byte, with a delay (default 10ms) between them"},
+	{"cut", "end the reply cleanly after some tokens, in the middle of an event"},
+	{"truncate", "forget the beginning of a prompt of more than count tokens, and say nothing"},
+	{"swap", "answer in the name of another model, which body names"},
+	{"skew", "have a clock that is off by delay"},
+	{"counters", "count so many tokens (default 16) too many as cached in the metrics"},
+	{"no_metrics", "have no metrics from then on"},
+	{"restart", "lose the cache and begin all counters anew, as a supervisor's restart does"},
 	{"guest", "serve somebody else's prompt of count tokens (default 256) from then on as well"},
 }
 
@@ -83,8 +91,12 @@ func (f Fault) check() error {
 		return fmt.Errorf("no fault %q; known are %s", f.Kind, strings.Join(names, ", "))
 	case f.Kind == "status" && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("fault status: %d is not the status of an error", f.Status)
-	case f.Kind == "delay" && f.Delay <= 0:
-		return fmt.Errorf("fault delay: needs a delay")
+	case (f.Kind == "delay" || f.Kind == "skew") && f.Delay <= 0:
+		return fmt.Errorf("fault %s: needs a delay", f.Kind)
+	case f.Kind == "swap" && f.Body == "":
+		return fmt.Errorf("fault swap: body names the other model")
+	case f.Kind == "truncate" && f.Count < 1:
+		return fmt.Errorf("fault truncate: count says how many tokens are left")
 	case f.Share < 0 || f.Share > 1:
 		return fmt.Errorf("fault %s: share %v is not between 0 and 1", f.Kind, f.Share)
 	case f.Every < 0 || f.Times < 0 || f.Count < 0 || f.Delay < 0 || f.RetryAfter < 0:

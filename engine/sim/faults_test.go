@@ -258,6 +258,78 @@ var faultTests = map[string]func(t *testing.T){
 			}
 		}, Fault{Kind: "usage", Count: 7})
 	},
+	"trickle": func(t *testing.T) {
+		plain := []time.Duration(nil)
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
+		hit(t, func(b *bench, lines []line, s seen, err error) {
+			long := time.Duration(len("data: ")+len(lines[4].data)+1) * 10 * time.Millisecond // the last byte ends the event
+			if got := lines[4].at - plain[3]; !slices.Equal(s.tokens[:3], plain[:3]) || got != long-10*time.Millisecond && got != long || !s.done || err != nil {
+				t.Errorf("tokens at %v, plain %v, the fourth took %v of %v, err %v", s.tokens, plain, got, long, err)
+			}
+		}, Fault{Kind: "trickle", Token: 3})
+	},
+	"cut": func(t *testing.T) {
+		hit(t, func(b *bench, lines []line, s seen, err error) {
+			if len(s.tokens) != 4 || s.done || s.finish != "" || err != nil || b.last().Finish != "error" || b.last().OutputTokens != 4 {
+				t.Errorf("%+v, err %v, ledger %+v", s, err, b.last())
+			}
+		}, Fault{Kind: "cut", Token: 4})
+	},
+	"truncate": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if s.usage.Prompt != 8 || b.last().PromptTokens != 8 || err != nil {
+				t.Errorf("%+v, ledger %d, err %v", s.usage, b.last().PromptTokens, err)
+			}
+		}, Fault{Kind: "truncate", Count: 8})
+	},
+	"swap": func(t *testing.T) {
+		hit(t, func(b *bench, lines []line, _ seen, err error) {
+			if !strings.Contains(lines[0].data, `"model":"another"`) || b.last().Model == "another" || err != nil {
+				t.Errorf("%s, ledger %s, err %v", lines[0].data, b.last().Model, err)
+			}
+		}, Fault{Kind: "swap", Body: "another"})
+	},
+	"skew": func(t *testing.T) {
+		virtual(t, Config{Faults: []Fault{{Kind: "skew", Delay: Duration(time.Hour)}}}, func(b *bench) {
+			res := b.post("/v1/completions", fields{"prompt": "Hi"})
+			defer res.Body.Close()
+			var reply struct{ Created int64 }
+			if err := json.NewDecoder(res.Body).Decode(&reply); err != nil {
+				t.Fatal(err)
+			}
+			if want := b.last().Arrival.Add(time.Hour); reply.Created != want.Unix() || res.Header.Get("Date") != want.UTC().Format(http.TimeFormat) {
+				t.Errorf("created %d, %s, want %v", reply.Created, res.Header.Get("Date"), want)
+			}
+		})
+	},
+	"counters": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, _ error) {
+			if m := b.s.engine.metrics; m.cached != 48 || m.hits != 48 || b.last().CachedTokens != 0 {
+				t.Errorf("%d cached, %d hits, ledger %d", m.cached, m.hits, b.last().CachedTokens)
+			}
+		}, Fault{Kind: "counters", Count: 48})
+	},
+	"no_metrics": func(t *testing.T) {
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			if status, _ := b.text("GET", "/metrics", nil); status != 404 || !s.done || err != nil {
+				t.Errorf("status %d, err %v", status, err)
+			}
+		}, Fault{Kind: "no_metrics"})
+	},
+	"restart": func(t *testing.T) {
+		virtual(t, Config{Faults: []Fault{{Kind: "restart", Requests: []int{3}}}}, func(b *bench) {
+			for i, warm := range []bool{false, true, false} {
+				time.Sleep(time.Second)
+				b.ask(user(strings.Repeat("The pump stands in the cellar. ", 8)), fixed(2))
+				if got := b.last().CachedTokens > 0; got != warm {
+					t.Errorf("request %d: %d cached tokens", i+1, b.last().CachedTokens)
+				}
+			}
+			if m := b.s.engine.metrics; m.success["length"] != 1 || !m.created.Equal(b.last().Arrival) {
+				t.Errorf("%v ended since %v", m.success, m.created)
+			}
+		})
+	},
 	"guest": func(t *testing.T) {
 		hit(t, func(b *bench, _ []line, s seen, err error) {
 			time.Sleep(time.Minute) // until the guest has all of its reply

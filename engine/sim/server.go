@@ -24,6 +24,7 @@ type Server struct {
 	engine       *engine
 	ledger       ledger
 	count        atomic.Int64
+	noMetrics    atomic.Bool // of the fault "no_metrics"
 
 	mu     sync.Mutex
 	faults []*arming
@@ -121,6 +122,10 @@ func (s *Server) load(w http.ResponseWriter, _ *http.Request, _ time.Time) {
 }
 
 func (s *Server) metricsPage(w http.ResponseWriter, _ *http.Request, _ time.Time) {
+	if s.noMetrics.Load() {
+		answerJSON(w, http.StatusNotFound, map[string]string{"detail": "Not Found"})
+		return
+	}
 	s.engine.mu.Lock()
 	text := s.writeMetrics()
 	s.engine.mu.Unlock()

@@ -14,6 +14,7 @@ const (
 	defaultGroup    = 4         // events of a write of the fault "coalesce"
 	defaultGuest    = 256       // tokens of the prompt of the fault "guest"
 	guestReply      = 8         // tokens of its reply
+	defaultTrickle  = 10 * time.Millisecond
 )
 
 // doneMark ends a stream.
@@ -167,6 +168,15 @@ func (x *exchange) flush() bool {
 }
 
 func (x *exchange) write(data []byte) bool {
+	for x.trickle > 0 && len(data) > 1 {
+		if _, err := x.w.Write(data[:1]); err != nil || x.rc.Flush() != nil {
+			return false
+		}
+		data = data[1:]
+		if x.due = x.due.Add(x.trickle); !x.wait(x.due) {
+			return false
+		}
+	}
 	if _, err := x.w.Write(data); err != nil {
 		return false
 	}
@@ -222,6 +232,15 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 	"eof": func(x *exchange, _ Fault) bool {
 		x.abandon("error")
 		return false
+	},
+	"cut": func(x *exchange, _ Fault) bool {
+		x.write([]byte(`data: {"id":"` + x.entry.ID + `","choices":[{"index":0,"delta":{"content":"so f`))
+		x.abandon("error")
+		return false
+	},
+	"trickle": func(x *exchange, f Fault) bool {
+		x.trickle = time.Duration(orDefault(int(f.Delay), int(defaultTrickle)))
+		return true
 	},
 	"reset": func(x *exchange, _ Fault) bool {
 		x.abandon("error")

@@ -146,7 +146,7 @@ func (x *exchange) blank() event {
 	if !x.chat {
 		object = "text_completion"
 	}
-	return event{ID: x.entry.ID, Object: object, Created: x.created, Model: x.req.Model, Choices: []choice{}}
+	return event{ID: x.entry.ID, Object: object, Created: x.created, Model: x.model, Choices: []choice{}}
 }
 
 // usage counts after so many tokens. Cached tokens are named only if there are any, as in vLLM.
@@ -194,7 +194,7 @@ func (x *exchange) whole() json.RawMessage {
 		PromptIDs   json.RawMessage `json:"prompt_token_ids,omitempty"`
 		Transfer    json.RawMessage `json:"kv_transfer_params"`
 	}{
-		ID: x.entry.ID, Object: object, Created: x.created, Model: x.req.Model, Choices: []choice{c},
+		ID: x.entry.ID, Object: object, Created: x.created, Model: x.model, Choices: []choice{c},
 		Tier: null, Fingerprint: x.s.fingerprint, Transfer: null,
 	}
 	if x.chat {

@@ -1,0 +1,32 @@
+package sim
+
+import (
+	"net/http"
+	"time"
+)
+
+// unwell is the table of faults of the server as a whole, which strike when a request comes. Those
+// that change the server last.
+var unwell = map[string]func(x *exchange, f Fault){
+	"restart": func(x *exchange, _ Fault) {
+		e := x.s.engine
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.cache.reset() // it refuses while somebody else is served, who then lives on
+		e.metrics = newMetrics(x.arrival, x.s.context)
+	},
+	"no_metrics": func(x *exchange, _ Fault) { x.s.noMetrics.Store(true) },
+	"counters": func(x *exchange, f Fault) {
+		e := x.s.engine
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.metrics.cached += orDefault(f.Count, blockTokens)
+		e.metrics.hits += orDefault(f.Count, blockTokens)
+	},
+	"skew": func(x *exchange, f Fault) {
+		now := x.arrival.Add(time.Duration(f.Delay))
+		x.created = now.Unix()
+		x.w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	},
+	"swap": func(x *exchange, f Fault) { x.model = f.Body },
+}
