@@ -213,7 +213,9 @@ func came(code int, events []event.Event) outcome {
 				add(&classes, r.Err.Class)
 			}
 		}
-		if n, ok := e.Body.(event.Note); ok && !loud[n.Code] && !(n.Code == "disagreement" && strings.Contains(n.Text, "_ms")) {
+		n, ok := e.Body.(event.Note)
+		late := n.Code == "disagreement" && strings.Contains(n.Text, "_ms")
+		if ok && !late && !loud[n.Code] {
 			add(&notes, n.Code)
 		}
 	}
