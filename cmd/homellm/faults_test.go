@@ -274,7 +274,11 @@ func TestFaults_Process(t *testing.T) {
 // handler is a simulator with the fault. Down is how it vanishes, once it has crashed.
 func (f fault) handler(t *testing.T, down func()) http.Handler {
 	t.Helper()
-	s, err := sim.New(sim.Config{Speed: 40, Faults: []sim.Fault{f.fault}, Crash: down})
+	config := sim.Config{Speed: 40, Crash: down}
+	if f.fault.Kind != "" {
+		config.Faults = []sim.Fault{f.fault}
+	}
+	s, err := sim.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
