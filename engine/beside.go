@@ -134,10 +134,11 @@ func (s *session) cached(e *event.Exchange, d *server.Delta) (n *int, source str
 func (s *session) check(r *event.Request) {
 	b := &s.beside
 	lead := b.fresh
+	// After a request that failed nothing is fresh any more: the server may have read its prompt.
+	b.fresh = nil
 	if lead == nil || r.Err != nil {
 		return
 	}
-	b.fresh = nil
 	if r.Cached == nil || *r.Cached <= *lead {
 		return
 	}

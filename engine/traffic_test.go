@@ -93,3 +93,27 @@ func TestTraffic(t *testing.T) {
 		})
 	}
 }
+
+// A conversation with recorded replies goes on after a turn that failed. What the server kept of
+// that turn's prompt is no sign that isolation does not isolate.
+func TestIsolation_AfterAFailedFirstTurn(t *testing.T) {
+	const recorded = `schema: homellm.scenario/v1
+name: recorded
+defaults: {history: recorded, request: {temperature: 0, seed: 1, max_tokens: 8, ignore_eos: true}}
+run: {warmup: 0, repeats: 2, error_budget: 50%, isolation: {cache: salt, scope: repeat}}
+conversations:
+  - id: main
+    system: You answer in one sentence, and you know each and every one of the ships that lie in the harbour today.
+    steps:
+      - {id: one, ask: Which ships are here?, reply: Two ships are here.}
+      - {id: two, continue: Where do they lie?, reply: At the quay.}
+`
+	plan := load(t, "recorded.yaml", []byte(recorded), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{Faults: []sim.Fault{{Kind: "reset", Token: 2, Prompt: "harbour", Every: 3}}})
+		if verdict, code, why := g.fold.Outcome(); len(g.requests()) != 4 || g.requests()[2].Err == nil || code != 0 && code != 4 {
+			t.Errorf("%s (%d): %s, %d requests", verdict, code, why, len(g.requests()))
+		}
+	})
+}

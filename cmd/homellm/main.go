@@ -82,7 +82,7 @@ func interruptible(parent context.Context, exit func(int)) (context.Context, fun
 		}
 		cancel(engine.Interrupted{Signal: signalName(first)})
 		if second, ok := <-signals; ok {
-			_ = second
+			exit(exitOfSignal(signalName(second)))
 		}
 	}()
 	return ctx, func() {

@@ -122,7 +122,7 @@ func interrupted(t *testing.T, p program, stdout, stderr *bytes.Buffer, requests
 func TestSignals_DuringThePreflight(t *testing.T) {
 	asked := make(chan struct{})
 	var once sync.Once
-	_, url := startSimulatorBehind(t, func(next http.Handler) http.Handler {
+	url := startSimulatorBehind(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/completions") {
 				_, _ = io.Copy(io.Discard, r.Body) // only then does a server notice that its client has gone
@@ -148,7 +148,7 @@ func TestSignals_DuringThePreflight(t *testing.T) {
 // While reports are written the run is over: one signal lets them be finished, and a second one
 // ends a program that hangs on where they go. What is in the results folder is whole.
 func TestSignals_WhileReportsAreWritten(t *testing.T) {
-	_, url := startSimulatorBehind(t, nil)
+	url := startSimulatorBehind(t, nil)
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
 	if err := syscall.Mkfifo(filepath.Join(p.dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
@@ -173,12 +173,12 @@ func TestSignals_WhileReportsAreWritten(t *testing.T) {
 }
 
 // startSimulatorBehind serves a simulator behind a handler of the test's own.
-func startSimulatorBehind(t *testing.T, wrap func(http.Handler) http.Handler) (*httptest.Server, string) {
+func startSimulatorBehind(t *testing.T, wrap func(http.Handler) http.Handler) (url string) {
 	t.Helper()
 	hs := httptest.NewServer(fault{wrap: wrap}.handler(t, nil))
 	t.Cleanup(func() {
 		hs.CloseClientConnections()
 		hs.Close()
 	})
-	return hs, hs.URL + "/v1"
+	return hs.URL + "/v1"
 }
