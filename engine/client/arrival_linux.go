@@ -75,11 +75,11 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	err = a.raw.Read(a.recv)
 	now = time.Now()
 	a.bytes.Base = nil
-	switch op := (*net.OpError)(nil); {
-	case errors.As(err, &op): // closed, or past the deadline
-		op.Op, op.Source, op.Addr = "read", a.nc.LocalAddr(), a.nc.RemoteAddr()
-		return 0, now, unset, err
-	case err != nil:
+	switch {
+	case err != nil: // closed, or past the deadline
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			op.Op, op.Source, op.Addr = "read", a.nc.LocalAddr(), a.nc.RemoteAddr()
+		}
 		return 0, now, unset, err
 	case a.errno != 0:
 		return 0, now, unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(), Addr: a.nc.RemoteAddr(),

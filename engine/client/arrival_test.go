@@ -171,3 +171,20 @@ func TestArrivals_EmptyBuffer(t *testing.T) {
 		t.Errorf("read %d bytes, age %v, %v", n, age, err)
 	}
 }
+
+// Reading costs no memory: it happens with every token.
+func TestArrivals_AllocateNothing(t *testing.T) {
+	near, far := tcpPair(t)
+	a := newArrivals(near)
+	text, buf := []byte("token"), make([]byte, 16)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := far.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := a.read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations in each read", n)
+	}
+}
