@@ -449,3 +449,44 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 		}
 	}
 }
+
+// A run goes on with the plan that it was begun with, or with another one if that is asked for:
+// then the cells that did not change are kept.
+func TestResume_RefusesAChangedPlan(t *testing.T) {
+	_, url := startSimulator(t, sim.Config{})
+	p := newProgram(t, map[string]string{
+		"crash.yaml":  crashPlan,
+		"reply.yaml":  strings.Replace(crashPlan, "Say more about that.", "Say less.", 1),
+		"fourth.yaml": strings.Replace(crashPlan, "n: [1, 2, 3]", "n: [1, 2, 4]", 1),
+	})
+	if code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "run", "--quiet"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	path := filepath.Join(p.dir, "run", "journal.jsonl")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		why  string
+	}{
+		{[]string{"reply.yaml"}, "reply.yaml is not the file it was begun with"},
+		{[]string{"fourth.yaml"}, "keeps the finished cells that did not change (2 of 3)"},
+		{[]string{"crash.yaml", "--repeats", "3"}, "its flags, server, model"},
+	} {
+		code, _, stderr := p.run(append(append([]string{"apply"}, c.args...), "--url", url, "--resume", "run", "--quiet")...)
+		if code != exitUsage || !strings.Contains(stderr, "begun with another plan") || !strings.Contains(stderr, c.why) || !strings.Contains(stderr, "--resume-changed") {
+			t.Errorf("%v: exit code %d\n%s", c.args, code, stderr)
+		}
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a refused plan changed the journal: %v", err)
+	}
+	if code, _, stderr := p.run("apply", "fourth.yaml", "--url", url, "--resume", "run", "--resume-changed", "--quiet"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	if n, cells := keptRequests(t, path); n != requestsOfCrashPlan*4/3 || cells != 4 {
+		t.Errorf("%d requests of %d cells, want those of three cells and of the new one", n, cells)
+	}
+}

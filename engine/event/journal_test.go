@@ -141,6 +141,34 @@ func TestRead_CutAtEveryByte(t *testing.T) {
 	}
 }
 
+// What goes on behind a torn line may be shorter than that line was: nothing of it is left.
+func TestOpen_CutsALongTornLine(t *testing.T) {
+	events := story()
+	_, raw := write(t, events[:1])
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	torn := []byte(`{"seq":2,"at_ns":5,"kind":"request","body":{"text":"` + strings.Repeat("long ", 2000))
+	if err := os.WriteFile(path, append(raw, torn...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	j, have, err := Open(path)
+	if err != nil || len(have) != 1 {
+		t.Fatalf("%d events, %v", len(have), err)
+	}
+	if err := j.Append(Event{Seq: 2, Body: RunDone{}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAll(again); err != nil || len(got) != 2 || bytes.Contains(again, []byte("long")) {
+		t.Errorf("%d events and %d bytes, %v", len(got), len(again), err)
+	}
+}
+
 func TestOpen_CutAtEveryByteThenContinues(t *testing.T) {
 	events := story()
 	_, raw := write(t, events)
