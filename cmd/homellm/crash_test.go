@@ -178,7 +178,12 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(took/4 + time.Duration(random.Int64N(int64(took)*3/4))) // before that it has not sent anything
+		// By requests and not by time: how long a run takes depends on what else the machine does.
+		at := random.IntN(requestsOfCrashPlan)
+		for waited := 0; scenarioRequests(server, before) < at && waited < 60_000; waited++ {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(took) / requestsOfCrashPlan)))
 		if err := c.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
