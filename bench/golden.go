@@ -46,7 +46,7 @@ func startGolden(ctx context.Context, pace goldentest.Pace) (*golden, error) {
 		return nil, fmt.Errorf("starting the golden server: %w", err)
 	}
 	child := exec.CommandContext(ctx, exe, "-serve",
-		"-first", pace.First.String(), "-gap", pace.Gap.String(), "-tokens", strconv.Itoa(pace.Tokens))
+		"-first", pace.First.String(), "-gap", pace.Gap.String(), "-tokens", strconv.Itoa(pace.Tokens), "-awake", pace.Awake.String())
 	in, err := child.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting the golden server: %w", err)

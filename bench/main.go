@@ -35,6 +35,7 @@ func run(ctx context.Context, out io.Writer) error {
 	flag.DurationVar(&pace.First, "first", 0, "with -serve: time to the first token")
 	flag.DurationVar(&pace.Gap, "gap", 0, "with -serve: time between tokens")
 	flag.IntVar(&pace.Tokens, "tokens", 0, "with -serve: tokens in a reply")
+	flag.DurationVar(&pace.Awake, "awake", 0, "with -serve: the end of each wait that is spent awake")
 	conform := flag.Bool("conformance", false, "hold every stream shape against the truth")
 	file := flag.String("o", "", "write to this file, not to standard output")
 	quick := flag.Bool("quick", false, "a tenth of the requests, to see that it works")

@@ -24,7 +24,7 @@ type load struct {
 // loads are played for every reader in turn.
 var loads = []load{
 	{"1 stream, short replies", "plain", 1, 40, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 5}},
-	{"1 stream", "plain", 1, 3, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 200}},
+	{"1 stream", "plain", 1, 3, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 200, Awake: 2 * time.Millisecond}},
 	{"128 streams", "plain", 128, 1, goldentest.Pace{First: 100 * time.Millisecond, Gap: 10 * time.Millisecond, Tokens: 200}},
 	{"flood", "flood", 1, 2, goldentest.Pace{Tokens: 200_000}},
 }

@@ -29,6 +29,7 @@ type Pace struct {
 	First  time.Duration // from the request to the first token
 	Gap    time.Duration // between tokens
 	Tokens int           // how many events carry text
+	Awake  time.Duration // the end of each wait that is spent awake: a processor that has slept takes its time between noting an instant and writing
 }
 
 // Server plays shapes. Its zero value is not useful; see New.

@@ -99,8 +99,12 @@ func (s *stage) answer(code int, mediaType, body string, header ...string) {
 
 // wait lets time pass.
 func (s *stage) wait(d time.Duration) {
-	if !s.gone {
-		time.Sleep(d)
+	if s.gone {
+		return
+	}
+	until := time.Now().Add(d)
+	time.Sleep(d - s.pace.Awake)
+	for s.pace.Awake > 0 && time.Now().Before(until) { // see Awake
 	}
 }
 
