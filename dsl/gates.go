@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path"
@@ -261,7 +262,7 @@ func (d *decoder) baselinePath(n *node, pattern string) {
 // could be read as more than a name is replaced by a dash.
 func (g *Gates) Baseline(values map[string]string) string {
 	return pathPlaceholder.ReplaceAllStringFunc(g.File, func(m string) string {
-		return unsafeInName.ReplaceAllString(strings.TrimLeft(values[m[2:len(m)-1]], "."), "-")
+		return cmp.Or(unsafeInName.ReplaceAllString(strings.TrimLeft(values[m[2:len(m)-1]], "."), "-"), "-")
 	})
 }
 

@@ -1,6 +1,8 @@
 package dsl
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +65,22 @@ func TestLoadGates(t *testing.T) {
 	}
 	if _, diags := LoadGates(File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: a, steps: [{id: b, ask: c}]}]\n")}, v); !diags.Errors() || diags[0].Code != "links/kind" {
 		t.Errorf("a scenario is a gates file: %v", diags)
+	}
+}
+
+// A gates file of a stranger has baselines written and read in its own folder only.
+func TestLoadGates_BaselineStaysInside(t *testing.T) {
+	for _, path := range []string{"/etc/x.json", "../x.json", "a/../../x.json", `..\x.json`, `C:\x.json`, "${cell}/../../x.json", "${home}/x.json"} {
+		text := fmt.Sprintf("schema: homellm.gates/v1\nbaseline: {file: %q}\ncompare:\n  - {name: a, metric: run.ttft_ms, max_worse: 5%%}\n", path)
+		if _, diags := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary); !strings.Contains(diags.Error(), "links/file") && !strings.Contains(diags.Error(), "links/reference") {
+			t.Errorf("%s is taken: %v", path, diags)
+		}
+	}
+	g := &Gates{File: "${scenario.name}/${cell}.json"}
+	for _, name := range []string{"..", "../..", "/etc", "a/../..", `a\..\..`, "....//"} {
+		if path := g.Baseline(map[string]string{"scenario.name": name, "cell": name}); !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.Count(path, "/") != 1 {
+			t.Errorf("%q becomes %s", name, path)
+		}
 	}
 }
 

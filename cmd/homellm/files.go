@@ -154,24 +154,33 @@ func openYAML(path string) (dsl.File, error) {
 	return f, nil
 }
 
-// shown is how a path stands in messages and results, which other people read as well: below the
-// working folder it is relative to it, and the user's home folder is ~.
+// shown is how a path stands in messages and results, which other people read as well: as it was
+// written or relative to the working folder, but for the user's home folder, which is ~ because it
+// has his name.
 func shown(path string) string {
-	if !filepath.IsAbs(path) {
+	full, err := filepath.Abs(path)
+	if err != nil {
 		return path
 	}
-	path = filepath.Clean(path)
-	if wd, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
-			return rel
-		}
+	written := path
+	wd, err := os.Getwd()
+	if rel, ok := below(wd, full); ok && err == nil {
+		written = rel
 	}
-	if home, err := os.UserHomeDir(); err == nil {
-		if rel, err := filepath.Rel(home, path); err == nil && filepath.IsLocal(rel) {
+	home, err := os.UserHomeDir()
+	if rel, ok := below(home, full); ok && err == nil {
+		names := slices.Contains(strings.Split(filepath.ToSlash(written), "/"), filepath.Base(home))
+		if names || filepath.IsAbs(written) {
 			return filepath.Join("~", rel)
 		}
 	}
-	return path
+	return filepath.Clean(written)
+}
+
+// below returns a path from a folder that it is in.
+func below(dir, path string) (rel string, ok bool) {
+	rel, err := filepath.Rel(dir, path)
+	return rel, err == nil && filepath.IsLocal(rel)
 }
 
 // argument is what the user writes to name a scenario file again: a shipped one has a name.

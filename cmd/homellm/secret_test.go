@@ -104,18 +104,26 @@ func repeatKey(w http.ResponseWriter, r *http.Request, key string) bool {
 // Results name neither the machine nor its user.
 func TestResults_NameNobody(t *testing.T) {
 	_, url := startSimulator(t, sim.Config{})
-	p := newProgram(t, map[string]string{"homellm-home/plan.yaml": crashPlan})
-	home := filepath.Join(p.dir, "homellm-home")
+	p := newProgram(t, map[string]string{"planteduser/plan.yaml": onePlan, "elsewhere/x": ""})
+	home := filepath.Join(p.dir, "planteduser")
 	p.env = append(p.env, "HOME="+home, "USER=planteduser", "LOGNAME=planteduser")
-	if code, _, stderr := p.run("apply", filepath.Join(home, "plan.yaml"), "--url", url, "--out", "run"); code != 0 {
-		t.Fatalf("exit code %d\n%s", code, stderr)
+	root := p.dir
+	runs := 0
+	for _, of := range []struct{ dir, path string }{
+		{".", filepath.Join(home, "plan.yaml")}, {"elsewhere", filepath.Join(home, "plan.yaml")}, {"elsewhere", "../planteduser/plan.yaml"}, {"planteduser", "plan.yaml"}, {"planteduser", "../planteduser/plan.yaml"},
+	} {
+		p.dir = filepath.Join(root, of.dir)
+		if code, _, stderr := p.run("apply", of.path, "--url", url, "--out", filepath.Join(root, "runs", fmt.Sprint(runs))); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, stderr)
+		}
+		runs++
 	}
 	words := []string{home, "planteduser"}
 	if host, err := os.Hostname(); err == nil && len(host) > 3 { // a shorter one is part of other words
 		words = append(words, host)
 	}
 	for _, w := range words {
-		nowhere(t, w, filepath.Join(p.dir, "run"))
+		nowhere(t, w, filepath.Join(root, "runs"))
 	}
 }
 
