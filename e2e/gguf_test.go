@@ -190,6 +190,15 @@ func (w *ggufWriter) model(seed uint64) {
 			}
 			weights[i] = float32(0.08 * random.NormFloat64()) // small enough for the softmax not to saturate
 		}
+		if t.name == "output.weight" {
+			// A row of zeros loses against the best of hundreds: bytes that make no character, and the end of
+			// the text, are never written, and every reply has text.
+			for i, kind := range kinds {
+				if kind != tokenNormal {
+					clear(weights[i*tinyWidth : (i+1)*tinyWidth])
+				}
+			}
+		}
 		w.put(weights)
 		w.align()
 	}
