@@ -24,6 +24,9 @@ import (
 	"homellm/engine/sim"
 )
 
+// speed is how many times as fast as the GPU that it stands for the simulator runs.
+const speed = 10
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx)
@@ -59,7 +62,7 @@ func run(ctx context.Context) error {
 
 // serveSimulator prints the address of a simulator and serves until in ends.
 func serveSimulator(ctx context.Context, out io.Writer, in io.Reader) error {
-	handler, err := sim.New(sim.Config{Speed: 10, Faults: []sim.Fault{{Kind: "reset", Token: 5, Prompt: "harbour", Share: 0.01}}})
+	handler, err := sim.New(sim.Config{Speed: speed, Faults: []sim.Fault{{Kind: "reset", Token: 5, Prompt: "harbour", Share: 0.01}}})
 	if err != nil {
 		return fmt.Errorf("making the simulator: %w", err)
 	}

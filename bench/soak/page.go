@@ -27,8 +27,8 @@ func (s *soaked) page(w io.Writer) error {
 	fmt.Fprintf(w, `# A long run
 
 Written by %s: one run of %d turns that took %s, over real sockets, against a
-simulator in a process of its own that resets one connection in a hundred (%d requests failed, as they should). On
-%s/%s with %d processors and %s, %s.
+simulator in a process of its own whose clock runs %d times as fast (%s of its time), and that resets one connection in
+a hundred (%d requests failed, as they should). On %s/%s with %d processors and %s, %s.
 
 | | after the first tenth | at the end | after closing | may be |
 |---|---|---|---|---|
@@ -43,7 +43,7 @@ are held than before the run began (at most %.0f). Nothing else may grow with th
 
 | after | turns | goroutines | open files | heap |
 |---|---|---|---|---|
-`, "`go run ./bench/soak -for "+short(s.planned)+" -o docs/soak.md`", s.turns, s.took.Round(time.Second), s.failed,
+`, "`go run ./bench/soak -for "+short(s.planned)+" -o docs/soak.md`", s.turns, s.took.Round(time.Second), speed, (speed * s.took).Round(time.Minute), s.failed,
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.finished.Format(time.DateOnly),
 		first.goroutines, last.goroutines, s.left.goroutines, moreGoroutines,
 		count(first.files), count(last.files), count(s.left.files), moreFiles,
