@@ -57,7 +57,8 @@ func (s *session) look(ctx context.Context) {
 	shot, err := s.target.Side.Metrics(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.once("metrics_unreadable", "the server's counters cannot be read, and what rests on them is unknown: %v", err)
+			profile := s.cell.Server
+			s.once("metrics_unreadable", "%v", at(profile.Pos, profile.Name, "its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, s.target.Facts.URL))
 			b.counters = false
 		}
 		return

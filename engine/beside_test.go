@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,29 @@ func reply(first time.Duration, timings map[string]float64) *event.Request {
 	r.Chunks = []event.Chunk{{At: first, Channel: event.Answer, Bytes: 1}}
 	r.Timings = timings
 	return r
+}
+
+// A web page in the place of the counters is told with the profile's place and the next step, once.
+func TestLook_CountersThatAreNone(t *testing.T) {
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>")
+	}))
+	defer hs.Close()
+	side, err := server.NewSide(server.Config{BaseURL: hs.URL + "/v1", Engine: "vllm", Model: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := alone(&Target{Side: side, Facts: event.Server{URL: hs.URL + "/v1"}})
+	s.cell.Server.Pos = dsl.Pos{File: "servers.yaml", Line: 7}
+	s.beside.counters = true
+	s.look(t.Context())
+	s.look(t.Context())
+	got := s.notes()
+	for _, want := range []string{"metrics_unreadable: servers.yaml:7: server s: ", "scraping /metrics", "unknown", "homellm doctor --url " + hs.URL + "/v1"} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("notes %q, want %q in them once", got, want)
+		}
+	}
 }
 
 func TestReconcile(t *testing.T) {
