@@ -60,12 +60,17 @@ func (f ownFolder) Open(name string) (fs.File, error) {
 
 var errIrregular = errors.New("not a regular file")
 
-// readRegular reads at most so many bytes of a file, if it is one.
 func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
 	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err
 	}
+	return ReadRegular(f, most)
+}
+
+// ReadRegular reads at most so many bytes of an open file and closes it. It refuses what is no
+// regular file, such as a pipe or a device, which may have no end.
+func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {

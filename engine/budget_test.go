@@ -184,13 +184,20 @@ func TestBudget_LeastCertain(t *testing.T) {
 	}
 }
 
-// TestBudget_Pairs holds that cells that are compared are judged together and played equally often, in
-// the order A B B A.
-func TestBudget_Pairs(t *testing.T) {
+// twoServers is a plan of two cells that differ in their server alone.
+func twoServers(t *testing.T) *dsl.Plan {
+	t.Helper()
 	plan := budgetPlan(t, "repeats: 2, order: abba", "")
 	other := *plan.Cells[0]
 	other.ID, other.Labels = "other", []dsl.Label{{Name: "server", Value: "other"}, plan.Cells[0].Labels[1]}
 	plan.Cells = append(plan.Cells, &other)
+	return plan
+}
+
+// TestBudget_Pairs holds that cells that are compared are judged together and played equally often, in
+// the order A B B A.
+func TestBudget_Pairs(t *testing.T) {
+	plan := twoServers(t)
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		var looks []string
@@ -270,10 +277,7 @@ func TestBudget_Interrupted(t *testing.T) {
 
 // TestBudget_FailedCell holds that a cell whose partner failed is judged with what it has.
 func TestBudget_FailedCell(t *testing.T) {
-	plan := budgetPlan(t, "repeats: 2, order: abba", "")
-	other := *plan.Cells[0]
-	other.ID, other.Labels = "other", []dsl.Label{{Name: "server", Value: "other"}, plan.Cells[0].Labels[1]}
-	plan.Cells = append(plan.Cells, &other)
+	plan := twoServers(t)
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		g.options = func(o *engine.Options) {

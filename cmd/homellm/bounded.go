@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"syscall"
+
+	"homellm/dsl"
 )
 
 // mostOf bounds a file that is read whole: more is no file of ours, and could fill the memory.
@@ -17,17 +18,12 @@ func readBounded(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	data, err := dsl.ReadRegular(f, mostOf+1)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, mostOf+1))
-	if err == nil && len(data) > mostOf {
+	if len(data) > mostOf {
 		return nil, fmt.Errorf("%s: more than %d MiB", path, mostOf>>20)
 	}
-	return data, err
+	return data, nil
 }

@@ -172,7 +172,7 @@ func kept(options []string) []string {
 // quote makes a word safe to paste into a shell, on one line.
 func quote(w string) string {
 	w = strings.Map(func(r rune) rune {
-		if r == '\n' || acts(r) {
+		if acts(r) {
 			return '?' // no file or option of ours has one
 		}
 		return r
