@@ -46,7 +46,7 @@ func startGolden(ctx context.Context, pace goldentest.Pace) (*golden, error) {
 		return nil, fmt.Errorf("starting the golden server: %w", err)
 	}
 	child := exec.CommandContext(ctx, exe, "-serve",
-		"-first", pace.First.String(), "-gap", pace.Gap.String(), "-tokens", strconv.Itoa(pace.Tokens), "-awake", pace.Awake.String())
+		"-first", pace.First.String(), "-gap", pace.Gap.String(), "-tokens", strconv.Itoa(pace.Tokens))
 	in, err := child.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting the golden server: %w", err)
@@ -70,8 +70,7 @@ func (g *golden) stop() {
 	_ = g.child.Wait()
 }
 
-// truths returns when the tokens of each reply to an id were written, since its request had been
-// read.
+// truths returns when the tokens of each reply to an id were written, since its request was there.
 func (g *golden) truths(ctx context.Context, id string) ([][]time.Duration, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+"/truth/"+id, http.NoBody)
 	if err != nil {

@@ -2,6 +2,7 @@
 // read the same streams.
 //
 //	go run ./bench                                    the speed table, on standard output
+//	go run ./bench -load "128 streams"                one part of it
 //	go run ./bench -conformance -o docs/conformance.md  every stream shape against the truth
 //
 // It exits with 1 if a figure misses its bound.
@@ -35,10 +36,10 @@ func run(ctx context.Context, out io.Writer) error {
 	flag.DurationVar(&pace.First, "first", 0, "with -serve: time to the first token")
 	flag.DurationVar(&pace.Gap, "gap", 0, "with -serve: time between tokens")
 	flag.IntVar(&pace.Tokens, "tokens", 0, "with -serve: tokens in a reply")
-	flag.DurationVar(&pace.Awake, "awake", 0, "with -serve: the end of each wait that is spent awake")
 	conform := flag.Bool("conformance", false, "hold every stream shape against the truth")
 	file := flag.String("o", "", "write to this file, not to standard output")
 	quick := flag.Bool("quick", false, "a tenth of the requests, to see that it works")
+	only := flag.String("load", "", "play this load alone, and hold nothing against the bounds")
 	flag.Parse()
 	if *serve {
 		return serveGolden(ctx, out, pace)
@@ -48,20 +49,20 @@ func run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("writing the table: %w", err)
 		}
-		err = report(ctx, f, *conform, *quick)
+		err = report(ctx, f, *conform, *quick, *only)
 		if closed := f.Close(); err == nil {
 			err = closed
 		}
 		return err
 	}
-	return report(ctx, out, *conform, *quick)
+	return report(ctx, out, *conform, *quick, *only)
 }
 
-func report(ctx context.Context, out io.Writer, conform, quick bool) error {
+func report(ctx context.Context, out io.Writer, conform, quick bool, only string) error {
 	if conform {
 		return conformanceReport(ctx, out)
 	}
-	return speedReport(ctx, out, quick)
+	return speedReport(ctx, out, quick, only)
 }
 
 // today is the date of a table, for its readers.

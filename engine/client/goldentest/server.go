@@ -29,7 +29,6 @@ type Pace struct {
 	First  time.Duration // from the request to the first token
 	Gap    time.Duration // between tokens
 	Tokens int           // how many events carry text
-	Awake  time.Duration // the end of each wait that is spent awake: a processor that has slept takes its time between noting an instant and writing
 }
 
 // Server plays shapes. Its zero value is not useful; see New.
@@ -67,6 +66,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
+		conn = stampable(conn)
 		s.enter(conn)
 		go s.serve(conn)
 	}
@@ -177,7 +177,7 @@ func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request, body []b
 }
 
 // tell answers with the truth of earlier requests, for a client in another process: their clocks
-// do not compare, so instants are counted from when a request had been read.
+// do not compare, so instants are counted from when a request was there.
 func (s *Server) tell(conn net.Conn, id string) bool {
 	offsets := [][]time.Duration{}
 	for _, t := range s.Truths(id) {
@@ -193,7 +193,7 @@ func (s *Server) tell(conn net.Conn, id string) bool {
 
 // Truth is what really happened.
 type Truth struct {
-	Received time.Time // the whole request had been read
+	Received time.Time // the whole request was there
 	Tokens   []Token
 	Ended    time.Time
 
@@ -205,14 +205,14 @@ type Truth struct {
 
 // Token is one event that carried text.
 type Token struct {
-	At      time.Time // when the write that completed the event began
+	At      time.Time // when the write that completed the event left: the kernel's word on TCP in Linux, elsewhere when it began
 	Channel string    // answer, reasoning, tool, refusal
 	Text    string
 	N       int // tokens in it
 	Told    int // tokens in it as the wire told; -1 if it did not
 }
 
-// Offsets returns when each token was written, since the request had been read.
+// Offsets returns when each token was written, since the request was there.
 func (t Truth) Offsets() []time.Duration {
 	var d []time.Duration
 	for _, k := range t.Tokens {

@@ -58,9 +58,13 @@ type stage struct {
 }
 
 func newStage(conn net.Conn, in *bufio.Reader, pace Pace, api string, class string) *stage {
+	received := time.Now()
+	if e, ok := conn.(exact); ok {
+		received = e.came()
+	}
 	return &stage{
 		conn: conn, in: in, api: api, pace: pace,
-		truth: Truth{Received: time.Now(), Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Class: class},
+		truth: Truth{Received: received, Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Class: class},
 		eol:   "\n", space: " ", lines: 1, per: 1,
 	}
 }
@@ -102,13 +106,10 @@ func (s *stage) wait(d time.Duration) {
 	if s.gone {
 		return
 	}
-	until := time.Now().Add(d)
-	time.Sleep(d - s.pace.Awake)
-	for s.pace.Awake > 0 && time.Now().Before(until) { // see Awake
-	}
+	time.Sleep(d)
 }
 
-// raw writes bytes of the body, and calls mark just before the write that completes them.
+// raw writes bytes of the body, and tells mark when the write that completes them left.
 func (s *stage) raw(b []byte, mark func(time.Time)) {
 	head, tail := "", ""
 	if !s.plain {
@@ -127,14 +128,34 @@ func (s *stage) raw(b []byte, mark func(time.Time)) {
 		if i == len(pieces)-1 {
 			piece = append(slices.Clip(piece), tail...)
 			if mark != nil {
-				mark(time.Now())
+				mark(s.write(piece))
+				return
 			}
 		}
-		if _, err := s.conn.Write(piece); err != nil {
-			s.gone = true
+		s.write(piece)
+		if s.gone {
 			return
 		}
 	}
+}
+
+// exact is a connection that knows better than a look at the clock when bytes came and went.
+type exact interface {
+	came() time.Time // what was last read
+	send(p []byte) (left time.Time, exact bool, err error)
+}
+
+// write puts bytes on the connection, and says when they left.
+func (s *stage) write(p []byte) (left time.Time) {
+	var err error
+	if e, ok := s.conn.(exact); ok {
+		left, _, err = e.send(p)
+	} else {
+		left = time.Now()
+		_, err = s.conn.Write(p)
+	}
+	s.gone = s.gone || err != nil
+	return left
 }
 
 // dress frames the data of one event as the API and the shape want it.
@@ -332,7 +353,7 @@ func (s *stage) hang() {
 
 // reset breaks the connection without the courtesy of an end.
 func (s *stage) reset() {
-	if tcp, ok := s.conn.(*net.TCPConn); ok {
+	if tcp, ok := s.conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	s.conn.Close()
