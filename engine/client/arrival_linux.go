@@ -24,12 +24,11 @@ type arrivals struct {
 	raw  syscall.RawConn
 	recv func(fd uintptr) bool // one closure for all reads
 
-	// Of the read under way. They live here because a system call takes their addresses.
-	n       int
-	errno   syscall.Errno
-	message unix.Msghdr
-	bytes   unix.Iovec
-	control [64]byte // a control message with a timespec takes 32
+	// Of the read under way.
+	into  []byte
+	n     int
+	errno syscall.Errno
+	stamp time.Duration // when the bytes arrived, since 1970; unset if the kernel did not say
 }
 
 // newArrivals asks the kernel for stamps; nil where it has none to give.
@@ -49,19 +48,28 @@ func newArrivals(nc net.Conn) *arrivals {
 		return nil
 	}
 	a := &arrivals{nc: nc, raw: raw}
-	a.message.Iov, a.message.Control = &a.bytes, &a.control[0]
-	a.message.SetIovlen(1)
-	a.recv = func(fd uintptr) bool {
-		for {
-			// unix.Recvmsg would do, but for two allocations in each call.
-			a.message.SetControllen(len(a.control))
-			n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&a.message)), 0)
-			if a.n, a.errno = int(n), errno; errno != unix.EINTR {
-				return errno != unix.EAGAIN
-			}
-		}
-	}
+	a.recv = a.receive
 	return a
+}
+
+// receive asks the kernel for bytes once. It reports false if there are none yet.
+func (a *arrivals) receive(fd uintptr) bool {
+	var control [64]byte // a control message with a timespec takes 32
+	bytes := unix.Iovec{Base: &a.into[0]}
+	bytes.SetLen(len(a.into))
+	for {
+		message := unix.Msghdr{Iov: &bytes, Control: &control[0]}
+		message.SetIovlen(1)
+		message.SetControllen(len(control))
+		// unix.Recvmsg would do, but for two allocations in each call; and as nothing is waited for,
+		// the scheduler need not be told.
+		n, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&message)), unix.MSG_DONTWAIT)
+		if errno == unix.EINTR {
+			continue
+		}
+		a.n, a.errno, a.stamp = int(n), errno, stampIn(control[:message.Controllen])
+		return errno != unix.EAGAIN
+	}
 }
 
 // read is Read of the connection. It also returns the instant at which it returned, and for how
@@ -70,11 +78,10 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	if len(p) == 0 {
 		return 0, now, unset, nil
 	}
-	a.bytes.Base = &p[0]
-	a.bytes.SetLen(len(p))
+	a.into = p
 	err = a.raw.Read(a.recv)
 	now = time.Now()
-	a.bytes.Base = nil
+	a.into = nil
 	switch {
 	case err != nil: // closed, or past the deadline
 		if op, ok := errors.AsType[*net.OpError](err); ok {
@@ -90,17 +97,25 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	return a.n, now, a.age(now), nil
 }
 
-// age takes the kernel's stamp out of the control message. The stamp and the present are both of
-// the wall clock, moments apart; if that was set back in between there is no age.
+// age is for how long the bytes had been there by now. The stamp and the present are both of the
+// wall clock, moments apart; if that was set back in between there is no age.
 func (a *arrivals) age(now time.Time) time.Duration {
+	if a.stamp == unset {
+		return unset
+	}
+	return max(time.Duration(now.UnixNano())-a.stamp, unset)
+}
+
+// stampIn takes the kernel's stamp out of control messages.
+func stampIn(control []byte) time.Duration {
 	const header = unix.SizeofCmsghdr
-	if int(a.message.Controllen) < header+16 {
+	if len(control) < header+16 {
 		return unset
 	}
-	if h := (*unix.Cmsghdr)(unsafe.Pointer(&a.control)); h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS_NEW {
+	if h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0])); h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS_NEW {
 		return unset
 	}
-	stamp := a.control[unix.CmsgLen(0):]
+	stamp := control[unix.CmsgLen(0):]
 	seconds, nanos := binary.NativeEndian.Uint64(stamp), binary.NativeEndian.Uint64(stamp[8:])
-	return max(time.Duration(now.UnixNano()-int64(seconds)*int64(time.Second)-int64(nanos)), unset)
+	return time.Duration(seconds)*time.Second + time.Duration(nanos)
 }

@@ -22,21 +22,22 @@ type call struct {
 	x      *event.Exchange
 	record *record
 	shift  time.Duration // from the client's stamps to the run's
-	dog    watchdog
 
-	conn    *conn        // the connection in use
-	stamps  *stamps      // what it noted
-	reused  bool         // it had served a request before
-	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
-	headers atomic.Int64 // first byte of the response
-
+	// What every read needs.
+	stamps   *stamps // what the connection noted
 	frames   framer
 	phase    phase
 	readSeen int64         // number of the read that delivered the last bytes
 	inRead   int           // events that came with it
 	lastByte time.Duration // when they arrived
 	head     []byte        // the first bytes of the body, for messages
-	raw      Raw
+	dog      watchdog
+
+	conn    *conn        // the connection in use
+	reused  bool         // it had served a request before
+	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
+	headers atomic.Int64 // first byte of the response
+	raw     Raw
 }
 
 // phase is where a reply stands.
@@ -53,7 +54,7 @@ const (
 const drain = 200 * time.Millisecond
 
 // bufferSize is the most that one read takes from a body, in bytes.
-const bufferSize = 64 << 10
+const bufferSize = 4864
 
 func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
 	k := &call{
@@ -206,13 +207,12 @@ func (k *call) read(body io.Reader) error {
 
 // take handles what one read delivered.
 func (k *call) take(p []byte) {
-	w := &k.x.Wire
 	at := time.Duration(k.stamps.read.Load()) + k.shift
 	if n := k.stamps.reads.Load(); n != k.readSeen {
 		k.readSeen, k.inRead = n, 0
-		w.Reads++
+		k.x.Wire.Reads++
 	}
-	w.Bytes += int64(len(p))
+	k.x.Wire.Bytes += int64(len(p))
 	k.keepHead(p)
 	k.keepRaw(p, at)
 	if k.frames == nil {
@@ -220,16 +220,16 @@ func (k *call) take(p []byte) {
 			return
 		}
 	}
-	before := w.Events
+	before := k.x.Wire.Events
 	k.frames.feed(p)
 	for f, ok := k.frames.next(); ok; f, ok = k.frames.next() {
 		k.inRead++
 		k.record.take(at, f)
 	}
-	w.CoalescedMax = max(w.CoalescedMax, k.inRead)
+	k.x.Wire.CoalescedMax = max(k.x.Wire.CoalescedMax, k.inRead)
 	k.record.bound(k.frames.pending())
 	k.lastByte = at
-	if w.Events > before {
+	if k.x.Wire.Events > before {
 		k.progress(at)
 	}
 }

@@ -212,10 +212,18 @@ func join(fields map[string]json.RawMessage) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		name, _ := marshal(key) // a string always marshals
-		b = append(append(append(b, name...), ':'), fields[key]...)
+		b = append(append(appendText(b, key), ':'), fields[key]...)
 	}
 	return append(b, '}')
+}
+
+// appendText appends a JSON string. Nearly all names stand for themselves.
+func appendText(b []byte, text string) []byte {
+	if p := []byte(text); verbatim(p) == len(p) {
+		return append(append(append(b, '"'), text...), '"')
+	}
+	quoted, _ := marshal(text) // a string always marshals
+	return append(b, quoted...)
 }
 
 func setBody(r *http.Request, body []byte) {

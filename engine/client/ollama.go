@@ -62,7 +62,6 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 // decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count
 // is the whole prompt, cached or not.
 func decodeOllama(data []byte, c *chunk) error {
-	c.reset(data)
 	s := &c.scan
 	if s.peek() != '{' {
 		return errNotJSON

@@ -11,26 +11,27 @@ import (
 type record struct {
 	x      *event.Exchange
 	decode func([]byte, *chunk) error
-	limit  int  // of kept bytes
-	whole  bool // the reply is one body: nothing is known of when its tokens were made
+	limit  int          // of kept bytes
+	whole  bool         // the reply is one body: nothing is known of when its tokens were made
+	err    *event.Error // the first that the server reported, or that ended the reading
+	fatal  bool         // nothing after this can be understood
+	ending bool         // the body has ended; what comes now may be half an event
 
-	c         chunk
+	choices      bool // an event was a completion's
+	runningKnown bool // the last chunk came with the server's running count of tokens
+	running      int  // which was this
+	silent       int  // tokens listed by events without text since the last chunk
+
 	text      []byte // answer and refusal
 	reasoning []byte
 	tool      []byte
+	c         chunk
 	ints      []int // memory for Chunk.Tokens
 
-	running      int  // the server's running count of tokens at the last chunk
-	runningKnown bool // it had one there
-	silent       int  // tokens listed by events without text since the last chunk
-	choices      bool // an event was a completion's
-	ending       bool // the body has ended; what comes now may be half an event
-	fatal        bool // nothing after this can be understood
-	withChoices  int  // reports of usage on events with choices
-	ownUsage     int  // and on events without
-	usage        usage
-	timings      timings
-	err          *event.Error
+	withChoices int // reports of usage on events with choices
+	ownUsage    int // and on events without
+	usage       usage
+	timings     timings
 }
 
 // newRecord starts a record with room for the tokens to expect.
@@ -82,8 +83,13 @@ func (r *record) take(at time.Duration, f frame) {
 		return
 	}
 	c := &r.c
-	if r.decode(data, c) != nil {
+	again, err := c.read(data, r.decode)
+	switch {
+	case err != nil:
 		r.undecodable(data)
+		return
+	case again:
+		r.keepText(at)
 		return
 	}
 	if c.hasFault {

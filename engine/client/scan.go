@@ -28,7 +28,6 @@ type scanner struct {
 	depth   int
 	bad     bool
 	scratch []byte // the last string that had to be unescaped
-	inPlace bool   // the last string did not have to be: it stands in data as it is
 }
 
 // maxDepth is the nesting at which encoding/json gives up too.
@@ -290,7 +289,7 @@ func (s *scanner) text() []byte {
 	}
 	from := s.pos + 1
 	i := from + verbatim(s.data[from:])
-	if s.inPlace = i < len(s.data) && s.data[i] == '"'; s.inPlace {
+	if i < len(s.data) && s.data[i] == '"' {
 		s.pos = i + 1
 		return s.data[from:i]
 	}

@@ -21,10 +21,10 @@ const unset = -1
 
 // stamps are the instants of one exchange, in nanoseconds since the start of the client.
 type stamps struct {
-	wrote atomic.Int64 // first write, or unset
-	read  atomic.Int64 // last read that delivered bytes, or unset
-	reads atomic.Int64 // how many did
-	aged  atomic.Int64 // and of how many the kernel told when their bytes arrived
+	wrote  atomic.Int64 // first write, or unset
+	read   atomic.Int64 // last read that delivered bytes, or unset
+	reads  atomic.Int64 // how many did
+	unaged atomic.Int64 // and of how many the kernel did not say when their bytes arrived
 }
 
 func newStamps() *stamps {
@@ -36,10 +36,10 @@ func newStamps() *stamps {
 
 // by says who told the instants of arrival: the kernel, or the reader if it had to for one of them.
 func (s *stamps) by() string {
-	switch reads := s.reads.Load(); reads {
-	case 0:
+	switch {
+	case s.reads.Load() == 0:
 		return ""
-	case s.aged.Load():
+	case s.unaged.Load() == 0:
 		return "kernel"
 	}
 	return "reader"
@@ -49,18 +49,19 @@ func (s *stamps) by() string {
 // figures of an exchange rest on these stamps.
 type conn struct {
 	net.Conn
-	base time.Time     // from which stamps count
-	took time.Duration // name, TCP and TLS
-	pool *pool
 
-	now    atomic.Pointer[stamps]
+	// What every read needs.
+	early    []byte    // arrived while the connection was spare, and not read yet
+	arrivals *arrivals // nil where nobody but the reader knows when bytes arrive
+	now      atomic.Pointer[stamps]
+	last     time.Duration // when the last bytes arrived
+	base     time.Time     // from which stamps count
+
+	took   time.Duration // name, TCP and TLS
+	pool   *pool
 	busy   atomic.Int32 // exchanges that use it now
 	shared atomic.Bool  // HTTP/2: any number of exchanges may use it
 	warmed atomic.Bool  // made ahead of the request that it first carries
-
-	arrivals *arrivals     // nil where nobody but the reader knows when bytes arrive
-	last     time.Duration // when the last bytes arrived
-	early    []byte        // arrived while the connection was spare, and not read yet
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -72,8 +73,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, now, age, err := c.receive(p)
 	if n > 0 {
 		s := c.now.Load()
-		if age != unset {
-			s.aged.Add(1)
+		if age == unset {
+			s.unaged.Add(1)
 		}
 		// Nothing arrives before what arrived earlier, whatever happens to the kernel's clock.
 		c.last = max(c.last, now.Sub(c.base)-max(age, 0))

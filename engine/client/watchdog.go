@@ -20,9 +20,9 @@ var (
 // store, for it happens with every token: the timer looks for itself, when it fires, whether the
 // time has really come.
 type watchdog struct {
-	start  time.Time // from which since counts
-	cancel context.CancelCauseFunc
 	since  atomic.Int64 // the last progress, in nanoseconds
+	start  time.Time    // from which since counts
+	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
 	timer    *time.Timer

@@ -194,10 +194,10 @@ type Wire struct {
 	RoleEarly     bool   `json:"role_early"`               // a chunk without text came before the first token
 	ReasoningKey  string `json:"reasoning_key,omitempty"`  // reasoning | reasoning_content | thinking
 	UsageIn       string `json:"usage_in,omitempty"`       // last_chunk | own_chunk | every_chunk | body | timings
+	StampedBy     string `json:"stamped_by,omitempty"`     // who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
 	Events        int    `json:"events"`                   // SSE events or NDJSON lines
 	Comments      int    `json:"comments"`                 // SSE comment lines
 	Reads         int    `json:"reads"`                    // reads that delivered bytes
-	StampedBy     string `json:"stamped_by,omitempty"`     // who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
 	CoalescedMax  int    `json:"coalesced_max"`            // most events that arrived in one read
 	Bytes         int64  `json:"bytes"`                    // of the body
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
