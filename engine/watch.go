@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 )
 
 // clockJump is by how much the wall clock and the monotonic clock may part during one turn before
@@ -54,8 +55,8 @@ func (s *session) watch(r event.Request) {
 	if r.Err != nil {
 		return
 	}
-	if n := r.Usage.Completion; n != nil && len(r.Chunks) > *n+1 {
-		s.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: what rests on its output tokens is wrong", where, len(r.Chunks), *n)
+	if metrics.Miscounted(&r) {
+		s.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: what rests on its output tokens is unknown", where, len(r.Chunks), *r.Usage.Completion)
 	}
 	if m := r.Wire.Model; m != "" {
 		if s.seen.model == "" {

@@ -200,12 +200,11 @@ var Defs = []Def{
 			switch {
 			case !streamed(q):
 				return 0, 0, noStream
-			case q.Usage.Completion == nil:
-				return 0, 0, noUsage
 			case len(q.Chunks) == 0:
 				return 0, 0, noToken
 			}
-			return float64(*q.Usage.Completion), float64(len(q.Chunks)), ""
+			n, why := output(q)
+			return float64(n), float64(len(q.Chunks)), why
 		}},
 
 	// Tokens, as the server counts them.
@@ -214,7 +213,13 @@ var Defs = []Def{
 		each: func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) }},
 	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
 		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
-		each: func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Completion) }},
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			n, why := output(q)
+			if why != "" {
+				return nil, why
+			}
+			return n, ""
+		}},
 	{Name: "reasoning_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
 		Doc: "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",
 		each: func(_ *Cell, q *event.Request) (any, string) {

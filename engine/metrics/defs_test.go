@@ -118,7 +118,11 @@ func TestEach_Traps(t *testing.T) {
 	}{
 		{"one token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[1:2] }, nil, "the first chunk held every token"},
 		{"every token in the first chunk", "output_tps", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(2), q.Chunks[:1] }, nil, "the first chunk held every token"},
-		{"a count that cannot be", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, nil, "text went on arriving after the last token that the server counts"},
+		{"a count that cannot be", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+		{"a count that cannot be", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+		{"a count that cannot be", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+		{"a token in two channels", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(3) }, 3, ""},
+		{"text after the last token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:2] }, nil, "text went on arriving after the last token that the server counts"},
 		{"a count that cannot be", "icl_max_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, 100.0, ""},
 		{"k1 is 1 unless said", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = nil }, 35.0, ""},
 		{"no usage", "tpot_ms", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},

@@ -60,10 +60,14 @@ func peak(g []*event.Request) (any, string) {
 		switch {
 		case q.Err != nil:
 			return nil, "a request failed: " + q.Err.Class
-		case q.Usage.Prompt == nil || q.Usage.Completion == nil:
+		case q.Usage.Prompt == nil:
 			return nil, noUsage
 		}
-		most = max(most, *q.Usage.Prompt+*q.Usage.Completion)
+		n, why := output(q)
+		if why != "" {
+			return nil, why
+		}
+		most = max(most, *q.Usage.Prompt+n)
 	}
 	if len(g) == 0 {
 		return nil, "no request was measured"
@@ -87,13 +91,14 @@ func joulesPerToken(c *Cell, g []*event.Request) (any, string) {
 	}
 	tokens := 0
 	for _, q := range g {
-		switch {
-		case q.Err != nil:
+		if q.Err != nil {
 			return nil, "a request failed: " + q.Err.Class // its energy was spent, its tokens were not counted
-		case q.Usage.Completion == nil:
-			return nil, noUsage
 		}
-		tokens += *q.Usage.Completion
+		n, why := output(q)
+		if why != "" {
+			return nil, why
+		}
+		tokens += n
 	}
 	if tokens == 0 {
 		return nil, "no token was generated"

@@ -13,6 +13,7 @@ const (
 	noToken    = "no token arrived"
 	neverSent  = "the request was never sent"
 	noUsage    = "the server reported no token counts"
+	tooFew     = "the server reports fewer output tokens than the reply has pieces of text"
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
@@ -47,12 +48,14 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, noStream
 	case len(q.Chunks) == 0:
 		return 0, 0, noToken
-	case q.Usage.Completion == nil:
-		return 0, 0, noUsage
 	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
 		return 0, 0, "the server counts reasoning tokens that it does not send"
 	}
-	n := *q.Usage.Completion - firstTokens(q)
+	n, why := output(q)
+	if why != "" {
+		return 0, 0, why
+	}
+	n -= firstTokens(q)
 	switch {
 	case n <= 0 && q.Chunks[len(q.Chunks)-1].At > q.Chunks[0].At:
 		return 0, 0, "text went on arriving after the last token that the server counts"
@@ -182,6 +185,23 @@ func count(n *int) (any, string) {
 		return nil, noUsage
 	}
 	return *n, ""
+}
+
+// output is how many tokens a reply has by the server's count.
+func output(q *event.Request) (n int, why string) {
+	switch {
+	case q.Usage.Completion == nil:
+		return 0, noUsage
+	case Miscounted(q):
+		return 0, tooFew
+	}
+	return *q.Usage.Completion, ""
+}
+
+// Miscounted says that a reply came in more pieces of text than the server reports tokens, so that
+// the report is wrong. One piece more there may be: an event with text of two channels.
+func Miscounted(q *event.Request) bool {
+	return q.Usage.Completion != nil && len(q.Chunks) > *q.Usage.Completion+1
 }
 
 func since(from *time.Duration, to time.Duration) (any, string) {

@@ -58,8 +58,8 @@ func (c *Cell) Wire() Wire {
 		w.Reads += x.Reads
 		w.CoalescedMax = max(w.CoalescedMax, x.CoalescedMax)
 		w.Chunks += len(q.Chunks)
-		if q.Usage.Completion != nil && len(q.Chunks) > 0 {
-			tokens += *q.Usage.Completion
+		if n, why := output(q); why == "" && len(q.Chunks) > 0 {
+			tokens += n
 			counted += len(q.Chunks)
 		}
 	}
