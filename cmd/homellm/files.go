@@ -86,8 +86,11 @@ func findScenario(arg string) ([]dsl.File, error) {
 			return []dsl.File{f}, nil
 		}
 		hint := "shipped scenarios: " + strings.Join(shippedNames(), ", ")
-		if base := strings.TrimSuffix(filepath.Base(arg), ".yaml"); slices.Contains(shippedNames(), base) {
+		base := strings.TrimSuffix(filepath.Base(arg), ".yaml")
+		if slices.Contains(shippedNames(), base) {
 			hint = fmt.Sprintf("the shipped scenario of that name is %q", base)
+		} else if meant := dsl.Suggest(base, shippedNames()); meant != "" {
+			hint = meant
 		}
 		return nil, failf(exitUsage, hint, "no file, folder or shipped scenario %q", arg)
 	}
