@@ -190,6 +190,7 @@ func FuzzChunk(f *testing.F) {
 		`{"choices":[{"delta":{"content":"\n","reasoning":"a"}}]}`,
 		`{"choices":[{"delta":{"content":"\","reasoning":"a"}}]}`,
 		`{"choices":[{"delta":{"content":"\x"}}]}`,
+		`{"":1e700}`,
 	} {
 		f.Add([]byte(`{"choices":[{"delta":{"content":"b"}}]}`), []byte(data))
 	}
