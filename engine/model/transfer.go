@@ -30,6 +30,8 @@ type transfer struct {
 	mu     sync.Mutex
 	direct string // where the hub sent us; empty: ask again
 
+	writing sync.Mutex // the kernel lets one at a time write a file, and has the others wait busily
+
 	whole sync.Mutex // held by the one that reads a file that comes only whole
 
 	out  *os.File
@@ -298,7 +300,10 @@ func (t *transfer) receive(ctx context.Context, body io.Reader, at, end int64, b
 		got, err := body.Read(buffer[:min(int64(len(buffer)), end-at-n)])
 		watch.Reset(t.idle())
 		if got > 0 {
-			if _, err := t.out.WriteAt(buffer[:got], at+n); err != nil {
+			t.writing.Lock()
+			_, err := t.out.WriteAt(buffer[:got], at+n)
+			t.writing.Unlock()
+			if err != nil {
 				return n, fmt.Errorf("writing the part file: %w", err)
 			}
 			n += int64(got)
