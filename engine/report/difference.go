@@ -152,7 +152,7 @@ func differences(oldRun, newRun *metrics.Run) []string {
 		out = append(out, "the scenario file was changed in between")
 	}
 	differ("homellm", a.Homellm, b.Homellm)
-	differ("setting", setting(a.Scenario), setting(b.Scenario))
+	differ("setting", planned(a.Scenario), planned(b.Scenario))
 	differ("options", fmt.Sprint(a.Options), fmt.Sprint(b.Options))
 	both, only := pairs(oldRun, newRun)
 	for _, p := range both {

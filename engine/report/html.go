@@ -57,7 +57,6 @@ type pageData struct {
 	Findings   []finding
 	Notes      []string
 	Scenario   event.Scenario
-	Setting    string
 	Run        []fact
 	Assertions []assertionRow
 	Left       int // assertions that are not in the list
@@ -81,6 +80,7 @@ type assertionRow struct {
 type cellPage struct {
 	ID      string
 	Name    string
+	Setting string
 	State   string
 	Skipped bool
 	Server  []fact
@@ -143,7 +143,7 @@ func pageOf(r *metrics.Run) pageData {
 	p := pageData{
 		Title:   strings.ToUpper(verdict) + ": " + cmp.Or(s.Name, "empty run") + " · homellm",
 		Verdict: strings.ToUpper(verdict), Class: verdictClasses[verdict], Tally: tally(r), Simulated: simulated(r),
-		Scenario: s, Setting: setting(s),
+		Scenario: s,
 	}
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {

@@ -8,12 +8,11 @@ import (
 )
 
 func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
-	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
+	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), Setting: measured(r.Started.Scenario, c), State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
 	for _, note := range c.Notes {
 		out.Notes = append(out.Notes, note.Text)
 	}
-	measured := c.Measured(metrics.Group{})
-	if len(measured) == 0 {
+	if len(c.Measured(metrics.Group{})) == 0 {
 		out.Absent = append(out.Absent, "no request was measured")
 		return out
 	}

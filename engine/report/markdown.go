@@ -62,7 +62,7 @@ func BrokenMarkdown(w io.Writer, broken []Broken) error {
 }
 
 func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
-	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(setting(r.Started.Scenario)))
+	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(measured(r.Started.Scenario, c)))
 	switch {
 	case c.Planned.Skip != "":
 		fmt.Fprintf(b, " **Skipped**: %s.", md(c.Planned.Skip))

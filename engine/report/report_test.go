@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 
 	"github.com/google/go-cmp/cmp"
@@ -349,5 +350,27 @@ func TestTable_ColorChangesNothingElse(t *testing.T) {
 	}
 	if strings.Contains(plain, "\x1b") {
 		t.Error("a text of the scenario reached the terminal as an escape sequence")
+	}
+}
+
+// A budget may play more repeats than were planned, an interruption plays fewer: the head of a cell
+// says how many there were.
+func TestMeasured_CountsWhatWasPlayed(t *testing.T) {
+	cell := func(repeats int) *metrics.Cell {
+		c := &metrics.Cell{}
+		for i := range repeats {
+			c.Requests = append(c.Requests, &event.Request{Repeat: i + 1})
+		}
+		return c
+	}
+	for played, want := range map[int]string{
+		0: "3 repeats, cache reset per repeat", // skipped
+		2: "2 of 3 repeats, cache reset per repeat",
+		3: "3 repeats, cache reset per repeat",
+		7: "7 repeats (3 planned), cache reset per repeat",
+	} {
+		if got := measured(event.Scenario{Repeats: 3, Isolation: "reset", Scope: "repeat"}, cell(played)); got != want {
+			t.Errorf("%d played: %q, want %q", played, got, want)
+		}
 	}
 }

@@ -80,7 +80,7 @@ func (s *screen) prose(indent int, text string) {
 }
 
 func (s *screen) cell(r *metrics.Run, c *metrics.Cell) error {
-	s.apart(terminal(r.Started.Scenario.Name+" · "+c.Name()), setting(r.Started.Scenario))
+	s.apart(terminal(r.Started.Scenario.Name+" · "+c.Name()), measured(r.Started.Scenario, c))
 	switch {
 	case c.Planned.Skip != "":
 		s.prose(2, "skipped: "+c.Planned.Skip)

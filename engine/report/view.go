@@ -254,9 +254,24 @@ func text(v metrics.Value) string {
 	return unknown
 }
 
-// setting is how a cell was measured, in one line.
-func setting(s event.Scenario) string {
-	parts := []string{plural(s.Repeats, "repeat")}
+// measured is how a cell was measured, in one line. An interruption plays fewer repeats than were
+// planned, a budget may play more.
+func measured(s event.Scenario, c *metrics.Cell) string {
+	repeats := plural(s.Repeats, "repeat")
+	switch played := len(c.Repeats()); {
+	case played > s.Repeats:
+		repeats = fmt.Sprintf("%s (%d planned)", plural(played, "repeat"), s.Repeats)
+	case played > 0 && played < s.Repeats:
+		repeats = fmt.Sprintf("%d of %s", played, repeats)
+	}
+	return setting(repeats, s)
+}
+
+// planned is how every cell of a scenario is to be measured.
+func planned(s event.Scenario) string { return setting(plural(s.Repeats, "repeat"), s) }
+
+func setting(repeats string, s event.Scenario) string {
+	parts := []string{repeats}
 	if s.Warmup > 0 {
 		parts = append(parts, plural(s.Warmup, "warm-up"))
 	}
