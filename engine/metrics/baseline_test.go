@@ -255,3 +255,35 @@ func TestComparisonOutcome(t *testing.T) {
 		t.Errorf("a required baseline is missing: %d", code)
 	}
 }
+
+// A run whose length was decided by looking at it spends a part of its error at each look, and so
+// does the comparison that it ends in, whether it was played in turn with the other side or not.
+func TestCompare_CountsTheLooksOfABudget(t *testing.T) {
+	rules := DefaultRules()
+	compare := func(inTurn bool, looks Looks) Delta {
+		t.Helper()
+		old, changed := repeated(Pass, 100, 20).Cells[0], repeated(Pass, 112, 20).Cells[0]
+		changed.Done = &event.CellDone{Looks: looks}
+		rules.InTurn = inTurn
+		p := rules.Compare("", old.Source("old"), changed.Source("new"), time.Time{})
+		if len(p.Deltas) == 0 {
+			t.Fatal("nothing was compared")
+		}
+		return p.Deltas[0]
+	}
+	for _, inTurn := range []bool{true, false} {
+		one, many := compare(inTurn, nil), compare(inTurn, Looks{10, 15, 20})
+		if one.Gate.look() != 0 || many.Gate.look() != 3 {
+			t.Errorf("in turn %v: %d looks are counted without a budget and %d with one, want 0 and 3", inTurn, one.Gate.look(), many.Gate.look())
+		}
+	}
+	// Five values and five others, all larger: p is 2/252, enough at one look with alpha 0.01 and not at two.
+	g := Gate{Metric: "ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 5}
+	old, changed := sampleOf(100, 101, 102, 103, 104), sampleOf(120, 121, 122, 123, 124)
+	if d := g.Compare(old, changed, false); d.Verdict != Worse {
+		t.Errorf("at one look: %s (%s)", d.Verdict, d.Why)
+	}
+	if d := g.At(Looks{5, 5}).Compare(old, changed, false); d.Verdict != Unsure {
+		t.Errorf("at the second of two looks: %s (%s)", d.Verdict, d.Why)
+	}
+}

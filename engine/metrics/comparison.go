@@ -25,7 +25,11 @@ type Source struct {
 // Source is the cell as one side of a comparison.
 func (c *Cell) Source(name string) Source {
 	g := c.Measured(Group{})
-	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Figure: c.figure, Bounds: c.bounds, Failed: failed(g), Requests: len(g), Cell: c}
+	s := Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Figure: c.figure, Bounds: c.bounds, Failed: failed(g), Requests: len(g), Cell: c}
+	if c.Done != nil {
+		s.Looks = c.Done.Looks
+	}
+	return s
 }
 
 // Source is the baseline as the old side of a comparison.
@@ -111,9 +115,7 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity == "fail" && a.Unknown == 0 && b.Unknown == 0 {
 			continue // no such phase
 		}
-		if r.InTurn {
-			g = g.At(slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) }))
-		}
+		g = g.At(slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) }))
 		d := g.Compare(a, b, r.InTurn)
 		switch {
 		case p.comparable() || r.OnMismatch == "warn":
