@@ -53,7 +53,9 @@ const (
 // connection cannot be used again, so it is worth a moment, but no more.
 const drain = 200 * time.Millisecond
 
-// bufferSize is the most that one read takes from a body, in bytes.
+// bufferSize is the most that one read takes from a body, in bytes: more than the transport's own
+// buffer holds, so that large chunks come past it, and no power of two, for buffers that lie a power of
+// two apart push each other out of the processor's cache.
 const bufferSize = 4864
 
 func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
