@@ -107,11 +107,14 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 		}
 		flags = append(flags, server.Flag{Name: f.Name, Value: f.Value})
 	}
-	if c.Version = l.Version; c.Version == "" {
+	binary := server.Binary{Version: l.Version}
+	if binary.Version == "" {
 		// Without an answer the flags of the newest version are the best guess.
-		c.Version, _ = host.InstalledVersion(ctx, launch.Command)
+		binary.Version, _ = host.InstalledVersion(ctx, launch.Command)
+		binary.Help = host.InstalledHelp(ctx, launch.Command)
 	}
-	rendered, notes := server.Render(profile.Engine, flags, server.Binary{Version: c.Version})
+	c.Version = binary.Version
+	rendered, notes := server.Render(profile.Engine, flags, binary)
 	c.Argv, c.Notes = append(launch.Command, rendered...), notes
 	c.Env = launch.Environ(nil)
 	return c, nil

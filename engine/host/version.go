@@ -73,7 +73,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", fmt.Errorf("asking for a version: there is no command")
 	}
-	name := strings.TrimSuffix(filepath.Base(argv[0]), ".exe")
+	name := program(argv[0])
 	i := slices.IndexFunc(versions, func(v versionOf) bool { return v.command == name })
 	if i < 0 {
 		return "", fmt.Errorf("asking %s for its version: how is not known", name)
@@ -86,11 +86,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, question[0], question[1:]...)
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	out, err := ask(ctx, question)
 	m := versions[i].pattern.FindSubmatch(out)
 	if m == nil {
 		if err != nil {
@@ -99,4 +95,30 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 		return "", fmt.Errorf("asking %s for its version: it says %q", name, firstLine(out))
 	}
 	return string(m[1]), nil
+}
+
+// InstalledHelp asks the program that a command line starts for its help, which says better than a
+// version which flags it takes. It is empty where that is not known or takes long: a Python server
+// is imported whole for it.
+func InstalledHelp(ctx context.Context, argv []string) string {
+	if len(argv) == 0 || program(argv[0]) != "llama-server" {
+		return ""
+	}
+	out, err := ask(ctx, []string{argv[0], "--help"})
+	if err != nil || !strings.Contains(string(out), "--port") { // which every server has: without it this is something else
+		return ""
+	}
+	return string(out)
+}
+
+// program is the name of a program, wherever it lies.
+func program(path string) string { return strings.TrimSuffix(filepath.Base(path), ".exe") }
+
+// ask runs a command that answers and ends.
+func ask(ctx context.Context, question []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, question[0], question[1:]...)
+	cmd.WaitDelay = time.Second
+	return cmd.CombinedOutput()
 }

@@ -8,6 +8,34 @@ import (
 	"testing"
 )
 
+// A program's help counts only if it is one: of anything else no flag could be found in it, and all
+// would be left out.
+func TestInstalledHelp(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the fake programs are shell scripts")
+	}
+	for body, want := range map[string]string{
+		"[ \"$1\" = --help ] && echo '--port PORT  --metrics'":           "--port PORT  --metrics\n",
+		"[ \"$1\" = --help ] && echo '--port PORT' >&2":                  "--port PORT\n",
+		"echo 'error: cannot load libcuda'":                              "",
+		"echo '--port PORT'; exit 1":                                     "",
+		"echo 'usage: llama-server, see the manual for all that it has'": "",
+	} {
+		path := filepath.Join(t.TempDir(), "llama-server")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := InstalledHelp(t.Context(), []string{path, "-m", "x"}); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+	for _, argv := range [][]string{nil, {"vllm", "serve"}, {filepath.Join(t.TempDir(), "llama-server")}} {
+		if got := InstalledHelp(t.Context(), argv); got != "" {
+			t.Errorf("%v: %q", argv, got)
+		}
+	}
+}
+
 func TestInstalledVersion(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the fake programs are shell scripts")
