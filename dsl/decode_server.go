@@ -40,9 +40,12 @@ func (d *decoder) server(at entry, n *node) *Server {
 			s.APIKey = Secret{Env: d.str(key, "env"), File: d.str(key, "file")}
 		}
 	}
-	s.Health = Health{Path: "/v1/models", Status: 200}
+	s.Health = Health{Path: "/v1/models", Status: 200, Then: []string{"models", "completion"}}
 	if health := d.get(n, "health"); health != nil {
-		s.Health = Health{Path: d.need(health, "http").text(), Status: d.integer(health, "status", 200), Then: d.strs(health, "then")}
+		s.Health.Path, s.Health.Status = d.need(health, "http").text(), d.integer(health, "status", 200)
+		if d.get(health, "then") != nil {
+			s.Health.Then = d.strs(health, "then")
+		}
 	}
 	startup := d.get(n, "startup")
 	s.Startup = Wait{d.duration(startup, "timeout", defaultStartTimeout), d.duration(startup, "interval", defaultStartInterval)}

@@ -177,7 +177,7 @@ type Secret struct {
 type Health struct {
 	Path   string
 	Status int
-	Then   []string // models, completion
+	Then   []string // what is checked next: models, completion
 }
 
 // Wait bounds the start of a server.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -180,7 +181,7 @@ type Running struct {
 	Command Command
 	Profile *dsl.Server
 	Load    time.Duration // from the start of the process until its first token
-	First   time.Duration // that the first request took
+	First   time.Duration // that the first request took; 0: the profile wants none
 	Log     string
 
 	proc   *host.Proc
@@ -226,10 +227,13 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 				return err
 			}
 			asked := time.Now()
-			if err := firstToken(ctx, c, profile, key); err != nil {
-				return err
+			if slices.Contains(profile.Health.Then, "completion") {
+				if err := firstToken(ctx, c, profile, key); err != nil {
+					return err
+				}
+				r.First = time.Since(asked)
 			}
-			r.Load, r.First = time.Since(began), time.Since(asked)
+			r.Load = time.Since(began)
 			return nil
 		},
 	}
@@ -267,7 +271,7 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 			return err
 		}
 	}
-	if c.Model == "" || found.State != server.Ready {
+	if c.Model == "" || found.State != server.Ready || !slices.Contains(profile.Health.Then, "models") {
 		return nil
 	}
 	if err := found.CheckModel(c.Model); err != nil {
@@ -443,5 +447,9 @@ func (r *Running) Stop() error {
 // facts are what starting the server cost.
 func (r *Running) facts() event.Facts {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return event.Facts{Source: "client", Values: map[string]float64{"load_ms": ms(r.Load), "first_request_ms": ms(r.First)}}
+	values := map[string]float64{"load_ms": ms(r.Load)}
+	if r.First > 0 {
+		values["first_request_ms"] = ms(r.First)
+	}
+	return event.Facts{Source: "client", Values: values}
 }

@@ -100,8 +100,12 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	for _, n := range running.Command.Notes {
 		s.note("%s: %s", name, n)
 	}
-	fmt.Fprintf(p.stdout, "%s is ready at %s%s after %v (first request %v); Ctrl-C stops it\nits log is %s\n",
-		name, running.Command.URL(), profile.BasePath, running.Load.Round(10*time.Millisecond), running.First.Round(time.Millisecond), shown(running.Log))
+	first := ""
+	if running.First > 0 {
+		first = fmt.Sprintf(" (first request %v)", running.First.Round(time.Millisecond))
+	}
+	fmt.Fprintf(p.stdout, "%s is ready at %s%s after %v%s; Ctrl-C stops it\nits log is %s\n",
+		name, running.Command.URL(), profile.BasePath, running.Load.Round(10*time.Millisecond), first, shown(running.Log))
 	select {
 	case <-ctx.Done():
 		s.note("stopping %s", name)
