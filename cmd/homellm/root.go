@@ -83,7 +83,7 @@ func failf(code int, hint, format string, args ...any) error {
 // Everything that goes wrong is told on stderr in one form: "homellm: what happened", then a line
 // that says what to do next. Results go to stdout.
 func run(ctx context.Context, p process, args []string) (code int) {
-	p.stderr = plain{p.stderr}
+	p.stderr = &inTurn{w: plain{p.stderr}}
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(p.stderr, "homellm: this is a bug in homellm: %v\n", r)

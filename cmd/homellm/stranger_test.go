@@ -23,8 +23,8 @@ const secretOutside = "the secret of the folder above"
 // than a reader has patience for is an error: a pipe was waited for, or a device read.
 func inside(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
-	var b bytes.Buffer
-	p := process{stdin: strings.NewReader(""), stdout: &b, stderr: &b, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+	var b, said bytes.Buffer
+	p := process{stdin: strings.NewReader(""), stdout: &b, stderr: &said, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -35,6 +35,7 @@ func inside(t *testing.T, args ...string) (code int, out string) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("%v does not end", args)
 	}
+	b.Write(said.Bytes())
 	if code == exitBug {
 		t.Errorf("%v: a bug:\n%.600s", args, b.String())
 	}
