@@ -87,9 +87,10 @@ func findScenario(arg string) ([]dsl.File, error) {
 		}
 		hint := "shipped scenarios: " + strings.Join(shippedNames(), ", ")
 		base := strings.TrimSuffix(filepath.Base(arg), ".yaml")
-		if slices.Contains(shippedNames(), base) {
+		switch meant := dsl.Suggest(base, shippedNames()); {
+		case slices.Contains(shippedNames(), base):
 			hint = fmt.Sprintf("the shipped scenario of that name is %q", base)
-		} else if meant := dsl.Suggest(base, shippedNames()); meant != "" {
+		case meant != "":
 			hint = meant
 		}
 		return nil, failf(exitUsage, hint, "no file, folder or shipped scenario %q", arg)

@@ -22,18 +22,19 @@ type versionOf struct {
 	command string                                             // base name of the first argument
 	ask     func(path string, argv []string) ([]string, error) // the command to run
 	pattern *regexp.Regexp
+	help    string // the argument that prints its help; empty: that tells no flags, or imports a whole Python server
 }
 
 // versions is the table of programs whose version decides about their flags.
 var versions = []versionOf{
-	{"llama-server", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version: (\d+)`)},
-	{"ollama", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version is (\d[\w.+-]*)`)},
+	{"llama-server", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version: (\d+)`), "--help"},
+	{"ollama", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version is (\d[\w.+-]*)`), ""},
 	{"vllm", func(path string, _ []string) ([]string, error) {
 		python, err := interpreter(path)
 		return metadata(python, "vllm"), err
-	}, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`)},
-	{"python", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`)},
-	{"python3", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`)},
+	}, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
+	{"python", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
+	{"python3", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
 }
 
 // metadata asks a Python for the version of a package without importing it.
@@ -73,8 +74,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", fmt.Errorf("asking for a version: there is no command")
 	}
-	name := program(argv[0])
-	i := slices.IndexFunc(versions, func(v versionOf) bool { return v.command == name })
+	name, i := program(argv[0])
 	if i < 0 {
 		return "", fmt.Errorf("asking %s for its version: how is not known", name)
 	}
@@ -86,7 +86,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", name, err)
 	}
-	out, err := ask(ctx, question)
+	out, err := answer(ctx, question)
 	m := versions[i].pattern.FindSubmatch(out)
 	if m == nil {
 		if err != nil {
@@ -98,24 +98,30 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 }
 
 // InstalledHelp asks the program that a command line starts for its help, which says better than a
-// version which flags it takes. It is empty where that is not known or takes long: a Python server
-// is imported whole for it.
+// version which flags it takes. It is empty where the table of versions has no way to ask.
 func InstalledHelp(ctx context.Context, argv []string) string {
-	if len(argv) == 0 || program(argv[0]) != "llama-server" {
+	if len(argv) == 0 {
 		return ""
 	}
-	out, err := ask(ctx, []string{argv[0], "--help"})
+	_, i := program(argv[0])
+	if i < 0 || versions[i].help == "" {
+		return ""
+	}
+	out, err := answer(ctx, []string{argv[0], versions[i].help})
 	if err != nil || !strings.Contains(string(out), "--port") { // which every server has: without it this is something else
 		return ""
 	}
 	return string(out)
 }
 
-// program is the name of a program, wherever it lies.
-func program(path string) string { return strings.TrimSuffix(filepath.Base(path), ".exe") }
+// program is the name of a program, wherever it lies, and its place in the table; -1 if it has none.
+func program(path string) (name string, i int) {
+	name = strings.TrimSuffix(filepath.Base(path), ".exe")
+	return name, slices.IndexFunc(versions, func(v versionOf) bool { return v.command == name })
+}
 
-// ask runs a command that answers and ends.
-func ask(ctx context.Context, question []string) ([]byte, error) {
+// answer is what a command prints that ends by itself.
+func answer(ctx context.Context, question []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, question[0], question[1:]...)

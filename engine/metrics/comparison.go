@@ -16,7 +16,6 @@ type Source struct {
 	Figure      func(path string) Value               // in scenario scope
 	Bounds      func(path string) (Bounds, int, bool) // of a path that ends in a percentile, and of how many values
 	Noise       func(path string) *float64            // A/A noise; nil: none was recorded
-	Looks       Looks                                 // at what was measured, where they decided how much was
 	Failed      int                                   // requests that failed
 	Requests    int
 	Cell        *Cell // what a run measured; nil: a baseline
@@ -25,11 +24,15 @@ type Source struct {
 // Source is the cell as one side of a comparison.
 func (c *Cell) Source(name string) Source {
 	g := c.Measured(Group{})
-	s := Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Figure: c.figure, Bounds: c.bounds, Failed: failed(g), Requests: len(g), Cell: c}
-	if c.Done != nil {
-		s.Looks = c.Done.Looks
+	return Source{Name: name, Fingerprint: c.Fingerprint(), Sample: c.Sample, Figure: c.figure, Bounds: c.bounds, Failed: failed(g), Requests: len(g), Cell: c}
+}
+
+// looks are those that decided how much was measured; a baseline tells of none.
+func (s Source) looks() Looks {
+	if s.Cell == nil || s.Cell.Done == nil {
+		return nil
 	}
-	return s
+	return s.Cell.Done.Looks
 }
 
 // Source is the baseline as the old side of a comparison.
@@ -115,7 +118,7 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity == "fail" && a.Unknown == 0 && b.Unknown == 0 {
 			continue // no such phase
 		}
-		g = g.At(slices.MaxFunc([]Looks{r.Looks, old.Looks, new.Looks}, func(a, b Looks) int { return len(a) - len(b) }))
+		g = g.At(slices.MaxFunc([]Looks{r.Looks, old.looks(), new.looks()}, func(a, b Looks) int { return len(a) - len(b) }))
 		d := g.Compare(a, b, r.InTurn)
 		switch {
 		case p.comparable() || r.OnMismatch == "warn":

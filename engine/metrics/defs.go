@@ -215,10 +215,7 @@ var Defs = []Def{
 		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, why := output(q)
-			if why != "" {
-				return nil, why
-			}
-			return n, ""
+			return n, why
 		}},
 	{Name: "reasoning_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
 		Doc: "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",

@@ -127,12 +127,11 @@ func (s *stage) raw(b []byte, mark func(time.Time)) {
 		}
 		if i == len(pieces)-1 {
 			piece = append(slices.Clip(piece), tail...)
-			if mark != nil {
-				mark(s.write(piece))
-				return
-			}
 		}
-		s.write(piece)
+		left := s.write(piece)
+		if i == len(pieces)-1 && mark != nil {
+			mark(left)
+		}
 		if s.gone {
 			return
 		}
