@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 const prose = `The cooling circuit has to be inspected once a year. Remove the cover, which is held by four bolts,
@@ -143,24 +142,6 @@ func TestSplitRenderedPrompts(t *testing.T) {
 	if got := split("Bolts take 41 Nm. How tight?\n"); !slices.Equal(got, []Message{{"system", "Bolts take 41 Nm."}, {"user", "How tight?"}}) {
 		t.Errorf("plain, two sentences: %q", got)
 	}
-}
-
-// Tokenising, searching and hashing a long prompt takes a small part of the front end's 10 ms.
-func TestLongPromptsAreFast(t *testing.T) {
-	messages := []Message{{"system", manual(11000)}, {"user", "How tight are the head bolts?"}}
-	best := time.Hour
-	n := 0
-	for range 5 {
-		start := time.Now()
-		tokens := Tokenize(render(messages, withHeader))
-		newSequence(1, tokens, Tokenize(answer(messages)), "")
-		best, n = min(best, time.Since(start)), len(tokens)
-	}
-	// A tolerance of about four, because other programs share the machine.
-	if best > 20*time.Millisecond {
-		t.Errorf("preparing %d tokens took %v", n, best)
-	}
-	t.Logf("%d tokens in %v", n, best)
 }
 
 func BenchmarkTokenize(b *testing.B) {
