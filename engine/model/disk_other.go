@@ -50,3 +50,10 @@ func lock(ctx context.Context, path string, waiting func()) (unlock func(), err 
 }
 
 func diskFull(error) bool { return false }
+
+func pages(count int, size int64) (pieces [][]byte, release func(), err error) {
+	for range count {
+		pieces = append(pieces, make([]byte, size))
+	}
+	return pieces, func() {}, nil
+}

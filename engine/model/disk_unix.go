@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -68,4 +69,15 @@ func lock(ctx context.Context, path string, waiting func()) (unlock func(), err 
 // diskFull says whether a write failed for want of space.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// pages returns pieces of memory that begin at a page, and a function that returns them. They lie outside
+// the heap, which would grow to twice what it holds before it is cleaned.
+func pages(count int, size int64) (pieces [][]byte, release func(), err error) {
+	size = max(1, (size+pageBytes-1)/pageBytes) * pageBytes
+	all, err := syscall.Mmap(-1, 0, count*int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return nil, nil, fmt.Errorf("getting memory: %w", err)
+	}
+	return slices.Collect(slices.Chunk(all, int(size))), func() { _ = syscall.Munmap(all) }, nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -107,6 +109,9 @@ func TestPullMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves half a gigabyte")
 	}
+	if build, ok := debug.ReadBuildInfo(); ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes more than the pull")
+	}
 	h := newTestHub(t)
 	h.put("model.safetensors", noise(4, 512<<20))
 	out, err := pullCommand(h, Cache{Dir: t.TempDir()}).Output()
@@ -140,14 +145,16 @@ var lines = []struct {
 	{"unlimited-6GiB", 0, 24},
 }
 
-// BenchmarkPull and BenchmarkCurl fetch the same file from the same server.
+// BenchmarkPull and BenchmarkCurl fetch the same file from the same server, each with a program of its own.
 func BenchmarkPull(b *testing.B) {
 	for _, line := range lines {
 		b.Run(line.name, func(b *testing.B) {
 			h := lineHub(b, line.rate, line.times)
 			for b.Loop() {
 				c := Cache{Dir: b.TempDir()}
-				mustPull(b, c, h, PullSpec{})
+				if out, err := pullCommand(h, c).CombinedOutput(); err != nil {
+					b.Fatalf("%v\n%s", err, out)
+				}
 				b.StopTimer()
 				if _, err := c.Remove(h.repo, ""); err != nil {
 					b.Fatal(err)

@@ -399,3 +399,38 @@ func TestPullDistrustsLeftovers(t *testing.T) {
 		checkFile(t, p, h, "model.safetensors")
 	}
 }
+
+// The memory of a chunk goes to others when it is on disk and hashed, or on disk and its hash is far off: a
+// pull that goes on where it was hashes all that it has first.
+func TestChunksGiveMemoryBack(t *testing.T) {
+	for name, tc := range map[string]struct {
+		do   func(t *transfer, i int) error
+		want bool
+	}{
+		"on disk":             {do: func(t *transfer, i int) error { return t.keep(i, t.chunks[i].data) }},
+		"hashed":              {do: func(t *transfer, i int) error { t.hashed(i); return nil }},
+		"on disk, far off":    {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare); return t.keep(i, t.chunks[i].data) }, want: true},
+		"on disk, not so far": {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare) + 1; return t.keep(i, t.chunks[i].data) }},
+		"on disk, then hashed": {do: func(t *transfer, i int) error {
+			err := t.keep(i, t.chunks[i].data)
+			t.hashed(i)
+			return err
+		}, want: true},
+		"hashed, then on disk": {do: func(t *transfer, i int) error { t.hashed(i); return t.keep(i, t.chunks[i].data) }, want: true},
+	} {
+		const i = 3
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		tr := &transfer{out: out, list: out, spare: make(chan []byte, 3), chunks: make([]chunk, i+1), hashing: i}
+		tr.begin(i, []byte("bytes"))
+		if err := tc.do(tr, i); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := len(tr.spare) == 1; got != tc.want {
+			t.Errorf("%s: its memory was given back: %v, want %v", name, got, tc.want)
+		}
+	}
+}

@@ -27,23 +27,25 @@ type transfer struct {
 	meter       *meter
 	fetched     atomic.Int64
 
-	mu     sync.Mutex
-	direct string // where the hub sent us; empty: ask again
+	out    *os.File
+	direct *os.File // the same file, written past the page cache; nil: this system or disk cannot
+	list   *os.File
 
 	writing sync.Mutex // the kernel lets one at a time write a file, and has the others wait busily
 
-	whole sync.Mutex // held by the one that reads a file that comes only whole
+	spare chan []byte   // memory for chunks
+	grew  chan struct{} // bytes came, or a chunk was finished
 
-	out  *os.File
-	list *os.File
-	done []bool
-	grew chan struct{} // a chunk was finished
+	mu      sync.Mutex
+	store   string // where the hub sent us; empty: ask again
+	chunks  []chunk
+	hashing int // the chunk that is being hashed; all before it are
 }
 
 // run fetches what is missing. When it returns nil the part file is whole, right and on disk.
 func (t *transfer) run(ctx context.Context) (err error) {
 	defer func() {
-		for _, f := range []*os.File{t.out, t.list} {
+		for _, f := range []*os.File{t.direct, t.out, t.list} {
 			if f == nil {
 				continue
 			}
@@ -55,7 +57,10 @@ func (t *transfer) run(ctx context.Context) (err error) {
 	if err := t.open(); err != nil {
 		return err
 	}
-	sum, err := t.fetchAndHash(ctx)
+	sum, err := t.fetch(ctx)
+	if errors.Is(err, errPlain) {
+		sum, err = t.fetchWhole(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -70,92 +75,117 @@ func (t *transfer) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// fetchAndHash starts the connections and follows them, hashing every chunk as soon as all before
-// it are there.
-func (t *transfer) fetchAndHash(ctx context.Context) (string, error) {
+// fetch has several connections fetch what is missing, and hashes what they bring. It returns the
+// hash of the whole file.
+func (t *transfer) fetch(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var missing []int
-	for i, d := range t.done {
-		if !d {
+	for i, c := range t.chunks {
+		if !c.done {
 			missing = append(missing, i)
 		}
 	}
+	connections := min(t.connections, len(missing))
+	// Two more than there are connections: they go on while one chunk is hashed and one written.
+	memory, release, err := pages(connections+2, min(chunkBytes, t.file.Bytes))
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		for i := range t.chunks {
+			t.chunks[i].data = nil
+		}
+		release()
+	}()
+	t.spare = make(chan []byte, len(memory))
+	for _, m := range memory {
+		t.spare <- m
+	}
 	t.grew = make(chan struct{}, 1)
 	next := make(chan int)
-	failed := make(chan error, t.connections)
+	failed := make(chan error, connections)
 	var workers sync.WaitGroup
-	for range min(t.connections, len(missing)) {
+	for range connections {
 		workers.Go(func() {
-			buffer := make([]byte, 256<<10)
 			for i := range next {
-				if err := t.chunk(ctx, i, buffer); err != nil {
+				if err := t.chunk(ctx, i); err != nil {
 					failed <- err
 					return
 				}
 			}
 		})
 	}
-	go func() {
+	workers.Go(func() {
 		defer close(next)
 		for _, i := range missing {
+			// Memory goes to the chunks in their order: the one that the hash waits for has some.
+			select {
+			case data := <-t.spare:
+				t.begin(i, data)
+			case <-ctx.Done():
+				return
+			}
 			select {
 			case next <- i:
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
-	// Writing to disk goes along with the transfer, so that little is left to wait for at its end.
-	flush := make(chan struct{}, 1)
-	workers.Go(func() {
-		for range flush {
-			_ = t.out.Sync() // an error shows again at the last one
-		}
 	})
-	sum, err := t.follow(ctx, failed, flush)
-	close(flush)
-	cancel()
-	workers.Wait()
+	sum, err := t.follow(ctx, failed)
+	if err != nil {
+		cancel()
+	}
+	workers.Wait() // what is hashed may still be on its way to disk
+	if err == nil {
+		select {
+		case err = <-failed:
+		default:
+		}
+	}
 	return sum, err
 }
 
-// flushChunks is how many chunks are gathered before they are written to disk.
-const flushChunks = 4
-
-func (t *transfer) follow(ctx context.Context, failed <-chan error, flush chan<- struct{}) (string, error) {
+// follow hashes the file from its start, as far as it is there.
+func (t *transfer) follow(ctx context.Context, failed <-chan error) (string, error) {
 	sum := newHash(t.file.Etag, t.file.Bytes)
-	buffer := make([]byte, 256<<10)
-	for at := 0; at < len(t.done); {
-		t.mu.Lock()
-		ready := t.done[at]
-		t.mu.Unlock()
-		if !ready {
-			select {
-			case <-t.grew:
-			case err := <-failed:
+	for i := range t.chunks {
+		for n := int64(0); n < t.length(i); {
+			if err := ctx.Err(); err != nil {
 				return "", err
-			case <-ctx.Done():
-				return "", ctx.Err()
 			}
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		section := io.NewSectionReader(t.out, int64(at)*chunkBytes, t.length(at))
-		if _, err := io.CopyBuffer(onlyWriter{sum}, section, buffer); err != nil {
-			return "", fmt.Errorf("reading the part file: %w", err)
-		}
-		at++
-		if at%flushChunks == 0 {
-			select {
-			case flush <- struct{}{}:
-			default: // the last one is still under way
+			data, done := t.look(i)
+			switch {
+			case n < int64(len(data)):
+				_, _ = sum.Write(data[n:]) // never fails
+				n = int64(len(data))
+			case done:
+				if err := t.hashFile(sum, i, n); err != nil {
+					return "", err
+				}
+				n = t.length(i)
+			default:
+				select {
+				case <-t.grew:
+				case err := <-failed:
+					return "", err
+				case <-ctx.Done():
+				}
 			}
 		}
+		t.hashed(i)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// hashFile hashes a chunk from its byte n on as it is on disk.
+func (t *transfer) hashFile(sum io.Writer, i int, n int64) error {
+	section := io.NewSectionReader(t.out, int64(i)*chunkBytes+n, t.length(i)-n)
+	if _, err := io.CopyBuffer(onlyWriter{sum}, section, make([]byte, 256<<10)); err != nil {
+		return fmt.Errorf("reading the part file: %w", err)
+	}
+	return nil
 }
 
 // onlyWriter keeps io.CopyBuffer to its buffer.
@@ -165,67 +195,76 @@ type onlyWriter struct{ io.Writer }
 var errPlain = errors.New("the server knows no ranges")
 
 // chunk fetches one chunk, in as many tries as it takes while they make progress.
-func (t *transfer) chunk(ctx context.Context, i int, buffer []byte) error {
-	at, end := int64(i)*chunkBytes, int64(i)*chunkBytes+t.length(i)
-	for at < end {
+func (t *transfer) chunk(ctx context.Context, i int) error {
+	data := t.chunks[i].data[:t.length(i)]
+	var n int64
+	for n < int64(len(data)) {
 		err := t.hub.retry(ctx, func() error {
-			n, err := t.request(ctx, at, end, buffer)
-			at += n
-			if n > 0 && err != nil && errors.As(err, new(*transient)) {
+			got, err := t.request(ctx, i, n, data[n:])
+			n += got
+			if got > 0 && err != nil && errors.As(err, new(*transient)) {
 				return nil // it moved: the next request counts its tries anew
 			}
 			return err
 		})
-		if errors.Is(err, errPlain) {
-			return t.hub.retry(ctx, func() error { return t.stream(ctx, buffer) })
-		}
 		if err != nil {
+			t.meter.add(-n) // what came of the chunk is lost
 			return err
 		}
 	}
-	return t.finished(i)
+	return t.keep(i, data)
 }
 
-// stream reads a file that comes only whole, by one connection, whoever else would like to.
-func (t *transfer) stream(ctx context.Context, buffer []byte) error {
-	t.whole.Lock()
-	defer t.whole.Unlock()
-	for i := range t.done {
-		t.mu.Lock()
-		done := t.done[i]
-		t.mu.Unlock()
-		if done {
+// fetchWhole reads a file that comes only whole, over one connection and from its start at every try.
+func (t *transfer) fetchWhole(ctx context.Context) (sum string, err error) {
+	memory, release, err := pages(1, min(chunkBytes, t.file.Bytes))
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	err = t.hub.retry(ctx, func() error {
+		sum, err = t.whole(ctx, memory[0])
+		return err
+	})
+	return sum, err
+}
+
+func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := t.watch(cancel)
+	defer watch.Stop()
+	r, err := t.ask(ctx, "")
+	if err != nil {
+		return "", stalled(ctx, err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		return "", again(r, t.hub.refusal(r, t.repo, t.file.Path))
+	}
+	sum := newHash(t.file.Etag, t.file.Bytes)
+	for i := range t.chunks {
+		data := memory[:t.length(i)]
+		if t.chunks[i].done { // read over it, and hash what is here
+			if _, err := t.receive(ctx, r.Body, data, watch, nil); err != nil {
+				return "", err
+			}
+			if err := t.hashFile(sum, i, 0); err != nil {
+				return "", err
+			}
 			continue
 		}
-		// One answer serves all chunks from here on; what is already there is read over.
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		watch := t.watch(cancel)
-		defer watch.Stop()
-		r, err := t.ask(ctx, "")
-		if err != nil {
-			return stalled(ctx, err)
+		var n int64
+		if _, err := t.receive(ctx, r.Body, data, watch, func(got int64) { n += got; t.meter.arrived(got) }); err != nil {
+			t.meter.add(-n) // the next try reads this chunk from its start
+			return "", err
 		}
-		defer r.Body.Close()
-		if r.StatusCode != http.StatusOK {
-			return again(r, t.hub.refusal(r, t.repo, t.file.Path))
+		_, _ = sum.Write(data) // never fails
+		if err := t.keep(i, data); err != nil {
+			return "", err
 		}
-		if _, err := io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(r.Body, int64(i)*chunkBytes), buffer); err != nil {
-			return stalled(ctx, &transient{err: fmt.Errorf("the transfer was cut: %w", err)})
-		}
-		for ; i < len(t.done); i++ {
-			at := int64(i) * chunkBytes
-			if n, err := t.receive(ctx, r.Body, at, at+t.length(i), buffer, watch); err != nil {
-				t.meter.add(-n) // the next try reads this chunk from its start
-				return err
-			}
-			if err := t.finished(i); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
-	return nil
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // watch cancels a transfer that brings nothing for too long.
@@ -235,8 +274,10 @@ func (t *transfer) watch(cancel context.CancelCauseFunc) *time.Timer {
 
 func (t *transfer) idle() time.Duration { return cmp.Or(t.hub.Idle, 30*time.Second) }
 
-// request asks for the bytes from at up to end and writes what comes. It returns how many did.
-func (t *transfer) request(ctx context.Context, at, end int64, buffer []byte) (int64, error) {
+// request asks for the rest of a chunk from its byte n on. It returns how many bytes came.
+func (t *transfer) request(ctx context.Context, i int, n int64, rest []byte) (int64, error) {
+	at := int64(i)*chunkBytes + n
+	end := at + int64(len(rest))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := t.watch(cancel)
@@ -265,14 +306,14 @@ func (t *transfer) request(ctx context.Context, at, end int64, buffer []byte) (i
 		}
 		return 0, again(r, refusal)
 	}
-	return t.receive(ctx, r.Body, at, end, buffer, watch)
+	return t.receive(ctx, r.Body, rest, watch, func(got int64) { t.came(i, got) })
 }
 
 // ask sends a request to where the hub sent us before, and to the hub where that refuses: a signed
 // address runs out.
 func (t *transfer) ask(ctx context.Context, byteRange string) (*http.Response, error) {
 	t.mu.Lock()
-	address := t.direct
+	address := t.store
 	t.mu.Unlock()
 	if address != "" {
 		r, _, err := t.hub.get(ctx, address, byteRange)
@@ -281,36 +322,30 @@ func (t *transfer) ask(ctx context.Context, byteRange string) (*http.Response, e
 		}
 		drain(r.Body)
 		t.mu.Lock()
-		t.direct = ""
+		t.store = ""
 		t.mu.Unlock()
 	}
 	r, answered, err := t.hub.get(ctx, t.address, byteRange)
 	if err == nil && r.StatusCode < 400 && answered != t.address {
 		t.mu.Lock()
-		t.direct = answered
+		t.store = answered
 		t.mu.Unlock()
 	}
 	return r, err
 }
 
-// receive writes a body's bytes to their place in the part file.
-func (t *transfer) receive(ctx context.Context, body io.Reader, at, end int64, buffer []byte, watch *time.Timer) (int64, error) {
+// receive fills data from a body, and tells of every piece that came.
+func (t *transfer) receive(ctx context.Context, body io.Reader, data []byte, watch *time.Timer, tell func(int64)) (int64, error) {
 	var n int64
-	for n < end-at {
-		got, err := body.Read(buffer[:min(int64(len(buffer)), end-at-n)])
+	for n < int64(len(data)) {
+		got, err := body.Read(data[n:])
 		watch.Reset(t.idle())
-		if got > 0 {
-			t.writing.Lock()
-			_, err := t.out.WriteAt(buffer[:got], at+n)
-			t.writing.Unlock()
-			if err != nil {
-				return n, fmt.Errorf("writing the part file: %w", err)
-			}
-			n += int64(got)
+		n += int64(got)
+		if got > 0 && tell != nil {
 			t.fetched.Add(int64(got))
-			t.meter.arrived(int64(got))
+			tell(int64(got))
 		}
-		if err != nil && n < end-at {
+		if err != nil && n < int64(len(data)) {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
