@@ -36,7 +36,6 @@ type Config struct {
 	Model   string // as the server calls it
 	API     string // name of a Dialect; empty: chat
 	Stream  bool
-	Extra   map[string]any // keys of every request's body; nil removes a key
 
 	Connect    time.Duration // to make a connection; 10 s if zero
 	FirstToken time.Duration // from sending to the first token, reasoning or not

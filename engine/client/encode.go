@@ -32,7 +32,7 @@ type Prompt struct {
 	TopP        *float64
 	Seed        *int64
 	Stop        []string
-	Extra       map[string]any // keys of the body, over those of Config; nil removes a key
+	Extra       map[string]any // keys of the body; nil removes a key
 }
 
 // stand is the model name that go-openai sees. It refuses names that look like OpenAI's own
@@ -120,7 +120,7 @@ func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any, 
 	}
 	oc := openai.DefaultConfig(cfg.APIKey)
 	oc.BaseURL = root.String()
-	oc.HTTPClient = rewriter{set: set, extra: []map[string]any{cfg.Extra, p.Extra}}
+	oc.HTTPClient = rewriter{set, p.Extra}
 	err := ask(context.Background(), openai.NewClientWithConfig(oc))
 	if done, ok := errors.AsType[*prepared](err); ok {
 		done.request.Header.Del("Connection") // kept alive anyway; HTTP/2 has no such header
@@ -132,8 +132,7 @@ func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any, 
 // rewriter is the HTTP client that go-openai is given: it completes the body and hands the
 // request back.
 type rewriter struct {
-	set   map[string]any
-	extra []map[string]any
+	set, extra map[string]any
 }
 
 // prepared carries a finished request through go-openai's error return.
@@ -150,7 +149,7 @@ func (w rewriter) Do(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &fields); err != nil {
 		return nil, err
 	}
-	if err := merge(fields, append([]map[string]any{w.set}, w.extra...)...); err != nil {
+	if err := merge(fields, w.set, w.extra); err != nil {
 		return nil, err
 	}
 	setBody(r, join(fields))

@@ -39,11 +39,12 @@ func TestEncode(t *testing.T) {
 			`{"max_tokens":1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"gpt-5-oss-gguf","stream":true,"stream_options":{"include_usage":true},"temperature":0.7}`,
 		},
 		{
-			"extra keys: the request's go over the server's, objects merge, nil removes",
-			Config{API: "chat", Stream: true, Extra: map[string]any{"top_k": 40, "cache_salt": "a", "stream_options": map[string]any{"continuous_usage_stats": true}, "max_tokens": nil}},
-			Prompt{Messages: messages[:1], MaxTokens: 5, Extra: map[string]any{"cache_salt": "b", "ignore_eos": true}},
+			"extra keys go over the others, objects merge, nil removes", Config{API: "chat", Stream: true},
+			Prompt{Messages: messages[:1], MaxTokens: 5, Extra: map[string]any{
+				"cache_salt": "b", "ignore_eos": true, "stream": false, "stream_options": map[string]any{"continuous_usage_stats": true}, "max_tokens": nil,
+			}},
 			"http://h:1/v1/chat/completions",
-			`{"cache_salt":"b","ignore_eos":true,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","stream":true,"stream_options":{"continuous_usage_stats":true,"include_usage":true},"top_k":40}`,
+			`{"cache_salt":"b","ignore_eos":true,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","stream":false,"stream_options":{"continuous_usage_stats":true,"include_usage":true}}`,
 		},
 		{
 			"completions under a model name of OpenAI's", Config{API: "completions", Stream: true, Model: "gpt-4o"},
@@ -52,8 +53,8 @@ func TestEncode(t *testing.T) {
 			`{"max_tokens":7,"model":"gpt-4o","prompt":"<|user|>\nHi","stop":["\n\n"],"stream":true,"stream_options":{"include_usage":true},"top_p":0.95}`,
 		},
 		{
-			"Ollama's own API keeps its options apart, and may neither cut nor shift", Config{API: "ollama", Stream: true, Extra: map[string]any{"options": map[string]any{"num_ctx": 8192}, "keep_alive": -1}},
-			Prompt{Messages: messages[:1], MaxTokens: 9, Temperature: new(0.0), Seed: new(int64(42)), Stop: []string{"x"}, TopP: new(1.0)},
+			"Ollama's own API keeps its options apart, and may neither cut nor shift", Config{API: "ollama", Stream: true},
+			Prompt{Messages: messages[:1], Extra: map[string]any{"options": map[string]any{"num_ctx": 8192}, "keep_alive": -1}, MaxTokens: 9, Temperature: new(0.0), Seed: new(int64(42)), Stop: []string{"x"}, TopP: new(1.0)},
 			"http://h:1/api/chat",
 			`{"keep_alive":-1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","options":{"num_ctx":8192,"num_predict":9,"seed":42,"stop":["x"],"temperature":0,"top_p":1},"shift":false,"stream":true,"truncate":false}`,
 		},

@@ -42,7 +42,7 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 		"options":  options,
 		"truncate": false,
 		"shift":    false,
-	}, cfg.Extra, p.Extra)
+	}, p.Extra)
 	if err != nil {
 		return nil, fmt.Errorf("building the request: %w", err)
 	}

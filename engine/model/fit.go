@@ -75,15 +75,17 @@ func WeightBytes(a Architecture, q Quant) float64 {
 	return (a.Parameters-embedding)*q.Block + embedding*q.Embedding
 }
 
-// FitOptions are what a fit depends on besides the model. The zero value means one sequence, a
-// 16-bit KV cache, 90 % of the memory and 2 GiB for everything else, as vLLM is run by default.
+// FitOptions are what a fit depends on besides the model. The zero value means a 16-bit KV cache
+// and 90 % of the memory, as vLLM is run by default.
 type FitOptions struct {
 	WeightBytes   float64 // size of the files; 0: estimated
 	KVNumberBytes float64 // bytes of a number in the KV cache; 0: 2
-	Sequences     int     // at a time, each with the whole context; 0: 1
 	Utilisation   float64 // share of the memory that the server takes; 0: 0.90
-	Overhead      float64 // activations, graphs and the driver's own, in bytes; 0: 2 GiB, the middle of what vLLM profiles (1.5 to 2.5)
 }
+
+// overheadBytes are activations, graphs and the driver's own: the middle of what vLLM profiles, 1.5 to
+// 2.5 GiB.
+const overheadBytes = 2 << 30
 
 // Fit says how a model fits a card, with the numbers that led there. All in bytes but MaxContext.
 type Fit struct {
@@ -93,7 +95,7 @@ type Fit struct {
 	Weights    float64
 	Estimated  bool // the weights are: no file size was given
 	KVPerToken float64
-	KV         float64 // KVPerToken × context × sequences
+	KV         float64 // KVPerToken × context
 	Overhead   float64
 	Need       float64 // Weights + KV + Overhead
 	MaxContext int     // the longest context that fits, in tokens of one sequence; 0: not even the weights
@@ -101,7 +103,7 @@ type Fit struct {
 
 // Fits says whether a model with a context of so many tokens fits a card with vram bytes:
 //
-//	weights + 2·layers·KV heads·head size·bytes·tokens·sequences + overhead <= utilisation · VRAM
+//	weights + 2·layers·KV heads·head size·bytes·tokens + overhead <= utilisation · VRAM
 func Fits(a Architecture, q Quant, context int, vram float64, opt FitOptions) (Fit, error) {
 	switch {
 	case a.Layers <= 0 || a.KVHeads <= 0 || a.HeadDim <= 0:
@@ -113,17 +115,16 @@ func Fits(a Architecture, q Quant, context int, vram float64, opt FitOptions) (F
 	case context < 0:
 		return Fit{}, fmt.Errorf("a context of %d tokens makes no sense", context)
 	}
-	kvNumber, sequences, share, overhead := orElse(opt.KVNumberBytes, 2), max(opt.Sequences, 1), orElse(opt.Utilisation, 0.90), orElse(opt.Overhead, 2<<30)
-	f := Fit{VRAM: vram, Usable: vram * share, Weights: opt.WeightBytes, Overhead: overhead, KVPerToken: KVBytesPerToken(a, kvNumber)}
+	kvNumber, share := orElse(opt.KVNumberBytes, 2), orElse(opt.Utilisation, 0.90)
+	f := Fit{VRAM: vram, Usable: vram * share, Weights: opt.WeightBytes, Overhead: overheadBytes, KVPerToken: KVBytesPerToken(a, kvNumber)}
 	if f.Weights <= 0 {
 		f.Weights, f.Estimated = WeightBytes(a, q), true
 	}
-	perToken := f.KVPerToken * float64(sequences)
-	f.KV = perToken * float64(context)
+	f.KV = f.KVPerToken * float64(context)
 	f.Need = f.Weights + f.KV + f.Overhead
 	f.OK = f.Need <= f.Usable
 	if room := f.Usable - f.Weights - f.Overhead; room > 0 {
-		f.MaxContext = int(room / perToken)
+		f.MaxContext = int(room / f.KVPerToken)
 	}
 	return f, nil
 }

@@ -76,7 +76,7 @@ func TestFits(t *testing.T) {
 		// A known size replaces the estimate: (10 − 4 − 2) GiB of room over 65,536 bytes.
 		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65536, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, true, 65536, "fits: 10.0 of 10.0"},
 		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65537, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, false, 65536, "too long"},
-		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 8192, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1, Sequences: 4, KVNumberBytes: 1}, true, 32768, "fits"},
+		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 8192, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1, KVNumberBytes: 1}, true, 131072, "fits"},
 	} {
 		got, err := Fits(tc.a, tc.q, tc.context, tc.vram, tc.opt)
 		if err != nil {

@@ -46,7 +46,6 @@ type sequence struct {
 	ready  time.Time // when the front end hands it over
 	finish string    // why it will end, for the metrics
 	limit  int       // max_tokens, for the metrics
-	noRead bool      // do not look into the prefix cache
 
 	arrival  time.Time
 	length   int      // tokens that exist: prompt and sampled
@@ -251,7 +250,7 @@ func (e *engine) schedule(start time.Time) []part {
 // many tokens as the budget allows. The last token is always computed, because its result is needed.
 func (e *engine) admit(q *sequence, budget int, start time.Time) (n int, ok bool) {
 	var hits []int32
-	if !e.noCache && !q.noRead {
+	if !e.noCache {
 		hits = e.cache.lookup(q.digests((q.length - 1) / blockTokens))
 	}
 	cached := len(hits) * blockTokens
