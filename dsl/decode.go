@@ -50,8 +50,6 @@ type scopeEnv struct {
 	conversations []string       // scenario scope
 	turns         map[string]int // requests of every step in one repeat
 	repeats       int            // planned
-	cache         string         // run.isolation.cache
-	stale         bool           // run.isolation.allow_contaminated
 	allowSmallN   bool           // of the assertion
 	schemas       map[string]*schema.Shape
 	values        values

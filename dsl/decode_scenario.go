@@ -253,7 +253,7 @@ func (d *decoder) step(n *node, def defaults) decodedStep {
 			continue
 		}
 		out.step.Action = a.Key
-		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies, reply: out.reply})
+		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies})
 	}
 	return out
 }
@@ -334,7 +334,7 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 	for _, p := range checks {
 		env := scopeEnv{
 			scope: p.assertion.Scope, steps: all, conversations: conversations, turns: turns,
-			repeats: s.Run.Repeats, cache: s.Run.Cache, stale: s.Run.AllowStale,
+			repeats: s.Run.Repeats,
 			schemas: s.Schemas, allowSmallN: p.allowSmallN, values: d.values, node: p.node,
 		}
 		if p.conversation >= 0 {

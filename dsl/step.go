@@ -19,7 +19,6 @@ type ActionKind struct {
 type stepInput struct {
 	node    *node    // value of the action key
 	replies []string // of `reply:`; nil if absent
-	reply   *node    // value of `reply:`; nil if absent
 }
 
 // effect is what a step does to the context of its conversation; the link check plays it.

@@ -61,7 +61,7 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	if opt.Templates == nil {
 		opt.Templates = NewTemplates(nil)
 	}
-	r := &run{templates: opt.Templates, plan: plan, opt: opt, epoch: epoch, stop: stop, clocks: newClocks(opt.Wall)}
+	r := &run{templates: opt.Templates, plan: plan, opt: opt, epoch: epoch, clocks: newClocks(opt.Wall)}
 	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
 	r.progress = newProgress(plan, opt.Progress)
 	finished := map[string]bool{} // before a changed plan is opened, which begins with no cells
@@ -105,7 +105,6 @@ type run struct {
 	plan     *dsl.Plan
 	opt      Options
 	epoch    time.Time
-	stop     context.CancelCauseFunc
 	out      *collector
 	progress *progress
 	clocks   *clocks

@@ -36,14 +36,13 @@ type data struct {
 
 // layout plays two servers.
 type layout struct {
-	name   string
 	inTurn bool
 	play   func(n noise, random *rand.Rand, a, b float64, repeats int) (x, y []float64)
 }
 
 var (
-	ab       = layout{"in turn", true, noise.inTurn}
-	baseline = layout{"apart", false, noise.apart}
+	ab       = layout{true, noise.inTurn}
+	baseline = layout{false, noise.apart}
 )
 
 func (l layout) data(n noise, random *rand.Rand, slowFirst, slowToken float64, repeats int) data {
@@ -100,7 +99,6 @@ func delta(first, token float64) func(d data) (string, string) {
 
 // tally counts the verdicts of many comparisons.
 type tally struct {
-	trials  int
 	alarm   int // either metric is called worse
 	found   [2]int
 	unsure  [2]int
@@ -110,7 +108,6 @@ type tally struct {
 
 // count adds the verdicts of one comparison.
 func (t *tally) count(first, token string) {
-	t.trials++
 	if first == metrics.Worse || token == metrics.Worse {
 		t.alarm++
 	}

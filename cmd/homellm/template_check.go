@@ -173,7 +173,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		side = nil
 	}
 	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", engineTitle(found), found.URL, served, t.Name())
-	c := comparison{process: p, all: all, template: t, model: m, side: side}
+	c := comparison{all: all, template: t, model: m, side: side}
 	if side == nil {
 		if c.client, err = client.New(client.Config{BaseURL: strings.TrimSuffix(found.URL, "/") + profile.BasePath, Model: served, API: profile.API}); err != nil {
 			return failf(exitEnvironment, "", "%w", err)
@@ -202,7 +202,6 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 
 // comparison asks one server for its rendering.
 type comparison struct {
-	process
 	all      *engine.Templates
 	template *model.Template
 	model    *dsl.Model

@@ -114,7 +114,7 @@ func (s *system) list() {
 
 // PIDs lists the process and its descendants that live.
 func (p *Proc) PIDs() []int {
-	return family{group: p.PID(), token: p.token, leader: p.exited}.members()
+	return family{group: p.PID(), token: p.token}.members()
 }
 
 // Tree lists a process and its descendants that live: for a server that somebody else started.

@@ -31,7 +31,6 @@ const smiStart = 10 * time.Second
 // smi reads a long-lived nvidia-smi: starting one for every look would cost more than what is
 // looked at.
 type smi struct {
-	cancel context.CancelFunc
 	done   chan struct{}
 	period time.Duration
 
@@ -63,7 +62,6 @@ func openSMI(ctx context.Context, o Options) (*gpus, error) {
 	s := &smi{done: make(chan struct{}), period: o.every(), rows: first}
 	// The stream lives until close, not until the context of opening ends.
 	streaming, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.cancel = cancel
 	cmd := exec.CommandContext(streaming, path, "--query-gpu="+fields, "--format=csv,noheader,nounits", "-lms", strconv.FormatInt(s.period.Milliseconds(), 10))
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()

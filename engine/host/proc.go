@@ -268,7 +268,7 @@ func (p *Proc) Stop() error {
 		p.mu.Unlock()
 		sig, err := signalNamed(p.spec.Signal)
 		if err == nil {
-			err = endFamily(family{group: p.PID(), token: p.token, leader: p.exited}, sig, p.spec.Grace)
+			err = endFamily(family{group: p.PID(), token: p.token}, sig, p.spec.Grace)
 		}
 		if err != nil {
 			p.stopErr = fmt.Errorf("stopping %s: %w", p.spec.Name, err)
@@ -282,9 +282,8 @@ func (p *Proc) Stop() error {
 
 // family is a process and its descendants.
 type family struct {
-	group  int             // process group; 0 if its leader is gone and its number may be somebody else's
-	token  string          // of the marker; empty: not marked
-	leader <-chan struct{} // closed when the leader was reaped; nil if it is not our child
+	group int    // process group; 0 if its leader is gone and its number may be somebody else's
+	token string // of the marker; empty: not marked
 }
 
 // endFamily signals a family, waits for its end, and kills what is left of it.

@@ -122,13 +122,13 @@ func readEvents(r io.Reader, sent time.Time) (lines []line, err error) {
 
 // seen is what a stream said.
 type seen struct {
-	text, reasoning string
-	finish          string
-	usage           *usage
-	done            bool
-	tokens          []time.Duration // of events that carry a choice and are not the role
-	bad             int             // events that are not JSON
-	failed          string          // message of an error event
+	text   string
+	finish string
+	usage  *usage
+	done   bool
+	tokens []time.Duration // of events that carry a choice and are not the role
+	bad    int             // events that are not JSON
+	failed string          // message of an error event
 }
 
 func digestEvents(t *testing.T, lines []line) (s seen) {
@@ -166,7 +166,6 @@ func digestEvents(t *testing.T, lines []line) (s seen) {
 			}
 			s.tokens = append(s.tokens, l.at)
 			s.text += c.Delta.Content
-			s.reasoning += c.Delta.Reasoning
 			if c.Text != nil {
 				s.text += *c.Text
 			}

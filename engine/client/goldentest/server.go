@@ -141,15 +141,14 @@ func (s *Server) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil || !s.play(conn, in, r, body) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || !s.play(conn, in, r) {
 			return
 		}
 	}
 }
 
 // play answers one request and reports whether the connection can take another.
-func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request, body []byte) bool {
+func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request) bool {
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
 	if len(parts) < 2 {
 		return false
@@ -169,7 +168,7 @@ func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request, body []b
 	s.mu.Unlock()
 	defer close(e.done)
 	st := newStage(conn, in, s.pace, apiOf(r.URL.Path), shape.Want)
-	st.request, st.body = r, body
+	st.request = r
 	shape.play(st)
 	st.truth.Ended = time.Now()
 	e.truth = st.truth

@@ -35,7 +35,6 @@ type stage struct {
 	conn     net.Conn
 	in       *bufio.Reader
 	request  *http.Request
-	body     []byte
 	api      string
 	pace     Pace
 	truth    Truth
