@@ -28,7 +28,7 @@ func TestEvaluationIsBounded(t *testing.T) {
 	} {
 		started := time.Now()
 		r := mustCompile(t, StepScope, that).Eval(look)
-		if took := time.Since(started); took > 2*maxEval {
+		if took := time.Since(started); took > 10*maxEval {
 			t.Errorf("%s: took %v", that, took)
 		}
 		if r.Verdict != Unknown || !strings.Contains(r.Why, why) {
@@ -47,7 +47,7 @@ func TestEvaluationIsBoundedInTime(t *testing.T) {
 	if _, err := r.matches(strings.Repeat("x", 64<<20), pattern); err == nil || !strings.Contains(err.Error(), "takes longer than 2s") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 	if _, err := r.tick(); err == nil {
@@ -80,7 +80,7 @@ func FuzzExpression(f *testing.F) {
 			a := &Assertion{That: text, program: p}
 			started := time.Now()
 			a.Eval(testLookup)
-			if d := time.Since(started); d > 2*maxEval {
+			if d := time.Since(started); d > 10*maxEval {
 				t.Fatalf("took %s", d)
 			}
 			a.Excerpt()

@@ -42,7 +42,7 @@ servers:
 // until waits for a moment of a run.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if ok() {
 			return
 		}
@@ -64,7 +64,7 @@ func ends(t *testing.T, c *exec.Cmd, signal syscall.Signal) (code int) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		_ = c.Process.Kill()
 		t.Fatalf("%v did not end it", signal)
 	}

@@ -32,7 +32,7 @@ func inside(t *testing.T, args ...string) (code int, out string) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%v does not end", args)
 	}
 	b.Write(said.Bytes())

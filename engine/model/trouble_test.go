@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// patience is how long a silent transfer is waited for: long enough that a busy machine is not taken for one.
+const patience = 2 * time.Second
+
 // Whatever passes is borne.
 func TestPullThroughTrouble(t *testing.T) {
 	var wasCut, wasSlow, slowDone atomic.Bool
@@ -73,12 +76,13 @@ func TestPullThroughTrouble(t *testing.T) {
 			}
 			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(h.files[path])))
 			w.WriteHeader(http.StatusPartialContent)
-			for piece := range 5 { // never silent for long, but slower than the patience with silence
+			const pieces = 25
+			for piece := range pieces { // never silent for long, but slower than the patience with silence
 				_, _ = w.Write(h.files[path][from+piece : from+piece+1])
 				w.(http.Flusher).Flush()
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(patience / (pieces - 5))
 			}
-			_, _ = w.Write(h.files[path][from+5 : to+1])
+			_, _ = w.Write(h.files[path][from+pieces : to+1])
 			slowDone.Store(true)
 			return true
 		},
@@ -99,12 +103,13 @@ func TestPullThroughTrouble(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newTestHub(t)
 			var n atomic.Int64
 			h.set(func(w http.ResponseWriter, r *http.Request) bool { return trouble(h, int(n.Add(1)), w, r) })
 			c := Cache{Dir: t.TempDir()}
 			hub := h.Hub()
-			hub.Idle = 300 * time.Millisecond
+			hub.Idle = patience
 			hub.Attempts = 10
 			var last Progress
 			p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) { last = p }})
