@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -26,7 +27,7 @@ type process struct {
 	exe       string // path of this program, for the processes it starts of itself
 	configDir string // the user's own servers.yaml and models.yaml live here; empty: none
 	stateDir  string // records of started servers
-	tty       bool   // stderr is a terminal that a progress line may be painted on
+	columns   int    // of stderr, where a progress line is painted; 0: not a terminal that can
 	width     int    // columns of stdout; 0: not a terminal
 }
 
@@ -56,7 +57,9 @@ func system() process {
 	if dir, err := os.UserCacheDir(); err == nil {
 		p.stateDir = filepath.Join(dir, "homellm")
 	}
-	p.tty = term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb"
+	if w, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && os.Getenv("TERM") != "dumb" {
+		p.columns = cmp.Or(w, 80) // some terminals do not know
+	}
 	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 		p.width = w
 	}

@@ -95,15 +95,18 @@ func (s *store) offer(name, source string) (offer, error) {
 	return offer{}, failf(exitUsage, "its sources: "+strings.Join(sources, ", "), "model %s has no source %q", m.Name, source)
 }
 
-// commit is the snapshot of a source that is here; "" if there is none.
-func (s *store) commit(o offer) string {
-	if c := o.source.Revision; c != "" {
-		if _, err := os.Stat(s.cache.Snapshot(o.source.Repo, c)); err != nil {
-			return ""
-		}
-		return c
+// spec is what a pull of an offer asks for.
+func (o offer) spec() model.PullSpec {
+	spec := model.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format, Quant: o.source.Quant}
+	for _, f := range o.source.Files {
+		spec.Files = append(spec.Files, model.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
 	}
-	return s.cache.Ref(o.source.Repo, "main")
+	return spec
+}
+
+// commit is the snapshot that a source means; "" if that cannot be known yet.
+func (s *store) commit(o offer) string {
+	return cmp.Or(o.source.Revision, s.cache.Ref(o.source.Repo, "main"))
 }
 
 // weights is the size of an offer's files as the models file gives it; 0 if it does not.
@@ -207,29 +210,28 @@ func (s *store) memory(ctx context.Context, vram float64) (bytes float64, name s
 	return card(ctx)
 }
 
+// state says what is here of an offer. Several may be of one repository: what is counted is its own.
 func (s *store) state(o offer, here model.Stored) string {
-	commit := s.commit(o)
-	for _, f := range o.source.Files {
-		if commit != "" && !s.cache.Has(o.source.Repo, commit, f.Path, orAny(f.Bytes)) {
-			commit = ""
+	held := s.cache.Holds(o.spec(), s.commit(o))
+	bytes := gigabytes(float64(held.Bytes() + held.Unfinished))
+	switch {
+	case held.Whole():
+		return "yes, " + gigabytes(float64(held.Bytes()))
+	case held.Interrupted:
+		return "interrupted, " + bytes
+	case len(held.Files) > 0:
+		return "part of it, " + bytes
+	}
+	spec := o.spec()
+	for i := range spec.Files {
+		spec.Files[i].Bytes = 0 // promised of its own revision
+	}
+	for _, commit := range here.Commits {
+		if other := s.cache.Holds(spec, commit); commit != s.commit(o) && other.Whole() {
+			return "another revision, " + gigabytes(float64(other.Bytes()))
 		}
 	}
-	switch {
-	case here.Unfinished > 0:
-		return "interrupted, " + gigabytes(float64(here.Bytes+here.Unfinished))
-	case commit != "" && slices.Contains(here.Commits, commit):
-		return "yes, " + gigabytes(float64(here.Bytes))
-	case o.source.Revision != "" && len(here.Commits) > 0 && !slices.Contains(here.Commits, o.source.Revision):
-		return "another revision, " + gigabytes(float64(here.Bytes))
-	}
 	return "no"
-}
-
-func orAny(bytes int64) int64 {
-	if bytes == 0 {
-		return -1
-	}
-	return bytes
 }
 
 func (o offer) fits(vram float64) string {
@@ -297,41 +299,73 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		list = s.offers()
 	}
+	stored, err := s.cache.List()
+	if err != nil {
+		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+	}
 	seen, bad := 0, 0
-	for _, o := range list {
-		commit := s.commit(o)
-		if commit == "" {
-			if len(names) > 0 && len(s.sourcesOf(o)) == 1 {
-				return failf(exitEnvironment, "homellm models pull "+o.model.Name, "%s is not here", o)
+	for _, repo := range stored {
+		var of []offer
+		for _, o := range list {
+			if o.source.Repo == repo.Repo {
+				of = append(of, o)
 			}
+		}
+		if len(of) == 0 {
 			continue
 		}
-		seen++
-		var want []model.File
-		for _, f := range o.source.Files {
-			if s.cache.Has(o.source.Repo, commit, f.Path, -1) {
-				want = append(want, model.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
+		for _, commit := range repo.Commits {
+			n, wrong, err := s.verifySnapshot(ctx, of, repo.Repo, commit)
+			if err != nil {
+				return err
 			}
+			seen, bad = seen+n, bad+wrong
 		}
-		files, err := s.cache.Verify(ctx, o.source.Repo, commit, want)
-		if err != nil {
-			return failf(exitEnvironment, "", "%s: %w", o, err)
-		}
-		for _, f := range files {
-			if f.Wrong != "" {
-				bad++
-				fmt.Fprintf(s.stdout, "%-28s %s: %s; removed\n", o, f.Path, f.Wrong)
-			}
-		}
-		fmt.Fprintf(s.stdout, "%-28s %s checked\n", o, plural(len(files), "file"))
 	}
 	switch {
 	case bad > 0:
-		return failf(exitFail, "homellm models pull NAME fetches what was removed", "%s wrong", plural(bad, "file"))
+		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong", plural(bad, "file"))
+	case seen == 0 && len(names) > 0:
+		return failf(exitEnvironment, "homellm models pull "+list[0].model.Name, "%s is not here", strings.Join(names, ", "))
 	case seen == 0:
 		fmt.Fprintf(s.stdout, "no known model is in %s\n", shown(s.cache.Dir))
 	}
 	return nil
+}
+
+// verifySnapshot reads the files of one commit of a repository, for the offers that may be in it.
+func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit string) (seen, bad int, err error) {
+	var want []model.File
+	var whose []string
+	for _, o := range of {
+		held := s.cache.Holds(o.spec(), commit)
+		if len(held.Files) == 0 {
+			continue
+		}
+		whose = append(whose, o.String())
+		if commit == s.commit(o) {
+			want = append(want, o.spec().Files...)
+		}
+		// A pull of single files leaves the rest out; one of a model begins with its configuration.
+		if len(o.source.Files) == 0 && slices.ContainsFunc(held.Files, func(f model.File) bool { return f.Path == "config.json" }) {
+			for _, path := range held.Missing {
+				want = append(want, model.File{Path: path})
+			}
+		}
+	}
+	what := cmp.Or(strings.Join(whose, ", "), repo)
+	files, err := s.cache.Verify(ctx, repo, commit, want)
+	if err != nil {
+		return 0, 0, failf(exitEnvironment, "", "%s: %w", what, err)
+	}
+	for _, f := range files {
+		if f.Wrong != "" {
+			bad++
+			fmt.Fprintf(s.stdout, "%-28s %s: %s\n", what, f.Path, f.Wrong)
+		}
+	}
+	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, plural(len(files), "file"))
+	return len(files), bad, nil
 }
 
 // sourcesOf lists every source of an offer's model.
@@ -395,6 +429,9 @@ func (s *store) remove(name, source string) error {
 			continue
 		}
 		n, err := s.cache.Remove(one.source.Repo, "")
+		if errors.Is(err, model.ErrBusy) {
+			return failf(exitEnvironment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
+		}
 		if err != nil {
 			return failf(exitEnvironment, "", "deleting %s: %w", one.source.Repo, err)
 		}

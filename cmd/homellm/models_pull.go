@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"homellm/engine"
 	"homellm/engine/model"
+	"homellm/engine/report"
 )
 
 type pullFlags struct {
@@ -153,25 +155,23 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 	if v := strings.ToLower(s.getenv("HF_HUB_OFFLINE")); v != "" && v != "0" && v != "false" && v != "no" {
 		return failf(exitEnvironment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
 	}
-	spec := model.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format}
-	if f.revision != "" {
-		spec.Revision = f.revision
-	}
-	switch {
-	case len(f.files) > 0:
+	spec := o.spec()
+	spec.Revision = cmp.Or(f.revision, spec.Revision)
+	if len(f.files) > 0 {
+		promised := spec.Files
+		spec.Files = nil
 		for _, path := range f.files {
-			spec.Files = append(spec.Files, promised(o, path))
+			file := model.File{Path: path}
+			if i := slices.IndexFunc(promised, func(p model.File) bool { return p.Path == path }); i >= 0 {
+				file = promised[i]
+			}
+			spec.Files = append(spec.Files, file)
 		}
-	case len(o.source.Files) > 0:
-		for _, file := range o.source.Files {
-			spec.Files = append(spec.Files, promised(o, file.Path))
+	}
+	if f.revision != "" && f.revision != o.source.Revision { // what the models file promises is of its own revision
+		for i := range spec.Files {
+			spec.Files[i] = model.File{Path: spec.Files[i].Path}
 		}
-	case o.source.Format == "gguf":
-		files, err := s.ggufs(ctx, o, spec.Revision)
-		if err != nil {
-			return err
-		}
-		spec.Files = files
 	}
 	painter := newPullBar(s.process, f.quiet)
 	pulled, err := s.cache.Pull(ctx, s.hub, spec, model.PullOptions{Progress: painter.show})
@@ -184,47 +184,14 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 		fmt.Fprintf(s.stdout, "the branch moved: it was %s when it was last pulled, and is %s now\n", pulled.Moved, pulled.Commit)
 	}
 	if o.source.Revision == "" && len(f.files) == 0 && o.model.Sources != nil {
-		s.pin(o, pulled)
+		s.pin(o, cmp.Or(f.revision, "main"), pulled)
 	}
 	return nil
 }
 
-// promised is a file with what the models file says of it.
-func promised(o offer, path string) model.File {
-	for _, f := range o.source.Files {
-		if f.Path == path {
-			return model.File{Path: path, SHA256: f.SHA256, Bytes: f.Bytes}
-		}
-	}
-	return model.File{Path: path}
-}
-
-// ggufs finds the files of a quantisation in a repository of many.
-func (s *store) ggufs(ctx context.Context, o offer, revision string) ([]model.File, error) {
-	listing, err := s.hub.List(ctx, o.source.Repo, revision)
-	if err != nil {
-		return nil, s.pullFailed(ctx, o, err)
-	}
-	var out []model.File
-	var names []string
-	for _, f := range listing.Files {
-		if !strings.HasSuffix(f.Path, ".gguf") {
-			continue
-		}
-		names = append(names, f.Path)
-		if o.source.Quant != "" && strings.Contains(strings.ToLower(f.Path), strings.ToLower(o.source.Quant)) {
-			out = append(out, model.File{Path: f.Path})
-		}
-	}
-	if len(out) == 0 {
-		return nil, failf(exitEnvironment, "choose one with --file: "+strings.Join(names, ", "), "%s has %s, and none is named %q", o.source.Repo, plural(len(names), "GGUF file"), o.source.Quant)
-	}
-	return out, nil
-}
-
 // pin prints what was fetched from a branch as the models file would pin it.
-func (s *store) pin(o offer, pulled model.Pulled) {
-	fmt.Fprintf(s.stdout, "its models file pins no revision; this is what the branch main is now, to keep in a models file of your own:\n")
+func (s *store) pin(o offer, revision string, pulled model.Pulled) {
+	fmt.Fprintf(s.stdout, "its models file pins no revision; this is what %s is now, to keep in a models file of your own:\n", revision)
 	fmt.Fprintf(s.stdout, "  %s: # of models.%s.sources\n    repo: %s\n    revision: %q\n", o.source.Name, o.model.Name, o.source.Repo, pulled.Commit)
 	if o.source.Format != "" {
 		fmt.Fprintf(s.stdout, "    format: %s\n", o.source.Format)
@@ -253,11 +220,18 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	var refused *model.HubError
 	var mismatch *model.HashMismatch
 	var space *model.NoSpace
+	var choice *model.NoChoice
 	switch {
 	case errors.As(err, &refused):
 		return failf(exitEnvironment, refused.Hint, "pulling %s: %w", o, err)
 	case errors.As(err, &mismatch):
 		return failf(exitEnvironment, "the file was removed; pull again, and look at the models file if it happens again", "pulling %s: %w", o, err)
+	case errors.As(err, &choice):
+		hint := "choose one with --file: " + strings.Join(choice.GGUF, ", ")
+		if len(choice.GGUF) == 0 {
+			hint = "name the repository of another source in a models file"
+		}
+		return failf(exitEnvironment, hint, "pulling %s: %w", o, err)
 	case errors.As(err, &space):
 		return failf(exitEnvironment, "homellm models rm NAME makes room, HF_HOME names another disk", "pulling %s: %w", o, err)
 	}
@@ -266,16 +240,16 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 
 // pullBar paints the progress of a pull: a bar on a terminal, a line now and then elsewhere.
 type pullBar struct {
-	w    io.Writer
-	tty  bool
-	last time.Time
+	w       io.Writer
+	columns int // of the terminal; 0: it is none
+	last    time.Time
 }
 
 func newPullBar(p process, quiet bool) *pullBar {
 	if quiet {
 		return &pullBar{w: io.Discard}
 	}
-	return &pullBar{w: p.stderr, tty: p.tty, last: time.Now()}
+	return &pullBar{w: p.stderr, columns: p.columns, last: time.Now()}
 }
 
 // pullLineEvery is how often a line is written where no terminal can be repainted.
@@ -283,8 +257,8 @@ const pullLineEvery = 5 * time.Second
 
 func (b *pullBar) show(p model.Progress) {
 	text := describePull(p)
-	if b.tty {
-		fmt.Fprint(b.w, repaint+text)
+	if b.columns > 0 {
+		fmt.Fprint(b.w, repaint+report.Shorten(text, b.columns-1))
 		return
 	}
 	if now := time.Now(); now.Sub(b.last) >= pullLineEvery {
@@ -294,7 +268,7 @@ func (b *pullBar) show(p model.Progress) {
 }
 
 func (b *pullBar) end() {
-	if b.tty {
+	if b.columns > 0 {
 		fmt.Fprint(b.w, repaint)
 	}
 }

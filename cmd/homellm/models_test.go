@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,8 +20,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"homellm/dsl"
+	"homellm/engine/model"
 	"homellm/engine/sim"
 )
 
@@ -66,7 +69,12 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	if strings.Contains(r.URL.Path, "/api/models/") {
+	if name, revision, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/models/"), "/revision/"); ok {
+		if name != "acme/tiny" || revision != "main" && revision != "dev" && revision != commit {
+			w.Header().Set("X-Error-Code", "RevisionNotFound")
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		type sibling struct {
 			Name string         `json:"rfilename"`
 			Size int            `json:"size"`
@@ -185,6 +193,72 @@ func TestModels_FromPullToRemoval(t *testing.T) {
 	p.want(t, 5, []string{"is not here"}, "models", "rm", "tiny")
 }
 
+// TestModels_States holds what is said to be here against what is: sources of one repository are apart.
+func TestModels_States(t *testing.T) {
+	h := newHub(t)
+	p := modelsProgram(t, h)
+	states := func() (hf, gguf string) {
+		for line := range strings.Lines(p.want(t, 0, nil, "models", "list", "--vram", "24")) {
+			words := strings.Fields(line)
+			if len(words) > 3 && words[0] == "tiny" {
+				rest := strings.TrimSpace(line[strings.Index(line, words[2])+len(words[2]):])
+				state, _, _ := strings.Cut(rest, "  ")
+				if words[1] == "hf" {
+					hf = state
+				} else {
+					gguf = state
+				}
+			}
+		}
+		return hf, gguf
+	}
+	check := func(when, hf, gguf string) {
+		t.Helper()
+		if gotHF, gotGGUF := states(); gotHF != hf || gotGGUF != gguf {
+			t.Errorf("%s: hf %q, gguf %q; want %q and %q", when, gotHF, gotGGUF, hf, gguf)
+		}
+	}
+	check("at first", "no", "no")
+	p.want(t, 0, nil, "models", "pull", "tiny", "--source", "gguf")
+	check("with the GGUF", "no", "yes, 5 MB")
+	p.want(t, 0, []string{"tiny (gguf)", "1 file checked"}, "models", "verify", "tiny")
+	p.want(t, 0, nil, "models", "pull", "tiny", "--file", "config.json")
+	check("with the configuration", "part of it, 0 kB", "yes, 5 MB")
+	p.want(t, 1, []string{"model.safetensors: missing", "1 file wrong"}, "models", "verify", "tiny")
+	p.want(t, 0, nil, "models", "pull", "tiny")
+	check("with the weights", "yes, 42 MB", "yes, 5 MB")
+	blob := filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/blobs", sha256Of(h.files["model.safetensors"]))
+	if err := os.Truncate(blob, 77); err != nil {
+		t.Fatal(err)
+	}
+	p.want(t, 1, []string{"model.safetensors: has hash", "; removed"}, "models", "verify", "tiny")
+	p.want(t, 1, []string{"model.safetensors: missing"}, "models", "verify", "tiny")
+	check("with damaged weights", "part of it, 0 kB", "yes, 5 MB")
+	p.want(t, 0, nil, "models", "rm", "tiny")
+	p.want(t, 0, []string{"this is what dev is now"}, "models", "pull", "tiny", "--revision", "dev")
+	check("with another branch", "another revision, 42 MB", "no")
+	p.want(t, 0, []string{"2 files checked"}, "models", "verify", "tiny")
+}
+
+// A line that wraps cannot be painted over.
+func TestPullBar(t *testing.T) {
+	var b bytes.Buffer
+	bar := newPullBar(process{stderr: &b, columns: 80}, false)
+	bar.show(model.Progress{File: strings.Repeat("long", 30), Files: 3, Number: 2, Done: 25e8, Total: 1e10, BytesPerSecond: 31e6, ETA: 241 * time.Second})
+	got := strings.TrimPrefix(b.String(), repaint)
+	for _, want := range []string{"██████░░", " 25 %", "2.5 GB of 10.0 GB", "31 MB/s", "ETA 4m1s"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	if n := utf8.RuneCountInString(got); n > 79 {
+		t.Errorf("%d columns: %q", n, got)
+	}
+	if got := describePull(model.Progress{Waiting: true, Total: 10, Files: 2, Number: 1, File: "a"}); !strings.Contains(got, "another pull holds the file  file 1 of 2  a") {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestPlan_ExactTokens counts with a tokeniser that is in the cache, when it is asked to.
 func TestPlan_ExactTokens(t *testing.T) {
 	h := newHub(t)
@@ -259,6 +333,18 @@ func TestTemplateCheck_Server(t *testing.T) {
 	p.want(t, 1, []string{"DIFFERENT  one question", "they part at token 1", "same       three turns"}, "template", "check", "qwen2.5-3b", "--url", url)
 	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check", "gemma-3-4b", "--url", url)
 	p.want(t, 5, []string{"no server is ready"}, "template", "check", "--url", "http://127.0.0.1:1")
+	broken := startSimulatorBehind(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				http.Error(w, `{"error": {"message": "CUDA out of memory"}}`, http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	if out := p.want(t, 5, []string{"UNKNOWN", "HTTP 500: CUDA out of memory", "could not be compared"}, "template", "check", "gemma-2-9b", "--url", broken); strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") {
+		t.Errorf("a server that is broken was compared:\n%s", out)
+	}
 	p.want(t, 2, []string{"one model"}, "template", "check", "chatml", "qwen2.5", "--url", url)
 }
 
@@ -303,7 +389,7 @@ func TestModels_BadInput(t *testing.T) {
 		p.want(t, 5, []string{tt.want}, "models", "pull", "tiny")
 	}
 	h.set(func() { h.status = 0 })
-	p.want(t, 5, []string{"none is named"}, "models", "pull", "acme/tiny", "--source", "gguf")
+	p.want(t, 5, []string{"2 GGUF files, and nothing says which", "choose one with --file: tiny-q4_k_m.gguf, tiny-q8_0.gguf"}, "models", "pull", "acme/tiny", "--source", "gguf")
 	p.env = append(p.env, "HF_HUB_OFFLINE=1")
 	p.want(t, 5, []string{"HF_HUB_OFFLINE"}, "models", "pull", "tiny")
 }

@@ -25,7 +25,7 @@ func newPlan(p process) *cobra.Command {
 		Short: "Show what apply would do, without sending anything",
 		Long: `plan expands the matrix and plays every conversation dry: prompt sizes, phases,
 what a prefix cache could serve at best, what every assertion rests on, and what
-will be skipped or unknown, with the reason.`,
+will be skipped or unknown, with the reason. It exits with 5 if nothing is left.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -66,7 +66,17 @@ func plan(p process, args []string, f planFlags) error {
 			return failf(exitEnvironment, "", "printing the plan: %w", err)
 		}
 	}
+	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
+		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped", plural(skipped, "cell"))
+	}
 	return nil
+}
+
+func cellsOf(plans []*dsl.Plan) (cells, skipped int) {
+	for _, p := range plans {
+		cells, skipped = cells+len(p.Cells), skipped+p.Skipped()
+	}
+	return cells, skipped
 }
 
 func writePlan(p process, one *dsl.Plan, f planFlags) error {

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/report"
 )
 
 // bar shows where a run is. The engine stores the latest snapshot and never waits: a ticker
@@ -17,7 +18,7 @@ import (
 type bar struct {
 	w       io.Writer
 	name    string
-	tty     bool
+	columns int
 	latest  atomic.Pointer[engine.Progress]
 	painted string
 	done    chan struct{}
@@ -30,13 +31,13 @@ const (
 )
 
 func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
-	b := &bar{w: p.stderr, name: plan.Name, tty: p.tty, done: make(chan struct{})}
+	b := &bar{w: p.stderr, name: plan.Name, columns: p.columns, done: make(chan struct{})}
 	if quiet {
 		b.w = io.Discard
-		b.tty = false
+		b.columns = 0
 	}
 	every, paint := lineEvery, b.line
-	if b.tty {
+	if b.columns > 0 {
 		every, paint = paintEvery, b.repaint
 	}
 	b.ended.Go(func() {
@@ -47,7 +48,7 @@ func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
 			case <-t.C:
 				paint()
 			case <-b.done:
-				if b.tty {
+				if b.columns > 0 {
 					fmt.Fprint(b.w, repaint)
 				}
 				return
@@ -67,7 +68,7 @@ func (b *bar) stop() {
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
 	if p := b.latest.Load(); p != nil {
-		fmt.Fprint(b.w, repaint+oneLine(describeProgress(b.name, *p)))
+		fmt.Fprint(b.w, repaint+report.Shorten(oneLine(describeProgress(b.name, *p)), b.columns-1))
 	}
 }
 

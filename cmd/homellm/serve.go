@@ -303,7 +303,7 @@ func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
 			}
 		}
 	}
-	return "", missingFile{file: e.File, model: m.Name}
+	return "", missingFile{e.File, m.Name, e.Source}
 }
 
 func orMain(revision string) string {
@@ -314,7 +314,7 @@ func orMain(revision string) string {
 }
 
 // missingFile says that a model was not downloaded.
-type missingFile struct{ file, model string }
+type missingFile struct{ file, model, source string }
 
 func (e missingFile) Error() string {
 	return e.file + " is neither here nor among the downloaded models"
@@ -322,7 +322,10 @@ func (e missingFile) Error() string {
 
 // Hint says where files come from.
 func (e missingFile) Hint() string {
-	return "download it, or write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
+	if e.source == "" {
+		return "write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
+	}
+	return "homellm models pull " + e.model + " --source " + e.source + ", or write its path as engines.llamacpp.file in a models.yaml of your own"
 }
 
 // nameLeftovers tells of servers that an earlier homellm started and could not stop.

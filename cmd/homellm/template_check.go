@@ -180,18 +180,25 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		}
 		defer c.client.CloseIdle()
 	}
-	bad := 0
+	bad, failed := 0, 0
 	for _, conversation := range checkConversations {
-		same, said := c.compare(ctx, conversation.messages)
+		same, said, err := c.compare(ctx, conversation.messages)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		verdict := "same     "
-		if !same {
+		verdict := "same"
+		switch {
+		case err != nil:
+			failed++
+			verdict, said = "UNKNOWN", err.Error()
+		case !same:
 			bad++
 			verdict = "DIFFERENT"
 		}
-		fmt.Fprintf(plain{p.stdout}, "  %s  %-32s %s\n", verdict, conversation.name, said)
+		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.name, said)
+	}
+	if failed > 0 {
+		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", plural(failed, "conversation"))
 	}
 	if bad > 0 {
 		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file (docs/models.md), or use --chat-template of the server")
@@ -209,51 +216,66 @@ type comparison struct {
 	client   *client.Client
 }
 
-func (c comparison) compare(ctx context.Context, messages []model.Message) (same bool, said string) {
-	prompt, refusal := c.template.Render(messages, model.Options{})
-	var theirs []int
-	var count int
-	var err error
-	if c.side != nil {
-		list := make([]server.Message, len(messages))
-		for i, m := range messages {
-			list[i] = server.Message{Role: m.Role, Content: m.Content}
-		}
-		theirs, err = c.side.Tokenize(ctx, list)
-		count = len(theirs)
-	} else {
-		count, err = c.usage(ctx, messages)
+// compare says whether the server makes of a conversation what the template does. The error is that of a
+// server that cannot say.
+func (c comparison) compare(ctx context.Context, messages []model.Message) (same bool, said string, err error) {
+	prompt, unrendered := c.template.Render(messages, model.Options{})
+	refusal := ""
+	if unrendered != nil {
+		refusal = unrendered.Error()
 	}
+	theirs, count, refused, err := c.ask(ctx, messages)
 	switch {
-	case err != nil && refusal != nil:
-		return true, "both refuse it"
 	case err != nil:
-		return false, fmt.Sprintf("the server refuses it, and the template takes it: %v", err)
-	case refusal != nil:
-		return false, fmt.Sprintf("the server takes it (%d tokens), and the template does not: %v", count, refusal)
+		return false, "", err
+	case refused != "" && refusal != "":
+		return true, "both refuse it", nil
+	case refused != "":
+		return false, fmt.Sprintf("the server refuses it, and the template takes it: %s", refused), nil
+	case refusal != "":
+		return false, fmt.Sprintf("the server takes it (%d tokens), and the template does not: %s", count, refusal), nil
 	}
 	if c.side == nil {
 		ours, err := c.all.Count(c.model, prompt.String(), nil)
 		if err != nil {
-			return false, err.Error()
+			return false, "", err
 		}
 		// Short prompts: an estimate may be off by a few tokens whatever its share.
 		off := float64(count - ours.Tokens)
 		near := off*off <= (3+ours.Spread*float64(count))*(3+ours.Spread*float64(count))
-		return near, fmt.Sprintf("the server counts %d tokens, homellm %s", count, ours)
+		return near, fmt.Sprintf("the server counts %d tokens, homellm %s", count, ours), nil
 	}
 	ours, err := c.side.TokenizeText(ctx, prompt.String())
 	if err != nil {
-		return false, err.Error()
+		return false, "", err
 	}
 	if slices.Equal(ours, theirs) {
-		return true, fmt.Sprintf("%d tokens", len(ours))
+		return true, fmt.Sprintf("%d tokens", len(ours)), nil
 	}
 	at := 0
 	for at < min(len(ours), len(theirs)) && ours[at] == theirs[at] {
 		at++
 	}
-	return false, fmt.Sprintf("the server has %d tokens, homellm %d; they part at token %d", len(theirs), len(ours), at)
+	return false, fmt.Sprintf("the server has %d tokens, homellm %d; they part at token %d", len(theirs), len(ours), at), nil
+}
+
+// ask has the server render a conversation: into tokens where it tokenises, else into their count. What it
+// says if it refuses is no error.
+func (c comparison) ask(ctx context.Context, messages []model.Message) (ids []int, count int, refused string, err error) {
+	if c.side != nil {
+		list := make([]server.Message, len(messages))
+		for i, m := range messages {
+			list[i] = server.Message{Role: m.Role, Content: m.Content}
+		}
+		ids, err = c.side.Tokenize(ctx, list)
+		count = len(ids)
+	} else {
+		count, err = c.usage(ctx, messages)
+	}
+	if status, ok := errors.AsType[*server.StatusError](err); ok && status.Refused() {
+		return nil, 0, status.Error(), nil
+	}
+	return ids, count, "", err
 }
 
 // usage asks for one token and reads how many the prompt had.
@@ -268,7 +290,7 @@ func (c comparison) usage(ctx context.Context, messages []model.Message) (int, e
 	case e.Usage.Prompt != nil:
 		return *e.Usage.Prompt, nil
 	case e.Err != nil:
-		return 0, errors.New(e.Err.Message)
+		return 0, &server.StatusError{Status: e.Status, Message: e.Err.Message}
 	}
 	return 0, errors.New("the server does not report how many tokens the prompt had")
 }

@@ -30,6 +30,11 @@ func (c Cache) repo(repo string) string {
 	return filepath.Join(c.Dir, "models--"+strings.ReplaceAll(repo, "/", "--"))
 }
 
+// lock is held while a file is fetched.
+func (c Cache) lock(repo, etag string) string {
+	return filepath.Join(c.Dir, ".locks", filepath.Base(c.repo(repo)), etag+".lock")
+}
+
 func (c Cache) blob(repo, etag string) string { return filepath.Join(c.repo(repo), "blobs", etag) }
 
 // Snapshot is the folder of one commit: what a server is given as the model's path.
@@ -154,6 +159,11 @@ func (c Cache) Remove(repo, commit string) (freed int64, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return 0, fmt.Errorf("removing %s: it is not in the cache", repo)
 	}
+	unlock, err := c.lockAll(repo)
+	if err != nil {
+		return 0, fmt.Errorf("removing %s: %w", repo, err)
+	}
+	defer unlock()
 	before := c.size(repo)
 	if commit != "" {
 		if _, err := os.Stat(c.Snapshot(repo, commit)); err != nil {
@@ -173,8 +183,41 @@ func (c Cache) Remove(repo, commit string) (freed int64, err error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return 0, fmt.Errorf("removing %s: %w", repo, err)
 	}
-	_ = os.RemoveAll(filepath.Join(c.Dir, ".locks", filepath.Base(dir)))
-	return before, nil
+	return before, nil // the locks stay: somebody may wait for one
+}
+
+// ErrBusy says that a pull holds what was to be removed.
+var ErrBusy = errors.New("a pull of it is under way")
+
+// lockAll takes the locks of all files of a repository that is there, or none.
+func (c Cache) lockAll(repo string) (unlock func(), err error) {
+	var held []func()
+	unlock = func() {
+		for _, f := range held {
+			f()
+		}
+	}
+	entries, _ := os.ReadDir(filepath.Dir(c.lock(repo, "")))
+	for _, e := range entries {
+		etag, ok := strings.CutSuffix(e.Name(), ".lock")
+		if !ok {
+			continue
+		}
+		one, err := tryLock(context.Background(), c.lock(repo, etag))
+		if err != nil {
+			unlock()
+			return nil, ErrBusy
+		}
+		held = append(held, one)
+	}
+	return unlock, nil
+}
+
+// tryLock takes a lock if nobody has it.
+func tryLock(ctx context.Context, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel() // so that it is not waited for
+	return lock(ctx, path, func() {})
 }
 
 func (c Cache) size(repo string) (n int64) {
@@ -270,6 +313,7 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 		}
 		if v.Wrong != "" {
 			c.discard(path)
+			v.Wrong += "; removed"
 		}
 		out = append(out, v)
 		return nil

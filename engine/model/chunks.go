@@ -34,6 +34,7 @@ type chunk struct {
 
 // plan is the first line of the second file.
 type plan struct {
+	Path  string `json:"path"` // in the repository; files of other paths may have the same bytes
 	Etag  string `json:"etag"`
 	Bytes int64  `json:"bytes"`
 	Chunk int64  `json:"chunk"`
@@ -41,7 +42,7 @@ type plan struct {
 
 // started is how many bytes of an interrupted download are there.
 func (c Cache) started(repo string, f Remote) (n int64) {
-	done := readDone(c.blob(repo, f.Etag)+partSuffix+doneSuffix, plan{f.Etag, f.Bytes, chunkBytes})
+	done := readDone(c.blob(repo, f.Etag)+partSuffix+doneSuffix, plan{f.Path, f.Etag, f.Bytes, chunkBytes})
 	for i, d := range done {
 		if d {
 			n += min(chunkBytes, f.Bytes-int64(i)*chunkBytes)
@@ -53,13 +54,8 @@ func (c Cache) started(repo string, f Remote) (n int64) {
 // readDone reads which chunks are there; none if the file is about something else.
 func readDone(path string, p plan) []bool {
 	done := make([]bool, (p.Bytes+p.Chunk-1)/p.Chunk)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return done
-	}
-	head, rest, _ := strings.Cut(string(data), "\n")
-	var found plan
-	if json.Unmarshal([]byte(head), &found) != nil || found != p {
+	found, rest, ok := readPlan(path)
+	if found.Path = p.Path; !ok || found != p {
 		return done
 	}
 	for rest != "" {
@@ -72,8 +68,19 @@ func readDone(path string, p plan) []bool {
 	return done
 }
 
+// readPlan reads the first line, and returns the others.
+func readPlan(path string) (p plan, lines string, ok bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return plan{}, "", false
+	}
+	head, lines, _ := strings.Cut(string(data), "\n")
+	err = json.Unmarshal([]byte(head), &p)
+	return p, lines, err == nil
+}
+
 func (t *transfer) open() error {
-	p := plan{t.file.Etag, t.file.Bytes, chunkBytes}
+	p := plan{t.file.Path, t.file.Etag, t.file.Bytes, chunkBytes}
 	done := readDone(t.part+doneSuffix, p)
 	info, err := os.Stat(t.part)
 	if err != nil || info.Size() != t.file.Bytes {

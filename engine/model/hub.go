@@ -139,11 +139,10 @@ var (
 	etagName   = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// List asks what a repository holds. Revision is a commit, a branch or a tag.
-func (h Hub) List(ctx context.Context, repo, revision string) (Listing, error) {
-	return h.ready().list(ctx, repo, revision)
-}
+// defaultRevision is the branch that a repository has if nobody says another.
+const defaultRevision = "main"
 
+// list asks what a repository holds. Revision is a commit, a branch or a tag.
 func (h *Hub) list(ctx context.Context, repo, revision string) (Listing, error) {
 	if !repoName.MatchString(repo) || strings.Contains(repo, "..") || strings.Contains(repo, "--") {
 		return Listing{}, fmt.Errorf("%q is not a repository's name (want organisation/model)", repo)
@@ -163,17 +162,19 @@ func (h *Hub) list(ctx context.Context, repo, revision string) (Listing, error) 
 		} `json:"siblings"`
 	}
 	err := h.retry(ctx, func() error {
+		ctx, touch, done := h.watch(ctx)
+		defer done()
 		r, _, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
 		if err != nil {
-			return err
+			return stalled(ctx, err)
 		}
 		defer drain(r.Body)
 		if r.StatusCode != http.StatusOK {
 			return again(r, h.refusal(r, repo, ""))
 		}
 		const limit = 64 << 20 // the largest repositories list some ten thousand files
-		if err := json.NewDecoder(io.LimitReader(r.Body, limit)).Decode(&body); err != nil {
-			return &transient{err: fmt.Errorf("reading the hub's answer: %w", err)}
+		if err := json.NewDecoder(io.LimitReader(watched{r.Body, touch}, limit)).Decode(&body); err != nil {
+			return stalled(ctx, &transient{err: fmt.Errorf("reading the hub's answer: %w", err)})
 		}
 		return nil
 	})
@@ -279,12 +280,49 @@ func again(r *http.Response, err error) error {
 		return err
 	}
 	t := &transient{err: err}
-	if s, e := strconv.Atoi(r.Header.Get("Retry-After")); e == nil && s >= 0 {
+	if s, e := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31); e == nil {
 		t.after = time.Duration(s) * time.Second
 	} else if when, e := http.ParseTime(r.Header.Get("Retry-After")); e == nil {
 		t.after = max(0, time.Until(when))
 	}
+	if t.after > longestPause {
+		return fmt.Errorf("%w; it asks to come again in %v", err, t.after.Round(time.Second))
+	}
 	return t
+}
+
+// longestPause is how long a server that asks for a pause is waited for.
+const longestPause = 2 * time.Minute
+
+// errIdle is why a request that was silent for too long is cancelled.
+var errIdle = errors.New("nothing came for too long")
+
+// watch cancels a request that brings nothing for too long: touch says that something came.
+func (h *Hub) watch(ctx context.Context) (watched context.Context, touch, done func()) {
+	watched, cancel := context.WithCancelCause(ctx)
+	idle := cmp.Or(h.Idle, 30*time.Second)
+	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	return watched, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel(nil) }
+}
+
+// stalled tells our own cancellation of a silent request from the user's.
+func stalled(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errIdle) {
+		return &transient{err: errIdle}
+	}
+	return err
+}
+
+// watched says of every piece that it came.
+type watched struct {
+	io.Reader
+	touch func()
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.touch()
+	return n, err
 }
 
 // retry repeats f while it fails in a way that may pass.

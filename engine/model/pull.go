@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -26,6 +23,7 @@ type PullSpec struct {
 	Repo     string // organisation/model
 	Revision string // a commit pins it; a branch or tag is looked up; empty: main
 	Format   string // safetensors or gguf: which files count where Files is empty; empty: safetensors
+	Quant    string // of the GGUF files where Files is empty; empty: there is only one
 	Files    []File // exactly these; empty: all of Format
 }
 
@@ -84,7 +82,7 @@ func (e *HashMismatch) Error() string {
 //
 // A pull by commit, of files with known hashes that are all there, does not touch the network.
 func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions) (Pulled, error) {
-	spec.Revision = cmp.Or(spec.Revision, "main")
+	spec.Revision = cmp.Or(spec.Revision, defaultRevision)
 	if !filepath.IsLocal(filepath.FromSlash(spec.Revision)) {
 		return Pulled{}, fmt.Errorf("%q is not a revision", spec.Revision)
 	}
@@ -117,6 +115,7 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 		}
 	}
 	meter.end()
+	c.tidy(ctx, spec.Repo, files)
 	if spec.Revision != listing.Commit {
 		if err := c.setRef(spec.Repo, spec.Revision, listing.Commit); err != nil {
 			return out, err
@@ -144,56 +143,6 @@ func (c Cache) whole(spec PullSpec) ([]Remote, bool) {
 		files = append(files, Remote{Path: f.Path, Bytes: f.Bytes, Etag: etag})
 	}
 	return files, true
-}
-
-// unwanted are the files that no server needs of a repository with safetensors.
-var unwanted = []string{"*.bin", "*.pth", "*.pt", "*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*.md", "*.png", "*.jpg", "*.pdf"}
-
-// wanted are the files that a server needs.
-var wanted = []string{"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"}
-
-// choose selects the files of a listing that a spec asks for, small ones first: what is wrong with
-// the account or the name shows early, and a server can read the configuration.
-func choose(l Listing, spec PullSpec) ([]Remote, error) {
-	var out []Remote
-	if len(spec.Files) > 0 {
-		for _, want := range spec.Files {
-			i := slices.IndexFunc(l.Files, func(f Remote) bool { return f.Path == want.Path })
-			if i < 0 {
-				return nil, fmt.Errorf("%s at %s has no file %s", spec.Repo, l.Commit, want.Path)
-			}
-			f := l.Files[i]
-			if want.SHA256 != "" && len(f.Etag) == len(want.SHA256) && f.Etag != want.SHA256 {
-				return nil, fmt.Errorf("%s: the hub announces hash %s, the models file wants %s: the revision is not the one that was pinned", want.Path, f.Etag, want.SHA256)
-			}
-			if want.Bytes > 0 && f.Bytes != want.Bytes {
-				return nil, fmt.Errorf("%s: the hub announces %d bytes, the models file wants %d", want.Path, f.Bytes, want.Bytes)
-			}
-			out = append(out, f)
-		}
-	} else {
-		for _, f := range l.Files {
-			gguf := strings.HasSuffix(f.Path, ".gguf")
-			switch {
-			case spec.Format == "gguf" && gguf:
-				out = append(out, f)
-			case spec.Format != "gguf" && !strings.Contains(f.Path, "/") && matches(wanted, f.Path) && !matches(unwanted, f.Path):
-				out = append(out, f)
-			}
-		}
-		if len(out) == 0 {
-			return nil, fmt.Errorf("%s has no %s files; name them in the models file", spec.Repo, cmp.Or(spec.Format, "safetensors"))
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Remote) int { return cmp.Compare(a.Bytes, b.Bytes) })
-	return out, nil
-}
-
-func matches(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, _ := path.Match(p, path.Base(name))
-		return ok
-	})
 }
 
 // room checks that the disk can hold what is missing, and a twentieth more.
@@ -224,7 +173,7 @@ func (c Cache) room(repo string, files []Remote, opt PullOptions) error {
 // fetchFile makes sure that one file is there and published. It returns what came over the wire.
 func (c Cache) fetchFile(ctx context.Context, h *Hub, repo, commit string, f Remote, opt PullOptions, m *meter) (int64, error) {
 	blob := c.blob(repo, f.Etag)
-	unlock, err := lock(ctx, filepath.Join(c.Dir, ".locks", filepath.Base(c.repo(repo)), f.Etag+".lock"), m.waiting)
+	unlock, err := lock(ctx, c.lock(repo, f.Etag), m.waiting)
 	if err != nil {
 		return 0, err
 	}
@@ -249,10 +198,11 @@ func (c Cache) fetchFile(ctx context.Context, h *Hub, repo, commit string, f Rem
 		if err := os.Rename(t.part, blob); err != nil {
 			return fetched, fmt.Errorf("finishing the file: %w", err)
 		}
-		_ = os.Remove(t.part + doneSuffix)
 	} else {
 		m.add(f.Bytes)
+		_ = os.Remove(blob + partSuffix)
 	}
+	_ = os.Remove(blob + partSuffix + doneSuffix)
 	return fetched, c.publish(repo, commit, f.Path, f.Etag)
 }
 

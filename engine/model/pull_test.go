@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -261,24 +262,57 @@ func TestPullNoSpace(t *testing.T) {
 	if _, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need + need/20 + 1, nil }}); err != nil {
 		t.Error(err)
 	}
+	// What is there already needs no room.
+	c = Cache{Dir: t.TempDir()}
+	ctx, cancel := context.WithCancel(t.Context())
+	h.reset()
+	h.set(func(http.ResponseWriter, *http.Request) bool {
+		if h.count("store") == 3 {
+			cancel()
+		}
+		return false
+	})
+	if _, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	h.set(nil)
+	if _, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need - chunkBytes, nil }}); err != nil {
+		t.Error(err)
+	}
 	if n, err := free(filepath.Join(t.TempDir(), "not", "there")); err != nil || n <= 0 {
 		t.Errorf("free space: %d, %v", n, err)
 	}
 }
 
-// A disk that is full in the middle keeps what there is. /dev/full is such a disk.
-func TestDiskFull(t *testing.T) {
+// A disk that is full in the middle keeps what there is.
+func TestPullFullDisk(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("needs /dev/full")
+		t.Skip("mounts a tmpfs")
 	}
-	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip(err)
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	size := int64(len(h.files["model.safetensors"]))
+	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size-chunkBytes), "tmpfs", c.Dir)
+	if out, err := mount.CombinedOutput(); err != nil {
+		t.Skipf("no tmpfs can be mounted here: %v %s", err, out)
 	}
-	defer f.Close()
-	_, err = f.Write([]byte("x"))
-	if !diskFull(err) {
-		t.Errorf("%v is not taken for a full disk", err)
+	t.Cleanup(func() {
+		if err := exec.Command("umount", c.Dir).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	endless := PullOptions{Free: func(string) (int64, error) { return 1 << 50, nil }}
+	_, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, endless)
+	if _, ok := errors.AsType[*NoSpace](err); !ok || !strings.Contains(err.Error(), "what was fetched is kept") {
+		t.Fatalf("%v", err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=100m", c.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	p := mustPull(t, c, h, PullSpec{})
+	checkFile(t, p, h, "model.safetensors")
+	if p.Fetched >= size {
+		t.Errorf("%d bytes were fetched again", p.Fetched)
 	}
 }
 
@@ -388,7 +422,7 @@ func TestPullDistrustsLeftovers(t *testing.T) {
 		if err := os.WriteFile(part, make([]byte, f.Bytes), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := spoil(part, plan{f.Etag, f.Bytes, chunkBytes}); err != nil {
+		if err := spoil(part, plan{f.Path, f.Etag, f.Bytes, chunkBytes}); err != nil {
 			t.Fatal(err)
 		}
 		p, err := pull(t, c, h, PullSpec{})

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,10 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // transfer fetches one file in chunks over several connections, and hashes it as it grows.
@@ -45,13 +44,8 @@ type transfer struct {
 // run fetches what is missing. When it returns nil the part file is whole, right and on disk.
 func (t *transfer) run(ctx context.Context) (err error) {
 	defer func() {
-		for _, f := range []*os.File{t.direct, t.out, t.list} {
-			if f == nil {
-				continue
-			}
-			if closing := f.Close(); err == nil && closing != nil {
-				err = fmt.Errorf("closing the part file: %w", closing)
-			}
+		if closing := t.close(); err == nil {
+			err = closing
 		}
 	}()
 	if err := t.open(); err != nil {
@@ -65,12 +59,26 @@ func (t *transfer) run(ctx context.Context) (err error) {
 		return err
 	}
 	if sum != t.file.Etag {
+		_ = t.close() // an open file cannot be removed everywhere
 		_ = os.Remove(t.part)
 		_ = os.Remove(t.part + doneSuffix)
 		return &HashMismatch{Path: t.file.Path, Want: t.file.Etag, Got: sum}
 	}
 	if err := t.out.Sync(); err != nil {
 		return fmt.Errorf("writing the file to disk: %w", err)
+	}
+	return nil
+}
+
+func (t *transfer) close() (err error) {
+	for _, f := range []**os.File{&t.direct, &t.out, &t.list} {
+		if *f != nil {
+			err = errors.Join(err, (*f).Close())
+			*f = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("closing the part file: %w", err)
 	}
 	return nil
 }
@@ -230,10 +238,8 @@ func (t *transfer) fetchWhole(ctx context.Context) (sum string, err error) {
 }
 
 func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watch := t.watch(cancel)
-	defer watch.Stop()
+	ctx, touch, done := t.hub.watch(ctx)
+	defer done()
 	r, err := t.ask(ctx, "")
 	if err != nil {
 		return "", stalled(ctx, err)
@@ -246,7 +252,7 @@ func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
 	for i := range t.chunks {
 		data := memory[:t.length(i)]
 		if t.chunks[i].done { // read over it, and hash what is here
-			if _, err := t.receive(ctx, r.Body, data, watch, nil); err != nil {
+			if _, err := t.receive(ctx, watched{r.Body, touch}, data, nil); err != nil {
 				return "", err
 			}
 			if err := t.hashFile(sum, i, 0); err != nil {
@@ -255,7 +261,7 @@ func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
 			continue
 		}
 		var n int64
-		if _, err := t.receive(ctx, r.Body, data, watch, func(got int64) { n += got; t.meter.arrived(got) }); err != nil {
+		if _, err := t.receive(ctx, watched{r.Body, touch}, data, func(got int64) { n += got; t.meter.arrived(got) }); err != nil {
 			t.meter.add(-n) // the next try reads this chunk from its start
 			return "", err
 		}
@@ -267,21 +273,12 @@ func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// watch cancels a transfer that brings nothing for too long.
-func (t *transfer) watch(cancel context.CancelCauseFunc) *time.Timer {
-	return time.AfterFunc(t.idle(), func() { cancel(errIdle) })
-}
-
-func (t *transfer) idle() time.Duration { return cmp.Or(t.hub.Idle, 30*time.Second) }
-
 // request asks for the rest of a chunk from its byte n on. It returns how many bytes came.
 func (t *transfer) request(ctx context.Context, i int, n int64, rest []byte) (int64, error) {
 	at := int64(i)*chunkBytes + n
 	end := at + int64(len(rest))
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watch := t.watch(cancel)
-	defer watch.Stop()
+	ctx, touch, done := t.hub.watch(ctx)
+	defer done()
 	r, err := t.ask(ctx, fmt.Sprintf("bytes=%d-%d", at, end-1))
 	if err != nil {
 		return 0, stalled(ctx, err)
@@ -289,8 +286,9 @@ func (t *transfer) request(ctx context.Context, i int, n int64, rest []byte) (in
 	defer r.Body.Close()
 	switch r.StatusCode {
 	case http.StatusPartialContent:
-		if want := fmt.Sprintf("bytes %d-%d/%d", at, end-1, t.file.Bytes); r.Header.Get("Content-Range") != want {
-			return 0, fmt.Errorf("the server sends %q, want %q", r.Header.Get("Content-Range"), want)
+		want := fmt.Sprintf("bytes %d-%d/", at, end-1)
+		if got := r.Header.Get("Content-Range"); got != want+strconv.FormatInt(t.file.Bytes, 10) && got != want+"*" {
+			return 0, fmt.Errorf("the server sends %q, want %q", got, want+strconv.FormatInt(t.file.Bytes, 10))
 		}
 	case http.StatusOK:
 		if r.ContentLength >= 0 && r.ContentLength != t.file.Bytes {
@@ -306,7 +304,7 @@ func (t *transfer) request(ctx context.Context, i int, n int64, rest []byte) (in
 		}
 		return 0, again(r, refusal)
 	}
-	return t.receive(ctx, r.Body, rest, watch, func(got int64) { t.came(i, got) })
+	return t.receive(ctx, watched{r.Body, touch}, rest, func(got int64) { t.came(i, got) })
 }
 
 // ask sends a request to where the hub sent us before, and to the hub where that refuses: a signed
@@ -335,11 +333,10 @@ func (t *transfer) ask(ctx context.Context, byteRange string) (*http.Response, e
 }
 
 // receive fills data from a body, and tells of every piece that came.
-func (t *transfer) receive(ctx context.Context, body io.Reader, data []byte, watch *time.Timer, tell func(int64)) (int64, error) {
+func (t *transfer) receive(ctx context.Context, body io.Reader, data []byte, tell func(int64)) (int64, error) {
 	var n int64
 	for n < int64(len(data)) {
 		got, err := body.Read(data[n:])
-		watch.Reset(t.idle())
 		n += int64(got)
 		if got > 0 && tell != nil {
 			t.fetched.Add(int64(got))
@@ -353,16 +350,6 @@ func (t *transfer) receive(ctx context.Context, body io.Reader, data []byte, wat
 		}
 	}
 	return n, nil
-}
-
-var errIdle = errors.New("nothing came for too long")
-
-// stalled tells our own cancellation of a silent transfer from the user's.
-func stalled(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errIdle) {
-		return &transient{err: errIdle}
-	}
-	return err
 }
 
 func escapePath(p string) string {

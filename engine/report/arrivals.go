@@ -82,7 +82,7 @@ func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest
 		y := 10 + row*float64(i)
 		name := requestName(q, several)
 		s.group("row")
-		s.text("tick y", label-8, y+10.5, shorten(name, 29))
+		s.text("tick y", label-8, y+10.5, Shorten(name, 29))
 		drawArrivals(s, q, name, x, y)
 		s.end()
 		f.Table.Rows = append(f.Table.Rows, timelineRow(c, q, name))

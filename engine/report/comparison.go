@@ -163,7 +163,7 @@ func compareMarkdownOf(b *bytes.Buffer, c metrics.Comparison, d detail) (left le
 	if mark == "" {
 		mark = "❔"
 	}
-	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(shorten(reason, 2000)))
+	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(Shorten(reason, 2000)))
 	if what := simulatedSides(c); what != "" {
 		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
 	}

@@ -118,7 +118,7 @@ func TestShorten(t *testing.T) {
 		columns int
 		want    string
 	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"漢字漢字", 5, "漢字…"}, {"", 0, ""}} {
-		if got := shorten(tt.in, tt.columns); got != tt.want {
+		if got := Shorten(tt.in, tt.columns); got != tt.want {
 			t.Errorf("%q to %d: got %q, want %q", tt.in, tt.columns, got, tt.want)
 		}
 	}

@@ -198,7 +198,7 @@ func runFacts(r *metrics.Run) []fact {
 	add("homellm", r.Started.Homellm)
 	add("scenario file", r.Started.Scenario.File)
 	if sum := r.Started.Scenario.SHA256; sum != "" {
-		add("scenario sha256", shorten(sum, 13))
+		add("scenario sha256", Shorten(sum, 13))
 	}
 	add("options", strings.Join(r.Started.Options, " "))
 	return out

@@ -87,7 +87,7 @@ func sideOf(label string, s metrics.Source) comparedRun {
 	out := comparedRun{Label: label, Verdict: "BASELINE", Tally: s.Name}
 	for _, k := range metrics.FingerprintKeys {
 		if v := s.Fingerprint[k.Name]; v != "" {
-			out.Facts = append(out.Facts, fact{k.Name, shorten(v, 40)})
+			out.Facts = append(out.Facts, fact{k.Name, Shorten(v, 40)})
 		}
 	}
 	return out
@@ -200,7 +200,7 @@ func marginFigure(id string, deltas []metrics.Delta) (figure, bool) {
 		}
 		class := "v-" + judgedClasses[d.Judged()].class
 		s.group("row " + class)
-		s.text("tick y", label-10, y+4, shorten(d.Gate.Name, 28))
+		s.text("tick y", label-10, y+4, Shorten(d.Gate.Name, 28))
 		clip := func(v float64) float64 { return x.at(max(-end, min(end, v))) }
 		if low < end && high > -end {
 			s.line("interval", clip(low), y, clip(high), y)

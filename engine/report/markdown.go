@@ -25,7 +25,7 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(verdict), mdCode(r.Started.Scenario.Name), tally(r))
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
-			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(shorten(f.Reason, 2000)))
+			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(Shorten(f.Reason, 2000)))
 		}
 	}
 	b.WriteString("\n\n")
@@ -34,7 +34,7 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	}
 	for _, n := range r.Notes {
 		if n.Code != "simulated" {
-			fmt.Fprintf(b, "> Note: %s\n\n", md(shorten(n.Text, 2000)))
+			fmt.Fprintf(b, "> Note: %s\n\n", md(Shorten(n.Text, 2000)))
 		}
 	}
 	for i, c := range r.Cells {

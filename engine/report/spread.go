@@ -96,7 +96,7 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
 	for i, r := range rows {
 		y := 16 + row*(float64(i)+0.5)
 		s.group("row", "repeat", r.repeat)
-		s.text("tick y", label-8, y+3.5, shorten(r.label, 24))
+		s.text("tick y", label-8, y+3.5, Shorten(r.label, 24))
 		f.Table.Rows = append(f.Table.Rows, boxRow(r, unit))
 		if n := len(r.values); n > 0 {
 			q1, q2, q3 := metrics.Percentile(r.values, 25), metrics.Percentile(r.values, 50), metrics.Percentile(r.values, 75)

@@ -212,7 +212,7 @@ func (s *screen) fit(rows [][]string) {
 	}
 	for _, row := range rows {
 		for i := 1; i <= 3; i++ {
-			row[i] = shorten(row[i], wide[i])
+			row[i] = Shorten(row[i], wide[i])
 		}
 	}
 }
@@ -299,8 +299,8 @@ func width(text string) int {
 	return twwidth.WidthWithOptions(text, twwidth.Options{})
 }
 
-// shorten cuts a text to so many columns and says so with an ellipsis.
-func shorten(text string, columns int) string {
+// Shorten cuts a text to so many columns and says so with an ellipsis.
+func Shorten(text string, columns int) string {
 	if width(text) <= columns {
 		return text
 	}

@@ -82,14 +82,32 @@ func (r reply) failure() error {
 	case r.err != nil:
 		return r.err
 	case !r.ok():
-		if text := r.message(); text != "" {
-			return fmt.Errorf("HTTP %d: %s", r.status, text)
-		}
-		return fmt.Errorf("HTTP %d", r.status)
+		return &StatusError{r.status, r.message()}
 	case r.html():
 		return fmt.Errorf("got %s instead of the API's answer", r.message())
 	}
 	return nil
+}
+
+// StatusError is a reply whose status is no success.
+type StatusError struct {
+	Status  int
+	Message string // the server's own; may be empty
+}
+
+func (e *StatusError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("HTTP %d", e.Status)
+	}
+	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
+}
+
+// Refused says that the server did not like what it was asked, and not that it cannot answer. An
+// llama-server whose template raises answers 500.
+func (e *StatusError) Refused() bool {
+	text := strings.ToLower(e.Message)
+	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity ||
+		e.Status == http.StatusInternalServerError && (strings.Contains(text, "jinja") || strings.Contains(text, "template"))
 }
 
 // shorten cuts s to at most n bytes, at a rune's border.
