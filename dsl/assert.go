@@ -163,6 +163,18 @@ func (a *Assertion) Limits() []Limit {
 	return out
 }
 
+// Compared lists the pairs of measured values that the assertion compares with each other.
+func (a *Assertion) Compared() [][2]string {
+	if a.program == nil {
+		return nil
+	}
+	var out [][2]string
+	for _, b := range a.program.beside {
+		out = append(out, [2]string{a.program.leaves[b[0]].path, a.program.leaves[b[1]].path})
+	}
+	return out
+}
+
 // Excerpt returns the source line of the assertion with the values that it reads underlined,
 // ready to print:
 //

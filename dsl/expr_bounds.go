@@ -33,6 +33,18 @@ func (c *compilation) bound(n *ast.BinaryNode, side, other ast.Node, op string) 
 	}
 }
 
+// Visit gathers the comparisons of two measured values.
+func (c *compilation) Visit(node *ast.Node) {
+	n, ok := (*node).(*ast.BinaryNode)
+	if !ok || !isComparison(n.Operator) {
+		return
+	}
+	i, j := leafIndex(n.Left), leafIndex(n.Right)
+	if i >= 0 && j >= 0 && c.program.leaves[i].measured && c.program.leaves[j].measured {
+		c.program.beside = append(c.program.beside, [2]int{i, j})
+	}
+}
+
 // constant returns the value of an expression of literals, vars and axes.
 func (c *compilation) constant(n ast.Node) (float64, bool) {
 	switch n := n.(type) {

@@ -450,3 +450,15 @@ func TestConforms(t *testing.T) {
 		}
 	}
 }
+
+func TestCompared(t *testing.T) {
+	for that, want := range map[string]string{
+		"turn.ttft_ms < first_turn.ttft_ms":                                    "[[turn.ttft_ms first_turn.ttft_ms]]",
+		"turn.ok or (turn.ttft_ms < 5 and first_turn.ttft_ms != turn.ttft_ms)": "[[first_turn.ttft_ms turn.ttft_ms]]",
+		"turn.ttft_ms < 200 and first_turn.ttft_ms < 200":                      "[]",
+	} {
+		if got := fmt.Sprint(mustCompile(t, StepScope, that).Compared()); got != want {
+			t.Errorf("%s: %s, want %s", that, got, want)
+		}
+	}
+}

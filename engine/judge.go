@@ -138,31 +138,31 @@ func (s *session) judgeCell(out *collector) (failed string) {
 			failed = v.Name
 		}
 		out.emit(s.cell.ID, v)
-		if text := indistinct(v, floor); text != "" {
+		for _, text := range indistinct(v, t.assertion.Compared(), floor) {
 			out.emit(s.cell.ID, event.Note{Code: "indistinct", Text: text})
 		}
 	}
 	return failed
 }
 
-// indistinct says so if an assertion compared two measured times that lie closer together than
-// twice what this client can tell apart; floor is its calibrated bias in ms, 0 if not known.
-func indistinct(v event.Verdict, floor float64) string {
-	var times []event.Operand
+// indistinct says which measured times that an assertion compares with each other lie closer together
+// than twice what this client can tell apart; floor is its calibrated bias in ms, 0 if not known.
+func indistinct(v event.Verdict, compared [][2]string, floor float64) (texts []string) {
+	times := map[string]float64{}
 	for _, o := range v.Operands {
-		if _, number := o.Value.(float64); number && o.Unit == "ms" && o.Why == "" {
-			times = append(times, o)
+		if x, number := o.Value.(float64); number && o.Unit == "ms" && o.Why == "" {
+			times[o.Path] = x
 		}
 	}
-	if len(times) != 2 || floor <= 0 {
-		return ""
+	for _, c := range compared {
+		x, known := times[c[0]]
+		y, both := times[c[1]]
+		if apart := math.Abs(x - y); known && both && apart < 2*floor {
+			texts = append(texts, fmt.Sprintf("%s: %s and %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
+				v.Name, c[0], c[1], apart, floor))
+		}
 	}
-	apart := math.Abs(times[0].Value.(float64) - times[1].Value.(float64))
-	if apart >= 2*floor {
-		return ""
-	}
-	return fmt.Sprintf("%s: %s and %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
-		v.Name, times[0].Path, times[1].Path, apart, floor)
+	return texts
 }
 
 func (t *tally) event() event.Verdict {

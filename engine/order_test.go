@@ -84,23 +84,27 @@ func TestTally(t *testing.T) {
 func TestIndistinct(t *testing.T) {
 	verdict := func(a, b float64, unit string) event.Verdict {
 		return event.Verdict{Name: "faster", Operands: []event.Operand{
-			{Path: "steps.a.ttft_ms", Value: a, Unit: unit}, {Path: "steps.b.ttft_ms", Value: b, Unit: unit},
+			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b, Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
 		}}
 	}
+	both := [][2]string{{"a", "b"}}
 	for _, c := range []struct {
-		v     event.Verdict
-		floor float64
-		marks bool
+		v        event.Verdict
+		compared [][2]string
+		floor    float64
+		marks    int
 	}{
-		{verdict(20, 20.9, "ms"), 0.5, true},
-		{verdict(20.9, 20, "ms"), 0.5, true},
-		{verdict(20, 21, "ms"), 0.5, false}, // twice the floor can be told apart
-		{verdict(20, 20.1, "tokens"), 0.5, false},
-		{verdict(20, 20.1, "ms"), 0, false}, // not calibrated: nothing is known
-		{event.Verdict{Operands: []event.Operand{{Path: "a", Value: 20.0, Unit: "ms"}, {Path: "vars.b", Value: 20.0}}}, 0.5, false},
+		{verdict(20, 20.9, "ms"), both, 0.5, 1},
+		{verdict(20.9, 20, "ms"), both, 0.5, 1},
+		{verdict(20, 20.9, "ms"), [][2]string{{"a", "b"}, {"a", "other"}}, 0.5, 2},
+		{verdict(20, 20.9, "ms"), [][2]string{{"a", "unknown"}}, 0.5, 0},
+		{verdict(20, 20.9, "ms"), nil, 0.5, 0}, // each with a limit of its own
+		{verdict(20, 21, "ms"), both, 0.5, 0},  // twice the floor can be told apart
+		{verdict(20, 20.1, "tokens"), both, 0.5, 0},
+		{verdict(20, 20.1, "ms"), both, 0, 0}, // not calibrated: nothing is known
 	} {
-		if got := indistinct(c.v, c.floor); (got != "") != c.marks {
-			t.Errorf("%v with floor %v: %q", c.v.Operands, c.floor, got)
+		if got := indistinct(c.v, c.compared, c.floor); len(got) != c.marks {
+			t.Errorf("%v with floor %v: %q, want %d", c.v.Operands, c.floor, got, c.marks)
 		}
 	}
 }

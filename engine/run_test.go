@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"homellm/engine"
+	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/sim"
 )
@@ -206,4 +208,26 @@ func TestJournalFails(t *testing.T) {
 			t.Errorf("%d requests were sent after the journal had failed", sent)
 		}
 	})
+}
+
+// A run marks what its own client cannot tell apart.
+func TestIndistinctTimes(t *testing.T) {
+	for floor, marked := range map[time.Duration]bool{time.Hour: true, time.Nanosecond: false} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &rig{options: func(o *engine.Options) {
+				o.Calibrate = func(context.Context) (client.Floor, error) { return client.Floor{TTFTp99: floor}, nil }
+			}}
+			g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: salt}}",
+				"{name: apart, that: 'turn.ok and turn.ttft_ms >= turn.icl_p50_ms', severity: warn}"), library(t)), sim.Config{})
+			found := false
+			for _, e := range g.events {
+				if n, ok := e.Body.(event.Note); ok && n.Code == "indistinct" {
+					found = strings.HasPrefix(n.Text, "apart: turn.ttft_ms and turn.icl_p50_ms are ")
+				}
+			}
+			if found != marked {
+				t.Errorf("with a floor of %v: marked %v", floor, found)
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -30,6 +31,51 @@ type arrivals struct {
 	errno syscall.Errno
 	stamp time.Duration // when the bytes arrived, since 1970; unset if the kernel did not say
 }
+
+// keepStamps makes the kernel stamp packets for as long as this process lives. It begins with that a while
+// after the first socket asks for it, and leaves off after the last is closed: without one that stays,
+// the first replies of a run may come without. It returns whether stamps come by now, which takes some
+// milliseconds.
+var keepStamps = sync.OnceValue(func() bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false // so do connections, which says so
+	}
+	// The socket stays open. It talks to itself; raw calls, for the clock of a test may stand still.
+	wait := unix.NsecToTimeval(int64(time.Second))
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}),
+	)
+	if err != nil {
+		return false
+	}
+	self, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	var data [1]byte
+	var control [64]byte
+	for range 200 {
+		if unix.Sendto(fd, data[:], 0, self) != nil {
+			return false
+		}
+		_, n, _, _, err := unix.Recvmsg(fd, data[:], control[:], 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return false
+		}
+		if stampIn(control[:n]) != unset {
+			return true
+		}
+		pause := unix.NsecToTimespec(int64(time.Millisecond))
+		_ = unix.Nanosleep(&pause, nil) // cut short, it is tried again sooner
+	}
+	return false
+})
 
 // newArrivals asks the kernel for stamps; nil where it has none to give.
 func newArrivals(nc net.Conn) *arrivals {

@@ -10,6 +10,8 @@ import (
 // arrivals would tell when the kernel received what was read. Only Linux does for TCP.
 type arrivals struct{}
 
+func keepStamps() bool { return false }
+
 func newArrivals(net.Conn) *arrivals { return nil }
 
 func (*arrivals) read([]byte) (n int, now time.Time, age time.Duration, err error) {

@@ -69,6 +69,26 @@ func TestArrivals_StampTheWriteNotTheRead(t *testing.T) {
 	}
 }
 
+// Once a client was made, stamps come with the first packet of every connection.
+func TestArrivals_FromTheFirstPacket(t *testing.T) {
+	if _, err := New(Config{BaseURL: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	if !keepStamps() {
+		t.Fatal("this kernel stamps no packets: Linux 5.1 and later do")
+	}
+	for range 20 {
+		near, far := tcpPair(t)
+		a := newArrivals(near)
+		send(t, far, "token")
+		if _, _, age, err := a.read(make([]byte, 16)); age == unset || err != nil {
+			t.Fatalf("the first packet of a connection has no stamp, %v", err)
+		}
+		near.Close()
+		far.Close()
+	}
+}
+
 // slew is what the wall clock, which stamps, and the monotonic one, which the test reads, may drift
 // apart by between a write and its read.
 const slew = 50 * time.Microsecond

@@ -97,6 +97,9 @@ func New(cfg Config) (*Client, error) {
 		}
 		return nil, fmt.Errorf("API %q is not known: want one of %s", api, strings.Join(names, ", "))
 	}
+	if cfg.Dial == nil {
+		_ = keepStamps() // without, the reader stamps, and every exchange says so
+	}
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	c := &Client{cfg: cfg, dialect: &Dialects[at], start: time.Now()}
 	c.url = c.dialect.url(base)

@@ -14,6 +14,12 @@ import (
 	"homellm/schema"
 )
 
+// withFloor is a run whose client found so large an error of its own.
+func withFloor(r *Run, ms float64) *Run {
+	r.Add(event.Event{Body: event.Facts{Values: map[string]float64{"client.ttft_bias_p99_ms": ms}, Source: "calibration"}})
+	return r
+}
+
 // repeated is the fold of a run of n repeats of one step, each with a TTFT of first ms. Repeats in
 // broken failed.
 func repeated(verdict string, first float64, n int, broken ...int) *Run {
@@ -216,6 +222,10 @@ func TestComparisonOutcome(t *testing.T) {
 		{"too old", func(r *Rules) { r.MaxAge = 8 * 24 * time.Hour }, base(100), repeated("pass", 110, 12), 4, "could not be judged"},
 		{"too old, and that fails", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "fail" }, base(100), repeated("pass", 100, 12), 1, "9 days old"},
 		{"too old, and compared all the same", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "warn" }, base(100), repeated("pass", 110, 12), 1, "worse: ttft"},
+		{"worse by less than the client can tell", nil, base(100), withFloor(repeated("pass", 110, 12), 5.1), 4, "could not be judged: ttft"},
+		{"better by less than the client can tell", nil, base(100), withFloor(repeated("pass", 90, 12), 5.1), 4, "could not be judged: ttft"},
+		{"worse by what the client can tell", nil, base(100), withFloor(repeated("pass", 110, 12), 4.9), 1, "worse: ttft"},
+		{"the same, by a client that tells little", nil, base(100), withFloor(repeated("pass", 100, 12), 50), 0, "nothing worse"},
 		{"tighter than the noise", func(r *Rules) { r.Tighter = 1e6 }, base(100), repeated("pass", 110, 12), 4, "could not be judged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

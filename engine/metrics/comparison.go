@@ -35,6 +35,15 @@ func (s Source) looks() Looks {
 	return s.Cell.Done.Looks
 }
 
+// floor is the error of the client that measured, in ms; 0: not known, as of a baseline.
+func (s Source) floor() float64 {
+	if s.Cell == nil {
+		return 0
+	}
+	ms, _ := s.Cell.Observed("client.ttft_bias_p99_ms").Number()
+	return ms
+}
+
 // Source is the baseline as the old side of a comparison.
 func (b *Baseline) Source(name string) Source {
 	return Source{Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample, Figure: b.Figures.value, Bounds: b.Figures.bounds,
@@ -125,6 +134,7 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 			if old.Noise != nil && r.Tighter > 0 {
 				d.tooTight(old.Noise(g.Metric), r.Tighter)
 			}
+			d.belowFloor(max(old.floor(), new.floor()))
 		default:
 			d.Verdict, d.Why, d.More = Unsure, "not comparable: "+p.difference(), 0
 		}
@@ -150,6 +160,15 @@ func (p Pair) difference() string {
 		out = append(out, p.Stale)
 	}
 	return strings.Join(out, "; ")
+}
+
+// belowFloor withdraws a verdict on a change of a time that is smaller than twice the client's own error.
+func (d *Delta) belowFloor(floor float64) {
+	if d.Unit != "ms" || d.Change == nil || d.Verdict != Worse && d.Verdict != Better || abs(*d.Change) >= 2*floor {
+		return
+	}
+	d.Verdict = Unsure
+	d.Why = fmt.Sprintf("the client that measured is itself up to %.3g ms late on this machine (client.ttft_bias_p99_ms), and cannot tell a change of %.3g ms from nothing", floor, abs(*d.Change))
 }
 
 // tooTight withdraws a verdict whose margin is within the noise of the machine itself.
