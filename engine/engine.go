@@ -36,7 +36,7 @@ type Options struct {
 	FailFast  bool                                              // stop at the first failed gate
 	Budget    Budget                                            // lets the run play more than planned
 	Calibrate Calibrator                                        // measures the client before the run; nil: nobody does
-	KeepRaw   func(name string, raw []byte) error               // receives the raw reply of the slowest turn; nil: not kept
+	KeepRaw   func(name string, raw []byte) error               // receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
 }
 
 // Interrupted is the cause of a context that a signal ended.

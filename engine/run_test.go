@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -230,4 +231,38 @@ func TestIndistinctTimes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The raw reply that is kept is that of the worst measured turn: a warm-up on a cold cache is slower.
+func TestKeepRaw_IsOfAMeasuredTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := map[string][]byte{}
+		g := &rig{options: func(o *engine.Options) {
+			o.KeepRaw = func(name string, data []byte) error { kept[name] = data; return nil }
+		}}
+		g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: {cache: none, allow_contaminated: true}}", "turn.ok"), library(t)), sim.Config{})
+		var about struct {
+			Repeat int
+			Step   string
+			TTFT   *float64 `json:"ttft_ms"`
+		}
+		if err := json.Unmarshal(kept["worst-turn.json"], &about); err != nil {
+			t.Fatalf("%v: %s", err, kept["worst-turn.json"])
+		}
+		slowest, warm := time.Duration(0), time.Duration(0)
+		for _, r := range g.requests() {
+			ttft := r.Chunks[0].At - *r.Sent
+			if r.Warmup {
+				warm = max(warm, ttft)
+			} else {
+				slowest = max(slowest, ttft)
+			}
+		}
+		if warm <= slowest {
+			t.Fatalf("the warm-up took %v, the slowest other turn %v: this shows nothing", warm, slowest)
+		}
+		if about.TTFT == nil || *about.TTFT != float64(slowest)/float64(time.Millisecond) || len(kept["worst-turn.body"]) == 0 {
+			t.Errorf("kept %s, want that of %v", kept["worst-turn.json"], slowest)
+		}
+	})
 }

@@ -81,7 +81,7 @@ says so everywhere its numbers are shown.`,
 	fl.StringVar(&f.format, "format", "table", "what to print: "+strings.Join(formatNames(), ", "))
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
-	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the slowest turn beside the results")
+	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the worst turn beside the results: a failed one, else the slowest")
 	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
 	fl.BoolVar(&f.resumeChanged, "resume-changed", false, "with --resume: allow a changed plan, and keep the finished cells that did not change")
 	f.addBudget(fl)

@@ -317,7 +317,7 @@ func wire(e event.Exchange) string {
 	w := e.Wire
 	parts := []string{w.Framing, w.Protocol, fmt.Sprintf("%d events in %d reads", w.Events, w.Reads)}
 	if w.CoalescedMax > 1 {
-		parts = append(parts, fmt.Sprintf("up to %d events in one read: gaps between them are not measured", w.CoalescedMax))
+		parts = append(parts, fmt.Sprintf("up to %d deltas in one read: gaps between them are not measured", w.CoalescedMax))
 	}
 	if w.StampedBy != "" {
 		parts = append(parts, "arrivals stamped by the "+w.StampedBy)
@@ -352,6 +352,7 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 		block = *f.BlockTokens
 	}
 	var times []float64
+	reused := false
 	report, err := side.SelfTest(ctx, block, func(ctx context.Context, text string) (server.Reply, error) {
 		e := ask(ctx, text, 1)
 		if e.Err != nil && e.Err.Class != "empty" {
@@ -360,6 +361,7 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 		if e.Sent != nil && len(e.Chunks) > 0 {
 			times = append(times, float64(e.Chunks[0].At-*e.Sent)/1e6)
 		}
+		reused = e.Wire.Reused
 		source := e.Wire.CachedIn
 		if source == "" {
 			source = "usage"
@@ -369,6 +371,12 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 	switch {
 	case ctx.Err() != nil:
 		return
+	case reused:
+		d.say("  connection    kept open: a request finds the one before it")
+	default:
+		d.say("  connection    closed after a reply: each turn needs a new one, which is made ahead")
+	}
+	switch {
 	case err != nil:
 		d.say("  cache test    failed: %v", err)
 		return

@@ -28,7 +28,8 @@ type call struct {
 	frames   framer
 	phase    phase
 	readSeen int64         // number of the read that delivered the last bytes
-	inRead   int           // events that came with it
+	inRead   int           // deltas that came with it
+	json     bool          // the body is labelled JSON
 	lastByte time.Duration // when they arrived
 	head     []byte        // the first bytes of the body, for messages
 	dog      watchdog
@@ -173,7 +174,11 @@ func (k *call) start(body io.Reader) []byte {
 // choose picks the framing by content type, if that settles it.
 func (k *call) choose(contentType string) {
 	media, _, _ := mime.ParseMediaType(contentType)
-	k.frame(framingOf[media])
+	if name := framingOf[media]; name == "json" {
+		k.json = true // or a stream under that name: its first byte tells
+	} else {
+		k.frame(name)
+	}
 }
 
 func (k *call) frame(name string) {
@@ -218,16 +223,16 @@ func (k *call) take(p []byte) {
 	k.keepHead(p)
 	k.keepRaw(p, at)
 	if k.frames == nil {
-		if k.frame(sniff(p, k.client.dialect)); k.frames == nil {
+		if k.frame(sniff(p, k.client.dialect, k.json)); k.frames == nil {
 			return
 		}
 	}
-	before := k.x.Wire.Events
+	before, chunks := k.x.Wire.Events, len(k.x.Chunks)
 	k.frames.feed(p)
 	for f, ok := k.frames.next(); ok; f, ok = k.frames.next() {
-		k.inRead++
 		k.record.take(at, f)
 	}
+	k.inRead += len(k.x.Chunks) - chunks
 	k.x.Wire.CoalescedMax = max(k.x.Wire.CoalescedMax, k.inRead)
 	k.record.bound(k.frames.pending())
 	k.lastByte = at

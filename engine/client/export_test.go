@@ -42,17 +42,22 @@ var plants = map[string]func(*Client){
 		dial := c.pool.dial
 		c.pool.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := dial(ctx, network, addr)
-			return late{nc}, err
+			return late{nc, time.Millisecond}, err
 		}
 	},
 }
 
 // late is a connection that takes its time to hand over what arrived.
-type late struct{ net.Conn }
+type late struct {
+	net.Conn
+	by time.Duration
+}
 
 func (l late) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
-	time.Sleep(time.Millisecond)
+	if err == nil {
+		time.Sleep(l.by)
+	}
 	return n, err
 }
 

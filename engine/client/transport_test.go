@@ -311,6 +311,11 @@ func TestTLS(t *testing.T) {
 		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[h2], func(t *testing.T) {
 			s := httptest.NewUnstartedServer(http.HandlerFunc(serveTokens))
 			s.EnableHTTP2 = h2
+			const handshake = 30 * time.Millisecond
+			s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				time.Sleep(handshake)
+				return nil, nil // no other one
+			}}
 			s.StartTLS()
 			defer s.Close()
 			roots := x509.NewCertPool()
@@ -320,8 +325,8 @@ func TestTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.CloseIdle()
-			if took, err := c.Warm(t.Context()); err != nil || took == nil {
-				t.Fatalf("warm: %v, %v", took, err)
+			if took, err := c.Warm(t.Context()); err != nil || took == nil || *took < handshake {
+				t.Fatalf("warm: %v, %v; a connection is made when its handshake is done", took, err)
 			}
 			time.Sleep(10 * time.Millisecond) // session tickets arrive on the connection made ahead
 			for i := range 3 {
@@ -332,7 +337,8 @@ func TestTLS(t *testing.T) {
 				if x.Wire.Reused != (i > 0) || x.Wire.Warmed != (i == 0) || (x.Connect == nil) != (i > 0) {
 					t.Errorf("request %d: reused %t, warmed %t, connect %v", i, x.Wire.Reused, x.Wire.Warmed, x.Connect)
 				}
-				if x.Sent == nil || x.Headers == nil || *x.Sent > *x.Headers || *x.Headers > x.Chunks[0].At || x.Chunks[4].At > x.Done {
+				// Over HTTP/2 a connection has written before: the time to the first token begins with this request.
+				if x.Sent == nil || x.Headers == nil || *x.Sent < 0 || *x.Sent > *x.Headers || *x.Headers > x.Chunks[0].At || x.Chunks[4].At > x.Done {
 					t.Errorf("out of order: sent %v, headers %v, first %v, done %v", x.Sent, x.Headers, x.Chunks[0].At, x.Done)
 				}
 			}
@@ -404,6 +410,60 @@ func TestConcurrent(t *testing.T) {
 		synctest.Wait()
 		if open, total := golden.Conns(); open != 0 || total != 32 {
 			t.Errorf("%d connections open of %d, want 0 of 32", open, total)
+		}
+	})
+}
+
+// TestForensics holds what is said of the framing to what was sent.
+func TestForensics(t *testing.T) {
+	for shape, want := range map[string]event.Wire{
+		"plain":            {CoalescedMax: 1},
+		"coalesced":        {CoalescedMax: pace.Tokens},
+		"keep-alive":       {CoalescedMax: 1, Comments: 400},
+		"comments-between": {CoalescedMax: 1, Comments: -1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, goldentest.New(pace), shape, client.Config{})
+			defer c.CloseIdle()
+			x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+			if want.Comments < 0 {
+				want.Comments = x.Wire.Events // one before each, [DONE] aside
+			}
+			if x.Wire.CoalescedMax != want.CoalescedMax || x.Wire.Comments < want.Comments || want.Comments == 0 && x.Wire.Comments > 0 || x.Wire.Reads < 2 {
+				t.Errorf("%s: %+v; want %+v", shape, x.Wire, want)
+			}
+		})
+	}
+}
+
+// TestMislabelled measures a stream that calls itself JSON, and reads JSON as such.
+func TestMislabelled(t *testing.T) {
+	body := "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+	whole := `{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}`
+	for _, tc := range []struct{ body, framing string }{{body, "sse"}, {": ping\n\n" + body, "sse"}, {whole, "json"}, {"\n " + whole, "json"}} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			fmt.Fprint(w, tc.body)
+		}))
+		c, err := client.New(client.Config{BaseURL: s.URL, Stream: tc.framing == "sse"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err != nil || x.Text != "Hi" || x.Wire.Framing != tc.framing || !strings.HasPrefix(x.Wire.ContentType, "application/json") {
+			t.Errorf("%.20q: %q as %s (%s), %v", tc.body, x.Text, x.Wire.Framing, x.Wire.ContentType, x.Err)
+		}
+		c.CloseIdle()
+		s.Close()
+	}
+}
+
+// TestRefusedForNow keeps for how long a server wants to be left alone.
+func TestRefusedForNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, goldentest.New(pace), "rate-limit", client.Config{})
+		defer c.CloseIdle()
+		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err == nil || x.Err.Class != "overloaded" || x.Err.RetryAfter != 7*time.Second {
+			t.Errorf("%+v", x.Err)
 		}
 	})
 }

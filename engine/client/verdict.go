@@ -14,8 +14,9 @@ import (
 	"homellm/engine/event"
 )
 
-// framingOf says how bodies of a media type are cut up. Other types are judged by their first
-// byte: a wrong label on a good stream is no reason to measure nothing, and it is on record.
+// framingOf says how bodies of a media type are cut up. Other types, and streams that are labelled as
+// JSON, are judged by their first byte: a wrong label on a good stream is no reason to measure
+// nothing, and it is on record.
 var framingOf = map[string]string{
 	"text/event-stream":    "sse",
 	"application/x-ndjson": "ndjson",
@@ -25,11 +26,14 @@ var framingOf = map[string]string{
 }
 
 // sniff picks the framing by the first byte that is not space; none while there is only space.
-func sniff(p []byte, d *Dialect) string {
+func sniff(p []byte, d *Dialect, labelledJSON bool) string {
 	p = bytes.TrimLeft(p, " \t\r\n")
+	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins so
 	switch {
 	case len(p) == 0:
 		return ""
+	case labelledJSON && strings.IndexByte(beginSSE, p[0]) < 0:
+		return "json"
 	case p[0] != '{':
 		return "sse"
 	case d.Name == "ollama":

@@ -198,7 +198,7 @@ type Wire struct {
 	Events        int    `json:"events"`                   // SSE events or NDJSON lines
 	Comments      int    `json:"comments"`                 // SSE comment lines
 	Reads         int    `json:"reads"`                    // reads that delivered bytes
-	CoalescedMax  int    `json:"coalesced_max"`            // most events that arrived in one read
+	CoalescedMax  int    `json:"coalesced_max"`            // most deltas that arrived in one read: their arrival times are one
 	Bytes         int64  `json:"bytes"`                    // of the body
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
 	Model         string `json:"model,omitempty"`          // as the reply names it

@@ -374,6 +374,9 @@ func serverSays(name, unit string, better int, doc string) Def {
 
 func machine(name, unit string, better int, fold Fold, source, doc, absent string) Def {
 	formula := "samples and readings taken while the measured turns were played"
+	if source == "calibration" {
+		formula = "this client against a loopback server of known timing, for half a second before the run"
+	}
 	return Def{Name: name, Unit: unit, Kind: Float, Better: better, Levels: []Level{CellLevel}, Fold: fold,
 		Source: source, Doc: doc, Formula: formula, absent: absent}
 }

@@ -23,7 +23,7 @@ type Wire struct {
 	Events        int      `json:"events"`
 	Reads         int      `json:"reads"`         // reads that delivered bytes
 	StampedBy     []string `json:"stamped_by"`    // who told when bytes arrived: kernel, reader
-	CoalescedMax  int      `json:"coalesced_max"` // most events in one read: their arrival times are one
+	CoalescedMax  int      `json:"coalesced_max"` // most deltas in one read: their arrival times are one
 	Chunks        int      `json:"chunks"`        // deltas with text
 	ChunkTokens   *float64 `json:"chunk_tokens"`  // output tokens per chunk; nil without token counts
 }
