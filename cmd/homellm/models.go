@@ -197,7 +197,11 @@ func (s *store) list(ctx context.Context, vram float64) error {
 	}
 	for _, one := range stored {
 		if !known[one.Repo] {
-			rows = append(rows, []string{one.Repo, "", "", "here, " + gigabytes(float64(one.Bytes)), "in no models file", ""})
+			state := "here, " + gigabytes(float64(one.Bytes))
+			if one.Unfinished > 0 {
+				state = "interrupted, " + gigabytes(float64(one.Bytes+one.Unfinished))
+			}
+			rows = append(rows, []string{one.Repo, "", "", state, "in no models file", ""})
 		}
 	}
 	return report.Columns(s.stdout, []string{"model", "source", "quant", "downloaded", "fits", "size"}, rows, 5)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -172,6 +173,10 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 		for i := range spec.Files {
 			spec.Files[i] = model.File{Path: spec.Files[i].Path}
 		}
+	}
+	debug.FreeOSMemory() // what reading the files left; nothing is read from here on
+	if s.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcMeasured)
 	}
 	painter := newPullBar(s.process, f.quiet)
 	pulled, err := s.cache.Pull(ctx, s.hub, spec, model.PullOptions{Progress: painter.show})

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -111,7 +112,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Linked-Etag", etag)
 	w.Header().Set("X-Linked-Size", fmt.Sprint(len(data)))
 	w.Header().Set("ETag", etag)
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(data)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
 
 // modelsProgram is homellm with a hub and a models file whose sources it has.
@@ -238,6 +239,47 @@ func TestModels_States(t *testing.T) {
 	p.want(t, 0, []string{"this is what dev is now"}, "models", "pull", "tiny", "--revision", "dev")
 	check("with another branch", "another revision, 42 MB", "no")
 	p.want(t, 0, []string{"2 files checked"}, "models", "verify", "tiny")
+}
+
+// A pull takes less than 60 MB, the program itself included.
+func TestModels_PullMemory(t *testing.T) {
+	switch {
+	case runtime.GOOS != "linux":
+		t.Skip("reads /proc")
+	case raceFactor() > 1:
+		t.Skip("the race detector takes more than the pull")
+	}
+	h := newHub(t)
+	h.files = map[string][]byte{"model.safetensors": make([]byte, 96<<20)}
+	p := modelsProgram(t, h)
+	c, stdout, stderr := p.command("models", "pull", "tiny", "--quiet")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	peak := 0 // not the one that Wait tells: a child begins with that of its parent
+	for {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid)) // none once it is over
+		for line := range strings.Lines(string(status)) {
+			var kB int
+			if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kB); n == 1 {
+				peak = max(peak, kB)
+			}
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v\n%s%s", err, stdout, stderr)
+			}
+			if peak == 0 || peak<<10 > 60e6 {
+				t.Errorf("it took %.1f MB", float64(peak<<10)/1e6)
+			}
+			t.Logf("%.1f MB", float64(peak<<10)/1e6)
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // A line that wraps cannot be painted over.

@@ -186,6 +186,9 @@ func (c Cache) Remove(repo, commit string) (freed int64, err error) {
 	return before, nil // the locks stay: somebody may wait for one
 }
 
+// markSuffix is what a lock's own file is called after where files cannot be locked.
+const markSuffix = ".homellm"
+
 // ErrBusy says that a pull holds what was to be removed.
 var ErrBusy = errors.New("a pull of it is under way")
 
@@ -199,7 +202,7 @@ func (c Cache) lockAll(repo string) (unlock func(), err error) {
 	}
 	entries, _ := os.ReadDir(filepath.Dir(c.lock(repo, "")))
 	for _, e := range entries {
-		etag, ok := strings.CutSuffix(e.Name(), ".lock")
+		etag, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), markSuffix), ".lock")
 		if !ok {
 			continue
 		}

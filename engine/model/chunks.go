@@ -17,9 +17,9 @@ const (
 	doneSuffix = ".done"
 )
 
-// chunkBytes is what one request asks for: large enough that a request's latency does not show,
-// small enough that a kill costs little.
-const chunkBytes = 4 << 20
+// chunkBytes is what one request asks for: large enough that a request's latency does not show, small
+// enough that a kill costs little, and that the memory of five stays in the bound on a pull's.
+const chunkBytes = 3 << 20
 
 // pageBytes is what memory comes in, and a multiple of what disks are written in.
 const pageBytes = 4096

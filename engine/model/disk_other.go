@@ -21,7 +21,7 @@ func allocated(info fs.FileInfo) int64 { return info.Size() }
 // lock creates a file that nobody else may have, and waits while somebody does. One that is left
 // behind by a killed program is taken over after an hour without a sign of life.
 func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	path += ".homellm"
+	path += markSuffix
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("creating the folder of locks: %w", err)
 	}

@@ -95,8 +95,8 @@ func (t *transfer) fetch(ctx context.Context) (string, error) {
 		}
 	}
 	connections := min(t.connections, len(missing))
-	// Two more than there are connections: they go on while one chunk is hashed and one written.
-	memory, release, err := pages(connections+2, min(chunkBytes, t.file.Bytes))
+	// One more than there are connections: they go on while a chunk is hashed.
+	memory, release, err := pages(connections+1, min(chunkBytes, t.file.Bytes))
 	if err != nil {
 		return "", err
 	}
