@@ -163,14 +163,26 @@ func (a *Assertion) Limits() []Limit {
 	return out
 }
 
-// Compared lists the pairs of measured values that the assertion compares with each other.
-func (a *Assertion) Compared() [][2]string {
+// Difference is one side of a comparison less the other, as a sum: of measured values, each times a
+// factor, and of a constant.
+type Difference struct {
+	Paths   []string
+	Factors []float64
+	Offset  float64
+}
+
+// Differences lists the comparisons that weigh measured values against each other.
+func (a *Assertion) Differences() []Difference {
 	if a.program == nil {
 		return nil
 	}
-	var out [][2]string
-	for _, b := range a.program.beside {
-		out = append(out, [2]string{a.program.leaves[b[0]].path, a.program.leaves[b[1]].path})
+	var out []Difference
+	for _, d := range a.program.apart {
+		one := Difference{Factors: d.factors, Offset: d.offset}
+		for _, i := range d.leaves {
+			one.Paths = append(one.Paths, a.program.leaves[i].path)
+		}
+		out = append(out, one)
 	}
 	return out
 }

@@ -42,11 +42,11 @@ const (
 // program is a compiled expression. It holds no state of an evaluation, so it may be shared.
 type program struct {
 	code   *vm.Program
-	leaves []leaf   // each path once, in order of appearance
-	spans  []span   // where the leaves stand
-	bounds []bound  // comparisons with constants that must hold for the assertion to pass
-	beside [][2]int // leaves that are compared with each other, wherever that stands
-	smallN bool     // percentiles of few samples are allowed
+	leaves []leaf       // each path once, in order of appearance
+	spans  []span       // where the leaves stand
+	bounds []bound      // comparisons with constants that must hold for the assertion to pass
+	apart  []difference // comparisons of measured values with each other, wherever they stand
+	smallN bool         // percentiles of few samples are allowed
 	shapes []namedShape
 }
 

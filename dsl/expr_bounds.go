@@ -1,6 +1,10 @@
 package dsl
 
-import "github.com/expr-lang/expr/ast"
+import (
+	"slices"
+
+	"github.com/expr-lang/expr/ast"
+)
 
 // collect gathers the comparisons of a value with a constant that must hold for the expression
 // to be true: those joined by && only.
@@ -33,16 +37,60 @@ func (c *compilation) bound(n *ast.BinaryNode, side, other ast.Node, op string) 
 	}
 }
 
-// Visit gathers the comparisons of two measured values.
+// difference is one side of a comparison less the other.
+type difference struct {
+	leaves  []int
+	factors []float64
+	offset  float64
+}
+
+// Visit gathers the comparisons in which measured values, times constants, stand on both sides.
 func (c *compilation) Visit(node *ast.Node) {
 	n, ok := (*node).(*ast.BinaryNode)
 	if !ok || !isComparison(n.Operator) {
 		return
 	}
-	i, j := leafIndex(n.Left), leafIndex(n.Right)
-	if i >= 0 && j >= 0 && c.program.leaves[i].measured && c.program.leaves[j].measured {
-		c.program.beside = append(c.program.beside, [2]int{i, j})
+	var d difference
+	if c.linear(n.Left, 1, &d) && c.linear(n.Right, -1, &d) && len(d.leaves) > 1 {
+		c.program.apart = append(c.program.apart, d)
 	}
+}
+
+// linear adds a sum of measured values, times constants, and reports whether the node is one.
+func (c *compilation) linear(n ast.Node, factor float64, d *difference) bool {
+	if v, ok := c.constant(n); ok {
+		d.offset += factor * v
+		return true
+	}
+	if i := leafIndex(n); i >= 0 {
+		l := c.program.leaves[i]
+		if at := slices.Index(d.leaves, i); at >= 0 {
+			d.factors[at] += factor
+		} else {
+			d.leaves, d.factors = append(d.leaves, i), append(d.factors, factor)
+		}
+		return l.measured && l.kind.number()
+	}
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		return n.Operator == "+" && c.linear(n.Node, factor, d) || n.Operator == "-" && c.linear(n.Node, -factor, d)
+	case *ast.BinaryNode:
+		left, isLeft := c.constant(n.Left)
+		right, isRight := c.constant(n.Right)
+		switch {
+		case n.Operator == "+":
+			return c.linear(n.Left, factor, d) && c.linear(n.Right, factor, d)
+		case n.Operator == "-":
+			return c.linear(n.Left, factor, d) && c.linear(n.Right, -factor, d)
+		case n.Operator == "*" && isLeft:
+			return c.linear(n.Right, factor*left, d)
+		case n.Operator == "*" && isRight:
+			return c.linear(n.Left, factor*right, d)
+		case n.Operator == "/" && isRight && right != 0:
+			return c.linear(n.Left, factor/right, d)
+		}
+	}
+	return false
 }
 
 // constant returns the value of an expression of literals, vars and axes.

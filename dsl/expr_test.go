@@ -451,13 +451,17 @@ func TestConforms(t *testing.T) {
 	}
 }
 
-func TestCompared(t *testing.T) {
+func TestDifferences(t *testing.T) {
 	for that, want := range map[string]string{
-		"turn.ttft_ms < first_turn.ttft_ms":                                    "[[turn.ttft_ms first_turn.ttft_ms]]",
-		"turn.ok or (turn.ttft_ms < 5 and first_turn.ttft_ms != turn.ttft_ms)": "[[first_turn.ttft_ms turn.ttft_ms]]",
-		"turn.ttft_ms < 200 and first_turn.ttft_ms < 200":                      "[]",
+		"turn.ttft_ms < first_turn.ttft_ms":                                      "[{[turn.ttft_ms first_turn.ttft_ms] [1 -1] 0}]",
+		"turn.ok or (turn.ttft_ms < 5 and first_turn.ttft_ms != turn.ttft_ms)":   "[{[first_turn.ttft_ms turn.ttft_ms] [1 -1] 0}]",
+		"turn.ttft_ms < 0.5 * first_turn.ttft_ms":                                "[{[turn.ttft_ms first_turn.ttft_ms] [1 -0.5] 0}]",
+		"-(turn.ttft_ms - first_turn.ttft_ms) / 2 > 1 + 2":                       "[{[turn.ttft_ms first_turn.ttft_ms] [-0.5 0.5] -3}]",
+		"turn.ttft_ms < 200 and first_turn.ttft_ms < 200":                        "[]",
+		"turn.ttft_ms < turn.ttft_ms * 2":                                        "[]", // one value
+		"turn.ttft_ms * first_turn.ttft_ms < 5 or turn.ttft_ms < len(turn.text)": "[]",
 	} {
-		if got := fmt.Sprint(mustCompile(t, StepScope, that).Compared()); got != want {
+		if got := fmt.Sprint(mustCompile(t, StepScope, that).Differences()); got != want {
 			t.Errorf("%s: %s, want %s", that, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -138,28 +139,35 @@ func (s *session) judgeCell(out *collector) (failed string) {
 			failed = v.Name
 		}
 		out.emit(s.cell.ID, v)
-		for _, text := range indistinct(v, t.assertion.Compared(), floor) {
+		for _, text := range indistinct(v, t.assertion.Differences(), floor) {
 			out.emit(s.cell.ID, event.Note{Code: "indistinct", Text: text})
 		}
 	}
 	return failed
 }
 
-// indistinct says which measured times that an assertion compares with each other lie closer together
-// than twice what this client can tell apart; floor is its calibrated bias in ms, 0 if not known.
-func indistinct(v event.Verdict, compared [][2]string, floor float64) (texts []string) {
+// indistinct says which comparisons of measured times come out closer than this client can tell: it
+// may be late by its floor for each of them, times its factor. The floor is in ms, 0 if not known.
+func indistinct(v event.Verdict, differences []dsl.Difference, floor float64) (texts []string) {
 	times := map[string]float64{}
 	for _, o := range v.Operands {
 		if x, number := o.Value.(float64); number && o.Unit == "ms" && o.Why == "" {
 			times[o.Path] = x
 		}
 	}
-	for _, c := range compared {
-		x, known := times[c[0]]
-		y, both := times[c[1]]
-		if apart := math.Abs(x - y); known && both && apart < 2*floor {
-			texts = append(texts, fmt.Sprintf("%s: %s and %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
-				v.Name, c[0], c[1], apart, floor))
+	for _, d := range differences {
+		apart, reach := d.Offset, 0.0
+		known := true
+		for i, path := range d.Paths {
+			x, ok := times[path]
+			known = known && ok
+			apart += d.Factors[i] * x
+			reach += floor * math.Abs(d.Factors[i])
+		}
+		text := fmt.Sprintf("%s: the sides of the comparison of %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
+			v.Name, strings.Join(d.Paths, " and "), math.Abs(apart), floor)
+		if known && math.Abs(apart) < reach && !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
 	}
 	return texts

@@ -87,24 +87,31 @@ func TestIndistinct(t *testing.T) {
 			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b, Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
 		}}
 	}
-	both := [][2]string{{"a", "b"}}
+	less := func(factor, offset float64, paths ...string) []dsl.Difference {
+		return []dsl.Difference{{Paths: paths, Factors: []float64{1, -factor}, Offset: offset}}
+	}
+	both := less(1, 0, "a", "b")
 	for _, c := range []struct {
-		v        event.Verdict
-		compared [][2]string
-		floor    float64
-		marks    int
+		v     event.Verdict
+		of    []dsl.Difference
+		floor float64
+		marks int
 	}{
 		{verdict(20, 20.9, "ms"), both, 0.5, 1},
 		{verdict(20.9, 20, "ms"), both, 0.5, 1},
-		{verdict(20, 20.9, "ms"), [][2]string{{"a", "b"}, {"a", "other"}}, 0.5, 2},
-		{verdict(20, 20.9, "ms"), [][2]string{{"a", "unknown"}}, 0.5, 0},
+		{verdict(20, 20.9, "ms"), append(less(1, 0, "a", "other"), both...), 0.5, 2},
+		{verdict(20, 20.9, "ms"), append(both, both...), 0.5, 1},
+		{verdict(20, 20.9, "ms"), less(1, 0, "a", "unknown"), 0.5, 0},
 		{verdict(20, 20.9, "ms"), nil, 0.5, 0}, // each with a limit of its own
 		{verdict(20, 21, "ms"), both, 0.5, 0},  // twice the floor can be told apart
+		{verdict(20, 10.4, "ms"), less(2, 0, "a", "b"), 0.5, 1},
+		{verdict(20, 10.8, "ms"), less(2, 0, "a", "b"), 0.5, 0},
+		{verdict(20, 25.9, "ms"), less(1, 5, "a", "b"), 0.5, 1},
 		{verdict(20, 20.1, "tokens"), both, 0.5, 0},
 		{verdict(20, 20.1, "ms"), both, 0, 0}, // not calibrated: nothing is known
 	} {
-		if got := indistinct(c.v, c.compared, c.floor); len(got) != c.marks {
-			t.Errorf("%v with floor %v: %q, want %d", c.v.Operands, c.floor, got, c.marks)
+		if got := indistinct(c.v, c.of, c.floor); len(got) != c.marks {
+			t.Errorf("%v, %v with floor %v: %q, want %d", c.v.Operands, c.of, c.floor, got, c.marks)
 		}
 	}
 }

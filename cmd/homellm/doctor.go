@@ -371,18 +371,17 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 	switch {
 	case ctx.Err() != nil:
 		return
+	case err != nil:
+		d.say("  cache test    failed: %v", err)
+		return
 	case reused:
 		d.say("  connection    kept open: a request finds the one before it")
 	default:
 		d.say("  connection    closed after a reply: each turn needs a new one, which is made ahead")
 	}
-	switch {
-	case err != nil:
-		d.say("  cache test    failed: %v", err)
-		return
-	case report.Proven():
+	if report.Proven() {
 		d.say("  cache test    proven: %s", report.How())
-	default:
+	} else {
 		d.say("  cache test    cached tokens are unknown: %s", report.Why)
 		d.reportFix(f)
 	}

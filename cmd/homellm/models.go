@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -228,7 +229,7 @@ func (s *store) state(o offer, here model.Stored) string {
 	}
 	spec := o.spec()
 	for i := range spec.Files {
-		spec.Files[i].Bytes = 0 // promised of its own revision
+		spec.Files[i] = model.File{Path: spec.Files[i].Path} // the rest is promised of its own revision
 	}
 	for _, commit := range here.Commits {
 		if other := s.cache.Holds(spec, commit); commit != s.commit(o) && other.Whole() {
@@ -307,7 +308,7 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	if err != nil {
 		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
 	}
-	seen, bad := 0, 0
+	var all checked
 	for _, repo := range stored {
 		var of []offer
 		for _, o := range list {
@@ -319,28 +320,31 @@ func (s *store) verify(ctx context.Context, names []string) error {
 			continue
 		}
 		for _, commit := range repo.Commits {
-			n, wrong, err := s.verifySnapshot(ctx, of, repo.Repo, commit)
+			one, err := s.verifySnapshot(ctx, of, repo.Repo, commit)
 			if err != nil {
 				return err
 			}
-			seen, bad = seen+n, bad+wrong
+			all.read, all.wrong, all.missing = all.read+one.read, all.wrong+one.wrong, all.missing+one.missing
 		}
 	}
 	switch {
-	case bad > 0:
-		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong", plural(bad, "file"))
-	case seen == 0 && len(names) > 0:
+	case all.wrong+all.missing > 0:
+		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing", plural(all.wrong, "file"), all.missing)
+	case all.read == 0 && len(names) > 0:
 		return failf(exitEnvironment, "homellm models pull "+list[0].model.Name, "%s is not here", strings.Join(names, ", "))
-	case seen == 0:
+	case all.read == 0:
 		fmt.Fprintf(s.stdout, "no known model is in %s\n", shown(s.cache.Dir))
 	}
 	return nil
 }
 
+// checked counts the files of a verification.
+type checked struct{ read, wrong, missing int }
+
 // verifySnapshot reads the files of one commit of a repository, for the offers that may be in it.
-func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit string) (seen, bad int, err error) {
+func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit string) (n checked, err error) {
+	var whose, missing []string
 	var want []model.File
-	var whose []string
 	for _, o := range of {
 		held := s.cache.Holds(o.spec(), commit)
 		if len(held.Files) == 0 {
@@ -350,26 +354,37 @@ func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit str
 		if commit == s.commit(o) {
 			want = append(want, o.spec().Files...)
 		}
-		// A pull of single files leaves the rest out; one of a model begins with its configuration.
-		if len(o.source.Files) == 0 && slices.ContainsFunc(held.Files, func(f model.File) bool { return f.Path == "config.json" }) {
-			for _, path := range held.Missing {
-				want = append(want, model.File{Path: path})
-			}
+		// A pull of single files, such as a tokeniser, leaves the rest out on purpose.
+		if slices.ContainsFunc(held.Files, func(f model.File) bool {
+			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
+		}) {
+			missing = append(missing, held.Missing...)
 		}
 	}
 	what := cmp.Or(strings.Join(whose, ", "), repo)
 	files, err := s.cache.Verify(ctx, repo, commit, want)
 	if err != nil {
-		return 0, 0, failf(exitEnvironment, "", "%s: %w", what, err)
+		return n, failf(exitEnvironment, "", "%s: %w", what, err)
 	}
+	say := func(path, text string) { fmt.Fprintf(s.stdout, "%-28s %s: %s\n", what, path, text) }
 	for _, f := range files {
+		n.read++
 		if f.Wrong != "" {
-			bad++
-			fmt.Fprintf(s.stdout, "%-28s %s: %s\n", what, f.Path, f.Wrong)
+			n.wrong++
+			missing = slices.DeleteFunc(missing, func(p string) bool { return p == f.Path }) // it is here, and wrong
+			say(f.Path, f.Wrong)
+		} else if f.Unknown != "" {
+			say(f.Path, f.Unknown)
 		}
 	}
-	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, plural(len(files), "file"))
-	return len(files), bad, nil
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
+	for _, p := range missing {
+		say(p, "missing")
+	}
+	n.missing = len(missing)
+	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, plural(n.read, "file"))
+	return n, nil
 }
 
 // sourcesOf lists every source of an offer's model.

@@ -134,6 +134,11 @@ models:
         repo: acme/tiny
         revision: "` + h.commit + `"
         files: [{path: config.json, sha256: "` + strings.Repeat("0", 64) + `"}]
+  named:
+    context: {trained: 32768}
+    sources:
+      old: {repo: acme/tiny, revision: "` + strings.Repeat("2", 40) + `", format: gguf, files: [{path: tiny-q8_0.gguf, bytes: 77, sha256: "` + strings.Repeat("0", 64) + `"}]}
+      half: {repo: acme/tiny, revision: "` + h.commit + `", files: [{path: config.json}, {path: model.safetensors}]}
   elsewhere:
     context: {trained: 32768}
     sources:
@@ -225,7 +230,7 @@ func TestModels_States(t *testing.T) {
 	p.want(t, 0, []string{"tiny (gguf)", "1 file checked"}, "models", "verify", "tiny")
 	p.want(t, 0, nil, "models", "pull", "tiny", "--file", "config.json")
 	check("with the configuration", "part of it, 0 kB", "yes, 5 MB")
-	p.want(t, 1, []string{"model.safetensors: missing", "1 file wrong"}, "models", "verify", "tiny")
+	p.want(t, 1, []string{"model.safetensors: missing", "0 files wrong, 1 missing"}, "models", "verify", "tiny")
 	p.want(t, 0, nil, "models", "pull", "tiny")
 	check("with the weights", "yes, 42 MB", "yes, 5 MB")
 	blob := filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/blobs", sha256Of(h.files["model.safetensors"]))
@@ -236,6 +241,15 @@ func TestModels_States(t *testing.T) {
 	p.want(t, 1, []string{"model.safetensors: missing"}, "models", "verify", "tiny")
 	check("with damaged weights", "part of it, 0 kB", "yes, 5 MB")
 	p.want(t, 0, nil, "models", "rm", "tiny")
+	// Of a source that names its files, too: the tokeniser's own is asked for by itself.
+	p.want(t, 0, nil, "models", "pull", "named", "--file", "config.json", "--source", "half")
+	p.want(t, 1, []string{"named (half)", "model.safetensors: missing", "1 file checked"}, "models", "verify", "named")
+	p.want(t, 0, nil, "models", "rm", "named")
+	p.want(t, 0, nil, "models", "pull", "named", "--file", "tiny-q8_0.gguf", "--revision", "dev")
+	if out := p.want(t, 0, nil, "models", "list"); !strings.Contains(out, "another revision, 6 MB") {
+		t.Errorf("a file of another revision, with another hash, is not told:\n%s", out)
+	}
+	p.want(t, 0, nil, "models", "rm", "named")
 	p.want(t, 0, []string{"this is what dev is now"}, "models", "pull", "tiny", "--revision", "dev")
 	check("with another branch", "another revision, 42 MB", "no")
 	p.want(t, 0, []string{"2 files checked"}, "models", "verify", "tiny")
@@ -375,17 +389,25 @@ func TestTemplateCheck_Server(t *testing.T) {
 	p.want(t, 1, []string{"DIFFERENT  one question", "they part at token 1", "same       three turns"}, "template", "check", "qwen2.5-3b", "--url", url)
 	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check", "gemma-3-4b", "--url", url)
 	p.want(t, 5, []string{"no server is ready"}, "template", "check", "--url", "http://127.0.0.1:1")
-	broken := startSimulatorBehind(t, func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost {
-				http.Error(w, `{"error": {"message": "CUDA out of memory"}}`, http.StatusInternalServerError)
-				return
-			}
-			next.ServeHTTP(w, r)
+	for _, tokenises := range []bool{true, false} {
+		broken := startSimulatorBehind(t, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost && (tokenises || r.URL.Path == "/v1/chat/completions"):
+					http.Error(w, `{"error": {"message": "CUDA out of memory"}}`, http.StatusInternalServerError)
+				case !tokenises && r.URL.Path == "/v1/models": // of an engine that is not known: what a reply used is asked for
+					fmt.Fprint(w, `{"object": "list", "data": [{"id": "gemma", "object": "model"}]}`)
+				case !tokenises:
+					http.NotFound(w, r)
+				default:
+					next.ServeHTTP(w, r)
+				}
+			})
 		})
-	})
-	if out := p.want(t, 5, []string{"UNKNOWN", "HTTP 500: CUDA out of memory", "could not be compared"}, "template", "check", "gemma-2-9b", "--url", broken); strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") {
-		t.Errorf("a server that is broken was compared:\n%s", out)
+		out := p.want(t, 5, []string{"UNKNOWN", " HTTP 500: ", "CUDA out of memory", "could not be compared"}, "template", "check", "gemma-2-9b", "--url", broken)
+		if strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") || strings.Contains(out, "HTTP 500: HTTP 500") {
+			t.Errorf("a server that is broken was compared:\n%s", out)
+		}
 	}
 	p.want(t, 2, []string{"one model"}, "template", "check", "chatml", "qwen2.5", "--url", url)
 }

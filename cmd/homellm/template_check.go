@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -289,8 +290,10 @@ func (c comparison) usage(ctx context.Context, messages []model.Message) (int, e
 	switch {
 	case e.Usage.Prompt != nil:
 		return *e.Usage.Prompt, nil
+	case e.Err != nil && e.Status >= http.StatusBadRequest:
+		return 0, &server.StatusError{Status: e.Status, Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status))}
 	case e.Err != nil:
-		return 0, &server.StatusError{Status: e.Status, Message: e.Err.Message}
+		return 0, errors.New(e.Err.Message)
 	}
 	return 0, errors.New("the server does not report how many tokens the prompt had")
 }

@@ -162,9 +162,14 @@ func (p Pair) difference() string {
 	return strings.Join(out, "; ")
 }
 
-// belowFloor withdraws a verdict on a change of a time that is smaller than twice the client's own error.
+// fromSending are the times from the sending of a request on: as late as the client's clock is. What lies
+// between two tokens is late at both ends, and what a server tells by its own clock is not.
+var fromSending = []string{"ttft_ms", "ttft_answer_ms", "ttfs_ms", "ttfr_ms", "e2e_ms", "e2e_due_ms"}
+
+// belowFloor withdraws a verdict on a change of such a time that is smaller than twice the client's own error.
 func (d *Delta) belowFloor(floor float64) {
-	if d.Unit != "ms" || d.Change == nil || d.Verdict != Worse && d.Verdict != Better || abs(*d.Change) >= 2*floor {
+	def, _, _ := samplePath(d.Gate.Metric)
+	if def == nil || !slices.Contains(fromSending, def.Name) || d.Change == nil || d.Verdict != Worse && d.Verdict != Better || abs(*d.Change) >= 2*floor {
 		return
 	}
 	d.Verdict = Unsure

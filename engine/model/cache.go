@@ -209,7 +209,10 @@ func (c Cache) lockAll(repo string) (unlock func(), err error) {
 		one, err := tryLock(context.Background(), c.lock(repo, etag))
 		if err != nil {
 			unlock()
-			return nil, ErrBusy
+			if errors.Is(err, context.Canceled) { // it would have been waited for
+				err = ErrBusy
+			}
+			return nil, err
 		}
 		held = append(held, one)
 	}
@@ -277,21 +280,21 @@ func exists(path string) bool {
 
 // Verified is the outcome of reading one file of a snapshot again.
 type Verified struct {
-	Path  string
-	Bytes int64
-	Wrong string // what is wrong with it; "" if it is what the hub promised
+	Path    string
+	Bytes   int64
+	Wrong   string // what is wrong with it; "" if nothing is known to be
+	Unknown string // why that is not known
 }
 
-// Verify reads every file of a snapshot and compares it with the hash that names it, and with want
-// where that has the path. A file that is wrong is removed, so that nothing is left that looks
-// valid and the next pull fetches it.
+// Verify reads every file of a snapshot and compares it with the hash that names it, and with that of want
+// where it has the path. A file with another hash is removed, so that nothing is left that looks valid
+// and the next pull fetches it; one that cannot be read, or whose hash nobody knows, stays.
 func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]Verified, error) {
 	root := c.Snapshot(repo, commit)
 	if !exists(root) {
 		return nil, fmt.Errorf("verifying %s: commit %s is not in the cache", repo, commit)
 	}
 	var out []Verified
-	seen := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -304,19 +307,14 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 			return fmt.Errorf("naming %s: %w", path, err)
 		}
 		v := Verified{Path: filepath.ToSlash(rel)}
-		seen[v.Path] = true
-		i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path })
-		var promised File
+		i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path && f.SHA256 != "" })
+		etag := ""
 		if i >= 0 {
-			promised = want[i]
+			etag = want[i].SHA256
 		}
-		v.Bytes, v.Wrong = c.verify(ctx, path, promised)
+		c.verify(ctx, path, etag, &v)
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if v.Wrong != "" {
-			c.discard(path)
-			v.Wrong += "; removed"
 		}
 		out = append(out, v)
 		return nil
@@ -324,43 +322,46 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 	if err != nil {
 		return out, fmt.Errorf("verifying %s: %w", repo, err)
 	}
-	for _, f := range want {
-		if !seen[f.Path] {
-			out = append(out, Verified{Path: f.Path, Wrong: "missing"})
-		}
-	}
 	return out, nil
 }
 
-func (c Cache) verify(ctx context.Context, path string, promised File) (int64, string) {
-	etag := promised.SHA256
+func (c Cache) verify(ctx context.Context, path, etag string, v *Verified) {
+	wrong := func(format string, args ...any) {
+		c.discard(path)
+		v.Wrong = fmt.Sprintf(format, args...) + "; removed"
+	}
 	if target, err := os.Readlink(path); err == nil && etagName.MatchString(filepath.Base(target)) {
 		name := filepath.Base(target)
 		if etag != "" && len(name) == len(etag) && name != etag {
-			return 0, fmt.Sprintf("has SHA-256 %s, want %s", name, etag)
+			wrong("has SHA-256 %s, want %s", name, etag)
+			return
 		}
 		etag = name
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, "cannot be read: " + err.Error()
+		v.Wrong = "cannot be read: " + err.Error()
+		return
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return 0, "cannot be read: " + err.Error()
+		v.Wrong = "cannot be read: " + err.Error()
+		return
 	}
+	v.Bytes = info.Size()
 	if etag == "" {
-		return info.Size(), "its hash is not known"
+		v.Unknown = "nobody says what its hash should be"
+		return
 	}
 	sum := newHash(etag, info.Size())
 	if _, err := io.CopyBuffer(sum, contextReader{ctx, f}, make([]byte, 1<<20)); err != nil {
-		return info.Size(), "cannot be read: " + err.Error()
+		v.Wrong = "cannot be read: " + err.Error()
+		return
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != etag {
-		return info.Size(), fmt.Sprintf("has hash %s, want %s", got, etag)
+		wrong("has hash %s, want %s", got, etag)
 	}
-	return info.Size(), ""
 }
 
 // discard removes a link and what it leads to.

@@ -74,8 +74,19 @@ func TestCacheVerify(t *testing.T) {
 	if got := wrong([]File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors")}}); len(got) > 0 {
 		t.Errorf("good files are wrong: %v", got)
 	}
-	if got := wrong([]File{{Path: "other.gguf"}}); got["other.gguf"] != "missing" {
+	// A file of which nobody says what it should be, and one that cannot be read, are nobody's to remove.
+	own, dangling := filepath.Join(c.Snapshot(h.repo, h.commit), "own.txt"), filepath.Join(c.Snapshot(h.repo, h.commit), "dangling")
+	if err := errors.Join(os.WriteFile(own, []byte("mine"), 0o600), os.Symlink("nowhere", dangling)); err != nil {
+		t.Fatal(err)
+	}
+	if got := wrong(nil); len(got) != 1 || !strings.Contains(got["dangling"], "cannot be read") || !exists(own) {
 		t.Errorf("%v", got)
+	}
+	if got := wrong([]File{{Path: "own.txt", SHA256: strings.Repeat("0", 64)}}); !strings.Contains(got["own.txt"], "; removed") || exists(own) {
+		t.Errorf("a file with another hash than was promised: %v", got)
+	}
+	if err := os.Remove(dangling); err != nil {
+		t.Fatalf("what could not be read is gone: %v", err)
 	}
 	// One bit, and one byte of a small file.
 	blob := c.blob(h.repo, h.etag("model.safetensors"))

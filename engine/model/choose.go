@@ -2,7 +2,6 @@ package model
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -163,6 +162,9 @@ func (c Cache) Holds(spec PullSpec, commit string) Held {
 	root := c.Snapshot(spec.Repo, commit)
 	size := map[string]int64{}
 	var paths []string
+	if commit == "" {
+		root = "" // nothing is there
+	}
 	_ = filepath.WalkDir(root, func(p string, _ fs.DirEntry, err error) error {
 		if info, e := os.Stat(p); err == nil && e == nil && info.Mode().IsRegular() {
 			if rel, e := filepath.Rel(root, p); e == nil {
@@ -172,9 +174,6 @@ func (c Cache) Holds(spec PullSpec, commit string) Held {
 		}
 		return nil // what cannot be read is not here
 	})
-	if commit == "" {
-		paths = nil
-	}
 	var h Held
 	paths = spec.pick(paths)
 	for _, f := range spec.Files {
@@ -210,11 +209,16 @@ func (c Cache) Holds(spec PullSpec, commit string) Held {
 // missing is what a server would miss of a model that has these files.
 func missing(root string, paths []string, format string) []string {
 	out := absent(paths)
+	mistral := slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "consolidated") })
+	if format != "gguf" && !mistral && !slices.Contains(paths, "config.json") {
+		out = append(out, "config.json")
+	}
 	if !slices.Contains(paths, indexName) {
 		weights := "model." + cmp.Or(format, "safetensors")
 		if !slices.ContainsFunc(paths, func(p string) bool { return path.Ext(p) == path.Ext(weights) }) {
 			out = append(out, weights)
 		}
+		slices.Sort(out)
 		return out
 	}
 	var index struct {
@@ -231,24 +235,4 @@ func missing(root string, paths []string, format string) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// tidy removes what interrupted pulls left of other versions of files that are whole now.
-func (c Cache) tidy(ctx context.Context, repo string, files []Remote) {
-	blobs, _ := os.ReadDir(filepath.Join(c.repo(repo), "blobs"))
-	for _, b := range blobs {
-		etag, ok := strings.CutSuffix(b.Name(), partSuffix+doneSuffix)
-		if !ok {
-			continue
-		}
-		p, _, ok := readPlan(c.blob(repo, b.Name()))
-		if !ok || !slices.ContainsFunc(files, func(f Remote) bool { return f.Path == p.Path && f.Etag != etag }) {
-			continue
-		}
-		if unlock, err := tryLock(ctx, c.lock(repo, etag)); err == nil { // else it is being pulled
-			_ = os.Remove(c.blob(repo, etag) + partSuffix)
-			_ = os.Remove(c.blob(repo, b.Name()))
-			unlock()
-		}
-	}
 }

@@ -115,7 +115,11 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 		}
 	}
 	meter.end()
-	c.tidy(ctx, spec.Repo, files)
+	for _, f := range files {
+		if !c.Has(spec.Repo, listing.Commit, f.Path, f.Bytes) {
+			return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", f.Path, spec.Repo)
+		}
+	}
 	if spec.Revision != listing.Commit {
 		if err := c.setRef(spec.Repo, spec.Revision, listing.Commit); err != nil {
 			return out, err

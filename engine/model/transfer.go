@@ -160,8 +160,12 @@ func (t *transfer) follow(ctx context.Context, failed <-chan error) (string, err
 	sum := newHash(t.file.Etag, t.file.Bytes)
 	for i := range t.chunks {
 		for n := int64(0); n < t.length(i); {
-			if err := ctx.Err(); err != nil {
+			select {
+			case err := <-failed:
 				return "", err
+			case <-ctx.Done():
+				return "", ctx.Err()
+			default:
 			}
 			data, done := t.look(i)
 			switch {
@@ -246,7 +250,7 @@ func (t *transfer) whole(ctx context.Context, memory []byte) (string, error) {
 	}
 	defer r.Body.Close()
 	if r.StatusCode != http.StatusOK {
-		return "", again(r, t.hub.refusal(r, t.repo, t.file.Path))
+		return "", t.refused(r)
 	}
 	sum := newHash(t.file.Etag, t.file.Bytes)
 	for i := range t.chunks {
@@ -298,13 +302,23 @@ func (t *transfer) request(ctx context.Context, i int, n int64, rest []byte) (in
 			return 0, errPlain
 		}
 	default:
-		refusal := t.hub.refusal(r, t.repo, t.file.Path)
-		if !sameOrigin(r.Request.URL.String(), t.hub.endpoint()) {
-			return 0, &transient{err: refusal} // the address may have run out since the hub gave it
-		}
-		return 0, again(r, refusal)
+		return 0, t.refused(r)
 	}
 	return t.receive(ctx, watched{r.Body, touch}, rest, func(got int64) { t.came(i, got) })
+}
+
+// refused is the error of an answer that says no. An address that the hub gave may have run out since: the
+// hub is asked for another one.
+func (t *transfer) refused(r *http.Response) error {
+	refusal := t.hub.refusal(r, t.repo, t.file.Path)
+	elsewhere := !sameOrigin(r.Request.URL.String(), t.hub.endpoint())
+	switch r.StatusCode {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		if elsewhere {
+			return &transient{err: refusal}
+		}
+	}
+	return again(r, refusal)
 }
 
 // ask sends a request to where the hub sent us before, and to the hub where that refuses: a signed
