@@ -241,7 +241,12 @@ func TestModels_States(t *testing.T) {
 	p.want(t, 1, []string{"model.safetensors: missing"}, "models", "verify", "tiny")
 	check("with damaged weights", "part of it, 0 kB", "yes, 5 MB")
 	p.want(t, 0, nil, "models", "rm", "tiny")
-	// Of a source that names its files, too: the tokeniser's own is asked for by itself.
+	p.want(t, 0, nil, "models", "pull", "acme/tiny", "--file", "model.safetensors")
+	check("with the weights alone", "part of it, 42 MB", "no")
+	p.want(t, 1, []string{"config.json: missing"}, "models", "verify", "tiny")
+	p.want(t, 0, []string{"1 file checked"}, "models", "verify", "acme/tiny") // which may not have one
+	p.want(t, 0, nil, "models", "rm", "tiny")
+	// Of a source that names its files, the same.
 	p.want(t, 0, nil, "models", "pull", "named", "--file", "config.json", "--source", "half")
 	p.want(t, 1, []string{"named (half)", "model.safetensors: missing", "1 file checked"}, "models", "verify", "named")
 	p.want(t, 0, nil, "models", "rm", "named")
