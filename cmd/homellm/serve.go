@@ -293,10 +293,7 @@ func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
 		if err == nil {
 			src := m.Sources[i]
 			cache := model.CacheFromEnv(s.getenv, home)
-			commit := src.Revision
-			if found := cache.Ref(src.Repo, orMain(src.Revision)); found != "" {
-				commit = found
-			}
+			commit := cache.Commit(src.Repo, src.Revision)
 			path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
 			if _, err := os.Stat(path); commit != "" && err == nil {
 				return path, nil
@@ -304,13 +301,6 @@ func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
 		}
 	}
 	return "", missingFile{e.File, m.Name, e.Source}
-}
-
-func orMain(revision string) string {
-	if revision == "" {
-		return "main"
-	}
-	return revision
 }
 
 // missingFile says that a model was not downloaded.

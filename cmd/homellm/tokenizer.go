@@ -14,7 +14,7 @@ import (
 func (p process) tokenizer(m *dsl.Model) *model.Counter {
 	cache := model.CacheFromEnv(p.getenv, p.home())
 	for _, source := range m.Sources {
-		commit := cmp.Or(source.Revision, cache.Ref(source.Repo, "main"))
+		commit := cache.Commit(source.Repo, source.Revision)
 		name := cmp.Or(m.Tokenizer, "tokenizer.json")
 		if commit == "" {
 			continue

@@ -39,7 +39,7 @@ type arrivals struct {
 var keepStamps = sync.OnceValue(func() bool {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return false // so do connections, which says so
+		return false // connections fail then too, and say why
 	}
 	// The socket stays open. It talks to itself; raw calls, for the clock of a test may stand still.
 	wait := unix.NsecToTimeval(int64(time.Second))

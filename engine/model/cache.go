@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -100,6 +101,26 @@ func (c Cache) Ref(repo, revision string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// Commit is the commit that a revision means: itself, or where the branch main was when it was last pulled, if
+// the revision is empty; "" if it never was.
+func (c Cache) Commit(repo, revision string) string {
+	return cmp.Or(revision, c.Ref(repo, defaultRevision))
+}
+
+// etagOf is the hash in the name of the file that a link leads to; "" if it is no link.
+func etagOf(link string) string {
+	target, err := os.Readlink(link)
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(target)
+}
+
+// differs says whether an etag denies a SHA-256. One of another length is git's hash, which says nothing of it.
+func differs(etag, want string) bool {
+	return want != "" && len(etag) == len(want) && etag != want
 }
 
 // Stored is a repository in the cache.
@@ -241,9 +262,7 @@ func (c Cache) sweep(repo string) error {
 	used := map[string]bool{}
 	err := filepath.WalkDir(filepath.Join(c.repo(repo), "snapshots"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			if target, e := os.Readlink(path); e == nil {
-				used[filepath.Base(target)] = true
-			}
+			used[etagOf(path)] = true
 		}
 		return err
 	})
@@ -330,9 +349,8 @@ func (c Cache) verify(ctx context.Context, path, etag string, v *Verified) {
 		c.discard(path)
 		v.Wrong = fmt.Sprintf(format, args...) + "; removed"
 	}
-	if target, err := os.Readlink(path); err == nil && etagName.MatchString(filepath.Base(target)) {
-		name := filepath.Base(target)
-		if etag != "" && len(name) == len(etag) && name != etag {
+	if name := etagOf(path); etagName.MatchString(name) {
+		if differs(name, etag) {
 			wrong("has SHA-256 %s, want %s", name, etag)
 			return
 		}

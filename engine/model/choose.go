@@ -107,7 +107,7 @@ func choose(l Listing, spec PullSpec) ([]Remote, error) {
 		switch {
 		case !ok:
 			return nil, fmt.Errorf("%s at %s has no file %s", spec.Repo, l.Commit, want.Path)
-		case want.SHA256 != "" && len(f.Etag) == len(want.SHA256) && f.Etag != want.SHA256:
+		case differs(f.Etag, want.SHA256):
 			return nil, fmt.Errorf("%s: the hub announces hash %s, the models file wants %s: the revision is not the one that was pinned", want.Path, f.Etag, want.SHA256)
 		case want.Bytes > 0 && f.Bytes != want.Bytes:
 			return nil, fmt.Errorf("%s: the hub announces %d bytes, the models file wants %d", want.Path, f.Bytes, want.Bytes)
@@ -177,9 +177,7 @@ func (c Cache) Holds(spec PullSpec, commit string) Held {
 	var h Held
 	paths = spec.pick(paths)
 	for _, f := range spec.Files {
-		etag, _ := os.Readlink(c.link(spec.Repo, commit, f.Path)) // "" where there are no links
-		etag = filepath.Base(etag)
-		if n, ok := size[f.Path]; !ok || f.Bytes > 0 && n != f.Bytes || f.SHA256 != "" && len(etag) == len(f.SHA256) && etag != f.SHA256 {
+		if n, ok := size[f.Path]; !ok || f.Bytes > 0 && n != f.Bytes || differs(etagOf(c.link(spec.Repo, commit, f.Path)), f.SHA256) {
 			h.Missing = append(h.Missing, f.Path)
 			paths = slices.DeleteFunc(paths, func(p string) bool { return p == f.Path })
 		}

@@ -135,13 +135,8 @@ func (c Cache) whole(spec PullSpec) ([]Remote, bool) {
 	}
 	var files []Remote
 	for _, f := range spec.Files {
-		link := c.link(spec.Repo, spec.Revision, f.Path)
-		target, err := os.Readlink(link)
-		etag := filepath.Base(target)
-		if err != nil || !c.Has(spec.Repo, spec.Revision, f.Path, cmp.Or(f.Bytes, -1)) {
-			return nil, false
-		}
-		if f.SHA256 != "" && len(etag) == len(f.SHA256) && etag != f.SHA256 {
+		etag := etagOf(c.link(spec.Repo, spec.Revision, f.Path))
+		if etag == "" || differs(etag, f.SHA256) || !c.Has(spec.Repo, spec.Revision, f.Path, cmp.Or(f.Bytes, -1)) {
 			return nil, false
 		}
 		files = append(files, Remote{Path: f.Path, Bytes: f.Bytes, Etag: etag})
