@@ -1,4 +1,4 @@
-package model
+package tokens
 
 import (
 	"fmt"
@@ -94,7 +94,7 @@ func Estimate(v Vocabulary) *Counter {
 const foreignSpread = 0.60
 
 // Count returns how many tokens text is, special tokens taken as ordinary text; to count a
-// prompt with its special tokens use [Template.Count].
+// prompt with its special tokens, cut it at those first.
 func (c *Counter) Count(text string) (Count, error) {
 	t, err := c.look(text)
 	if err != nil {
@@ -145,6 +145,9 @@ func (c *Counter) part(text string) (counted, error) {
 	c.seen[strings.Clone(text)] = t
 	return t, nil
 }
+
+// KnowsSpecial says whether the counter counts a special token in a text as one token.
+func (c *Counter) KnowsSpecial() bool { return c.special }
 
 // Confidence says how far the counts can be trusted.
 func (c *Counter) Confidence() Confidence { return c.confidence }

@@ -1,4 +1,4 @@
-package model
+package tokens
 
 import (
 	"encoding/json"
@@ -44,21 +44,21 @@ type addedToken struct {
 	Rewrite bool   `json:"normalized"` // is looked for in the text as the normalizer leaves it
 }
 
-// LoadTokenizer reads a tokenizer.json.
-func LoadTokenizer(path string) (*Tokenizer, error) {
+// Load reads a tokenizer.json.
+func Load(path string) (*Tokenizer, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the tokenizer: %w", err)
 	}
-	t, err := ParseTokenizer(data)
+	t, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-// ParseTokenizer reads the text of a tokenizer.json.
-func ParseTokenizer(data []byte) (*Tokenizer, error) {
+// Parse reads the text of a tokenizer.json.
+func Parse(data []byte) (*Tokenizer, error) {
 	var file struct {
 		Added        []addedToken    `json:"added_tokens"`
 		Normalizer   json.RawMessage `json:"normalizer"`

@@ -1,4 +1,9 @@
-package model
+// Package hub downloads models from a hub that speaks Hugging Face's protocol into the cache that its
+// programs share: what a repository holds, which files a model needs, resumed and verified transfers.
+//
+// In come endpoints, tokens, folders and progress callbacks; out come files and what is wrong with
+// them. It reads no environment, prints nothing, and knows no servers, templates or tokens of a text.
+package hub
 
 import (
 	"cmp"
@@ -33,9 +38,9 @@ type Hub struct {
 // DefaultEndpoint is the hub where none is configured.
 const DefaultEndpoint = "https://huggingface.co"
 
-// HubFromEnv reads what huggingface-cli reads: HF_ENDPOINT, and HF_TOKEN, HUGGING_FACE_HUB_TOKEN or
+// FromEnv reads what huggingface-cli reads: HF_ENDPOINT, and HF_TOKEN, HUGGING_FACE_HUB_TOKEN or
 // the file that HF_TOKEN_PATH names (by default "token" in the cache's parent folder).
-func HubFromEnv(getenv func(string) string, home string, readFile func(string) ([]byte, error)) Hub {
+func FromEnv(getenv func(string) string, home string, readFile func(string) ([]byte, error)) Hub {
 	h := Hub{Endpoint: strings.TrimRight(getenv("HF_ENDPOINT"), "/")}
 	h.Token = cmp.Or(getenv("HF_TOKEN"), getenv("HUGGING_FACE_HUB_TOKEN"))
 	if h.Token == "" {
@@ -59,8 +64,8 @@ func hubHome(getenv func(string) string, home string) string {
 	return cmp.Or(getenv("HF_HOME"), filepath.Join(base, "huggingface"))
 }
 
-// HubError is an answer of the hub that says no, in words for the one who asked.
-type HubError struct {
+// Error is an answer of the hub that says no, in words for the one who asked.
+type Error struct {
 	Repo      string
 	Path      string // of the file; empty if the repository was asked about
 	Status    int
@@ -70,7 +75,7 @@ type HubError struct {
 	Hint      string // what to do
 }
 
-func (e *HubError) Error() string {
+func (e *Error) Error() string {
 	what := e.Repo
 	if e.Path != "" {
 		what += "/" + e.Path
@@ -103,7 +108,7 @@ var hintOf = map[int]string{
 }
 
 func (h *Hub) refusal(r *http.Response, repo, path string) error {
-	e := &HubError{
+	e := &Error{
 		Repo: repo, Path: path, Status: r.StatusCode, Code: r.Header.Get("X-Error-Code"),
 		Message: r.Header.Get("X-Error-Message"), RequestID: r.Header.Get("X-Request-Id"),
 	}

@@ -1,4 +1,4 @@
-package model
+package hub
 
 import (
 	"context"
@@ -155,7 +155,7 @@ func TestEnvironment(t *testing.T) {
 		{map[string]string{"HF_TOKEN_PATH": "/t"}, "from-path", "https://huggingface.co"},
 		{map[string]string{"HF_TOKEN_PATH": "/none"}, "", "https://huggingface.co"},
 	} {
-		if h := HubFromEnv(env(tc.vars), "/home/u", read); h.Token != tc.token || h.endpoint() != tc.endpoint {
+		if h := FromEnv(env(tc.vars), "/home/u", read); h.Token != tc.token || h.endpoint() != tc.endpoint {
 			t.Errorf("%v: %+v", tc.vars, h)
 		}
 	}

@@ -1,4 +1,4 @@
-package model
+package tokens
 
 import (
 	"encoding/json"
@@ -20,11 +20,22 @@ type tokenizerGolden struct {
 	} `json:"cases"`
 }
 
+func readJSON(t testing.TB, path string, v any) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
 func TestTokenizer(t *testing.T) {
 	for _, name := range []string{"bytewise", "piecewise"} {
 		var golden tokenizerGolden
 		readJSON(t, "testdata/tokenizers/"+name+".json", &golden)
-		tokenizer, err := ParseTokenizer(golden.Tokenizer)
+		tokenizer, err := Parse(golden.Tokenizer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,43 +57,6 @@ func TestTokenizer(t *testing.T) {
 		if err != nil || count.Tokens != len(golden.Cases[0].IDs) || !count.Exact || count.Spread != 0 {
 			t.Errorf("%s: counts %v, %v", name, count, err)
 		}
-	}
-}
-
-func TestTokenizerCountsPrompts(t *testing.T) {
-	var golden tokenizerGolden
-	readJSON(t, "testdata/tokenizers/bytewise.json", &golden)
-	tokenizer, err := ParseTokenizer(golden.Tokenizer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template, err := Compile("x", Spec{Jinja: "{% for m in messages %}<|begin|>{{ m.content }}<|end|>{% endfor %}"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := template.Render([]Message{{"user", "."}, {"user", "."}}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The template names no special tokens; the tokenizer knows them.
-	if n, err := template.Count(tokenizer.Counter(), p.String()); err != nil || n.Tokens != 6 || !n.Exact {
-		t.Errorf("%q is %v, %v; want 6 tokens", p, n, err)
-	}
-}
-
-// A tokenizer gets the prompt whole: here, white space after a special token belongs to that.
-func TestTokenizerGetsPromptsWhole(t *testing.T) {
-	tokenizer, err := ParseTokenizer([]byte(`{"added_tokens": [{"id": 2, "content": "<x>", "rstrip": true}],
-		"model": {"type": "BPE", "vocab": {"b": 0, " ": 1}, "merges": []}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template, err := Compile("x", Spec{Jinja: "x", Special: []string{"<x>"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n, err := template.Count(tokenizer.Counter(), "<x>  b"); err != nil || n.Tokens != 2 {
-		t.Errorf("%v, %v; want 2 tokens", n, err)
 	}
 }
 
@@ -111,7 +85,7 @@ func TestTokenizerSteps(t *testing.T) {
 		{`"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "ByteLevel", "add_prefix_space": false}]}`, "a a1", []int32{1, 10, 6}},
 		{`"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious"}`, "a a", []int32{1, 5}},
 	} {
-		tokenizer, err := ParseTokenizer([]byte(base + tc.steps + "}"))
+		tokenizer, err := Parse([]byte(base + tc.steps + "}"))
 		if err != nil {
 			t.Errorf("%s: %v", tc.steps, err)
 			continue
@@ -129,7 +103,7 @@ func TestTokenizerSteps(t *testing.T) {
 // A token that spans a space keeps the text from being split there, and of added tokens that begin
 // alike the longest counts.
 func TestTokenizerTokensAcrossSpaces(t *testing.T) {
-	tokenizer, err := ParseTokenizer([]byte(`{"added_tokens": [{"id": 20, "content": "<x>"}, {"id": 21, "content": "<x>>"}, {"id": 22, "content": "<"}],
+	tokenizer, err := Parse([]byte(`{"added_tokens": [{"id": 20, "content": "<x>"}, {"id": 21, "content": "<x>>"}, {"id": 22, "content": "<"}],
 		"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
 		"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "▁": 2, ">": 3, ">▁": 4, "▁b": 5, "a▁": 6}, "merges": ["> ▁", "▁ b"]}}`))
 	if err != nil {
@@ -160,18 +134,18 @@ func TestTokenizerRefuses(t *testing.T) {
 		{`{"model": {` + good + `}, "added_tokens": [{"id": 3, "content": "x", "single_word": true}]}`, "as a word only"},
 		{`{"model": {` + good + `}, "normalizer": {"type": "Prepend", "prepend": "▁"}, "added_tokens": [{"id": 3, "content": "<s>", "normalized": true}]}`, "normalised"},
 	} {
-		if _, err := ParseTokenizer([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Parse([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.file, err, tc.want)
 		}
 	}
-	if _, err := LoadTokenizer(filepath.Join(t.TempDir(), "tokenizer.json")); err == nil {
+	if _, err := Load(filepath.Join(t.TempDir(), "tokenizer.json")); err == nil {
 		t.Error("a file that is not there was read")
 	}
 	path := filepath.Join(t.TempDir(), "tokenizer.json")
 	if err := os.WriteFile(path, []byte(`{"model": {`+good+`}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tokenizer, err := LoadTokenizer(path)
+	tokenizer, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +158,7 @@ func BenchmarkTokenizer15K(b *testing.B) {
 	for _, name := range []string{"bytewise", "piecewise"} {
 		var golden tokenizerGolden
 		readJSON(b, "testdata/tokenizers/"+name+".json", &golden)
-		tokenizer, err := ParseTokenizer(golden.Tokenizer)
+		tokenizer, err := Parse(golden.Tokenizer)
 		if err != nil {
 			b.Fatal(err)
 		}
