@@ -247,7 +247,7 @@ func (a *Assertion) sourceLine() (line string, number, shift int, ok bool) {
 		return "", 0, 0, false
 	}
 	for number = a.Pos.Line; number <= a.Pos.Line+1; number++ {
-		line = a.source.line(number)
+		line = a.source.Line(number)
 		from := 0
 		if number == a.Pos.Line {
 			// A name in front of the expression may have the same text.

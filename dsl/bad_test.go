@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl/syntax"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -87,7 +89,7 @@ func TestBadFiles(t *testing.T) {
 					t.Errorf("%s ends at column %d, before it starts", d.Code, d.EndCol)
 				}
 			}
-			if !slices.IsSortedFunc(diags, func(a, b Diagnostic) int {
+			if !slices.IsSortedFunc(diags, func(a, b syntax.Diagnostic) int {
 				if a.Pos.Line != b.Pos.Line {
 					return a.Pos.Line - b.Pos.Line
 				}

@@ -3,12 +3,14 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
@@ -16,24 +18,24 @@ import (
 // tree: where a value is not what it should be the schema has said so, and they return the zero
 // value, so that one mistake does not hide the others.
 type decoder struct {
-	src   *source
-	diags Diagnostics
+	src   *syntax.Source
+	diags syntax.Diagnostics
 
 	documents    map[string]*Document // by id; of the scenario being read
 	used         map[string]bool      // documents that a step names
 	usedVars     map[string]bool
 	usedAxes     map[string]bool
-	substituted  int                         // bytes that substitutions have written
-	broken       bool                        // parts of the file could not be read
-	inRun        bool                        // what is substituted now is a setting of the run
-	declared     map[string]map[string]*node // names of each sort, with the place of the first
-	readDocument func(file *node) string
+	substituted  int                                // bytes that substitutions have written
+	broken       bool                               // parts of the file could not be read
+	inRun        bool                               // what is substituted now is a setting of the run
+	declared     map[string]map[string]*syntax.Node // names of each sort, with the place of the first
+	readDocument func(file *syntax.Node) string
 
-	values  values                                       // of the cell
-	compile func(a *Assertion, env scopeEnv) Diagnostics // nil: expressions are not looked at
+	values  values                                              // of the cell
+	compile func(a *Assertion, env scopeEnv) syntax.Diagnostics // nil: expressions are not looked at
 
 	// trace, where set, is told of every key that is asked for: a test holds it against the schema.
-	trace func(n *node, key string)
+	trace func(n *syntax.Node, key string)
 }
 
 // values are what ${vars.…} and ${matrix.…} stand for in one cell: bool, int, float64 or string.
@@ -53,34 +55,34 @@ type scopeEnv struct {
 	allowSmallN   bool           // of the assertion
 	schemas       map[string]*schema.Shape
 	values        values
-	node          *node // the expression, for source.at
+	node          *syntax.Node // the expression, for source.at
 }
 
 // get returns the value of a key, or nil if it is absent, null, or n is not a mapping.
-func (d *decoder) get(n *node, key string) *node {
+func (d *decoder) get(n *syntax.Node, key string) *syntax.Node {
 	if d.trace != nil {
 		d.trace(n, key)
 	}
-	v := n.get(key)
-	if v == nil || v.kind == nullKind {
+	v := n.Get(key)
+	if v == nil || v.Kind == syntax.NullKind {
 		return nil
 	}
 	return v
 }
 
 // str returns the text of a key, or "".
-func (d *decoder) str(n *node, key string) string { return d.get(n, key).text() }
+func (d *decoder) str(n *syntax.Node, key string) string { return d.get(n, key).Text() }
 
 // strOr returns the text of a key, or the default if it is absent.
-func (d *decoder) strOr(n *node, key, absent string) string {
+func (d *decoder) strOr(n *syntax.Node, key, absent string) string {
 	if v := d.get(n, key); v != nil {
-		return v.text()
+		return v.Text()
 	}
 	return absent
 }
 
 // integer returns the whole number of a key, or the default if it is absent.
-func (d *decoder) integer(n *node, key string, absent int) int {
+func (d *decoder) integer(n *syntax.Node, key string, absent int) int {
 	if v, ok := asInt(d.get(n, key)); ok {
 		return v
 	}
@@ -88,32 +90,32 @@ func (d *decoder) integer(n *node, key string, absent int) int {
 }
 
 // flag returns the truth value of a key, or the default if it is absent.
-func (d *decoder) flag(n *node, key string, absent bool) bool {
-	if v := d.get(n, key); v != nil && v.kind == boolKind {
-		return v.scalar.(bool)
+func (d *decoder) flag(n *syntax.Node, key string, absent bool) bool {
+	if v := d.get(n, key); v != nil && v.Kind == syntax.BoolKind {
+		return v.Scalar.(bool)
 	}
 	return absent
 }
 
 // list returns the values of a list, or the value itself where one stands for a list of one.
-func (d *decoder) list(n *node, key string) []*node {
+func (d *decoder) list(n *syntax.Node, key string) []*syntax.Node {
 	v := d.get(n, key)
 	switch {
 	case v == nil:
 		return nil
-	case v.kind == listKind:
-		return v.items
+	case v.Kind == syntax.ListKind:
+		return v.Items
 	default:
-		return []*node{v}
+		return []*syntax.Node{v}
 	}
 }
 
 // strs returns the texts of a list of strings, or of one string.
-func (d *decoder) strs(n *node, key string) []string {
+func (d *decoder) strs(n *syntax.Node, key string) []string {
 	var out []string
 	for _, item := range d.list(n, key) {
-		if item.kind == stringKind {
-			out = append(out, item.text())
+		if item.Kind == syntax.StringKind {
+			out = append(out, item.Text())
 		}
 	}
 	return out
@@ -121,13 +123,13 @@ func (d *decoder) strs(n *node, key string) []string {
 
 // document returns the document that a value names. It reports one that is not declared, and
 // returns nil then.
-func (d *decoder) document(n *node) *Document {
-	if n == nil || n.kind != stringKind {
+func (d *decoder) document(n *syntax.Node) *Document {
+	if n == nil || n.Kind != syntax.StringKind {
 		return nil
 	}
-	doc := d.documents[n.text()]
+	doc := d.documents[n.Text()]
 	if doc == nil {
-		d.errorf(n, "links/document", cmp.Or(suggestOr(n.text(), keys(d.documents), "declared documents"), "declare it in `documents:`"), "document %q is not declared", n.text())
+		d.errorf(n, "links/document", cmp.Or(syntax.SuggestOr(n.Text(), keys(d.documents), "declared documents"), "declare it in `documents:`"), "document %q is not declared", n.Text())
 		return nil
 	}
 	d.used[doc.ID] = true
@@ -136,35 +138,35 @@ func (d *decoder) document(n *node) *Document {
 
 // declare returns the name that a mapping gives itself, and reports one that is taken: names of
 // one sort are unique in a file.
-func (d *decoder) declare(sort string, n *node, key string) string {
+func (d *decoder) declare(sort string, n *syntax.Node, key string) string {
 	v := d.get(n, key)
-	name := v.text()
+	name := v.Text()
 	if name == "" {
 		return ""
 	}
 	if first := d.declared[sort][name]; first != nil {
-		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name, first.line)
+		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name, first.Line)
 		return name
 	}
 	if d.declared[sort] == nil {
-		d.declared[sort] = map[string]*node{}
+		d.declared[sort] = map[string]*syntax.Node{}
 	}
 	d.declared[sort][name] = v
 	return name
 }
 
 // duration returns the duration of a key, or the default if it is absent.
-func (d *decoder) duration(n *node, key string, absent time.Duration) time.Duration {
+func (d *decoder) duration(n *syntax.Node, key string, absent time.Duration) time.Duration {
 	return d.durationUpTo(n, key, absent, longestWait)
 }
 
-func (d *decoder) durationUpTo(n *node, key string, absent, most time.Duration) time.Duration {
+func (d *decoder) durationUpTo(n *syntax.Node, key string, absent, most time.Duration) time.Duration {
 	v := d.get(n, key)
-	if v == nil || v.kind != stringKind {
+	if v == nil || v.Kind != syntax.StringKind {
 		return absent
 	}
-	t, err := time.ParseDuration(v.text())
-	if err != nil && !durationForm.MatchString(v.text()) {
+	t, err := time.ParseDuration(v.Text())
+	if err != nil && !durationForm.MatchString(v.Text()) {
 		return absent // the schema has said so
 	}
 	if err != nil || t > most {
@@ -182,9 +184,9 @@ var durationForm = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
 
 // percent returns the share that a percentage such as 90% stands for, from 0 to 1, or the
 // default if it is absent.
-func (d *decoder) percent(n *node, key string, absent float64) float64 {
+func (d *decoder) percent(n *syntax.Node, key string, absent float64) float64 {
 	v := d.get(n, key)
-	number, ok := strings.CutSuffix(v.text(), "%")
+	number, ok := strings.CutSuffix(v.Text(), "%")
 	if f, err := strconv.ParseFloat(number, 64); ok && err == nil {
 		return f / 100
 	}
@@ -192,50 +194,45 @@ func (d *decoder) percent(n *node, key string, absent float64) float64 {
 }
 
 // errorf reports an error at a value, or at the file where n is nil. Help may be empty.
-func (d *decoder) errorf(n *node, code, help, format string, args ...any) {
-	d.add(Error, n, code, help, fmt.Sprintf(format, args...))
+func (d *decoder) errorf(n *syntax.Node, code, help, format string, args ...any) {
+	d.add(syntax.Error, n, code, help, fmt.Sprintf(format, args...))
 }
 
 // warnf reports a warning at a value.
-func (d *decoder) warnf(n *node, code, help, format string, args ...any) {
-	d.add(Warning, n, code, help, fmt.Sprintf(format, args...))
+func (d *decoder) warnf(n *syntax.Node, code, help, format string, args ...any) {
+	d.add(syntax.Warning, n, code, help, fmt.Sprintf(format, args...))
 }
 
-func (d *decoder) add(severity Severity, n *node, code, help, message string) {
-	g := Diagnostic{Pos: d.src.pos(n), Severity: severity, Code: code, Message: message, Help: help}
+func (d *decoder) add(severity syntax.Severity, n *syntax.Node, code, help, message string) {
+	g := syntax.Diagnostic{Pos: d.src.Pos(n), Severity: severity, Code: code, Message: message, Help: help}
 	if n != nil {
-		g.EndCol, g.Source = n.end, d.src.of(n).line(n.line)
+		g.EndCol, g.Source = n.End, d.src.Of(n).Line(n.Line)
 	}
 	d.diags = append(d.diags, g)
 }
 
 // reported tells whether there is an error at a value already.
-func (d *decoder) reported(n *node) bool {
-	at := d.src.pos(n)
-	return slices.ContainsFunc(d.diags, func(g Diagnostic) bool { return g.Pos == at && g.Severity == Error })
+func (d *decoder) reported(n *syntax.Node) bool {
+	at := d.src.Pos(n)
+	return slices.ContainsFunc(d.diags, func(g syntax.Diagnostic) bool { return g.Pos == at && g.Severity == syntax.Error })
 }
 
 // errorKey reports an error at a key of a mapping.
-func (d *decoder) errorKey(n *node, key, code, help, format string, args ...any) {
-	e := n.find(key)
+func (d *decoder) errorKey(n *syntax.Node, key, code, help, format string, args ...any) {
+	e := n.Find(key)
 	if e == nil {
 		d.errorf(n, code, help, format, args...)
 		return
 	}
-	d.errorf(e.at(), code, help, format, args...)
-}
-
-// at returns the key itself as a value, for diagnostics.
-func (e *entry) at() *node {
-	return &node{src: e.node.src, kind: stringKind, scalar: e.key, line: e.line, col: e.col, end: e.end}
+	d.errorf(e.At(), code, help, format, args...)
 }
 
 // asInt returns a whole number; 1.0 is one.
-func asInt(n *node) (int, bool) {
+func asInt(n *syntax.Node) (int, bool) {
 	if n == nil {
 		return 0, false
 	}
-	switch v := n.scalar.(type) {
+	switch v := n.Scalar.(type) {
 	case int:
 		return v, true
 	case float64:
@@ -247,11 +244,11 @@ func asInt(n *node) (int, bool) {
 }
 
 // asFloat returns a number.
-func asFloat(n *node) (float64, bool) {
+func asFloat(n *syntax.Node) (float64, bool) {
 	if n == nil {
 		return 0, false
 	}
-	switch v := n.scalar.(type) {
+	switch v := n.Scalar.(type) {
 	case int:
 		return float64(v), true
 	case float64:
@@ -261,9 +258,14 @@ func asFloat(n *node) (float64, bool) {
 }
 
 // warnKey reports a warning at a key of a mapping.
-func (d *decoder) warnKey(n *node, key, code, help, format string, args ...any) {
-	if e := n.find(key); e != nil {
-		n = e.at()
+func (d *decoder) warnKey(n *syntax.Node, key, code, help, format string, args ...any) {
+	if e := n.Find(key); e != nil {
+		n = e.At()
 	}
 	d.warnf(n, code, help, format, args...)
+}
+
+// keys returns the names of a map in order.
+func keys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
 }

@@ -7,18 +7,20 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"homellm/dsl/syntax"
 )
 
 const maxDocumentBytes = 4 << 20
 
 // readDeclaration reads one entry of documents. The text of a synthetic one is made by the
 // planner, which can count tokens.
-func (d *decoder) readDeclaration(n *node) *Document {
-	doc := &Document{Pos: d.src.pos(n), ID: d.declare("document", n, "id"), Title: d.str(n, "title")}
+func (d *decoder) readDeclaration(n *syntax.Node) *Document {
+	doc := &Document{Pos: d.src.Pos(n), ID: d.declare("document", n, "id"), Title: d.str(n, "title")}
 	text, file, synthetic := d.get(n, "text"), d.get(n, "file"), d.get(n, "synthetic")
 	switch {
 	case text != nil:
-		doc.Source, doc.Text = "text", text.text()
+		doc.Source, doc.Text = "text", text.Text()
 	case file != nil:
 		doc.Source, doc.Text = "file", d.readDocument(file)
 	case synthetic != nil:
@@ -34,8 +36,8 @@ func (d *decoder) readDeclaration(n *node) *Document {
 
 // documentFile returns the text of a file in the scenario's folder, or reports why it cannot
 // be had.
-func (d *decoder) documentFile(t *tree, n *node) (string, bool) {
-	name := n.text()
+func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
+	name := n.Text()
 	if name == "" {
 		return "", false
 	}
@@ -48,7 +50,7 @@ func (d *decoder) documentFile(t *tree, n *node) (string, bool) {
 		help := ""
 		if errors.Is(err, fs.ErrNotExist) {
 			help = "the path starts in the folder of the scenario"
-			if near := suggestion(path.Base(name), neighbours(t.dir, path.Dir(name))); near != "" {
+			if near := syntax.Suggest(path.Base(name), neighbours(t.dir, path.Dir(name))); near != "" {
 				help = near
 			}
 		}

@@ -1,13 +1,17 @@
 package dsl
 
-import "slices"
+import (
+	"slices"
+
+	"homellm/dsl/syntax"
+)
 
 // model reads one entry of a models file.
-func (d *decoder) model(at entry, templates map[string]layer) *Model {
-	n := at.node
+func (d *decoder) model(at syntax.Entry, templates map[string]layer) *Model {
+	n := at.Node
 	m := &Model{
-		Pos:          d.src.pos(at.at()),
-		Name:         at.key,
+		Pos:          d.src.Pos(at.At()),
+		Name:         at.Key,
 		Description:  d.str(n, "description"),
 		Aliases:      d.strs(n, "aliases"),
 		Patterns:     d.strs(n, "patterns"),
@@ -22,9 +26,9 @@ func (d *decoder) model(at entry, templates map[string]layer) *Model {
 	}
 	if name := d.get(n, "template"); name != nil {
 		if t, ok := templates[m.Template]; ok {
-			m.PrefixStable, m.Reason = d.flag(t.node, "prefix_stable", true), d.str(t.node, "reason")
+			m.PrefixStable, m.Reason = d.flag(t.Node, "prefix_stable", true), d.str(t.Node, "reason")
 		} else {
-			d.errorf(name, "links/template", suggestOr(m.Template, keys(templates), "declared templates"), "template %q is not declared", m.Template)
+			d.errorf(name, "links/template", syntax.SuggestOr(m.Template, keys(templates), "declared templates"), "template %q is not declared", m.Template)
 		}
 	}
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
@@ -34,7 +38,7 @@ func (d *decoder) model(at entry, templates map[string]layer) *Model {
 	return m
 }
 
-func (d *decoder) architecture(n *node) *Architecture {
+func (d *decoder) architecture(n *syntax.Node) *Architecture {
 	if n == nil {
 		return nil
 	}
@@ -55,22 +59,22 @@ func (d *decoder) architecture(n *node) *Architecture {
 	return a
 }
 
-func (d *decoder) sources(n *node) []*ModelSource {
+func (d *decoder) sources(n *syntax.Node) []*ModelSource {
 	if n == nil {
 		return nil
 	}
 	var out []*ModelSource
-	for _, e := range n.entries {
+	for _, e := range n.Entries {
 		s := &ModelSource{
-			Pos:      d.src.pos(e.at()),
-			Name:     e.key,
-			Repo:     d.str(e.node, "repo"),
-			Revision: d.str(e.node, "revision"),
-			Format:   d.str(e.node, "format"),
-			Quant:    d.str(e.node, "quant"),
-			Gated:    d.flag(e.node, "gated", false),
+			Pos:      d.src.Pos(e.At()),
+			Name:     e.Key,
+			Repo:     d.str(e.Node, "repo"),
+			Revision: d.str(e.Node, "revision"),
+			Format:   d.str(e.Node, "format"),
+			Quant:    d.str(e.Node, "quant"),
+			Gated:    d.flag(e.Node, "gated", false),
 		}
-		for _, f := range d.list(e.node, "files") {
+		for _, f := range d.list(e.Node, "files") {
 			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"), Bytes: int64(d.integer(f, "bytes", 0))})
 		}
 		out = append(out, s)
@@ -78,7 +82,7 @@ func (d *decoder) sources(n *node) []*ModelSource {
 	return out
 }
 
-func (d *decoder) engines(n *node, m *Model) map[string]EngineModel {
+func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 	if n == nil {
 		return nil
 	}
@@ -91,26 +95,26 @@ func (d *decoder) engines(n *node, m *Model) map[string]EngineModel {
 		}
 	}
 	out := map[string]EngineModel{}
-	for _, e := range n.entries {
+	for _, e := range n.Entries {
 		em := EngineModel{
-			Ref:        d.str(e.node, "ref"),
-			Source:     d.str(e.node, "source"),
-			File:       d.str(e.node, "file"),
-			ServedName: d.str(e.node, "served_name"),
+			Ref:        d.str(e.Node, "ref"),
+			Source:     d.str(e.Node, "source"),
+			File:       d.str(e.Node, "file"),
+			ServedName: d.str(e.Node, "served_name"),
 		}
 		if em.ServedName == "" {
 			em.ServedName = em.Ref
 		}
 		if em.Ref == "" && em.File == "" && em.ServedName == "" {
-			d.errorf(e.at(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model", e.key)
+			d.errorf(e.At(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model", e.Key)
 		}
-		if source := d.get(e.node, "source"); source != nil && !slices.Contains(sources, em.Source) {
-			d.errorf(source, "links/source", suggestOr(em.Source, sources, "its sources"), "model %q has no source %q", m.Name, em.Source)
+		if source := d.get(e.Node, "source"); source != nil && !slices.Contains(sources, em.Source) {
+			d.errorf(source, "links/source", syntax.SuggestOr(em.Source, sources, "its sources"), "model %q has no source %q", m.Name, em.Source)
 		}
-		if file := d.get(e.node, "file"); file != nil && len(files[em.Source]) > 0 && !slices.Contains(files[em.Source], em.File) {
-			d.errorf(file, "links/source", suggestOr(em.File, files[em.Source], "its files"), "source %q has no file %q", em.Source, em.File)
+		if file := d.get(e.Node, "file"); file != nil && len(files[em.Source]) > 0 && !slices.Contains(files[em.Source], em.File) {
+			d.errorf(file, "links/source", syntax.SuggestOr(em.File, files[em.Source], "its files"), "source %q has no file %q", em.Source, em.File)
 		}
-		out[e.key] = em
+		out[e.Key] = em
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
@@ -23,15 +24,15 @@ const (
 // pending is an assertion that is compiled when all steps are known.
 type pending struct {
 	assertion    *Assertion
-	node         *node // of the expression
-	conversation int   // index; -1 in scenario scope
-	step         int   // index; -1 above step scope
+	node         *syntax.Node // of the expression
+	conversation int          // index; -1 in scenario scope
+	step         int          // index; -1 above step scope
 	allowSmallN  bool
 }
 
 // decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
 // expressions are not looked at.
-func decodeScenario(t *tree, v values, compile func(*Assertion, scopeEnv) Diagnostics) (*Scenario, Diagnostics) {
+func decodeScenario(t *tree, v values, compile func(*Assertion, scopeEnv) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
 	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
 	return d.scenario(t), d.diags
 }
@@ -39,7 +40,7 @@ func decodeScenario(t *tree, v values, compile func(*Assertion, scopeEnv) Diagno
 func (d *decoder) scenario(t *tree) *Scenario {
 	d.documents, d.used = map[string]*Document{}, map[string]bool{}
 	d.usedVars, d.usedAxes = map[string]bool{}, map[string]bool{}
-	d.declared = map[string]map[string]*node{}
+	d.declared = map[string]map[string]*syntax.Node{}
 
 	root := d.substituteRoot(t.root)
 	if root != t.root {
@@ -47,17 +48,17 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	}
 	sum := sha256.New()
 	sum.Write(t.data)
-	d.readDocument = func(n *node) string {
+	d.readDocument = func(n *syntax.Node) string {
 		text, ok := d.documentFile(t, n)
 		if ok {
-			fmt.Fprintf(sum, "\x00%s\x00%s", n.text(), text)
+			fmt.Fprintf(sum, "\x00%s\x00%s", n.Text(), text)
 		}
 		return text
 	}
 
 	d.get(root, "schema")
 	s := &Scenario{
-		Pos:         d.src.pos(root),
+		Pos:         d.src.Pos(root),
 		Name:        d.str(root, "name"),
 		Description: d.str(root, "description"),
 		Tags:        d.strs(root, "tags"),
@@ -89,37 +90,37 @@ func (d *decoder) scenario(t *tree) *Scenario {
 }
 
 // schemas reads the schemas that answers can be held against.
-func (d *decoder) schemas(n *node) map[string]*schema.Shape {
-	if n == nil || n.kind != mapKind {
+func (d *decoder) schemas(n *syntax.Node) map[string]*schema.Shape {
+	if n == nil || n.Kind != syntax.MapKind {
 		return nil
 	}
 	out := map[string]*schema.Shape{}
-	for _, e := range n.entries {
-		shape, problems := schema.NewShape(e.node.plain())
+	for _, e := range n.Entries {
+		shape, problems := schema.NewShape(e.Node.Plain())
 		for _, p := range problems {
-			at := e.node.locate(p.Path)
+			at := e.Node.Locate(p.Path)
 			if at == nil {
-				at, p.Path = e.node, nil
+				at, p.Path = e.Node, nil
 			}
 			d.problem(at, p)
 		}
-		out[e.key] = shape // nil where it is wrong: to name it is no second mistake
+		out[e.Key] = shape // nil where it is wrong: to name it is no second mistake
 	}
 	return out
 }
 
 // substituteRoot substitutes everywhere but in the settings of the run, which all cells share.
-func (d *decoder) substituteRoot(root *node) *node {
-	if root.kind != mapKind {
+func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
+	if root.Kind != syntax.MapKind {
 		return root
 	}
 	out := *root
-	out.entries = slices.Clone(root.entries)
+	out.Entries = slices.Clone(root.Entries)
 	changed := false
-	for i, e := range out.entries {
-		d.inRun = e.key == "run"
-		out.entries[i].node = d.substitute(e.node, e.key)
-		changed = changed || out.entries[i].node != e.node
+	for i, e := range out.Entries {
+		d.inRun = e.Key == "run"
+		out.Entries[i].Node = d.substitute(e.Node, e.Key)
+		changed = changed || out.Entries[i].Node != e.Node
 	}
 	d.inRun = false
 	if !changed {
@@ -128,11 +129,11 @@ func (d *decoder) substituteRoot(root *node) *node {
 	return &out
 }
 
-func (d *decoder) requires(n *node) Requires {
+func (d *decoder) requires(n *syntax.Node) Requires {
 	return Requires{ContextTokens: d.integer(n, "context_tokens", 0), Capabilities: d.strs(n, "capabilities")}
 }
 
-func (d *decoder) run(n *node) Run {
+func (d *decoder) run(n *syntax.Node) Run {
 	r := Run{
 		Repeats:     d.integer(n, "repeats", defaultRepeats),
 		Warmup:      d.integer(n, "warmup", defaultWarmup),
@@ -158,7 +159,7 @@ type defaults struct {
 	history string
 }
 
-func (d *decoder) defaults(n *node) defaults {
+func (d *decoder) defaults(n *syntax.Node) defaults {
 	return defaults{
 		timeout: d.duration(n, "timeout", defaultTimeout),
 		request: d.sampling(d.get(n, "request"), Sampling{MaxTokens: defaultMaxTokens}),
@@ -167,7 +168,7 @@ func (d *decoder) defaults(n *node) defaults {
 }
 
 // sampling returns the settings of a request: those of n, and of the default where n has none.
-func (d *decoder) sampling(n *node, s Sampling) Sampling {
+func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	if f, ok := asFloat(d.get(n, "temperature")); ok {
 		s.Temperature = &f
 	}
@@ -181,8 +182,8 @@ func (d *decoder) sampling(n *node, s Sampling) Sampling {
 	if i, ok := asInt(d.get(n, "min_tokens")); ok {
 		s.MinTokens = &i
 	}
-	if b := d.get(n, "ignore_eos"); b != nil && b.kind == boolKind {
-		ignore := b.scalar.(bool)
+	if b := d.get(n, "ignore_eos"); b != nil && b.Kind == syntax.BoolKind {
+		ignore := b.Scalar.(bool)
 		s.IgnoreEOS = &ignore
 	}
 	if stop := d.strs(n, "stop"); stop != nil {
@@ -197,7 +198,7 @@ func (d *decoder) sampling(n *node, s Sampling) Sampling {
 }
 
 // firstOf returns the first node that is there.
-func firstOf(nodes ...*node) *node {
+func firstOf(nodes ...*syntax.Node) *syntax.Node {
 	for _, n := range nodes {
 		if n != nil {
 			return n
@@ -209,15 +210,15 @@ func firstOf(nodes ...*node) *node {
 // decodedStep is a step with what the link check needs of its source.
 type decodedStep struct {
 	step    *Step
-	node    *node
+	node    *syntax.Node
 	effect  effect
 	replies []string
-	reply   *node
+	reply   *syntax.Node
 }
 
-func (d *decoder) conversation(n *node, tags []string, def defaults) (*Conversation, []decodedStep) {
+func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Conversation, []decodedStep) {
 	c := &Conversation{
-		Pos:         d.src.pos(n),
+		Pos:         d.src.Pos(n),
 		ID:          d.declare("conversation", n, "id"),
 		Title:       d.str(n, "title"),
 		Description: d.str(n, "description"),
@@ -239,10 +240,10 @@ func (d *decoder) conversation(n *node, tags []string, def defaults) (*Conversat
 	return c, steps
 }
 
-func (d *decoder) step(n *node, def defaults) decodedStep {
+func (d *decoder) step(n *syntax.Node, def defaults) decodedStep {
 	out := decodedStep{node: n, reply: d.get(n, "reply"), replies: d.strs(n, "reply")}
 	out.step = &Step{
-		Pos:     d.src.pos(n),
+		Pos:     d.src.Pos(n),
 		ID:      d.declare("step", n, "id"),
 		Timeout: d.duration(n, "timeout", def.timeout),
 		Request: d.sampling(d.get(n, "request"), def.request),
@@ -266,7 +267,7 @@ func (s decodedStep) turns() int {
 }
 
 // conversationAsserts reads the assertions of a conversation and of its steps.
-func (d *decoder) conversationAsserts(c *Conversation, n *node, steps []decodedStep, index int) []pending {
+func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []decodedStep, index int) []pending {
 	var all []pending
 	for i, s := range steps {
 		var own []pending
@@ -283,15 +284,15 @@ func (d *decoder) conversationAsserts(c *Conversation, n *node, steps []decodedS
 
 // asserts reads the list of assertions of a step, conversation or scenario. An assertion without
 // a name is called by its place, such as step.after_removal.assert[2], counted from 1.
-func (d *decoder) asserts(n *node, scope Scope, prefix string, conversation, step int) ([]*Assertion, []pending) {
+func (d *decoder) asserts(n *syntax.Node, scope Scope, prefix string, conversation, step int) ([]*Assertion, []pending) {
 	var out []*Assertion
 	var checks []pending
 	for i, item := range d.list(n, "assert") {
 		a := &Assertion{
-			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope, source: d.src.of(item),
+			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope, source: d.src.Of(item),
 		}
 		that, small := item, false
-		if item.kind == mapKind {
+		if item.Kind == syntax.MapKind {
 			that = d.get(item, "that")
 			if name := d.declare("assertion", item, "name"); name != "" {
 				a.Name = name
@@ -306,9 +307,9 @@ func (d *decoder) asserts(n *node, scope Scope, prefix string, conversation, ste
 				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat", "an assertion of the scenario is evaluated once, so a pass rate means nothing")
 			}
 		}
-		a.That, a.Pos = strings.TrimSpace(that.text()), d.src.pos(firstOf(that, item))
+		a.That, a.Pos = strings.TrimSpace(that.Text()), d.src.Pos(firstOf(that, item))
 		out = append(out, a)
-		if that != nil && that.kind == stringKind && a.That != "" {
+		if that != nil && that.Kind == syntax.StringKind && a.That != "" {
 			checks = append(checks, pending{a, that, conversation, step, small})
 		}
 	}

@@ -2,6 +2,8 @@ package dsl
 
 import (
 	"time"
+
+	"homellm/dsl/syntax"
 )
 
 // What a server gets that does not say otherwise. The schema states the same values.
@@ -15,11 +17,11 @@ const (
 )
 
 // server reads a profile from its resolved settings.
-func (d *decoder) server(at entry, n *node) *Server {
+func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 	d.get(n, "extends")
 	s := &Server{
-		Pos:           d.src.pos(at.at()),
-		Name:          at.key,
+		Pos:           d.src.Pos(at.At()),
+		Name:          at.Key,
 		Description:   d.str(n, "description"),
 		Abstract:      d.flag(n, "abstract", false),
 		Engine:        d.str(n, "engine"),
@@ -31,18 +33,18 @@ func (d *decoder) server(at entry, n *node) *Server {
 		Placement:     d.strOr(n, "system_placement", "native"),
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}
-	if body := d.get(n, "body"); body != nil && body.kind == mapKind {
-		s.Body = body.plain().(map[string]any)
+	if body := d.get(n, "body"); body != nil && body.Kind == syntax.MapKind {
+		s.Body = body.Plain().(map[string]any)
 	}
 	if attach := d.get(n, "attach"); attach != nil {
-		s.Attach = d.need(attach, "url").text()
+		s.Attach = d.need(attach, "url").Text()
 		if key := d.get(attach, "api_key"); key != nil {
 			s.APIKey = Secret{Env: d.str(key, "env"), File: d.str(key, "file")}
 		}
 	}
 	s.Health = Health{Path: "/v1/models", Status: 200, Then: []string{"models", "completion"}}
 	if health := d.get(n, "health"); health != nil {
-		s.Health.Path, s.Health.Status = d.need(health, "http").text(), d.integer(health, "status", 200)
+		s.Health.Path, s.Health.Status = d.need(health, "http").Text(), d.integer(health, "status", 200)
 		if d.get(health, "then") != nil {
 			s.Health.Then = d.strs(health, "then")
 		}
@@ -63,7 +65,7 @@ func (d *decoder) server(at entry, n *node) *Server {
 
 // need returns the value of a key, and reports one that is missing. The schema cannot: a
 // profile may inherit it.
-func (d *decoder) need(n *node, key string) *node {
+func (d *decoder) need(n *syntax.Node, key string) *syntax.Node {
 	v := d.get(n, key)
 	if v == nil {
 		d.errorf(firstKey(n), "links/missing-key", "add it here, or to a profile that this one extends", "key %q is missing", key)
@@ -71,40 +73,40 @@ func (d *decoder) need(n *node, key string) *node {
 	return v
 }
 
-func (d *decoder) launch(n *node) *Launch {
+func (d *decoder) launch(n *syntax.Node) *Launch {
 	if n == nil {
 		return nil
 	}
-	l := &Launch{Pos: d.src.pos(n), Command: d.strs(n, "command")}
+	l := &Launch{Pos: d.src.Pos(n), Command: d.strs(n, "command")}
 	if len(l.Command) == 0 {
 		d.need(n, "command")
 	}
 	if env := d.get(n, "env"); env != nil {
-		for _, e := range env.entries {
-			l.Env = append(l.Env, Flag{d.src.pos(e.at()), e.key, format(e.node.scalar)})
+		for _, e := range env.Entries {
+			l.Env = append(l.Env, Flag{d.src.Pos(e.At()), e.Key, format(e.Node.Scalar)})
 		}
 	}
 	if flags := d.get(n, "flags"); flags != nil {
-		for _, e := range flags.entries {
-			l.Flags = append(l.Flags, Flag{d.src.pos(e.at()), e.key, flagValue(e.node)})
+		for _, e := range flags.Entries {
+			l.Flags = append(l.Flags, Flag{d.src.Pos(e.At()), e.Key, flagValue(e.Node)})
 		}
 	}
 	return l
 }
 
 // flagValue returns a bool, int, float64, string or []string.
-func flagValue(n *node) any {
-	if n.kind != listKind {
-		return n.scalar
+func flagValue(n *syntax.Node) any {
+	if n.Kind != syntax.ListKind {
+		return n.Scalar
 	}
 	out := []string{}
-	for _, item := range n.items {
-		out = append(out, format(item.scalar))
+	for _, item := range n.Items {
+		out = append(out, format(item.Scalar))
 	}
 	return out
 }
 
-func (d *decoder) capabilities(n *node) Capabilities {
+func (d *decoder) capabilities(n *syntax.Node) Capabilities {
 	c := Capabilities{
 		Streaming:   d.flag(n, "streaming", true),
 		Usage:       d.flag(n, "usage", true),
@@ -113,17 +115,17 @@ func (d *decoder) capabilities(n *node) Capabilities {
 	}
 	if report := d.get(n, "cache_report"); report != nil {
 		c.CacheReport = CacheReport{
-			Source:    d.need(report, "source").text(),
+			Source:    d.need(report, "source").Text(),
 			NullMeans: d.strOr(report, "null_means", "unknown"),
 			Verify:    d.flag(report, "verify", true),
 		}
 	}
 	if reset := d.get(n, "cache_reset"); reset != nil {
-		c.CacheReset = &Endpoint{Method: d.strOr(reset, "method", "POST"), Path: d.need(reset, "path").text()}
+		c.CacheReset = &Endpoint{Method: d.strOr(reset, "method", "POST"), Path: d.need(reset, "path").Text()}
 	}
 	part := func(key, of string) string {
 		if v := d.get(n, key); v != nil {
-			return d.need(v, of).text()
+			return d.need(v, of).Text()
 		}
 		return ""
 	}

@@ -12,11 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
 // decodeText reads a scenario and decodes it with the given values; expressions are not looked at.
-func decodeText(t *testing.T, text string, dir fs.FS, v values) (*Scenario, Diagnostics) {
+func decodeText(t *testing.T, text string, dir fs.FS, v values) (*Scenario, syntax.Diagnostics) {
 	t.Helper()
 	tr, diags := readFile(File{Name: "s.yaml", Data: []byte(text), Dir: dir})
 	if tr == nil || diags.Errors() {
@@ -103,10 +104,10 @@ func TestDecodeScenario(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	question := s.Conversations[0].Steps[1]
-	if want := (Pos{"s.yaml", 23, 9}); question.Pos != want {
+	if want := (syntax.Pos{File: "s.yaml", Line: 23, Col: 9}); question.Pos != want {
 		t.Errorf("the step is at %v, want %v", question.Pos, want)
 	}
-	if want := (Pos{"s.yaml", 30, 33}); question.Assert[1].Pos != want {
+	if want := (syntax.Pos{File: "s.yaml", Line: 30, Col: 33}); question.Assert[1].Pos != want {
 		t.Errorf("the assertion is at %v, want %v", question.Assert[1].Pos, want)
 	}
 }
@@ -128,7 +129,7 @@ func TestDigestCoversDocuments(t *testing.T) {
 
 // TestSubstitutionIsTyped checks that a value that is nothing but a reference keeps its type.
 func TestSubstitutionIsTyped(t *testing.T) {
-	d := &decoder{src: &source{name: "f"}, usedVars: map[string]bool{}, usedAxes: map[string]bool{}, values: values{
+	d := &decoder{src: &syntax.Source{Name: "f"}, usedVars: map[string]bool{}, usedAxes: map[string]bool{}, values: values{
 		vars: map[string]any{"s": "text", "i": 3, "f": 0.5, "b": true, "big": 1e21}, matrix: map[string]any{"x": 7},
 	}}
 	for text, want := range map[string]any{
@@ -136,11 +137,11 @@ func TestSubstitutionIsTyped(t *testing.T) {
 		" ${vars.i}": " 3", "${vars.i}${matrix.x}": "37", "${vars.f}/${vars.b}": "0.5/true", "n=${vars.big}": "n=1000000000000000000000",
 		"$${vars.s}": "${vars.s}", "$$${vars.s}": "$${vars.s}", "costs $5": "costs $5", "{vars.s}": "{vars.s}",
 	} {
-		n := &node{kind: stringKind, scalar: text}
-		if got := d.substitute(n, "ask").scalar; got != want {
+		n := &syntax.Node{Kind: syntax.StringKind, Scalar: text}
+		if got := d.substitute(n, "ask").Scalar; got != want {
 			t.Errorf("%q became %#v, want %#v", text, got, want)
 		}
-		if n.scalar != text {
+		if n.Scalar != text {
 			t.Errorf("%q: the tree was changed", text)
 		}
 	}
@@ -165,12 +166,12 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 			asked := map[string]bool{}
 			for variant := range 5 {
 				root := everything(properties, variant)
-				trace := func(n *node, key string) {
-					if n == nil || n.kind != mapKind {
+				trace := func(n *syntax.Node, key string) {
+					if n == nil || n.Kind != syntax.MapKind {
 						return
 					}
-					if n.reference != "" { // the path of the mapping, see everything
-						asked[n.reference+"."+key] = true
+					if n.Reference != "" { // the path of the mapping, see everything
+						asked[n.Reference+"."+key] = true
 					}
 				}
 				decodeEverything(kind, root, trace)
@@ -203,8 +204,8 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 
 // everything returns a tree with every property of a schema. Of keys that exclude each other the
 // decoder reads the first; the variant turns their order. Every mapping carries its path.
-func everything(properties []schema.Property, variant int) *node {
-	root := &node{kind: mapKind, reference: "root"}
+func everything(properties []schema.Property, variant int) *syntax.Node {
+	root := &syntax.Node{Kind: syntax.MapKind, Reference: "root"}
 	exclusive := []string{"ask", "inject", "query", "remove", "continue"}
 	sources := []string{"text", "file", "synthetic"}
 	for _, p := range properties {
@@ -220,31 +221,31 @@ func everything(properties []schema.Property, variant int) *node {
 			if name == "<name>" {
 				name = "a"
 			}
-			child := n.get(name)
+			child := n.Get(name)
 			last := i == len(parts)-1
 			list := strings.HasSuffix(part, "[]") || last && slices.ContainsFunc(properties, func(o schema.Property) bool { return strings.HasPrefix(o.Path, p.Path+"[].") })
 			if child == nil {
-				child = &node{kind: stringKind, scalar: scalarFor(p, last), line: 1, col: 1, reference: "root." + strings.ReplaceAll(path, "[]", "")}
-				switch child.scalar.(type) {
+				child = &syntax.Node{Kind: syntax.StringKind, Scalar: scalarFor(p, last), Line: 1, Col: 1, Reference: "root." + strings.ReplaceAll(path, "[]", "")}
+				switch child.Scalar.(type) {
 				case int:
-					child.kind = intKind
+					child.Kind = syntax.IntKind
 				case bool:
-					child.kind = boolKind
+					child.Kind = syntax.BoolKind
 				}
 				if !last || slices.ContainsFunc(properties, func(o schema.Property) bool {
 					return strings.HasPrefix(strings.ReplaceAll(o.Path, "[]", ""), strings.ReplaceAll(path, "[]", "")+".")
 				}) {
-					child.kind, child.scalar = mapKind, nil
+					child.Kind, child.Scalar = syntax.MapKind, nil
 				}
 				value := child
 				if list {
-					value = &node{kind: listKind, items: []*node{child}, reference: child.reference}
+					value = &syntax.Node{Kind: syntax.ListKind, Items: []*syntax.Node{child}, Reference: child.Reference}
 				}
-				n.entries = append(n.entries, entry{key: name, line: 1, col: 1, node: value})
+				n.Entries = append(n.Entries, syntax.Entry{Key: name, Line: 1, Col: 1, Node: value})
 			}
 			n = child
-			if n.kind == listKind {
-				n = n.items[0]
+			if n.Kind == syntax.ListKind {
+				n = n.Items[0]
 			}
 		}
 	}
@@ -265,29 +266,29 @@ func scalarFor(p schema.Property, last bool) any {
 	return "x"
 }
 
-func decodeEverything(kind string, root *node, trace func(*node, string)) {
-	d := &decoder{src: newSource("f.yaml", "x"), trace: trace}
+func decodeEverything(kind string, root *syntax.Node, trace func(*syntax.Node, string)) {
+	d := &decoder{src: syntax.NewSource("f.yaml", "x"), trace: trace}
 	switch kind {
 	case "scenario":
 		d.scenario(&tree{src: d.src, root: root, documents: map[string]string{}, dir: fstest.MapFS{}})
 	case "servers":
-		n := root.get("servers").get("a")
+		n := root.Get("servers").Get("a")
 		d.get(root, "schema")
 		d.get(root, "servers")
 		if defaults := d.get(root, "defaults"); defaults != nil {
 			// The defaults of a file are laid below each of its profiles.
 			for _, key := range []string{"startup", "stop", "http"} {
 				d.get(defaults, key)
-				d.server(entry{key: "a", node: n}, &node{kind: mapKind, entries: []entry{{key: key, node: defaults.get(key)}}})
+				d.server(syntax.Entry{Key: "a", Node: n}, &syntax.Node{Kind: syntax.MapKind, Entries: []syntax.Entry{{Key: key, Node: defaults.Get(key)}}})
 			}
 		}
-		d.server(entry{key: "a", node: n}, n)
+		d.server(syntax.Entry{Key: "a", Node: n}, n)
 	case "models":
 		d.get(root, "schema")
 		d.get(root, "models")
 		d.get(root, "templates")
-		d.template(entry{key: "a", node: root.get("templates").get("a")})
-		d.model(entry{key: "a", node: root.get("models").get("a")}, map[string]layer{"x": {entry: entry{key: "x", node: root.get("templates").get("a")}}})
+		d.template(syntax.Entry{Key: "a", Node: root.Get("templates").Get("a")})
+		d.model(syntax.Entry{Key: "a", Node: root.Get("models").Get("a")}, map[string]layer{"x": {Entry: syntax.Entry{Key: "x", Node: root.Get("templates").Get("a")}}})
 	}
 }
 

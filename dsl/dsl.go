@@ -9,19 +9,13 @@ package dsl
 import (
 	"time"
 
+	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
-// Pos is a place in a file. Line and Col count from 1; Col counts runes.
-type Pos struct {
-	File string
-	Line int
-	Col  int
-}
-
 // Scenario is one scenario file, for one cell: every ${…} in it has its value.
 type Scenario struct {
-	Pos           Pos
+	Pos           syntax.Pos
 	SHA256        string // of the file and of every document file it reads
 	Name          string
 	Description   string
@@ -55,7 +49,7 @@ type Run struct {
 
 // Document is text that a step injects.
 type Document struct {
-	Pos    Pos
+	Pos    syntax.Pos
 	ID     string
 	Title  string
 	Source string // text | file | synthetic
@@ -66,7 +60,7 @@ type Document struct {
 
 // Conversation is an ordered list of steps that share one message history.
 type Conversation struct {
-	Pos         Pos
+	Pos         syntax.Pos
 	ID          string
 	Title       string
 	Description string
@@ -92,7 +86,7 @@ type Sampling struct {
 
 // Step is one step of a conversation. Do is what it does to the history and what it sends.
 type Step struct {
-	Pos     Pos
+	Pos     syntax.Pos
 	ID      string
 	Action  string // key in Actions
 	Do      Action
@@ -103,7 +97,7 @@ type Step struct {
 
 // Assertion is one condition and what its outcome means. Its expression is compiled; see Eval.
 type Assertion struct {
-	Pos         Pos // of the expression
+	Pos         syntax.Pos // of the expression
 	Name        string
 	That        string
 	OnUnknown   string // inconclusive | fail | skip | warn
@@ -114,7 +108,7 @@ type Assertion struct {
 	Scope       Scope
 
 	program *program
-	source  *source // the file, for excerpts
+	source  *syntax.Source // the file, for excerpts
 }
 
 // Scope says what an assertion sees.
@@ -130,7 +124,7 @@ const (
 
 // Server is one resolved profile of a servers file.
 type Server struct {
-	Pos           Pos
+	Pos           syntax.Pos
 	Name          string
 	Description   string
 	Abstract      bool
@@ -154,7 +148,7 @@ type Server struct {
 
 // Launch is how a server is started: an argv, never a shell line. Flags keep the file's order.
 type Launch struct {
-	Pos     Pos
+	Pos     syntax.Pos
 	Command []string
 	Env     []Flag
 	Flags   []Flag
@@ -162,7 +156,7 @@ type Launch struct {
 
 // Flag is one command-line flag or environment variable: a bool, int, float64, string or []string.
 type Flag struct {
-	Pos   Pos
+	Pos   syntax.Pos
 	Name  string
 	Value any
 }
@@ -228,7 +222,7 @@ type Endpoint struct {
 
 // Model is one entry of a models file.
 type Model struct {
-	Pos          Pos
+	Pos          syntax.Pos
 	Name         string
 	Description  string
 	Aliases      []string
@@ -265,7 +259,7 @@ type Architecture struct {
 
 // ModelSource is one place a model can be downloaded from.
 type ModelSource struct {
-	Pos      Pos
+	Pos      syntax.Pos
 	Name     string
 	Repo     string
 	Revision string

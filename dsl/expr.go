@@ -8,6 +8,9 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
+
+	"homellm/dsl/syntax"
+
 	exprcompiler "github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/parser"
@@ -89,7 +92,7 @@ type bound struct {
 // only the start is known.
 type problem struct {
 	from, to int
-	severity Severity
+	severity syntax.Severity
 	code     string
 	message  string
 	help     string
@@ -131,12 +134,12 @@ func compileExpr(text string, s *scope, gate bool) (p *program, problems []probl
 		// text is wrong in any case.
 		if r := recover(); r != nil {
 			p, problems = nil, append(c.problems, problem{
-				severity: Error, code: "expr/syntax", message: "the expression cannot be read",
+				severity: syntax.Error, code: "expr/syntax", message: "the expression cannot be read",
 			})
 		}
 	}()
 	c.run()
-	if slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == Error }) {
+	if slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == syntax.Error }) {
 		return nil, c.problems
 	}
 	return c.program, c.problems
@@ -227,11 +230,11 @@ func exprConfig() *conf.Config {
 }
 
 func (c *compilation) fail(from, to int, code, help, format string, args ...any) {
-	c.add(problem{from, to, Error, code, fmt.Sprintf(format, args...), help})
+	c.add(problem{from, to, syntax.Error, code, fmt.Sprintf(format, args...), help})
 }
 
 func (c *compilation) warn(from, to int, code, help, format string, args ...any) {
-	c.add(problem{from, to, Warning, code, fmt.Sprintf(format, args...), help})
+	c.add(problem{from, to, syntax.Warning, code, fmt.Sprintf(format, args...), help})
 }
 
 func (c *compilation) add(p problem) {
@@ -248,7 +251,7 @@ func (c *compilation) failAt(n ast.Node, code, help, format string, args ...any)
 }
 
 func (c *compilation) failed() bool {
-	return slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == Error })
+	return slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == syntax.Error })
 }
 
 // namesMetric reports whether a measurement can change the outcome.

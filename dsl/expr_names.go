@@ -8,6 +8,8 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+
+	"homellm/dsl/syntax"
 )
 
 // chain replaces a chain of names by a call that returns the value.
@@ -63,7 +65,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		if same := synonyms[name]; same != "" {
 			return code, fmt.Sprintf("%s has no statistic %q", at.path, name), fmt.Sprintf("did you mean %q?", same)
 		}
-		help = cmp.Or(suggestion(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
+		help = cmp.Or(syntax.Suggest(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
 	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.scope != ScenarioScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
@@ -72,7 +74,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.words()), ""
 	}
 	message = fmt.Sprintf("%s has no metric %q", at.path, name)
-	if near := suggestion(name, at.parts); near != "" {
+	if near := syntax.Suggest(name, at.parts); near != "" {
 		return code, message, near
 	}
 	if path := find(at, name); path != "" {

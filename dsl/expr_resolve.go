@@ -9,6 +9,8 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+
+	"homellm/dsl/syntax"
 )
 
 // refused says what to use instead of functions that expr has and this language leaves out.
@@ -278,7 +280,7 @@ func (c *compilation) member(n *ast.MemberNode) ast.Node {
 func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.Node {
 	fn, ok := function(name)
 	if !ok {
-		help := cmp.Or(refused[name], suggestion(name, functionNames()), "functions: "+strings.Join(functionNames(), " "))
+		help := cmp.Or(refused[name], syntax.Suggest(name, functionNames()), "functions: "+strings.Join(functionNames(), " "))
 		c.failAt(n, "expr/function", help, "there is no function %q here", name)
 		return n
 	}
@@ -317,7 +319,7 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 	if !ok {
 		help := "declare it: schemas: {" + id.Value + ": {type: object, …}}"
 		if len(declared) > 0 {
-			help = suggestOr(id.Value, keys(declared), "schemas of this file")
+			help = syntax.SuggestOr(id.Value, keys(declared), "schemas of this file")
 		}
 		c.failAt(name, "expr/schema", help, "there is no schema %q", id.Value)
 		return n

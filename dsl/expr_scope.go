@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // identifier is the form of the ids that expressions name, as the schema states it.
@@ -143,7 +145,7 @@ func (s *scope) explainRoot(name string) (message, help string) {
 	if path := s.below(name); path != "" {
 		return message, fmt.Sprintf("did you mean %q?", path)
 	}
-	return message, cmp.Or(suggestion(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(), ", "))
+	return message, cmp.Or(syntax.Suggest(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(), ", "))
 }
 
 // below returns the path of what has a name somewhere below the first names of this scope: to
@@ -313,7 +315,7 @@ func (s *scope) steps(single bool) *symbol {
 			case slices.Contains(s.env.steps, id):
 				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), "name the next step that asks something"
 			}
-			help := cmp.Or(suggestion(id, s.env.laterSteps), suggestOr(id, s.env.steps, "steps known here"))
+			help := cmp.Or(syntax.Suggest(id, s.env.laterSteps), syntax.SuggestOr(id, s.env.steps, "steps known here"))
 			return fmt.Sprintf("there is no step %q", id), help
 		},
 	}
@@ -382,7 +384,7 @@ func (s *scope) phases(single bool) *symbol {
 			return s.distributions("phases."+p, s.names.aggregate, 0, "")
 		},
 		missing: func(p string) (string, string) {
-			return fmt.Sprintf("there is no phase %q", p), suggestOr(p, ids, "phases")
+			return fmt.Sprintf("there is no phase %q", p), syntax.SuggestOr(p, ids, "phases")
 		},
 	}
 }
@@ -398,7 +400,7 @@ func (s *scope) conversations() *symbol {
 			return s.distributions("conversations."+id, s.names.conversation, 0, "")
 		},
 		missing: func(id string) (string, string) {
-			return fmt.Sprintf("there is no conversation %q", id), suggestOr(id, s.env.conversations, "conversations")
+			return fmt.Sprintf("there is no conversation %q", id), syntax.SuggestOr(id, s.env.conversations, "conversations")
 		},
 	}
 }
@@ -416,7 +418,7 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k}, kind: k, constant: v}
 		},
 		missing: func(p string) (string, string) {
-			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(suggestion(p, keys(of)), fmt.Sprintf("add it to `%s:`", path))
+			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, keys(of)), fmt.Sprintf("add it to `%s:`", path))
 		},
 	}
 }

@@ -2,12 +2,14 @@ package dsl
 
 import (
 	"fmt"
-	"homellm/schema"
 	"math"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl/syntax"
+	"homellm/schema"
 )
 
 // vocabulary is a small one with a name of every sort.
@@ -389,15 +391,15 @@ func TestBounds(t *testing.T) {
 }
 
 func TestExcerpt(t *testing.T) {
-	src := newSource("f.yaml", "a: 1\n      - that: turn.ttft_ms > 200 && vars.min_hit < 1\n")
+	src := syntax.NewSource("f.yaml", "a: 1\n      - that: turn.ttft_ms > 200 && vars.min_hit < 1\n")
 	a := mustCompile(t, StepScope, "turn.ttft_ms > 200 && vars.min_hit < 1")
-	a.source, a.Pos = src, Pos{"f.yaml", 2, 15}
+	a.source, a.Pos = src, syntax.Pos{File: "f.yaml", Line: 2, Col: 15}
 	want := "2 |       - that: turn.ttft_ms > 200 && vars.min_hit < 1\n" +
 		"  |               ~~~~~~~~~~~~          ~~~~~~~~~~~~"
 	if got := a.Excerpt(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	a.source, a.Pos = newSource("f.yaml", "- {name: é turn.ttft_ms > 200 && vars.min_hit < 1, that: turn.ttft_ms > 200 && vars.min_hit < 1}"), Pos{"f.yaml", 1, 58}
+	a.source, a.Pos = syntax.NewSource("f.yaml", "- {name: é turn.ttft_ms > 200 && vars.min_hit < 1, that: turn.ttft_ms > 200 && vars.min_hit < 1}"), syntax.Pos{File: "f.yaml", Line: 1, Col: 58}
 	if _, _, shift, _ := a.sourceLine(); shift != 57 {
 		t.Errorf("a name with the same text: the expression is found at %d", shift)
 	}

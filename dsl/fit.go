@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"homellm/dsl/syntax"
 )
 
 // estimateTolerance is how far a count from characters may be off the tokens of a model: a
@@ -344,8 +346,8 @@ func (p *planner) declared(c *Cell) {
 		size := c.Size(conversation.ID)
 		off := float64(size-conversation.Tokens) / float64(conversation.Tokens)
 		if off < -far || off > far && conversation.History == "recorded" {
-			p.once(Diagnostic{
-				Pos: conversation.Pos, Severity: Warning, Code: "plan/tokens",
+			p.once(syntax.Diagnostic{
+				Pos: conversation.Pos, Severity: syntax.Warning, Code: "plan/tokens",
 				Message: fmt.Sprintf("conversation %q declares %s tokens, and about %s are planned", conversation.ID, thousands(conversation.Tokens), thousands(size)),
 				Help:    "correct `tokens:`, or the texts",
 			})
@@ -354,8 +356,8 @@ func (p *planner) declared(c *Cell) {
 }
 
 // once adds a finding unless another cell has led to one of the same code at the same place.
-func (p *planner) once(d Diagnostic) {
-	if !slices.ContainsFunc(p.diags, func(o Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
+func (p *planner) once(d syntax.Diagnostic) {
+	if !slices.ContainsFunc(p.diags, func(o syntax.Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
 		p.diags = append(p.diags, d)
 	}
 }

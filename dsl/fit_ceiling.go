@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // hitRate is the one metric whose greatest value a plan knows: what a prefix cache can hit is
@@ -60,12 +62,12 @@ type ceiling struct {
 func (p *planner) thresholds() {
 	type finding struct {
 		cell *Cell
-		diag Diagnostic
+		diag syntax.Diagnostic
 		top  ceiling
 	}
-	var order []Pos
-	found := map[Pos][]finding{}
-	judged := map[Pos]int{}
+	var order []syntax.Pos
+	found := map[syntax.Pos][]finding{}
+	judged := map[syntax.Pos]int{}
 	for _, c := range p.plan.Cells {
 		if c.Skip != "" {
 			continue
@@ -93,7 +95,7 @@ func (p *planner) thresholds() {
 					continue
 				}
 				if f.Assertion.Severity == "warn" {
-					severity = Warning
+					severity = syntax.Warning
 				}
 				if found[at] == nil {
 					order = append(order, at)
@@ -115,11 +117,11 @@ func (p *planner) thresholds() {
 		}
 		p.diags = append(p.diags, worst.diag)
 	}
-	p.diags = p.diags.sorted()
+	p.diags = p.diags.Sorted()
 }
 
 // against says how bad it is that a ceiling stands over a bound; "" if it can be met.
-func (b bound) against(top ceiling) Severity {
+func (b bound) against(top ceiling) syntax.Severity {
 	beyond := func(limit float64) bool {
 		switch b.op {
 		case ">":
@@ -133,20 +135,20 @@ func (b bound) against(top ceiling) Severity {
 	case !beyond(top.value):
 		return ""
 	case top.exact || beyond(top.most) || b.value > top.value+estimateTolerance:
-		return Error
+		return syntax.Error
 	}
-	return Warning
+	return syntax.Warning
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f forecast, b bound, top ceiling, severity Severity) Diagnostic {
+func (p *planner) beyond(f forecast, b bound, top ceiling, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
 	}
 	// A threshold that an estimate cannot rule out is a warning, and says so.
 	message := fmt.Sprintf("no prefix cache can exceed %s%s here", about, hitShare(top.value))
-	if !top.exact && severity == Warning {
+	if !top.exact && severity == syntax.Warning {
 		message = fmt.Sprintf("a prefix cache is unlikely to exceed %s%s here", about, hitShare(top.value))
 	}
 	if t := top.turn; t != nil {
@@ -168,14 +170,14 @@ func (p *planner) beyond(f forecast, b bound, top ceiling, severity Severity) Di
 func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/100) }
 
 // diagnoseAt places a finding at a part of the expression.
-func (a *Assertion) diagnoseAt(from, to int) Diagnostic {
-	d := Diagnostic{Pos: a.Pos}
+func (a *Assertion) diagnoseAt(from, to int) syntax.Diagnostic {
+	d := syntax.Diagnostic{Pos: a.Pos}
 	if line, number, shift, ok := a.sourceLine(); ok {
-		d.Pos = Pos{a.Pos.File, number, shift + from + 1}
+		d.Pos = syntax.Pos{File: a.Pos.File, Line: number, Col: shift + from + 1}
 		d.EndCol = shift + to + 1
 		d.Source = line
 	} else if a.source != nil {
-		d.Source = a.source.line(a.Pos.Line)
+		d.Source = a.source.Line(a.Pos.Line)
 	}
 	return d
 }
@@ -303,7 +305,7 @@ func (p *planner) unstable(c *Cell) {
 			continue
 		}
 		d := f.Assertion.diagnoseAt(0, len([]rune(f.Assertion.That)))
-		d.Severity, d.Code = Warning, "plan/template"
+		d.Severity, d.Code = syntax.Warning, "plan/template"
 		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template", c.Model.Template, c.Model.Name)
 		d.Help = c.Model.Reason
 		if c.examined {
@@ -339,7 +341,7 @@ func (p *planner) floors(c *Cell, f forecast) {
 		}
 		if n := turns * c.Scenario.Run.Repeats; turns > 0 && n < l.floor {
 			d := a.diagnoseAt(s.from, s.to)
-			d.Severity, d.Code = Error, "expr/samples"
+			d.Severity, d.Code = syntax.Error, "expr/samples"
 			d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", l.path, l.floor, n, times(c.Scenario.Run.Repeats, turns))
 			d.Help = smallNHelp
 			p.once(d)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // examine asks what the template of the cell's model does to a conversation: whether its turns
@@ -28,8 +30,8 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 			d := w.cell.Scenario.Documents[i]
 			at, what = d.Pos, fmt.Sprintf("document %q", d.ID)
 		}
-		w.once(Diagnostic{
-			Pos: at, Severity: Warning, Code: "plan/special",
+		w.once(syntax.Diagnostic{
+			Pos: at, Severity: syntax.Warning, Code: "plan/special",
 			Message: fmt.Sprintf("%s holds %q, which model %s reads as a special token: it can end the message and speak in another role", what, s.Token, w.cell.Model.Name),
 			Help:    "take it out of the text, unless that is what is tested",
 		})

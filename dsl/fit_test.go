@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"homellm/dsl/syntax"
 )
 
 // TestImpossibleThresholds holds which thresholds are refused, where, and with which words.
@@ -61,7 +63,7 @@ func TestImpossibleThresholds(t *testing.T) {
 				t.Errorf("%q is not in:\n%v", tt.want, diags)
 			}
 			for _, d := range diags {
-				if d.Severity == Error && (d.Pos.Line == 0 || d.EndCol <= d.Pos.Col) {
+				if d.Severity == syntax.Error && (d.Pos.Line == 0 || d.EndCol <= d.Pos.Col) {
 					t.Errorf("no place: %+v", d)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // flagNames are flags of engines as profiles write them, to find the one that was meant. They are
@@ -43,25 +45,25 @@ var flagNames = map[string][]string{
 
 // checkFlagName warns of a flag that is spelt almost like one that the engine has: it would
 // refuse to start after a minute, or worse, take another for it.
-func (d *decoder) checkFlagName(e entry, engine string, flags *node) {
+func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Node) {
 	known := flagNames[engine]
-	if slices.Contains(known, e.key) || len(e.key) < 4 || strings.Contains(e.key, "-") {
+	if slices.Contains(known, e.Key) || len(e.Key) < 4 || strings.Contains(e.Key, "-") {
 		return
 	}
-	if help := suggestion(e.key, known); help != "" {
-		name := &node{src: flags.src, kind: stringKind, scalar: e.key, line: e.line, col: e.col, end: e.end}
-		if e.node != nil && e.node.src != nil {
-			name.src = e.node.src
+	if help := syntax.Suggest(e.Key, known); help != "" {
+		name := &syntax.Node{Src: flags.Src, Kind: syntax.StringKind, Scalar: e.Key, Line: e.Line, Col: e.Col, End: e.End}
+		if e.Node != nil && e.Node.Src != nil {
+			name.Src = e.Node.Src
 		}
-		d.add(Warning, name, "links/flag", help, fmt.Sprintf("%s is no flag of %s that homellm knows", e.key, engine))
+		d.add(syntax.Warning, name, "links/flag", help, fmt.Sprintf("%s is no flag of %s that homellm knows", e.Key, engine))
 	}
 }
 
 // oneOf warns of a value that is none of those known; versions add more.
-func oneOf(values ...string) func(v, flags *node, s *Server) (Severity, string, string) {
-	return func(v, _ *node, _ *Server) (Severity, string, string) {
-		if text := format(v.scalar); v.kind == stringKind && !slices.Contains(values, text) {
-			return Warning, fmt.Sprintf("%s is no value that homellm knows of this flag", text), suggestOr(text, values, "known")
+func oneOf(values ...string) func(v, flags *syntax.Node, s *Server) (syntax.Severity, string, string) {
+	return func(v, _ *syntax.Node, _ *Server) (syntax.Severity, string, string) {
+		if text := format(v.Scalar); v.Kind == syntax.StringKind && !slices.Contains(values, text) {
+			return syntax.Warning, fmt.Sprintf("%s is no value that homellm knows of this flag", text), syntax.SuggestOr(text, values, "known")
 		}
 		return "", "", ""
 	}
@@ -74,22 +76,22 @@ var (
 
 // quantisedValues holds llama.cpp's cache of values against flash attention, without which only
 // keys may be quantised.
-func quantisedValues(v, flags *node, s *Server) (Severity, string, string) {
-	if off := flags.get("flash_attn"); off != nil && slices.Contains([]string{"off", "false"}, format(off.scalar)) {
-		if text := format(v.scalar); !slices.Contains([]string{"f32", "f16", "bf16"}, text) {
-			return Error, fmt.Sprintf("values of the KV cache can be %s only with flash attention, which is off", text), "write flash_attn: \"on\", or leave cache_type_v out"
+func quantisedValues(v, flags *syntax.Node, s *Server) (syntax.Severity, string, string) {
+	if off := flags.Get("flash_attn"); off != nil && slices.Contains([]string{"off", "false"}, format(off.Scalar)) {
+		if text := format(v.Scalar); !slices.Contains([]string{"f32", "f16", "bf16"}, text) {
+			return syntax.Error, fmt.Sprintf("values of the KV cache can be %s only with flash attention, which is off", text), "write flash_attn: \"on\", or leave cache_type_v out"
 		}
 	}
 	return llamacppCaches(v, flags, s)
 }
 
 // partOf holds a batch against the larger one that it is a part of.
-func partOf(larger string) func(v, flags *node, s *Server) (Severity, string, string) {
-	return func(v, flags *node, s *Server) (Severity, string, string) {
+func partOf(larger string) func(v, flags *syntax.Node, s *Server) (syntax.Severity, string, string) {
+	return func(v, flags *syntax.Node, s *Server) (syntax.Severity, string, string) {
 		part, ok := asInt(v)
-		whole, known := asInt(flags.get(larger))
+		whole, known := asInt(flags.Get(larger))
 		if ok && known && part > whole {
-			return Error, fmt.Sprintf("%d is more than %s: %d, of which it is a part", part, larger, whole), ""
+			return syntax.Error, fmt.Sprintf("%d is more than %s: %d, of which it is a part", part, larger, whole), ""
 		}
 		return atLeast(1)(v, flags, s)
 	}

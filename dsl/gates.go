@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/dsl/syntax"
 )
 
 // Gates is a gates file: what must not become worse from one run to another.
 type Gates struct {
-	Pos        Pos
+	Pos        syntax.Pos
 	File       string   // pattern of the baseline's path, from the folder of the gates file
 	MustMatch  []string // nil: the file does not say
 	OnMismatch string   // inconclusive | fail | warn
@@ -25,7 +27,7 @@ type Gates struct {
 
 // GateRule is one gate. A nil margin is not set.
 type GateRule struct {
-	Pos         Pos // of the metric
+	Pos         syntax.Pos // of the metric
 	Name        string
 	Metric      string
 	Stat        string // p50 | mean
@@ -55,27 +57,27 @@ var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // LoadGates reads a gates file. The metrics are held against the vocabulary; which steps there
 // are, only a run can tell.
-func LoadGates(f File, v Vocabulary) (*Gates, Diagnostics) {
+func LoadGates(f File, v Vocabulary) (*Gates, syntax.Diagnostics) {
 	t, diags := readFile(f)
 	if t == nil {
-		return nil, diags.sorted()
+		return nil, diags.Sorted()
 	}
 	if t.kind != "gates" {
 		d := decoder{src: t.src}
-		d.errorf(t.root.get("schema"), "links/kind", "", "this is a %s file, and a gates file is expected", t.kind)
-		return nil, append(diags, d.diags...).sorted()
+		d.errorf(t.root.Get("schema"), "links/kind", "", "this is a %s file, and a gates file is expected", t.kind)
+		return nil, append(diags, d.diags...).Sorted()
 	}
 	g, found := decodeGates(t, newNames(v))
-	return g, append(diags, found...).sorted()
+	return g, append(diags, found...).Sorted()
 }
 
-func decodeGates(t *tree, names *names) (*Gates, Diagnostics) {
-	d := &decoder{src: t.src, broken: t.broken, declared: map[string]map[string]*node{}}
+func decodeGates(t *tree, names *names) (*Gates, syntax.Diagnostics) {
+	d := &decoder{src: t.src, broken: t.broken, declared: map[string]map[string]*syntax.Node{}}
 	d.get(t.root, "schema")
 	base := d.get(t.root, "baseline")
 	noise := d.get(t.root, "noise")
 	g := &Gates{
-		Pos:        d.src.pos(t.root),
+		Pos:        d.src.Pos(t.root),
 		File:       d.strOr(base, "file", defaultBaseline),
 		MustMatch:  d.strs(base, "must_match"),
 		OnMismatch: d.strOr(base, "on_mismatch", "inconclusive"),
@@ -94,7 +96,7 @@ func decodeGates(t *tree, names *names) (*Gates, Diagnostics) {
 	}
 	g.Assert = d.freeGates(t, names)
 	if len(g.Compare)+len(g.Assert) == 0 && !d.broken {
-		d.errorf(t.root.get("schema"), "links/gate", "add compare: or assert:", "the file has no gate")
+		d.errorf(t.root.Get("schema"), "links/gate", "add compare: or assert:", "the file has no gate")
 	}
 	return g, d.diags
 }
@@ -111,7 +113,7 @@ func (d *decoder) freeGates(t *tree, names *names) []*Assertion {
 	return out
 }
 
-func (d *decoder) gate(n *node, names *names) *GateRule {
+func (d *decoder) gate(n *syntax.Node, names *names) *GateRule {
 	r := &GateRule{
 		Name:       d.declare("gate", n, "name"),
 		Metric:     d.str(n, "metric"),
@@ -123,7 +125,7 @@ func (d *decoder) gate(n *node, names *names) *GateRule {
 		OnUnknown:  d.strOr(n, "on_unknown", "inconclusive"),
 	}
 	metric := d.get(n, "metric")
-	r.Pos = d.src.pos(firstOf(metric, n))
+	r.Pos = d.src.Pos(firstOf(metric, n))
 	if f, ok := asFloat(d.get(n, "alpha")); ok {
 		r.Alpha = f
 	}
@@ -170,16 +172,16 @@ func samplesFor(alpha float64, test string) int {
 }
 
 // gateMetric returns the metric that a path of a gate means, or reports why there is none.
-func (d *decoder) gateMetric(n *node, names *names) *Name {
-	if n == nil || n.kind != stringKind {
+func (d *decoder) gateMetric(n *syntax.Node, names *names) *Name {
+	if n == nil || n.Kind != syntax.StringKind {
 		return nil
 	}
-	written := n.text()
+	written := n.Text()
 	root, rest, _ := strings.Cut(written, ".")
 	tree := map[string]*nameTree{"steps": names.aggregate, "phases": names.aggregate, "conversations": names.conversation, "run": names.run}[root]
 	if tree == nil {
 		help := "write one of: steps.<id>.METRIC, phases.<phase>.METRIC, conversations.<id>.METRIC, run.METRIC"
-		if near := nearest(root, []string{"steps", "phases", "conversations", "run"}); near != "" {
+		if near := syntax.Nearest(root, []string{"steps", "phases", "conversations", "run"}); near != "" {
 			help = fmt.Sprintf("did you mean %q?", near+"."+rest)
 		}
 		d.errorf(n, "links/metric", help, "%q is not a metric with one value a repeat", written)
@@ -197,7 +199,7 @@ func (d *decoder) gateMetric(n *node, names *names) *Name {
 			for _, p := range phases {
 				ids = append(ids, string(p))
 			}
-			help := suggestion(id, ids)
+			help := syntax.Suggest(id, ids)
 			if help == "" {
 				help = "the phases are " + strings.Join(ids, ", ")
 			}
@@ -219,7 +221,7 @@ func (d *decoder) gateMetric(n *node, names *names) *Name {
 	help := ""
 	if i := strings.LastIndexByte(name, '.'); i >= 0 && slices.Contains(all, name[:i]) && slices.Contains(Stats(), name[i+1:]) {
 		help = fmt.Sprintf("write metric: %s.%s, and the statistic as stat:", prefix, name[:i])
-	} else if near := nearest(name, all); near != "" {
+	} else if near := syntax.Nearest(name, all); near != "" {
 		help = fmt.Sprintf("did you mean %q?", prefix+"."+near)
 	} else {
 		help = "metrics here: " + strings.Join(all, ", ")
@@ -243,10 +245,10 @@ func (t *nameTree) numbers(prefix string) []string {
 
 // baselinePath checks the pattern of the baseline's path: it stays in the folder, and it names
 // only what a cell has.
-func (d *decoder) baselinePath(n *node, pattern string) {
+func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 	for _, m := range pathPlaceholder.FindAllStringSubmatch(pattern, -1) {
 		if !slices.Contains(BaselineNames, m[1]) {
-			help := suggestion(m[1], BaselineNames)
+			help := syntax.Suggest(m[1], BaselineNames)
 			if help == "" {
 				help = "it may hold ${" + strings.Join(BaselineNames, "}, ${") + "}"
 			}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl/syntax"
 )
 
 const wholeGates = `schema: homellm.gates/v1
@@ -50,9 +52,9 @@ func TestLoadGates(t *testing.T) {
 		Pos: g.Pos, File: "baselines/${scenario.name}/${server.name}--${model.name}.json", MustMatch: []string{"gpu.name", "scenario.sha256"},
 		OnMismatch: "warn", MaxAge: 720 * time.Hour, NoiseTimes: 3,
 		Compare: []*GateRule{
-			{Pos: Pos{"gates.yaml", 10, 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms", Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 10, Col: 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms", Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
 				Test: "mann_whitney", Alpha: 0.02, MinSamples: 12, Severity: "fail", OnUnknown: "inconclusive"},
-			{Pos: Pos{"gates.yaml", 17, 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate", Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 17, Col: 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate", Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
 				Alpha: 0.01, MinSamples: 10, Severity: "warn", OnUnknown: "skip"},
 		},
 	}

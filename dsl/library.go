@@ -3,6 +3,8 @@ package dsl
 import (
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // Library is what the servers and models files have: profiles and models, resolved, in the
@@ -107,9 +109,9 @@ func (l *Library) modelNames() []string {
 // LoadLibrary reads servers and models files, in any mix and order of kinds. A later file adds
 // to the earlier ones, and replaces what has the same name; a profile that extends its own name
 // changes the earlier one instead.
-func LoadLibrary(files ...File) (*Library, Diagnostics) {
+func LoadLibrary(files ...File) (*Library, syntax.Diagnostics) {
 	var trees []*tree
-	var diags Diagnostics
+	var diags syntax.Diagnostics
 	for _, f := range files {
 		t, ds := readFile(f)
 		diags = append(diags, ds...)
@@ -118,42 +120,42 @@ func LoadLibrary(files ...File) (*Library, Diagnostics) {
 		}
 	}
 	l, ds := newLibrary(trees)
-	return l, append(diags, ds...).sorted()
+	return l, append(diags, ds...).Sorted()
 }
 
 // check returns what is wrong with the links of a servers or models file that is laid over the
 // library.
-func (l *Library) check(t *tree) Diagnostics {
+func (l *Library) check(t *tree) syntax.Diagnostics {
 	var below []*tree
 	if l != nil {
 		// The file may be part of the library already.
-		below = slices.DeleteFunc(slices.Clone(l.trees), func(o *tree) bool { return o.src.name == t.src.name })
+		below = slices.DeleteFunc(slices.Clone(l.trees), func(o *tree) bool { return o.src.Name == t.src.Name })
 	}
 	_, diags := newLibrary(append(below, t))
-	return slices.DeleteFunc(diags, func(g Diagnostic) bool { return g.Pos.File != t.src.name })
+	return slices.DeleteFunc(diags, func(g syntax.Diagnostic) bool { return g.Pos.File != t.src.Name })
 }
 
-func newLibrary(trees []*tree) (*Library, Diagnostics) {
+func newLibrary(trees []*tree) (*Library, syntax.Diagnostics) {
 	b := libraryBuilder{servers: map[string][]layer{}, models: map[string]layer{}, templates: map[string]layer{}}
 	for _, t := range trees {
 		switch t.kind {
 		case "servers":
 			for _, e := range mapping(t.root, "servers") {
-				b.serverOrder = remember(b.serverOrder, e.key)
-				b.servers[e.key] = append(b.servers[e.key], layer{e, t.root.get("defaults")})
+				b.serverOrder = remember(b.serverOrder, e.Key)
+				b.servers[e.Key] = append(b.servers[e.Key], layer{e, t.root.Get("defaults")})
 			}
 		case "models":
 			for _, e := range mapping(t.root, "templates") {
-				b.templates[e.key] = layer{entry: e}
+				b.templates[e.Key] = layer{Entry: e}
 				b.templateOrder = append(b.templateOrder, e)
 			}
 			for _, e := range mapping(t.root, "models") {
-				b.modelOrder = remember(b.modelOrder, e.key)
-				b.models[e.key] = layer{entry: e}
+				b.modelOrder = remember(b.modelOrder, e.Key)
+				b.models[e.Key] = layer{Entry: e}
 			}
 		default:
 			d := decoder{src: t.src}
-			d.errorf(t.root.get("schema"), "links/kind", "the library has files with schema: homellm.servers/v1 and homellm.models/v1", "a %s file is not part of the library of servers and models", t.kind)
+			d.errorf(t.root.Get("schema"), "links/kind", "the library has files with schema: homellm.servers/v1 and homellm.models/v1", "a %s file is not part of the library of servers and models", t.kind)
 			b.diags = append(b.diags, d.diags...)
 		}
 	}
@@ -164,8 +166,8 @@ func newLibrary(trees []*tree) (*Library, Diagnostics) {
 
 // layer is a definition in one file.
 type layer struct {
-	entry
-	defaults *node // of the file
+	syntax.Entry
+	defaults *syntax.Node // of the file
 }
 
 type libraryBuilder struct {
@@ -173,13 +175,13 @@ type libraryBuilder struct {
 	models                  map[string]layer
 	templates               map[string]layer
 	serverOrder, modelOrder []string
-	templateOrder           []entry
-	diags                   Diagnostics
+	templateOrder           []syntax.Entry
+	diags                   syntax.Diagnostics
 }
 
-func mapping(n *node, key string) []entry {
-	if v := n.get(key); v != nil {
-		return v.entries
+func mapping(n *syntax.Node, key string) []syntax.Entry {
+	if v := n.Get(key); v != nil {
+		return v.Entries
 	}
 	return nil
 }
@@ -194,24 +196,24 @@ func remember(names []string, name string) []string {
 func (b *libraryBuilder) build() *Library {
 	l := &Library{}
 	for _, e := range b.templateOrder {
-		d := &decoder{src: e.node.src}
+		d := &decoder{src: e.Node.Src}
 		l.Templates = append(l.Templates, d.template(e))
 		b.diags = append(b.diags, d.diags...)
 	}
 	for _, name := range b.modelOrder {
 		at := b.models[name]
-		d := &decoder{src: at.node.src}
-		l.Models = append(l.Models, d.model(at.entry, b.templates))
+		d := &decoder{src: at.Node.Src}
+		l.Models = append(l.Models, d.model(at.Entry, b.templates))
 		b.diags = append(b.diags, d.diags...)
 	}
 	b.checkModels(l)
 	for _, name := range b.serverOrder {
 		top := len(b.servers[name]) - 1
 		at := b.servers[name][top]
-		d := &decoder{src: at.node.src}
+		d := &decoder{src: at.Node.Src}
 		merged, ok := b.resolve(d, name, top, nil)
 		if ok {
-			l.Servers = append(l.Servers, d.server(at.entry, merged))
+			l.Servers = append(l.Servers, d.server(at.Entry, merged))
 			d.checkServer(l.Servers[len(l.Servers)-1], merged, l)
 		}
 		b.diags = append(b.diags, d.diags...)
@@ -221,17 +223,17 @@ func (b *libraryBuilder) build() *Library {
 
 // resolve returns the settings of a profile with those that it inherits. Chain holds the
 // profiles on the way here.
-func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []string) (*node, bool) {
+func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []string) (*syntax.Node, bool) {
 	at := b.servers[name][index]
-	base := &node{src: at.node.src, kind: mapKind, line: at.node.line, col: at.node.col}
-	if at.defaults != nil && at.defaults.kind == mapKind {
+	base := &syntax.Node{Src: at.Node.Src, Kind: syntax.MapKind, Line: at.Node.Line, Col: at.Node.Col}
+	if at.defaults != nil && at.defaults.Kind == syntax.MapKind {
 		base = at.defaults
 	}
-	parent := at.node.get("extends")
-	if parent == nil || parent.kind == nullKind {
-		return merge(base, at.node), true
+	parent := at.Node.Get("extends")
+	if parent == nil || parent.Kind == syntax.NullKind {
+		return merge(base, at.Node), true
 	}
-	next, nextIndex := parent.text(), len(b.servers[parent.text()])-1
+	next, nextIndex := parent.Text(), len(b.servers[parent.Text()])-1
 	if next == name {
 		nextIndex = index - 1 // the definition of an earlier file
 	}
@@ -247,7 +249,7 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 		}
 		return nil, false
 	case nextIndex < 0:
-		d.errorf(parent, "links/extends", suggestOr(next, keys(b.servers), "profiles"), "there is no profile %q to extend", next)
+		d.errorf(parent, "links/extends", syntax.SuggestOr(next, keys(b.servers), "profiles"), "there is no profile %q to extend", next)
 		return nil, false
 	}
 	inherited, ok := b.resolve(d, next, nextIndex, chain)
@@ -259,39 +261,39 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	if at.defaults != b.servers[next][nextIndex].defaults {
 		inherited = merge(inherited, base)
 	}
-	return merge(inherited, at.node), true
+	return merge(inherited, at.Node), true
 }
 
 // merge returns base with over laid on it: mappings are merged key by key, everything else is
 // replaced, and null removes. Keys keep the order of base; new ones follow.
-func merge(base, over *node) *node {
-	if base.kind != mapKind || over.kind != mapKind {
+func merge(base, over *syntax.Node) *syntax.Node {
+	if base.Kind != syntax.MapKind || over.Kind != syntax.MapKind {
 		return over
 	}
 	out := *over
-	out.entries = nil
-	for _, e := range base.entries {
-		switch o := over.find(e.key); {
+	out.Entries = nil
+	for _, e := range base.Entries {
+		switch o := over.Find(e.Key); {
 		case o == nil:
-			out.entries = append(out.entries, e)
-		case o.node.kind != nullKind:
+			out.Entries = append(out.Entries, e)
+		case o.Node.Kind != syntax.NullKind:
 			o := *o
-			o.node = merge(e.node, o.node)
-			out.entries = append(out.entries, o)
+			o.Node = merge(e.Node, o.Node)
+			out.Entries = append(out.Entries, o)
 		}
 	}
-	for _, e := range over.entries {
-		if base.find(e.key) == nil && e.node.kind != nullKind {
-			out.entries = append(out.entries, e)
+	for _, e := range over.Entries {
+		if base.Find(e.Key) == nil && e.Node.Kind != syntax.NullKind {
+			out.Entries = append(out.Entries, e)
 		}
 	}
 	return &out
 }
 
 // dropped returns a mapping without some keys.
-func dropped(n *node, keys ...string) *node {
+func dropped(n *syntax.Node, keys ...string) *syntax.Node {
 	out := *n
-	out.entries = slices.DeleteFunc(slices.Clone(n.entries), func(e entry) bool { return slices.Contains(keys, e.key) })
+	out.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e syntax.Entry) bool { return slices.Contains(keys, e.Key) })
 	return &out
 }
 
@@ -302,15 +304,15 @@ func (b *libraryBuilder) checkModels(l *Library) {
 		owner[strings.ToLower(m.Name)] = m.Name
 	}
 	for _, m := range l.Models {
-		at := b.models[m.Name].node
-		d := &decoder{src: at.src}
+		at := b.models[m.Name].Node
+		d := &decoder{src: at.Src}
 		for _, n := range d.list(at, "aliases") {
-			name := strings.ToLower(n.text())
+			name := strings.ToLower(n.Text())
 			switch first, taken := owner[name]; {
 			case taken && first == m.Name:
-				d.warnf(n, "links/alias", "remove it", "%q already means this model", n.text())
+				d.warnf(n, "links/alias", "remove it", "%q already means this model", n.Text())
 			case taken:
-				d.errorf(n, "links/alias", "an alias belongs to one model", "alias %q already means model %q", n.text(), first)
+				d.errorf(n, "links/alias", "an alias belongs to one model", "alias %q already means model %q", n.Text(), first)
 			default:
 				owner[name] = m.Name
 			}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // playContext follows the documents through a conversation and reports steps that cannot work:
@@ -99,7 +101,7 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 
 // linkScenario reports what is declared and not used, and requests that leave their sampling to
 // the server.
-func (d *decoder) linkScenario(s *Scenario, root *node, checks []pending) {
+func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending) {
 	d.checkSampling(s, root)
 	if d.broken {
 		return // what uses them may be in what could not be read
@@ -113,26 +115,26 @@ func (d *decoder) linkScenario(s *Scenario, root *node, checks []pending) {
 		word := regexp.MustCompile(`\b` + group + `\.` + regexp.QuoteMeta(name) + `\b`)
 		return slices.ContainsFunc(checks, func(p pending) bool { return word.MatchString(p.assertion.That) })
 	}
-	if vars := root.get("vars"); vars != nil {
-		for _, e := range vars.entries {
-			if !d.usedVars[e.key] && !named("vars", e.key) {
-				d.warnf(e.at(), "links/unused", "use it as ${vars."+e.key+"} or, in an expression, as vars."+e.key, "variable %q is not used", e.key)
+	if vars := root.Get("vars"); vars != nil {
+		for _, e := range vars.Entries {
+			if !d.usedVars[e.Key] && !named("vars", e.Key) {
+				d.warnf(e.At(), "links/unused", "use it as ${vars."+e.Key+"} or, in an expression, as vars."+e.Key, "variable %q is not used", e.Key)
 			}
 		}
 	}
-	if matrix := root.get("matrix"); matrix != nil {
-		for _, e := range matrix.entries {
-			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.key) || d.usedAxes[e.key] || named("matrix", e.key) {
+	if matrix := root.Get("matrix"); matrix != nil {
+		for _, e := range matrix.Entries {
+			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.Key) || d.usedAxes[e.Key] || named("matrix", e.Key) {
 				continue
 			}
-			d.warnf(e.at(), "links/unused", "use it as ${matrix."+e.key+"}", "axis %q is not used: its cells do not differ", e.key)
+			d.warnf(e.At(), "links/unused", "use it as ${matrix."+e.Key+"}", "axis %q is not used: its cells do not differ", e.Key)
 		}
 	}
 }
 
 // checkSampling warns of requests whose sampling the server decides: engines differ, and some
 // take the settings that the model's makers recommend.
-func (d *decoder) checkSampling(s *Scenario, root *node) {
+func (d *decoder) checkSampling(s *Scenario, root *syntax.Node) {
 	var unset, unseeded []string
 	for _, c := range s.Conversations {
 		for _, step := range c.Steps {
@@ -147,8 +149,8 @@ func (d *decoder) checkSampling(s *Scenario, root *node) {
 	}
 	at := firstKey(root)
 	for _, key := range []string{"conversations", "defaults"} {
-		if e := root.find(key); e != nil {
-			at = e.at()
+		if e := root.Find(key); e != nil {
+			at = e.At()
 		}
 	}
 	if len(unset) > 0 {
@@ -176,19 +178,19 @@ func someOf(noun string, names []string) string {
 }
 
 // linkLibrary reports servers and models that a scenario names and the library does not have.
-func linkLibrary(t *tree, lib *Library) Diagnostics {
+func linkLibrary(t *tree, lib *Library) syntax.Diagnostics {
 	d := &decoder{src: t.src}
 	if lib == nil || t.kind != "scenario" {
 		return nil
 	}
 	matrix := d.get(t.root, "matrix")
-	check := func(axis string, n *node) {
+	check := func(axis string, n *syntax.Node) {
 		switch {
-		case n == nil || n.kind != stringKind:
+		case n == nil || n.Kind != syntax.StringKind:
 		case axis == "server":
 			d.serverName(n, lib)
-		case axis == "model" && lib.Model(n.text()) == nil:
-			d.errorf(n, "links/model", suggestOr(n.text(), lib.modelNames(), "models"), "model %q is in no models file", n.text())
+		case axis == "model" && lib.Model(n.Text()) == nil:
+			d.errorf(n, "links/model", syntax.SuggestOr(n.Text(), lib.modelNames(), "models"), "model %q is in no models file", n.Text())
 		}
 	}
 	for _, axis := range []string{"server", "model"} {
@@ -204,12 +206,12 @@ func linkLibrary(t *tree, lib *Library) Diagnostics {
 	return d.diags
 }
 
-func (d *decoder) serverName(n *node, lib *Library) {
-	s := lib.Server(n.text())
+func (d *decoder) serverName(n *syntax.Node, lib *Library) {
+	s := lib.Server(n.Text())
 	switch {
 	case s == nil:
-		d.errorf(n, "links/server", suggestOr(n.text(), lib.serverNames(), "servers"), "server %q is in no servers file", n.text())
+		d.errorf(n, "links/server", syntax.SuggestOr(n.Text(), lib.serverNames(), "servers"), "server %q is in no servers file", n.Text())
 	case s.Abstract:
-		d.errorf(n, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be extended", n.text())
+		d.errorf(n, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be extended", n.Text())
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
+	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
@@ -34,7 +34,7 @@ func OpenFile(name string) (File, error) {
 		return File{}, fmt.Errorf("reading %s: %w", name, err)
 	}
 	dir := ownFolder{root}
-	data, err := readRegular(dir, filepath.Base(name), maxFileBytes+1)
+	data, err := readRegular(dir, filepath.Base(name), syntax.MaxBytes+1)
 	if err != nil {
 		if _, there := os.Stat(name); there == nil && !errors.Is(err, errIrregular) {
 			if info, lerr := os.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -84,8 +84,8 @@ func ReadRegular(f fs.File, most int64) ([]byte, error) {
 
 // tree is a file that has been read and held against its schema.
 type tree struct {
-	src       *source
-	root      *node
+	src       *syntax.Source
+	root      *syntax.Node
 	kind      string // scenario, servers, models, gates
 	data      []byte
 	dir       fs.FS
@@ -95,8 +95,8 @@ type tree struct {
 
 // readFile reads a file as far as its schema goes. The tree is nil if there is nothing that
 // could be looked at any further; a tree may well come with errors.
-func readFile(f File) (*tree, Diagnostics) {
-	src, root, diags := readYAML(f.Name, f.Data)
+func readFile(f File) (*tree, syntax.Diagnostics) {
+	src, root, diags := syntax.Read(f.Name, f.Data)
 	if root == nil {
 		return nil, diags
 	}
@@ -116,22 +116,22 @@ func readFile(f File) (*tree, Diagnostics) {
 }
 
 // fileKind reads what kind of file it is from its first key.
-func fileKind(t *tree) (string, Diagnostics) {
+func fileKind(t *tree) (string, syntax.Diagnostics) {
 	d := decoder{src: t.src}
-	if t.root.kind != mapKind {
-		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "expected a mapping, but this is %s", t.root.describe())
+	if t.root.Kind != syntax.MapKind {
+		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "expected a mapping, but this is %s", t.root.Describe())
 		return "", d.diags
 	}
-	v := t.root.get("schema")
+	v := t.root.Get("schema")
 	var known []string
 	for _, kind := range schema.Kinds() {
 		if slices.Contains([]string{"result", "baseline", "compare"}, kind) {
 			continue // written, never read as a file of the user
 		}
 		name := "homellm." + kind + "/v1"
-		if v != nil && v.text() == name {
-			if t.root.entries[0].key != "schema" {
-				d.errorf(t.root.find("schema").at(), "schema/first-key", "move it to the top", "schema must be the first key")
+		if v != nil && v.Text() == name {
+			if t.root.Entries[0].Key != "schema" {
+				d.errorf(t.root.Find("schema").At(), "schema/first-key", "move it to the top", "schema must be the first key")
 			}
 			return kind, d.diags
 		}
@@ -142,33 +142,33 @@ func fileKind(t *tree) (string, Diagnostics) {
 	case nil:
 		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "), `key "schema" is missing, so the kind of this file is not known`)
 	default:
-		if near := suggestion(v.text(), known); near != "" {
+		if near := syntax.Suggest(v.Text(), known); near != "" {
 			help = near
 		}
-		d.errorf(v, "schema/kind", help, "%s is not a kind of file", v.describe())
+		d.errorf(v, "schema/kind", help, "%s is not a kind of file", v.Describe())
 	}
 	return "", d.diags
 }
 
 // firstKey returns the first key of a mapping as a value, or the mapping if it is empty.
-func firstKey(n *node) *node {
-	if n.kind == mapKind && len(n.entries) > 0 {
-		return n.entries[0].at()
+func firstKey(n *syntax.Node) *syntax.Node {
+	if n.Kind == syntax.MapKind && len(n.Entries) > 0 {
+		return n.Entries[0].At()
 	}
 	return n
 }
 
 // withoutNulls returns a tree without the keys that are written with null.
-func withoutNulls(n *node) *node {
+func withoutNulls(n *syntax.Node) *syntax.Node {
 	out := *n
-	out.items, out.entries = nil, nil
-	for _, item := range n.items {
-		out.items = append(out.items, withoutNulls(item))
+	out.Items, out.Entries = nil, nil
+	for _, item := range n.Items {
+		out.Items = append(out.Items, withoutNulls(item))
 	}
-	for _, e := range n.entries {
-		if e.node.kind != nullKind {
-			e.node = withoutNulls(e.node)
-			out.entries = append(out.entries, e)
+	for _, e := range n.Entries {
+		if e.Node.Kind != syntax.NullKind {
+			e.Node = withoutNulls(e.Node)
+			out.Entries = append(out.Entries, e)
 		}
 	}
 	return &out
@@ -176,12 +176,12 @@ func withoutNulls(n *node) *node {
 
 // checkSchema holds a tree against the schema of its kind. With substituted, only values that
 // were made by a substitution are reported: the others have been looked at before.
-func checkSchema(root *node, kind string, substituted bool) Diagnostics {
-	d := decoder{src: root.src}
-	problems := schema.Validate(kind, root.plain())
+func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagnostics {
+	d := decoder{src: root.Src}
+	problems := schema.Validate(kind, root.Plain())
 	for i, p := range problems {
-		n := root.locate(p.Path)
-		if n == nil || n.unread || substituted && n.reference == "" || typo(p, problems) {
+		n := root.Locate(p.Path)
+		if n == nil || n.Unread || substituted && n.Reference == "" || typo(p, problems) {
 			continue
 		}
 		if p.Rule == "missing-key" {
@@ -217,47 +217,47 @@ func missingKeys(rest, all []schema.Problem) schema.Problem {
 // typo reports whether a key is missing only because it is misspelt, which is said already.
 func typo(p schema.Problem, all []schema.Problem) bool {
 	return len(p.Missing) > 0 && slices.ContainsFunc(all, func(o schema.Problem) bool {
-		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) && nearest(o.Key, p.Missing) != ""
+		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) && syntax.Nearest(o.Key, p.Missing) != ""
 	})
 }
 
-func (d *decoder) problem(n *node, p schema.Problem) {
+func (d *decoder) problem(n *syntax.Node, p schema.Problem) {
 	at := n
-	written := n.text()
+	written := n.Text()
 	switch {
 	case p.Key != "":
 		written = p.Key
-		if e := n.find(p.Key); e != nil {
-			at = e.at()
+		if e := n.Find(p.Key); e != nil {
+			at = e.At()
 		}
 	case len(p.Missing) > 0:
 		at = firstKey(n)
 	}
 	help := p.Help
-	if near := suggestion(written, p.Known); near != "" {
+	if near := syntax.Suggest(written, p.Known); near != "" {
 		help = near
 	} else if help == "" && p.Rule == "unknown-key" {
 		help = "possible keys: " + strings.Join(p.Known, ", ")
 	}
 	message := p.Message
-	if n.reference != "" {
-		message = fmt.Sprintf("%s (from %s)", message, n.reference)
+	if n.Reference != "" {
+		message = fmt.Sprintf("%s (from %s)", message, n.Reference)
 	}
 	if p.Rule == "type" && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "api_key" {
 		help = "write {env: NAME} or {file: PATH}: a key never stands in a file"
-		message = "expected a mapping, but this is " + n.kind.String()
+		message = "expected a mapping, but this is " + n.Kind.String()
 	}
 	d.errorf(at, "schema/"+p.Rule, help, "%s", withoutSecret(message))
 	last := &d.diags[len(d.diags)-1]
-	if n.kind == stringKind && strings.Contains(help, "{env: NAME}") {
-		last.Source = strings.ReplaceAll(last.Source, n.text(), stars(n.text()))
+	if n.Kind == syntax.StringKind && strings.Contains(help, "{env: NAME}") {
+		last.Source = strings.ReplaceAll(last.Source, n.Text(), stars(n.Text()))
 	}
-	if n.kind == stringKind && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "url" {
-		masked := inAddress.ReplaceAllStringFunc(n.text(), func(m string) string {
+	if n.Kind == syntax.StringKind && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "url" {
+		masked := inAddress.ReplaceAllStringFunc(n.Text(), func(m string) string {
 			user, ok := strings.CutSuffix(m, "@")
 			return stars(user) + map[bool]string{true: "@"}[ok]
 		})
-		last.Source, last.Message = strings.ReplaceAll(last.Source, n.text(), masked), strings.ReplaceAll(last.Message, n.text(), masked)
+		last.Source, last.Message = strings.ReplaceAll(last.Source, n.Text(), masked), strings.ReplaceAll(last.Message, n.Text(), masked)
 	}
 	last.Source = withoutSecret(last.Source)
 }
@@ -282,24 +282,4 @@ func withoutSecret(s string) string {
 	return credentials.ReplaceAllStringFunc(s, func(m string) string {
 		return "://" + strings.Repeat("*", len([]rune(m))-4) + "@"
 	})
-}
-
-// locate returns the value at a path, or nil.
-func (n *node) locate(path []string) *node {
-	for _, part := range path {
-		if n == nil {
-			return nil
-		}
-		switch n.kind {
-		case listKind:
-			i, err := strconv.Atoi(part)
-			if err != nil || i >= len(n.items) {
-				return nil
-			}
-			n = n.items[i]
-		default:
-			n = n.get(part)
-		}
-	}
-	return n
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"homellm/dsl/syntax"
 )
 
 func TestOpenFile(t *testing.T) {
@@ -23,7 +25,7 @@ func TestOpenFile(t *testing.T) {
 	if diags := Validate(f, nil, testVocabulary); len(diags) > 0 {
 		t.Error(diags)
 	}
-	if f, err = OpenFile(filepath.Join(dir, "large.yaml")); err != nil || len(f.Data) != maxFileBytes+1 {
+	if f, err = OpenFile(filepath.Join(dir, "large.yaml")); err != nil || len(f.Data) != syntax.MaxBytes+1 {
 		t.Errorf("of a large file %d bytes were read, %v", len(f.Data), err)
 	}
 	for _, bad := range []string{dir, filepath.Join(dir, "none.yaml"), os.DevNull} {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // maxCells bounds a matrix: more cells than this are a mistake, not a plan.
@@ -35,7 +37,7 @@ type matrix struct {
 
 // readMatrix expands the matrix of a scenario. Servers and a model that the options name take
 // the place of those axes.
-func readMatrix(d *decoder, root *node, opt Options) matrix {
+func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	n := d.get(root, "matrix")
 	m := matrix{axes: d.axes(n)}
 	if len(opt.Servers) > 0 {
@@ -100,21 +102,21 @@ func axisRank(name string) int {
 
 // axes reads the axes. The values of one must be of one kind, for expressions have types; whole
 // numbers beside fractions are numbers.
-func (d *decoder) axes(n *node) []axis {
-	if n == nil || n.kind != mapKind {
+func (d *decoder) axes(n *syntax.Node) []axis {
+	if n == nil || n.Kind != syntax.MapKind {
 		return nil
 	}
 	var out []axis
-	for _, e := range n.entries {
-		if e.key == "include" || e.key == "exclude" || e.node.kind != listKind {
+	for _, e := range n.Entries {
+		if e.Key == "include" || e.Key == "exclude" || e.Node.Kind != syntax.ListKind {
 			continue
 		}
-		a := axis{name: e.key}
+		a := axis{name: e.Key}
 		kinds := map[Kind]bool{}
-		for _, item := range e.node.items {
-			if k := literalKind(item.scalar); k != "" {
+		for _, item := range e.Node.Items {
+			if k := literalKind(item.Scalar); k != "" {
 				kinds[k] = true
-				a.values = append(a.values, item.scalar)
+				a.values = append(a.values, item.Scalar)
 			}
 		}
 		if kinds[Int] && kinds[Float] {
@@ -126,7 +128,7 @@ func (d *decoder) axes(n *node) []axis {
 			}
 		}
 		if len(kinds) > 1 {
-			d.errorKey(n, e.key, "plan/matrix", "quote the texts, or use two axes", "axis %q mixes %s", e.key, kindList(kinds))
+			d.errorKey(n, e.Key, "plan/matrix", "quote the texts, or use two axes", "axis %q mixes %s", e.Key, kindList(kinds))
 		}
 		if len(a.values) > 0 {
 			out = append(out, a)
@@ -208,8 +210,8 @@ func (m *matrix) selected(c combination, opt Options) bool {
 }
 
 // combination reads an entry of include or exclude.
-func (d *decoder) combination(n *node, axes []axis) (combination, bool) {
-	if n.kind != mapKind {
+func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
+	if n.Kind != syntax.MapKind {
 		return nil, false
 	}
 	names := make([]string, len(axes))
@@ -217,42 +219,42 @@ func (d *decoder) combination(n *node, axes []axis) (combination, bool) {
 		names[i] = a.name
 	}
 	out, ok := combination{}, true
-	for _, e := range n.entries {
-		i := slices.Index(names, e.key)
+	for _, e := range n.Entries {
+		i := slices.Index(names, e.Key)
 		if i < 0 {
-			d.errorf(e.at(), "plan/matrix", suggestOr(e.key, names, "its axes"), "the matrix has no axis %q", e.key)
+			d.errorf(e.At(), "plan/matrix", syntax.SuggestOr(e.Key, names, "its axes"), "the matrix has no axis %q", e.Key)
 			ok = false
 			continue
 		}
-		v := e.node.scalar
+		v := e.Node.Scalar
 		if whole, isInt := v.(int); isInt && literalKind(axes[i].values[0]) == Float {
 			v = float64(whole)
 		}
 		if literalKind(v) != literalKind(axes[i].values[0]) {
-			d.errorf(e.node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.node.describe(), e.key, literalKind(axes[i].values[0]).words())
+			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.Node.Describe(), e.Key, literalKind(axes[i].values[0]).words())
 			ok = false
 			continue
 		}
-		out[e.key] = v
+		out[e.Key] = v
 	}
 	return out, ok
 }
 
 // readVars reads the vars of a scenario, with the values that the options put in their place. A
 // value from the command line is read as the type of the literal that it replaces.
-func readVars(d *decoder, root *node, opt Options) map[string]any {
+func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 	vars := map[string]any{}
-	if n := d.get(root, "vars"); n != nil && n.kind == mapKind {
-		for _, e := range n.entries {
-			if literalKind(e.node.scalar) != "" {
-				vars[e.key] = e.node.scalar
+	if n := d.get(root, "vars"); n != nil && n.Kind == syntax.MapKind {
+		for _, e := range n.Entries {
+			if literalKind(e.Node.Scalar) != "" {
+				vars[e.Key] = e.Node.Scalar
 			}
 		}
 	}
 	for _, name := range keys(opt.Vars) {
 		old, ok := vars[name]
 		if !ok {
-			help := cmp.Or(suggestOr(name, keys(vars), "a run can replace these variables"), "the scenario has no variables to replace")
+			help := cmp.Or(syntax.SuggestOr(name, keys(vars), "a run can replace these variables"), "the scenario has no variables to replace")
 			d.errorf(nil, "plan/var", help, "--var %s: there is no variable %q", name, name)
 			continue
 		}

@@ -3,6 +3,8 @@ package dsl
 import (
 	"fmt"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // Options are what a run says beside the files.
@@ -69,7 +71,7 @@ type Plan struct {
 	Repeats     int
 	Warmup      int
 	Cells       []*Cell
-	Warnings    Diagnostics
+	Warnings    syntax.Diagnostics
 }
 
 // Cell is one combination of the matrix.
@@ -194,10 +196,10 @@ func unlessZero[T comparable](v T) any {
 // Load reads a scenario and plans it: it validates and links the file, compiles every assertion,
 // expands the matrix, and plays every conversation with replies of the greatest length. The
 // plan is nil if a finding is an error. The same input gives the same plan.
-func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, Diagnostics) {
+func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
 	p := &planner{file: f.Name, lib: lib, names: newNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
 	p.load(f)
-	diags := p.diags.sorted()
+	diags := p.diags.Sorted()
 	if diags.Errors() {
 		return nil, diags
 	}
@@ -207,23 +209,23 @@ func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, Diagnostics) 
 
 // Validate reads a file of any kind as far as it goes without a server: a scenario is held
 // against the library and its assertions are compiled; servers and models files are resolved.
-func Validate(f File, lib *Library, v Vocabulary) Diagnostics {
+func Validate(f File, lib *Library, v Vocabulary) syntax.Diagnostics {
 	t, diags := readFile(f)
 	if t == nil {
-		return diags.sorted()
+		return diags.Sorted()
 	}
 	switch t.kind {
 	case "scenario":
 		p := &planner{file: f.Name, lib: lib, names: newNames(v)}
 		p.decode(t, diags)
-		return p.diags.sorted()
+		return p.diags.Sorted()
 	case "servers", "models":
 		diags = append(diags, lib.check(t)...)
 	case "gates":
 		_, found := decodeGates(t, newNames(v))
 		diags = append(diags, found...)
 	}
-	return diags.sorted()
+	return diags.Sorted()
 }
 
 // planner is the work on one scenario.
@@ -232,7 +234,7 @@ type planner struct {
 	lib   *Library
 	names *names
 	opt   Options
-	diags Diagnostics
+	diags syntax.Diagnostics
 	plan  *Plan
 
 	counts map[countKey]count
@@ -253,7 +255,7 @@ func (p *planner) load(f File) {
 		return
 	case t.kind != "scenario":
 		d := decoder{src: t.src, diags: diags}
-		d.errorf(t.root.get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
+		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
 		p.diags = d.diags
 		return
 	}
@@ -292,7 +294,7 @@ func (p *planner) load(f File) {
 }
 
 // decode reads the scenario once for every combination of its matrix.
-func (p *planner) decode(t *tree, diags Diagnostics) ([]axis, []decoded) {
+func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) {
 	d := &decoder{src: t.src, diags: append(diags, linkLibrary(t, p.lib)...)}
 	vars := readVars(d, t.root, p.opt)
 	m := readMatrix(d, t.root, p.opt)
@@ -312,7 +314,7 @@ func (p *planner) decode(t *tree, diags Diagnostics) ([]axis, []decoded) {
 		}
 		out = append(out, decoded{c, s})
 	}
-	p.diags = p.diags.sorted()
+	p.diags = p.diags.Sorted()
 	return m.axes, out
 }
 
@@ -331,20 +333,20 @@ func (p *planner) named(d *decoder) {
 		switch s := p.lib.Server(name); {
 		case p.lib == nil:
 		case s == nil:
-			d.errorf(nil, "plan/server", suggestOr(name, p.lib.serverNames(), "servers"), "--server %s: there is no such server", name)
+			d.errorf(nil, "plan/server", syntax.SuggestOr(name, p.lib.serverNames(), "servers"), "--server %s: there is no such server", name)
 		case s.Abstract:
 			d.errorf(nil, "plan/server", "name a profile that extends it", "--server %s: the profile is abstract", name)
 		}
 	}
 	if name := p.opt.Model; name != "" && p.lib != nil && p.lib.Model(name) == nil {
-		d.warnf(nil, "plan/model", suggestion(name, p.lib.modelNames()),
+		d.warnf(nil, "plan/model", syntax.Suggest(name, p.lib.modelNames()),
 			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this name", name)
 	}
 }
 
 // compiler returns the function that compiles the assertions of a file.
-func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) Diagnostics {
-	return func(a *Assertion, env scopeEnv) Diagnostics {
+func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) syntax.Diagnostics {
+	return func(a *Assertion, env scopeEnv) syntax.Diagnostics {
 		if p.opt.Repeats > 0 {
 			env.repeats = p.opt.Repeats
 		}
@@ -354,15 +356,15 @@ func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) Diagnostics {
 }
 
 // compile compiles the expression for a scope.
-func (a *Assertion) compile(s *scope, src *source) Diagnostics {
+func (a *Assertion) compile(s *scope, src *syntax.Source) syntax.Diagnostics {
 	program, problems := compileExpr(a.That, s, a.Severity == "fail")
 	a.program = program
 	if a.source == nil {
 		a.source = src
 	}
-	var out Diagnostics
+	var out syntax.Diagnostics
 	// The decoder trims what it keeps as That; the file has the blanks.
-	shift := len([]rune(s.env.node.text())) - len([]rune(strings.TrimLeft(s.env.node.text(), " \t\n")))
+	shift := len([]rune(s.env.node.Text())) - len([]rune(strings.TrimLeft(s.env.node.Text(), " \t\n")))
 	for _, g := range problems {
 		out = append(out, a.diagnose(s.env.node, g, shift))
 	}
@@ -370,15 +372,15 @@ func (a *Assertion) compile(s *scope, src *source) Diagnostics {
 }
 
 // diagnose places a problem of an expression in the file.
-func (a *Assertion) diagnose(n *node, g problem, shift int) Diagnostic {
-	out := Diagnostic{Severity: g.severity, Code: g.code, Message: g.message, Help: g.help}
-	out.Pos = a.source.at(n, g.from+shift)
-	out.Source = a.source.line(out.Pos.Line)
-	switch end := a.source.at(n, g.to+shift); {
+func (a *Assertion) diagnose(n *syntax.Node, g problem, shift int) syntax.Diagnostic {
+	out := syntax.Diagnostic{Severity: g.severity, Code: g.code, Message: g.message, Help: g.help}
+	out.Pos = a.source.At(n, g.from+shift)
+	out.Source = a.source.Line(out.Pos.Line)
+	switch end := a.source.At(n, g.to+shift); {
 	case g.to > g.from && end.Line == out.Pos.Line && end.Col > out.Pos.Col:
 		out.EndCol = end.Col
-	case g.from == 0 && out.Pos == a.source.pos(n):
-		out.EndCol = n.end
+	case g.from == 0 && out.Pos == a.source.Pos(n):
+		out.EndCol = n.End
 	}
 	return out
 }
@@ -388,7 +390,7 @@ func (a *Assertion) diagnose(n *node, g problem, shift int) Diagnostic {
 func (p *planner) declaredAt(t *tree, path string) string {
 	group, name, _ := strings.Cut(path, ".")
 	_, replaced := p.opt.Vars[name]
-	e := t.root.get(group).find(name)
+	e := t.root.Get(group).Find(name)
 	switch {
 	case group == "vars" && replaced:
 		return "--var"
@@ -399,5 +401,5 @@ func (p *planner) declaredAt(t *tree, path string) string {
 	case e == nil:
 		return "choice of the run" // a server for a scenario that names none
 	}
-	return fmt.Sprintf("%s:%d", t.src.name, e.line)
+	return fmt.Sprintf("%s:%d", t.src.Name, e.Line)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
 
 // isolation repeats a check of the file where the options change the number of repeats.
@@ -17,17 +19,17 @@ func (p *planner) isolation(s *Scenario) {
 }
 
 func (p *planner) fail(code, help, format string, args ...any) {
-	p.report(Error, code, help, fmt.Sprintf(format, args...))
+	p.report(syntax.Error, code, help, fmt.Sprintf(format, args...))
 }
 
 func (p *planner) warn(code, help, format string, args ...any) {
-	p.report(Warning, code, help, fmt.Sprintf(format, args...))
+	p.report(syntax.Warning, code, help, fmt.Sprintf(format, args...))
 }
 
 // report adds a finding about the run as a whole.
-func (p *planner) report(severity Severity, code, help, message string) {
-	p.diags = append(p.diags, Diagnostic{Pos: Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
-	p.diags = p.diags.sorted()
+func (p *planner) report(severity syntax.Severity, code, help, message string) {
+	p.diags = append(p.diags, syntax.Diagnostic{Pos: syntax.Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
+	p.diags = p.diags.Sorted()
 }
 
 // selectConversations leaves the conversations that the options ask for.
@@ -41,7 +43,7 @@ func (p *planner) selectConversations(s *Scenario) {
 	}
 	for _, t := range slices.Concat(include, exclude) {
 		if !known[t] {
-			p.fail("plan/tag", cmp.Or(suggestOr(t, keys(known), "known tags"), "no conversation has tags"), "no conversation has the tag %q", t)
+			p.fail("plan/tag", cmp.Or(syntax.SuggestOr(t, keys(known), "known tags"), "no conversation has tags"), "no conversation has the tag %q", t)
 		}
 	}
 	var kept []*Conversation

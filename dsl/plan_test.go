@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl/syntax"
 )
 
 const testServers = `schema: homellm.servers/v1
@@ -303,7 +305,7 @@ func TestDigestTellsValuesApart(t *testing.T) {
 		}
 		seen[d] = v
 	}
-	if digest(Document{ID: "a", Pos: Pos{Line: 1}}) != digest(Document{ID: "a", Pos: Pos{Line: 2}}) {
+	if digest(Document{ID: "a", Pos: syntax.Pos{Line: 1}}) != digest(Document{ID: "a", Pos: syntax.Pos{Line: 2}}) {
 		t.Error("a place in the file decides something")
 	}
 	many := map[string]any{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}

@@ -1,5 +1,9 @@
 package dsl
 
+import (
+	"homellm/dsl/syntax"
+)
+
 // Actions lists every kind of step, in the order in which messages name them. A new kind is a
 // file step_<key>.go and a line here.
 var Actions = []ActionKind{askKind, injectKind, queryKind, removeKind, continueKind}
@@ -17,8 +21,8 @@ type ActionKind struct {
 
 // stepInput is what a step's author wrote for its action.
 type stepInput struct {
-	node    *node    // value of the action key
-	replies []string // of `reply:`; nil if absent
+	node    *syntax.Node // value of the action key
+	replies []string     // of `reply:`; nil if absent
 }
 
 // effect is what a step does to the context of its conversation; the link check plays it.
@@ -34,5 +38,5 @@ type effect struct {
 // reference is a place that names something.
 type reference struct {
 	name string
-	node *node
+	node *syntax.Node
 }

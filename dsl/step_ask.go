@@ -10,7 +10,7 @@ var askKind = ActionKind{
 	Key: "ask",
 	Doc: "Asks a question and waits for the reply.",
 	decode: func(_ *decoder, in stepInput) (Action, effect) {
-		return Ask{in.node.text(), in.firstReply()}, effect{}
+		return Ask{in.node.Text(), in.firstReply()}, effect{}
 	},
 }
 

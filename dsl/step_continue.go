@@ -1,5 +1,9 @@
 package dsl
 
+import (
+	"homellm/dsl/syntax"
+)
+
 // Continue asks further questions on whatever is left in the context, one after the other.
 type Continue struct {
 	Texts   []string
@@ -11,10 +15,10 @@ var continueKind = ActionKind{
 	Doc: "Asks one or more further questions on whatever is left in the context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Continue{Replies: in.replies}
-		if in.node != nil && in.node.kind == mapKind {
+		if in.node != nil && in.node.Kind == syntax.MapKind {
 			a.Texts = d.strs(in.node, "turns")
 		} else {
-			a.Texts = []string{in.node.text()}
+			a.Texts = []string{in.node.Text()}
 		}
 		return a, effect{needsTurn: true}
 	},

@@ -1,6 +1,10 @@
 package dsl
 
-import "fmt"
+import (
+	"fmt"
+
+	"homellm/dsl/syntax"
+)
 
 // Query asks a question that the documents in context answer. It is sent like any question: the
 // documents stand in the context already. Docs says which of them the question is about, so that
@@ -15,9 +19,9 @@ var queryKind = ActionKind{
 	Key: "query",
 	Doc: "Asks a question about documents that are in context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
-		q := Query{Text: in.node.text(), Reply: in.firstReply()}
+		q := Query{Text: in.node.Text(), Reply: in.firstReply()}
 		e := effect{needsDocument: true}
-		if in.node != nil && in.node.kind == mapKind {
+		if in.node != nil && in.node.Kind == syntax.MapKind {
 			q.Text = d.str(in.node, "text")
 			e.reads = d.references(in.node, "docs")
 			q.Docs = refNames(e.reads)
@@ -40,7 +44,7 @@ func (q Query) Play(h *History, send Send) error {
 }
 
 // references reads a list of document ids. Those that are not declared are reported and left out.
-func (d *decoder) references(n *node, key string) []reference {
+func (d *decoder) references(n *syntax.Node, key string) []reference {
 	var out []reference
 	for _, item := range d.list(n, key) {
 		if doc := d.document(item); doc != nil {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"homellm/dsl/syntax"
 )
 
 // placeholder matches ${…}, and $${, which stands for a literal ${.
@@ -20,42 +22,42 @@ var verbatim = []string{"schema", "name", "id", "title", "description", "tags", 
 // substitute returns a tree in which every ${vars.…} and ${matrix.…} has its value. A text
 // that is nothing but a reference becomes the value with its type; within a text the value is
 // written out. Values that are not touched are shared with the tree that was given.
-func (d *decoder) substitute(n *node, key string) *node {
+func (d *decoder) substitute(n *syntax.Node, key string) *syntax.Node {
 	if slices.Contains(verbatim, key) {
 		d.refusePlaceholders(n, key)
 		return n
 	}
-	switch n.kind {
-	case stringKind:
+	switch n.Kind {
+	case syntax.StringKind:
 		return d.substituteText(n)
-	case listKind:
-		items, changed := make([]*node, len(n.items)), false
-		for i, item := range n.items {
+	case syntax.ListKind:
+		items, changed := make([]*syntax.Node, len(n.Items)), false
+		for i, item := range n.Items {
 			items[i] = d.substitute(item, key)
 			changed = changed || items[i] != item
 		}
 		if changed {
 			list := *n
-			list.items = items
+			list.Items = items
 			return &list
 		}
-	case mapKind:
-		entries, changed := slices.Clone(n.entries), false
+	case syntax.MapKind:
+		entries, changed := slices.Clone(n.Entries), false
 		for i, e := range entries {
-			entries[i].node = d.substitute(e.node, e.key)
-			changed = changed || entries[i].node != e.node
+			entries[i].Node = d.substitute(e.Node, e.Key)
+			changed = changed || entries[i].Node != e.Node
 		}
 		if changed {
 			mapping := *n
-			mapping.entries = entries
+			mapping.Entries = entries
 			return &mapping
 		}
 	}
 	return n
 }
 
-func (d *decoder) substituteText(n *node) *node {
-	text := n.text()
+func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
+	text := n.Text()
 	if m := templated.FindStringSubmatch(text); m != nil {
 		d.warnf(n, "links/reference", "write ${"+m[1]+"}", "%s is sent as it stands", m[0])
 	}
@@ -64,10 +66,10 @@ func (d *decoder) substituteText(n *node) *node {
 		return n
 	}
 	out := *n
-	out.reference = text
+	out.Reference = text
 	if len(found) == 1 && found[0][0] == 0 && found[0][1] == len(text) && found[0][2] >= 0 {
 		if v, ok := d.reference(n, text); ok {
-			out.kind, out.scalar = kindOfScalar(v), v
+			out.Kind, out.Scalar = kindOfScalar(v), v
 		}
 		return &out
 	}
@@ -89,25 +91,25 @@ func (d *decoder) substituteText(n *node) *node {
 			b = append(b, s...)
 		}
 	}
-	out.scalar = string(append(b, text[last:]...))
+	out.Scalar = string(append(b, text[last:]...))
 	return &out
 }
 
 // part returns the piece of a text between two byte offsets as a value, for diagnostics; it is
 // the whole text where the piece cannot be found in the file.
-func (d *decoder) part(n *node, from, to int) *node {
-	text := n.text()
-	start := d.src.at(n, len([]rune(text[:from])))
-	if start == d.src.pos(n) && from > 0 {
+func (d *decoder) part(n *syntax.Node, from, to int) *syntax.Node {
+	text := n.Text()
+	start := d.src.At(n, len([]rune(text[:from])))
+	if start == d.src.Pos(n) && from > 0 {
 		return n
 	}
-	return &node{src: n.src, kind: stringKind, scalar: text[from:to], line: start.Line, col: start.Col, end: start.Col + len([]rune(text[from:to]))}
+	return &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: text[from:to], Line: start.Line, Col: start.Col, End: start.Col + len([]rune(text[from:to]))}
 }
 
 var referenceForm = regexp.MustCompile(`^\$\{(vars|matrix)\.([a-z][a-z0-9_]*)\}$`)
 
 // reference returns the value of one ${…}, or reports why it has none.
-func (d *decoder) reference(n *node, text string) (any, bool) {
+func (d *decoder) reference(n *syntax.Node, text string) (any, bool) {
 	m := referenceForm.FindStringSubmatch(text)
 	if m == nil {
 		d.errorf(n, "links/reference", "write ${vars.NAME} or ${matrix.AXIS}; a literal ${ is written $${", "%s refers to nothing", text)
@@ -119,7 +121,7 @@ func (d *decoder) reference(n *node, text string) (any, bool) {
 		if v, ok := d.values.vars[name]; ok {
 			return v, true
 		}
-		d.errorf(n, "links/reference", cmp.Or(suggestOr(name, keys(d.values.vars), "variables"), "declare it in `vars:`"), "there is no variable %q", name)
+		d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.vars), "variables"), "declare it in `vars:`"), "there is no variable %q", name)
 		return nil, false
 	}
 	d.usedAxes[name] = true
@@ -130,16 +132,16 @@ func (d *decoder) reference(n *node, text string) (any, bool) {
 	if v, ok := d.values.matrix[name]; ok {
 		return v, true
 	}
-	d.errorf(n, "links/reference", cmp.Or(suggestOr(name, keys(d.values.matrix), "axes"), "add it to `matrix:`"), "the matrix has no axis %q", name)
+	d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.matrix), "axes"), "add it to `matrix:`"), "the matrix has no axis %q", name)
 	return nil, false
 }
 
 // refusePlaceholders reports texts that look as if something was to be substituted where
 // nothing is.
-func (d *decoder) refusePlaceholders(n *node, key string) {
-	switch n.kind {
-	case stringKind:
-		m := placeholder.FindString(n.text())
+func (d *decoder) refusePlaceholders(n *syntax.Node, key string) {
+	switch n.Kind {
+	case syntax.StringKind:
+		m := placeholder.FindString(n.Text())
 		if m == "" {
 			return
 		}
@@ -148,27 +150,27 @@ func (d *decoder) refusePlaceholders(n *node, key string) {
 			help = "an expression names vars.NAME and matrix.AXIS directly"
 		}
 		d.warnf(n, "links/reference", help, "%s is not replaced here", m)
-	case listKind:
-		for _, item := range n.items {
+	case syntax.ListKind:
+		for _, item := range n.Items {
 			d.refusePlaceholders(item, key)
 		}
-	case mapKind:
-		for _, e := range n.entries {
-			d.refusePlaceholders(e.node, key)
+	case syntax.MapKind:
+		for _, e := range n.Entries {
+			d.refusePlaceholders(e.Node, key)
 		}
 	}
 }
 
-func kindOfScalar(v any) kind {
+func kindOfScalar(v any) syntax.Kind {
 	switch v.(type) {
 	case bool:
-		return boolKind
+		return syntax.BoolKind
 	case int:
-		return intKind
+		return syntax.IntKind
 	case float64:
-		return floatKind
+		return syntax.FloatKind
 	default:
-		return stringKind
+		return syntax.StringKind
 	}
 }
 

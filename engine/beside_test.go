@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -48,7 +49,7 @@ func TestLook_CountersThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := alone(&Target{Side: side, Facts: event.Server{URL: hs.URL + "/v1"}})
-	s.cell.Server.Pos = dsl.Pos{File: "servers.yaml", Line: 7}
+	s.cell.Server.Pos = syntax.Pos{File: "servers.yaml", Line: 7}
 	s.beside.counters = true
 	s.look(t.Context())
 	s.look(t.Context())
@@ -236,7 +237,7 @@ func TestCached_Rules(t *testing.T) {
 // A reset that refuses ends the cell with an error at the profile's place, and with what to do.
 func TestIsolate_ResetRefuses(t *testing.T) {
 	s := alone(&Target{})
-	s.cell.Server.Pos = dsl.Pos{File: "servers.yaml", Line: 30}
+	s.cell.Server.Pos = syntax.Pos{File: "servers.yaml", Line: 30}
 	err := s.unisolated("isolation by reset: %w", server.ErrNotReset)
 	want := "servers.yaml:30: server s: isolation by reset: " + server.ErrNotReset.Error()
 	if h, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(h.Hint(), "run.isolation.cache") || err.Error() != want {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/host"
 )
@@ -26,7 +27,7 @@ func fitModel(files ...dsl.ModelFile) *dsl.Model {
 
 func fitProfile(engineName string, context int, flags ...dsl.Flag) *dsl.Server {
 	return &dsl.Server{
-		Name: "p", Engine: engineName, ContextTokens: context, Pos: dsl.Pos{File: "servers.yaml", Line: 7},
+		Name: "p", Engine: engineName, ContextTokens: context, Pos: syntax.Pos{File: "servers.yaml", Line: 7},
 		Launch: &dsl.Launch{Command: []string{"true"}, Flags: flags},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/host"
@@ -68,7 +69,7 @@ func (c Command) digest() string {
 }
 
 // at puts the place of a profile before what is wrong with it.
-func at(pos dsl.Pos, name, format string, args ...any) error {
+func at(pos syntax.Pos, name, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	if pos.File == "" {
 		return fmt.Errorf("server %s: %w", name, err)

@@ -9,30 +9,30 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/model"
-	"homellm/engine/tokens"
 )
 
 // Templates are the chat templates of a library of models. They are compiled when one is first
 // asked for: a command that renders nothing does not pay for them.
 type Templates struct {
 	lib      *dsl.Library
-	compiled func() (model.Templates, dsl.Diagnostics)
+	compiled func() (model.Templates, syntax.Diagnostics)
 
 	mu       sync.Mutex
-	counters map[string]*tokens.Counter // by model
+	counters map[string]*model.Counter // by model
 }
 
 // NewTemplates returns the templates that homellm ships, and over them those of the library, which
 // may be nil.
 func NewTemplates(lib *dsl.Library) *Templates {
-	t := &Templates{lib: lib, counters: map[string]*tokens.Counter{}}
+	t := &Templates{lib: lib, counters: map[string]*model.Counter{}}
 	t.compiled = sync.OnceValues(t.compile)
 	return t
 }
 
 // Check compiles the templates of the library's files, and returns what is wrong with them.
-func (t *Templates) Check() dsl.Diagnostics {
+func (t *Templates) Check() syntax.Diagnostics {
 	for _, own := range t.lib.Templates {
 		if own.Spec != nil {
 			_, ds := t.compiled()
@@ -42,7 +42,7 @@ func (t *Templates) Check() dsl.Diagnostics {
 	return nil
 }
 
-func (t *Templates) compile() (model.Templates, dsl.Diagnostics) {
+func (t *Templates) compile() (model.Templates, syntax.Diagnostics) {
 	all, err := model.ShippedTemplates()
 	if err != nil {
 		panic(err) // they are part of the program, and its tests compile them
@@ -50,7 +50,7 @@ func (t *Templates) compile() (model.Templates, dsl.Diagnostics) {
 	if t.lib == nil {
 		return all, nil
 	}
-	var ds dsl.Diagnostics
+	var ds syntax.Diagnostics
 	for _, own := range t.lib.Templates {
 		if own.Spec == nil {
 			continue
@@ -67,7 +67,7 @@ func (t *Templates) compile() (model.Templates, dsl.Diagnostics) {
 }
 
 // wrong places what is wrong with a template in its file.
-func wrong(t *dsl.Template, err error) dsl.Diagnostic {
+func wrong(t *dsl.Template, err error) syntax.Diagnostic {
 	if syntax, ok := errors.AsType[*model.SyntaxError](err); ok {
 		return t.Wrong("jinja", syntax.Line, syntax.Col, fmt.Sprintf("template %q does not compile: %s", t.Name, syntax.Message), "")
 	}
@@ -173,7 +173,7 @@ func modelMessages(messages []dsl.Message) []model.Message {
 
 // PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
 // own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
-func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.Options {
+func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *model.Counter) dsl.Options {
 	return dsl.Options{
 		Count: func(m *dsl.Model, text string) (n int, exact bool) {
 			count, err := t.Count(m, text, tokenizer)
@@ -192,7 +192,7 @@ func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.
 }
 
 // Count counts the tokens of a prompt, or of any other text, as a model reads it.
-func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *tokens.Counter) (tokens.Count, error) {
+func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *model.Counter) (model.Count, error) {
 	c := t.counter(m, tokenizer)
 	if template := t.Of(m); template != nil {
 		return template.Count(c, text)
@@ -200,7 +200,7 @@ func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) 
 	return c.Count(text)
 }
 
-func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Counter) *tokens.Counter {
+func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *model.Counter) *model.Counter {
 	name := ""
 	if m != nil {
 		name = m.Name
@@ -212,7 +212,7 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Cou
 		c = tokenizer(m)
 	}
 	if c == nil {
-		c = tokens.Estimate(tokens.VocabularyOf(name))
+		c = model.Estimate(model.VocabularyOf(name))
 	}
 	t.counters[name] = c
 	return c

@@ -10,13 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/sim"
 	"homellm/scenarios"
 )
 
 // completions loads the long retrieval scenario for a server that is asked for text completions.
-func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, dsl.Diagnostics) {
+func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, syntax.Diagnostics) {
 	t.Helper()
 	lib := library(t)
 	sim := lib.Server("sim")

@@ -11,6 +11,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/scenarios"
 )
@@ -48,7 +49,7 @@ func library(t *testing.T) *dsl.Library {
 }
 
 // report fails the test for every diagnostic, warnings included: what is shipped is an example.
-func report(t *testing.T, diags dsl.Diagnostics) {
+func report(t *testing.T, diags syntax.Diagnostics) {
 	t.Helper()
 	if len(diags) == 0 {
 		return

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/event"
@@ -169,7 +170,7 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 		return nil, nil, err
 	}
 	var plans []*dsl.Plan
-	var all dsl.Diagnostics
+	var all syntax.Diagnostics
 	for _, file := range files {
 		plan, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
 		all = append(all, ds...)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/schema"
@@ -29,7 +30,7 @@ func newExplain(p process) *cobra.Command {
 			text := explain(args[0])
 			if text == "" {
 				hint := "homellm explain takes a metric (docs/metrics.md), a key of a YAML file, an error class or an exit code"
-				if s := dsl.Suggest(args[0], explainable()); s != "" {
+				if s := syntax.Suggest(args[0], explainable()); s != "" {
 					hint = s
 				}
 				return failf(exitUsage, hint, "nothing is known about %q", args[0])

@@ -13,6 +13,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/scenarios"
 )
@@ -87,7 +88,7 @@ func findScenario(arg string) ([]dsl.File, error) {
 		}
 		hint := "shipped scenarios: " + strings.Join(shippedNames(), ", ")
 		base := strings.TrimSuffix(filepath.Base(arg), ".yaml")
-		switch meant := dsl.Suggest(base, shippedNames()); {
+		switch meant := syntax.Suggest(base, shippedNames()); {
 		case slices.Contains(shippedNames(), base):
 			hint = fmt.Sprintf("the shipped scenario of that name is %q", base)
 		case meant != "":

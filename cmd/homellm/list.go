@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/report"
 )
@@ -58,7 +59,7 @@ func list(p process, args []string, f listFlags) error {
 	tags := tagFilter{include: opt.IncludeTags, exclude: opt.ExcludeTags, known: map[string]bool{}}
 	opt.IncludeTags, opt.ExcludeTags = nil, nil // over several files a tag is unknown only if no file has it
 	var rows []listed
-	var all dsl.Diagnostics
+	var all syntax.Diagnostics
 	for _, file := range files {
 		plan, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
 		if plan == nil {
@@ -107,7 +108,7 @@ func (t tagFilter) unknown() error {
 		for n := range t.known {
 			names = append(names, n)
 		}
-		return failf(exitInvalid, dsl.Suggest(tag, names), "no conversation has the tag %q", tag)
+		return failf(exitInvalid, syntax.Suggest(tag, names), "no conversation has the tag %q", tag)
 	}
 	return nil
 }

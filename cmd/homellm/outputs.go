@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -124,7 +124,7 @@ func (o *outputs) finish(err error, args []string) error {
 		verdict, _, _ := r.fold.Outcome()
 		hint = append(hint, fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(verdict), r.dir))
 	}
-	var bad dsl.Diagnostics
+	var bad syntax.Diagnostics
 	if errors.As(err, &bad) || err != nil && err.Error() != "" {
 		failed = append(failed, err)
 	}
@@ -137,16 +137,16 @@ func (o *outputs) finish(err error, args []string) error {
 
 // brokenFiles says for each file why it could not be played.
 func brokenFiles(err error, args []string) []report.Broken {
-	var all dsl.Diagnostics
+	var all syntax.Diagnostics
 	if !errors.As(err, &all) {
 		return []report.Broken{{File: strings.Join(args, " "), Message: "nothing could be played", Text: err.Error()}}
 	}
 	var out []report.Broken
 	for _, d := range all {
-		if d.Severity != dsl.Error || slices.ContainsFunc(out, func(b report.Broken) bool { return b.File == d.Pos.File }) {
+		if d.Severity != syntax.Error || slices.ContainsFunc(out, func(b report.Broken) bool { return b.File == d.Pos.File }) {
 			continue
 		}
-		of := slices.DeleteFunc(slices.Clone(all), func(o dsl.Diagnostic) bool { return o.Pos.File != d.Pos.File })
+		of := slices.DeleteFunc(slices.Clone(all), func(o syntax.Diagnostic) bool { return o.Pos.File != d.Pos.File })
 		out = append(out, report.Broken{File: d.Pos.File, Message: "the file is invalid", Text: of.Error()})
 	}
 	return out
@@ -239,8 +239,8 @@ func (p process) repositoryPath(file string) string {
 }
 
 // badFiles are the findings that kept everything from being played, by the paths of the repository.
-func (o *outputs) badFiles(err error) dsl.Diagnostics {
-	var bad dsl.Diagnostics
+func (o *outputs) badFiles(err error) syntax.Diagnostics {
+	var bad syntax.Diagnostics
 	if !errors.As(err, &bad) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 )
 
@@ -49,7 +50,7 @@ func plan(p process, args []string, f planFlags) error {
 		return err
 	}
 	var plans []*dsl.Plan
-	var all dsl.Diagnostics
+	var all syntax.Diagnostics
 	for _, file := range files {
 		one, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
 		all = append(all, ds...)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/metrics"
 )
@@ -109,7 +109,7 @@ func tell(p process, err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		return exitPass // the reader of the output has seen enough, as head has
 	}
-	if bad, ok := errors.AsType[dsl.Diagnostics](err); ok {
+	if bad, ok := errors.AsType[syntax.Diagnostics](err); ok {
 		if werr := bad.WriteText(p.stderr); werr != nil {
 			return exitEnvironment
 		}

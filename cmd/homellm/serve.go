@@ -14,9 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/host"
-	"homellm/engine/hub"
+	"homellm/engine/model"
 )
 
 type serveFlags struct {
@@ -150,7 +151,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 				names = append(names, s.Name)
 			}
 		}
-		hint := dsl.Suggest(name, names)
+		hint := syntax.Suggest(name, names)
 		if hint == "" {
 			hint = "homellm servers lists the profiles"
 		}
@@ -167,7 +168,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 		for _, m := range lib.Models {
 			names = append(names, m.Name)
 		}
-		hint := dsl.Suggest(modelName, names)
+		hint := syntax.Suggest(modelName, names)
 		if hint == "" {
 			hint = "known: " + strings.Join(names, ", ")
 		}
@@ -292,7 +293,7 @@ func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
 		home, err := os.UserHomeDir()
 		if err == nil {
 			src := m.Sources[i]
-			cache := hub.CacheFromEnv(s.getenv, home)
+			cache := model.CacheFromEnv(s.getenv, home)
 			commit := cache.Commit(src.Repo, src.Revision)
 			path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
 			if _, err := os.Stat(path); commit != "" && err == nil {

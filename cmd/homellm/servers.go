@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/server"
 	"homellm/engine/sim"
@@ -195,4 +196,4 @@ func (s *servers) simulate(ctx context.Context, cell *dsl.Cell) (address, what s
 }
 
 // asDiagnostics is errors.As for findings about files.
-func asDiagnostics(err error, ds *dsl.Diagnostics) bool { return errors.As(err, ds) }
+func asDiagnostics(err error, ds *syntax.Diagnostics) bool { return errors.As(err, ds) }

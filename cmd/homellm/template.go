@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/model"
 )
@@ -94,7 +95,7 @@ func templateOf(lib *dsl.Library, name string) (*engine.Templates, *model.Templa
 	for _, m := range lib.Models {
 		names = append(names, m.Name)
 	}
-	hint := dsl.Suggest(name, append(names, all.Names()...))
+	hint := syntax.Suggest(name, append(names, all.Names()...))
 	if hint == "" {
 		hint = "models: " + strings.Join(names, ", ")
 	}

@@ -11,17 +11,18 @@ import (
 
 	"homellm"
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine"
 )
 
 // diagnosticFormats is how findings are printed.
 var diagnosticFormats = []struct {
 	name  string
-	write func(dsl.Diagnostics, io.Writer) error
+	write func(syntax.Diagnostics, io.Writer) error
 }{
-	{"text", dsl.Diagnostics.WriteText},
-	{"json", dsl.Diagnostics.WriteJSON},
-	{"github", dsl.Diagnostics.WriteGitHub},
+	{"text", syntax.Diagnostics.WriteText},
+	{"json", syntax.Diagnostics.WriteJSON},
+	{"github", syntax.Diagnostics.WriteGitHub},
 }
 
 func newValidate(p process) *cobra.Command {
@@ -49,7 +50,7 @@ It prints every problem of every file and exits with 3 if there is an error.`,
 func validate(p process, args []string, flags libraryFlags, format string, strict bool) error {
 	k := slices.IndexFunc(diagnosticFormats, func(f struct {
 		name  string
-		write func(dsl.Diagnostics, io.Writer) error
+		write func(syntax.Diagnostics, io.Writer) error
 	}) bool {
 		return f.name == format
 	})
@@ -57,9 +58,9 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		return failf(exitUsage, "text, json or github", "unknown format %q", format)
 	}
 	lib, err := flags.load(p)
-	var found dsl.Diagnostics
+	var found syntax.Diagnostics
 	if err != nil {
-		var ds dsl.Diagnostics
+		var ds syntax.Diagnostics
 		if !asDiagnostics(err, &ds) {
 			return err
 		}
@@ -68,7 +69,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	}
 	files, err := filesToValidate(args)
 	if err != nil {
-		var ds dsl.Diagnostics
+		var ds syntax.Diagnostics
 		if !asDiagnostics(err, &ds) {
 			return err
 		}
@@ -93,7 +94,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	if format == "text" {
 		errs := 0
 		for _, d := range found {
-			if d.Severity == dsl.Error {
+			if d.Severity == syntax.Error {
 				errs++
 			}
 		}

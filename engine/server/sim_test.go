@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -156,7 +155,7 @@ func TestSim_Counters(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := sender(s.URL, model, "")
-	prompt := canary(rand.Uint64N, 16)
+	prompt := canary(16)
 	for round := range 2 {
 		before, err := side.Metrics(t.Context())
 		if err != nil {
