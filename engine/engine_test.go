@@ -38,6 +38,7 @@ type rig struct {
 
 	target  func(*engine.Target)  // changes what the engine plays against; nil: nothing
 	options func(*engine.Options) // changes how; nil: nothing
+	draw    func(uint64) uint64   // draws the prompts of the self-test; nil: at random
 	ctx     context.Context       //nolint:containedctx // of one run; nil: the test's own
 
 	mu sync.Mutex
@@ -133,7 +134,7 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 					return resp.Body.Close()
 				},
 			}
-			side, err := server.NewSide(server.Config{BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc})
+			side, err := server.NewSide(server.Config{BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc, Draw: g.draw})
 			if err != nil {
 				return nil, err
 			}

@@ -7,7 +7,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
-	"homellm/engine/model"
+	"homellm/engine/tokens"
 )
 
 // prefixes knows every token sequence that a server has seen under one salt, and from them the
@@ -37,7 +37,7 @@ type reusable struct {
 // compares the characters of a stand-in for a template.
 type local struct {
 	render func([]dsl.Message) (prompt string, ok bool) // as the model's template does
-	count  func(prompt string) (model.Count, error)
+	count  func(prompt string) (tokens.Count, error)
 }
 
 func (l local) text(messages []dsl.Message) (text string, own bool) {

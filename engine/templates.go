@@ -11,6 +11,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/model"
+	"homellm/engine/tokens"
 )
 
 // Templates are the chat templates of a library of models. They are compiled when one is first
@@ -20,13 +21,13 @@ type Templates struct {
 	compiled func() (model.Templates, syntax.Diagnostics)
 
 	mu       sync.Mutex
-	counters map[string]*model.Counter // by model
+	counters map[string]*tokens.Counter // by model
 }
 
 // NewTemplates returns the templates that homellm ships, and over them those of the library, which
 // may be nil.
 func NewTemplates(lib *dsl.Library) *Templates {
-	t := &Templates{lib: lib, counters: map[string]*model.Counter{}}
+	t := &Templates{lib: lib, counters: map[string]*tokens.Counter{}}
 	t.compiled = sync.OnceValues(t.compile)
 	return t
 }
@@ -173,7 +174,7 @@ func modelMessages(messages []dsl.Message) []model.Message {
 
 // PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
 // own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
-func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *model.Counter) dsl.Options {
+func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.Options {
 	return dsl.Options{
 		Count: func(m *dsl.Model, text string) (n int, exact bool) {
 			count, err := t.Count(m, text, tokenizer)
@@ -192,7 +193,7 @@ func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *model.Counter) dsl.O
 }
 
 // Count counts the tokens of a prompt, or of any other text, as a model reads it.
-func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *model.Counter) (model.Count, error) {
+func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *tokens.Counter) (tokens.Count, error) {
 	c := t.counter(m, tokenizer)
 	if template := t.Of(m); template != nil {
 		return template.Count(c, text)
@@ -200,7 +201,7 @@ func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) 
 	return c.Count(text)
 }
 
-func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *model.Counter) *model.Counter {
+func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Counter) *tokens.Counter {
 	name := ""
 	if m != nil {
 		name = m.Name
@@ -212,7 +213,7 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *model.Coun
 		c = tokenizer(m)
 	}
 	if c == nil {
-		c = model.Estimate(model.VocabularyOf(name))
+		c = tokens.Estimate(tokens.VocabularyOf(name))
 	}
 	t.counters[name] = c
 	return c

@@ -11,6 +11,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/model"
+	"homellm/engine/tokens"
 )
 
 // textRule says how a server has to be asked for the completion of a text, so that what opens
@@ -129,7 +130,7 @@ func (s *session) wire(api string, messages []dsl.Message, p client.Prompt) prom
 // local renders and counts prompts for a server that does not tokenise. A text is what is sent; of
 // messages it is assumed that the server has the model's own template.
 func (s *session) local(p prompt) local {
-	out := local{count: func(text string) (model.Count, error) {
+	out := local{count: func(text string) (tokens.Count, error) {
 		return s.run.templates.Count(s.cell.Model, text, s.run.opt.Tokenizer)
 	}}
 	template := s.run.templates.Of(s.cell.Model)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"homellm/engine/client"
 	"homellm/engine/host"
-	"homellm/engine/model"
+	"homellm/engine/hub"
 	"os"
 	"strings"
 	"time"
@@ -98,7 +98,7 @@ const lowDisk = 10 << 30
 func (d *doctor) disk() {
 	places := []struct{ what, path string }{{"results", "."}}
 	if home, err := os.UserHomeDir(); err == nil {
-		if dir := model.CacheFromEnv(d.getenv, home).Dir; dir != "" {
+		if dir := hub.CacheFromEnv(d.getenv, home).Dir; dir != "" {
 			for _, err := os.Stat(dir); err != nil && len(dir) > 1; _, err = os.Stat(dir) {
 				i := strings.LastIndexAny(dir, `/\`)
 				if i <= 0 {

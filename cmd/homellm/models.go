@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/host"
+	"homellm/engine/hub"
 	"homellm/engine/model"
 	"homellm/engine/report"
 )
@@ -34,8 +35,8 @@ names another hub, HF_TOKEN opens repositories that ask who you are.`,
 type store struct {
 	process
 	lib   *dsl.Library
-	cache model.Cache
-	hub   model.Hub
+	cache hub.Cache
+	hub   hub.Hub
 }
 
 func openStore(p process, f libraryFlags) (*store, error) {
@@ -44,7 +45,7 @@ func openStore(p process, f libraryFlags) (*store, error) {
 		return nil, err
 	}
 	home := p.home()
-	s := &store{process: p, lib: lib, cache: model.CacheFromEnv(p.getenv, home), hub: model.HubFromEnv(p.getenv, home, os.ReadFile)}
+	s := &store{process: p, lib: lib, cache: hub.CacheFromEnv(p.getenv, home), hub: hub.FromEnv(p.getenv, home, os.ReadFile)}
 	s.hub.Agent = "homellm/" + version()
 	return s, nil
 }
@@ -96,10 +97,10 @@ func (s *store) offer(name, source string) (offer, error) {
 }
 
 // spec is what a pull of an offer asks for.
-func (o offer) spec() model.PullSpec {
-	spec := model.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format, Quant: o.source.Quant}
+func (o offer) spec() hub.PullSpec {
+	spec := hub.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format, Quant: o.source.Quant}
 	for _, f := range o.source.Files {
-		spec.Files = append(spec.Files, model.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
+		spec.Files = append(spec.Files, hub.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
 	}
 	return spec
 }
@@ -183,7 +184,7 @@ func (s *store) list(ctx context.Context, vram float64) error {
 	if err != nil {
 		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
 	}
-	here := map[string]model.Stored{}
+	here := map[string]hub.Stored{}
 	for _, one := range stored {
 		here[one.Repo] = one
 	}
@@ -213,7 +214,7 @@ func (s *store) memory(ctx context.Context, vram float64) (bytes float64, name s
 }
 
 // state says what is here of an offer. Several may be of one repository: what is counted is its own.
-func (s *store) state(o offer, here model.Stored) string {
+func (s *store) state(o offer, here hub.Stored) string {
 	held := s.cache.Holds(o.spec(), s.commit(o))
 	bytes := gigabytes(float64(held.Bytes() + held.Unfinished))
 	switch {
@@ -226,7 +227,7 @@ func (s *store) state(o offer, here model.Stored) string {
 	}
 	spec := o.spec()
 	for i := range spec.Files {
-		spec.Files[i] = model.File{Path: spec.Files[i].Path} // the rest is promised of its own revision
+		spec.Files[i] = hub.File{Path: spec.Files[i].Path} // the rest is promised of its own revision
 	}
 	for _, commit := range here.Commits {
 		if other := s.cache.Holds(spec, commit); commit != s.commit(o) && other.Whole() {

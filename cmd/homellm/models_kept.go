@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/engine/model"
+	"homellm/engine/hub"
 )
 
 func newModelsVerify(p process) *cobra.Command {
@@ -87,7 +87,7 @@ type checked struct{ read, wrong, missing int }
 // verifySnapshot reads the files of one commit of a repository, for the offers that may be in it.
 func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit string) (n checked, err error) {
 	var whose, missing []string
-	var want []model.File
+	var want []hub.File
 	for _, o := range of {
 		held := s.cache.Holds(o.spec(), commit)
 		if len(held.Files) == 0 {
@@ -98,7 +98,7 @@ func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit str
 			want = append(want, o.spec().Files...)
 		}
 		// A pull of single files, such as a tokeniser, leaves the rest out on purpose.
-		if slices.ContainsFunc(held.Files, func(f model.File) bool {
+		if slices.ContainsFunc(held.Files, func(f hub.File) bool {
 			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
 		}) {
 			missing = append(missing, held.Missing...)
@@ -183,11 +183,11 @@ func (s *store) remove(name, source string) error {
 	found := false
 	removed := map[string]bool{}
 	for _, one := range list {
-		if removed[one.source.Repo] || !slices.ContainsFunc(stored, func(x model.Stored) bool { return x.Repo == one.source.Repo }) {
+		if removed[one.source.Repo] || !slices.ContainsFunc(stored, func(x hub.Stored) bool { return x.Repo == one.source.Repo }) {
 			continue
 		}
 		n, err := s.cache.Remove(one.source.Repo, "")
-		if errors.Is(err, model.ErrBusy) {
+		if errors.Is(err, hub.ErrBusy) {
 			return failf(exitEnvironment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
 		}
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine"
+	"homellm/engine/hub"
 	"homellm/engine/model"
 	"homellm/engine/report"
 )
@@ -162,8 +163,8 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 		promised := spec.Files
 		spec.Files = nil
 		for _, path := range f.files {
-			file := model.File{Path: path}
-			if i := slices.IndexFunc(promised, func(p model.File) bool { return p.Path == path }); i >= 0 {
+			file := hub.File{Path: path}
+			if i := slices.IndexFunc(promised, func(p hub.File) bool { return p.Path == path }); i >= 0 {
 				file = promised[i]
 			}
 			spec.Files = append(spec.Files, file)
@@ -171,7 +172,7 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 	}
 	if f.revision != "" && f.revision != o.source.Revision { // what the models file promises is of its own revision
 		for i := range spec.Files {
-			spec.Files[i] = model.File{Path: spec.Files[i].Path}
+			spec.Files[i] = hub.File{Path: spec.Files[i].Path}
 		}
 	}
 	debug.FreeOSMemory() // what reading the files left; nothing is read from here on
@@ -179,7 +180,7 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 		debug.SetGCPercent(gcMeasured)
 	}
 	painter := newPullBar(s.process, f.quiet)
-	pulled, err := s.cache.Pull(ctx, s.hub, spec, model.PullOptions{Progress: painter.show})
+	pulled, err := s.cache.Pull(ctx, s.hub, spec, hub.PullOptions{Progress: painter.show})
 	painter.end()
 	if err != nil {
 		return s.pullFailed(ctx, o, err)
@@ -195,7 +196,7 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 }
 
 // pin prints what was fetched from a branch as the models file would pin it.
-func (s *store) pin(o offer, revision string, pulled model.Pulled) {
+func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
 	fmt.Fprintf(s.stdout, "its models file pins no revision; this is what %s is now, to keep in a models file of your own:\n", revision)
 	fmt.Fprintf(s.stdout, "  %s: # of models.%s.sources\n    repo: %s\n    revision: %q\n", o.source.Name, o.model.Name, o.source.Repo, pulled.Commit)
 	if o.source.Format != "" {
@@ -206,7 +207,7 @@ func (s *store) pin(o offer, revision string, pulled model.Pulled) {
 	}
 	fmt.Fprintf(s.stdout, "    files:\n")
 	files := slices.Clone(pulled.Files)
-	slices.SortFunc(files, func(a, b model.Remote) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b hub.Remote) int { return strings.Compare(a.Path, b.Path) })
 	for _, f := range files {
 		fmt.Fprintf(s.stdout, "      - {path: %q, bytes: %d", f.Path, f.Bytes)
 		if len(f.Etag) == 64 { // of large files it is the SHA-256
@@ -222,10 +223,10 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	if signal, ok := errors.AsType[engine.Interrupted](context.Cause(ctx)); ok {
 		return failf(exitOfSignal(signal.Signal), again, "%v", signal)
 	}
-	var refused *model.HubError
-	var mismatch *model.HashMismatch
-	var space *model.NoSpace
-	var choice *model.NoChoice
+	var refused *hub.Error
+	var mismatch *hub.HashMismatch
+	var space *hub.NoSpace
+	var choice *hub.NoChoice
 	switch {
 	case errors.As(err, &refused):
 		return failf(exitEnvironment, refused.Hint, "pulling %s: %w", o, err)
@@ -260,7 +261,7 @@ func newPullBar(p process, quiet bool) *pullBar {
 // pullLineEvery is how often a line is written where no terminal can be repainted.
 const pullLineEvery = 5 * time.Second
 
-func (b *pullBar) show(p model.Progress) {
+func (b *pullBar) show(p hub.Progress) {
 	text := describePull(p)
 	if b.columns > 0 {
 		fmt.Fprint(b.w, repaint+report.Shorten(text, b.columns-1))
@@ -278,7 +279,7 @@ func (b *pullBar) end() {
 	}
 }
 
-func describePull(p model.Progress) string {
+func describePull(p hub.Progress) string {
 	const width = 24
 	share := 0.0
 	if p.Total > 0 {

@@ -24,12 +24,12 @@ import (
 	"unicode/utf8"
 
 	"homellm/dsl"
-	"homellm/engine/model"
+	"homellm/engine/hub"
 	"homellm/engine/sim"
 )
 
-// hub plays a model hub with one repository, whose files are all kept as large ones are.
-type hub struct {
+// fakeHub plays a model hub with one repository, whose files are all kept as large ones are.
+type fakeHub struct {
 	*httptest.Server
 	mu     sync.Mutex
 	files  map[string][]byte
@@ -41,13 +41,13 @@ type hub struct {
 
 func sha256Of(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
 
-func newHub(t *testing.T) *hub {
+func newHub(t *testing.T) *fakeHub {
 	t.Helper()
 	weights := make([]byte, 40<<20)
 	for i := range weights {
 		weights[i] = byte(i*7 + i>>9)
 	}
-	h := &hub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
+	h := &fakeHub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
 		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20], "tiny-q8_0.gguf": weights[:6<<20],
 	}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
@@ -55,13 +55,13 @@ func newHub(t *testing.T) *hub {
 	return h
 }
 
-func (h *hub) set(f func()) {
+func (h *fakeHub) set(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
 }
 
-func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
+func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	status, code, commit, stall := h.status, h.code, h.commit, h.stall
 	h.mu.Unlock()
@@ -116,7 +116,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // modelsProgram is homellm with a hub and a models file whose sources it has.
-func modelsProgram(t *testing.T, h *hub) program {
+func modelsProgram(t *testing.T, h *fakeHub) program {
 	t.Helper()
 	p := newProgram(t, map[string]string{"config/homellm/models.yaml": `schema: homellm.models/v1
 models:
@@ -305,7 +305,7 @@ func TestModels_PullMemory(t *testing.T) {
 func TestPullBar(t *testing.T) {
 	var b bytes.Buffer
 	bar := newPullBar(process{stderr: &b, columns: 80}, false)
-	bar.show(model.Progress{File: strings.Repeat("long", 30), Files: 3, Number: 2, Done: 25e8, Total: 1e10, BytesPerSecond: 31e6, ETA: 241 * time.Second})
+	bar.show(hub.Progress{File: strings.Repeat("long", 30), Files: 3, Number: 2, Done: 25e8, Total: 1e10, BytesPerSecond: 31e6, ETA: 241 * time.Second})
 	got := strings.TrimPrefix(b.String(), repaint)
 	for _, want := range []string{"██████░░", " 25 %", "2.5 GB of 10.0 GB", "31 MB/s", "ETA 4m1s"} {
 		if !strings.Contains(got, want) {
@@ -315,7 +315,7 @@ func TestPullBar(t *testing.T) {
 	if n := utf8.RuneCountInString(got); n > 79 {
 		t.Errorf("%d columns: %q", n, got)
 	}
-	if got := describePull(model.Progress{Waiting: true, Total: 10, Files: 2, Number: 1, File: "a"}); !strings.Contains(got, "another pull holds the file  file 1 of 2  a") {
+	if got := describePull(hub.Progress{Waiting: true, Total: 10, Files: 2, Number: 1, File: "a"}); !strings.Contains(got, "another pull holds the file  file 1 of 2  a") {
 		t.Errorf("%q", got)
 	}
 }
@@ -418,7 +418,7 @@ func TestTemplateCheck_Server(t *testing.T) {
 }
 
 // pinned lays what a pull printed into a models file and checks that it is one.
-func pinned(t *testing.T, out string, h *hub) {
+func pinned(t *testing.T, out string, h *fakeHub) {
 	t.Helper()
 	_, snippet, ok := strings.Cut(out, "of your own:\n")
 	if !ok {

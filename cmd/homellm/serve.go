@@ -17,7 +17,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/host"
-	"homellm/engine/model"
+	"homellm/engine/hub"
 )
 
 type serveFlags struct {
@@ -293,7 +293,7 @@ func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
 		home, err := os.UserHomeDir()
 		if err == nil {
 			src := m.Sources[i]
-			cache := model.CacheFromEnv(s.getenv, home)
+			cache := hub.CacheFromEnv(s.getenv, home)
 			commit := cache.Commit(src.Repo, src.Revision)
 			path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
 			if _, err := os.Stat(path); commit != "" && err == nil {

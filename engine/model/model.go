@@ -1,7 +1,7 @@
-// Package model knows how a language model wants to be addressed and what it takes to have it
-// here: the text a chat template makes of a conversation, how many tokens that is, which files
-// a hub has to deliver, and whether they fit a graphics card.
+// Package model knows what a language model sees and what it needs: the text that a chat template
+// makes of a conversation, where that text stays stable from turn to turn, and the memory that weights
+// and context take.
 //
-// It refuses to know scenarios, servers and processes. It reads no environment and prints
-// nothing: endpoints, tokens, folders and progress callbacks are handed in.
+// In come messages, templates and the figures of an architecture; out go prompts, their token counts
+// and verdicts about fits. It knows no scenarios, servers or processes.
 package model

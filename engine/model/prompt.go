@@ -2,12 +2,11 @@ package model
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"homellm/engine/tokens"
 )
 
 // Piece is a part of a prompt: one special token, or text between such.
@@ -70,25 +69,26 @@ func specialsOf(spec Spec) (all []string, firsts string) {
 }
 
 // Count counts the tokens of a prompt: a special token is one, the text between goes to c. A counter
-// that knows the special tokens itself gets the prompt whole.
-func (t *Template) Count(c *Counter, prompt string) (Count, error) {
-	if c.special {
+// that knows the special tokens itself gets the whole prompt.
+func (t *Template) Count(c *tokens.Counter, prompt string) (tokens.Count, error) {
+	if c.KnowsSpecial() {
 		return c.Count(prompt)
 	}
-	sure := c.Confidence()
-	sum := Count{Confidence: sure}
+	confidence := c.Confidence()
+	sum := tokens.Count{Confidence: confidence}
 	for _, p := range t.Split(prompt) {
 		if p.Special {
-			sum = sum.Add(Count{Tokens: 1, Confidence: Confidence{Exact: true, Source: sure.Source}})
+			one := tokens.Confidence{Exact: true, Source: confidence.Source}
+			sum = sum.Add(tokens.Count{Tokens: 1, Confidence: one})
 			continue
 		}
 		n, err := c.Count(p.Text)
 		if err != nil {
-			return Count{}, err
+			return tokens.Count{}, err
 		}
 		sum = sum.Add(n)
 	}
-	sum.Exact, sum.Source = sure.Exact, sure.Source
+	sum.Exact, sum.Source = confidence.Exact, confidence.Source
 	return sum, nil
 }
 
@@ -113,72 +113,4 @@ func (t *Template) Suspects(messages []Message) []Suspect {
 		}
 	}
 	return out
-}
-
-// FromTokenizerConfig reads the chat template and its tokens from a tokenizer_config.json, as it
-// lies in a model's repository. Where that names several templates, the one called "default" counts.
-func FromTokenizerConfig(data []byte) (Spec, error) {
-	var config struct {
-		Template json.RawMessage `json:"chat_template"`
-		BOS      token           `json:"bos_token"`
-		EOS      token           `json:"eos_token"`
-		Added    map[string]struct {
-			Content string `json:"content"`
-			Special bool   `json:"special"`
-		} `json:"added_tokens_decoder"`
-	}
-	if err := json.Unmarshal(data, &config); err != nil {
-		return Spec{}, fmt.Errorf("reading the tokenizer's configuration: %w", err)
-	}
-	spec := Spec{BOS: string(config.BOS), EOS: string(config.EOS)}
-	var named []struct {
-		Name     string `json:"name"`
-		Template string `json:"template"`
-	}
-	if err := json.Unmarshal(config.Template, &spec.Jinja); err != nil {
-		if err := json.Unmarshal(config.Template, &named); err != nil {
-			return Spec{}, errors.New("reading the tokenizer's configuration: it has no chat_template")
-		}
-		for _, n := range named {
-			if n.Name == "default" {
-				spec.Jinja = n.Template
-			}
-		}
-	}
-	if spec.Jinja == "" {
-		return Spec{}, errors.New("reading the tokenizer's configuration: it has no chat_template")
-	}
-	for _, a := range config.Added {
-		if a.Special {
-			spec.Special = append(spec.Special, a.Content)
-		}
-	}
-	slices.Sort(spec.Special)
-	if spec.EOS != "" {
-		spec.Stop = []string{spec.EOS}
-	}
-	return spec, nil
-}
-
-// token is a special token of a tokenizer's configuration: a string, or an object with its content.
-type token string
-
-// UnmarshalJSON takes both forms.
-func (t *token) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
-		return nil
-	}
-	var s string
-	if err := json.Unmarshal(data, &s); err == nil {
-		*t = token(s)
-		return nil
-	}
-	var object struct {
-		Content string `json:"content"`
-	}
-	if err := json.Unmarshal(data, &object); err != nil {
-		return fmt.Errorf("a special token is neither a string nor an object with content: %w", err)
-	}
-	*t = token(object.Content)
-	return nil
 }

@@ -1,11 +1,14 @@
 package model
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/engine/tokens"
 )
 
 func TestSplit(t *testing.T) {
@@ -27,7 +30,7 @@ func TestSplit(t *testing.T) {
 
 func TestCountPrompt(t *testing.T) {
 	all := shippedTemplates(t)
-	c := Estimate(VocabularyOf("qwen2.5-3b"))
+	c := tokens.Estimate(tokens.VocabularyOf("qwen2.5-3b"))
 	// The reference count is that of Qwen's vocabulary: three special tokens, and "user", the line
 	// break, "Hi" and so on, which are one token each in cl100k and in Qwen's.
 	p, err := all["chatml"].Render([]Message{{"user", "Hi"}}, Options{})
@@ -54,7 +57,7 @@ func TestSuspects(t *testing.T) {
 
 func TestStable(t *testing.T) {
 	all := shippedTemplates(t)
-	c := Estimate(VocabularyOf("qwen2.5-3b"))
+	c := tokens.Estimate(tokens.VocabularyOf("qwen2.5-3b"))
 	for _, tc := range []struct {
 		template string
 		opt      Options
@@ -127,50 +130,41 @@ func TestStableJinja(t *testing.T) {
 	}
 }
 
-func TestFromTokenizerConfig(t *testing.T) {
-	for _, tc := range []struct{ config, bos, want, wrong string }{
-		{`{"chat_template": "{{ bos_token }}{{ messages[0].content }}", "bos_token": "<s>"}`, "<s>", "Hi", ""},
-		{`{"chat_template": "x{{ messages[0].content }}", "bos_token": {"content": "<s>", "lstrip": false}, "eos_token": null}`, "", "xHi", ""},
-		{`{"chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "y"}]}`, "", "y", ""},
-		{`{"bos_token": "<s>"}`, "", "", "no chat_template"},
-		{`{"chat_template": [{"name": "tool_use", "template": "no"}]}`, "", "", "no chat_template"},
-		{`{"chat_template": "a", "bos_token": 7}`, "", "", "neither"},
-		{`{`, "", "", "reading"},
-	} {
-		spec, err := FromTokenizerConfig([]byte(tc.config))
-		if err != nil || tc.wrong != "" {
-			if err == nil || tc.wrong == "" || !strings.Contains(err.Error(), tc.wrong) {
-				t.Errorf("%s: %v, want %q", tc.config, err, tc.wrong)
-			}
-			continue
-		}
-		template, err := Compile("x", spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := template.Render([]Message{{"user", "Hi"}}, Options{})
-		if err != nil || got.BOS != tc.bos || got.Text != tc.want {
-			t.Errorf("%s: %+v, %v", tc.config, got, err)
-		}
+func TestTokenizerCountsPrompts(t *testing.T) {
+	var golden struct {
+		Tokenizer json.RawMessage `json:"tokenizer"`
 	}
-	spec, err := FromTokenizerConfig([]byte(`{"chat_template": "x", "eos_token": "</s>", "added_tokens_decoder": {"1": {"content": "<a>", "special": true}, "2": {"content": "b", "special": false}}}`))
-	if err != nil || len(spec.Special) != 1 || spec.Special[0] != "<a>" || spec.Stop[0] != "</s>" {
-		t.Errorf("%+v, %v", spec, err)
+	readJSON(t, "../tokens/testdata/tokenizers/bytewise.json", &golden)
+	tokenizer, err := tokens.Parse(golden.Tokenizer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := Compile("x", Spec{Jinja: "{% for m in messages %}<|begin|>{{ m.content }}<|end|>{% endfor %}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := template.Render([]Message{{"user", "."}, {"user", "."}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The template names no special tokens; the tokenizer knows them.
+	if n, err := template.Count(tokenizer.Counter(), p.String()); err != nil || n.Tokens != 6 || !n.Exact {
+		t.Errorf("%q is %v, %v; want 6 tokens", p, n, err)
 	}
 }
 
-// A prompt of 15K tokens is counted, special tokens included, in under 10 ms.
-func BenchmarkCountPrompt15K(b *testing.B) {
-	t := shippedTemplates(b)["qwen2.5"]
-	c := Estimate(VocabularyOf("qwen2.5-3b"))
-	p, err := t.Render(conversation15K(b), Options{})
+// A tokenizer gets the prompt whole: here, white space after a special token belongs to that.
+func TestTokenizerGetsPromptsWhole(t *testing.T) {
+	tokenizer, err := tokens.Parse([]byte(`{"added_tokens": [{"id": 2, "content": "<x>", "rstrip": true}],
+		"model": {"type": "BPE", "vocab": {"b": 0, " ": 1}, "merges": []}}`))
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	for b.Loop() {
-		clear(c.seen)
-		if _, err := t.Count(c, p.String()); err != nil {
-			b.Fatal(err)
-		}
+	template, err := Compile("x", Spec{Jinja: "x", Special: []string{"<x>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := template.Count(tokenizer.Counter(), "<x>  b"); err != nil || n.Tokens != 2 {
+		t.Errorf("%v, %v; want 2 tokens", n, err)
 	}
 }

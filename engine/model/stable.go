@@ -3,17 +3,19 @@ package model
 import (
 	"fmt"
 	"strings"
+
+	"homellm/engine/tokens"
 )
 
 // Stability says whether a conversation's prompts extend one another: only then can a prefix cache
 // keep what it has, and only then do cache figures measure the cache rather than the template.
 type Stability struct {
 	OK    bool
-	Turn  int    // the first turn, from 1, that the next one does not extend; 0 where OK
-	Byte  int    // where the two part, in bytes of that turn's prompt
-	Token Count  // the same in tokens; known if a counter was given
-	Why   string // what the template does there
-	Daily bool   // the prompt holds today's date: at midnight no prompt extends yesterday's
+	Turn  int          // the first turn, from 1, that the next one does not extend; 0 where OK
+	Byte  int          // where the two part, in bytes of that turn's prompt
+	Token tokens.Count // the same in tokens; known if a counter was given
+	Why   string       // what the template does there
+	Daily bool         // the prompt holds today's date: at midnight no prompt extends yesterday's
 }
 
 // String says it in one line.
@@ -46,7 +48,7 @@ func Probe() []Message {
 // Three things break a prefix: the rendering of earlier messages changes; the generation prompt is
 // not how the answer later begins; the reasoning of an answer, which the server computed and holds,
 // is left out of later prompts.
-func (t *Template) Stable(messages []Message, opt Options, c *Counter) (Stability, error) {
+func (t *Template) Stable(messages []Message, opt Options, c *tokens.Counter) (Stability, error) {
 	opt.Closed = false
 	result := Stability{OK: true, Daily: t.daily(opt)}
 	if opt.Now.IsZero() && result.Daily {

@@ -234,7 +234,11 @@ raw: {jinja: "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}
 }
 
 func conversation15K(t testing.TB) []Message {
-	prose := readText(t, "prose")
+	data, err := os.ReadFile("../tokens/testdata/texts/prose.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prose := string(data)
 	messages := []Message{{"system", "Answer from the manual."}}
 	for i := range 10 {
 		n := string(rune('a' + i))

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"strings"
 )
 
@@ -58,7 +58,7 @@ func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, erro
 			block = told
 		}
 	}
-	report.prompt = canary(max(block, canaryBlock))
+	report.prompt = canary(s.config.Draw, max(block, canaryBlock))
 	var replies [2]Reply
 	var deltas [2]Delta
 	for i := range replies {
@@ -246,10 +246,10 @@ var canaryWords = strings.Fields(`stone river cloud table green window paper sev
 	letter bridge yellow morning forest candle orange simple mirror circle pocket summer ladder copper`)
 
 // canary writes a prompt that no server has seen, of at least three blocks and one token.
-func canary(block int) string {
+func canary(draw func(n uint64) uint64, block int) string {
 	words := make([]string, 0, 4*block+8)
 	for range 4*block + 8 {
-		words = append(words, canaryWords[rand.IntN(len(canaryWords))])
+		words = append(words, canaryWords[draw(uint64(len(canaryWords)))])
 	}
-	return fmt.Sprintf("%016x %s", rand.Uint64(), strings.Join(words, " "))
+	return fmt.Sprintf("%016x %s", draw(math.MaxUint64), strings.Join(words, " "))
 }

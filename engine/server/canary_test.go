@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -160,7 +161,7 @@ func TestSelfTest_RequestFails(t *testing.T) {
 }
 
 func TestCanary_LongEnough(t *testing.T) {
-	one, two := canary(1600), canary(1600)
+	one, two := canary(rand.Uint64N, 1600), canary(rand.Uint64N, 1600)
 	if one == two {
 		t.Error("two canaries are the same")
 	}

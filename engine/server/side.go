@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	ResetMethod   string // with ResetPath: replaces the engine's own way to drop its cache
 	ResetPath     string
 	Client        *http.Client // nil: NewHTTPClient("")
+
+	Draw func(n uint64) uint64 // draws below n for the prompts of the self-test; nil: rand.Uint64N
 }
 
 // Side is a handle on one server's side channels. Its methods may be called from several
@@ -50,6 +53,9 @@ func NewSide(c Config) (*Side, error) {
 	}
 	if c.Client == nil {
 		c.Client = NewHTTPClient("")
+	}
+	if c.Draw == nil {
+		c.Draw = rand.Uint64N
 	}
 	return &Side{base: base, engine: engine, config: c, client: c.Client}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -155,7 +156,7 @@ func TestSim_Counters(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := sender(s.URL, model, "")
-	prompt := canary(16)
+	prompt := canary(rand.Uint64N, 16)
 	for round := range 2 {
 		before, err := side.Metrics(t.Context())
 		if err != nil {

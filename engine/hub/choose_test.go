@@ -1,0 +1,155 @@
+package hub
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestChoose(t *testing.T) {
+	gguf := func(quant string) PullSpec { return PullSpec{Format: "gguf", Quant: quant} }
+	for name, tc := range map[string]struct {
+		spec  PullSpec
+		paths string
+		want  string // paths, or a part of the error
+	}{
+		"what servers need": {PullSpec{}, "config.json model.safetensors pytorch_model.bin README.md a.gguf sub/config.json chat_template.jinja tokenizer.model",
+			"config.json model.safetensors chat_template.jinja tokenizer.model"},
+		"weights that are there twice": {PullSpec{}, "consolidated.safetensors model-00001-of-00002.safetensors model-00002-of-00002.safetensors",
+			"model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
+		"weights under the other name alone": {PullSpec{}, "consolidated.safetensors params.json", "consolidated.safetensors params.json"},
+		"f16 is no bf16":                     {gguf("f16"), "m-BF16.gguf m-F16.gguf", "m-F16.gguf"},
+		"q4_k is no q4_k_m":                  {gguf("q4_k"), "m.Q4_K_M.gguf m.Q4_K.gguf m.Q4_K_S.gguf", "m.Q4_K.gguf"},
+		"q4_0 is no q4_0_4_4":                {gguf("Q4_0"), "m-q4_0_4_4.gguf m-q4_0.gguf", "m-q4_0.gguf"},
+		"parts of one":                       {gguf("q8_0"), "m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf m-q4_0.gguf", "m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf"},
+		"a projector is none":                {gguf("f16"), "mmproj-m-f16.gguf m-f16.gguf", "m-f16.gguf"},
+		"the only one":                       {gguf(""), "m.gguf config.json", "m.gguf"},
+		"two of a name":                      {gguf("q8_0"), "a-q8_0.gguf b-q8_0.gguf", `has 2 GGUF files, and more than one is named "q8_0": a-q8_0.gguf, b-q8_0.gguf`},
+		"none of a name":                     {gguf("q8_0"), "a-q4_0.gguf", `has 1 GGUF files, and none is named "q8_0"`},
+		"two, and no name":                   {gguf(""), "a.gguf b.gguf", "has 2 GGUF files, and nothing says which"},
+		"no GGUF":                            {gguf("q8_0"), "config.json", "has no GGUF files"},
+		"no weights":                         {PullSpec{}, "README.md", "has no safetensors files"},
+	} {
+		var l Listing
+		for p := range strings.FieldsSeq(tc.paths) {
+			l.Files = append(l.Files, Remote{Path: p})
+		}
+		files, err := choose(l, tc.spec)
+		var got []string
+		for _, f := range files {
+			got = append(got, f.Path)
+		}
+		if err != nil && !strings.Contains(err.Error(), tc.want) || err == nil && strings.Join(got, " ") != tc.want {
+			t.Errorf("%s: %v, %v; want %s", name, got, err, tc.want)
+		}
+		if _, ok := errors.AsType[*NoChoice](err); ok != (err != nil && tc.spec.Format == "gguf") {
+			t.Errorf("%s: %v is no NoChoice", name, err)
+		}
+	}
+}
+
+// snapshot lays a snapshot out whose files have the bytes of their names.
+func snapshot(t *testing.T, commit string, paths ...string) Cache {
+	t.Helper()
+	c := Cache{Dir: t.TempDir()}
+	for _, p := range paths {
+		link := c.link("acme/tiny", commit, p)
+		data := []byte(p)
+		if p == indexName {
+			data, _ = json.Marshal(map[string]any{"weight_map": map[string]string{"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+		}
+		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(link, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// What is here is judged by what a server would miss, whoever fetched it.
+func TestHolds(t *testing.T) {
+	const commit = "c0ffee"
+	for name, tc := range map[string]struct {
+		spec    PullSpec
+		paths   string
+		files   int
+		missing string
+	}{
+		"nothing":                     {paths: "", missing: "config.json model.safetensors"},
+		"whole":                       {paths: "config.json model.safetensors", files: 2},
+		"a tokeniser alone":           {paths: "tokenizer.json", files: 1, missing: "config.json model.safetensors"},
+		"weights alone":               {paths: "model.safetensors", files: 1, missing: "config.json"},
+		"weights as Mistral has them": {paths: "consolidated.safetensors params.json", files: 2},
+		"parts by their index":        {paths: "config.json " + indexName + " model-00001-of-00002.safetensors", files: 3, missing: "model-00002-of-00002.safetensors"},
+		"no parts, but their index":   {paths: "config.json " + indexName, files: 2, missing: "model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
+		"parts by their names":        {spec: PullSpec{Format: "gguf"}, paths: "m-00001-of-00003.gguf m-00003-of-00003.gguf", files: 2, missing: "m-00002-of-00003.gguf"},
+		"another quantisation":        {spec: PullSpec{Format: "gguf", Quant: "q8_0"}, paths: "m-q4_0.gguf config.json", missing: "model.gguf"},
+		"promised":                    {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 6}, {Path: "b.gguf"}}}, paths: "a.gguf c.gguf", files: 1, missing: "b.gguf"},
+		"promised, of another size":   {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 7}}}, paths: "a.gguf", missing: "a.gguf"},
+	} {
+		tc.spec.Repo = "acme/tiny"
+		got := snapshot(t, commit, strings.Fields(tc.paths)...).Holds(tc.spec, commit)
+		if len(got.Files) != tc.files || strings.Join(got.Missing, " ") != tc.missing || got.Whole() != (tc.files > 0 && tc.missing == "") {
+			t.Errorf("%s: %+v; want %d files, missing %q", name, got, tc.files, tc.missing)
+		}
+		var size int64
+		for _, f := range got.Files {
+			size += f.Bytes
+		}
+		if size != got.Bytes() || tc.files > 0 && size == 0 {
+			t.Errorf("%s: %d bytes, want %d", name, got.Bytes(), size)
+		}
+	}
+	if got := snapshot(t, "other", "model.safetensors").Holds(PullSpec{Repo: "acme/tiny"}, ""); len(got.Files) != 0 {
+		t.Errorf("a commit that is not known holds %+v", got)
+	}
+}
+
+// An interrupted download is one of the source that asked for it, is gone when the file is whole, and is not
+// removed while somebody fetches it.
+func TestPullLeftovers(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	leave := func(path, etag string) (names []string) {
+		part := c.blob(h.repo, etag) + partSuffix
+		head, err := json.Marshal(plan{path, etag, 100, chunkBytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644), os.WriteFile(part+doneSuffix, append(head, '\n'), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		return []string{filepath.Base(part), filepath.Base(part) + doneSuffix}
+	}
+	other := strings.Repeat("c", 64)
+	kept := leave("tiny-q4.gguf", other)
+	if got := c.Holds(PullSpec{Repo: h.repo}, ""); got.Interrupted {
+		t.Error("a download of another source counts")
+	}
+	if got := c.Holds(PullSpec{Repo: h.repo, Format: "gguf", Quant: "q4"}, ""); !got.Interrupted || got.Unfinished == 0 {
+		t.Errorf("a download was interrupted, and it holds %+v", got)
+	}
+	mustPull(t, c, h, PullSpec{})
+	leave("model.safetensors", h.etag("model.safetensors")) // killed before it could tidy up
+	mustPull(t, c, h, PullSpec{})
+	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
+		t.Errorf("left over: %v, want %v", got, kept)
+	}
+	unlock, err := tryLock(t.Context(), c.lock(h.repo, other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Remove(h.repo, ""); !errors.Is(err, ErrBusy) {
+		t.Errorf("removed while it is pulled: %v", err)
+	}
+	unlock()
+	if _, err := c.Remove(h.repo, ""); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,470 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func pull(t testing.TB, c Cache, h *testHub, spec PullSpec) (Pulled, error) {
+	t.Helper()
+	spec.Repo = h.repo
+	return c.Pull(context.Background(), h.Hub(), spec, PullOptions{})
+}
+
+func mustPull(t testing.TB, c Cache, h *testHub, spec PullSpec) Pulled {
+	t.Helper()
+	p, err := pull(t, c, h, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// checkFile compares a file of a snapshot with the hub's.
+func checkFile(t testing.TB, p Pulled, h *testHub, path string) {
+	t.Helper()
+	got, err := os.ReadFile(filepath.Join(p.Dir, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, h.files[path]) {
+		t.Errorf("%s is not what the hub has (%d bytes, want %d)", path, len(got), len(h.files[path]))
+	}
+}
+
+// leftovers lists what of a repository's blobs is not finished.
+func leftovers(t testing.TB, c Cache, repo string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(c.repo(repo), "blobs"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !etagName.MatchString(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func TestPull(t *testing.T) {
+	h := newTestHub(t)
+	h.private = "hf_secret"
+	c := Cache{Dir: t.TempDir()}
+	hub := h.Hub()
+	hub.Token = h.private
+	var last Progress
+	calls := 0
+	p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) { last = p; calls++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range p.Files {
+		names = append(names, f.Path)
+		checkFile(t, p, h, f.Path)
+	}
+	slices.Sort(names)
+	if want := []string{"config.json", "empty.txt", "model.safetensors"}; !slices.Equal(names, want) {
+		t.Errorf("pulled %v, want %v", names, want)
+	}
+	if len(h.leaked) > 0 {
+		t.Errorf("the token came to another host: %v", h.leaked)
+	}
+	// The layout is the one that other programs expect.
+	link, err := os.Readlink(filepath.Join(c.Dir, "models--acme--tiny/snapshots", h.commit, "model.safetensors"))
+	if want := "../../blobs/" + h.etag("model.safetensors"); err != nil || link != want {
+		t.Errorf("the link leads to %q, %v; want %q", link, err, want)
+	}
+	if ref, err := os.ReadFile(filepath.Join(c.Dir, "models--acme--tiny/refs/main")); err != nil || string(ref) != h.commit {
+		t.Errorf("refs/main is %q, %v", ref, err)
+	}
+	if left := leftovers(t, c, h.repo); left != nil {
+		t.Errorf("left over: %v", left)
+	}
+	total := int64(len(h.files["config.json"]) + len(h.files["model.safetensors"]))
+	if last.Done != total || last.Total != total || p.Fetched != total || calls < 4 || last.Number != 3 || last.Files != 3 {
+		t.Errorf("progress ended with %+v after %d calls, fetched %d; want %d", last, calls, p.Fetched, total)
+	}
+	if n := h.count("store", "bytes="); n != 4 {
+		t.Errorf("%d ranges were asked for, want 4", n)
+	}
+
+	// The second pull finds everything.
+	h.reset()
+	if p, err = c.Pull(context.Background(), hub, PullSpec{Repo: h.repo}, PullOptions{}); err != nil || p.Fetched != 0 || h.count("resolve") != 0 {
+		t.Errorf("the second pull fetched %d bytes, %v", p.Fetched, err)
+	}
+	// A pinned one of known files does not even ask.
+	h.reset()
+	files := []File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors"), Bytes: int64(len(h.files["model.safetensors"]))}}
+	if p, err = c.Pull(context.Background(), Hub{Endpoint: "http://127.0.0.1:1"}, PullSpec{Repo: h.repo, Revision: h.commit, Files: files}, PullOptions{}); err != nil || h.count() != 0 {
+		t.Errorf("offline: %v", err)
+	}
+	checkFile(t, p, h, "model.safetensors")
+}
+
+func TestPullChosenFiles(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	p := mustPull(t, c, h, PullSpec{Format: "gguf"})
+	if len(p.Files) != 1 || p.Files[0].Path != "tiny-q4.gguf" {
+		t.Errorf("pulled %v", p.Files)
+	}
+	checkFile(t, p, h, "tiny-q4.gguf")
+	p = mustPull(t, c, h, PullSpec{Revision: h.commit, Files: []File{{Path: "sub/dir/notes.txt"}}})
+	checkFile(t, p, h, "sub/dir/notes.txt")
+	if link, _ := os.Readlink(filepath.Join(p.Dir, "sub/dir/notes.txt")); link != "../../../../blobs/"+h.etag("sub/dir/notes.txt") {
+		t.Errorf("the link leads to %q", link)
+	}
+	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "other.gguf"}}}); err == nil || !strings.Contains(err.Error(), "no file other.gguf") {
+		t.Error(err)
+	}
+	wrong := File{Path: "tiny-q4.gguf", SHA256: strings.Repeat("0", 64)}
+	if _, err := pull(t, c, h, PullSpec{Files: []File{wrong}}); err == nil || !strings.Contains(err.Error(), "not the one that was pinned") {
+		t.Error(err)
+	}
+	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "tiny-q4.gguf", Bytes: 1}}}); err == nil || !strings.Contains(err.Error(), "1") {
+		t.Error(err)
+	}
+}
+
+// Answers that no retry mends are explained.
+func TestPullRefused(t *testing.T) {
+	status := func(status int, code, message string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
+			refuse(w, status, code, message)
+			return true
+		}
+	}
+	for name, tc := range map[string]struct {
+		spec PullSpec
+		hook func(http.ResponseWriter, *http.Request) bool
+		want []string
+	}{
+		"gated":                  {hook: status(403, "GatedRepo", "Access to model acme/tiny is restricted"), want: []string{"acme/tiny is gated", "accept its licence", "HF_TOKEN"}},
+		"unknown, not logged in": {hook: status(401, "RepoNotFound", ""), want: []string{"401", "no such repository, or it is private"}},
+		"unauthorised":           {hook: status(401, "", ""), want: []string{"does not exist, or it is private or gated"}},
+		"forbidden":              {hook: status(403, "", ""), want: []string{"may not read it"}},
+		"no repository":          {spec: PullSpec{Repo: "acme/other"}, want: []string{"acme/other", "404", "no such repository"}},
+		"no revision":            {spec: PullSpec{Revision: strings.Repeat("a", 40)}, want: []string{"no such revision", "history was rewritten"}},
+		"bad name":               {spec: PullSpec{Repo: "../../etc"}, want: []string{"not a repository's name"}},
+		"bad revision":           {spec: PullSpec{Revision: "../x"}, want: []string{"not a revision"}},
+		"always busy":            {hook: status(429, "", "slow down"), want: []string{"giving up after 5 tries", "429", "slow down"}},
+		"broken":                 {hook: status(500, "", ""), want: []string{"giving up after 5 tries", "500"}},
+		"gated on the file": {hook: func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/resolve/") {
+				refuse(w, 401, "GatedRepo", "")
+				return true
+			}
+			return false
+		}, want: []string{"config.json", "is gated"}},
+		"a file that climbs out": {hook: func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "../../x.json", "size": 1, "blobId": %q}]}`, strings.Repeat("c0ffee00", 5), strings.Repeat("a", 40))
+			return true
+		}, want: []string{"leads out of the repository"}},
+		"an etag that climbs out": {hook: func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "x.json", "size": 1, "blobId": "../../x"}]}`, strings.Repeat("c0ffee00", 5))
+			return true
+		}, want: []string{"no usable hash"}},
+		"another commit": {spec: PullSpec{Revision: strings.Repeat("b", 40)}, hook: func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprintf(w, `{"sha": %q, "siblings": []}`, strings.Repeat("c0ffee00", 5))
+			return true
+		}, want: []string{"pinned revision", "c0ffee00"}},
+		"not JSON": {hook: func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprint(w, "<html>maintenance</html>")
+			return true
+		}, want: []string{"reading the hub's answer"}},
+		"a circle": {hook: func(w http.ResponseWriter, r *http.Request) bool {
+			http.Redirect(w, r, r.URL.Path, http.StatusFound)
+			return true
+		}, want: []string{"circle"}},
+	} {
+		h := newTestHub(t)
+		h.set(tc.hook)
+		c := Cache{Dir: t.TempDir()}
+		if tc.spec.Repo == "" {
+			tc.spec.Repo = h.repo
+		}
+		_, err := c.Pull(context.Background(), h.Hub(), tc.spec, PullOptions{})
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, w := range tc.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %v; want %q in it", name, err, w)
+			}
+		}
+		if stored, _ := c.List(); len(stored) > 0 && stored[0].Bytes > 0 {
+			t.Errorf("%s: left %+v", name, stored)
+		}
+	}
+}
+
+func TestPullHashMismatch(t *testing.T) {
+	for _, path := range []string{"model.safetensors", "config.json"} {
+		h := newTestHub(t)
+		c := Cache{Dir: t.TempDir()}
+		spoilt := bytes.Clone(h.files[path])
+		spoilt[len(spoilt)/2] ^= 1
+		h.set(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, path) || h.large(path) && strings.Contains(r.URL.Path, "resolve") {
+				return false
+			}
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(spoilt))
+			return true
+		})
+		_, err := pull(t, c, h, PullSpec{})
+		mismatch, ok := errors.AsType[*HashMismatch](err)
+		if !ok || mismatch.Path != path || mismatch.Want != h.etag(path) {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if left := leftovers(t, c, h.repo); left != nil {
+			t.Errorf("%s: left over: %v", path, left)
+		}
+		if c.Has(h.repo, h.commit, path, -1) || exists(c.blob(h.repo, h.etag(path))) {
+			t.Errorf("%s: something is left that looks valid", path)
+		}
+		if c.Ref(h.repo, "main") != "" {
+			t.Errorf("%s: the ref says that the pull was complete", path)
+		}
+		h.set(nil)
+		checkFile(t, mustPull(t, c, h, PullSpec{}), h, path)
+	}
+}
+
+func TestPullNoSpace(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	need := int64(len(h.files["model.safetensors"]) + len(h.files["config.json"]))
+	_, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need, nil }})
+	space, ok := errors.AsType[*NoSpace](err)
+	if !ok || space.Free != need || space.Need <= need {
+		t.Fatalf("%v", err)
+	}
+	if h.count("resolve") != 0 {
+		t.Error("it began all the same")
+	}
+	if _, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need + need/20 + 1, nil }}); err != nil {
+		t.Error(err)
+	}
+	// What is there already needs no room.
+	c = Cache{Dir: t.TempDir()}
+	ctx, cancel := context.WithCancel(t.Context())
+	h.reset()
+	h.set(func(http.ResponseWriter, *http.Request) bool {
+		if h.count("store") == 3 {
+			cancel()
+		}
+		return false
+	})
+	if _, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	h.set(nil)
+	if _, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need - chunkBytes, nil }}); err != nil {
+		t.Error(err)
+	}
+	if n, err := free(filepath.Join(t.TempDir(), "not", "there")); err != nil || n <= 0 {
+		t.Errorf("free space: %d, %v", n, err)
+	}
+}
+
+// A disk that is full in the middle keeps what there is.
+func TestPullFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("mounts a tmpfs")
+	}
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	size := int64(len(h.files["model.safetensors"]))
+	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size-chunkBytes), "tmpfs", c.Dir)
+	if out, err := mount.CombinedOutput(); err != nil {
+		t.Skipf("no tmpfs can be mounted here: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if err := exec.Command("umount", c.Dir).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	endless := PullOptions{Free: func(string) (int64, error) { return 1 << 50, nil }}
+	_, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, endless)
+	if _, ok := errors.AsType[*NoSpace](err); !ok || !strings.Contains(err.Error(), "what was fetched is kept") {
+		t.Fatalf("%v", err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=100m", c.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	p := mustPull(t, c, h, PullSpec{})
+	checkFile(t, p, h, "model.safetensors")
+	if p.Fetched >= size {
+		t.Errorf("%d bytes were fetched again", p.Fetched)
+	}
+}
+
+func TestPullMovedRevision(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	first := mustPull(t, c, h, PullSpec{})
+	if first.Moved != "" {
+		t.Errorf("moved from %q", first.Moved)
+	}
+	old := h.commit
+	h.commit = strings.Repeat("beef0000", 5)
+	h.put("config.json", []byte(`{"model_type": "tiny", "new": true}`))
+	second := mustPull(t, c, h, PullSpec{})
+	if second.Moved != old || second.Commit != h.commit || second.Fetched != int64(len(h.files["config.json"])) {
+		t.Errorf("%+v, want moved from %s and only the changed file fetched", second, old)
+	}
+	// The pinned old one is gone from the hub, which says so; what is here stays.
+	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil || !strings.Contains(err.Error(), "history was rewritten") {
+		t.Error(err)
+	}
+	if !c.Has(h.repo, old, "config.json", -1) {
+		t.Error("the old snapshot is gone")
+	}
+}
+
+func TestTwoPullsAtOnce(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		time.Sleep(20 * time.Millisecond)
+		return false
+	})
+	var wg sync.WaitGroup
+	var fetched atomic.Int64
+	var waited atomic.Bool
+	for range 4 {
+		wg.Go(func() {
+			p, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) {
+				if p.Waiting {
+					waited.Store(true)
+				}
+			}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fetched.Add(p.Fetched)
+		})
+	}
+	wg.Wait()
+	if want := int64(len(h.files["model.safetensors"]) + len(h.files["config.json"])); fetched.Load() != want {
+		t.Errorf("four pulls fetched %d bytes together, want %d", fetched.Load(), want)
+	}
+	if !waited.Load() {
+		t.Error("nobody was told that it waits")
+	}
+}
+
+func TestPullCancelled(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if h.count("store") == 3 { // the first two chunks are there
+			cancel()
+		}
+		return false
+	})
+	_, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1})
+	h.set(nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	first := h.reset()
+	p := mustPull(t, c, h, PullSpec{})
+	checkFile(t, p, h, "model.safetensors")
+	// The chunk that was under way may have come whole.
+	if most := int64(len(h.files["model.safetensors"]) - 2*chunkBytes); p.Fetched > most || p.Fetched < most-chunkBytes {
+		t.Errorf("the second pull fetched %d bytes (the first %d), want at most %d", p.Fetched, first, most)
+	}
+}
+
+// A torn list, a list about another file and a part of the wrong size are not believed.
+func TestPullDistrustsLeftovers(t *testing.T) {
+	for name, spoil := range map[string]func(part string, p plan) error{
+		"another file": func(part string, p plan) error {
+			return os.WriteFile(part+doneSuffix, []byte(`{"etag":"x","bytes":1,"chunk":1}`+"\n0\n1\n2\n3\n"), 0o644)
+		},
+		"a part that is too short": func(part string, p plan) error {
+			if err := os.WriteFile(part+doneSuffix, []byte(fmt.Sprintf(`{"etag":%q,"bytes":%d,"chunk":%d}`+"\n0\n1\n2\n3\n", p.Etag, p.Bytes, p.Chunk)), 0o644); err != nil {
+				return err
+			}
+			return os.WriteFile(part, []byte("short"), 0o644)
+		},
+		"numbers out of range": func(part string, p plan) error {
+			return os.WriteFile(part+doneSuffix, []byte(fmt.Sprintf(`{"etag":%q,"bytes":%d,"chunk":%d}`+"\n-1\n99\nx\n2", p.Etag, p.Bytes, p.Chunk)), 0o644)
+		},
+	} {
+		h := newTestHub(t)
+		c := Cache{Dir: t.TempDir()}
+		f := Remote{Path: "model.safetensors", Bytes: int64(len(h.files["model.safetensors"])), Etag: h.etag("model.safetensors")}
+		part := c.blob(h.repo, f.Etag) + partSuffix
+		if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(part, make([]byte, f.Bytes), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := spoil(part, plan{f.Path, f.Etag, f.Bytes, chunkBytes}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := pull(t, c, h, PullSpec{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkFile(t, p, h, "model.safetensors")
+	}
+}
+
+// The memory of a chunk goes to others when it is on disk and hashed, or on disk and its hash is far off: a
+// pull that goes on where it was hashes all that it has first.
+func TestChunksGiveMemoryBack(t *testing.T) {
+	for name, tc := range map[string]struct {
+		do   func(t *transfer, i int) error
+		want bool
+	}{
+		"on disk":             {do: func(t *transfer, i int) error { return t.keep(i, t.chunks[i].data) }},
+		"hashed":              {do: func(t *transfer, i int) error { t.hashed(i); return nil }},
+		"on disk, far off":    {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare); return t.keep(i, t.chunks[i].data) }, want: true},
+		"on disk, not so far": {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare) + 1; return t.keep(i, t.chunks[i].data) }},
+		"on disk, then hashed": {do: func(t *transfer, i int) error {
+			err := t.keep(i, t.chunks[i].data)
+			t.hashed(i)
+			return err
+		}, want: true},
+		"hashed, then on disk": {do: func(t *transfer, i int) error { t.hashed(i); return t.keep(i, t.chunks[i].data) }, want: true},
+	} {
+		const i = 3
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		tr := &transfer{out: out, list: out, spare: make(chan []byte, 3), chunks: make([]chunk, i+1), hashing: i}
+		tr.begin(i, []byte("bytes"))
+		if err := tc.do(tr, i); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := len(tr.spare) == 1; got != tc.want {
+			t.Errorf("%s: its memory was given back: %v, want %v", name, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package tokens
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+)
+
+// Count is a number of tokens and how well it is known.
+type Count struct {
+	Tokens int
+	Confidence
+}
+
+// String reads "1204 tokens, exact" or "1204 tokens, estimated ± 5 %".
+func (c Count) String() string { return fmt.Sprintf("%d tokens, %s", c.Tokens, c.Confidence) }
+
+// Confidence says how well a token count is known.
+type Confidence struct {
+	Exact  bool
+	Spread float64 // half width of the estimate, as a share of it: 0.05 is ± 5 %; 0 where Exact
+	Source string  // what counted: "tokenizer.json", "cl100k scaled to gemma"
+}
+
+// String reads "exact" or "estimated ± 5 %".
+func (c Confidence) String() string {
+	if c.Exact {
+		return "exact"
+	}
+	return fmt.Sprintf("estimated ± %.0f %%", math.Ceil(c.Spread*100))
+}
+
+// Add sums counts of parts of one text. The sum is exact only where both are; the spread is
+// weighted by size, since the parts of one text err in the same direction.
+func (c Count) Add(d Count) Count {
+	if c.Tokens == 0 {
+		return d
+	}
+	if d.Tokens == 0 {
+		return c
+	}
+	sum := Count{Tokens: c.Tokens + d.Tokens, Confidence: Confidence{Exact: c.Exact && d.Exact, Source: c.Source}}
+	if d.Tokens > c.Tokens {
+		sum.Source = d.Source
+	}
+	sum.Spread = (c.Spread*float64(c.Tokens) + d.Spread*float64(d.Tokens)) / float64(sum.Tokens)
+	return sum
+}
+
+// Counter counts the tokens of texts for one model. It is safe for concurrent use.
+type Counter struct {
+	tokens     func(text string) (counted, error)
+	special    bool                  // tokens knows special tokens itself
+	segment    func(text string) int // length of the first part that is counted on its own; nil: the whole
+	confidence Confidence
+
+	mu   sync.Mutex
+	seen map[string]counted // parts of texts met before
+}
+
+// counted is what is known about one text.
+type counted struct {
+	tokens  float64
+	foreign float64 // of them, those of words that are not ASCII
+}
+
+// Texts are counted again and again while a plan is made: the same document stands in every turn
+// after it was injected. The memory is dropped whole when it is full, which keeps it bounded
+// without bookkeeping on every hit.
+const seenLimit = 1 << 14
+
+func newCounter(tokens func(string) (counted, error), c Confidence) *Counter {
+	return &Counter{tokens: tokens, confidence: c, seen: map[string]counted{}}
+}
+
+// Estimate counts for a model whose vocabulary is not at hand: as tokens of cl100k_base, which is
+// embedded in the program, each kind of text scaled by what v says about the model's own. The
+// vocabulary (about 10 ms) is built at the first call of [Counter.Count], not before.
+func Estimate(v Vocabulary) *Counter {
+	vocabulary := newCL100K()
+	tokens := func(text string) (counted, error) {
+		n, err := vocabulary.count(text)
+		foreign := v.Foreign * float64(n.foreign)
+		return counted{foreign + v.Words*float64(n.words) + v.Marks*float64(n.marks) + float64(n.digits+splitDigits(text, v.Digits)), foreign}, err
+	}
+	c := newCounter(tokens, Confidence{Spread: v.Spread, Source: "cl100k scaled to " + v.Name})
+	c.segment = segment
+	return c
+}
+
+// foreignSpread widens an estimate for words outside ASCII, where vocabularies differ most: scripts
+// lie up to 60 % apart in one vocabulary (measured over 289 texts in 12 scripts).
+const foreignSpread = 0.60
+
+// Count returns how many tokens text is, special tokens taken as ordinary text; to count a
+// prompt with its special tokens, cut it at those first.
+func (c *Counter) Count(text string) (Count, error) {
+	t, err := c.look(text)
+	if err != nil {
+		return Count{}, err
+	}
+	out := Count{Tokens: int(math.Round(t.tokens)), Confidence: c.confidence}
+	if !out.Exact && t.foreign > 0 {
+		out.Spread += (foreignSpread - out.Spread) * t.foreign / t.tokens
+	}
+	return out, nil
+}
+
+// look counts a text part by part: what a prompt shares with the ones before is remembered.
+func (c *Counter) look(text string) (counted, error) {
+	var sum counted
+	for text != "" {
+		n := len(text)
+		if c.segment != nil {
+			n = c.segment(text)
+		}
+		part, err := c.part(text[:n])
+		if err != nil {
+			return counted{}, err
+		}
+		sum.tokens += part.tokens
+		sum.foreign += part.foreign
+		text = text[n:]
+	}
+	return sum, nil
+}
+
+func (c *Counter) part(text string) (counted, error) {
+	c.mu.Lock()
+	t, ok := c.seen[text]
+	c.mu.Unlock()
+	if ok {
+		return t, nil
+	}
+	t, err := c.tokens(text)
+	if err != nil {
+		return counted{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.seen) >= seenLimit {
+		clear(c.seen)
+	}
+	c.seen[strings.Clone(text)] = t
+	return t, nil
+}
+
+// KnowsSpecial says whether the counter counts a special token in a text as one token.
+func (c *Counter) KnowsSpecial() bool { return c.special }
+
+// Confidence says how far the counts can be trusted.
+func (c *Counter) Confidence() Confidence { return c.confidence }
+
+// splitDigits is how many tokens more text is where a token holds at most size digits, rather
+// than the three of cl100k.
+func splitDigits(text string, size int) int {
+	const ours = 3
+	if size >= ours || size < 1 {
+		return 0
+	}
+	extra, run := 0, 0
+	for i := range len(text) + 1 {
+		if i < len(text) && text[i] >= '0' && text[i] <= '9' {
+			run++
+			continue
+		}
+		if run > 0 {
+			extra += (run+size-1)/size - (run+ours-1)/ours
+			run = 0
+		}
+	}
+	return extra
+}

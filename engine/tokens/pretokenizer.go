@@ -1,0 +1,236 @@
+package tokens
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tiktoken-go/tokenizer"
+)
+
+// cl100k counts tokens of cl100k_base. The vocabulary is embedded in the program and built at the
+// first count; words are remembered, since a text has few of them.
+type cl100k struct {
+	codec func() (tokenizer.Codec, error)
+
+	mu    sync.Mutex
+	words map[string]int
+}
+
+func newCL100K() *cl100k {
+	get := sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
+	return &cl100k{codec: get, words: map[string]int{}}
+}
+
+// The memory of words is dropped whole when it is full. A longer piece is not a word.
+const (
+	mostWords   = 1 << 16
+	longestWord = 48
+)
+
+// kinds are tokens of cl100k by what other vocabularies do with such text: they know words and
+// blanks about as well, cut signs and what is written together with them more finely, and
+// disagree on digits and on whatever is not ASCII.
+type kinds struct{ words, marks, digits, foreign int }
+
+func (c *cl100k) count(text string) (sum kinds, err error) {
+	codec, err := c.codec()
+	if err != nil {
+		return kinds{}, fmt.Errorf("loading the cl100k vocabulary: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for text != "" {
+		w := text[:firstWord(text)]
+		text = text[len(w):]
+		n, ok := c.words[w]
+		if !ok {
+			if n, err = codec.Count(w); err != nil {
+				return kinds{}, fmt.Errorf("splitting text into tokens: %w", err)
+			}
+			if len(c.words) >= mostWords {
+				clear(c.words)
+			}
+			if len(w) <= longestWord {
+				c.words[strings.Clone(w)] = n
+			}
+		}
+		*sum.of(w) += n
+	}
+	return sum, nil
+}
+
+// of is what a piece counts to.
+func (k *kinds) of(w string) *int {
+	for i := range len(w) {
+		if w[i] >= utf8.RuneSelf {
+			return &k.foreign
+		}
+	}
+	first, last := rune(w[0]), rune(w[len(w)-1])
+	switch {
+	case unicode.IsNumber(first):
+		return &k.digits
+	case unicode.IsSpace(first) && unicode.IsSpace(last), unicode.IsLetter(last) && (first == ' ' || unicode.IsLetter(first)):
+		return &k.words
+	default:
+		return &k.marks
+	}
+}
+
+// firstWord returns the length in bytes of the first piece of s as cl100k cuts text before it looks for
+// tokens: no token crosses the end of a piece. The rules are those of its pattern,
+//
+//	'(?i:[sdmt]|ll|ve|re) | [^\r\n\p{L}\p{N}]?\p{L}+ | \p{N}{1,3} |
+//	 ?[^\s\p{L}\p{N}]+[\r\n]* | \s*[\r\n]+ | \s+(?!\S) | \s+
+//
+// written out, since a regular expression engine takes a hundred times as long. S is not empty.
+func firstWord(s string) int {
+	if n := contraction(s); n > 0 {
+		return n
+	}
+	first, width := decode(s)
+	if unicode.IsLetter(first) {
+		return width + lettersOf(s[width:])
+	}
+	if first != '\r' && first != '\n' && !unicode.IsNumber(first) {
+		if n := lettersOf(s[width:]); n > 0 {
+			return width + n
+		}
+	}
+	if unicode.IsNumber(first) {
+		return digitsOf(s)
+	}
+	lead := 0
+	if first == ' ' {
+		lead = 1
+	}
+	if n := marksOf(s[lead:]); n > 0 {
+		return lead + n
+	}
+	return blanksOf(s)
+}
+
+// decode is utf8.DecodeRuneInString, quick for ASCII.
+func decode(s string) (rune, int) {
+	if s != "" && s[0] < utf8.RuneSelf {
+		return rune(s[0]), 1
+	}
+	return utf8.DecodeRuneInString(s)
+}
+
+// contraction is the length of 's, 't, 're, 've, 'm, 'll or 'd at the start of s, in any case; 0 if
+// there is none.
+func contraction(s string) int {
+	if len(s) < 2 || s[0] != '\'' {
+		return 0
+	}
+	switch s[1] | 0x20 {
+	case 's', 't', 'm', 'd':
+		return 2
+	}
+	if len(s) >= 3 {
+		switch string([]byte{s[1] | 0x20, s[2] | 0x20}) {
+		case "re", "ve", "ll":
+			return 3
+		}
+	}
+	return 0
+}
+
+func lettersOf(s string) int {
+	at := 0
+	for at < len(s) {
+		c := s[at]
+		if c < utf8.RuneSelf {
+			if c |= 0x20; c < 'a' || c > 'z' {
+				break
+			}
+			at++
+			continue
+		}
+		r, width := utf8.DecodeRuneInString(s[at:])
+		if !unicode.IsLetter(r) {
+			break
+		}
+		at += width
+	}
+	return at
+}
+
+func digitsOf(s string) int {
+	at := 0
+	for n := 0; n < 3 && at < len(s); n++ {
+		r, width := decode(s[at:])
+		if !unicode.IsNumber(r) {
+			break
+		}
+		at += width
+	}
+	return at
+}
+
+// marksOf is the length of what is neither blank nor letter nor number, with the line ends after it.
+func marksOf(s string) int {
+	at := 0
+	for at < len(s) {
+		r, width := decode(s[at:])
+		if unicode.IsSpace(r) || unicode.IsLetter(r) || unicode.IsNumber(r) {
+			break
+		}
+		at += width
+	}
+	if at == 0 {
+		return 0
+	}
+	for at < len(s) && (s[at] == '\r' || s[at] == '\n') {
+		at++
+	}
+	return at
+}
+
+// blanksOf cuts white space: up to its last line end, else all but the last of it, which goes with
+// the word that follows.
+func blanksOf(s string) int {
+	at, lines, last := 0, 0, 0
+	for at < len(s) {
+		r, width := decode(s[at:])
+		if !unicode.IsSpace(r) {
+			break
+		}
+		last = at
+		at += width
+		if r == '\r' || r == '\n' {
+			lines = at
+		}
+	}
+	switch {
+	case lines > 0:
+		return lines
+	case at == len(s) || last == 0:
+		return at
+	}
+	return last
+}
+
+// pieceSize is after how many bytes a long line is cut for the memory of counts.
+const pieceSize = 512
+
+// segment returns the length of the first part of s that is counted on its own: no piece of
+// cl100k crosses its end. It ends after the line ends that something other than a blank follows,
+// or in a long line before a blank that follows something else. Texts that begin alike have the
+// same segments there, so a prompt that grows from turn to turn is counted where it is new.
+func segment(s string) int {
+	for at := 1; at < len(s); at++ {
+		before, c := s[at-1], s[at]
+		if before == '\n' && c > ' ' && c < utf8.RuneSelf {
+			return at
+		}
+		if at >= pieceSize && c == ' ' && before > ' ' && before < utf8.RuneSelf {
+			return at
+		}
+	}
+	return len(s)
+}

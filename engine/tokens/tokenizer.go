@@ -1,0 +1,302 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// Tokenizer is a model's own, as read from the tokenizer.json in its repository. It knows byte-pair
+// encoding in its two forms: over bytes (Llama 3, Qwen, SmolLM, DeepSeek's distills) and in the
+// style of SentencePiece (Mistral, Phi-3, Gemma). A file that asks for anything else is refused:
+// a count that is nearly right is what estimates are for.
+type Tokenizer struct {
+	vocab        map[string]int32
+	merges       map[[2]int32]merge
+	prepare      []stage // normalizer and pre-tokenizer, in order
+	bytewise     bool    // symbols are bytes, each spelt as a printable character
+	byteFallback bool    // characters outside the vocabulary become bytes
+	wholeFirst   bool    // a piece that is in the vocabulary is not split (ignore_merges)
+	unknown      int32   // id of the token for what has none; -1: there is none
+	fuseUnknown  bool    // a run of them is one
+
+	added   map[string]addedToken
+	firsts  string         // the characters they begin with
+	lengths map[rune][]int // in bytes, of those that begin with a character, longest first
+
+	mu    sync.Mutex
+	words map[string][]int32 // short pieces met before
+}
+
+type merge struct{ rank, id int32 }
+
+type addedToken struct {
+	ID      int32  `json:"id"`
+	Content string `json:"content"`
+	Left    bool   `json:"lstrip"` // takes the white space before it
+	Right   bool   `json:"rstrip"` // and after it
+	Single  bool   `json:"single_word"`
+	Rewrite bool   `json:"normalized"` // is looked for in the text as the normalizer leaves it
+}
+
+// Load reads a tokenizer.json.
+func Load(path string) (*Tokenizer, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tokenizer: %w", err)
+	}
+	t, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Parse reads the text of a tokenizer.json.
+func Parse(data []byte) (*Tokenizer, error) {
+	var file struct {
+		Added        []addedToken    `json:"added_tokens"`
+		Normalizer   json.RawMessage `json:"normalizer"`
+		PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+		Model        struct {
+			Type         string           `json:"type"`
+			Vocab        map[string]int32 `json:"vocab"`
+			Merges       mergeList        `json:"merges"`
+			Unknown      *string          `json:"unk_token"`
+			FuseUnknown  bool             `json:"fuse_unk"`
+			ByteFallback bool             `json:"byte_fallback"`
+			IgnoreMerges bool             `json:"ignore_merges"`
+			Dropout      *float64         `json:"dropout"`
+			Prefix       *string          `json:"continuing_subword_prefix"`
+			Suffix       *string          `json:"end_of_word_suffix"`
+		} `json:"model"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("parsing the tokenizer: %w", err)
+	}
+	m := file.Model
+	switch {
+	case m.Type != "BPE":
+		return nil, fmt.Errorf("the tokenizer's model is %q; only BPE is known", m.Type)
+	case m.Dropout != nil && *m.Dropout > 0:
+		return nil, errors.New("the tokenizer drops merges at random")
+	case m.Prefix != nil && *m.Prefix != "" || m.Suffix != nil && *m.Suffix != "":
+		return nil, errors.New("the tokenizer marks parts of words, which is not known here")
+	case len(m.Vocab) == 0:
+		return nil, errors.New("the tokenizer has no vocabulary")
+	}
+	t := &Tokenizer{
+		vocab: m.Vocab, merges: make(map[[2]int32]merge, len(m.Merges)), unknown: -1,
+		byteFallback: m.ByteFallback, wholeFirst: m.IgnoreMerges, fuseUnknown: m.FuseUnknown, words: map[string][]int32{},
+	}
+	if m.Unknown != nil {
+		if id, ok := m.Vocab[*m.Unknown]; ok {
+			t.unknown = id
+		}
+	}
+	for rank, p := range m.Merges {
+		left, okL := m.Vocab[p[0]]
+		right, okR := m.Vocab[p[1]]
+		both, ok := m.Vocab[p[0]+p[1]]
+		if !okL || !okR || !ok {
+			return nil, fmt.Errorf("the tokenizer merges %q and %q, which its vocabulary does not have", p[0], p[1])
+		}
+		if _, twice := t.merges[[2]int32{left, right}]; !twice {
+			t.merges[[2]int32{left, right}] = merge{rank: int32(rank), id: both}
+		}
+	}
+	if err := t.readStages(file.Normalizer); err != nil {
+		return nil, err
+	}
+	for _, a := range file.Added {
+		if a.Rewrite && t.rewrites(a.Content) {
+			return nil, fmt.Errorf("the token %q is found only after the text is normalised, which is not known here", a.Content)
+		}
+	}
+	if err := t.readStages(file.PreTokenizer); err != nil {
+		return nil, err
+	}
+	if !t.bytewise {
+		t.prepare = append(t.prepare, splitWords(t.beforeMarks()))
+	}
+	return t, t.indexAdded(file.Added)
+}
+
+// rewrites says whether the normalizer, which is all that was read so far, changes a text.
+func (t *Tokenizer) rewrites(text string) bool {
+	for _, s := range t.prepare {
+		if out, err := s(text, true); err != nil || len(out) != 1 || out[0] != text {
+			return true
+		}
+	}
+	return false
+}
+
+// mergeList is the merges of a file, by rank: each "a b", or ["a", "b"] in newer files.
+type mergeList [][2]string
+
+// UnmarshalJSON takes both forms.
+func (m *mergeList) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, (*[][2]string)(m)) == nil {
+		return nil
+	}
+	var lines []string
+	if err := json.Unmarshal(data, &lines); err != nil {
+		return fmt.Errorf("reading the merges: %w", err)
+	}
+	*m = make(mergeList, len(lines))
+	for i, s := range lines {
+		left, right, ok := strings.Cut(s, " ")
+		if !ok {
+			return fmt.Errorf("the merge %q is not a pair", s)
+		}
+		(*m)[i] = [2]string{left, right}
+	}
+	return nil
+}
+
+// Counter counts with the tokenizer, exactly. Special tokens in the text count as such.
+func (t *Tokenizer) Counter() *Counter {
+	c := newCounter(func(text string) (counted, error) {
+		ids, err := t.Encode(text)
+		return counted{tokens: float64(len(ids))}, err
+	}, Confidence{Exact: true, Source: "tokenizer.json"})
+	c.special = true
+	return c
+}
+
+// Encode returns the tokens of a text. Nothing is added to it: a prompt has its own BOS.
+func (t *Tokenizer) Encode(text string) ([]int32, error) {
+	ids := make([]int32, 0, len(text)/3+8)
+	rest, at := text, 0
+	for rest != "" {
+		before, token, after := t.nextAdded(rest)
+		if before != "" {
+			var err error
+			if ids, err = t.encodeText(ids, before, at == 0); err != nil {
+				return nil, err
+			}
+		}
+		if token != nil {
+			ids = append(ids, token.ID)
+		}
+		at += len(rest) - len(after)
+		rest = after
+	}
+	return ids, nil
+}
+
+// nextAdded cuts a text at its first added token.
+func (t *Tokenizer) nextAdded(s string) (before string, token *addedToken, after string) {
+	for at := 0; at < len(s); at++ {
+		skip := strings.IndexAny(s[at:], t.firsts)
+		if skip < 0 {
+			break
+		}
+		at += skip
+		first, _ := decode(s[at:])
+		for _, n := range t.lengths[first] {
+			if at+n > len(s) {
+				continue
+			}
+			a, ok := t.added[s[at:at+n]]
+			if !ok {
+				continue
+			}
+			before, after = s[:at], s[at+n:]
+			if a.Left {
+				before = strings.TrimRightFunc(before, unicode.IsSpace)
+			}
+			if a.Right {
+				after = strings.TrimLeftFunc(after, unicode.IsSpace)
+			}
+			return before, &a, after
+		}
+	}
+	return s, nil, ""
+}
+
+func (t *Tokenizer) encodeText(ids []int32, text string, first bool) ([]int32, error) {
+	pieces := []string{text}
+	for _, s := range t.prepare {
+		var next []string
+		for i, p := range pieces {
+			out, err := s(p, first && i == 0)
+			if err != nil {
+				return nil, fmt.Errorf("splitting text into pieces: %w", err)
+			}
+			next = append(next, out...)
+		}
+		pieces = next
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range pieces {
+		ids = t.piece(ids, p)
+	}
+	return ids, nil
+}
+
+// Words repeat; long pieces do not.
+const (
+	wordBytes = 48
+	wordLimit = 1 << 16
+)
+
+func (t *Tokenizer) piece(ids []int32, p string) []int32 {
+	if p == "" {
+		return ids
+	}
+	if len(p) > wordBytes {
+		return append(ids, t.encode(p)...)
+	}
+	known, ok := t.words[p]
+	if !ok {
+		known = slices.Clip(t.encode(p))
+		if len(t.words) >= wordLimit {
+			clear(t.words)
+		}
+		t.words[strings.Clone(p)] = known
+	}
+	return append(ids, known...)
+}
+
+// wordMark is how vocabularies in the style of SentencePiece write a space.
+const wordMark rune = 0x2581 // ▁
+
+// beforeMarks collects the characters that stand before a space in some token. Before any other
+// space a text may be split without a change to its tokens, and the pieces are short and known.
+func (t *Tokenizer) beforeMarks() map[rune]bool {
+	out := map[rune]bool{}
+	for token := range t.vocab {
+		before := wordMark
+		for _, r := range token {
+			if r == wordMark && before != wordMark {
+				out[before] = true
+			}
+			before = r
+		}
+	}
+	return out
+}
+
+// splitWords splits a text where a space follows something else, but none of those characters.
+func splitWords(not map[rune]bool) stage {
+	return func(text string, _ bool) ([]string, error) {
+		out := make([]string, 0, len(text)/5+1)
+		start, before := 0, wordMark
+		for i, r := range text {
+			if r == wordMark && before != wordMark && !not[before] {
+				out = append(out, text[start:i])
+				start = i
+			}
+			before = r
+		}
+		return append(out, text[start:]), nil
+	}
+}
