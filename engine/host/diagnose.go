@@ -46,7 +46,7 @@ var symptoms = []symptom{
 	sign("gated", `You are trying to access a gated repo|GatedRepoError|401 Client Error`,
 		"accept the model's licence on its page and set HF_TOKEN"),
 	sign("offline", `LocalEntryNotFoundError|offline mode is enabled|OfflineModeIsEnabled`,
-		"the model is not on this machine and the server runs offline: fetch it first with homellm pull"),
+		"the model is not on this machine and the server runs offline: fetch it first: homellm models pull MODEL"),
 	sign("model_missing", `is not a local folder and is not a valid model identifier listed on 'https://huggingface\.co/models'|Repository Not Found|Invalid repository ID or local directory specified`,
 		"check the model's name in models.yaml"),
 	sign("model_unsupported", `Model architectures \[.*\] are not supported|has no vLLM implementation`,
