@@ -20,6 +20,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/engine/tokens"
 )
 
@@ -233,7 +234,7 @@ name: sized
 documents: [{id: paper, synthetic: {tokens: %d, seed: %d}}]
 conversations: [{id: main, steps: [{id: read, inject: {docs: [paper]}}, {id: ask, query: "What is it about?"}]}]
 `, tokens, tokens)}
-			opt := engine.PlanOptions(lib)
+			opt := prompt.PlanOptions(lib)
 			opt.Model = name
 			plan, problems := dsl.Load(file, lib, engine.Vocabulary(), opt)
 			if plan == nil {

@@ -7,6 +7,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/scenarios"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkPlan(b *testing.B) {
 			dsl.File{Name: "models.yaml", Data: homellm.Models},
 			dsl.File{Name: "servers.yaml", Data: homellm.Servers},
 		)
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer = "sim"
 		if _, ds := dsl.Load(dsl.File{Name: "rag-long.yaml", Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt); ds.Errors() {
 			b.Fatal(ds)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"homellm/dsl"
-	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -28,18 +27,6 @@ type beside struct {
 	traffic  traffic
 	noted    map[string]bool // codes of notes that are said once
 	disagree map[string]*disagreement
-}
-
-// saltLead is how many tokens of a prompt may stand before a salt that is part of the first
-// message: what templates put there, a date or the rules of a model's makers.
-const saltLead = 32
-
-// lead is how many cached tokens a prompt under a new salt may have.
-func (s *session) lead() int {
-	if s.cell.Server.Capabilities.CacheSalt != "" {
-		return 0
-	}
-	return saltLead
 }
 
 // isolated remembers that the next prompt must find an empty cache.
@@ -155,11 +142,10 @@ const grown = 64
 
 // cut notices a server that silently drops the head of a prompt: one that begins with all of the
 // one before it and says more cannot have as few tokens. What rests on such a prompt is unknown.
-func (s *session) cut(r *event.Request, messages []dsl.Message, where string) {
+func (s *session) cut(r *event.Request, text, where string) {
 	if r.Err != nil {
 		return
 	}
-	text := render(messages)
 	before, tokens := s.seen.prompt, s.seen.tokens
 	s.seen.prompt, s.seen.tokens = text, r.Usage.Prompt
 	if r.Usage.Prompt == nil {
@@ -287,20 +273,12 @@ func (r refusal) Error() string { return r.cause.Message }
 // there is one, and asks for one token.
 func (s *session) canary(salt string) server.Send {
 	return func(ctx context.Context, text string) (server.Reply, error) {
-		messages := []dsl.Message{{Role: "user", Content: text}}
-		extra := maps.Clone(s.target.Body)
-		if extra == nil {
-			extra = map[string]any{}
+		req := s.maker.Probe(text, salt)
+		c, err := s.clients.For(req.API)
+		if err = cmp.Or(req.Err, err); err != nil {
+			return server.Reply{}, refusal{&event.Error{Class: "bad_request", Message: err.Error()}}
 		}
-		if salt != "" {
-			messages = s.salts(messages, extra, salt)
-		}
-		zero := 0.0
-		p := s.wire("", messages, client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra})
-		if p.err != nil {
-			return server.Reply{}, refusal{&event.Error{Class: "bad_request", Message: p.err.Error()}}
-		}
-		e := p.client.Do(ctx, s.run.epoch, time.Now(), p.Prompt)
+		e := c.Do(ctx, s.run.epoch, time.Now(), req.Prompt)
 		switch {
 		case ctx.Err() != nil:
 			return server.Reply{}, context.Cause(ctx)
@@ -309,15 +287,6 @@ func (s *session) canary(salt string) server.Send {
 		}
 		return replyOf(&e), nil
 	}
-}
-
-// salted puts a salt where the server takes it: a key of the body, or the head of the prompt.
-func (s *session) salted(messages []dsl.Message, extra map[string]any, salt string) []dsl.Message {
-	if key := s.cell.Server.Capabilities.CacheSalt; key != "" {
-		extra[key] = salt
-		return messages
-	}
-	return saltMessages(messages, salt)
 }
 
 // asRefusal finds the failed request in an error.

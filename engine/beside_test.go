@@ -11,6 +11,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/event"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
 )
 
@@ -141,7 +142,7 @@ func TestCheck_Isolation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := alone(&Target{})
 			s.cell.Server.Capabilities.CacheSalt = c.salt
-			s.isolated(s.lead())
+			s.isolated(prompt.New(s.cell, prompt.NewTemplates(nil), nil, prompt.Server{}).Lead())
 			r := reply(time.Millisecond, nil)
 			r.Cached, r.Err = c.cached, c.err
 			s.check(r)
@@ -183,9 +184,7 @@ func TestCut(t *testing.T) {
 			for i, text := range []string{c.first, c.second} {
 				r = reply(time.Millisecond, nil)
 				r.Usage.Prompt, r.Cached, r.Reusable, r.CacheSource = &c.tokens[i], new(5), new(5), "usage"
-				// One message that grows: its end has a line of its own, so that it is cut off here.
-				s.seen.prompt = strings.TrimSuffix(s.seen.prompt, "\n")
-				s.cut(r, []dsl.Message{{Role: "user", Content: text}}, "c")
+				s.cut(r, text, "c")
 			}
 			if c.cut != strings.HasPrefix(s.notes(), "context_truncated: ") {
 				t.Errorf("notes %q", s.notes())

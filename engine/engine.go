@@ -15,7 +15,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/metrics"
-	"homellm/engine/tokens"
+	"homellm/engine/prompt"
 )
 
 // Options says what a run needs beside its plan.
@@ -30,8 +30,8 @@ type Options struct {
 	Open      func(context.Context, *dsl.Cell) (*Target, error) // gives a cell its server; Target.Close is called once
 	Machine   *host.Telemetry                                   // watches the machine beside the run; nil: nobody does
 	PIDs      func() []int                                      // processes of the server in use, to tell others' on the GPU apart; nil: not known
-	Templates *Templates                                        // of the models; nil: those that homellm ships
-	Tokenizer func(*dsl.Model) *tokens.Counter                  // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
+	Templates *prompt.Templates                                 // of the models; nil: those that homellm ships
+	Tokenizer prompt.Counters                                   // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
 	Progress  func(Progress)                                    // told of every turn; must not block
 	FailFast  bool                                              // stop at the first failed gate
 	Budget    Budget                                            // lets the run play more than planned
@@ -59,7 +59,7 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		opt.Progress = func(Progress) {}
 	}
 	if opt.Templates == nil {
-		opt.Templates = NewTemplates(nil)
+		opt.Templates = prompt.NewTemplates(nil)
 	}
 	r := &run{templates: opt.Templates, plan: plan, opt: opt, epoch: epoch, clocks: newClocks(opt.Wall)}
 	r.out = collect(epoch, opt.Seq, opt.Fold, opt.Keep, stop)
@@ -114,7 +114,7 @@ type run struct {
 	raw      rawKeeper
 	machine  *machine
 
-	templates *Templates
+	templates *prompt.Templates
 }
 
 // spans are how long the parts of playing a cell take.

@@ -23,6 +23,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
 	"homellm/engine/sim"
 	"homellm/scenarios"
@@ -76,7 +77,7 @@ func library(t *testing.T) *dsl.Library {
 
 func load(t *testing.T, name string, data []byte, lib *dsl.Library) *dsl.Plan {
 	t.Helper()
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.DefaultServer = "sim"
 	plan, ds := dsl.Load(dsl.File{Name: name, Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
 	if ds.Errors() {

@@ -25,6 +25,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/sim"
 	"homellm/scenarios"
@@ -76,7 +77,7 @@ func (p played) play(t *testing.T) (run *metrics.Run, files []txtar.File) {
 		t.Fatal(err)
 	}
 	lib := library(t)
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.DefaultServer, opt.Repeats = "sim", goldenRepeats
 	if p.repeats > 0 {
 		opt.Repeats = p.repeats

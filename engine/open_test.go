@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/engine/sim"
 )
 
@@ -38,7 +39,7 @@ func TestOpen_LeavesNoConnection(t *testing.T) {
 
 		lib := library(t)
 		name := lib.Attach("sim", "sim", web.URL)
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.Servers = []string{name}
 		plan, ds := dsl.Load(dsl.File{Name: "x.yaml", Data: []byte(foreignPlan)}, lib, engine.Vocabulary(), opt)
 		if ds.Errors() {

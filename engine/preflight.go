@@ -61,6 +61,7 @@ func (s *session) tryTokeniser(ctx context.Context) {
 	}
 	if _, err := s.target.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
 		s.target.Tokenize = nil
+		s.maker = s.newMaker()
 		s.once("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
 	}
 }
@@ -88,7 +89,7 @@ func (s *session) proveIsolation(ctx context.Context) error {
 	var err error
 	switch s.cell.Scenario.Run.Cache {
 	case "salt":
-		err = side.VerifySalt(ctx, report, s.canary(salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, pass{}, "canary")), s.lead())
+		err = side.VerifySalt(ctx, report, s.canary(s.newSalt(pass{}, "canary")), s.maker.Lead())
 	case "reset":
 		if s.target.Reset != nil {
 			err = side.VerifyReset(ctx, report, s.canary(""))

@@ -1,20 +1,19 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 // Target is a server that is ready to be measured, whoever started it.
@@ -60,10 +59,8 @@ type session struct {
 	looks   metrics.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
 
 	target  *Target
-	client  *client.Client
-	clients map[string]*client.Client // for other APIs than the profile's own
-	known   map[string]*prefixes      // by salt
-	salt    string
+	clients *target.Clients
+	maker   *prompt.Maker
 
 	beside beside // what is learnt of the server beside its replies
 
@@ -74,22 +71,23 @@ type session struct {
 // open gives the session its server. A session that is opened again, because another cell's
 // server had to run in between, goes on with the same attempt.
 func (s *session) open(ctx context.Context) error {
-	target, err := s.run.opt.Open(ctx, s.cell)
+	t, err := s.run.opt.Open(ctx, s.cell)
 	if err != nil {
 		return err
 	}
 	if s.run.opt.KeepRaw != nil {
-		target.Client.Raw = func(x *event.Exchange, raw client.Raw) {
+		t.Client.Raw = func(x *event.Exchange, raw client.Raw) {
 			if s.measured {
 				s.run.raw.offer(s.sending, x, raw)
 			}
 		}
 	}
-	if s.client, err = client.New(target.Client); err != nil {
-		target.close()
-		return fmt.Errorf("client for %s: %w", target.Facts.URL, err)
+	if s.clients, err = target.NewClients(t.Client); err != nil {
+		t.close()
+		return err
 	}
-	s.target, s.known = target, map[string]*prefixes{}
+	s.target = t
+	s.maker = s.newMaker()
 	defer s.tell()
 	if err := s.preflight(ctx); err != nil {
 		s.close()
@@ -99,16 +97,27 @@ func (s *session) open(ctx context.Context) error {
 		return nil
 	}
 	if s.cell.Scenario.Run.Cache == "salt" {
-		target.Facts.SaltMethod = "message"
+		t.Facts.SaltMethod = "message"
 		if s.cell.Server.Capabilities.CacheSalt != "" {
-			target.Facts.SaltMethod = "body"
+			t.Facts.SaltMethod = "body"
 		}
 	}
-	target.Facts.Revision = revision(s.cell, target.Facts.Engine)
-	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: target.Facts})
+	t.Facts.Revision = revision(s.cell, t.Facts.Engine)
+	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: t.Facts})
 	s.started = true
 	s.opened(ctx)
 	return nil
+}
+
+// newMaker makes the maker of the prompts for the server that is open.
+func (s *session) newMaker() *prompt.Maker {
+	server := prompt.Server{
+		Engine: s.target.Facts.Engine, API: s.target.Client.API, Body: s.target.Body, Block: s.target.Block, Tokenize: s.target.Tokenize,
+	}
+	if s.target.Side != nil {
+		server.TokenizeText = s.target.Side.TokenizeText
+	}
+	return prompt.New(s.cell, s.run.templates, s.run.opt.Tokenizer, server)
 }
 
 // close lets go of the server; open brings one back.
@@ -116,8 +125,7 @@ func (s *session) close() {
 	if s.target == nil {
 		return
 	}
-	s.client.CloseIdle()
-	s.forgetClients()
+	s.clients.Close()
 	s.target.close()
 	s.target = nil
 }
@@ -179,8 +187,8 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 	}
 	switch run.Cache {
 	case "salt":
-		s.salt = salt(s.run.opt.Header.ID, s.cell.ID, s.attempt, p, conversation)
-		s.isolated(s.lead())
+		s.maker.Use(s.newSalt(p, conversation))
+		s.isolated(s.maker.Lead())
 	case "reset":
 		if s.target.Reset == nil {
 			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
@@ -188,7 +196,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 		if err := s.target.Reset(ctx); err != nil {
 			return s.unisolated("isolation by reset: %w", err)
 		}
-		clear(s.known)
+		s.maker.Forget()
 		s.isolated(0)
 	case "restart":
 		if s.target.Restart == nil {
@@ -198,13 +206,12 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 		if err != nil {
 			return fmt.Errorf("restarting the server: %w", err)
 		}
-		s.client.CloseIdle()
-		s.forgetClients()
+		s.clients.Close()
 		s.target.Client.BaseURL = url
-		if s.client, err = client.New(s.target.Client); err != nil {
-			return fmt.Errorf("client for %s: %w", url, err)
+		if s.clients, err = target.NewClients(s.target.Client); err != nil {
+			return err
 		}
-		clear(s.known)
+		s.maker.Forget()
 		s.isolated(0)
 		s.beside.last = nil // of the server that was stopped
 		s.restarted()
@@ -212,11 +219,10 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 	return nil
 }
 
-// salt is a short text that no other scope, no other run and no other attempt has: what an
-// aborted attempt left in the server's cache must not be found by the next one.
-func salt(run, cell string, attempt int, p pass, conversation string) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d/%t/%s", run, cell, attempt, p.repeat, p.warmup, conversation))
-	return hex.EncodeToString(h[:8])
+// newSalt is one that no other scope, no other run and no other attempt has: what an aborted
+// attempt left in the server's cache must not be found by the next one.
+func (s *session) newSalt(p pass, conversation string) string {
+	return prompt.Salt(fmt.Sprintf("%s/%s/%d/%d/%t/%s", s.run.opt.Header.ID, s.cell.ID, s.attempt, p.repeat, p.warmup, conversation))
 }
 
 // errTurn stops a conversation whose next prompt would rest on a reply that never came.
@@ -254,20 +260,14 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 // send measures one turn. Tokenising and bookkeeping happen before it is due and after it is
 // done, never while the clock runs.
 func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *dsl.Step, t dsl.Turn) event.Exchange {
-	prompt := s.prompt(step, t)
-	known := s.known[s.salt]
-	if known == nil {
-		known = &prefixes{block: s.target.Block}
-		s.known[s.salt] = known
-	}
-	known.tokenize, known.local = prompt.tokenize, s.local(prompt)
-	reuse := known.before(ctx, prompt.dsl)
+	req := s.maker.Turn(step, t)
+	ceiling := s.maker.Ceiling(ctx, req)
 	s.look(ctx)
 	s.run.out.settle() // everything before this request is kept: a crash loses this one at most
 
 	s.sending = rawAbout{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
 	s.measured = !p.warmup
-	connect, e := s.do(ctx, step.Timeout, prompt)
+	connect, e := s.do(ctx, step.Timeout, req)
 	s.measured = false
 	if t.MaxTokens > 0 && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
 		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
@@ -280,80 +280,29 @@ func (s *session) send(ctx context.Context, p pass, c *dsl.Conversation, step *d
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Action: step.Action, Phase: string(t.Phase), Exchange: e,
-		Reusable: reuse.tokens, ReusableSource: reuse.source, ReusableWhy: reuse.why, Estimate: reuse.estimate,
 	}
-	if reuse.share != nil && e.Usage.Prompt != nil {
-		n := wholeBlocks(int(*reuse.share*float64(*e.Usage.Prompt)), *e.Usage.Prompt, s.target.Block)
-		r.Reusable = &n
-	} else if reuse.share != nil {
-		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
-	}
-	if reuse.prompt != nil && e.Usage.Prompt != nil && len(reuse.prompt) != *e.Usage.Prompt {
-		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d", len(reuse.prompt), *e.Usage.Prompt)
-	}
+	s.maker.Tell(ceiling, &r)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = s.cached(&e, counted)
 	where := whereIs(&r)
-	s.cut(&r, prompt.dsl, where)
+	s.cut(&r, req.Plain(), where)
 	s.check(&r)
 	s.reconcile(&r, counted, where)
 	s.run.out.emit(s.cell.ID, r)
 	s.watch(r)
 	s.shares(ctx, &r)
-	known.remember(ctx, reuse, prompt.dsl, &e)
+	s.maker.Remember(ctx, req, ceiling, &e)
 	return e
 }
 
-// do sends a prompt. Connect is how long a connection took that had to be made first.
-func (s *session) do(ctx context.Context, timeout time.Duration, p prompt) (connect *time.Duration, e event.Exchange) {
-	if p.err != nil {
+// do sends a request. Connect is how long a connection took that had to be made first.
+func (s *session) do(ctx context.Context, timeout time.Duration, req prompt.Request) (connect *time.Duration, e event.Exchange) {
+	c, err := s.clients.For(req.API)
+	if err = cmp.Or(req.Err, err); err != nil {
 		now := time.Since(s.run.epoch)
-		return nil, event.Exchange{Due: now, Done: now, Err: &event.Error{Class: "bad_request", Message: p.err.Error()}}
+		return nil, event.Exchange{Due: now, Done: now, Err: &event.Error{Class: "bad_request", Message: err.Error()}}
 	}
-	connect, _ = p.client.Warm(ctx) // that it failed is for the request to tell
+	connect, _ = c.Warm(ctx) // that it failed is for the request to tell
 	turn, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return connect, p.client.Do(turn, s.run.epoch, time.Now(), p.Prompt)
-}
-
-// prompt puts a turn into the form that goes on the wire: sampling, extra keys and salt.
-func (s *session) prompt(step *dsl.Step, t dsl.Turn) prompt {
-	caps := s.cell.Server.Capabilities
-	messages := t.Messages
-	extra := maps.Clone(s.target.Body)
-	if extra == nil {
-		extra = map[string]any{}
-	}
-	if s.salt != "" {
-		messages = s.salts(messages, extra, s.salt)
-	}
-	req := step.Request
-	out := client.Prompt{
-		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
-	}
-	if t.MaxTokens > 0 {
-		out.MaxTokens = t.MaxTokens
-	}
-	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" {
-		extra[caps.IgnoreEOS] = *req.IgnoreEOS
-	}
-	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
-		extra[caps.MinTokens] = *req.MinTokens
-	}
-	return s.wire(req.API, messages, out)
-}
-
-// saltLine is a salt as a line of text.
-func saltLine(salt string) string { return "[session " + salt + "]" }
-
-// saltMessages puts the salt at the head of the prompt, where it changes every cached block,
-// for servers that have no salt of their own. It costs a few prompt tokens, which the journal
-// says (salt_method: message).
-func saltMessages(messages []dsl.Message, salt string) []dsl.Message {
-	line := saltLine(salt)
-	if len(messages) > 0 && messages[0].Role == "system" {
-		out := slices.Clone(messages)
-		out[0].Content = line + "\n" + out[0].Content
-		return out
-	}
-	return append([]dsl.Message{{Role: "system", Content: line}}, messages...)
+	return connect, c.Do(turn, s.run.epoch, time.Now(), req.Prompt)
 }

@@ -8,6 +8,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 )
 
 // spreadCell is a cell of which step q has TTFTs of 10, 11, … 19 ms: the median is 14, and with
@@ -42,7 +43,7 @@ func TestSettled(t *testing.T) {
 	} {
 		text := "schema: homellm.scenario/v1\nname: s\nrun: {repeats: 10}\ndefaults: {request: {temperature: 0, seed: 1}}\n" +
 			"conversations: [{id: c, steps: [{id: q, ask: Hello}]}]\nassert: ['" + that + "']\n"
-		opt := PlanOptions(nil)
+		opt := prompt.PlanOptions(nil)
 		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(text)}, &dsl.Library{}, Vocabulary(), opt)
 		if plan == nil {
 			t.Fatalf("%s: %v", that, ds)

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"strings"
-
 	"homellm/dsl"
 	"homellm/engine/metrics"
 )
@@ -19,16 +17,4 @@ func Vocabulary() dsl.Vocabulary {
 	}
 	v := metrics.Vocabulary()
 	return dsl.Vocabulary{Turn: convert(v.Turn), Conversation: convert(v.Conversation), Run: convert(v.Run), Cell: convert(v.Cell)}
-}
-
-// PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
-// tokens are counted, and which metrics a server cannot give.
-func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib).PlanOptions(nil) }
-
-// unavailable says why a server will not be able to report a metric; empty if it may.
-func unavailable(s *dsl.Server, path string) string {
-	if strings.Contains(path, "cache.") && !strings.Contains(path, "cache.reusable") && s.Capabilities.CacheReport.Source == "none" {
-		return "server " + s.Name + " reports no cached tokens (cache_report.source: none)"
-	}
-	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/engine/sim"
 	"homellm/scenarios"
 )
@@ -22,7 +23,7 @@ func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, sy
 	lib := library(t)
 	sim := lib.Server("sim")
 	sim.API = "completions"
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.DefaultServer, opt.Model = "sim", modelName
 	return dsl.Load(dsl.File{Name: "s.yaml", Data: scenario, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
 }
@@ -131,7 +132,7 @@ conversations:
 	for name, want := range map[string]string{"gemma-2-9b": "user", "qwen2.5-3b": "system"} {
 		lib := library(t)
 		lib.Server("sim").Capabilities.CacheSalt = ""
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", name
 		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
 		if ds.Errors() {
@@ -172,7 +173,7 @@ conversations:
 	} {
 		lib := library(t)
 		lib.Server("sim").Placement = placement
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", map[string]string{"native": "qwen2.5-3b", "merge": "gemma-2-9b"}[placement]
 		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
 		if ds.Errors() {
@@ -200,7 +201,7 @@ func TestDatesInPrompts(t *testing.T) {
 		if fixed {
 			lib.Server("sim").Body = map[string]any{"chat_template_kwargs": map[string]any{"date_string": "26 Jul 2024"}}
 		}
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", "llama-3.2-3b"
 		_, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
 		if warned := strings.Contains(ds.Error(), "prints today's date"); warned == fixed || ds.Errors() {
@@ -275,7 +276,7 @@ conversations:
 		s := own
 		s.Engine, s.API, s.Placement, s.Models = tt.engine, tt.api, tt.placement, nil
 		*lib.Server("sim") = s
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", tt.model
 		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
 		if plan == nil {

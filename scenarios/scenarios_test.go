@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/scenarios"
 )
 
@@ -28,7 +29,7 @@ func load(t *testing.T, name string) *dsl.Plan {
 	f := dsl.File{Name: name, Data: data, Dir: scenarios.FS}
 	report(t, dsl.Validate(f, lib, engine.Vocabulary()))
 
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.Servers, opt.Model = []string{"sim"}, "qwen2.5-3b"
 	plan, diags := dsl.Load(f, lib, engine.Vocabulary(), opt)
 	report(t, diags)

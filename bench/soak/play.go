@@ -17,6 +17,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
 )
 
@@ -146,7 +147,7 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 	if ds.Errors() {
 		return nil, ds
 	}
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.Servers = []string{lib.Attach("sim", found.Engine, address)}
 	var steps strings.Builder
 	for i := range turnsPerRepeat - 1 {

@@ -25,6 +25,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/report"
 )
 
@@ -216,7 +217,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
 		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
 		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
-		Machine: machine, PIDs: servers.opener.PIDs, Templates: engine.NewTemplates(servers.lib), Tokenizer: p.tokenizer,
+		Machine: machine, PIDs: servers.opener.PIDs, Templates: prompt.NewTemplates(servers.lib), Tokenizer: p.tokenizer,
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {

@@ -10,6 +10,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/prompt"
 )
 
 type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
@@ -60,7 +61,7 @@ func completeTags(_ *cobra.Command, args []string, typed string) ([]string, cobr
 			continue
 		}
 		for _, f := range files {
-			plan, _ := dsl.Load(f, lib, engine.Vocabulary(), engine.PlanOptions(lib))
+			plan, _ := dsl.Load(f, lib, engine.Vocabulary(), prompt.PlanOptions(lib))
 			if plan == nil {
 				continue
 			}

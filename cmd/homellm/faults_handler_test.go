@@ -18,6 +18,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
 	"homellm/engine/sim"
 )
@@ -29,7 +30,7 @@ func TestFaults_Handler(t *testing.T) {
 	if ds.Errors() {
 		t.Fatal(ds)
 	}
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	opt.Servers = []string{lib.Attach("sim", "sim", "http://sim")}
 	plan, ds := dsl.Load(dsl.File{Name: "fault.yaml", Data: []byte(faultPlan)}, lib, engine.Vocabulary(), opt)
 	if ds.Errors() {

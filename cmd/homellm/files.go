@@ -14,7 +14,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/prompt"
 	"homellm/scenarios"
 )
 
@@ -58,7 +58,7 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 	}
 	lib, ds := dsl.LoadLibrary(files...)
 	if !ds.Errors() {
-		ds = append(ds, engine.NewTemplates(lib).Check()...)
+		ds = append(ds, prompt.NewTemplates(lib).Check()...)
 	}
 	if ds.Errors() {
 		return nil, ds
@@ -260,9 +260,9 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
 		}
 	}
-	opt := engine.PlanOptions(lib)
+	opt := prompt.PlanOptions(lib)
 	if s.exactTokens {
-		opt = engine.NewTemplates(lib).PlanOptions(p.tokenizer)
+		opt = prompt.NewTemplates(lib).PlanOptions(p.tokenizer)
 	}
 	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
 	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations

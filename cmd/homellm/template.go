@@ -17,6 +17,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/model"
+	"homellm/engine/prompt"
 )
 
 func newTemplate(p process) *cobra.Command {
@@ -78,8 +79,8 @@ func completeModelThenScenario(c *cobra.Command, args []string, typed string) ([
 }
 
 // templateOf finds a template by the name of a model, in any of its forms, or by its own.
-func templateOf(lib *dsl.Library, name string) (*engine.Templates, *model.Template, *dsl.Model, error) {
-	all := engine.NewTemplates(lib)
+func templateOf(lib *dsl.Library, name string) (*prompt.Templates, *model.Template, *dsl.Model, error) {
+	all := prompt.NewTemplates(lib)
 	if m := lib.Model(name); m != nil {
 		t := all.Of(m)
 		if t == nil {
@@ -157,7 +158,7 @@ func refusalHint(err error) string {
 }
 
 // showPrompt prints a prompt with its special tokens marked.
-func showPrompt(p process, all *engine.Templates, t *model.Template, m *dsl.Model, one shownPrompt, prompt string) error {
+func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Model, one shownPrompt, prompt string) error {
 	count, err := all.Count(m, prompt, nil)
 	if err != nil {
 		return failf(exitBug, "", "counting tokens: %w", err)
@@ -207,7 +208,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 	}
 	var out []shownPrompt
 	for _, one := range files {
-		opt := engine.PlanOptions(lib)
+		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer = simulator
 		plan, ds := dsl.Load(one, lib, engine.Vocabulary(), opt)
 		if plan == nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/model"
+	"homellm/engine/prompt"
 	"homellm/engine/server"
 )
 
@@ -210,7 +210,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 
 // comparison asks one server for its rendering.
 type comparison struct {
-	all      *engine.Templates
+	all      *prompt.Templates
 	template *model.Template
 	model    *dsl.Model
 	side     *server.Side

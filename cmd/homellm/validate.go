@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/prompt"
 )
 
 // diagnosticFormats is how findings are printed.
@@ -83,7 +84,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		ds := dsl.Validate(f, lib, vocabulary)
 		if !ds.Errors() && dsl.KindOf(f.Data) == "models" {
 			own, _ := dsl.LoadLibrary(f)
-			ds = append(ds, engine.NewTemplates(own).Check()...)
+			ds = append(ds, prompt.NewTemplates(own).Check()...)
 		}
 		found = append(found, ds...)
 	}

@@ -1,7 +1,8 @@
-package engine
+package prompt
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,16 +15,16 @@ import (
 // ceiling of any prefix cache for the next prompt. Without a tokeniser it compares the rendered
 // texts and scales by homellm's own count of both, which it says.
 type prefixes struct {
-	tokenize func(context.Context, []dsl.Message) ([]int, error) // nil: the server has no tokeniser
-	local    local                                               // instead of it
-	block    int                                                 // tokens in one block of the cache
+	tokenize Tokenize // nil: the server has no tokeniser
+	local    local    // instead of it
+	block    int      // tokens in one block of the cache
 	seen     [][]int
 	texts    []string
 	lost     string // why a prompt that the server has seen is not among them
 }
 
-// reusable is what a prefix cache could serve of one prompt.
-type reusable struct {
+// Ceiling is what any prefix cache could serve of one prompt.
+type Ceiling struct {
 	tokens   *int
 	share    *float64 // of the prompt, when tokens are not known
 	source   string   // tokens | estimated
@@ -31,6 +32,38 @@ type reusable struct {
 	prompt   []int
 	text     string          // of the prompt, as the model's template renders it; empty where there are tokens, or no template
 	estimate *event.Estimate // nil: characters were compared
+}
+
+// Ceiling finds what any prefix cache could serve of a request that is about to be sent.
+func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
+	known := m.known[m.salt]
+	if known == nil {
+		known = &prefixes{block: m.server.Block}
+		m.known[m.salt] = known
+	}
+	known.tokenize, known.local = r.tokenize, m.local(r)
+	return known.before(ctx, r.messages)
+}
+
+// Remember takes in what the exchange of a request may have left in the server's cache.
+func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event.Exchange) {
+	m.known[m.salt].remember(ctx, found, r.messages, e)
+}
+
+// Tell puts the ceiling beside a reply. A share of the prompt becomes tokens by the count that the
+// reply reports, and a count that differs from the reply's makes the ceiling unknown.
+func (m *Maker) Tell(c Ceiling, r *event.Request) {
+	r.Reusable, r.ReusableSource, r.ReusableWhy, r.Estimate = c.tokens, c.source, c.why, c.estimate
+	n := r.Usage.Prompt
+	switch {
+	case c.share != nil && n != nil:
+		r.Reusable = new(wholeBlocks(int(*c.share*float64(*n)), *n, m.server.Block))
+	case c.share != nil:
+		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
+	}
+	if c.prompt != nil && n != nil && len(c.prompt) != *n {
+		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d", len(c.prompt), *n)
+	}
 }
 
 // local renders and counts a prompt in the place of a server that does not tell. The zero value
@@ -68,7 +101,7 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 }
 
 // before looks at a prompt that is about to be sent.
-func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable {
+func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.tokenize == nil {
 		text, own := p.local.text(messages)
 		best := 0
@@ -76,10 +109,10 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable 
 			best = max(best, commonText(t, text))
 		}
 		if len(text) == 0 {
-			return reusable{source: "estimated", why: "empty prompt"}
+			return Ceiling{source: "estimated", why: "empty prompt"}
 		}
 		share, estimate := p.local.shared(text, best)
-		out := reusable{share: &share, source: "estimated", estimate: estimate}
+		out := Ceiling{share: &share, source: "estimated", estimate: estimate}
 		if own {
 			out.text = text
 		}
@@ -87,24 +120,24 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) reusable 
 	}
 	ids, err := p.tokenize(ctx, messages)
 	if err != nil {
-		return reusable{source: "tokens", why: "tokenising the prompt: " + err.Error()}
+		return Ceiling{source: "tokens", why: "tokenising the prompt: " + err.Error()}
 	}
 	if p.lost != "" {
-		return reusable{source: "tokens", why: p.lost, prompt: ids}
+		return Ceiling{source: "tokens", why: p.lost, prompt: ids}
 	}
 	best := 0
 	for _, s := range p.seen {
 		best = max(best, common(s, ids))
 	}
 	n := wholeBlocks(best, len(ids), p.block)
-	return reusable{tokens: &n, source: "tokens", prompt: ids}
+	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
 // remember takes in what an exchange may have left in the server's cache. A request that failed
 // after the server had taken it counts with its prompt: the ceiling must not lie below what the
 // next prompt can find. Of a reply with reasoning only the prompt counts, for the answer stands
 // behind a text there that no later prompt repeats.
-func (p *prefixes) remember(ctx context.Context, found reusable, messages []dsl.Message, e *event.Exchange) {
+func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
 	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
 		return
 	}

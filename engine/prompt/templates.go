@@ -1,4 +1,4 @@
-package engine
+package prompt
 
 import (
 	"encoding/json"
@@ -172,26 +172,6 @@ func modelMessages(messages []dsl.Message) []model.Message {
 	return out
 }
 
-// PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
-// own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
-func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.Options {
-	return dsl.Options{
-		Count: func(m *dsl.Model, text string) (n int, exact bool) {
-			count, err := t.Count(m, text, tokenizer)
-			if err != nil {
-				return len(text) / 4, false // the embedded vocabulary cannot be read: an estimate all the same
-			}
-			return count.Tokens, count.Exact
-		},
-		Render: func(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (string, bool, error) {
-			p, exact, _, err := t.Render(s, m, messages)
-			return p.String(), exact, err
-		},
-		Examine:     t.examine,
-		Unavailable: unavailable,
-	}
-}
-
 // Count counts the tokens of a prompt, or of any other text, as a model reads it.
 func (t *Templates) Count(m *dsl.Model, text string, tokenizer func(*dsl.Model) *tokens.Counter) (tokens.Count, error) {
 	c := t.counter(m, tokenizer)
@@ -217,31 +197,4 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Cou
 	}
 	t.counters[name] = c
 	return c
-}
-
-// examine looks at a conversation for a plan.
-func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message) dsl.Examination {
-	template := t.Of(m)
-	if template == nil {
-		return dsl.Examination{}
-	}
-	opt := renderOptions(s)
-	list := modelMessages(messages)
-	counter := t.counter(m, nil)
-	stability, err := template.Stable(list, opt, counter)
-	if err != nil && s != nil && forgiving[s.Engine] != "" {
-		opt.Placement = forgiving[s.Engine]
-		stability, err = template.Stable(list, opt, counter)
-	}
-	if err != nil {
-		return dsl.Examination{}
-	}
-	x := dsl.Examination{Rendered: true, Daily: stability.Daily}
-	if !stability.OK {
-		x.Rewrites = stability.String()
-	}
-	for _, s := range template.Suspects(list) {
-		x.Suspects = append(x.Suspects, dsl.Suspect{Message: s.Message, Token: s.Token})
-	}
-	return x
 }

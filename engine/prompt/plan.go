@@ -1,0 +1,67 @@
+package prompt
+
+import (
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/tokens"
+)
+
+// PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
+// tokens are counted, and which metrics a server cannot give.
+func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib).PlanOptions(nil) }
+
+// PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
+// own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
+func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.Options {
+	return dsl.Options{
+		Count: func(m *dsl.Model, text string) (n int, exact bool) {
+			count, err := t.Count(m, text, tokenizer)
+			if err != nil {
+				return len(text) / 4, false // the embedded vocabulary cannot be read: an estimate all the same
+			}
+			return count.Tokens, count.Exact
+		},
+		Render: func(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (string, bool, error) {
+			p, exact, _, err := t.Render(s, m, messages)
+			return p.String(), exact, err
+		},
+		Examine:     t.examine,
+		Unavailable: unavailable,
+	}
+}
+
+// examine looks at a conversation for a plan.
+func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message) dsl.Examination {
+	template := t.Of(m)
+	if template == nil {
+		return dsl.Examination{}
+	}
+	opt := renderOptions(s)
+	list := modelMessages(messages)
+	counter := t.counter(m, nil)
+	stability, err := template.Stable(list, opt, counter)
+	if err != nil && s != nil && forgiving[s.Engine] != "" {
+		opt.Placement = forgiving[s.Engine]
+		stability, err = template.Stable(list, opt, counter)
+	}
+	if err != nil {
+		return dsl.Examination{}
+	}
+	x := dsl.Examination{Rendered: true, Daily: stability.Daily}
+	if !stability.OK {
+		x.Rewrites = stability.String()
+	}
+	for _, s := range template.Suspects(list) {
+		x.Suspects = append(x.Suspects, dsl.Suspect{Message: s.Message, Token: s.Token})
+	}
+	return x
+}
+
+// unavailable says why a server will not be able to report a metric; empty if it may.
+func unavailable(s *dsl.Server, path string) string {
+	if strings.Contains(path, "cache.") && !strings.Contains(path, "cache.reusable") && s.Capabilities.CacheReport.Source == "none" {
+		return "server " + s.Name + " reports no cached tokens (cache_report.source: none)"
+	}
+	return ""
+}

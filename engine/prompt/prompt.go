@@ -1,0 +1,191 @@
+// Package prompt turns messages into what goes on the wire.
+//
+// In come a cell's turns, what is known of its server, and the templates of the models. Out come
+// requests, the ceiling of any prefix cache for each of them, and what a plan needs to render and
+// count prompts. It sends nothing.
+package prompt
+
+import (
+	"cmp"
+	"context"
+	"maps"
+
+	"homellm/dsl"
+	"homellm/engine/client"
+	"homellm/engine/model"
+	"homellm/engine/tokens"
+)
+
+// Tokenize counts messages as a server renders them, with the opening of the reply.
+type Tokenize func(context.Context, []dsl.Message) ([]int, error)
+
+// Server is what a prompt depends on beside the profile of its server.
+type Server struct {
+	Engine       string                                       // that was found; empty: as the profile says
+	API          string                                       // of requests that name none; empty: chat
+	Body         map[string]any                               // extra keys of every request
+	Block        int                                          // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Tokenize     Tokenize                                     // nil: it cannot
+	TokenizeText func(context.Context, string) ([]int, error) // nil: it cannot
+}
+
+// Counters returns a model's own tokeniser; nil for an estimate.
+type Counters func(*dsl.Model) *tokens.Counter
+
+// Maker makes the requests of one cell. It knows what its server has seen, and so what any cache
+// could keep of the next prompt.
+type Maker struct {
+	cell      *dsl.Cell
+	templates *Templates
+	counters  Counters
+	server    Server
+	salt      string
+	known     map[string]*prefixes // by salt
+}
+
+// New returns a maker for a cell on a server that has seen no prompt yet. Counters may be nil.
+func New(cell *dsl.Cell, templates *Templates, counters Counters, server Server) *Maker {
+	server.API = cmp.Or(server.API, "chat")
+	server.Engine = cmp.Or(server.Engine, cell.Server.Engine)
+	return &Maker{cell: cell, templates: templates, counters: counters, server: server, known: map[string]*prefixes{}}
+}
+
+// Forget says that the server's prefix cache was emptied.
+func (m *Maker) Forget() { clear(m.known) }
+
+// Request is one request in the form that goes on the wire.
+type Request struct {
+	client.Prompt
+	API string // that it is for
+	Err error  // why it cannot be sent
+
+	messages []dsl.Message // as the server gets them, or as they were rendered
+	tokenize Tokenize      // as the server will read it; nil: not known
+}
+
+// Plain stands in for the prompt as text where no template is needed.
+func (r Request) Plain() string { return render(r.messages) }
+
+// Turn puts a turn into the form that goes on the wire: sampling, extra keys and salt.
+func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
+	caps := m.cell.Server.Capabilities
+	extra := m.extra()
+	messages := m.salted(t.Messages, extra, m.salt)
+	req := step.Request
+	out := client.Prompt{
+		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
+	}
+	if t.MaxTokens > 0 {
+		out.MaxTokens = t.MaxTokens
+	}
+	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" {
+		extra[caps.IgnoreEOS] = *req.IgnoreEOS
+	}
+	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
+		extra[caps.MinTokens] = *req.MinTokens
+	}
+	return m.frame(req.API, messages, out)
+}
+
+// Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for
+// one token.
+func (m *Maker) Probe(text, salt string) Request {
+	extra := m.extra()
+	messages := m.salted([]dsl.Message{{Role: "user", Content: text}}, extra, salt)
+	zero := 0.0
+	return m.frame("", messages, client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra})
+}
+
+// extra are the keys that every request carries, to be added to.
+func (m *Maker) extra() map[string]any {
+	if m.server.Body == nil {
+		return map[string]any{}
+	}
+	return maps.Clone(m.server.Body)
+}
+
+// frame puts messages into the form of an API: messages for chat, the text that the model's
+// template makes of them for text completions. An empty name is the server's own API.
+func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Request {
+	out := Request{Prompt: p, API: cmp.Or(api, m.server.API), tokenize: m.server.Tokenize}
+	template := m.templates.Of(m.cell.Model)
+	out.messages = m.placed(template, messages)
+	for _, x := range out.messages {
+		out.Messages = append(out.Messages, client.Message{Role: x.Role, Content: x.Content})
+	}
+	if out.API != "completions" {
+		return out
+	}
+	profile := m.profile(out.API)
+	if out.Err = errText(profile, m.cell.Model, template); out.Err != nil {
+		return out
+	}
+	rule := textRuleOf(profile.Engine)
+	rendered, err := template.Render(modelMessages(out.messages), renderOptions(profile))
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	out.Text = rendered.Text
+	if rule.bos {
+		out.Text = rendered.String()
+	}
+	out.Stop = stops(p.Stop, template.Stop(), rule.stops)
+	if rule.extra != nil {
+		extra := maps.Clone(rule.extra)
+		maps.Copy(extra, p.Extra)
+		out.Extra = extra
+	}
+	out.tokenize = nil
+	if m.server.Tokenize != nil && m.server.TokenizeText != nil {
+		out.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+			p, err := template.Render(modelMessages(messages), renderOptions(profile))
+			if err != nil {
+				return nil, err
+			}
+			return m.server.TokenizeText(ctx, p.String()) // with BOS, whoever adds it
+		}
+	}
+	return out
+}
+
+// profile is the profile of the server with the engine that was found, for requests to an API.
+func (m *Maker) profile(api string) *dsl.Server {
+	out := *m.cell.Server
+	out.API, out.Engine = api, m.server.Engine
+	return &out
+}
+
+// local renders and counts prompts for a server that does not tokenise. A text is what is sent; of
+// messages it is assumed that the server has the model's own template.
+func (m *Maker) local(r Request) local {
+	out := local{count: func(text string) (tokens.Count, error) {
+		return m.templates.Count(m.cell.Model, text, m.counters)
+	}}
+	template := m.templates.Of(m.cell.Model)
+	if template == nil {
+		return out
+	}
+	profile := m.profile(m.cell.Server.API)
+	if r.Text != "" {
+		profile.API = "completions"
+	}
+	out.render = func(messages []dsl.Message) (string, bool) {
+		rendered, _, err := renderFor(template, profile, messages)
+		return rendered.String(), err == nil
+	}
+	return out
+}
+
+// placed moves system messages as the profile asks.
+func (m *Maker) placed(template *model.Template, messages []dsl.Message) []dsl.Message {
+	placement := model.SystemPlacement(m.cell.Server.Placement)
+	if template == nil || placement == "" || placement == model.PlaceNative {
+		return messages
+	}
+	var out []dsl.Message
+	for _, x := range template.Place(modelMessages(messages), placement) {
+		out = append(out, dsl.Message{Role: x.Role, Content: x.Content})
+	}
+	return out
+}

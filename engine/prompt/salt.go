@@ -1,0 +1,68 @@
+package prompt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"homellm/dsl"
+)
+
+// Salt makes a short text of what names a scope of isolation: no two scopes share one.
+func Salt(scope string) string {
+	h := sha256.Sum256([]byte(scope))
+	return hex.EncodeToString(h[:8])
+}
+
+// Use puts the prompts from here on under a salt.
+func (m *Maker) Use(salt string) { m.salt = salt }
+
+// saltLead is how many tokens of a prompt may stand before a salt that is part of the first
+// message: what templates put there, a date or the rules of a model's makers.
+const saltLead = 32
+
+// Lead is how many cached tokens a prompt under a new salt may have.
+func (m *Maker) Lead() int {
+	if m.cell.Server.Capabilities.CacheSalt != "" {
+		return 0
+	}
+	return saltLead
+}
+
+// salted puts a salt where the server and the template of the model take it: into the body, else
+// into the leading system message, or into the first message of the user where the template knows
+// no system. It costs a few prompt tokens there, which the journal says (salt_method: message).
+func (m *Maker) salted(messages []dsl.Message, extra map[string]any, salt string) []dsl.Message {
+	if salt == "" {
+		return messages
+	}
+	if key := m.cell.Server.Capabilities.CacheSalt; key != "" {
+		extra[key] = salt
+		return messages
+	}
+	line := "[session " + salt + "]"
+	if len(messages) > 0 && messages[0].Role == "system" {
+		return prefixed(messages, 0, line)
+	}
+	out := append([]dsl.Message{{Role: "system", Content: line}}, messages...)
+	template := m.templates.Of(m.cell.Model)
+	if template == nil {
+		return out
+	}
+	if _, _, err := renderFor(template, m.cell.Server, out); err == nil {
+		return out
+	}
+	for i, x := range messages {
+		if x.Role == "user" {
+			return prefixed(messages, i, line)
+		}
+	}
+	return out
+}
+
+// prefixed puts a line at the head of one message.
+func prefixed(messages []dsl.Message, i int, line string) []dsl.Message {
+	out := slices.Clone(messages)
+	out[i].Content = line + "\n" + out[i].Content
+	return out
+}

@@ -1,0 +1,45 @@
+package target
+
+import (
+	"cmp"
+	"fmt"
+
+	"homellm/engine/client"
+)
+
+// Clients are the clients of one server: one for each API that requests ask for.
+type Clients struct {
+	config client.Config
+	by     map[string]*client.Client
+}
+
+// NewClients makes the client of the configuration's own API. Others are made when they are first
+// asked for.
+func NewClients(config client.Config) (*Clients, error) {
+	config.API = cmp.Or(config.API, "chat")
+	c := &Clients{config: config, by: map[string]*client.Client{}}
+	_, err := c.For(config.API)
+	return c, err
+}
+
+// For returns the client for an API.
+func (c *Clients) For(api string) (*client.Client, error) {
+	if one := c.by[api]; one != nil {
+		return one, nil
+	}
+	config := c.config
+	config.API = api
+	one, err := client.New(config)
+	if err != nil {
+		return nil, fmt.Errorf("client for %s: %w", config.BaseURL, err)
+	}
+	c.by[api] = one
+	return one, nil
+}
+
+// Close closes the connections that no request uses.
+func (c *Clients) Close() {
+	for _, one := range c.by {
+		one.CloseIdle()
+	}
+}
