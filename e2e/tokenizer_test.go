@@ -19,7 +19,7 @@ import (
 	"unicode/utf8"
 
 	"homellm/dsl"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/engine/tokens"
 )
@@ -236,7 +236,7 @@ conversations: [{id: main, steps: [{id: read, inject: {docs: [paper]}}, {id: ask
 `, tokens, tokens)}
 			opt := prompt.PlanOptions(lib)
 			opt.Model = name
-			plan, problems := dsl.Load(file, lib, engine.Vocabulary(), opt)
+			plan, problems := dsl.Load(file, lib, judge.Vocabulary(), opt)
 			if plan == nil {
 				t.Fatal(problems)
 			}

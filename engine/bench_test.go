@@ -6,7 +6,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/scenarios"
 )
@@ -26,7 +26,7 @@ func BenchmarkPlan(b *testing.B) {
 		)
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer = "sim"
-		if _, ds := dsl.Load(dsl.File{Name: "rag-long.yaml", Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt); ds.Errors() {
+		if _, ds := dsl.Load(dsl.File{Name: "rag-long.yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt); ds.Errors() {
 			b.Fatal(ds)
 		}
 	}

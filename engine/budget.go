@@ -9,6 +9,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 )
 
@@ -20,13 +21,7 @@ type Budget struct {
 	// Judge tells what is not certain yet of cells that are compared with each other, at these
 	// looks. Such cells differ in nothing but their server and are played on in turn, equally often.
 	// Nil: nothing is compared, and each cell is judged by its own assertions.
-	Judge func(f *metrics.Run, cells []string, looks metrics.Looks) []Doubt
-}
-
-// Doubt is a gate that more repeats would settle.
-type Doubt struct {
-	Gate string
-	More int // about how many more repeats that takes; at least 1
+	Judge func(f *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt
 }
 
 // mostRepeats bounds what a budget adds: a gate that needs more is not to be settled by repeating.
@@ -48,7 +43,7 @@ type group struct {
 	extra   int // that were added to each
 	waiting int // cells that have not played their planned repeats
 	looks   metrics.Looks
-	doubts  []Doubt
+	doubts  []judge.Doubt
 	broken  bool // a cell of it failed
 	stopped string
 }
@@ -202,7 +197,7 @@ func (r *run) look(g *group) error {
 			return
 		}
 		for _, i := range g.cells {
-			g.doubts = append(g.doubts, r.sessions[i].doubts(f, g.looks)...)
+			g.doubts = append(g.doubts, r.sessions[i].judge.Doubts(f, g.looks)...)
 		}
 	})
 	if len(g.doubts) == 0 {
@@ -263,27 +258,4 @@ func (r *run) settleAll(groups []*group) {
 			_ = r.settle(g, stoppedEarly) // --fail-fast has nothing left to end
 		}
 	}
-}
-
-// doubts lists the gates of the cell that more repeats would settle.
-func (s *session) doubts(f *metrics.Run, looks metrics.Looks) []Doubt {
-	var out []Doubt
-	cell := f.Cell(s.cell.ID)
-	for _, t := range s.judged.tallies {
-		a := t.assertion
-		more := 0
-		switch {
-		case a.Severity == "warn":
-		case a.Scope == dsl.ScenarioScope:
-			_, more = settled(cell, a, a.Eval(s.lookup(cell, t, 0)), looks)
-		default:
-			if verdict, _ := t.verdict(); verdict == dsl.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
-				more = 1
-			}
-		}
-		if more > 0 {
-			out = append(out, Doubt{a.Name, more})
-		}
-	}
-	return out
 }

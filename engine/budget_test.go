@@ -12,6 +12,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
 )
@@ -201,13 +202,13 @@ func TestBudget_Pairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		var looks []string
-		withBudget(&g, engine.Budget{Time: time.Hour, Judge: func(f *metrics.Run, cells []string, l metrics.Looks) []engine.Doubt {
+		withBudget(&g, engine.Budget{Time: time.Hour, Judge: func(f *metrics.Run, cells []string, l metrics.Looks) []judge.Doubt {
 			looks = append(looks, fmt.Sprint(l))
 			if len(cells) != 2 || len(f.Cells[0].Repeats()) != len(f.Cells[1].Repeats()) {
 				t.Errorf("cells %v are judged, with %v and %v repeats", cells, f.Cells[0].Repeats(), f.Cells[1].Repeats())
 			}
 			if len(f.Cells[0].Repeats()) < 4 {
-				return []engine.Doubt{{Gate: "ttft", More: 2}}
+				return []judge.Doubt{{Gate: "ttft", More: 2}}
 			}
 			return nil
 		}})
@@ -281,7 +282,7 @@ func TestBudget_FailedCell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		g.options = func(o *engine.Options) {
-			o.Budget = engine.Budget{Time: time.Hour, Judge: func(*metrics.Run, []string, metrics.Looks) []engine.Doubt {
+			o.Budget = engine.Budget{Time: time.Hour, Judge: func(*metrics.Run, []string, metrics.Looks) []judge.Doubt {
 				t.Error("a cell that failed is judged")
 				return nil
 			}}

@@ -14,6 +14,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/host"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 )
@@ -209,7 +210,7 @@ func (r *run) one(ctx context.Context, p pass, rest bool) (failed bool, err erro
 		return false, context.Cause(ctx)
 	}
 	if _, ok := errors.AsType[errAbort](err); ok {
-		s.judgeCell(r.out) // what was measured until here is judged all the same
+		s.judgeAll() // what was measured until here is judged all the same
 		r.failed[p.cell] = true
 		return false, err
 	}
@@ -245,7 +246,7 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	}
 	s := r.sessions[cell]
 	if s == nil {
-		s = &session{run: r, index: cell, cell: c, judged: newJudged(c), attempt: r.attempt(c.ID)}
+		s = &session{run: r, index: cell, cell: c, judge: judge.New(c), attempt: r.attempt(c.ID)}
 	}
 	if s.target == nil {
 		if err := s.open(ctx); err != nil {
@@ -275,7 +276,7 @@ func (r *run) attempt(cell string) (n int) {
 
 // finish judges a cell over all its repeats and closes it.
 func (r *run) finish(s *session, done event.CellDone) error {
-	failedGate := s.judgeCell(r.out)
+	failedGate := s.judgeAll()
 	r.out.emit(s.cell.ID, done)
 	s.close()
 	delete(r.sessions, s.index)
@@ -292,7 +293,7 @@ func (r *run) fail(cell int, err error) {
 	s := r.sessions[cell]
 	var dead errGone
 	if s != nil && errors.As(err, &dead) {
-		s.judgeCell(r.out)
+		s.judgeAll()
 		r.out.emit(c.ID, event.CellDone{Err: err.Error()})
 	} else {
 		var hint interface{ Hint() string }

@@ -22,6 +22,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
@@ -79,7 +80,7 @@ func load(t *testing.T, name string, data []byte, lib *dsl.Library) *dsl.Plan {
 	t.Helper()
 	opt := prompt.PlanOptions(lib)
 	opt.DefaultServer = "sim"
-	plan, ds := dsl.Load(dsl.File{Name: name, Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+	plan, ds := dsl.Load(dsl.File{Name: name, Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		t.Fatal(ds)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 )
 
@@ -30,7 +31,7 @@ func around(at, n int) *metrics.Cell {
 
 func free(t *testing.T, that, more string) []metrics.FreeGate {
 	t.Helper()
-	g, ds := dsl.LoadGates(dsl.File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: '" + that + "'" + more + "}]\n")}, Vocabulary())
+	g, ds := dsl.LoadGates(dsl.File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: '" + that + "'" + more + "}]\n")}, judge.Vocabulary())
 	if ds.Errors() {
 		t.Fatal(ds)
 	}

@@ -24,6 +24,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/report"
@@ -82,7 +83,7 @@ func (p played) play(t *testing.T) (run *metrics.Run, files []txtar.File) {
 	if p.repeats > 0 {
 		opt.Repeats = p.repeats
 	}
-	plan, ds := dsl.Load(dsl.File{Name: p.scenario, Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+	plan, ds := dsl.Load(dsl.File{Name: p.scenario, Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		t.Fatal(ds)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/engine/sim"
 )
@@ -41,7 +42,7 @@ func TestOpen_LeavesNoConnection(t *testing.T) {
 		name := lib.Attach("sim", "sim", web.URL)
 		opt := prompt.PlanOptions(lib)
 		opt.Servers = []string{name}
-		plan, ds := dsl.Load(dsl.File{Name: "x.yaml", Data: []byte(foreignPlan)}, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(dsl.File{Name: "x.yaml", Data: []byte(foreignPlan)}, lib, judge.Vocabulary(), opt)
 		if ds.Errors() {
 			t.Fatal(ds)
 		}

@@ -10,6 +10,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
@@ -51,7 +52,7 @@ type session struct {
 	run     *run
 	index   int
 	cell    *dsl.Cell
-	judged  judged
+	judge   *judge.Judge
 	attempt int          // from 1; a resumed cell begins the next one
 	started bool         // the journal knows of the attempt
 	early   []event.Note // notes from before that, for its beginning wipes out what the last attempt left
@@ -102,7 +103,7 @@ func (s *session) open(ctx context.Context) error {
 			t.Facts.SaltMethod = "body"
 		}
 	}
-	t.Facts.Revision = revision(s.cell, t.Facts.Engine)
+	t.Facts.Revision = target.Revision(s.cell, t.Facts.Engine)
 	s.run.out.emit(s.cell.ID, event.CellStarted{Attempt: s.attempt, Server: t.Facts})
 	s.started = true
 	s.opened(ctx)
@@ -164,7 +165,7 @@ func (s *session) pass(ctx context.Context, p pass) error {
 		}
 	}
 	if !p.warmup {
-		if abort := s.judgeRepeat(s.run.out, p.repeat); abort != "" {
+		if abort := s.judgeRepeat(p.repeat); abort != "" {
 			return errAbort{"assertion " + abort + " failed and says abort"}
 		}
 	}
@@ -172,6 +173,24 @@ func (s *session) pass(ctx context.Context, p pass) error {
 		return errGone{"the server stopped answering: no connection in a whole repeat"}
 	}
 	return nil
+}
+
+// judgeRepeat judges what a single repeat can tell.
+func (s *session) judgeRepeat(repeat int) (abort string) {
+	s.run.out.read(func(f *metrics.Run) { abort = s.judge.Repeat(f, repeat) })
+	return abort
+}
+
+// judgeAll judges the cell over all its repeats, emits its verdicts and returns the name of the
+// first failed gate.
+func (s *session) judgeAll() (failed string) {
+	s.remarks()
+	var verdicts []event.Body
+	s.run.out.read(func(f *metrics.Run) { verdicts, failed = s.judge.Cell(f, s.looks) })
+	for _, v := range verdicts {
+		s.run.out.emit(s.cell.ID, v)
+	}
+	return failed
 }
 
 // broken are the classes of errors that the end of a server's process leaves behind.

@@ -12,6 +12,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/engine/sim"
 	"homellm/scenarios"
@@ -25,7 +26,7 @@ func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, sy
 	sim.API = "completions"
 	opt := prompt.PlanOptions(lib)
 	opt.DefaultServer, opt.Model = "sim", modelName
-	return dsl.Load(dsl.File{Name: "s.yaml", Data: scenario, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+	return dsl.Load(dsl.File{Name: "s.yaml", Data: scenario, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 }
 
 // TestCompletions_EqualTheLedger plays a scenario with prompts that homellm renders itself. What
@@ -134,7 +135,7 @@ conversations:
 		lib.Server("sim").Capabilities.CacheSalt = ""
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", name
-		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, judge.Vocabulary(), opt)
 		if ds.Errors() {
 			t.Fatal(ds)
 		}
@@ -175,7 +176,7 @@ conversations:
 		lib.Server("sim").Placement = placement
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", map[string]string{"native": "qwen2.5-3b", "merge": "gemma-2-9b"}[placement]
-		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, judge.Vocabulary(), opt)
 		if ds.Errors() {
 			t.Fatal(ds)
 		}
@@ -203,7 +204,7 @@ func TestDatesInPrompts(t *testing.T) {
 		}
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", "llama-3.2-3b"
-		_, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: data, Dir: scenarios.FS}, lib, engine.Vocabulary(), opt)
+		_, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 		if warned := strings.Contains(ds.Error(), "prints today's date"); warned == fixed || ds.Errors() {
 			t.Errorf("date fixed: %v; findings: %v", fixed, ds)
 		}
@@ -278,7 +279,7 @@ conversations:
 		*lib.Server("sim") = s
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", tt.model
-		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(file)}, lib, judge.Vocabulary(), opt)
 		if plan == nil {
 			t.Fatal(ds)
 		}

@@ -12,7 +12,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/scenarios"
 )
@@ -27,11 +27,11 @@ func load(t *testing.T, name string) *dsl.Plan {
 	}
 	lib := library(t)
 	f := dsl.File{Name: name, Data: data, Dir: scenarios.FS}
-	report(t, dsl.Validate(f, lib, engine.Vocabulary()))
+	report(t, dsl.Validate(f, lib, judge.Vocabulary()))
 
 	opt := prompt.PlanOptions(lib)
 	opt.Servers, opt.Model = []string{"sim"}, "qwen2.5-3b"
-	plan, diags := dsl.Load(f, lib, engine.Vocabulary(), opt)
+	plan, diags := dsl.Load(f, lib, judge.Vocabulary(), opt)
 	report(t, diags)
 	if plan == nil {
 		t.Fatal("no plan")

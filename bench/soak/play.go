@@ -16,6 +16,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
@@ -154,7 +155,7 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i, i, i)
 	}
 	text := fmt.Sprintf(scenario, repeats, max(each-playing, time.Millisecond).Round(time.Millisecond), steps.String())
-	plan, ds := dsl.Load(dsl.File{Name: "soak.yaml", Data: []byte(text)}, lib, engine.Vocabulary(), opt)
+	plan, ds := dsl.Load(dsl.File{Name: "soak.yaml", Data: []byte(text)}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		return nil, ds
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -106,7 +106,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
 		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
 	})
-	f.judge = func(run *metrics.Run, cells []string, looks metrics.Looks) []engine.Doubt {
+	f.judge = func(run *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt {
 		rules.Looks = looks
 		return doubts(sides(rules, run, f.a, f.b, slices.DeleteFunc(slices.Clone(run.Cells), func(c *metrics.Cell) bool { return !slices.Contains(cells, c.ID) })))
 	}
@@ -168,12 +168,12 @@ func sides(rules metrics.Rules, run *metrics.Run, a, b string, cells []*metrics.
 }
 
 // doubts are the gates of a comparison that more repeats would settle.
-func doubts(c metrics.Comparison) []engine.Doubt {
-	var out []engine.Doubt
+func doubts(c metrics.Comparison) []judge.Doubt {
+	var out []judge.Doubt
 	for _, p := range c.Pairs {
 		for _, d := range p.Deltas {
 			if d.Verdict == metrics.Unsure && d.More > 0 && d.Gate.Severity != "warn" {
-				out = append(out, engine.Doubt{Gate: d.Gate.Name, More: d.More})
+				out = append(out, judge.Doubt{Gate: d.Gate.Name, More: d.More})
 			}
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/host"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/report"
@@ -45,7 +46,7 @@ type applyFlags struct {
 	resumeChanged bool
 
 	budget time.Duration
-	judge  func(f *metrics.Run, cells []string, looks metrics.Looks) []engine.Doubt // of ab: what is not certain yet
+	judge  func(f *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt // of ab: what is not certain yet
 }
 
 func newApply(p process) *cobra.Command {
@@ -173,7 +174,7 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 	var plans []*dsl.Plan
 	var all syntax.Diagnostics
 	for _, file := range files {
-		plan, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
 		all = append(all, ds...)
 		plans = append(plans, plan)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/schema"
 )
@@ -95,7 +96,7 @@ func (f compareFlags) rules() (*dsl.Gates, metrics.Rules, error) {
 	if err != nil {
 		return nil, rules, err
 	}
-	g, diags := dsl.LoadGates(file, engine.Vocabulary())
+	g, diags := dsl.LoadGates(file, judge.Vocabulary())
 	if diags.Errors() {
 		return nil, rules, diags
 	}

@@ -9,7 +9,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 )
 
@@ -61,7 +61,7 @@ func completeTags(_ *cobra.Command, args []string, typed string) ([]string, cobr
 			continue
 		}
 		for _, f := range files {
-			plan, _ := dsl.Load(f, lib, engine.Vocabulary(), prompt.PlanOptions(lib))
+			plan, _ := dsl.Load(f, lib, judge.Vocabulary(), prompt.PlanOptions(lib))
 			if plan == nil {
 				continue
 			}

@@ -17,6 +17,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
@@ -32,7 +33,7 @@ func TestFaults_Handler(t *testing.T) {
 	}
 	opt := prompt.PlanOptions(lib)
 	opt.Servers = []string{lib.Attach("sim", "sim", "http://sim")}
-	plan, ds := dsl.Load(dsl.File{Name: "fault.yaml", Data: []byte(faultPlan)}, lib, engine.Vocabulary(), opt)
+	plan, ds := dsl.Load(dsl.File{Name: "fault.yaml", Data: []byte(faultPlan)}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		t.Fatal(ds)
 	}

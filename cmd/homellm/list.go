@@ -11,7 +11,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/report"
 )
 
@@ -61,7 +61,7 @@ func list(p process, args []string, f listFlags) error {
 	var rows []listed
 	var all syntax.Diagnostics
 	for _, file := range files {
-		plan, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
 		if plan == nil {
 			all = append(all, ds...)
 			continue

@@ -9,7 +9,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/judge"
 )
 
 type planFlags struct {
@@ -52,7 +52,7 @@ func plan(p process, args []string, f planFlags) error {
 	var plans []*dsl.Plan
 	var all syntax.Diagnostics
 	for _, file := range files {
-		one, ds := dsl.Load(file, lib, engine.Vocabulary(), opt)
+		one, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
 		all = append(all, ds...)
 		plans = append(plans, one)
 	}

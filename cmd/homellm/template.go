@@ -15,7 +15,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
 )
@@ -210,7 +210,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 	for _, one := range files {
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer = simulator
-		plan, ds := dsl.Load(one, lib, engine.Vocabulary(), opt)
+		plan, ds := dsl.Load(one, lib, judge.Vocabulary(), opt)
 		if plan == nil {
 			return nil, ds
 		}

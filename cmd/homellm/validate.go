@@ -12,7 +12,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
+	"homellm/engine/judge"
 	"homellm/engine/prompt"
 )
 
@@ -76,7 +76,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		}
 		found = append(found, ds...)
 	}
-	vocabulary := engine.Vocabulary()
+	vocabulary := judge.Vocabulary()
 	for _, f := range files {
 		if bytes.Equal(f.Data, homellm.Models) || bytes.Equal(f.Data, homellm.Servers) {
 			continue // the shipped file, which the library has just been read from

@@ -1,4 +1,4 @@
-package engine
+package judge
 
 import (
 	"strings"
@@ -8,7 +8,6 @@ import (
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
-	"homellm/engine/prompt"
 )
 
 // spreadCell is a cell of which step q has TTFTs of 10, 11, … 19 ms: the median is 14, and with
@@ -25,7 +24,7 @@ func spreadCell() *metrics.Cell {
 	return r.Cell("x")
 }
 
-func TestSettled(t *testing.T) {
+func TestCertain(t *testing.T) {
 	cell := spreadCell()
 	for that, want := range map[string]string{
 		"steps.q.ttft_ms.p50 < 19":                               "pass",
@@ -43,14 +42,14 @@ func TestSettled(t *testing.T) {
 	} {
 		text := "schema: homellm.scenario/v1\nname: s\nrun: {repeats: 10}\ndefaults: {request: {temperature: 0, seed: 1}}\n" +
 			"conversations: [{id: c, steps: [{id: q, ask: Hello}]}]\nassert: ['" + that + "']\n"
-		opt := prompt.PlanOptions(nil)
+		opt := dsl.Options{}
 		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(text)}, &dsl.Library{}, Vocabulary(), opt)
 		if plan == nil {
 			t.Fatalf("%s: %v", that, ds)
 		}
 		a := plan.Cells[0].Scenario.Assert[0]
 		look := cell.Lookup("scenario", 0, "", "")
-		r, more := settled(cell, a, a.Eval(func(path string) dsl.Value {
+		r, more := certain(cell, a, a.Eval(func(path string) dsl.Value {
 			v, unit, source, why := look(path)
 			return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
 		}), nil)
@@ -59,6 +58,41 @@ func TestSettled(t *testing.T) {
 		}
 		if r.Verdict != want || (want == "unknown") != strings.Contains(r.Why, "would settle it") {
 			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)
+		}
+	}
+}
+
+func TestIndistinct(t *testing.T) {
+	verdict := func(a, b float64, unit string) event.Verdict {
+		return event.Verdict{Name: "faster", Operands: []event.Operand{
+			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b, Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
+		}}
+	}
+	less := func(factor, offset float64, paths ...string) []dsl.Difference {
+		return []dsl.Difference{{Paths: paths, Factors: []float64{1, -factor}, Offset: offset}}
+	}
+	both := less(1, 0, "a", "b")
+	for _, c := range []struct {
+		v     event.Verdict
+		of    []dsl.Difference
+		floor float64
+		marks int
+	}{
+		{verdict(20, 20.9, "ms"), both, 0.5, 1},
+		{verdict(20.9, 20, "ms"), both, 0.5, 1},
+		{verdict(20, 20.9, "ms"), append(less(1, 0, "a", "other"), both...), 0.5, 2},
+		{verdict(20, 20.9, "ms"), append(both, both...), 0.5, 1},
+		{verdict(20, 20.9, "ms"), less(1, 0, "a", "unknown"), 0.5, 0},
+		{verdict(20, 20.9, "ms"), nil, 0.5, 0}, // each with a limit of its own
+		{verdict(20, 21, "ms"), both, 0.5, 0},  // twice the floor can be told apart
+		{verdict(20, 10.4, "ms"), less(2, 0, "a", "b"), 0.5, 1},
+		{verdict(20, 10.8, "ms"), less(2, 0, "a", "b"), 0.5, 0},
+		{verdict(20, 25.9, "ms"), less(1, 5, "a", "b"), 0.5, 1},
+		{verdict(20, 20.1, "tokens"), both, 0.5, 0},
+		{verdict(20, 20.1, "ms"), both, 0, 0}, // not calibrated: nothing is known
+	} {
+		if got := indistinct(c.v, c.of, c.floor); len(got) != c.marks {
+			t.Errorf("%v, %v with floor %v: %q, want %d", c.v.Operands, c.of, c.floor, got, c.marks)
 		}
 	}
 }

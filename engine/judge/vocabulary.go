@@ -1,4 +1,4 @@
-package engine
+package judge
 
 import (
 	"homellm/dsl"

@@ -1,0 +1,35 @@
+package judge
+
+import (
+	"homellm/dsl"
+	"homellm/engine/metrics"
+)
+
+// Doubt is a gate that more repeats would settle.
+type Doubt struct {
+	Gate string
+	More int // about how many more repeats that takes; at least 1
+}
+
+// Doubts lists the gates of the cell that more repeats would settle.
+func (j *Judge) Doubts(f *metrics.Run, looks metrics.Looks) []Doubt {
+	var out []Doubt
+	cell := f.Cell(j.cell.ID)
+	for _, t := range j.tallies {
+		a := t.assertion
+		more := 0
+		switch {
+		case a.Severity == "warn":
+		case a.Scope == dsl.ScenarioScope:
+			_, more = certain(cell, a, a.Eval(j.lookup(cell, t, 0)), looks)
+		default:
+			if verdict, _ := t.verdict(); verdict == dsl.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
+				more = 1
+			}
+		}
+		if more > 0 {
+			out = append(out, Doubt{a.Name, more})
+		}
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+// Package judge turns the fold of a run into verdicts.
+//
+// In come the assertions of a cell, what was measured of it, and how often it was judged before.
+// Out come its verdicts, the notes beside them, and which of them more repeats would settle. It
+// sends nothing and keeps nothing.
+package judge
+
+import (
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// Judge holds what has been evaluated of one cell, in the order of its file.
+type Judge struct {
+	cell    *dsl.Cell
+	tallies []*tally
+}
+
+// New returns a judge of a cell of which nothing has been evaluated.
+func New(c *dsl.Cell) *Judge {
+	j := &Judge{cell: c}
+	for _, conv := range c.Scenario.Conversations {
+		for _, step := range conv.Steps {
+			for _, a := range step.Assert {
+				j.tallies = append(j.tallies, &tally{assertion: a, conversation: conv.ID, step: step.ID})
+			}
+		}
+		for _, a := range conv.Assert {
+			j.tallies = append(j.tallies, &tally{assertion: a, conversation: conv.ID})
+		}
+	}
+	for _, a := range c.Scenario.Assert {
+		j.tallies = append(j.tallies, &tally{assertion: a})
+	}
+	return j
+}
+
+// Repeat evaluates what one repeat can tell and returns the name of a failed assertion that wants
+// the run to end.
+func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
+	cell := f.Cell(j.cell.ID)
+	for _, t := range j.tallies {
+		if t.assertion.Scope == dsl.ScenarioScope {
+			continue
+		}
+		r := t.assertion.Eval(j.lookup(cell, t, repeat))
+		t.add(r)
+		if r.Verdict == dsl.Fail && t.assertion.Abort && abort == "" {
+			abort = t.assertion.Name
+		}
+	}
+	return abort
+}
+
+// Cell evaluates what only all repeats can tell. It returns every verdict of the cell, with the
+// notes that belong to them, and the name of the first failed gate.
+//
+// Looks are the judgements at which it was decided to play on, this one included; none if this is
+// the only one.
+func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, failed string) {
+	cell := f.Cell(j.cell.ID)
+	for _, t := range j.tallies {
+		if t.assertion.Scope == dsl.ScenarioScope && t.evaluated == 0 {
+			r, _ := certain(cell, t.assertion, t.assertion.Eval(j.lookup(cell, t, 0)), looks)
+			t.add(r)
+		}
+	}
+	for _, text := range cell.Unsteady() {
+		out = append(out, event.Note{Code: "unsteady", Text: text})
+	}
+	floor, _ := cell.Observed("client.ttft_bias_p99_ms").Number()
+	for _, t := range j.tallies {
+		v := t.event()
+		if v.Verdict == dsl.Fail && v.Severity == "fail" && failed == "" {
+			failed = v.Name
+		}
+		out = append(out, v)
+		for _, text := range indistinct(v, t.assertion.Differences(), floor) {
+			out = append(out, event.Note{Code: "indistinct", Text: text})
+		}
+	}
+	return out, failed
+}
+
+// lookup resolves the paths of an expression: what the files say, and what was measured.
+func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) dsl.Lookup {
+	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
+	return func(path string) dsl.Value {
+		if name, ok := strings.CutPrefix(path, "model."); ok {
+			return j.modelFact(cell, name)
+		}
+		v, unit, source, why := measured(path)
+		return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
+	}
+}
+
+func (j *Judge) modelFact(cell *metrics.Cell, name string) dsl.Value {
+	if v, ok := j.cell.ModelFact(name); ok {
+		return dsl.Value{V: v, Source: "models file"}
+	}
+	switch {
+	case j.cell.Model != nil:
+		return dsl.Value{Why: "the models file does not say the " + name + " of " + j.cell.Model.Name}
+	case name == "name" && cell.Started != nil && cell.Started.Server.Model != "":
+		return dsl.Value{V: cell.Started.Server.Model, Source: "server"}
+	}
+	return dsl.Value{Why: "the model is not in the models file"}
+}

@@ -1,0 +1,99 @@
+package judge
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+)
+
+// textKept bounds how much of a reply an operand keeps: enough to see why a text assertion
+// failed. The whole reply is in the request's own event.
+const textKept = 240
+
+// tally counts the outcomes of one assertion over the repeats of a cell.
+type tally struct {
+	assertion    *dsl.Assertion
+	conversation string
+	step         string
+
+	evaluated, passed, unknown int
+	decisive                   dsl.Result // the first failure, else the first unknown, else the latest pass
+	blank                      string     // why the first unknown is
+}
+
+func (t *tally) add(r dsl.Result) {
+	t.evaluated++
+	rank := map[string]int{dsl.Pass: 0, dsl.Unknown: 1, dsl.Fail: 2}
+	switch r.Verdict {
+	case dsl.Pass:
+		t.passed++
+	case dsl.Unknown:
+		if t.unknown++; t.unknown == 1 {
+			t.blank = r.Why
+		}
+	}
+	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == dsl.Pass && t.decisive.Verdict == dsl.Pass) {
+		t.decisive = r
+	}
+}
+
+// verdict is one judgement over all evaluations. It does not guess what is unknown: the share of
+// passes is reached if it is even when every unknown evaluation counts as a failure, and missed if
+// it is even when every one counts as a pass. In between nobody can tell.
+func (t *tally) verdict() (verdict, why string) {
+	least := t.assertion.MinPassRate
+	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) } // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
+	switch {
+	case t.evaluated == 0:
+		return dsl.Unknown, "no repeat was played"
+	case share(t.passed+t.unknown) < least:
+		return dsl.Fail, t.decisive.Why
+	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
+		return dsl.Unknown, t.whyOpen()
+	}
+	return dsl.Pass, ""
+}
+
+// whyOpen says why it is unknown whether enough repeats passed.
+func (t *tally) whyOpen() string {
+	why := t.decisive.Why
+	if t.blank != "" {
+		why = t.blank
+	}
+	if t.assertion.MinPassRate >= 1 || t.unknown == t.evaluated {
+		return why
+	}
+	return fmt.Sprintf("%d of %d passed and %d are unknown, so that %.4g %% are neither reached nor out of reach: %s",
+		t.passed, t.evaluated, t.unknown, 100*t.assertion.MinPassRate, why)
+}
+
+func (t *tally) event() event.Verdict {
+	a := t.assertion
+	v := event.Verdict{
+		Name: a.Name, That: a.That, Scope: string(a.Scope), Conversation: t.conversation, Step: t.step,
+		Severity: a.Severity, OnUnknown: a.OnUnknown, Message: a.Message, Abort: a.Abort,
+		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, MinPassRate: a.MinPassRate,
+		File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
+	}
+	v.Verdict, v.Why = t.verdict()
+	for _, o := range t.decisive.Operands {
+		value := o.V
+		if text, ok := value.(string); ok {
+			value = shorten(text)
+		}
+		v.Operands = append(v.Operands, event.Operand{Path: o.Path, Value: value, Unit: o.Unit, Source: o.Source, Why: o.Why})
+	}
+	if v.Verdict != dsl.Pass {
+		v.Excerpt = a.Excerpt()
+	}
+	return v
+}
+
+func shorten(s string) string {
+	if utf8.RuneCountInString(s) <= textKept {
+		return s
+	}
+	return string([]rune(s)[:textKept]) + "…"
+}
