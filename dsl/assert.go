@@ -6,7 +6,77 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"homellm/dsl/syntax"
 )
+
+// Assertion is one condition and what its outcome means. Its expression is compiled; see Eval.
+type Assertion struct {
+	Pos         syntax.Pos // of the expression
+	Name        string
+	That        string
+	OnUnknown   string // inconclusive | fail | skip | warn
+	Severity    string // fail | warn
+	MinPassRate float64
+	Message     string
+	Abort       bool
+	Scope       Scope
+
+	program *program
+	source  *syntax.Source // the file, for excerpts
+}
+
+// Scope says what an assertion sees.
+type Scope string
+
+// The scopes, from the narrowest.
+const (
+	StepScope         Scope = "step"
+	ConversationScope Scope = "conversation"
+	ScenarioScope     Scope = "scenario"
+	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
+)
+
+// Compile compiles the expression of the assertion for what it may name. What it finds is placed in
+// the file.
+func (a *Assertion) Compile(names *Names, env Env) syntax.Diagnostics {
+	program, problems := compileExpr(a.That, &scope{names: names, env: env}, a.Severity == "fail")
+	a.program, a.source = program, env.Node.Src
+	var out syntax.Diagnostics
+	// The decoder trims what it keeps as That; the file has the blanks.
+	shift := len([]rune(env.Node.Text())) - len([]rune(strings.TrimLeft(env.Node.Text(), " \t\n")))
+	for _, g := range problems {
+		out = append(out, a.diagnose(env.Node, g, shift))
+	}
+	return out
+}
+
+// diagnose places a problem of an expression in the file.
+func (a *Assertion) diagnose(n *syntax.Node, g problem, shift int) syntax.Diagnostic {
+	out := syntax.Diagnostic{Severity: g.severity, Code: g.code, Message: g.message, Help: g.help}
+	out.Pos = a.source.At(n, g.from+shift)
+	out.Source = a.source.Line(out.Pos.Line)
+	switch end := a.source.At(n, g.to+shift); {
+	case g.to > g.from && end.Line == out.Pos.Line && end.Col > out.Pos.Col:
+		out.EndCol = end.Col
+	case g.from == 0 && out.Pos == a.source.Pos(n):
+		out.EndCol = n.End
+	}
+	return out
+}
+
+// DiagnoseAt places a finding at a part of the expression.
+func (a *Assertion) DiagnoseAt(from, to int) syntax.Diagnostic {
+	d := syntax.Diagnostic{Pos: a.Pos}
+	if line, number, shift, ok := a.sourceLine(); ok {
+		d.Pos = syntax.Pos{File: a.Pos.File, Line: number, Col: shift + from + 1}
+		d.EndCol = shift + to + 1
+		d.Source = line
+	} else if a.source != nil {
+		d.Source = a.source.Line(a.Pos.Line)
+	}
+	return d
+}
 
 // The verdicts of one evaluation.
 const (
@@ -145,9 +215,11 @@ func (a *Assertion) Measured() []string {
 
 // Limit is a comparison of a measured value with a constant that must hold for an assertion to pass.
 type Limit struct {
-	Path  string
-	Op    string // < <= > >= ==
-	Value float64
+	Path     string
+	Metric   string // the name below its group, such as cache.hit_rate
+	Op       string // < <= > >= ==
+	Value    float64
+	From, To int // runes of the expression
 }
 
 // Limits lists the limits of the assertion in order of appearance. What is joined by anything but
@@ -158,9 +230,46 @@ func (a *Assertion) Limits() []Limit {
 	}
 	var out []Limit
 	for _, b := range a.program.bounds {
-		out = append(out, Limit{a.program.leaves[b.leaf].path, b.op, b.value})
+		l := a.program.leaves[b.leaf]
+		out = append(out, Limit{Path: l.path, Metric: l.metric, Op: b.op, Value: b.value, From: b.from, To: b.to})
 	}
 	return out
+}
+
+// Percentile is a percentile that the assertion names.
+type Percentile struct {
+	Path string
+
+	floor    int // samples that it needs
+	from, to int // runes of the expression
+}
+
+// Percentiles lists the percentiles whose samples only a plan can count, unless the author accepts
+// few of them.
+func (a *Assertion) Percentiles() []Percentile {
+	if a.program == nil || a.program.smallN {
+		return nil
+	}
+	var out []Percentile
+	for _, s := range a.program.spans {
+		if l := a.program.leaves[s.leaf]; l.floor > 0 && l.samples == 0 {
+			out = append(out, Percentile{l.path, l.floor, s.from, s.to})
+		}
+	}
+	return out
+}
+
+// TooFew reports a percentile over fewer samples than it needs, given the repeats that are planned and
+// the turns of each. It is false where they suffice.
+func (a *Assertion) TooFew(p Percentile, repeats, turns int) (syntax.Diagnostic, bool) {
+	planned := repeats * turns
+	if planned >= p.floor {
+		return syntax.Diagnostic{}, false
+	}
+	d := a.DiagnoseAt(p.from, p.to)
+	d.Severity, d.Code, d.Help = syntax.Error, "expr/samples", smallNHelp
+	d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", p.Path, p.floor, planned, times(repeats, turns))
+	return d, true
 }
 
 // Difference is one side of a comparison less the other, as a sum: of measured values, each times a

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"homellm/dsl/syntax"
-	"homellm/schema"
 )
 
 // decoder turns a tree that the schema has seen into typed documents. Its accessors accept any
@@ -31,8 +30,8 @@ type decoder struct {
 	declared     map[string]map[string]*syntax.Node // names of each sort, with the place of the first
 	readDocument func(file *syntax.Node) string
 
-	values  values                                              // of the cell
-	compile func(a *Assertion, env scopeEnv) syntax.Diagnostics // nil: expressions are not looked at
+	values  values                                         // of the cell
+	compile func(a *Assertion, env Env) syntax.Diagnostics // nil: expressions are not looked at
 
 	// trace, where set, is told of every key that is asked for: a test holds it against the schema.
 	trace func(n *syntax.Node, key string)
@@ -42,20 +41,6 @@ type decoder struct {
 type values struct {
 	vars   map[string]any
 	matrix map[string]any
-}
-
-// scopeEnv says what one assertion may name beside the vocabulary.
-type scopeEnv struct {
-	scope         Scope
-	steps         []string       // ids that may be named: the earlier ones of the conversation in step scope, else all
-	laterSteps    []string       // step scope: ids that exist but come later, for the message
-	conversations []string       // scenario scope
-	turns         map[string]int // requests of every step in one repeat
-	repeats       int            // planned
-	allowSmallN   bool           // of the assertion
-	schemas       map[string]*schema.Shape
-	values        values
-	node          *syntax.Node // the expression, for source.at
 }
 
 // get returns the value of a key, or nil if it is absent, null, or n is not a mapping.

@@ -32,7 +32,7 @@ type pending struct {
 
 // decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
 // expressions are not looked at.
-func decodeScenario(t *tree, v values, compile func(*Assertion, scopeEnv) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
+func decodeScenario(t *tree, v values, compile func(*Assertion, Env) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
 	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
 	return d.scenario(t), d.diags
 }
@@ -289,7 +289,7 @@ func (d *decoder) asserts(n *syntax.Node, scope Scope, prefix string, conversati
 	var checks []pending
 	for i, item := range d.list(n, "assert") {
 		a := &Assertion{
-			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope, source: d.src.Of(item),
+			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope,
 		}
 		that, small := item, false
 		if item.Kind == syntax.MapKind {
@@ -333,19 +333,18 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 		}
 	}
 	for _, p := range checks {
-		env := scopeEnv{
-			scope: p.assertion.Scope, steps: all, conversations: conversations, turns: turns,
-			repeats: s.Run.Repeats,
-			schemas: s.Schemas, allowSmallN: p.allowSmallN, values: d.values, node: p.node,
+		env := Env{
+			Scope: p.assertion.Scope, Steps: all, Conversations: conversations, Turns: turns, Repeats: s.Run.Repeats,
+			Schemas: s.Schemas, AllowSmallN: p.allowSmallN, Vars: d.values.vars, Matrix: d.values.matrix, Node: p.node,
 		}
 		if p.conversation >= 0 {
 			var own []string
 			for _, step := range s.Conversations[p.conversation].Steps {
 				own = append(own, step.ID)
 			}
-			env.steps = own
+			env.Steps = own
 			if p.step >= 0 {
-				env.steps, env.laterSteps = own[:p.step], own[p.step:]
+				env.Steps, env.LaterSteps = own[:p.step], own[p.step:]
 			}
 		}
 		d.diags = append(d.diags, d.compile(p.assertion, env)...)

@@ -95,33 +95,6 @@ type Step struct {
 	Assert  []*Assertion // step scope
 }
 
-// Assertion is one condition and what its outcome means. Its expression is compiled; see Eval.
-type Assertion struct {
-	Pos         syntax.Pos // of the expression
-	Name        string
-	That        string
-	OnUnknown   string // inconclusive | fail | skip | warn
-	Severity    string // fail | warn
-	MinPassRate float64
-	Message     string
-	Abort       bool
-	Scope       Scope
-
-	program *program
-	source  *syntax.Source // the file, for excerpts
-}
-
-// Scope says what an assertion sees.
-type Scope string
-
-// The scopes, from the narrowest.
-const (
-	StepScope         Scope = "step"
-	ConversationScope Scope = "conversation"
-	ScenarioScope     Scope = "scenario"
-	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
-)
-
 // Server is one resolved profile of a servers file.
 type Server struct {
 	Pos           syntax.Pos

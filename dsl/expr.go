@@ -124,7 +124,7 @@ type local struct {
 func compileExpr(text string, s *scope, gate bool) (p *program, problems []problem) {
 	c := &compilation{
 		scope: s, text: text, gate: gate,
-		program:  &program{smallN: s.env.allowSmallN},
+		program:  &program{smallN: s.env.AllowSmallN},
 		index:    map[string]int{},
 		resolved: map[ast.Node]ast.Node{},
 		guarded:  map[ast.Node]ast.Node{},

@@ -45,7 +45,7 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 		c.fail(last.From, last.To, "expr/name", "name one of: "+strings.Join(at.parts, ", "), "%s is a group, not a value", at.path)
 		return root
 	}
-	if at.floor > 0 && at.samples > 0 && at.samples < at.floor && !c.scope.env.allowSmallN {
+	if at.floor > 0 && at.samples > 0 && at.samples < at.floor && !c.scope.env.AllowSmallN {
 		c.fail(last.From, last.To, "expr/samples", smallNHelp,
 			"%s needs at least %d values to mean something, and %d are planned (%s)", at.path, at.floor, at.samples, at.counted)
 	}
@@ -67,7 +67,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		}
 		help = cmp.Or(syntax.Suggest(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
-	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.scope != ScenarioScope && at.measured:
+	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.Scope != ScenarioScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
 			"distributions over repeats are known in the assert of the scenario: move this there"
 	case at.kind != "":
@@ -95,8 +95,8 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 		i = len(c.program.leaves)
 		c.index[at.path] = i
 		l := leaf{path: at.path, kind: at.kind, measured: at.measured, constant: at.constant, floor: at.floor, samples: at.samples}
-		if at.constant != nil && c.scope.declared != nil {
-			l.source = c.scope.declared(at.path)
+		if at.constant != nil && c.scope.env.Declared != nil {
+			l.source = c.scope.env.Declared(at.path)
 		}
 		if at.name != nil {
 			l.metric = at.name.Path

@@ -3,6 +3,7 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -309,7 +310,7 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 
 // conforms resolves the name of a schema.
 func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
-	declared := c.scope.env.schemas
+	declared := c.scope.env.Schemas
 	id, ok := name.(*ast.StringNode)
 	if !ok {
 		c.failAt(name, "expr/schema", `write the name of a schema in quotes: conforms(turn.text, "answer")`, "the schema must be a literal name")
@@ -319,7 +320,7 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 	if !ok {
 		help := "declare it: schemas: {" + id.Value + ": {type: object, …}}"
 		if len(declared) > 0 {
-			help = syntax.SuggestOr(id.Value, keys(declared), "schemas of this file")
+			help = syntax.SuggestOr(id.Value, slices.Sorted(maps.Keys(declared)), "schemas of this file")
 		}
 		c.failAt(name, "expr/schema", help, "there is no schema %q", id.Value)
 		return n
@@ -330,7 +331,7 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 
 func takes(low, high int) string {
 	if low == high {
-		return plural(low, "argument")
+		return syntax.Plural(low, "argument")
 	}
 	return fmt.Sprintf("%d to %d arguments", low, high)
 }

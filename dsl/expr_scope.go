@@ -3,11 +3,13 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"homellm/dsl/syntax"
+	"homellm/schema"
 )
 
 // identifier is the form of the ids that expressions name, as the schema states it.
@@ -53,11 +55,26 @@ var rootNames = []struct {
 	{"base", []Scope{GatesScope}, "base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
 }
 
+// Env says what one assertion may name beside the vocabulary.
+type Env struct {
+	Scope         Scope
+	Steps         []string       // ids that may be named: the earlier ones of the conversation in step scope, else all
+	LaterSteps    []string       // step scope: ids that exist but come later, for the message
+	Conversations []string       // scenario scope
+	Turns         map[string]int // requests of every step in one repeat
+	Repeats       int            // planned
+	AllowSmallN   bool           // of the assertion
+	Schemas       map[string]*schema.Shape
+	Vars          map[string]any           // bool, int, float64 or string
+	Matrix        map[string]any           // values of the cell's axes
+	Node          *syntax.Node             // the expression in its file
+	Declared      func(path string) string // where a var or an axis is declared, such as rag.yaml:24; may be nil
+}
+
 // scope is the root of the names that one assertion may use.
 type scope struct {
-	names    *names
-	env      scopeEnv
-	declared func(path string) string // where a var or an axis stands, such as rag.yaml:24; may be nil
+	names *Names
+	env   Env
 }
 
 // root returns the symbol of a first name, or nil.
@@ -80,9 +97,9 @@ func (s *scope) root(name string) *symbol {
 		return s.unmeasured(s.group(name, s.names.model))
 	case name == "base":
 		return s.base()
-	case name == "steps" && s.env.scope == GatesScope:
+	case name == "steps" && s.env.Scope == GatesScope:
 		return s.anyOf(name, "step", s.names.turn)
-	case name == "conversations" && s.env.scope == GatesScope:
+	case name == "conversations" && s.env.Scope == GatesScope:
 		return s.anyOf(name, "conversation", s.names.conversation)
 	case name == "steps":
 		return s.steps(single)
@@ -91,9 +108,9 @@ func (s *scope) root(name string) *symbol {
 	case name == "conversations":
 		return s.conversations()
 	case name == "vars":
-		return s.constants(name, "var", s.env.values.vars)
+		return s.constants(name, "var", s.env.Vars)
 	case name == "matrix":
-		return s.constants(name, "axis", s.env.values.matrix)
+		return s.constants(name, "axis", s.env.Matrix)
 	case name == "repeat":
 		return &symbol{path: name, name: &Name{Path: name, Kind: Int}, kind: Int}
 	}
@@ -107,20 +124,20 @@ func (s *scope) root(name string) *symbol {
 func (s *scope) has(name string) bool {
 	for _, r := range rootNames {
 		if r.name == name {
-			return slices.Contains(r.scopes, s.env.scope)
+			return slices.Contains(r.scopes, s.env.Scope)
 		}
 	}
 	return s.wide() && s.names.cell.parts[name] != nil
 }
 
 // wide says whether the scope sees all repeats at once.
-func (s *scope) wide() bool { return s.env.scope == ScenarioScope || s.env.scope == GatesScope }
+func (s *scope) wide() bool { return s.env.Scope == ScenarioScope || s.env.Scope == GatesScope }
 
 // rootList lists the first names of this scope.
 func (s *scope) rootList() []string {
 	var out []string
 	for _, r := range rootNames {
-		if slices.Contains(r.scopes, s.env.scope) {
+		if slices.Contains(r.scopes, s.env.Scope) {
 			out = append(out, r.name)
 		}
 	}
@@ -134,11 +151,11 @@ func (s *scope) rootList() []string {
 func (s *scope) explainRoot(name string) (message, help string) {
 	for _, r := range rootNames {
 		if r.name == name {
-			return fmt.Sprintf("%s is not known in the assert of a %s", name, s.env.scope), r.help
+			return fmt.Sprintf("%s is not known in the assert of a %s", name, s.env.Scope), r.help
 		}
 	}
 	if s.names.cell.parts[name] != nil {
-		return fmt.Sprintf("%s is measured for a whole cell, and is not known in the assert of a %s", name, s.env.scope),
+		return fmt.Sprintf("%s is measured for a whole cell, and is not known in the assert of a %s", name, s.env.Scope),
 			"move this to the assert of the scenario"
 	}
 	message = fmt.Sprintf("unknown name %q", name)
@@ -155,7 +172,7 @@ func (s *scope) below(name string) string {
 		name string
 		ids  []string
 	}{
-		{"vars", keys(s.env.values.vars)}, {"matrix", keys(s.env.values.matrix)}, {"steps", s.env.steps}, {"conversations", s.env.conversations},
+		{"vars", slices.Sorted(maps.Keys(s.env.Vars))}, {"matrix", slices.Sorted(maps.Keys(s.env.Matrix))}, {"steps", s.env.Steps}, {"conversations", s.env.Conversations},
 	} {
 		if slices.Contains(group.ids, name) && s.has(group.name) {
 			return group.name + "." + name
@@ -224,7 +241,7 @@ func (s *scope) unmeasured(g *symbol) *symbol {
 func (s *scope) distributions(path string, t *nameTree, samples int, counted string) *symbol {
 	if t.name != nil {
 		if samples == 0 && s.names.perRepeat[t.name.Path] {
-			samples, counted = s.env.repeats, times(s.env.repeats, 1)
+			samples, counted = s.env.Repeats, times(s.env.Repeats, 1)
 		}
 		return s.distribution(path, t.name, samples, counted)
 	}
@@ -294,28 +311,28 @@ func (s *scope) observed(path string, t *nameTree) *symbol {
 // steps is the symbol of all steps that may be named.
 func (s *scope) steps(single bool) *symbol {
 	return &symbol{
-		path: "steps", parts: s.env.steps,
+		path: "steps", parts: s.env.Steps,
 		part: func(id string) *symbol {
-			if !slices.Contains(s.env.steps, id) || s.env.turns[id] == 0 {
+			if !slices.Contains(s.env.Steps, id) || s.env.Turns[id] == 0 {
 				return nil
 			}
 			if single {
 				return s.group("steps."+id, s.names.turn)
 			}
-			turns := s.env.turns[id]
-			return s.distributions("steps."+id, s.names.turn, s.env.repeats*turns, times(s.env.repeats, turns))
+			turns := s.env.Turns[id]
+			return s.distributions("steps."+id, s.names.turn, s.env.Repeats*turns, times(s.env.Repeats, turns))
 		},
 		missing: func(id string) (string, string) {
 			switch {
-			case s.env.scope == StepScope && len(s.env.laterSteps) > 0 && s.env.laterSteps[0] == id:
+			case s.env.Scope == StepScope && len(s.env.LaterSteps) > 0 && s.env.LaterSteps[0] == id:
 				return fmt.Sprintf("step %q is the step that this is about", id), "here it is called turn (its last turn), first_turn or step (all its turns)"
-			case slices.Contains(s.env.laterSteps, id):
+			case slices.Contains(s.env.LaterSteps, id):
 				return fmt.Sprintf("step %q is not over yet when this is judged", id),
 					"an assert of a step sees earlier steps only: move this to the later step, or to the assert of the conversation"
-			case slices.Contains(s.env.steps, id):
+			case slices.Contains(s.env.Steps, id):
 				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), "name the next step that asks something"
 			}
-			help := cmp.Or(syntax.Suggest(id, s.env.laterSteps), syntax.SuggestOr(id, s.env.steps, "steps known here"))
+			help := cmp.Or(syntax.Suggest(id, s.env.LaterSteps), syntax.SuggestOr(id, s.env.Steps, "steps known here"))
 			return fmt.Sprintf("there is no step %q", id), help
 		},
 	}
@@ -341,7 +358,7 @@ func (s *scope) anyOf(path, noun string, t *nameTree) *symbol {
 func (s *scope) base() *symbol {
 	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
 	parts := []string{"steps", "phases", "conversations", "run"}
-	parts = append(append(parts, s.names.cell.order...), keys(own)...)
+	parts = append(append(parts, s.names.cell.order...), slices.Sorted(maps.Keys(own))...)
 	return &symbol{path: "base", parts: parts, part: func(p string) *symbol {
 		switch name := own[p]; {
 		case name != nil:
@@ -392,15 +409,15 @@ func (s *scope) phases(single bool) *symbol {
 // conversations is the symbol of all conversations.
 func (s *scope) conversations() *symbol {
 	return &symbol{
-		path: "conversations", parts: s.env.conversations,
+		path: "conversations", parts: s.env.Conversations,
 		part: func(id string) *symbol {
-			if !slices.Contains(s.env.conversations, id) {
+			if !slices.Contains(s.env.Conversations, id) {
 				return nil
 			}
 			return s.distributions("conversations."+id, s.names.conversation, 0, "")
 		},
 		missing: func(id string) (string, string) {
-			return fmt.Sprintf("there is no conversation %q", id), syntax.SuggestOr(id, s.env.conversations, "conversations")
+			return fmt.Sprintf("there is no conversation %q", id), syntax.SuggestOr(id, s.env.Conversations, "conversations")
 		},
 	}
 }
@@ -408,7 +425,7 @@ func (s *scope) conversations() *symbol {
 // constants is the symbol of values that the scenario says itself.
 func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 	return &symbol{
-		path: path, parts: keys(of),
+		path: path, parts: slices.Sorted(maps.Keys(of)),
 		part: func(p string) *symbol {
 			v, ok := of[p]
 			if !ok {
@@ -418,7 +435,7 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k}, kind: k, constant: v}
 		},
 		missing: func(p string) (string, string) {
-			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, keys(of)), fmt.Sprintf("add it to `%s:`", path))
+			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, slices.Sorted(maps.Keys(of))), fmt.Sprintf("add it to `%s:`", path))
 		},
 	}
 }
@@ -440,17 +457,9 @@ func literalKind(v any) Kind {
 
 // times words a sample count.
 func times(repeats, turns int) string {
-	s := plural(repeats, "repeat")
+	s := syntax.Plural(repeats, "repeat")
 	if turns > 1 {
-		s += " x " + plural(turns, "turn")
+		s += " x " + syntax.Plural(turns, "turn")
 	}
 	return s
-}
-
-// plural words a count.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, noun)
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

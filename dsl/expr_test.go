@@ -41,21 +41,19 @@ var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": 
 
 func testScope(of Scope) *scope {
 	return &scope{
-		names: newNames(vocabulary),
-		env: scopeEnv{
-			scope:         of,
-			steps:         []string{"load", "q1", "drop"},
-			laterSteps:    []string{"own", "last_words"},
-			conversations: []string{"main"},
-			turns:         map[string]int{"load": 1, "q1": 2, "drop": 0},
-			repeats:       12,
-			schemas:       map[string]*schema.Shape{"schema": testShape},
-			values: values{
-				vars:   map[string]any{"min_hit": 0.5, "topic": "orbits", "n": 3, "strict": true, "bad": "("},
-				matrix: map[string]any{"doc_tokens": 1024, "server": "sim"},
-			},
+		names: NewNames(vocabulary),
+		env: Env{
+			Scope:         of,
+			Steps:         []string{"load", "q1", "drop"},
+			LaterSteps:    []string{"own", "last_words"},
+			Conversations: []string{"main"},
+			Turns:         map[string]int{"load": 1, "q1": 2, "drop": 0},
+			Repeats:       12,
+			Schemas:       map[string]*schema.Shape{"schema": testShape},
+			Vars:          map[string]any{"min_hit": 0.5, "topic": "orbits", "n": 3, "strict": true, "bad": "("},
+			Matrix:        map[string]any{"doc_tokens": 1024, "server": "sim"},
+			Declared:      func(path string) string { return "file.yaml:7" },
 		},
-		declared: func(path string) string { return "file.yaml:7" },
 	}
 }
 
@@ -367,12 +365,12 @@ func TestWarnings(t *testing.T) {
 
 func TestAllowSmallN(t *testing.T) {
 	s := testScope(ScenarioScope)
-	s.env.allowSmallN = true
+	s.env.AllowSmallN = true
 	if p, problems := compileExpr("steps.q1.ttft_ms.p99 < 3", s, true); p == nil {
 		t.Errorf("refused: %+v", problems)
 	}
 	s = testScope(ScenarioScope)
-	s.env.repeats = 30
+	s.env.Repeats = 30
 	if p, problems := compileExpr("steps.q1.ttft_ms.p95 < 3", s, true); p == nil {
 		t.Errorf("60 samples are refused for a p95: %+v", problems)
 	}

@@ -74,23 +74,19 @@ func (p *planner) thresholds() {
 		}
 		p.unstable(c)
 		for _, f := range c.forecasts {
-			if f.Assertion.program == nil {
-				continue
-			}
 			p.floors(c, f)
-			for _, b := range f.Assertion.program.bounds {
-				l := f.Assertion.program.leaves[b.leaf]
-				if l.metric != hitRate {
+			for _, l := range f.Assertion.Limits() {
+				if l.Metric != hitRate {
 					continue
 				}
-				top, ok := c.ceilingOf(f, l.path)
+				top, ok := c.ceilingOf(f, l.Path)
 				if !ok {
 					continue
 				}
 				at := f.Assertion.Pos
-				at.Col += b.from // only a key: several bounds of one assertion differ in it
+				at.Col += l.From // only a key: several bounds of one assertion differ in it
 				judged[at]++
-				severity := b.against(top)
+				severity := against(l, top)
 				if severity == "" {
 					continue
 				}
@@ -100,7 +96,7 @@ func (p *planner) thresholds() {
 				if found[at] == nil {
 					order = append(order, at)
 				}
-				found[at] = append(found[at], finding{c, p.beyond(f, b, top, severity), top})
+				found[at] = append(found[at], finding{c, p.beyond(f, l, top, severity), top})
 			}
 		}
 	}
@@ -113,35 +109,35 @@ func (p *planner) thresholds() {
 			return int(math.Copysign(1, a.top.value-b.top.value))
 		})
 		if len(p.plan.Cells) > 1 {
-			worst.diag.Message += fmt.Sprintf(" (%s; %d of %s)", worst.cell, len(all), plural(judged[at], "cell"))
+			worst.diag.Message += fmt.Sprintf(" (%s; %d of %s)", worst.cell, len(all), syntax.Plural(judged[at], "cell"))
 		}
 		p.diags = append(p.diags, worst.diag)
 	}
 	p.diags = p.diags.Sorted()
 }
 
-// against says how bad it is that a ceiling stands over a bound; "" if it can be met.
-func (b bound) against(top ceiling) syntax.Severity {
+// against says how bad it is that a ceiling stands over a limit; "" if it can be met.
+func against(l Limit, top ceiling) syntax.Severity {
 	beyond := func(limit float64) bool {
-		switch b.op {
+		switch l.Op {
 		case ">":
-			return b.value >= limit
+			return l.Value >= limit
 		case ">=", "==":
-			return b.value > limit
+			return l.Value > limit
 		}
 		return false
 	}
 	switch {
 	case !beyond(top.value):
 		return ""
-	case top.exact || beyond(top.most) || b.value > top.value+estimateTolerance:
+	case top.exact || beyond(top.most) || l.Value > top.value+estimateTolerance:
 		return syntax.Error
 	}
 	return syntax.Warning
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f forecast, b bound, top ceiling, severity syntax.Severity) syntax.Diagnostic {
+func (p *planner) beyond(f forecast, l Limit, top ceiling, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
@@ -159,28 +155,15 @@ func (p *planner) beyond(f forecast, b bound, top ceiling, severity syntax.Sever
 		message += fmt.Sprintf(": %s of %s prompt tokens %s", thousands(t.Reusable), thousands(t.PromptTokens), where)
 	}
 	a := f.Assertion
-	d := a.diagnoseAt(b.from, b.to)
+	d := a.DiagnoseAt(l.From, l.To)
 	d.Severity, d.Code, d.Message = severity, "plan/ceiling", message
-	d.Help = fmt.Sprintf("compare with what can be reused: %s >= 0.9 * %s", a.program.leaves[b.leaf].path,
-		strings.Replace(a.program.leaves[b.leaf].path, hitRate, "cache.reusable_rate", 1))
+	d.Help = fmt.Sprintf("compare with what can be reused: %s >= 0.9 * %s", l.Path,
+		strings.Replace(l.Path, hitRate, "cache.reusable_rate", 1))
 	return d
 }
 
 // hitShare writes a ceiling rounded down, for rounding up would claim what cannot be.
 func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/100) }
-
-// diagnoseAt places a finding at a part of the expression.
-func (a *Assertion) diagnoseAt(from, to int) syntax.Diagnostic {
-	d := syntax.Diagnostic{Pos: a.Pos}
-	if line, number, shift, ok := a.sourceLine(); ok {
-		d.Pos = syntax.Pos{File: a.Pos.File, Line: number, Col: shift + from + 1}
-		d.EndCol = shift + to + 1
-		d.Source = line
-	} else if a.source != nil {
-		d.Source = a.source.Line(a.Pos.Line)
-	}
-	return d
-}
 
 // ceilingOf returns the ceiling of a path as an assertion sees it.
 func (c *Cell) ceilingOf(f forecast, path string) (ceiling, bool) {
@@ -304,7 +287,7 @@ func (p *planner) unstable(c *Cell) {
 		if !slices.ContainsFunc(f.Assertion.Measured(), func(path string) bool { return strings.Contains(path, "cache.") }) {
 			continue
 		}
-		d := f.Assertion.diagnoseAt(0, len([]rune(f.Assertion.That)))
+		d := f.Assertion.DiagnoseAt(0, len([]rune(f.Assertion.That)))
 		d.Severity, d.Code = syntax.Warning, "plan/template"
 		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template", c.Model.Template, c.Model.Name)
 		d.Help = c.Model.Reason
@@ -323,27 +306,19 @@ func (p *planner) unstable(c *Cell) {
 // floors checks percentiles of phases and conversations, whose samples only a plan knows.
 func (p *planner) floors(c *Cell, f forecast) {
 	a := f.Assertion
-	if a.Scope != ScenarioScope || a.program.smallN {
+	if a.Scope != ScenarioScope {
 		return
 	}
-	for _, s := range a.program.spans {
-		l := a.program.leaves[s.leaf]
-		group, rest, _ := strings.Cut(l.path, ".")
+	for _, s := range a.Percentiles() {
+		group, rest, _ := strings.Cut(s.Path, ".")
 		id, _, _ := strings.Cut(rest, ".")
-		if l.floor == 0 || l.samples > 0 {
-			continue
-		}
 		turns := 0
 		for _, t := range c.Turns {
 			if group == "phases" && string(t.Phase) == id || group == "conversations" && t.Conversation == id {
 				turns++
 			}
 		}
-		if n := turns * c.Scenario.Run.Repeats; turns > 0 && n < l.floor {
-			d := a.diagnoseAt(s.from, s.to)
-			d.Severity, d.Code = syntax.Error, "expr/samples"
-			d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", l.path, l.floor, n, times(c.Scenario.Run.Repeats, turns))
-			d.Help = smallNHelp
+		if d, few := a.TooFew(s, c.Scenario.Run.Repeats, turns); few && turns > 0 {
 			p.once(d)
 		}
 	}

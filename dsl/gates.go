@@ -67,11 +67,11 @@ func LoadGates(f File, v Vocabulary) (*Gates, syntax.Diagnostics) {
 		d.errorf(t.root.Get("schema"), "links/kind", "", "this is a %s file, and a gates file is expected", t.kind)
 		return nil, append(diags, d.diags...).Sorted()
 	}
-	g, found := decodeGates(t, newNames(v))
+	g, found := decodeGates(t, NewNames(v))
 	return g, append(diags, found...).Sorted()
 }
 
-func decodeGates(t *tree, names *names) (*Gates, syntax.Diagnostics) {
+func decodeGates(t *tree, names *Names) (*Gates, syntax.Diagnostics) {
 	d := &decoder{src: t.src, broken: t.broken, declared: map[string]map[string]*syntax.Node{}}
 	d.get(t.root, "schema")
 	base := d.get(t.root, "baseline")
@@ -103,17 +103,17 @@ func decodeGates(t *tree, names *names) (*Gates, syntax.Diagnostics) {
 
 // freeGates decodes the gates that are written as expressions. Their names share one space with those
 // of the others: a report knows a gate by its name.
-func (d *decoder) freeGates(t *tree, names *names) []*Assertion {
+func (d *decoder) freeGates(t *tree, names *Names) []*Assertion {
 	d.declared["assertion"] = d.declared["gate"]
 	out, checks := d.asserts(t.root, GatesScope, "", -1, -1)
 	for _, p := range checks {
-		s := &scope{names: names, env: scopeEnv{scope: GatesScope, allowSmallN: p.allowSmallN, node: p.node}}
-		d.diags = append(d.diags, p.assertion.compile(s, t.src)...)
+		env := Env{Scope: GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
+		d.diags = append(d.diags, p.assertion.Compile(names, env)...)
 	}
 	return out
 }
 
-func (d *decoder) gate(n *syntax.Node, names *names) *GateRule {
+func (d *decoder) gate(n *syntax.Node, names *Names) *GateRule {
 	r := &GateRule{
 		Name:       d.declare("gate", n, "name"),
 		Metric:     d.str(n, "metric"),
@@ -172,75 +172,15 @@ func samplesFor(alpha float64, test string) int {
 }
 
 // gateMetric returns the metric that a path of a gate means, or reports why there is none.
-func (d *decoder) gateMetric(n *syntax.Node, names *names) *Name {
+func (d *decoder) gateMetric(n *syntax.Node, names *Names) *Name {
 	if n == nil || n.Kind != syntax.StringKind {
 		return nil
 	}
-	written := n.Text()
-	root, rest, _ := strings.Cut(written, ".")
-	tree := map[string]*nameTree{"steps": names.aggregate, "phases": names.aggregate, "conversations": names.conversation, "run": names.run}[root]
-	if tree == nil {
-		help := "write one of: steps.<id>.METRIC, phases.<phase>.METRIC, conversations.<id>.METRIC, run.METRIC"
-		if near := syntax.Nearest(root, []string{"steps", "phases", "conversations", "run"}); near != "" {
-			help = fmt.Sprintf("did you mean %q?", near+"."+rest)
-		}
-		d.errorf(n, "links/metric", help, "%q is not a metric with one value a repeat", written)
-		return nil
+	name, message, help := names.Sample(n.Text())
+	if name == nil {
+		d.errorf(n, "links/metric", help, "%s", message)
 	}
-	prefix, name := root, rest
-	if root != "run" {
-		id, metric, ok := strings.Cut(rest, ".")
-		if !ok || id == "" {
-			d.errorf(n, "links/metric", "write "+root+".<id>.METRIC", "%q does not name a metric of one of the %s", written, root)
-			return nil
-		}
-		if root == "phases" && !slices.Contains(phases, Phase(id)) {
-			var ids []string
-			for _, p := range phases {
-				ids = append(ids, string(p))
-			}
-			help := syntax.Suggest(id, ids)
-			if help == "" {
-				help = "the phases are " + strings.Join(ids, ", ")
-			}
-			d.errorf(n, "links/metric", help, "there is no phase %q", id)
-			return nil
-		}
-		prefix, name = root+"."+id, metric
-	}
-	at := tree
-	for part := range strings.SplitSeq(name, ".") {
-		if at = at.parts[part]; at == nil {
-			break
-		}
-	}
-	if at != nil && at.name != nil && at.name.Kind.number() {
-		return at.name
-	}
-	all := tree.numbers("")
-	help := ""
-	if i := strings.LastIndexByte(name, '.'); i >= 0 && slices.Contains(all, name[:i]) && slices.Contains(Stats(), name[i+1:]) {
-		help = fmt.Sprintf("write metric: %s.%s, and the statistic as stat:", prefix, name[:i])
-	} else if near := syntax.Nearest(name, all); near != "" {
-		help = fmt.Sprintf("did you mean %q?", prefix+"."+near)
-	} else {
-		help = "metrics here: " + strings.Join(all, ", ")
-	}
-	d.errorf(n, "links/metric", help, "%s has no metric %q with a number for each repeat", prefix, name)
-	return nil
-}
-
-// numbers lists the paths of all numbers of the tree.
-func (t *nameTree) numbers(prefix string) []string {
-	var out []string
-	for _, p := range t.order {
-		next := t.parts[p]
-		if next.name != nil && next.name.Kind.number() {
-			out = append(out, prefix+p)
-		}
-		out = append(out, next.numbers(prefix+p+".")...)
-	}
-	return out
+	return name
 }
 
 // baselinePath checks the pattern of the baseline's path: it stays in the folder, and it names

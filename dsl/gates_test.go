@@ -139,7 +139,7 @@ func TestLoadGates_Expressions(t *testing.T) {
 		if ds.Errors() != (want != "") || !strings.Contains(text, want) {
 			t.Errorf("%s: %q, want %q", that, text, want)
 		}
-		if want == "" && (len(g.Assert) != 1 || g.Assert[0].program == nil) {
+		if want == "" && (len(g.Assert) != 1 || g.Assert[0].Paths() == nil) {
 			t.Errorf("%s: not compiled", that)
 		}
 	}

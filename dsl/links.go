@@ -95,7 +95,7 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	case c.History == "recorded" && turns > 0 && s.reply == nil:
 		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said", "with history: recorded, step %q needs a reply", s.step.ID)
 	case c.History == "recorded" && turns > 0 && len(s.replies) != turns:
-		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID, plural(turns, "turn"), len(s.replies))
+		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID, syntax.Plural(turns, "turn"), len(s.replies))
 	}
 }
 

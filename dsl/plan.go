@@ -197,7 +197,7 @@ func unlessZero[T comparable](v T) any {
 // expands the matrix, and plays every conversation with replies of the greatest length. The
 // plan is nil if a finding is an error. The same input gives the same plan.
 func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
-	p := &planner{file: f.Name, lib: lib, names: newNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+	p := &planner{file: f.Name, lib: lib, names: NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
 	p.load(f)
 	diags := p.diags.Sorted()
 	if diags.Errors() {
@@ -216,13 +216,13 @@ func Validate(f File, lib *Library, v Vocabulary) syntax.Diagnostics {
 	}
 	switch t.kind {
 	case "scenario":
-		p := &planner{file: f.Name, lib: lib, names: newNames(v)}
+		p := &planner{file: f.Name, lib: lib, names: NewNames(v)}
 		p.decode(t, diags)
 		return p.diags.Sorted()
 	case "servers", "models":
 		diags = append(diags, lib.check(t)...)
 	case "gates":
-		_, found := decodeGates(t, newNames(v))
+		_, found := decodeGates(t, NewNames(v))
 		diags = append(diags, found...)
 	}
 	return diags.Sorted()
@@ -232,7 +232,7 @@ func Validate(f File, lib *Library, v Vocabulary) syntax.Diagnostics {
 type planner struct {
 	file  string
 	lib   *Library
-	names *names
+	names *Names
 	opt   Options
 	diags syntax.Diagnostics
 	plan  *Plan
@@ -345,44 +345,14 @@ func (p *planner) named(d *decoder) {
 }
 
 // compiler returns the function that compiles the assertions of a file.
-func (p *planner) compiler(t *tree) func(*Assertion, scopeEnv) syntax.Diagnostics {
-	return func(a *Assertion, env scopeEnv) syntax.Diagnostics {
+func (p *planner) compiler(t *tree) func(*Assertion, Env) syntax.Diagnostics {
+	return func(a *Assertion, env Env) syntax.Diagnostics {
 		if p.opt.Repeats > 0 {
-			env.repeats = p.opt.Repeats
+			env.Repeats = p.opt.Repeats
 		}
-		s := &scope{names: p.names, env: env, declared: func(path string) string { return p.declaredAt(t, path) }}
-		return a.compile(s, t.src)
+		env.Declared = func(path string) string { return p.declaredAt(t, path) }
+		return a.Compile(p.names, env)
 	}
-}
-
-// compile compiles the expression for a scope.
-func (a *Assertion) compile(s *scope, src *syntax.Source) syntax.Diagnostics {
-	program, problems := compileExpr(a.That, s, a.Severity == "fail")
-	a.program = program
-	if a.source == nil {
-		a.source = src
-	}
-	var out syntax.Diagnostics
-	// The decoder trims what it keeps as That; the file has the blanks.
-	shift := len([]rune(s.env.node.Text())) - len([]rune(strings.TrimLeft(s.env.node.Text(), " \t\n")))
-	for _, g := range problems {
-		out = append(out, a.diagnose(s.env.node, g, shift))
-	}
-	return out
-}
-
-// diagnose places a problem of an expression in the file.
-func (a *Assertion) diagnose(n *syntax.Node, g problem, shift int) syntax.Diagnostic {
-	out := syntax.Diagnostic{Severity: g.severity, Code: g.code, Message: g.message, Help: g.help}
-	out.Pos = a.source.At(n, g.from+shift)
-	out.Source = a.source.Line(out.Pos.Line)
-	switch end := a.source.At(n, g.to+shift); {
-	case g.to > g.from && end.Line == out.Pos.Line && end.Col > out.Pos.Col:
-		out.EndCol = end.Col
-	case g.from == 0 && out.Pos == a.source.Pos(n):
-		out.EndCol = n.End
-	}
-	return out
 }
 
 // declaredAt says where the value of a var or an axis comes from: the place in the file, or the

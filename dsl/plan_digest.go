@@ -24,6 +24,11 @@ func digest(values ...any) string {
 // neutral lists fields that say something about a value and decide nothing.
 var neutral = []string{"Pos", "SHA256", "Description"}
 
+// recordedAs gives a type the name by which digests know it. It is that of the package in which the type
+// was when the first journals were written: a digest that follows every move of a type would make them
+// strangers.
+var recordedAs = strings.NewReplacer("expr.", "dsl.")
+
 // writeDigest writes a value so that different values write different bytes: every value has
 // its type, and every list and text its length.
 func writeDigest(w io.Writer, v reflect.Value) {
@@ -31,7 +36,7 @@ func writeDigest(w io.Writer, v reflect.Value) {
 		fmt.Fprint(w, "nil;")
 		return
 	}
-	fmt.Fprintf(w, "%s:", v.Type())
+	fmt.Fprintf(w, "%s:", recordedAs.Replace(v.Type().String()))
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"homellm/dsl/syntax"
 )
 
 // Requests returns how many requests the plan makes, warm-ups included, in all cells that are
@@ -95,7 +97,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 		skipped = fmt.Sprintf(" (%d skipped)", n)
 	}
 	fmt.Fprintf(&b, "\n  cells     %d%s, %s\n", len(p.Cells), skipped, orders[p.Order])
-	fmt.Fprintf(&b, "  repeats   %d, and %s\n", p.Repeats, plural(p.Warmup, "warm-up"))
+	fmt.Fprintf(&b, "  repeats   %d, and %s\n", p.Repeats, syntax.Plural(p.Warmup, "warm-up"))
 	if len(p.Cells) > 0 {
 		fmt.Fprintf(&b, "  isolation %s\n", isolation(p.Cells[0].Scenario.Run))
 	}

@@ -74,9 +74,6 @@ func Stats() []string {
 	return names
 }
 
-// phases lists the phases in the order of a conversation's life.
-var phases = []Phase{Before, WithRAG, AfterRemoval}
-
 // The names that this package knows without a vocabulary, because a servers or models file or
 // the scenario declares them.
 var (
@@ -127,9 +124,9 @@ func (t *nameTree) grow(part string) *nameTree {
 	return next
 }
 
-// names is a vocabulary in the form in which expressions look things up. It is built once and
+// Names is a vocabulary in the form in which expressions look things up. It is built once and
 // shared by all assertions.
-type names struct {
+type Names struct {
 	turn, aggregate, step *nameTree
 	conversation, run     *nameTree
 	perRepeat             map[string]bool // names of a conversation that have one value a repeat
@@ -137,7 +134,8 @@ type names struct {
 	server, model         *nameTree
 }
 
-func newNames(v Vocabulary) *names {
+// NewNames prepares a vocabulary.
+func NewNames(v Vocabulary) *Names {
 	var aggregate []Name
 	for _, n := range v.Turn {
 		if n.Aggregate {
@@ -154,7 +152,7 @@ func newNames(v Vocabulary) *names {
 			conversation = append(slices.Clip(conversation), n)
 		}
 	}
-	return &names{
+	return &Names{
 		turn:         newNameTree(v.Turn),
 		aggregate:    newNameTree(aggregate),
 		step:         newNameTree(append([]Name{turnsName}, aggregate...)),
