@@ -11,21 +11,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // testVocabulary is as small as the corpus allows.
-var testVocabulary = Vocabulary{
-	Turn: []Name{
-		{Path: "ok", Kind: Bool},
-		{Path: "text", Kind: String},
-		{Path: "ttft_ms", Kind: Float, Unit: "ms", Aggregate: true},
-		{Path: "cache.hit_rate", Kind: Float, Rate: true, Aggregate: true},
+var testVocabulary = expr.Vocabulary{
+	Turn: []expr.Name{
+		{Path: "ok", Kind: expr.Bool},
+		{Path: "text", Kind: expr.String},
+		{Path: "ttft_ms", Kind: expr.Float, Unit: "ms", Aggregate: true},
+		{Path: "cache.hit_rate", Kind: expr.Float, Rate: true, Aggregate: true},
 	},
-	Conversation: []Name{{Path: "requests_failed", Kind: Int}},
-	Run:          []Name{{Path: "requests_failed", Kind: Int}},
+	Conversation: []expr.Name{{Path: "requests_failed", Kind: expr.Int}},
+	Run:          []expr.Name{{Path: "requests_failed", Kind: expr.Int}},
 }
 
 // shippedFiles are the files at the root of the repository.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -30,8 +31,8 @@ type decoder struct {
 	declared     map[string]map[string]*syntax.Node // names of each sort, with the place of the first
 	readDocument func(file *syntax.Node) string
 
-	values  values                                         // of the cell
-	compile func(a *Assertion, env Env) syntax.Diagnostics // nil: expressions are not looked at
+	values  values                                                   // of the cell
+	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not looked at
 
 	// trace, where set, is told of every key that is asked for: a test holds it against the schema.
 	trace func(n *syntax.Node, key string)

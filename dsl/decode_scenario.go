@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -23,7 +24,7 @@ const (
 
 // pending is an assertion that is compiled when all steps are known.
 type pending struct {
-	assertion    *Assertion
+	assertion    *expr.Assertion
 	node         *syntax.Node // of the expression
 	conversation int          // index; -1 in scenario scope
 	step         int          // index; -1 above step scope
@@ -32,7 +33,7 @@ type pending struct {
 
 // decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
 // expressions are not looked at.
-func decodeScenario(t *tree, v values, compile func(*Assertion, Env) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
+func decodeScenario(t *tree, v values, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
 	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
 	return d.scenario(t), d.diags
 }
@@ -81,7 +82,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		d.playContext(c, steps)
 	}
 	var own []pending
-	s.Assert, own = d.asserts(root, ScenarioScope, "", -1, -1)
+	s.Assert, own = d.asserts(root, expr.ScenarioScope, "", -1, -1)
 	checks = append(checks, own...)
 	d.compileAll(s, checks)
 	d.linkScenario(s, root, checks)
@@ -271,24 +272,24 @@ func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []d
 	var all []pending
 	for i, s := range steps {
 		var own []pending
-		s.step.Assert, own = d.asserts(s.node, StepScope, "step."+s.step.ID+".", index, i)
+		s.step.Assert, own = d.asserts(s.node, expr.StepScope, "step."+s.step.ID+".", index, i)
 		all = append(all, own...)
 		if s.step.Do != nil && s.turns() == 0 && len(own) > 0 {
 			d.errorKey(s.node, "assert", "links/assert", "assert in a later step", "step %q sends nothing, so there is nothing to judge", s.step.ID)
 		}
 	}
 	var own []pending
-	c.Assert, own = d.asserts(n, ConversationScope, "conversation."+c.ID+".", index, -1)
+	c.Assert, own = d.asserts(n, expr.ConversationScope, "conversation."+c.ID+".", index, -1)
 	return append(all, own...)
 }
 
 // asserts reads the list of assertions of a step, conversation or scenario. An assertion without
 // a name is called by its place, such as step.after_removal.assert[2], counted from 1.
-func (d *decoder) asserts(n *syntax.Node, scope Scope, prefix string, conversation, step int) ([]*Assertion, []pending) {
-	var out []*Assertion
+func (d *decoder) asserts(n *syntax.Node, scope expr.Scope, prefix string, conversation, step int) ([]*expr.Assertion, []pending) {
+	var out []*expr.Assertion
 	var checks []pending
 	for i, item := range d.list(n, "assert") {
-		a := &Assertion{
+		a := &expr.Assertion{
 			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope,
 		}
 		that, small := item, false
@@ -303,7 +304,7 @@ func (d *decoder) asserts(n *syntax.Node, scope Scope, prefix string, conversati
 			a.Message = d.str(item, "message")
 			a.Abort = d.flag(item, "abort", false)
 			small = d.flag(item, "allow_small_n", false)
-			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == ScenarioScope {
+			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == expr.ScenarioScope {
 				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat", "an assertion of the scenario is evaluated once, so a pass rate means nothing")
 			}
 		}
@@ -333,7 +334,7 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 		}
 	}
 	for _, p := range checks {
-		env := Env{
+		env := expr.Env{
 			Scope: p.assertion.Scope, Steps: all, Conversations: conversations, Turns: turns, Repeats: s.Run.Repeats,
 			Schemas: s.Schemas, AllowSmallN: p.allowSmallN, Vars: d.values.vars, Matrix: d.values.matrix, Node: p.node,
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -85,16 +86,16 @@ func TestDecodeScenario(t *testing.T) {
 				{ID: "load", Action: "inject", Do: Inject{Docs: []*Document{one, two, three}, Into: "system", Role: "user", Prefill: true}, Timeout: 2 * time.Minute, Request: def},
 				{ID: "question", Action: "query", Do: s.Conversations[0].Steps[1].Do, Timeout: 90 * time.Second, Request: Sampling{
 					Temperature: new(0.5), TopP: new(0.9), Seed: new(int64(42)), MaxTokens: 16, MinTokens: new(3), Stop: []string{"a", "b"}, IgnoreEOS: new(false), API: "completions",
-				}, Assert: []*Assertion{
-					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: StepScope},
-					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: StepScope},
+				}, Assert: []*expr.Assertion{
+					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.StepScope},
+					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: expr.StepScope},
 				}},
 				{ID: "drop", Action: "remove", Do: s.Conversations[0].Steps[2].Do, Timeout: 2 * time.Minute, Request: def},
 				{ID: "on", Action: "continue", Do: Continue{Texts: []string{"And?", "Then?"}, Replies: []string{"This.", "That."}}, Timeout: 2 * time.Minute, Request: def},
 			},
-			Assert: []*Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: ConversationScope}},
+			Assert: []*expr.Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.ConversationScope}},
 		}},
-		Assert: []*Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: ScenarioScope}},
+		Assert: []*expr.Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.ScenarioScope}},
 	}
 	options := cmp.Options{
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Pos" }, cmp.Ignore()),

@@ -9,6 +9,7 @@ package dsl
 import (
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -25,7 +26,7 @@ type Scenario struct {
 	Vars          map[string]any // float64, int, string or bool
 	Documents     []*Document
 	Conversations []*Conversation
-	Assert        []*Assertion             // scenario scope
+	Assert        []*expr.Assertion        // scenario scope
 	Schemas       map[string]*schema.Shape // that answers can be held against
 }
 
@@ -69,7 +70,7 @@ type Conversation struct {
 	System      string
 	History     string // live | recorded
 	Steps       []*Step
-	Assert      []*Assertion
+	Assert      []*expr.Assertion
 }
 
 // Sampling is the part of a request that an author may set. A nil field is not sent.
@@ -92,7 +93,7 @@ type Step struct {
 	Do      Action
 	Timeout time.Duration
 	Request Sampling
-	Assert  []*Assertion // step scope
+	Assert  []*expr.Assertion // step scope
 }
 
 // Server is one resolved profile of a servers file.

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -16,7 +17,7 @@ const hitRate = "cache.hit_rate"
 
 // forecast is what a plan can say of one assertion in one cell.
 type forecast struct {
-	Assertion    *Assertion
+	Assertion    *expr.Assertion
 	Conversation string            // empty in scenario scope
 	Step         string            // empty above step scope
 	Unavailable  map[string]string // paths that will be unknown there, and why
@@ -25,7 +26,7 @@ type forecast struct {
 // forecast lists the assertions of a cell in the order of the file.
 func (p *planner) forecast(c *Cell) []forecast {
 	var out []forecast
-	add := func(list []*Assertion, conversation, step string) {
+	add := func(list []*expr.Assertion, conversation, step string) {
 		for _, a := range list {
 			f := forecast{Assertion: a, Conversation: conversation, Step: step, Unavailable: map[string]string{}}
 			for _, path := range a.Measured() {
@@ -117,7 +118,7 @@ func (p *planner) thresholds() {
 }
 
 // against says how bad it is that a ceiling stands over a limit; "" if it can be met.
-func against(l Limit, top ceiling) syntax.Severity {
+func against(l expr.Limit, top ceiling) syntax.Severity {
 	beyond := func(limit float64) bool {
 		switch l.Op {
 		case ">":
@@ -137,7 +138,7 @@ func against(l Limit, top ceiling) syntax.Severity {
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f forecast, l Limit, top ceiling, severity syntax.Severity) syntax.Diagnostic {
+func (p *planner) beyond(f forecast, l expr.Limit, top ceiling, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
@@ -179,7 +180,7 @@ func (c *Cell) ceilingOf(f forecast, path string) (ceiling, bool) {
 	}
 	ofStep := func(id string) []PlannedTurn { return in(func(t PlannedTurn) bool { return t.Step == id }) }
 	id, _, _ := strings.Cut(rest, ".")
-	scenario := f.Assertion.Scope == ScenarioScope
+	scenario := f.Assertion.Scope == expr.ScenarioScope
 	switch group {
 	case "turn":
 		return single(ofStep(f.Step), -1)
@@ -306,7 +307,7 @@ func (p *planner) unstable(c *Cell) {
 // floors checks percentiles of phases and conversations, whose samples only a plan knows.
 func (p *planner) floors(c *Cell, f forecast) {
 	a := f.Assertion
-	if a.Scope != ScenarioScope {
+	if a.Scope != expr.ScenarioScope {
 		return
 	}
 	for _, s := range a.Percentiles() {

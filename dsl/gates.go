@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -22,7 +23,7 @@ type Gates struct {
 	MaxAge     time.Duration
 	NoiseTimes float64 // a margin below this many times the A/A noise is not judged; 0: no check
 	Compare    []*GateRule
-	Assert     []*Assertion // of scope GatesScope
+	Assert     []*expr.Assertion // of scope GatesScope
 }
 
 // GateRule is one gate. A nil margin is not set.
@@ -57,7 +58,7 @@ var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // LoadGates reads a gates file. The metrics are held against the vocabulary; which steps there
 // are, only a run can tell.
-func LoadGates(f File, v Vocabulary) (*Gates, syntax.Diagnostics) {
+func LoadGates(f File, v expr.Vocabulary) (*Gates, syntax.Diagnostics) {
 	t, diags := readFile(f)
 	if t == nil {
 		return nil, diags.Sorted()
@@ -67,11 +68,11 @@ func LoadGates(f File, v Vocabulary) (*Gates, syntax.Diagnostics) {
 		d.errorf(t.root.Get("schema"), "links/kind", "", "this is a %s file, and a gates file is expected", t.kind)
 		return nil, append(diags, d.diags...).Sorted()
 	}
-	g, found := decodeGates(t, NewNames(v))
+	g, found := decodeGates(t, expr.NewNames(v))
 	return g, append(diags, found...).Sorted()
 }
 
-func decodeGates(t *tree, names *Names) (*Gates, syntax.Diagnostics) {
+func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 	d := &decoder{src: t.src, broken: t.broken, declared: map[string]map[string]*syntax.Node{}}
 	d.get(t.root, "schema")
 	base := d.get(t.root, "baseline")
@@ -103,17 +104,17 @@ func decodeGates(t *tree, names *Names) (*Gates, syntax.Diagnostics) {
 
 // freeGates decodes the gates that are written as expressions. Their names share one space with those
 // of the others: a report knows a gate by its name.
-func (d *decoder) freeGates(t *tree, names *Names) []*Assertion {
+func (d *decoder) freeGates(t *tree, names *expr.Names) []*expr.Assertion {
 	d.declared["assertion"] = d.declared["gate"]
-	out, checks := d.asserts(t.root, GatesScope, "", -1, -1)
+	out, checks := d.asserts(t.root, expr.GatesScope, "", -1, -1)
 	for _, p := range checks {
-		env := Env{Scope: GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
+		env := expr.Env{Scope: expr.GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
 		d.diags = append(d.diags, p.assertion.Compile(names, env)...)
 	}
 	return out
 }
 
-func (d *decoder) gate(n *syntax.Node, names *Names) *GateRule {
+func (d *decoder) gate(n *syntax.Node, names *expr.Names) *GateRule {
 	r := &GateRule{
 		Name:       d.declare("gate", n, "name"),
 		Metric:     d.str(n, "metric"),
@@ -172,7 +173,7 @@ func samplesFor(alpha float64, test string) int {
 }
 
 // gateMetric returns the metric that a path of a gate means, or reports why there is none.
-func (d *decoder) gateMetric(n *syntax.Node, names *Names) *Name {
+func (d *decoder) gateMetric(n *syntax.Node, names *expr.Names) *expr.Name {
 	if n == nil || n.Kind != syntax.StringKind {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -38,7 +39,7 @@ compare:
 
 func TestLoadGates(t *testing.T) {
 	v := testVocabulary
-	v.Turn = append([]Name{}, v.Turn...)
+	v.Turn = append([]expr.Name{}, v.Turn...)
 	for i := range v.Turn {
 		if v.Turn[i].Path == "ttft_ms" {
 			v.Turn[i].Better = -1
@@ -107,7 +108,7 @@ func TestShippedVocabularyIsGateable(t *testing.T) {
 	} {
 		text := "schema: homellm.gates/v1\ncompare: [{name: x, max_worse: 1%, metric: " + metric + "}]\n"
 		v := testVocabulary
-		v.Turn = []Name{{Path: "ttft_ms", Kind: Float, Better: -1, Aggregate: true}, {Path: "text", Kind: String}}
+		v.Turn = []expr.Name{{Path: "ttft_ms", Kind: expr.Float, Better: -1, Aggregate: true}, {Path: "text", Kind: expr.String}}
 		diags := Validate(File{Name: "g.yaml", Data: []byte(text)}, nil, v)
 		if (want == "") != (len(diags) == 0) || want != "" && !strings.Contains(diags[0].Message, want) {
 			t.Errorf("%s: %v, want %q", metric, diags, want)

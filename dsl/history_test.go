@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl/expr"
 )
 
 var (
@@ -76,7 +78,7 @@ func TestRemovalOnTheWire(t *testing.T) {
 	if d := cmp.Diff(want, p.lists()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	for i, phase := range []Phase{WithRAG, WithRAG, AfterRemoval, AfterRemoval} {
+	for i, phase := range []expr.Phase{expr.WithRAG, expr.WithRAG, expr.AfterRemoval, expr.AfterRemoval} {
 		if p.turns[i].Phase != phase {
 			t.Errorf("T%d is %s, want %s", i+1, p.turns[i].Phase, phase)
 		}
@@ -189,16 +191,16 @@ func TestPhases(t *testing.T) {
 	h := NewHistory("")
 	steps := []struct {
 		do   func()
-		want Phase
+		want expr.Phase
 		docs string
 	}{
-		{func() {}, Before, ""},
-		{func() { h.Remove("manual", Excise) }, Before, ""}, // nothing to remove
-		{func() { h.Inject(manual, IntoTurn, "") }, WithRAG, "manual"},
-		{func() { h.Inject(notes, IntoSystem, "") }, WithRAG, "manual notes"},
-		{func() { h.Remove("manual", Excise) }, AfterRemoval, "notes"},
-		{func() { h.Inject(manual, IntoMessage, "") }, WithRAG, "notes manual"},
-		{func() { h.Remove("manual", Excise); h.Remove("notes", Tombstone) }, AfterRemoval, ""},
+		{func() {}, expr.Before, ""},
+		{func() { h.Remove("manual", Excise) }, expr.Before, ""}, // nothing to remove
+		{func() { h.Inject(manual, IntoTurn, "") }, expr.WithRAG, "manual"},
+		{func() { h.Inject(notes, IntoSystem, "") }, expr.WithRAG, "manual notes"},
+		{func() { h.Remove("manual", Excise) }, expr.AfterRemoval, "notes"},
+		{func() { h.Inject(manual, IntoMessage, "") }, expr.WithRAG, "notes manual"},
+		{func() { h.Remove("manual", Excise); h.Remove("notes", Tombstone) }, expr.AfterRemoval, ""},
 	}
 	for i, s := range steps {
 		s.do()

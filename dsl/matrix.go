@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -112,15 +113,15 @@ func (d *decoder) axes(n *syntax.Node) []axis {
 			continue
 		}
 		a := axis{name: e.Key}
-		kinds := map[Kind]bool{}
+		kinds := map[expr.Kind]bool{}
 		for _, item := range e.Node.Items {
-			if k := literalKind(item.Scalar); k != "" {
+			if k := expr.LiteralKind(item.Scalar); k != "" {
 				kinds[k] = true
 				a.values = append(a.values, item.Scalar)
 			}
 		}
-		if kinds[Int] && kinds[Float] {
-			delete(kinds, Int)
+		if kinds[expr.Int] && kinds[expr.Float] {
+			delete(kinds, expr.Int)
 			for i, v := range a.values {
 				if whole, ok := v.(int); ok {
 					a.values[i] = float64(whole)
@@ -137,11 +138,11 @@ func (d *decoder) axes(n *syntax.Node) []axis {
 	return out
 }
 
-func kindList(kinds map[Kind]bool) string {
+func kindList(kinds map[expr.Kind]bool) string {
 	var list []string
-	for _, k := range []Kind{Bool, Int, Float, String} {
+	for _, k := range []expr.Kind{expr.Bool, expr.Int, expr.Float, expr.String} {
 		if kinds[k] {
-			list = append(list, k.words())
+			list = append(list, k.Words())
 		}
 	}
 	return strings.Join(list, " and ")
@@ -227,11 +228,11 @@ func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
 			continue
 		}
 		v := e.Node.Scalar
-		if whole, isInt := v.(int); isInt && literalKind(axes[i].values[0]) == Float {
+		if whole, isInt := v.(int); isInt && expr.LiteralKind(axes[i].values[0]) == expr.Float {
 			v = float64(whole)
 		}
-		if literalKind(v) != literalKind(axes[i].values[0]) {
-			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.Node.Describe(), e.Key, literalKind(axes[i].values[0]).words())
+		if expr.LiteralKind(v) != expr.LiteralKind(axes[i].values[0]) {
+			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.Node.Describe(), e.Key, expr.LiteralKind(axes[i].values[0]).Words())
 			ok = false
 			continue
 		}
@@ -246,7 +247,7 @@ func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 	vars := map[string]any{}
 	if n := d.get(root, "vars"); n != nil && n.Kind == syntax.MapKind {
 		for _, e := range n.Entries {
-			if literalKind(e.Node.Scalar) != "" {
+			if expr.LiteralKind(e.Node.Scalar) != "" {
 				vars[e.Key] = e.Node.Scalar
 			}
 		}
@@ -258,7 +259,7 @@ func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 			d.errorf(nil, "plan/var", help, "--var %s: there is no variable %q", name, name)
 			continue
 		}
-		v, err := parseLiteral(opt.Vars[name], literalKind(old))
+		v, err := parseLiteral(opt.Vars[name], expr.LiteralKind(old))
 		if err != nil {
 			d.errorf(nil, "plan/var", "a variable keeps its type", "--var %s=%s: %s", name, opt.Vars[name], err)
 			continue
@@ -269,23 +270,23 @@ func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 }
 
 // parseLiteral reads a text as a value of a kind.
-func parseLiteral(text string, k Kind) (any, error) {
+func parseLiteral(text string, k expr.Kind) (any, error) {
 	switch k {
-	case Int:
+	case expr.Int:
 		if v, err := strconv.Atoi(text); err == nil {
 			return v, nil
 		}
-	case Float:
+	case expr.Float:
 		// ParseFloat reads nan and inf, which are no numbers of a scenario.
 		if v, err := strconv.ParseFloat(text, 64); err == nil && v-v == 0 {
 			return v, nil
 		}
-	case Bool:
+	case expr.Bool:
 		if text == "true" || text == "false" {
 			return text == "true", nil
 		}
 	default:
 		return text, nil
 	}
-	return nil, fmt.Errorf("%q is not %s", text, k.words())
+	return nil, fmt.Errorf("%q is not %s", text, k.Words())
 }

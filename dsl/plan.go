@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -102,7 +103,7 @@ type PlannedTurn struct {
 	Conversation string
 	Step         string
 	Turn         int // within the step, from 1
-	Phase        Phase
+	Phase        expr.Phase
 	PromptTokens int
 	ReplyTokens  int     // at most
 	KeptTokens   int     // what the history keeps of the reply: the recorded one, or at most ReplyTokens
@@ -196,8 +197,8 @@ func unlessZero[T comparable](v T) any {
 // Load reads a scenario and plans it: it validates and links the file, compiles every assertion,
 // expands the matrix, and plays every conversation with replies of the greatest length. The
 // plan is nil if a finding is an error. The same input gives the same plan.
-func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
-	p := &planner{file: f.Name, lib: lib, names: NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
+	p := &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
 	p.load(f)
 	diags := p.diags.Sorted()
 	if diags.Errors() {
@@ -209,20 +210,20 @@ func Load(f File, lib *Library, v Vocabulary, opt Options) (*Plan, syntax.Diagno
 
 // Validate reads a file of any kind as far as it goes without a server: a scenario is held
 // against the library and its assertions are compiled; servers and models files are resolved.
-func Validate(f File, lib *Library, v Vocabulary) syntax.Diagnostics {
+func Validate(f File, lib *Library, v expr.Vocabulary) syntax.Diagnostics {
 	t, diags := readFile(f)
 	if t == nil {
 		return diags.Sorted()
 	}
 	switch t.kind {
 	case "scenario":
-		p := &planner{file: f.Name, lib: lib, names: NewNames(v)}
+		p := &planner{file: f.Name, lib: lib, names: expr.NewNames(v)}
 		p.decode(t, diags)
 		return p.diags.Sorted()
 	case "servers", "models":
 		diags = append(diags, lib.check(t)...)
 	case "gates":
-		_, found := decodeGates(t, NewNames(v))
+		_, found := decodeGates(t, expr.NewNames(v))
 		diags = append(diags, found...)
 	}
 	return diags.Sorted()
@@ -232,7 +233,7 @@ func Validate(f File, lib *Library, v Vocabulary) syntax.Diagnostics {
 type planner struct {
 	file  string
 	lib   *Library
-	names *Names
+	names *expr.Names
 	opt   Options
 	diags syntax.Diagnostics
 	plan  *Plan
@@ -345,8 +346,8 @@ func (p *planner) named(d *decoder) {
 }
 
 // compiler returns the function that compiles the assertions of a file.
-func (p *planner) compiler(t *tree) func(*Assertion, Env) syntax.Diagnostics {
-	return func(a *Assertion, env Env) syntax.Diagnostics {
+func (p *planner) compiler(t *tree) func(*expr.Assertion, expr.Env) syntax.Diagnostics {
+	return func(a *expr.Assertion, env expr.Env) syntax.Diagnostics {
 		if p.opt.Repeats > 0 {
 			env.Repeats = p.opt.Repeats
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -68,7 +69,7 @@ func (p *planner) selectConversations(s *Scenario) {
 		return
 	}
 	s.Conversations = kept
-	s.Assert = slices.DeleteFunc(s.Assert, func(a *Assertion) bool {
+	s.Assert = slices.DeleteFunc(s.Assert, func(a *expr.Assertion) bool {
 		for _, path := range a.Paths() {
 			parts := strings.SplitN(path, ".", 3)
 			if len(parts) == 3 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -41,6 +42,18 @@ models:
     template: chatml
     context: {trained: 131072}
 `
+
+// vocabulary has what the scenarios of the plan's tests name.
+var vocabulary = expr.Vocabulary{
+	Turn: []expr.Name{
+		{Path: "ok", Kind: expr.Bool},
+		{Path: "ttft_ms", Kind: expr.Float, Unit: "ms", Aggregate: true},
+		{Path: "prompt_tokens", Kind: expr.Int, Unit: "tokens", Aggregate: true},
+		{Path: "cache.hit_rate", Kind: expr.Float, Rate: true, Aggregate: true},
+		{Path: "cache.reusable_rate", Kind: expr.Float, Rate: true, Aggregate: true},
+	},
+	Conversation: []expr.Name{{Path: "requests", Kind: expr.Int}},
+}
 
 func testLibrary(t *testing.T) *Library {
 	t.Helper()
@@ -265,7 +278,7 @@ func TestSourcesOfConstants(t *testing.T) {
 	opt.Vars = map[string]string{"low": "2"}
 	p := mustLoad(t, scenario(body), opt)
 	got := map[string]string{}
-	for _, o := range p.Cells[0].Scenario.Assert[0].Eval(testLookup).Operands {
+	for _, o := range p.Cells[0].Scenario.Assert[0].Eval(func(string) expr.Value { return expr.Value{V: 110.0, Source: "test"} }).Operands {
 		got[o.Path] = o.Source
 	}
 	want := map[string]string{

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/metrics"
 )
 
@@ -45,13 +46,13 @@ func Figures(gates []metrics.FreeGate) []string {
 
 // judgeFree evaluates an expression over two sides. A percentile is known no better than by its
 // 95 % bounds, on either side: a verdict that is not the same at all combinations of them is none.
-func judgeFree(a *dsl.Assertion, see metrics.See) (verdict, why string) {
-	at := func(path string) dsl.Value {
+func judgeFree(a *expr.Assertion, see metrics.See) (verdict, why string) {
+	at := func(path string) expr.Value {
 		v := see.Value(path)
-		return dsl.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
+		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
 	}
 	r := a.Eval(at)
-	if r.Verdict == dsl.Unknown {
+	if r.Verdict == expr.Unknown {
 		return r.Verdict, r.Why
 	}
 	type corner struct {
@@ -66,7 +67,7 @@ func judgeFree(a *dsl.Assertion, see metrics.See) (verdict, why string) {
 		case !math.IsInf(b.Lo, 0) && !math.IsInf(b.Hi, 0):
 			corners = append(corners, corner{o.Path, b.Lo, b.Hi})
 		case !a.SmallN():
-			return dsl.Unknown, fmt.Sprintf("%s is of %d values, which do not bound it: play more repeats (--repeats %d), or set allow_small_n: true", o.Path, n, metrics.DefaultRepeats)
+			return expr.Unknown, fmt.Sprintf("%s is of %d values, which do not bound it: play more repeats (--repeats %d), or set allow_small_n: true", o.Path, n, metrics.DefaultRepeats)
 		}
 	}
 	for mask := range 1 << len(corners) {
@@ -76,7 +77,7 @@ func judgeFree(a *dsl.Assertion, see metrics.See) (verdict, why string) {
 				moved[c.path] = c.hi
 			}
 		}
-		other := a.Eval(func(path string) dsl.Value {
+		other := a.Eval(func(path string) expr.Value {
 			v := at(path)
 			if m, ok := moved[path]; ok {
 				v.V = m
@@ -88,18 +89,18 @@ func judgeFree(a *dsl.Assertion, see metrics.See) (verdict, why string) {
 			for _, c := range corners {
 				spans = append(spans, fmt.Sprintf("%s is from %.4g to %.4g", c.path, c.lo, c.hi))
 			}
-			return dsl.Unknown, fmt.Sprintf("%s, and so within its 95 %% bounds it both holds and does not (%s): more repeats would tell", operands(r), strings.Join(spans, ", "))
+			return expr.Unknown, fmt.Sprintf("%s, and so within its 95 %% bounds it both holds and does not (%s): more repeats would tell", operands(r), strings.Join(spans, ", "))
 		}
 	}
 	why = operands(r)
-	if r.Verdict == dsl.Fail && a.Message != "" {
+	if r.Verdict == expr.Fail && a.Message != "" {
 		why += ": " + a.Message
 	}
 	return r.Verdict, why
 }
 
 // operands are the values that an expression read, in words.
-func operands(r dsl.Result) string {
+func operands(r expr.Result) string {
 	var out []string
 	for _, o := range r.Operands {
 		switch v := o.V.(type) {

@@ -11,6 +11,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
@@ -277,7 +278,7 @@ func TestRemovalInTheMiddleLeavesMoreThanHalf(t *testing.T) {
 		if turn.Step != "after_removal" || turn.Turn != 1 {
 			continue
 		}
-		if turn.Phase != dsl.AfterRemoval {
+		if turn.Phase != expr.AfterRemoval {
 			t.Errorf("the first turn after the removal is in phase %q", turn.Phase)
 		}
 		if turn.Ceiling < 0.58 || turn.Ceiling > 0.78 {

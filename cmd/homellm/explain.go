@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
@@ -67,7 +68,7 @@ func explain(word string) string {
 			fmt.Fprintf(&b, "%s (finding of homellm validate)\n  %s\n", c.Code, c.Doc)
 		}
 	}
-	for _, f := range dsl.Functions {
+	for _, f := range expr.Functions {
 		if f.Name == word {
 			fmt.Fprintf(&b, "%s (function of expressions)\n  %s\n", f.Usage, f.Doc)
 		}
@@ -114,7 +115,7 @@ func explainable() []string {
 	for _, c := range dsl.Codes {
 		out = append(out, c.Code)
 	}
-	for _, f := range dsl.Functions {
+	for _, f := range expr.Functions {
 		out = append(out, f.Name)
 	}
 	return out

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -17,8 +17,8 @@ import (
 //
 // Looks are the judgements that decide whether more is played, this one included; none where
 // there is only one. More is about how many more repeats would settle what is open.
-func certain(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result, looks metrics.Looks) (out dsl.Result, more int) {
-	if r.Verdict == dsl.Unknown {
+func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks metrics.Looks) (out expr.Result, more int) {
+	if r.Verdict == expr.Unknown {
 		return r, 0
 	}
 	values := map[string]float64{}
@@ -37,11 +37,11 @@ func certain(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result, looks metrics.L
 			continue
 		}
 		holds := map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value, "==": v == l.Value}[l.Op]
-		if r.Verdict == dsl.Fail && holds {
+		if r.Verdict == expr.Fail && holds {
 			continue // it is not what failed
 		}
 		s := cell.Settles(l.Path, l.Op, l.Value, looks)
-		if s.OK && s.More == 0 && r.Verdict == dsl.Fail {
+		if s.OK && s.More == 0 && r.Verdict == expr.Fail {
 			return r, 0 // one limit is surely broken, whatever the others are
 		}
 		if !s.OK {
@@ -53,14 +53,14 @@ func certain(cell *metrics.Cell, a *dsl.Assertion, r dsl.Result, looks metrics.L
 		more = max(more, s.More)
 	}
 	if why != "" {
-		r.Verdict, r.Why = dsl.Unknown, why
+		r.Verdict, r.Why = expr.Unknown, why
 	}
 	return r, more
 }
 
 // indistinct says which comparisons of measured times come out closer than this client can tell: it
 // may be late by its floor for each of them, times its factor. The floor is in ms, 0 if not known.
-func indistinct(v event.Verdict, differences []dsl.Difference, floor float64) (texts []string) {
+func indistinct(v event.Verdict, differences []expr.Difference, floor float64) (texts []string) {
 	times := map[string]float64{}
 	for _, o := range v.Operands {
 		if x, number := o.Value.(float64); number && o.Unit == "ms" && o.Why == "" {

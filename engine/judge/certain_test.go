@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -49,9 +50,9 @@ func TestCertain(t *testing.T) {
 		}
 		a := plan.Cells[0].Scenario.Assert[0]
 		look := cell.Lookup("scenario", 0, "", "")
-		r, more := certain(cell, a, a.Eval(func(path string) dsl.Value {
+		r, more := certain(cell, a, a.Eval(func(path string) expr.Value {
 			v, unit, source, why := look(path)
-			return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
+			return expr.Value{V: v, Unit: unit, Source: source, Why: why}
 		}), nil)
 		if (more > 0) != (want == "unknown") {
 			t.Errorf("%s: %d more repeats, with verdict %s", that, more, want)
@@ -68,13 +69,13 @@ func TestIndistinct(t *testing.T) {
 			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b, Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
 		}}
 	}
-	less := func(factor, offset float64, paths ...string) []dsl.Difference {
-		return []dsl.Difference{{Paths: paths, Factors: []float64{1, -factor}, Offset: offset}}
+	less := func(factor, offset float64, paths ...string) []expr.Difference {
+		return []expr.Difference{{Paths: paths, Factors: []float64{1, -factor}, Offset: offset}}
 	}
 	both := less(1, 0, "a", "b")
 	for _, c := range []struct {
 		v     event.Verdict
-		of    []dsl.Difference
+		of    []expr.Difference
 		floor float64
 		marks int
 	}{

@@ -1,7 +1,7 @@
 package judge
 
 import (
-	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/metrics"
 )
 
@@ -20,10 +20,10 @@ func (j *Judge) Doubts(f *metrics.Run, looks metrics.Looks) []Doubt {
 		more := 0
 		switch {
 		case a.Severity == "warn":
-		case a.Scope == dsl.ScenarioScope:
+		case a.Scope == expr.ScenarioScope:
 			_, more = certain(cell, a, a.Eval(j.lookup(cell, t, 0)), looks)
 		default:
-			if verdict, _ := t.verdict(); verdict == dsl.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
+			if verdict, _ := t.verdict(); verdict == expr.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
 				more = 1
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -43,12 +44,12 @@ func New(c *dsl.Cell) *Judge {
 func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
-		if t.assertion.Scope == dsl.ScenarioScope {
+		if t.assertion.Scope == expr.ScenarioScope {
 			continue
 		}
 		r := t.assertion.Eval(j.lookup(cell, t, repeat))
 		t.add(r)
-		if r.Verdict == dsl.Fail && t.assertion.Abort && abort == "" {
+		if r.Verdict == expr.Fail && t.assertion.Abort && abort == "" {
 			abort = t.assertion.Name
 		}
 	}
@@ -63,7 +64,7 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
-		if t.assertion.Scope == dsl.ScenarioScope && t.evaluated == 0 {
+		if t.assertion.Scope == expr.ScenarioScope && t.evaluated == 0 {
 			r, _ := certain(cell, t.assertion, t.assertion.Eval(j.lookup(cell, t, 0)), looks)
 			t.add(r)
 		}
@@ -74,7 +75,7 @@ func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, fai
 	floor, _ := cell.Observed("client.ttft_bias_p99_ms").Number()
 	for _, t := range j.tallies {
 		v := t.event()
-		if v.Verdict == dsl.Fail && v.Severity == "fail" && failed == "" {
+		if v.Verdict == expr.Fail && v.Severity == "fail" && failed == "" {
 			failed = v.Name
 		}
 		out = append(out, v)
@@ -86,26 +87,26 @@ func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, fai
 }
 
 // lookup resolves the paths of an expression: what the files say, and what was measured.
-func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) dsl.Lookup {
+func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
-	return func(path string) dsl.Value {
+	return func(path string) expr.Value {
 		if name, ok := strings.CutPrefix(path, "model."); ok {
 			return j.modelFact(cell, name)
 		}
 		v, unit, source, why := measured(path)
-		return dsl.Value{V: v, Unit: unit, Source: source, Why: why}
+		return expr.Value{V: v, Unit: unit, Source: source, Why: why}
 	}
 }
 
-func (j *Judge) modelFact(cell *metrics.Cell, name string) dsl.Value {
+func (j *Judge) modelFact(cell *metrics.Cell, name string) expr.Value {
 	if v, ok := j.cell.ModelFact(name); ok {
-		return dsl.Value{V: v, Source: "models file"}
+		return expr.Value{V: v, Source: "models file"}
 	}
 	switch {
 	case j.cell.Model != nil:
-		return dsl.Value{Why: "the models file does not say the " + name + " of " + j.cell.Model.Name}
+		return expr.Value{Why: "the models file does not say the " + name + " of " + j.cell.Model.Name}
 	case name == "name" && cell.Started != nil && cell.Started.Server.Model != "":
-		return dsl.Value{V: cell.Started.Server.Model, Source: "server"}
+		return expr.Value{V: cell.Started.Server.Model, Source: "server"}
 	}
-	return dsl.Value{Why: "the model is not in the models file"}
+	return expr.Value{Why: "the model is not in the models file"}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"homellm/dsl"
+	"homellm/dsl/expr"
 	"homellm/engine/event"
 )
 
@@ -14,27 +14,27 @@ const textKept = 240
 
 // tally counts the outcomes of one assertion over the repeats of a cell.
 type tally struct {
-	assertion    *dsl.Assertion
+	assertion    *expr.Assertion
 	conversation string
 	step         string
 
 	evaluated, passed, unknown int
-	decisive                   dsl.Result // the first failure, else the first unknown, else the latest pass
-	blank                      string     // why the first unknown is
+	decisive                   expr.Result // the first failure, else the first unknown, else the latest pass
+	blank                      string      // why the first unknown is
 }
 
-func (t *tally) add(r dsl.Result) {
+func (t *tally) add(r expr.Result) {
 	t.evaluated++
-	rank := map[string]int{dsl.Pass: 0, dsl.Unknown: 1, dsl.Fail: 2}
+	rank := map[string]int{expr.Pass: 0, expr.Unknown: 1, expr.Fail: 2}
 	switch r.Verdict {
-	case dsl.Pass:
+	case expr.Pass:
 		t.passed++
-	case dsl.Unknown:
+	case expr.Unknown:
 		if t.unknown++; t.unknown == 1 {
 			t.blank = r.Why
 		}
 	}
-	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == dsl.Pass && t.decisive.Verdict == dsl.Pass) {
+	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == expr.Pass && t.decisive.Verdict == expr.Pass) {
 		t.decisive = r
 	}
 }
@@ -47,13 +47,13 @@ func (t *tally) verdict() (verdict, why string) {
 	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) } // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
 	switch {
 	case t.evaluated == 0:
-		return dsl.Unknown, "no repeat was played"
+		return expr.Unknown, "no repeat was played"
 	case share(t.passed+t.unknown) < least:
-		return dsl.Fail, t.decisive.Why
+		return expr.Fail, t.decisive.Why
 	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
-		return dsl.Unknown, t.whyOpen()
+		return expr.Unknown, t.whyOpen()
 	}
-	return dsl.Pass, ""
+	return expr.Pass, ""
 }
 
 // whyOpen says why it is unknown whether enough repeats passed.
@@ -85,7 +85,7 @@ func (t *tally) event() event.Verdict {
 		}
 		v.Operands = append(v.Operands, event.Operand{Path: o.Path, Value: value, Unit: o.Unit, Source: o.Source, Why: o.Why})
 	}
-	if v.Verdict != dsl.Pass {
+	if v.Verdict != expr.Pass {
 		v.Excerpt = a.Excerpt()
 	}
 	return v

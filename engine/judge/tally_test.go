@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"homellm/dsl"
+	"homellm/dsl/expr"
 )
 
 func TestTally(t *testing.T) {
-	results := func(s string) (out []dsl.Result) {
+	results := func(s string) (out []expr.Result) {
 		for _, r := range s {
-			out = append(out, dsl.Result{Verdict: map[rune]string{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
+			out = append(out, expr.Result{Verdict: map[rune]string{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
 		}
 		return out
 	}
@@ -36,7 +36,7 @@ func TestTally(t *testing.T) {
 		{"uuu", 0.1, "unknown"},
 		{"", 1, "unknown"},
 	} {
-		tally := &tally{assertion: &dsl.Assertion{MinPassRate: c.rate}}
+		tally := &tally{assertion: &expr.Assertion{MinPassRate: c.rate}}
 		for _, r := range results(c.seen) {
 			tally.add(r)
 		}

@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 // Function is something that an expression may call.
 type Function struct {

@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 import (
 	"slices"
@@ -36,8 +36,8 @@ const (
 	Bool   Kind = "bool"   // bool
 )
 
-// words names a kind as messages do.
-func (k Kind) words() string {
+// Words names a kind as messages do.
+func (k Kind) Words() string {
 	return map[Kind]string{Float: "a number", Int: "a whole number", String: "text", Bool: "true or false"}[k]
 }
 

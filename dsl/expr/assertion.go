@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 import (
 	"cmp"
@@ -181,7 +181,7 @@ func (v Value) as(k Kind) Value {
 	case nil:
 		return Value{Unit: v.Unit, Source: v.Source, Why: "it was not measured"}
 	}
-	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.words(), v.V)}
+	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.Words(), v.V)}
 }
 
 // Paths lists every path that the assertion may read, in order of appearance.

@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 import (
 	"cmp"
@@ -71,7 +71,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
 			"distributions over repeats are known in the assert of the scenario: move this there"
 	case at.kind != "":
-		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.words()), ""
+		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.Words()), ""
 	}
 	message = fmt.Sprintf("%s has no metric %q", at.path, name)
 	if near := syntax.Suggest(name, at.parts); near != "" {

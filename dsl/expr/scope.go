@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 import (
 	"cmp"
@@ -265,7 +265,7 @@ func (s *scope) distributions(path string, t *nameTree, samples int, counted str
 			if next == nil {
 				return "", ""
 			}
-			return fmt.Sprintf("%s.%s is %s, and has no distribution over repeats", path, p, next.name.Kind.words()),
+			return fmt.Sprintf("%s.%s is %s, and has no distribution over repeats", path, p, next.name.Kind.Words()),
 				"assert it in the step"
 		},
 	}
@@ -431,7 +431,7 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			if !ok {
 				return nil
 			}
-			k := literalKind(v)
+			k := LiteralKind(v)
 			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k}, kind: k, constant: v}
 		},
 		missing: func(p string) (string, string) {
@@ -440,8 +440,8 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 	}
 }
 
-// literalKind returns the kind of a literal.
-func literalKind(v any) Kind {
+// LiteralKind returns the kind of a literal.
+func LiteralKind(v any) Kind {
 	switch v.(type) {
 	case float64:
 		return Float

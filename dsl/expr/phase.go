@@ -1,4 +1,4 @@
-package dsl
+package expr
 
 // Phase is where a turn stands in the life of its documents.
 type Phase string
