@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"homellm/engine/engines"
 )
 
 // Send sends one user message with this text, asks for one token, and returns what the reply
@@ -53,8 +55,8 @@ func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, erro
 	var report Report
 	before, scrapeErr := s.scrapeIfAny(ctx)
 	if before != nil {
-		report.Off = before.CacheOff()
-		if told, ok := before.BlockTokens(); ok {
+		report.Off = s.engine.Metrics.Config.Off(before)
+		if told, ok := s.engine.Metrics.Config.BlockTokens(before); ok {
 			block = told
 		}
 	}
@@ -80,7 +82,7 @@ func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, erro
 	if report.Off {
 		return report, nil
 	}
-	report.judge(replies, deltas, s.engine.names, scrapeErr)
+	report.judge(replies, deltas, s.engine.Metrics, scrapeErr)
 	return report, nil
 }
 
@@ -93,7 +95,7 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 }
 
 // judge decides from both replies, and from what the counters did meanwhile, what to believe.
-func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *names, scrapeErr error) {
+func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
 	first, second := replies[0], replies[1]
 	var whys []string
 	switch {
@@ -114,16 +116,16 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *names, scrapeErr er
 	case deltas[1].Why != "":
 		whys = append(whys, "counters: "+deltas[1].Why)
 	case n != nil:
-		for _, by := range n.cached {
-			c1, ok1 := deltas[0].cached[by.family]
-			c2, ok2 := deltas[1].cached[by.family]
+		for _, by := range n.Cached {
+			c1, ok1 := deltas[0].cached[by.Family]
+			c2, ok2 := deltas[1].cached[by.Family]
 			if ok2 && c2 > 0 && (!ok1 || c1 < c2) && (!r.InReply || c2 == *second.Cached) {
-				r.Counters = by.family
+				r.Counters = by.Family
 				break
 			}
 		}
 		if r.Counters == "" {
-			whys = append(whys, "none of its counters showed the repetition ("+n.families()+")")
+			whys = append(whys, "none of its counters showed the repetition ("+n.Families()+")")
 		}
 	}
 	if !r.Proven() {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"homellm/engine/engines"
 )
 
 // cacheServer is a server with a prefix cache of whole prompts, just enough to be tested: it
@@ -265,7 +267,7 @@ func TestReset(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer side.client.CloseIdleConnections()
+			defer side.at.client.CloseIdleConnections()
 			err = side.ResetCache(t.Context())
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("got %v, want %q", err, tt.err)
@@ -278,7 +280,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestTokenize(t *testing.T) {
-	messages := []Message{{"system", "S"}, {"user", "U"}}
+	messages := []engines.Message{{Role: "system", Content: "S"}, {Role: "user", Content: "U"}}
 	chat := `[{"role":"system","content":"S"},{"role":"user","content":"U"}]`
 	tests := []struct {
 		engine string
@@ -334,27 +336,30 @@ func TestTokenize(t *testing.T) {
 	}
 }
 
-func TestNative(t *testing.T) {
+// A web page where the list of loaded models would be is an error that says so, and so is an engine without such a list.
+func TestLoaded(t *testing.T) {
+	page := false
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/slots":
-			fmt.Fprint(w, `[{"id":0,"n_ctx":8192,"is_processing":true,"id_task":1}]`)
-		case "/api/show": // Ollama 0.33
-			fmt.Fprint(w, `{"modelfile":"","parameters":"temperature 0.7\nnum_ctx                        4096\nstop \"<|im_end|>\"","template":"{{ .Prompt }}","details":{"format":"gguf","family":"qwen2","parameter_size":"7.6B","quantization_level":"Q4_K_M"},"model_info":{"general.architecture":"qwen2","general.parameter_count":7615616512,"qwen2.context_length":32768},"capabilities":["completion"]}`)
-		case "/props":
+		if page {
 			fmt.Fprint(w, `<html><title>x</title></html>`)
+			return
 		}
+		fmt.Fprint(w, `{"models":[{"name":"m:latest","size":200,"size_vram":50,"context_length":8192}]}`)
 	}))
 	defer s.Close()
-	side := sideOf(t, "llamacpp", s.URL)
-	if slots, err := side.Slots(t.Context()); err != nil || len(slots) != 1 || !slots[0].Busy || slots[0].ContextTokens != 8192 {
-		t.Errorf("got %+v, %v", slots, err)
+	side := sideOf(t, "ollama", s.URL)
+	loaded, err := side.Loaded(t.Context())
+	if err != nil || len(loaded) != 1 || *loaded[0].ContextTokens != 8192 {
+		t.Fatalf("got %+v, %v", loaded, err)
 	}
-	d, err := side.Show(t.Context())
-	if err != nil || d.Quantization != "Q4_K_M" || *d.TrainedTokens != 32768 || *d.ContextTokens != 4096 || *d.Parameters != 7615616512 {
-		t.Errorf("got %+v, %v", d, err)
+	if share, ok := loaded[0].GPUShare(); !ok || share != 0.25 {
+		t.Errorf("GPU share %v, %v", share, ok)
 	}
-	if _, err := side.Props(t.Context()); err == nil || !strings.Contains(err.Error(), "web page") {
+	page = true
+	if _, err := side.Loaded(t.Context()); err == nil || !strings.Contains(err.Error(), "web page") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := sideOf(t, "vllm", s.URL).Loaded(t.Context()); !errors.Is(err, engines.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"homellm/engine/engines"
 )
 
 func scraped(t *testing.T, name string) *Snapshot {
@@ -17,7 +19,7 @@ func scraped(t *testing.T, name string) *Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shot, err := parse(reply{status: http.StatusOK, kind: "text/plain", body: data})
+	shot, err := parse(engines.Response{Status: http.StatusOK, Kind: "text/plain", Body: data})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -30,7 +32,7 @@ func sideOf(t *testing.T, engine, address string) *Side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(side.client.CloseIdleConnections)
+	t.Cleanup(side.at.client.CloseIdleConnections)
 	return side
 }
 
@@ -114,7 +116,7 @@ func TestBetween(t *testing.T) {
 func TestSnapshot_HistogramThatIsNoNumber(t *testing.T) {
 	for said, want := range map[string]bool{"1.5": true, "NaN": false, "+Inf": false} {
 		text := "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum " + said + "\nh_count 1\n"
-		shot, err := parse(reply{status: http.StatusOK, kind: "text/plain", body: []byte(text)})
+		shot, err := parse(engines.Response{Status: http.StatusOK, Kind: "text/plain", Body: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,22 +128,14 @@ func TestSnapshot_HistogramThatIsNoNumber(t *testing.T) {
 
 func TestSnapshot_Facts(t *testing.T) {
 	shot := scraped(t, "vllm-0.27-before.prom")
-	if n, ok := shot.BlockTokens(); !ok || n != 16 {
+	config := engines.Of("vllm").Metrics.Config
+	if n, ok := config.BlockTokens(shot); !ok || n != 16 {
 		t.Errorf("BlockTokens = %v, %v", n, ok)
 	}
-	if n, ok := shot.KVTokens(); !ok || n != 218464 {
-		t.Errorf("KVTokens = %v, %v", n, ok)
-	}
-	if _, ok := shot.infoInt("sliding_window"); ok {
+	if _, ok := (engines.CacheConfig{Family: config.Family, Block: "sliding_window"}).BlockTokens(shot); ok {
 		t.Error(`the word "None" was read as a number`)
 	}
-	side := sideOf(t, "vllm", "http://127.0.0.1:1")
-	for file, want := range map[string]float64{"vllm-0.27-before.prom": 0.0125, "vllm-0.8-before.prom": 0.25, "vllm-0.7-before.prom": 0.5} {
-		if got, ok := side.KVUsed(scraped(t, file)); !ok || got != want {
-			t.Errorf("%s: KVUsed = %v, %v, want %v", file, got, ok, want)
-		}
-	}
-	if off := scraped(t, "vllm-0.27-cacheoff.prom").CacheOff(); !off {
+	if off := config.Off(scraped(t, "vllm-0.27-cacheoff.prom")); !off {
 		t.Error("a cache that is off was not seen")
 	}
 	if sum, ok := shot.sum("vllm:prefix_cache_queries", nil); !ok || sum != 230400 {
@@ -150,11 +144,11 @@ func TestSnapshot_Facts(t *testing.T) {
 }
 
 func TestParse_NotMetrics(t *testing.T) {
-	for want, r := range map[string]reply{
-		`a web page titled "Sign in"`: {status: 200, kind: "text/html", body: []byte("<html><title>Sign in</title></html>")},
-		"HTTP 404: Not Found":         {status: 404, kind: "application/json", body: []byte(`{"detail":"Not Found"}`)},
-		"holds no metric":             {status: 200, kind: "text/plain"},
-		"no Prometheus text":          {status: 200, kind: "application/json", body: []byte(`{"error":"Unexpected endpoint"}`)},
+	for want, r := range map[string]engines.Response{
+		`a web page titled "Sign in"`: {Status: 200, Kind: "text/html", Body: []byte("<html><title>Sign in</title></html>")},
+		"HTTP 404: Not Found":         {Status: 404, Kind: "application/json", Body: []byte(`{"detail":"Not Found"}`)},
+		"holds no metric":             {Status: 200, Kind: "text/plain"},
+		"no Prometheus text":          {Status: 200, Kind: "application/json", Body: []byte(`{"error":"Unexpected endpoint"}`)},
 	} {
 		if _, err := parse(r); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -175,7 +169,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		shot, err := parse(reply{status: 200, kind: "text/plain", body: data})
+		shot, err := parse(engines.Response{Status: 200, Kind: "text/plain", Body: data})
 		if err != nil {
 			return
 		}

@@ -12,126 +12,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"homellm/engine/engines"
 )
 
 // maxBody bounds what is read of any reply. The largest real one is an exposition of /metrics
 // with every histogram of every rank, well below this.
 const maxBody = 16 << 20
-
-// reply is one HTTP reply, read to its end, or the reason why there is none.
-type reply struct {
-	status int
-	kind   string // media type without parameters, lower case
-	header http.Header
-	body   []byte
-	err    error
-}
-
-// ok reports a 2xx reply.
-func (r reply) ok() bool { return r.err == nil && r.status/100 == 2 }
-
-// html reports that a web page came instead of an API's answer.
-func (r reply) html() bool {
-	return r.kind == "text/html" || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(r.body)), []byte("<!doctype html"))
-}
-
-// into decodes a 2xx JSON reply and reports whether it was one.
-func (r reply) into(v any) bool {
-	return r.ok() && !r.html() && json.Unmarshal(r.body, v) == nil
-}
-
-// message is what an error reply says, in any of the shapes that servers use: a string, an
-// object with a message, a flat object, FastAPI's detail, or plain text.
-func (r reply) message() string {
-	var shape struct {
-		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"`
-		Detail  json.RawMessage `json:"detail"`
-	}
-	if json.Unmarshal(r.body, &shape) == nil {
-		for _, raw := range []json.RawMessage{shape.Error, shape.Detail} {
-			var text string
-			if json.Unmarshal(raw, &text) == nil && text != "" {
-				return text
-			}
-			var object struct {
-				Message string `json:"message"`
-			}
-			if json.Unmarshal(raw, &object) == nil && object.Message != "" {
-				return object.Message
-			}
-			if len(raw) > 0 && string(raw) != "null" {
-				return shorten(string(raw), 300)
-			}
-		}
-		if shape.Message != "" {
-			return shape.Message
-		}
-	}
-	if r.html() {
-		return "a web page" + titleOf(r.body)
-	}
-	return shorten(strings.TrimSpace(string(r.body)), 300)
-}
-
-// failure turns a reply that is no success into an error; nil for a 2xx reply that is no web page.
-func (r reply) failure() error {
-	switch {
-	case r.err != nil:
-		return r.err
-	case !r.ok():
-		return &StatusError{r.status, r.message()}
-	case r.html():
-		return fmt.Errorf("got %s instead of the API's answer", r.message())
-	}
-	return nil
-}
-
-// StatusError is a reply whose status is no success.
-type StatusError struct {
-	Status  int
-	Message string // the server's own; may be empty
-}
-
-func (e *StatusError) Error() string {
-	if e.Message == "" {
-		return fmt.Sprintf("HTTP %d", e.Status)
-	}
-	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
-}
-
-// Refused says that the server did not like what it was asked, and not that it cannot answer. An
-// llama-server whose template raises answers 500.
-func (e *StatusError) Refused() bool {
-	text := strings.ToLower(e.Message)
-	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity ||
-		e.Status == http.StatusInternalServerError && (strings.Contains(text, "jinja") || strings.Contains(text, "template"))
-}
-
-// shorten cuts s to at most n bytes, at a rune's border.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}
-
-// titleOf finds the title of a web page, ready to be appended to "a web page".
-func titleOf(page []byte) string {
-	lower := bytes.ToLower(page)
-	from := bytes.Index(lower, []byte("<title>"))
-	if from < 0 {
-		return ""
-	}
-	from += len("<title>")
-	length := bytes.Index(lower[from:], []byte("</title>"))
-	if length < 0 || from+length > len(page) {
-		return ""
-	}
-	return fmt.Sprintf(" titled %q", shorten(strings.TrimSpace(string(page[from:from+length])), 80))
-}
 
 // NewHTTPClient returns a client fit for side channels: it follows no redirect (an API that
 // redirects is not the API that was meant), uses no proxy whatever the environment says (the key
@@ -173,9 +63,31 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // it, it would do nothing and say nothing.
 func (b bearer) CloseIdleConnections() { b.next.CloseIdleConnections() }
 
-// call makes one request and reads the reply to its end. A nil body sends none, any other is
-// sent as JSON. It takes at most limit.
-func call(ctx context.Context, client *http.Client, method, address string, body any, limit time.Duration) reply {
+// endpoint is where a server's side channels are.
+type endpoint struct {
+	base   string // without a slash at its end
+	client *http.Client
+}
+
+// Ask requests several paths at the same time.
+func (e endpoint) Ask(ctx context.Context, limit time.Duration, paths ...string) engines.Responses {
+	responses := make([]engines.Response, len(paths))
+	var group sync.WaitGroup
+	for i, path := range paths {
+		group.Go(func() { responses[i] = e.Call(ctx, http.MethodGet, path, nil, limit) })
+	}
+	group.Wait()
+	seen := make(engines.Responses, len(paths))
+	for i, path := range paths {
+		seen[path] = responses[i]
+	}
+	return seen
+}
+
+// Call makes one request and reads the response to its end. A nil body sends none, any other is sent as JSON. It takes
+// at most limit.
+func (e endpoint) Call(ctx context.Context, method, path string, body any, limit time.Duration) engines.Response {
+	client := e.client
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -183,13 +95,13 @@ func call(ctx context.Context, client *http.Client, method, address string, body
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return reply{err: fmt.Errorf("encoding the request: %w", err)}
+			return engines.Response{Err: fmt.Errorf("encoding the request: %w", err)}
 		}
 		payload = bytes.NewReader(raw)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, address, payload)
+	request, err := http.NewRequestWithContext(ctx, method, e.base+path, payload)
 	if err != nil {
-		return reply{err: err}
+		return engines.Response{Err: err}
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -199,7 +111,7 @@ func call(ctx context.Context, client *http.Client, method, address string, body
 		if errors.Is(err, context.DeadlineExceeded) && parent.Err() == nil {
 			err = fmt.Errorf("no answer within %v: %w", limit, err)
 		}
-		return reply{err: err}
+		return engines.Response{Err: err}
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
@@ -213,7 +125,7 @@ func call(ctx context.Context, client *http.Client, method, address string, body
 	if parseErr != nil {
 		kind = "" // a broken header is as good as none: the body is looked at instead
 	}
-	return reply{status: response.StatusCode, kind: kind, header: response.Header, body: raw, err: err}
+	return engines.Response{Status: response.StatusCode, Kind: kind, Header: response.Header, Body: raw, Err: err}
 }
 
 // refused reports that nothing listens at the other end.

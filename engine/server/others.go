@@ -59,7 +59,7 @@ func (o Others) String() string {
 // Requests are the evidence. Tokens are it only where an engine counts no requests: one that
 // writes past a stop string, or reads a prompt twice, counts more than it reports.
 func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
-	n := s.engine.names
+	n := s.engine.Metrics
 	if n == nil || before == nil || after == nil {
 		return Others{}
 	}
@@ -69,8 +69,8 @@ func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
 	}
 	var out Others
 	counted := false
-	for _, name := range n.finished {
-		if grown, ok := d.sum(name, nil); ok {
+	for _, name := range n.Finished {
+		if grown, ok := d.Sum(name, nil); ok {
 			out.Ended, counted = max(int(grown)-1-given, 0), true
 			break
 		}
@@ -82,19 +82,19 @@ func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
 		return out
 	}
 	more := func(name string, own *int) int {
-		grown, ok := d.exact(name)
+		grown, ok := d.Exact(name)
 		if counted {
-			grown, ok = d.sum(name, nil)
+			grown, ok = d.Sum(name, nil)
 		}
 		if !ok || own == nil {
 			return 0
 		}
 		return max(int(grown)-*own, 0)
 	}
-	if n.whole {
-		out.Prompt = more(n.prompt, r.Prompt)
+	if n.Whole {
+		out.Prompt = more(n.Prompt, r.Prompt)
 	}
-	out.Output = more(n.output, r.Completion)
+	out.Output = more(n.Output, r.Completion)
 	if counted && out.Ended == 0 && out.Running == 0 {
 		return Others{} // one request ended and nothing runs: what was counted is its own
 	}
@@ -104,8 +104,8 @@ func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
 // Restarted says how two scrapes show that the server was started anew between them; empty if
 // they do not.
 func (s *Side) Restarted(before, after *Snapshot) string {
-	if s.engine.names == nil || before == nil || after == nil {
+	if s.engine.Metrics == nil || before == nil || after == nil {
 		return ""
 	}
-	return difference{before, after}.restarted(s.engine.names)
+	return difference{before, after}.restarted(s.engine.Metrics)
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"testing"
+
+	"homellm/engine/engines"
 )
 
 // scrape is a scrape of vLLM or, without ended, of llama.cpp, which counts no requests.
@@ -12,7 +14,7 @@ func scrape(t *testing.T, ended, prompt, output, running int) *Snapshot {
 	if ended >= 0 {
 		text = fmt.Sprintf("vllm:request_success_total{finished_reason=\"stop\"} %d\nvllm:prompt_tokens_total %d\nvllm:generation_tokens_total %d\nvllm:num_requests_running %d\nvllm:num_requests_waiting 0\n", ended, prompt, output, running)
 	}
-	shot, err := parse(reply{status: 200, body: []byte(text)})
+	shot, err := parse(engines.Response{Status: 200, Body: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"homellm/engine/engines"
 )
 
 // State is how far a server is.
@@ -29,51 +31,35 @@ const (
 
 // Found is what a probe learnt about an address. What the server did not say is absent.
 type Found struct {
-	URL           string       // scheme, host, port and any prefix; never with /v1
-	State         State        //
-	Detail        string       // one clause that explains State, such as what keeps the port busy
-	Engine        string       // a name in [Engines]; empty if it was not recognised
-	Version       string       // as the server spells it
-	Simulated     bool         // homellm's own simulator
-	Simulation    string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
-	Models        []Model      // in the server's order
-	ContextTokens *int         // served context, if all its models share one
-	BlockTokens   *int         // tokens in one block of the prefix cache
-	Slots         *int         // requests it runs at a time
-	Capabilities  []Capability // what can be measured here and from which source, in a fixed order
-	Notes         []string     // what a user should know before believing the numbers
-}
-
-// Model is one model that a server lists.
-type Model struct {
-	ID            string
-	OwnedBy       string
-	ContextTokens *int     // context it is served with
-	TrainedTokens *int     // context it was trained for
-	Loaded        *bool    // in memory now, where the server says so
-	GPUShare      *float64 // 0..1 of its bytes in GPU memory, where the server says so
-}
-
-// Capability is one thing that homellm can or cannot do with a server.
-type Capability struct {
-	Name string // usage, cache_report, cache_reset, cache_salt, tokenize, metrics, server_timings, ignore_eos
-	OK   bool
-	How  string // the source, or why not and what would change that
+	URL           string               // scheme, host, port and any prefix; never with /v1
+	State         State                //
+	Detail        string               // one clause that explains State, such as what keeps the port busy
+	Engine        string               // a name in [engines.All]; empty if it was not recognised
+	Version       string               // as the server spells it
+	Simulated     bool                 // homellm's own simulator
+	Simulation    string               // what is simulated, such as "RTX 4090, qwen2.5-3b"
+	Models        []engines.Model      // in the server's order
+	ContextTokens *int                 // served context, if all its models share one
+	BlockTokens   *int                 // tokens in one block of the prefix cache
+	Slots         *int                 // requests it runs at a time
+	Capabilities  []engines.Capability // what can be measured here and from which source, in a fixed order
+	Notes         []string             // what a user should know before believing the numbers
 }
 
 // Can reports whether the server offers a capability.
 func (f Found) Can(name string) bool {
-	return slices.ContainsFunc(f.Capabilities, func(c Capability) bool { return c.Name == name && c.OK })
+	return slices.ContainsFunc(f.Capabilities, func(c engines.Capability) bool { return c.Name == name && c.OK })
 }
 
 // Model finds a served model by the name a request would use.
-func (f Found) Model(name string) (Model, bool) {
+func (f Found) Model(name string) (engines.Model, bool) {
+	tag := engines.Of(f.Engine).Models.DefaultTag
 	for _, m := range f.Models {
-		if m.ID == name || f.Engine == "ollama" && m.ID == name+":latest" {
+		if m.ID == name || tag != "" && m.ID == name+tag {
 			return m, true
 		}
 	}
-	return Model{}, false
+	return engines.Model{}, false
 }
 
 // Context is the context a model is served with; false if the server does not say.
@@ -93,7 +79,7 @@ func (f Found) CheckModel(name string) error {
 	if _, ok := f.Model(name); ok || f.State != Ready {
 		return nil
 	}
-	if engine, ok := Lookup(f.Engine); ok && engine.AnyModel && len(f.Models) <= 1 {
+	if engines.Of(f.Engine).Models.Any && len(f.Models) <= 1 {
 		return nil
 	}
 	have := make([]string, len(f.Models))
@@ -121,26 +107,13 @@ func (e *ModelNotFound) Error() string {
 
 // Hint is what to do about it.
 func (e *ModelNotFound) Hint() string {
-	if e.Engine == "ollama" {
-		return fmt.Sprintf("run: ollama pull %s", e.Model)
+	if pull := engines.Of(e.Engine).Hints.Pull; pull != "" {
+		return fmt.Sprintf("run: %s %s", pull, e.Model)
 	}
 	if len(e.Have) > 0 {
 		return fmt.Sprintf("use --model %s, or give the model that name with the server's own option (such as --served-model-name)", e.Have[0])
 	}
 	return "load a model in the server first"
-}
-
-// probeLimit bounds each request to an address of which nothing is known, and patience each one
-// to a server that has answered something: a server at work may take seconds for a list.
-const (
-	probeLimit = time.Second
-	patience   = 5 * time.Second
-)
-
-// identifying are the paths that tell the engines apart. All are read-only and cheap.
-var identifying = []string{
-	"/", "/health", "/version", "/v1/models", "/props", "/api/version",
-	"/get_model_info", "/api/v0/models", "/v1/model", "/api/extra/version",
 }
 
 // Probe finds out what answers at an address. It asks only; nothing it requests changes the
@@ -160,82 +133,70 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 		client = NewHTTPClient("")
 		defer client.CloseIdleConnections()
 	}
-	seen := ask(ctx, client, base, probeLimit, identifying...)
-	if slow := seen.late(); len(slow) > 0 && len(slow) < len(identifying) {
-		maps.Copy(seen, ask(ctx, client, base, patience, slow...))
+	at := endpoint{base, client}
+	seen := at.Ask(ctx, engines.ProbeLimit, engines.Identifying...)
+	if slow := late(seen); len(slow) > 0 && len(slow) < len(engines.Identifying) {
+		maps.Copy(seen, at.Ask(ctx, engines.Patience, slow...))
 	}
 	if err := ctx.Err(); err != nil {
 		return Found{}, fmt.Errorf("probing %s: %w", base, context.Cause(ctx))
 	}
-	f := Found{URL: base}
-	for i := range Engines {
-		if Engines[i].identify(seen, &f) {
-			f.Engine = Engines[i].Name
-			if f.State == "" {
-				f.State = Ready
-			}
-			if f.State == Ready && Engines[i].details != nil {
-				Engines[i].details(ctx, client, &f)
-			}
-			f.ContextTokens = commonContext(f.Models)
-			f.Capabilities = slices.Concat(Engines[i].Capabilities, f.Capabilities)
-			f.Capabilities = lastOfEach(f.Capabilities)
-			return f, nil
+	engine, facts, known := engines.Recognise(seen)
+	if !known {
+		f := Found{URL: base}
+		f.State, f.Detail = stranger(seen)
+		return f, nil
+	}
+	f := Found{URL: base, Engine: engine.Name, Simulated: engine.Role == engines.Simulator}
+	switch {
+	case facts.Starting != "":
+		f.State, f.Detail = StartingUp, facts.Starting
+	case facts.Broken != "":
+		f.State, f.Detail = Failing, facts.Broken
+	default:
+		f.State = Ready
+		if engine.API.Details != nil {
+			engine.API.Details(ctx, at, &facts)
 		}
 	}
-	f.State, f.Detail = stranger(seen)
+	f.Version, f.Simulation, f.Models, f.Notes = facts.Version, facts.Simulation, facts.Models, facts.Notes
+	f.BlockTokens, f.Slots = facts.BlockTokens, facts.Slots
+	f.ContextTokens = commonContext(f.Models)
+	f.Capabilities = lastOfEach(slices.Concat(engine.Capabilities, facts.Capabilities))
 	return f, nil
 }
 
-// answers are the replies of one server by path.
-type answers map[string]reply
-
-// late are the paths that did not answer in time, in the order of [identifying].
-func (a answers) late() (paths []string) {
-	for _, path := range identifying {
-		if errors.Is(a[path].err, context.DeadlineExceeded) {
+// late are the paths that did not answer in time, in the order of [engines.Identifying].
+func late(seen engines.Responses) (paths []string) {
+	for _, path := range engines.Identifying {
+		if errors.Is(seen[path].Err, context.DeadlineExceeded) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
 }
 
-// ask requests several paths at the same time.
-func ask(ctx context.Context, client *http.Client, base string, limit time.Duration, paths ...string) answers {
-	replies := make([]reply, len(paths))
-	var group sync.WaitGroup
-	for i, path := range paths {
-		group.Go(func() { replies[i] = call(ctx, client, http.MethodGet, base+path, nil, limit) })
-	}
-	group.Wait()
-	seen := make(answers, len(paths))
-	for i, path := range paths {
-		seen[path] = replies[i]
-	}
-	return seen
-}
-
 // stranger names what is at an address that no engine recognised.
-func stranger(seen answers) (State, string) {
+func stranger(seen engines.Responses) (State, string) {
 	var last error
 	timedOut := 0
-	for _, path := range identifying {
+	for _, path := range engines.Identifying {
 		r := seen[path]
-		if r.err == nil {
-			return PortBusy, "it is taken by " + describe(r)
+		if r.Err == nil {
+			return PortBusy, "it is taken by " + r.WebServer() + "; it is no LLM server that homellm knows"
 		}
 		switch {
-		case refused(r.err):
+		case refused(r.Err):
 			return NotRunning, "nothing listens there"
-		case dialing(r.err):
-			return NotRunning, "no connection could be made: " + cause(r.err)
-		case strings.Contains(r.err.Error(), "no answer within"):
+		case dialing(r.Err):
+			return NotRunning, "no connection could be made: " + cause(r.Err)
+		case strings.Contains(r.Err.Error(), "no answer within"):
 			timedOut++
 		}
-		last = r.err
+		last = r.Err
 	}
-	if timedOut == len(identifying) {
-		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", probeLimit)
+	if timedOut == len(engines.Identifying) {
+		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.ProbeLimit)
 	}
 	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(last)
 }
@@ -248,23 +209,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// describe names a web server by what it says about itself.
-func describe(r reply) string {
-	what := "a web server"
-	if name := r.header.Get("Server"); name != "" {
-		what += fmt.Sprintf(" that calls itself %q", shorten(name, 60))
-	}
-	switch {
-	case r.html():
-		what += " and shows " + r.message()
-	case r.status/100 == 3:
-		what += " and redirects to " + shorten(r.header.Get("Location"), 80)
-	}
-	return what + "; it is no LLM server that homellm knows"
-}
-
 // commonContext is the context that all models share; nil if they differ or do not say.
-func commonContext(models []Model) *int {
+func commonContext(models []engines.Model) *int {
 	var common *int
 	for _, m := range models {
 		switch {
@@ -281,10 +227,10 @@ func commonContext(models []Model) *int {
 
 // lastOfEach keeps the place of the first and the value of the last capability of each name, so
 // that what was seen replaces what the engine's table says.
-func lastOfEach(all []Capability) []Capability {
-	var out []Capability
+func lastOfEach(all []engines.Capability) []engines.Capability {
+	var out []engines.Capability
 	for _, c := range all {
-		if i := slices.IndexFunc(out, func(o Capability) bool { return o.Name == c.Name }); i >= 0 {
+		if i := slices.IndexFunc(out, func(o engines.Capability) bool { return o.Name == c.Name }); i >= 0 {
 			out[i] = c
 			continue
 		}
@@ -293,20 +239,15 @@ func lastOfEach(all []Capability) []Capability {
 	return out
 }
 
-// UsualPorts are the ports at which people's servers listen, in the order of preference: vLLM,
-// and the profiles shipped for it; llama.cpp, old and new; Ollama, SGLang, LM Studio, TabbyAPI,
-// KoboldCpp.
-var UsualPorts = []int{8000, 8001, 8002, 8080, 9931, 11434, 30000, 1234, 5000, 5001}
-
 // knock bounds one attempt to connect to a port of this machine.
 const knock = 250 * time.Millisecond
 
-// Scan probes ports of this machine, [UsualPorts] if none are named, all at the same time. It
+// Scan probes ports of this machine, [engines.Ports] if none are named, all at the same time. It
 // returns one finding per port, in the order of ports. Where nothing listens it takes as long as
 // a refused connection; it never leaves the loopback interface.
 func Scan(ctx context.Context, ports ...int) ([]Found, error) {
 	if len(ports) == 0 {
-		ports = UsualPorts
+		ports = engines.Ports()
 	}
 	found := make([]Found, len(ports))
 	errs := make([]error, len(ports))

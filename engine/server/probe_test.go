@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/engine/engines"
 )
 
 // answer is one canned reply of a server. The bodies follow what each project documents or what
@@ -69,7 +71,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: fastAPI404,
 			want: Found{State: Ready, Engine: "vllm", Version: "0.27.1", BlockTokens: new(1600), ContextTokens: new(8192),
-				Models: []Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+				Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
 			can: "cache_report cache_reset cache_salt ignore_eos metrics server_timings tokenize usage",
 		},
 		{
@@ -80,7 +82,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: fastAPI404,
 			want: Found{State: Ready, Engine: "vllm", Version: "0.11.0", ContextTokens: new(8192),
-				Models: []Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+				Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
 			can: "cache_report cache_salt ignore_eos metrics tokenize usage",
 		},
 		{
@@ -101,7 +103,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: fastAPI404,
 			want: Found{State: Failing, Engine: "vllm", Version: "0.27.1", ContextTokens: new(8192), Detail: "/health answers HTTP 503: its engine has died; restart it and read its log",
-				Models: []Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+				Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
 			can: "cache_report cache_salt ignore_eos metrics server_timings tokenize usage",
 		},
 		{
@@ -115,7 +117,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: answer{404, "application/json", `{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}`},
 			want: Found{State: Ready, Engine: "llamacpp", Version: "b10488-abcdef", Slots: new(1), ContextTokens: new(8192),
-				Models: []Model{{ID: "qwen", OwnedBy: "llamacpp", ContextTokens: new(8192), TrainedTokens: new(32768)}}},
+				Models: []engines.Model{{ID: "qwen", OwnedBy: "llamacpp", ContextTokens: new(8192), TrainedTokens: new(32768)}}},
 			can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 		},
 		{
@@ -132,7 +134,7 @@ func TestProbe(t *testing.T) {
 				"/api/ps":    js(`{"models":[{"name":"qwen2.5:7b","model":"qwen2.5:7b","size":8000,"size_vram":6000,"context_length":8192}]}`),
 			},
 			unknown: answer{404, "text/plain", "404 page not found"},
-			want: Found{State: Ready, Engine: "ollama", Version: "0.33.0", Models: []Model{
+			want: Found{State: Ready, Engine: "ollama", Version: "0.33.0", Models: []engines.Model{
 				{ID: "qwen2.5:7b", OwnedBy: "library", ContextTokens: new(8192), Loaded: new(true), GPUShare: new(0.75)},
 				{ID: "phi3:latest", OwnedBy: "library", Loaded: new(false)}}},
 			can:  "cache_reset cache_salt server_timings usage",
@@ -158,7 +160,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: fastAPI404,
 			want: Found{State: Ready, Engine: "sglang", Version: "0.5.9", BlockTokens: new(1), Slots: new(8), ContextTokens: new(8192),
-				Models: []Model{{ID: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
+				Models: []engines.Model{{ID: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
 			can:  "cache_report cache_reset cache_salt ignore_eos tokenize usage",
 			note: "--enable-cache-report",
 		},
@@ -171,7 +173,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: answer{200, "application/json", `{"error":"Unexpected endpoint or method. (GET /version). Returning 200 anyway"}`},
 			want: Found{State: Ready, Engine: "lmstudio", ContextTokens: new(4096),
-				Models: []Model{{ID: "granite", OwnedBy: "organization_owner", ContextTokens: new(4096), TrainedTokens: new(131072), Loaded: new(true)}}},
+				Models: []engines.Model{{ID: "granite", OwnedBy: "organization_owner", ContextTokens: new(4096), TrainedTokens: new(131072), Loaded: new(true)}}},
 			can: "cache_salt usage",
 		},
 		{
@@ -182,7 +184,7 @@ func TestProbe(t *testing.T) {
 				"/v1/model":  js(`{"id":"exl3","object":"model","owned_by":"tabbyAPI","parameters":{"max_seq_len":16384,"cache_size":16384,"max_batch_size":4}}`),
 			},
 			unknown: fastAPI404,
-			want: Found{State: Ready, Engine: "tabby", Slots: new(4), BlockTokens: new(256), Models: []Model{
+			want: Found{State: Ready, Engine: "tabby", Slots: new(4), BlockTokens: new(256), Models: []engines.Model{
 				{ID: "other", OwnedBy: "tabbyAPI", Loaded: new(false)},
 				{ID: "exl3", OwnedBy: "tabbyAPI", Loaded: new(true), ContextTokens: new(16384)}}},
 			can: "cache_salt server_timings tokenize usage",
@@ -196,7 +198,7 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: answer{404, "text/html", "Error: HTTP Server is running, but this endpoint does not exist."},
 			want: Found{State: Ready, Engine: "koboldcpp", Version: "1.76", ContextTokens: new(8192),
-				Models: []Model{{ID: "koboldcpp/phi3", OwnedBy: "koboldcpp", ContextTokens: new(8192)}}},
+				Models: []engines.Model{{ID: "koboldcpp/phi3", OwnedBy: "koboldcpp", ContextTokens: new(8192)}}},
 			can: "cache_salt tokenize",
 		},
 		{
@@ -205,7 +207,7 @@ func TestProbe(t *testing.T) {
 				"/version": js(`{"version":"9"}`), "/v1/models": js(`{"object":"list","data":[{"id":"x","object":"model","owned_by":"me"}]}`),
 			},
 			unknown: fastAPI404,
-			want:    Found{State: Ready, Engine: "openai", Models: []Model{{ID: "x", OwnedBy: "me"}}},
+			want:    Found{State: Ready, Engine: "openai", Models: []engines.Model{{ID: "x", OwnedBy: "me"}}},
 			can:     "cache_salt usage",
 		},
 		{
@@ -310,7 +312,7 @@ func TestProbe_Silent(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	// All paths are asked at once, so that the whole probe takes one limit and not ten.
-	if took := time.Since(start); took > 6*probeLimit {
+	if took := time.Since(start); took > 6*engines.ProbeLimit {
 		t.Errorf("took %v", took)
 	}
 }
@@ -324,7 +326,7 @@ func TestProbe_Slow(t *testing.T) {
 			fmt.Fprint(w, `{"version":"0.27.1"}`)
 		case "/health":
 		case "/v1/models":
-			time.Sleep(probeLimit + 200*time.Millisecond)
+			time.Sleep(engines.ProbeLimit + 200*time.Millisecond)
 			fmt.Fprint(w, vllmModels)
 		default:
 			http.NotFound(w, r)
@@ -380,7 +382,7 @@ func TestScan(t *testing.T) {
 }
 
 func TestCheckModel(t *testing.T) {
-	f := Found{URL: "http://127.0.0.1:11434", State: Ready, Engine: "ollama", Models: []Model{{ID: "phi3:latest"}, {ID: "qwen2.5:7b"}}}
+	f := Found{URL: "http://127.0.0.1:11434", State: Ready, Engine: "ollama", Models: []engines.Model{{ID: "phi3:latest"}, {ID: "qwen2.5:7b"}}}
 	for _, name := range []string{"phi3", "phi3:latest", "qwen2.5:7b"} {
 		if err := f.CheckModel(name); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -390,10 +392,10 @@ func TestCheckModel(t *testing.T) {
 	if !ok || !strings.Contains(missing.Error(), `no model "llama3"; it has phi3:latest, qwen2.5:7b`) || missing.Hint() != "run: ollama pull llama3" {
 		t.Errorf("got %v", missing)
 	}
-	if err := (Found{State: Ready, Engine: "llamacpp", Models: []Model{{ID: "a"}}}).CheckModel("b"); err != nil {
+	if err := (Found{State: Ready, Engine: "llamacpp", Models: []engines.Model{{ID: "a"}}}).CheckModel("b"); err != nil {
 		t.Errorf("llama.cpp serves its model under any name: %v", err)
 	}
-	if err := (Found{State: Ready, Engine: "llamacpp", Models: []Model{{ID: "a"}, {ID: "c"}}}).CheckModel("b"); err == nil {
+	if err := (Found{State: Ready, Engine: "llamacpp", Models: []engines.Model{{ID: "a"}, {ID: "c"}}}).CheckModel("b"); err == nil {
 		t.Error("llama.cpp as a router does not")
 	}
 	if err := (Found{State: Ready, Engine: "vllm", URL: "http://x"}).CheckModel("b"); err == nil || !strings.Contains(err.Error(), "lists none") {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"homellm/engine/sim"
+
+	"homellm/engine/engines"
 )
 
 // simulated starts the simulator behind a socket and returns what a probe of it finds.
@@ -38,7 +40,7 @@ func simulated(t *testing.T, config sim.Config) (*httptest.Server, Found) {
 // sender sends a chat request of one token, as the engine's client would.
 func sender(address, model, salt string) Send {
 	return func(ctx context.Context, prompt string) (Reply, error) {
-		body := map[string]any{"model": model, "messages": []Message{{"user", prompt}}, "max_tokens": 1, "temperature": 0}
+		body := map[string]any{"model": model, "messages": []engines.Message{{Role: "user", Content: prompt}}, "max_tokens": 1, "temperature": 0}
 		if salt != "" {
 			body["cache_salt"] = salt
 		}
@@ -174,7 +176,7 @@ func TestSim_Counters(t *testing.T) {
 		if d.Why != "" {
 			t.Fatal(d.Why)
 		}
-		ids, err := side.Tokenize(t.Context(), []Message{{"user", prompt}})
+		ids, err := side.Tokenize(t.Context(), []engines.Message{{Role: "user", Content: prompt}})
 		if err != nil || len(ids) != *reply.Prompt {
 			t.Errorf("%d ids, %v; the reply reports %d prompt tokens", len(ids), err, *reply.Prompt)
 		}

@@ -1,4 +1,4 @@
-package server
+package engines
 
 import (
 	"flag"
@@ -42,7 +42,7 @@ func TestRender_Goldens(t *testing.T) {
 	for _, p := range profiles {
 		var out strings.Builder
 		for _, version := range p.versions {
-			argv, notes := Render(p.engine, p.flags, Binary{Version: version})
+			argv, notes := renderOf(p.engine, p.flags, Binary{Version: version})
 			out.WriteString("version " + version + "\n")
 			for _, a := range argv {
 				out.WriteString("  " + a + "\n")
@@ -72,11 +72,11 @@ func TestRender_Goldens(t *testing.T) {
 func TestRender_Never(t *testing.T) {
 	for _, version := range []string{"", "0.6.0", "0.10.1", "0.11.0", "0.16.9", "0.17.0", "0.27.1", "1.0.0", "nightly"} {
 		for _, flags := range [][]Flag{{{"disable_log_stats", true}}, {{"disable-log-stats", "true"}}, {{"--disable-log-stats", true}}} {
-			if argv, notes := Render("vllm", flags, Binary{Version: version}); len(argv) != 0 || len(notes) != 1 {
+			if argv, notes := renderOf("vllm", flags, Binary{Version: version}); len(argv) != 0 || len(notes) != 1 {
 				t.Errorf("%s: %v %v", version, argv, notes)
 			}
 		}
-		argv, _ := Render("vllm", []Flag{{"disable_log_requests", true}}, Binary{Version: version})
+		argv, _ := renderOf("vllm", []Flag{{"disable_log_requests", true}}, Binary{Version: version})
 		if refuses := (Binary{Version: version}).atLeast(0, 17); refuses && len(argv) > 0 {
 			t.Errorf("%q gets %v", version, argv)
 		}
@@ -85,7 +85,7 @@ func TestRender_Never(t *testing.T) {
 
 func TestRender_Help(t *testing.T) {
 	help := "usage:\n-m,    --model FNAME   model path\n-c,    --ctx-size N    size\n--flash-attn [on|off|auto]  (default)\n--port PORT\n--no-webui\n"
-	argv, notes := Render("llamacpp", []Flag{{"model", "m"}, {"ctx", 5}, {"flash_attn", "auto"}, {"fit", "off"}, {"no_ui", true}, {"metrics", true}, {"c", 9}}, Binary{Version: "b1", Help: help})
+	argv, notes := renderOf("llamacpp", []Flag{{"model", "m"}, {"ctx", 5}, {"flash_attn", "auto"}, {"fit", "off"}, {"no_ui", true}, {"metrics", true}, {"c", 9}}, Binary{Version: "b1", Help: help})
 	want := []string{"--model", "m", "--flash-attn", "auto", "--no-webui", "-c", "9"}
 	if diff := cmp.Diff(want, argv); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -103,4 +103,9 @@ func TestBinary_Numbers(t *testing.T) {
 			t.Errorf("%s: %s", version, diff)
 		}
 	}
+}
+
+func renderOf(engine string, flags []Flag, b Binary) (argv, notes []string) {
+	e := Of(engine)
+	return e.Launch.Flags.Render(flags, b)
 }

@@ -1,0 +1,145 @@
+package engines
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Check is one thing that is known about the value of a flag.
+type Check struct {
+	Flag  string
+	Value func(value any, flags Values, p Profile) *Finding // nil where all is well
+}
+
+// Profile is what a check holds a flag against.
+type Profile struct{ ContextTokens, Port int }
+
+// Finding is what is wrong with a flag.
+type Finding struct {
+	Wrong   bool // the server cannot start so, or is not what the profile says; otherwise a warning
+	Message string
+	Help    string
+	Known   []string // values, of which one may have been meant
+}
+
+func wrong(help, format string, args ...any) *Finding {
+	return &Finding{Wrong: true, Message: fmt.Sprintf(format, args...), Help: help}
+}
+
+// share checks a share of the graphics memory.
+func share(v any, _ Values, _ Profile) *Finding {
+	f, ok := v.(float64)
+	if i, whole := v.(int); whole {
+		f, ok = float64(i), true
+	}
+	if ok && (f <= 0 || f > 1) {
+		return wrong("0.9 is 90 %", "%s is a share of the graphics memory, more than 0 and at most 1", scalar(v))
+	}
+	return nil
+}
+
+func atLeast(low int) func(any, Values, Profile) *Finding {
+	return func(v any, _ Values, _ Profile) *Finding {
+		if i, ok := wholeOf(v); ok && i < low {
+			return wrong("", "%d is too small: it must be %d or more", i, low)
+		}
+		return nil
+	}
+}
+
+// served holds a context flag against what the profile says is served.
+func served(v any, _ Values, p Profile) *Finding {
+	if i, ok := wholeOf(v); ok && p.ContextTokens > 0 && i != p.ContextTokens {
+		return wrong("make them equal, or write ${context_tokens} here",
+			"the server is started with a context of %d tokens, and the profile says context_tokens: %d", i, p.ContextTokens)
+	}
+	return nil
+}
+
+// slotted does the same for llama.cpp, which divides its context among its slots.
+func slotted(v any, flags Values, p Profile) *Finding {
+	slots, ok := flags.whole("parallel")
+	total, isNumber := wholeOf(v)
+	if !ok || !isNumber || slots < 1 || p.ContextTokens == 0 || total/slots == p.ContextTokens {
+		return nil
+	}
+	return wrong("make them agree",
+		"a context of %d tokens divided among %d slots is not context_tokens: %d", total, slots, p.ContextTokens)
+}
+
+// batched checks the size of a prefill step. Without chunked prefill a prompt must fit one step.
+func batched(v any, flags Values, p Profile) *Finding {
+	tokens, ok := wholeOf(v)
+	if !ok {
+		return nil
+	}
+	if seqs, ok := flags.whole("max_num_seqs"); ok && tokens < seqs {
+		return wrong("", "%d batched tokens are fewer than %d sequences, each of which takes one", tokens, seqs)
+	}
+	length, ok := flags.whole("max_model_len")
+	if !ok {
+		length = p.ContextTokens
+	}
+	if length == 0 || tokens >= length {
+		return nil
+	}
+	if flags["no_enable_chunked_prefill"] == true || flags["enable_chunked_prefill"] == false {
+		return wrong("raise max_num_batched_tokens, or enable chunked prefill",
+			"without chunked prefill %d batched tokens cannot hold a prompt of max_model_len %d", tokens, length)
+	}
+	return nil
+}
+
+// forbidden warns of a flag unless it is switched off.
+func forbidden(why string) func(any, Values, Profile) *Finding {
+	return func(v any, _ Values, _ Profile) *Finding {
+		if v == false {
+			return nil
+		}
+		return &Finding{Message: why, Help: "remove the flag"}
+	}
+}
+
+// ownPort holds the port of the command line against the port that requests go to.
+func ownPort(v any, _ Values, p Profile) *Finding {
+	if i, ok := wholeOf(v); ok && i != p.Port {
+		return wrong("write port: ${port} here, and the number as port: of the profile",
+			"the server is started on port %d, and requests go to the port of the profile", i)
+	}
+	return nil
+}
+
+// oneOf warns of a value that is none of those known; versions add more.
+func oneOf(values ...string) func(any, Values, Profile) *Finding {
+	return func(v any, _ Values, _ Profile) *Finding {
+		if text, ok := v.(string); ok && !slices.Contains(values, text) {
+			return &Finding{Message: text + " is no value that homellm knows of this flag", Known: values}
+		}
+		return nil
+	}
+}
+
+// partOf holds a batch against the larger one that it is a part of.
+func partOf(larger string) func(any, Values, Profile) *Finding {
+	return func(v any, flags Values, p Profile) *Finding {
+		part, ok := wholeOf(v)
+		whole, known := flags.whole(larger)
+		if ok && known && part > whole {
+			return wrong("", "%d is more than %s: %d, of which it is a part", part, larger, whole)
+		}
+		return atLeast(1)(v, flags, p)
+	}
+}
+
+var llamaCacheTypes = oneOf("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+
+// quantisedValues holds llama.cpp's cache of values against flash attention, without which only keys may be quantised.
+func quantisedValues(v any, flags Values, p Profile) *Finding {
+	if off, set := flags["flash_attn"]; set && slices.Contains([]string{"off", "false"}, scalar(off)) {
+		if text := scalar(v); !slices.Contains([]string{"f32", "f16", "bf16"}, text) {
+			return wrong(`write flash_attn: "on", or leave cache_type_v out`,
+				"values of the KV cache can be %s only with flash attention, which is off", text)
+		}
+	}
+	return llamaCacheTypes(v, flags, p)
+}

@@ -1,0 +1,60 @@
+package engines
+
+// Facts are what the responses of a server tell of it. What it did not say is absent.
+type Facts struct {
+	Version      string       // as the server spells it
+	Starting     string       // how it says that it is not ready yet
+	Broken       string       // how it says that it is broken
+	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
+	Models       []Model      // in the server's order
+	BlockTokens  *int         // tokens in one block of the prefix cache
+	Slots        *int         // requests it runs at a time
+	Capabilities []Capability // that differ from those of the engine's entry
+	Notes        []string     // what a user should know before believing the numbers
+}
+
+// Model is one model that a server lists.
+type Model struct {
+	ID            string
+	OwnedBy       string
+	ContextTokens *int     // context it is served with
+	TrainedTokens *int     // context it was trained for
+	Loaded        *bool    // in memory now, where the server says so
+	GPUShare      *float64 // 0..1 of its bytes in GPU memory, where the server says so
+}
+
+// note adds a sentence for the user.
+func (f *Facts) note(text string) { f.Notes = append(f.Notes, text) }
+
+// can adds a capability that was seen, or was missed.
+func (f *Facts) can(c ...Capability) { f.Capabilities = append(f.Capabilities, c...) }
+
+// hasModel reports whether a model is listed under exactly this name.
+func (f *Facts) hasModel(id string) bool {
+	for _, m := range f.Models {
+		if m.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Capability is one thing that homellm can or cannot do with a server.
+type Capability struct {
+	Name string // usage, cache_report, cache_reset, cache_salt, tokenize, metrics, server_timings, ignore_eos
+	OK   bool
+	How  string // the source, or why not and what would change that
+}
+
+// What several engines have in common.
+var (
+	usageInReply  = Capability{"usage", true, "the usage block of every reply"}
+	saltInMessage = Capability{"cache_salt", true, "a nonce at the start of the first message; the engine has no key for it"}
+	saltInBody    = Capability{"cache_salt", true, "cache_salt in the body of a request"}
+	noMetrics     = Capability{"metrics", false,
+		"the engine has no metrics endpoint: whether somebody else uses it at the same time cannot be seen"}
+	noReset     = Capability{"cache_reset", false, "the engine has no way to drop its cache; restart it, or isolate with cache: salt"}
+	noIgnoreEOS = Capability{"ignore_eos", false, "the engine ends a reply when the model does: reply lengths differ between runs"}
+	ignoreEOS   = Capability{"ignore_eos", true, "ignore_eos in the body of a request"}
+	noTimings   = Capability{"server_timings", false, "they come from /metrics, which is not there"}
+)

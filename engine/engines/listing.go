@@ -1,0 +1,61 @@
+package engines
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// listed is the shape of /v1/models, with what the engines add to it.
+type listed struct {
+	Data []struct {
+		ID          string `json:"id"`
+		OwnedBy     string `json:"owned_by"`
+		MaxModelLen *int   `json:"max_model_len"` // vLLM, SGLang
+		Meta        *struct {
+			Trained *int `json:"n_ctx_train"`
+		} `json:"meta"` // llama.cpp
+	} `json:"data"`
+}
+
+// models reads /v1/models into f and reports whether it was such a list.
+func models(seen Responses, f *Facts) bool {
+	var list listed
+	if !seen["/v1/models"].into(&list) || list.Data == nil {
+		return false
+	}
+	for _, m := range list.Data {
+		found := Model{ID: m.ID, OwnedBy: m.OwnedBy, ContextTokens: m.MaxModelLen}
+		if m.Meta != nil {
+			found.TrainedTokens = m.Meta.Trained
+		}
+		f.Models = append(f.Models, found)
+	}
+	return true
+}
+
+// ownedBy reports whether /v1/models names an owner.
+func ownedBy(seen Responses, owners ...string) bool {
+	var list listed
+	return seen["/v1/models"].into(&list) && len(list.Data) > 0 &&
+		slices.ContainsFunc(owners, func(o string) bool { return strings.EqualFold(list.Data[0].OwnedBy, o) })
+}
+
+// locked notes that the list of models wants a key.
+func locked(seen Responses, f *Facts) bool {
+	status := seen["/v1/models"].Status
+	if status != http.StatusUnauthorized && status != http.StatusForbidden {
+		return false
+	}
+	f.note(fmt.Sprintf("/v1/models wants an API key (HTTP %d): set api_key in the profile", status))
+	return true
+}
+
+// version reads the version of a {"version": "…"} reply.
+func version(r Response) (string, bool) {
+	var body struct {
+		Version string `json:"version"`
+	}
+	return body.Version, r.into(&body) && body.Version != ""
+}

@@ -1,0 +1,95 @@
+package engines
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Metrics is what an engine's Prometheus metrics are called, in all its versions: of several names the first that is
+// there counts.
+type Metrics struct {
+	Path     string
+	Timings  []Timing
+	Finished []string // counter of finished requests, whatever their end
+	InFlight []string // gauges that add up to the requests running and waiting
+	Prompt   string   // counter of prompt tokens
+	Whole    bool     // Prompt counts cached tokens as well
+	Output   string   // counter of generated tokens
+	Cached   []CachedBy
+	Config   CacheConfig
+	InReply  bool // every reply says all that they say, and better
+}
+
+// Timing maps one metric of homellm to what the server measures of it.
+type Timing struct {
+	Metric     string // in milliseconds
+	Histograms []string
+	Counter    string // seconds; where there is no histogram
+}
+
+// CachedBy is one way to learn the cached tokens of the single request between two scrapes. The tokens of its prompt
+// are nil if the reply does not say them.
+type CachedBy struct {
+	Family string // shown as the source
+	Count  func(g Growth, prompt *int) (n float64, ok bool)
+}
+
+// Growth is what happened between two scrapes.
+type Growth interface {
+	// Sum is the growth of a counter over the series that keep accepts (nil: all); keep is given their labels by name.
+	Sum(name string, keep func(label func(string) string) bool) (float64, bool)
+	// Exact is Sum for a counter that is printed with six significant digits.
+	Exact(name string) (float64, bool)
+	// Histogram is the growth of a histogram's sum and count.
+	Histogram(name string) (sum, count float64, ok bool)
+}
+
+// Exposition is one scrape.
+type Exposition interface {
+	// Has reports whether there is a counter or gauge of that name.
+	Has(name string) bool
+	// Label is a label of the first series of a family.
+	Label(family, name string) (string, bool)
+}
+
+// CacheConfig says where the metrics tell how the prefix cache is set up: labels of one series. An empty family does not.
+type CacheConfig struct {
+	Family  string
+	Block   string // label with the tokens of a block
+	Caching string // label that says whether prompts are cached
+}
+
+// label is a label of the configuration. vLLM writes the word None for what is not set.
+func (c CacheConfig) label(x Exposition, name string) (string, bool) {
+	if c.Family == "" {
+		return "", false
+	}
+	v, ok := x.Label(c.Family, name)
+	return v, ok && v != "" && v != "None"
+}
+
+// BlockTokens is how many tokens one block of the prefix cache holds.
+func (c CacheConfig) BlockTokens(x Exposition) (int, bool) {
+	text, ok := c.label(x, c.Block)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n > 0
+}
+
+// Off reports that the server says its prefix cache is switched off. False means that it is on, or that the server
+// does not say.
+func (c CacheConfig) Off(x Exposition) bool {
+	on, ok := c.label(x, c.Caching)
+	return ok && strings.EqualFold(on, "false")
+}
+
+// Families lists the names of the ways to count cached tokens.
+func (m *Metrics) Families() string {
+	all := make([]string, len(m.Cached))
+	for i, c := range m.Cached {
+		all[i] = c.Family
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,174 @@
+package engines
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+var ollama = Engine{
+	Name: "ollama", Title: "Ollama", Ports: []int{11434},
+	Models: Models{DefaultTag: defaultTag, OnRequest: true},
+	API: API{
+		Dialect: "ollama", Identify: identifyOllama, Details: detailsOllama,
+		Reset: resetOllama, Load: loadOllama, Loaded: loadedOllama,
+	},
+	Capabilities: []Capability{
+		usageInReply,
+		{"cache_report", false, "no version up to 0.33 reports cached tokens; the self-test before a run tells whether this one does"},
+		{"cache_reset", true, "the model is unloaded and loaded again"},
+		saltInMessage,
+		{"tokenize", false, "Ollama has no tokenise endpoint; prompt ceilings are estimates"},
+		noMetrics,
+		{"server_timings", true, "durations in the last line of a native reply"},
+		noIgnoreEOS,
+	},
+	Prompt: Prompt{
+		Text:           TextRule{Never: "Ollama puts its own template around the prompts of /v1/completions"},
+		OtherTemplates: true, SystemFallback: "merge",
+	},
+	Launch: Launch{
+		Programs: []Program{{Command: "ollama", Install: "install it from ollama.com/download",
+			Version: Version{Argument: "--version", Pattern: `version is (\d[\w.+-]*)`}}},
+		Memory: cardMemory(""),
+		Log: Log{Symptoms: []Symptom{
+			// The general pattern of a port that is taken matches this one as well.
+			sign("port", `listen tcp \S+: bind: address already in use`, "Ollama runs already, perhaps as a service: attach to it instead"),
+			sign("memory", `model requires more system memory \((.+?)\) than is available \((.+?)\)`,
+				"the model needs ${1} and ${2} are free: take a smaller one"),
+			sign("crash", `llama runner process has terminated: (.+)`, "Ollama's runner ended: ${1}"),
+		}},
+	},
+	Hints: Hints{Start: "ollama serve", Pull: "ollama pull", SmallModel: "qwen2.5:0.5b-instruct"},
+	Docs: []Row{
+		{Engine: "Ollama, own API", Tokens: "reply", Cached: "–", Times: "timings: load, prefill, decode, total",
+			Reusable: "estimated", Reset: "unload and load", Salt: "first message"},
+		{Engine: "Ollama, OpenAI wire", Tokens: "reply", Cached: "–", Times: "–",
+			Reusable: "estimated", Reset: "unload and load", Salt: "first message"},
+	},
+}
+
+// defaultTag is what Ollama adds to a name without a tag.
+const defaultTag = ":latest"
+
+func identifyOllama(seen Responses, f *Facts) bool {
+	v, ok := version(seen["/api/version"])
+	root := seen["/"]
+	if !ok || !strings.Contains(string(root.Body), "Ollama is running") && !ownedBy(seen, "library") {
+		return false
+	}
+	f.Version = v
+	models(seen, f)
+	if len(f.Models) == 0 {
+		f.note("it has no model: run: ollama pull NAME")
+	}
+	return true
+}
+
+func detailsOllama(ctx context.Context, s Server, f *Facts) {
+	running, err := loadedOllama(ctx, s)
+	if err != nil {
+		f.note("which models are loaded is unknown: " + err.Error())
+		return
+	}
+	for i := range f.Models {
+		m := &f.Models[i]
+		loaded := false
+		for _, r := range running {
+			if r.Name != m.ID {
+				continue
+			}
+			loaded = true
+			m.ContextTokens = r.ContextTokens
+			if share, ok := r.GPUShare(); ok {
+				m.GPUShare = &share
+				if share < 1 {
+					f.note(fmt.Sprintf("%.0f %% of %s is in GPU memory; the rest runs on the CPU", 100*share, m.ID))
+				}
+			}
+		}
+		m.Loaded = &loaded
+	}
+}
+
+// loadedOllama asks which models are in memory, and with which context.
+func loadedOllama(ctx context.Context, s Server) ([]LoadedModel, error) {
+	var list struct {
+		Models []LoadedModel `json:"models"`
+	}
+	r, err := get(ctx, s, "/api/ps")
+	if err == nil && !r.into(&list) {
+		err = fmt.Errorf("the reply is not what Ollama sends: %s", shorten(string(r.Body), 200))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading /api/ps: %w", err)
+	}
+	return list.Models, nil
+}
+
+// isLoaded knows that Ollama adds a tag to a name without one.
+func isLoaded(loaded []LoadedModel, model string) bool {
+	return slices.ContainsFunc(loaded, func(m LoadedModel) bool { return m.Name == model || m.Name == model+defaultTag })
+}
+
+// unloadLimit bounds how long Ollama may take to let go of a model, loadLimit to load it.
+const (
+	unloadLimit = 30 * time.Second
+	loadLimit   = 10 * time.Minute
+)
+
+// resetOllama unloads the model, which is the only thing that drops Ollama's cache, waits until
+// it is gone, and loads it again so that the next request does not pay for that.
+func resetOllama(ctx context.Context, s Server, t Target) error {
+	body := map[string]any{"model": t.Model, "keep_alive": 0}
+	r := s.Call(ctx, http.MethodPost, "/api/generate", body, unloadLimit)
+	if err := r.Failure(); err != nil {
+		return fmt.Errorf("unloading the model: %w", err)
+	}
+	deadline := time.Now().Add(unloadLimit)
+	for {
+		loaded, err := loadedOllama(ctx, s)
+		if err != nil {
+			return fmt.Errorf("waiting for the model to be unloaded: %w", err)
+		}
+		if !isLoaded(loaded, t.Model) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is still loaded %v after it was told to unload", t.Model, unloadLimit)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return loadOllama(ctx, s, t)
+}
+
+// loadOllama has the server load its model, which it otherwise does on the first request.
+func loadOllama(ctx context.Context, s Server, t Target) error {
+	body := map[string]any{"model": t.Model, "keep_alive": -1}
+	if t.ContextTokens > 0 {
+		// A later request with another num_ctx would load the model once more.
+		body["options"] = map[string]any{"num_ctx": t.ContextTokens}
+	}
+	r := s.Call(ctx, http.MethodPost, "/api/generate", body, loadLimit)
+	if err := r.Failure(); err != nil {
+		return fmt.Errorf("loading %s: %w", t.Model, err)
+	}
+	// The reply is NDJSON of one line or more; the last says that it loaded.
+	lines := strings.Split(strings.TrimSpace(string(r.Body)), "\n")
+	var last struct {
+		Done  bool   `json:"done"`
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Error != "" || !last.Done {
+		return fmt.Errorf("loading %s: %s", t.Model, shorten(string(r.Body), 300))
+	}
+	return nil
+}

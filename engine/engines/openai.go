@@ -1,0 +1,31 @@
+package engines
+
+import "encoding/json"
+
+// generic is any server that speaks OpenAI's API and is none that homellm knows.
+var generic = Engine{
+	Name: "openai", Title: "an OpenAI-compatible server", Role: Generic,
+	API: API{Identify: identifyOpenAI, ExplainReset: devMode},
+	Capabilities: []Capability{
+		{"usage", true, "the usage block of a reply, where the server sends one"},
+		{"cache_report", false, "unknown engine; the self-test before a run tells whether it reports cached tokens"},
+		noReset, saltInMessage,
+		{"tokenize", false, "unknown engine; prompt ceilings are estimates"},
+		{"metrics", false, "unknown engine: whether somebody else uses it at the same time cannot be seen"},
+		{"server_timings", false, "unknown engine"},
+		{"ignore_eos", false, "unknown engine"},
+	},
+	Prompt: Prompt{Text: TextRule{Stops: 4}}, // more are refused
+	Launch: Launch{Memory: cardMemory("")},
+	Docs: []Row{{Engine: "any other", Tokens: "reply", Cached: "what the reply says, if it says anything", Times: "–",
+		Reusable: "estimated", Reset: "–", Salt: "first message"}},
+}
+
+func identifyOpenAI(seen Responses, f *Facts) bool {
+	if models(seen, f) {
+		return true
+	}
+	// An API that wants a key before it says anything: JSON, and a refusal where the list would be.
+	r := seen["/v1/models"]
+	return r.Err == nil && !r.HTML() && json.Valid(r.Body) && len(r.Body) > 0 && locked(seen, f)
+}

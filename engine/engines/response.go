@@ -1,0 +1,199 @@
+package engines
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Server is a server that can be asked on its side channels.
+type Server interface {
+	// Ask requests several paths at the same time.
+	Ask(ctx context.Context, limit time.Duration, paths ...string) Responses
+	// Call makes one request. A nil body sends none, any other is sent as JSON.
+	Call(ctx context.Context, method, path string, body any, limit time.Duration) Response
+	// Exposition reads a response as Prometheus text.
+	Exposition(Response) (Exposition, error)
+}
+
+// Identifying are the paths that tell the engines apart. All are read-only and cheap.
+var Identifying = []string{
+	"/", "/health", "/version", "/v1/models", "/props", "/api/version",
+	"/get_model_info", "/api/v0/models", "/v1/model", "/api/extra/version",
+}
+
+const (
+	// ProbeLimit bounds each request to an address of which nothing is known.
+	ProbeLimit = time.Second
+	// Patience bounds each to a server that has answered something: a server at work may take seconds for a list.
+	Patience = 5 * time.Second
+	// SideLimit bounds one request on a side channel. Tokenising a prompt of 100,000 tokens takes a Python server a few
+	// hundred milliseconds.
+	SideLimit = 30 * time.Second
+)
+
+// ErrUnsupported is what a side channel's error wraps when the engine has no such channel, as opposed to one that
+// failed.
+var ErrUnsupported = errors.New("not offered by this engine")
+
+// Responses are those of one server by path.
+type Responses map[string]Response
+
+// Response is one HTTP response, read to its end, or the reason why there is none.
+type Response struct {
+	Status int
+	Kind   string // media type without parameters, lower case
+	Header http.Header
+	Body   []byte
+	Err    error
+}
+
+// OK reports a 2xx response.
+func (r Response) OK() bool { return r.Err == nil && r.Status/100 == 2 }
+
+// HTML reports that a web page came instead of an API's answer.
+func (r Response) HTML() bool {
+	return r.Kind == "text/html" || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(r.Body)), []byte("<!doctype html"))
+}
+
+// into decodes a 2xx JSON response and reports whether it was one.
+func (r Response) into(v any) bool {
+	return r.OK() && !r.HTML() && json.Unmarshal(r.Body, v) == nil
+}
+
+// unavailable reports HTTP 503.
+func (r Response) unavailable() bool {
+	return r.Err == nil && r.Status == http.StatusServiceUnavailable
+}
+
+// Message is what an error response says, in any of the shapes that servers use: a string, an object with a message, a
+// flat object, FastAPI's detail, or plain text.
+func (r Response) Message() string {
+	var shape struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"`
+		Detail  json.RawMessage `json:"detail"`
+	}
+	if json.Unmarshal(r.Body, &shape) == nil {
+		for _, raw := range []json.RawMessage{shape.Error, shape.Detail} {
+			if text := messageIn(raw); text != "" {
+				return text
+			}
+		}
+		if shape.Message != "" {
+			return shape.Message
+		}
+	}
+	if r.HTML() {
+		return "a web page" + titleOf(r.Body)
+	}
+	return shorten(strings.TrimSpace(string(r.Body)), 300)
+}
+
+// messageIn is the text of one value of an error response.
+func messageIn(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil && text != "" {
+		return text
+	}
+	var object struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(raw, &object) == nil && object.Message != "" {
+		return object.Message
+	}
+	if len(raw) > 0 && string(raw) != "null" {
+		return shorten(string(raw), 300)
+	}
+	return ""
+}
+
+// Failure turns a response that is no success into an error; nil for a 2xx response that is no web page.
+func (r Response) Failure() error {
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case !r.OK():
+		return &StatusError{r.Status, r.Message()}
+	case r.HTML():
+		return fmt.Errorf("got %s instead of the API's answer", r.Message())
+	}
+	return nil
+}
+
+// WebServer names a web server by what it says about itself.
+func (r Response) WebServer() string {
+	what := "a web server"
+	if name := r.Header.Get("Server"); name != "" {
+		what += fmt.Sprintf(" that calls itself %q", shorten(name, 60))
+	}
+	switch {
+	case r.HTML():
+		what += " and shows " + r.Message()
+	case r.Status/100 == 3:
+		what += " and redirects to " + shorten(r.Header.Get("Location"), 80)
+	}
+	return what
+}
+
+// StatusError is a response whose status is no success.
+type StatusError struct {
+	Status  int
+	Message string // the server's own; may be empty
+}
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("HTTP %d", e.Status)
+	}
+	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
+}
+
+// Refused says that the server did not like what it was asked, and not that it cannot answer. A llama-server whose
+// template raises answers 500.
+func (e *StatusError) Refused() bool {
+	text := strings.ToLower(e.Message)
+	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity ||
+		e.Status == http.StatusInternalServerError && (strings.Contains(text, "jinja") || strings.Contains(text, "template"))
+}
+
+// shorten cuts s to at most n bytes, at a rune's border.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+// titleOf finds the title of a web page, ready to be appended to "a web page".
+func titleOf(page []byte) string {
+	lower := bytes.ToLower(page)
+	from := bytes.Index(lower, []byte("<title>"))
+	if from < 0 {
+		return ""
+	}
+	from += len("<title>")
+	length := bytes.Index(lower[from:], []byte("</title>"))
+	if length < 0 || from+length > len(page) {
+		return ""
+	}
+	return fmt.Sprintf(" titled %q", shorten(strings.TrimSpace(string(page[from:from+length])), 80))
+}
+
+// get and post make one request on a side channel. A response that is no success, or is a web page, comes with its
+// error.
+func get(ctx context.Context, s Server, path string) (Response, error) {
+	r := s.Call(ctx, http.MethodGet, path, nil, SideLimit)
+	return r, r.Failure()
+}
+
+func post(ctx context.Context, s Server, path string, body any) (Response, error) {
+	r := s.Call(ctx, http.MethodPost, path, body, SideLimit)
+	return r, r.Failure()
+}

@@ -1,0 +1,87 @@
+package engines
+
+import "slices"
+
+// All lists every engine in the order in which people are asked to choose, and in which a machine's ports are tried.
+var All = []Engine{vllm, llamaCPP, ollama, sglang, lmStudio, tabby, koboldCPP, generic, simulator}
+
+// Lookup finds an engine by name.
+func Lookup(name string) (Engine, bool) {
+	i := slices.IndexFunc(All, func(e Engine) bool { return e.Name == name })
+	if i < 0 {
+		return Engine{}, false
+	}
+	return All[i], true
+}
+
+// Of is the engine of that name; if there is none, one of which nothing is known.
+func Of(name string) Engine {
+	if e, ok := Lookup(name); ok {
+		return e
+	}
+	return Engine{Name: name, Title: name, Prompt: Prompt{Text: TextRule{Stops: manyStops}}, Launch: Launch{Memory: cardMemory("")}}
+}
+
+// WithRole is the entry of a role other than [Known].
+func WithRole(r Role) Engine {
+	return All[slices.IndexFunc(All, func(e Engine) bool { return e.Role == r })]
+}
+
+// Recognise finds the engine that gave these responses, and what they tell; false if none of them did. The engines
+// that imitate others come last in [All] and are asked first: KoboldCpp and LM Studio answer for Ollama and OpenAI,
+// TabbyAPI has a /props like llama.cpp's, SGLang and vLLM share most paths. The generic one is what is left.
+func Recognise(seen Responses) (Engine, Facts, bool) {
+	last := WithRole(Generic)
+	for _, e := range slices.Backward(All) {
+		if e.Role == Generic {
+			continue
+		}
+		var f Facts
+		if e.API.Identify(seen, &f) {
+			return e, f, true
+		}
+	}
+	var f Facts
+	return last, f, last.API.Identify(seen, &f)
+}
+
+// Ports are those at which people's servers listen, in the order of preference.
+func Ports() []int {
+	var out []int
+	for _, e := range All {
+		out = append(out, e.Ports...)
+	}
+	return out
+}
+
+// Names lists the engines' names.
+func Names() []string {
+	out := make([]string, len(All))
+	for i, e := range All {
+		out[i] = e.Name
+	}
+	return out
+}
+
+// ProgramOf finds a program by the base name of its command.
+func ProgramOf(command string) (Program, bool) {
+	for _, e := range All {
+		for _, p := range e.Launch.Programs {
+			if p.Command == command {
+				return p, true
+			}
+		}
+	}
+	return Program{}, false
+}
+
+// Logs is what is known of the logs of all engines: a command may start any of them. Those that are the most specific
+// come first, as in [Recognise].
+func Logs() Log {
+	var out Log
+	for _, e := range slices.Backward(All) {
+		out.Symptoms = append(out.Symptoms, e.Launch.Log.Symptoms...)
+		out.Recovered = append(out.Recovered, e.Launch.Log.Recovered...)
+	}
+	return out
+}
