@@ -1,6 +1,10 @@
 package dsl
 
-import "slices"
+import (
+	"slices"
+
+	"homellm/engine/engines"
+)
 
 // Attach adds a profile for a running server that no file names: what is known of its engine,
 // without what would start it, and returns the profile's name. An engine that no profile has is
@@ -8,7 +12,7 @@ import "slices"
 func (l *Library) Attach(name, engine, address string) string {
 	base := l.profileOf(engine)
 	if base == nil {
-		base = l.profileOf("openai")
+		base = l.profileOf(engines.WithRole(engines.Generic).Name)
 	}
 	s := Server{BasePath: "/v1", Engine: engine}
 	if base != nil {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/server"
@@ -192,13 +193,13 @@ func TestApply_Ollama(t *testing.T) {
 	})
 }
 
-func running(t *testing.T, address string) []server.RunningModel {
+func running(t *testing.T, address string) []engines.LoadedModel {
 	t.Helper()
 	side, err := server.NewSide(server.Config{BaseURL: address, Engine: "ollama", Model: tinyModel})
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := side.Running(t.Context())
+	list, err := side.Loaded(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/judge"
@@ -260,7 +261,7 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 // startsServer reports whether playing the cell takes a server process of its own, which has the
 // machine's memory for itself.
 func startsServer(c *dsl.Cell) bool {
-	return c.Server.Launch != nil && c.Server.Attach == "" && c.Server.Engine != "sim"
+	return c.Server.Launch != nil && c.Server.Attach == "" && engines.Of(c.Server.Engine).Role != engines.Simulator
 }
 
 // attempt is the number of the attempt that begins: one more than the journal holds.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"homellm/dsl"
+	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/model"
 )
@@ -25,7 +25,7 @@ type Memory struct {
 	HeadDim  int
 	Windowed bool // some layers keep a window of the context alone, and so less than the formula says
 
-	engine  string
+	rule    engines.Memory
 	share   float64 // of the cards, as the profile says; 0: it does not
 	pinned  bool    // all layers and the KV cache have to be on the cards
 	offload bool    // some weights may be elsewhere
@@ -35,9 +35,6 @@ type Memory struct {
 var kvNumbers = map[string]float64{
 	"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "q8_0": 34.0 / 32, "q5_1": 24.0 / 32, "q5_0": 22.0 / 32, "q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
 }
-
-// shareFlags name the flag by which an engine is told its share of a card.
-var shareFlags = map[string]string{"vllm": "gpu_memory_utilization", "sglang": "mem_fraction_static"}
 
 // Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where
 // a card shares the machine's memory, of which the driver's figure is no bound.
@@ -57,53 +54,26 @@ func Cards(t *host.Telemetry) []float64 {
 	return cards
 }
 
-// launchFlags are a profile's flags by name, with underscores.
-type launchFlags map[string]any
-
-func flagsOf(profile *dsl.Server) launchFlags {
-	out := launchFlags{}
+// flagsOf are a profile's flags by name, with underscores.
+func flagsOf(profile *dsl.Server) engines.Values {
+	out := engines.Values{}
 	for _, f := range profile.Launch.Flags {
 		out[strings.ReplaceAll(strings.TrimLeft(f.Name, "-"), "-", "_")] = f.Value
 	}
 	return out
 }
 
-// number is the first of the flags that is a number.
-func (f launchFlags) number(names ...string) (float64, bool) {
-	for _, name := range names {
-		switch v := f[name].(type) {
-		case int:
-			return float64(v), true
-		case float64:
-			return v, true
-		case string:
-			if n, err := strconv.ParseFloat(v, 64); err == nil {
-				return n, true
-			}
+// kvNumber is how many bytes a number of the KV cache takes: the mean of what the flags say of keys and of values.
+func kvNumber(flags engines.Values, types [][]string) float64 {
+	sum := 0.0
+	for _, names := range types {
+		bytes := 2.0
+		if v, ok := flags.Text(names...); ok && kvNumbers[v] > 0 {
+			bytes = kvNumbers[v]
 		}
+		sum += bytes
 	}
-	return 0, false
-}
-
-// on reports whether one of the flags is there and not off.
-func (f launchFlags) on(names ...string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		v, set := f[name]
-		return set && v != nil && v != false
-	})
-}
-
-// kvNumber is how many bytes the first of the flags says that a number of the KV cache takes.
-func (f launchFlags) kvNumber(names ...string) float64 {
-	for _, name := range names {
-		if v, ok := f[name].(string); ok {
-			if n := kvNumbers[v]; n > 0 {
-				return n
-			}
-			return 2
-		}
-	}
-	return 2
+	return sum / float64(len(types))
 }
 
 // MemoryOf works out whether a profile's model and context fit the cards, whose memory is in
@@ -117,7 +87,7 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	flags := flagsOf(profile)
 	out := Memory{
 		Context: profile.ContextTokens, Number: 2, Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Windowed: a.SlidingWindow > 0,
-		engine: profile.Engine, pinned: true,
+		rule: engines.Of(profile.Engine).Launch.Memory, pinned: true,
 	}
 	opt := model.FitOptions{WeightBytes: weights}
 	quant := "bf16"
@@ -134,26 +104,22 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 			}
 		}
 	}
+	rule := out.rule
 	used := 1 // cards
-	switch profile.Engine {
-	case "llamacpp": // it spreads over all cards, and takes what it needs of them
+	if out.share, _ = flags.Number(rule.Share); rule.Spreads {
 		used, opt.Utilisation = len(cards), 1
-		if n, ok := flags.number("ctx_size", "c"); ok && n > 0 {
-			out.Context = int(n) // of all slots together
-		}
-		out.Number = (flags.kvNumber("cache_type_k", "ctk") + flags.kvNumber("cache_type_v", "ctv")) / 2
-		layers, said := flags.number("n_gpu_layers", "gpu_layers", "ngl")
-		out.pinned = said && int(layers) >= a.Layers && flags["fit"] == "off" && !flags.on("no_kv_offload", "nkvo")
-		out.offload = flags.on("override_tensor", "ot", "cpu_moe", "n_cpu_moe")
-	default:
-		out.share, _ = flags.number(shareFlags[profile.Engine])
+	} else {
 		opt.Utilisation = out.share
-		out.Number = flags.kvNumber("kv_cache_dtype")
-		out.offload = flags.on("cpu_offload_gb")
-		for _, names := range [][]string{{"tensor_parallel_size", "tp_size", "tp"}, {"pipeline_parallel_size", "pp_size"}, {"data_parallel_size", "dp_size"}} {
-			if n, ok := flags.number(names...); ok && n >= 1 {
-				used *= int(n)
-			}
+	}
+	if n, ok := flags.Number(rule.Context...); ok && n > 0 {
+		out.Context = int(n) // of all slots together
+	}
+	out.Number = kvNumber(flags, rule.KVTypes)
+	out.pinned = rule.Pinned == nil || rule.Pinned(flags, a.Layers)
+	out.offload = flags.On(rule.Offload...)
+	for _, names := range rule.Parallel {
+		if n, ok := flags.Number(names...); ok && n >= 1 {
+			used *= int(n)
 		}
 	}
 	for _, e := range profile.Launch.Env { // cards that are hidden, and memory that is borrowed from the machine
@@ -241,7 +207,7 @@ func (m Memory) Impossible() (why, hint string) {
 	}
 	why += fmt.Sprintf("there are %.2f GiB", m.Fit.VRAM/gib)
 	if m.share > 0 {
-		why += fmt.Sprintf(" x %s %g = %.2f GiB", shareFlags[m.engine], m.share, room/gib)
+		why += fmt.Sprintf(" x %s %g = %.2f GiB", m.rule.Share, m.share, room/gib)
 	}
 	return why, m.remedy()
 }
@@ -253,14 +219,10 @@ func (m Memory) remedy() string {
 		ways = append(ways, fmt.Sprintf("set context_tokens to at most %d", m.Fit.MaxContext))
 	}
 	if m.share > 0 && m.share < 0.9 {
-		ways = append(ways, "raise "+shareFlags[m.engine])
+		ways = append(ways, "raise "+m.rule.Share)
 	}
 	if m.Number >= 2 && m.Fit.KV > 0 {
-		flag := "kv_cache_dtype: fp8"
-		if m.engine == "llamacpp" {
-			flag = "cache_type_k: q8_0 and cache_type_v: q8_0"
-		}
-		ways = append(ways, "halve the KV cache with "+flag)
+		ways = append(ways, "halve the KV cache with "+m.rule.SmallKV)
 	}
 	return strings.Join(append(ways, "choose a smaller model with --model"), ", or ")
 }

@@ -16,6 +16,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/server"
@@ -100,23 +101,24 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 	}
 	c.Model, c.file = values["model.served_name"], values["model.file"]
 	launch := profile.Launch.Expand(values)
-	var flags []server.Flag
+	var flags []engines.Flag
 	for _, f := range launch.Flags {
 		if name := strings.ReplaceAll(f.Name, "_", "-"); name == "host" {
 			if h, ok := f.Value.(string); ok {
 				c.Host = h
 			}
 		}
-		flags = append(flags, server.Flag{Name: f.Name, Value: f.Value})
+		flags = append(flags, engines.Flag{Name: f.Name, Value: f.Value})
 	}
-	binary := server.Binary{Version: l.Version}
+	binary := engines.Binary{Version: l.Version}
 	if binary.Version == "" {
 		// Without an answer the flags of the newest version are the best guess.
 		binary.Version, _ = host.InstalledVersion(ctx, launch.Command)
 		binary.Help = host.InstalledHelp(ctx, launch.Command)
 	}
 	c.Version = binary.Version
-	rendered, notes := server.Render(profile.Engine, flags, binary)
+	engine := engines.Of(profile.Engine)
+	rendered, notes := engine.Launch.Flags.Render(flags, binary)
 	c.Argv, c.Notes = append(launch.Command, rendered...), notes
 	c.Env = launch.Environ(nil)
 	return c, nil
@@ -140,7 +142,7 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 	switch {
 	case e.ServedName != "":
 		v["model.served_name"] = e.ServedName
-	case profile.Engine == "ollama" && e.Ref != "": // its own name is the only one it takes
+	case engines.Of(profile.Engine).Models.OnRequest && e.Ref != "": // its own name is the only one it takes
 		v["model.served_name"] = e.Ref
 	}
 	for _, s := range m.Sources {
@@ -259,7 +261,7 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 	switch found.State {
 	case server.Ready:
 	case server.PortBusy:
-		if profile.Engine != "openai" {
+		if engines.Of(profile.Engine).Role != engines.Generic {
 			return fmt.Errorf("what answers at %s is not %s: %s", c.URL(), profile.Engine, found.Detail)
 		}
 	case server.NotRunning:
@@ -396,7 +398,7 @@ func (l *Launcher) occupant(ctx context.Context, c Command) (who, hint string) {
 		}
 	}
 	if found, err := server.Probe(ctx, c.URL(), nil); err == nil && found.Engine != "" {
-		if e, ok := server.Lookup(found.Engine); ok {
+		if e, ok := engines.Lookup(found.Engine); ok {
 			who = strings.TrimRight("; "+e.Title+" "+found.Version, " ") + " answers there"
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -38,7 +39,7 @@ func (a advice) Unwrap() error { return a.error }
 func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	profile := cell.Server
 	address, what, stop := profile.Attach, "", func() {}
-	if address == "" && profile.Engine != "sim" {
+	if address == "" && engines.Of(profile.Engine).Role != engines.Simulator {
 		return o.launched(ctx, cell)
 	}
 	if address == "" {
@@ -146,7 +147,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		t.Block = profile.Capabilities.BlockTokens
 	}
 	t.Context = asked
-	if t.Context == 0 && facts.Engine == "ollama" && facts.ContextTokens != nil {
+	if t.Context == 0 && engines.Of(facts.Engine).Models.OnRequest && facts.ContextTokens != nil {
 		t.Context = *facts.ContextTokens
 	}
 	t.RTT, _ = roundTrip(ctx, found.URL)
@@ -170,7 +171,7 @@ func holds(cell *dsl.Cell, facts event.Server) error {
 // otherwise use a default of its own and cut longer prompts: Ollama's num_ctx, which only its
 // native API takes. 0 where requests do not choose.
 func requestContext(cell *dsl.Cell, found server.Found, model string) int {
-	if found.Engine != "ollama" || cell.Server.API != "ollama" {
+	if !choosesContext(found.Engine, cell.Server.API) {
 		return 0
 	}
 	if options, ok := cell.Server.Body["options"].(map[string]any); ok {
@@ -187,6 +188,12 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 		return n
 	}
 	return max(ollamaContext, (need+need/4+1023)/1024*1024)
+}
+
+// choosesContext reports whether requests over an API say with which context the model is to be loaded.
+func choosesContext(engine, api string) bool {
+	e := engines.Of(engine)
+	return e.Models.OnRequest && api == e.API.Dialect
 }
 
 // ollamaContext is the least context that is asked for, Ollama's own default for small cards. A
@@ -220,10 +227,10 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 		BaseURL: found.URL, Engine: t.Facts.Engine, Model: model, Client: server.NewHTTPClient(key),
 		Tokenize: profile.Capabilities.Tokenize, Metrics: profile.Capabilities.Metrics,
 	}
-	if t.Facts.Engine == "ollama" && profile.API == "ollama" {
+	if choosesContext(t.Facts.Engine, profile.API) {
 		config.ContextTokens = t.Context // as requests ask for it: another one would load the model anew
 	}
-	if _, known := server.Lookup(config.Engine); !known {
+	if _, known := engines.Lookup(config.Engine); !known {
 		return nil
 	}
 	if r := profile.Capabilities.CacheReset; r != nil {
@@ -236,9 +243,9 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	t.Side = side
 	if found.Can("tokenize") {
 		t.Tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-			out := make([]server.Message, len(messages))
+			out := make([]engines.Message, len(messages))
 			for i, m := range messages {
-				out[i] = server.Message{Role: m.Role, Content: m.Content}
+				out[i] = engines.Message{Role: m.Role, Content: m.Content}
 			}
 			return side.Tokenize(ctx, out)
 		}
@@ -260,7 +267,7 @@ func ready(f server.Found, profile *dsl.Server) error {
 	case server.StartingUp:
 		return advice{fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail), "wait until it has loaded its model, then run this again"}
 	case server.PortBusy:
-		if profile.Engine == "openai" {
+		if engines.Of(profile.Engine).Role == engines.Generic {
 			return nil // a server we do not recognise may still complete text: its first request will tell
 		}
 		return advice{fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail), "is the address right?"}
@@ -269,15 +276,8 @@ func ready(f server.Found, profile *dsl.Server) error {
 }
 
 func startHint(profile *dsl.Server) string {
-	switch profile.Engine {
-	case "ollama":
-		return "start it: ollama serve"
-	case "vllm":
-		return "start it: vllm serve MODEL --enable-prompt-tokens-details"
-	case "llamacpp":
-		return "start it: llama-server -m MODEL.gguf --metrics"
-	case "sglang":
-		return "start it: python -m sglang.launch_server --model-path MODEL --enable-cache-report"
+	if command := engines.Of(profile.Engine).Hints.Start; command != "" {
+		return "start it: " + command
 	}
 	return "start the server, or name its address with --url"
 }

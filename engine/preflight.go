@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"homellm/dsl"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -72,12 +73,12 @@ func (s *session) tested() bool {
 	return s.target.Side != nil && rule.Source != "none" && rule.Source != "" && (rule.Verify || rule.Source == "counters")
 }
 
-// watchCounters decides whether the counters are read around every turn. llama.cpp says all they
-// say in every reply, and better.
+// watchCounters decides whether the counters are read around every turn: not where every reply says
+// all that they say, and better.
 func (s *session) watchCounters() {
 	side := s.target.Side
 	s.beside.counters = side != nil && side.HasMetrics() && s.cell.Server.Capabilities.Metrics != "" &&
-		(side.Engine() != "llamacpp" || !s.beside.report.InReply)
+		(!side.Engine().Metrics.InReply || !s.beside.report.InReply)
 }
 
 // proveIsolation makes sure that the scenario's isolation isolates on this server.
@@ -121,15 +122,16 @@ func (s *session) unproven() error {
 
 // context learns the context in force once the model is loaded, where the server says so then.
 func (s *session) context(ctx context.Context) {
-	if s.target.Facts.ContextTokens != nil || s.target.Facts.Engine != "ollama" {
+	if s.target.Facts.ContextTokens != nil || !engines.Of(s.target.Facts.Engine).Models.OnRequest {
 		return
 	}
-	running, err := s.target.Side.Running(ctx)
+	loaded, err := s.target.Side.Loaded(ctx)
 	if err != nil {
 		return // it stays unknown
 	}
-	for _, m := range running {
-		if m.Name == s.target.Facts.Model || m.Name == s.target.Facts.Model+":latest" {
+	tag := engines.Of(s.target.Facts.Engine).Models.DefaultTag
+	for _, m := range loaded {
+		if m.Name == s.target.Facts.Model || m.Name == s.target.Facts.Model+tag {
 			s.target.Facts.ContextTokens = m.ContextTokens
 			if m.ContextTokens != nil {
 				s.target.Context = *m.ContextTokens
@@ -143,11 +145,8 @@ func (s *session) context(ctx context.Context) {
 
 // reportHint says how an engine is told to report cached tokens.
 func reportHint(engine string) string {
-	switch engine {
-	case "vllm":
-		return "; start vLLM with --enable-prompt-tokens-details"
-	case "sglang":
-		return "; start SGLang with --enable-cache-report"
+	if e := engines.Of(engine); e.Hints.ReportFlag != "" {
+		return "; start " + e.Title + " with " + e.Hints.ReportFlag
 	}
 	return ""
 }
@@ -182,8 +181,8 @@ func (s *session) refused(ctx context.Context, err error) error {
 }
 
 func modelHint(f event.Server) string {
-	if f.Engine == "ollama" {
-		return "get it with: ollama pull " + f.Model
+	if pull := engines.Of(f.Engine).Hints.Pull; pull != "" {
+		return "get it with: " + pull + " " + f.Model
 	}
 	return "name a model that the server has with --model"
 }

@@ -149,7 +149,7 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 		return nil, ds
 	}
 	opt := prompt.PlanOptions(lib)
-	opt.Servers = []string{lib.Attach("sim", found.Engine, address)}
+	opt.Servers = []string{lib.Attach(found.Engine, found.Engine, address)}
 	var steps strings.Builder
 	for i := range turnsPerRepeat - 1 {
 		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i, i, i)

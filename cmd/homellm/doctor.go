@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/server"
@@ -127,7 +128,7 @@ func (d *doctor) find(ctx context.Context, address string) ([]server.Found, erro
 		}
 		return []server.Found{one}, nil
 	}
-	ports := append([]int{}, server.UsualPorts...)
+	ports := engines.Ports()
 	left, err := host.Leftovers(d.servers.records())
 	if err != nil {
 		return nil, failf(exitEnvironment, "", "%w", err)
@@ -159,7 +160,7 @@ func (d *doctor) find(ctx context.Context, address string) ([]server.Found, erro
 // server says what one server is and what can be measured of it.
 func (d *doctor) server(ctx context.Context, f server.Found) {
 	title := profileFor(f)
-	if e, ok := server.Lookup(f.Engine); ok {
+	if e, ok := engines.Lookup(f.Engine); ok {
 		title = e.Title
 	}
 	d.say("%s", strings.TrimSpace(fmt.Sprintf("%s %s at %s", title, f.Version, f.URL)))
@@ -210,8 +211,8 @@ func (d *doctor) models(f server.Found) (name string, loaded bool) {
 	if len(f.Models) == 0 {
 		d.say("  model         none")
 		next := "load a model in the server"
-		if f.Engine == "ollama" {
-			next = "ollama pull qwen2.5:0.5b-instruct"
+		if h := engines.Of(f.Engine).Hints; h.Pull != "" {
+			next = h.Pull + " " + h.SmallModel
 		}
 		d.wrong(next, "%s lists no model", f.URL)
 		return "", false
@@ -391,12 +392,12 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 }
 
 func (d *doctor) reportFix(f server.Found) {
-	switch f.Engine {
-	case "vllm":
-		d.wrong("vllm serve MODEL --enable-prompt-tokens-details", "%s does not report cached tokens", f.URL)
-	case "sglang":
-		d.wrong("python -m sglang.launch_server --model-path MODEL --enable-cache-report --enable-metrics", "%s does not report cached tokens", f.URL)
-	case "llamacpp":
-		d.wrong("llama-server -m MODEL.gguf --metrics", "%s does not report cached tokens: a build since September 2025 does", f.URL)
+	h := engines.Of(f.Engine).Hints
+	switch {
+	case h.StartReporting == "":
+	case h.ReportSince != "":
+		d.wrong(h.StartReporting, "%s does not report cached tokens: %s", f.URL, h.ReportSince)
+	default:
+		d.wrong(h.StartReporting, "%s does not report cached tokens", f.URL)
 	}
 }

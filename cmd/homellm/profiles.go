@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/report"
 	"homellm/engine/server"
@@ -43,7 +44,7 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 	if err != nil {
 		return failf(exitEnvironment, "", "%w", err)
 	}
-	ports := append([]int{}, server.UsualPorts...)
+	ports := engines.Ports()
 	for _, l := range left {
 		ports = append(ports, portOf("http://"+l.Address))
 	}
@@ -127,7 +128,7 @@ func profileRow(profile *dsl.Server, found map[int]server.Found) []string {
 	}
 	if f, ok := found[port]; ok && port > 0 {
 		now = describeFound(f)
-		if f.Engine != profile.Engine && f.State == server.Ready && profile.Engine != "openai" {
+		if f.Engine != profile.Engine && f.State == server.Ready && engines.Of(profile.Engine).Role != engines.Generic {
 			now = "not this one: " + now
 		}
 	}

@@ -14,12 +14,13 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/engines"
 	"homellm/engine/server"
 	"homellm/engine/sim"
 )
 
 // simulator is the profile that plays when there is nothing else.
-const simulator = "sim"
+var simulator = engines.WithRole(engines.Simulator).Name
 
 // servers decides which server runs and opens it for each cell.
 type servers struct {
@@ -107,7 +108,7 @@ func (s *servers) served(profile string) (dsl.Served, bool) {
 // profileFor names the profile of a server that was found rather than declared.
 func profileFor(f server.Found) string {
 	if f.Simulated {
-		return "sim"
+		return simulator
 	}
 	if f.Engine == "" {
 		return "generic"

@@ -13,6 +13,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
@@ -264,16 +265,16 @@ func (c comparison) compare(ctx context.Context, messages []model.Message) (same
 // says if it refuses is no error.
 func (c comparison) ask(ctx context.Context, messages []model.Message) (ids []int, count int, refused string, err error) {
 	if c.side != nil {
-		list := make([]server.Message, len(messages))
+		list := make([]engines.Message, len(messages))
 		for i, m := range messages {
-			list[i] = server.Message{Role: m.Role, Content: m.Content}
+			list[i] = engines.Message{Role: m.Role, Content: m.Content}
 		}
 		ids, err = c.side.Tokenize(ctx, list)
 		count = len(ids)
 	} else {
 		count, err = c.usage(ctx, messages)
 	}
-	if status, ok := errors.AsType[*server.StatusError](err); ok && status.Refused() {
+	if status, ok := errors.AsType[*engines.StatusError](err); ok && status.Refused() {
 		return nil, 0, status.Error(), nil
 	}
 	return ids, count, "", err
@@ -291,7 +292,7 @@ func (c comparison) usage(ctx context.Context, messages []model.Message) (int, e
 	case e.Usage.Prompt != nil:
 		return *e.Usage.Prompt, nil
 	case e.Err != nil && e.Status >= http.StatusBadRequest:
-		return 0, &server.StatusError{Status: e.Status, Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status))}
+		return 0, &engines.StatusError{Status: e.Status, Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status))}
 	case e.Err != nil:
 		return 0, errors.New(e.Err.Message)
 	}

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"homellm/engine/engines"
 )
 
 // CommandError says that a command could not be run.
@@ -29,18 +31,8 @@ func (e *CommandError) Unwrap() error { return e.err }
 // Hint says how the command is installed, where it is one that homellm knows.
 func (e *CommandError) Hint() string {
 	name := strings.TrimSuffix(filepath.Base(e.Command), ".exe")
-	if how, ok := installs[name]; ok {
-		return how
+	if p, ok := engines.ProgramOf(name); ok && p.Install != "" {
+		return p.Install
 	}
 	return "install " + name + ", or write its full path in the profile's command"
-}
-
-// installs says how the commands of the shipped profiles are installed.
-var installs = map[string]string{
-	"vllm":         "install it in a virtual environment: pip install vllm; then activate that environment",
-	"llama-server": "install llama.cpp (brew install llama.cpp, or a release from its GitHub page), or write the full path in the profile's command",
-	"ollama":       "install it from ollama.com/download",
-	"python":       "activate the virtual environment in which SGLang is installed: pip install sglang",
-	"koboldcpp":    "download it from KoboldCpp's GitHub page and write the full path in the profile's command",
-	"lms":          "install LM Studio and run: lms bootstrap",
 }

@@ -11,30 +11,24 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/engine/engines"
 )
 
 // versionLimit bounds the question for a version. Importing a whole Python server takes longer,
 // which is why the package's metadata is asked instead.
 const versionLimit = 10 * time.Second
 
-// versionOf is how an installed program tells its version.
-type versionOf struct {
-	command string                                             // base name of the first argument
-	ask     func(path string, argv []string) ([]string, error) // the command to run
-	pattern *regexp.Regexp
-	help    string // the argument that prints its help; empty: that tells no flags, or imports a whole Python server
-}
-
-// versions is the table of programs whose version decides about their flags.
-var versions = []versionOf{
-	{"llama-server", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version: (\d+)`), "--help"},
-	{"ollama", func(path string, _ []string) ([]string, error) { return []string{path, "--version"}, nil }, regexp.MustCompile(`version is (\d[\w.+-]*)`), ""},
-	{"vllm", func(path string, _ []string) ([]string, error) {
+// question is the command that tells the version of an installed program, of which argv is the command line.
+func question(v engines.Version, path string, argv []string) ([]string, error) {
+	switch {
+	case v.Module:
+		return pythonModule(path, argv)
+	case v.Package != "":
 		python, err := interpreter(path)
-		return metadata(python, "vllm"), err
-	}, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
-	{"python", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
-	{"python3", pythonModule, regexp.MustCompile(`(?m)^(\d[\w.+-]*)$`), ""},
+		return metadata(python, v.Package), err
+	}
+	return []string{path, v.Argument}, nil
 }
 
 // metadata asks a Python for the version of a package without importing it.
@@ -74,20 +68,20 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", fmt.Errorf("asking for a version: there is no command")
 	}
-	name, i := program(argv[0])
-	if i < 0 {
+	name, program := programOf(argv[0])
+	if program.Version.Pattern == "" {
 		return "", fmt.Errorf("asking %s for its version: how is not known", name)
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		return "", &CommandError{Name: name, Command: argv[0], err: err}
 	}
-	question, err := versions[i].ask(path, argv)
+	command, err := question(program.Version, path, argv)
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", name, err)
 	}
-	out, err := answer(ctx, question)
-	m := versions[i].pattern.FindSubmatch(out)
+	out, err := answer(ctx, command)
+	m := regexp.MustCompile(program.Version.Pattern).FindSubmatch(out)
 	if m == nil {
 		if err != nil {
 			return "", fmt.Errorf("asking %s for its version: %w: %s", name, err, firstLine(out))
@@ -103,28 +97,29 @@ func InstalledHelp(ctx context.Context, argv []string) string {
 	if len(argv) == 0 {
 		return ""
 	}
-	_, i := program(argv[0])
-	if i < 0 || versions[i].help == "" {
+	_, program := programOf(argv[0])
+	if program.Help == "" {
 		return ""
 	}
-	out, err := answer(ctx, []string{argv[0], versions[i].help})
+	out, err := answer(ctx, []string{argv[0], program.Help})
 	if err != nil || !strings.Contains(string(out), "--port") { // which every server has: without it this is something else
 		return ""
 	}
 	return string(out)
 }
 
-// program is the name of a program, wherever it lies, and its place in the table; -1 if it has none.
-func program(path string) (name string, i int) {
-	name = strings.TrimSuffix(filepath.Base(path), ".exe")
-	return name, slices.IndexFunc(versions, func(v versionOf) bool { return v.command == name })
+// programOf is the name of a program, wherever it lies, and what is known of it.
+func programOf(path string) (string, engines.Program) {
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	p, _ := engines.ProgramOf(name)
+	return name, p
 }
 
 // answer is what a command prints that ends by itself.
-func answer(ctx context.Context, question []string) ([]byte, error) {
+func answer(ctx context.Context, argv []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, question[0], question[1:]...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = time.Second
 	return cmd.CombinedOutput()
 }

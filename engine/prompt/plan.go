@@ -41,8 +41,8 @@ func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message)
 	list := modelMessages(messages)
 	counter := t.counter(m, nil)
 	stability, err := template.Stable(list, opt, counter)
-	if err != nil && s != nil && forgiving[s.Engine] != "" {
-		opt.Placement = forgiving[s.Engine]
+	if err != nil && s != nil && systemFallback(s) != "" {
+		opt.Placement = systemFallback(s)
 		stability, err = template.Stable(list, opt, counter)
 	}
 	if err != nil {

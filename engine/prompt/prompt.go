@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/tokens"
 )
@@ -120,19 +121,19 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 	if out.Err = errText(profile, m.cell.Model, template); out.Err != nil {
 		return out
 	}
-	rule := textRuleOf(profile.Engine)
+	rule := engines.Of(profile.Engine).Prompt.Text
 	rendered, err := template.Render(modelMessages(out.messages), renderOptions(profile))
 	if err != nil {
 		out.Err = err
 		return out
 	}
 	out.Text = rendered.Text
-	if rule.bos {
+	if rule.BOS {
 		out.Text = rendered.String()
 	}
-	out.Stop = stops(p.Stop, template.Stop(), rule.stops)
-	if rule.extra != nil {
-		extra := maps.Clone(rule.extra)
+	out.Stop = stops(p.Stop, template.Stop(), rule.Stops)
+	if rule.Extra != nil {
+		extra := maps.Clone(rule.Extra)
 		maps.Copy(extra, p.Extra)
 		out.Extra = extra
 	}

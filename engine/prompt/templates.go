@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/tokens"
 )
@@ -101,16 +102,11 @@ func (t *Templates) Names() []string {
 	return all.Names()
 }
 
-// forgiving are the servers that do not hand the refusal of a chat template on, and what they do
-// with the system messages instead. Ollama's own templates take any order; llama.cpp puts the
-// leading system text into the first user message where the template knows no system; LM Studio
-// and KoboldCpp fall back to formats of their own.
-var forgiving = map[string]model.SystemPlacement{
-	"ollama": model.PlaceMerge, "lmstudio": model.PlaceMerge, "koboldcpp": model.PlaceMerge, "llamacpp": model.PlaceFirstUser,
+// systemFallback is where a server moves the system messages that a chat template refuses, instead of handing the
+// refusal on; empty if it does not.
+func systemFallback(s *dsl.Server) model.SystemPlacement {
+	return model.SystemPlacement(engines.Of(s.Engine).Prompt.SystemFallback)
 }
-
-// foreign are the servers that may render with other templates than the model's own.
-var foreign = map[string]bool{"ollama": true, "lmstudio": true, "koboldcpp": true}
 
 // renderOptions are what a profile says about rendering. The server may be nil.
 func renderOptions(s *dsl.Server) model.Options {
@@ -143,7 +139,7 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 		return model.Prompt{}, false, false, nil
 	}
 	p, placed, err := renderFor(template, s, messages)
-	exact = !placed && (s == nil || s.API == "completions" || !foreign[s.Engine])
+	exact = !placed && (s == nil || s.API == "completions" || !engines.Of(s.Engine).Prompt.OtherTemplates)
 	return p, exact, true, err
 }
 
@@ -155,7 +151,7 @@ func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) 
 	if _, refused := errors.AsType[*model.Refusal](err); !refused || s == nil || s.API == "completions" {
 		return p, false, err
 	}
-	if other, forgives := forgiving[s.Engine]; forgives {
+	if other := systemFallback(s); other != "" {
 		opt.Placement = other
 		if q, again := template.Render(list, opt); again == nil {
 			return q, true, nil
