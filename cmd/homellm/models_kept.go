@@ -186,7 +186,7 @@ func (s *store) remove(name, source string) error {
 		if removed[one.source.Repo] || !slices.ContainsFunc(stored, func(x hub.Stored) bool { return x.Repo == one.source.Repo }) {
 			continue
 		}
-		n, err := s.cache.Remove(one.source.Repo, "")
+		n, err := s.cache.Remove(one.source.Repo)
 		if errors.Is(err, hub.ErrBusy) {
 			return failf(exitEnvironment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -175,10 +174,6 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 		for i := range spec.Files {
 			spec.Files[i] = hub.File{Path: spec.Files[i].Path}
 		}
-	}
-	debug.FreeOSMemory() // what reading the files left; nothing is read from here on
-	if s.getenv("GOGC") == "" {
-		debug.SetGCPercent(gcMeasured)
 	}
 	painter := newPullBar(s.process, f.quiet)
 	pulled, err := s.cache.Pull(ctx, s.hub, spec, hub.PullOptions{Progress: painter.show})

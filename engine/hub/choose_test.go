@@ -34,9 +34,9 @@ func TestChoose(t *testing.T) {
 		"no GGUF":                            {gguf("q8_0"), "config.json", "has no GGUF files"},
 		"no weights":                         {PullSpec{}, "README.md", "has no safetensors files"},
 	} {
-		var l Listing
+		var l listing
 		for p := range strings.FieldsSeq(tc.paths) {
-			l.Files = append(l.Files, Remote{Path: p})
+			l.files = append(l.files, Remote{Path: p})
 		}
 		files, err := choose(l, tc.spec)
 		var got []string
@@ -118,14 +118,12 @@ func TestPullLeftovers(t *testing.T) {
 	c := Cache{Dir: t.TempDir()}
 	leave := func(path, etag string) (names []string) {
 		part := c.blob(h.repo, etag) + partSuffix
-		head, err := json.Marshal(plan{path, etag, 100, chunkBytes})
+		err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644),
+			os.WriteFile(part+pathSuffix, []byte(path), 0o644))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644), os.WriteFile(part+doneSuffix, append(head, '\n'), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-		return []string{filepath.Base(part), filepath.Base(part) + doneSuffix}
+		return []string{filepath.Base(part), filepath.Base(part) + pathSuffix}
 	}
 	other := strings.Repeat("c", 64)
 	kept := leave("tiny-q4.gguf", other)
@@ -141,15 +139,15 @@ func TestPullLeftovers(t *testing.T) {
 	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
 		t.Errorf("left over: %v, want %v", got, kept)
 	}
-	unlock, err := tryLock(t.Context(), c.lock(h.repo, other))
+	unlock, err := lockFile(c.lock(h.repo, other))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Remove(h.repo, ""); !errors.Is(err, ErrBusy) {
+	if _, err := c.Remove(h.repo); !errors.Is(err, ErrBusy) {
 		t.Errorf("removed while it is pulled: %v", err)
 	}
 	unlock()
-	if _, err := c.Remove(h.repo, ""); err != nil {
+	if _, err := c.Remove(h.repo); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,14 +9,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -35,8 +33,8 @@ type Hub struct {
 	prepared bool
 }
 
-// DefaultEndpoint is the hub where none is configured.
-const DefaultEndpoint = "https://huggingface.co"
+// defaultEndpoint is the hub where none is configured.
+const defaultEndpoint = "https://huggingface.co"
 
 // FromEnv reads what huggingface-cli reads: HF_ENDPOINT, and HF_TOKEN, HUGGING_FACE_HUB_TOKEN or
 // the file that HF_TOKEN_PATH names (by default "token" in the cache's parent folder).
@@ -66,13 +64,12 @@ func hubHome(getenv func(string) string, home string) string {
 
 // Error is an answer of the hub that says no, in words for the one who asked.
 type Error struct {
-	Repo      string
-	Path      string // of the file; empty if the repository was asked about
-	Status    int
-	Code      string // the hub's X-Error-Code
-	Message   string // the hub's own
-	RequestID string // for its support
-	Hint      string // what to do
+	Repo    string
+	Path    string // of the file; empty if the repository was asked about
+	Status  int
+	Code    string // the hub's X-Error-Code
+	Message string // the hub's own
+	Hint    string // what to do
 }
 
 func (e *Error) Error() string {
@@ -110,7 +107,7 @@ var hintOf = map[int]string{
 func (h *Hub) refusal(r *http.Response, repo, path string) error {
 	e := &Error{
 		Repo: repo, Path: path, Status: r.StatusCode, Code: r.Header.Get("X-Error-Code"),
-		Message: r.Header.Get("X-Error-Message"), RequestID: r.Header.Get("X-Request-Id"),
+		Message: r.Header.Get("X-Error-Message"),
 	}
 	hint, ok := hints[e.Code]
 	if !ok {
@@ -121,14 +118,13 @@ func (h *Hub) refusal(r *http.Response, repo, path string) error {
 }
 
 func (h *Hub) endpoint() string {
-	return strings.TrimRight(cmp.Or(h.Endpoint, DefaultEndpoint), "/")
+	return strings.TrimRight(cmp.Or(h.Endpoint, defaultEndpoint), "/")
 }
 
-// Listing is what a repository holds at one commit.
-type Listing struct {
-	Commit string
-	Gated  bool
-	Files  []Remote
+// listing is what a repository holds at one commit.
+type listing struct {
+	commit string
+	files  []Remote
 }
 
 // Remote is a file of a repository.
@@ -144,255 +140,86 @@ var (
 	etagName   = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// defaultRevision is the branch that a repository has if nobody says another.
+// defaultRevision is the branch that a repository has if no other is named.
 const defaultRevision = "main"
 
+// largestFile is the most that a hub may say of a file, so that sizes can be added without an overflow: a
+// listing is too short for a million files.
+const largestFile = 4 << 40
+
+// listingBytes bounds the answer to list; the largest repositories list some ten thousand files.
+const listingBytes = 64 << 20
+
+// sibling is a file in a hub's answer.
+type sibling struct {
+	Path   string `json:"rfilename"`
+	Size   int64  `json:"size"`
+	BlobID string `json:"blobId"`
+	LFS    *struct {
+		SHA256 string `json:"sha256"`
+		Size   int64  `json:"size"`
+	} `json:"lfs"`
+}
+
 // list asks what a repository holds. Revision is a commit, a branch or a tag.
-func (h *Hub) list(ctx context.Context, repo, revision string) (Listing, error) {
+func (h *Hub) list(ctx context.Context, repo, revision string) (listing, error) {
 	if !repoName.MatchString(repo) || strings.Contains(repo, "..") || strings.Contains(repo, "--") {
-		return Listing{}, fmt.Errorf("%q is not a repository's name (want organisation/model)", repo)
+		return listing{}, fmt.Errorf("%q is not a repository's name (want organisation/model)", repo)
+	}
+	var body struct {
+		SHA      string    `json:"sha"`
+		Siblings []sibling `json:"siblings"`
 	}
 	address := h.endpoint() + "/api/models/" + repo + "/revision/" + url.PathEscape(revision) + "?blobs=true"
-	var body struct {
-		SHA      string          `json:"sha"`
-		Gated    json.RawMessage `json:"gated"`
-		Siblings []struct {
-			Path   string `json:"rfilename"`
-			Size   int64  `json:"size"`
-			BlobID string `json:"blobId"`
-			LFS    *struct {
-				SHA256 string `json:"sha256"`
-				Size   int64  `json:"size"`
-			} `json:"lfs"`
-		} `json:"siblings"`
-	}
-	err := h.retry(ctx, func() error {
-		ctx, touch, done := h.watch(ctx)
-		defer done()
-		r, _, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
-		if err != nil {
-			return stalled(ctx, err)
-		}
-		defer drain(r.Body)
-		if r.StatusCode != http.StatusOK {
-			return again(r, h.refusal(r, repo, ""))
-		}
-		const limit = 64 << 20 // the largest repositories list some ten thousand files
-		if err := json.NewDecoder(io.LimitReader(watched{r.Body, touch}, limit)).Decode(&body); err != nil {
-			return stalled(ctx, &transient{err: fmt.Errorf("reading the hub's answer: %w", err)})
-		}
-		return nil
-	})
-	if err != nil {
-		return Listing{}, fmt.Errorf("listing %s at %s: %w", repo, revision, err)
+	if err := h.retry(ctx, func() error { return h.getJSON(ctx, address, repo, &body) }); err != nil {
+		return listing{}, fmt.Errorf("listing %s at %s: %w", repo, revision, err)
 	}
 	if !commitName.MatchString(body.SHA) {
-		return Listing{}, fmt.Errorf("listing %s at %s: the hub names no commit", repo, revision)
+		return listing{}, fmt.Errorf("listing %s at %s: the hub names no commit", repo, revision)
 	}
 	if commitName.MatchString(revision) && revision != body.SHA {
-		return Listing{}, fmt.Errorf("listing %s: the pinned revision %s is answered as %s", repo, revision, body.SHA)
+		return listing{}, fmt.Errorf("listing %s: the pinned revision %s is answered as %s", repo, revision, body.SHA)
 	}
-	l := Listing{Commit: body.SHA, Gated: len(body.Gated) > 0 && string(body.Gated) != "false" && string(body.Gated) != "null"}
+	l := listing{commit: body.SHA}
 	for _, s := range body.Siblings {
-		f := Remote{Path: s.Path, Bytes: s.Size, Etag: s.BlobID}
-		if s.LFS != nil {
-			f.Bytes, f.Etag = s.LFS.Size, s.LFS.SHA256
+		f, err := s.remote()
+		if err != nil {
+			return listing{}, fmt.Errorf("listing %s: %w", repo, err)
 		}
-		if !filepath.IsLocal(filepath.FromSlash(f.Path)) || strings.Contains(f.Path, `\`) {
-			return Listing{}, fmt.Errorf("listing %s: the file name %q leads out of the repository", repo, f.Path)
-		}
-		if !etagName.MatchString(f.Etag) || f.Bytes < 0 {
-			return Listing{}, fmt.Errorf("listing %s: the hub gives no usable hash or size of %s", repo, f.Path)
-		}
-		l.Files = append(l.Files, f)
+		l.files = append(l.files, f)
 	}
 	return l, nil
 }
 
-// get sends a GET and follows redirects by hand: the token goes to the endpoint alone, not even to
-// its subdomains, and never from https to http. It also returns the address that answered.
-func (h *Hub) get(ctx context.Context, address, byteRange string) (*http.Response, string, error) {
-	const redirects = 10
-	for range redirects {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return nil, "", fmt.Errorf("building a request: %w", err)
-		}
-		if h.Agent != "" {
-			r.Header.Set("User-Agent", h.Agent)
-		}
-		if byteRange != "" {
-			r.Header.Set("Range", byteRange)
-		}
-		if h.Token != "" && sameOrigin(address, h.endpoint()) {
-			r.Header.Set("Authorization", "Bearer "+h.Token)
-		}
-		response, err := h.Client.Do(r)
-		if err != nil {
-			if errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-				return nil, "", ctx.Err()
-			}
-			return nil, "", &transient{err: withoutQuery(err)}
-		}
-		location := response.Header.Get("Location")
-		if response.StatusCode < 300 || response.StatusCode > 399 || location == "" {
-			return response, address, nil
-		}
-		drain(response.Body)
-		next, err := response.Request.URL.Parse(location)
-		if err != nil {
-			return nil, "", fmt.Errorf("following a redirect: %w", err)
-		}
-		if response.Request.URL.Scheme == "https" && next.Scheme != "https" {
-			return nil, "", fmt.Errorf("refusing a redirect from https to %s://%s", next.Scheme, next.Host)
-		}
-		address = next.String()
+// getJSON reads the hub's answer about a repository.
+func (h *Hub) getJSON(ctx context.Context, address, repo string, into any) error {
+	ctx, touch, done := h.watch(ctx)
+	defer done()
+	r, _, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
+	if err != nil {
+		return stalled(ctx, err)
 	}
-	return nil, "", errors.New("the hub redirects in a circle")
-}
-
-// withoutQuery takes the signature of a download address out of an error.
-func withoutQuery(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		if i := strings.IndexByte(u.URL, '?'); i >= 0 {
-			u.URL = u.URL[:i]
-		}
+	defer drain(r.Body)
+	if r.StatusCode != http.StatusOK {
+		return again(r, h.refusal(r, repo, ""))
 	}
-	return err
-}
-
-func sameOrigin(a, b string) bool {
-	x, errX := url.Parse(a)
-	y, errY := url.Parse(b)
-	return errX == nil && errY == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
-}
-
-// transient is an error that another try may mend.
-type transient struct {
-	err   error
-	after time.Duration // the server asked for this pause
-}
-
-func (t *transient) Error() string { return t.err.Error() }
-func (t *transient) Unwrap() error { return t.err }
-
-// again makes an error transient where the status says that it may pass.
-func again(r *http.Response, err error) error {
-	switch r.StatusCode {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	default:
-		return err
+	if err := json.NewDecoder(io.LimitReader(watched{r.Body, touch}, listingBytes)).Decode(into); err != nil {
+		return stalled(ctx, &transient{err: fmt.Errorf("reading the hub's answer: %w", err)})
 	}
-	t := &transient{err: err}
-	if s, e := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31); e == nil {
-		t.after = time.Duration(s) * time.Second
-	} else if when, e := http.ParseTime(r.Header.Get("Retry-After")); e == nil {
-		t.after = max(0, time.Until(when))
+	return nil
+}
+
+// remote is the file, if its name, size and hash can be trusted.
+func (s sibling) remote() (Remote, error) {
+	f := Remote{Path: s.Path, Bytes: s.Size, Etag: s.BlobID}
+	if s.LFS != nil {
+		f.Bytes, f.Etag = s.LFS.Size, s.LFS.SHA256
 	}
-	if t.after > longestPause {
-		return fmt.Errorf("%w; it asks to come again in %v", err, t.after.Round(time.Second))
+	if !filepath.IsLocal(filepath.FromSlash(f.Path)) || strings.Contains(f.Path, `\`) {
+		return Remote{}, fmt.Errorf("the file name %q leads out of the repository", f.Path)
 	}
-	return t
-}
-
-// longestPause is how long a server that asks for a pause is waited for.
-const longestPause = 2 * time.Minute
-
-// errIdle is why a request that was silent for too long is cancelled.
-var errIdle = errors.New("nothing came for too long")
-
-// watch cancels a request that brings nothing for too long: touch says that something came.
-func (h *Hub) watch(ctx context.Context) (watched context.Context, touch, done func()) {
-	watched, cancel := context.WithCancelCause(ctx)
-	idle := cmp.Or(h.Idle, 30*time.Second)
-	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
-	return watched, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel(nil) }
-}
-
-// stalled tells our own cancellation of a silent request from the user's.
-func stalled(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errIdle) {
-		return &transient{err: errIdle}
+	if !etagName.MatchString(f.Etag) || f.Bytes < 0 || f.Bytes > largestFile {
+		return Remote{}, fmt.Errorf("the hub gives no usable hash or size of %s", f.Path)
 	}
-	return err
-}
-
-// watched says of every piece that it came.
-type watched struct {
-	io.Reader
-	touch func()
-}
-
-func (w watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	w.touch()
-	return n, err
-}
-
-// retry repeats f while it fails in a way that may pass.
-func (h *Hub) retry(ctx context.Context, f func() error) error {
-	pause := cmp.Or(h.Backoff, time.Second)
-	for try := 1; ; try++ {
-		err := f()
-		t, ok := errors.AsType[*transient](err)
-		if !ok || ctx.Err() != nil {
-			return err
-		}
-		if try >= cmp.Or(h.Attempts, 5) {
-			return fmt.Errorf("giving up after %d tries: %w", try, t.err)
-		}
-		if err := sleep(ctx, max(pause, t.after)); err != nil {
-			return err
-		}
-		const longest = 8 // backoffs
-		pause = min(2*pause, longest*cmp.Or(h.Backoff, time.Second))
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// drain reads a little of what is left, so that the connection can be used again.
-func drain(body io.ReadCloser) {
-	const little = 64 << 10
-	_, _ = io.CopyN(io.Discard, body, little)
-	_ = body.Close()
-}
-
-// largeFileClient opens a connection for every transfer: over HTTP/2 they would share one.
-func largeFileClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ForceAttemptHTTP2 = false
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	t.DisableCompression = true // lengths and hashes are those of the plain bytes
-	t.MaxIdleConnsPerHost = 16
-	t.ReadBufferSize = 64 << 10
-	t.ResponseHeaderTimeout = 60 * time.Second
-	return &http.Client{Transport: t}
-}
-
-// ready returns the hub with a client that does not follow redirects.
-func (h Hub) ready() *Hub {
-	if h.prepared {
-		return &h
-	}
-	h.prepared = true
-	client := h.Client
-	if client == nil {
-		client = largeFileClient()
-	}
-	own := *client
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.Client = &own
-	return &h
+	return f, nil
 }

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// piece is a part of a large file that is small enough to be fetched in no time.
+const piece = 3 << 20
+
 // testHub plays a hub and the host that keeps its large files, which is another one.
 type testHub struct {
 	hub, store *httptest.Server
@@ -27,7 +30,6 @@ type testHub struct {
 	hook     hook     // answers itself if true; for both hosts
 	requests []string // host, method, path and range
 	leaked   []string // tokens that came to the store
-	sent     int64    // bytes of files
 	hashes   map[*byte]string
 	rate     float64   // bytes a second over all connections; 0: as fast as it goes
 	free     time.Time // when the line is free again
@@ -59,7 +61,7 @@ func newTestHub(t testing.TB) *testHub {
 	h := &testHub{repo: "acme/tiny", commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
 		"config.json":       []byte(`{"model_type": "tiny"}`),
 		"README.md":         []byte("no server needs this"),
-		"model.safetensors": noise(1, 3*chunkBytes+12345),
+		"model.safetensors": noise(1, 3*piece+12345),
 		"tiny-q4.gguf":      noise(2, 5000),
 		"sub/dir/notes.txt": []byte("deep"),
 		"empty.txt":         {},
@@ -228,7 +230,6 @@ type counting struct {
 func (c *counting) Write(p []byte) (int, error) {
 	n, err := c.ResponseWriter.Write(p)
 	c.h.mu.Lock()
-	c.h.sent += int64(n)
 	if c.h.rate > 0 {
 		// Sleeping takes longer than asked for: some credit makes up for it.
 		if earliest := time.Now().Add(-50 * time.Millisecond); c.h.free.Before(earliest) {
@@ -246,29 +247,46 @@ func (c *counting) Write(p []byte) (int, error) {
 
 // cut sends the first bytes of a file's range and closes the connection.
 func cut(w http.ResponseWriter, r *http.Request, data []byte, after int) {
-	var from, to int
-	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
-		from, to = 0, len(data)-1
-		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
-	} else {
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(data)))
-		w.Header().Set("Content-Length", fmt.Sprint(to-from+1))
-		w.WriteHeader(http.StatusPartialContent)
-	}
-	_, _ = w.Write(data[from:min(from+after, to+1)])
-	if f, ok := w.(http.Flusher); ok {
-		f.Flush()
-	}
+	begin(w, r, data, after)
 	panic(http.ErrAbortHandler)
 }
 
-// reset forgets what was asked for and says how many bytes were sent.
-func (h *testHub) reset() int64 {
+// begin sends the first bytes of the range that is asked for, and leaves the rest out.
+func begin(w http.ResponseWriter, r *http.Request, data []byte, bytes int) {
+	from, ok := rangeOf(r)
+	w.Header().Set("Content-Length", fmt.Sprint(len(data)-from))
+	if ok {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(data)-1, len(data)))
+		w.WriteHeader(http.StatusPartialContent)
+	}
+	_, _ = w.Write(data[from:min(from+bytes, len(data))])
+	w.(http.Flusher).Flush()
+}
+
+// rangeOf is where the range that a request asks for begins; ok is false if it asks for none.
+func rangeOf(r *http.Request) (from int, ok bool) {
+	_, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+	return from, err == nil
+}
+
+// stopAfter has every transfer of the large file stop after so many bytes, and calls stopped then.
+func (h *testHub) stopAfter(bytes int, stopped func()) {
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "resolve") || !strings.HasSuffix(r.URL.Path, "model.safetensors") {
+			return false
+		}
+		begin(w, r, h.files["model.safetensors"], bytes)
+		stopped()
+		<-r.Context().Done()
+		return true
+	})
+}
+
+// reset forgets what was asked for.
+func (h *testHub) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	sent := h.sent
-	h.requests, h.sent = nil, 0
-	return sent
+	h.requests = nil
 }
 
 var _ http.ResponseWriter = (*counting)(nil)

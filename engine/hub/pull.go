@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
-	"time"
 )
 
 // File is a file that a models file promises.
@@ -29,20 +27,8 @@ type PullSpec struct {
 
 // PullOptions say how.
 type PullOptions struct {
-	Connections int                             // at a time, 0: 4
-	Progress    func(Progress)                  // called some ten times a second, from one goroutine at a time; nil: not
-	Free        func(dir string) (int64, error) // space on the disk; nil: asks the system
-}
-
-// Progress is the state of a pull.
-type Progress struct {
-	File           string // being fetched
-	Files          int    // of how many
-	Number         int    // this is which, from 1
-	Done, Total    int64  // bytes of the whole pull; Done includes what was there before
-	BytesPerSecond float64
-	ETA            time.Duration // 0: not known yet
-	Waiting        bool          // another pull holds the file
+	Progress func(Progress)                  // called some ten times a second; nil: not
+	Free     func(dir string) (int64, error) // space on the disk; nil: asks the system
 }
 
 // Pulled is the outcome of a pull.
@@ -86,7 +72,7 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 	if !filepath.IsLocal(filepath.FromSlash(spec.Revision)) {
 		return Pulled{}, fmt.Errorf("%q is not a revision", spec.Revision)
 	}
-	if files, ok := c.whole(spec); ok {
+	if files, ok := c.complete(spec); ok {
 		return Pulled{Dir: c.Snapshot(spec.Repo, spec.Revision), Commit: spec.Revision, Files: files}, nil
 	}
 	h := hub.ready()
@@ -98,45 +84,45 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 	if err != nil {
 		return Pulled{}, err
 	}
-	out := Pulled{Dir: c.Snapshot(spec.Repo, listing.Commit), Commit: listing.Commit, Files: files}
-	if old := c.Ref(spec.Repo, spec.Revision); old != listing.Commit {
+	out := Pulled{Dir: c.Snapshot(spec.Repo, listing.commit), Commit: listing.commit, Files: files}
+	if old := c.ref(spec.Repo, spec.Revision); old != listing.commit {
 		out.Moved = old
 	}
-	if err := c.room(spec.Repo, files, opt); err != nil {
+	if err := c.checkRoom(spec.Repo, files, opt.Free); err != nil {
 		return out, err
 	}
 	meter := newMeter(files, opt.Progress)
 	for i, f := range files {
 		meter.begin(i)
-		n, err := c.fetchFile(ctx, h, spec.Repo, listing.Commit, f, opt, meter)
+		n, err := c.fetchFile(ctx, h, spec.Repo, listing.commit, f, meter)
 		out.Fetched += n
 		if err != nil {
 			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, err)
 		}
 	}
-	meter.end()
+	meter.report()
 	for _, f := range files {
-		if !c.Has(spec.Repo, listing.Commit, f.Path, f.Bytes) {
+		if !c.has(spec.Repo, listing.commit, f.Path, f.Bytes) {
 			return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", f.Path, spec.Repo)
 		}
 	}
-	if spec.Revision != listing.Commit {
-		if err := c.setRef(spec.Repo, spec.Revision, listing.Commit); err != nil {
+	if spec.Revision != listing.commit {
+		if err := c.setRef(spec.Repo, spec.Revision, listing.commit); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
-// whole says whether everything a pinned spec asks for is in the cache.
-func (c Cache) whole(spec PullSpec) ([]Remote, bool) {
+// complete says whether everything a pinned spec asks for is in the cache.
+func (c Cache) complete(spec PullSpec) ([]Remote, bool) {
 	if !commitName.MatchString(spec.Revision) || len(spec.Files) == 0 || !repoName.MatchString(spec.Repo) {
 		return nil, false
 	}
 	var files []Remote
 	for _, f := range spec.Files {
 		etag := etagOf(c.link(spec.Repo, spec.Revision, f.Path))
-		if etag == "" || differs(etag, f.SHA256) || !c.Has(spec.Repo, spec.Revision, f.Path, cmp.Or(f.Bytes, -1)) {
+		if etag == "" || differs(etag, f.SHA256) || !c.has(spec.Repo, spec.Revision, f.Path, cmp.Or(f.Bytes, -1)) {
 			return nil, false
 		}
 		files = append(files, Remote{Path: f.Path, Bytes: f.Bytes, Etag: etag})
@@ -144,8 +130,8 @@ func (c Cache) whole(spec PullSpec) ([]Remote, bool) {
 	return files, true
 }
 
-// room checks that the disk can hold what is missing, and a twentieth more.
-func (c Cache) room(repo string, files []Remote, opt PullOptions) error {
+// checkRoom checks that the disk can hold what is missing, and a twentieth more.
+func (c Cache) checkRoom(repo string, files []Remote, ask func(string) (int64, error)) error {
 	var missing int64
 	for _, f := range files {
 		if !exists(c.blob(repo, f.Etag)) {
@@ -155,7 +141,6 @@ func (c Cache) room(repo string, files []Remote, opt PullOptions) error {
 	if missing <= 0 {
 		return nil
 	}
-	ask := opt.Free
 	if ask == nil {
 		ask = free
 	}
@@ -169,125 +154,48 @@ func (c Cache) room(repo string, files []Remote, opt PullOptions) error {
 	return nil
 }
 
+// started is how many bytes of an interrupted download are there.
+func (c Cache) started(repo string, f Remote) int64 {
+	info, err := os.Stat(c.blob(repo, f.Etag) + partSuffix)
+	if err != nil || info.Size() > f.Bytes {
+		return 0
+	}
+	return info.Size()
+}
+
 // fetchFile makes sure that one file is there and published. It returns what came over the wire.
-func (c Cache) fetchFile(ctx context.Context, h *Hub, repo, commit string, f Remote, opt PullOptions, m *meter) (int64, error) {
+func (c Cache) fetchFile(ctx context.Context, h *Hub, repo, commit string, f Remote, m *meter) (int64, error) {
 	blob := c.blob(repo, f.Etag)
 	unlock, err := lock(ctx, c.lock(repo, f.Etag), m.waiting)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	var fetched int64
-	if info, err := os.Stat(blob); err != nil || info.Size() != f.Bytes {
-		if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
-			return 0, fmt.Errorf("creating the cache: %w", err)
-		}
-		t := &transfer{
-			hub: h, repo: repo, file: f, part: blob + partSuffix, meter: m,
-			address:     h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + escapePath(f.Path),
-			connections: cmp.Or(opt.Connections, 4),
-		}
-		if err := t.run(ctx); err != nil {
-			if diskFull(err) {
-				return t.fetched.Load(), errors.Join(&NoSpace{Dir: c.Dir}, err)
-			}
-			return t.fetched.Load(), err
-		}
-		fetched = t.fetched.Load()
-		if err := os.Rename(t.part, blob); err != nil {
-			return fetched, fmt.Errorf("finishing the file: %w", err)
-		}
-	} else {
+	t := &transfer{
+		hub: h, repo: repo, file: f, part: blob + partSuffix, meter: m,
+		address: h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + escapePath(f.Path),
+	}
+	if info, err := os.Stat(blob); err == nil && info.Size() == f.Bytes {
 		m.add(f.Bytes)
-		_ = os.Remove(blob + partSuffix)
+		t.remove()
+		return 0, c.publish(repo, commit, f.Path, f.Etag)
 	}
-	_ = os.Remove(blob + partSuffix + doneSuffix)
-	return fetched, c.publish(repo, commit, f.Path, f.Etag)
-}
-
-// meter turns byte counts into progress.
-type meter struct {
-	tell  func(Progress)
-	mu    sync.Mutex
-	p     Progress
-	files []Remote
-	last  time.Time // of the last report
-	since time.Time // start of the window that the speed is measured over
-	base  int64     // arrived before the window
-	came  int64     // arrived over the wire
-}
-
-func newMeter(files []Remote, tell func(Progress)) *meter {
-	m := &meter{tell: tell, files: files, since: time.Now(), p: Progress{Files: len(files)}}
-	for _, f := range files {
-		m.p.Total += f.Bytes
+	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
+		return 0, fmt.Errorf("creating the cache: %w", err)
 	}
-	return m
-}
-
-func (m *meter) begin(i int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.p.File, m.p.Number, m.p.Waiting = m.files[i].Path, i+1, false
-	m.report(true)
-}
-
-func (m *meter) waiting() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.p.Waiting = true
-	m.report(true)
-}
-
-// add counts bytes that were there; a negative number takes back what has to be fetched again.
-func (m *meter) add(n int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.p.Done += n
-	m.p.Waiting = false
-	m.report(false)
-}
-
-// arrived counts bytes from the wire.
-func (m *meter) arrived(n int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.came += n
-	m.p.Done += n
-	m.p.Waiting = false
-	m.report(false)
-}
-
-func (m *meter) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.report(true)
-}
-
-// report tells the state, at most ten times a second unless forced. The speed is that of the last
-// five to ten seconds.
-func (m *meter) report(force bool) {
-	if m.tell == nil {
-		return
+	err = t.run(ctx)
+	switch {
+	case errors.As(err, new(*HashMismatch)):
+		t.remove()
+		return t.fetched, err
+	case diskFull(err):
+		return t.fetched, errors.Join(&NoSpace{Dir: c.Dir}, err)
+	case err != nil:
+		return t.fetched, err
 	}
-	now := time.Now()
-	const interval, window = 100 * time.Millisecond, 5 * time.Second
-	if !force && now.Sub(m.last) < interval {
-		return
+	if err := os.Rename(t.part, blob); err != nil {
+		return t.fetched, fmt.Errorf("finishing the file: %w", err)
 	}
-	m.last = now
-	elapsed := now.Sub(m.since)
-	if elapsed >= interval {
-		m.p.BytesPerSecond = float64(m.came-m.base) / elapsed.Seconds()
-	}
-	m.p.ETA = 0
-	if m.p.BytesPerSecond > 0 {
-		m.p.ETA = time.Duration(float64(m.p.Total-m.p.Done) / m.p.BytesPerSecond * float64(time.Second))
-	}
-	if elapsed > 2*window {
-		// Start the next window in the middle of this one, at its average speed.
-		m.base += int64(m.p.BytesPerSecond * (elapsed - window).Seconds())
-		m.since = now.Add(-window)
-	}
-	m.tell(m.p)
+	t.remove()
+	return t.fetched, c.publish(repo, commit, f.Path, f.Etag)
 }

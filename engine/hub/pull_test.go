@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -99,8 +100,8 @@ func TestPull(t *testing.T) {
 	if last.Done != total || last.Total != total || p.Fetched != total || calls < 4 || last.Number != 3 || last.Files != 3 {
 		t.Errorf("progress ended with %+v after %d calls, fetched %d; want %d", last, calls, p.Fetched, total)
 	}
-	if n := h.count("store", "bytes="); n != 4 {
-		t.Errorf("%d ranges were asked for, want 4", n)
+	if n := h.count("store", "bytes=0-"); n != 1 {
+		t.Errorf("the large file was asked for %d times, want once", n)
 	}
 
 	// The second pull finds everything.
@@ -236,10 +237,10 @@ func TestPullHashMismatch(t *testing.T) {
 		if left := leftovers(t, c, h.repo); left != nil {
 			t.Errorf("%s: left over: %v", path, left)
 		}
-		if c.Has(h.repo, h.commit, path, -1) || exists(c.blob(h.repo, h.etag(path))) {
+		if c.has(h.repo, h.commit, path, -1) || exists(c.blob(h.repo, h.etag(path))) {
 			t.Errorf("%s: something is left that looks valid", path)
 		}
-		if c.Ref(h.repo, "main") != "" {
+		if c.ref(h.repo, "main") != "" {
 			t.Errorf("%s: the ref says that the pull was complete", path)
 		}
 		h.set(nil)
@@ -264,19 +265,9 @@ func TestPullNoSpace(t *testing.T) {
 	}
 	// What is there already needs no room.
 	c = Cache{Dir: t.TempDir()}
-	ctx, cancel := context.WithCancel(t.Context())
-	h.reset()
-	h.set(func(http.ResponseWriter, *http.Request) bool {
-		if h.count("store") == 3 {
-			cancel()
-		}
-		return false
-	})
-	if _, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1}); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
-	h.set(nil)
-	if _, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need - chunkBytes, nil }}); err != nil {
+	interrupt(t, c, h, 2*piece)
+	little := func(string) (int64, error) { return need - piece, nil }
+	if _, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: little}); err != nil {
 		t.Error(err)
 	}
 	if n, err := free(filepath.Join(t.TempDir(), "not", "there")); err != nil || n <= 0 {
@@ -292,7 +283,7 @@ func TestPullFullDisk(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
 	size := int64(len(h.files["model.safetensors"]))
-	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size-chunkBytes), "tmpfs", c.Dir)
+	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size-piece), "tmpfs", c.Dir)
 	if out, err := mount.CombinedOutput(); err != nil {
 		t.Skipf("no tmpfs can be mounted here: %v %s", err, out)
 	}
@@ -334,7 +325,7 @@ func TestPullMovedRevision(t *testing.T) {
 	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil || !strings.Contains(err.Error(), "history was rewritten") {
 		t.Error(err)
 	}
-	if !c.Has(h.repo, old, "config.json", -1) {
+	if !c.has(h.repo, old, "config.json", -1) {
 		t.Error("the old snapshot is gone")
 	}
 }
@@ -368,103 +359,88 @@ func TestTwoPullsAtOnce(t *testing.T) {
 		t.Errorf("four pulls fetched %d bytes together, want %d", fetched.Load(), want)
 	}
 	if !waited.Load() {
-		t.Error("nobody was told that it waits")
+		t.Error("no pull said that it waits")
+	}
+}
+
+// interrupt cancels a pull when so many bytes of the large file are on disk.
+func interrupt(t *testing.T, c Cache, h *testHub, bytes int64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	large := Remote{Bytes: int64(len(h.files["model.safetensors"])), Etag: h.etag("model.safetensors")}
+	h.stopAfter(int(bytes), func() {
+		for c.started(h.repo, large) < bytes && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	})
+	defer h.set(nil)
+	if _, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a pull that was cancelled: %v", err)
 	}
 }
 
 func TestPullCancelled(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
-	ctx, cancel := context.WithCancel(context.Background())
-	h.set(func(w http.ResponseWriter, r *http.Request) bool {
-		if h.count("store") == 3 { // the first two chunks are there
-			cancel()
-		}
-		return false
-	})
-	_, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Connections: 1})
-	h.set(nil)
-	if !errors.Is(err, context.Canceled) {
-		t.Fatalf("%v", err)
-	}
-	first := h.reset()
+	interrupt(t, c, h, 2*piece)
 	p := mustPull(t, c, h, PullSpec{})
 	checkFile(t, p, h, "model.safetensors")
-	// The chunk that was under way may have come whole.
-	if most := int64(len(h.files["model.safetensors"]) - 2*chunkBytes); p.Fetched > most || p.Fetched < most-chunkBytes {
-		t.Errorf("the second pull fetched %d bytes (the first %d), want at most %d", p.Fetched, first, most)
+	if want := int64(len(h.files["model.safetensors"]) - 2*piece); p.Fetched != want {
+		t.Errorf("the second pull fetched %d bytes, want %d", p.Fetched, want)
 	}
 }
 
-// A torn list, a list about another file and a part of the wrong size are not believed.
+// What an earlier pull left is fetched anew if it turns out to be wrong.
 func TestPullDistrustsLeftovers(t *testing.T) {
-	for name, spoil := range map[string]func(part string, p plan) error{
-		"another file": func(part string, p plan) error {
-			return os.WriteFile(part+doneSuffix, []byte(`{"etag":"x","bytes":1,"chunk":1}`+"\n0\n1\n2\n3\n"), 0o644)
-		},
-		"a part that is too short": func(part string, p plan) error {
-			if err := os.WriteFile(part+doneSuffix, []byte(fmt.Sprintf(`{"etag":%q,"bytes":%d,"chunk":%d}`+"\n0\n1\n2\n3\n", p.Etag, p.Bytes, p.Chunk)), 0o644); err != nil {
-				return err
-			}
-			return os.WriteFile(part, []byte("short"), 0o644)
-		},
-		"numbers out of range": func(part string, p plan) error {
-			return os.WriteFile(part+doneSuffix, []byte(fmt.Sprintf(`{"etag":%q,"bytes":%d,"chunk":%d}`+"\n-1\n99\nx\n2", p.Etag, p.Bytes, p.Chunk)), 0o644)
-		},
+	for name, spoil := range map[string]func(whole []byte) []byte{
+		"as long, but empty":   func(whole []byte) []byte { return make([]byte, len(whole)) },
+		"one bit":              func(whole []byte) []byte { whole[777] ^= 1; return whole[:piece] },
+		"longer than the file": func(whole []byte) []byte { return append(whole, 0) },
 	} {
 		h := newTestHub(t)
 		c := Cache{Dir: t.TempDir()}
-		f := Remote{Path: "model.safetensors", Bytes: int64(len(h.files["model.safetensors"])), Etag: h.etag("model.safetensors")}
-		part := c.blob(h.repo, f.Etag) + partSuffix
-		if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
+		part := c.blob(h.repo, h.etag("model.safetensors")) + partSuffix
+		left := spoil(bytes.Clone(h.files["model.safetensors"]))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, left, 0o644)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(part, make([]byte, f.Bytes), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := spoil(part, plan{f.Path, f.Etag, f.Bytes, chunkBytes}); err != nil {
-			t.Fatal(err)
-		}
-		p, err := pull(t, c, h, PullSpec{})
+		var last Progress
+		p, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) { last = p }})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		checkFile(t, p, h, "model.safetensors")
+		if last.Done != last.Total {
+			t.Errorf("%s: progress says %d of %d", name, last.Done, last.Total)
+		}
+		if left := leftovers(t, c, h.repo); left != nil {
+			t.Errorf("%s: left over: %v", name, left)
+		}
 	}
 }
 
-// The memory of a chunk goes to others when it is on disk and hashed, or on disk and its hash is far off: a
-// pull that goes on where it was hashes all that it has first.
-func TestChunksGiveMemoryBack(t *testing.T) {
-	for name, tc := range map[string]struct {
-		do   func(t *transfer, i int) error
-		want bool
-	}{
-		"on disk":             {do: func(t *transfer, i int) error { return t.keep(i, t.chunks[i].data) }},
-		"hashed":              {do: func(t *transfer, i int) error { t.hashed(i); return nil }},
-		"on disk, far off":    {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare); return t.keep(i, t.chunks[i].data) }, want: true},
-		"on disk, not so far": {do: func(t *transfer, i int) error { t.hashing = i - cap(t.spare) + 1; return t.keep(i, t.chunks[i].data) }},
-		"on disk, then hashed": {do: func(t *transfer, i int) error {
-			err := t.keep(i, t.chunks[i].data)
-			t.hashed(i)
-			return err
-		}, want: true},
-		"hashed, then on disk": {do: func(t *transfer, i int) error { t.hashed(i); return t.keep(i, t.chunks[i].data) }, want: true},
-	} {
-		const i = 3
-		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer out.Close()
-		tr := &transfer{out: out, list: out, spare: make(chan []byte, 3), chunks: make([]chunk, i+1), hashing: i}
-		tr.begin(i, []byte("bytes"))
-		if err := tc.do(tr, i); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if got := len(tr.spare) == 1; got != tc.want {
-			t.Errorf("%s: its memory was given back: %v, want %v", name, got, tc.want)
+// Sizes that no file has are refused before anything is added up or fetched.
+func TestPullRefusesAbsurdSizes(t *testing.T) {
+	for _, size := range []string{"-1", "4398046511105", "4611686018427387904", "9223372036854775807", "9223372036854775808", "1e30"} {
+		for _, entry := range []string{
+			`{"rfilename": "model.safetensors", "size": %s, "blobId": "%040d"}`,
+			`{"rfilename": "model.safetensors", "size": 1, "lfs": {"size": %s, "sha256": "%064d"}}`,
+		} {
+			h := newTestHub(t)
+			h.set(func(w http.ResponseWriter, _ *http.Request) bool {
+				fmt.Fprintf(w, `{"sha": %q, "siblings": [`+entry+`]}`, h.commit, size, 0)
+				return true
+			})
+			free := PullOptions{Free: func(string) (int64, error) { return math.MaxInt64, nil }}
+			_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, free)
+			if err == nil || !strings.Contains(err.Error(), "no usable hash or size") && !strings.Contains(err.Error(), "cannot unmarshal number") {
+				t.Errorf("a size of %s: %v", size, err)
+			}
+			if h.count("resolve") > 0 {
+				t.Errorf("a size of %s: it was fetched", size)
+			}
 		}
 	}
 }

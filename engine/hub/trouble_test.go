@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,7 +35,7 @@ func TestPullThroughTrouble(t *testing.T) {
 			return false
 		},
 		"refused at once": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
-			if n%2 == 0 {
+			if n == 2 || n == 4 || n == 6 { // a small file, the large file at the hub, and at the store
 				panic(http.ErrAbortHandler)
 			}
 			return false
@@ -58,10 +57,9 @@ func TestPullThroughTrouble(t *testing.T) {
 		},
 		"no ranges, cut once": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
 			if path := strings.TrimPrefix(r.URL.Path, "/"); h.large(path) {
-				whole := r.Header.Get("Range") == ""
 				r.Header.Del("Range")
-				if whole && wasCut.CompareAndSwap(false, true) {
-					cut(w, r, h.files[path], 2*chunkBytes+77)
+				if wasCut.CompareAndSwap(false, true) {
+					cut(w, r, h.files[path], 2*piece+77)
 				}
 				_, _ = w.Write(h.files[path])
 				return true
@@ -73,19 +71,15 @@ func TestPullThroughTrouble(t *testing.T) {
 			if !h.large(path) || !wasSlow.CompareAndSwap(false, true) {
 				return false
 			}
-			var from, to int
-			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
-				t.Error(err)
-			}
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(h.files[path])))
-			w.WriteHeader(http.StatusPartialContent)
-			const pieces = 25
-			for piece := range pieces { // never silent for long, but slower than the patience with silence
-				_, _ = w.Write(h.files[path][from+piece : from+piece+1])
+			const bytes = 25
+			data := h.files[path]
+			begin(w, r, data, 1)
+			for i := 1; i < bytes; i++ { // never silent for long, but slower than the patience with silence
+				_, _ = w.Write(data[i : i+1])
 				w.(http.Flusher).Flush()
-				time.Sleep(patience / (pieces - 5))
+				time.Sleep(patience / (bytes - 5))
 			}
-			_, _ = w.Write(h.files[path][from+pieces : to+1])
+			_, _ = w.Write(data[bytes:])
 			slowDone.Store(true)
 			return true
 		},
@@ -110,13 +104,13 @@ func TestPullThroughTrouble(t *testing.T) {
 		},
 		"a length that the range does not give": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
 			path := strings.TrimPrefix(r.URL.Path, "/")
-			var from, to int
-			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil || !h.large(path) {
+			from, ok := rangeOf(r)
+			if !ok || !h.large(path) {
 				return false
 			}
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", from, to))
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", from, len(h.files[path])-1))
 			w.WriteHeader(http.StatusPartialContent)
-			_, _ = w.Write(h.files[path][from : to+1])
+			_, _ = w.Write(h.files[path][from:])
 			return true
 		},
 		"a listing that stops": func(h *testHub, n int, w http.ResponseWriter, r *http.Request) bool {
@@ -161,7 +155,7 @@ func TestPullThroughTrouble(t *testing.T) {
 			if left := leftovers(t, c, h.repo); left != nil {
 				t.Errorf("left over: %v", left)
 			}
-			if name == "a slow link" && (!slowDone.Load() || h.count("store") != 4) {
+			if name == "a slow link" && (!slowDone.Load() || h.count("store") != 1) {
 				t.Errorf("the slow transfer was given up: %d requests", h.count("store"))
 			}
 			if name == "no ranges, cut once" && !wasCut.Load() {
@@ -211,7 +205,7 @@ func TestPullGivesUp(t *testing.T) {
 			http.Redirect(w, r, plain.URL+"/x", http.StatusFound)
 			return true
 		}, "refusing a redirect from https to http://"},
-		"an address that answers nobody": {func(_ *testHub, w http.ResponseWriter, r *http.Request) bool {
+		"an address that does not answer": {func(_ *testHub, w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, "https://127.0.0.1:1/x?signature=secret", http.StatusFound)
 			return true
 		}, "giving up after 2 tries"},
@@ -226,7 +220,7 @@ func TestPullGivesUp(t *testing.T) {
 			t.Cleanup(secure.Close)
 			hub.Endpoint, hub.Client = secure.URL, secure.Client()
 		}
-		_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), hub, PullSpec{Repo: h.repo}, PullOptions{Connections: 1})
+		_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), hub, PullSpec{Repo: h.repo}, PullOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v; want %q", name, err, tc.want)
 		}
@@ -253,43 +247,6 @@ func TestPullPauses(t *testing.T) {
 		return false
 	})
 	mustPull(t, Cache{Dir: t.TempDir()}, h, PullSpec{Format: "gguf", Quant: "q4"})
-}
-
-// A chunk that cannot be written fails a pull, even if all was hashed before that shows.
-func TestPullFailsWithALateWrite(t *testing.T) {
-	h := newTestHub(t)
-	hub := h.Hub()
-	file := Remote{Path: "tiny-q4.gguf", Bytes: int64(len(h.files["tiny-q4.gguf"])), Etag: h.etag("tiny-q4.gguf")}
-	tr := &transfer{
-		hub: hub.ready(), repo: h.repo, file: file, part: t.TempDir() + "/part", connections: 1, meter: newMeter([]Remote{file}, nil),
-		address: h.hub.URL + "/acme/tiny/resolve/" + h.commit + "/" + file.Path,
-	}
-	if err := tr.open(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tr.close() })
-	full, err := os.Open(tr.part) // cannot be written
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { full.Close() })
-	tr.direct, tr.out = nil, full
-	tr.writing.Lock()
-	time.AfterFunc(0, func() {
-		for { // until all is hashed
-			tr.mu.Lock()
-			hashed := tr.hashing
-			tr.mu.Unlock()
-			if hashed == len(tr.chunks) {
-				tr.writing.Unlock()
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
-	if sum, err := tr.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), "writing the part file") {
-		t.Errorf("%s, %v; want the error of the write", sum, err)
-	}
 }
 
 // Speed and remaining time are those of the last seconds.
