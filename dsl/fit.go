@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"homellm/dsl/ceiling"
 	"homellm/dsl/syntax"
 )
 
@@ -192,17 +193,13 @@ func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
 		return PlannedTurn{}, err
 	}
 	all := w.count(m, prompt)
-	best := 0
-	for _, before := range w.seen {
-		best = max(best, commonPrefix(prompt, before))
-	}
+	common := w.count(m, prompt[:ceiling.LongestText(prompt, w.seen)]).tokens
 	w.seen = append(w.seen, prompt+reply)
 	block := 1
 	if w.cell.Server != nil {
-		block = max(1, w.cell.Server.Capabilities.BlockTokens)
+		block = w.cell.Server.Capabilities.BlockTokens
 	}
-	// The last token is always computed, for it yields the first token of the reply.
-	reusable := min(w.count(m, prompt[:best]).tokens, max(0, all.tokens-1)) / block * block
+	reusable := ceiling.Tokens(common, all.tokens, block)
 	out := PlannedTurn{
 		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Exact: all.exact && rendered, Reusable: reusable,
 	}
@@ -210,20 +207,6 @@ func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
 		out.Ceiling = float64(reusable) / float64(all.tokens)
 	}
 	return out, nil
-}
-
-// commonPrefix returns the length in bytes of what two texts have in common at their start, in
-// whole characters.
-func commonPrefix(a, b string) int {
-	n := min(len(a), len(b))
-	i := 0
-	for i < n && a[i] == b[i] {
-		i++
-	}
-	for i > 0 && i < len(a) && !utf8.RuneStart(a[i]) {
-		i--
-	}
-	return i
 }
 
 // limit returns the context that a cell has, and who says so. 0: not known. What position scaling

@@ -50,8 +50,8 @@ func (p *planner) forecast(c *Cell) []forecast {
 	return out
 }
 
-// ceiling is the greatest value that a hit rate can have, and the turn that sets it.
-type ceiling struct {
+// greatest is the highest value that a hit rate can have, and the turn that sets it.
+type greatest struct {
 	value float64
 	turn  *PlannedTurn // nil: several turns share in it
 	exact bool
@@ -64,7 +64,7 @@ func (p *planner) thresholds() {
 	type finding struct {
 		cell *Cell
 		diag syntax.Diagnostic
-		top  ceiling
+		top  greatest
 	}
 	var order []syntax.Pos
 	found := map[syntax.Pos][]finding{}
@@ -118,7 +118,7 @@ func (p *planner) thresholds() {
 }
 
 // against says how bad it is that a ceiling stands over a limit; "" if it can be met.
-func against(l expr.Limit, top ceiling) syntax.Severity {
+func against(l expr.Limit, top greatest) syntax.Severity {
 	beyond := func(limit float64) bool {
 		switch l.Op {
 		case ">":
@@ -138,7 +138,7 @@ func against(l expr.Limit, top ceiling) syntax.Severity {
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f forecast, l expr.Limit, top ceiling, severity syntax.Severity) syntax.Diagnostic {
+func (p *planner) beyond(f forecast, l expr.Limit, top greatest, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
@@ -167,7 +167,7 @@ func (p *planner) beyond(f forecast, l expr.Limit, top ceiling, severity syntax.
 func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/100) }
 
 // ceilingOf returns the ceiling of a path as an assertion sees it.
-func (c *Cell) ceilingOf(f forecast, path string) (ceiling, bool) {
+func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
 	group, rest, _ := strings.Cut(path, ".")
 	in := func(keep func(PlannedTurn) bool) []PlannedTurn {
 		var out []PlannedTurn
@@ -204,19 +204,19 @@ func (c *Cell) ceilingOf(f forecast, path string) (ceiling, bool) {
 	case "conversations":
 		return spread(in(func(t PlannedTurn) bool { return t.Conversation == id }), path)
 	}
-	return ceiling{}, false
+	return greatest{}, false
 }
 
 // single is the ceiling of one turn; -1 is the last.
-func single(turns []PlannedTurn, i int) (ceiling, bool) {
+func single(turns []PlannedTurn, i int) (greatest, bool) {
 	if len(turns) == 0 {
-		return ceiling{}, false
+		return greatest{}, false
 	}
 	if i < 0 {
 		i = len(turns) - 1
 	}
 	t := turns[i]
-	return ceiling{t.Ceiling, &t, t.Exact, allButOne(t)}, t.PromptTokens > 0
+	return greatest{t.Ceiling, &t, t.Exact, allButOne(t)}, t.PromptTokens > 0
 }
 
 func allButOne(t PlannedTurn) float64 {
@@ -224,9 +224,9 @@ func allButOne(t PlannedTurn) float64 {
 }
 
 // weighted is the ceiling of a hit rate over several turns: the sums of their tokens.
-func weighted(turns []PlannedTurn) (ceiling, bool) {
+func weighted(turns []PlannedTurn) (greatest, bool) {
 	reusable, prompt := 0, 0
-	out := ceiling{exact: true, most: 1}
+	out := greatest{exact: true, most: 1}
 	for _, t := range turns {
 		reusable += t.Reusable
 		prompt += t.PromptTokens
@@ -244,9 +244,9 @@ func weighted(turns []PlannedTurn) (ceiling, bool) {
 
 // spread is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the
 // number of repeats changes no nearest-rank percentile of them by more than a rank.
-func spread(turns []PlannedTurn, path string) (ceiling, bool) {
+func spread(turns []PlannedTurn, path string) (greatest, bool) {
 	if len(turns) == 0 {
-		return ceiling{}, false
+		return greatest{}, false
 	}
 	stat := path[strings.LastIndexByte(path, '.')+1:]
 	sorted := slices.Clone(turns)
@@ -260,7 +260,7 @@ func spread(turns []PlannedTurn, path string) (ceiling, bool) {
 	case "p50":
 		at = len(sorted) / 2 // the upper one of two, so that nothing possible is refused
 	case "mean":
-		out := ceiling{exact: true, most: 1}
+		out := greatest{exact: true, most: 1}
 		for _, t := range sorted {
 			out.value += t.Ceiling / float64(len(sorted))
 			out.exact = out.exact && t.Exact
@@ -270,7 +270,7 @@ func spread(turns []PlannedTurn, path string) (ceiling, bool) {
 		}
 		return out, true
 	default:
-		return ceiling{}, false
+		return greatest{}, false
 	}
 	return single(sorted, at)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"homellm/dsl/syntax"
 )
@@ -200,18 +199,6 @@ func TestUnstableTemplatesWarn(t *testing.T) {
 	}
 	if p != nil && p.Cells[0].Turns[0].Known {
 		t.Error("the ceiling counts as known")
-	}
-}
-
-func TestCommonPrefixKeepsCharactersWhole(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "abd", 2}, {"aä", "aö", 1}, {"abc", "abc", 3}, {"ab", "abc", 2}} {
-		got := commonPrefix(tt.a, tt.b)
-		if got != tt.want || !utf8.ValidString(tt.a[:got]) {
-			t.Errorf("%q and %q: %d", tt.a, tt.b, got)
-		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/dsl/ceiling"
 )
 
 // The goldens are part of the program so that a user can check a template, also one of their own,
@@ -83,7 +85,7 @@ func (g Golden) Check(t *Template) string {
 	case g.Raised != "":
 		return fmt.Sprintf("%s: rendered, but the model's template raises %q", g.Name, g.Raised)
 	case text != g.Text:
-		at := common(text, g.Text)
+		at := ceiling.CommonText(text, g.Text)
 		return fmt.Sprintf("%s: differs at byte %d: %q, want %q", g.Name, at, excerpt(text, at), excerpt(g.Text, at))
 	default:
 		return ""

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"homellm/dsl/ceiling"
 	"homellm/engine/tokens"
 )
 
@@ -83,7 +84,7 @@ func (t *Template) Stable(messages []Message, opt Options, c *tokens.Counter) (S
 
 // part finds where the next prompt leaves the previous one, and why. No reason: it does not.
 func (t *Template) part(previous, next string, opt Options) (at int, why string) {
-	if at = common(previous, next); at < len(previous) {
+	if at = ceiling.CommonText(previous, next); at < len(previous) {
 		if t.dropsThought && strings.HasPrefix(strings.TrimSpace(previous[at:]), "<think>") {
 			return at, "the reasoning that the generation prompt opens is left out of the history"
 		}
@@ -93,20 +94,6 @@ func (t *Template) part(previous, next string, opt Options) (at int, why string)
 		return at, "the reasoning of an answer is left out of later prompts"
 	}
 	return at, ""
-}
-
-// common is the length of the common prefix of two texts, at a character's boundary.
-func common(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			for i > 0 && a[i]&0xc0 == 0x80 {
-				i--
-			}
-			return i
-		}
-	}
-	return n
 }
 
 // daily says whether prompts hold today's date.

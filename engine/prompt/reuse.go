@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"homellm/dsl"
+	"homellm/dsl/ceiling"
 	"homellm/engine/event"
 	"homellm/engine/tokens"
 )
@@ -57,7 +58,7 @@ func (m *Maker) Tell(c Ceiling, r *event.Request) {
 	n := r.Usage.Prompt
 	switch {
 	case c.share != nil && n != nil:
-		r.Reusable = new(wholeBlocks(int(*c.share*float64(*n)), *n, m.server.Block))
+		r.Reusable = new(ceiling.Tokens(int(*c.share*float64(*n)), *n, m.server.Block))
 	case c.share != nil:
 		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
 	}
@@ -104,10 +105,7 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.tokenize == nil {
 		text, own := p.local.text(messages)
-		best := 0
-		for _, t := range p.texts {
-			best = max(best, commonText(t, text))
-		}
+		best := ceiling.LongestText(text, p.texts)
 		if len(text) == 0 {
 			return Ceiling{source: "estimated", why: "empty prompt"}
 		}
@@ -125,11 +123,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.lost != "" {
 		return Ceiling{source: "tokens", why: p.lost, prompt: ids}
 	}
-	best := 0
-	for _, s := range p.seen {
-		best = max(best, common(s, ids))
-	}
-	n := wholeBlocks(best, len(ids), p.block)
+	n := ceiling.Tokens(ceiling.Longest(ids, p.seen), len(ids), p.block)
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
@@ -169,38 +163,11 @@ func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Messa
 	seen := prompt
 	if reply != "" && completion > 1 {
 		with := append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply})
-		if ids, err := p.tokenize(ctx, with); err == nil && common(ids, prompt) == len(prompt) {
+		if ids, err := p.tokenize(ctx, with); err == nil && ceiling.Common(ids, prompt) == len(prompt) {
 			seen = ids[:min(len(ids), len(prompt)+completion-1)]
 		}
 	}
 	p.seen = append(p.seen, seen)
-}
-
-// wholeBlocks is the part of a common prefix that a block-hashed cache can serve: whole blocks,
-// and never the last token of the prompt, which is always computed to get its logits.
-func wholeBlocks(common, prompt, block int) int {
-	block = max(block, 1)
-	return max(min(common, prompt-1), 0) / block * block
-}
-
-func common(a, b []int) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
-}
-
-func commonText(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
 }
 
 // render stands in for a chat template where only shares of characters are needed.

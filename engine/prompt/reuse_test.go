@@ -7,26 +7,6 @@ import (
 	"homellm/dsl"
 )
 
-func TestWholeBlocks(t *testing.T) {
-	for _, c := range []struct{ common, prompt, block, want int }{
-		{0, 100, 16, 0},
-		{15, 100, 16, 0},
-		{16, 100, 16, 16},
-		{47, 100, 16, 32},
-		{32, 32, 16, 16}, // the last token of a prompt is always computed, and with it its block
-		{33, 33, 16, 32},
-		{32, 33, 16, 32},
-		{50, 50, 1, 49},
-		{50, 60, 1, 50},
-		{50, 60, 0, 50}, // a block size that is not known is one token
-		{0, 0, 16, 0},
-	} {
-		if got := wholeBlocks(c.common, c.prompt, c.block); got != c.want {
-			t.Errorf("%d common tokens of a prompt of %d in blocks of %d: got %d, want %d", c.common, c.prompt, c.block, got, c.want)
-		}
-	}
-}
-
 // TestPrefixes_Estimated holds the ceiling without a tokeniser: a share of characters, labelled.
 func TestPrefixes_Estimated(t *testing.T) {
 	p := &prefixes{block: 1}
