@@ -198,7 +198,7 @@ func unlessZero[T comparable](v T) any {
 // expands the matrix, and plays every conversation with replies of the greatest length. The
 // plan is nil if a finding is an error. The same input gives the same plan.
 func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
-	p := &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+	p := newPlanner(f, lib, v, opt)
 	p.load(f)
 	diags := p.diags.Sorted()
 	if diags.Errors() {
@@ -206,6 +206,14 @@ func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.D
 	}
 	p.plan.Warnings = diags
 	return p.plan, diags
+}
+
+// Check finds what is wrong with a scenario whichever server plays it: of what Load finds, the part
+// that needs no server to be asked.
+func Check(f File, lib *Library, v expr.Vocabulary, opt Options) syntax.Diagnostics {
+	p := newPlanner(f, lib, v, opt)
+	p.read(f)
+	return p.diags.Sorted()
 }
 
 // Validate reads a file of any kind as far as it goes without a server: a scenario is held
@@ -248,35 +256,13 @@ type decoded struct {
 	scenario *Scenario
 }
 
+func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
+	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+}
+
 func (p *planner) load(f File) {
-	t, diags := readFile(f)
-	switch {
-	case t == nil:
-		p.diags = diags
-		return
-	case t.kind != "scenario":
-		d := decoder{src: t.src, diags: diags}
-		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
-		p.diags = d.diags
-		return
-	}
-	axes, cells := p.decode(t, diags)
-	if p.diags.Errors() {
-		return
-	}
-	first := cells[0].scenario
-	p.plan = &Plan{
-		Name: first.Name, Description: first.Description, File: p.file, SHA256: first.SHA256,
-		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
-	}
-	p.isolation(first)
-	for _, c := range cells {
-		p.selectConversations(c.scenario)
-	}
-	if p.diags.Errors() {
-		return
-	}
-	if !p.bounded(cells) {
+	axes, cells, ok := p.read(f)
+	if !ok {
 		return
 	}
 	for _, c := range cells {
@@ -292,6 +278,38 @@ func (p *planner) load(f File) {
 		all = append(all, c.ID)
 	}
 	p.plan.Digest = digest(p.plan.Name, p.plan.Order, all)
+}
+
+// read reads a scenario as far as that needs no server. It returns false where there is an error.
+func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
+	t, diags := readFile(f)
+	switch {
+	case t == nil:
+		p.diags = diags
+		return nil, nil, false
+	case t.kind != "scenario":
+		d := decoder{src: t.src, diags: diags}
+		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
+		p.diags = d.diags
+		return nil, nil, false
+	}
+	axes, cells = p.decode(t, diags)
+	if p.diags.Errors() {
+		return nil, nil, false
+	}
+	first := cells[0].scenario
+	p.plan = &Plan{
+		Name: first.Name, Description: first.Description, File: p.file, SHA256: first.SHA256,
+		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
+	}
+	p.isolation(first)
+	for _, c := range cells {
+		p.selectConversations(c.scenario)
+	}
+	if p.diags.Errors() {
+		return nil, nil, false
+	}
+	return axes, cells, p.bounded(cells)
 }
 
 // decode reads the scenario once for every combination of its matrix.

@@ -44,6 +44,7 @@ type applyFlags struct {
 
 	resume        string
 	resumeChanged bool
+	begun         *results // of the run that is resumed; nil: none is
 
 	budget time.Duration
 	judge  func(f *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt // of ab: what is not certain yet
@@ -139,6 +140,12 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if f.resumeChanged && f.resume == "" {
 		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
 	}
+	if f.resume != "" {
+		if f.begun, err = reopen(f.resume); err != nil {
+			return err
+		}
+		defer f.begun.journal.Close()
+	}
 	plans, servers, err := planAll(ctx, p, lib, files, f)
 	if err != nil {
 		return err
@@ -160,12 +167,25 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	return nil
 }
 
-// planAll decides which server runs and plans all files; every problem of every file is told at
-// once.
+// check reads the files before a server is looked for, so that nothing is sent for the sake of an
+// invalid one. Where a file names no server, the simulator is assumed.
+func check(files []dsl.File, lib *dsl.Library, opt dsl.Options) (all syntax.Diagnostics) {
+	opt.DefaultServer = simulator
+	for _, file := range files {
+		all = append(all, dsl.Check(file, lib, judge.Vocabulary(), opt)...)
+	}
+	return all
+}
+
+// planAll checks all files, decides which server runs, and plans them; every problem of every file
+// is told at once.
 func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File, f applyFlags) ([]*dsl.Plan, *servers, error) {
 	opt, err := f.options(p, lib)
 	if err != nil {
 		return nil, nil, err
+	}
+	if bad := check(files, lib, opt); bad.Errors() {
+		return nil, nil, bad
 	}
 	servers := &servers{process: p, lib: lib, quiet: f.quiet}
 	if err := servers.choose(ctx, f.url, &opt); err != nil {

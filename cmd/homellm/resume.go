@@ -26,10 +26,10 @@ type results struct {
 	changed bool          // it was begun with another plan
 }
 
-// openResults starts a results folder or, with --resume, goes on with one.
+// openResults starts a results folder or, with --resume, goes on with the one that is open.
 func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) {
-	if f.resume != "" {
-		return f.resumeResults(plan)
+	if f.begun != nil {
+		return f.begun, f.begun.goOn(plan, f.resumeChanged)
 	}
 	id, err := newID()
 	if err != nil {
@@ -50,14 +50,14 @@ func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) 
 	return &results{dir: dir, journal: journal, fold: &metrics.Run{}, header: event.RunStarted{ID: id, Started: started.UTC()}}, nil
 }
 
-// resumeResults opens the journal of a run and checks that it is of this plan. It is the same
-// run that goes on: its id, its start and its clock stay.
-func (f applyFlags) resumeResults(plan *dsl.Plan) (*results, error) {
-	path := filepath.Join(f.resume, "journal.jsonl")
+// reopen opens the journal of a run. It is the same run that goes on: its id, its start and its
+// clock stay.
+func reopen(dir string) (*results, error) {
+	path := filepath.Join(dir, "journal.jsonl")
 	journal, events, err := event.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf(exitUsage, "results are below results/", "--resume: %s holds no journal.jsonl: it is not a results folder", f.resume)
+		return nil, failf(exitUsage, "results are below results/", "--resume: %s holds no journal.jsonl: it is not a results folder", dir)
 	case errors.Is(err, event.ErrLocked):
 		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s", path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
@@ -65,7 +65,7 @@ func (f applyFlags) resumeResults(plan *dsl.Plan) (*results, error) {
 	case err != nil:
 		return nil, failf(exitInvalid, "a damaged journal is left as it is; start anew without --resume", "--resume: %w", err)
 	}
-	r := &results{dir: f.resume, journal: journal, fold: &metrics.Run{}}
+	r := &results{dir: dir, journal: journal, fold: &metrics.Run{}}
 	for _, e := range events {
 		r.fold.Add(e)
 		r.elapsed = e.At
@@ -79,13 +79,16 @@ func (f applyFlags) resumeResults(plan *dsl.Plan) (*results, error) {
 		return r, nil
 	}
 	r.header = event.RunStarted{ID: r.fold.Started.ID, Started: r.fold.Started.Started}
-	if r.fold.Started.Digest != plan.Digest {
-		if !f.resumeChanged {
-			return nil, errors.Join(r.refuse(plan), journal.Close())
-		}
-		r.changed = true
-	}
 	return r, nil
+}
+
+// goOn checks that the run is of this plan, or may be of another.
+func (r *results) goOn(plan *dsl.Plan, changed bool) error {
+	r.changed = r.journal.Seq() > 0 && r.fold.Started.Digest != plan.Digest
+	if r.changed && !changed {
+		return r.refuse(plan)
+	}
+	return nil
 }
 
 // refuse says in which way a plan differs from the one of the journal.

@@ -132,6 +132,11 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if len(names) > 1 {
 		return failf(exitUsage, "name the one that the server has", "--url compares one model")
 	}
+	for _, name := range names { // before anything is sent
+		if _, _, _, err := templateOf(lib, name); err != nil {
+			return err
+		}
+	}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
