@@ -52,6 +52,10 @@ func (s *session) watch(r event.Request) {
 	if d := s.run.clocks.jumped(); d.Abs() >= clockJump {
 		s.note("clock_jump", "%s: the wall clock moved by %v against the monotonic one: the machine slept or its clock was set, and the times of this turn may be wrong", where, d.Round(time.Second))
 	}
+	if r.Wire.Resent {
+		s.note("resent", "%s: the kept connection ended as the request went out, before anything came back: "+
+			"it was sent once more on a new one, and its times count from then", where)
+	}
 	if r.Err != nil {
 		return
 	}

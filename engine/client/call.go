@@ -9,10 +9,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
+	"homellm/engine/client/transport"
 	"homellm/engine/event"
 )
 
@@ -24,7 +23,7 @@ type call struct {
 	shift  time.Duration // from the client's stamps to the run's
 
 	// What every read needs.
-	stamps   *stamps // what the connection noted
+	stamps   *transport.Stamps // what the connection noted
 	frames   framer
 	phase    phase
 	readSeen int64         // number of the read that delivered the last bytes
@@ -34,10 +33,7 @@ type call struct {
 	head     []byte        // the first bytes of the body, for messages
 	dog      watchdog
 
-	conn    *conn        // the connection in use
-	reused  bool         // it had served a request before
-	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
-	headers atomic.Int64 // first byte of the response
+	sending transport.Sending
 	raw     Raw
 }
 
@@ -67,8 +63,7 @@ func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
 		shift:  c.start.Sub(epoch),
 	}
 	k.dog.start = c.start
-	k.beganH2.Store(unset)
-	k.headers.Store(unset)
+	k.sending.Connected = func() { k.dog.set(c.cfg.FirstToken, errFirstToken) }
 	return k
 }
 
@@ -80,10 +75,11 @@ func (k *call) run(ctx context.Context, req *http.Request) {
 	k.dog.cancel = cancel
 	defer k.dog.stop()
 
-	resp, err := k.client.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(inner, k.trace())))
+	resp, err := k.client.transport.Send(req.WithContext(inner), &k.sending)
 	if err != nil {
 		k.x.Err = k.unanswered(ctx, inner, err)
 	} else {
+		k.stamps = k.sending.Stamps()
 		k.x.Err = k.answer(ctx, inner, resp)
 		resp.Body.Close()
 	}
@@ -95,7 +91,7 @@ func (k *call) now() time.Duration { return time.Since(k.client.start) + k.shift
 
 // at puts a stamp of a connection on the run's clock; nil if it was not seen.
 func (k *call) at(stamp int64) *time.Duration {
-	if stamp == unset {
+	if stamp == transport.Unset {
 		return nil
 	}
 	d := time.Duration(stamp) + k.shift
@@ -110,35 +106,6 @@ func (k *call) hashBody(req *http.Request) {
 	h := sha256.New()
 	if _, err := io.Copy(h, body); err == nil {
 		k.x.Wire.RequestSHA256 = hex.EncodeToString(h.Sum(nil))
-	}
-}
-
-// trace notes which connection the request gets and when the first byte of the answer came. The
-// transport may try a second connection if the first turns out to be closed: what counts is the
-// last.
-func (k *call) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			k.leave()
-			k.conn, k.reused = stamped(info.Conn), info.Reused
-			k.conn.busy.Add(1)
-			k.beganH2.Store(unset)
-			k.stamps = k.conn.hand()
-			k.dog.set(k.client.cfg.FirstToken, errFirstToken)
-		},
-		// HTTP/2 calls this while it builds the frame that it writes next. Its WroteHeaders may come
-		// after the answer.
-		WroteHeaderField: func(string, []string) {
-			k.beganH2.CompareAndSwap(unset, int64(time.Since(k.client.start)))
-		},
-		GotFirstResponseByte: func() { k.headers.Store(k.stamps.read.Load()) },
-	}
-}
-
-// leave marks the connection as free.
-func (k *call) leave() {
-	if k.conn != nil {
-		k.conn.busy.Add(-1)
 	}
 }
 
@@ -214,8 +181,8 @@ func (k *call) read(body io.Reader) error {
 
 // take handles what one read delivered.
 func (k *call) take(p []byte) {
-	at := time.Duration(k.stamps.read.Load()) + k.shift
-	if n := k.stamps.reads.Load(); n != k.readSeen {
+	at := time.Duration(k.stamps.LastRead()) + k.shift
+	if n := k.stamps.Reads(); n != k.readSeen {
 		k.readSeen, k.inRead = n, 0
 		k.x.Wire.Reads++
 	}
@@ -292,22 +259,13 @@ func (k *call) close() {
 	if x.Done == 0 {
 		x.Done = k.now()
 	}
-	if k.conn != nil {
-		x.Sent = k.at(k.stamps.wrote.Load())
-		if k.conn.shared.Load() { // its writes may be those of another exchange
-			x.Sent = k.at(k.beganH2.Load())
-		}
-		x.Wire.Reused = k.reused
-		x.Wire.StampedBy = k.stamps.by()
-		if !k.reused {
-			took := k.conn.took
-			x.Connect, x.Wire.Warmed = &took, k.conn.warmed.Load()
-		}
-	}
-	x.Headers = k.at(k.headers.Load())
+	a, connected := k.sending.Account()
+	x.Sent, x.Headers, x.Connect = k.at(a.Sent), k.at(a.Headers), a.Connect
+	x.Wire.StampedBy, x.Wire.Warmed, x.Wire.Resent = a.By, a.Warmed, a.Resent
+	x.Wire.Reused = connected && a.Connect == nil
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
-	k.leave()
+	k.sending.Leave()
 	k.client.withoutKey(x, k.raw)
 	if k.client.cfg.Raw != nil {
 		k.client.cfg.Raw(x, k.raw)

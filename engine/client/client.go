@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"homellm/engine/client/transport"
 	"homellm/engine/event"
 )
 
@@ -70,8 +71,7 @@ type Client struct {
 	dialect   *Dialect
 	url       *url.URL
 	start     time.Time // all stamps count from here
-	pool      *pool
-	transport *http.Transport
+	transport *transport.Transport
 	buffers   sync.Pool
 }
 
@@ -97,29 +97,24 @@ func New(cfg Config) (*Client, error) {
 		}
 		return nil, fmt.Errorf("API %q is not known: want one of %s", api, strings.Join(names, ", "))
 	}
-	if cfg.Dial == nil {
-		_ = keepStamps() // without, the reader stamps, and every exchange says so
-	}
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	c := &Client{cfg: cfg, dialect: &Dialects[at], start: time.Now()}
 	c.url = c.dialect.url(base)
-	c.pool = newPool(base, &c.cfg, c.start)
-	c.transport = newTransport(c.pool)
+	c.transport = transport.New(base, transport.Config{
+		Start: c.start, Connect: cfg.Connect, TLS: cfg.TLS, Dial: cfg.Dial,
+	})
 	c.buffers.New = func() any { return new([bufferSize]byte) }
 	return c, nil
 }
 
 // CloseIdle closes the connections that no request uses.
-func (c *Client) CloseIdle() {
-	c.pool.close()
-	c.transport.CloseIdleConnections()
-}
+func (c *Client) CloseIdle() { c.transport.CloseIdle() }
 
 // Warm makes sure that the next request finds a connection, and returns how long it took to make
-// one; nil if there was one already. Servers close connections that idle for seconds, which
-// without this costs the next turn a new one.
+// one; nil if there was one already. Servers close connections that idle for seconds, and some close them
+// after each reply, which without this costs the next turn a new one.
 func (c *Client) Warm(ctx context.Context) (*time.Duration, error) {
-	took, err := c.pool.warm(ctx)
+	took, err := c.transport.Warm(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting ahead of a request: %w", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"homellm/engine/client/transport"
 )
 
 // Plant makes a client wrong on purpose. Tests use it to see that the conformance table would
@@ -39,11 +41,11 @@ var plants = map[string]func(*Client){
 	"a missing cache count means zero": func(c *Client) { planted(c, func(k *chunk) { k.usage.cached = max(k.usage.cached, 0) }) },
 	"it is patient":                    func(c *Client) { c.cfg.Idle *= 10 },
 	"stamps are taken late": func(c *Client) {
-		dial := c.pool.dial
-		c.pool.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := dial(ctx, network, addr)
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := c.cfg.Dial(ctx, network, addr)
 			return late{nc, time.Millisecond}, err
 		}
+		c.transport = transport.New(c.url, transport.Config{Start: c.start, Dial: dial})
 	},
 }
 

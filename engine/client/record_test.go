@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/engine/client/transport"
 	"homellm/engine/event"
 )
 
@@ -23,14 +24,13 @@ func replay(t testing.TB, dialect, framing string, body []byte, piece int) (even
 	}
 	x := event.Exchange{Status: http.StatusOK}
 	k := newCall(c, &x, c.start, Prompt{})
-	k.stamps = newStamps()
+	k.stamps = transport.NewStamps()
 	k.dog.cancel = func(error) {}
 	defer k.dog.stop()
 	k.frame(framing)
 	for i := 1; len(body) > 0; i++ {
 		n := min(piece, len(body))
-		k.stamps.read.Store(int64(i) * int64(time.Millisecond))
-		k.stamps.reads.Add(1)
+		k.stamps.Arrived(int64(i) * int64(time.Millisecond))
 		k.take(body[:n])
 		body = body[n:]
 	}

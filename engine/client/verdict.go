@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"homellm/engine/client/transport"
 	"homellm/engine/event"
 )
 
@@ -156,7 +157,7 @@ func orNone(s string) string {
 // unanswered says why no response came.
 func (k *call) unanswered(ctx, inner context.Context, err error) *event.Error {
 	cause := context.Cause(inner)
-	var failed connectError
+	var failed transport.ConnectError
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx.Err())

@@ -10,10 +10,9 @@ import (
 
 // Why a request was given up.
 var (
-	errConnectTimeout = errors.New("connect time-out")
-	errFirstToken     = errors.New("first-token time-out")
-	errIdle           = errors.New("idle time-out")
-	errDrained        = errors.New("the body did not end after its last event")
+	errFirstToken = errors.New("first-token time-out")
+	errIdle       = errors.New("idle time-out")
+	errDrained    = errors.New("the body did not end after its last event")
 )
 
 // watchdog gives a request up when nothing happens for too long. Extending its patience costs one

@@ -191,6 +191,7 @@ type Wire struct {
 	Framing       string `json:"framing,omitempty"`        // sse | ndjson | json
 	Reused        bool   `json:"reused"`                   // the connection had served a request before
 	Warmed        bool   `json:"warmed,omitempty"`         // the connection was made before the request was due
+	Resent        bool   `json:"resent,omitempty"`         // the connection ended under the request before anything came back: it was sent once more
 	RoleEarly     bool   `json:"role_early"`               // a chunk without text came before the first token
 	ReasoningKey  string `json:"reasoning_key,omitempty"`  // reasoning | reasoning_content | thinking
 	UsageIn       string `json:"usage_in,omitempty"`       // last_chunk | own_chunk | every_chunk | body | timings

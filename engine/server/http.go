@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"homellm/engine/client/transport"
 	"homellm/engine/engines"
 )
 
@@ -28,17 +29,17 @@ const maxBody = 16 << 20
 // and the prompts are for the server that was named), and sends key as a bearer token unless it is
 // empty. It sets no time-out: every call here is bounded by its context.
 func NewHTTPClient(key string) *http.Client {
-	transport := &http.Transport{
+	own := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
 	}
 	client := &http.Client{
-		Transport:     transport,
+		Transport:     transport.Keep(own),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if key != "" {
-		client.Transport = bearer{key, transport}
+		client.Transport = bearer{key, client.Transport}
 	}
 	return client
 }
@@ -49,7 +50,7 @@ const realKey = 12
 // bearer adds a key to every request.
 type bearer struct {
 	key  string
-	next *http.Transport
+	next http.RoundTripper
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -61,7 +62,11 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] asks a transport for: without
 // it, it would do nothing and say nothing.
-func (b bearer) CloseIdleConnections() { b.next.CloseIdleConnections() }
+func (b bearer) CloseIdleConnections() {
+	if next, ok := b.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
 
 // endpoint is where a server's side channels are.
 type endpoint struct {

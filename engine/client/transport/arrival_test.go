@@ -1,11 +1,12 @@
 //go:build linux
 
-package client
+package transport
 
 import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"syscall"
 	"testing"
@@ -32,7 +33,7 @@ func tcpPair(t *testing.T) (near, far *net.TCPConn) {
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
 
-func send(t *testing.T, to net.Conn, text string) {
+func deliver(t *testing.T, to net.Conn, text string) {
 	t.Helper()
 	if _, err := to.Write([]byte(text)); err != nil {
 		t.Fatal(err)
@@ -51,16 +52,16 @@ func TestArrivals_StampTheWriteNotTheRead(t *testing.T) {
 	buf := make([]byte, 16)
 	for stamped, begun := 0, time.Now(); stamped < 5; {
 		before := time.Now()
-		send(t, far, "token")
+		deliver(t, far, "token")
 		after := time.Now()
 		time.Sleep(late)
 		n, now, age, err := a.read(buf)
 		switch at := now.Add(-age); {
 		case n != 5 || err != nil:
 			t.Fatalf("read %d bytes, %v", n, err)
-		case age == unset && time.Since(begun) > 10*time.Second:
+		case age == Unset && time.Since(begun) > 10*time.Second:
 			t.Fatal("reads come without stamps")
-		case age == unset:
+		case age == Unset:
 			continue
 		case at.Before(before.Add(-slew)) || at.After(after.Add(slew)):
 			t.Errorf("stamped %v after the write began and %v after it ended; want within it", at.Sub(before), at.Sub(after))
@@ -69,19 +70,17 @@ func TestArrivals_StampTheWriteNotTheRead(t *testing.T) {
 	}
 }
 
-// Once a client was made, stamps come with the first packet of every connection.
+// Once a transport was made, stamps come with the first packet of every connection.
 func TestArrivals_FromTheFirstPacket(t *testing.T) {
-	if _, err := New(Config{BaseURL: "http://127.0.0.1:1"}); err != nil {
-		t.Fatal(err)
-	}
+	New(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Config{Start: time.Now()})
 	if !keepStamps() {
 		t.Fatal("this kernel stamps no packets: Linux 5.1 and later do")
 	}
 	for range 20 {
 		near, far := tcpPair(t)
 		a := newArrivals(near)
-		send(t, far, "token")
-		if _, _, age, err := a.read(make([]byte, 16)); age == unset || err != nil {
+		deliver(t, far, "token")
+		if _, _, age, err := a.read(make([]byte, 16)); age == Unset || err != nil {
 			t.Fatalf("the first packet of a connection has no stamp, %v", err)
 		}
 		near.Close()
@@ -96,31 +95,30 @@ const slew = 50 * time.Microsecond
 // A connection's stamps are the kernel's, and never run backwards.
 func TestConn_KeepsTheKernelsStamp(t *testing.T) {
 	near, far := tcpPair(t)
-	c := &conn{Conn: near, base: time.Now(), arrivals: newArrivals(near)}
-	c.now.Store(newStamps())
+	c := newConn(near, time.Now(), nil)
 	receive := func() {
 		t.Helper()
 		if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
 			t.Fatalf("read %d bytes, %v", n, err)
 		}
 	}
-	if got := c.hand().by(); got != "" {
+	if got := c.hand().By(); got != "" {
 		t.Errorf("stamped by %q before any read", got)
 	}
 	s := c.hand()
-	for begun := time.Now(); s.by() != "kernel"; { // see above
+	for begun := time.Now(); s.By() != "kernel"; { // see above
 		if time.Since(begun) > 10*time.Second {
 			t.Fatal("no read is stamped by the kernel")
 		}
 		s = c.hand()
-		send(t, far, "ab")
+		deliver(t, far, "ab")
 		written := time.Since(c.base)
 		time.Sleep(20 * time.Millisecond)
 		receive()
 		first := time.Duration(s.read.Load())
 		receive()
 		second := time.Duration(s.read.Load())
-		if s.by() == "kernel" && first > written+slew {
+		if s.By() == "kernel" && first > written+slew {
 			t.Errorf("read %v after it was written is stamped so late too", first-written)
 		}
 		if second < first {
@@ -128,9 +126,9 @@ func TestConn_KeepsTheKernelsStamp(t *testing.T) {
 		}
 	}
 	c.arrivals = nil // as where the kernel has no stamps
-	send(t, far, "c")
+	deliver(t, far, "c")
 	receive()
-	if got := s.by(); got != "reader" {
+	if got := s.By(); got != "reader" {
 		t.Errorf("one read without a stamp, and stamped by %q", got)
 	}
 }
@@ -187,7 +185,7 @@ func TestArrivals_FailLikeReads(t *testing.T) {
 // A read that wakes up for nothing, or is given nowhere to read to, is none.
 func TestArrivals_EmptyBuffer(t *testing.T) {
 	near, _ := tcpPair(t)
-	if n, _, age, err := newArrivals(near).read(nil); n != 0 || age != unset || err != nil {
+	if n, _, age, err := newArrivals(near).read(nil); n != 0 || age != Unset || err != nil {
 		t.Errorf("read %d bytes, age %v, %v", n, age, err)
 	}
 }

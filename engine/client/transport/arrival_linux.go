@@ -1,4 +1,4 @@
-package client
+package transport
 
 import (
 	"encoding/binary"
@@ -29,7 +29,7 @@ type arrivals struct {
 	into  []byte
 	n     int
 	errno syscall.Errno
-	stamp time.Duration // when the bytes arrived, since 1970; unset if the kernel did not say
+	stamp time.Duration // when the bytes arrived, since 1970; Unset if the kernel did not say
 }
 
 // keepStamps makes the kernel stamp packets for as long as this process lives. It begins with that a while
@@ -68,7 +68,7 @@ var keepStamps = sync.OnceValue(func() bool {
 		if err != nil {
 			return false
 		}
-		if stampIn(control[:n]) != unset {
+		if stampIn(control[:n]) != Unset {
 			return true
 		}
 		pause := unix.NsecToTimespec(int64(time.Millisecond))
@@ -119,10 +119,10 @@ func (a *arrivals) receive(fd uintptr) bool {
 }
 
 // read is Read of the connection. It also returns the instant at which it returned, and for how
-// long the bytes had been there by then; unset where the kernel did not say.
+// long the bytes had been there by then; Unset where the kernel did not say.
 func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err error) {
 	if len(p) == 0 {
-		return 0, now, unset, nil
+		return 0, now, Unset, nil
 	}
 	a.into = p
 	err = a.raw.Read(a.recv)
@@ -133,12 +133,12 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			op.Op, op.Source, op.Addr = "read", a.nc.LocalAddr(), a.nc.RemoteAddr()
 		}
-		return 0, now, unset, err
+		return 0, now, Unset, err
 	case a.errno != 0:
-		return 0, now, unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(), Addr: a.nc.RemoteAddr(),
+		return 0, now, Unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(), Addr: a.nc.RemoteAddr(),
 			Err: os.NewSyscallError("read", a.errno)}
 	case a.n == 0:
-		return 0, now, unset, io.EOF
+		return 0, now, Unset, io.EOF
 	}
 	return a.n, now, a.age(now), nil
 }
@@ -146,20 +146,20 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 // age is for how long the bytes had been there by now. The stamp and the present are both of the
 // wall clock, moments apart; if that was set back in between there is no age.
 func (a *arrivals) age(now time.Time) time.Duration {
-	if a.stamp == unset {
-		return unset
+	if a.stamp == Unset {
+		return Unset
 	}
-	return max(time.Duration(now.UnixNano())-a.stamp, unset)
+	return max(time.Duration(now.UnixNano())-a.stamp, Unset)
 }
 
 // stampIn takes the kernel's stamp out of control messages.
 func stampIn(control []byte) time.Duration {
 	const header = unix.SizeofCmsghdr
 	if len(control) < header+16 {
-		return unset
+		return Unset
 	}
 	if h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0])); h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS_NEW {
-		return unset
+		return Unset
 	}
 	stamp := control[unix.CmsgLen(0):]
 	seconds, nanos := binary.NativeEndian.Uint64(stamp), binary.NativeEndian.Uint64(stamp[8:])

@@ -1,0 +1,139 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// resendWithin is how soon after a request was written its connection has to end for the end to have been
+// on its way already. A server that ends it later may have read the prompt, and died of it.
+const resendWithin = 50 * time.Millisecond
+
+// Sending is one request on its way: which connection it got, and its instants. The last connection
+// counts, where it took more than one.
+type Sending struct {
+	Connected func() // called when a connection stands, before the request is written; nil: nothing
+
+	fresh  bool // it wants a connection that carried no request before
+	resent bool
+	conn   *conn
+	reused bool // the connection had carried a request before
+	stamps *Stamps
+	start  time.Time
+
+	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
+	headers atomic.Int64 // first byte of the response
+}
+
+// send makes a round trip. A connection that ended while it was idle is no answer of the server: if that
+// shows before anything was written, or soon after and before anything came back, the request is sent
+// once more on a new connection.
+func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, error) {
+	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), s.trace()))
+	resp, err := t.RoundTrip(traced)
+	if err == nil || req.Context().Err() != nil || errors.As(err, new(ConnectError)) || !s.repeatable() {
+		return resp, err
+	}
+	again := traced.Clone(traced.Context())
+	if req.GetBody != nil {
+		body, failed := req.GetBody()
+		if failed != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
+	s.fresh = true
+	s.resent = s.sent() != Unset
+	return t.RoundTrip(again)
+}
+
+// repeatable reports whether a request that failed may be sent once more.
+func (s *Sending) repeatable() bool {
+	if s.conn == nil || s.headers.Load() != Unset {
+		return false
+	}
+	ended, wrote := s.conn.ended.Load(), s.sent()
+	if wrote == Unset {
+		return ended != Unset
+	}
+	return s.reused && ended != Unset && ended-wrote <= int64(resendWithin)
+}
+
+// trace notes which connection the request gets and when the first byte of the answer came.
+func (s *Sending) trace() *httptrace.ClientTrace {
+	s.beganH2.Store(Unset)
+	s.headers.Store(Unset)
+	return &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			s.Leave()
+			s.conn, s.reused = stamped(info.Conn), info.Reused
+			s.conn.busy.Add(1)
+			if _, secure := info.Conn.(*tls.Conn); secure {
+				s.conn.secure.Store(true)
+			}
+			if s.fresh && s.reused && !s.conn.shared.Load() {
+				s.conn.refuse.Store(true)
+			}
+			s.beganH2.Store(Unset)
+			s.stamps = s.conn.hand()
+			if s.Connected != nil {
+				s.Connected()
+			}
+		},
+		// HTTP/2 calls this while it builds the frame that it writes next. Its WroteHeaders may come
+		// after the answer.
+		WroteHeaderField: func(string, []string) {
+			s.beganH2.CompareAndSwap(Unset, int64(time.Since(s.start)))
+		},
+		GotFirstResponseByte: func() { s.headers.Store(s.stamps.read.Load()) },
+	}
+}
+
+// sent is when the request began to be written, or Unset.
+func (s *Sending) sent() int64 {
+	switch {
+	case s.conn == nil:
+		return Unset
+	case s.conn.shared.Load(): // its writes may be those of another exchange
+		return s.beganH2.Load()
+	}
+	return s.stamps.wrote.Load()
+}
+
+// Leave marks the connection as free.
+func (s *Sending) Leave() {
+	if s.conn != nil {
+		s.conn.busy.Add(-1)
+	}
+}
+
+// Stamps are those of the connection in use.
+func (s *Sending) Stamps() *Stamps { return s.stamps }
+
+// Account is what a request's connection tells once the exchange is over. Instants are nanoseconds since
+// the start of the transport, or Unset.
+type Account struct {
+	Sent    int64          // first write of the request
+	Headers int64          // first byte of the response
+	Connect *time.Duration // how long the connection took to make; nil if it had carried a request before
+	Warmed  bool           // the connection was made before the request was due
+	Resent  bool           // the request was sent before, on a connection that ended under it
+	By      string         // who told when bytes arrived: kernel or reader
+}
+
+// Account tells how the request went; false if there was no connection.
+func (s *Sending) Account() (Account, bool) {
+	if s.conn == nil {
+		return Account{Sent: Unset, Headers: Unset}, false
+	}
+	a := Account{Sent: s.sent(), Headers: s.headers.Load(), Resent: s.resent, By: s.stamps.By()}
+	if !s.reused {
+		took := s.conn.took
+		a.Connect, a.Warmed = &took, s.conn.warmed
+	}
+	return a, true
+}

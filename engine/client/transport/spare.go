@@ -1,0 +1,90 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// spare is a connection made ahead. A goroutine reads from it, for that is how a connection that
+// the server closes is noticed. What arrives meanwhile, such as TLS session tickets and the
+// settings of HTTP/2, is kept for whoever uses the connection.
+type spare struct {
+	nc   net.Conn
+	conn *conn         // below nc
+	done chan struct{} // closed when the goroutine is out of Read
+	live bool          // valid once done is closed
+}
+
+// warm makes sure that the next request finds a connection, and says how long it took to make
+// one; nil if there was one.
+func (p *pool) warm(ctx context.Context) (*time.Duration, error) {
+	if p.ready() {
+		return nil, nil
+	}
+	nc, err := p.make(ctx, "tcp")
+	if err != nil {
+		return nil, err
+	}
+	c := stamped(nc)
+	c.warmed = true
+	s := &spare{nc: nc, conn: c, done: make(chan struct{})}
+	p.mu.Lock()
+	old := p.spare
+	p.spare = s
+	p.mu.Unlock()
+	if old != nil { // two callers warmed at once
+		old.nc.Close()
+	}
+	go p.watch(s)
+	return &c.took, nil
+}
+
+func (p *pool) watch(s *spare) {
+	const most = 64 << 10
+	var err error
+	for buf := make([]byte, 512); err == nil && len(s.conn.early) < most; {
+		var n int
+		n, err = s.conn.Conn.Read(buf)
+		s.conn.early = append(s.conn.early, buf[:n]...)
+	}
+	var timeout net.Error
+	s.live = errors.As(err, &timeout) && timeout.Timeout()
+	if !s.live {
+		p.mu.Lock()
+		if p.spare == s {
+			p.spare = nil
+		}
+		p.mu.Unlock()
+		s.nc.Close()
+	}
+	close(s.done)
+}
+
+// takeSpare hands out the connection made ahead, if there is one and it is alive.
+func (p *pool) takeSpare() net.Conn {
+	p.mu.Lock()
+	s := p.spare
+	p.spare = nil
+	p.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	if err := s.conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		s.nc.Close() // which ends the goroutine's read just as well
+	}
+	<-s.done
+	if !s.live || s.conn.SetReadDeadline(time.Time{}) != nil {
+		s.nc.Close()
+		return nil
+	}
+	return s.nc
+}
+
+// close drops the connection made ahead.
+func (p *pool) close() {
+	if nc := p.takeSpare(); nc != nil {
+		nc.Close()
+	}
+}

@@ -1,0 +1,46 @@
+package transport
+
+import "sync/atomic"
+
+// Unset marks an instant that was not seen. Zero is an instant.
+const Unset = -1
+
+// Stamps are the instants of one exchange, in nanoseconds since the start of its pool.
+type Stamps struct {
+	wrote  atomic.Int64 // first write, or Unset
+	read   atomic.Int64 // last read that delivered bytes, or Unset
+	reads  atomic.Int64 // how many did
+	unaged atomic.Int64 // and of how many the kernel did not say when their bytes arrived
+}
+
+// NewStamps returns the stamps of an exchange of which nothing was seen yet.
+func NewStamps() *Stamps {
+	s := new(Stamps)
+	s.wrote.Store(Unset)
+	s.read.Store(Unset)
+	return s
+}
+
+// Arrived notes a read that delivered bytes, and when they arrived.
+func (s *Stamps) Arrived(at int64) {
+	s.read.Store(at)
+	s.reads.Add(1)
+}
+
+// LastRead is when the last bytes arrived; Unset if none did.
+func (s *Stamps) LastRead() int64 { return s.read.Load() }
+
+// Reads counts the reads that delivered bytes.
+func (s *Stamps) Reads() int64 { return s.reads.Load() }
+
+// By says who told when bytes arrived: the kernel, or the reader if it had to for one read. It is empty
+// if nothing arrived.
+func (s *Stamps) By() string {
+	switch {
+	case s.reads.Load() == 0:
+		return ""
+	case s.unaged.Load() == 0:
+		return "kernel"
+	}
+	return "reader"
+}
