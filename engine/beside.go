@@ -45,7 +45,7 @@ func (s *session) look(ctx context.Context) {
 	if err != nil {
 		if ctx.Err() == nil {
 			profile := s.cell.Server
-			s.once("metrics_unreadable", "%v", at(profile.Pos, profile.Name, "its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, s.target.Facts.URL))
+			s.once("metrics_unreadable", "%v", profile.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, s.target.Facts.URL))
 			b.counters = false
 		}
 		return
@@ -130,10 +130,10 @@ func (s *session) check(r *event.Request) {
 	if r.Cached == nil || *r.Cached <= *lead {
 		return
 	}
-	b.broken = advice{
+	b.broken = server.WithHint(
 		fmt.Errorf("isolation by %s: the first prompt of its scope (%s/%s) had %d cached tokens: %w", s.cell.Scenario.Run.Cache, r.Conversation, r.Step, *r.Cached, server.ErrNotReset),
 		"use another isolation: run.isolation.cache: restart is certain",
-	}
+	)
 }
 
 // grown is by how many characters a prompt must have grown before the same count of tokens says

@@ -13,11 +13,12 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 // alone is a session that has not started: its notes wait in it.
-func alone(target *Target) *session {
-	return &session{run: &run{}, cell: &dsl.Cell{ID: "x", Server: &dsl.Server{Name: "s"}, Scenario: &dsl.Scenario{}}, target: target}
+func alone(t *target.Target) *session {
+	return &session{run: &run{}, cell: &dsl.Cell{ID: "x", Server: &dsl.Server{Name: "s"}, Scenario: &dsl.Scenario{}}, target: t}
 }
 
 // notes are the session's notes, one a line.
@@ -49,7 +50,7 @@ func TestLook_CountersThatAreNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := alone(&Target{Side: side, Facts: event.Server{URL: hs.URL + "/v1"}})
+	s := alone(&target.Target{Side: side, Facts: event.Server{URL: hs.URL + "/v1"}})
 	s.cell.Server.Pos = syntax.Pos{File: "servers.yaml", Line: 7}
 	s.beside.counters = true
 	s.look(t.Context())
@@ -82,7 +83,7 @@ func TestReconcile(t *testing.T) {
 		"the worst of two":             {replies: []*event.Request{reply(100*ms, says(50)), reply(100*ms, says(40))}, want: "in 2 of 2 turns; most in c: the client says 100 ms, the server 40\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := alone(&Target{Embedded: c.embedded})
+			s := alone(&target.Target{Embedded: c.embedded})
 			for _, r := range c.replies {
 				s.reconcile(r, nil, "c")
 			}
@@ -100,7 +101,7 @@ func TestReconcile(t *testing.T) {
 
 	warm, failed, unsent := reply(100*ms, says(10)), reply(100*ms, says(10)), reply(100*ms, says(10))
 	warm.Warmup, failed.Err, unsent.Sent = true, &event.Error{}, nil
-	s := alone(&Target{})
+	s := alone(&target.Target{})
 	for _, r := range []*event.Request{warm, failed, unsent} {
 		s.reconcile(r, nil, "c")
 	}
@@ -113,7 +114,7 @@ func TestReconcile(t *testing.T) {
 func TestReconcile_End(t *testing.T) {
 	r := reply(100*time.Millisecond, map[string]float64{"server.e2e_ms": 200, "server.total_ms": 200})
 	r.Finished = new(200 * time.Millisecond)
-	s := alone(&Target{})
+	s := alone(&target.Target{})
 	s.reconcile(r, nil, "c")
 	if s.remarks(); s.notes() != "" {
 		t.Errorf("notes %q", s.notes())
@@ -140,7 +141,7 @@ func TestCheck_Isolation(t *testing.T) {
 		"a failed request proves nothing": {salt: "cache_salt", cached: new(999), err: &event.Error{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := alone(&Target{})
+			s := alone(&target.Target{})
 			s.cell.Server.Capabilities.CacheSalt = c.salt
 			s.isolated(prompt.New(s.cell, prompt.NewTemplates(nil), nil, prompt.Server{}).Lead())
 			r := reply(time.Millisecond, nil)
@@ -179,7 +180,7 @@ func TestCut(t *testing.T) {
 		"one less than the context is fine": {"b", say(500), [2]int{1, 2047}, 2048, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := alone(&Target{Context: c.context})
+			s := alone(&target.Target{Context: c.context})
 			var r *event.Request
 			for i, text := range []string{c.first, c.second} {
 				r = reply(time.Millisecond, nil)
@@ -219,7 +220,7 @@ func TestCached_Rules(t *testing.T) {
 		"failed":                                {rule: rule("usage", "zero", true), report: server.Report{InReply: true, Source: "usage"}, err: &event.Error{}, source: "none", why: "the request failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := alone(&Target{})
+			s := alone(&target.Target{})
 			s.cell.Server.Capabilities.CacheReport = c.rule
 			s.beside.report = c.report
 			e := &event.Exchange{Err: c.err}
@@ -235,7 +236,7 @@ func TestCached_Rules(t *testing.T) {
 
 // A reset that refuses ends the cell with an error at the profile's place, and with what to do.
 func TestIsolate_ResetRefuses(t *testing.T) {
-	s := alone(&Target{})
+	s := alone(&target.Target{})
 	s.cell.Server.Pos = syntax.Pos{File: "servers.yaml", Line: 30}
 	err := s.unisolated("isolation by reset: %w", server.ErrNotReset)
 	want := "servers.yaml:30: server s: isolation by reset: " + server.ErrNotReset.Error()

@@ -15,6 +15,7 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // budgetPlan plays one turn a repeat in each cell and holds its median against a limit between the
@@ -40,7 +41,7 @@ func waits(requests ...int) sim.Config {
 }
 
 // noSide leaves the preflight's canaries out, so that each cell begins with one request that is no turn.
-func noSide(target *engine.Target) { target.Side = nil }
+func noSide(target *target.Target) { target.Side = nil }
 
 func withBudget(g *rig, b engine.Budget) {
 	g.options = func(o *engine.Options) { o.Budget = b }
@@ -287,7 +288,7 @@ func TestBudget_FailedCell(t *testing.T) {
 				return nil
 			}}
 			open := o.Open
-			o.Open = func(ctx context.Context, c *dsl.Cell) (*engine.Target, error) {
+			o.Open = func(ctx context.Context, c *dsl.Cell) (*target.Target, error) {
 				if c.ID == "other" {
 					return nil, fmt.Errorf("no memory")
 				}

@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/dsl"
-	"homellm/engine"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // talk is a scenario of three turns over one history.
@@ -111,7 +111,7 @@ func TestCeiling_Estimated(t *testing.T) {
 	for name, tokenize := range map[string]func(context.Context, []dsl.Message) ([]int, error){"none": nil, "broken": broken} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := rig{target: func(target *engine.Target) { target.Tokenize = tokenize }}
+				g := rig{target: func(target *target.Target) { target.Tokenize = tokenize }}
 				g.play(t, plan, sim.Config{})
 				cell := g.fold.Cells[0]
 				e := cell.Estimate()

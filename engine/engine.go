@@ -18,27 +18,29 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
+	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 // Options says what a run needs beside its plan.
 type Options struct {
-	Header    event.RunStarted                                  // identity of the run; Version and Scenario are filled in
-	Keep      func(event.Event) error                           // the journal: called in order from one goroutine; an error stops the run
-	Fold      *metrics.Run                                      // receives every kept event; a resumed run passes the fold of its journal
-	Seq       uint64                                            // last event of a resumed journal
-	Elapsed   time.Duration                                     // instant of that event: what follows comes after it
-	Changed   bool                                              // the resumed journal is of another plan: finished cells that both have are kept
-	Wall      func() time.Time                                  // the machine's clock, to notice that it jumped; nil: time.Now
-	Open      func(context.Context, *dsl.Cell) (*Target, error) // gives a cell its server; Target.Close is called once
-	Machine   *host.Telemetry                                   // watches the machine beside the run; nil: nobody does
-	PIDs      func() []int                                      // processes of the server in use, to tell others' on the GPU apart; nil: not known
-	Templates *prompt.Templates                                 // of the models; nil: those that homellm ships
-	Tokenizer prompt.Counters                                   // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
-	Progress  func(Progress)                                    // told of every turn; must not block
-	FailFast  bool                                              // stop at the first failed gate
-	Budget    Budget                                            // lets the run play more than planned
-	Calibrate Calibrator                                        // measures the client before the run; nil: nobody does
-	KeepRaw   func(name string, raw []byte) error               // receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
+	Header    event.RunStarted                                         // identity of the run; Version and Scenario are filled in
+	Keep      func(event.Event) error                                  // the journal: called in order from one goroutine; an error stops the run
+	Fold      *metrics.Run                                             // receives every kept event; a resumed run passes the fold of its journal
+	Seq       uint64                                                   // last event of a resumed journal
+	Elapsed   time.Duration                                            // instant of that event: what follows comes after it
+	Changed   bool                                                     // the resumed journal is of another plan: finished cells that both have are kept
+	Wall      func() time.Time                                         // the machine's clock, to notice that it jumped; nil: time.Now
+	Open      func(context.Context, *dsl.Cell) (*target.Target, error) // gives a cell its server; its Shut is called once
+	Machine   *host.Telemetry                                          // watches the machine beside the run; nil: nobody does
+	PIDs      func() []int                                             // processes of the server in use, to tell others' on the GPU apart; nil: not known
+	Templates *prompt.Templates                                        // of the models; nil: those that homellm ships
+	Tokenizer prompt.Counters                                          // a model's own, for servers that do not tokenise; nil, or nil for a model: an estimate
+	Progress  func(Progress)                                           // told of every turn; must not block
+	FailFast  bool                                                     // stop at the first failed gate
+	Budget    Budget                                                   // lets the run play more than planned
+	Calibrate Calibrator                                               // measures the client before the run; nil: nobody does
+	KeepRaw   func(name string, raw []byte) error                      // receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
 }
 
 // Interrupted is the cause of a context that a signal ended.
@@ -297,12 +299,7 @@ func (r *run) fail(cell int, err error) {
 		s.judgeAll()
 		r.out.emit(c.ID, event.CellDone{Err: err.Error()})
 	} else {
-		var hint interface{ Hint() string }
-		f := event.CellFailed{Err: err.Error()}
-		if errors.As(err, &hint) {
-			f.Hint = hint.Hint()
-		}
-		r.out.emit(c.ID, f)
+		r.out.emit(c.ID, event.CellFailed{Err: err.Error(), Hint: server.HintOf(err)})
 	}
 	if s != nil {
 		s.close()

@@ -27,6 +27,7 @@ import (
 	"homellm/engine/prompt"
 	"homellm/engine/server"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 	"homellm/scenarios"
 )
 
@@ -38,7 +39,7 @@ type rig struct {
 	fold   *metrics.Run
 	bodies [][]byte // of the requests for completions, in order
 
-	target  func(*engine.Target)  // changes what the engine plays against; nil: nothing
+	target  func(*target.Target)  // changes what the engine plays against; nil: nothing
 	options func(*engine.Options) // changes how; nil: nothing
 	draw    func(uint64) uint64   // draws the prompts of the self-test; nil: at random
 	ctx     context.Context       //nolint:containedctx // of one run; nil: the test's own
@@ -118,8 +119,8 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 			return nil
 		},
 		Fold: g.fold,
-		Open: func(_ context.Context, c *dsl.Cell) (*engine.Target, error) {
-			target := &engine.Target{
+		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
+			target := &target.Target{
 				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
 				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial},
 				Block:    16,

@@ -10,6 +10,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 // A server may work on with a request that was given up. That one is not taken for somebody
@@ -24,7 +25,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := alone(&Target{Side: side})
+	s := alone(&target.Target{Side: side})
 	s.beside.counters = true
 	turn := func(busy int, failed bool) (waiting int) {
 		running = busy

@@ -29,6 +29,7 @@ import (
 	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 	"homellm/scenarios"
 )
 
@@ -57,10 +58,10 @@ var variants = map[string]played{
 	"guest":           {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "guest", Requests: []int{9}}}}},
 	"truncated":       {scenario: "rag-long.yaml", repeats: 1, config: sim.Config{Faults: []sim.Fault{{Kind: "truncate", Count: 2000}}}},
 	"without-tokenizer": {scenario: "rag-head.yaml", change: func(g *rig) {
-		g.target = func(t *engine.Target) { t.Tokenize = nil }
+		g.target = func(t *target.Target) { t.Tokenize = nil }
 	}},
 	"without-reset": {scenario: "rag-head.yaml", change: func(g *rig) {
-		g.target = func(t *engine.Target) { t.Reset = nil }
+		g.target = func(t *target.Target) { t.Reset = nil }
 	}},
 	"budget": {scenario: "quickstart.yaml", config: sim.Config{Jitter: 0.05}, change: func(g *rig) {
 		g.options = func(o *engine.Options) { o.Budget = engine.Budget{Time: 3 * time.Minute} }

@@ -177,7 +177,7 @@ func (m *machine) remarks(s *session) {
 // what the GPU draws while it rests.
 func (s *session) opened(ctx context.Context) {
 	if r := s.target.Started; r != nil {
-		s.run.out.emit(s.cell.ID, r.facts())
+		s.run.out.emit(s.cell.ID, r.Facts())
 	}
 	if s.target.RTT > 0 {
 		s.run.out.emit(s.cell.ID, event.Facts{Source: "client", Values: map[string]float64{"client.rtt_floor_ms": float64(s.target.RTT) / float64(time.Millisecond)}})
@@ -190,20 +190,9 @@ func (s *session) opened(ctx context.Context) {
 	}
 }
 
-// diedPatience is how much later than its sockets a process may end.
-const diedPatience = 2 * time.Second
-
-// died says how a server that homellm started ended by itself; nil if it runs, or is not ours.
-func (s *session) died() error {
-	if s.target == nil || s.target.Died == nil {
-		return nil
-	}
-	return s.target.Died(diedPatience)
-}
-
 // restarted keeps what another start of the server cost.
 func (s *session) restarted() {
 	if r := s.target.Started; r != nil {
-		s.run.out.emit(s.cell.ID, r.facts())
+		s.run.out.emit(s.cell.ID, r.Facts())
 	}
 }

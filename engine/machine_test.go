@@ -13,6 +13,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/metrics"
+	"homellm/engine/target"
 )
 
 // rigged is a machine with one card, as an nvidia-smi tells it that prints row, and at whose
@@ -43,7 +44,7 @@ func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *[]e
 
 // attached is a session of the machine's run, on a server outside this process.
 func attached(m *machine) *session {
-	s := alone(&Target{})
+	s := alone(&target.Target{})
 	s.run = m.run
 	return s
 }
@@ -153,7 +154,7 @@ func TestMachine_Shared(t *testing.T) {
 // A machine that nobody watches measures nothing and marks nothing.
 func TestMachine_None(t *testing.T) {
 	var m *machine
-	s := alone(&Target{})
+	s := alone(&target.Target{})
 	m.measure(s, pass{})()
 	m.remarks(s)
 	m.stop()
@@ -166,7 +167,7 @@ func TestMachine_None(t *testing.T) {
 func TestOpened(t *testing.T) {
 	m, kept := rigged(t, cool, "", nil)
 	s := attached(m)
-	s.target = &Target{Embedded: true, RTT: 250 * time.Microsecond, Started: &Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
+	s.target = &target.Target{Embedded: true, RTT: 250 * time.Microsecond, Started: &target.Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
 	s.opened(t.Context())
 	m.run.out.settle()
 	got := map[string]float64{}

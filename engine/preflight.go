@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"homellm/dsl"
 	"homellm/engine/engines"
-	"homellm/engine/event"
 	"homellm/engine/server"
 )
 
@@ -18,19 +16,6 @@ func (s *session) preflight(ctx context.Context) error {
 	b := &s.beside
 	*b = beside{noted: b.noted, disagree: b.disagree, traffic: b.traffic}
 	side := s.target.Side
-	if side != nil {
-		if err := side.Preload(ctx); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return advice{fmt.Errorf("%s: %w", s.target.Facts.URL, err), "look at the server's own log, or choose a smaller model"}
-		}
-		s.context(ctx)
-		if err := holds(s.cell, s.target.Facts); err != nil {
-			return err
-		}
-	}
-	s.tryTokeniser(ctx)
 	if !s.tested() {
 		if _, err := s.canary("")(ctx, "Hello"); err != nil {
 			return s.refused(ctx, err)
@@ -53,18 +38,6 @@ func (s *session) preflight(ctx context.Context) error {
 	}
 	s.watchCounters()
 	return s.proveIsolation(ctx)
-}
-
-// tryTokeniser lets go of a tokeniser that does not work: an estimate is better than nothing then.
-func (s *session) tryTokeniser(ctx context.Context) {
-	if s.target.Tokenize == nil {
-		return
-	}
-	if _, err := s.target.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
-		s.target.Tokenize = nil
-		s.maker = s.newMaker()
-		s.once("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
-	}
 }
 
 // tested reports whether the cache report of this server is put to the test.
@@ -108,7 +81,7 @@ func (s *session) proveIsolation(ctx context.Context) error {
 // unisolated is the error of an isolation that fails, at the place of the server's profile.
 func (s *session) unisolated(format string, args ...any) error {
 	profile := s.cell.Server
-	return advice{at(profile.Pos, profile.Name, format, args...), "use another isolation: run.isolation.cache: salt, reset, restart or none"}
+	return server.WithHint(profile.Errorf(format, args...), "use another isolation: run.isolation.cache: salt, reset, restart or none")
 }
 
 // unproven says of an isolation that it was taken on trust, where no report of cached tokens can
@@ -118,29 +91,6 @@ func (s *session) unproven() error {
 		s.once("isolation_unproven", "isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
 	}
 	return nil
-}
-
-// context learns the context in force once the model is loaded, where the server says so then.
-func (s *session) context(ctx context.Context) {
-	if s.target.Facts.ContextTokens != nil || !engines.Of(s.target.Facts.Engine).Models.OnRequest {
-		return
-	}
-	loaded, err := s.target.Side.Loaded(ctx)
-	if err != nil {
-		return // it stays unknown
-	}
-	tag := engines.Of(s.target.Facts.Engine).Models.DefaultTag
-	for _, m := range loaded {
-		if m.Name == s.target.Facts.Model || m.Name == s.target.Facts.Model+tag {
-			s.target.Facts.ContextTokens = m.ContextTokens
-			if m.ContextTokens != nil {
-				s.target.Context = *m.ContextTokens
-			}
-			if share, ok := m.GPUShare(); ok && share > 0 && share < 1 {
-				s.once("partly_on_cpu", "%.0f %% of the model are in GPU memory; the rest is computed by the processor", 100*share)
-			}
-		}
-	}
 }
 
 // reportHint says how an engine is told to report cached tokens.
@@ -162,27 +112,14 @@ func (s *session) refused(ctx context.Context, err error) error {
 		return err
 	}
 	if e.Class == "connect" || e.Class == "reset" {
-		if died := s.died(); died != nil {
+		if died := s.target.Ended(); died != nil {
 			return died
 		}
 	}
-	hints := map[string]string{
-		"connect":         startHint(s.cell.Server),
-		"model_not_found": modelHint(s.target.Facts),
-		"unauthorized":    "the profile's api_key says where the key is read from",
-		"redirect":        "name the address that it redirects to",
-	}
-	if hint, fatal := hints[e.Class]; fatal {
-		return advice{fmt.Errorf("%s does not answer: %s", s.target.Facts.URL, e.Message), hint}
+	if hint, fatal := s.target.Hints(s.cell.Server)[e.Class]; fatal {
+		return server.WithHint(fmt.Errorf("%s does not answer: %s", s.target.Facts.URL, e.Message), hint)
 	}
 	s.beside.report = server.Report{Why: "the cache self-test failed: " + e.Message}
 	s.watchCounters()
 	return nil
-}
-
-func modelHint(f event.Server) string {
-	if pull := engines.Of(f.Engine).Hints.Pull; pull != "" {
-		return "get it with: " + pull + " " + f.Model
-	}
-	return "name a model that the server has with --model"
 }

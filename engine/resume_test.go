@@ -24,6 +24,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // smallPlan has two cells, warm-ups, two conversations and an assertion at every level, in an
@@ -109,8 +110,8 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 	opt := engine.Options{
 		Header: event.RunStarted{ID: "0011223344556677", Started: at, Homellm: "test"},
 		Keep:   journal.Append, Fold: fold, Seq: journal.Seq(), Changed: a.changed, Wall: a.wall,
-		Open: func(_ context.Context, c *dsl.Cell) (*engine.Target, error) {
-			return &engine.Target{
+		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
+			return &target.Target{
 				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
 				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial, Idle: 20 * time.Second, FirstToken: 20 * time.Second},
 				Block:    16,

@@ -13,6 +13,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/event"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // scenarioWith is a scenario of two turns that share a long system text, with the given run and
@@ -101,7 +102,7 @@ func TestIsolation_SaltInMessage(t *testing.T) {
 func TestIsolation_WithoutTheMeans(t *testing.T) {
 	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: reset, scope: repeat}}", "turn.ok"), library(t))
 	synctest.Test(t, func(t *testing.T) {
-		g := rig{target: func(target *engine.Target) { target.Reset = nil }}
+		g := rig{target: func(target *target.Target) { target.Reset = nil }}
 		g.play(t, plan, sim.Config{})
 		if _, code, why := g.fold.Outcome(); code != 5 || !strings.Contains(why, "reset") {
 			t.Errorf("exit code %d (%s), want 5 and the reason", code, why)

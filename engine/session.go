@@ -13,33 +13,8 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
-	"homellm/engine/server"
 	"homellm/engine/target"
 )
-
-// Target is a server that is ready to be measured, whoever started it.
-type Target struct {
-	Facts    event.Server
-	Client   client.Config                                       // how to reach it
-	Body     map[string]any                                      // extra keys of every request
-	Tokenize func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
-	Reset    func(context.Context) error                         // empties its prefix cache; nil: it cannot
-	Restart  func(context.Context) (url string, err error)       // nil: homellm did not start it
-	Block    int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
-	Close    func()
-	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
-	Started  *Running                           // nil: homellm did not start it
-	Died     func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
-	RTT      time.Duration                      // shortest round trip; 0: not known
-	Context  int                                // that every request asks for (Ollama's num_ctx); 0: none does
-	Embedded bool                               // it runs in this process
-}
-
-func (t *Target) close() {
-	if t.Close != nil {
-		t.Close()
-	}
-}
 
 // errGone says that a server stopped answering in the middle of a cell.
 type errGone struct{ why string }
@@ -59,7 +34,7 @@ type session struct {
 	seen    seen
 	looks   metrics.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
 
-	target  *Target
+	target  *target.Target
 	clients *target.Clients
 	maker   *prompt.Maker
 
@@ -84,13 +59,12 @@ func (s *session) open(ctx context.Context) error {
 		}
 	}
 	if s.clients, err = target.NewClients(t.Client); err != nil {
-		t.close()
+		t.Shut()
 		return err
 	}
 	s.target = t
-	s.maker = s.newMaker()
 	defer s.tell()
-	if err := s.preflight(ctx); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		s.close()
 		return err
 	}
@@ -110,6 +84,15 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
+// prepare sends what is not part of the scenario, before anything is measured.
+func (s *session) prepare(ctx context.Context) error {
+	if err := s.target.Prepare(ctx, s.cell, s.once); err != nil {
+		return err
+	}
+	s.maker = s.newMaker()
+	return s.preflight(ctx)
+}
+
 // newMaker makes the maker of the prompts for the server that is open.
 func (s *session) newMaker() *prompt.Maker {
 	server := prompt.Server{
@@ -127,7 +110,7 @@ func (s *session) close() {
 		return
 	}
 	s.clients.Close()
-	s.target.close()
+	s.target.Shut()
 	s.target = nil
 }
 
@@ -159,7 +142,7 @@ func (s *session) pass(ctx context.Context, p pass) error {
 			return s.beside.broken
 		}
 		if lost > 0 {
-			if err := s.died(); err != nil {
+			if err := s.target.Ended(); err != nil {
 				return errGone{err.Error()}
 			}
 		}

@@ -11,10 +11,10 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 	"homellm/scenarios"
 )
 
@@ -48,7 +48,7 @@ func TestCompletions_EqualTheLedger(t *testing.T) {
 				t.Fatal(ds)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				g := rig{target: func(x *engine.Target) { x.Client.API = "completions" }}
+				g := rig{target: func(x *target.Target) { x.Client.API = "completions" }}
 				g.play(t, plan, sim.Config{LedgerEntries: 10_000, ContextTokens: 32768})
 				requests := g.requests()
 				ledger := g.sim.Ledger()
@@ -100,7 +100,7 @@ func TestCompletionsBOS(t *testing.T) {
 			t.Fatal(ds)
 		}
 		synctest.Test(t, func(t *testing.T) {
-			g := rig{target: func(x *engine.Target) { x.Client.API, x.Facts.Engine, x.Side = "completions", tt.engine, nil }}
+			g := rig{target: func(x *target.Target) { x.Client.API, x.Facts.Engine, x.Side = "completions", tt.engine, nil }}
 			g.play(t, plan, sim.Config{})
 			var body map[string]any
 			if err := json.Unmarshal(g.bodies[len(g.bodies)-1], &body); err != nil {

@@ -20,6 +20,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 // turnsPerRepeat is how many turns the scenario has.
@@ -98,7 +99,7 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked) error {
 	cell := plan.Cells[0]
 	every := max(cell.Scenario.Run.Repeats*turnsPerRepeat/50, 1)
 	begun := time.Now()
-	opener := engine.Opener{Key: func(dsl.Secret) (string, error) { return "", nil }} // every cell attaches: it starts nothing
+	opener := target.Opener{Key: func(dsl.Secret) (string, error) { return "", nil }} // every cell attaches: it starts nothing
 	fold := &metrics.Run{}
 	err = engine.Run(ctx, plan, engine.Options{
 		Header: event.RunStarted{ID: "0123456789abcdef", Started: begun.UTC()},

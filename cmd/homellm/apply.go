@@ -28,6 +28,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/report"
+	"homellm/engine/target"
 )
 
 type applyFlags struct {
@@ -319,7 +320,7 @@ var recorded = []string{"server", "url", "model", "repeats", "context-size", "bu
 // changed lists the flags that changed the plan, for the record.
 func (f applyFlags) changed() []string {
 	values := map[string][]string{
-		"server": {strings.Join(f.servers, ",")}, "url": {engine.WithoutUser(f.url)}, "model": {f.model},
+		"server": {strings.Join(f.servers, ",")}, "url": {target.WithoutUser(f.url)}, "model": {f.model},
 		"repeats": {fmt.Sprint(f.repeats)}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
 		"budget":       {f.budget.String()},
 		"include-tags": {strings.Join(f.include, ",")}, "exclude-tags": {strings.Join(f.exclude, ",")}, "var": f.vars,

@@ -16,6 +16,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/host"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 type doctorFlags struct {
@@ -261,10 +262,9 @@ func (d *doctor) models(f server.Found) (name string, loaded bool) {
 // test sends the cache self-test and one measured request, and says what was on the wire.
 func (d *doctor) test(ctx context.Context, f server.Found, name string) {
 	profile := d.lib.Server(d.lib.Attach("doctor", f.Engine, f.URL))
-	one, err := client.New(client.Config{
-		BaseURL: strings.TrimSuffix(f.URL, "/") + profile.BasePath, Model: name, API: profile.API, Stream: true,
-		Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
-	})
+	config := target.ClientConfig(profile, f.URL, "", name)
+	config.Stream = true
+	one, err := client.New(config)
 	if err != nil {
 		d.wrong("", "%v", err)
 		return

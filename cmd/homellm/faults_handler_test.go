@@ -22,6 +22,7 @@ import (
 	"homellm/engine/prompt"
 	"homellm/engine/server"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // TestFaults_Handler plays every fault in virtual time against the simulator as a handler: what
@@ -94,8 +95,8 @@ func (f fault) inMemory(t *testing.T, plan *dsl.Plan) (code int, events []event.
 			events = append(events, e)
 			return nil
 		},
-		Open: func(_ context.Context, c *dsl.Cell) (*engine.Target, error) {
-			return &engine.Target{
+		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
+			return &target.Target{
 				Facts: event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
 				Client: client.Config{
 					BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial,

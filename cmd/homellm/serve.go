@@ -18,6 +18,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/host"
 	"homellm/engine/hub"
+	"homellm/engine/target"
 )
 
 type serveFlags struct {
@@ -88,12 +89,12 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		if err != nil {
 			return environment(err)
 		}
-		return showCommand(p, command, profile, m, engine.Cards(machine))
+		return showCommand(p, command, profile, m, target.Cards(machine))
 	}
 	s.nameLeftovers()
 	running, err := launcher.Start(ctx, profile, m)
 	if err != nil {
-		for _, line := range engine.Tail(err) {
+		for _, line := range target.LogOf(err) {
 			s.note("| %s", line)
 		}
 		return environment(err)
@@ -117,7 +118,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return failf(exitEnvironment, "homellm stop "+name, "%w", err)
 	}
 	if died != nil {
-		for _, line := range engine.Tail(died) {
+		for _, line := range target.LogOf(died) {
 			s.note("| %s", line)
 		}
 		return environment(died)
@@ -183,7 +184,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 }
 
 // showCommand prints a command line as a shell takes it, and as comments what is to be known of it.
-func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model, cards []float64) error {
+func showCommand(p process, c target.Command, profile *dsl.Server, m *dsl.Model, cards []float64) error {
 	var b strings.Builder
 	version := c.Version
 	if version == "" {
@@ -208,7 +209,7 @@ func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model,
 	for _, n := range c.Notes {
 		fmt.Fprintf(&b, "# %s\n", n)
 	}
-	if memory, err := engine.MemoryOf(profile, m, cards, 0); err == nil {
+	if memory, err := target.MemoryOf(profile, m, cards, 0); err == nil {
 		for _, line := range memory.Lines() {
 			fmt.Fprintf(&b, "# %s\n", line)
 		}
@@ -221,8 +222,8 @@ func showCommand(p process, c engine.Command, profile *dsl.Server, m *dsl.Model,
 }
 
 // launcher starts servers for this user.
-func (s *servers) launcher() *engine.Launcher {
-	return &engine.Launcher{
+func (s *servers) launcher() *target.Launcher {
+	return &target.Launcher{
 		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(), Note: s.note,
 		Log: func(profile string) (string, error) { return s.logFile(profile) },
 	}

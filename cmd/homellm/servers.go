@@ -13,10 +13,10 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
 	"homellm/engine/engines"
 	"homellm/engine/server"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // simulator is the profile that plays when there is nothing else.
@@ -28,7 +28,7 @@ type servers struct {
 	lib    *dsl.Library
 	quiet  bool
 	logs   string // folder for the output of started servers; empty: the state folder
-	opener engine.Opener
+	opener target.Opener
 	found  map[string]server.Found // by profile
 }
 
@@ -36,7 +36,7 @@ type servers struct {
 // the scenario's own choice, else a server found on this machine's usual ports, else the embedded
 // simulator.
 func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) error {
-	s.opener = engine.Opener{Simulate: s.simulate, Key: s.key, Launcher: s.launcher(), Note: s.note}
+	s.opener = target.Opener{Simulate: s.simulate, Key: s.key, Launcher: s.launcher(), Note: s.note}
 	s.nameLeftovers()
 	switch {
 	case address != "":
@@ -130,7 +130,7 @@ func (s *servers) note(format string, args ...any) {
 	}
 }
 
-func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*engine.Target, error) {
+func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*target.Target, error) {
 	return s.opener.Open(ctx, cell)
 }
 

@@ -17,6 +17,7 @@ import (
 	"homellm/engine/model"
 	"homellm/engine/prompt"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 type checkFlags struct {
@@ -182,7 +183,9 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", engineTitle(found), found.URL, served, t.Name())
 	c := comparison{all: all, template: t, model: m, side: side}
 	if side == nil {
-		if c.client, err = client.New(client.Config{BaseURL: strings.TrimSuffix(found.URL, "/") + profile.BasePath, Model: served, API: profile.API}); err != nil {
+		config := target.ClientConfig(profile, found.URL, "", served)
+		config.Stream = false // one count is all that is wanted
+		if c.client, err = client.New(config); err != nil {
 			return failf(exitEnvironment, "", "%w", err)
 		}
 		defer c.client.CloseIdle()

@@ -3,9 +3,20 @@ package target
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
+	"homellm/dsl"
 	"homellm/engine/client"
 )
+
+// ClientConfig says how the server of a profile is reached at an address.
+func ClientConfig(profile *dsl.Server, address, key, model string) client.Config {
+	return client.Config{
+		BaseURL: strings.TrimSuffix(address, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
+		Stream:  profile.Capabilities.Streaming,
+		Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
+	}
+}
 
 // Clients are the clients of one server: one for each API that requests ask for.
 type Clients struct {

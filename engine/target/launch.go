@@ -1,4 +1,4 @@
-package engine
+package target
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"homellm/dsl"
-	"homellm/dsl/syntax"
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
@@ -69,20 +68,11 @@ func (c Command) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// at puts the place of a profile before what is wrong with it.
-func at(pos syntax.Pos, name, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	if pos.File == "" {
-		return fmt.Errorf("server %s: %w", name, err)
-	}
-	return fmt.Errorf("%s:%d: server %s: %w", pos.File, pos.Line, name, err)
-}
-
 // Command works out the command line of a profile: placeholders replaced, flags spelt as the
 // installed version knows them.
 func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Model) (Command, error) {
 	if profile.Launch == nil {
-		return Command{}, advice{at(profile.Pos, profile.Name, "it says where a server is (%s), not how one is started", profile.Attach), startHint(profile)}
+		return Command{}, server.WithHint(profile.Errorf("it says where a server is (%s), not how one is started", profile.Attach), startHint(profile))
 	}
 	c := Command{Host: "127.0.0.1", Port: l.Port}
 	if c.Port == 0 {
@@ -132,7 +122,7 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 	}
 	if m == nil {
 		if name := profile.Launch.Needs("model."); name != "" {
-			return nil, advice{at(profile.Launch.Pos, profile.Name, "its command line needs a model (${%s})", name), "name one with --model; homellm list models shows them"}
+			return nil, server.WithHint(profile.LaunchErrorf("its command line needs a model (${%s})", name), "name one with --model; homellm list models shows them")
 		}
 		return v, nil
 	}
@@ -151,32 +141,23 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 		}
 	}
 	if profile.Launch.Needs("model.ref") != "" && e.Ref == "" {
-		return nil, advice{at(profile.Launch.Pos, profile.Name, "the models file does not say what %s calls model %s", profile.Engine, m.Name), fmt.Sprintf("add engines.%s.ref to the model, or choose another with --model", profile.Engine)}
+		return nil, server.WithHint(profile.LaunchErrorf("the models file does not say what %s calls model %s", profile.Engine, m.Name), fmt.Sprintf("add engines.%s.ref to the model, or choose another with --model", profile.Engine))
 	}
 	if profile.Launch.Needs("model.file") == "" {
 		return v, nil
 	}
 	if e.File == "" {
-		return nil, advice{at(profile.Launch.Pos, profile.Name, "the models file names no file of model %s for %s", m.Name, profile.Engine), fmt.Sprintf("add engines.%s.file to the model, or choose another with --model", profile.Engine)}
+		return nil, server.WithHint(profile.LaunchErrorf("the models file names no file of model %s for %s", m.Name, profile.Engine), fmt.Sprintf("add engines.%s.file to the model, or choose another with --model", profile.Engine))
 	}
 	v["model.file"] = e.File
 	if l.File != nil {
 		path, err := l.File(m, profile.Engine)
 		if err != nil {
-			return nil, hinted(at(profile.Launch.Pos, profile.Name, "model %s: %w", m.Name, err), err)
+			return nil, server.WithHint(profile.LaunchErrorf("model %s: %w", m.Name, err), server.HintOf(err))
 		}
 		v["model.file"] = path
 	}
 	return v, nil
-}
-
-// hinted keeps the advice of a cause that was wrapped into more words.
-func hinted(err, cause error) error {
-	var h interface{ Hint() string }
-	if errors.As(cause, &h) && h.Hint() != "" {
-		return advice{err, h.Hint()}
-	}
-	return err
 }
 
 // Running is a server that homellm started.
@@ -208,7 +189,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	}
 	key, err := l.Key(profile.APIKey)
 	if err != nil {
-		return nil, at(profile.Pos, profile.Name, "reading its key: %w", err)
+		return nil, profile.Errorf("reading its key: %w", err)
 	}
 	r := &Running{Command: c, Profile: profile, Log: log, wait: l.Memory}
 	if l.Memory != nil {
@@ -311,11 +292,7 @@ func healthy(ctx context.Context, hc *http.Client, url string, status int) error
 // firstToken sends the first request, whose cost (kernels compiled, caches filled) no measured
 // turn shall pay.
 func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string) error {
-	base := strings.TrimSuffix(c.URL(), "/") + profile.BasePath
-	one, err := client.New(client.Config{
-		BaseURL: base, APIKey: key, Model: c.Model, API: profile.API, Stream: profile.Capabilities.Streaming,
-		Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
-	})
+	one, err := client.New(ClientConfig(profile, c.URL(), key, c.Model))
 	if err != nil {
 		return fmt.Errorf("%w: %w", host.ErrHopeless, err)
 	}
@@ -338,14 +315,10 @@ func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string)
 func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, err error) error {
 	if _, taken := errors.AsType[*host.PortError](err); taken {
 		who, hint := l.occupant(ctx, c)
-		return advice{at(profile.Launch.Pos, profile.Name, "%w%s", err, who), hint}
+		return server.WithHint(profile.LaunchErrorf("%w%s", err, who), hint)
 	}
-	out := at(profile.Launch.Pos, profile.Name, "%w", err)
-	hint := ""
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		hint = h.Hint()
-	}
+	out := profile.LaunchErrorf("%w", err)
+	hint := server.HintOf(err)
 	if errors.Is(err, host.ErrHopeless) {
 		hint = "compare the profile's command line with what the server says: homellm serve " + profile.Name + " --dry-run"
 	}
@@ -353,38 +326,11 @@ func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, 
 	var slow *host.NotReadyError
 	switch {
 	case errors.As(err, &exited):
-		out = withTail(out, exited.Tail)
+		out = withLog(out, exited.Tail)
 	case errors.As(err, &slow):
-		out = withTail(out, slow.Tail)
+		out = withLog(out, slow.Tail)
 	}
-	return advice{out, hint}
-}
-
-// tailShown is how many of the last lines of a server's log an error shows.
-const tailShown = 12
-
-// tailed is an error with the end of a log, which is for the terminal and not for results: it may
-// hold anything.
-type tailed struct {
-	error
-	lines []string
-}
-
-func (t tailed) Unwrap() error { return t.error }
-
-func withTail(err error, tail []string) error {
-	if cut := len(tail) - tailShown; cut > 0 {
-		tail = tail[cut:]
-	}
-	return tailed{err, tail}
-}
-
-// Tail is the end of the log of a server that did not start or died, if that is what the error is.
-func Tail(err error) []string {
-	if t, ok := errors.AsType[tailed](err); ok {
-		return t.lines
-	}
-	return nil
+	return server.WithHint(out, hint)
 }
 
 // occupant says what holds the port that a server should get, and what to do about it. It is
@@ -420,9 +366,9 @@ func (r *Running) Died(patience time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	out := at(r.Profile.Launch.Pos, r.Profile.Name, "%w", err)
+	out := r.Profile.LaunchErrorf("%w", err)
 	if exited, ok := errors.AsType[*host.ExitError](err); ok {
-		return advice{withTail(out, exited.Tail), exited.Hint()}
+		return server.WithHint(withLog(out, exited.Tail), exited.Hint())
 	}
 	return out
 }
@@ -447,8 +393,8 @@ func (r *Running) Stop() error {
 	return nil
 }
 
-// facts are what starting the server cost.
-func (r *Running) facts() event.Facts {
+// Facts are what starting the server cost.
+func (r *Running) Facts() event.Facts {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	values := map[string]float64{"load_ms": ms(r.Load)}
 	if r.First > 0 {

@@ -1,4 +1,4 @@
-package engine_test
+package target_test
 
 import (
 	"net"
@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"homellm/dsl"
-	"homellm/engine"
-	"homellm/engine/judge"
-	"homellm/engine/prompt"
 	"homellm/engine/sim"
+	"homellm/engine/target"
 )
 
 // A cell that is closed leaves no connection behind, with a key as without: a matrix opens many.
@@ -38,23 +36,17 @@ func TestOpen_LeavesNoConnection(t *testing.T) {
 		web.Start()
 		t.Cleanup(web.Close)
 
-		lib := library(t)
-		name := lib.Attach("sim", "sim", web.URL)
-		opt := prompt.PlanOptions(lib)
-		opt.Servers = []string{name}
-		plan, ds := dsl.Load(dsl.File{Name: "x.yaml", Data: []byte(foreignPlan)}, lib, judge.Vocabulary(), opt)
-		if ds.Errors() {
-			t.Fatal(ds)
-		}
-		opener := engine.Opener{Key: func(dsl.Secret) (string, error) { return key, nil }}
-		target, err := opener.Open(t.Context(), plan.Cells[0])
+		profile := &dsl.Server{Name: "s", Engine: "sim", API: "chat", Attach: web.URL, Capabilities: dsl.Capabilities{Streaming: true, Metrics: "/metrics"}}
+		cell := &dsl.Cell{ID: "x", Server: profile, Scenario: &dsl.Scenario{}}
+		opener := target.Opener{Key: func(dsl.Secret) (string, error) { return key, nil }}
+		ready, err := opener.Open(t.Context(), cell)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := target.Side.Metrics(t.Context()); err != nil {
+		if _, err := ready.Side.Metrics(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		target.Close()
+		ready.Shut()
 		left := 0
 		for range 100 {
 			mu.Lock()

@@ -1,4 +1,4 @@
-package engine
+package target
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/model"
+	"homellm/engine/server"
 )
 
 const gib = 1 << 30
@@ -246,7 +247,7 @@ func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
 		return nil //nolint:nilerr // what is not known is no reason to start nothing
 	}
 	if why, hint := memory.Impossible(); why != "" {
-		return advice{at(profile.Pos, profile.Name, "%s", why), hint}
+		return server.WithHint(profile.Errorf("%s", why), hint)
 	}
 	if !memory.Fit.OK && l.Note != nil {
 		l.Note("%s may not fit the graphics memory; %s", profile.Name, memory.remedy())

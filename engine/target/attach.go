@@ -1,4 +1,4 @@
-package engine
+package target
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"homellm/dsl"
-	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
@@ -25,15 +24,6 @@ type Opener struct {
 
 	pool pool
 }
-
-// advice is an error with what to do next.
-type advice struct {
-	error
-	hint string
-}
-
-func (a advice) Hint() string  { return a.hint }
-func (a advice) Unwrap() error { return a.error }
 
 // Open makes the cell's server ready: it is reachable, serves the model, and holds the context.
 func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
@@ -133,13 +123,9 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		return nil, err
 	}
 	t := &Target{
-		Facts: facts,
-		Body:  withContext(profile.Body, asked),
-		Client: client.Config{
-			BaseURL: strings.TrimSuffix(found.URL, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
-			Stream:  profile.Capabilities.Streaming,
-			Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
-		},
+		Facts:  facts,
+		Body:   withContext(profile.Body, asked),
+		Client: ClientConfig(profile, found.URL, key, model),
 	}
 	if found.BlockTokens != nil {
 		t.Block = *found.BlockTokens
@@ -161,10 +147,10 @@ func holds(cell *dsl.Cell, facts event.Server) error {
 	if facts.ContextTokens == nil || need <= *facts.ContextTokens {
 		return nil
 	}
-	return advice{
+	return server.WithHint(
 		fmt.Errorf("the cell needs a context of %d tokens and %s serves %d", need, facts.URL, *facts.ContextTokens),
 		"serve the model with a longer context, or leave long conversations out with --exclude-tags",
-	}
+	)
 }
 
 // requestContext is the context that every request has to ask for, because the server would
@@ -263,16 +249,16 @@ func ready(f server.Found, profile *dsl.Server) error {
 	case server.Ready:
 		return nil
 	case server.NotRunning:
-		return advice{fmt.Errorf("server %s: nothing answers at %s", profile.Name, f.URL), startHint(profile)}
+		return server.WithHint(fmt.Errorf("server %s: nothing answers at %s", profile.Name, f.URL), startHint(profile))
 	case server.StartingUp:
-		return advice{fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail), "wait until it has loaded its model, then run this again"}
+		return server.WithHint(fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail), "wait until it has loaded its model, then run this again")
 	case server.PortBusy:
 		if engines.Of(profile.Engine).Role == engines.Generic {
 			return nil // a server we do not recognise may still complete text: its first request will tell
 		}
-		return advice{fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail), "is the address right?"}
+		return server.WithHint(fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail), "is the address right?")
 	}
-	return advice{fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail), "look at the server's own log"}
+	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail), "look at the server's own log")
 }
 
 func startHint(profile *dsl.Server) string {
@@ -291,13 +277,13 @@ func modelName(cell *dsl.Cell, found server.Found) (string, error) {
 		case len(found.Models) == 1 || len(found.Models) > 1 && found.Simulated:
 			return found.Models[0].ID, nil
 		case len(found.Models) == 0:
-			return "", advice{fmt.Errorf("%s lists no model", found.URL), "load a model in the server, or name one with --model"}
+			return "", server.WithHint(fmt.Errorf("%s lists no model", found.URL), "load a model in the server, or name one with --model")
 		}
 		ids := make([]string, len(found.Models))
 		for i, s := range found.Models {
 			ids[i] = s.ID
 		}
-		return "", advice{fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")), "choose one with --model"}
+		return "", server.WithHint(fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")), "choose one with --model")
 	}
 	var names []string
 	if e, ok := m.Engines[found.Engine]; ok {
@@ -316,7 +302,7 @@ func modelName(cell *dsl.Cell, found server.Found) (string, error) {
 	}
 	if err := found.CheckModel(names[0]); err != nil {
 		if missing, ok := errors.AsType[*server.ModelNotFound](err); ok {
-			return "", advice{err, missing.Hint()}
+			return "", server.WithHint(err, missing.Hint())
 		}
 		return "", err
 	}

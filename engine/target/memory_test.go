@@ -1,4 +1,4 @@
-package engine_test
+package target_test
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
-	"homellm/engine"
 	"homellm/engine/host"
+	"homellm/engine/target"
 )
 
 const gib = 1 << 30
@@ -78,7 +78,7 @@ func TestMemory_Impossible(t *testing.T) {
 			}
 			m := fitModel()
 			m.Architecture.SlidingWindow = c.window
-			memory, err := engine.MemoryOf(profile, m, c.cards, c.weights)
+			memory, err := target.MemoryOf(profile, m, c.cards, c.weights)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestMemory_Impossible(t *testing.T) {
 
 func TestMemory_Lines(t *testing.T) {
 	files := []dsl.ModelFile{{Path: "a.safetensors", Bytes: 3 * gib}, {Path: "b.safetensors", Bytes: 1 * gib}, {Path: "config.json", Bytes: 5 * gib}}
-	memory, err := engine.MemoryOf(fitProfile("vllm", 16384, dsl.Flag{Name: "gpu_memory_utilization", Value: 0.5}), fitModel(files...), []float64{16 * gib}, 0)
+	memory, err := target.MemoryOf(fitProfile("vllm", 16384, dsl.Flag{Name: "gpu_memory_utilization", Value: 0.5}), fitModel(files...), []float64{16 * gib}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestMemory_Lines(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for name, m := range map[string]*dsl.Model{"no model": nil, "no figures": {Name: "m"}} {
-		if _, err := engine.MemoryOf(fitProfile("vllm", 1), m, nil, 0); err == nil {
+		if _, err := target.MemoryOf(fitProfile("vllm", 1), m, nil, 0); err == nil {
 			t.Errorf("%s: a fit of nothing", name)
 		}
 	}
@@ -136,7 +136,7 @@ func card(t *testing.T, mib int) *host.Telemetry {
 func TestLauncher_RefusesWhatCannotFit(t *testing.T) {
 	var notes []string
 	started := false
-	l := engine.Launcher{
+	l := target.Launcher{
 		StateDir: t.TempDir(), Memory: card(t, 8000), Version: "0.27.1",
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) },
 		Key:  func(dsl.Secret) (string, error) { return "", nil },

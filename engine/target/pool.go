@@ -1,4 +1,4 @@
-package engine
+package target
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/host"
+	"homellm/engine/server"
 )
 
 // pool holds the one server that homellm has started. It serves all cells of its profile and
@@ -25,7 +26,7 @@ type pool struct {
 func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	profile := cell.Server
 	if o.Launcher == nil || profile.Launch == nil {
-		return nil, advice{fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url"}
+		return nil, server.WithHint(fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url")
 	}
 	if address, ok := o.served(profile); ok {
 		o.note("using %s at %s, which homellm serve started", profile.Name, address)
@@ -37,7 +38,7 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 	}
 	t, err := o.attach(ctx, cell, r.Command.URL())
 	if err != nil {
-		return nil, at(profile.Pos, profile.Name, "%w", err)
+		return nil, profile.Errorf("%w", err)
 	}
 	t.Facts.Flags = r.Command.digest()
 	t.Started = r
@@ -95,7 +96,7 @@ func (o *Opener) start(ctx context.Context, cell *dsl.Cell, with *Launcher) (*Ru
 	o.note("starting %s", cell.Server.Name)
 	r, err := with.Start(ctx, cell.Server, cell.Model)
 	if err != nil {
-		o.noteTail(err)
+		o.noteLog(err)
 		return nil, err
 	}
 	o.note("%s is ready at %s after %v", cell.Server.Name, r.Command.URL(), r.Load.Round(10*time.Millisecond))
@@ -117,13 +118,13 @@ func (o *Opener) died(patience time.Duration) error {
 		return nil
 	}
 	err := r.Died(patience)
-	o.noteTail(err)
+	o.noteLog(err)
 	return err
 }
 
-// noteTail shows the end of a server's log.
-func (o *Opener) noteTail(err error) {
-	for _, line := range Tail(err) {
+// noteLog shows the end of a server's log.
+func (o *Opener) noteLog(err error) {
+	for _, line := range LogOf(err) {
 		o.note("| %s", line)
 	}
 }

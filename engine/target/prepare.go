@@ -1,0 +1,78 @@
+package target
+
+import (
+	"context"
+	"fmt"
+
+	"homellm/dsl"
+	"homellm/engine/engines"
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// Prepare has the model loaded, and learns what only a server with a loaded model tells: the
+// context in force, and whether its tokeniser works. What is worth a remark goes to note.
+func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, format string, args ...any)) error {
+	if t.Side != nil {
+		if err := t.Side.Preload(ctx); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return server.WithHint(fmt.Errorf("%s: %w", t.Facts.URL, err), "look at the server's own log, or choose a smaller model")
+		}
+		t.learnContext(ctx, note)
+		if err := holds(cell, t.Facts); err != nil {
+			return err
+		}
+	}
+	if t.Tokenize == nil {
+		return nil
+	}
+	// A tokeniser that does not work is let go of: an estimate is better than nothing then.
+	if _, err := t.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
+		t.Tokenize = nil
+		note("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
+	}
+	return nil
+}
+
+// learnContext learns the context in force once the model is loaded, where the server says so then.
+func (t *Target) learnContext(ctx context.Context, note func(code, format string, args ...any)) {
+	if t.Facts.ContextTokens != nil || !engines.Of(t.Facts.Engine).Models.OnRequest {
+		return
+	}
+	loaded, err := t.Side.Loaded(ctx)
+	if err != nil {
+		return // it stays unknown
+	}
+	tag := engines.Of(t.Facts.Engine).Models.DefaultTag
+	for _, m := range loaded {
+		if m.Name == t.Facts.Model || m.Name == t.Facts.Model+tag {
+			t.Facts.ContextTokens = m.ContextTokens
+			if m.ContextTokens != nil {
+				t.Context = *m.ContextTokens
+			}
+			if share, ok := m.GPUShare(); ok && share > 0 && share < 1 {
+				note("partly_on_cpu", "%.0f %% of the model are in GPU memory; the rest is computed by the processor", 100*share)
+			}
+		}
+	}
+}
+
+// Hints are what to do about a first request that failed, by the class of its error. An error
+// whose class has none does not keep a server from being measured.
+func (t *Target) Hints(profile *dsl.Server) map[string]string {
+	return map[string]string{
+		"connect":         startHint(profile),
+		"model_not_found": modelHint(t.Facts),
+		"unauthorized":    "the profile's api_key says where the key is read from",
+		"redirect":        "name the address that it redirects to",
+	}
+}
+
+func modelHint(f event.Server) string {
+	if pull := engines.Of(f.Engine).Hints.Pull; pull != "" {
+		return "get it with: " + pull + " " + f.Model
+	}
+	return "name a model that the server has with --model"
+}

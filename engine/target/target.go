@@ -1,0 +1,51 @@
+// Package target makes a server ready to be measured.
+//
+// In come a cell with the profile of its server, and the means to start one. Out comes a target:
+// what the server is, how to reach it, and what can be asked of it. It measures nothing itself.
+package target
+
+import (
+	"context"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/client"
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// Target is a server that is ready to be measured, whoever started it.
+type Target struct {
+	Facts    event.Server
+	Client   client.Config                                       // how to reach it
+	Body     map[string]any                                      // extra keys of every request
+	Tokenize func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
+	Reset    func(context.Context) error                         // empties its prefix cache; nil: it cannot
+	Restart  func(context.Context) (url string, err error)       // nil: homellm did not start it
+	Block    int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Close    func()
+	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
+	Started  *Running                           // nil: homellm did not start it
+	Died     func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
+	RTT      time.Duration                      // shortest round trip; 0: not known
+	Context  int                                // that every request asks for (Ollama's num_ctx); 0: none does
+	Embedded bool                               // it runs in this process
+}
+
+// Shut lets go of the server.
+func (t *Target) Shut() {
+	if t.Close != nil {
+		t.Close()
+	}
+}
+
+// diedPatience is how much later than its sockets a process may end.
+const diedPatience = 2 * time.Second
+
+// Ended says how a server that homellm started ended by itself; nil if it runs, or is not ours.
+func (t *Target) Ended() error {
+	if t.Died == nil {
+		return nil
+	}
+	return t.Died(diedPatience)
+}
