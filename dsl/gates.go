@@ -45,7 +45,7 @@ type GateRule struct {
 
 // What a gates file gets that does not say otherwise. The schema states the same values.
 const (
-	defaultBaseline   = "baselines/${scenario.name}/${cell}.json"
+	DefaultBaseline   = "baselines/${scenario.name}/${cell}.json"
 	defaultGateAlpha  = 0.01
 	defaultGateN      = 10
 	defaultNoiseTimes = 2
@@ -79,7 +79,7 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 	noise := d.get(t.root, "noise")
 	g := &Gates{
 		Pos:        d.src.Pos(t.root),
-		File:       d.strOr(base, "file", defaultBaseline),
+		File:       d.strOr(base, "file", DefaultBaseline),
 		MustMatch:  d.strs(base, "must_match"),
 		OnMismatch: d.strOr(base, "on_mismatch", "inconclusive"),
 		MaxAge:     d.durationUpTo(base, "max_age", 0, 100*365*24*time.Hour),

@@ -11,6 +11,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // Budget lets a run play more repeats than the scenario says: until every gate is certain or the time
@@ -21,7 +22,7 @@ type Budget struct {
 	// Judge tells what is not certain yet of cells that are compared with each other, at these
 	// looks. Such cells differ in nothing but their server and are played on in turn, equally often.
 	// Nil: nothing is compared, and each cell is judged by its own assertions.
-	Judge func(f *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt
+	Judge func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt
 }
 
 // mostRepeats bounds what a budget adds: a gate that needs more is not to be settled by repeating.
@@ -42,7 +43,7 @@ type group struct {
 	planned int // repeats of each cell
 	extra   int // that were added to each
 	waiting int // cells that have not played their planned repeats
-	looks   metrics.Looks
+	looks   stats.Looks
 	doubts  []judge.Doubt
 	broken  bool // a cell of it failed
 	stopped string
@@ -51,7 +52,7 @@ type group struct {
 func (g *group) repeats() int { return g.planned + g.extra }
 
 // next is how many repeats there are at the next look.
-func (g *group) next() int { return metrics.NextLook(g.looked()) }
+func (g *group) next() int { return stats.NextLook(g.looked()) }
 
 // looked is how many there were at the latest one.
 func (g *group) looked() int { return g.looks[len(g.looks)-1] }

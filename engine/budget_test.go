@@ -15,6 +15,7 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
+	"homellm/engine/stats"
 	"homellm/engine/target"
 )
 
@@ -77,7 +78,7 @@ func TestBudget(t *testing.T) {
 		budget  time.Duration
 		slow    []int
 		done    event.CellDone
-		verdict string
+		verdict event.Outcome
 		note    string
 	}{
 		"certain at once":       {"repeats: 6", time.Hour, nil, event.CellDone{Repeats: 6, Stopped: "certain"}, "pass", "the 6 planned repeats were played and none was added"},
@@ -203,7 +204,7 @@ func TestBudget_Pairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		var looks []string
-		withBudget(&g, engine.Budget{Time: time.Hour, Judge: func(f *metrics.Run, cells []string, l metrics.Looks) []judge.Doubt {
+		withBudget(&g, engine.Budget{Time: time.Hour, Judge: func(f *metrics.Run, cells []string, l stats.Looks) []judge.Doubt {
 			looks = append(looks, fmt.Sprint(l))
 			if len(cells) != 2 || len(f.Cells[0].Repeats()) != len(f.Cells[1].Repeats()) {
 				t.Errorf("cells %v are judged, with %v and %v repeats", cells, f.Cells[0].Repeats(), f.Cells[1].Repeats())
@@ -283,7 +284,7 @@ func TestBudget_FailedCell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		g.options = func(o *engine.Options) {
-			o.Budget = engine.Budget{Time: time.Hour, Judge: func(*metrics.Run, []string, metrics.Looks) []judge.Doubt {
+			o.Budget = engine.Budget{Time: time.Hour, Judge: func(*metrics.Run, []string, stats.Looks) []judge.Doubt {
 				t.Error("a cell that failed is judged")
 				return nil
 			}}

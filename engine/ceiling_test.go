@@ -94,7 +94,7 @@ func TestPrefill_TokenWithoutText(t *testing.T) {
 			t.Error("the question found nothing of the prefill")
 		}
 		for path, known := range map[string]bool{"steps.load.ok": true, "steps.load.ttft_ms": false, "phases.with_rag.stalls": true, "phases.with_rag.icl_max_ms": true} {
-			_, _, _, why := g.fold.Cells[0].Lookup("conversation", 1, "main", "")(path)
+			why := g.fold.Cells[0].Lookup("conversation", 1, "main", "")(path).Why
 			if (why == "") != known {
 				t.Errorf("%s: known %v (%s), want %v", path, why == "", why, known)
 			}

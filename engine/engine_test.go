@@ -238,7 +238,7 @@ func TestShippedScenarios_EqualTheLedger(t *testing.T) {
 				g.play(t, plan, sim.Config{LedgerEntries: 10_000})
 				ledger := g.ledger(t)
 				for i, r := range g.requests() {
-					compare(t, r, ledger[i])
+					compareTruth(t, r, ledger[i])
 				}
 				if verdict, code, why := g.fold.Outcome(); code != 0 {
 					t.Errorf("outcome %s (%d): %s", verdict, code, why)
@@ -253,7 +253,7 @@ func TestShippedScenarios_EqualTheLedger(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, r event.Request, truth sim.Entry) {
+func compareTruth(t *testing.T, r event.Request, truth sim.Entry) {
 	t.Helper()
 	at := fmt.Sprintf("%s turn %d of repeat %d", r.Step, r.Turn, r.Repeat)
 	if r.Err != nil {

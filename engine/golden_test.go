@@ -23,6 +23,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/client"
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
@@ -226,9 +227,9 @@ func TestGolden(t *testing.T) {
 // compared shows the comparison of two runs in every format.
 func compared(t *testing.T, before, after *metrics.Run) (files []txtar.File) {
 	t.Helper()
-	rules := metrics.DefaultRules()
-	pair := rules.Compare("sim", before.Cells[0].Source("before"), after.Cells[0].Source("after"), after.Started.Started)
-	c := metrics.Comparison{Pairs: []metrics.Pair{pair}}
+	rules := compare.DefaultRules()
+	pair := rules.Compare("sim", compare.Measured(before.Cells[0], "before"), compare.Measured(after.Cells[0], "after"), after.Started.Started)
+	c := compare.Comparison{Pairs: []compare.Pair{pair}}
 	for _, f := range report.CompareFormats {
 		files = append(files, shown(t, f.Name, func(w io.Writer) error { return f.Write(w, c, report.Options{}) }))
 	}

@@ -208,7 +208,7 @@ func TestResume_CutAtEveryByte(t *testing.T) {
 	whole := filepath.Join(dir, "whole.jsonl")
 	live := attempt{plan: plan, journal: whole}.play(t)
 	want := result(t, live)
-	if verdict, _, why := live.Outcome(); verdict != metrics.Pass {
+	if verdict, _, why := live.Outcome(); verdict != event.Pass {
 		t.Fatalf("the uninterrupted run: %s, %s", verdict, why)
 	}
 	for _, f := range report.Formats {

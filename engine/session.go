@@ -13,6 +13,7 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
+	"homellm/engine/stats"
 	"homellm/engine/target"
 )
 
@@ -32,7 +33,7 @@ type session struct {
 	started bool         // the journal knows of the attempt
 	early   []event.Note // notes from before that, for its beginning wipes out what the last attempt left
 	seen    seen
-	looks   metrics.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
+	looks   stats.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
 
 	target  *target.Target
 	clients *target.Clients

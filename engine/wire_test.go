@@ -54,7 +54,7 @@ func TestCompletions_EqualTheLedger(t *testing.T) {
 				ledger := g.sim.Ledger()
 				ledger = ledger[len(ledger)-len(requests):]
 				for i, r := range requests {
-					compare(t, r, ledger[i])
+					compareTruth(t, r, ledger[i])
 					if got := ledger[i].Prompt; ledger[i].Path != "/v1/completions" || !strings.HasPrefix(got, begins) {
 						t.Fatalf("%s got %.90q", ledger[i].Path, got)
 					}
@@ -236,7 +236,7 @@ conversations:
 		if last.Path != "/v1/completions" || len(requests) != 2 {
 			t.Fatalf("%d requests, the last to %s", len(requests), last.Path)
 		}
-		compare(t, requests[1], last)
+		compareTruth(t, requests[1], last)
 		if last.CachedTokens < 16 {
 			t.Errorf("%d cached tokens: the text is not what the chat's prompt was", last.CachedTokens)
 		}

@@ -5,7 +5,10 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"homellm/engine/compare"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // The true values of the simulated servers.
@@ -15,8 +18,8 @@ const (
 )
 
 // gates are those of a comparison without a gates file, for the two figures that are simulated.
-func gates() (first, token metrics.Gate) {
-	for _, g := range metrics.DefaultRules().Gates {
+func gates() (first, token compare.Gate) {
+	for _, g := range compare.DefaultRules().Gates {
 		switch g.Name {
 		case "ttft-with-rag":
 			first = g
@@ -55,7 +58,7 @@ func (l layout) data(n noise, random *rand.Rand, slowFirst, slowToken float64, r
 // judge says what one way of judging makes of a comparison: one verdict for each metric.
 type judge struct {
 	name string
-	of   func(d data) (first, token string)
+	of   func(d data) (first, token event.Outcome)
 }
 
 func sample(v []float64) metrics.Sample {
@@ -66,7 +69,7 @@ func sample(v []float64) metrics.Sample {
 	return s
 }
 
-func byGates(d data) (first, token string) {
+func byGates(d data) (first, token event.Outcome) {
 	f, t := gates()
 	return f.Compare(sample(d.first[0]), sample(d.first[1]), d.inTurn).Verdict,
 		t.Compare(sample(d.token[0]), sample(d.token[1]), d.inTurn).Verdict
@@ -74,27 +77,27 @@ func byGates(d data) (first, token string) {
 
 // fixed judges as a load tester with fixed thresholds does: the limit was once set to the true
 // value and a share above it, and the p95 of the new run must stay below.
-func fixed(above float64) func(d data) (first, token string) {
-	verdict := func(v []float64, limit float64) string {
-		if metrics.Percentile(slices.Sorted(slices.Values(v)), 95) > limit {
-			return metrics.Worse
+func fixed(above float64) func(d data) (first, token event.Outcome) {
+	verdict := func(v []float64, limit float64) event.Outcome {
+		if stats.Percentile(slices.Sorted(slices.Values(v)), 95) > limit {
+			return compare.Worse
 		}
-		return metrics.Same
+		return compare.Same
 	}
-	return func(d data) (first, token string) {
+	return func(d data) (first, token event.Outcome) {
 		return verdict(d.first[1], ttft*(1+above)), verdict(d.token[1], tpot*(1+above))
 	}
 }
 
 // delta judges by the change of the mean in percent, without regard to noise.
-func delta(first, token float64) func(d data) (string, string) {
-	verdict := func(v [2][]float64, limit float64) string {
+func delta(first, token float64) func(d data) (event.Outcome, event.Outcome) {
+	verdict := func(v [2][]float64, limit float64) event.Outcome {
 		if metrics.NewDist(v[1]).Mean > metrics.NewDist(v[0]).Mean*(1+limit) {
-			return metrics.Worse
+			return compare.Worse
 		}
-		return metrics.Same
+		return compare.Same
 	}
-	return func(d data) (string, string) { return verdict(d.first, first), verdict(d.token, token) }
+	return func(d data) (event.Outcome, event.Outcome) { return verdict(d.first, first), verdict(d.token, token) }
 }
 
 // tally counts the verdicts of many comparisons.
@@ -107,15 +110,15 @@ type tally struct {
 }
 
 // count adds the verdicts of one comparison.
-func (t *tally) count(first, token string) {
-	if first == metrics.Worse || token == metrics.Worse {
+func (t *tally) count(first, token event.Outcome) {
+	if first == compare.Worse || token == compare.Worse {
 		t.alarm++
 	}
-	for k, v := range []string{first, token} {
+	for k, v := range []event.Outcome{first, token} {
 		switch v {
-		case metrics.Worse:
+		case compare.Worse:
 			t.found[k]++
-		case metrics.Unsure:
+		case event.Unknown:
 			t.unsure[k]++
 		default:
 			t.missed[k]++

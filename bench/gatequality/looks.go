@@ -4,7 +4,10 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"homellm/engine/compare"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // What a budget may add: repeats of each side, or of a run.
@@ -16,21 +19,21 @@ const (
 // stopping is a way to decide when an assertion on a median has been played often enough.
 type stopping struct {
 	name string
-	of   func(values []float64, limit float64) (repeats int, s metrics.Settled)
+	of   func(values []float64, limit float64) (repeats int, s metrics.Certainty)
 }
 
 // stoppings judge `p50 < limit`.
 func stoppings() []stopping {
-	settle := func(v []float64, limit float64, looks metrics.Looks) metrics.Settled {
-		s := metrics.NewDist(v).Settles(v, 50, "<", limit, "ms", len(v), looks)
+	settle := func(v []float64, limit float64, looks stats.Looks) metrics.Certainty {
+		s := metrics.NewDist(v).Certain(v, 50, "<", limit, "ms", len(v), looks)
 		s.OK = s.OK && s.More == 0
 		return s
 	}
 	return []stopping{
-		{"one look at 20 repeats", func(v []float64, limit float64) (int, metrics.Settled) {
-			return metrics.DefaultRepeats, settle(v[:metrics.DefaultRepeats], limit, nil)
+		{"one look at 20 repeats", func(v []float64, limit float64) (int, metrics.Certainty) {
+			return compare.DefaultRepeats, settle(v[:compare.DefaultRepeats], limit, nil)
 		}},
-		{"a look after every repeat, at the full 95 %", func(v []float64, limit float64) (n int, s metrics.Settled) {
+		{"a look after every repeat, at the full 95 %", func(v []float64, limit float64) (n int, s metrics.Certainty) {
 			for n = firstRepeats; n <= mostRepeats; n++ {
 				if s = settle(v[:n], limit, nil); s.OK {
 					return n, s
@@ -38,9 +41,9 @@ func stoppings() []stopping {
 			}
 			return mostRepeats, s
 		}},
-		{"homellm with a budget", func(v []float64, limit float64) (n int, s metrics.Settled) {
-			var looks metrics.Looks
-			for n = firstRepeats; n <= mostRepeats; n = metrics.NextLook(n) {
+		{"homellm with a budget", func(v []float64, limit float64) (n int, s metrics.Certainty) {
+			var looks stats.Looks
+			for n = firstRepeats; n <= mostRepeats; n = stats.NextLook(n) {
 				looks = append(looks, n)
 				if s = settle(v[:n], limit, looks); s.OK {
 					break
@@ -82,16 +85,16 @@ func budgeted(n noise, slowFirst, slowToken float64, trials int) (t tally, repea
 	first, token := gates()
 	for range trials {
 		d := ab.data(n, random, slowFirst, slowToken, mostRepeats)
-		var looks metrics.Looks
-		var verdicts [2]string
+		var looks stats.Looks
+		var verdicts [2]event.Outcome
 		played := 0
-		for r := firstRepeats; r <= mostRepeats; r = metrics.NextLook(r) {
+		for r := firstRepeats; r <= mostRepeats; r = stats.NextLook(r) {
 			looks, played = append(looks, r), r
-			for k, g := range []metrics.Gate{first, token} {
+			for k, g := range []compare.Gate{first, token} {
 				of := [][2][]float64{d.first, d.token}[k]
 				verdicts[k] = g.At(looks).Compare(sample(of[0][:r]), sample(of[1][:r]), true).Verdict
 			}
-			if !slices.Contains(verdicts[:], metrics.Unsure) {
+			if !slices.Contains(verdicts[:], event.Unknown) {
 				break
 			}
 		}

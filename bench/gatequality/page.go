@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 
+	"homellm/engine/compare"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
@@ -31,7 +33,7 @@ func judges() []judge {
 func page(w io.Writer, trials int) (missed []error) {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	first, token := gates()
-	repeats := metrics.DefaultRepeats
+	repeats := compare.DefaultRepeats
 	p("# How well gates judge\n\nGenerated: `go run ./bench/gatequality -o docs/gate-quality.md`. Do not edit.\n\n")
 	p("Two simulated servers are compared %d times for each figure below. What they truly differ by is known, so every\nverdict is right or wrong. The samples come from this noise model, with a fixed seed:\n\n", trials)
 	n := typical
@@ -98,7 +100,7 @@ func page(w io.Writer, trials int) (missed []error) {
 	p("\n## Against a baseline of another day (`homellm compare`)\n\nBoth runs have a drift and a throttling of their own, which no test can tell from a change of the server. The built-in\nmargins are too tight for that on a machine this unsteady; wider ones, or `noise: {from: aa}` with several runs behind the\nbaseline, are the answer. Prefer `homellm ab` where both sides can run.\n\n")
 	p("| margins TTFT, TPOT | false alarms | found +10 %% TTFT | found +5 %% TPOT | found +10 %% TPOT |\n|---|---:|---:|---:|---:|\n")
 	for _, m := range [][2]float64{{0.05, 0.025}, {0.05, 0.04}, {0.05, 0.05}} {
-		j := []judge{{"", func(d data) (string, string) {
+		j := []judge{{"", func(d data) (event.Outcome, event.Outcome) {
 			f, t := gates()
 			f.MaxWorse, t.MaxWorse = &m[0], &m[1]
 			return f.Compare(sample(d.first[0]), sample(d.first[1]), false).Verdict, t.Compare(sample(d.token[0]), sample(d.token[1]), false).Verdict
@@ -113,7 +115,7 @@ func page(w io.Writer, trials int) (missed []error) {
 
 // best is how often the most powerful test finds TPOT +5 %: the difference of the means against its
 // standard error, which is known, and against the margin.
-func best(repeats int, g metrics.Gate) float64 {
+func best(repeats int, g compare.Gate) float64 {
 	normal := func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 	quantile := math.Sqrt2 * math.Erfinv(1-g.Alpha)
 	se := typical.Jitter * math.Sqrt(2/float64(repeats))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 )
 
@@ -76,7 +77,7 @@ func TestPromises(t *testing.T) {
 	if len(f) != 3 || f[0].value > 100*mostAlarms || f[1].value < 100*leastFound || f[2].value < 100*leastFound {
 		t.Errorf("the promises are not kept: %s", line)
 	}
-	for _, must := range []string{"compared 1000 times", fmt.Sprintf("(`homellm ab`), %d repeats of each side", metrics.DefaultRepeats)} {
+	for _, must := range []string{"compared 1000 times", fmt.Sprintf("(`homellm ab`), %d repeats of each side", compare.DefaultRepeats)} {
 		if !strings.Contains(string(committed), must) {
 			t.Errorf("the page does not say %q", must)
 		}

@@ -10,9 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/compare"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/stats"
 )
 
 type abFlags struct {
@@ -28,7 +30,7 @@ func newAB(p process) *cobra.Command {
 		Short: "Play two servers in turn in one run, and judge the difference",
 		Long: `ab plays a scenario on two server profiles in one run, in the order A B B A, so that
 what drifts (heat, clocks, other programs) meets both alike, and compares B with A.
-Each side is played ` + fmt.Sprint(metrics.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
+Each side is played ` + fmt.Sprint(compare.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
 shows what that finds.
 
 Two servers that run at once must both fit the machine. Where homellm starts them
@@ -49,7 +51,7 @@ The exit code is that of the comparison, or of the run if that is graver.`,
 	f.libraryFlags.add(c)
 	f.compareFlags.add(c) //nolint:staticcheck // which of the embedded flags is meant should be seen
 	f.addBudget(fl)
-	fl.IntVar(&f.repeats, "repeats", metrics.DefaultRepeats, "measured passes of each side")
+	fl.IntVar(&f.repeats, "repeats", compare.DefaultRepeats, "measured passes of each side")
 	fl.StringVar(&f.model, "model", "", "model to play with, instead of the scenario's own choice")
 	fl.StringArrayVar(&f.vars, "var", nil, "k=v: value of a variable of the scenario")
 	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-ab-<id>)")
@@ -70,7 +72,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	_, rules, err := f.rules()
+	rules, err := f.rules()
 	if err != nil {
 		return err
 	}
@@ -102,13 +104,15 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		}
 		f.out = filepath.Join("results", time.Now().UTC().Format("20060102T150405Z")+"-"+plan.Name+"-ab-"+id[:4])
 	}
-	rules.InTurn = true
-	rules.Match = slices.DeleteFunc(slices.Clone(rules.Match), func(key string) bool {
-		return slices.Contains([]string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}, key) // the two sides are two servers
-	})
-	f.judge = func(run *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt {
+	rules = rules.BetweenServers()
+	f.judge = func(run *metrics.Run, ids []string, looks stats.Looks) []judge.Doubt {
 		rules.Looks = looks
-		return doubts(sides(rules, run, f.a, f.b, slices.DeleteFunc(slices.Clone(run.Cells), func(c *metrics.Cell) bool { return !slices.Contains(cells, c.ID) })))
+		open := slices.DeleteFunc(slices.Clone(run.Cells), func(c *metrics.Cell) bool { return !slices.Contains(ids, c.ID) })
+		var out []judge.Doubt
+		for _, d := range rules.Servers(f.a, f.b, open).Uncertain() {
+			out = append(out, judge.Doubt{Gate: d.Gate.Name, More: d.More})
+		}
+		return out
 	}
 	silent := report.Format{Write: func(io.Writer, *metrics.Run, report.Options) error { return nil }}
 	code, err := play(ctx, p, plan, servers, f.applyFlags, silent, false)
@@ -120,7 +124,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	err = out.conclude(sides(rules, run, f.a, f.b, run.Cells))
+	err = out.conclude(rules.Servers(f.a, f.b, run.Cells))
 	if !f.quiet {
 		fmt.Fprintf(p.stderr, "homellm: the run is in %s\n", dir)
 	}
@@ -138,53 +142,4 @@ func codeOf(err error) int {
 		return f.code
 	}
 	return exitPass
-}
-
-// sides pairs the cells of two servers that are alike in everything else.
-func sides(rules metrics.Rules, run *metrics.Run, a, b string, cells []*metrics.Cell) metrics.Comparison {
-	var c metrics.Comparison
-	for _, old := range cells {
-		if label(old, "server") != a {
-			continue
-		}
-		k := slices.IndexFunc(cells, func(other *metrics.Cell) bool {
-			if label(other, "server") != b || len(other.Planned.Labels) != len(old.Planned.Labels) {
-				return false
-			}
-			for _, l := range old.Planned.Labels {
-				if l.Name != "server" && label(other, l.Name) != l.Value {
-					return false
-				}
-			}
-			return true
-		})
-		if k < 0 {
-			c.Pairs = append(c.Pairs, metrics.Pair{Cell: old.Name(), Missing: "server " + b + " plays no cell like it", Required: true})
-			continue
-		}
-		c.Pairs = append(c.Pairs, rules.Compare(a+" -> "+b, old.Source(old.Name()), cells[k].Source(cells[k].Name()), run.Started.Started))
-	}
-	return c
-}
-
-// doubts are the gates of a comparison that more repeats would settle.
-func doubts(c metrics.Comparison) []judge.Doubt {
-	var out []judge.Doubt
-	for _, p := range c.Pairs {
-		for _, d := range p.Deltas {
-			if d.Verdict == metrics.Unsure && d.More > 0 && d.Gate.Severity != "warn" {
-				out = append(out, judge.Doubt{Gate: d.Gate.Name, More: d.More})
-			}
-		}
-	}
-	return out
-}
-
-func label(c *metrics.Cell, name string) string {
-	for _, l := range c.Planned.Labels {
-		if l.Name == name {
-			return l.Value
-		}
-	}
-	return ""
 }

@@ -28,6 +28,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/report"
+	"homellm/engine/stats"
 	"homellm/engine/target"
 )
 
@@ -48,7 +49,7 @@ type applyFlags struct {
 	begun         *results // of the run that is resumed; nil: none is
 
 	budget time.Duration
-	judge  func(f *metrics.Run, cells []string, looks metrics.Looks) []judge.Doubt // of ab: what is not certain yet
+	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: what is not certain yet
 }
 
 func newApply(p process) *cobra.Command {
@@ -289,7 +290,7 @@ func conclude(p process, res *results, format report.Format) (int, error) {
 	verdict, code, _ := res.fold.Outcome()
 	unwritten := report.WriteDir(res.dir, res.fold)
 	if unwritten != nil {
-		hint := "the verdict stands: " + strings.ToUpper(verdict)
+		hint := "the verdict stands: " + strings.ToUpper(string(verdict))
 		if dir, err := os.MkdirTemp("", "homellm-results-"); err == nil && report.WriteDir(dir, res.fold) == nil {
 			hint += "; the reports are in " + dir
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/engine"
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -55,7 +55,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	if splits < 0 {
 		return failf(exitUsage, "", "--aa must not be negative")
 	}
-	gates, rules, err := f.rules()
+	rules, err := f.rules()
 	if err != nil {
 		return err
 	}
@@ -87,32 +87,20 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 			}
 			more = append(more, again)
 		}
-		paths := cell.BaselinePaths()
-		if f.gates != "" {
-			paths = nil
-			for _, g := range rules.Gates {
-				paths = append(paths, g.Metric)
-			}
-		}
-		b, err := metrics.Record(cell, paths, engine.Figures(rules.Free), splits, more...)
+		b, err := rules.Record(cell, splits, more...)
 		if err != nil {
 			return failf(exitInconclusive, "", "%w", err)
-		}
-		for _, path := range paths {
-			if _, ok := b.Metrics[path]; !ok && f.gates != "" {
-				return failf(exitInconclusive, "", "%s: the run has no value of %s: %s", cell.Name(), path, cell.Sample(path).Why)
-			}
 		}
 		var text bytes.Buffer
 		if err := b.Write(&text); err != nil {
 			return err
 		}
-		path := f.baselinePath(gates, cell, run.Started.Scenario.Name)
+		path := rules.BaselinePath(cell)
 		if files[path] != nil {
 			return failf(exitInvalid, "add ${cell} to the file name in the gates file", "two cells would have the same baseline %s", path)
 		}
 		files[path], order = text.Bytes(), append(order, path)
-		if few := tooFew(cell); few != "" {
+		if few := compare.FewRepeats(cell); few != "" {
 			fmt.Fprintf(p.stderr, "homellm: %s\n", few)
 		}
 	}
@@ -123,19 +111,6 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		fmt.Fprintln(p.stdout, path)
 	}
 	return nil
-}
-
-// tooFew says what a baseline of so few repeats cannot do, and what to do about it.
-func tooFew(c *metrics.Cell) string {
-	n := len(c.Repeats())
-	again := fmt.Sprintf("for a better one play it again with --repeats %d", metrics.DefaultRepeats)
-	switch {
-	case n < metrics.DefaultMinSamples:
-		return fmt.Sprintf("%s has %d repeats, and gates need %d to judge anything: %s", c.Name(), n, metrics.DefaultMinSamples, again)
-	case n < metrics.DefaultRepeats:
-		return fmt.Sprintf("%s has %d repeats: enough to judge, and fewer than the %d that find what docs/gate-quality.md promises; %s", c.Name(), n, metrics.DefaultRepeats, again)
-	}
-	return ""
 }
 
 // writeWhole replaces a file at once: a reader sees the old one or the new one.
@@ -192,7 +167,7 @@ func listBaselines(p process, dir string) error {
 			return nil
 		}
 		age := time.Since(b.Recorded)
-		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly), fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(repeatsOf(b))})
+		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly), fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
 		return nil
 	})
 	if err != nil {
@@ -215,15 +190,6 @@ func listBaselines(p process, dir string) error {
 	return nil
 }
 
-// repeatsOf is the size of the largest sample.
-func repeatsOf(b *metrics.Baseline) int {
-	n := 0
-	for _, m := range b.Metrics {
-		n = max(n, len(m.Values)+m.Unknown)
-	}
-	return n
-}
-
 func newBaselineShow(p process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE",
@@ -239,9 +205,9 @@ func newBaselineShow(p process) *cobra.Command {
 	}
 }
 
-func showBaseline(p process, b *metrics.Baseline) error {
+func showBaseline(p process, b *compare.Baseline) error {
 	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)}, {"run", b.Run}, {"homellm", b.Homellm}}
-	for _, k := range metrics.FingerprintKeys {
+	for _, k := range compare.FingerprintKeys {
 		value := b.Fingerprint[k.Name]
 		if value == "" {
 			value = "not known"

@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/engine"
+	"homellm/engine/compare"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/schema"
@@ -49,7 +48,7 @@ It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judg
   homellm compare results/after --gates gates.yaml --require-baseline --format markdown`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return compare(p, args, f)
+			return runCompare(p, args, f)
 		},
 	}
 	f.add(c)
@@ -57,12 +56,12 @@ It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judg
 	return c
 }
 
-func compare(p process, args []string, f compareFlags) error {
+func runCompare(p process, args []string, f compareFlags) error {
 	out, err := f.shown.open(p)
 	if err != nil {
 		return err
 	}
-	gates, rules, err := f.rules()
+	rules, err := f.rules()
 	if err != nil {
 		return err
 	}
@@ -70,15 +69,17 @@ func compare(p process, args []string, f compareFlags) error {
 	if err != nil {
 		return err
 	}
-	now := run.Started.Started
-	var c metrics.Comparison
+	var c compare.Comparison
 	switch {
 	case len(args) == 1:
-		c, err = f.againstBaselines(gates, rules, run, now)
+		c, err = rules.Baselines(run, f.require, readBaseline)
 	case isBaseline(args[0]):
-		c, err = againstFile(rules, args[0], run, now)
+		c, err = againstFile(rules, args[0], run)
 	default:
-		c, err = againstRun(rules, args[0], run, now)
+		var old *metrics.Run
+		if _, old, err = readRun(args[0]); err == nil {
+			c = rules.Runs(old, run)
+		}
 	}
 	if err != nil {
 		return err
@@ -87,119 +88,32 @@ func compare(p process, args []string, f compareFlags) error {
 }
 
 // rules reads the gates file, or takes the built-in gates.
-func (f compareFlags) rules() (*dsl.Gates, metrics.Rules, error) {
-	rules := metrics.DefaultRules()
+func (f compareFlags) rules() (compare.Rules, error) {
 	if f.gates == "" {
-		return &dsl.Gates{File: "baselines/${scenario.name}/${cell}.json"}, rules, nil
+		return compare.DefaultRules(), nil
 	}
 	file, err := openYAML(f.gates)
 	if err != nil {
-		return nil, rules, err
+		return compare.Rules{}, err
 	}
 	g, diags := dsl.LoadGates(file, judge.Vocabulary())
 	if diags.Errors() {
-		return nil, rules, diags
+		return compare.Rules{}, diags
 	}
-	rules = metrics.Rules{Match: g.MustMatch, OnMismatch: g.OnMismatch, MaxAge: g.MaxAge, Tighter: g.NoiseTimes}
-	if rules.Match == nil {
-		rules.Match = metrics.DefaultMatch
-	}
-	for _, r := range g.Compare {
-		rules.Gates = append(rules.Gates, metrics.Gate{
-			Name: r.Name, Metric: r.Metric, Stat: r.Stat, Better: r.Better, MaxWorse: r.MaxWorse, MaxWorseAbs: r.MaxWorseAbs,
-			MinDelta: r.MinDelta, Test: r.Test, Alpha: r.Alpha, MinSamples: r.MinSamples, Severity: r.Severity, OnUnknown: r.OnUnknown,
-			File: r.Pos.File, Line: r.Pos.Line, Column: r.Pos.Col,
-		})
-	}
-	rules.Free = engine.FreeGates(g)
-	return g, rules, nil
+	return compare.RulesOf(g, filepath.Dir(f.gates)), nil
 }
 
-// baselinePath is where the baseline of a cell lies: from the folder of the gates file.
-func (f compareFlags) baselinePath(g *dsl.Gates, c *metrics.Cell, scenario string) string {
-	values := map[string]string{"scenario.name": scenario, "cell": c.Name()}
-	for _, l := range c.Planned.Labels {
-		if l.Name == "server" || l.Name == "model" {
-			values[l.Name+".name"] = l.Value
-		}
-	}
-	if c.Started != nil && values["model.name"] == "" {
-		values["model.name"] = c.Started.Server.Model
-	}
-	return filepath.Join(filepath.Dir(f.gates), filepath.FromSlash(g.Baseline(values)))
-}
-
-// againstBaselines compares each cell with the file that its gates name.
-func (f compareFlags) againstBaselines(g *dsl.Gates, rules metrics.Rules, run *metrics.Run, now time.Time) (metrics.Comparison, error) {
-	var c metrics.Comparison
-	for _, cell := range run.Cells {
-		if cell.Planned.Skip != "" {
-			continue
-		}
-		path := f.baselinePath(g, cell, run.Started.Scenario.Name)
-		b, err := readBaseline(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			c.Pairs = append(c.Pairs, rules.Absent(metrics.Pair{
-				Cell: cell.Name(), New: runName(run), Required: f.require,
-				Missing: fmt.Sprintf("%s has no baseline at %s: homellm baseline record writes one from a passing run", cell.Name(), path),
-			}, cell.Source(runName(run)), now))
-			continue
-		}
-		if err != nil {
-			return c, err
-		}
-		c.Pairs = append(c.Pairs, rules.Compare(cell.Name(), b.Source(baselineName(path, b)), cell.Source(runName(run)), now))
-	}
-	return c, nil
-}
-
-// againstFile compares the cell that a baseline was recorded of: the one of its id, or the only
-// one there is.
-func againstFile(rules metrics.Rules, path string, run *metrics.Run, now time.Time) (metrics.Comparison, error) {
+// againstFile compares the cell that a baseline file was recorded of.
+func againstFile(rules compare.Rules, path string, run *metrics.Run) (compare.Comparison, error) {
 	b, err := readBaseline(path)
 	if err != nil {
-		return metrics.Comparison{}, err
+		return compare.Comparison{}, err
 	}
-	cell := run.Cell(b.Cell)
-	if cell == nil && len(run.Cells) == 1 {
-		cell = run.Cells[0]
-	}
-	if cell == nil {
-		return metrics.Comparison{}, failf(exitInconclusive, "its cells: "+cellNames(run), "the run has no cell %s, of which %s is the baseline", b.Name, path)
-	}
-	return metrics.Comparison{Pairs: []metrics.Pair{rules.Compare(cell.Name(), b.Source(baselineName(path, b)), cell.Source(runName(run)), now)}}, nil
-}
-
-// againstRun compares the cells that both runs have; two runs of one cell each are compared
-// whatever that is.
-func againstRun(rules metrics.Rules, path string, run *metrics.Run, now time.Time) (metrics.Comparison, error) {
-	var c metrics.Comparison
-	_, old, err := readRun(path)
-	if err != nil {
-		return c, err
-	}
-	for _, cell := range run.Cells {
-		before := old.Cell(cell.ID)
-		if before == nil && len(old.Cells) == 1 && len(run.Cells) == 1 {
-			before = old.Cells[0]
-		}
-		if before == nil {
-			c.Pairs = append(c.Pairs, rules.Absent(metrics.Pair{
-				Cell: cell.Name(), Old: runName(old), New: runName(run), Missing: "the old run has no cell " + cell.Name(),
-			}, cell.Source(runName(run)), now))
-			continue
-		}
-		c.Pairs = append(c.Pairs, rules.Compare(cell.Name(), before.Source(runName(old)), cell.Source(runName(run)), now))
+	c, ok := rules.Baseline(b, path, run)
+	if !ok {
+		return c, failf(exitInconclusive, "its cells: "+cellNames(run), "the run has no cell %s, of which %s is the baseline", b.Name, path)
 	}
 	return c, nil
-}
-
-func runName(r *metrics.Run) string {
-	return fmt.Sprintf("run %.8s of %s", r.Started.ID, r.Started.Started.UTC().Format("2006-01-02 15:04"))
-}
-
-func baselineName(path string, b *metrics.Baseline) string {
-	return fmt.Sprintf("%s of %s", path, b.Recorded.UTC().Format("2006-01-02 15:04"))
 }
 
 func cellNames(r *metrics.Run) string {
@@ -214,7 +128,7 @@ func cellNames(r *metrics.Run) string {
 func isBaseline(path string) bool { return filepath.Ext(path) == ".json" }
 
 // readBaseline reads and checks a baseline file.
-func readBaseline(path string) (*metrics.Baseline, error) {
+func readBaseline(path string) (*compare.Baseline, error) {
 	data, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failf(exitUsage, "homellm baseline list shows those there are", "%w", err)
@@ -236,7 +150,7 @@ func readBaseline(path string) (*metrics.Baseline, error) {
 		}
 		return nil, corrupt(fmt.Errorf("not a baseline: %s%s", where, problems[0].Message))
 	}
-	b, err := metrics.ReadBaseline(data)
+	b, err := compare.ReadBaseline(data)
 	if err != nil {
 		return nil, corrupt(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/engine/metrics"
+	"homellm/engine/compare"
 	"homellm/engine/report"
 )
 
@@ -50,14 +50,14 @@ func (f compareOutputFlags) open(p process) (*compareOutputs, error) {
 
 // conclude shows a comparison in every way that was asked for, and turns its outcome into the exit
 // code. A report that cannot be written changes no verdict: it is kept elsewhere, and named.
-func (o *compareOutputs) conclude(c metrics.Comparison) error {
+func (o *compareOutputs) conclude(c compare.Comparison) error {
 	if err := o.format.Write(o.process.stdout, c, o.process.reportOptions("")); err != nil {
 		return failf(exitEnvironment, "", "printing the comparison: %w", err)
 	}
 	verdict, code, _ := c.Outcome()
 	opt := report.Options{Path: o.process.repositoryPath}
 	var failed []error
-	hints := []string{"the verdict stands: " + strings.ToUpper(verdict)}
+	hints := []string{"the verdict stands: " + strings.ToUpper(string(verdict))}
 	for _, t := range o.targets {
 		format, err := compareFormatNamed(t.name)
 		if err != nil {
@@ -77,7 +77,7 @@ func (o *compareOutputs) conclude(c metrics.Comparison) error {
 			err = format.Write(o.process.stderr, c, opt)
 		}
 		if err == nil && o.summary != "" {
-			err = appendSummary(o.summary, verdict, func(w io.Writer) error {
+			err = appendSummary(o.summary, string(verdict), func(w io.Writer) error {
 				markdown, ferr := compareFormatNamed("markdown")
 				return errors.Join(ferr, markdown.Write(w, c, report.Options{}))
 			})

@@ -122,7 +122,7 @@ func (o *outputs) finish(err error, args []string) error {
 	var hint []string
 	for _, r := range o.runs {
 		verdict, _, _ := r.fold.Outcome()
-		hint = append(hint, fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(verdict), r.dir))
+		hint = append(hint, fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(string(verdict)), r.dir))
 	}
 	var bad syntax.Diagnostics
 	if errors.As(err, &bad) || err != nil && err.Error() != "" {
@@ -276,7 +276,7 @@ func (o *outputs) annotations(broken []report.Broken, err error) error {
 	}
 	for _, r := range o.runs {
 		verdict, _, _ := r.fold.Outcome()
-		if err := appendSummary(o.summary, verdict, func(w io.Writer) error {
+		if err := appendSummary(o.summary, string(verdict), func(w io.Writer) error {
 			format, ferr := formatNamed("markdown")
 			return errors.Join(ferr, format.Write(w, r.fold, report.Options{}))
 		}); err != nil {
@@ -304,7 +304,7 @@ func appendSummary(path, verdict string, write func(io.Writer) error) error {
 	}
 	if b.Len() > room-200 {
 		b.Reset()
-		fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(verdict))
+		fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(string(verdict)))
 	}
 	_, err = f.Write(b.Bytes())
 	return errors.Join(err, f.Close())

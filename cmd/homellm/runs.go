@@ -119,7 +119,7 @@ func newResultsList(p process, dir *string) *cobra.Command {
 					simulated = "simulated"
 				}
 				counts := r.fold.Counts()
-				rows = append(rows, []string{r.started.UTC().Format("2006-01-02 15:04"), r.fold.Started.Scenario.Name, verdict, r.name, simulated,
+				rows = append(rows, []string{r.started.UTC().Format("2006-01-02 15:04"), r.fold.Started.Scenario.Name, string(verdict), r.name, simulated,
 					fmt.Sprint(code), fmt.Sprint(counts[metrics.Passed]), fmt.Sprint(counts[metrics.Failed]), fmt.Sprint(len(r.fold.Cells))})
 			}
 			if len(rows) == 0 {

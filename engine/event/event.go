@@ -110,7 +110,7 @@ type Request struct {
 	Step         string `json:"step"`
 	Turn         int    `json:"turn"` // within the step, from 1
 	Action       string `json:"action"`
-	Phase        string `json:"phase"` // before | with_rag | after_removal
+	Phase        string `json:"phase"` // one of Phases
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.
@@ -236,6 +236,53 @@ var Classes = []struct{ Name, Doc string }{
 	{"cancelled", "the run was interrupted while the request was in flight"},
 }
 
+// The phases of a turn by what its conversation has in context.
+const (
+	Before       = "before"        // no document yet
+	WithRAG      = "with_rag"      // a document, and none removed since it came
+	AfterRemoval = "after_removal" // a document was removed
+)
+
+// Phases lists them in the order in which a conversation goes through them.
+var Phases = []string{Before, WithRAG, AfterRemoval}
+
+// Outcome is what an assertion or a gate comes to. A run and a comparison have further ones.
+type Outcome string
+
+// The outcomes of an assertion.
+const (
+	Pass    Outcome = "pass"
+	Fail    Outcome = "fail"
+	Unknown Outcome = "unknown" // it cannot be said
+	Skipped Outcome = "skipped"
+)
+
+// Severity says what a failure means.
+type Severity string
+
+// The severities.
+const (
+	SeverityFail Severity = "fail" // the run fails
+	SeverityWarn Severity = "warn" // a remark: it never gates
+)
+
+// Gates says whether a failure fails the run.
+func (s Severity) Gates() bool { return s != SeverityWarn }
+
+// OnUnknown says what an unknown outcome means.
+type OnUnknown string
+
+// What an author may say of it.
+const (
+	UnknownInconclusive OnUnknown = "inconclusive" // the run has no verdict
+	UnknownFails        OnUnknown = "fail"         // as a failure
+	UnknownSkips        OnUnknown = "skip"         // it is allowed
+	UnknownWarns        OnUnknown = "warn"         // it is allowed, with a remark
+)
+
+// Allows says whether the author allows an unknown outcome.
+func (o OnUnknown) Allows() bool { return o == UnknownSkips || o == UnknownWarns }
+
 // Verdict is the judgement of one assertion: over all repeats of a cell, or for the cell.
 type Verdict struct {
 	Name         string    `json:"name"`
@@ -243,9 +290,9 @@ type Verdict struct {
 	Scope        string    `json:"scope"` // step | conversation | scenario
 	Conversation string    `json:"conversation,omitempty"`
 	Step         string    `json:"step,omitempty"`
-	Severity     string    `json:"severity"`   // fail | warn
-	OnUnknown    string    `json:"on_unknown"` // inconclusive | fail | skip | warn
-	Verdict      string    `json:"verdict"`    // pass | fail | unknown | skipped
+	Severity     Severity  `json:"severity"`
+	OnUnknown    OnUnknown `json:"on_unknown"`
+	Verdict      Outcome   `json:"verdict"`
 	Why          string    `json:"why,omitempty"`
 	Message      string    `json:"message,omitempty"`   // the author's own words for a failure
 	Operands     []Operand `json:"operands"`            // of the evaluation that decided the verdict

@@ -9,6 +9,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // certain withdraws a verdict that the sample is too small for: a percentile whose 95 % bound lies on
@@ -17,7 +18,7 @@ import (
 //
 // Looks are the judgements that decide whether more is played, this one included; none where
 // there is only one. More is about how many more repeats would settle what is open.
-func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks metrics.Looks) (out expr.Result, more int) {
+func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
 	if r.Verdict == expr.Unknown {
 		return r, 0
 	}
@@ -40,7 +41,7 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks metrics
 		if r.Verdict == expr.Fail && holds {
 			continue // it is not what failed
 		}
-		s := cell.Settles(l.Path, l.Op, l.Value, looks)
+		s := cell.Certain(l.Path, l.Op, l.Value, looks)
 		if s.OK && s.More == 0 && r.Verdict == expr.Fail {
 			return r, 0 // one limit is surely broken, whatever the others are
 		}

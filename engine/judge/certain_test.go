@@ -51,8 +51,8 @@ func TestCertain(t *testing.T) {
 		a := plan.Cells[0].Scenario.Assert[0]
 		look := cell.Lookup("scenario", 0, "", "")
 		r, more := certain(cell, a, a.Eval(func(path string) expr.Value {
-			v, unit, source, why := look(path)
-			return expr.Value{V: v, Unit: unit, Source: source, Why: why}
+			v := look(path)
+			return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
 		}), nil)
 		if (more > 0) != (want == "unknown") {
 			t.Errorf("%s: %d more repeats, with verdict %s", that, more, want)

@@ -2,7 +2,9 @@ package judge
 
 import (
 	"homellm/dsl/expr"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // Doubt is a gate that more repeats would settle.
@@ -12,18 +14,18 @@ type Doubt struct {
 }
 
 // Doubts lists the gates of the cell that more repeats would settle.
-func (j *Judge) Doubts(f *metrics.Run, looks metrics.Looks) []Doubt {
+func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 	var out []Doubt
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
 		a := t.assertion
 		more := 0
 		switch {
-		case a.Severity == "warn":
+		case !event.Severity(a.Severity).Gates():
 		case a.Scope == expr.ScenarioScope:
 			_, more = certain(cell, a, a.Eval(j.lookup(cell, t, 0)), looks)
 		default:
-			if verdict, _ := t.verdict(); verdict == expr.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
+			if verdict, _ := t.verdict(); verdict == event.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
 				more = 1
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // Judge holds what has been evaluated of one cell, in the order of its file.
@@ -61,7 +62,7 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 //
 // Looks are the judgements at which it was decided to play on, this one included; none if this is
 // the only one.
-func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, failed string) {
+func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == expr.ScenarioScope && t.evaluated == 0 {
@@ -75,7 +76,7 @@ func (j *Judge) Cell(f *metrics.Run, looks metrics.Looks) (out []event.Body, fai
 	floor, _ := cell.Observed("client.ttft_bias_p99_ms").Number()
 	for _, t := range j.tallies {
 		v := t.event()
-		if v.Verdict == expr.Fail && v.Severity == "fail" && failed == "" {
+		if v.Verdict == event.Fail && v.Severity.Gates() && failed == "" {
 			failed = v.Name
 		}
 		out = append(out, v)
@@ -93,8 +94,8 @@ func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 		if name, ok := strings.CutPrefix(path, "model."); ok {
 			return j.modelFact(cell, name)
 		}
-		v, unit, source, why := measured(path)
-		return expr.Value{V: v, Unit: unit, Source: source, Why: why}
+		v := measured(path)
+		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
 	}
 }
 

@@ -42,18 +42,18 @@ func (t *tally) add(r expr.Result) {
 // verdict is one judgement over all evaluations. It does not guess what is unknown: the share of
 // passes is reached if it is even when every unknown evaluation counts as a failure, and missed if
 // it is even when every one counts as a pass. In between nobody can tell.
-func (t *tally) verdict() (verdict, why string) {
+func (t *tally) verdict() (verdict event.Outcome, why string) {
 	least := t.assertion.MinPassRate
 	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) } // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
 	switch {
 	case t.evaluated == 0:
-		return expr.Unknown, "no repeat was played"
+		return event.Unknown, "no repeat was played"
 	case share(t.passed+t.unknown) < least:
-		return expr.Fail, t.decisive.Why
+		return event.Fail, t.decisive.Why
 	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
-		return expr.Unknown, t.whyOpen()
+		return event.Unknown, t.whyOpen()
 	}
-	return expr.Pass, ""
+	return event.Pass, ""
 }
 
 // whyOpen says why it is unknown whether enough repeats passed.
@@ -73,7 +73,7 @@ func (t *tally) event() event.Verdict {
 	a := t.assertion
 	v := event.Verdict{
 		Name: a.Name, That: a.That, Scope: string(a.Scope), Conversation: t.conversation, Step: t.step,
-		Severity: a.Severity, OnUnknown: a.OnUnknown, Message: a.Message, Abort: a.Abort,
+		Severity: event.Severity(a.Severity), OnUnknown: event.OnUnknown(a.OnUnknown), Message: a.Message, Abort: a.Abort,
 		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, MinPassRate: a.MinPassRate,
 		File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
 	}
@@ -85,7 +85,7 @@ func (t *tally) event() event.Verdict {
 		}
 		v.Operands = append(v.Operands, event.Operand{Path: o.Path, Value: value, Unit: o.Unit, Source: o.Source, Why: o.Why})
 	}
-	if v.Verdict != expr.Pass {
+	if v.Verdict != event.Pass {
 		v.Excerpt = a.Excerpt()
 	}
 	return v

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"homellm/dsl/expr"
+	"homellm/engine/event"
 )
 
 func TestTally(t *testing.T) {
@@ -17,7 +18,7 @@ func TestTally(t *testing.T) {
 	for _, c := range []struct {
 		seen string
 		rate float64
-		want string
+		want event.Outcome
 	}{
 		{"ppp", 1, "pass"},
 		{"ppf", 1, "fail"},

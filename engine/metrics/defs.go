@@ -68,14 +68,14 @@ var Defs = []Def{
 		each:    sameText},
 
 	// Latency.
-	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
 		Doc:     "time to the first token of any channel: answer, reasoning or tool call",
 		Formula: "t_1 - sent; role chunks and empty deltas do not count",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := ttft(q)
 			return ms(t), why
 		}},
-	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
 		Formula: "first answer delta - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -92,14 +92,14 @@ var Defs = []Def{
 			}
 			return nil, "no answer text arrived"
 		}},
-	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
 		Doc:     "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
 		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := firstSentence(q)
 			return ms(t), why
 		}},
-	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
 		Doc:     "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, never a gate",
 		Formula: "first event - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -108,7 +108,7 @@ var Defs = []Def{
 			}
 			return since(q.Sent, *q.FirstEvent)
 		}},
-	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
 		Doc:     "time until the last token",
 		Formula: "t_k - sent; of a reply that was not streamed: end of the exchange - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -118,7 +118,7 @@ var Defs = []Def{
 			}
 			return since(q.Sent, t)
 		}},
-	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
 		Doc:     "time until the last token, counted from when the request was due: includes waiting to be sent",
 		Formula: "t_k - due",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -151,21 +151,21 @@ var Defs = []Def{
 		}},
 
 	// Speed.
-	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Source: "client, usage",
+	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
 		Doc:     "time per output token after the first chunk",
 		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return ms(window), n, why
 		}},
-	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Source: "client, usage",
+	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
 		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
 		Formula: "(n - k1) / (t_n - t_1), with the terms of tpot_ms",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return n, window.Seconds(), why
 		}},
-	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Source: "client, usage",
+	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true, Source: "client, usage",
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill},
@@ -233,7 +233,7 @@ var Defs = []Def{
 			n, _, why := cached(q)
 			return n, why
 		}},
-	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio, Source: "usage | timings | counters", from: cacheSource,
+	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio, Baseline: true, Source: "usage | timings | counters", from: cacheSource,
 		Doc: "share of the prompt that came from the prefix cache", Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := cached(q)
@@ -282,14 +282,14 @@ var Defs = []Def{
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
 	{Name: "requests_failed", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
 		Doc: "requests that failed", Formula: "measured requests with an error of any class",
-		over: func(_ *Cell, g []*event.Request) (any, string) { return failed(g), "" }},
+		over: func(_ *Cell, g []*event.Request) (any, string) { return CountFailed(g), "" }},
 	{Name: "error_rate", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: groups, Source: "client",
 		Doc: "share of requests that failed", Formula: "requests_failed / requests",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			if len(g) == 0 {
 				return nil, "no request was measured"
 			}
-			return float64(failed(g)) / float64(len(g)), ""
+			return float64(CountFailed(g)) / float64(len(g)), ""
 		}},
 	{Name: "streams_truncated", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
 		Doc: "streams that ended without saying so", Formula: "measured requests with an error of class truncated",

@@ -2,8 +2,9 @@ package metrics
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"homellm/engine/stats"
 )
 
 // Dist describes the known values of a metric. Percentiles are nearest rank: the smallest value
@@ -57,23 +58,10 @@ func NewDist(values []float64) Dist {
 	}
 	s := slices.Sorted(slices.Values(values))
 	d.Min, d.Max = s[0], s[d.N-1]
-	d.P50, d.P90, d.P95, d.P99 = Percentile(s, 50), Percentile(s, 90), Percentile(s, 95), Percentile(s, 99)
-	d.Mean = sum(s) / float64(d.N)
-	if d.N > 1 {
-		var squares float64
-		for _, v := range s {
-			squares += (v - d.Mean) * (v - d.Mean)
-		}
-		d.Stddev = math.Sqrt(squares / float64(d.N-1))
-	}
+	d.P50, d.P90 = stats.Percentile(s, 50), stats.Percentile(s, 90)
+	d.P95, d.P99 = stats.Percentile(s, 95), stats.Percentile(s, 99)
+	d.Mean, d.Stddev = stats.Mean(s), stats.Deviation(s)
 	return d
-}
-
-// Percentile returns the nearest-rank percentile of sorted values: the value of rank
-// ceil(p*n/100). The arithmetic is in integers, so that no rounding picks a neighbour.
-func Percentile(sorted []float64, p int) float64 {
-	rank := (p*len(sorted) + 99) / 100
-	return sorted[max(rank, 1)-1]
 }
 
 // Stat returns a statistic by name, or why it is unknown. It answers below the statistic's

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -76,5 +77,12 @@ func TestEstimate_Exact(t *testing.T) {
 	}
 	if e := (&Cell{}).Estimate(); e != nil {
 		t.Errorf("nothing was counted: %+v", e)
+	}
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+		t.Errorf("%s is %v, want %v", what, got, want)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/stats"
 )
 
-func failed(g []*event.Request) int {
+// CountFailed counts the requests that failed.
+func CountFailed(g []*event.Request) int {
 	n := 0
 	for _, q := range g {
 		if q.Err != nil {
@@ -103,15 +105,7 @@ func joulesPerToken(c *Cell, g []*event.Request) (any, string) {
 	if tokens == 0 {
 		return nil, "no token was generated"
 	}
-	return sum(readings) / float64(tokens), ""
-}
-
-func sum(values []float64) float64 {
-	var s float64
-	for _, v := range values {
-		s += v
-	}
-	return s
+	return stats.Sum(readings) / float64(tokens), ""
 }
 
 // peakOf lets the largest observation of another metric stand in where nobody measured the peak.
@@ -183,7 +177,7 @@ func (d *Def) fold(c *Cell, g []*event.Request, each []Value) (any, string) {
 	var out float64
 	switch d.Fold {
 	case Sum:
-		out = sum(known)
+		out = stats.Sum(known)
 	case Max:
 		out = slices.Max(known)
 	case Ratio:
@@ -299,7 +293,7 @@ func (c *Cell) Observed(name string) Value {
 	case len(values) == 0:
 		v.Why = d.absent
 	case d.Fold == Sum:
-		v.V = sum(values)
+		v.V = stats.Sum(values)
 	case d.Fold == Max:
 		v.V = slices.Max(values)
 	default:

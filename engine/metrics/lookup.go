@@ -8,10 +8,10 @@ import (
 )
 
 // A resolver turns the part of a path behind its first word into a value.
-type resolver func(l *look, rest string) Value
+type resolver func(l *view, rest string) Value
 
-// look is a point from which expressions see the run.
-type look struct {
+// view is a point from which expressions see the run.
+type view struct {
 	cell         *Cell
 	repeat       int
 	conversation string
@@ -37,17 +37,13 @@ var roots = map[string]map[string]resolver{
 
 // Lookup returns a function that finds the value of an expression's path, as seen from a step, a
 // conversation or the scenario (scope). Below scenario scope, repeat and conversation say which
-// pass is judged; below conversation scope, step says which step. Exactly one of v and why is
-// set.
-func (c *Cell) Lookup(scope string, repeat int, conversation, step string) func(path string) (v any, unit, source, why string) {
-	l := &look{cell: c, repeat: repeat, conversation: conversation, step: step}
-	return func(path string) (any, string, string, string) {
-		r := l.find(scope, path)
-		return r.V, r.Unit, r.Source, r.Why
-	}
+// pass is judged; below conversation scope, step says which step.
+func (c *Cell) Lookup(scope string, repeat int, conversation, step string) func(path string) Value {
+	v := &view{cell: c, repeat: repeat, conversation: conversation, step: step}
+	return func(path string) Value { return v.find(scope, path) }
 }
 
-func (l *look) find(scope, path string) Value {
+func (l *view) find(scope, path string) Value {
 	root, rest, _ := strings.Cut(path, ".")
 	if f, ok := roots[scope][root]; ok {
 		return f(l, rest)
@@ -60,20 +56,20 @@ func (l *look) find(scope, path string) Value {
 	return Value{Why: path + " names nothing in " + scope + " scope"}
 }
 
-func (l *look) requests(step string) []*event.Request {
+func (l *view) requests(step string) []*event.Request {
 	return l.cell.Measured(Group{Repeat: l.repeat, Conversation: l.conversation, Step: step})
 }
 
-func lastTurn(l *look, rest string) Value {
+func lastTurn(l *view, rest string) Value {
 	g := l.requests(l.step)
 	return turnValue(l.cell, g, len(g)-1, l.step, rest)
 }
 
-func firstTurn(l *look, rest string) Value {
+func firstTurn(l *view, rest string) Value {
 	return turnValue(l.cell, l.requests(l.step), 0, l.step, rest)
 }
 
-func stepFirst(l *look, rest string) Value {
+func stepFirst(l *view, rest string) Value {
 	id, name, _ := strings.Cut(rest, ".")
 	return turnValue(l.cell, l.requests(id), 0, id, name)
 }
@@ -89,21 +85,21 @@ func turnValue(c *Cell, g []*event.Request, i int, step, name string) Value {
 	return d.Each(c, g[i])
 }
 
-func stepNumber(l *look, rest string) Value {
+func stepNumber(l *view, rest string) Value {
 	return groupNumber(l.cell, l.requests(l.step), "step "+l.step, rest)
 }
 
-func convNumber(l *look, rest string) Value {
+func convNumber(l *view, rest string) Value {
 	return groupNumber(l.cell, l.requests(""), "conversation "+l.conversation, rest)
 }
 
-func phaseNumber(l *look, rest string) Value {
+func phaseNumber(l *view, rest string) Value {
 	phase, name, _ := strings.Cut(rest, ".")
 	g := l.cell.Measured(Group{Repeat: l.repeat, Conversation: l.conversation, Phase: phase})
 	return groupNumber(l.cell, g, "phase "+phase, name)
 }
 
-func runNumber(l *look, rest string) Value {
+func runNumber(l *view, rest string) Value {
 	return groupNumber(l.cell, l.cell.Measured(Group{}), "the run", rest)
 }
 
@@ -119,21 +115,21 @@ func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
 	return v
 }
 
-func repeatNumber(l *look, _ string) Value {
+func repeatNumber(l *view, _ string) Value {
 	return Value{V: l.repeat, Source: "plan"}
 }
 
-func stepDist(l *look, rest string) Value {
+func stepDist(l *view, rest string) Value {
 	id, name, _ := strings.Cut(rest, ".")
 	return distValue(l.cell, Group{Step: id}, false, "step "+id, name)
 }
 
-func phaseDist(l *look, rest string) Value {
+func phaseDist(l *view, rest string) Value {
 	phase, name, _ := strings.Cut(rest, ".")
 	return distValue(l.cell, Group{Phase: phase}, true, "phase "+phase, name)
 }
 
-func convDist(l *look, rest string) Value {
+func convDist(l *view, rest string) Value {
 	id, name, _ := strings.Cut(rest, ".")
 	return distValue(l.cell, Group{Conversation: id}, true, "conversation "+id, name)
 }
@@ -149,7 +145,7 @@ func (d *Def) Spread(c *Cell, g Group) Dist {
 }
 
 func distValue(c *Cell, g Group, aggregate bool, where, path string) Value {
-	name, stat, ok := cutStat(path)
+	name, stat, ok := CutStat(path)
 	d, found := Lookup(name)
 	switch {
 	case !ok:
@@ -169,7 +165,7 @@ func cellValue(c *Cell, path string) (Value, bool) {
 	if d, ok := Lookup(path); ok && d.At(CellLevel) {
 		return c.Observed(path), true
 	}
-	name, stat, ok := cutStat(path)
+	name, stat, ok := CutStat(path)
 	d, found := Lookup(name)
 	if !ok || !found || !d.At(CellLevel) {
 		return Value{}, false
@@ -201,7 +197,8 @@ func statValue(d *Def, dist Dist, stat, source string) Value {
 	return v
 }
 
-func cutStat(path string) (name, stat string, ok bool) {
+// CutStat takes the statistic off the end of a path such as ttft_ms.p95.
+func CutStat(path string) (name, stat string, ok bool) {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
 		return path, "", false
@@ -223,7 +220,7 @@ func sourceOf(d *Def, c *Cell, g Group) string {
 }
 
 // serverFact answers for what the server said of itself when the cell was opened.
-func serverFact(l *look, rest string) Value {
+func serverFact(l *view, rest string) Value {
 	v := Value{Source: "server"}
 	if l.cell.Started == nil {
 		v.Why = "no server was opened"

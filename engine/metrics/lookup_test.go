@@ -112,7 +112,8 @@ func TestLookup(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.scope+"/"+tt.path, func(t *testing.T) {
-			v, unit, source, why := c.Lookup(tt.scope, tt.repeat, "main", "q")(tt.path)
+			got := c.Lookup(tt.scope, tt.repeat, "main", "q")(tt.path)
+			v, unit, source, why := got.V, got.Unit, got.Source, got.Why
 			if v != tt.want || unit != tt.unit || source != tt.source || why != tt.why {
 				t.Errorf("got  %v %q %q %q\nwant %v %q %q %q", v, unit, source, why, tt.want, tt.unit, tt.source, tt.why)
 			}
@@ -127,7 +128,8 @@ func TestLookup_KnowsTheWholeVocabulary(t *testing.T) {
 	names := Vocabulary()
 	check := func(scope, path string) {
 		t.Helper()
-		v, _, _, why := c.Lookup(scope, 1, "main", "q")(path)
+		got := c.Lookup(scope, 1, "main", "q")(path)
+		v, why := got.V, got.Why
 		if (v == nil) == (why == "") {
 			t.Errorf("%s %s: value %v, reason %q", scope, path, v, why)
 		}

@@ -64,13 +64,15 @@ type Def struct {
 	Levels  []Level
 	Fold    Fold
 
-	anyway bool // also defined for a request that failed
-	answer bool // tells something of an answer: see asked
-	absent string
-	each   func(*Cell, *event.Request) (v any, why string)
-	parts  func(*Cell, *event.Request) (num, den float64, why string)
-	over   func(*Cell, []*event.Request) (v any, why string)
-	from   func(*Cell, *event.Request) string
+	FromSending bool // a time from the sending of a request on: as late as the client's clock is
+	Baseline    bool // of steps and phases kept in a baseline where no gates file says what is
+	anyway      bool // also defined for a request that failed
+	answer      bool // tells something of an answer: see asked
+	absent      string
+	each        func(*Cell, *event.Request) (v any, why string)
+	parts       func(*Cell, *event.Request) (num, den float64, why string)
+	over        func(*Cell, []*event.Request) (v any, why string)
+	from        func(*Cell, *event.Request) string
 }
 
 // Value is one value of a metric, or the reason why there is none.

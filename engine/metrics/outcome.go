@@ -8,13 +8,11 @@ import (
 	"homellm/engine/event"
 )
 
-// The verdicts of a run.
+// The verdicts of a run, beside [event.Pass] and [event.Fail].
 const (
-	Pass         = "pass"
-	Fail         = "fail"
-	Inconclusive = "inconclusive" // a gate could not be judged, or there was none
-	Broken       = "error"        // the environment or too many requests failed
-	Interrupted  = "interrupted"  // a signal ended the run, or its journal was cut off
+	Inconclusive event.Outcome = "inconclusive" // a gate could not be judged, or there was none
+	Broken       event.Outcome = "error"        // the environment or too many requests failed
+	Interrupted  event.Outcome = "interrupted"  // a signal ended the run, or its journal was cut off
 )
 
 // Exit codes of the program.
@@ -51,7 +49,7 @@ func Worst(codes ...int) int {
 // Finding is one reason why a run is not simply passed.
 type Finding struct {
 	Code    int
-	Verdict string
+	Verdict event.Outcome
 	Reason  string
 }
 
@@ -70,25 +68,26 @@ const (
 
 // Judge applies an assertion's policies to its verdict.
 func Judge(v event.Verdict) Judged {
-	gates := v.Severity != "warn"
-	switch v.Verdict {
-	case "pass":
+	return JudgedBy(v.Verdict, v.Severity, v.OnUnknown)
+}
+
+// JudgedBy applies the policies of an assertion or a gate to an outcome.
+func JudgedBy(o event.Outcome, s event.Severity, u event.OnUnknown) Judged {
+	switch {
+	case o == event.Pass:
 		return Passed
-	case "skipped":
+	case o == event.Skipped:
 		return Skipped
-	case "unknown":
-		switch {
-		case v.OnUnknown == "skip" || v.OnUnknown == "warn" || !gates:
-			return Allowed
-		case v.OnUnknown == "fail":
-			return Failed
-		}
-		return Unknown
-	}
-	if !gates {
+	case o != event.Unknown && s.Gates():
+		return Failed
+	case o != event.Unknown:
 		return Warned
+	case u.Allows() || !s.Gates():
+		return Allowed
+	case u == event.UnknownFails:
+		return Failed
 	}
-	return Failed
+	return Unknown
 }
 
 // Counts tells how many assertions of all cells came to each judgement.
@@ -104,7 +103,7 @@ func (r *Run) Counts() map[Judged]int {
 
 // Outcome decides what the run comes to. It is the only place that does: the printed verdict,
 // the reports and the exit code all come from this call.
-func (r *Run) Outcome() (verdict string, exitCode int, reason string) {
+func (r *Run) Outcome() (verdict event.Outcome, exitCode int, reason string) {
 	f := r.Findings()[0]
 	return f.Verdict, f.Code, f.Reason
 }
@@ -112,7 +111,7 @@ func (r *Run) Outcome() (verdict string, exitCode int, reason string) {
 // Findings lists everything that decides the outcome, the most serious first. It is never empty.
 func (r *Run) Findings() []Finding {
 	var out []Finding
-	add := func(code int, verdict, format string, args ...any) {
+	add := func(code int, verdict event.Outcome, format string, args ...any) {
 		out = append(out, Finding{code, verdict, fmt.Sprintf(format, args...)})
 	}
 	r.ending(add)
@@ -120,16 +119,16 @@ func (r *Run) Findings() []Finding {
 	for _, c := range r.Cells {
 		if g := c.Measured(Group{}); overBudget(g, r.Started.Scenario.ErrorBudget) {
 			add(ExitRequests, Broken, "%s: %d of %d requests failed, the error budget is %.4g %%",
-				c.Name(), failed(g), len(g), 100*r.Started.Scenario.ErrorBudget)
+				c.Name(), CountFailed(g), len(g), 100*r.Started.Scenario.ErrorBudget)
 		}
 	}
 	counts := r.Counts()
 	gating := counts[Passed] + counts[Failed] - r.harmless()
 	switch {
 	case counts[Failed] > 0:
-		add(ExitFail, Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
+		add(ExitFail, event.Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
 	case r.Done != nil && r.Done.Aborted != "":
-		add(ExitFail, Fail, "ended early: %s", r.Done.Aborted)
+		add(ExitFail, event.Fail, "ended early: %s", r.Done.Aborted)
 	}
 	if counts[Unknown] > 0 {
 		add(ExitInconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]), strings.Join(r.names(Unknown), ", "))
@@ -137,7 +136,7 @@ func (r *Run) Findings() []Finding {
 		add(ExitInconclusive, Inconclusive, "no assertion that gates was evaluated")
 	}
 	if len(out) == 0 {
-		add(ExitPass, Pass, "%s passed", assertions(counts[Passed]))
+		add(ExitPass, event.Pass, "%s passed", assertions(counts[Passed]))
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int {
 		return slices.Index(precedence, a.Code) - slices.Index(precedence, b.Code)
@@ -146,7 +145,7 @@ func (r *Run) Findings() []Finding {
 }
 
 // ending finds what ended the run before its time.
-func (r *Run) ending(add func(int, string, string, ...any)) {
+func (r *Run) ending(add func(int, event.Outcome, string, ...any)) {
 	if r.Done == nil {
 		add(ExitInterrupt, Interrupted, "the journal ends before the run did")
 		return
@@ -164,7 +163,7 @@ func (r *Run) ending(add func(int, string, string, ...any)) {
 
 // environment finds cells that did not come to be measured. A cell that was asked for and could
 // not be opened is never green, whatever the others say.
-func (r *Run) environment(add func(int, string, string, ...any)) {
+func (r *Run) environment(add func(int, event.Outcome, string, ...any)) {
 	skipped := 0
 	over := r.Done != nil && r.Done.Interrupted == "" && r.Done.Aborted == ""
 	for _, c := range r.Cells {
@@ -192,7 +191,7 @@ func (r *Run) harmless() int {
 	n := 0
 	for _, c := range r.Cells {
 		for _, v := range c.Verdicts {
-			if v.Severity == "warn" && Judge(v) == Passed {
+			if !v.Severity.Gates() && Judge(v) == Passed {
 				n++
 			}
 		}
@@ -215,7 +214,7 @@ func (r *Run) names(j Judged) []string {
 // overBudget compares shares: 29 of 100 divided is the number that a budget of 29 % is, while that
 // budget times 100 is a little less than 29.
 func overBudget(g []*event.Request, budget float64) bool {
-	return len(g) > 0 && float64(failed(g))/float64(len(g)) > budget
+	return len(g) > 0 && float64(CountFailed(g))/float64(len(g)) > budget
 }
 
 func assertions(n int) string {

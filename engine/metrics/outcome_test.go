@@ -8,7 +8,7 @@ import (
 
 func TestOutcome(t *testing.T) {
 	on := func(cell string, b event.Body) event.Event { return event.Event{Cell: cell, Body: b} }
-	verdict := func(v, severity, unknown string) event.Event {
+	verdict := func(v event.Outcome, severity event.Severity, unknown event.OnUnknown) event.Event {
 		return on("a", event.Verdict{Name: "n", Verdict: v, Severity: severity, OnUnknown: unknown})
 	}
 	pass := verdict("pass", "fail", "inconclusive")
@@ -24,40 +24,40 @@ func TestOutcome(t *testing.T) {
 	tests := []struct {
 		name    string
 		events  []event.Event
-		verdict string
+		verdict event.Outcome
 		code    int
 		reason  string
 	}{
-		{"passed", []event.Event{started, on("a", good), pass, done, end}, Pass, 0, "1 assertion passed"},
-		{"failed", []event.Event{started, pass, verdict("fail", "fail", ""), done, end}, Fail, 1, "1 assertion failed: n"},
+		{"passed", []event.Event{started, on("a", good), pass, done, end}, event.Pass, 0, "1 assertion passed"},
+		{"failed", []event.Event{started, pass, verdict("fail", "fail", ""), done, end}, event.Fail, 1, "1 assertion failed: n"},
 		{"unknown", []event.Event{started, pass, verdict("unknown", "fail", "inconclusive"), done, end}, Inconclusive, 4, "1 assertion could not be judged: n"},
 		{"unknown by default", []event.Event{started, pass, verdict("unknown", "fail", ""), done, end}, Inconclusive, 4, "1 assertion could not be judged: n"},
-		{"failed and unknown", []event.Event{started, verdict("fail", "fail", ""), verdict("unknown", "fail", ""), done, end}, Fail, 1, "1 assertion failed: n"},
-		{"unknown fails", []event.Event{started, pass, verdict("unknown", "fail", "fail"), done, end}, Fail, 1, "1 assertion failed: n"},
-		{"unknown is allowed", []event.Event{started, pass, verdict("unknown", "fail", "skip"), done, end}, Pass, 0, "1 assertion passed"},
-		{"unknown warns", []event.Event{started, pass, verdict("unknown", "fail", "warn"), done, end}, Pass, 0, "1 assertion passed"},
-		{"a warning never gates", []event.Event{started, pass, verdict("fail", "warn", ""), verdict("unknown", "warn", "fail"), done, end}, Pass, 0, "1 assertion passed"},
+		{"failed and unknown", []event.Event{started, verdict("fail", "fail", ""), verdict("unknown", "fail", ""), done, end}, event.Fail, 1, "1 assertion failed: n"},
+		{"unknown fails", []event.Event{started, pass, verdict("unknown", "fail", "fail"), done, end}, event.Fail, 1, "1 assertion failed: n"},
+		{"unknown is allowed", []event.Event{started, pass, verdict("unknown", "fail", "skip"), done, end}, event.Pass, 0, "1 assertion passed"},
+		{"unknown warns", []event.Event{started, pass, verdict("unknown", "fail", "warn"), done, end}, event.Pass, 0, "1 assertion passed"},
+		{"a warning never gates", []event.Event{started, pass, verdict("fail", "warn", ""), verdict("unknown", "warn", "fail"), done, end}, event.Pass, 0, "1 assertion passed"},
 		{"only warnings", []event.Event{started, verdict("pass", "warn", ""), done, end}, Inconclusive, 4, "no assertion that gates was evaluated"},
 		{"only allowed unknowns", []event.Event{started, verdict("unknown", "fail", "skip"), done, end}, Inconclusive, 4, "no assertion that gates was evaluated"},
 		{"only skipped", []event.Event{started, verdict("skipped", "fail", ""), done, end}, Inconclusive, 4, "no assertion that gates was evaluated"},
 		{"no assertion", []event.Event{started, on("a", good), done, end}, Inconclusive, 4, "no assertion that gates was evaluated"},
-		{"a verdict nobody knows fails", []event.Event{started, pass, verdict("error", "fail", ""), done, end}, Fail, 1, "1 assertion failed: n"},
+		{"a verdict nobody knows fails", []event.Event{started, pass, verdict("error", "fail", ""), done, end}, event.Fail, 1, "1 assertion failed: n"},
 
 		{"requests failed", []event.Event{started, on("a", good), on("a", bad), pass, done, end}, Broken, 6, "a: 1 of 2 requests failed, the error budget is 0 %"},
 		{"requests hide a failed gate", []event.Event{started, on("a", bad), verdict("fail", "fail", ""), done, end}, Broken, 6, "a: 1 of 1 requests failed, the error budget is 0 %"},
-		{"warm-ups may fail", []event.Event{started, on("a", good), on("a", warm), pass, done, end}, Pass, 0, "1 assertion passed"},
-		{"cancelled is not failed", []event.Event{started, on("a", good), on("a", cut), pass, done, end}, Pass, 0, "1 assertion passed"},
+		{"warm-ups may fail", []event.Event{started, on("a", good), on("a", warm), pass, done, end}, event.Pass, 0, "1 assertion passed"},
+		{"cancelled is not failed", []event.Event{started, on("a", good), on("a", cut), pass, done, end}, event.Pass, 0, "1 assertion passed"},
 
 		{"did not start", []event.Event{on("a", event.CellFailed{Err: "port 8000 is taken"}), end}, Broken, 5, "a: port 8000 is taken"},
 		{"one cell of two did not start", []event.Event{started, pass, done, on("b", event.CellFailed{Err: "no model"}), end}, Broken, 5, "b: no model"},
 		{"ended early", []event.Event{started, on("a", good), pass, on("a", event.CellDone{Err: "the server died"}), end}, Broken, 5, "a ended early: the server died"},
 		{"every cell skipped", []event.Event{on("a", event.CellPlanned{Skip: "needs a GPU"}), end}, Broken, 5, "every cell was skipped: needs a GPU"},
-		{"one cell skipped", []event.Event{on("b", event.CellPlanned{Skip: "needs a GPU"}), started, pass, done, end}, Pass, 0, "1 assertion passed"},
+		{"one cell skipped", []event.Event{on("b", event.CellPlanned{Skip: "needs a GPU"}), started, pass, done, end}, event.Pass, 0, "1 assertion passed"},
 		{"never played", []event.Event{on("b", event.CellPlanned{}), started, pass, done, end}, Broken, 5, "b was never played to its end"},
 		{"nothing planned", []event.Event{end}, Broken, 5, "nothing was planned"},
 
-		{"aborted by a gate", []event.Event{started, verdict("fail", "fail", ""), {Body: event.RunDone{Aborted: "assertion n failed"}}}, Fail, 1, "1 assertion failed: n"},
-		{"aborted for another reason", []event.Event{started, pass, {Body: event.RunDone{Aborted: "--fail-fast: x"}}}, Fail, 1, "ended early: --fail-fast: x"},
+		{"aborted by a gate", []event.Event{started, verdict("fail", "fail", ""), {Body: event.RunDone{Aborted: "assertion n failed"}}}, event.Fail, 1, "1 assertion failed: n"},
+		{"aborted for another reason", []event.Event{started, pass, {Body: event.RunDone{Aborted: "--fail-fast: x"}}}, event.Fail, 1, "ended early: --fail-fast: x"},
 		{"interrupted", []event.Event{started, verdict("fail", "fail", ""), {Body: event.RunDone{Interrupted: "SIGINT"}}}, Interrupted, 130, "ended by SIGINT"},
 		{"terminated", []event.Event{started, on("b", event.CellFailed{Err: "x"}), {Body: event.RunDone{Interrupted: "SIGTERM"}}}, Interrupted, 143, "ended by SIGTERM"},
 		{"hung up", []event.Event{started, {Body: event.RunDone{Interrupted: "SIGHUP"}}}, Interrupted, 129, "ended by SIGHUP"},

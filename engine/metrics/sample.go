@@ -3,9 +3,11 @@ package metrics
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/stats"
 )
 
 // Sample is one metric of a cell with one value for each repeat, in the order in which they were
@@ -60,6 +62,12 @@ func (c *Cell) Sample(path string) Sample {
 	return s
 }
 
+// OfPath is the metric that a sample's path ends in.
+func OfPath(path string) (*Def, bool) {
+	d, _, why := samplePath(path)
+	return d, why == ""
+}
+
 // samplePath takes a path apart, or says why it has no sample.
 func samplePath(path string) (d *Def, g Group, why string) {
 	root, rest, _ := strings.Cut(path, ".")
@@ -88,103 +96,24 @@ func samplePath(path string) (d *Def, g Group, why string) {
 	return d, g, ""
 }
 
-// Spread is the noise floor of the sample: the standard deviation of the relative difference of
-// the medians of two sets of repeats of this size when nothing has changed. It is found from
-// splits random halvings of the sample; a half has half the values, so its variance is halved.
-// It is unknown for fewer than four values or a median of 0.
-func (s Sample) Spread(splits int) (sd float64, ok bool) {
-	n := len(s.Values)
-	if n < 4 || splits < 1 {
-		return 0, false
-	}
-	old := middle(slices.Sorted(slices.Values(s.Values)))
-	if old == 0 {
-		return 0, false
-	}
-	random := rand.New(rand.NewPCG(uint64(n), uint64(splits))) // the same file gives the same floor
-	v := slices.Clone(s.Values)
-	var squares float64
-	for range splits {
-		random.Shuffle(n, func(i, j int) { v[i], v[j] = v[j], v[i] })
-		d := middle(slices.Sorted(slices.Values(v[:n/2]))) - middle(slices.Sorted(slices.Values(v[n/2:])))
-		squares += (d / old) * (d / old)
-	}
-	return math.Sqrt(squares / float64(splits) / 2), true
-}
-
-// Outliers lists the repeats whose value lies more than five scaled median deviations from the
-// median. They are told, never left out: a stall is part of what the server does.
-func (s Sample) Outliers() []int {
-	if len(s.Values) < 5 {
-		return nil
-	}
-	m := middle(slices.Sorted(slices.Values(s.Values)))
-	dev := make([]float64, len(s.Values))
-	for i, v := range s.Values {
-		dev[i] = math.Abs(v - m)
-	}
-	mad := 1.4826 * middle(slices.Sorted(slices.Values(dev))) // the standard deviation, were they normal
-	var out []int
-	for i := range s.Values {
-		if mad > 0 && dev[i] > 5*mad && dev[i] > 0.05*math.Abs(m) {
-			out = append(out, s.Repeats[i])
-		}
+// Outliers lists the repeats that lie far from the others. They are told, never left out: a stall is part of what
+// the server does.
+func (s Sample) Outliers() Repeats {
+	var out Repeats
+	for _, i := range stats.Outliers(s.Values) {
+		out = append(out, s.Repeats[i])
 	}
 	return out
 }
 
-// Drift is a steady rise or fall over the repeats of a run.
-type Drift struct {
-	Path  string
-	Total float64 // from the first repeat to the last, relative to the median
-	P     float64 // of the Mann-Kendall test
-}
-
-// Drift finds a monotone trend: Mann-Kendall says whether there is one (Mann 1945; normal
-// approximation with continuity and tie correction, for at least eight values), Theil and Sen's
-// median of all slopes how large it is.
-func (s Sample) Drift() (Drift, bool) {
-	n := len(s.Values)
-	if n < 8 {
-		return Drift{}, false
-	}
-	score := 0
-	var slopes []float64
-	ties := map[float64]int{}
-	for i, v := range s.Values {
-		ties[v]++
-		for j := i + 1; j < n; j++ {
-			switch {
-			case s.Values[j] > v:
-				score++
-			case s.Values[j] < v:
-				score--
-			}
-			slopes = append(slopes, (s.Values[j]-v)/float64(s.Repeats[j]-s.Repeats[i]))
-		}
-	}
-	variance := float64(n*(n-1)*(2*n+5)) / 18
-	for _, t := range ties {
-		variance -= float64(t*(t-1)*(2*t+5)) / 18
-	}
-	old := middle(slices.Sorted(slices.Values(s.Values)))
-	if variance <= 0 || old == 0 {
-		return Drift{}, false
-	}
-	z := max(math.Abs(float64(score))-1, 0) / math.Sqrt(variance)
-	slices.Sort(slopes)
-	return Drift{
-		Path:  s.Path,
-		Total: middle(slopes) * float64(s.Repeats[n-1]-s.Repeats[0]) / math.Abs(old),
-		P:     math.Erfc(z / math.Sqrt2),
-	}, true
-}
+// Trend finds a steady rise or fall over the repeats.
+func (s Sample) Trend() (stats.Trend, bool) { return stats.TrendOf(s.Values, s.Repeats) }
 
 // Unsteady remarks on what makes the numbers of the cell less sure than they look: a drift of at
 // least 3 % over the run that chance does not explain, and repeats far from the others.
 func (c *Cell) Unsteady() []string {
 	var paths []string
-	for _, phase := range []string{"before", "with_rag", "after_removal"} {
+	for _, phase := range event.Phases {
 		for _, m := range []string{"ttft_ms", "tpot_ms"} {
 			if len(c.Measured(Group{Phase: phase})) > 0 {
 				paths = append(paths, "phases."+phase+"."+m)
@@ -194,11 +123,11 @@ func (c *Cell) Unsteady() []string {
 	var out, far []string
 	for _, path := range paths {
 		s := c.Sample(path)
-		if d, ok := s.Drift(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total) >= 0.03 {
+		if d, ok := s.Trend(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total) >= 0.03 {
 			out = append(out, fmt.Sprintf("%s drifted by %+.1f %% over the %d repeats (Mann-Kendall p = %.2g): the machine was not steady", path, 100*d.Total, len(s.Values), d.P))
 		}
 		if n := s.Outliers(); len(n) > 0 {
-			far = append(far, path+" in "+repeatList(n))
+			far = append(far, path+" in "+n.String())
 		}
 	}
 	if len(far) > 0 {
@@ -207,9 +136,13 @@ func (c *Cell) Unsteady() []string {
 	return out
 }
 
-func repeatList(n []int) string {
+// Repeats are the numbers of repeats.
+type Repeats []int
+
+// String names them in a sentence.
+func (n Repeats) String() string {
 	if len(n) == 1 {
 		return fmt.Sprintf("repeat %d", n[0])
 	}
-	return "repeats " + strings.Trim(strings.ReplaceAll(fmt.Sprint(n), " ", ", "), "[]")
+	return "repeats " + strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(n)), " ", ", "), "[]")
 }

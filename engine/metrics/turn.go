@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/stats"
 )
 
 // Reasons that several metrics share.
@@ -132,7 +133,7 @@ func gaps(q *event.Request) ([]float64, string) {
 func stalls(sorted []float64) int {
 	n := 0
 	for _, g := range sorted {
-		if g > 5*Percentile(sorted, 50) {
+		if g > 5*stats.Percentile(sorted, 50) {
 			n++
 		}
 	}
@@ -217,7 +218,7 @@ func gap(p int) func(*Cell, *event.Request) (any, string) {
 		if why != "" {
 			return nil, why
 		}
-		return Percentile(g, p), ""
+		return stats.Percentile(g, p), ""
 	}
 }
 

@@ -137,7 +137,7 @@ func whyOf(v event.Verdict) string {
 // ceiling tells the author of a cache gate what no prefix cache could have exceeded.
 func ceiling(c *metrics.Cell, v event.Verdict) string {
 	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool { return strings.HasSuffix(o.Path, "cache.hit_rate") })
-	if !gate || v.Step == "" || v.Verdict != "fail" {
+	if !gate || v.Step == "" || v.Verdict != event.Fail {
 		return ""
 	}
 	g := c.Measured(metrics.Group{Conversation: v.Conversation, Step: v.Step})

@@ -44,7 +44,7 @@ func attacked(p string) *metrics.Run {
 		})
 	}
 	s.add("c1", event.Note{Code: p, Text: p})
-	for i, verdict := range []string{"pass", "fail", "unknown", "skipped"} {
+	for i, verdict := range []event.Outcome{"pass", "fail", "unknown", "skipped"} {
 		v := event.Verdict{Name: fmt.Sprint(p, i), That: p, Scope: "step", Conversation: p, Step: p, Severity: "fail", Verdict: verdict, Why: p, Message: p,
 			Evaluated: 1, MinPassRate: 1, File: p, Line: 3, Column: 4, Excerpt: p, TextSeen: p,
 			Operands: []event.Operand{{Path: p, Value: p, Source: p, Why: p}, {Path: "turn.ttft_ms", Value: 1.0, Unit: "ms", Source: p}}}
@@ -184,8 +184,8 @@ func TestJUnit_ModelTextStaysOutOfAttributes(t *testing.T) {
 	s.turn("c1", 1, false, turn{"main", "a", "ask", "before", 2, 20, 100, 0, 0, 5, ""}, func(q *event.Request) {
 		q.Err = &event.Error{Class: "server_error", Message: "MODELTEXT"}
 	})
-	for _, verdict := range []string{"fail", "unknown", "skipped"} {
-		s.add("c1", event.Verdict{Name: verdict, That: `turn.text == "x"`, Severity: "fail", Verdict: verdict, Why: "the reply MODELTEXT is no JSON", TextSeen: "MODELTEXT",
+	for _, verdict := range []event.Outcome{"fail", "unknown", "skipped"} {
+		s.add("c1", event.Verdict{Name: string(verdict), That: `turn.text == "x"`, Severity: "fail", Verdict: verdict, Why: "the reply MODELTEXT is no JSON", TextSeen: "MODELTEXT",
 			Operands: []event.Operand{{Path: "turn.text", Value: "MODELTEXT"}}})
 	}
 	s.add("c1", event.CellDone{Err: "the server said MODELTEXT"})

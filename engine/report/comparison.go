@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 
+	"homellm/engine/compare"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
@@ -17,7 +19,7 @@ const CompareSchema = "homellm.compare/v1"
 // CompareFormat renders a comparison.
 type CompareFormat struct {
 	Name, Doc string
-	Write     func(io.Writer, metrics.Comparison, Options) error
+	Write     func(io.Writer, compare.Comparison, Options) error
 }
 
 // CompareFormats lists how a comparison can be shown.
@@ -33,12 +35,12 @@ var CompareFormats = []CompareFormat{
 var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "n"}
 
 // compareRow is one gate in words.
-func compareRow(d metrics.Delta) []string {
-	verdict := d.Verdict
+func compareRow(d compare.Delta) []string {
+	verdict := string(d.Verdict)
 	if d.Judged() == metrics.Warned || d.Judged() == metrics.Allowed {
 		verdict += " (allowed)"
 	}
-	center := func(s metrics.Side) string {
+	center := func(s compare.Side) string {
 		if s.Center == nil {
 			return unknown
 		}
@@ -80,7 +82,7 @@ func compareRow(d metrics.Delta) []string {
 }
 
 // remarks are the lines below the rows: why a gate is unknown, and what else to know.
-func remarks(p metrics.Pair) []string {
+func remarks(p compare.Pair) []string {
 	var out []string
 	if p.Missing != "" {
 		out = append(out, p.Missing)
@@ -98,7 +100,7 @@ func remarks(p metrics.Pair) []string {
 }
 
 // circumstances says what makes the two sides incomparable.
-func circumstances(p metrics.Pair) []string {
+func circumstances(p compare.Pair) []string {
 	var out []string
 	for _, m := range p.Mismatches {
 		out = append(out, "differs: "+m.String())
@@ -109,7 +111,7 @@ func circumstances(p metrics.Pair) []string {
 	return out
 }
 
-func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
+func compareTable(w io.Writer, c compare.Comparison, opt Options) error {
 	var b bytes.Buffer
 	s := &screen{b: &b, width: opt.Width, color: opt.Color}
 	if s.width <= 0 {
@@ -126,7 +128,7 @@ func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 		var rows [][]string
 		for _, d := range p.Deltas {
 			row := compareRow(d)
-			if j := d.Judged(); j != metrics.Passed || d.Verdict == metrics.Better {
+			if j := d.Judged(); j != metrics.Passed || d.Verdict == compare.Better {
 				row[0] = s.paint(row[0], colors[j])
 			}
 			rows = append(rows, row)
@@ -142,28 +144,28 @@ func compareTable(w io.Writer, c metrics.Comparison, opt Options) error {
 		s.line("")
 	}
 	verdict, _, reason := c.Outcome()
-	color := map[string]int{metrics.Pass: green, metrics.Fail: red}[verdict]
+	color := map[event.Outcome]int{event.Pass: green, event.Fail: red}[verdict]
 	if color == 0 {
 		color = yellow
 	}
-	s.line("%s  %s", s.paint(strings.ToUpper(verdict), color), terminal(reason))
+	s.line("%s  %s", s.paint(strings.ToUpper(string(verdict)), color), terminal(reason))
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-func compareMarkdown(w io.Writer, c metrics.Comparison, _ Options) error {
+func compareMarkdown(w io.Writer, c compare.Comparison, _ Options) error {
 	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error {
 		return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return compareMarkdownOf(b, c, d) })
 	})(w, nil, Options{})
 }
 
-func compareMarkdownOf(b *bytes.Buffer, c metrics.Comparison, d detail) (left leftOut, err error) {
+func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left leftOut, err error) {
 	verdict, _, reason := c.Outcome()
-	mark := map[string]string{metrics.Pass: "✅", metrics.Fail: "❌"}[verdict]
+	mark := map[event.Outcome]string{event.Pass: "✅", event.Fail: "❌"}[verdict]
 	if mark == "" {
 		mark = "❔"
 	}
-	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(verdict), md(Shorten(reason, 2000)))
+	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(string(verdict)), md(Shorten(reason, 2000)))
 	if what := simulatedSides(c); what != "" {
 		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
 	}
@@ -191,7 +193,7 @@ func compareMarkdownOf(b *bytes.Buffer, c metrics.Comparison, d detail) (left le
 			for i := range row {
 				row[i] = md(row[i])
 			}
-			if delta.Verdict == metrics.Worse || delta.Verdict == metrics.Better {
+			if delta.Verdict == compare.Worse || delta.Verdict == compare.Better {
 				row[0] = "**" + row[0] + "**"
 			}
 			rows = append(rows, row)
@@ -214,15 +216,15 @@ func compareMarkdownOf(b *bytes.Buffer, c metrics.Comparison, d detail) (left le
 	return left, nil
 }
 
-func compareJSON(w io.Writer, c metrics.Comparison, _ Options) error {
+func compareJSON(w io.Writer, c compare.Comparison, _ Options) error {
 	verdict, code, reason := c.Outcome()
 	out := struct {
 		Schema    string `json:"schema"`
 		Simulated bool   `json:"simulated"`
-		metrics.Comparison
-		Verdict  string `json:"verdict"`
-		ExitCode int    `json:"exit_code"`
-		Reason   string `json:"reason"`
+		compare.Comparison
+		Verdict  event.Outcome `json:"verdict"`
+		ExitCode int           `json:"exit_code"`
+		Reason   string        `json:"reason"`
 	}{CompareSchema, simulatedSides(c) != "", c, verdict, code, reason}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/schema"
@@ -30,17 +31,17 @@ func slower() *metrics.Run {
 }
 
 // gate allows 5 %.
-func gate(name, metric string) metrics.Gate {
-	return metrics.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: new(0.05), Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
+func gate(name, metric string) compare.Gate {
+	return compare.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: new(0.05), Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
 		File: "ci/gates.yaml", Line: 7, Column: 13}
 }
 
-func judged(old, new metrics.Source, gates ...metrics.Gate) metrics.Comparison {
-	rules := metrics.Rules{Gates: gates, OnMismatch: "inconclusive"}
-	return metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("sim x m", old, new, time.Time{})}}
+func judged(old, new compare.Source, gates ...compare.Gate) compare.Comparison {
+	rules := compare.Rules{Gates: gates, OnMismatch: "inconclusive"}
+	return compare.Comparison{Pairs: []compare.Pair{rules.Compare("sim x m", old, new, time.Time{})}}
 }
 
-func compareAs(t *testing.T, name string, c metrics.Comparison) string {
+func compareAs(t *testing.T, name string, c compare.Comparison) string {
 	t.Helper()
 	for _, f := range CompareFormats {
 		if f.Name == name {
@@ -71,7 +72,7 @@ func inOrder(t *testing.T, text string, parts ...string) {
 // Every format says the verdict, what was simulated, and each gate with its numbers.
 func TestCompareFormats(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	c := judged(before.Cells[0].Source("run one"), after.Cells[0].Source("run two"),
+	c := judged(compare.Measured(before.Cells[0], "run one"), compare.Measured(after.Cells[0], "run two"),
 		gate("after", "phases.after_removal.ttft_ms"), gate("with", "phases.with_rag.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
 
 	page := compareAs(t, "html", c)
@@ -85,11 +86,11 @@ func TestCompareFormats(t *testing.T) {
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
 	// A baseline holds no turns: the page says so instead of drawing them.
-	b, err := metrics.Record(before.Cells[0], []string{"phases.after_removal.ttft_ms"}, nil, 0)
+	b, err := compare.Rules{Gates: []compare.Gate{{Metric: "phases.after_removal.ttft_ms"}}}.Record(before.Cells[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), after.Cells[0].Source("run two"), gate("after", "phases.after_removal.ttft_ms")))
+	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), compare.Measured(after.Cells[0], "run two"), gate("after", "phases.after_removal.ttft_ms")))
 	accessible(t, "baseline", page)
 	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation", `<tr class="fail">`, "Not shown: the old side turn by turn")
 	if strings.Contains(page, "Turn by turn") {
@@ -100,10 +101,10 @@ func TestCompareFormats(t *testing.T) {
 // A change is drawn in multiples of the gate's margin, for the worse to the right, whichever
 // direction is better.
 func TestMarginFigure(t *testing.T) {
-	d := func(name string, better int, change, lo, hi float64) metrics.Delta {
-		return metrics.Delta{Gate: metrics.Gate{Name: name, Better: better}, Change: &change, Lo: &lo, Hi: &hi, Margin: new(2.0), Verdict: metrics.Worse}
+	d := func(name string, better int, change, lo, hi float64) compare.Delta {
+		return compare.Delta{Gate: compare.Gate{Name: name, Better: better}, Change: &change, Lo: &lo, Hi: &hi, Margin: new(2.0), Verdict: compare.Worse}
 	}
-	f, ok := marginFigure("m", []metrics.Delta{d("ttft", -1, 3, 2, 4), d("speed", 1, -3, -4, -2), d("far", -1, 20, 18, 22), d("better", -1, -3, -4, -2), {}})
+	f, ok := marginFigure("m", []compare.Delta{d("ttft", -1, 3, 2, 4), d("speed", 1, -3, -4, -2), d("far", -1, 20, 18, 22), d("better", -1, -3, -4, -2), {}})
 	if !ok {
 		t.Fatal("no figure")
 	}
@@ -123,24 +124,24 @@ func TestMarginFigure(t *testing.T) {
 // Gates are annotated where they are written, and those of several cells share GitHub's limit.
 func TestCompareAnnotations(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	out := compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), gate("after, 100%", "phases.after_removal.ttft_ms")))
+	out := compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), gate("after, 100%", "phases.after_removal.ttft_ms")))
 	first, _, _ := strings.Cut(out, "\n")
 	if !strings.HasPrefix(first, "::error file=ci/gates.yaml,line=7,col=13,title=after%2C 100%25::sim x m: worse%0Aphases.after_removal.ttft_ms: 60 ms → 560 ms, +833.3 %25 (95 %25: ") {
 		t.Error(first)
 	}
-	var many []metrics.Gate
+	var many []compare.Gate
 	for i := range 12 {
 		many = append(many, gate(fmt.Sprint("g", i), "phases.after_removal.ttft_ms"))
 	}
-	out = compareAs(t, "github", judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), many...))
+	out = compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), many...))
 	if strings.Count(out, "::error") != 10 || !strings.Contains(out, "::error::and 3 more, see summary") {
 		t.Error(out)
 	}
 	// Sides that cannot be compared are one annotation, not one for each gate.
-	old := before.Cells[0].Source("a")
-	old.Fingerprint = metrics.Fingerprint{"gpu.name": "RTX 3090"}
-	rules := metrics.Rules{Gates: many, OnMismatch: "inconclusive", Match: []string{"gpu.name"}}
-	out = compareAs(t, "github", metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("c", old, after.Cells[0].Source("b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
+	old := compare.Measured(before.Cells[0], "a")
+	old.Fingerprint = compare.Fingerprint{"gpu.name": "RTX 3090"}
+	rules := compare.Rules{Gates: many, OnMismatch: "inconclusive", Match: []string{"gpu.name"}}
+	out = compareAs(t, "github", compare.Comparison{Pairs: []compare.Pair{rules.Compare("c", old, compare.Measured(after.Cells[0], "b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
 	if strings.Count(out, "::error") != 2 || !strings.Contains(out, "differs: gpu.name: RTX 3090 -> not known") || !strings.Contains(out, "title=d::no baseline") {
 		t.Error(out)
 	}
@@ -162,14 +163,18 @@ func TestSigned(t *testing.T) {
 // An expression of a gates file is a gate like the others in every format.
 func TestCompareFormats_Expression(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	rules := metrics.Rules{Gates: []metrics.Gate{gate("after", "phases.after_removal.ttft_ms")}}
-	for _, v := range []string{metrics.Fail, metrics.Pass, metrics.Unsure} {
-		rules.Free = append(rules.Free, metrics.FreeGate{
-			Gate:  metrics.Gate{Name: "tail-" + v, Metric: "a < base.a", Severity: "fail", OnUnknown: "inconclusive", File: "ci/gates.yaml", Line: 9, Column: 3},
-			Judge: func(metrics.See) (string, string) { return v, "a is 3 ms, base.a is 2 ms" },
+	rules := compare.Rules{Gates: []compare.Gate{gate("after", "phases.after_removal.ttft_ms")}}
+	pair := rules.Compare("sim x m", compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), after.Started.Started)
+	for _, v := range []event.Outcome{event.Fail, event.Pass, event.Unknown} {
+		pair.Deltas = append(pair.Deltas, compare.Delta{
+			Gate: compare.Gate{
+				Name: "tail-" + string(v), Metric: "a < base.a", Severity: event.SeverityFail, OnUnknown: event.UnknownInconclusive,
+				File: "ci/gates.yaml", Line: 9, Column: 3,
+			},
+			Test: "expression", Verdict: v, Why: "a is 3 ms, base.a is 2 ms",
 		})
 	}
-	c := metrics.Comparison{Pairs: []metrics.Pair{rules.Compare("sim x m", before.Cells[0].Source("a"), after.Cells[0].Source("b"), after.Started.Started)}}
+	c := compare.Comparison{Pairs: []compare.Pair{pair}}
 	inOrder(t, compareAs(t, "table", c), "fail", "tail-fail", "pass", "tail-pass", "unknown", "tail-unknown", "tail-fail: a is 3 ms, base.a is 2 ms", "worse: after, tail-fail")
 	inOrder(t, compareAs(t, "github", c), "::error file=ci/gates.yaml,line=9,col=3,title=tail-fail::sim x m: fail%0Aa is 3 ms")
 	page := compareAs(t, "html", c)
@@ -190,7 +195,7 @@ func TestCompareFormats_SurviveHostileText(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
 	g := gate(evil, "phases.after_removal.ttft_ms")
 	g.File = evil
-	c := judged(before.Cells[0].Source(evil), after.Cells[0].Source(evil), g)
+	c := judged(compare.Measured(before.Cells[0], evil), compare.Measured(after.Cells[0], evil), g)
 	c.Pairs[0].Cell, c.Pairs[0].Warnings = evil, []string{evil}
 	for _, f := range CompareFormats {
 		out := compareAs(t, f.Name, c)

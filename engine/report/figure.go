@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // figure is one chart with the table of what it shows.
@@ -216,7 +217,7 @@ func drawTrack(s *svg, t track, places []place, x, y axis, detail bool) {
 		}
 		many = many || len(v) > 1
 		low = append(low, point{cx, y.at(v[0]), false})
-		mid = append(mid, point{cx, y.at(metrics.Percentile(v, 50)), false})
+		mid = append(mid, point{cx, y.at(stats.Percentile(v, 50)), false})
 		high = append(high, point{cx, y.at(v[len(v)-1]), false})
 	}
 	s.group("all")
@@ -233,7 +234,7 @@ func drawTrack(s *svg, t track, places []place, x, y axis, detail bool) {
 		for i, p := range mid {
 			if !p.gap {
 				v := sortedValues(t.at[i])
-				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", places[i].name(), t.label, show(metrics.Percentile(v, 50), t.def.Unit)))
+				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", places[i].name(), t.label, show(stats.Percentile(v, 50), t.def.Unit)))
 			}
 		}
 	}
@@ -300,11 +301,11 @@ func turnTable(title string, places []place, tracks []track) dataTable {
 			case t.single && len(v) == 0:
 				row.Cells = append(row.Cells, unknown)
 			case t.single:
-				row.Cells = append(row.Cells, show(metrics.Percentile(v, 50), t.def.Unit))
+				row.Cells = append(row.Cells, show(stats.Percentile(v, 50), t.def.Unit))
 			case len(v) == 0:
 				row.Cells = append(row.Cells, "0", unknown, unknown, unknown)
 			default:
-				row.Cells = append(row.Cells, strconv.Itoa(len(v)), show(metrics.Percentile(v, 50), t.def.Unit), show(v[0], t.def.Unit), show(v[len(v)-1], t.def.Unit))
+				row.Cells = append(row.Cells, strconv.Itoa(len(v)), show(stats.Percentile(v, 50), t.def.Unit), show(v[0], t.def.Unit), show(v[len(v)-1], t.def.Unit))
 			}
 		}
 		out.Rows = append(out.Rows, row)

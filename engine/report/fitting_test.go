@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -75,7 +76,7 @@ func TestMarkdown_FitsAComment(t *testing.T) {
 
 func TestCompareMarkdown_FitsAComment(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	var gates []metrics.Gate
+	var gates []compare.Gate
 	for i := range 60 {
 		path := "phases.with_rag.ttft_ms"
 		if i == 40 {
@@ -83,10 +84,10 @@ func TestCompareMarkdown_FitsAComment(t *testing.T) {
 		}
 		gates = append(gates, gate(fmt.Sprint("gate-", i), path))
 	}
-	rules := metrics.Rules{Gates: gates, OnMismatch: "inconclusive"}
-	var c metrics.Comparison
+	rules := compare.Rules{Gates: gates, OnMismatch: "inconclusive"}
+	var c compare.Comparison
 	for i := range 15 {
-		c.Pairs = append(c.Pairs, rules.Compare(fmt.Sprint("cell-", i), before.Cells[0].Source("a"), after.Cells[0].Source("b"), time.Time{}))
+		c.Pairs = append(c.Pairs, rules.Compare(fmt.Sprint("cell-", i), compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), time.Time{}))
 	}
 	out := compareAs(t, "markdown", c)
 	if len(out) > markdownLimit || !strings.HasPrefix(out, "### ❌ FAIL: worse: gate-40") {

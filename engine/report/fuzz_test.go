@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -50,9 +51,9 @@ func FuzzJournal(f *testing.F) {
 		if err := Difference(&b, r, r, Options{}); err != nil {
 			t.Log(err)
 		}
-		rules := metrics.DefaultRules()
+		rules := compare.DefaultRules()
 		for _, c := range r.Cells {
-			rules.Compare(c.Name(), c.Source("a"), c.Source("b"), r.Started.Started)
+			rules.Compare(c.Name(), compare.Measured(c, "a"), compare.Measured(c, "b"), r.Started.Started)
 		}
 	})
 }

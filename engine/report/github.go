@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -99,14 +100,14 @@ func annotations(r *metrics.Run) []annotation {
 		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
 		case metrics.ExitInconclusive:
 			if r.Counts()[metrics.Unknown] == 0 {
-				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{f.Verdict + ": " + f.Reason}})
+				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{string(f.Verdict) + ": " + f.Reason}})
 			}
 		default:
-			out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{f.Verdict + ": " + f.Reason}})
+			out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{string(f.Verdict) + ": " + f.Reason}})
 		}
 	}
 	verdict, _, _ := r.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"), []string{strings.ToUpper(verdict) + "  " + tally(r)}})
+	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"), []string{strings.ToUpper(string(verdict)) + "  " + tally(r)}})
 	if what := simulated(r); what != "" {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}
@@ -121,14 +122,14 @@ var disturbing = map[string]bool{
 }
 
 // compareGitHub annotates the gates that are worse or unknown where the gates file has them.
-func compareGitHub(w io.Writer, c metrics.Comparison, opt Options) error {
+func compareGitHub(w io.Writer, c compare.Comparison, opt Options) error {
 	return whole(func(b *bytes.Buffer, _ *metrics.Run, opt Options) error {
 		writeAnnotations(b, opt, compareAnnotations(c))
 		return nil
 	})(w, nil, opt)
 }
 
-func compareAnnotations(c metrics.Comparison) []annotation {
+func compareAnnotations(c compare.Comparison) []annotation {
 	var out []annotation
 	for _, p := range c.Pairs {
 		switch {
@@ -138,7 +139,7 @@ func compareAnnotations(c metrics.Comparison) []annotation {
 			out = append(out, annotation{"warning", "", 0, 0, p.Cell, []string{p.Missing}})
 		case len(p.Mismatches) > 0 || p.Stale != "":
 			severity := "error"
-			if p.OnMismatch == "warn" {
+			if p.OnMismatch == compare.MismatchWarns {
 				severity = "warning"
 			}
 			out = append(out, annotation{severity, "", 0, 0, p.Cell, append([]string{"not comparable: " + p.Old + " → " + p.New}, circumstances(p)...)})
@@ -152,7 +153,7 @@ func compareAnnotations(c metrics.Comparison) []annotation {
 				continue
 			}
 			row := compareRow(d)
-			text := []string{p.Cell + ": " + d.Verdict}
+			text := []string{p.Cell + ": " + string(d.Verdict)}
 			if d.Change != nil {
 				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3], row[4], row[5], row[6]))
 				if m := marginText(d); m != "" {
@@ -166,7 +167,7 @@ func compareAnnotations(c metrics.Comparison) []annotation {
 		}
 	}
 	verdict, _, reason := c.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, "comparison", []string{strings.ToUpper(verdict) + "  " + reason}})
+	out = append(out, annotation{"notice", "", 0, 0, "comparison", []string{strings.ToUpper(string(verdict)) + "  " + reason}})
 	if what := simulatedSides(c); what != "" {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}
@@ -189,7 +190,7 @@ func severityOf(j metrics.Judged) string {
 // reports: it is long, and nobody knows what is in it.
 func annotationText(c *metrics.Cell, v event.Verdict) []string {
 	lines := []string{c.Name()}
-	if v.Verdict == "unknown" {
+	if v.Verdict == event.Unknown {
 		lines = append(lines, v.That, "unknown: "+reasonOf(v))
 	} else {
 		lines = append(lines, untrue(v))

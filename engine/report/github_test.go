@@ -16,9 +16,9 @@ func judgedRun(name string, failed, warned int) *metrics.Run {
 	s.add("c1", event.CellPlanned{Labels: labels2("vllm", "m"), Turns: 1})
 	s.add("c1", event.CellStarted{Attempt: 1})
 	for i := range failed + warned {
-		severity := "fail"
+		severity := event.SeverityFail
 		if i >= failed {
-			severity = "warn"
+			severity = event.SeverityWarn
 		}
 		s.add("c1", event.Verdict{Name: fmt.Sprint("gate: ", i, ", 100%"), That: "run.turns > 9", Severity: severity, Verdict: "fail", Evaluated: 1, MinPassRate: 1,
 			File: "dir/a,b:c.yaml", Line: i + 1, Column: 7, Message: "line one\nline two, 50%", Operands: []event.Operand{{Path: "run.turns", Value: 3.0}}})

@@ -133,21 +133,21 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 	return nil
 }
 
-var verdictClasses = map[string]string{
-	metrics.Pass: "pass", metrics.Fail: "fail", metrics.Inconclusive: "unknown", metrics.Broken: "fail", metrics.Interrupted: "unknown",
+var verdictClasses = map[event.Outcome]string{
+	event.Pass: "pass", event.Fail: "fail", metrics.Inconclusive: "unknown", metrics.Broken: "fail", metrics.Interrupted: "unknown",
 }
 
 func pageOf(r *metrics.Run) pageData {
 	verdict, _, _ := r.Outcome()
 	s := r.Started.Scenario
 	p := pageData{
-		Title:   strings.ToUpper(verdict) + ": " + cmp.Or(s.Name, "empty run") + " · homellm",
-		Verdict: strings.ToUpper(verdict), Class: verdictClasses[verdict], Tally: tally(r), Simulated: simulated(r),
+		Title:   strings.ToUpper(string(verdict)) + ": " + cmp.Or(s.Name, "empty run") + " · homellm",
+		Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Tally: tally(r), Simulated: simulated(r),
 		Scenario: s,
 	}
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
-			p.Findings = append(p.Findings, finding{verdictClasses[f.Verdict], f.Verdict, f.Reason})
+			p.Findings = append(p.Findings, finding{verdictClasses[f.Verdict], string(f.Verdict), f.Reason})
 		}
 	}
 	for _, n := range r.Notes {

@@ -62,7 +62,7 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 		run   *metrics.Run
 	}{{"old", oldRun}, {"new", newRun}} {
 		verdict, _, _ := side.run.Outcome()
-		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(verdict), verdictClasses[verdict], tally(side.run), runFacts(side.run)})
+		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(string(verdict)), verdictClasses[verdict], tally(side.run), runFacts(side.run)})
 		if what := simulated(side.run); what != "" {
 			answered.add(side.label+" run", what)
 		}

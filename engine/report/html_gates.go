@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 )
 
@@ -18,16 +19,16 @@ const gatesInChart = 24
 // compareHTML is a comparison as a page: the verdicts of the gates first, then how far each change
 // lies from its margin, the samples behind it and, where both sides are runs, what they measured
 // turn by turn.
-func compareHTML(w io.Writer, c metrics.Comparison, _ Options) error {
+func compareHTML(w io.Writer, c compare.Comparison, _ Options) error {
 	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error {
 		p := gatesPage(c)
 		return writePage(b, p.Title, comparePage, p)
 	})(w, nil, Options{})
 }
 
-func gatesPage(c metrics.Comparison) comparison {
+func gatesPage(c compare.Comparison) comparison {
 	verdict, _, reason := c.Outcome()
-	out := comparison{Name: "comparison", Verdict: strings.ToUpper(verdict), Class: verdictClasses[verdict], Reason: reason, Simulated: simulatedSides(c)}
+	out := comparison{Name: "comparison", Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Reason: reason, Simulated: simulatedSides(c)}
 	charts := 0
 	seen := map[string]bool{}
 	for i, p := range c.Pairs {
@@ -69,7 +70,7 @@ func gatesPage(c metrics.Comparison) comparison {
 	return out
 }
 
-func pairing(p metrics.Pair) string {
+func pairing(p compare.Pair) string {
 	if p.Old == "" || p.New == "" {
 		return ""
 	}
@@ -78,14 +79,14 @@ func pairing(p metrics.Pair) string {
 
 // sideOf describes one side of a comparison: a run by its facts, a baseline by what it was
 // measured under.
-func sideOf(label string, s metrics.Source) comparedRun {
+func sideOf(label string, s compare.Source) comparedRun {
 	if s.Cell != nil {
 		r := s.Cell.Run()
 		verdict, _, _ := r.Outcome()
-		return comparedRun{Label: label, Verdict: strings.ToUpper(verdict), Class: verdictClasses[verdict], Tally: s.Name + ": " + tally(r), Facts: runFacts(r)}
+		return comparedRun{Label: label, Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Tally: s.Name + ": " + tally(r), Facts: runFacts(r)}
 	}
 	out := comparedRun{Label: label, Verdict: "BASELINE", Tally: s.Name}
-	for _, k := range metrics.FingerprintKeys {
+	for _, k := range compare.FingerprintKeys {
 		if v := s.Fingerprint[k.Name]; v != "" {
 			out.Facts = append(out.Facts, fact{k.Name, Shorten(v, 40)})
 		}
@@ -94,7 +95,7 @@ func sideOf(label string, s metrics.Source) comparedRun {
 }
 
 // simulatedSides says which sides of a comparison a simulator answered; empty: none.
-func simulatedSides(c metrics.Comparison) string {
+func simulatedSides(c compare.Comparison) string {
 	var sides, what []string
 	add := func(list *[]string, s string) {
 		if s != "" && !strings.Contains("\x00"+strings.Join(*list, "\x00")+"\x00", "\x00"+s+"\x00") {
@@ -129,7 +130,7 @@ type gateVerdict struct {
 	Why                    []string
 }
 
-func gateRow(d metrics.Delta) gateVerdict {
+func gateRow(d compare.Delta) gateVerdict {
 	row := compareRow(d)
 	j := judgedClasses[d.Judged()]
 	out := gateVerdict{Class: j.class, Symbol: j.symbol, Label: row[0], Name: row[1], Metric: d.Gate.Metric + ", " + d.Gate.Stat,
@@ -142,7 +143,7 @@ func gateRow(d metrics.Delta) gateVerdict {
 }
 
 // marginText is how much worse a gate allows: "5 %, at least 15 ms".
-func marginText(d metrics.Delta) string {
+func marginText(d compare.Delta) string {
 	var parts []string
 	if d.Gate.MaxWorse != nil {
 		parts = append(parts, significant(100**d.Gate.MaxWorse, 3)+" %")
@@ -162,11 +163,11 @@ func withUnit(v float64, unit string) string {
 
 // marginFigure draws each gate's change in multiples of its own margin, for the worse to the
 // right: what lies beyond 1 with its whole interval is worse, whatever the metric's unit.
-func marginFigure(id string, deltas []metrics.Delta) (figure, bool) {
+func marginFigure(id string, deltas []compare.Delta) (figure, bool) {
 	f := figure{ID: id, Title: "Change against the margin", Wide: true,
 		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow goes on beyond the chart; beside it stands an estimate that lies there.",
 		Table:   dataTable{Caption: "Change against the margin", Head: []string{"gate", "verdict", "change", "lower end", "upper end"}, Left: 2}}
-	var shown []metrics.Delta
+	var shown []compare.Delta
 	for _, d := range deltas {
 		if d.Change != nil && d.Margin != nil && *d.Margin > 0 && d.Gate.Better != 0 {
 			shown = append(shown, d)
@@ -228,14 +229,14 @@ func marginFigure(id string, deltas []metrics.Delta) (figure, bool) {
 			}
 			return significant(v, 3) + " ×"
 		}
-		f.Table.Rows = append(f.Table.Rows, dataRow{Cells: []string{d.Gate.Name, d.Verdict, times(in(*d.Change)), times(low), times(high)}})
+		f.Table.Rows = append(f.Table.Rows, dataRow{Cells: []string{d.Gate.Name, string(d.Verdict), times(in(*d.Change)), times(low), times(high)}})
 	}
 	f.SVG = s.done()
 	return f, true
 }
 
 // samples draws what each gate compared: one dot for each repeat of both sides.
-func (p *cellPair) samples(of metrics.Pair) {
+func (p *cellPair) samples(of compare.Pair) {
 	drawn := map[string]bool{}
 	for i, d := range of.Deltas {
 		path := d.Gate.Metric

@@ -22,7 +22,7 @@ type jsonResult struct {
 	Cells      []jsonCell      `json:"cells"`
 	Assertions []jsonAssertion `json:"assertions"`
 	Notes      []jsonNote      `json:"notes"`
-	Verdict    string          `json:"verdict"`
+	Verdict    event.Outcome   `json:"verdict"`
 	ExitCode   int             `json:"exit_code"`
 	Reason     string          `json:"reason"`
 	Findings   []jsonFinding   `json:"findings"` // all that decides the outcome, the most serious first
@@ -127,9 +127,9 @@ type jsonAssertion struct {
 	Cell         string                 `json:"cell"`
 	Conversation string                 `json:"conversation"`
 	Step         string                 `json:"step"`
-	Severity     string                 `json:"severity"`
-	OnUnknown    string                 `json:"on_unknown"`
-	Verdict      string                 `json:"verdict"`
+	Severity     event.Severity         `json:"severity"`
+	OnUnknown    event.OnUnknown        `json:"on_unknown"`
+	Verdict      event.Outcome          `json:"verdict"`
 	Judged       string                 `json:"judged"` // what the verdict means for the run
 	Why          string                 `json:"why"`
 	Operands     map[string]jsonOperand `json:"operands"`
@@ -157,9 +157,9 @@ type jsonNote struct {
 }
 
 type jsonFinding struct {
-	ExitCode int    `json:"exit_code"`
-	Verdict  string `json:"verdict"`
-	Reason   string `json:"reason"`
+	ExitCode int           `json:"exit_code"`
+	Verdict  event.Outcome `json:"verdict"`
+	Reason   string        `json:"reason"`
 }
 
 // result renders result.json. An unknown number is null.

@@ -161,12 +161,12 @@ func junitRun(r *metrics.Run) []xmlSuite {
 	name := terminal(r.Started.Scenario.Name)
 	var reasons []string
 	for _, f := range r.Findings() {
-		reasons = append(reasons, f.Verdict+": "+f.Reason)
+		reasons = append(reasons, string(f.Verdict)+": "+f.Reason)
 	}
 	return append(out, xmlSuite{
 		Name: name, Timestamp: junitTime(r), File: terminal(r.Started.Scenario.File),
 		Cases: []xmlCase{{Name: "outcome", Classname: name, Time: plainSeconds(0),
-			Error: &xmlResult{Message: "the run did not pass", Type: verdict, Text: xmlText(reasons)}}},
+			Error: &xmlResult{Message: "the run did not pass", Type: string(verdict), Text: xmlText(reasons)}}},
 	})
 }
 
@@ -260,7 +260,7 @@ func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	case j == metrics.Skipped:
 		res.Message, res.Text = terminal(reasonOf(v)), ""
 		t.Skipped = res
-	case j == metrics.Failed && v.Verdict == "unknown":
+	case j == metrics.Failed && v.Verdict == event.Unknown:
 		res.Message, res.Type = terminal(because), "unknown"
 		t.Failure = res
 	case j == metrics.Failed:

@@ -110,8 +110,10 @@ func TestJUnit_CountersAgree(t *testing.T) {
 
 func TestJUnit_Policies(t *testing.T) {
 	for _, c := range []struct {
-		verdict, severity, onUnknown string
-		element, kind, message       string
+		verdict                event.Outcome
+		severity               event.Severity
+		onUnknown              event.OnUnknown
+		element, kind, message string
 	}{
 		{"pass", "fail", "", "", "", ""},
 		{"fail", "fail", "", "failure", "assertion", "0.31 > 0.5 is false (9/12 repeats)"},

@@ -22,7 +22,7 @@ func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 
 func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err error) {
 	verdict, _, _ := r.Outcome()
-	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(verdict), mdCode(r.Started.Scenario.Name), tally(r))
+	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name), tally(r))
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
 			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(Shorten(f.Reason, 2000)))

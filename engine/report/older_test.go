@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 
@@ -39,7 +40,7 @@ func TestOlderFilesStayValid(t *testing.T) {
 				t.Errorf("%s: %#v", path, err)
 			}
 			if kind == "baseline" {
-				if _, err := metrics.ReadBaseline(raw); err != nil {
+				if _, err := compare.ReadBaseline(raw); err != nil {
 					t.Errorf("%s: %v", path, err)
 				}
 			}
@@ -103,9 +104,9 @@ func TestCompareJSON_FollowsItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, after := replay(t, "passing"), slower()
-	full := judged(before.Cells[0].Source("a"), after.Cells[0].Source("b"), gate("after", "phases.after_removal.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
-	missing := metrics.Comparison{Pairs: []metrics.Pair{{Cell: "c", Missing: "no baseline"}}}
-	for name, c := range map[string]metrics.Comparison{"full": full, "missing": missing, "empty": {}} {
+	full := judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), gate("after", "phases.after_removal.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
+	missing := compare.Comparison{Pairs: []compare.Pair{{Cell: "c", Missing: "no baseline"}}}
+	for name, c := range map[string]compare.Comparison{"full": full, "missing": missing, "empty": {}} {
 		var doc map[string]any
 		if err := json.Unmarshal([]byte(compareAs(t, "json", c)), &doc); err != nil {
 			t.Fatal(err)

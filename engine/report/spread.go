@@ -8,6 +8,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // shownRepeats is how many repeats a chart of distributions has rows for.
@@ -99,7 +100,7 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
 		s.text("tick y", label-8, y+3.5, Shorten(r.label, 24))
 		f.Table.Rows = append(f.Table.Rows, boxRow(r, unit))
 		if n := len(r.values); n > 0 {
-			q1, q2, q3 := metrics.Percentile(r.values, 25), metrics.Percentile(r.values, 50), metrics.Percentile(r.values, 75)
+			q1, q2, q3 := stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75)
 			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
 			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12, fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
 				r.label, show(q2, unit), n, show(q1, unit), show(q3, unit)))
@@ -122,7 +123,7 @@ func boxRow(r spread, unit string) dataRow {
 		out.Cells = append(out.Cells, unknown, unknown, unknown, unknown, unknown)
 		return out
 	}
-	for _, v := range []float64{r.values[0], metrics.Percentile(r.values, 25), metrics.Percentile(r.values, 50), metrics.Percentile(r.values, 75), slices.Max(r.values)} {
+	for _, v := range []float64{r.values[0], stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75), slices.Max(r.values)} {
 		out.Cells = append(out.Cells, show(v, unit))
 	}
 	return out

@@ -259,7 +259,7 @@ func (s *screen) verdict(r *metrics.Run) {
 	verdict, code, _ := r.Outcome()
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass && f.Code != metrics.ExitFail {
-			s.prose(0, f.Verdict+": "+f.Reason)
+			s.prose(0, string(f.Verdict)+": "+f.Reason)
 		}
 	}
 	color := yellow
@@ -273,7 +273,7 @@ func (s *screen) verdict(r *metrics.Run) {
 	if dir != "" && !strings.HasSuffix(dir, "/") {
 		dir += "/"
 	}
-	s.apart(s.paint(strings.ToUpper(verdict), color)+"  "+tally(r), terminal(dir))
+	s.apart(s.paint(strings.ToUpper(string(verdict)), color)+"  "+tally(r), terminal(dir))
 }
 
 // Colours of the verdicts, as SGR numbers.

@@ -1,9 +1,10 @@
-package metrics
+package compare
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,19 +12,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
 	"homellm/schema"
 )
 
 // withFloor is a run whose client found so large an error of its own.
-func withFloor(r *Run, ms float64) *Run {
+func withFloor(r *metrics.Run, ms float64) *metrics.Run {
 	r.Add(event.Event{Body: event.Facts{Values: map[string]float64{"client.ttft_bias_p99_ms": ms}, Source: "calibration"}})
 	return r
 }
 
 // repeated is the fold of a run of n repeats of one step, each with a TTFT of first ms. Repeats in
 // broken failed.
-func repeated(verdict string, first float64, n int, broken ...int) *Run {
-	r := &Run{}
+func repeated(verdict event.Outcome, first float64, n int, broken ...int) *metrics.Run {
+	r := &metrics.Run{}
 	at := time.Duration(0)
 	add := func(cell string, b event.Body) {
 		at += time.Second
@@ -57,17 +60,22 @@ func repeated(verdict string, first float64, n int, broken ...int) *Run {
 	return r
 }
 
+// known says whether a fingerprint key exists.
+func known(key string) bool {
+	return slices.ContainsFunc(FingerprintKeys, func(k struct{ Name, Doc string }) bool { return k.Name == key })
+}
+
 func TestFingerprint(t *testing.T) {
 	want := Fingerprint{
 		"scenario.sha256": "abc", "scenario.options": "--var=a=1", "gpu.name": "RTX 4090", "driver.version": "580.1", "cpu.name": "Ryzen",
 		"server.engine": "vllm", "server.version": "1", "model": "m", "model.revision": "f00",
 	}
-	got := repeated("pass", 100, 1).Cells[0].Fingerprint()
+	got := FingerprintOf(repeated("pass", 100, 1).Cells[0])
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for k := range got {
-		if !Known(k) {
+		if !known(k) {
 			t.Errorf("%s is not listed", k)
 		}
 	}
@@ -80,7 +88,7 @@ func TestFingerprint(t *testing.T) {
 
 func TestBaselineFile(t *testing.T) {
 	r := repeated("pass", 100, 12)
-	b, err := Record(r.Cells[0], []string{"steps.q.ttft_ms", "steps.q.tpot_ms"}, nil, 50)
+	b, err := record(r.Cells[0], []string{"steps.q.ttft_ms", "steps.q.tpot_ms"}, nil, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +159,7 @@ func TestMustMatchKeys(t *testing.T) {
 		t.Errorf("(-table +schema)\n%s", diff)
 	}
 	for _, k := range DefaultMatch {
-		if !Known(k) {
+		if !known(k) {
 			t.Errorf("%s is not a key", k)
 		}
 	}
@@ -159,7 +167,7 @@ func TestMustMatchKeys(t *testing.T) {
 
 func TestRecordRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		run  *Run
+		run  *metrics.Run
 		path string
 		want string
 	}{
@@ -169,13 +177,13 @@ func TestRecordRefuses(t *testing.T) {
 		"an unknown metric": {repeated("pass", 100, 12), "steps.q.tpot_ms", "no value"},
 		"failed repeats":    {repeated("pass", 100, 2, 1, 2), "steps.q.ttft_ms", "no value"},
 	} {
-		if _, err := Record(c.run.Cells[0], []string{c.path}, nil, 0); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := record(c.run.Cells[0], []string{c.path}, nil, 0); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want …%s…", name, err, c.want)
 		}
 	}
 	other := repeated("pass", 100, 12)
 	other.Cells[0].Started.Server.Version = "2"
-	if _, err := Record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0, other.Cells[0]); err == nil || !strings.Contains(err.Error(), "server.version: 1 -> 2") {
+	if _, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0, other.Cells[0]); err == nil || !strings.Contains(err.Error(), "server.version: 1 -> 2") {
 		t.Errorf("another server repeats a run: %v", err)
 	}
 }
@@ -183,7 +191,7 @@ func TestRecordRefuses(t *testing.T) {
 // TestNoiseBetweenRuns: medians of 100.01 and 110.01 have a standard deviation of 10/sqrt(2), a
 // difference of two such medians sqrt(2) times that, over a mean of 105.01.
 func TestNoiseBetweenRuns(t *testing.T) {
-	b, err := Record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100, repeated("pass", 110, 12).Cells[0])
+	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100, repeated("pass", 110, 12).Cells[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +203,7 @@ func TestNoiseBetweenRuns(t *testing.T) {
 func TestComparisonOutcome(t *testing.T) {
 	g := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10, Severity: "fail", OnUnknown: "inconclusive"}
 	base := func(first float64) Source {
-		b, err := Record(repeated("pass", first, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100)
+		b, err := record(repeated("pass", first, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +214,7 @@ func TestComparisonOutcome(t *testing.T) {
 		name  string
 		rules func(*Rules)
 		old   Source
-		new   *Run
+		new   *metrics.Run
 		code  int
 		say   string
 	}{
@@ -233,9 +241,9 @@ func TestComparisonOutcome(t *testing.T) {
 			if c.rules != nil {
 				c.rules(&r)
 			}
-			all := Comparison{Pairs: []Pair{r.Compare("x", c.old, c.new.Cells[0].Source("n"), now)}}
+			all := Comparison{Pairs: []Pair{r.Compare("x", c.old, Measured(c.new.Cells[0], "n"), now)}}
 			verdict, code, reason := all.Outcome()
-			if code != c.code || !strings.Contains(reason, c.say) || (code == 0) != (verdict == Pass) {
+			if code != c.code || !strings.Contains(reason, c.say) || (code == 0) != (verdict == event.Pass) {
 				t.Errorf("%s, exit %d: %s; want %d …%s…", verdict, code, reason, c.code, c.say)
 			}
 		})
@@ -244,24 +252,24 @@ func TestComparisonOutcome(t *testing.T) {
 	machine := repeated("pass", 110, 12)
 	machine.Started.Host["gpus"].([]any)[0].(map[string]any)["name"] = "RTX 3090"
 	r := Rules{Gates: []Gate{g}, Match: DefaultMatch, OnMismatch: "inconclusive"}
-	p := r.Compare("x", base(100), machine.Cells[0].Source("n"), now)
-	if got := fmt.Sprint(p.Mismatches); got != "[gpu.name: RTX 4090 -> RTX 3090]" || p.Deltas[0].Verdict != Unsure {
+	p := r.Compare("x", base(100), Measured(machine.Cells[0], "n"), now)
+	if got := fmt.Sprint(p.Mismatches); got != "[gpu.name: RTX 4090 -> RTX 3090]" || p.Deltas[0].Verdict != event.Unknown {
 		t.Errorf("another machine: %s, %s", got, p.Deltas[0].Verdict)
 	}
 	// Where nobody says how old a baseline may be, a very old one is remarked on, and nothing else is.
 	for days, want := range map[int]int{80: 0, 100: 1} {
-		p := r.Compare("x", base(100), repeated("pass", 100, 12).Cells[0].Source("n"), time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))
+		p := r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))
 		if len(p.Warnings) != want || p.Deltas[0].Verdict != Same {
 			t.Errorf("a baseline of about %d days: %v, %s", days, p.Warnings, p.Deltas[0].Verdict)
 		}
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != ExitInconclusive {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != metrics.ExitInconclusive {
 		t.Errorf("without any baseline the exit code is %d", code)
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}, r.Compare("x", base(100), repeated("pass", 100, 12).Cells[0].Source("n"), now)}}).Outcome(); code != ExitPass {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}, r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitPass {
 		t.Errorf("a new cell without a baseline: %d", code)
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none", Required: true}, r.Compare("x", base(100), repeated("pass", 100, 12).Cells[0].Source("n"), now)}}).Outcome(); code != ExitInconclusive {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none", Required: true}, r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitInconclusive {
 		t.Errorf("a required baseline is missing: %d", code)
 	}
 }
@@ -270,19 +278,19 @@ func TestComparisonOutcome(t *testing.T) {
 // does the comparison that it ends in, whether it was played in turn with the other side or not.
 func TestCompare_CountsTheLooksOfABudget(t *testing.T) {
 	rules := DefaultRules()
-	compare := func(inTurn bool, looks Looks) Delta {
+	compare := func(inTurn bool, looks stats.Looks) Delta {
 		t.Helper()
-		old, changed := repeated(Pass, 100, 20).Cells[0], repeated(Pass, 112, 20).Cells[0]
+		old, changed := repeated(event.Pass, 100, 20).Cells[0], repeated(event.Pass, 112, 20).Cells[0]
 		changed.Done = &event.CellDone{Looks: looks}
 		rules.InTurn = inTurn
-		p := rules.Compare("", old.Source("old"), changed.Source("new"), time.Time{})
+		p := rules.Compare("", Measured(old, "old"), Measured(changed, "new"), time.Time{})
 		if len(p.Deltas) == 0 {
 			t.Fatal("nothing was compared")
 		}
 		return p.Deltas[0]
 	}
 	for _, inTurn := range []bool{true, false} {
-		one, many := compare(inTurn, nil), compare(inTurn, Looks{10, 15, 20})
+		one, many := compare(inTurn, nil), compare(inTurn, stats.Looks{10, 15, 20})
 		if one.Gate.look() != 0 || many.Gate.look() != 3 {
 			t.Errorf("in turn %v: %d looks are counted without a budget and %d with one, want 0 and 3", inTurn, one.Gate.look(), many.Gate.look())
 		}
@@ -293,7 +301,7 @@ func TestCompare_CountsTheLooksOfABudget(t *testing.T) {
 	if d := g.Compare(old, changed, false); d.Verdict != Worse {
 		t.Errorf("at one look: %s (%s)", d.Verdict, d.Why)
 	}
-	if d := g.At(Looks{5, 5}).Compare(old, changed, false); d.Verdict != Unsure {
+	if d := g.At(stats.Looks{5, 5}).Compare(old, changed, false); d.Verdict != event.Unknown {
 		t.Errorf("at the second of two looks: %s (%s)", d.Verdict, d.Why)
 	}
 }

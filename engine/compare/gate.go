@@ -1,32 +1,36 @@
-package metrics
+// Package compare holds two sides against each other: two runs, two servers of one run, or a run and its baseline.
+// Cells of folds, baselines and the rules of a gates file come in; the verdict of each gate goes out, and that of all.
+// It reads no file and shows nothing.
+package compare
 
 import (
 	"fmt"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
 	"math"
 	"slices"
-
-	"golang.org/x/perf/benchmath"
 )
 
 // Gate says which change of a metric is a regression.
 type Gate struct {
-	Name        string   `json:"name"`
-	Metric      string   `json:"metric"` // path of a sample: steps.q1.ttft_ms
-	Stat        string   `json:"stat"`   // p50 | mean
-	Better      int      `json:"better"` // +1: higher is better, -1: lower; 0: as the metric says
-	MaxWorse    *float64 `json:"max_worse"`
-	MaxWorseAbs *float64 `json:"max_worse_abs"` // in the metric's unit
-	MinDelta    float64  `json:"min_delta"`     // in the metric's unit: smaller changes are never a regression
-	Test        string   `json:"test"`          // mann_whitney | paired; empty: see inPairs
-	Alpha       float64  `json:"alpha"`
-	MinSamples  int      `json:"min_samples"`
-	Severity    string   `json:"severity"`       // fail | warn
-	OnUnknown   string   `json:"on_unknown"`     // inconclusive | fail | skip | warn
-	File        string   `json:"file,omitempty"` // where the gate is written; empty: it is built in
-	Line        int      `json:"line,omitempty"`
-	Column      int      `json:"column,omitempty"`
+	Name        string          `json:"name"`
+	Metric      string          `json:"metric"` // path of a sample: steps.q1.ttft_ms
+	Stat        string          `json:"stat"`   // p50 | mean
+	Better      int             `json:"better"` // +1: higher is better, -1: lower; 0: as the metric says
+	MaxWorse    *float64        `json:"max_worse"`
+	MaxWorseAbs *float64        `json:"max_worse_abs"` // in the metric's unit
+	MinDelta    float64         `json:"min_delta"`     // in the metric's unit: smaller changes are never a regression
+	Test        string          `json:"test"`          // mann_whitney | paired; empty: see inPairs
+	Alpha       float64         `json:"alpha"`
+	MinSamples  int             `json:"min_samples"`
+	Severity    event.Severity  `json:"severity"`
+	OnUnknown   event.OnUnknown `json:"on_unknown"`
+	File        string          `json:"file,omitempty"` // where the gate is written; empty: it is built in
+	Line        int             `json:"line,omitempty"`
+	Column      int             `json:"column,omitempty"`
 
-	looks Looks // of a run whose length depends on what was seen
+	looks stats.Looks // of a run whose length depends on what was seen
 }
 
 // What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
@@ -40,12 +44,12 @@ const (
 	DefaultRepeats = 20
 )
 
-// The verdicts of a comparison.
+// The verdicts of a gate that holds samples against each other, beside [event.Unknown].
 const (
-	Worse  = "worse"
-	Better = "better"
-	Same   = "same" // no change beyond the margin, and the samples are good enough to have shown one of twice the margin
-	Unsure = "unknown"
+	Worse  event.Outcome = "worse"
+	Better event.Outcome = "better"
+	// Same is no change beyond the margin, by samples that are good enough to have shown one of twice the margin.
+	Same event.Outcome = "same"
 )
 
 // Side is one side of a comparison: its sample, described.
@@ -59,27 +63,27 @@ type Side struct {
 
 // Delta is the outcome of one gate.
 type Delta struct {
-	Gate     Gate     `json:"gate"`
-	Unit     string   `json:"unit"`
-	Old      Side     `json:"old"`
-	New      Side     `json:"new"`
-	Change   *float64 `json:"change"`   // new - old, in the metric's unit
-	Relative *float64 `json:"relative"` // Change / old
-	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
-	Hi       *float64 `json:"hi"`
-	P        *float64 `json:"p"`
-	Margin   *float64 `json:"margin"` // the change that must be exceeded, in the metric's unit
-	Test     string   `json:"test"`
-	Verdict  string   `json:"verdict"`
-	Why      string   `json:"why,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
-	More     int      `json:"more,omitempty"` // about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
+	Gate     Gate          `json:"gate"`
+	Unit     string        `json:"unit"`
+	Old      Side          `json:"old"`
+	New      Side          `json:"new"`
+	Change   *float64      `json:"change"`   // new - old, in the metric's unit
+	Relative *float64      `json:"relative"` // Change / old
+	Lo       *float64      `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
+	Hi       *float64      `json:"hi"`
+	P        *float64      `json:"p"`
+	Margin   *float64      `json:"margin"` // the change that must be exceeded, in the metric's unit
+	Test     string        `json:"test"`
+	Verdict  event.Outcome `json:"verdict"`
+	Why      string        `json:"why,omitempty"`
+	Warnings []string      `json:"warnings,omitempty"`
+	More     int           `json:"more,omitempty"` // about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
 }
 
 // tests are the ways to hold two samples against each other, by test and statistic.
-var tests = map[string]map[string]func(a, b []float64, confidence float64) (Shift, error){
-	"mann_whitney": {"p50": unpaired, "mean": means},
-	"paired":       {"p50": paired, "mean": pairedMeans},
+var tests = map[string]map[string]func(a, b []float64, confidence float64) (stats.Shift, error){
+	"mann_whitney": {"p50": stats.Unpaired, "mean": stats.Means},
+	"paired":       {"p50": stats.Paired, "mean": stats.PairedMeans},
 }
 
 // Compare judges the change from old to new. inTurn says that both were played in turn in one run,
@@ -89,8 +93,8 @@ var tests = map[string]map[string]func(a, b []float64, confidence float64) (Shif
 // chance does not explain it; better is the mirror image. Otherwise it is the same, if the
 // confidence interval rules out a change for the worse of twice the margin: a sample that cannot
 // is too noisy or too small to call anything the same, and the verdict is unknown.
-func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
-	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: Unsure, Test: g.Test}
+func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
+	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: event.Unknown, Test: g.Test}
 	if d.Unit == "" {
 		d.Unit = old.Unit
 	}
@@ -105,15 +109,15 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 	}
 	for _, s := range []struct {
 		side string
-		of   Sample
+		of   metrics.Sample
 	}{{"old", old}, {"new", new}} {
 		if s.of.Unknown > 0 {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
 		}
 		if far := s.of.Outliers(); len(far) > 0 {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, repeatList(far)))
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
 		}
-		if t, ok := s.of.Drift(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
+		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
 		}
 	}
@@ -131,7 +135,7 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 			return d
 		}
 	}
-	s, err := tests[d.Test][g.Stat](a, b, Confidence(g.look()))
+	s, err := tests[d.Test][g.Stat](a, b, stats.Confidence(g.look()))
 	if err != nil {
 		d.Why = err.Error()
 		return d
@@ -148,7 +152,7 @@ func (g Gate) Compare(old, new Sample, inTurn bool) Delta {
 }
 
 // judge decides from the shift and the margins.
-func (d *Delta) judge(s Shift, base float64) {
+func (d *Delta) judge(s stats.Shift, base float64) {
 	g := d.Gate
 	d.Margin = new(g.margin(base))
 	if g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
@@ -160,7 +164,7 @@ func (d *Delta) judge(s Shift, base float64) {
 	if g.Better < 0 {
 		worst = s.Hi
 	}
-	sure := s.P < g.Alpha*share(g.look())
+	sure := s.P < g.Alpha*stats.Share(g.look())
 	switch {
 	case loss > margin && sure:
 		d.Verdict = Worse
@@ -184,15 +188,15 @@ func (d *Delta) judge(s Shift, base float64) {
 	}
 }
 
-// At is the gate at looks that decide how much is measured; see [Looks].
-func (g Gate) At(looks Looks) Gate {
+// At is the gate at looks that decide how much is measured; see [stats.Looks].
+func (g Gate) At(looks stats.Looks) Gate {
 	g.looks = looks
 	return g
 }
 
 // look is the number of looks at which there were samples enough for a verdict.
 func (g Gate) look() int {
-	n, _ := g.looks.counted(func(size, _ int) bool { return size >= g.MinSamples })
+	n, _ := g.looks.Counted(func(size, _ int) bool { return size >= g.MinSamples })
 	return n
 }
 
@@ -209,10 +213,10 @@ func (g Gate) margin(base float64) float64 {
 }
 
 // unfit says why two samples cannot be held against each other.
-func (g Gate) unfit(old, new Sample, better int, test string) string {
+func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
 	for _, s := range []struct {
 		side string
-		of   Sample
+		of   metrics.Sample
 	}{{"old", old}, {"new", new}} {
 		switch {
 		case len(s.of.Values) == 0 && s.of.Why != "":
@@ -238,7 +242,7 @@ func (g Gate) unfit(old, new Sample, better int, test string) string {
 }
 
 // pairs keeps the repeats that are known on both sides.
-func pairs(old, new Sample) (a, b []float64) {
+func pairs(old, new metrics.Sample) (a, b []float64) {
 	for i, n := range old.Repeats {
 		if j := slices.Index(new.Repeats, n); j >= 0 {
 			a, b = append(a, old.Values[i]), append(b, new.Values[j])
@@ -255,46 +259,20 @@ func inPairs(a, b []float64) bool {
 	if len(a) < 4 {
 		return false
 	}
-	x, y := rankOf(a), rankOf(b)
-	mx, my := sum(x)/float64(len(x)), sum(y)/float64(len(y))
-	var xy, xx, yy float64
-	for i := range x {
-		xy += (x[i] - mx) * (y[i] - my)
-		xx += (x[i] - mx) * (x[i] - mx)
-		yy += (y[i] - my) * (y[i] - my)
-	}
-	return xx > 0 && yy > 0 && xy/math.Sqrt(xx*yy) >= 0.5
-}
-
-// rankOf is the middle rank of each value.
-func rankOf(v []float64) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		for _, y := range v {
-			switch {
-			case y < x:
-				out[i]++
-			case y == x:
-				out[i] += 0.5
-			}
-		}
-	}
-	return out
+	return stats.RankCorrelation(a, b) >= 0.5
 }
 
 // side describes a sample: its statistic, and the confidence interval of its median.
-func side(s Sample, stat string) Side {
+func side(s metrics.Sample, stat string) Side {
 	out := Side{N: len(s.Values), Unknown: s.Unknown}
 	if out.N == 0 {
 		return out
 	}
-	t := benchmath.DefaultThresholds
-	sum := benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(s.Values), &t), confidence)
-	center := sum.Center
+	center, lo, hi := stats.MedianInterval(s.Values, stats.Level)
 	if stat == "mean" {
-		center = NewDist(s.Values).Mean
+		center = metrics.NewDist(s.Values).Mean
 	}
-	out.Center, out.Lo, out.Hi = &center, finite(sum.Lo), finite(sum.Hi)
+	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)
 	return out
 }
 
@@ -311,7 +289,7 @@ func amount(v, base float64, unit string) string {
 	case math.IsInf(v, 0):
 		return "any amount"
 	case base == 0:
-		return fmt.Sprintf("%.3g%s", v, spaced(unit))
+		return fmt.Sprintf("%.3g%s", v, metrics.UnitAfter(unit))
 	}
 	return fmt.Sprintf("%.1f %%", 100*v/math.Abs(base))
 }

@@ -1,4 +1,4 @@
-package engine
+package compare
 
 import (
 	"strings"
@@ -29,22 +29,23 @@ func around(at, n int) *metrics.Cell {
 	return r.Cell("x")
 }
 
-func free(t *testing.T, that, more string) []metrics.FreeGate {
+func expressions(t *testing.T, that, more string) []ExpressionGate {
 	t.Helper()
 	g, ds := dsl.LoadGates(dsl.File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: '" + that + "'" + more + "}]\n")}, judge.Vocabulary())
 	if ds.Errors() {
 		t.Fatal(ds)
 	}
-	return FreeGates(g)
+	return expressionGates(g)
 }
 
-// TestFreeGates holds an expression over two sides to what both are known to be. Ten values one
+// TestExpressionGates holds an expression over two sides to what both are known to be. Ten values one
 // apart bound their median by the second and the ninth: 95…104 by 96 and 103.
-func TestFreeGates(t *testing.T) {
+func TestExpressionGates(t *testing.T) {
 	for _, c := range []struct {
 		that, more string
 		old, new   *metrics.Cell
-		want, why  string
+		want       event.Outcome
+		why        string
 	}{
 		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "pass", "steps.q.ttft_ms.p50 is 99 ms, base.steps.q.ttft_ms.p50 is 99 ms"},
 		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(140, 10), "fail", "139 ms"},
@@ -58,15 +59,15 @@ func TestFreeGates(t *testing.T) {
 		{"steps.r.ttft_ms.p50 < 2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "unknown", "step r was not played"},
 		{"steps.q.ttft_ms.p50 < 50", ", message: too slow", around(100, 10), around(100, 10), "fail", "too slow"},
 	} {
-		gates := free(t, c.that, c.more)
-		rules := metrics.Rules{Free: gates}
-		b, err := metrics.Record(c.old, []string{"steps.q.ttft_ms"}, Figures(gates), 0)
+		gates := expressions(t, c.that, c.more)
+		rules := Rules{Expressions: gates}
+		b, err := record(c.old, []string{"steps.q.ttft_ms"}, rules.baseFigures(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// A run and the baseline that was recorded of it are the same old side.
-		for side, old := range map[string]metrics.Source{"run": c.old.Source("old"), "baseline": b.Source("old")} {
-			d := rules.Compare("x", old, c.new.Source("new"), time.Now()).Deltas[0]
+		for side, old := range map[string]Source{"run": Measured(c.old, "old"), "baseline": b.Source("old")} {
+			d := rules.Compare("x", old, Measured(c.new, "new"), time.Now()).Deltas[0]
 			if d.Verdict != c.want || !strings.Contains(d.Why, c.why) {
 				t.Errorf("%s, with a %s: %s (%s), want %s (%s)", c.that, side, d.Verdict, d.Why, c.want, c.why)
 			}
@@ -74,29 +75,29 @@ func TestFreeGates(t *testing.T) {
 	}
 }
 
-// TestFreeGates_Incomparable holds that nothing is passed against what cannot be compared.
-func TestFreeGates_Incomparable(t *testing.T) {
-	old, new := around(100, 10).Source("old"), around(100, 10).Source("new")
-	old.Fingerprint = metrics.Fingerprint{"gpu.name": "RTX 3090"}
-	gates := free(t, "steps.q.ttft_ms.p50 < 2 * base.steps.q.ttft_ms.p50", "")
-	for on, want := range map[string]string{"inconclusive": "unknown", "fail": "unknown", "warn": "pass"} {
-		rules := metrics.Rules{Free: gates, Match: []string{"gpu.name"}, OnMismatch: on}
+// TestExpressionGates_Incomparable holds that nothing is passed against what cannot be compared.
+func TestExpressionGates_Incomparable(t *testing.T) {
+	old, new := Measured(around(100, 10), "old"), Measured(around(100, 10), "new")
+	old.Fingerprint = Fingerprint{"gpu.name": "RTX 3090"}
+	gates := expressions(t, "steps.q.ttft_ms.p50 < 2 * base.steps.q.ttft_ms.p50", "")
+	for on, want := range map[string]event.Outcome{"inconclusive": "unknown", "fail": "unknown", "warn": "pass"} {
+		rules := Rules{Expressions: gates, Match: []string{"gpu.name"}, OnMismatch: on}
 		d := rules.Compare("x", old, new, time.Now()).Deltas[0]
 		if d.Verdict != want || want == "unknown" && !strings.Contains(d.Why, "gpu.name: RTX 3090 -> not known") {
 			t.Errorf("on_mismatch %s: %s (%s), want %s", on, d.Verdict, d.Why, want)
 		}
 	}
-	rules := metrics.Rules{Free: free(t, "base.matches", ""), Match: []string{"gpu.name"}, OnMismatch: "inconclusive"}
+	rules := Rules{Expressions: expressions(t, "base.matches", ""), Match: []string{"gpu.name"}, OnMismatch: "inconclusive"}
 	if d := rules.Compare("x", old, new, time.Now()).Deltas[0]; d.Verdict != "fail" {
 		t.Errorf("base.matches is %s", d.Verdict)
 	}
 	// Without a baseline what asks for it is left out, and what does not is judged.
-	rules.Free = append(rules.Free, free(t, "steps.q.ttft_ms.p50 < 200", "")...)
-	p := rules.Absent(metrics.Pair{Missing: "no baseline"}, new, time.Now())
+	rules.Expressions = append(rules.Expressions, expressions(t, "steps.q.ttft_ms.p50 < 200", "")...)
+	p := rules.absent(Pair{Missing: "no baseline"}, new, time.Now())
 	if len(p.Deltas) != 1 || p.Deltas[0].Verdict != "pass" {
 		t.Errorf("without a baseline: %+v", p.Deltas)
 	}
-	b := metrics.Baseline{}
+	b := Baseline{}
 	if v := b.Source("").Figure("steps.q.ttft_ms.p50"); !strings.Contains(v.Why, "record it anew") {
 		t.Errorf("a figure that no baseline holds: %+v", v)
 	}

@@ -1,0 +1,67 @@
+package compare
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// BaselineSchema is the kind and version of a baseline file.
+const BaselineSchema = "homellm.baseline/v1"
+
+// Baseline is what one cell of a passing run measured: a file to keep in git.
+type Baseline struct {
+	Schema      string                    `json:"schema"`
+	Scenario    string                    `json:"scenario"`
+	Cell        string                    `json:"cell"`
+	Name        string                    `json:"name"` // of the cell, for people
+	Labels      []event.Label             `json:"labels"`
+	Recorded    time.Time                 `json:"recorded"`
+	Run         string                    `json:"run"` // id of the run
+	Homellm     string                    `json:"homellm"`
+	Fingerprint Fingerprint               `json:"fingerprint"`
+	AASplits    int                       `json:"aa_splits"`         // halvings behind each noise; 0: not measured
+	AARuns      int                       `json:"aa_runs"`           // runs behind each noise, this one included
+	Figures     Figures                   `json:"figures,omitempty"` // that the gates file's expressions name below base.
+	Metrics     map[string]BaselineMetric `json:"metrics"`
+}
+
+// BaselineMetric is one sample of a baseline: one value for each repeat.
+type BaselineMetric struct {
+	Unit    string    `json:"unit"`
+	Better  int       `json:"better"`
+	Unknown int       `json:"unknown"`
+	Noise   *float64  `json:"noise"` // relative standard deviation of the difference of two samples of this size when nothing changed
+	Values  []float64 `json:"values"`
+}
+
+// Sample returns one sample of the baseline.
+func (b *Baseline) Sample(path string) metrics.Sample {
+	m, ok := b.Metrics[path]
+	if !ok {
+		return metrics.Sample{Path: path, Why: notKept(path)}
+	}
+	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown}
+	if m.Unknown > 0 {
+		s.Why = "unknown when the baseline was recorded"
+	}
+	for i := range m.Values {
+		s.Repeats = append(s.Repeats, i+1)
+	}
+	return s
+}
+
+// Paths lists the samples of the baseline in order.
+func (b *Baseline) Paths() []string { return slices.Sorted(maps.Keys(b.Metrics)) }
+
+// Repeats is the size of the largest sample.
+func (b *Baseline) Repeats() int {
+	n := 0
+	for _, m := range b.Metrics {
+		n = max(n, len(m.Values)+m.Unknown)
+	}
+	return n
+}

@@ -1,0 +1,135 @@
+package compare
+
+import (
+	"fmt"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// agedAfter is when a baseline is old enough to be remarked on where nobody says how old it may be.
+const agedAfter = 90 * 24 * time.Hour
+
+// Pair is the comparison of one cell.
+type Pair struct {
+	Cell       string     `json:"cell"`
+	Old        string     `json:"old"`
+	New        string     `json:"new"`
+	Mismatches []Mismatch `json:"mismatches"`
+	OnMismatch string     `json:"on_mismatch"`
+	Stale      string     `json:"stale,omitempty"` // why the old side is too old
+	Missing    string     `json:"missing,omitempty"`
+	Required   bool       `json:"required"` // a missing old side is inconclusive
+	Warnings   []string   `json:"warnings"`
+	Deltas     []Delta    `json:"deltas"`
+	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
+}
+
+// Comparison is the comparison of all cells of two sides.
+type Comparison struct {
+	Pairs []Pair `json:"pairs"`
+}
+
+// Compare holds two sources against each other. now is when: a baseline ages.
+func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
+	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
+	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
+		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
+	}
+	if age := now.Sub(old.Recorded); r.MaxAge == 0 && !old.Recorded.IsZero() && age > agedAfter {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be", days(age)))
+	}
+	for _, s := range []struct {
+		side string
+		of   Source
+	}{{"old", old}, {"new", new}} {
+		if s.of.Failed > 0 {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample", s.side, s.of.Failed, s.of.Requests))
+		}
+	}
+	for _, g := range r.Gates {
+		a, b := old.Sample(g.Metric), new.Sample(g.Metric)
+		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity.Gates() && a.Unknown == 0 && b.Unknown == 0 {
+			continue // no such phase
+		}
+		g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()}, func(a, b stats.Looks) int { return len(a) - len(b) }))
+		d := g.Compare(a, b, r.InTurn)
+		switch {
+		case p.Comparable() || r.OnMismatch == MismatchWarns:
+			if old.Noise != nil && r.Tighter > 0 {
+				d.tooTight(old.Noise(g.Metric), r.Tighter)
+			}
+			d.belowFloor(max(old.floor(), new.floor()))
+		default:
+			d.Verdict, d.Why, d.More = event.Unknown, "not comparable: "+p.difference(), 0
+		}
+		p.Deltas = append(p.Deltas, d)
+	}
+	why := ""
+	if !p.Comparable() && r.OnMismatch != MismatchWarns {
+		why = "not comparable: " + p.difference()
+	}
+	r.judgeExpressions(&p, old, new, now, why)
+	return p
+}
+
+// absent is the pair of a cell that has nothing to be compared with: only what does not ask for
+// the old side is judged.
+func (r Rules) absent(p Pair, new Source, now time.Time) Pair {
+	p.Sides[1] = new
+	r.judgeExpressions(&p, Source{}, new, now, p.Missing)
+	return p
+}
+
+// Comparable says whether both sides were measured under the same circumstances.
+func (p Pair) Comparable() bool { return len(p.Mismatches) == 0 && p.Stale == "" }
+
+func (p Pair) difference() string {
+	var out []string
+	for _, m := range p.Mismatches {
+		out = append(out, m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	return strings.Join(out, "; ")
+}
+
+// belowFloor withdraws a verdict on a change of a time from the sending of a request on that is smaller than twice the
+// client's own error: such a time is as late as the client's clock is. What lies between two tokens is late at both
+// ends, and what a server tells by its own clock is not.
+func (d *Delta) belowFloor(floor float64) {
+	def, ok := metrics.OfPath(d.Gate.Metric)
+	if !ok || !def.FromSending || d.Change == nil || d.Verdict != Worse && d.Verdict != Better || math.Abs(*d.Change) >= 2*floor {
+		return
+	}
+	d.Verdict = event.Unknown
+	d.Why = fmt.Sprintf("the client that measured is itself up to %.3g ms late on this machine (client.ttft_bias_p99_ms), and cannot tell a change of %.3g ms from nothing", floor, math.Abs(*d.Change))
+}
+
+// tooTight withdraws a verdict whose margin is within the noise of the machine itself.
+func (d *Delta) tooTight(noise *float64, times float64) {
+	if d.Old.Center == nil || *d.Old.Center == 0 || d.Verdict == event.Unknown {
+		return
+	}
+	if noise == nil {
+		d.Warnings = append(d.Warnings, "the baseline holds no A/A noise of it")
+		return
+	}
+	margin := d.Gate.margin(*d.Old.Center) / math.Abs(*d.Old.Center)
+	if margin < times**noise {
+		d.Verdict = event.Unknown
+		d.Why = fmt.Sprintf("the margin of %.1f %% is tighter than %g x the A/A noise of %.1f %%: widen it, or play more repeats", 100*margin, times, 100**noise)
+	}
+}
+
+func days(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
+	}
+	return fmt.Sprintf("%.0f hours", d.Hours())
+}

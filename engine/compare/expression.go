@@ -1,0 +1,193 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"homellm/dsl"
+	"homellm/dsl/expr"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+)
+
+// ExpressionGate is a gate written as an expression over the new side and, below base., the old one.
+type ExpressionGate struct {
+	Gate      Gate // Metric is the expression
+	assertion *expr.Assertion
+}
+
+// basePrefix begins the paths of the old side.
+const basePrefix = "base."
+
+// What an expression may ask of both sides together: it is no figure of the old side.
+const (
+	baseMatches = "matches"
+	baseAge     = "age_h"
+)
+
+// expressionGates are the expressions of a gates file, ready to be judged.
+func expressionGates(g *dsl.Gates) []ExpressionGate {
+	var out []ExpressionGate
+	for _, a := range g.Assert {
+		out = append(out, ExpressionGate{
+			Gate: Gate{
+				Name: a.Name, Metric: a.That, Severity: event.Severity(a.Severity), OnUnknown: event.OnUnknown(a.OnUnknown),
+				File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
+			},
+			assertion: a,
+		})
+	}
+	return out
+}
+
+// baseFigures are the paths that the expressions name of the old side.
+func (r Rules) baseFigures() []string {
+	var out []string
+	for _, g := range r.Expressions {
+		for _, path := range g.assertion.Paths() {
+			rest, ok := strings.CutPrefix(path, basePrefix)
+			if ok && rest != baseMatches && rest != baseAge && !slices.Contains(out, rest) {
+				out = append(out, rest)
+			}
+		}
+	}
+	return out
+}
+
+// asksForBase says whether the expression reads anything of the old side.
+func (g ExpressionGate) asksForBase() bool {
+	return slices.ContainsFunc(g.assertion.Paths(), func(path string) bool { return strings.HasPrefix(path, basePrefix) })
+}
+
+// reading gives an expression its values.
+type reading struct {
+	value  func(path string) metrics.Value
+	bounds func(path string) (b stats.Bounds, n int, ok bool) // of a percentile of n values; ok is false for any other path
+}
+
+// judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.
+func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why string) {
+	from := reading{
+		value: func(path string) metrics.Value {
+			rest, ofOld := strings.CutPrefix(path, basePrefix)
+			switch {
+			case !ofOld:
+				return new.Figure(path)
+			case rest == baseMatches && p.Missing == "":
+				return metrics.Value{V: p.Comparable(), Source: "fingerprints"}
+			case rest == baseAge && p.Missing == "" && !old.Recorded.IsZero():
+				return metrics.Value{V: now.Sub(old.Recorded).Hours(), Unit: "h", Source: "the baseline"}
+			case rest == baseAge && p.Missing == "":
+				return metrics.Value{Why: "the old side is a run, which has no age"}
+			case why != "":
+				return metrics.Value{Why: why}
+			}
+			return old.Figure(rest)
+		},
+		bounds: func(path string) (stats.Bounds, int, bool) {
+			if rest, ofOld := strings.CutPrefix(path, basePrefix); ofOld {
+				return old.Bounds(rest)
+			}
+			return new.Bounds(path)
+		},
+	}
+	for _, g := range r.Expressions {
+		if p.Missing != "" && g.asksForBase() {
+			continue // the pair says itself that there is nothing to compare with
+		}
+		d := Delta{Gate: g.Gate, Test: "expression"}
+		d.Verdict, d.Why = g.judge(from)
+		p.Deltas = append(p.Deltas, d)
+	}
+}
+
+// mostCorners bounds the percentiles whose bounds are tried in all combinations.
+const mostCorners = 6
+
+// corner is a percentile that is known no better than by its bounds.
+type corner struct {
+	path string
+	stats.Bounds
+}
+
+// judge evaluates an expression over two sides. A percentile is known no better than by its 95 % bounds, on either
+// side: a verdict that is not the same at all combinations of them is none.
+func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) {
+	a := g.assertion
+	at := func(path string) expr.Value {
+		v := from.value(path)
+		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
+	}
+	r := a.Eval(at)
+	if r.Verdict == expr.Unknown {
+		return event.Unknown, r.Why
+	}
+	var corners []corner
+	for _, o := range r.Operands {
+		b, n, ok := from.bounds(o.Path)
+		switch {
+		case !ok || o.V == nil || len(corners) == mostCorners:
+		case !math.IsInf(b.Lo, 0) && !math.IsInf(b.Hi, 0):
+			corners = append(corners, corner{o.Path, b})
+		case !a.SmallN():
+			return event.Unknown, fmt.Sprintf("%s is of %d values, which do not bound it: play more repeats (--repeats %d), "+
+				"or set allow_small_n: true", o.Path, n, DefaultRepeats)
+		}
+	}
+	if !sameAtCorners(a, at, corners, r.Verdict) {
+		var spans []string
+		for _, c := range corners {
+			spans = append(spans, fmt.Sprintf("%s is from %.4g to %.4g", c.path, c.Lo, c.Hi))
+		}
+		return event.Unknown, fmt.Sprintf("%s, and so within its 95 %% bounds it both holds and does not (%s): more repeats would tell",
+			operands(r), strings.Join(spans, ", "))
+	}
+	why = operands(r)
+	if r.Verdict == expr.Fail && a.Message != "" {
+		why += ": " + a.Message
+	}
+	return event.Outcome(r.Verdict), why
+}
+
+// sameAtCorners says whether an expression has the same verdict at every combination of the bounds.
+func sameAtCorners(a *expr.Assertion, at func(string) expr.Value, corners []corner, verdict string) bool {
+	for mask := range 1 << len(corners) {
+		moved := map[string]float64{}
+		for i, c := range corners {
+			if moved[c.path] = c.Lo; mask>>i&1 == 1 {
+				moved[c.path] = c.Hi
+			}
+		}
+		other := a.Eval(func(path string) expr.Value {
+			v := at(path)
+			if m, ok := moved[path]; ok {
+				v.V = m
+			}
+			return v
+		})
+		if other.Verdict != verdict {
+			return false
+		}
+	}
+	return true
+}
+
+// operands are the values that an expression read, in words.
+func operands(r expr.Result) string {
+	var out []string
+	for _, o := range r.Operands {
+		switch v := o.V.(type) {
+		case nil:
+		case float64:
+			text := fmt.Sprintf("%s is %.4g %s", o.Path, v, strings.TrimPrefix(o.Unit, "ratio"))
+			out = append(out, strings.TrimSuffix(text, " "))
+		default:
+			out = append(out, fmt.Sprintf("%s is %v", o.Path, v))
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,139 @@
+package compare
+
+import (
+	"fmt"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+	"math"
+)
+
+// paths lists the samples of a cell that a baseline keeps: those of the gates of a file, or the usual ones.
+func (r Rules) paths(c *metrics.Cell) []string {
+	if r.Usual {
+		return baselinePaths(c)
+	}
+	var out []string
+	for _, g := range r.Gates {
+		out = append(out, g.Metric)
+	}
+	return out
+}
+
+// Record makes a baseline of a cell of a passing run. It refuses a cell that was not measured and one without a
+// value of a gate of the file. More cells are further runs of the same thing when nothing changed: how far their
+// medians lie apart is the noise that one run cannot see in itself.
+func (r Rules) Record(c *metrics.Cell, splits int, more ...*metrics.Cell) (*Baseline, error) {
+	paths := r.paths(c)
+	b, err := record(c, paths, r.baseFigures(), splits, more...)
+	if err != nil || r.Usual {
+		return b, err
+	}
+	for _, path := range paths {
+		if _, ok := b.Metrics[path]; !ok {
+			return nil, fmt.Errorf("%s: the run has no value of %s: %s", c.Name(), path, c.Sample(path).Why)
+		}
+	}
+	return b, nil
+}
+
+// FewRepeats says what a baseline of so few repeats cannot do, and what to do about it; empty: nothing.
+func FewRepeats(c *metrics.Cell) string {
+	n := len(c.Repeats())
+	again := fmt.Sprintf("for a better one play it again with --repeats %d", DefaultRepeats)
+	switch {
+	case n < DefaultMinSamples:
+		return fmt.Sprintf("%s has %d repeats, and gates need %d to judge anything: %s", c.Name(), n, DefaultMinSamples, again)
+	case n < DefaultRepeats:
+		return fmt.Sprintf("%s has %d repeats: enough to judge, and fewer than the %d that find what docs/gate-quality.md promises; %s",
+			c.Name(), n, DefaultRepeats, again)
+	}
+	return ""
+}
+
+// baselinePaths lists what a baseline of the cell keeps where no gates file says it.
+func baselinePaths(c *metrics.Cell) []string {
+	var out []string
+	add := func(prefix string, g metrics.Group) {
+		if len(c.Measured(g)) == 0 {
+			return
+		}
+		for i := range metrics.Defs {
+			if d := &metrics.Defs[i]; d.Baseline {
+				out = append(out, prefix+"."+d.Name)
+			}
+		}
+	}
+	for _, conv := range c.Run().Started.Scenario.Conversations {
+		for _, s := range conv.Steps {
+			add("steps."+s.ID, metrics.Group{Step: s.ID})
+		}
+	}
+	for _, p := range event.Phases {
+		add("phases."+p, metrics.Group{Phase: p})
+	}
+	return append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")
+}
+
+// record makes a baseline of the samples of these paths. Figures are the paths that expressions of
+// a gates file name below base.
+func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metrics.Cell) (*Baseline, error) {
+	r := c.Run()
+	if verdict, _, reason := r.Outcome(); verdict != event.Pass {
+		return nil, fmt.Errorf("only a passing run can be a baseline, and this one is %s: %s", verdict, reason)
+	}
+	if c.Planned.Skip != "" || len(c.Repeats()) == 0 {
+		return nil, fmt.Errorf("%s was not measured", c.Name())
+	}
+	b := &Baseline{
+		Schema: BaselineSchema, Scenario: r.Started.Scenario.Name, Cell: c.ID, Name: c.Name(), Labels: c.Planned.Labels,
+		Recorded: r.Started.Started, Run: r.Started.ID, Homellm: r.Started.Homellm,
+		Fingerprint: FingerprintOf(c), AASplits: splits, AARuns: 1 + len(more), Metrics: map[string]BaselineMetric{},
+	}
+	keys := make([]string, len(FingerprintKeys))
+	for i, k := range FingerprintKeys {
+		keys[i] = k.Name
+	}
+	for _, m := range more {
+		if diff := b.Fingerprint.Mismatches(FingerprintOf(m), keys); len(diff) > 0 {
+			return nil, fmt.Errorf("run %s is no repetition of run %s: %v", m.Run().Started.ID, b.Run, diff[0])
+		}
+	}
+	for _, path := range paths {
+		s := c.Sample(path)
+		if len(s.Values) == 0 {
+			continue
+		}
+		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: s.Values}
+		if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
+			kept.Noise = &sd
+		}
+		if sd, ok := between(s, more); ok && (kept.Noise == nil || sd > *kept.Noise) {
+			kept.Noise = &sd
+		}
+		b.Metrics[path] = kept
+	}
+	var err error
+	if b.Figures, err = figuresOf(c, figures); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name(), err)
+	}
+	if len(b.Metrics)+len(b.Figures) == 0 {
+		return nil, fmt.Errorf("%s has no value of any metric that is gated", c.Name())
+	}
+	return b, nil
+}
+
+// between is the standard deviation of the relative differences between the medians of runs.
+func between(s metrics.Sample, more []*metrics.Cell) (sd float64, ok bool) {
+	medians := []float64{stats.Median(s.Values)}
+	for _, c := range more {
+		if v := c.Sample(s.Path).Values; len(v) > 0 {
+			medians = append(medians, stats.Median(v))
+		}
+	}
+	d := metrics.NewDist(medians)
+	if d.N < 2 || d.Mean == 0 {
+		return 0, false
+	}
+	return d.Stddev * math.Sqrt2 / math.Abs(d.Mean), true // a difference has twice the variance of a median
+}

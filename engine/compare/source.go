@@ -1,0 +1,60 @@
+package compare
+
+import (
+	"time"
+
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+)
+
+// Source gives one side of a comparison: a cell of a run, or a baseline.
+type Source struct {
+	Name        string // for people
+	Fingerprint Fingerprint
+	Recorded    time.Time // zero: just measured
+	Sample      func(path string) metrics.Sample
+	Figure      func(path string) metrics.Value             // in scenario scope
+	Bounds      func(path string) (stats.Bounds, int, bool) // of a path that ends in a percentile, and of how many values
+	Noise       func(path string) *float64                  // A/A noise; nil: none was recorded
+	Failed      int                                         // requests that failed
+	Requests    int
+	Cell        *metrics.Cell // what a run measured; nil: a baseline
+}
+
+// Measured is the cell of a run as one side of a comparison.
+func Measured(c *metrics.Cell, name string) Source {
+	g := c.Measured(metrics.Group{})
+	return Source{
+		Name: name, Fingerprint: FingerprintOf(c), Sample: c.Sample, Figure: figures(c), Bounds: c.Bounds,
+		Failed: metrics.CountFailed(g), Requests: len(g), Cell: c,
+	}
+}
+
+// figures finds the value of a path in scenario scope.
+func figures(c *metrics.Cell) func(path string) metrics.Value { return c.Lookup("scenario", 0, "", "") }
+
+// looks are those that decided how much was measured; a baseline tells of none.
+func (s Source) looks() stats.Looks {
+	if s.Cell == nil || s.Cell.Done == nil {
+		return nil
+	}
+	return s.Cell.Done.Looks
+}
+
+// floor is the error of the client that measured, in ms; 0: not known, as of a baseline.
+func (s Source) floor() float64 {
+	if s.Cell == nil {
+		return 0
+	}
+	ms, _ := s.Cell.Observed("client.ttft_bias_p99_ms").Number()
+	return ms
+}
+
+// Source is the baseline as the old side of a comparison.
+func (b *Baseline) Source(name string) Source {
+	return Source{
+		Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample,
+		Figure: b.Figures.value, Bounds: b.Figures.bounds,
+		Noise: func(path string) *float64 { return b.Metrics[path].Noise },
+	}
+}

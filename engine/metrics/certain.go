@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"homellm/engine/stats"
+)
+
+var compares = map[string]func(v, limit float64) bool{
+	"<":  func(v, limit float64) bool { return v < limit },
+	"<=": func(v, limit float64) bool { return v <= limit },
+	">":  func(v, limit float64) bool { return v > limit },
+	">=": func(v, limit float64) bool { return v >= limit },
+}
+
+// Certainty says whether a sample decides on which side of a limit a percentile lies.
+type Certainty struct {
+	OK   bool   // it does, or nothing better can be asked of it
+	Why  string // why not: the bound, and what would settle it
+	More int    // about how many more repeats would settle it; 0: it is settled, or no number is known
+}
+
+// Certain holds the bounds of a percentile against a limit. If they lie on both sides the reason
+// names the bound and about how many more repeats would settle it, with as many values in each: an
+// interval shrinks with the root of the sample. A sample too small for a 95 % bound decides nothing and everything: it is judged as
+// it stands, which its author has accepted, and More says what the bound takes.
+func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int, looks stats.Looks) Certainty {
+	inRepeats := func(n int) int { return (n*repeats + d.N - 1) / d.N }
+	at, _ := d.Stat(fmt.Sprintf("p%d", p))
+	holds, known := compares[op]
+	if !known || d.N == 0 {
+		return Certainty{OK: true}
+	}
+	// A pass must hold at the worst bound, a failure must fail at the best one.
+	upper := (op == "<" || op == "<=") == holds(at, limit)
+	look := 0
+	if len(looks) > 0 {
+		var enough bool
+		look, enough = looks.Counted(func(size, look int) bool {
+			return d.N*size/looks[len(looks)-1] >= stats.SmallestSample(p, stats.Confidence(look), upper)
+		})
+		if !enough {
+			look++ // the one that is missing
+		}
+	}
+	level := stats.Confidence(look)
+	b := stats.PercentileBounds(values, p, level)
+	bound := b.Lo
+	if upper {
+		bound = b.Hi
+	}
+	if math.IsInf(bound, 0) {
+		missing := inRepeats(max(1, stats.SmallestSample(p, level, upper)-d.N))
+		if d.N < stats.SmallestSample(p, stats.Level, upper) {
+			return Certainty{OK: true, More: missing}
+		}
+		return Certainty{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence takes %d repeats more",
+			p, d.N, at, UnitAfter(unit), 100*level, missing)}
+	}
+	if holds(bound, limit) == holds(at, limit) {
+		return Certainty{OK: true}
+	}
+	s := Certainty{}
+	more := "more repeats"
+	if gap := math.Abs(limit - at); gap > 0 {
+		n := max(math.Ceil(float64(d.N)*(math.Pow(math.Abs(bound-at)/gap, 2)-1)), 1)
+		if more = "more than 1000 more repeats"; n <= 1e6 && inRepeats(int(n)) <= 1000 {
+			s.More = inRepeats(int(n))
+			more = fmt.Sprintf("about %d more repeats", s.More)
+		}
+	}
+	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of %.4g: %s would settle it",
+		p, d.N, at, UnitAfter(unit), 100*level, bound, UnitAfter(unit), limit, more)
+	return s
+}
+
+// UnitAfter is a unit as it follows a number; shares have none.
+func UnitAfter(unit string) string {
+	if unit == "" || unit == "ratio" {
+		return ""
+	}
+	return " " + unit
+}
+
+// Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as
+// steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
+func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certainty {
+	values, p, unit, ok := c.percentile(path)
+	if !ok {
+		return Certainty{OK: true}
+	}
+	return NewDist(values).Certain(values, p, op, limit, unit, len(c.Repeats()), looks)
+}
+
+// percentile takes the path of a percentile apart and returns the values that it is one of.
+func (c *Cell) percentile(path string) (values []float64, p int, unit string, ok bool) {
+	name, stat, found := CutStat(path)
+	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
+		return nil, 0, "", false
+	}
+	root, rest, _ := strings.Cut(name, ".")
+	id, metric, _ := strings.Cut(rest, ".")
+	g, known := map[string]Group{"steps": {Step: id}, "phases": {Phase: id}, "conversations": {Conversation: id}}[root]
+	d, defined := Lookup(metric)
+	if !known || !defined || !d.Numeric() {
+		return nil, 0, "", false
+	}
+	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
+		return c.Sample(name).Values, p, d.Unit, true
+	}
+	for _, q := range d.asked(c.Measured(g)) {
+		if v, ok := d.Each(c, q).Number(); ok {
+			values = append(values, v)
+		}
+	}
+	return values, p, d.Unit, true
+}
+
+// Bounds are those of a path that ends in a percentile, of how many values; ok is false for any other path.
+func (c *Cell) Bounds(path string) (b stats.Bounds, n int, ok bool) {
+	values, p, _, ok := c.percentile(path)
+	if !ok {
+		return b, 0, false
+	}
+	return stats.PercentileBounds(values, p, stats.Level), len(values), true
+}

@@ -1,0 +1,62 @@
+package stats
+
+import (
+	"math"
+	"slices"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// Level is the confidence of every one-sided bound and of every interval of a sample that is judged once.
+const Level = 0.95
+
+// Bounds are one-sided bounds of a true percentile, taken from the order of the values alone: with
+// the confidence asked for it is not below Lo, and with the same not above Hi. A bound that the
+// sample is too small for is infinite.
+type Bounds struct{ Lo, Hi float64 }
+
+// PercentileBounds bounds the p-th percentile. The number of values below the true percentile is
+// binomial with n and p/100, whatever the distribution; Hi is the smallest value whose rank k has
+// P(B < k) >= confidence, Lo the largest with P(B >= k) >= confidence.
+func PercentileBounds(values []float64, p int, confidence float64) Bounds {
+	s := slices.Sorted(slices.Values(values))
+	b := Bounds{math.Inf(-1), math.Inf(1)}
+	n, q := len(s), float64(p)/100
+	below := 0.0 // P(B < k)
+	for k := 1; k <= n; k++ {
+		below += binomial(n, k-1, q)
+		if 1-below >= confidence {
+			b.Lo = s[k-1]
+		}
+		if below >= confidence {
+			b.Hi = s[k-1]
+			break
+		}
+	}
+	return b
+}
+
+// SmallestSample is the sample size from which the upper or lower bound of a percentile is finite: the
+// chance that all values lie on its other side is at most 1 - confidence.
+func SmallestSample(p int, confidence float64, upper bool) int {
+	q := float64(p) / 100
+	if !upper {
+		q = 1 - q
+	}
+	return int(math.Ceil(math.Log(1-confidence)/math.Log(q) - 1e-9))
+}
+
+func binomial(n, k int, q float64) float64 {
+	a, _ := math.Lgamma(float64(n + 1))
+	b, _ := math.Lgamma(float64(k + 1))
+	c, _ := math.Lgamma(float64(n - k + 1))
+	return math.Exp(a - b - c + float64(k)*math.Log(q) + float64(n-k)*math.Log(1-q))
+}
+
+// MedianInterval is the median of a sample and its confidence interval, from the order of the values alone;
+// infinite where the sample is too small for one.
+func MedianInterval(values []float64, confidence float64) (median, lo, hi float64) {
+	t := benchmath.DefaultThresholds
+	sum := benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(values), &t), confidence)
+	return sum.Center, sum.Lo, sum.Hi
+}
