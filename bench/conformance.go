@@ -9,6 +9,7 @@ import (
 
 	"homellm/engine/client/conformance"
 	"homellm/engine/client/goldentest"
+	"homellm/engine/crash"
 )
 
 // How the conformance table is measured, and what it takes to pass.
@@ -28,7 +29,7 @@ func conformanceReport(ctx context.Context, out io.Writer) error {
 	pace := goldentest.Pace{First: 50 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 20}
 	server := goldentest.New(pace)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	crash.Go(func() { served <- server.Serve(l) })
 	rows, err := conformance.Run(ctx, conformance.Options{
 		Server: server, Base: "http://" + l.Addr().String(),
 		Tolerance: tolerance, Share: share, Tries: tries,

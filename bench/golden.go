@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"homellm/engine/client/goldentest"
+	"homellm/engine/crash"
 )
 
 // serveGolden prints the address of a golden server and serves until standard input ends.
@@ -25,10 +26,10 @@ func serveGolden(ctx context.Context, out io.Writer, pace goldentest.Pace) error
 		return fmt.Errorf("listening: %w", err)
 	}
 	fmt.Fprintln(out, l.Addr())
-	go func() {
+	crash.Go(func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) //nolint:forbidigo // a command's own process
 		l.Close()
-	}()
+	})
 	return goldentest.New(pace).Serve(l)
 }
 

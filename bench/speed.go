@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"homellm/engine/client/goldentest"
+	"homellm/engine/crash"
 )
 
 // load is one way to keep a reader busy.
@@ -153,7 +154,7 @@ func (l load) round(ctx context.Context, asks []func(context.Context) (reading, 
 	errs := make([]error, len(asks))
 	var wg sync.WaitGroup
 	for i, ask := range asks {
-		wg.Go(func() {
+		wg.Go(crash.Guarded(func() {
 			for range times {
 				got, err := ask(ctx)
 				if err != nil {
@@ -162,7 +163,7 @@ func (l load) round(ctx context.Context, asks []func(context.Context) (reading, 
 				}
 				readings[i] = append(readings[i], got)
 			}
-		})
+		}))
 	}
 	wg.Wait()
 	for _, err := range errs {

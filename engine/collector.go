@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"homellm/engine/crash"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -27,11 +28,11 @@ type collector struct {
 
 func collect(epoch time.Time, seq uint64, fold *metrics.Run, keep func(event.Event) error, stop context.CancelCauseFunc) *collector {
 	c := &collector{epoch: epoch, seq: seq, append: keep, fold: fold, stop: stop, queue: make(chan func(), 64)}
-	c.done.Go(func() {
+	c.done.Go(crash.Guarded(func() {
 		for work := range c.queue {
 			work()
 		}
-	})
+	}))
 	return c
 }
 

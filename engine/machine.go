@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"homellm/engine/crash"
 	"homellm/engine/event"
 	"homellm/engine/host"
 )
@@ -37,7 +38,7 @@ func (r *run) watchMachine(ctx context.Context) *machine {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	m := &machine{run: r, t: r.opt.Machine, pids: r.opt.PIDs, end: cancel}
-	m.done.Go(func() { m.t.Sample(ctx, m.sample) })
+	m.done.Go(crash.Guarded(func() { m.t.Sample(ctx, m.sample) }))
 	return m
 }
 

@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"time"
 
+	"homellm/engine/crash"
 	"homellm/engine/sim"
 )
 
@@ -72,10 +73,10 @@ func serveSimulator(ctx context.Context, out io.Writer, in io.Reader) error {
 		return fmt.Errorf("listening: %w", err)
 	}
 	fmt.Fprintln(out, l.Addr())
-	go func() {
+	crash.Go(func() {
 		_, _ = io.Copy(io.Discard, in)
 		l.Close()
-	}()
+	})
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	if err := s.Serve(l); !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("serving: %w", err)

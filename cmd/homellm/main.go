@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"homellm/engine"
+	"homellm/engine/crash"
 )
 
 // process is everything of the outside world that a command may touch, so that a test can run
@@ -43,9 +44,17 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcReading)
 	}
+	p := system()
+	endOnCrash(p, os.Exit)
 	ctx, stop := interruptible(context.Background(), os.Exit)
 	defer stop()
-	os.Exit(run(ctx, system(), os.Args[1:]))
+	os.Exit(run(ctx, p, os.Args[1:]))
+}
+
+// endOnCrash ends the process where a goroutine other than the main one panics.
+func endOnCrash(p process, exit func(int)) {
+	p.stderr = plain{p.stderr}
+	crash.Handle(func(value any, stack []byte) { exit(bug(p, value, stack)) })
 }
 
 func system() process {
@@ -78,7 +87,7 @@ func interruptible(parent context.Context, exit func(int)) (context.Context, fun
 	// Writing to a reader that is gone shall be an error of that write, not the end of the process.
 	// Ignoring the signal would do the same and would be inherited by the servers it starts.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	go func() {
+	crash.Go(func() {
 		first, ok := <-signals
 		if !ok {
 			return
@@ -87,7 +96,7 @@ func interruptible(parent context.Context, exit func(int)) (context.Context, fun
 		if second, ok := <-signals; ok {
 			exit(exitOfSignal(signalName(second)))
 		}
-	}()
+	})
 	return ctx, func() {
 		signal.Stop(signals)
 		close(signals)

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
+	"homellm/engine/crash"
 	"homellm/engine/report"
 )
 
@@ -40,7 +41,7 @@ func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
 	if b.columns > 0 {
 		every, paint = paintEvery, b.repaint
 	}
-	b.ended.Go(func() {
+	b.ended.Go(crash.Guarded(func() {
 		t := time.NewTicker(every)
 		defer t.Stop()
 		for {
@@ -54,7 +55,7 @@ func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
 				return
 			}
 		}
-	})
+	}))
 	return b
 }
 

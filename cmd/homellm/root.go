@@ -86,19 +86,24 @@ func run(ctx context.Context, p process, args []string) (code int) {
 	p.stderr = &inTurn{w: plain{p.stderr}}
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(p.stderr, "homellm: this is a bug in homellm: %v\n", r)
-			if p.getenv("HOMELLM_DEBUG") != "" {
-				fmt.Fprintf(p.stderr, "%s", debug.Stack())
-			} else {
-				fmt.Fprintln(p.stderr, "homellm: hint: run it again with HOMELLM_DEBUG=1 and report what it prints")
-			}
-			code = exitBug
+			code = bug(p, r, debug.Stack())
 		}
 	}()
 	root := newRoot(p)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	return tell(p, err)
+}
+
+// bug says that homellm crashed, in one line that helps to report it and without a stack, and returns the exit code.
+func bug(p process, value any, stack []byte) int {
+	fmt.Fprintf(p.stderr, "homellm: this is a bug in homellm: %v\n", value)
+	if p.getenv("HOMELLM_DEBUG") != "" {
+		fmt.Fprintf(p.stderr, "%s", stack)
+	} else {
+		fmt.Fprintln(p.stderr, "homellm: hint: run it again with HOMELLM_DEBUG=1 and report what it prints")
+	}
+	return exitBug
 }
 
 // tell prints an error and decides the exit code.

@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files of the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"homellm": main})
+	testscript.Main(m, map[string]func(){"homellm": main, "crashing": crashing})
 }
 
 // TestScripts runs the program as a user does: testdata/script/*.txtar, exit codes included.

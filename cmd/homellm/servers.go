@@ -13,6 +13,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/crash"
 	"homellm/engine/engines"
 	"homellm/engine/server"
 	"homellm/engine/sim"
@@ -27,9 +28,12 @@ type servers struct {
 	process
 	lib    *dsl.Library
 	quiet  bool
+	noSim  bool   // no cell may be played on a simulator
 	logs   string // folder for the output of started servers; empty: the state folder
 	opener target.Opener
 	found  map[string]server.Found // by profile
+
+	lacking bool // nobody chose a server, and none was found
 }
 
 // choose settles which server plays cells for which nobody chose one: --url, else --server, else
@@ -46,11 +50,12 @@ func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) 
 		if err != nil {
 			return err
 		}
-		opt.DefaultServer = simulator
+		opt.DefaultServer, s.lacking = simulator, true
 		for _, f := range found {
 			if f.State == server.Ready {
 				opt.DefaultServer = s.lib.Attach(profileFor(f), f.Engine, f.URL)
 				s.remember(opt.DefaultServer, f)
+				s.lacking = false
 				s.note("found %s at %s", engineTitle(f), f.URL)
 				break
 			}
@@ -131,7 +136,30 @@ func (s *servers) note(format string, args ...any) {
 }
 
 func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*target.Target, error) {
-	return s.opener.Open(ctx, cell)
+	t, err := s.opener.Open(ctx, cell)
+	if err == nil && s.noSim && t.Facts.Simulated { // a profile attaches to it, and only its answer tells
+		t.Close()
+		return nil, simulatorRefused("server %s at %s is a simulator, and --no-sim plays on none", cell.Server.Name, t.Facts.URL)
+	}
+	return t, err
+}
+
+// refuseSimulator fails with --no-sim for a cell that would be played on a simulator.
+func (s *servers) refuseSimulator(cell *dsl.Cell) error {
+	switch profile := cell.Server; {
+	case !s.noSim:
+	case s.found[profile.Name].Simulated:
+		return simulatorRefused("the server at %s is a simulator, and --no-sim plays on none", profile.Attach)
+	case profile.Engine == "sim" && profile.Attach == "" && s.lacking:
+		return simulatorRefused("no server was found on this machine, and --no-sim plays on no simulator")
+	case profile.Engine == "sim" && profile.Attach == "":
+		return simulatorRefused("server %s is the simulator, and --no-sim plays on none", profile.Name)
+	}
+	return nil
+}
+
+func simulatorRefused(format string, args ...any) error {
+	return failf(exitEnvironment, "start a server, or name one with --url or --server", format, args...)
 }
 
 // key reads a key from the environment or a file; a profile never holds one.
@@ -182,12 +210,12 @@ func (s *servers) simulate(ctx context.Context, cell *dsl.Cell) (address, what s
 	if err != nil {
 		return "", "", nil, err
 	}
-	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	hs := &http.Server{Handler: guarded(handler), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan struct{})
-	go func() {
+	crash.Go(func() {
 		defer close(served)
 		_ = hs.Serve(l) // that it was closed is all it can say
-	}()
+	})
 	stop = func() {
 		_ = hs.Close() // the listener goes with it; open requests have ended
 		handler.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/engine/crash"
 	"homellm/engine/sim"
 )
 
@@ -100,6 +101,23 @@ func configure(launch *dsl.Launch, config *sim.Config) error {
 	return nil
 }
 
+// guarded ends the process where a handler panics; net/http would print its stack and go on. A handler that cuts its
+// connection off panics on purpose.
+func guarded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch value := recover(); value {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(value)
+			default:
+				crash.Report(value)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
+}
+
 func serveSim(ctx context.Context, p process, listen string, config sim.Config) error {
 	handler, err := sim.New(config)
 	if err != nil {
@@ -111,10 +129,10 @@ func serveSim(ctx context.Context, p process, listen string, config sim.Config) 
 	if err != nil {
 		return failf(exitEnvironment, "choose another address with --listen", "%w", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: guarded(handler), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(p.stderr, "SIMULATED %s at http://%s/v1; Ctrl-C stops it\n", config, l.Addr())
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
+	crash.Go(func() { done <- server.Serve(l) })
 	select {
 	case err := <-done:
 		return failf(exitEnvironment, "", "serving: %w", err)

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // Floor is how well this client measures on this machine at this moment: differences smaller than
@@ -39,10 +41,10 @@ func Calibrate(ctx context.Context) (Floor, error) {
 	}
 	server := &metronome{truths: make(chan truth, 1)}
 	served := make(chan struct{})
-	go func() {
+	crash.Go(func() {
 		defer close(served)
 		server.serve(l)
-	}()
+	})
 	defer func() {
 		l.Close()
 		<-served

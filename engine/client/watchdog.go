@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // Why a request was given up.
@@ -43,7 +45,7 @@ func (w *watchdog) set(d time.Duration, cause error) {
 			w.timer.Stop()
 		}
 	case w.timer == nil:
-		w.timer = time.AfterFunc(d, w.look)
+		w.timer = time.AfterFunc(d, crash.Guarded(w.look))
 	default:
 		w.timer.Reset(d)
 	}

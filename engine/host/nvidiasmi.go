@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // smiFields are what is asked of nvidia-smi, in order. The one for throttle reasons has changed
@@ -73,14 +75,14 @@ func openSMI(ctx context.Context, o Options) (*gpus, error) {
 		cancel()
 		return nil, fmt.Errorf("starting its stream: %w", err)
 	}
-	go func() {
+	crash.Go(func() {
 		defer close(s.done)
 		s.follow(out)
 		err := cmd.Wait()
 		s.mu.Lock()
 		s.ended = fmt.Errorf("its stream ended: %w", errors.Join(err, io.EOF))
 		s.mu.Unlock()
-	}()
+	})
 	return &gpus{
 		read:  s.read,
 		facts: s.facts,

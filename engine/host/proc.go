@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // Spec is one server process to be started.
@@ -134,14 +136,14 @@ func (p *Proc) launch(ctx context.Context) error {
 		p.removeRecord()
 		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
 	}
-	go func() {
+	crash.Go(func() {
 		// The state after Wait tells everything its error does.
 		_ = p.cmd.Wait()
 		p.mu.Lock()
 		p.ended = time.Since(p.started)
 		p.mu.Unlock()
 		close(p.exited)
-	}()
+	})
 	if err := p.writeRecord(); err != nil {
 		return errors.Join(fmt.Errorf("starting %s: %w", spec.Name, err), p.Stop())
 	}
@@ -156,13 +158,13 @@ func (p *Proc) await(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, p.spec.Timeout)
 	defer cancel()
 	// A process that ends ends the question it is being asked.
-	go func() {
+	crash.Go(func() {
 		select {
 		case <-p.exited:
 			cancel()
 		case <-asking.Done():
 		}
-	}()
+	})
 	ticker := time.NewTicker(p.spec.Interval)
 	defer ticker.Stop()
 	last := errors.New("it was not asked yet")

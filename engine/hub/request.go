@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // get sends a GET and follows redirects by hand: the token goes to the endpoint alone, not even to
@@ -110,7 +112,7 @@ var errIdle = errors.New("nothing came for too long")
 func (h *Hub) watch(ctx context.Context) (watched context.Context, touch, done func()) {
 	watched, cancel := context.WithCancelCause(ctx)
 	idle := cmp.Or(h.Idle, 30*time.Second)
-	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	timer := time.AfterFunc(idle, crash.Guarded(func() { cancel(errIdle) }))
 	return watched, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel(nil) }
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"homellm/engine/client/transport"
+	"homellm/engine/crash"
 	"homellm/engine/engines"
 )
 
@@ -79,7 +80,7 @@ func (e endpoint) Ask(ctx context.Context, limit time.Duration, paths ...string)
 	responses := make([]engines.Response, len(paths))
 	var group sync.WaitGroup
 	for i, path := range paths {
-		group.Go(func() { responses[i] = e.Call(ctx, http.MethodGet, path, nil, limit) })
+		group.Go(crash.Guarded(func() { responses[i] = e.Call(ctx, http.MethodGet, path, nil, limit) }))
 	}
 	group.Wait()
 	seen := make(engines.Responses, len(paths))

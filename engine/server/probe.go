@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"homellm/engine/crash"
 	"homellm/engine/engines"
 )
 
@@ -255,14 +256,14 @@ func Scan(ctx context.Context, ports ...int) ([]Found, error) {
 	defer client.CloseIdleConnections()
 	var group sync.WaitGroup
 	for i, port := range ports {
-		group.Go(func() {
+		group.Go(crash.Guarded(func() {
 			host, ok := listening(ctx, port)
 			if !ok {
 				found[i] = Found{URL: "http://127.0.0.1:" + strconv.Itoa(port), State: NotRunning, Detail: "nothing listens there"}
 				return
 			}
 			found[i], errs[i] = Probe(ctx, "http://"+net.JoinHostPort(host, strconv.Itoa(port)), client)
-		})
+		}))
 	}
 	group.Wait()
 	for _, err := range errs {

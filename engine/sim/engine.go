@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // engine runs the steps: it decides what each one computes, when it ends, and tells every sequence when
@@ -98,7 +100,7 @@ func (e *engine) submit(q *sequence) {
 	e.waiting = slices.Insert(e.waiting, i, q)
 	if !e.active {
 		e.active = true
-		e.goroutine.Go(e.run)
+		e.goroutine.Go(crash.Guarded(e.run))
 	}
 	select {
 	case e.wake <- struct{}{}:

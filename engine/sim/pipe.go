@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"homellm/engine/crash"
 )
 
 // Pipe serves h over connections in memory, for a client in the same process. dial has the form of
@@ -29,10 +31,10 @@ func Pipe(h http.Handler) (dial func(ctx context.Context, network, addr string) 
 		h.ServeHTTP(w, r)
 	})}
 	served := make(chan struct{})
-	go func() {
+	crash.Go(func() {
 		_ = srv.Serve(l) // it always ends with ErrServerClosed or net.ErrClosed
 		close(served)
-	}()
+	})
 	return l.dial, func() {
 		_ = srv.Close() // closing a pipe does not fail
 		<-served

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // Pace is how fast a shape is played.
@@ -68,7 +70,7 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		conn = stampable(conn)
 		s.enter(conn)
-		go s.serve(conn)
+		crash.Go(func() { s.serve(conn) })
 	}
 }
 
@@ -76,7 +78,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Pipe() net.Conn {
 	ours, theirs := net.Pipe()
 	s.enter(ours)
-	go s.serve(ours)
+	crash.Go(func() { s.serve(ours) })
 	return theirs
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // defaultConnect bounds the making of a connection where the configuration does not.
@@ -78,6 +80,7 @@ func (e ConnectError) Unwrap() error { return e.error }
 // connect serves a transport that needs a connection. The address it asks for is the one of the
 // base URL, which the pool knows better.
 func (p *pool) connect(ctx context.Context, network, _ string) (net.Conn, error) {
+	defer crash.Recover() // net/http's goroutine
 	if nc := p.takeSpare(); nc != nil {
 		return nc, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // spare is a connection made ahead. A goroutine reads from it, for that is how a connection that
@@ -37,7 +39,7 @@ func (p *pool) warm(ctx context.Context) (*time.Duration, error) {
 	if old != nil { // two callers warmed at once
 		old.nc.Close()
 	}
-	go p.watch(s)
+	crash.Go(func() { p.watch(s) })
 	return &c.took, nil
 }
 
