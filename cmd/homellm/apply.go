@@ -41,6 +41,7 @@ type applyFlags struct {
 	failFast bool
 	quiet    bool
 	keepRaw  bool
+	noSim    bool
 	outputs  outputFlags
 	collect  *outputs // what the outputs are made of; nil: none are
 
@@ -62,7 +63,8 @@ folders of them, or names of shipped scenarios.
 
 Which server runs: --url, else --server, else the scenario's own choice, else a
 server found on this machine's usual ports, else the embedded simulator, which
-says so everywhere its numbers are shown.`,
+says so everywhere its numbers are shown. With --no-sim nothing is played on a
+simulator, whoever chose it.`,
 		Example: `  homellm apply scenarios/rag-long.yaml
   homellm apply rag-long --url http://127.0.0.1:8000/v1 --model qwen2.5-3b
   homellm apply scenarios/ --include-tags rag --repeats 10
@@ -88,6 +90,7 @@ says so everywhere its numbers are shown.`,
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
 	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the worst turn beside the results: a failed one, else the slowest")
+	fl.BoolVar(&f.noSim, "no-sim", false, "play on no simulator: where no real server is found or chosen, end with exit code 5")
 	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
 	fl.BoolVar(&f.resumeChanged, "resume-changed", false, "with --resume: allow a changed plan, and keep the finished cells that did not change")
 	f.addBudget(fl)
@@ -189,7 +192,7 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 	if bad := check(files, lib, opt); bad.Errors() {
 		return nil, nil, bad
 	}
-	servers := &servers{process: p, lib: lib, quiet: f.quiet}
+	servers := &servers{process: p, lib: lib, quiet: f.quiet, noSim: f.noSim}
 	if err := servers.choose(ctx, f.url, &opt); err != nil {
 		return nil, nil, err
 	}
@@ -202,6 +205,13 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 	}
 	if all.Errors() {
 		return nil, nil, all
+	}
+	for _, plan := range plans {
+		for _, cell := range plan.Cells {
+			if err := servers.refuseSimulator(cell); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	if len(all) > 0 && !f.quiet {
 		if err := all.WriteText(p.stderr); err != nil {
@@ -337,7 +347,7 @@ func (f applyFlags) changed() []string {
 	return out
 }
 
-// where lists the flags that name files of the user. They are for the user's eyes: a path may
+// where lists the flags that say on what to play and change no plan. They are for the user's eyes: a path may
 // hold a name that has no place in results.
 func (f applyFlags) where() []string {
 	var out []string
@@ -346,6 +356,9 @@ func (f applyFlags) where() []string {
 	}
 	for _, path := range f.modelFiles {
 		out = append(out, "--models="+path)
+	}
+	if f.noSim {
+		out = append(out, "--no-sim")
 	}
 	return out
 }
