@@ -67,7 +67,7 @@ func (s *session) settle(ctx context.Context, e *event.Exchange) *server.Delta {
 	if e.Err != nil || ctx.Err() != nil {
 		return nil // what the server counts of a failed request is its own business
 	}
-	after, err := s.target.Side.Settle(ctx, before)
+	after, err := s.target.Side.AwaitCounters(ctx, before)
 	if err != nil {
 		return nil // the next look says so
 	}

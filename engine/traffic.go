@@ -10,12 +10,12 @@ import (
 // traffic is what a server did for somebody else while turns were played. Where it has no
 // counters, nobody can tell.
 type traffic struct {
-	given   int           // requests of our own that were given up; the server may still be busy with them
-	waiting int           // of somebody else, when the turn began
-	turn    server.Others // during the turn that has just ended
+	given   int                // requests of our own that were given up; the server may still be busy with them
+	waiting int                // of somebody else, when the turn began
+	turn    server.ForeignLoad // during the turn that has just ended
 
 	turns, shared int
-	sum           server.Others
+	sum           server.ForeignLoad
 }
 
 // restarts notices that the server was started anew behind our back: its cache is empty then, and
@@ -42,7 +42,7 @@ func (s *session) waits(shot *server.Snapshot) {
 // during takes the measure of a turn that has ended, with a scrape from before and after it.
 func (s *session) during(before, after *server.Snapshot, e *event.Exchange) {
 	t := &s.beside.traffic
-	t.turn = s.target.Side.Others(before, after, replyOf(e), t.given)
+	t.turn = s.target.Side.ForeignLoad(before, after, replyOf(e), t.given)
 }
 
 // shares notes that a turn did not have the server for itself: at once for the first one of a
@@ -51,7 +51,7 @@ func (s *session) shares(ctx context.Context, r *event.Request) {
 	t := &s.beside.traffic
 	seen := t.turn
 	seen.Running = max(seen.Running, t.waiting)
-	t.turn, t.waiting = server.Others{}, 0
+	t.turn, t.waiting = server.ForeignLoad{}, 0
 	if r.Err != nil {
 		t.given++ // the server may not have noticed yet
 	}
@@ -75,5 +75,5 @@ func (s *session) sharedTurns() {
 	if t.shared > 1 {
 		s.note("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody else uses the server", t.shared, t.turns, t.sum)
 	}
-	t.turns, t.shared, t.sum = 0, 0, server.Others{}
+	t.turns, t.shared, t.sum = 0, 0, server.ForeignLoad{}
 }

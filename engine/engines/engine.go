@@ -22,7 +22,7 @@ type Engine struct {
 	Docs         []Row // what docs/servers.md says of it
 }
 
-// Role is what an entry stands for, if not for one engine of its own.
+// Role is what an entry stands for, if not for one engine.
 type Role int
 
 // The roles.
@@ -39,7 +39,7 @@ type Models struct {
 	OnRequest  bool   // it loads a model for the first request, with the context that the request asks for
 }
 
-// API is what an engine offers beside completions. What is nil it does not offer.
+// API is what an engine offers in addition to completions. What is nil it does not offer.
 type API struct {
 	Dialect      string                       // its own API for completions, by the name it has in engine/client
 	Identify     func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
@@ -99,7 +99,7 @@ func (m LoadedModel) GPUShare() (float64, bool) {
 type Prompt struct {
 	Text           TextRule
 	OtherTemplates bool   // it may render with other templates than the model's own
-	SystemFallback string // where it moves system messages that the template refuses, as in engine/model; empty: it refuses too
+	SystemFallback string // where system messages go that the template refuses, as in engine/model; empty: nowhere
 }
 
 // TextRule says how a server has to be asked for the completion of a text, so that what opens every prompt (BOS) is

@@ -49,12 +49,24 @@ type Capability struct {
 // What several engines have in common.
 var (
 	usageInReply  = Capability{"usage", true, "the usage block of every reply"}
-	saltInMessage = Capability{"cache_salt", true, "a nonce at the start of the first message; the engine has no key for it"}
-	saltInBody    = Capability{"cache_salt", true, "cache_salt in the body of a request"}
-	noMetrics     = Capability{"metrics", false,
+	saltInMessage = Capability{
+		"cache_salt",
+		true,
+		"a nonce at the start of the first message; the engine has no key for it",
+	}
+	saltInBody = Capability{"cache_salt", true, "cache_salt in the body of a request"}
+	noMetrics  = Capability{"metrics", false,
 		"the engine has no metrics endpoint: whether somebody else uses it at the same time cannot be seen"}
-	noReset     = Capability{"cache_reset", false, "the engine has no way to drop its cache; restart it, or isolate with cache: salt"}
-	noIgnoreEOS = Capability{"ignore_eos", false, "the engine ends a reply when the model does: reply lengths differ between runs"}
-	ignoreEOS   = Capability{"ignore_eos", true, "ignore_eos in the body of a request"}
-	noTimings   = Capability{"server_timings", false, "they come from /metrics, which is not there"}
+	noReset = Capability{
+		"cache_reset",
+		false,
+		"the engine has no way to drop its cache; restart it, or isolate with cache: salt",
+	}
+	noIgnoreEOS = Capability{
+		"ignore_eos",
+		false,
+		"the engine ends a reply when the model does: reply lengths differ between runs",
+	}
+	ignoreEOS = Capability{"ignore_eos", true, "ignore_eos in the body of a request"}
+	noTimings = Capability{"server_timings", false, "they come from /metrics, which is not there"}
 )

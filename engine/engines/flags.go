@@ -62,7 +62,10 @@ func (s *FlagSet) Render(flags []Flag, b Binary) (argv, notes []string) {
 			notes = append(notes, fmt.Sprintf("%s: %s", f.Name, note))
 		}
 		if len(values) > 0 && b.Help != "" && !b.knows(values[0]) {
-			notes = append(notes, fmt.Sprintf("%s: left out, because the help of the installed program does not have %s", f.Name, values[0]))
+			notes = append(
+				notes,
+				fmt.Sprintf("%s: left out, because the help of the installed program does not have %s", f.Name, values[0]),
+			)
 			continue
 		}
 		argv = append(argv, values...)

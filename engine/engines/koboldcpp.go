@@ -26,7 +26,16 @@ var koboldCPP = Engine{
 			Install: "download it from KoboldCpp's GitHub page and write the full path in the profile's command"}},
 		Memory: cardMemory(""),
 	},
-	Docs: []Row{{Tokens: "reply; token counts may be missing", Cached: "–", Times: "–", Reusable: "estimated", Reset: "–", Salt: "first message"}},
+	Docs: []Row{
+		{
+			Tokens:   "reply; token counts may be missing",
+			Cached:   "–",
+			Times:    "–",
+			Reusable: "estimated",
+			Reset:    "–",
+			Salt:     "first message",
+		},
+	},
 }
 
 func identifyKobold(seen Responses, f *Facts) bool {
@@ -46,7 +55,8 @@ func detailsKobold(ctx context.Context, s Server, f *Facts) {
 	var context struct {
 		Value int `json:"value"`
 	}
-	if s.Call(ctx, http.MethodGet, "/api/extra/true_max_context_length", nil, ProbeLimit).into(&context) && context.Value > 0 {
+	if s.Call(ctx, http.MethodGet, "/api/extra/true_max_context_length", nil, ProbeLimit).into(&context) &&
+		context.Value > 0 {
 		for i := range f.Models {
 			f.Models[i].ContextTokens = &context.Value
 		}

@@ -41,7 +41,8 @@ var llamaCPP = Engine{
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, SystemFallback: "first_user"},
 	Launch: Launch{
 		Programs: []Program{{Command: "llama-server",
-			Install: "install llama.cpp (brew install llama.cpp, or a release from its GitHub page), or write the full path in the profile's command",
+			Install: "install llama.cpp (brew install llama.cpp, or a release from its GitHub page), " +
+				"or write the full path in the profile's command",
 			Version: Version{Argument: "--version", Pattern: `version: (\d+)`}, Help: "--help"}},
 		Memory: Memory{
 			Spreads: true,
@@ -60,7 +61,8 @@ var llamaCPP = Engine{
 		ReportSince:    "a build since September 2025 does",
 	},
 	Docs: []Row{{Tokens: "reply", Cached: "timings (`cache_n`, since about build 6400)", Times: "timings: prefill, decode",
-		Reusable: "exact, `/apply-template` and `/tokenize`", Reset: "slot erase with `--slot-save-path`", Salt: "first message"}},
+		Reusable: "exact, `/apply-template` and `/tokenize`",
+		Reset:    "slot erase with `--slot-save-path`", Salt: "first message"}},
 }
 
 // cachedLlama is what of the prompt was not computed.
@@ -82,15 +84,43 @@ var llamaLog = Log{
 	// It goes on after a failed allocation.
 	Recovered: []string{"retrying without pipeline parallelism"},
 	Symptoms: []Symptom{
-		sign("port", `couldn't bind HTTP server socket, hostname: .*, port: (\d+)`, "another process listens on port ${1}: homellm servers shows what it is"),
-		sign("bad_flag", `error: invalid argument: (.+)`, "this build does not know ${1}: remove it from the profile's flags"),
+		sign(
+			"port",
+			`couldn't bind HTTP server socket, hostname: .*, port: (\d+)`,
+			"another process listens on port ${1}: homellm servers shows what it is",
+		),
+		sign(
+			"bad_flag",
+			`error: invalid argument: (.+)`,
+			"this build does not know ${1}: remove it from the profile's flags",
+		),
 		sign("bad_flag", `error while handling argument "(.+?)": (.+)`, "correct ${1} in the profile's flags"),
-		sign("model_unsupported", `unknown model architecture: '(.+?)'`, "this build does not support ${1} models: update llama.cpp"),
-		sign("model_broken", `invalid magic characters|tensor .* data is not within the file bounds`, "the model file is damaged or no GGUF: download it again"),
-		sign("model_missing", `failed to open GGUF file|exiting due to model loading error|No such file or directory`, "check the path of the model file"),
-		sign("gpu_memory", `cudaMalloc failed: out of memory|hipMalloc failed|failed to allocate (?:\S+ )?buffer|out of device memory|vk_error_out_of_device_memory|erroroutofdevicememory|not enough memory|insufficient memory`,
-			"memory is full: offload fewer layers (n_gpu_layers), shorten the context, or take a smaller quantisation"),
-		sign("context", `failed to create context with model|failed to initialize the context`, "lower ctx_size, or take a smaller KV cache type"),
+		sign(
+			"model_unsupported",
+			`unknown model architecture: '(.+?)'`,
+			"this build does not support ${1} models: update llama.cpp",
+		),
+		sign(
+			"model_broken",
+			`invalid magic characters|tensor .* data is not within the file bounds`,
+			"the model file is damaged or no GGUF: download it again",
+		),
+		sign(
+			"model_missing",
+			`failed to open GGUF file|exiting due to model loading error|No such file or directory`,
+			"check the path of the model file",
+		),
+		sign(
+			"gpu_memory",
+			`cudaMalloc failed: out of memory|hipMalloc failed|failed to allocate (?:\S+ )?buffer|`+
+				`out of device memory|vk_error_out_of_device_memory|erroroutofdevicememory|not enough memory|insufficient memory`,
+			"memory is full: offload fewer layers (n_gpu_layers), shorten the context, or take a smaller quantisation",
+		),
+		sign(
+			"context",
+			`failed to create context with model|failed to initialize the context`,
+			"lower ctx_size, or take a smaller KV cache type",
+		),
 		sign("crash", `GGML_ASSERT\(`, "llama.cpp failed a check of its own: update it, or take another build"),
 	},
 }
@@ -98,13 +128,15 @@ var llamaLog = Log{
 var llamaFlags = FlagSet{
 	// Source: tools/server/README.md (b6000 to b10488).
 	Names: strings.Fields(`
-		model m hf_repo hf model_url mu host port ctx_size c parallel np n_gpu_layers gpu_layers ngl batch_size b ubatch_size ub flash_attn fa
-		cache_type_k ctk cache_type_v ctv threads t threads_batch tb no_warmup warmup jinja no_jinja chat_template chat_template_file
-		chat_template_kwargs reasoning_format reasoning_budget reasoning rea metrics slots no_slots props cache_prompt no_cache_prompt cache_reuse
-		cache_ram cram ctx_checkpoints slot_prompt_similarity sps kv_unified context_shift no_context_shift fit fit_target fit_ctx load_mode mlock
-		no_mmap api_key alias a slot_save_path sse_ping_interval sleep_idle_seconds timeout to no_ui no_webui log_file log_verbosity log_jsonl
-		seed s split_mode sm tensor_split ts main_gpu mg device dev override_tensor ot cpu_moe n_cpu_moe no_kv_offload nkvo lora offline
-		rope_scaling rope_freq_base rope_freq_scale cont_batching cb embedding pooling`),
+		model m hf_repo hf model_url mu host port ctx_size c parallel np n_gpu_layers gpu_layers ngl batch_size b
+		ubatch_size ub flash_attn fa cache_type_k ctk cache_type_v ctv threads t threads_batch tb no_warmup warmup
+		jinja no_jinja chat_template chat_template_file chat_template_kwargs reasoning_format reasoning_budget
+		reasoning rea metrics slots no_slots props cache_prompt no_cache_prompt cache_reuse cache_ram cram
+		ctx_checkpoints slot_prompt_similarity sps kv_unified context_shift no_context_shift fit fit_target fit_ctx
+		load_mode mlock no_mmap api_key alias a slot_save_path sse_ping_interval sleep_idle_seconds timeout to no_ui
+		no_webui log_file log_verbosity log_jsonl seed s split_mode sm tensor_split ts main_gpu mg device dev
+		override_tensor ot cpu_moe n_cpu_moe no_kv_offload nkvo lora offline rope_scaling rope_freq_base
+		rope_freq_scale cont_batching cb embedding pooling`),
 	Short: strings.Fields("np ngl fa ctk ctv ub tb hf hfr hff mu cram sps to rea cb cnv sm ts mg nkvo ot dev"),
 	Checks: []Check{
 		{"ctx_size", slotted}, {"parallel", atLeast(1)}, {"batch_size", atLeast(1)}, {"ubatch_size", partOf("batch_size")},
@@ -186,7 +218,14 @@ func detailsLlama(ctx context.Context, s Server, f *Facts) {
 	}
 	for _, m := range f.Models {
 		if m.ContextTokens != nil && m.TrainedTokens != nil && *m.ContextTokens > *m.TrainedTokens {
-			f.note(fmt.Sprintf("%s is served with %d tokens of context and was trained for %d", m.ID, *m.ContextTokens, *m.TrainedTokens))
+			f.note(
+				fmt.Sprintf(
+					"%s is served with %d tokens of context and was trained for %d",
+					m.ID,
+					*m.ContextTokens,
+					*m.TrainedTokens,
+				),
+			)
 		}
 	}
 }
@@ -207,7 +246,12 @@ func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, er
 		text = *rendered.Prompt
 	}
 	// A chat prompt gets its BOS here unless the template wrote it, as a completion would.
-	r, err := post(ctx, s, t.tokenizePath("/tokenize"), map[string]any{"content": text, "add_special": in.Messages != nil, "parse_special": true})
+	r, err := post(
+		ctx,
+		s,
+		t.tokenizePath("/tokenize"),
+		map[string]any{"content": text, "add_special": in.Messages != nil, "parse_special": true},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +269,10 @@ func resetLlama(ctx context.Context, s Server, _ Target) error {
 		r, err := post(ctx, s, fmt.Sprintf("/slots/%d?action=erase", id), nil)
 		if err != nil {
 			if r.Status == http.StatusNotImplemented {
-				return fmt.Errorf("%w; start llama-server with --slot-save-path DIR (and -cram 0, or its host-memory cache brings prompts back)", err)
+				return fmt.Errorf(
+					"%w; start llama-server with --slot-save-path DIR (and -cram 0, or its host-memory cache brings prompts back)",
+					err,
+				)
 			}
 			return fmt.Errorf("erasing slot %d: %w", id, err)
 		}

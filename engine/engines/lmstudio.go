@@ -19,8 +19,12 @@ var lmStudio = Engine{
 		noIgnoreEOS,
 	},
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, OtherTemplates: true, SystemFallback: "merge"},
-	Launch: Launch{Programs: []Program{{Command: "lms", Install: "install LM Studio and run: lms bootstrap"}}, Memory: cardMemory("")},
-	Docs:   []Row{{Tokens: "reply", Cached: "–", Times: "–", Reusable: "estimated", Reset: "–", Salt: "first message"}},
+	Launch: Launch{
+		Programs: []Program{{Command: "lms", Install: "install LM Studio and run: lms bootstrap"}},
+		Memory:   cardMemory(""),
+	},
+	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "–",
+		Reusable: "estimated", Reset: "–", Salt: "first message"}},
 }
 
 // lmOwner is whom its list of models names as their owner.
@@ -46,7 +50,10 @@ func identifyLMStudio(seen Responses, f *Facts) bool {
 	}
 	for _, m := range list.Data {
 		loaded := m.State == "loaded"
-		f.Models = append(f.Models, Model{ID: m.ID, OwnedBy: lmOwner, TrainedTokens: m.Trained, ContextTokens: m.Context, Loaded: &loaded})
+		f.Models = append(
+			f.Models,
+			Model{ID: m.ID, OwnedBy: lmOwner, TrainedTokens: m.Trained, ContextTokens: m.Context, Loaded: &loaded},
+		)
 	}
 	if !slices.ContainsFunc(f.Models, func(m Model) bool { return *m.Loaded }) {
 		f.note("no model is loaded: the first request would load one, and its time would count as TTFT; run: lms load")

@@ -52,7 +52,8 @@ type Exposition interface {
 	Label(family, name string) (string, bool)
 }
 
-// CacheConfig says where the metrics tell how the prefix cache is set up: labels of one series. An empty family does not.
+// CacheConfig says where the metrics tell how the prefix cache is set up: in labels of one series. If the family is
+// empty, they do not.
 type CacheConfig struct {
 	Family  string
 	Block   string // label with the tokens of a block

@@ -19,7 +19,11 @@ var ollama = Engine{
 	},
 	Capabilities: []Capability{
 		usageInReply,
-		{"cache_report", false, "no version up to 0.33 reports cached tokens; the self-test before a run tells whether this one does"},
+		{
+			"cache_report",
+			false,
+			"no version up to 0.33 reports cached tokens; the self-test before a run tells whether this one does",
+		},
 		{"cache_reset", true, "the model is unloaded and loaded again"},
 		saltInMessage,
 		{"tokenize", false, "Ollama has no tokenise endpoint; prompt ceilings are estimates"},
@@ -37,7 +41,11 @@ var ollama = Engine{
 		Memory: cardMemory(""),
 		Log: Log{Symptoms: []Symptom{
 			// The general pattern of a port that is taken matches this one as well.
-			sign("port", `listen tcp \S+: bind: address already in use`, "Ollama runs already, perhaps as a service: attach to it instead"),
+			sign(
+				"port",
+				`listen tcp \S+: bind: address already in use`,
+				"Ollama runs already, perhaps as a service: attach to it instead",
+			),
 			sign("memory", `model requires more system memory \((.+?)\) than is available \((.+?)\)`,
 				"the model needs ${1} and ${2} are free: take a smaller one"),
 			sign("crash", `llama runner process has terminated: (.+)`, "Ollama's runner ended: ${1}"),

@@ -49,12 +49,13 @@ var sglang = Engine{
 		Flags: FlagSet{
 			// Source: server_args.py (2026).
 			Names: strings.Fields(`
-				model_path model tokenizer_path host port context_length mem_fraction_static max_running_requests chunked_prefill_size enable_metrics
-				enable_cache_report sampling_defaults served_model_name page_size disable_radix_cache disable_cuda_graph cuda_graph_max_bs cuda_graph_bs
-				dtype quantization kv_cache_dtype chat_template api_key admin_api_key reasoning_parser schedule_policy skip_server_warmup
-				decode_log_interval log_requests enable_mfu_metrics export_metrics_to_file random_seed attention_backend max_prefill_tokens
-				collect_tokens_histogram revision trust_remote_code tp tp_size tensor_parallel_size pp_size dp_size cpu_offload_gb load_format log_level
-				max_total_tokens device tool_call_parser`),
+				model_path model tokenizer_path host port context_length mem_fraction_static max_running_requests
+				chunked_prefill_size enable_metrics enable_cache_report sampling_defaults served_model_name page_size
+				disable_radix_cache disable_cuda_graph cuda_graph_max_bs cuda_graph_bs dtype quantization kv_cache_dtype
+				chat_template api_key admin_api_key reasoning_parser schedule_policy skip_server_warmup decode_log_interval
+				log_requests enable_mfu_metrics export_metrics_to_file random_seed attention_backend max_prefill_tokens
+				collect_tokens_histogram revision trust_remote_code tp tp_size tensor_parallel_size pp_size dp_size
+				cpu_offload_gb load_format log_level max_total_tokens device tool_call_parser`),
 			Checks: []Check{
 				{"mem_fraction_static", share}, {"context_length", served}, {"tp_size", atLeast(1)},
 				{"max_running_requests", atLeast(1)}, {"page_size", atLeast(1)}, {"port", ownPort},
@@ -68,7 +69,8 @@ var sglang = Engine{
 		StartReporting: "python -m sglang.launch_server --model-path MODEL --enable-cache-report --enable-metrics",
 	},
 	Docs: []Row{{Tokens: "reply", Cached: "reply with `--enable-cache-report`, else counters with `--enable-metrics`",
-		Times: "counters: queue, TTFT, whole request", Reusable: "exact in recent versions", Reset: "`/flush_cache`", Salt: "first message"}},
+		Times: "counters: queue, TTFT, whole request", Reusable: "exact in recent versions",
+		Reset: "`/flush_cache`", Salt: "first message"}},
 }
 
 // cachedSGLang adds up one series for each place the tokens came from. Some versions add one named total, which would

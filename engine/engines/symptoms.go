@@ -27,8 +27,12 @@ var pythonSymptoms = []Symptom{
 		"accept the model's licence on its page and set HF_TOKEN"),
 	sign("offline", `LocalEntryNotFoundError|offline mode is enabled|OfflineModeIsEnabled`,
 		"the model is not on this machine and the server runs offline: fetch it first: homellm models pull MODEL"),
-	sign("model_missing", `is not a local folder and is not a valid model identifier listed on 'https://huggingface\.co/models'|Repository Not Found|Invalid repository ID or local directory specified`,
-		"check the model's name in models.yaml"),
+	sign(
+		"model_missing",
+		`is not a local folder and is not a valid model identifier listed on 'https://huggingface\.co/models'|`+
+			`Repository Not Found|Invalid repository ID or local directory specified`,
+		"check the model's name in models.yaml",
+	),
 	sign("model_unsupported", `Model architectures \[.*\] are not supported|has no vLLM implementation`,
 		"this version does not support the model: update the server or take another model"),
 	sign("context_too_long", `User-specified max_model_len \((\d+)\) is greater than the derived max_model_len`,

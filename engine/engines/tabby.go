@@ -16,7 +16,8 @@ var tabby = Engine{
 	},
 	Prompt: Prompt{Text: TextRule{BOS: true, Extra: map[string]any{"add_bos_token": false}, Stops: manyStops}},
 	Launch: Launch{Memory: cardMemory("")},
-	Docs:   []Row{{Tokens: "reply", Cached: "–", Times: "timings", Reusable: "exact", Reset: "–", Salt: "first message"}},
+	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "timings",
+		Reusable: "exact", Reset: "–", Salt: "first message"}},
 }
 
 func identifyTabby(seen Responses, f *Facts) bool {

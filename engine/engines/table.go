@@ -19,7 +19,12 @@ func Of(name string) Engine {
 	if e, ok := Lookup(name); ok {
 		return e
 	}
-	return Engine{Name: name, Title: name, Prompt: Prompt{Text: TextRule{Stops: manyStops}}, Launch: Launch{Memory: cardMemory("")}}
+	return Engine{
+		Name:   name,
+		Title:  name,
+		Prompt: Prompt{Text: TextRule{Stops: manyStops}},
+		Launch: Launch{Memory: cardMemory("")},
+	}
 }
 
 // WithRole is the entry of a role other than [Known].

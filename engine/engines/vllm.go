@@ -104,36 +104,72 @@ func hits(prefix string) func(Growth, *int) (float64, bool) {
 }
 
 var vllmLog = Log{Symptoms: slices.Concat([]Symptom{
-	sign("bad_flag", `error: unrecognized arguments: (.+)`, "this version does not know ${1}: remove it from the profile's flags"),
+	sign(
+		"bad_flag",
+		`error: unrecognized arguments: (.+)`,
+		"this version does not know ${1}: remove it from the profile's flags",
+	),
 	sign("bad_flag", `error: argument (--\S+): (.+)`, "correct ${1} in the profile's flags"),
-	sign("gpu_memory", `Free memory on device .*?\(([\d.]+)/([\d.]+) GiB\) on startup is less than desired GPU memory utilization \(([\d.]+), ([\d.]+) GiB\)`,
-		"${1} of ${2} GiB are free and ${4} are wanted: end what else uses the GPU, or lower gpu_memory_utilization from ${3}"),
-	sign("kv_memory", `No available memory for the cache blocks`, "raise gpu_memory_utilization, or take a smaller or quantised model"),
-	sign("kv_memory", `To serve at least one request with .*?estimated maximum model length is ([\d,]+)`, "set max_model_len to at most ${1}, or raise gpu_memory_utilization"),
-	sign("kv_memory", `To serve at least one request with the model(?:'?s'?s?)? max(?:imum)? seq len \(?([\d,]+)\)?.*?([\d.]+) GiB KV cache is needed.*?available KV cache memory \(([\d.]+) GiB\)`,
-		"a context of ${1} needs ${2} GiB of KV cache and ${3} are there: lower max_model_len or raise gpu_memory_utilization"),
-	sign("gpu_memory", `torch\.(?:cuda\.)?OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [GM]iB)`,
-		"the GPU's memory is full: take a smaller model, a shorter context, or end what else uses the GPU (nvidia-smi shows it)"),
+	sign(
+		"gpu_memory",
+		`Free memory on device .*?\(([\d.]+)/([\d.]+) GiB\) on startup `+
+			`is less than desired GPU memory utilization \(([\d.]+), ([\d.]+) GiB\)`,
+		"${1} of ${2} GiB are free and ${4} are wanted: "+
+			"end what else uses the GPU, or lower gpu_memory_utilization from ${3}",
+	),
+	sign(
+		"kv_memory",
+		`No available memory for the cache blocks`,
+		"raise gpu_memory_utilization, or take a smaller or quantised model",
+	),
+	sign(
+		"kv_memory",
+		`To serve at least one request with .*?estimated maximum model length is ([\d,]+)`,
+		"set max_model_len to at most ${1}, or raise gpu_memory_utilization",
+	),
+	sign(
+		"kv_memory",
+		`To serve at least one request with the model(?:'?s'?s?)? max(?:imum)? seq len \(?([\d,]+)\)?.*?([\d.]+) `+
+			`GiB KV cache is needed.*?available KV cache memory \(([\d.]+) GiB\)`,
+		"a context of ${1} needs ${2} GiB of KV cache and ${3} are there: "+
+			"lower max_model_len or raise gpu_memory_utilization",
+	),
+	sign(
+		"gpu_memory",
+		`torch\.(?:cuda\.)?OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [GM]iB)`,
+		"the GPU's memory is full: take a smaller model, "+
+			"a shorter context, or end what else uses the GPU (nvidia-smi shows it)",
+	),
 }, pythonSymptoms)}
 
 var vllmFlags = FlagSet{
 	// Source: cli_args.py and arg_utils.py (0.6 to 0.32).
 	Names: strings.Fields(`
-		host port uds api_key served_model_name model revision tokenizer tokenizer_revision max_model_len gpu_memory_utilization max_num_seqs
-		max_num_batched_tokens enforce_eager no_enforce_eager enable_prefix_caching no_enable_prefix_caching prefix_caching_hash_algo block_size
-		enable_chunked_prefill no_enable_chunked_prefill disable_sliding_window quantization dtype kv_cache_dtype chat_template
-		chat_template_content_format trust_request_chat_template trust_remote_code generation_config override_generation_config
-		enable_prompt_tokens_details enable_force_include_usage enable_log_requests no_enable_log_requests disable_log_requests enable_log_outputs
-		disable_uvicorn_access_log uvicorn_log_level disable_log_stats reasoning_parser scheduling_policy enable_server_load_tracking
-		enable_tokenizer_info_endpoint kv_cache_metrics enable_mfu_metrics show_hidden_metrics_for_version shutdown_timeout api_server_count
-		disable_frontend_multiprocessing swap_space cpu_offload_gb tensor_parallel_size pipeline_parallel_size data_parallel_size download_dir
-		load_format seed max_log_len max_lora_rank enable_lora lora_modules tool_call_parser enable_auto_tool_choice speculative_config
-		compilation_config rope_scaling hf_overrides limit_mm_per_prompt attention_backend num_gpu_blocks_override max_seq_len_to_capture`),
+		host port uds api_key served_model_name model revision tokenizer tokenizer_revision max_model_len
+		gpu_memory_utilization max_num_seqs max_num_batched_tokens enforce_eager no_enforce_eager
+		enable_prefix_caching no_enable_prefix_caching prefix_caching_hash_algo block_size enable_chunked_prefill
+		no_enable_chunked_prefill disable_sliding_window quantization dtype kv_cache_dtype chat_template
+		chat_template_content_format trust_request_chat_template trust_remote_code generation_config
+		override_generation_config enable_prompt_tokens_details enable_force_include_usage enable_log_requests
+		no_enable_log_requests disable_log_requests enable_log_outputs disable_uvicorn_access_log uvicorn_log_level
+		disable_log_stats reasoning_parser scheduling_policy enable_server_load_tracking
+		enable_tokenizer_info_endpoint kv_cache_metrics enable_mfu_metrics show_hidden_metrics_for_version
+		shutdown_timeout api_server_count disable_frontend_multiprocessing swap_space cpu_offload_gb
+		tensor_parallel_size pipeline_parallel_size data_parallel_size download_dir load_format seed max_log_len
+		max_lora_rank enable_lora lora_modules tool_call_parser enable_auto_tool_choice speculative_config
+		compilation_config rope_scaling hf_overrides limit_mm_per_prompt attention_backend num_gpu_blocks_override
+		max_seq_len_to_capture`),
 	Checks: []Check{
-		{"gpu_memory_utilization", share}, {"max_num_seqs", atLeast(1)}, {"max_model_len", served}, {"max_num_batched_tokens", batched},
+		{
+			"gpu_memory_utilization",
+			share,
+		}, {"max_num_seqs", atLeast(1)}, {"max_model_len", served}, {"max_num_batched_tokens", batched},
 		{"tensor_parallel_size", atLeast(1)}, {"pipeline_parallel_size", atLeast(1)}, {"block_size", atLeast(1)},
 		{"cpu_offload_gb", atLeast(0)}, {"swap_space", atLeast(0)},
-		{"kv_cache_dtype", oneOf("auto", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "bfloat16", "float16", "half", "bf16")},
+		{
+			"kv_cache_dtype",
+			oneOf("auto", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "bfloat16", "float16", "half", "bf16"),
+		},
 		{"dtype", oneOf("auto", "half", "float16", "bfloat16", "float", "float32")},
 		{"disable_log_stats", forbidden("it removes the counters from the metrics endpoint")},
 		{"disable_log_requests", forbidden("newer versions have no such flag and refuse to start")},
@@ -199,7 +235,8 @@ func detailsVLLM(ctx context.Context, s Server, f *Facts) {
 	var routes struct {
 		Paths map[string]json.RawMessage `json:"paths"`
 	}
-	if seen["/openapi.json"].into(&routes) && slices.Contains(slices.Collect(maps.Keys(routes.Paths)), "/reset_prefix_cache") {
+	if seen["/openapi.json"].into(&routes) &&
+		slices.Contains(slices.Collect(maps.Keys(routes.Paths)), "/reset_prefix_cache") {
 		f.can(Capability{"cache_reset", true, "/reset_prefix_cache, whose effect the run verifies"})
 	}
 	x, err := s.Exposition(seen["/metrics"])

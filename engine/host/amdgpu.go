@@ -18,7 +18,7 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 	}
 	vendors, err := filepath.Glob(filepath.Join(root, "class/drm/card*/device/vendor"))
 	if err != nil {
-		return nil, errNoGPU // the pattern is fixed, so the root holds characters of its own
+		return nil, errNoGPU // the pattern is fixed, so the root holds characters that a pattern gives a meaning to
 	}
 	var devices []string
 	for _, path := range vendors {
@@ -35,7 +35,7 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 		return nil, errNoGPU
 	}
 	slices.Sort(devices)
-	// The graphics core of a processor does not count beside a card.
+	// The graphics core of a processor does not count where there is a card.
 	if cards := slices.DeleteFunc(slices.Clone(devices), sharedMemory); len(cards) > 0 {
 		devices = cards
 	}
@@ -80,7 +80,12 @@ func readAMD(device string) gpuReading {
 }
 
 func factsAMD(device string) GPU {
-	g := GPU{Vendor: "AMD", Name: text(filepath.Join(device, "product_name")), Driver: "amdgpu", SharedMemory: sharedMemory(device)}
+	g := GPU{
+		Vendor:       "AMD",
+		Name:         text(filepath.Join(device, "product_name")),
+		Driver:       "amdgpu",
+		SharedMemory: sharedMemory(device),
+	}
 	if g.Name == "" {
 		g.Name = "AMD GPU " + text(filepath.Join(device, "device"))
 	}

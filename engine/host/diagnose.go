@@ -17,9 +17,16 @@ type Diagnosis struct {
 
 // consequences say only that something went before; they count if nothing else was recognised.
 var consequences = []engines.Symptom{
-	{Class: "engine", Pattern: regexp.MustCompile(`Engine core initialization failed\. See root cause above|EngineCore failed to start`)},
+	{
+		Class:   "engine",
+		Pattern: regexp.MustCompile(`Engine core initialization failed\. See root cause above|EngineCore failed to start`),
+	},
 	{Class: "exception", Pattern: regexp.MustCompile(`(?m)^(?:\(.*?\) )?(?:[\w.]+\.)?\w*(?:Error|Exception): .+$`)},
-	{Class: "killed", Pattern: regexp.MustCompile(`(?m)^Killed$`), Fix: "the kernel ended it, most likely for want of memory"},
+	{
+		Class:   "killed",
+		Pattern: regexp.MustCompile(`(?m)^Killed$`),
+		Fix:     "the kernel ended it, most likely for want of memory",
+	},
 }
 
 // Diagnose finds out what a log says about a failed start; false if it says nothing known.
@@ -42,7 +49,11 @@ func Diagnose(log []byte) (Diagnosis, bool) {
 			continue
 		}
 		s := table[first]
-		return Diagnosis{Class: s.Class, Line: lineAt(log, at[0]), Fix: string(s.Pattern.Expand(nil, []byte(s.Fix), log, at))}, true
+		return Diagnosis{
+			Class: s.Class,
+			Line:  lineAt(log, at[0]),
+			Fix:   string(s.Pattern.Expand(nil, []byte(s.Fix), log, at)),
+		}, true
 	}
 	return Diagnosis{}, false
 }

@@ -80,7 +80,10 @@ func (m *Meter) Read() (Energy, error) {
 	every := t.options.every()
 	switch {
 	case every > 100*time.Millisecond:
-		return Energy{}, fmt.Errorf("the GPU has no energy counter, and power is read every %v: ten times a second is needed", every)
+		return Energy{}, fmt.Errorf(
+			"the GPU has no energy counter, and power is read every %v: ten times a second is needed",
+			every,
+		)
 	case t.meter.gaps > m.gaps:
 		return Energy{}, fmt.Errorf("the GPU has no energy counter, and its power could not be read all the time")
 	case !t.meter.ok || t.meter.at.Before(m.at):
@@ -91,7 +94,7 @@ func (m *Meter) Read() (Energy, error) {
 	return e, nil
 }
 
-// IdlePower measures what the GPUs draw, in watts, over a window in which nobody uses them: the
+// IdlePower measures what the GPUs draw, in watts, over a window in which they are idle: the
 // caller sees to that. Sample may run at the same time. A driver updates its counter ten to
 // fifty times a second, so that a window of some seconds is right.
 func (t *Telemetry) IdlePower(ctx context.Context, window time.Duration) (watts float64, err error) {
@@ -161,7 +164,13 @@ func (t *Telemetry) AwaitMemory(ctx context.Context, beforeMiB float64, limit ti
 					fmt.Fprintf(&held, "; process %d (%s) holds some", p.PID, p.Command)
 				}
 			}
-			return fmt.Errorf("waiting for GPU memory to be released: %w: %.0f MiB are in use, %.0f were before%s", context.Cause(ctx), used, beforeMiB, held.String())
+			return fmt.Errorf(
+				"waiting for GPU memory to be released: %w: %.0f MiB are in use, %.0f were before%s",
+				context.Cause(ctx),
+				used,
+				beforeMiB,
+				held.String(),
+			)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// gpuReading is one look at one GPU. What it does not tell is NaN: the drivers of laptops,
+// gpuReading is one sample of one GPU. What it does not tell is NaN: the drivers of laptops,
 // virtual machines and old cards each leave other figures out.
 type gpuReading struct {
 	util     float64 // % of time in which a kernel ran
@@ -119,7 +119,7 @@ func ThrottleReasons(mask uint64) string {
 	return strings.Join(names, ", ")
 }
 
-// GPU is what is known of one GPU beside its load. Zero means that it is not told.
+// GPU is what is known of one GPU, apart from its load. Zero means that it is not told.
 type GPU struct {
 	Name          string
 	Vendor        string
@@ -152,32 +152,3 @@ type gpus struct {
 
 // errNoGPU is returned by a vendor whose GPUs or driver are not there.
 var errNoGPU = errors.New("not there")
-
-// ways are how GPUs can be read, in the order in which they are tried. The first that finds any
-// is the one: nvidia-smi reads what NVML reads, more slowly, and the graphics core that a
-// processor has beside a card computes nothing here.
-var ways = []struct {
-	source string
-	open   func(context.Context, Options) (*gpus, error)
-}{
-	{"NVML", openNVML},
-	{"nvidia-smi", openSMI},
-	{"amdgpu", openAMD},
-	{"ioreg", openApple},
-}
-
-// openGPUs opens the machine's GPUs; nil if there are none. why says what kept a way from
-// working that should have.
-func openGPUs(ctx context.Context, o Options) (found *gpus, why []string) {
-	for _, w := range ways {
-		g, err := w.open(ctx, o)
-		if err == nil {
-			g.source = w.source
-			return g, why
-		}
-		if !errors.Is(err, errNoGPU) {
-			why = append(why, w.source+": "+err.Error())
-		}
-	}
-	return nil, why
-}

@@ -46,7 +46,7 @@ func TestAMD(t *testing.T) {
 	if watch.Source() != "amdgpu" {
 		t.Fatalf("source %q, notes %v", watch.Source(), watch.Notes())
 	}
-	got := watch.look(t.Context())
+	got := watch.scrape(t.Context())
 	delete(got, "mem.used_mib")
 	want := map[string]float64{"gpu.util_pct": 87, "gpu.mem_used_mib": 8192, "gpu.power_w": 301, "gpu.temp_c": 61, "gpu.sm_clock_mhz": 2480, "gpu.mem_clock_mhz": 1249}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -63,7 +63,7 @@ func TestAMD(t *testing.T) {
 	}
 	alone := OpenTelemetry(t.Context(), o)
 	defer alone.Close()
-	got = alone.look(t.Context())
+	got = alone.scrape(t.Context())
 	delete(got, "mem.used_mib")
 	if diff := cmp.Diff(map[string]float64{"gpu.util_pct": 3, "gpu.mem_used_mib": 22}, got); diff != "" {
 		t.Errorf("the core alone (-want +got):\n%s", diff)
@@ -111,7 +111,7 @@ esac`,
 			if watch.Source() != "nvidia-smi" {
 				t.Fatalf("source %q, notes %v", watch.Source(), watch.Notes())
 			}
-			got := watch.look(t.Context())
+			got := watch.scrape(t.Context())
 			delete(got, "mem.used_mib")
 			want := map[string]float64{"gpu.mem_used_mib": 21034, "gpu.temp_c": 71, "gpu.sm_clock_mhz": 2730, "gpu.mem_clock_mhz": 10251, "gpu.util_pct": 97, "gpu.power_w": 318.44}
 			if name == "new" { // the second card tells neither load nor power
@@ -164,7 +164,7 @@ func TestSMI_StreamEnds(t *testing.T) {
 			if !strings.Contains(err.Error(), "its stream ended") {
 				t.Error(err)
 			}
-			if _, ok := watch.look(t.Context())["gpu.util_pct"]; ok {
+			if _, ok := watch.scrape(t.Context())["gpu.util_pct"]; ok {
 				t.Error("the figures of the last row are shown for ever")
 			}
 			return
@@ -187,7 +187,7 @@ func TestApple(t *testing.T) {
 EOF`)
 	watch := OpenTelemetry(t.Context(), o)
 	defer watch.Close()
-	got := watch.look(t.Context())
+	got := watch.scrape(t.Context())
 	delete(got, "mem.used_mib")
 	if diff := cmp.Diff(map[string]float64{"gpu.util_pct": 64, "gpu.mem_used_mib": 4096}, got); diff != "" || watch.Source() != "ioreg" {
 		t.Errorf("source %q, notes %v (-want +got):\n%s", watch.Source(), watch.Notes(), diff)

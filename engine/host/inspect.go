@@ -48,7 +48,8 @@ func (t *Telemetry) Inspect(ctx context.Context) map[string]any {
 	put("power_profile", text(filepath.Join(root, "firmware/acpi/platform_profile")))
 	put("cpu_governor", text(filepath.Join(root, "devices/system/cpu/cpu0/cpufreq/scaling_governor")))
 	put("power_source", powerSource(root))
-	if version, err := os.ReadFile("/proc/version"); err == nil && strings.Contains(strings.ToLower(string(version)), "microsoft") {
+	if version, err := os.ReadFile("/proc/version"); err == nil &&
+		strings.Contains(strings.ToLower(string(version)), "microsoft") {
 		facts["wsl"] = true
 	}
 	var gpus []map[string]any
@@ -65,12 +66,14 @@ func (t *Telemetry) Inspect(ctx context.Context) map[string]any {
 // facts is a GPU as it goes into results.
 func (g GPU) facts() map[string]any {
 	facts := map[string]any{}
-	for key, value := range map[string]string{"name": g.Name, "vendor": g.Vendor, "driver": g.Driver, "cuda": g.CUDA, "pcie": g.PCIe} {
+	texts := map[string]string{"name": g.Name, "vendor": g.Vendor, "driver": g.Driver, "cuda": g.CUDA, "pcie": g.PCIe}
+	for key, value := range texts {
 		if value != "" {
 			facts[key] = value
 		}
 	}
-	for key, value := range map[string]float64{"memory_mib": g.MemoryMiB, "free_mib": g.FreeMiB, "power_limit_w": g.PowerLimitW} {
+	numbers := map[string]float64{"memory_mib": g.MemoryMiB, "free_mib": g.FreeMiB, "power_limit_w": g.PowerLimitW}
+	for key, value := range numbers {
 		if value > 0 {
 			facts[key] = math.Round(value)
 		}
@@ -85,7 +88,7 @@ func (g GPU) facts() map[string]any {
 func powerSource(root string) string {
 	supplies, err := filepath.Glob(filepath.Join(root, "class/power_supply/*/type"))
 	if err != nil {
-		return "" // the pattern is fixed, so the root holds characters of its own
+		return "" // the pattern is fixed, so the root holds characters that a pattern gives a meaning to
 	}
 	battery := false
 	for _, path := range supplies {

@@ -17,11 +17,11 @@ import (
 type system struct {
 	pids   func() []int
 	cores  int
-	busy   float64 // seconds of all cores, at the last look
+	busy   float64 // seconds of all cores, in the last sample
 	total  float64
 	looked bool
 	server map[int32]*process.Process
-	used   map[int32]float64 // CPU seconds of each at the last look
+	used   map[int32]float64 // CPU seconds of each in the last sample
 	at     time.Time
 	listed time.Time
 }

@@ -30,7 +30,7 @@ var smiReasons = []string{"clocks_event_reasons.active", "clocks_throttle_reason
 // smiStart bounds the first call, which wakes a sleeping card.
 const smiStart = 10 * time.Second
 
-// smi reads a long-lived nvidia-smi: starting one for every look would cost more than what is
+// smi reads a long-lived nvidia-smi: starting one for every sample would cost more than what is
 // looked at.
 type smi struct {
 	done   chan struct{}
@@ -64,7 +64,14 @@ func openSMI(ctx context.Context, o Options) (*gpus, error) {
 	s := &smi{done: make(chan struct{}), period: o.every(), rows: first}
 	// The stream lives until close, not until the context of opening ends.
 	streaming, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(streaming, path, "--query-gpu="+fields, "--format=csv,noheader,nounits", "-lms", strconv.FormatInt(s.period.Milliseconds(), 10))
+	cmd := exec.CommandContext(
+		streaming,
+		path,
+		"--query-gpu="+fields,
+		"--format=csv,noheader,nounits",
+		"-lms",
+		strconv.FormatInt(s.period.Milliseconds(), 10),
+	)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
 	if err != nil {

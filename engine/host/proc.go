@@ -50,7 +50,6 @@ type Proc struct {
 	token   string // value of marker
 	cmd     *exec.Cmd
 	started time.Time
-	ready   time.Duration // how long the start took
 	exited  chan struct{}
 	record  string // path of its record, empty if none
 
@@ -62,7 +61,7 @@ type Proc struct {
 	stopErr  error
 }
 
-// Start starts a process in a process group of its own and returns when it is ready. Whatever
+// Start starts a process in its own process group and returns when it is ready. Whatever
 // else happens, no process is left behind: an early exit is an [*ExitError] with the end of the
 // log and what is known about it, a taken port a [*PortError], a command that is not there a
 // [*CommandError], and a start that takes too long a [*NotReadyError].
@@ -99,7 +98,7 @@ func Start(ctx context.Context, spec Spec) (*Proc, error) {
 		return nil, err
 	}
 	p.mu.Lock()
-	p.wasReady, p.ready = true, time.Since(p.started)
+	p.wasReady = true
 	p.mu.Unlock()
 	return p, nil
 }
@@ -212,24 +211,24 @@ func (p *Proc) await(ctx context.Context) error {
 func (p *Proc) notReady(last error) error {
 	log := p.readLog()
 	found, _ := Diagnose(log)
-	return &NotReadyError{Name: p.spec.Name, After: time.Since(p.started), Last: last, Tail: tail(log, tailLines), Log: p.spec.Log, Diagnosis: found}
+	return &NotReadyError{
+		Name:      p.spec.Name,
+		After:     time.Since(p.started),
+		Last:      last,
+		Tail:      tail(log, tailLines),
+		Log:       p.spec.Log,
+		Diagnosis: found,
+	}
 }
 
 // PID is the process id, which is its process group's id as well.
 func (p *Proc) PID() int { return p.cmd.Process.Pid }
 
-// StartTime is how long it took from the start of the process until it was ready.
-func (p *Proc) StartTime() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ready
-}
-
 // Exited is closed when the process has ended, for whatever reason.
 func (p *Proc) Exited() <-chan struct{} { return p.exited }
 
 // Err says how the process ended: nil while it runs and after an end that Stop brought about,
-// an [*ExitError] otherwise, also after exit code 0, since nobody asked a server to end.
+// an [*ExitError] otherwise, also after exit code 0, since a server ends only when it is told to.
 func (p *Proc) Err() error {
 	select {
 	case <-p.exited:
@@ -249,12 +248,9 @@ func (p *Proc) Err() error {
 	}
 }
 
-// Tail is the end of what the process wrote.
-func (p *Proc) Tail() []string { return tail(p.readLog(), tailLines) }
-
-// settleLimit bounds the wait for processes to vanish after SIGKILL: one that hangs in a driver
+// vanishLimit bounds the wait for processes to vanish after SIGKILL: one that hangs in a driver
 // call does not vanish before that returns.
-const settleLimit = 5 * time.Second
+const vanishLimit = 5 * time.Second
 
 // Stop ends the process and every descendant of it: the signal to its group, the grace, SIGKILL
 // to the group and to those that left it. It returns when none is left, or with the ids of those
@@ -303,10 +299,10 @@ func endFamily(f family, sig os.Signal, grace time.Duration) error {
 	if err := f.kill(f.members()); err != nil {
 		return err
 	}
-	if f.gone(settleLimit) {
+	if f.gone(vanishLimit) {
 		return nil
 	}
-	return fmt.Errorf("these processes are still there %v after SIGKILL: %v", settleLimit, f.members())
+	return fmt.Errorf("these processes are still there %v after SIGKILL: %v", vanishLimit, f.members())
 }
 
 // gone waits until nothing is left of the family.

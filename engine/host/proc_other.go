@@ -10,7 +10,9 @@ import (
 )
 
 // errNoGroups says why no server can be started here.
-var errNoGroups = errors.New("homellm cannot start servers on this operating system: start the server yourself and name it with --url")
+var errNoGroups = errors.New(
+	"homellm cannot start servers on this operating system: start the server yourself and name it with --url",
+)
 
 func ownGroup(*exec.Cmd) error { return errNoGroups }
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// ownGroup has the command lead a process group of its own, so that a signal reaches all of it
+// ownGroup has the command lead its own process group, so that a signal reaches all of it
 // and a Ctrl-C in the terminal does not.
 func ownGroup(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -41,7 +41,8 @@ func (p *Proc) writeRecord() error {
 	}
 	born, _ := birth(os.Getpid())
 	r := record{
-		Version: recordVersion, Name: p.spec.Name, Command: filepath.Base(p.spec.Argv[0]), Address: p.spec.Address, Log: p.spec.Log,
+		Version: recordVersion, Name: p.spec.Name, Command: filepath.Base(p.spec.Argv[0]), Address: p.spec.Address,
+		Log:    p.spec.Log,
 		Signal: p.spec.Signal, Token: p.token, Owner: os.Getpid(), Born: born, Started: time.Now().UTC(),
 	}
 	if p.cmd.Process != nil {
@@ -86,13 +87,20 @@ type Leftover struct {
 	record record
 }
 
-// String names a leftover as a person would look for it.
+// String names a leftover as a person would search for it.
 func (l Leftover) String() string {
 	at := ""
 	if l.Address != "" {
 		at = " at " + l.Address
 	}
-	return fmt.Sprintf("%s (%s, process %v)%s, started %s", l.Name, l.Command, l.PIDs, at, l.Started.Local().Format(time.DateTime))
+	return fmt.Sprintf(
+		"%s (%s, process %v)%s, started %s",
+		l.Name,
+		l.Command,
+		l.PIDs,
+		at,
+		l.Started.Local().Format(time.DateTime),
+	)
 }
 
 // Leftovers lists the servers in a state directory that still run. Those whose homellm is gone
@@ -121,7 +129,10 @@ func Leftovers(dir string) ([]Leftover, error) {
 		}
 		var r record
 		if err := json.Unmarshal(data, &r); err != nil || r.Version != recordVersion || r.Token == "" {
-			return nil, fmt.Errorf("looking for servers left running: %s is no record of this version of homellm; delete it if nothing runs", path)
+			return nil, fmt.Errorf(
+				"looking for servers left running: %s is no record of this version of homellm; delete it if nothing runs",
+				path,
+			)
 		}
 		born, alive := birth(r.Owner)
 		l := Leftover{

@@ -7,24 +7,7 @@ import (
 	"time"
 )
 
-// Options says where telemetry comes from. The zero value is this machine without a server.
-type Options struct {
-	Every     time.Duration // between two looks; 0: a fifth of a second, the least is 20 ms
-	Processes func() []int  // the server's process ids, see [Proc.PIDs] and [Tree]; nil: not watched
-	NoNVML    bool          // go without NVIDIA's library
-	NvidiaSMI string        // command; empty: nvidia-smi
-	SysFS     string        // root of sysfs; empty: /sys
-	IOReg     string        // command; empty: ioreg, on macOS
-}
-
-func (o Options) every() time.Duration {
-	if o.Every <= 0 {
-		return 200 * time.Millisecond
-	}
-	return max(o.Every, 20*time.Millisecond)
-}
-
-// Telemetry watches the machine beside a run. It is opened once and closed at the end; Sample
+// Telemetry reads the sensors of the machine during a run. It is opened once and closed at the end; Sample
 // runs in a goroutine of the caller's.
 type Telemetry struct {
 	options Options
@@ -99,14 +82,14 @@ func (t *Telemetry) Close() {
 	t.closed = true
 }
 
-// Sample looks at the machine until the context ends and hands each look to emit, by metric name
-// and with nothing in it that is not known. A look takes a few milliseconds of one core; one
+// Sample reads the machine until the context ends and hands each sample to emit, by metric name
+// and with nothing in it that is not known. A sample takes a few milliseconds of one core; one
 // that takes longer than the interval delays the next and is not made up for.
 func (t *Telemetry) Sample(ctx context.Context, emit func(map[string]float64)) {
 	ticker := time.NewTicker(t.options.every())
 	defer ticker.Stop()
 	for {
-		if values := t.look(ctx); len(values) > 0 {
+		if values := t.scrape(ctx); len(values) > 0 {
 			emit(values)
 		}
 		select {
@@ -117,8 +100,8 @@ func (t *Telemetry) Sample(ctx context.Context, emit func(map[string]float64)) {
 	}
 }
 
-// look reads everything once.
-func (t *Telemetry) look(ctx context.Context) map[string]float64 {
+// scrape reads everything once.
+func (t *Telemetry) scrape(ctx context.Context) map[string]float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := map[string]float64{}
@@ -131,7 +114,7 @@ func (t *Telemetry) look(ctx context.Context) map[string]float64 {
 	return out
 }
 
-// readGPUs is nil if there is no GPU or it did not answer: the figures of that look are unknown.
+// readGPUs is nil if there is no GPU or it did not answer: the figures of that sample are unknown.
 func (t *Telemetry) readGPUs() []gpuReading {
 	if t.gpus == nil || t.closed {
 		return nil

@@ -25,9 +25,9 @@ func nothing(t *testing.T) Options {
 func TestTelemetry_ThisMachine(t *testing.T) {
 	watch := OpenTelemetry(t.Context(), Options{})
 	defer watch.Close()
-	watch.look(t.Context())
+	watch.scrape(t.Context())
 	time.Sleep(30 * time.Millisecond) // a share of CPU time needs some time
-	values := watch.look(t.Context())
+	values := watch.scrape(t.Context())
 	if values["mem.used_mib"] <= 0 {
 		t.Errorf("no memory in use: %v", values)
 	}
@@ -81,10 +81,10 @@ func TestTelemetry_OwnProcess(t *testing.T) {
 	o.Processes = func() []int { return []int{os.Getpid()} }
 	watch := OpenTelemetry(t.Context(), o)
 	defer watch.Close()
-	watch.look(t.Context())
+	watch.scrape(t.Context())
 	for end := time.Now().Add(60 * time.Millisecond); time.Now().Before(end); { // one core's worth of work
 	}
-	values := watch.look(t.Context())
+	values := watch.scrape(t.Context())
 	if pct, ok := values["cpu.server_pct"]; !ok || pct <= 0 {
 		t.Errorf("cpu.server_pct = %v, %v after 60 ms of work", pct, ok)
 	}
@@ -93,7 +93,7 @@ func TestTelemetry_OwnProcess(t *testing.T) {
 	}
 	// A server whose processes are gone has no figures; they are not 0.
 	watch.system.pids, watch.system.server = func() []int { return nil }, nil
-	values = watch.look(t.Context())
+	values = watch.scrape(t.Context())
 	if _, ok := values["cpu.server_pct"]; ok {
 		t.Errorf("figures of a server that is gone: %v", values)
 	}
@@ -207,10 +207,10 @@ func TestEnergy_Unknown(t *testing.T) {
 		if _, err := watch.Meter().Read(); err == nil || !strings.Contains(err.Error(), "not being read") {
 			t.Errorf("no looks at all: %v", err)
 		}
-		watch.look(t.Context())
+		watch.scrape(t.Context())
 		meter := watch.Meter()
 		time.Sleep(time.Second)
-		watch.look(t.Context())
+		watch.scrape(t.Context())
 		if _, err := meter.Read(); err == nil || !strings.Contains(err.Error(), "all the time") {
 			t.Errorf("a second without a look: %v", err)
 		}

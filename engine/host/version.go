@@ -102,7 +102,8 @@ func InstalledHelp(ctx context.Context, argv []string) string {
 		return ""
 	}
 	out, err := answer(ctx, []string{argv[0], program.Help})
-	if err != nil || !strings.Contains(string(out), "--port") { // which every server has: without it this is something else
+	if err != nil ||
+		!strings.Contains(string(out), "--port") { // which every server has: without it this is something else
 		return ""
 	}
 	return string(out)

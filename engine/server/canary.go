@@ -71,7 +71,7 @@ func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, erro
 		if before == nil {
 			continue
 		}
-		after, err := s.Settle(ctx, before)
+		after, err := s.AwaitCounters(ctx, before)
 		if err != nil {
 			before, scrapeErr = nil, err
 			continue
@@ -102,11 +102,20 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 	case second.Cached == nil:
 		whys = append(whys, "the reply to a repeated prompt reports no cached tokens")
 	case *second.Cached <= 0:
-		whys = append(whys, "the reply to a repeated prompt reports 0 cached tokens: the cache is off, or the report is not true")
+		whys = append(
+			whys,
+			"the reply to a repeated prompt reports 0 cached tokens: the cache is off, or the report is not true",
+		)
 	case second.Prompt != nil && *second.Cached > *second.Prompt:
-		whys = append(whys, fmt.Sprintf("the reply reports %d cached tokens of a prompt of %d", *second.Cached, *second.Prompt))
+		whys = append(
+			whys,
+			fmt.Sprintf("the reply reports %d cached tokens of a prompt of %d", *second.Cached, *second.Prompt),
+		)
 	case first.Cached != nil && *first.Cached >= *second.Cached:
-		whys = append(whys, fmt.Sprintf("the reply to a new prompt reports %d cached tokens, as many as to its repetition", *first.Cached))
+		whys = append(
+			whys,
+			fmt.Sprintf("the reply to a new prompt reports %d cached tokens, as many as to its repetition", *first.Cached),
+		)
 	default:
 		r.InReply, r.Source = true, second.Source
 	}
@@ -187,7 +196,11 @@ func (s *Side) VerifyReset(ctx context.Context, r Report, send Send) error {
 		return fmt.Errorf("verifying the cache reset: %w", err)
 	}
 	if n > 0 {
-		return fmt.Errorf("verifying the cache reset: %w: %d tokens of a repeated prompt; was another request running?", ErrNotReset, n)
+		return fmt.Errorf(
+			"verifying the cache reset: %w: %d tokens of a repeated prompt; was another request running?",
+			ErrNotReset,
+			n,
+		)
 	}
 	return nil
 }
@@ -228,7 +241,7 @@ func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
 	}
 	var delta *Delta
 	if before != nil {
-		after, err := s.Settle(ctx, before)
+		after, err := s.AwaitCounters(ctx, before)
 		if err != nil {
 			return 0, err
 		}

@@ -388,7 +388,7 @@ func TestSettle_WaitsForTheCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	is, err := side.Settle(t.Context(), was)
+	is, err := side.AwaitCounters(t.Context(), was)
 	if err != nil {
 		t.Fatal(err)
 	}

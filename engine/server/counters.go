@@ -185,40 +185,45 @@ func (d difference) sameTokens(n *engines.Metrics, r Reply, strict bool) string 
 			continue
 		}
 		if grown != float64(*p.want) {
-			return fmt.Sprintf("%s grew by %v and the reply reports %d: somebody else uses the server, or it counted twice", p.name, grown, *p.want)
+			return fmt.Sprintf(
+				"%s grew by %v and the reply reports %d: somebody else uses the server, or it counted twice",
+				p.name,
+				grown,
+				*p.want,
+			)
 		}
 	}
 	return ""
 }
 
-// How long Settle waits, and how often it looks.
+// How long AwaitCounters waits, and how often it scrapes.
 const (
-	settleLimit = time.Second
-	settleEvery = 20 * time.Millisecond
+	awaitLimit = time.Second
+	awaitEvery = 20 * time.Millisecond
 )
 
-// Settle scrapes until the server has counted one more request than in before and is idle: it
+// AwaitCounters scrapes until the server has counted one more request than in before and is idle: it
 // may count a request after its client has seen the end of it. After a second it returns what
 // there is, and [Side.Between] says what is wrong with it.
-func (s *Side) Settle(ctx context.Context, before *Snapshot) (*Snapshot, error) {
-	deadline := time.Now().Add(settleLimit)
+func (s *Side) AwaitCounters(ctx context.Context, before *Snapshot) (*Snapshot, error) {
+	deadline := time.Now().Add(awaitLimit)
 	for {
 		shot, err := s.Metrics(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if before == nil || s.settled(difference{before, shot}) || time.Now().After(deadline) {
+		if before == nil || s.counted(difference{before, shot}) || time.Now().After(deadline) {
 			return shot, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the server's counters: %w", context.Cause(ctx))
-		case <-time.After(settleEvery):
+		case <-time.After(awaitEvery):
 		}
 	}
 }
 
-func (s *Side) settled(d difference) bool {
+func (s *Side) counted(d difference) bool {
 	if busy, ok := s.InFlight(d.after); ok && busy > 0 {
 		return false
 	}

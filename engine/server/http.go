@@ -167,7 +167,10 @@ func baseURL(address string) (string, error) {
 		return "", fmt.Errorf("reading the server's address: a password in a URL ends up in logs; use the profile's api_key")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("reading the server's address: leave out what follows ? or #; a key there ends up in logs: use the profile's api_key")
+		return "", fmt.Errorf(
+			"reading the server's address: leave out what follows ? or #; " +
+				"a key there ends up in logs: use the profile's api_key",
+		)
 	}
 	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
 	return u.Scheme + "://" + u.Host + path, nil

@@ -112,7 +112,10 @@ func (e *ModelNotFound) Hint() string {
 		return fmt.Sprintf("run: %s %s", pull, e.Model)
 	}
 	if len(e.Have) > 0 {
-		return fmt.Sprintf("use --model %s, or give the model that name with the server's own option (such as --served-model-name)", e.Have[0])
+		return fmt.Sprintf(
+			"use --model %s, or give the model that name with the server's own option (such as --served-model-name)",
+			e.Have[0],
+		)
 	}
 	return "load a model in the server first"
 }
@@ -197,7 +200,10 @@ func stranger(seen engines.Responses) (State, string) {
 		last = r.Err
 	}
 	if timedOut == len(engines.Identifying) {
-		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.ProbeLimit)
+		return PortBusy, fmt.Sprintf(
+			"something accepts connections there and did not answer HTTP within %v",
+			engines.ProbeLimit,
+		)
 	}
 	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(last)
 }

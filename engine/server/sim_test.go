@@ -104,13 +104,13 @@ func TestSim_Found(t *testing.T) {
 	}
 }
 
-// Every era of vLLM's metrics, with and without cached tokens in replies: the self-test finds the
+// Every version of vLLM's metrics, with and without cached tokens in replies: the self-test finds the
 // source there is, and reset and salt do what they say.
 func TestSim_Canary(t *testing.T) {
-	for _, era := range sim.Eras {
+	for _, era := range sim.WireVersions {
 		for _, silent := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s silent=%v", era.Name, silent), func(t *testing.T) {
-				s, found := simulated(t, sim.Config{NoCachedUsage: silent, Wire: sim.Wire{Era: era.Name}})
+				s, found := simulated(t, sim.Config{NoCachedUsage: silent, Wire: sim.Wire{Version: era.Name}})
 				model := found.Models[0].ID
 				side, err := NewSide(Config{BaseURL: s.URL, Engine: found.Engine, Model: model})
 				if err != nil {
@@ -168,7 +168,7 @@ func TestSim_Counters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, err := side.Settle(t.Context(), before)
+		after, err := side.AwaitCounters(t.Context(), before)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,8 +62,8 @@ func parse(r engines.Response) (*Snapshot, error) {
 }
 
 // family finds a counter or gauge under its name, with or without the _total that
-// prometheus_client appends. The _created series beside a counter is an instant, has a name of
-// its own, and is never part of it.
+// prometheus_client appends. The _created series of a counter is an instant, has another name,
+// and is never part of it.
 func (s *Snapshot) family(name string) (*dto.MetricFamily, bool) {
 	for _, n := range []string{name + "_total", name} {
 		if f, ok := s.families[n]; ok {

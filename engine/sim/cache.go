@@ -32,7 +32,7 @@ func (d digest) next(tokens []Token) digest {
 }
 
 // kvCache is the paged KV cache with vLLM's automatic prefix caching (docs/design/prefix_caching.md in
-// vLLM's tree): full blocks are found by digest; a block that nobody uses keeps its content until the
+// vLLM's tree): full blocks are found by digest; a block that is not in use keeps its content until the
 // free queue, least recently freed first, hands it out again. Not safe for concurrent use.
 type kvCache struct {
 	blocks []kvBlock

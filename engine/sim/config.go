@@ -1,11 +1,6 @@
 package sim
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -18,7 +13,7 @@ type Config struct {
 	APIKey      string   // if set, /v1 needs it as a bearer token
 
 	ContextTokens    int // longest prompt and reply together; 0: 32768, or what the KV cache holds if that is less
-	KVTokens         int // size of the KV cache; 0: what fits beside the weights
+	KVTokens         int // size of the KV cache; 0: what fits together with the weights
 	MaxNumSeqs       int // requests that run at once, others queue; 0: 256
 	MaxBatchedTokens int // tokens of one engine step; 0: 2048, or 8192 with 70 GiB and more
 
@@ -45,70 +40,11 @@ type Config struct {
 
 // Wire is how replies are framed.
 type Wire struct {
-	Era             string // a name in [Eras]; "" is the current one
+	Version         string // a name in [WireVersions]; "" is the current one
 	RoleEarly       bool   // the role chunk comes with the headers, not with the first token
-	Reasoning       string // key of the reasoning channel: "reasoning", "reasoning_content", "both"; "": the era's
+	Reasoning       string // key of the reasoning channel: "reasoning", "reasoning_content", "both"; "": the version's
 	ReasoningTokens int    // tokens of reasoning before every chat answer
 }
 
 // simulated marks a version as that of the simulator, so that no report can take it for vLLM's.
 const simulated = "+sim"
-
-// New returns a server that is ready to handle requests. Close it when done.
-func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, started: time.Now()}
-	gpu, err := findGPU(cmp.Or(cfg.GPU, defaultGPU))
-	if err != nil {
-		return nil, err
-	}
-	model, quant, err := findModel(cmp.Or(cfg.Model, defaultModel))
-	if err != nil {
-		return nil, err
-	}
-	if s.era, err = findEra(cfg.Wire.Era); err != nil {
-		return nil, err
-	}
-	if s.faults, err = arm(cfg.Faults); err != nil {
-		return nil, err
-	}
-	s.reasoningKey = cmp.Or(cfg.Wire.Reasoning, s.era.Reasoning)
-	if !slices.Contains([]string{"reasoning", "reasoning_content", "both"}, s.reasoningKey) {
-		return nil, fmt.Errorf("no reasoning key %q; known are reasoning, reasoning_content, both", s.reasoningKey)
-	}
-	if cfg.Speed < 0 || cfg.Jitter < 0 || cfg.ContextTokens < 0 || cfg.KVTokens < 0 || cfg.MaxNumSeqs < 0 ||
-		cfg.MaxBatchedTokens < 0 || cfg.LedgerEntries < 0 || cfg.Wire.ReasoningTokens < 0 {
-		return nil, errors.New("a negative number in the simulator's configuration")
-	}
-	s.served = cfg.ServedNames
-	if len(s.served) == 0 {
-		repository, short := model.Repository, model.Name
-		if quant.Name != "" {
-			repository, short = repository+"-"+strings.ToUpper(quant.Name), short+"-"+quant.Name
-		}
-		s.served = []string{repository, short}
-	}
-	roof := roofline{gpu, model, quant}
-	blocks := cfg.KVTokens / blockTokens
-	if cfg.KVTokens == 0 {
-		if blocks, err = roof.kvBlocks(); err != nil {
-			return nil, err
-		}
-	}
-	s.context = cmp.Or(cfg.ContextTokens, min(32768, blocks*blockTokens))
-	if s.context > blocks*blockTokens || s.context < 2 {
-		return nil, fmt.Errorf("a context of %d tokens does not fit into a KV cache of %d tokens", s.context, blocks*blockTokens)
-	}
-	budget := 2048
-	if gpu.MemoryGiB >= 70 {
-		budget = 8192
-	}
-	s.fingerprint = "vllm-" + s.era.Version + simulated
-	s.ledger.limit = cmp.Or(cfg.LedgerEntries, defaultLedger)
-	s.engine = &engine{
-		roof: roof, slots: cmp.Or(cfg.MaxNumSeqs, 256), budget: cmp.Or(cfg.MaxBatchedTokens, budget),
-		seed: cfg.Seed, jitter: cfg.Jitter, speed: cmp.Or(cfg.Speed, 1), scale: cfg.Scale, noCache: cfg.NoPrefixCache,
-		started: s.started, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
-	}
-	return s, nil
-}

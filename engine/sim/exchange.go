@@ -62,12 +62,13 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		return
 	}
 	refused := decode(body, &x.req)
+	x.req.chat = chat
 	conversation := x.open(refused)
 	x.trouble = s.strike(n, x.req.Model, conversation)
-	x.entry.Faults = x.trouble.kinds()
+	x.entry.Faults = x.trouble.names()
 	x.model = x.req.Model
 	for _, f := range x.trouble {
-		if strike, ok := unwell[f.Kind]; ok {
+		if strike, ok := serverFaults[f.Kind]; ok {
 			strike(x, f)
 		}
 	}
@@ -75,7 +76,7 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		return
 	}
 	if refused == nil {
-		refused = x.req.check(chat)
+		refused = x.req.check()
 	}
 	if refused == nil {
 		refused = s.known(x.req.Model)
@@ -246,7 +247,7 @@ func (x *exchange) prepare(conversation []Message) *refusal {
 		limit = new(16) // vLLM's default on this route
 	}
 	if *limit > most {
-		return badRequest("", "%s", x.s.era.overflowMessage(x.s.context, len(x.prompt), *limit))
+		return badRequest("", "%s", x.s.wire.overflowMessage(x.s.context, len(x.prompt), *limit))
 	}
 	p := sampling{
 		MaxTokens: *limit, MinTokens: q.MinTokens, IgnoreEOS: q.IgnoreEOS,

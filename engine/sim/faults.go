@@ -26,7 +26,7 @@ type Fault struct {
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
 	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"
-	Count      int      `json:"count,omitempty"`       // events of a write, bytes of a line, tokens of a prompt, or a false token count
+	Count      int      `json:"count,omitempty"`       // events, bytes or tokens, as the kind says
 }
 
 // Duration reads "250ms" in JSON.
@@ -174,7 +174,7 @@ func (t trouble) at(written, total int) func(yield func(Fault) bool) {
 	}
 }
 
-func (t trouble) kinds() []string {
+func (t trouble) names() []string {
 	var out []string
 	for _, f := range t {
 		out = append(out, f.Kind)

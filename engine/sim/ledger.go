@@ -17,7 +17,7 @@ type Entry struct {
 	Salt      string    `json:"salt,omitempty"`
 	Stream    bool      `json:"stream"`
 	Status    int       `json:"status"`           // 0 if the connection ended without one
-	Faults    []string  `json:"faults,omitempty"` // the kinds that were applied
+	Faults    []string  `json:"faults,omitempty"` // those that were applied
 	Arrival   time.Time `json:"arrival"`
 	Messages  []Message `json:"messages,omitempty"`
 	Prompt    string    `json:"prompt,omitempty"` // of a completions request

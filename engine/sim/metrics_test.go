@@ -167,7 +167,7 @@ func TestErasRenameMetrics(t *testing.T) {
 		"v1-0.8":  {"vllm:gpu_prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_created", "vllm:gpu_cache_usage_perc", "vllm:time_per_output_token_seconds"},
 		"v0":      {"vllm:gpu_prefix_cache_hit_rate", "vllm:gpu_cache_usage_perc"},
 	} {
-		virtual(t, Config{Wire: Wire{Era: era}}, func(b *bench) {
+		virtual(t, Config{Wire: Wire{Version: era}}, func(b *bench) {
 			b.ask(user(prose), fixed(2))
 			b.ask(user(prose), fixed(2))
 			f := b.scrape()

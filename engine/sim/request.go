@@ -10,6 +10,8 @@ import (
 
 // request is a generation request as it arrives, for both routes. Pointers tell absent from zero.
 type request struct {
+	chat bool // it came by the route of chats
+
 	Model    string          `json:"model"`
 	Messages []wireMessage   `json:"messages"`
 	Prompt   json.RawMessage `json:"prompt"`
@@ -113,43 +115,67 @@ func decode(body []byte, into any) *refusal {
 	return nil
 }
 
-// check refuses what vLLM refuses, and what only a real model could do.
-func (q *request) check(chat bool) *refusal {
-	switch {
-	case chat && len(q.Messages) == 0:
-		return badRequest("messages", "messages: at least one message is required")
-	case !chat && len(q.Prompt) == 0:
-		return badRequest("prompt", "prompt: field required")
-	case q.Temperature != nil && *q.Temperature < 0:
-		return badRequest("temperature", "temperature must be non-negative, got %v.", *q.Temperature)
-	case q.TopP != nil && (*q.TopP <= 0 || *q.TopP > 1):
-		return badRequest("top_p", "top_p must be in (0, 1], got %v.", *q.TopP)
-	case q.maxTokens() != nil && *q.maxTokens() < 1:
-		return badRequest("max_tokens", "max_tokens must be at least 1, got %d.", *q.maxTokens())
-	case q.MinTokens < 0:
-		return badRequest("min_tokens", "min_tokens must be greater than or equal to 0, got %d.", q.MinTokens)
-	case q.maxTokens() != nil && q.MinTokens > *q.maxTokens():
-		return badRequest("min_tokens", "min_tokens must be less than or equal to max_tokens=%d, got %d.", *q.maxTokens(), q.MinTokens)
-	case q.StreamOptions != nil && !q.Stream:
-		return badRequest("stream_options", "Stream options can only be defined when `stream=True`.")
-	case q.ContinueFinal && (q.AddGenerationPrompt == nil || *q.AddGenerationPrompt):
-		return badRequest("continue_final_message", "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
-	case q.CacheSalt != nil && *q.CacheSalt == "":
-		return badRequest("cache_salt", "Parameter 'cache_salt' must be a non-empty string if provided.")
-	case q.N != nil && *q.N != 1:
-		return badRequest("n", "the simulator answers with one choice, not %d", *q.N)
-	case len(q.Tools) > 0:
-		return badRequest("tools", "the simulator calls no tools")
-	case given(q.Logprobs):
-		return badRequest("logprobs", "the simulator has no log-probabilities")
-	case given(q.PromptLogprobs):
-		return badRequest("prompt_logprobs", "the simulator has no log-probabilities")
-	case q.ResponseFormat != nil && q.ResponseFormat.Type != "text":
-		return badRequest("response_format", "the simulator answers in plain text only")
-	case q.Echo:
-		return badRequest("echo", "the simulator does not echo prompts")
-	case q.Suffix != "":
-		return badRequest("suffix", "suffix is not currently supported")
+// rule is one reason to refuse a request.
+type rule struct {
+	param   string
+	applies func(q *request) bool
+	says    func(q *request) string
+}
+
+// rules are what vLLM refuses, and what only a real model could do. The first that applies counts.
+var rules = []rule{
+	{"messages", func(q *request) bool { return q.chat && len(q.Messages) == 0 },
+		func(*request) string { return "messages: at least one message is required" }},
+	{"prompt", func(q *request) bool { return !q.chat && len(q.Prompt) == 0 },
+		func(*request) string { return "prompt: field required" }},
+	{"temperature", func(q *request) bool { return q.Temperature != nil && *q.Temperature < 0 },
+		func(q *request) string {
+			return fmt.Sprintf("temperature must be non-negative, got %v.", *q.Temperature)
+		}},
+	{"top_p", func(q *request) bool { return q.TopP != nil && (*q.TopP <= 0 || *q.TopP > 1) },
+		func(q *request) string { return fmt.Sprintf("top_p must be in (0, 1], got %v.", *q.TopP) }},
+	{"max_tokens", func(q *request) bool { return q.maxTokens() != nil && *q.maxTokens() < 1 },
+		func(q *request) string { return fmt.Sprintf("max_tokens must be at least 1, got %d.", *q.maxTokens()) }},
+	{"min_tokens", func(q *request) bool { return q.MinTokens < 0 },
+		func(q *request) string {
+			return fmt.Sprintf("min_tokens must be greater than or equal to 0, got %d.", q.MinTokens)
+		}},
+	{"min_tokens", func(q *request) bool { return q.maxTokens() != nil && q.MinTokens > *q.maxTokens() },
+		func(q *request) string {
+			return fmt.Sprintf("min_tokens must be less than or equal to max_tokens=%d, got %d.", *q.maxTokens(), q.MinTokens)
+		}},
+	{"stream_options", func(q *request) bool { return q.StreamOptions != nil && !q.Stream },
+		func(*request) string { return "Stream options can only be defined when `stream=True`." }},
+	{"continue_final_message", func(q *request) bool {
+		return q.ContinueFinal && (q.AddGenerationPrompt == nil || *q.AddGenerationPrompt)
+	},
+		func(*request) string {
+			return "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+		}},
+	{"cache_salt", func(q *request) bool { return q.CacheSalt != nil && *q.CacheSalt == "" },
+		func(*request) string { return "Parameter 'cache_salt' must be a non-empty string if provided." }},
+	{"n", func(q *request) bool { return q.N != nil && *q.N != 1 },
+		func(q *request) string { return fmt.Sprintf("the simulator answers with one choice, not %d", *q.N) }},
+	{"tools", func(q *request) bool { return len(q.Tools) > 0 },
+		func(*request) string { return "the simulator calls no tools" }},
+	{"logprobs", func(q *request) bool { return given(q.Logprobs) },
+		func(*request) string { return "the simulator has no log-probabilities" }},
+	{"prompt_logprobs", func(q *request) bool { return given(q.PromptLogprobs) },
+		func(*request) string { return "the simulator has no log-probabilities" }},
+	{"response_format", func(q *request) bool { return q.ResponseFormat != nil && q.ResponseFormat.Type != "text" },
+		func(*request) string { return "the simulator answers in plain text only" }},
+	{"echo", func(q *request) bool { return q.Echo },
+		func(*request) string { return "the simulator does not echo prompts" }},
+	{"suffix", func(q *request) bool { return q.Suffix != "" },
+		func(*request) string { return "suffix is not currently supported" }},
+}
+
+// check refuses a request that one of the rules applies to.
+func (q *request) check() *refusal {
+	for _, r := range rules {
+		if r.applies(q) {
+			return badRequest(r.param, "%s", r.says(q))
+		}
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (r roofline) step(parts []work) time.Duration {
 	return time.Duration(math.Round(seconds*1e9)) + r.gpu.StepOverhead
 }
 
-// kvBlocks is the number of cache blocks that fit beside the weights.
+// kvBlocks is the number of cache blocks that fit together with the weights.
 func (r roofline) kvBlocks() (int, error) {
 	room := memoryShare*r.gpu.MemoryGiB*(1<<30) - r.weightBytes() - activationB
 	n := int(room / float64(r.model.KVBytes()*blockTokens))

@@ -163,7 +163,7 @@ func TestLookupsForgiveSpelling(t *testing.T) {
 		t.Error("found a model that does not exist")
 	}
 	for name, cfg := range map[string]Config{
-		"gpu": {GPU: "x"}, "model": {Model: "x"}, "era": {Wire: Wire{Era: "x"}}, "reasoning": {Wire: Wire{Reasoning: "x"}},
+		"gpu": {GPU: "x"}, "model": {Model: "x"}, "era": {Wire: Wire{Version: "x"}}, "reasoning": {Wire: Wire{Reasoning: "x"}},
 		"speed": {Speed: -1}, "fault": {Faults: []Fault{{Kind: "x"}}}, "context": {ContextTokens: 64, KVTokens: 32},
 		"too large": {GPU: "RTX 4070", Model: "qwen2.5-32b"},
 	} {

@@ -219,7 +219,12 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 	},
 	"error": func(x *exchange, f Fault) bool {
 		x.abandon("error")
-		e := &refusal{http.StatusInternalServerError, errorType(http.StatusInternalServerError), "EngineCore encountered an issue. See stack trace (above) for the root cause.", ""}
+		e := &refusal{
+			http.StatusInternalServerError,
+			errorType(http.StatusInternalServerError),
+			"EngineCore encountered an issue. See stack trace (above) for the root cause.",
+			"",
+		}
 		if !x.req.Stream {
 			x.refuse(e)
 			return false
@@ -265,7 +270,7 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 	"guest": func(x *exchange, f Fault) bool {
 		tokens := make([]Token, orDefault(f.Count, defaultGuest)+guestReply)
 		for i := range tokens {
-			tokens[i] = endOfText // what it says is nobody's business
+			tokens[i] = endOfText // it stands for any token
 		}
 		prompt := len(tokens) - guestReply
 		q := newSequence(x.entry.N, tokens[:prompt], tokens[prompt:], "a guest's "+x.entry.ID)

@@ -133,7 +133,7 @@ func appendTokens(out []Token, s string) []Token {
 	return out
 }
 
-// spaceEnd returns where the white space that begins at s[i] ends as a token of its own: the last
+// spaceEnd returns where the white space that begins at s[i] ends as a separate token: the last
 // space is left to the word after it. The result is i if nothing else is there.
 func spaceEnd(s string, i int) int {
 	end := runEnd(s, i, space)

@@ -59,7 +59,7 @@ type details struct {
 	Cached int `json:"cached_tokens"`
 }
 
-// delta is what one token adds, under the era's key for its channel.
+// delta is what one token adds, under the key that the wire version has for its channel.
 func (s *Server) delta(text string, reasoning bool) json.RawMessage {
 	type field struct {
 		key string
@@ -235,7 +235,7 @@ func (s *Server) refuse(w http.ResponseWriter, e *refusal) {
 	answerJSON(w, e.status, s.errorBody(e))
 }
 
-// errorBody renders an error in the era's shape.
+// errorBody renders an error in the shape of the wire version.
 func (s *Server) errorBody(e *refusal) json.RawMessage {
 	type body struct {
 		Message string  `json:"message"`
@@ -247,7 +247,7 @@ func (s *Server) errorBody(e *refusal) json.RawMessage {
 	if e.param != "" {
 		b.Param = &e.param
 	}
-	if s.era.flat {
+	if s.wire.flat {
 		return encode(struct {
 			Object string `json:"object"`
 			body

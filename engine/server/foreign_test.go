@@ -29,7 +29,7 @@ func TestOthers(t *testing.T) {
 		ended, prompt, output, running int // growth, and what runs at the end
 		given                          int
 		reply                          Reply
-		want                           Others
+		want                           ForeignLoad
 		text                           string
 	}{
 		"alone":                                  {engine: "vllm", ended: 1, prompt: 100, output: 20},
@@ -38,12 +38,12 @@ func TestOthers(t *testing.T) {
 		"not counted yet":                        {engine: "vllm"},
 		"given up, and ended now":                {engine: "vllm", ended: 2, prompt: 160, output: 25, given: 1},
 		"given up, and still running":            {engine: "vllm", ended: 1, prompt: 160, output: 25, running: 1, given: 1},
-		"given up, and somebody else runs":       {engine: "vllm", ended: 1, running: 3, given: 1, want: Others{Running: 2}, text: "2 requests ran or waited"},
-		"one ended":                              {engine: "vllm", ended: 2, prompt: 400, output: 60, want: Others{Ended: 1, Prompt: 300, Output: 40}, text: "1 request ended (300 prompt tokens, 40 output tokens)"},
-		"one runs and another ended":             {engine: "vllm", ended: 2, prompt: 400, output: 60, running: 1, want: Others{Ended: 1, Prompt: 300, Output: 40, Running: 1}, text: "1 request ended and 1 request ran or waited (300 prompt tokens, 40 output tokens)"},
-		"one ended, and the reply has no usage":  {engine: "vllm", ended: 2, prompt: 400, output: 60, reply: Reply{}, want: Others{Ended: 1}, text: "1 request ended"},
+		"given up, and somebody else runs":       {engine: "vllm", ended: 1, running: 3, given: 1, want: ForeignLoad{Running: 2}, text: "2 requests ran or waited"},
+		"one ended":                              {engine: "vllm", ended: 2, prompt: 400, output: 60, want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40}, text: "1 request ended (300 prompt tokens, 40 output tokens)"},
+		"one runs and another ended":             {engine: "vllm", ended: 2, prompt: 400, output: 60, running: 1, want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40, Running: 1}, text: "1 request ended and 1 request ran or waited (300 prompt tokens, 40 output tokens)"},
+		"one ended, and the reply has no usage":  {engine: "vllm", ended: 2, prompt: 400, output: 60, reply: Reply{}, want: ForeignLoad{Ended: 1}, text: "1 request ended"},
 		"no requests are counted, alone":         {engine: "llamacpp", ended: -1, prompt: 40, output: 20},
-		"no requests are counted, somebody else": {engine: "llamacpp", ended: -1, prompt: 40, output: 60, want: Others{Output: 40}, text: "40 output tokens"},
+		"no requests are counted, somebody else": {engine: "llamacpp", ended: -1, prompt: 40, output: 60, want: ForeignLoad{Output: 40}, text: "40 output tokens"},
 		"the server was restarted":               {engine: "vllm", ended: -7, prompt: 400, output: 60, running: 1},
 		"no metrics at all":                      {engine: "ollama", ended: 5, prompt: 400, output: 60, running: 1},
 	} {
@@ -60,13 +60,13 @@ func TestOthers(t *testing.T) {
 			if c.want.Ended > 0 && c.want.Prompt == 0 {
 				reply = c.reply
 			}
-			got := side.Others(before, scrape(t, ended, 1000+c.prompt, 1000+c.output, c.running), reply, c.given)
-			if got != c.want || got.Any() != (c.want != Others{}) || got.String() != c.text {
+			got := side.ForeignLoad(before, scrape(t, ended, 1000+c.prompt, 1000+c.output, c.running), reply, c.given)
+			if got != c.want || got.Any() != (c.want != ForeignLoad{}) || got.String() != c.text {
 				t.Errorf("got %+v (%s), want %+v (%s)", got, got, c.want, c.text)
 			}
 		})
 	}
-	if sum := (Others{1, 2, 3, 4}).Plus(Others{10, 20, 30, 2}); sum != (Others{11, 22, 33, 4}) {
+	if sum := (ForeignLoad{1, 2, 3, 4}).Plus(ForeignLoad{10, 20, 30, 2}); sum != (ForeignLoad{11, 22, 33, 4}) {
 		t.Errorf("sum %+v: what runs is not added up, because it is the same request in several turns", sum)
 	}
 }

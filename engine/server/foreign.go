@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// Others is what a server did for somebody else between two scrapes, as far as its counters tell.
-type Others struct {
+// ForeignLoad is what a server did for other clients between two scrapes, as far as its counters tell.
+type ForeignLoad struct {
 	Ended   int // requests that ended
 	Prompt  int // tokens of prompts that were read; 0 where they cannot be told from one's own
 	Output  int // tokens that were written; 0 where they cannot be told from one's own
 	Running int // requests that still ran or waited at the second scrape
 }
 
-// Any reports whether somebody else was seen.
-func (o Others) Any() bool { return o.Ended > 0 || o.Running > 0 || o.Output > 0 }
+// Any reports whether another client was seen.
+func (o ForeignLoad) Any() bool { return o.Ended > 0 || o.Running > 0 || o.Output > 0 }
 
 // Plus adds up what was seen twice.
-func (o Others) Plus(more Others) Others {
-	return Others{o.Ended + more.Ended, o.Prompt + more.Prompt, o.Output + more.Output, max(o.Running, more.Running)}
+func (o ForeignLoad) Plus(more ForeignLoad) ForeignLoad {
+	return ForeignLoad{o.Ended + more.Ended, o.Prompt + more.Prompt, o.Output + more.Output, max(o.Running, more.Running)}
 }
 
 // String says it in words, such as "2 requests ended (310 prompt tokens, 40 output tokens), 1 ran".
-func (o Others) String() string {
+func (o ForeignLoad) String() string {
 	requests := func(n int) string {
 		if n == 1 {
 			return "1 request"
@@ -52,22 +52,22 @@ func (o Others) String() string {
 	return out + " (" + strings.Join(tokens, ", ") + ")"
 }
 
-// Others tells what of the difference between two scrapes is not the doing of the request that
+// ForeignLoad tells what of the difference between two scrapes is not the doing of the request that
 // was sent between them. Given are requests of one's own that were given up before and may end,
 // or still run, at any time: they are not taken for somebody else's, and nor are their tokens.
 //
 // Requests are the evidence. Tokens are it only where an engine counts no requests: one that
 // writes past a stop string, or reads a prompt twice, counts more than it reports.
-func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
+func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignLoad {
 	n := s.engine.Metrics
 	if n == nil || before == nil || after == nil {
-		return Others{}
+		return ForeignLoad{}
 	}
 	d := difference{before, after}
 	if d.restarted(n) != "" {
-		return Others{}
+		return ForeignLoad{}
 	}
-	var out Others
+	var out ForeignLoad
 	counted := false
 	for _, name := range n.Finished {
 		if grown, ok := d.Sum(name, nil); ok {
@@ -96,7 +96,7 @@ func (s *Side) Others(before, after *Snapshot, r Reply, given int) Others {
 	}
 	out.Output = more(n.Output, r.Completion)
 	if counted && out.Ended == 0 && out.Running == 0 {
-		return Others{} // one request ended and nothing runs: what was counted is its own
+		return ForeignLoad{} // one request ended and nothing runs: what was counted is its own
 	}
 	return out
 }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// unwell is the table of faults of the server as a whole, which strike when a request comes. Those
-// that change the server last.
-var unwell = map[string]func(x *exchange, f Fault){
+// serverFaults are those of the server as a whole. They strike when a request arrives, and what they change stays
+// changed.
+var serverFaults = map[string]func(x *exchange, f Fault){
 	"restart": func(x *exchange, _ Fault) {
 		e := x.s.engine
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.cache.reset() // it refuses while somebody else is served, who then lives on
+		e.cache.reset() // it refuses while other requests run: they go on
 		e.metrics = newMetrics(x.arrival, x.s.context)
 	},
 	"no_metrics": func(x *exchange, _ Fault) { x.s.noMetrics.Store(true) },

@@ -1,0 +1,22 @@
+package host
+
+import (
+	"time"
+)
+
+// Options says where telemetry comes from. The zero value is this machine without a server.
+type Options struct {
+	Every     time.Duration // between two samples; 0: a fifth of a second, the least is 20 ms
+	Processes func() []int  // the server's process ids, see [Proc.PIDs] and [Tree]; nil: not watched
+	NoNVML    bool          // go without NVIDIA's library
+	NvidiaSMI string        // command; empty: nvidia-smi
+	SysFS     string        // root of sysfs; empty: /sys
+	IOReg     string        // command; empty: ioreg, on macOS
+}
+
+func (o Options) every() time.Duration {
+	if o.Every <= 0 {
+		return 200 * time.Millisecond
+	}
+	return max(o.Every, 20*time.Millisecond)
+}

@@ -1,0 +1,73 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// New returns a server that is ready to handle requests. Close it when done.
+func New(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, started: time.Now()}
+	gpu, err := findGPU(cmp.Or(cfg.GPU, defaultGPU))
+	if err != nil {
+		return nil, err
+	}
+	model, quant, err := findModel(cmp.Or(cfg.Model, defaultModel))
+	if err != nil {
+		return nil, err
+	}
+	if s.wire, err = findWireVersion(cfg.Wire.Version); err != nil {
+		return nil, err
+	}
+	if s.faults, err = arm(cfg.Faults); err != nil {
+		return nil, err
+	}
+	s.reasoningKey = cmp.Or(cfg.Wire.Reasoning, s.wire.Reasoning)
+	if !slices.Contains([]string{"reasoning", "reasoning_content", "both"}, s.reasoningKey) {
+		return nil, fmt.Errorf("no reasoning key %q; known are reasoning, reasoning_content, both", s.reasoningKey)
+	}
+	if cfg.Speed < 0 || cfg.Jitter < 0 || cfg.ContextTokens < 0 || cfg.KVTokens < 0 || cfg.MaxNumSeqs < 0 ||
+		cfg.MaxBatchedTokens < 0 || cfg.LedgerEntries < 0 || cfg.Wire.ReasoningTokens < 0 {
+		return nil, errors.New("a negative number in the simulator's configuration")
+	}
+	s.served = cfg.ServedNames
+	if len(s.served) == 0 {
+		repository, short := model.Repository, model.Name
+		if quant.Name != "" {
+			repository, short = repository+"-"+strings.ToUpper(quant.Name), short+"-"+quant.Name
+		}
+		s.served = []string{repository, short}
+	}
+	roof := roofline{gpu, model, quant}
+	blocks := cfg.KVTokens / blockTokens
+	if cfg.KVTokens == 0 {
+		if blocks, err = roof.kvBlocks(); err != nil {
+			return nil, err
+		}
+	}
+	s.context = cmp.Or(cfg.ContextTokens, min(32768, blocks*blockTokens))
+	if s.context > blocks*blockTokens || s.context < 2 {
+		return nil, fmt.Errorf(
+			"a context of %d tokens does not fit into a KV cache of %d tokens",
+			s.context,
+			blocks*blockTokens,
+		)
+	}
+	budget := 2048
+	if gpu.MemoryGiB >= 70 {
+		budget = 8192
+	}
+	s.fingerprint = "vllm-" + s.wire.Version + simulated
+	s.ledger.limit = cmp.Or(cfg.LedgerEntries, defaultLedger)
+	s.engine = &engine{
+		roof: roof, slots: cmp.Or(cfg.MaxNumSeqs, 256), budget: cmp.Or(cfg.MaxBatchedTokens, budget),
+		seed: cfg.Seed, jitter: cfg.Jitter, speed: cmp.Or(cfg.Speed, 1), scale: cfg.Scale, noCache: cfg.NoPrefixCache,
+		started: s.started, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
+	}
+	return s, nil
+}
