@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -82,7 +83,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		d.playContext(c, steps)
 	}
 	var own []pending
-	s.Assert, own = d.asserts(root, expr.ScenarioScope, "", -1, -1)
+	s.Assert, own = d.asserts(root, figure.ScenarioScope, "", -1, -1)
 	checks = append(checks, own...)
 	d.compileAll(s, checks)
 	d.linkScenario(s, root, checks)
@@ -272,20 +273,20 @@ func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []d
 	var all []pending
 	for i, s := range steps {
 		var own []pending
-		s.step.Assert, own = d.asserts(s.node, expr.StepScope, "step."+s.step.ID+".", index, i)
+		s.step.Assert, own = d.asserts(s.node, figure.StepScope, "step."+s.step.ID+".", index, i)
 		all = append(all, own...)
 		if s.step.Do != nil && s.turns() == 0 && len(own) > 0 {
 			d.errorKey(s.node, "assert", "links/assert", "assert in a later step", "step %q sends nothing, so there is nothing to judge", s.step.ID)
 		}
 	}
 	var own []pending
-	c.Assert, own = d.asserts(n, expr.ConversationScope, "conversation."+c.ID+".", index, -1)
+	c.Assert, own = d.asserts(n, figure.ConversationScope, "conversation."+c.ID+".", index, -1)
 	return append(all, own...)
 }
 
 // asserts reads the list of assertions of a step, conversation or scenario. An assertion without
 // a name is called by its place, such as step.after_removal.assert[2], counted from 1.
-func (d *decoder) asserts(n *syntax.Node, scope expr.Scope, prefix string, conversation, step int) ([]*expr.Assertion, []pending) {
+func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, conversation, step int) ([]*expr.Assertion, []pending) {
 	var out []*expr.Assertion
 	var checks []pending
 	for i, item := range d.list(n, "assert") {
@@ -304,7 +305,7 @@ func (d *decoder) asserts(n *syntax.Node, scope expr.Scope, prefix string, conve
 			a.Message = d.str(item, "message")
 			a.Abort = d.flag(item, "abort", false)
 			small = d.flag(item, "allow_small_n", false)
-			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == expr.ScenarioScope {
+			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == figure.ScenarioScope {
 				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat", "an assertion of the scenario is evaluated once, so a pass rate means nothing")
 			}
 		}

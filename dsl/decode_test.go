@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -87,15 +88,15 @@ func TestDecodeScenario(t *testing.T) {
 				{ID: "question", Action: "query", Do: s.Conversations[0].Steps[1].Do, Timeout: 90 * time.Second, Request: Sampling{
 					Temperature: new(0.5), TopP: new(0.9), Seed: new(int64(42)), MaxTokens: 16, MinTokens: new(3), Stop: []string{"a", "b"}, IgnoreEOS: new(false), API: "completions",
 				}, Assert: []*expr.Assertion{
-					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.StepScope},
-					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: expr.StepScope},
+					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.StepScope},
+					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: figure.StepScope},
 				}},
 				{ID: "drop", Action: "remove", Do: s.Conversations[0].Steps[2].Do, Timeout: 2 * time.Minute, Request: def},
 				{ID: "on", Action: "continue", Do: Continue{Texts: []string{"And?", "Then?"}, Replies: []string{"This.", "That."}}, Timeout: 2 * time.Minute, Request: def},
 			},
-			Assert: []*expr.Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.ConversationScope}},
+			Assert: []*expr.Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.ConversationScope}},
 		}},
-		Assert: []*expr.Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: expr.ScenarioScope}},
+		Assert: []*expr.Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.ScenarioScope}},
 	}
 	options := cmp.Options{
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Pos" }, cmp.Ignore()),

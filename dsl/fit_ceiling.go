@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -168,43 +169,54 @@ func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/1
 
 // ceilingOf returns the ceiling of a path as an assertion sees it.
 func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
-	group, rest, _ := strings.Cut(path, ".")
-	in := func(keep func(PlannedTurn) bool) []PlannedTurn {
-		var out []PlannedTurn
-		for _, t := range c.Turns {
-			if keep(t) && (f.Conversation == "" || t.Conversation == f.Conversation) {
-				out = append(out, t)
-			}
-		}
-		return out
+	name, ok := figure.Parse(f.Assertion.Scope, path)
+	if !ok {
+		return greatest{}, false
 	}
-	ofStep := func(id string) []PlannedTurn { return in(func(t PlannedTurn) bool { return t.Step == id }) }
-	id, _, _ := strings.Cut(rest, ".")
-	scenario := f.Assertion.Scope == expr.ScenarioScope
-	switch group {
-	case "turn":
-		return single(ofStep(f.Step), -1)
-	case "first_turn":
-		return single(ofStep(f.Step), 0)
-	case "step":
-		return weighted(ofStep(f.Step))
-	case "steps":
-		if scenario {
-			return spread(ofStep(id), path)
+	var turns []PlannedTurn
+	for _, t := range c.Turns {
+		if f.sees(t, name) {
+			turns = append(turns, t)
 		}
-		return single(ofStep(id), 0)
-	case "phases":
-		turns := in(func(t PlannedTurn) bool { return string(t.Phase) == id })
-		if scenario {
-			return spread(turns, path)
-		}
+	}
+	switch name.Turns {
+	case figure.FirstTurn:
+		return single(turns, 0)
+	case figure.LastTurn:
+		return single(turns, -1)
+	case figure.AllTurns:
 		return weighted(turns)
-	case "conv", "run":
-		return weighted(in(func(PlannedTurn) bool { return true }))
-	case "conversations":
-		return spread(in(func(t PlannedTurn) bool { return t.Conversation == id }), path)
+	case figure.EachTurn:
+		return spread(turns, path)
 	}
 	return greatest{}, false
+}
+
+// sees reports whether a turn is among those that a name chooses, as the assertion sees them.
+func (f forecast) sees(t PlannedTurn, name figure.Name) bool {
+	if f.Conversation != "" && t.Conversation != f.Conversation {
+		return false
+	}
+	switch {
+	case name.Part != figure.NoPart:
+		return t.in(name)
+	case f.Step != "":
+		return t.Step == f.Step // turn, first_turn and step
+	}
+	return true
+}
+
+// in reports whether a turn is of the step, phase or conversation that a name chooses.
+func (t PlannedTurn) in(name figure.Name) bool {
+	switch name.Part {
+	case figure.StepPart:
+		return t.Step == name.ID
+	case figure.PhasePart:
+		return string(t.Phase) == name.ID
+	case figure.ConversationPart:
+		return t.Conversation == name.ID
+	}
+	return false
 }
 
 // single is the ceiling of one turn; -1 is the last.
@@ -307,15 +319,14 @@ func (p *planner) unstable(c *Cell) {
 // floors checks percentiles of phases and conversations, whose samples only a plan knows.
 func (p *planner) floors(c *Cell, f forecast) {
 	a := f.Assertion
-	if a.Scope != expr.ScenarioScope {
+	if a.Scope != figure.ScenarioScope {
 		return
 	}
 	for _, s := range a.Percentiles() {
-		group, rest, _ := strings.Cut(s.Path, ".")
-		id, _, _ := strings.Cut(rest, ".")
+		name, ok := figure.Parse(a.Scope, s.Path)
 		turns := 0
 		for _, t := range c.Turns {
-			if group == "phases" && string(t.Phase) == id || group == "conversations" && t.Conversation == id {
+			if ok && t.in(name) {
 				turns++
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -106,9 +107,9 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 // of the others: a report knows a gate by its name.
 func (d *decoder) freeGates(t *tree, names *expr.Names) []*expr.Assertion {
 	d.declared["assertion"] = d.declared["gate"]
-	out, checks := d.asserts(t.root, expr.GatesScope, "", -1, -1)
+	out, checks := d.asserts(t.root, figure.GatesScope, "", -1, -1)
 	for _, p := range checks {
-		env := expr.Env{Scope: expr.GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
+		env := expr.Env{Scope: figure.GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
 		d.diags = append(d.diags, p.assertion.Compile(names, env)...)
 	}
 	return out

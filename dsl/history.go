@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 )
 
 // Message is one message as it goes on the wire.
@@ -19,7 +19,7 @@ type Message struct {
 type Turn struct {
 	N         int       // within the step, from 1
 	Messages  []Message // a copy: the history may change later
-	Phase     expr.Phase
+	Phase     figure.Phase
 	Docs      []string // documents in context, in injection order
 	MaxTokens int      // 0: the step's own; 1 for a prefill
 	Reply     string   // the recorded reply; empty if none
@@ -64,7 +64,7 @@ type History struct {
 	messages []message
 	pending  []part   // documents that open the next user message
 	docs     []string // ids in context, in injection order
-	phase    expr.Phase
+	phase    figure.Phase
 }
 
 type message struct {
@@ -88,7 +88,7 @@ func (m message) content() string {
 
 // NewHistory starts a history with a system message, or with none if it is empty.
 func NewHistory(system string) *History {
-	h := &History{phase: expr.Before}
+	h := &History{phase: figure.Before}
 	if system != "" {
 		h.messages = append(h.messages, message{roleSystem, []part{{text: system}}})
 	}
@@ -106,7 +106,7 @@ func (h *History) Messages() []Message {
 }
 
 // Phase returns where the next turn stands in the life of the documents.
-func (h *History) Phase() expr.Phase { return h.phase }
+func (h *History) Phase() figure.Phase { return h.phase }
 
 // Docs returns the ids of the documents in context, in injection order, in a new slice. A
 // document that waits for the next user message counts.
@@ -131,7 +131,7 @@ func (h *History) Inject(doc *Document, into, role string) {
 		h.pending = append(h.pending, p)
 	}
 	h.docs = append(h.docs, doc.ID)
-	h.phase = expr.WithRAG
+	h.phase = figure.WithRAG
 }
 
 // wrap labels a document, so that a model can tell it from the question.
@@ -154,7 +154,7 @@ func (h *History) Remove(id, mode string) {
 	h.messages = kept
 	h.pending = without(h.pending, id, mode)
 	h.docs = slices.DeleteFunc(h.docs, func(d string) bool { return d == id })
-	h.phase = expr.AfterRemoval
+	h.phase = figure.AfterRemoval
 }
 
 // without returns the parts less those of a document, or with stubs in their place.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 )
 
 var (
@@ -78,7 +78,7 @@ func TestRemovalOnTheWire(t *testing.T) {
 	if d := cmp.Diff(want, p.lists()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	for i, phase := range []expr.Phase{expr.WithRAG, expr.WithRAG, expr.AfterRemoval, expr.AfterRemoval} {
+	for i, phase := range []figure.Phase{figure.WithRAG, figure.WithRAG, figure.AfterRemoval, figure.AfterRemoval} {
 		if p.turns[i].Phase != phase {
 			t.Errorf("T%d is %s, want %s", i+1, p.turns[i].Phase, phase)
 		}
@@ -191,16 +191,16 @@ func TestPhases(t *testing.T) {
 	h := NewHistory("")
 	steps := []struct {
 		do   func()
-		want expr.Phase
+		want figure.Phase
 		docs string
 	}{
-		{func() {}, expr.Before, ""},
-		{func() { h.Remove("manual", Excise) }, expr.Before, ""}, // nothing to remove
-		{func() { h.Inject(manual, IntoTurn, "") }, expr.WithRAG, "manual"},
-		{func() { h.Inject(notes, IntoSystem, "") }, expr.WithRAG, "manual notes"},
-		{func() { h.Remove("manual", Excise) }, expr.AfterRemoval, "notes"},
-		{func() { h.Inject(manual, IntoMessage, "") }, expr.WithRAG, "notes manual"},
-		{func() { h.Remove("manual", Excise); h.Remove("notes", Tombstone) }, expr.AfterRemoval, ""},
+		{func() {}, figure.Before, ""},
+		{func() { h.Remove("manual", Excise) }, figure.Before, ""}, // nothing to remove
+		{func() { h.Inject(manual, IntoTurn, "") }, figure.WithRAG, "manual"},
+		{func() { h.Inject(notes, IntoSystem, "") }, figure.WithRAG, "manual notes"},
+		{func() { h.Remove("manual", Excise) }, figure.AfterRemoval, "notes"},
+		{func() { h.Inject(manual, IntoMessage, "") }, figure.WithRAG, "notes manual"},
+		{func() { h.Remove("manual", Excise); h.Remove("notes", Tombstone) }, figure.AfterRemoval, ""},
 	}
 	for i, s := range steps {
 		s.do()

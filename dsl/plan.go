@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -103,7 +104,7 @@ type PlannedTurn struct {
 	Conversation string
 	Step         string
 	Turn         int // within the step, from 1
-	Phase        expr.Phase
+	Phase        figure.Phase
 	PromptTokens int
 	ReplyTokens  int     // at most
 	KeptTokens   int     // what the history keeps of the reply: the recorded one, or at most ReplyTokens

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -48,7 +49,7 @@ func (p *planner) selectConversations(s *Scenario) {
 		}
 	}
 	var kept []*Conversation
-	gone := map[string]string{} // steps and conversations that are not played
+	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}} // what is not played, and its conversation
 	for _, c := range s.Conversations {
 		has := func(t string) bool { return slices.Contains(c.Tags, t) }
 		wanted := len(include) == 0 || slices.ContainsFunc(include, has)
@@ -56,27 +57,25 @@ func (p *planner) selectConversations(s *Scenario) {
 			kept = append(kept, c)
 			continue
 		}
-		gone["conversations."+c.ID] = c.ID
+		gone[figure.ConversationPart][c.ID] = c.ID
 		for _, step := range c.Steps {
-			gone["steps."+step.ID] = c.ID
+			gone[figure.StepPart][step.ID] = c.ID
 		}
 	}
 	if len(kept) == 0 {
 		p.fail("plan/tag", "known tags: "+strings.Join(keys(known), ", "), "no conversation is left to play")
 		return
 	}
-	if len(gone) == 0 {
-		return
-	}
 	s.Conversations = kept
 	s.Assert = slices.DeleteFunc(s.Assert, func(a *expr.Assertion) bool {
 		for _, path := range a.Paths() {
-			parts := strings.SplitN(path, ".", 3)
-			if len(parts) == 3 {
-				if id, ok := gone[parts[0]+"."+parts[1]]; ok {
-					p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
-					return true
-				}
+			name, ok := figure.Parse(a.Scope, path)
+			if !ok {
+				continue
+			}
+			if id, ok := gone[name.Part][name.ID]; ok {
+				p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
+				return true
 			}
 		}
 		return false

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -160,20 +160,20 @@ func (c *Cell) writeAssertions(b *bytes.Buffer) {
 // MarshalJSON returns the plan as `plan --format json` prints it.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	type turn struct {
-		Conversation string     `json:"conversation"`
-		Step         string     `json:"step"`
-		Turn         int        `json:"turn"`
-		Phase        expr.Phase `json:"phase"`
-		PromptTokens int        `json:"prompt_tokens"`
-		ReplyTokens  int        `json:"max_reply_tokens"`
-		Exact        bool       `json:"exact"`
-		Reusable     int        `json:"reusable_tokens"`
-		Ceiling      *float64   `json:"cache_ceiling"`
+		Conversation string       `json:"conversation"`
+		Step         string       `json:"step"`
+		Turn         int          `json:"turn"`
+		Phase        figure.Phase `json:"phase"`
+		PromptTokens int          `json:"prompt_tokens"`
+		ReplyTokens  int          `json:"max_reply_tokens"`
+		Exact        bool         `json:"exact"`
+		Reusable     int          `json:"reusable_tokens"`
+		Ceiling      *float64     `json:"cache_ceiling"`
 	}
 	type assertion struct {
 		Name         string            `json:"name"`
 		That         string            `json:"that"`
-		Scope        expr.Scope        `json:"scope"`
+		Scope        figure.Scope      `json:"scope"`
 		Conversation string            `json:"conversation,omitempty"`
 		Step         string            `json:"step,omitempty"`
 		Severity     string            `json:"severity"`

@@ -11,7 +11,7 @@ import (
 
 	"homellm"
 	"homellm/dsl"
-	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
@@ -278,7 +278,7 @@ func TestRemovalInTheMiddleLeavesMoreThanHalf(t *testing.T) {
 		if turn.Step != "after_removal" || turn.Turn != 1 {
 			continue
 		}
-		if turn.Phase != expr.AfterRemoval {
+		if turn.Phase != figure.AfterRemoval {
 			t.Errorf("the first turn after the removal is in phase %q", turn.Phase)
 		}
 		if turn.Ceiling < 0.58 || turn.Ceiling > 0.78 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -20,22 +21,11 @@ type Assertion struct {
 	MinPassRate float64
 	Message     string
 	Abort       bool
-	Scope       Scope
+	Scope       figure.Scope
 
 	program *program
 	source  *syntax.Source // the file, for excerpts
 }
-
-// Scope says what an assertion sees.
-type Scope string
-
-// The scopes, from the narrowest.
-const (
-	StepScope         Scope = "step"
-	ConversationScope Scope = "conversation"
-	ScenarioScope     Scope = "scenario"
-	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
-)
 
 // Compile compiles the expression of the assertion for what it may name. What it finds is placed in
 // the file.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
@@ -39,7 +40,7 @@ var vocabulary = Vocabulary{
 // testShape accepts an object with a number.
 var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": []any{"torque"}, "properties": map[string]any{"torque": map[string]any{"type": "number"}}})
 
-func testScope(of Scope) *scope {
+func testScope(of figure.Scope) *scope {
 	return &scope{
 		names: NewNames(vocabulary),
 		env: Env{
@@ -72,7 +73,7 @@ func testLookup(path string) Value {
 	return Value{Why: "the server does not report it"}
 }
 
-func mustCompile(t *testing.T, of Scope, text string) *Assertion {
+func mustCompile(t *testing.T, of figure.Scope, text string) *Assertion {
 	t.Helper()
 	p, problems := compileExpr(text, testScope(of), false)
 	if p == nil {
@@ -83,93 +84,93 @@ func mustCompile(t *testing.T, of Scope, text string) *Assertion {
 
 func TestEval(t *testing.T) {
 	tests := []struct {
-		scope   Scope
+		scope   figure.Scope
 		that    string
 		verdict string
 		why     string
 	}{
-		{StepScope, "turn.ttft_ms < 200", Pass, ""},
-		{StepScope, "turn.ttft_ms > 200", Fail, ""},
-		{StepScope, `turn["ttft_ms"] < 200`, Pass, ""},
-		{StepScope, "turn.ok && turn.finish_reason in ['stop', 'length']", Pass, ""},
-		{StepScope, "100 < turn.ttft_ms < 130", Pass, ""},
-		{StepScope, "100 < turn.ttft_ms / 2 < 130", Fail, ""},
-		{StepScope, "not (turn.text contains 'torque 41')", Fail, ""},
-		{StepScope, `turn.text matches "torque \\d+"`, Pass, ""},
-		{StepScope, "turn.text startsWith 'torque'", Pass, ""},
-		{StepScope, "lower(turn.text) endsWith 'metres'", Pass, ""},
-		{StepScope, "turn.text not contains vars.topic", Pass, ""},
-		{StepScope, "len(split(turn.text, ' ')) == 4", Pass, ""},
-		{StepScope, "any(split(turn.text, ' '), # == '41')", Pass, ""},
-		{StepScope, "all(map(split(turn.text, ' '), len(#)), # > 5)", Fail, ""},
-		{StepScope, "split(turn.text, ' ')[1] == '41'", Pass, ""},
-		{StepScope, "split(turn.text, ' ')[9] == '41'", Unknown, "index out of range"},
-		{StepScope, "let d = turn.ttft_ms - steps.q1.ttft_ms; 0 <= d and d <= 30", Pass, ""},
-		{StepScope, "turn.ttft_ms < 2 * steps.q1.ttft_ms", Pass, ""},
-		{StepScope, "pct_change(turn.ttft_ms, steps.q1.ttft_ms) <= 0.2", Pass, ""},
-		{StepScope, "within(turn.ttft_ms, 119.5, 1)", Pass, ""},
-		{StepScope, "ratio(turn.prompt_tokens, 10) >= 100", Pass, ""},
-		{StepScope, "abs(turn.ttft_ms - 130) < 11", Pass, ""},
-		{StepScope, "max(turn.ttft_ms, turn.prompt_tokens) == 1000", Pass, ""},
-		{StepScope, "turn.prompt_tokens % 16 == 8", Pass, ""},
-		{StepScope, "2 ** 3 < turn.ttft_ms", Pass, ""},
-		{StepScope, "turn.prompt_tokens >= matrix.doc_tokens - 100", Pass, ""},
-		{StepScope, "vars.strict && turn.ok", Pass, ""},
-		{StepScope, "vars.strict ? turn.ok : turn.ttft_ms < 1", Pass, ""},
-		{StepScope, "repeat == 2 && turn.ok", Pass, ""},
-		{StepScope, "server.engine == 'vllm'", Pass, ""},
+		{figure.StepScope, "turn.ttft_ms < 200", Pass, ""},
+		{figure.StepScope, "turn.ttft_ms > 200", Fail, ""},
+		{figure.StepScope, `turn["ttft_ms"] < 200`, Pass, ""},
+		{figure.StepScope, "turn.ok && turn.finish_reason in ['stop', 'length']", Pass, ""},
+		{figure.StepScope, "100 < turn.ttft_ms < 130", Pass, ""},
+		{figure.StepScope, "100 < turn.ttft_ms / 2 < 130", Fail, ""},
+		{figure.StepScope, "not (turn.text contains 'torque 41')", Fail, ""},
+		{figure.StepScope, `turn.text matches "torque \\d+"`, Pass, ""},
+		{figure.StepScope, "turn.text startsWith 'torque'", Pass, ""},
+		{figure.StepScope, "lower(turn.text) endsWith 'metres'", Pass, ""},
+		{figure.StepScope, "turn.text not contains vars.topic", Pass, ""},
+		{figure.StepScope, "len(split(turn.text, ' ')) == 4", Pass, ""},
+		{figure.StepScope, "any(split(turn.text, ' '), # == '41')", Pass, ""},
+		{figure.StepScope, "all(map(split(turn.text, ' '), len(#)), # > 5)", Fail, ""},
+		{figure.StepScope, "split(turn.text, ' ')[1] == '41'", Pass, ""},
+		{figure.StepScope, "split(turn.text, ' ')[9] == '41'", Unknown, "index out of range"},
+		{figure.StepScope, "let d = turn.ttft_ms - steps.q1.ttft_ms; 0 <= d and d <= 30", Pass, ""},
+		{figure.StepScope, "turn.ttft_ms < 2 * steps.q1.ttft_ms", Pass, ""},
+		{figure.StepScope, "pct_change(turn.ttft_ms, steps.q1.ttft_ms) <= 0.2", Pass, ""},
+		{figure.StepScope, "within(turn.ttft_ms, 119.5, 1)", Pass, ""},
+		{figure.StepScope, "ratio(turn.prompt_tokens, 10) >= 100", Pass, ""},
+		{figure.StepScope, "abs(turn.ttft_ms - 130) < 11", Pass, ""},
+		{figure.StepScope, "max(turn.ttft_ms, turn.prompt_tokens) == 1000", Pass, ""},
+		{figure.StepScope, "turn.prompt_tokens % 16 == 8", Pass, ""},
+		{figure.StepScope, "2 ** 3 < turn.ttft_ms", Pass, ""},
+		{figure.StepScope, "turn.prompt_tokens >= matrix.doc_tokens - 100", Pass, ""},
+		{figure.StepScope, "vars.strict && turn.ok", Pass, ""},
+		{figure.StepScope, "vars.strict ? turn.ok : turn.ttft_ms < 1", Pass, ""},
+		{figure.StepScope, "repeat == 2 && turn.ok", Pass, ""},
+		{figure.StepScope, "server.engine == 'vllm'", Pass, ""},
 
 		// Three-valued: the first unknown value that is reached decides.
-		{StepScope, "turn.cache.hit_rate > 0.5", Unknown, "turn.cache.hit_rate is unknown: the server does not report it"},
-		{StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > 0.5", Fail, ""},
-		{StepScope, "turn.ttft_ms < 200 || turn.cache.hit_rate > 0.5", Pass, ""},
-		{StepScope, "turn.cache.hit_rate > 0.5 || turn.ok", Unknown, "turn.cache.hit_rate is unknown"},
-		{StepScope, "!(turn.cache.hit_rate > 0.5)", Unknown, "turn.cache.hit_rate"},
-		{StepScope, "known(turn.cache.hit_rate)", Fail, ""},
-		{StepScope, "known(turn.ttft_ms)", Pass, ""},
-		{StepScope, "known(turn.ttft_ms / turn.cache.hit_rate)", Fail, ""},
-		{StepScope, "!known(turn.cache.hit_rate) || turn.cache.hit_rate > 0.5", Pass, ""},
-		{StepScope, "(turn.cache.hit_rate ?? 1) > 0.5", Pass, ""},
-		{StepScope, "(turn.cache.hit_rate ?? 0) > 0.5", Fail, ""},
-		{StepScope, "(turn.ttft_ms ?? 0) > 100", Pass, ""},
-		{StepScope, "(turn.cache.hit_rate ?? steps.q1.cache.hit_rate ?? 0.7) == 0.7", Pass, ""},
-		{StepScope, "(turn.cache.hit_rate ?? turn.ttft_ms ?? turn.server.queue_ms) > 100", Pass, ""},
-		{StepScope, "known(turn.cache.hit_rate ?? turn.ttft_ms)", Pass, ""},
-		{StepScope, "(turn.finish_reason ?? 'none') == 'stop'", Pass, ""},
-		{StepScope, "(turn.cache.cached_tokens ?? 0.5) == 0.5", Pass, ""},
+		{figure.StepScope, "turn.cache.hit_rate > 0.5", Unknown, "turn.cache.hit_rate is unknown: the server does not report it"},
+		{figure.StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > 0.5", Fail, ""},
+		{figure.StepScope, "turn.ttft_ms < 200 || turn.cache.hit_rate > 0.5", Pass, ""},
+		{figure.StepScope, "turn.cache.hit_rate > 0.5 || turn.ok", Unknown, "turn.cache.hit_rate is unknown"},
+		{figure.StepScope, "!(turn.cache.hit_rate > 0.5)", Unknown, "turn.cache.hit_rate"},
+		{figure.StepScope, "known(turn.cache.hit_rate)", Fail, ""},
+		{figure.StepScope, "known(turn.ttft_ms)", Pass, ""},
+		{figure.StepScope, "known(turn.ttft_ms / turn.cache.hit_rate)", Fail, ""},
+		{figure.StepScope, "!known(turn.cache.hit_rate) || turn.cache.hit_rate > 0.5", Pass, ""},
+		{figure.StepScope, "(turn.cache.hit_rate ?? 1) > 0.5", Pass, ""},
+		{figure.StepScope, "(turn.cache.hit_rate ?? 0) > 0.5", Fail, ""},
+		{figure.StepScope, "(turn.ttft_ms ?? 0) > 100", Pass, ""},
+		{figure.StepScope, "(turn.cache.hit_rate ?? steps.q1.cache.hit_rate ?? 0.7) == 0.7", Pass, ""},
+		{figure.StepScope, "(turn.cache.hit_rate ?? turn.ttft_ms ?? turn.server.queue_ms) > 100", Pass, ""},
+		{figure.StepScope, "known(turn.cache.hit_rate ?? turn.ttft_ms)", Pass, ""},
+		{figure.StepScope, "(turn.finish_reason ?? 'none') == 'stop'", Pass, ""},
+		{figure.StepScope, "(turn.cache.cached_tokens ?? 0.5) == 0.5", Pass, ""},
 
 		// What expr would let pass.
-		{StepScope, "turn.ttft_ms / turn.cache.reusable_rate > 1", Unknown, "division by zero"},
-		{StepScope, "ratio(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
-		{StepScope, "pct_change(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
-		{StepScope, "turn.prompt_tokens % (turn.prompt_tokens - 1000) == 0", Unknown, "division by zero"},
-		{StepScope, "turn.prompt_tokens ** 400 > 1", Unknown, "not a number"},
-		{StepScope, "!(turn.server.queue_ms > 0.5)", Unknown, "not a number"},
-		{StepScope, "all(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
-		{StepScope, "!any(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
-		{StepScope, "count(split(turn.text, ' '), # == 'x') == 0", Pass, ""},
-		{StepScope, "find(split(turn.text, ' '), # != 'torque') == '41'", Pass, ""},
-		{StepScope, "find(split(turn.text, ' '), # == 'x') != 'y'", Unknown, "no element to look at"},
-		{StepScope, "sum(filter(map(split(turn.text, ' '), len(#)), # > 100)) == 0", Unknown, "no element to look at"},
-		{StepScope, "sum(filter(split(turn.text, ' '), # == 'x'), len(#)) < 5", Unknown, "no element to look at"},
-		{StepScope, "sum(map(split('a bcd', ' '), len(#))) == 4 and sum(split(turn.text, ' '), len(#)) / 2 > 1", Pass, ""},
-		{StepScope, "len(filter(split(turn.text, ' '), len(#) > 5)) == 3", Pass, ""},
-		{StepScope, "sum(map(split(turn.text, ' '), len(#))) > 12", Pass, ""},
-		{StepScope, "join(split(turn.text, ' '), '-') contains '41-newton'", Pass, ""},
-		{StepScope, "int(turn.ttft_ms / 7) == 17 && float(turn.prompt_tokens) > 1 && string(repeat) == '2'", Pass, ""},
-		{StepScope, "turn.text[0:6] == 'torque' && trim(' x ') == 'x' && upper('a') == 'A'", Pass, ""},
-		{StepScope, "floor(2.5) + ceil(2.5) + round(2.4) == 7 && min(turn.ttft_ms, 3) == 3", Pass, ""},
-		{StepScope, "one([1, 2], # == 2) && none([1, 2], # == 3) && turn.ok", Pass, ""},
+		{figure.StepScope, "turn.ttft_ms / turn.cache.reusable_rate > 1", Unknown, "division by zero"},
+		{figure.StepScope, "ratio(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
+		{figure.StepScope, "pct_change(1, turn.cache.reusable_rate) > 1", Unknown, "division by zero"},
+		{figure.StepScope, "turn.prompt_tokens % (turn.prompt_tokens - 1000) == 0", Unknown, "division by zero"},
+		{figure.StepScope, "turn.prompt_tokens ** 400 > 1", Unknown, "not a number"},
+		{figure.StepScope, "!(turn.server.queue_ms > 0.5)", Unknown, "not a number"},
+		{figure.StepScope, "all(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
+		{figure.StepScope, "!any(filter(split(turn.text, ' '), # == 'x'), # == 'y')", Unknown, "no element to look at"},
+		{figure.StepScope, "count(split(turn.text, ' '), # == 'x') == 0", Pass, ""},
+		{figure.StepScope, "find(split(turn.text, ' '), # != 'torque') == '41'", Pass, ""},
+		{figure.StepScope, "find(split(turn.text, ' '), # == 'x') != 'y'", Unknown, "no element to look at"},
+		{figure.StepScope, "sum(filter(map(split(turn.text, ' '), len(#)), # > 100)) == 0", Unknown, "no element to look at"},
+		{figure.StepScope, "sum(filter(split(turn.text, ' '), # == 'x'), len(#)) < 5", Unknown, "no element to look at"},
+		{figure.StepScope, "sum(map(split('a bcd', ' '), len(#))) == 4 and sum(split(turn.text, ' '), len(#)) / 2 > 1", Pass, ""},
+		{figure.StepScope, "len(filter(split(turn.text, ' '), len(#) > 5)) == 3", Pass, ""},
+		{figure.StepScope, "sum(map(split(turn.text, ' '), len(#))) > 12", Pass, ""},
+		{figure.StepScope, "join(split(turn.text, ' '), '-') contains '41-newton'", Pass, ""},
+		{figure.StepScope, "int(turn.ttft_ms / 7) == 17 && float(turn.prompt_tokens) > 1 && string(repeat) == '2'", Pass, ""},
+		{figure.StepScope, "turn.text[0:6] == 'torque' && trim(' x ') == 'x' && upper('a') == 'A'", Pass, ""},
+		{figure.StepScope, "floor(2.5) + ceil(2.5) + round(2.4) == 7 && min(turn.ttft_ms, 3) == 3", Pass, ""},
+		{figure.StepScope, "one([1, 2], # == 2) && none([1, 2], # == 3) && turn.ok", Pass, ""},
 
-		{ConversationScope, "conv.requests_failed == 0", Unknown, "conv.requests_failed"},
-		{ConversationScope, "steps.q1.ttft_ms < 101 && phases.with_rag.turns > 3", Unknown, "phases.with_rag.turns"},
-		{ScenarioScope, "steps.q1.ttft_ms.p50 < 111 and steps.q1.ttft_ms.n == 24", Pass, ""},
-		{ScenarioScope, "run.streams_truncated == 0", Pass, ""},
-		{ScenarioScope, "gpu.power_w.mean < 200.5", Pass, ""},
-		{ScenarioScope, "gpu.power_w < 200.5", Unknown, "gpu.power_w"},
-		{ScenarioScope, "energy_j < 10", Unknown, "not a number"},
-		{ScenarioScope, "conversations.main.requests.max < 9", Unknown, "conversations.main.requests.max"},
-		{ScenarioScope, "conversations.main.cache.hit_rate.mean < 0.5 && phases.before.ttft_ms.p50 > 1", Unknown, ""},
+		{figure.ConversationScope, "conv.requests_failed == 0", Unknown, "conv.requests_failed"},
+		{figure.ConversationScope, "steps.q1.ttft_ms < 101 && phases.with_rag.turns > 3", Unknown, "phases.with_rag.turns"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms.p50 < 111 and steps.q1.ttft_ms.n == 24", Pass, ""},
+		{figure.ScenarioScope, "run.streams_truncated == 0", Pass, ""},
+		{figure.ScenarioScope, "gpu.power_w.mean < 200.5", Pass, ""},
+		{figure.ScenarioScope, "gpu.power_w < 200.5", Unknown, "gpu.power_w"},
+		{figure.ScenarioScope, "energy_j < 10", Unknown, "not a number"},
+		{figure.ScenarioScope, "conversations.main.requests.max < 9", Unknown, "conversations.main.requests.max"},
+		{figure.ScenarioScope, "conversations.main.cache.hit_rate.mean < 0.5 && phases.before.ttft_ms.p50 > 1", Unknown, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.that, func(t *testing.T) {
@@ -182,7 +183,7 @@ func TestEval(t *testing.T) {
 }
 
 func TestOperandsAreCompleteAndInOrder(t *testing.T) {
-	a := mustCompile(t, StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > vars.min_hit && turn.ttft_ms < 900")
+	a := mustCompile(t, figure.StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > vars.min_hit && turn.ttft_ms < 900")
 	asked := map[string]int{}
 	r := a.Eval(func(path string) Value {
 		asked[path]++
@@ -208,7 +209,7 @@ func TestOperandsAreCompleteAndInOrder(t *testing.T) {
 }
 
 func TestValuesOfAnotherTypeAreUnknown(t *testing.T) {
-	a := mustCompile(t, StepScope, "turn.prompt_tokens > 5")
+	a := mustCompile(t, figure.StepScope, "turn.prompt_tokens > 5")
 	for v, want := range map[any]string{7: Pass, 7.0: Pass, 7.5: Unknown, "7": Unknown, true: Unknown} {
 		if r := a.Eval(func(string) Value { return Value{V: v} }); r.Verdict != want {
 			t.Errorf("%v (%T): %s (%s), want %s", v, v, r.Verdict, r.Why, want)
@@ -221,84 +222,84 @@ func TestValuesOfAnotherTypeAreUnknown(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	tests := []struct {
-		scope Scope
+		scope figure.Scope
 		that  string
 		code  string
 		at    string // the text that is underlined; "" for the whole expression
 		want  string // in the message or help
 	}{
-		{StepScope, "turn.cache.hit_rat > 0.5", "expr/name", "hit_rat", `turn.cache has no metric "hit_rat"|did you mean "hit_rate"?`},
-		{StepScope, "turn.tftt_ms > 0.5", "expr/name", "tftt_ms", `did you mean "ttft_ms"?`},
-		{StepScope, "turn.hit_rate > 0.5", "expr/name", "hit_rate", `did you mean "turn.cache.hit_rate"?`},
-		{StepScope, "trun.ttft_ms > 0.5", "expr/name", "trun", `did you mean "turn"?`},
-		{StepScope, "ttft_ms > 0.5", "expr/name", "ttft_ms", `did you mean "turn.ttft_ms"?`},
-		{StepScope, "zzz > 0.5", "expr/name", "zzz", "names here start with one of: turn, first_turn"},
-		{StepScope, "turn.cache > 0.5", "expr/name", "cache", "turn.cache is a group, not a value|hit_rate, cached_tokens"},
-		{StepScope, "turn.ttft_ms.p50 > 0.5", "expr/distribution", "p50", "one value here|assert of the scenario"},
-		{StepScope, "turn.ttft_ms.foo > 0.5", "expr/name", "foo", "has no parts"},
-		{StepScope, "steps.last_words.ttft_ms > 5", "expr/name", "last_words", `step "last_words" is not over yet`},
-		{StepScope, "steps.own.ttft_ms > 5", "expr/name", "own", "here it is called turn"},
-		{StepScope, "steps.drop.ttft_ms > 5", "expr/name", "drop", "sends no request"},
-		{StepScope, "steps.laod.ttft_ms > 5", "expr/name", "laod", `there is no step "laod"|did you mean "load"?`},
-		{StepScope, "steps.after-removal.ttft_ms > 5", "expr/name", "after", "there is no step"},
-		{StepScope, "conv.requests > 5", "expr/name", "conv", "not known in the assert of a step|assert of the conversation"},
-		{StepScope, "gpu.power_w.mean > 5", "expr/name", "gpu", "assert of the scenario"},
-		{StepScope, "base.ttft_ms > 5", "expr/name", "base", "gates file"},
-		{StepScope, "turn.ttft_ms > vars.min", "expr/name", "min", `there is no var "min"`},
-		{StepScope, "turn.ttft_ms > matrix.doc_token", "expr/name", "doc_token", `did you mean "doc_tokens"?`},
-		{ScenarioScope, "turn.ttft_ms > 5", "expr/name", "turn", "steps.<id>"},
-		{ScenarioScope, "repeat > 5", "expr/name", "repeat", "all repeats at once"},
-		{ScenarioScope, "steps.q1.ttft_ms < 3", "expr/distribution", "ttft_ms", "distribution over 12 repeats x 2 turns|.p50"},
-		{ScenarioScope, "steps.q1.text contains 'x'", "expr/name", "text", "has no distribution"},
-		{ScenarioScope, "steps.q1.ttft_ms.p75 < 3", "expr/name", "p75", `no statistic "p75"`},
-		{ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90", "needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
-		{ScenarioScope, "steps.q1.ttft_ms.p99 < 3", "expr/samples", "p99", "at least 299"},
-		{ScenarioScope, "conversations.man.requests.p50 < 3", "expr/name", "man", `did you mean "main"?`},
-		{ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "phases: before, with_rag, after_removal"},
-		{ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations", "in a conversation use conv"},
+		{figure.StepScope, "turn.cache.hit_rat > 0.5", "expr/name", "hit_rat", `turn.cache has no metric "hit_rat"|did you mean "hit_rate"?`},
+		{figure.StepScope, "turn.tftt_ms > 0.5", "expr/name", "tftt_ms", `did you mean "ttft_ms"?`},
+		{figure.StepScope, "turn.hit_rate > 0.5", "expr/name", "hit_rate", `did you mean "turn.cache.hit_rate"?`},
+		{figure.StepScope, "trun.ttft_ms > 0.5", "expr/name", "trun", `did you mean "turn"?`},
+		{figure.StepScope, "ttft_ms > 0.5", "expr/name", "ttft_ms", `did you mean "turn.ttft_ms"?`},
+		{figure.StepScope, "zzz > 0.5", "expr/name", "zzz", "names here start with one of: turn, first_turn"},
+		{figure.StepScope, "turn.cache > 0.5", "expr/name", "cache", "turn.cache is a group, not a value|hit_rate, cached_tokens"},
+		{figure.StepScope, "turn.ttft_ms.p50 > 0.5", "expr/distribution", "p50", "one value here|assert of the scenario"},
+		{figure.StepScope, "turn.ttft_ms.foo > 0.5", "expr/name", "foo", "has no parts"},
+		{figure.StepScope, "steps.last_words.ttft_ms > 5", "expr/name", "last_words", `step "last_words" is not over yet`},
+		{figure.StepScope, "steps.own.ttft_ms > 5", "expr/name", "own", "here it is called turn"},
+		{figure.StepScope, "steps.drop.ttft_ms > 5", "expr/name", "drop", "sends no request"},
+		{figure.StepScope, "steps.laod.ttft_ms > 5", "expr/name", "laod", `there is no step "laod"|did you mean "load"?`},
+		{figure.StepScope, "steps.after-removal.ttft_ms > 5", "expr/name", "after", "there is no step"},
+		{figure.StepScope, "conv.requests > 5", "expr/name", "conv", "not known in the assert of a step|assert of the conversation"},
+		{figure.StepScope, "gpu.power_w.mean > 5", "expr/name", "gpu", "assert of the scenario"},
+		{figure.StepScope, "base.ttft_ms > 5", "expr/name", "base", "gates file"},
+		{figure.StepScope, "turn.ttft_ms > vars.min", "expr/name", "min", `there is no var "min"`},
+		{figure.StepScope, "turn.ttft_ms > matrix.doc_token", "expr/name", "doc_token", `did you mean "doc_tokens"?`},
+		{figure.ScenarioScope, "turn.ttft_ms > 5", "expr/name", "turn", "steps.<id>"},
+		{figure.ScenarioScope, "repeat > 5", "expr/name", "repeat", "all repeats at once"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms < 3", "expr/distribution", "ttft_ms", "distribution over 12 repeats x 2 turns|.p50"},
+		{figure.ScenarioScope, "steps.q1.text contains 'x'", "expr/name", "text", "has no distribution"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms.p75 < 3", "expr/name", "p75", `no statistic "p75"`},
+		{figure.ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90", "needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms.p99 < 3", "expr/samples", "p99", "at least 299"},
+		{figure.ScenarioScope, "conversations.man.requests.p50 < 3", "expr/name", "man", `did you mean "main"?`},
+		{figure.ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "phases: before, with_rag, after_removal"},
+		{figure.ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations", "in a conversation use conv"},
 
-		{StepScope, "", "expr/empty", "", "starts a YAML comment"},
-		{StepScope, "any([1,2],", "expr/syntax", ",", `ends too early|unquoted " #"`},
-		{StepScope, "turn.ttft_ms = 5", "expr/syntax", "=", "compare with =="},
-		{StepScope, "turn.ttft_ms <", "expr/syntax", "<", "ends too early"},
-		{StepScope, "turn.ttft_ms ?? 0 > 5", "expr/syntax", ">", "(x ?? default) > 0.5"},
-		{StepScope, "turn.7b > 5", "expr/syntax", "", ""},
-		{StepScope, strings.Repeat("x", 2049), "expr/size", "", "2049 characters"},
-		{StepScope, strings.Repeat("turn.ttft_ms + ", 120) + "1 > 0", "expr/size", "", "200 parts"},
-		{StepScope, "turn.ttft_ms", "expr/type", "", "must be true or false, but this is a number|turn.ttft_ms < 100"},
-		{StepScope, "turn.ttft_ms > '5'", "expr/type", ">", "> cannot stand between a number and text"},
-		{StepScope, "(turn.ttft_ms ?? 'x') > 5", "expr/type", "??", "one type"},
-		{StepScope, "(turn.ok ? turn.ttft_ms : 'x') > 5", "expr/type", "", "one type"},
-		{StepScope, "1 < 2", "expr/constant", "", "names no metric"},
-		{StepScope, "vars.min_hit < 2", "expr/constant", "", "names no metric"},
-		{StepScope, "turn.ok || true", "expr/constant", "true", "decides nothing"},
-		{StepScope, "turn.ttft_ms >= turn.ttft_ms", "expr/constant", ">=", "the same"},
-		{StepScope, "known(vars.n) && turn.ok", "expr/constant", "known", "always known"},
-		{StepScope, "(vars.n ?? 2) > turn.ttft_ms", "expr/constant", "??", "always known"},
-		{StepScope, "turn.cache.hit_rate > 50", "expr/rate", "50", "share from 0 to 1|50 % is 0.5"},
-		{StepScope, "turn.text matches '('", "expr/type", "'('", "missing closing"},
-		{StepScope, "turn.text matches '(((.{10}){10}){10}){20}'", "expr/type", "'(((.{10}){10}){10}){20}'", "invalid repeat count"},
-		{StepScope, "turn.text matches '" + strings.Repeat("x{1000}", 11) + "'", "expr/type", "'" + strings.Repeat("x{1000}", 11) + "'", "more than 10000 steps"},
-		{StepScope, "turn.text matches vars.bad", "expr/type", "vars.bad", "missing closing"},
+		{figure.StepScope, "", "expr/empty", "", "starts a YAML comment"},
+		{figure.StepScope, "any([1,2],", "expr/syntax", ",", `ends too early|unquoted " #"`},
+		{figure.StepScope, "turn.ttft_ms = 5", "expr/syntax", "=", "compare with =="},
+		{figure.StepScope, "turn.ttft_ms <", "expr/syntax", "<", "ends too early"},
+		{figure.StepScope, "turn.ttft_ms ?? 0 > 5", "expr/syntax", ">", "(x ?? default) > 0.5"},
+		{figure.StepScope, "turn.7b > 5", "expr/syntax", "", ""},
+		{figure.StepScope, strings.Repeat("x", 2049), "expr/size", "", "2049 characters"},
+		{figure.StepScope, strings.Repeat("turn.ttft_ms + ", 120) + "1 > 0", "expr/size", "", "200 parts"},
+		{figure.StepScope, "turn.ttft_ms", "expr/type", "", "must be true or false, but this is a number|turn.ttft_ms < 100"},
+		{figure.StepScope, "turn.ttft_ms > '5'", "expr/type", ">", "> cannot stand between a number and text"},
+		{figure.StepScope, "(turn.ttft_ms ?? 'x') > 5", "expr/type", "??", "one type"},
+		{figure.StepScope, "(turn.ok ? turn.ttft_ms : 'x') > 5", "expr/type", "", "one type"},
+		{figure.StepScope, "1 < 2", "expr/constant", "", "names no metric"},
+		{figure.StepScope, "vars.min_hit < 2", "expr/constant", "", "names no metric"},
+		{figure.StepScope, "turn.ok || true", "expr/constant", "true", "decides nothing"},
+		{figure.StepScope, "turn.ttft_ms >= turn.ttft_ms", "expr/constant", ">=", "the same"},
+		{figure.StepScope, "known(vars.n) && turn.ok", "expr/constant", "known", "always known"},
+		{figure.StepScope, "(vars.n ?? 2) > turn.ttft_ms", "expr/constant", "??", "always known"},
+		{figure.StepScope, "turn.cache.hit_rate > 50", "expr/rate", "50", "share from 0 to 1|50 % is 0.5"},
+		{figure.StepScope, "turn.text matches '('", "expr/type", "'('", "missing closing"},
+		{figure.StepScope, "turn.text matches '(((.{10}){10}){10}){20}'", "expr/type", "'(((.{10}){10}){10}){20}'", "invalid repeat count"},
+		{figure.StepScope, "turn.text matches '" + strings.Repeat("x{1000}", 11) + "'", "expr/type", "'" + strings.Repeat("x{1000}", 11) + "'", "more than 10000 steps"},
+		{figure.StepScope, "turn.text matches vars.bad", "expr/type", "vars.bad", "missing closing"},
 
-		{StepScope, "mean([turn.ttft_ms]) > 1", "expr/function", "mean", `no function "mean"`},
-		{StepScope, "now() > turn.ttft_ms", "expr/function", "now", "time of day"},
-		{StepScope, "reduce(1..3, #acc + #) > 2", "expr/function", "reduce", "use count"},
-		{StepScope, "$env.turn > 2", "expr/name", "$env", "unknown name"},
-		{StepScope, "get(turn, 'ttft_ms') > 2", "expr/function", "get", "with dots"},
-		{StepScope, "turn.text.upper() == 'X'", "expr/function", "", "no methods"},
-		{StepScope, "__number(0) > 2", "expr/function", "__number", "no function"},
-		{StepScope, "turn?.ttft_ms > 2", "expr/syntax", "ttft_ms", "?. has no use"},
-		{StepScope, "turn.text == nil", "expr/nil", "nil", "known(x)"},
-		{StepScope, "turn[vars.topic] > 2", "expr/name", "", "write the name out|literal"},
-		{StepScope, "{'a': turn.ttft_ms}.a > 2", "expr/name", "a", "no parts"},
-		{StepScope, "turn.ttft_ms > 1e300", "expr/type", "1e300", "larger than 1e15"},
-		{StepScope, "any(1..100000, # > turn.ttft_ms)", "expr/size", "..", "less than 10000 apart"},
-		{StepScope, "any(1..3, any(1..3, any(1..3, # > turn.ttft_ms)))", "expr/size", "", "nested more than 2"},
-		{StepScope, "let turn = 5; turn > 2", "expr/name", "turn", "declared again"},
-		{StepScope, "abs(turn.text) > 2", "expr/type", "abs", ""},
-		{StepScope, "ratio(turn.text, 2) > 2", "expr/type", "ratio", "ratio takes numbers"},
-		{StepScope, "within(turn.ttft_ms, 2)", "expr/function", "within", "takes 3 arguments"},
+		{figure.StepScope, "mean([turn.ttft_ms]) > 1", "expr/function", "mean", `no function "mean"`},
+		{figure.StepScope, "now() > turn.ttft_ms", "expr/function", "now", "time of day"},
+		{figure.StepScope, "reduce(1..3, #acc + #) > 2", "expr/function", "reduce", "use count"},
+		{figure.StepScope, "$env.turn > 2", "expr/name", "$env", "unknown name"},
+		{figure.StepScope, "get(turn, 'ttft_ms') > 2", "expr/function", "get", "with dots"},
+		{figure.StepScope, "turn.text.upper() == 'X'", "expr/function", "", "no methods"},
+		{figure.StepScope, "__number(0) > 2", "expr/function", "__number", "no function"},
+		{figure.StepScope, "turn?.ttft_ms > 2", "expr/syntax", "ttft_ms", "?. has no use"},
+		{figure.StepScope, "turn.text == nil", "expr/nil", "nil", "known(x)"},
+		{figure.StepScope, "turn[vars.topic] > 2", "expr/name", "", "write the name out|literal"},
+		{figure.StepScope, "{'a': turn.ttft_ms}.a > 2", "expr/name", "a", "no parts"},
+		{figure.StepScope, "turn.ttft_ms > 1e300", "expr/type", "1e300", "larger than 1e15"},
+		{figure.StepScope, "any(1..100000, # > turn.ttft_ms)", "expr/size", "..", "less than 10000 apart"},
+		{figure.StepScope, "any(1..3, any(1..3, any(1..3, # > turn.ttft_ms)))", "expr/size", "", "nested more than 2"},
+		{figure.StepScope, "let turn = 5; turn > 2", "expr/name", "turn", "declared again"},
+		{figure.StepScope, "abs(turn.text) > 2", "expr/type", "abs", ""},
+		{figure.StepScope, "ratio(turn.text, 2) > 2", "expr/type", "ratio", "ratio takes numbers"},
+		{figure.StepScope, "within(turn.ttft_ms, 2)", "expr/function", "within", "takes 3 arguments"},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%.60s", tt.that), func(t *testing.T) {
@@ -327,7 +328,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestSeveralProblemsAtOnce(t *testing.T) {
-	_, problems := compileExpr("turn.aaa > steps.zzz.ttft_ms && now() > 1", testScope(StepScope), false)
+	_, problems := compileExpr("turn.aaa > steps.zzz.ttft_ms && now() > 1", testScope(figure.StepScope), false)
 	if len(problems) != 3 {
 		t.Errorf("%d problems, want 3: %+v", len(problems), problems)
 	}
@@ -348,9 +349,9 @@ func TestWarnings(t *testing.T) {
 		{"conversations.main.requests.mean == 3", true, "expr/float-equal"},
 	}
 	for _, tt := range tests {
-		scope := StepScope
+		scope := figure.StepScope
 		if strings.HasPrefix(tt.that, "conversations.") {
-			scope = ScenarioScope
+			scope = figure.ScenarioScope
 		}
 		p, problems := compileExpr(tt.that, testScope(scope), tt.gate)
 		got := ""
@@ -364,12 +365,12 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestAllowSmallN(t *testing.T) {
-	s := testScope(ScenarioScope)
+	s := testScope(figure.ScenarioScope)
 	s.env.AllowSmallN = true
 	if p, problems := compileExpr("steps.q1.ttft_ms.p99 < 3", s, true); p == nil {
 		t.Errorf("refused: %+v", problems)
 	}
-	s = testScope(ScenarioScope)
+	s = testScope(figure.ScenarioScope)
 	s.env.Repeats = 30
 	if p, problems := compileExpr("steps.q1.ttft_ms.p95 < 3", s, true); p == nil {
 		t.Errorf("60 samples are refused for a p95: %+v", problems)
@@ -377,7 +378,7 @@ func TestAllowSmallN(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	p, _ := compileExpr("turn.ok && vars.min_hit * 2 <= turn.cache.hit_rate && (turn.ttft_ms < 3 || turn.ttft_ms > 9) && 0.2 < turn.cache.reusable_rate < 0.9", testScope(StepScope), false)
+	p, _ := compileExpr("turn.ok && vars.min_hit * 2 <= turn.cache.hit_rate && (turn.ttft_ms < 3 || turn.ttft_ms > 9) && 0.2 < turn.cache.reusable_rate < 0.9", testScope(figure.StepScope), false)
 	var got []string
 	for _, b := range p.bounds {
 		got = append(got, fmt.Sprint(p.leaves[b.leaf].path, b.op, b.value))
@@ -390,7 +391,7 @@ func TestBounds(t *testing.T) {
 
 func TestExcerpt(t *testing.T) {
 	src := syntax.NewSource("f.yaml", "a: 1\n      - that: turn.ttft_ms > 200 && vars.min_hit < 1\n")
-	a := mustCompile(t, StepScope, "turn.ttft_ms > 200 && vars.min_hit < 1")
+	a := mustCompile(t, figure.StepScope, "turn.ttft_ms > 200 && vars.min_hit < 1")
 	a.source, a.Pos = src, syntax.Pos{File: "f.yaml", Line: 2, Col: 15}
 	want := "2 |       - that: turn.ttft_ms > 200 && vars.min_hit < 1\n" +
 		"  |               ~~~~~~~~~~~~          ~~~~~~~~~~~~"
@@ -420,7 +421,7 @@ func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
 		if !strings.HasPrefix(f.Usage, f.Name+"(") {
 			t.Errorf("the usage of %s is %s", f.Name, f.Usage)
 		}
-		mustCompile(t, StepScope, "let result = "+usage+"; turn.ok")
+		mustCompile(t, figure.StepScope, "let result = "+usage+"; turn.ok")
 	}
 }
 
@@ -433,7 +434,7 @@ func TestConforms(t *testing.T) {
 		`torque 41`:                              "fail it does not conform to schema: it is not JSON",
 		"\"" + strings.Repeat("x", 1<<20) + "\"": "unknown the text has 1048578 bytes",
 	} {
-		r := mustCompile(t, StepScope, `conforms(turn.text, "schema")`).Eval(func(string) Value { return Value{V: text} })
+		r := mustCompile(t, figure.StepScope, `conforms(turn.text, "schema")`).Eval(func(string) Value { return Value{V: text} })
 		if got := r.Verdict + " " + r.Why; !strings.HasPrefix(got, want) {
 			t.Errorf("%.40q: %.200s, want %s", text, got, want)
 		}
@@ -444,7 +445,7 @@ func TestConforms(t *testing.T) {
 		`conforms(turn.ttft_ms, "schema")`: "",
 		`conforms(turn.text)`:              "takes 2 arguments",
 	} {
-		p, problems := compileExpr(that, testScope(StepScope), true)
+		p, problems := compileExpr(that, testScope(figure.StepScope), true)
 		if p != nil || len(problems) == 0 || !strings.Contains(problems[0].message+problems[0].help, want) {
 			t.Errorf("%s: %v, want %q", that, problems, want)
 		}
@@ -461,7 +462,7 @@ func TestDifferences(t *testing.T) {
 		"turn.ttft_ms < turn.ttft_ms * 2":                                        "[]", // one value
 		"turn.ttft_ms * first_turn.ttft_ms < 5 or turn.ttft_ms < len(turn.text)": "[]",
 	} {
-		if got := fmt.Sprint(mustCompile(t, StepScope, that).Differences()); got != want {
+		if got := fmt.Sprint(mustCompile(t, figure.StepScope, that).Differences()); got != want {
 			t.Errorf("%s: %s, want %s", that, got, want)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"homellm/dsl/figure"
 )
 
 // TestEvaluationIsBounded holds expressions that would run for minutes or fill the memory.
@@ -28,7 +30,7 @@ func TestEvaluationIsBounded(t *testing.T) {
 		"turn.text matches turn.finish_reason":            "no regular expression: ",
 	} {
 		synctest.Test(t, func(t *testing.T) { // where no time passes: what ends it is the bound
-			r := mustCompile(t, StepScope, that).Eval(look)
+			r := mustCompile(t, figure.StepScope, that).Eval(look)
 			if r.Verdict != Unknown || !strings.Contains(r.Why, why) {
 				t.Errorf("%s: %s (%s)", that, r.Verdict, r.Why)
 			}
@@ -65,7 +67,7 @@ func FuzzExpression(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, of := range []Scope{StepScope, ScenarioScope} {
+		for _, of := range []figure.Scope{figure.StepScope, figure.ScenarioScope} {
 			p, problems := compileExpr(text, testScope(of), true)
 			n := len([]rune(text))
 			for _, g := range problems {

@@ -6,40 +6,39 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
 // Sample returns the metric that a path such as steps.q1.ttft_ms means, if it has one number for each
 // repeat. If not, it says why, and what to write.
 func (n *Names) Sample(path string) (name *Name, message, help string) {
-	root, rest, _ := strings.Cut(path, ".")
-	tree := map[string]*nameTree{"steps": n.aggregate, "phases": n.aggregate, "conversations": n.conversation, "run": n.run}[root]
-	if tree == nil {
-		help = "write one of: steps.<id>.METRIC, phases.<phase>.METRIC, conversations.<id>.METRIC, run.METRIC"
-		if near := syntax.Nearest(root, []string{"steps", "phases", "conversations", "run"}); near != "" {
+	at, ok := figure.Parse(figure.SampleScope, path)
+	if !ok {
+		first, rest, _ := strings.Cut(path, ".")
+		var forms []string
+		for _, r := range figure.Known(figure.SampleScope) {
+			forms = append(forms, r.Form()+".METRIC")
+		}
+		help = "write one of: " + strings.Join(forms, ", ")
+		if near := syntax.Nearest(first, figure.RootNames(figure.SampleScope)); near != "" {
 			help = fmt.Sprintf("did you mean %q?", near+"."+rest)
 		}
 		return nil, fmt.Sprintf("%q is not a metric with one value a repeat", path), help
 	}
-	prefix, metric := root, rest
-	if root != "run" {
-		id, below, ok := strings.Cut(rest, ".")
-		if !ok || id == "" {
-			return nil, fmt.Sprintf("%q does not name a metric of one of the %s", path, root), "write " + root + ".<id>.METRIC"
-		}
-		if root == "phases" && !slices.Contains(phases, Phase(id)) {
-			var ids []string
-			for _, p := range phases {
-				ids = append(ids, string(p))
-			}
-			return nil, fmt.Sprintf("there is no phase %q", id), cmp.Or(syntax.Suggest(id, ids), "the phases are "+strings.Join(ids, ", "))
-		}
-		prefix, metric = root+"."+id, below
+	switch {
+	case at.Part != figure.NoPart && (at.ID == "" || at.Rest == ""):
+		return nil, fmt.Sprintf("%q does not name a metric of one of the %s", path, at.Root.Name), "write " + at.Root.Name + ".<id>.METRIC"
+	case at.Part == figure.PhasePart && !slices.Contains(figure.Phases(), at.ID):
+		help = cmp.Or(syntax.Suggest(at.ID, figure.Phases()), "the phases are "+strings.Join(figure.Phases(), ", "))
+		return nil, fmt.Sprintf("there is no phase %q", at.ID), help
 	}
-	if at := tree.find(metric); at != nil && at.Kind.number() {
-		return at, "", ""
+	tree := n.levels[at.Level]
+	if found := tree.find(at.Rest); found != nil && found.Kind.number() {
+		return found, "", ""
 	}
-	return nil, fmt.Sprintf("%s has no metric %q with a number for each repeat", prefix, metric), sampleHelp(prefix, metric, tree.numbers(""))
+	message = fmt.Sprintf("%s has no metric %q with a number for each repeat", at.Prefix(), at.Rest)
+	return nil, message, sampleHelp(at.Prefix(), at.Rest, tree.numbers(""))
 }
 
 // sampleHelp proposes one of the metrics below a prefix for one that is not among them.

@@ -8,56 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/schema"
 )
 
-// identifier is the form of the ids that expressions name, as the schema states it.
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
-// symbol is a place in the tree of names that one assertion may use: a value, a group of names,
-// or a distribution, which is the group of its statistics. Trees are walked, never built as a
-// whole: a scenario of fifty steps has tens of thousands of paths.
-type symbol struct {
-	path     string
-	name     *Name // of a value, and of the metric below a distribution
-	kind     Kind  // of a value; empty: a group
-	measured bool  // a run decides the value; a var or an axis is decided before
-	constant any   // the value, where the scenario says it: bool, int, float64 or string
-	dist     bool  // a distribution: its parts are statistics
-	floor    int   // of a percentile: the samples it needs
-	samples  int   // planned samples of a distribution; 0: not known
-	counted  string
-	parts    []string
-	part     func(string) *symbol
-	missing  func(string) (message, help string) // for a part that does not exist; nil: the usual words
-}
-
-// rootNames says which scopes a first name belongs to, and what to do in another scope.
-var rootNames = []struct {
-	name   string
-	scopes []Scope
-	help   string
-}{
-	{"turn", []Scope{StepScope}, "turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
-	{"first_turn", []Scope{StepScope}, "first_turn is the first turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
-	{"step", []Scope{StepScope}, "step sums up the step that the assert belongs to; here, name the step: steps.<id>"},
-	{"steps", []Scope{StepScope, ConversationScope, ScenarioScope, GatesScope}, ""},
-	{"conv", []Scope{ConversationScope}, "conv sums up one conversation in one repeat: move this to the assert of the conversation; for the whole scenario use conversations.<id>"},
-	{"phases", []Scope{ConversationScope, ScenarioScope, GatesScope}, "a phase spans several steps: move this to the assert of the conversation or of the scenario"},
-	{"conversations", []Scope{ScenarioScope, GatesScope}, "conversations.<id> is over all repeats: move this to the assert of the scenario; in a conversation use conv"},
-	{"run", []Scope{ScenarioScope, GatesScope}, "run sums up all repeats: move this to the assert of the scenario"},
-	{"server", []Scope{StepScope, ConversationScope, ScenarioScope, GatesScope}, ""},
-	{"model", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
-	{"matrix", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
-	{"vars", []Scope{StepScope, ConversationScope, ScenarioScope}, "a gates file is for any scenario: write the value, or assert it in the scenario"},
-	{"repeat", []Scope{StepScope, ConversationScope}, "the scenario's assert sees all repeats at once: move this to the assert of a step or conversation"},
-	{"base", []Scope{GatesScope}, "base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
-}
-
 // Env says what one assertion may name beside the vocabulary.
 type Env struct {
-	Scope         Scope
+	Scope         figure.Scope
 	Steps         []string       // ids that may be named: the earlier ones of the conversation in step scope, else all
 	LaterSteps    []string       // step scope: ids that exist but come later, for the message
 	Conversations []string       // scenario scope
@@ -79,80 +37,57 @@ type scope struct {
 
 // root returns the symbol of a first name, or nil.
 func (s *scope) root(name string) *symbol {
-	single := !s.wide()
-	switch {
-	case !s.has(name):
+	r := figure.Find(name)
+	v, ok := r.In(s.env.Scope)
+	if !ok {
+		if t := s.names.cell.parts[name]; r == nil && t != nil && s.env.Scope.Wide() {
+			return s.observed(name, t)
+		}
 		return nil
-	case name == "turn" || name == "first_turn":
-		return s.group(name, s.names.turn)
-	case name == "step":
-		return s.group(name, s.names.step)
-	case name == "conv":
-		return s.group(name, s.names.conversation)
-	case name == "run":
-		return s.group(name, s.names.run)
-	case name == "server":
-		return s.group(name, s.names.server)
-	case name == "model":
-		return s.unmeasured(s.group(name, s.names.model))
-	case name == "base":
-		return s.base()
-	case name == "steps" && s.env.Scope == GatesScope:
-		return s.anyOf(name, "step", s.names.turn)
-	case name == "conversations" && s.env.Scope == GatesScope:
-		return s.anyOf(name, "conversation", s.names.conversation)
-	case name == "steps":
-		return s.steps(single)
-	case name == "phases":
-		return s.phases(single)
-	case name == "conversations":
-		return s.conversations()
-	case name == "vars":
+	}
+	switch r.Part {
+	case figure.StepPart:
+		return s.steps(name, v)
+	case figure.PhasePart:
+		return s.phases(name, v)
+	case figure.ConversationPart:
+		return s.conversations(name, v)
+	}
+	switch v.Level {
+	case figure.ModelFacts:
+		return s.unmeasured(s.group(name, s.names.levels[v.Level]))
+	case figure.Baseline:
+		return s.base(name)
+	case figure.Vars:
 		return s.constants(name, "var", s.env.Vars)
-	case name == "matrix":
+	case figure.Axes:
 		return s.constants(name, "axis", s.env.Matrix)
-	case name == "repeat":
+	case figure.RepeatNumber:
 		return &symbol{path: name, name: &Name{Path: name, Kind: Int}, kind: Int}
 	}
-	if t := s.names.cell.parts[name]; t != nil {
-		return s.observed(name, t)
-	}
-	return nil
+	return s.group(name, s.names.levels[v.Level])
 }
 
-// has reports whether a first name belongs to this scope.
-func (s *scope) has(name string) bool {
-	for _, r := range rootNames {
-		if r.name == name {
-			return slices.Contains(r.scopes, s.env.Scope)
-		}
+// figures is the symbol of what stands below one step, phase or conversation.
+func (s *scope) figures(path string, v figure.View, samples int, counted string) *symbol {
+	if v.Turns == figure.EachTurn {
+		return s.distributions(path, s.names.levels[v.Level], samples, counted)
 	}
-	return s.wide() && s.names.cell.parts[name] != nil
+	return s.group(path, s.names.levels[v.Level])
 }
-
-// wide says whether the scope sees all repeats at once.
-func (s *scope) wide() bool { return s.env.Scope == ScenarioScope || s.env.Scope == GatesScope }
 
 // rootList lists the first names of this scope.
 func (s *scope) rootList() []string {
-	var out []string
-	for _, r := range rootNames {
-		if slices.Contains(r.scopes, s.env.Scope) {
-			out = append(out, r.name)
-		}
+	if !s.env.Scope.Wide() {
+		return figure.RootNames(s.env.Scope)
 	}
-	if s.wide() {
-		out = append(out, s.names.cell.order...)
-	}
-	return out
+	return slices.Concat(figure.RootNames(s.env.Scope), s.names.cell.order)
 }
 
 // explainRoot says why a first name cannot be used.
 func (s *scope) explainRoot(name string) (message, help string) {
-	for _, r := range rootNames {
-		if r.name == name {
-			return fmt.Sprintf("%s is not known in the assert of a %s", name, s.env.Scope), r.help
-		}
+	if r := figure.Find(name); r != nil {
+		return fmt.Sprintf("%s is not known in the assert of a %s", name, s.env.Scope), r.Elsewhere
 	}
 	if s.names.cell.parts[name] != nil {
 		return fmt.Sprintf("%s is measured for a whole cell, and is not known in the assert of a %s", name, s.env.Scope),
@@ -168,163 +103,61 @@ func (s *scope) explainRoot(name string) (message, help string) {
 // below returns the path of what has a name somewhere below the first names of this scope: to
 // leave out the group is the most common slip.
 func (s *scope) below(name string) string {
-	for _, group := range []struct {
-		name string
-		ids  []string
-	}{
-		{"vars", slices.Sorted(maps.Keys(s.env.Vars))}, {"matrix", slices.Sorted(maps.Keys(s.env.Matrix))}, {"steps", s.env.Steps}, {"conversations", s.env.Conversations},
-	} {
-		if slices.Contains(group.ids, name) && s.has(group.name) {
-			return group.name + "." + name
+	known := figure.Known(s.env.Scope)
+	for _, r := range known {
+		if slices.Contains(s.ids(r), name) {
+			return r.Name + "." + name
 		}
 	}
-	for _, group := range []string{"turn", "conv", "run"} {
-		if g := s.root(group); g != nil {
-			if at := find(g, name); at != "" {
+	for _, r := range known {
+		if v, _ := r.In(s.env.Scope); r.Part == figure.NoPart && v.Turns != figure.NoTurns {
+			if at := find(s.root(r.Name), name); at != "" {
 				return at
 			}
 		}
 	}
-	if s.wide() {
-		if at, ok := strings.CutPrefix(find(s.group("turn", s.names.aggregate), name), "turn."); ok {
-			return "steps.<id>." + at + ".p50"
+	if s.env.Scope.Wide() {
+		steps := figure.Find("steps")
+		if at := find(s.group(steps.Form(), s.names.levels[figure.AggregateLevel]), name); at != "" {
+			return at + ".p50"
 		}
 	}
 	return ""
 }
 
-// find returns the path of a value below a symbol whose last part is the given one, or "".
-func find(at *symbol, part string) string {
-	for _, p := range at.parts {
-		next := at.part(p)
-		switch {
-		case next == nil || next.dist:
-		case next.kind != "" && p == part:
-			return next.path
-		case next.kind == "":
-			if path := find(next, part); path != "" {
-				return path
-			}
-		}
+// ids lists what the files declare below a first name.
+func (s *scope) ids(r *figure.Root) []string {
+	v, _ := r.In(s.env.Scope)
+	switch {
+	case r.Part == figure.StepPart:
+		return s.env.Steps
+	case r.Part == figure.ConversationPart:
+		return s.env.Conversations
+	case v.Level == figure.Vars:
+		return slices.Sorted(maps.Keys(s.env.Vars))
+	case v.Level == figure.Axes:
+		return slices.Sorted(maps.Keys(s.env.Matrix))
 	}
-	return ""
-}
-
-// group is the symbol of a tree of numbers.
-func (s *scope) group(path string, t *nameTree) *symbol {
-	if t.name != nil {
-		return &symbol{path: path, name: t.name, kind: t.name.Kind, measured: true}
-	}
-	return &symbol{path: path, parts: t.order, part: func(p string) *symbol {
-		if next := t.parts[p]; next != nil {
-			return s.group(path+"."+p, next)
-		}
-		return nil
-	}}
-}
-
-// unmeasured is the same group of values that a file decides.
-func (s *scope) unmeasured(g *symbol) *symbol {
-	inner := g.part
-	g.part = func(p string) *symbol {
-		next := inner(p)
-		if next != nil {
-			next.measured = false
-		}
-		return next
-	}
-	return g
-}
-
-// distributions is the symbol of a tree whose numbers are distributions. Names without a
-// distribution are left out and explained.
-func (s *scope) distributions(path string, t *nameTree, samples int, counted string) *symbol {
-	if t.name != nil {
-		if samples == 0 && s.names.perRepeat[t.name.Path] {
-			samples, counted = s.env.Repeats, times(s.env.Repeats, 1)
-		}
-		return s.distribution(path, t.name, samples, counted)
-	}
-	var parts []string
-	for _, p := range t.order {
-		if next := t.parts[p]; next.name == nil || next.name.Kind.number() {
-			parts = append(parts, p)
-		}
-	}
-	return &symbol{
-		path:  path,
-		parts: parts,
-		part: func(p string) *symbol {
-			if !slices.Contains(parts, p) {
-				return nil
-			}
-			return s.distributions(path+"."+p, t.parts[p], samples, counted)
-		},
-		missing: func(p string) (string, string) {
-			next := t.parts[p]
-			if next == nil {
-				return "", ""
-			}
-			return fmt.Sprintf("%s.%s is %s, and has no distribution over repeats", path, p, next.name.Kind.Words()),
-				"assert it in the step"
-		},
-	}
-}
-
-// distribution is the symbol of one distribution: the group of its statistics.
-func (s *scope) distribution(path string, name *Name, samples int, counted string) *symbol {
-	return &symbol{
-		path: path, name: name, dist: true, samples: samples, counted: counted, parts: Stats(),
-		part: func(p string) *symbol {
-			for _, st := range statistics {
-				if st.name == p {
-					return &symbol{
-						path: path + "." + p, name: name, kind: st.kind, measured: true,
-						floor: st.floor, samples: samples, counted: counted,
-					}
-				}
-			}
-			return nil
-		},
-	}
-}
-
-// observed is the symbol of a tree of cell metrics. Each is one value for the cell, and the
-// distribution of what was observed, whose size a plan cannot know.
-func (s *scope) observed(path string, t *nameTree) *symbol {
-	if t.name != nil {
-		at := s.group(path, t)
-		if t.name.Kind.number() {
-			d := s.distribution(path, t.name, 0, "")
-			at.parts, at.part = d.parts, d.part
-		}
-		return at
-	}
-	return &symbol{path: path, parts: t.order, part: func(p string) *symbol {
-		if next := t.parts[p]; next != nil {
-			return s.observed(path+"."+p, next)
-		}
-		return nil
-	}}
+	return nil
 }
 
 // steps is the symbol of all steps that may be named.
-func (s *scope) steps(single bool) *symbol {
+func (s *scope) steps(path string, v figure.View) *symbol {
+	if s.env.Scope == figure.GatesScope {
+		return s.anyOf(path, "step", v)
+	}
 	return &symbol{
-		path: "steps", parts: s.env.Steps,
+		path: path, parts: s.env.Steps,
 		part: func(id string) *symbol {
 			if !slices.Contains(s.env.Steps, id) || s.env.Turns[id] == 0 {
 				return nil
 			}
-			if single {
-				return s.group("steps."+id, s.names.turn)
-			}
 			turns := s.env.Turns[id]
-			return s.distributions("steps."+id, s.names.turn, s.env.Repeats*turns, times(s.env.Repeats, turns))
+			return s.figures(path+"."+id, v, s.env.Repeats*turns, times(s.env.Repeats, turns))
 		},
 		missing: func(id string) (string, string) {
 			switch {
-			case s.env.Scope == StepScope && len(s.env.LaterSteps) > 0 && s.env.LaterSteps[0] == id:
+			case s.env.Scope == figure.StepScope && len(s.env.LaterSteps) > 0 && s.env.LaterSteps[0] == id:
 				return fmt.Sprintf("step %q is the step that this is about", id), "here it is called turn (its last turn), first_turn or step (all its turns)"
 			case slices.Contains(s.env.LaterSteps, id):
 				return fmt.Sprintf("step %q is not over yet when this is judged", id),
@@ -338,67 +171,16 @@ func (s *scope) steps(single bool) *symbol {
 	}
 }
 
-// anyOf is the symbol of steps or conversations of which only a run can tell whether it has them.
-func (s *scope) anyOf(path, noun string, t *nameTree) *symbol {
-	return &symbol{
-		path: path, parts: []string{"<id>"},
-		part: func(id string) *symbol {
-			if !identifier.MatchString(id) {
-				return nil
-			}
-			return s.distributions(path+"."+id, t, 0, "")
-		},
-		missing: func(id string) (string, string) {
-			return fmt.Sprintf("%q is no id of a %s", id, noun), "ids are small letters, digits and _"
-		},
-	}
-}
-
-// base is the symbol of what a run is compared with: all that the run has, and two facts of its own.
-func (s *scope) base() *symbol {
-	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
-	parts := []string{"steps", "phases", "conversations", "run"}
-	parts = append(append(parts, s.names.cell.order...), slices.Sorted(maps.Keys(own))...)
-	return &symbol{path: "base", parts: parts, part: func(p string) *symbol {
-		switch name := own[p]; {
-		case name != nil:
-			return &symbol{path: "base." + p, name: name, kind: name.Kind, measured: true}
-		case slices.Contains(parts, p):
-			return below("base.", s.root(p))
-		}
-		return nil
-	}}
-}
-
-// below is a symbol whose path, and those of all its parts, begin with a prefix.
-func below(prefix string, at *symbol) *symbol {
-	if at == nil {
-		return nil
-	}
-	out := *at
-	out.path = prefix + at.path
-	if inner := at.part; inner != nil {
-		out.part = func(p string) *symbol { return below(prefix, inner(p)) }
-	}
-	return &out
-}
-
 // phases is the symbol of the three phases.
-func (s *scope) phases(single bool) *symbol {
-	var ids []string
-	for _, p := range phases {
-		ids = append(ids, string(p))
-	}
+func (s *scope) phases(path string, v figure.View) *symbol {
+	ids := figure.Phases()
 	return &symbol{
-		path: "phases", parts: ids,
+		path: path, parts: ids,
 		part: func(p string) *symbol {
-			switch {
-			case !slices.Contains(ids, p):
+			if !slices.Contains(ids, p) {
 				return nil
-			case single:
-				return s.group("phases."+p, s.names.step)
 			}
-			return s.distributions("phases."+p, s.names.aggregate, 0, "")
+			return s.figures(path+"."+p, v, 0, "")
 		},
 		missing: func(p string) (string, string) {
 			return fmt.Sprintf("there is no phase %q", p), syntax.SuggestOr(p, ids, "phases")
@@ -407,19 +189,56 @@ func (s *scope) phases(single bool) *symbol {
 }
 
 // conversations is the symbol of all conversations.
-func (s *scope) conversations() *symbol {
+func (s *scope) conversations(path string, v figure.View) *symbol {
+	if s.env.Scope == figure.GatesScope {
+		return s.anyOf(path, "conversation", v)
+	}
 	return &symbol{
-		path: "conversations", parts: s.env.Conversations,
+		path: path, parts: s.env.Conversations,
 		part: func(id string) *symbol {
 			if !slices.Contains(s.env.Conversations, id) {
 				return nil
 			}
-			return s.distributions("conversations."+id, s.names.conversation, 0, "")
+			return s.figures(path+"."+id, v, 0, "")
 		},
 		missing: func(id string) (string, string) {
 			return fmt.Sprintf("there is no conversation %q", id), syntax.SuggestOr(id, s.env.Conversations, "conversations")
 		},
 	}
+}
+
+// identifier is the form of the ids that expressions name, as the schema states it.
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// anyOf is the symbol of steps or conversations of which only a run can tell whether it has them.
+func (s *scope) anyOf(path, noun string, v figure.View) *symbol {
+	return &symbol{
+		path: path, parts: []string{"<id>"},
+		part: func(id string) *symbol {
+			if !identifier.MatchString(id) {
+				return nil
+			}
+			return s.figures(path+"."+id, v, 0, "")
+		},
+		missing: func(id string) (string, string) {
+			return fmt.Sprintf("%q is no id of a %s", id, noun), "ids are small letters, digits and _"
+		},
+	}
+}
+
+// base is the symbol of what a run is compared with: all that the run has, and two facts of its own.
+func (s *scope) base(path string) *symbol {
+	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
+	parts := slices.Concat(figure.RootNames(figure.SampleScope), s.names.cell.order, slices.Sorted(maps.Keys(own)))
+	return &symbol{path: path, parts: parts, part: func(p string) *symbol {
+		switch name := own[p]; {
+		case name != nil:
+			return &symbol{path: path + "." + p, name: name, kind: name.Kind, measured: true}
+		case slices.Contains(parts, p):
+			return below(path+".", s.root(p))
+		}
+		return nil
+	}}
 }
 
 // constants is the symbol of values that the scenario says itself.
@@ -438,21 +257,6 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, slices.Sorted(maps.Keys(of))), fmt.Sprintf("add it to `%s:`", path))
 		},
 	}
-}
-
-// LiteralKind returns the kind of a literal.
-func LiteralKind(v any) Kind {
-	switch v.(type) {
-	case float64:
-		return Float
-	case int:
-		return Int
-	case string:
-		return String
-	case bool:
-		return Bool
-	}
-	return ""
 }
 
 // times words a sample count.

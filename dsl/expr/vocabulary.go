@@ -3,6 +3,8 @@ package expr
 import (
 	"slices"
 	"strings"
+
+	"homellm/dsl/figure"
 )
 
 // Vocabulary is what expressions may name. The package that defines the metrics fills it; this
@@ -127,11 +129,9 @@ func (t *nameTree) grow(part string) *nameTree {
 // Names is a vocabulary in the form in which expressions look things up. It is built once and
 // shared by all assertions.
 type Names struct {
-	turn, aggregate, step *nameTree
-	conversation, run     *nameTree
-	perRepeat             map[string]bool // names of a conversation that have one value a repeat
-	cell                  *nameTree
-	server, model         *nameTree
+	levels    map[figure.Level]*nameTree
+	perRepeat map[string]bool // names of a conversation that have one value a repeat
+	cell      *nameTree
 }
 
 // NewNames prepares a vocabulary.
@@ -153,14 +153,31 @@ func NewNames(v Vocabulary) *Names {
 		}
 	}
 	return &Names{
-		turn:         newNameTree(v.Turn),
-		aggregate:    newNameTree(aggregate),
-		step:         newNameTree(append([]Name{turnsName}, aggregate...)),
-		conversation: newNameTree(conversation),
-		perRepeat:    have,
-		run:          newNameTree(v.Run),
-		cell:         newNameTree(v.Cell),
-		server:       newNameTree(serverNames),
-		model:        newNameTree(modelNames),
+		levels: map[figure.Level]*nameTree{
+			figure.TurnLevel:         newNameTree(v.Turn),
+			figure.AggregateLevel:    newNameTree(aggregate),
+			figure.StepLevel:         newNameTree(append([]Name{turnsName}, aggregate...)),
+			figure.ConversationLevel: newNameTree(conversation),
+			figure.RunLevel:          newNameTree(v.Run),
+			figure.ServerFacts:       newNameTree(serverNames),
+			figure.ModelFacts:        newNameTree(modelNames),
+		},
+		perRepeat: have,
+		cell:      newNameTree(v.Cell),
 	}
+}
+
+// LiteralKind returns the kind of a literal.
+func LiteralKind(v any) Kind {
+	switch v.(type) {
+	case float64:
+		return Float
+	case int:
+		return Int
+	case string:
+		return String
+	case bool:
+		return Bool
+	}
+	return ""
 }

@@ -1,7 +1,7 @@
 package judge
 
 import (
-	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -22,7 +22,7 @@ func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 		more := 0
 		switch {
 		case !event.Severity(a.Severity).Gates():
-		case a.Scope == expr.ScenarioScope:
+		case a.Scope == figure.ScenarioScope:
 			_, more = certain(cell, a, a.Eval(j.lookup(cell, t, 0)), looks)
 		default:
 			if verdict, _ := t.verdict(); verdict == event.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {

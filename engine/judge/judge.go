@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -45,7 +46,7 @@ func New(c *dsl.Cell) *Judge {
 func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
-		if t.assertion.Scope == expr.ScenarioScope {
+		if t.assertion.Scope == figure.ScenarioScope {
 			continue
 		}
 		r := t.assertion.Eval(j.lookup(cell, t, repeat))
@@ -65,7 +66,7 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
-		if t.assertion.Scope == expr.ScenarioScope && t.evaluated == 0 {
+		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
 			r, _ := certain(cell, t.assertion, t.assertion.Eval(j.lookup(cell, t, 0)), looks)
 			t.add(r)
 		}

@@ -1,0 +1,222 @@
+// Package figure is the grammar of the names that figures have, such as steps.q1.ttft_ms.p50: which first
+// words there are, in which scope each is known, over which turns its figures are and which metrics stand
+// below it. A path comes in; its parts go out. It knows no metric and no value, so that the language and
+// the fold can both read it.
+package figure
+
+import (
+	"slices"
+	"strings"
+)
+
+// Scope says what an assertion sees.
+type Scope string
+
+// The scopes of assertions, from the narrowest, and that of samples.
+const (
+	StepScope         Scope = "step"
+	ConversationScope Scope = "conversation"
+	ScenarioScope     Scope = "scenario"
+	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
+	SampleScope       Scope = "sample"     // figures with one value for each repeat, which gates compare
+)
+
+// Wide reports whether the scope sees all repeats at once.
+func (s Scope) Wide() bool { return s == ScenarioScope || s == GatesScope }
+
+// Phase is where a turn stands in the life of its documents.
+type Phase string
+
+// The phases. A conversation that never sees a document stays in Before.
+const (
+	Before       Phase = "before"        // no document has been injected yet
+	WithRAG      Phase = "with_rag"      // at least one document is in context and none has been removed since the last injection
+	AfterRemoval Phase = "after_removal" // a document has been removed since the last injection
+)
+
+// Phases lists the phases in the order of a conversation's life.
+func Phases() []string { return []string{string(Before), string(WithRAG), string(AfterRemoval)} }
+
+// Part is what the second word of a name chooses.
+type Part string
+
+// The parts. Where there is NoPart, the metric follows the first word.
+const (
+	NoPart           Part = ""
+	StepPart         Part = "step"
+	PhasePart        Part = "phase"
+	ConversationPart Part = "conversation"
+)
+
+// Turns says over which turns of what is chosen a figure is.
+type Turns string
+
+// The turns. NoTurns: it is a fact, and no measurement of turns.
+const (
+	NoTurns   Turns = ""
+	FirstTurn Turns = "first"
+	LastTurn  Turns = "last"
+	AllTurns  Turns = "all"  // folded into one value
+	EachTurn  Turns = "each" // a distribution, of which a statistic is named
+)
+
+// Level says which metrics or facts stand below a name.
+type Level string
+
+// The levels.
+const (
+	TurnLevel         Level = "turn"         // what one turn has
+	AggregateLevel    Level = "aggregate"    // what several turns have as well
+	StepLevel         Level = "step"         // the same, and how many turns there are
+	ConversationLevel Level = "conversation" // the same, and what only a conversation has
+	RunLevel          Level = "run"
+	ServerFacts       Level = "server"
+	ModelFacts        Level = "model"
+	Vars              Level = "vars"
+	Axes              Level = "matrix"
+	RepeatNumber      Level = "repeat"
+	Baseline          Level = "base" // what the scenario sees, of the run that is compared with
+)
+
+// View is what a first word means in one scope.
+type View struct {
+	Turns Turns
+	Level Level
+}
+
+// Root is a first word.
+type Root struct {
+	Name      string
+	Part      Part
+	Views     map[Scope]View
+	Elsewhere string // what to do in a scope that does not know it
+}
+
+const otherScenario = "a gates file is for any scenario: write the value, or assert it in the scenario"
+
+// Roots lists the first words in the order in which messages name them. Beside them, the metrics of a
+// whole cell, such as gpu.power_w, are known in a wide scope by their own names.
+var Roots = []Root{
+	{"turn", NoPart, map[Scope]View{StepScope: {LastTurn, TurnLevel}},
+		"turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
+	{"first_turn", NoPart, map[Scope]View{StepScope: {FirstTurn, TurnLevel}},
+		"first_turn is the first turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
+	{"step", NoPart, map[Scope]View{StepScope: {AllTurns, StepLevel}},
+		"step sums up the step that the assert belongs to; here, name the step: steps.<id>"},
+	{"steps", StepPart, map[Scope]View{
+		StepScope: {FirstTurn, TurnLevel}, ConversationScope: {FirstTurn, TurnLevel},
+		ScenarioScope: {EachTurn, TurnLevel}, GatesScope: {EachTurn, TurnLevel}, SampleScope: {AllTurns, AggregateLevel},
+	}, ""},
+	{"conv", NoPart, map[Scope]View{ConversationScope: {AllTurns, ConversationLevel}},
+		"conv sums up one conversation in one repeat: move this to the assert of the conversation; " +
+			"for the whole scenario use conversations.<id>"},
+	{"phases", PhasePart, map[Scope]View{
+		ConversationScope: {AllTurns, StepLevel},
+		ScenarioScope:     {EachTurn, AggregateLevel}, GatesScope: {EachTurn, AggregateLevel}, SampleScope: {AllTurns, AggregateLevel},
+	}, "a phase spans several steps: move this to the assert of the conversation or of the scenario"},
+	{"conversations", ConversationPart, map[Scope]View{
+		ScenarioScope: {EachTurn, ConversationLevel}, GatesScope: {EachTurn, ConversationLevel}, SampleScope: {AllTurns, ConversationLevel},
+	}, "conversations.<id> is over all repeats: move this to the assert of the scenario; in a conversation use conv"},
+	{"run", NoPart, map[Scope]View{
+		ScenarioScope: {AllTurns, RunLevel}, GatesScope: {AllTurns, RunLevel}, SampleScope: {AllTurns, RunLevel},
+	}, "run sums up all repeats: move this to the assert of the scenario"},
+	{"server", NoPart, facts(ServerFacts, StepScope, ConversationScope, ScenarioScope, GatesScope), ""},
+	{"model", NoPart, facts(ModelFacts, StepScope, ConversationScope, ScenarioScope), otherScenario},
+	{"matrix", NoPart, facts(Axes, StepScope, ConversationScope, ScenarioScope), otherScenario},
+	{"vars", NoPart, facts(Vars, StepScope, ConversationScope, ScenarioScope), otherScenario},
+	{"repeat", NoPart, facts(RepeatNumber, StepScope, ConversationScope),
+		"the scenario's assert sees all repeats at once: move this to the assert of a step or conversation"},
+	{"base", NoPart, facts(Baseline, GatesScope),
+		"base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
+}
+
+func facts(level Level, in ...Scope) map[Scope]View {
+	views := map[Scope]View{}
+	for _, s := range in {
+		views[s] = View{NoTurns, level}
+	}
+	return views
+}
+
+// Find returns the root with a name, or nil.
+func Find(name string) *Root {
+	if i := slices.IndexFunc(Roots, func(r Root) bool { return r.Name == name }); i >= 0 {
+		return &Roots[i]
+	}
+	return nil
+}
+
+// In returns what the root means in a scope; ok is false where it is not known.
+func (r *Root) In(s Scope) (v View, ok bool) {
+	if r == nil {
+		return View{}, false
+	}
+	v, ok = r.Views[s]
+	return v, ok
+}
+
+// Form is how names that begin with the root are written, up to the metric: steps.<id>.
+func (r *Root) Form() string {
+	switch r.Part {
+	case NoPart:
+		return r.Name
+	case PhasePart:
+		return r.Name + ".<phase>"
+	default:
+		return r.Name + ".<id>"
+	}
+}
+
+// Known lists the roots of a scope.
+func Known(s Scope) []*Root {
+	var out []*Root
+	for i := range Roots {
+		if _, ok := Roots[i].In(s); ok {
+			out = append(out, &Roots[i])
+		}
+	}
+	return out
+}
+
+// RootNames lists the first words of a scope.
+func RootNames(s Scope) []string {
+	var out []string
+	for _, r := range Known(s) {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+// Name is a path that has been taken apart.
+type Name struct {
+	*Root
+	View
+	ID   string // of the step, phase or conversation
+	Rest string // the metric, with a statistic where the turns are EachTurn
+}
+
+// Parse takes a path apart as a scope reads it. It is false where the scope does not know the first word.
+func Parse(s Scope, path string) (n Name, ok bool) {
+	first, rest, _ := strings.Cut(path, ".")
+	n.Root = Find(first)
+	if n.View, ok = n.In(s); !ok {
+		return Name{}, false
+	}
+	if n.Rest = rest; n.Part != NoPart {
+		n.ID, n.Rest, _ = strings.Cut(rest, ".")
+	}
+	return n, true
+}
+
+// Prefix is the path without the metric: steps.q1.
+func (n Name) Prefix() string {
+	if n.Part == NoPart {
+		return n.Root.Name
+	}
+	return n.Root.Name + "." + n.ID
+}
+
+// CutBase returns what a path names of the run that is compared with; ok is false if it names nothing there.
+func CutBase(path string) (rest string, ok bool) {
+	return strings.CutPrefix(path, string(Baseline)+".")
+}
