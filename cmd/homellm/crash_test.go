@@ -154,6 +154,7 @@ func keptRequests(t *testing.T, journal string) (n int, cellsDone int) {
 // A process that is killed without warning loses at most the request in flight, and the resumed
 // run has every cell exactly once. HOMELLM_KILLS says how often; the nightly script has 200.
 func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
+	t.Parallel()
 	kills := 20
 	if s := os.Getenv("HOMELLM_KILLS"); s != "" {
 		var err error
@@ -163,7 +164,8 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 	} else if testing.Short() {
 		kills = 3
 	}
-	server, url := startSimulator(t, sim.Config{LedgerEntries: 100_000, Speed: 15})
+	config := sim.Config{LedgerEntries: 100_000, Speed: 15}
+	_, url := startSimulator(t, config)
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
 	begin := time.Now()
 	if code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "whole", "--quiet"); code != 0 {
@@ -173,47 +175,64 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 	if n, _ := keptRequests(t, filepath.Join(p.dir, "whole", "journal.jsonl")); n != requestsOfCrashPlan {
 		t.Fatalf("%d requests in an uninterrupted run, want %d", n, requestsOfCrashPlan)
 	}
-	inMiddle, seed := 0, uint64(time.Now().UnixNano())
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, an uninterrupted run takes %v", seed, took)
-	random := rand.New(rand.NewPCG(seed, 1))
-	for i := range kills {
-		out := fmt.Sprintf("run%d", i)
-		before := len(server.Ledger())
-		c, _, _ := p.command("apply", "crash.yaml", "--url", url, "--out", out, "--quiet")
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
+	var inMiddle atomic.Int64
+	const side = 4 // runs beside each other, each with a server of its own: they wait most of the time
+	t.Run("killed", func(t *testing.T) {
+		for k := range min(side, kills) {
+			t.Run(fmt.Sprint(k), func(t *testing.T) {
+				t.Parallel()
+				server, url := startSimulator(t, config)
+				random := rand.New(rand.NewPCG(seed, uint64(k)))
+				for i := k; i < kills; i += side {
+					if kept := killOnce(t, p, server, url, fmt.Sprintf("run%d", i), random, took); kept > 0 && kept < requestsOfCrashPlan {
+						inMiddle.Add(1)
+					}
+				}
+			})
 		}
-		// By requests and not by time: how long a run takes depends on what else the machine does.
-		at := random.IntN(requestsOfCrashPlan)
-		for waited := 0; scenarioRequests(server, before) < at && waited < 60_000; waited++ {
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(time.Duration(random.Int64N(int64(took) / requestsOfCrashPlan)))
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = c.Wait() // it was killed
-		time.Sleep(20 * time.Millisecond)
-		sent := scenarioRequests(server, before)
-		kept, cells := keptRequests(t, filepath.Join(p.dir, out, "journal.jsonl"))
-		if kept > 0 && kept < requestsOfCrashPlan {
-			inMiddle++
-		}
-		if sent-kept > 1 || kept > sent {
-			t.Errorf("kill %d: %d requests were sent and %d are kept", i, sent, kept)
-		}
-		if _, err := os.Stat(filepath.Join(p.dir, out, "journal.jsonl")); err != nil {
-			continue // killed before there was anything to go on with
-		}
-		code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--resume", out, "--quiet")
-		if code != 0 {
-			t.Fatalf("kill %d: resuming exits with %d\n%s", i, code, stderr)
-		}
-		checkWhole(t, filepath.Join(p.dir, out), cells)
+	})
+	if n := int(inMiddle.Load()); kills >= 10 && n < kills/4 {
+		t.Errorf("only %d of %d kills came in the middle of a run", n, kills)
 	}
-	if kills >= 10 && inMiddle < kills/4 {
-		t.Errorf("only %d of %d kills came in the middle of a run", inMiddle, kills)
+}
+
+// killOnce kills a run at a random moment, goes on with it, and returns how many requests the killed
+// one had kept.
+func killOnce(t *testing.T, p program, server *sim.Server, url, out string, random *rand.Rand, took time.Duration) (kept int) {
+	t.Helper()
+	p.t = t
+	before := len(server.Ledger())
+	c, _, _ := p.command("apply", "crash.yaml", "--url", url, "--out", out, "--quiet")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
 	}
+	// By requests and not by time: how long a run takes depends on what else the machine does.
+	at := random.IntN(requestsOfCrashPlan)
+	for waited := 0; scenarioRequests(server, before) < at && waited < 60_000; waited++ {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Duration(random.Int64N(int64(took) / requestsOfCrashPlan)))
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // it was killed
+	time.Sleep(20 * time.Millisecond)
+	sent := scenarioRequests(server, before)
+	kept, cells := keptRequests(t, filepath.Join(p.dir, out, "journal.jsonl"))
+	if sent-kept > 1 || kept > sent {
+		t.Errorf("%s: %d requests were sent and %d are kept", out, sent, kept)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, out, "journal.jsonl")); err != nil {
+		return kept // killed before there was anything to go on with
+	}
+	code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--resume", out, "--quiet")
+	if code != 0 {
+		t.Fatalf("%s: resuming exits with %d\n%s", out, code, stderr)
+	}
+	checkWhole(t, filepath.Join(p.dir, out), cells)
+	return kept
 }
 
 // checkWhole checks that a results folder holds each cell once and whole, and that cells that
@@ -295,8 +314,10 @@ func waitForRequests(t *testing.T, dir string, want int) {
 // One signal ends a run in order: the journal has its end, partial reports are there and say so,
 // and the command that goes on is printed and works.
 func TestSignals_EndInOrderAndResume(t *testing.T) {
+	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
 			if signals.Ignored(signal) {
 				t.Skipf("%v is ignored here, as under nohup, and so it is by homellm", signal)
 			}
@@ -336,6 +357,7 @@ func TestSignals_EndInOrderAndResume(t *testing.T) {
 
 // A second signal does not wait for anything.
 func TestSignals_SecondOneKills(t *testing.T) {
+	t.Parallel()
 	ctx, stop := interruptible(t.Context(), func(code int) { panic(fmt.Sprintf("not the process of the test: %d", code)) })
 	stop()
 	<-ctx.Done()
@@ -382,6 +404,7 @@ func TestSignals_SecondOneKills(t *testing.T) {
 
 // nohup means that a closed terminal does not end the run.
 func TestSignals_NohupIsKept(t *testing.T) {
+	t.Parallel()
 	p, url, goOn, _, _, _ := halted(t)
 	c := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec homellm apply crash.yaml --url "$0" --out run --quiet`, url)
 	c.Dir, c.Env = p.dir, p.env
@@ -400,6 +423,7 @@ func TestSignals_NohupIsKept(t *testing.T) {
 
 // A reader that goes away, as head does, is no crash and costs no result.
 func TestClosedPipe_IsNoCrash(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
 	for _, args := range [][]string{
@@ -424,6 +448,7 @@ func TestClosedPipe_IsNoCrash(t *testing.T) {
 
 // The journal has one writer.
 func TestResume_RefusesASecondWriter(t *testing.T) {
+	t.Parallel()
 	p, url, goOn, c, _, stderr := halted(t)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -443,6 +468,8 @@ func TestResume_RefusesASecondWriter(t *testing.T) {
 // A full disk and a folder that cannot be written are told as such, and what was kept is resumed
 // once there is room.
 func TestFullDisk_StopsAndResumes(t *testing.T) {
+	long(t)
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
 	disk := filepath.Join(p.dir, "disk")
@@ -486,6 +513,7 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 // A run goes on with the plan that it was begun with, or with another one if that is asked for:
 // then the cells that did not change are kept.
 func TestResume_RefusesAChangedPlan(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{
 		"crash.yaml":  crashPlan,

@@ -231,9 +231,8 @@ var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated":
 // TestFaults_Process plays every fault against the program as a process, several at a time: most
 // of them wait.
 func TestFaults_Process(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays three dozen runs")
-	}
+	t.Parallel()
+	long(t)
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, 4)
 	for _, f := range ready() {

@@ -98,6 +98,8 @@ func manyModels(w http.ResponseWriter) {
 // A server cannot exhaust the machine of who asks it, hold him up beyond the scenario's timeout, get
 // a pass for an answer that is none, or make anything but text of what it says.
 func TestHostileServers(t *testing.T) {
+	long(t)
+	t.Parallel()
 	for name, s := range hostileServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -103,6 +103,7 @@ func TestHostileCorpus(t *testing.T) {
 // What a hostile scenario cannot do once it is played: write outside the results folder, start
 // the programs of a servers file beside it, or put commands into any output.
 func TestHostileCorpus_Applied(t *testing.T) {
+	t.Parallel()
 	dir, _ := hostileFolder(t)
 	p := newProgram(t, nil)
 	p.dir = dir

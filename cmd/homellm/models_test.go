@@ -163,6 +163,7 @@ func (p program) want(t *testing.T, code int, words []string, args ...string) st
 }
 
 func TestModels_FromPullToRemoval(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	p := modelsProgram(t, h)
 	p.want(t, 0, []string{"tiny"}, "models", "list")
@@ -201,6 +202,7 @@ func TestModels_FromPullToRemoval(t *testing.T) {
 
 // TestModels_States holds what is said to be here against what is: sources of one repository are apart.
 func TestModels_States(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	p := modelsProgram(t, h)
 	states := func() (hf, gguf string) {
@@ -262,6 +264,7 @@ func TestModels_States(t *testing.T) {
 
 // A pull takes less than 60 MB, the program itself included.
 func TestModels_PullMemory(t *testing.T) {
+	t.Parallel()
 	switch {
 	case runtime.GOOS != "linux":
 		t.Skip("reads /proc")
@@ -322,6 +325,7 @@ func TestPullBar(t *testing.T) {
 
 // TestPlan_ExactTokens counts with a tokeniser that is in the cache, when it is asked to.
 func TestPlan_ExactTokens(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	tokenizer, err := os.ReadFile(filepath.Join("..", "..", "engine", "tokens", "testdata", "tokenizers", "bytewise.json"))
 	if err != nil {
@@ -344,6 +348,7 @@ func TestPlan_ExactTokens(t *testing.T) {
 
 // TestOllamaNames holds what is sent to Ollama for a model of one name everywhere.
 func TestOllamaNames(t *testing.T) {
+	t.Parallel()
 	lib := shippedLibrary()
 	for name, want := range map[string]string{
 		"qwen2.5-3b": "qwen2.5:3b", "llama-3.1-8b": "llama3.1:8b", "phi-3.5-mini": "phi3.5:3.8b", "gemma-3-4b": "gemma3:4b",
@@ -388,6 +393,7 @@ func TestOllamaNames(t *testing.T) {
 // TestTemplateCheck_Server compares with a server that renders ChatML for every model, and does not
 // open a conversation with the system message that Qwen's own template has.
 func TestTemplateCheck_Server(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, nil)
 	p.want(t, 0, []string{"template chatml", "same       three turns"}, "template", "check", "chatml", "--url", url)
@@ -439,6 +445,7 @@ func pinned(t *testing.T, out string, h *fakeHub) {
 }
 
 func TestModels_BadInput(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	p := modelsProgram(t, h)
 	p.want(t, 2, []string{`did you mean "qwen2.5-3b"`}, "models", "pull", "qwen-2.5-3b")
@@ -465,6 +472,7 @@ func TestModels_BadInput(t *testing.T) {
 
 // TestModels_SetupAfterKill kills a setup in the middle of a file with SIGKILL; the next one goes on.
 func TestModels_SetupAfterKill(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	p := modelsProgram(t, h)
 	// Of the shipped models nothing is on this hub: only ours is to be had, and is the largest that fits.

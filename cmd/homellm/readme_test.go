@@ -37,6 +37,7 @@ func masked(report string) string {
 
 // TestReadme plays the scenario of the README and holds its output to what the README shows.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,12 +15,28 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files of the scripts")
 
+// sleepers is how many tests run beside each other on each processor. Those of whole processes wait
+// most of the time: for servers, signals and the clock.
+const sleepers = 4
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(sleepers*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"homellm": main, "crashing": crashing})
+}
+
+// long marks a test that takes many seconds: -short leaves it out.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes many seconds")
+	}
 }
 
 // TestScripts runs the program as a user does: testdata/script/*.txtar, exit codes included.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       *update,

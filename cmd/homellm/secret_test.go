@@ -34,14 +34,17 @@ servers:
 // error, also where the server refuses it and repeats it in its answer, and where everything
 // raw is kept.
 func TestPlantedKey_IsNowhere(t *testing.T) {
+	long(t)
+	t.Parallel()
 	simulated, err := sim.New(sim.Config{Speed: 50, ServedNames: []string{"qwen2.5-3b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer simulated.Close()
-	var got atomic.Int64
+	t.Cleanup(simulated.Close)
 	for name, refuse := range map[string]bool{"accepted": false, "refused": true, "repeated": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got atomic.Int64
 			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				key := r.Header.Get("Authorization")
 				if strings.Contains(key, planted) {
@@ -103,6 +106,7 @@ func repeatKey(w http.ResponseWriter, r *http.Request, key string) bool {
 
 // Results name neither the machine nor its user.
 func TestResults_NameNobody(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{"planteduser/plan.yaml": onePlan, "elsewhere/x": ""})
 	home := filepath.Join(p.dir, "planteduser")
@@ -158,6 +162,8 @@ func nowhere(t *testing.T, word, dir string, but ...string) {
 // Proxy variables are ignored, also for an address that is not loopback, and a redirect to another
 // host is refused with the key withheld, whatever was asked for.
 func TestNetworkManners(t *testing.T) {
+	long(t)
+	t.Parallel()
 	var proxied, elsewhere, redirected atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		proxied.Add(1)
@@ -217,6 +223,7 @@ func TestNetworkManners(t *testing.T) {
 
 // A certificate that nobody vouches for is refused, and nothing is sent behind it.
 func TestTLS_IsVerified(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -242,6 +249,7 @@ func TestTLS_IsVerified(t *testing.T) {
 
 // Keys in addresses are refused before anything is kept, and not repeated.
 func TestKeyInAddress(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	host := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/v1")
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
@@ -272,6 +280,7 @@ func TestKeyInAddress(t *testing.T) {
 
 // A servers file beside a scenario is not read; one that the user names is.
 func TestServersFile_OnlyFromTheUsersOwnPlaces(t *testing.T) {
+	t.Parallel()
 	evil := "schema: homellm.servers/v1\nservers:\n  sim:\n    engine: openai\n    launch: {command: [touch, owned]}\n    port: 0\n"
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": evil, "models.yaml": "not: a models file"})
 	if code, _, stderr := p.run("plan", "plan.yaml"); code != 0 {

@@ -74,6 +74,7 @@ func ends(t *testing.T, c *exec.Cmd, signal syscall.Signal) (code int) {
 // Before anything is measured there is nothing to lose but time: a signal ends the start of a
 // server and all its processes, and the command that goes on is printed.
 func TestSignals_WhileAServerStarts(t *testing.T) {
+	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		p := newProgram(t, map[string]string{"crash.yaml": crashPlan, "servers.yaml": slowServers})
 		c, stdout, stderr := p.command("apply", "crash.yaml", "--servers", "servers.yaml", "--server", "slow", "--out", "run")
@@ -120,6 +121,7 @@ func interrupted(t *testing.T, p program, stdout, stderr *bytes.Buffer, requests
 
 // During the preflight nobody waits for the server's answer.
 func TestSignals_DuringThePreflight(t *testing.T) {
+	t.Parallel()
 	asked := make(chan struct{})
 	var once sync.Once
 	url := startSimulatorBehind(t, func(next http.Handler) http.Handler {
@@ -148,6 +150,7 @@ func TestSignals_DuringThePreflight(t *testing.T) {
 // While reports are written the run is over: one signal lets them be finished, and a second one
 // ends a program that hangs on where they go. What is in the results folder is whole.
 func TestSignals_WhileReportsAreWritten(t *testing.T) {
+	t.Parallel()
 	url := startSimulatorBehind(t, nil)
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
 	if err := syscall.Mkfifo(filepath.Join(p.dir, "fifo"), 0o600); err != nil {

@@ -14,6 +14,7 @@ import (
 // TestInvalidFiles_SendNothing holds every command that may talk to a server to the promise of exit
 // code 3.
 func TestInvalidFiles_SendNothing(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
