@@ -44,10 +44,7 @@ func chat(ctx context.Context, address string, messages []engines.Message, token
 }
 
 func TestOllama(t *testing.T) {
-	p, address := startOllama(t)
-	if p.StartTime() <= 0 {
-		t.Error("starting it took no time")
-	}
+	_, address := startOllama(t)
 	side, err := server.NewSide(server.Config{BaseURL: address, Engine: "ollama", Model: tinyModel, ContextTokens: tinyNumCtx})
 	if err != nil {
 		t.Fatal(err)

@@ -108,9 +108,8 @@ func startOllama(t *testing.T) (p *host.Proc, address string) {
 			t.Errorf("these processes are left: %v", pids)
 		}
 		if t.Failed() {
-			for _, line := range p.Tail() {
-				t.Log(line)
-			}
+			log, err := os.ReadFile(spec.Log)
+			t.Logf("%s, %v", log[max(0, len(log)-8000):], err)
 		}
 	})
 	if err := createTiny(t.Context(), address, t.TempDir()); err != nil {
