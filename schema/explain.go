@@ -69,6 +69,14 @@ func possible(s *jsonschema.Schema) []any {
 	return s.Enum
 }
 
+// declarative are the keys of chat templates that were data, which templates in Jinja have replaced.
+var declarative = []string{
+	"alternate", "default_system", "generation_prompt", "no_generation_suffix", "preamble", "roles", "separator",
+	"skip_empty_system", "system", "thinking", "trim",
+}
+
+const jinjaOnly = "chat templates are Jinja: write the model's chat_template under jinja, or like: chatml for a shipped one"
+
 func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string) {
 	for _, key := range slices.Sorted(maps.Keys(v)) {
 		if s.PropertyNames != nil {
@@ -97,6 +105,9 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 				p.Key, p.Known = key, slices.Sorted(maps.Keys(s.Properties))
 				if at := below(s, key); at != "" {
 					p.Help = "it belongs into " + at
+				}
+				if s.Properties["jinja"] != nil && slices.Contains(declarative, key) {
+					p.Help = jinjaOnly
 				}
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
@@ -86,16 +86,10 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 				why = &message
 				return "", errors.New(message)
 			},
-			"strftime_now": func(format string) string {
-				if opt.Now.IsZero() && spec.Date.Fixed != "" {
-					return spec.Date.Fixed
-				}
-				now := opt.Now
-				if now.IsZero() {
-					now = time.Now()
-				}
-				return strftime(now, format)
-			},
+			"strftime_now": func(format string) string { return spec.Date.show(opt.Now, format) },
+		}
+		if !opt.Now.IsZero() && spec.Date.Format != "" {
+			vars["date_string"] = strftime(opt.Now, spec.Date.Format)
 		}
 		if opt.NoThink {
 			vars["enable_thinking"] = false
@@ -220,3 +214,6 @@ func parseJinja(name, source string, rules *config.Config, environment *exec.Env
 	}
 	return nil, &SyntaxError{Template: name, Message: message}
 }
+
+// blank is what Python takes for white space: four separators more than Go does.
+func blank(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

@@ -2,7 +2,6 @@ package model
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
@@ -105,28 +104,6 @@ func TestStable(t *testing.T) {
 	}
 	if _, err := all["gemma-2"].Stable(Probe(), Options{}, nil); err == nil {
 		t.Error("a conversation that cannot be rendered is neither stable nor unstable")
-	}
-}
-
-// What is computed for a declarative template is computed for the same one in Jinja.
-func TestStableJinja(t *testing.T) {
-	for name, ok := range map[string]bool{"qwen2.5": true, "qwen3": false, "llama-3.2": true, "deepseek-r1-distill": false, "mistral-v0.3": false} {
-		source, err := os.ReadFile("testdata/jinja/" + name + ".jinja")
-		if err != nil {
-			t.Fatal(err)
-		}
-		template, err := Compile(name, Spec{Jinja: string(source)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := template.Stable(Probe(), Options{}, nil)
-		if err != nil || got.OK != ok || got.Daily != (name == "llama-3.2") {
-			t.Errorf("%s: %+v, %v", name, got, err)
-		}
-		merged, err := template.Render(Probe(), Options{Placement: PlaceMerge})
-		if err != nil || name == "mistral-v0.3" && !strings.HasPrefix(merged.Text, "[INST] Be brief.\n\nWhat") {
-			t.Errorf("%s, merged: %q, %v", name, merged, err)
-		}
 	}
 }
 

@@ -101,10 +101,7 @@ func (t *Template) daily(opt Options) bool {
 	if !opt.Now.IsZero() || t.spec.Date.Fixed != "" {
 		return false
 	}
-	if t.spec.Jinja != "" {
-		a, errA := t.render(Probe()[1:2], Options{Now: probeTime})
-		b, errB := t.render(Probe()[1:2], Options{Now: probeTime.AddDate(1, 1, 1)})
-		return errA == nil && errB == nil && a != b
-	}
-	return strings.Contains(t.spec.Preamble, "{date}")
+	a, errA := t.render(Probe()[1:2], Options{Now: probeTime})
+	b, errB := t.render(Probe()[1:2], Options{Now: probeTime.AddDate(1, 1, 1)})
+	return errA == nil && errB == nil && a != b
 }

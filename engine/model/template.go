@@ -1,12 +1,13 @@
 package model
 
 import (
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -20,82 +21,68 @@ type Message struct {
 	Content string `json:"content"`
 }
 
-// Spec is a chat template as data: either declarative or, where Jinja is set, the model's own.
+// Spec is a chat template: Jinja, and what has to be known beside it.
 type Spec struct {
-	Like  string          `yaml:"like"`  // a template this one takes everything from that it does not set
-	BOS   string          `yaml:"bos"`   // what opens every prompt; servers differ on who adds it, so it is kept apart
-	EOS   string          `yaml:"eos"`   // eos_token of a Jinja template
-	Roles map[string]Wrap `yaml:"roles"` // what stands around a message of each role
-
-	DefaultSystem   *string        `yaml:"default_system"`    // opens conversations that do not open with a system message
-	System          SystemHandling `yaml:"system"`            // what becomes of system messages; empty: inline
-	Preamble        string         `yaml:"preamble"`          // before the text of a leading system message; {date} is the date
-	Date            Date           `yaml:"date"`              // what {date} and strftime_now show
-	Separator       string         `yaml:"separator"`         // between a system text and the user text it is put before
-	SkipEmptySystem bool           `yaml:"skip_empty_system"` // an empty system message leaves no trace
-	Alternate       bool           `yaml:"alternate"`         // user messages must stand at every other place, from the first
-	Trim            []string       `yaml:"trim"`              // roles whose text loses surrounding white space
-	Thinking        *Thinking      `yaml:"thinking"`          // nil: the template knows no reasoning
-
-	GenerationPrompt   string   `yaml:"generation_prompt"`    // asks for the answer
-	NoGenerationSuffix string   `yaml:"no_generation_suffix"` // closes a prompt that asks for none
-	Stop               []string `yaml:"stop"`                 // texts that end an answer
-	Special            []string `yaml:"special"`              // texts that are one token and mean something to the model
-
-	Jinja string `yaml:"jinja"` // a chat_template; BOS, EOS, Date, Stop and Special apply, the rest does not
-}
-
-// Wrap is what stands before and after the text of a message.
-type Wrap struct {
-	Prefix string `yaml:"prefix"`
-	Suffix string `yaml:"suffix"`
-}
-
-// SystemHandling is what a declarative template does with system messages.
-type SystemHandling string
-
-// The handlings found in the wild.
-const (
-	SystemInline    SystemHandling = "inline"     // a message like any other, wherever it stands
-	SystemRefuse    SystemHandling = "refuse"     // a leading one is an error
-	SystemFirstUser SystemHandling = "first_user" // a leading one is put before the first message
-	SystemLastUser  SystemHandling = "last_user"  // a leading one is put before the last message if that is the user's
-	SystemHoistLast SystemHandling = "hoist_last" // the last one, wherever it stands, opens the prompt; the others vanish
-)
-
-// Date says which date a template prints.
-type Date struct {
-	Format string `yaml:"format"` // as for strftime
-	Fixed  string `yaml:"fixed"`  // printed unless a request sets a date; empty: today
-}
-
-// Thinking says what a template does with reasoning in the text of answers.
-type Thinking struct {
-	Open     string `yaml:"open"`      // before reasoning
-	Close    string `yaml:"close"`     // after it
-	Strip    string `yaml:"strip"`     // whose reasoning is left out: "answered" (before the last user message) or "all"
-	ShowLast bool   `yaml:"show_last"` // an answer that ends the conversation gets a block even if it holds no reasoning
-	None     string `yaml:"none"`      // after the generation prompt where thinking is switched off
+	Like    string   `yaml:"like"`    // a template this one takes everything from that it does not set
+	Jinja   string   `yaml:"jinja"`   // the chat_template
+	BOS     string   `yaml:"bos"`     // bos_token; kept apart from prompts, since some servers add it themselves
+	EOS     string   `yaml:"eos"`     // eos_token
+	Date    Date     `yaml:"date"`    // what strftime_now and date_string show
+	Stop    []string `yaml:"stop"`    // texts that end an answer
+	Special []string `yaml:"special"` // texts that are one token and mean something to the model
 }
 
 //go:embed templates.yaml
-var shipped []byte
+var shippedSpecs []byte
+
+//go:embed templates/*.jinja
+var shippedTexts embed.FS
 
 // Templates holds chat templates by name.
-type Templates map[string]*Template
+type Templates struct {
+	specs    map[string]Spec
+	compiled map[string]func() *Template
+}
 
-// ShippedTemplates returns the templates that are part of the program.
-func ShippedTemplates() (Templates, error) {
-	t := Templates{}
-	if err := t.Add(shipped); err != nil {
+// ShippedTemplates returns the templates that are part of the program. Each is compiled when it is first
+// asked for.
+func ShippedTemplates() (*Templates, error) {
+	t := &Templates{specs: map[string]Spec{}, compiled: map[string]func() *Template{}}
+	if err := yaml.UnmarshalWithOptions(shippedSpecs, &t.specs, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("reading the shipped templates: %w", err)
+	}
+	for name, spec := range t.specs {
+		text, err := shippedTexts.ReadFile("templates/" + name + ".jinja")
+		if err != nil {
+			return nil, fmt.Errorf("reading the shipped templates: %w", err)
+		}
+		spec.Jinja = string(text)
+		t.specs[name] = spec
+		t.compiled[name] = sync.OnceValue(func() *Template {
+			compiled, err := Compile(name, spec)
+			if err != nil {
+				panic(err) // they are part of the program, and its tests compile them
+			}
+			return compiled
+		})
 	}
 	return t, nil
 }
 
+// Names lists the templates in alphabetical order.
+func (t *Templates) Names() []string { return slices.Sorted(maps.Keys(t.specs)) }
+
+// Named returns a template; nil if there is none of that name.
+func (t *Templates) Named(name string) *Template {
+	if get := t.compiled[name]; get != nil {
+		return get()
+	}
+	return nil
+}
+
 // Add compiles the templates of a YAML (or JSON) mapping from names to [Spec] and adds them, in the
-// file's order. `like` may name one that stands earlier. An entry replaces one of the same name.
-func (t Templates) Add(data []byte) error {
+// file's order. `like` may name one that comes earlier. An entry replaces one of the same name.
+func (t *Templates) Add(data []byte) error {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return fmt.Errorf("parsing templates: %w", err)
@@ -117,12 +104,13 @@ func (t Templates) Add(data []byte) error {
 		if err != nil {
 			return err
 		}
-		t[name] = compiled
+		t.specs[name] = spec
+		t.compiled[name] = func() *Template { return compiled }
 	}
 	return nil
 }
 
-func (t Templates) decode(node ast.Node) (Spec, error) {
+func (t *Templates) decode(node ast.Node) (Spec, error) {
 	var own Spec
 	if err := yaml.NodeToValue(node, &own, yaml.Strict()); err != nil {
 		return Spec{}, fmt.Errorf("decoding: %w", err)
@@ -130,15 +118,14 @@ func (t Templates) decode(node ast.Node) (Spec, error) {
 	if own.Like == "" {
 		return own, nil
 	}
-	parent, ok := t[own.Like]
+	parent, ok := t.specs[own.Like]
 	if !ok {
 		return Spec{}, fmt.Errorf("like: there is no template %q (known: %s)", own.Like, strings.Join(t.Names(), ", "))
 	}
-	merged := parent.spec
-	merged.Roles = maps.Clone(merged.Roles)
+	merged := parent
 	merged.Date = Date{} // a date is taken whole, or not at all
 	if own.Date == (Date{}) {
-		own.Date = parent.spec.Date
+		own.Date = parent.Date
 	}
 	if err := yaml.NodeToValue(node, &merged, yaml.Strict()); err != nil {
 		return Spec{}, fmt.Errorf("decoding: %w", err)
@@ -146,9 +133,6 @@ func (t Templates) decode(node ast.Node) (Spec, error) {
 	merged.Date = own.Date
 	return merged, nil
 }
-
-// Names lists the templates in alphabetical order.
-func (t Templates) Names() []string { return slices.Sorted(maps.Keys(t)) }
 
 // Template renders conversations. It is safe for concurrent use.
 type Template struct {
@@ -189,26 +173,19 @@ func (p Prompt) String() string { return p.BOS + p.Text }
 
 // Compile checks a template. Name is for messages.
 func Compile(name string, spec Spec) (*Template, error) {
-	if spec.System == "" {
-		spec.System = SystemInline
+	if spec.Jinja == "" {
+		return nil, fmt.Errorf("template %s: jinja is missing", name)
 	}
 	t := &Template{name: name, spec: spec}
 	t.specials, t.firsts = specialsOf(spec)
-	if spec.Jinja != "" {
-		render, err := compileJinja(name, spec)
-		if err != nil {
-			return nil, err
-		}
-		t.render = render
-		if err := unusable(render); err != nil {
-			return nil, err
-		}
-	} else {
-		if err := spec.check(); err != nil {
-			return nil, fmt.Errorf("template %s: %w", name, err)
-		}
-		t.render = spec.render
+	render, err := compileJinja(name, spec)
+	if err != nil {
+		return nil, err
 	}
+	if err := unusable(render); err != nil {
+		return nil, err
+	}
+	t.render = render
 	t.try()
 	return t, nil
 }
@@ -247,25 +224,26 @@ func (t *Template) try() {
 	if p, err := t.render(thought, Options{}); err == nil {
 		t.dropsThought = !strings.Contains(p.Text, "why")
 	}
-	if s := t.spec.System; t.spec.Jinja == "" {
-		// A system text that moves is taken, but not where it stands.
-		t.takesSystem = t.takesSystem && s != SystemLastUser
-		t.takesLaterSystem = t.takesLaterSystem && s == SystemInline
-		return
-	}
 	system := []Message{{"system", "x"}, {"user", "y"}, {"assistant", "z"}, {"user", "y"}}
 	t.takesSystem = t.takesSystem && t.extends(system[:2], system)
 	later := []Message{{"user", "y"}, {"assistant", "z"}, {"system", "x"}, {"user", "y"}}
 	t.takesLaterSystem = t.takesLaterSystem && t.extends(later[:1], later)
 }
 
+// extends says whether the prompt of a longer conversation begins with that of a shorter one, with or without
+// what asks for an answer.
 func (t *Template) extends(short, long []Message) bool {
-	a, err := t.render(short, Options{})
+	whole, err := t.render(long, Options{})
 	if err != nil {
 		return false
 	}
-	b, err := t.render(long, Options{})
-	return err == nil && strings.HasPrefix(b.Text, strings.TrimRight(a.Text, " \n"))
+	for _, closed := range []bool{false, true} {
+		start, err := t.render(short, Options{Closed: closed})
+		if err == nil && strings.HasPrefix(whole.Text, strings.TrimRight(start.Text, " \n")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Name is the name the template was compiled under.
@@ -286,10 +264,21 @@ func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 		return p, nil
 	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		refusal.Template = t.name
+		refusal.Message = t.refused(messages, opt)
 		refusal.Try = t.alternative(messages, opt)
 	}
 	return Prompt{}, err
+}
+
+// refused finds the message that a template stumbles over: the one after the longest beginning of the
+// conversation that it takes.
+func (t *Template) refused(messages []Message, opt Options) int {
+	for n := len(messages) - 1; n > 0; n-- {
+		if _, err := t.render(t.place(messages[:n], opt.Placement), opt); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 // alternative names a placement under which the conversation can be rendered.

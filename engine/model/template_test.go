@@ -22,7 +22,12 @@ func readJSON(t testing.TB, path string, v any) {
 	}
 }
 
-func shippedTemplates(t testing.TB) Templates {
+func shippedTemplates(t testing.TB) map[string]*Template {
+	t.Helper()
+	return compiled(t, newTemplates(t))
+}
+
+func newTemplates(t testing.TB) *Templates {
 	t.Helper()
 	all, err := ShippedTemplates()
 	if err != nil {
@@ -31,28 +36,23 @@ func shippedTemplates(t testing.TB) Templates {
 	return all
 }
 
-// Every shipped template renders every conversation as Jinja2 renders the model's own template, to
-// the byte, errors included. The same holds for the Jinja templates as this program renders them.
+func compiled(t testing.TB, all *Templates) map[string]*Template {
+	t.Helper()
+	out := map[string]*Template{}
+	for _, name := range all.Names() {
+		out[name] = all.Named(name)
+	}
+	return out
+}
+
+// Every shipped template renders every conversation as Jinja2 does, to the byte, errors included.
 func TestConformance(t *testing.T) {
 	var conversations map[string][]Message
 	readJSON(t, "goldens/conversations.json", &conversations)
 	if len(conversations) < 10 {
 		t.Fatalf("%d conversations are too few to mean anything", len(conversations))
 	}
-	for name, declarative := range shippedTemplates(t) {
-		var tokens struct {
-			BOS string `json:"bos_token"`
-			EOS string `json:"eos_token"`
-		}
-		readJSON(t, "goldens/"+name+".json", &tokens)
-		source, err := os.ReadFile("testdata/jinja/" + name + ".jinja")
-		if err != nil {
-			t.Fatal(err)
-		}
-		own, err := Compile(name, Spec{Jinja: string(source), BOS: tokens.BOS, EOS: tokens.EOS})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, template := range shippedTemplates(t) {
 		all, err := Goldens(name)
 		if err != nil {
 			t.Fatal(err)
@@ -60,11 +60,13 @@ func TestConformance(t *testing.T) {
 		if want := len(conversations) * 3; len(all) != want {
 			t.Errorf("%s has %d goldens, want %d", name, len(all), want)
 		}
-		for kind, template := range map[string]*Template{"declarative": declarative, "jinja": own} {
-			for _, g := range all {
-				if diff := g.Check(template); diff != "" {
-					t.Errorf("%s, %s, %s", name, kind, diff)
-				}
+		for _, g := range all {
+			if diff := g.Check(template); diff != "" {
+				t.Errorf("%s, %s", name, diff)
+			}
+			_, err := template.Render(g.Messages, g.Options)
+			if refusal, ok := errors.AsType[*Refusal](err); ok != (g.Raised != "") || ok && refusal.Why != g.Raised {
+				t.Errorf("%s, %s: %v, want the error %q", name, g.Name, err, g.Raised)
 			}
 		}
 	}
@@ -193,14 +195,12 @@ func TestBadTemplates(t *testing.T) {
 		{"- a", "mapping"},
 		{"a: {like: chatnl}", `no template "chatnl"`},
 		{"a: {like: chatml, bso: x}", "bso"},
-		{"a: {system: inline}", "roles: user is missing"},
-		{"a: {like: chatml, system: everywhere}", `"everywhere"`},
-		{"a: {roles: {user: {}, assistant: {}, tool: {}}}", `"tool"`},
-		{"a: {roles: {user: {}, assistant: {}}, system: inline}", "needs roles.system"},
-		{"a: {like: chatml, thinking: {strip: some}}", "thinking.strip"},
+		{"a: {bos: x}", "template a: jinja is missing"},
+		{"a: {like: chatml, roles: {user: {}}}", "roles"},
+		{"a: {like: chatml, date: {form: x}}", "form"},
 		{`a: {jinja: "{% if x %}no end"}`, "template a"},
 	} {
-		all := shippedTemplates(t)
+		all := newTemplates(t)
 		if err := all.Add([]byte(tc.yaml)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.yaml, err, tc.want)
 		}
@@ -208,18 +208,19 @@ func TestBadTemplates(t *testing.T) {
 }
 
 func TestOwnTemplate(t *testing.T) {
-	all := shippedTemplates(t)
-	err := all.Add([]byte(`
-mine: {like: qwen2.5, default_system: "I am mine."}
+	own := newTemplates(t)
+	err := own.Add([]byte(`
+mine: {like: qwen2.5, jinja: "{{ messages[0].content }}{{ eos_token }}", eos: "</s>"}
 dated: {like: llama-3.1, date: {format: "%Y"}}
 raw: {jinja: "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}", bos: "<s>"}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := compiled(t, own)
 	hi := []Message{{"user", "Hi"}}
 	for name, want := range map[string]string{
-		"mine":  "<|im_start|>system\nI am mine.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+		"mine":  "Hi</s>",
 		"raw":   "<s>Hi;",
 		"dated": "Today Date: 2026\n",
 	} {
@@ -227,6 +228,9 @@ raw: {jinja: "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}
 		if err != nil || !strings.Contains(got.String(), want) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
 		}
+	}
+	if got := all["mine"].Stop(); !cmp.Equal(got, all["qwen2.5"].Stop()) {
+		t.Errorf("a template like another stops at %q", got)
 	}
 	if got, _ := all["raw"].Render(hi, Options{}); got.BOS != "<s>" || got.Text != "Hi;" {
 		t.Errorf("BOS is not kept apart: %+v", got)
@@ -259,19 +263,4 @@ func BenchmarkRender15K(b *testing.B) {
 			}
 		})
 	}
-	source, err := os.ReadFile("testdata/jinja/qwen3.jinja")
-	if err != nil {
-		b.Fatal(err)
-	}
-	t, err := Compile("jinja", Spec{Jinja: string(source)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run("jinja", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := t.Render(messages, Options{}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

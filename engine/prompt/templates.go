@@ -19,7 +19,7 @@ import (
 // asked for: a command that renders nothing does not pay for them.
 type Templates struct {
 	lib      *dsl.Library
-	compiled func() (model.Templates, syntax.Diagnostics)
+	compiled func() (*model.Templates, syntax.Diagnostics)
 
 	mu       sync.Mutex
 	counters map[string]*tokens.Counter // by model
@@ -44,7 +44,7 @@ func (t *Templates) Check() syntax.Diagnostics {
 	return nil
 }
 
-func (t *Templates) compile() (model.Templates, syntax.Diagnostics) {
+func (t *Templates) compile() (*model.Templates, syntax.Diagnostics) {
 	all, err := model.ShippedTemplates()
 	if err != nil {
 		panic(err) // they are part of the program, and its tests compile them
@@ -87,13 +87,13 @@ func (t *Templates) Of(m *dsl.Model) *model.Template {
 		return nil
 	}
 	all, _ := t.compiled()
-	return all[m.Template]
+	return all.Named(m.Template)
 }
 
 // Named returns a template by its own name; nil if there is none.
 func (t *Templates) Named(name string) *model.Template {
 	all, _ := t.compiled()
-	return all[name]
+	return all.Named(name)
 }
 
 // Names lists the templates in alphabetical order.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Render every conversation with every template, by Jinja2 itself, and keep the results.
 
-The templates in jinja/ state the rules of the official ones (without tools) in words of their own.
+The templates in ../templates/ state the rules of the official ones (without tools) in words of their own.
 Run with Debian's python3-jinja2 from this folder:  python3 make_goldens.py
 """
 
@@ -54,7 +54,7 @@ def main():
     env.globals["strftime_now"] = NOW.strftime
     conversations = {k: [{"role": r, "content": t} for r, t in v] for k, v in CONVERSATIONS.items()}
     dump(HERE.parent / "goldens" / "conversations.json", conversations)
-    for path in sorted((HERE / "jinja").glob("*.jinja")):
+    for path in sorted((HERE.parent / "templates").glob("*.jinja")):
         template = env.from_string(path.read_text(encoding="utf-8"))
         out = {}
         for key, messages in conversations.items():
