@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -312,22 +310,6 @@ func conclude(p process, res *results, format report.Format) (int, error) {
 	return code, unwritten
 }
 
-// createResults makes the results folder and its journal before anything is sent. An existing
-// run is never overwritten.
-func createResults(dir string) (*event.Journal, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, failf(exitEnvironment, "choose another folder with --out", "making the results folder: %w", err)
-	}
-	journal, err := event.Create(filepath.Join(dir, "journal.jsonl"))
-	if err != nil {
-		return nil, failf(exitEnvironment, "choose another folder with --out", "creating the journal: %w", err)
-	}
-	return journal, nil
-}
-
-// recorded are the flags that change the plan, in the order in which the record has them.
-var recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations", "include-tags", "exclude-tags", "var"}
-
 // changed lists the flags that changed the plan, for the record.
 func (f applyFlags) changed() []string {
 	values := map[string][]string{
@@ -363,10 +345,26 @@ func (f applyFlags) where() []string {
 	return out
 }
 
-func newID() (string, error) {
-	var b [8]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", fmt.Errorf("making a run id: %w", err)
+// openResults starts a results folder or, with --resume, goes on with the one that is open.
+func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) {
+	if f.begun != nil {
+		return f.begun, f.begun.goOn(plan, f.resumeChanged)
 	}
-	return hex.EncodeToString(b[:]), nil
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	dir := f.out
+	switch {
+	case dir == "":
+		dir = filepath.Join("results", started.UTC().Format("20060102T150405Z")+"-"+plan.Name+"-"+id[:4])
+	case several:
+		dir = filepath.Join(dir, plan.Name)
+	}
+	journal, err := createResults(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &results{dir: dir, journal: journal, fold: &metrics.Run{}, header: event.RunStarted{ID: id, Started: started.UTC()}}, nil
 }

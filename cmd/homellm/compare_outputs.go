@@ -104,20 +104,3 @@ func keptElsewhere(name string, write func(io.Writer) error) (string, error) {
 	path := filepath.Join(dir, name)
 	return path, report.WriteFile(path, write)
 }
-
-func compareFormatNames() []string {
-	var out []string
-	for _, f := range report.CompareFormats {
-		out = append(out, f.Name)
-	}
-	return out
-}
-
-func compareFormatNamed(name string) (report.CompareFormat, error) {
-	for _, f := range report.CompareFormats {
-		if f.Name == name {
-			return f, nil
-		}
-	}
-	return report.CompareFormat{}, failf(exitUsage, "formats: "+strings.Join(compareFormatNames(), ", "), "unknown format %q", name)
-}

@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,28 +15,6 @@ import (
 
 	"homellm/engine"
 	"homellm/engine/crash"
-)
-
-// process is everything of the outside world that a command may touch, so that a test can run
-// the whole command line.
-type process struct {
-	stdin     io.Reader
-	stdout    io.Writer
-	stderr    io.Writer
-	getenv    func(string) string
-	exe       string // path of this program, for the processes it starts of itself
-	configDir string // the user's own servers.yaml and models.yaml live here; empty: none
-	stateDir  string // records of started servers
-	columns   int    // of stderr, where a progress line is painted; 0: not a terminal that can
-	width     int    // columns of stdout; 0: not a terminal
-}
-
-// Reading files makes garbage and is soon over: collecting it five times later takes a quarter less
-// processor time. While a run is measured the collector goes back to its usual pace, which keeps
-// memory flat over hours. A GOGC of the user's own is left alone.
-const (
-	gcReading  = 400
-	gcMeasured = 100
 )
 
 func main() {

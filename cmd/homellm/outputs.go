@@ -221,23 +221,6 @@ func (o *outputs) options(dir string) report.Options {
 	return report.Options{Dir: dir, Path: o.process.repositoryPath}
 }
 
-// repositoryPath names a file by its path in the repository that GitHub checked out.
-func (p process) repositoryPath(file string) string {
-	workspace := p.getenv("GITHUB_WORKSPACE")
-	if workspace == "" || filepath.IsAbs(file) && !strings.HasPrefix(file, workspace+"/") {
-		return filepath.ToSlash(file)
-	}
-	abs, err := filepath.Abs(file)
-	if err != nil {
-		return filepath.ToSlash(file)
-	}
-	rel, err := filepath.Rel(workspace, abs)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return filepath.ToSlash(file)
-	}
-	return filepath.ToSlash(rel)
-}
-
 // badFiles are the findings that kept everything from being played, by the paths of the repository.
 func (o *outputs) badFiles(err error) syntax.Diagnostics {
 	var bad syntax.Diagnostics

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,30 +27,6 @@ type results struct {
 	header  event.RunStarted
 	elapsed time.Duration // of the run that is resumed
 	changed bool          // it was begun with another plan
-}
-
-// openResults starts a results folder or, with --resume, goes on with the one that is open.
-func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) {
-	if f.begun != nil {
-		return f.begun, f.begun.goOn(plan, f.resumeChanged)
-	}
-	id, err := newID()
-	if err != nil {
-		return nil, err
-	}
-	started := time.Now()
-	dir := f.out
-	switch {
-	case dir == "":
-		dir = filepath.Join("results", started.UTC().Format("20060102T150405Z")+"-"+plan.Name+"-"+id[:4])
-	case several:
-		dir = filepath.Join(dir, plan.Name)
-	}
-	journal, err := createResults(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &results{dir: dir, journal: journal, fold: &metrics.Run{}, header: event.RunStarted{ID: id, Started: started.UTC()}}, nil
 }
 
 // reopen opens the journal of a run. It is the same run that goes on: its id, its start and its
@@ -149,42 +128,23 @@ func (r *results) elsewhere(version string, host map[string]any) error {
 	return nil
 }
 
-// resumeHint is the command that goes on with an interrupted run.
-func resumeHint(file string, flags []string, dir string) string {
-	if strings.HasPrefix(file, "-") {
-		file = "./" + file // no flag
+// createResults makes the results folder and its journal before anything is sent. An existing
+// run is never overwritten.
+func createResults(dir string) (*event.Journal, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, failf(exitEnvironment, "choose another folder with --out", "making the results folder: %w", err)
 	}
-	words := append([]string{"homellm", "apply", file}, flags...)
-	words = append(words, "--resume", dir)
-	for i, w := range words {
-		words[i] = quote(w)
+	journal, err := event.Create(filepath.Join(dir, "journal.jsonl"))
+	if err != nil {
+		return nil, failf(exitEnvironment, "choose another folder with --out", "creating the journal: %w", err)
 	}
-	return strings.Join(words, " ")
+	return journal, nil
 }
 
-// kept are the options of a journal that apply writes there, in the one form that it writes. A
-// journal may be a stranger's, and nobody reads closely what he pastes: it must not bring a servers
-// file, which can start programs, or a flag of another command.
-func kept(options []string) []string {
-	return slices.DeleteFunc(slices.Clone(options), func(o string) bool {
-		name, _, ok := strings.Cut(o, "=")
-		return !ok || !slices.Contains(recorded, strings.TrimPrefix(name, "--")) || !strings.HasPrefix(name, "--")
-	})
-}
-
-// quote makes a word safe to paste into a shell, on one line.
-func quote(w string) string {
-	w = strings.Map(func(r rune) rune {
-		if acts(r) {
-			return '?' // no file or option of ours has one
-		}
-		return r
-	}, w)
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+~", r)
+func newID() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("making a run id: %w", err)
 	}
-	if w != "" && !strings.ContainsFunc(w, func(r rune) bool { return !plain(r) }) {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	return hex.EncodeToString(b[:]), nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 
 	"homellm/dsl"
@@ -25,13 +24,4 @@ func (p process) tokenizer(m *dsl.Model) *tokens.Counter {
 		}
 	}
 	return nil
-}
-
-// home is the user's home folder; empty if there is none.
-func (p process) home() string {
-	if home := p.getenv("HOME"); home != "" {
-		return home
-	}
-	home, _ := os.UserHomeDir() // where it is needed it is missed
-	return home
 }

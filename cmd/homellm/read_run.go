@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// readRun folds the journal of a results folder, or the journal itself.
+func readRun(path string) (dir string, fold *metrics.Run, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", nil, failf(exitUsage, "results are below results/", "%w", err)
+	}
+	journal := path
+	if info.IsDir() { // whoever wrote the folder has not chosen what else is read
+		journal = filepath.Join(path, "journal.jsonl")
+		named, err := os.Lstat(journal)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil, failf(exitUsage, "", "%s holds no journal.jsonl: it is not a results folder", path)
+		}
+		if err == nil && !named.Mode().IsRegular() {
+			return "", nil, failf(exitInvalid, "", "%s: not a regular file", journal)
+		}
+	}
+	f, err := os.Open(journal)
+	if err != nil {
+		return "", nil, failf(exitUsage, "", "%w", err)
+	}
+	defer f.Close()
+	fold = &metrics.Run{}
+	for e, err := range event.Read(f) {
+		if errors.Is(err, event.ErrTorn) {
+			break // the run was cut off in the middle of a line: what stands before it is good
+		}
+		if err != nil {
+			return "", nil, failf(exitInvalid, "", "%s: %w", journal, err)
+		}
+		fold.Add(e)
+	}
+	if len(fold.Cells) == 0 {
+		return "", nil, failf(exitInvalid, "", "%s holds no run", journal)
+	}
+	return filepath.Dir(journal), fold, nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/prompt"
+)
+
+// selection is the flags that choose what of a scenario is planned; plan, list and apply share
+// them.
+type selection struct {
+	servers          []string
+	model            string
+	repeats          int
+	contextSize      int
+	maxConversations int
+	include, exclude []string
+	vars             []string
+	exactTokens      bool
+}
+
+func (s *selection) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVar(&s.servers, "server", nil, "profile to play on, instead of the scenario's own choice")
+	f.StringVar(&s.model, "model", "", "model to play with, instead of the scenario's own choice")
+	f.IntVar(&s.repeats, "repeats", 0, "measured passes, instead of the scenario's number")
+	f.IntVar(&s.contextSize, "context-size", 0, "context in tokens to plan for, instead of what server and model offer")
+	f.IntVar(&s.maxConversations, "max-conversations", 0, "play at most the first N conversations")
+	f.StringSliceVar(&s.include, "include-tags", nil, "play only conversations with any of these tags")
+	f.StringSliceVar(&s.exclude, "exclude-tags", nil, "leave out conversations with any of these tags; wins over --include-tags")
+	f.StringArrayVar(&s.vars, "var", nil, "k=v: value of a variable of the scenario")
+	f.BoolVar(&s.exactTokens, "exact-tokens", false, "count with the model's own tokenizer.json where it is downloaded; takes about a second to load")
+	for name, complete := range map[string]completion{"server": completeServers, "model": completeModels, "include-tags": completeTags, "exclude-tags": completeTags} {
+		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
+			panic(err) // the flag was added five lines above
+		}
+	}
+}
+
+func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
+	vars := map[string]string{}
+	for _, kv := range s.vars {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return dsl.Options{}, failf(exitUsage, "write --var name=value", "--var %q is not name=value", kv)
+		}
+		vars[k] = v
+	}
+	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize, "max-conversations": s.maxConversations} {
+		if n < 0 {
+			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
+		}
+	}
+	opt := prompt.PlanOptions(lib)
+	if s.exactTokens {
+		opt = prompt.NewTemplates(lib).PlanOptions(p.tokenizer)
+	}
+	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
+	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations
+	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude
+	return opt, nil
+}
+
+// readOnly reads what a command needs that plans and sends nothing: the simulator stands in where
+// no server is named.
+func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
+	files, err := findScenarios(args)
+	if err != nil {
+		return nil, nil, dsl.Options{}, err
+	}
+	lib, err := l.load(p)
+	if err != nil {
+		return nil, nil, dsl.Options{}, err
+	}
+	opt, err := s.options(p, lib)
+	opt.DefaultServer = simulator
+	return files, lib, opt, err
+}

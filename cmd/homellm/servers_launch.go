@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/host"
+	"homellm/engine/hub"
+	"homellm/engine/target"
+)
+
+// launcher starts servers for this user.
+func (s *servers) launcher() *target.Launcher {
+	return &target.Launcher{
+		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(), Note: s.note,
+		Log: func(profile string) (string, error) { return s.logFile(profile) },
+	}
+}
+
+// records is the folder in which started processes are recorded.
+func (s *servers) records() string {
+	if s.stateDir == "" {
+		return ""
+	}
+	return filepath.Join(s.stateDir, "servers")
+}
+
+func (s *servers) stateFile(name string) (string, error) {
+	dir := s.stateDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", failf(exitEnvironment, "name a file with --log", "making a folder for the server's log: %w", err)
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// logFile names a log in the results folder, one for each start.
+func (s *servers) logFile(profile string) (string, error) {
+	if s.logs == "" {
+		return s.stateFile("server-" + profile + ".log")
+	}
+	for n := 1; ; n++ {
+		name := "server-" + profile + ".log"
+		if n > 1 {
+			name = fmt.Sprintf("server-%s-%d.log", profile, n)
+		}
+		path := filepath.Join(s.logs, name)
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			return path, nil
+		} else if err != nil {
+			return "", fmt.Errorf("naming the server's log: %w", err)
+		}
+	}
+}
+
+// waiting tells every ten seconds how a start goes on.
+func (s *servers) waiting() func(profile string, d time.Duration, line string) {
+	next := 10 * time.Second
+	return func(profile string, d time.Duration, line string) {
+		if d < 10*time.Second {
+			next = 10 * time.Second
+		}
+		if d < next {
+			return
+		}
+		next = d + 10*time.Second
+		s.note("%s is starting (%v): %s", profile, d.Round(time.Second), line)
+	}
+}
+
+// modelFile finds a model's file: where a models file says, as far as it is a path, else among
+// what was downloaded.
+func (s *servers) modelFile(m *dsl.Model, engineName string) (string, error) {
+	e := m.Engines[engineName]
+	if _, err := os.Stat(e.File); err == nil {
+		return e.File, nil
+	}
+	i := slices.IndexFunc(m.Sources, func(src *dsl.ModelSource) bool { return src.Name == e.Source })
+	if i >= 0 {
+		home, err := os.UserHomeDir()
+		if err == nil {
+			src := m.Sources[i]
+			cache := hub.CacheFromEnv(s.getenv, home)
+			commit := cache.Commit(src.Repo, src.Revision)
+			path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
+			if _, err := os.Stat(path); commit != "" && err == nil {
+				return path, nil
+			}
+		}
+	}
+	return "", missingFile{e.File, m.Name, e.Source}
+}
+
+// missingFile says that a model was not downloaded.
+type missingFile struct{ file, model, source string }
+
+func (e missingFile) Error() string {
+	return e.file + " is neither here nor among the downloaded models"
+}
+
+// Hint says where files come from.
+func (e missingFile) Hint() string {
+	if e.source == "" {
+		return "write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
+	}
+	return "homellm models pull " + e.model + " --source " + e.source + ", or write its path as engines.llamacpp.file in a models.yaml of your own"
+}
+
+// nameLeftovers tells of servers that an earlier homellm started and could not stop.
+func (s *servers) nameLeftovers() {
+	left, err := host.Leftovers(s.records())
+	if err != nil {
+		s.note("%v", err)
+		return
+	}
+	for _, l := range left {
+		if !l.Owned {
+			s.note("an earlier homellm left a server running: %s; end it with: homellm stop %s", l, l.Name)
+		}
+	}
+}

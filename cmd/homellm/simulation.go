@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine/crash"
+	"homellm/engine/sim"
+)
+
+// simulation adds the flags that say what is simulated. A profile of engine sim may set them too.
+func simulation(c *cobra.Command, config *sim.Config) {
+	f := c.Flags()
+	f.StringVar(&config.GPU, "gpu", "RTX 4090", "GPU whose speed is simulated")
+	f.StringVar(&config.Model, "model", "qwen2.5-3b", "model whose speed is simulated")
+	f.StringSliceVar(&config.ServedNames, "served-model-name", nil, "names that requests may use")
+	f.IntVar(&config.ContextTokens, "max-model-len", 0, "longest prompt and reply together, in tokens")
+	f.IntVar(&config.KVTokens, "kv-tokens", 0, "size of the KV cache in tokens, instead of what fits beside the weights")
+	f.IntVar(&config.MaxNumSeqs, "max-num-seqs", 0, "requests that run at once")
+	f.Uint64Var(&config.Seed, "seed", 0, "seed of jitter and answers")
+	f.Float64Var(&config.Jitter, "jitter", 0, "sigma of a lognormal factor on every step, such as 0.03")
+	f.Float64Var(&config.Speed, "speed", 1, "divides every duration")
+	f.DurationVar(&config.StartupDelay, "startup-delay", 0, "how long it answers 503 at first")
+	f.BoolVar(&config.NoPrefixCache, "no-prefix-cache", false, "compute every prompt from its start")
+	f.BoolVar(&config.NoCachedUsage, "no-cached-usage", false, "never report cached tokens")
+}
+
+// configure takes over what the launch of a profile sets. Its port is left alone: the embedded
+// simulator takes any free one.
+func configure(launch *dsl.Launch, config *sim.Config) error {
+	if launch == nil {
+		return nil
+	}
+	var c cobra.Command
+	chosen := *config
+	simulation(&c, config) // which sets every default
+	*config = chosen
+	for _, flag := range launch.Flags {
+		name := strings.ReplaceAll(flag.Name, "_", "-")
+		if name == "port" || name == "listen" {
+			continue
+		}
+		values, several := flag.Value.([]string)
+		if !several {
+			values = []string{fmt.Sprint(flag.Value)}
+		}
+		for _, v := range values {
+			if err := c.Flags().Set(name, v); err != nil {
+				return fmt.Errorf("%s:%d:%d: the simulator's flag %s: %w", flag.Pos.File, flag.Pos.Line, flag.Pos.Col, flag.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// guarded ends the process where a handler panics; net/http would print its stack and go on. A handler that cuts its
+// connection off panics on purpose.
+func guarded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch value := recover(); value {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(value)
+			default:
+				crash.Report(value)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+
+	"homellm/dsl"
+	"homellm/dsl/syntax"
+	"homellm/engine/model"
+	"homellm/engine/prompt"
+)
+
+// templateOf finds a template by the name of a model, in any of its forms, or by its own.
+func templateOf(lib *dsl.Library, name string) (*prompt.Templates, *model.Template, *dsl.Model, error) {
+	all := prompt.NewTemplates(lib)
+	if m := lib.Model(name); m != nil {
+		t := all.Of(m)
+		if t == nil {
+			return nil, nil, nil, failf(exitInvalid, "say `template:` for it in a models file; homellm template check lists those that there are",
+				"the template of model %s is not known", m.Name)
+		}
+		return all, t, m, nil
+	}
+	if t := all.Named(name); t != nil {
+		return all, t, nil, nil
+	}
+	var names []string
+	for _, m := range lib.Models {
+		names = append(names, m.Name)
+	}
+	hint := syntax.Suggest(name, append(names, all.Names()...))
+	if hint == "" {
+		hint = "models: " + strings.Join(names, ", ")
+	}
+	return nil, nil, nil, failf(exitUsage, hint, "there is no model and no template %q", name)
+}
