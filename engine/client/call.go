@@ -265,7 +265,7 @@ func (k *call) close() {
 	x.Wire.Reused = connected && a.Connect == nil
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
-	k.sending.Leave()
+	k.sending.Leave(k.x.Err == nil)
 	k.client.withoutKey(x, k.raw)
 	if k.client.cfg.Raw != nil {
 		k.client.cfg.Raw(x, k.raw)

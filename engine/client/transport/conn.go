@@ -44,6 +44,7 @@ type usage struct {
 	refuse  atomic.Bool  // a new connection is wanted: it must carry no further request
 	replied atomic.Int64 // when the exchange before the present one last read, or Unset
 	ended   atomic.Int64 // when the server's end of it was noticed, or Unset
+	prompt  atomic.Bool  // it ended in or right after a reply; which of them, the exchange knows
 }
 
 // newConn wraps a connection. Stamps count from base.
@@ -142,7 +143,20 @@ func (c *conn) end() {
 	if !c.ended.CompareAndSwap(Unset, now) || c.pool == nil || c.shared.Load() || !c.used.Load() {
 		return
 	}
-	if at := c.lastReply(); at != Unset && now-at <= int64(promptEnd) {
+	at := c.lastReply()
+	if at == Unset || now-at > int64(promptEnd) {
+		return
+	}
+	c.prompt.Store(true)
+	if c.busy.Load() == 0 || c.now.Load().read.Load() == Unset {
+		c.pool.closes.Store(true)
+	} // else the exchange has yet to say whether its reply was whole
+}
+
+// left notes that an exchange is over, and whether its reply was whole: a connection that ended in the
+// middle of one did not end because of it.
+func (c *conn) left(whole bool) {
+	if c.busy.Add(-1) == 0 && whole && c.pool != nil && c.prompt.Load() {
 		c.pool.closes.Store(true)
 	}
 }

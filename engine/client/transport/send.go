@@ -69,7 +69,7 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 	s.headers.Store(Unset)
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			s.Leave()
+			s.Leave(false)
 			s.conn, s.reused = stamped(info.Conn), info.Reused
 			s.conn.busy.Add(1)
 			if _, secure := info.Conn.(*tls.Conn); secure {
@@ -104,10 +104,10 @@ func (s *Sending) sent() int64 {
 	return s.stamps.wrote.Load()
 }
 
-// Leave marks the connection as free.
-func (s *Sending) Leave() {
+// Leave marks the connection as free, and says whether the reply was whole.
+func (s *Sending) Leave(whole bool) {
 	if s.conn != nil {
-		s.conn.busy.Add(-1)
+		s.conn.left(whole)
 	}
 }
 
