@@ -68,11 +68,14 @@ func (a *Assertion) DiagnoseAt(from, to int) syntax.Diagnostic {
 	return d
 }
 
-// The verdicts of one evaluation.
+// Verdict is what one evaluation comes to.
+type Verdict string
+
+// The verdicts.
 const (
-	Pass    = "pass"
-	Fail    = "fail"
-	Unknown = "unknown" // it cannot be said
+	Pass    Verdict = "pass"
+	Fail    Verdict = "fail"
+	Unknown Verdict = "unknown" // it cannot be said
 )
 
 // Lookup returns the value of a path. It need not know vars and axes: a program has those from
@@ -97,7 +100,7 @@ type Operand struct {
 // Result is the outcome of one evaluation. Operands has every value that the expression names,
 // in order of appearance, also those that a short circuit did not reach.
 type Result struct {
-	Verdict  string // Pass, Fail or Unknown
+	Verdict  Verdict
 	Operands []Operand
 	Why      string // why the verdict is Unknown; of a Fail what did not conform to a schema
 }

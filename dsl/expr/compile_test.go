@@ -86,7 +86,7 @@ func TestEval(t *testing.T) {
 	tests := []struct {
 		scope   figure.Scope
 		that    string
-		verdict string
+		verdict Verdict
 		why     string
 	}{
 		{figure.StepScope, "turn.ttft_ms < 200", Pass, ""},
@@ -210,7 +210,7 @@ func TestOperandsAreCompleteAndInOrder(t *testing.T) {
 
 func TestValuesOfAnotherTypeAreUnknown(t *testing.T) {
 	a := mustCompile(t, figure.StepScope, "turn.prompt_tokens > 5")
-	for v, want := range map[any]string{7: Pass, 7.0: Pass, 7.5: Unknown, "7": Unknown, true: Unknown} {
+	for v, want := range map[any]Verdict{7: Pass, 7.0: Pass, 7.5: Unknown, "7": Unknown, true: Unknown} {
 		if r := a.Eval(func(string) Value { return Value{V: v} }); r.Verdict != want {
 			t.Errorf("%v (%T): %s (%s), want %s", v, v, r.Verdict, r.Why, want)
 		}
@@ -435,7 +435,7 @@ func TestConforms(t *testing.T) {
 		"\"" + strings.Repeat("x", 1<<20) + "\"": "unknown the text has 1048578 bytes",
 	} {
 		r := mustCompile(t, figure.StepScope, `conforms(turn.text, "schema")`).Eval(func(string) Value { return Value{V: text} })
-		if got := r.Verdict + " " + r.Why; !strings.HasPrefix(got, want) {
+		if got := string(r.Verdict) + " " + r.Why; !strings.HasPrefix(got, want) {
 			t.Errorf("%.40q: %.200s, want %s", text, got, want)
 		}
 	}

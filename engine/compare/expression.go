@@ -9,6 +9,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -19,9 +20,6 @@ type ExpressionGate struct {
 	Gate      Gate // Metric is the expression
 	assertion *expr.Assertion
 }
-
-// basePrefix begins the paths of the old side.
-const basePrefix = "base."
 
 // What an expression may ask of both sides together: it is no figure of the old side.
 const (
@@ -49,7 +47,7 @@ func (r Rules) baseFigures() []string {
 	var out []string
 	for _, g := range r.Expressions {
 		for _, path := range g.assertion.Paths() {
-			rest, ok := strings.CutPrefix(path, basePrefix)
+			rest, ok := figure.CutBase(path)
 			if ok && rest != baseMatches && rest != baseAge && !slices.Contains(out, rest) {
 				out = append(out, rest)
 			}
@@ -60,7 +58,10 @@ func (r Rules) baseFigures() []string {
 
 // asksForBase says whether the expression reads anything of the old side.
 func (g ExpressionGate) asksForBase() bool {
-	return slices.ContainsFunc(g.assertion.Paths(), func(path string) bool { return strings.HasPrefix(path, basePrefix) })
+	return slices.ContainsFunc(g.assertion.Paths(), func(path string) bool {
+		_, ofOld := figure.CutBase(path)
+		return ofOld
+	})
 }
 
 // reading gives an expression its values.
@@ -73,7 +74,7 @@ type reading struct {
 func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why string) {
 	from := reading{
 		value: func(path string) metrics.Value {
-			rest, ofOld := strings.CutPrefix(path, basePrefix)
+			rest, ofOld := figure.CutBase(path)
 			switch {
 			case !ofOld:
 				return new.Figure(path)
@@ -89,7 +90,7 @@ func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why str
 			return old.Figure(rest)
 		},
 		bounds: func(path string) (stats.Bounds, int, bool) {
-			if rest, ofOld := strings.CutPrefix(path, basePrefix); ofOld {
+			if rest, ofOld := figure.CutBase(path); ofOld {
 				return old.Bounds(rest)
 			}
 			return new.Bounds(path)
@@ -154,7 +155,7 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 }
 
 // sameAtCorners says whether an expression has the same verdict at every combination of the bounds.
-func sameAtCorners(a *expr.Assertion, at func(string) expr.Value, corners []corner, verdict string) bool {
+func sameAtCorners(a *expr.Assertion, at func(string) expr.Value, corners []corner, verdict expr.Verdict) bool {
 	for mask := range 1 << len(corners) {
 		moved := map[string]float64{}
 		for i, c := range corners {

@@ -2,10 +2,12 @@ package compare
 
 import (
 	"fmt"
+	"math"
+
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
-	"math"
 )
 
 // paths lists the samples of a cell that a baseline keeps: those of the gates of a file, or the usual ones.
@@ -69,7 +71,7 @@ func baselinePaths(c *metrics.Cell) []string {
 			add("steps."+s.ID, metrics.Group{Step: s.ID})
 		}
 	}
-	for _, p := range event.Phases {
+	for _, p := range figure.Phases() {
 		add("phases."+p, metrics.Group{Phase: p})
 	}
 	return append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")

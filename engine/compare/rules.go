@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/stats"
 )
@@ -45,7 +46,7 @@ func DefaultRules() Rules {
 			Alpha: DefaultAlpha, MinSamples: DefaultMinSamples, Severity: event.SeverityFail, OnUnknown: unknown,
 		})
 	}
-	for _, phase := range event.Phases {
+	for _, phase := range figure.Phases() {
 		add("ttft-"+strings.ReplaceAll(phase, "_", "-"), "phases."+phase+".ttft_ms", "p50", new(0.05), nil, 1, event.UnknownInconclusive)
 	}
 	add("decode-speed", "run.output_tps", "p50", new(0.025), nil, 0, event.UnknownInconclusive)

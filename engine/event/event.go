@@ -236,16 +236,6 @@ var Classes = []struct{ Name, Doc string }{
 	{"cancelled", "the run was interrupted while the request was in flight"},
 }
 
-// The phases of a turn by what its conversation has in context.
-const (
-	Before       = "before"        // no document yet
-	WithRAG      = "with_rag"      // a document, and none removed since it came
-	AfterRemoval = "after_removal" // a document was removed
-)
-
-// Phases lists them in the order in which a conversation goes through them.
-var Phases = []string{Before, WithRAG, AfterRemoval}
-
 // Outcome is what an assertion or a gate comes to. A run and a comparison have further ones.
 type Outcome string
 

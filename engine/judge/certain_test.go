@@ -57,7 +57,7 @@ func TestCertain(t *testing.T) {
 		if (more > 0) != (want == "unknown") {
 			t.Errorf("%s: %d more repeats, with verdict %s", that, more, want)
 		}
-		if r.Verdict != want || (want == "unknown") != strings.Contains(r.Why, "would settle it") {
+		if string(r.Verdict) != want || (want == "unknown") != strings.Contains(r.Why, "would settle it") {
 			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)
 		}
 	}

@@ -6,8 +6,6 @@
 package judge
 
 import (
-	"strings"
-
 	"homellm/dsl"
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
@@ -90,10 +88,10 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 
 // lookup resolves the paths of an expression: what the files say, and what was measured.
 func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
-	measured := cell.Lookup(string(t.assertion.Scope), repeat, t.conversation, t.step)
+	measured := cell.Lookup(t.assertion.Scope, repeat, t.conversation, t.step)
 	return func(path string) expr.Value {
-		if name, ok := strings.CutPrefix(path, "model."); ok {
-			return j.modelFact(cell, name)
+		if name, ok := figure.Parse(t.assertion.Scope, path); ok && name.Level == figure.ModelFacts {
+			return j.modelFact(cell, name.Rest)
 		}
 		v := measured(path)
 		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}

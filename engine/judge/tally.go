@@ -25,7 +25,7 @@ type tally struct {
 
 func (t *tally) add(r expr.Result) {
 	t.evaluated++
-	rank := map[string]int{expr.Pass: 0, expr.Unknown: 1, expr.Fail: 2}
+	rank := map[expr.Verdict]int{expr.Pass: 0, expr.Unknown: 1, expr.Fail: 2}
 	switch r.Verdict {
 	case expr.Pass:
 		t.passed++

@@ -3,8 +3,8 @@ package metrics
 import (
 	"fmt"
 	"math"
-	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/stats"
 )
 
@@ -100,11 +100,10 @@ func (c *Cell) percentile(path string) (values []float64, p int, unit string, ok
 	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
 		return nil, 0, "", false
 	}
-	root, rest, _ := strings.Cut(name, ".")
-	id, metric, _ := strings.Cut(rest, ".")
-	g, known := map[string]Group{"steps": {Step: id}, "phases": {Phase: id}, "conversations": {Conversation: id}}[root]
-	d, defined := Lookup(metric)
-	if !known || !defined || !d.Numeric() {
+	at, known := figure.Parse(figure.ScenarioScope, name)
+	g := groupOf(at)
+	d, defined := Lookup(at.Rest)
+	if !known || at.Turns != figure.EachTurn || !defined || !d.Numeric() {
 		return nil, 0, "", false
 	}
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {

@@ -1,14 +1,13 @@
 package metrics
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 )
-
-// A resolver turns the part of a path behind its first word into a value.
-type resolver func(l *view, rest string) Value
 
 // view is a point from which expressions see the run.
 type view struct {
@@ -18,89 +17,90 @@ type view struct {
 	step         string
 }
 
-// roots says what the first word of a path means in each scope. What only the plan knows
-// (model., matrix., vars.) is not here.
-var roots = map[string]map[string]resolver{
-	"step": {
-		"turn": lastTurn, "first_turn": firstTurn, "step": stepNumber, "steps": stepFirst,
-		"server": serverFact, "repeat": repeatNumber,
-	},
-	"conversation": {
-		"conv": convNumber, "steps": stepFirst, "phases": phaseNumber,
-		"server": serverFact, "repeat": repeatNumber,
-	},
-	"scenario": {
-		"steps": stepDist, "phases": phaseDist, "conversations": convDist, "run": runNumber,
-		"server": serverFact,
-	},
-}
-
 // Lookup returns a function that finds the value of an expression's path, as seen from a step, a
-// conversation or the scenario (scope). Below scenario scope, repeat and conversation say which
-// pass is judged; below conversation scope, step says which step.
-func (c *Cell) Lookup(scope string, repeat int, conversation, step string) func(path string) Value {
-	v := &view{cell: c, repeat: repeat, conversation: conversation, step: step}
+// conversation or the scenario. Below scenario scope, repeat and conversation say which pass is
+// judged; below conversation scope, step says which step.
+func (c *Cell) Lookup(scope figure.Scope, repeat int, conversation, step string) func(path string) Value {
+	v := &view{cell: c}
+	if !scope.Wide() {
+		v.repeat, v.conversation = repeat, conversation
+	}
+	if scope == figure.StepScope {
+		v.step = step
+	}
 	return func(path string) Value { return v.find(scope, path) }
 }
 
-func (l *view) find(scope, path string) Value {
-	root, rest, _ := strings.Cut(path, ".")
-	if f, ok := roots[scope][root]; ok {
-		return f(l, rest)
-	}
-	if scope == "scenario" {
+func (l *view) find(scope figure.Scope, path string) Value {
+	name, ok := figure.Parse(scope, path)
+	switch {
+	case ok && name.Level == figure.ServerFacts:
+		return serverFact(l.cell, name.Rest)
+	case ok && name.Level == figure.RepeatNumber:
+		return Value{V: l.repeat, Source: "plan"}
+	case ok && name.Turns != figure.NoTurns:
+		return l.figure(name)
+	case !ok && scope == figure.ScenarioScope:
 		if v, ok := cellValue(l.cell, path); ok {
 			return v
 		}
 	}
-	return Value{Why: path + " names nothing in " + scope + " scope"}
+	return Value{Why: path + " names nothing in " + string(scope) + " scope"} // what only the plan knows is not asked for here
 }
 
-func (l *view) requests(step string) []*event.Request {
-	return l.cell.Measured(Group{Repeat: l.repeat, Conversation: l.conversation, Step: step})
+// figure is the value of a name that measured turns decide.
+func (l *view) figure(name figure.Name) Value {
+	g, where := l.group(name)
+	switch turns := l.cell.Measured(g); name.Turns {
+	case figure.FirstTurn:
+		return turnValue(l.cell, turns, 0, where, name.Rest)
+	case figure.LastTurn:
+		return turnValue(l.cell, turns, len(turns)-1, where, name.Rest)
+	case figure.AllTurns:
+		return groupNumber(l.cell, turns, where, name.Rest)
+	default:
+		return distValue(l.cell, g, name.Level != figure.TurnLevel, where, name.Rest)
+	}
 }
 
-func lastTurn(l *view, rest string) Value {
-	g := l.requests(l.step)
-	return turnValue(l.cell, g, len(g)-1, l.step, rest)
+// group returns the turns that a name chooses, as they are seen from here, and what they are called.
+func (l *view) group(name figure.Name) (g Group, where string) {
+	g = Group{Repeat: l.repeat, Conversation: l.conversation, Step: l.step}
+	switch {
+	case name.Part != figure.NoPart:
+		chosen := groupOf(name)
+		g = Group{Repeat: g.Repeat, Conversation: cmp.Or(chosen.Conversation, g.Conversation), Step: chosen.Step, Phase: chosen.Phase}
+		return g, string(name.Part) + " " + name.ID
+	case l.step != "":
+		return g, "step " + l.step
+	case l.conversation != "":
+		return g, "conversation " + l.conversation
+	}
+	return g, "the run"
 }
 
-func firstTurn(l *view, rest string) Value {
-	return turnValue(l.cell, l.requests(l.step), 0, l.step, rest)
+// groupOf returns the turns of the step, phase or conversation that a name chooses.
+func groupOf(name figure.Name) Group {
+	switch name.Part {
+	case figure.StepPart:
+		return Group{Step: name.ID}
+	case figure.PhasePart:
+		return Group{Phase: name.ID}
+	case figure.ConversationPart:
+		return Group{Conversation: name.ID}
+	}
+	return Group{}
 }
 
-func stepFirst(l *view, rest string) Value {
-	id, name, _ := strings.Cut(rest, ".")
-	return turnValue(l.cell, l.requests(id), 0, id, name)
-}
-
-func turnValue(c *Cell, g []*event.Request, i int, step, name string) Value {
+func turnValue(c *Cell, g []*event.Request, i int, where, name string) Value {
 	d, ok := Lookup(name)
 	if !ok || !d.At(TurnLevel) {
 		return Value{Why: name + " is not a metric of a turn"}
 	}
 	if len(g) == 0 {
-		return Value{Unit: d.Unit, Why: "step " + step + " was not played in this repeat"}
+		return Value{Unit: d.Unit, Why: where + " was not played in this repeat"}
 	}
 	return d.Each(c, g[i])
-}
-
-func stepNumber(l *view, rest string) Value {
-	return groupNumber(l.cell, l.requests(l.step), "step "+l.step, rest)
-}
-
-func convNumber(l *view, rest string) Value {
-	return groupNumber(l.cell, l.requests(""), "conversation "+l.conversation, rest)
-}
-
-func phaseNumber(l *view, rest string) Value {
-	phase, name, _ := strings.Cut(rest, ".")
-	g := l.cell.Measured(Group{Repeat: l.repeat, Conversation: l.conversation, Phase: phase})
-	return groupNumber(l.cell, g, "phase "+phase, name)
-}
-
-func runNumber(l *view, rest string) Value {
-	return groupNumber(l.cell, l.cell.Measured(Group{}), "the run", rest)
 }
 
 func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
@@ -113,25 +113,6 @@ func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
 		v.Why = where + " was not played"
 	}
 	return v
-}
-
-func repeatNumber(l *view, _ string) Value {
-	return Value{V: l.repeat, Source: "plan"}
-}
-
-func stepDist(l *view, rest string) Value {
-	id, name, _ := strings.Cut(rest, ".")
-	return distValue(l.cell, Group{Step: id}, false, "step "+id, name)
-}
-
-func phaseDist(l *view, rest string) Value {
-	phase, name, _ := strings.Cut(rest, ".")
-	return distValue(l.cell, Group{Phase: phase}, true, "phase "+phase, name)
-}
-
-func convDist(l *view, rest string) Value {
-	id, name, _ := strings.Cut(rest, ".")
-	return distValue(l.cell, Group{Conversation: id}, true, "conversation "+id, name)
 }
 
 // Spread describes a metric over a group. What adds up in a conversation or phase (tokens, stalls,
@@ -220,13 +201,13 @@ func sourceOf(d *Def, c *Cell, g Group) string {
 }
 
 // serverFact answers for what the server said of itself when the cell was opened.
-func serverFact(l *view, rest string) Value {
+func serverFact(c *Cell, rest string) Value {
 	v := Value{Source: "server"}
-	if l.cell.Started == nil {
+	if c.Started == nil {
 		v.Why = "no server was opened"
 		return v
 	}
-	s := l.cell.Started.Server
+	s := c.Started.Server
 	switch rest {
 	case "name":
 		v.V, v.Source = s.Profile, "plan"

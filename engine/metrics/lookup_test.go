@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 )
 
@@ -43,7 +44,7 @@ func played() *Cell {
 func TestLookup(t *testing.T) {
 	c := played()
 	tests := []struct {
-		scope  string
+		scope  figure.Scope
 		repeat int
 		path   string
 		want   any // nil: unknown
@@ -111,7 +112,7 @@ func TestLookup(t *testing.T) {
 		{"scenario", 0, "turn.ttft_ms", nil, "", "", "turn.ttft_ms names nothing in scenario scope"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.scope+"/"+tt.path, func(t *testing.T) {
+		t.Run(string(tt.scope)+"/"+tt.path, func(t *testing.T) {
 			got := c.Lookup(tt.scope, tt.repeat, "main", "q")(tt.path)
 			v, unit, source, why := got.V, got.Unit, got.Source, got.Why
 			if v != tt.want || unit != tt.unit || source != tt.source || why != tt.why {
@@ -126,7 +127,7 @@ func TestLookup(t *testing.T) {
 func TestLookup_KnowsTheWholeVocabulary(t *testing.T) {
 	c := played()
 	names := Vocabulary()
-	check := func(scope, path string) {
+	check := func(scope figure.Scope, path string) {
 		t.Helper()
 		got := c.Lookup(scope, 1, "main", "q")(path)
 		v, why := got.V, got.Why

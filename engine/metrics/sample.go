@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"homellm/engine/event"
+	"homellm/dsl/figure"
 	"homellm/engine/stats"
 )
 
@@ -70,30 +70,24 @@ func OfPath(path string) (*Def, bool) {
 
 // samplePath takes a path apart, or says why it has no sample.
 func samplePath(path string) (d *Def, g Group, why string) {
-	root, rest, _ := strings.Cut(path, ".")
-	id, name, _ := strings.Cut(rest, ".")
-	switch root {
-	case "steps":
-		g.Step = id
-	case "phases":
-		g.Phase = id
-	case "conversations":
-		g.Conversation = id
-	case "run":
-		name = rest
-	default:
-		return nil, g, path + " is not a metric with one value a repeat: it starts with steps., phases., conversations. or run."
+	at, ok := figure.Parse(figure.SampleScope, path)
+	if !ok {
+		words := figure.RootNames(figure.SampleScope)
+		last := len(words) - 1
+		return nil, g, path + " is not a metric with one value a repeat: it starts with " + strings.Join(words[:last], "., ") + ". or " + words[last] + "."
 	}
-	d, ok := Lookup(name)
+	name := at.Rest
+	d, ok = Lookup(name)
 	switch {
 	case !ok:
 		return nil, g, fmt.Sprintf("there is no metric %q", name)
 	case !d.Numeric() || slices.Contains(whole, name) || d.At(CellLevel):
 		return nil, g, name + " is not a number that each repeat has"
-	case root == "run" && !d.At(RunLevel), root != "run" && d.over == nil && !d.Aggregate(), d.over != nil && !d.At(ConversationLevel):
-		return nil, g, name + " is not a metric of " + strings.TrimSuffix(path, "."+name)
+	case at.Level == figure.RunLevel && !d.At(RunLevel), at.Level != figure.RunLevel && d.over == nil && !d.Aggregate(),
+		d.over != nil && !d.At(ConversationLevel):
+		return nil, g, name + " is not a metric of " + at.Prefix()
 	}
-	return d, g, ""
+	return d, groupOf(at), ""
 }
 
 // Outliers lists the repeats that lie far from the others. They are told, never left out: a stall is part of what
@@ -113,7 +107,7 @@ func (s Sample) Trend() (stats.Trend, bool) { return stats.TrendOf(s.Values, s.R
 // least 3 % over the run that chance does not explain, and repeats far from the others.
 func (c *Cell) Unsteady() []string {
 	var paths []string
-	for _, phase := range event.Phases {
+	for _, phase := range figure.Phases() {
 		for _, m := range []string{"ttft_ms", "tpot_ms"} {
 			if len(c.Measured(Group{Phase: phase})) > 0 {
 				paths = append(paths, "phases."+phase+"."+m)

@@ -1,10 +1,12 @@
 package metrics
 
 import (
-	"homellm/engine/event"
 	"slices"
 	"strings"
 	"testing"
+
+	"homellm/dsl/figure"
+	"homellm/engine/event"
 )
 
 // failing is a cell with so many repeats of one turn, one of which failed.
@@ -12,7 +14,7 @@ func failing(repeat, of int) *Cell {
 	r := &Run{}
 	for n := 1; n <= of; n++ {
 		q := reply()
-		q.Repeat, q.Conversation, q.Step, q.Turn, q.Phase = n, "c", "q", 1, event.Before
+		q.Repeat, q.Conversation, q.Step, q.Turn, q.Phase = n, "c", "q", 1, string(figure.Before)
 		if n == repeat {
 			q.Err = &event.Error{Class: "server_error"}
 		}
