@@ -73,7 +73,7 @@ func (r *run) groups(playable []int) []*group {
 	for _, i := range playable {
 		c := r.plan.Cells[i]
 		key := c.ID
-		if r.opt.Budget.Judge != nil {
+		if r.budget.Judge != nil {
 			key = apartFromServer(c)
 		}
 		g := by[key]
@@ -130,7 +130,7 @@ func (r *run) spend(ctx context.Context, groups []*group) error {
 	}
 }
 
-// round plays every cell of a group once more, if that fits, and looks at the group when it has
+// round plays every cell of a group once more, if that fits, and assesses the group when it has
 // grown enough. The direction alternates as it does in the order abba.
 func (r *run) round(ctx context.Context, g *group) error {
 	var need time.Duration
@@ -139,9 +139,9 @@ func (r *run) round(ctx context.Context, g *group) error {
 	}
 	switch {
 	case g.repeats() >= mostRepeats:
-		return r.settle(g, stoppedMost)
-	case time.Since(r.epoch)+need > r.opt.Budget.Time:
-		return r.settle(g, stoppedBudget)
+		return r.finishGroup(g, stoppedMost)
+	case time.Since(r.epoch)+need > r.budget.Time:
+		return r.finishGroup(g, stoppedBudget)
 	}
 	g.extra++
 	cells := slices.Clone(g.cells)
@@ -152,7 +152,7 @@ func (r *run) round(ctx context.Context, g *group) error {
 	for _, i := range cells {
 		passes = append(passes, pass{cell: i, repeat: g.repeats()})
 	}
-	r.progress.extend(passes, r.epoch.Add(r.opt.Budget.Time), g.next())
+	r.progress.extend(passes, r.epoch.Add(r.budget.Time), g.next())
 	for _, p := range passes {
 		if s := r.sessions[p.cell]; s != nil {
 			s.looks = append(slices.Clone(g.looks), g.repeats()) // should it be judged before the next look
@@ -165,7 +165,7 @@ func (r *run) round(ctx context.Context, g *group) error {
 		g.broken = g.broken || failed
 	}
 	if g.broken || g.repeats() >= g.next() {
-		return r.look(g)
+		return r.assess(g)
 	}
 	return nil
 }
@@ -175,26 +175,26 @@ func (r *run) round(ctx context.Context, g *group) error {
 func (r *run) needs(cell int) time.Duration {
 	t := r.took[cell]
 	need := t.pass
-	if s := r.sessions[cell]; s == nil || s.target == nil {
+	if !r.isOpen(cell) {
 		need += t.open
 	}
 	return need
 }
 
-// look finds out what is not certain of a group, and finishes it if that is nothing.
-func (r *run) look(g *group) error {
+// assess finds out what is not certain of a group, and finishes it if that is nothing.
+func (r *run) assess(g *group) error {
 	if g.broken {
-		return r.settle(g, stoppedPartner)
+		return r.finishGroup(g, stoppedPartner)
 	}
 	g.looks = append(g.looks, g.repeats())
 	g.doubts = nil
 	r.out.read(func(f *metrics.Run) {
-		if r.opt.Budget.Judge != nil {
+		if r.budget.Judge != nil {
 			var ids []string
 			for _, i := range g.cells {
 				ids = append(ids, r.plan.Cells[i].ID)
 			}
-			g.doubts = r.opt.Budget.Judge(f, ids, g.looks)
+			g.doubts = r.budget.Judge(f, ids, g.looks)
 			return
 		}
 		for _, i := range g.cells {
@@ -202,14 +202,14 @@ func (r *run) look(g *group) error {
 		}
 	})
 	if len(g.doubts) == 0 {
-		return r.settle(g, stoppedCertain)
+		return r.finishGroup(g, stoppedCertain)
 	}
 	return nil
 }
 
-// settle finishes the cells of a group. If it has grown since it was last looked at, judging it is
-// another look.
-func (r *run) settle(g *group, why string) error {
+// finishGroup finishes the cells of a group. If it has grown since the latest look, judging it is
+// another one.
+func (r *run) finishGroup(g *group, why string) error {
 	g.stopped = why
 	switch {
 	case g.extra == 0:
@@ -224,8 +224,8 @@ func (r *run) settle(g *group, why string) error {
 			continue
 		}
 		s.looks = g.looks
-		s.note("budget", "%s", g.tell(r.opt.Budget.Time, why))
-		if err := r.finish(s, event.CellDone{Repeats: g.repeats(), Looks: g.looks, Stopped: why}); err != nil && first == nil {
+		s.notes.add("budget", "%s", g.tell(r.budget.Time, why))
+		if err := r.finish(i, event.CellDone{Repeats: g.repeats(), Looks: g.looks, Stopped: why}); err != nil && first == nil {
 			first = err
 		}
 	}
@@ -252,11 +252,11 @@ func (g *group) tell(budget time.Duration, why string) string {
 	return fmt.Sprintf("budget of %s: %s; %s", budget, played, text)
 }
 
-// settleAll finishes what has played its planned repeats when the run ends before its budget.
-func (r *run) settleAll(groups []*group) {
+// finishAll finishes what has played its planned repeats when the run ends before its budget.
+func (r *run) finishAll(groups []*group) {
 	for _, g := range groups {
 		if g.stopped == "" && g.waiting == 0 {
-			_ = r.settle(g, stoppedEarly) // --fail-fast has nothing left to end
+			_ = r.finishGroup(g, stoppedEarly) // --fail-fast has nothing left to end
 		}
 	}
 }

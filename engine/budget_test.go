@@ -235,7 +235,7 @@ func TestBudget_Resume(t *testing.T) {
 	plan := budgetPlan(t, "repeats: 6", "")
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
-		g.options = func(o *engine.Options) { o.Budget, o.Elapsed = engine.Budget{Time: time.Hour}, time.Hour }
+		g.options = func(o *engine.Options) { o.Budget, o.Journal.Elapsed = engine.Budget{Time: time.Hour}, time.Hour }
 		g.play(t, plan, waits(2, 3, 4))
 		if got := g.ends()[0]; got.Repeats != 6 || got.Stopped != "budget" {
 			t.Errorf("ended with %+v: the planned repeats are played, and none after them", got)
@@ -257,8 +257,8 @@ func TestBudget_Interrupted(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		g.options = func(o *engine.Options) {
 			o.Budget = engine.Budget{Time: time.Hour}
-			keep := o.Keep
-			o.Keep = func(e event.Event) error {
+			keep := o.Journal.Keep
+			o.Journal.Keep = func(e event.Event) error {
 				if r, ok := e.Body.(event.Request); ok && r.Repeat == 8 {
 					stop(engine.Interrupted{Signal: "SIGINT"})
 				}

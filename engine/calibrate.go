@@ -10,16 +10,16 @@ import (
 
 // calibrate measures the client itself before anything else is measured, so that a report can
 // say which differences are its own.
-func (r *run) calibrate(ctx context.Context) {
-	if r.opt.Calibrate == nil {
+func calibrate(ctx context.Context, measure Calibrator, out *collector) {
+	if measure == nil {
 		return
 	}
-	floor, err := r.opt.Calibrate(ctx)
+	floor, err := measure(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		r.out.emit("", event.Note{Code: "uncalibrated", Text: err.Error()})
+		out.emit("", event.Note{Code: "uncalibrated", Text: err.Error()})
 		return
 	}
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -31,7 +31,7 @@ func (r *run) calibrate(ctx context.Context) {
 	if floor.CPUPerChunk != nil {
 		values["client.cpu_per_chunk_us"] = float64(*floor.CPUPerChunk) / float64(time.Microsecond)
 	}
-	r.out.emit("", event.Facts{Values: values, Source: "calibration"})
+	out.emit("", event.Facts{Values: values, Source: "calibration"})
 }
 
 // Calibrator measures the client on this machine; see [client.Calibrate].

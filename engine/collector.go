@@ -15,19 +15,17 @@ import (
 // wants to read the fold travels through the same queue as the events, so that it sees every
 // event emitted before it.
 type collector struct {
-	epoch  time.Time
-	append func(event.Event) error
-	fold   *metrics.Run
-	stop   context.CancelCauseFunc
+	epoch   time.Time
+	journal Journal
+	stop    context.CancelCauseFunc
 
 	queue chan func()
 	done  sync.WaitGroup
-	seq   uint64
 	err   error // the first failure to keep an event; nothing is kept after it
 }
 
-func collect(epoch time.Time, seq uint64, fold *metrics.Run, keep func(event.Event) error, stop context.CancelCauseFunc) *collector {
-	c := &collector{epoch: epoch, seq: seq, append: keep, fold: fold, stop: stop, queue: make(chan func(), 64)}
+func collect(epoch time.Time, journal Journal, stop context.CancelCauseFunc) *collector {
+	c := &collector{epoch: epoch, journal: journal, stop: stop, queue: make(chan func(), 64)}
 	c.done.Go(crash.Guarded(func() {
 		for work := range c.queue {
 			work()
@@ -44,14 +42,14 @@ func (c *collector) emit(cell string, body event.Body) {
 		if c.err != nil {
 			return
 		}
-		c.seq++
-		e := event.Event{Seq: c.seq, At: at, Cell: cell, Body: body}
-		if err := c.append(e); err != nil {
+		c.journal.Seq++
+		e := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}
+		if err := c.journal.Keep(e); err != nil {
 			c.err = fmt.Errorf("keeping event %d: %w", e.Seq, err)
 			c.stop(c.err)
 			return
 		}
-		c.fold.Add(e)
+		c.journal.Fold.Add(e)
 	}
 }
 
@@ -59,14 +57,14 @@ func (c *collector) emit(cell string, body event.Body) {
 func (c *collector) read(f func(*metrics.Run)) {
 	ready := make(chan struct{})
 	c.queue <- func() {
-		f(c.fold)
+		f(c.journal.Fold)
 		close(ready)
 	}
 	<-ready
 }
 
-// settle waits until every event emitted so far is kept.
-func (c *collector) settle() { c.read(func(*metrics.Run) {}) }
+// flush waits until every event emitted so far is kept.
+func (c *collector) flush() { c.read(func(*metrics.Run) {}) }
 
 // close waits until everything emitted is kept.
 func (c *collector) close() error {

@@ -114,11 +114,10 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 	g.fold = &metrics.Run{}
 	opt := engine.Options{
 		Header: event.RunStarted{ID: "0011223344556677", Started: time.Now()},
-		Keep: func(e event.Event) error {
+		Journal: engine.Journal{Fold: g.fold, Keep: func(e event.Event) error {
 			g.events = append(g.events, e)
 			return nil
-		},
-		Fold: g.fold,
+		}},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
 			target := &target.Target{
 				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},

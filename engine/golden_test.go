@@ -107,8 +107,8 @@ func (p played) play(t *testing.T) (run *metrics.Run, files []txtar.File) {
 			o.Header.Host = map[string]any{"os": "linux", "arch": "amd64", "cpu": "a processor", "memory_bytes": int64(64 << 30)}
 			o.Header.Options = []string{fmt.Sprintf("--repeats=%d", opt.Repeats)}
 			o.Calibrate = calibrated
-			keep := o.Keep
-			o.Keep = func(e event.Event) error {
+			keep := o.Journal.Keep
+			o.Journal.Keep = func(e event.Event) error {
 				if err := keep(e); err != nil {
 					return err
 				}

@@ -12,12 +12,13 @@ import (
 	"homellm/engine/crash"
 	"homellm/engine/event"
 	"homellm/engine/host"
+	"homellm/engine/observe"
 )
 
-// machine watches the computer beside the run: samples of its GPUs, processors and memory, and
-// the energy and the client's own effort of every measured pass. A nil machine watches nothing.
+// machine measures the computer during the run: samples of its GPUs, processors and memory, and
+// the energy and the client's own effort of every measured pass. A nil machine measures nothing.
 type machine struct {
-	run  *run
+	emit func(cell string, body event.Body)
 	t    *host.Telemetry
 	pids func() []int
 	end  context.CancelFunc
@@ -31,13 +32,13 @@ type machine struct {
 	idle      *float64 // watts
 }
 
-// watchMachine begins to sample; stop ends it.
-func (r *run) watchMachine(ctx context.Context) *machine {
-	if r.opt.Machine == nil {
+// startMachine begins to sample; stop ends it.
+func startMachine(ctx context.Context, about Machine, emit func(cell string, body event.Body)) *machine {
+	if about.Telemetry == nil {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &machine{run: r, t: r.opt.Machine, pids: r.opt.PIDs, end: cancel}
+	m := &machine{emit: emit, t: about.Telemetry, pids: about.PIDs, end: cancel}
 	m.done.Go(crash.Guarded(func() { m.t.Sample(ctx, m.sample) }))
 	return m
 }
@@ -49,7 +50,7 @@ func (m *machine) stop() {
 	}
 }
 
-// sample keeps one look at the machine, if a measured pass is being played.
+// sample keeps one sample of the machine, if a measured pass is being played.
 func (m *machine) sample(values map[string]float64) {
 	m.mu.Lock()
 	cell := m.cell
@@ -61,7 +62,7 @@ func (m *machine) sample(values map[string]float64) {
 	}
 	m.mu.Unlock()
 	if cell != "" {
-		m.run.out.emit(cell, event.Sample{Values: values})
+		m.emit(cell, event.Sample{Values: values})
 	}
 }
 
@@ -84,8 +85,9 @@ func (m *machine) rest(ctx context.Context) (watts float64, ok bool) {
 	return watts, err == nil
 }
 
-// measure watches one pass; the function it returns ends that and keeps what the pass cost.
-func (m *machine) measure(s *session, p pass) func() {
+// measure measures one pass of a cell; the function it returns ends that and keeps what the pass
+// cost. Embedded says that the server runs in this process.
+func (m *machine) measure(cell string, p pass, embedded bool) func() {
 	if m == nil || p.warmup {
 		return func() {}
 	}
@@ -94,7 +96,7 @@ func (m *machine) measure(s *session, p pass) func() {
 	pauses := pauseTotal()
 	energy := m.t.Meter()
 	m.mu.Lock()
-	m.cell = s.cell.ID
+	m.cell = cell
 	m.mu.Unlock()
 	return func() {
 		m.mu.Lock()
@@ -106,14 +108,14 @@ func (m *machine) measure(s *session, p pass) func() {
 			if idle != nil {
 				values["gpu.energy_above_idle_j"] = e.AboveIdle(*idle)
 			}
-			m.run.out.emit(s.cell.ID, event.Facts{Values: values, Source: e.Source})
+			m.emit(cell, event.Facts{Values: values, Source: e.Source})
 		}
-		if s.target == nil || !s.target.Embedded { // the simulator's work in this process is not the client's
+		if !embedded { // the simulator's work in this process is not the client's
 			values := map[string]float64{"client.gc_pause_ms": float64(pauseTotal()-pauses) / float64(time.Millisecond)}
 			if now, ok := host.SelfCPU(); ok && timed {
 				values["client_cpu_share"] = (now - busy).Seconds() / time.Since(began).Seconds()
 			}
-			m.run.out.emit(s.cell.ID, event.Facts{Values: values, Source: "operating system"})
+			m.emit(cell, event.Facts{Values: values, Source: "operating system"})
 		}
 		m.foreign()
 	}
@@ -127,8 +129,8 @@ func pauseTotal() time.Duration {
 	return time.Duration(min(stats.PauseTotalNs, 1<<62))
 }
 
-// foreign looks for processes that share the GPU with the server. Where the server's own are not
-// known, nobody can be told apart.
+// foreign finds processes that share the GPU with the server. Where the server's own are not known,
+// there is no telling them apart.
 func (m *machine) foreign() {
 	if m.pids == nil || m.t.Source() == "" {
 		return
@@ -157,8 +159,8 @@ func (m *machine) foreign() {
 	}
 }
 
-// remarks marks a cell that throttled or did not have the GPU for itself.
-func (m *machine) remarks(s *session) {
+// remark marks a cell that throttled or did not have the GPU for itself.
+func (m *machine) remark(note observe.Note) {
 	if m == nil {
 		return
 	}
@@ -167,33 +169,9 @@ func (m *machine) remarks(s *session) {
 	m.samples, m.throttled, m.shared = 0, 0, nil
 	m.mu.Unlock()
 	if throttled > 0 {
-		s.note("throttled", "a GPU slowed itself down for heat or power in %d of %d samples: the same run on a cool machine would be faster", throttled, samples)
+		note("throttled", "a GPU slowed itself down for heat or power in %d of %d samples: the same run on a cool machine would be faster", throttled, samples)
 	}
 	if len(shared) > 0 {
-		s.note("gpu_shared", "the server did not have the GPU for itself: %s", strings.Join(shared, ", "))
-	}
-}
-
-// opened keeps what is measured once of a server: what its start cost, how far away it is, and
-// what the GPU draws while it rests.
-func (s *session) opened(ctx context.Context) {
-	if r := s.target.Started; r != nil {
-		s.run.out.emit(s.cell.ID, r.Facts())
-	}
-	if s.target.RTT > 0 {
-		s.run.out.emit(s.cell.ID, event.Facts{Source: "client", Values: map[string]float64{"client.rtt_floor_ms": float64(s.target.RTT) / float64(time.Millisecond)}})
-	}
-	if s.target.Embedded {
-		return
-	}
-	if watts, ok := s.run.machine.rest(ctx); ok {
-		s.run.out.emit(s.cell.ID, event.Facts{Source: "GPU driver", Values: map[string]float64{"gpu.idle_w": watts}})
-	}
-}
-
-// restarted keeps what another start of the server cost.
-func (s *session) restarted() {
-	if r := s.target.Started; r != nil {
-		s.run.out.emit(s.cell.ID, r.Facts())
+		note("gpu_shared", "the server did not have the GPU for itself: %s", strings.Join(shared, ", "))
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 
 // rigged is a machine with one card, as an nvidia-smi tells it that prints row, and at whose
 // processes it prints others.
-func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *[]event.Event) {
+func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *record) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "smi")
 	body := "#!/bin/sh\ncase $* in *compute-apps*) echo '" + others + "';; *) echo '" + row + "';; esac\ncase $* in *-lms*) exec sleep 60;; esac\n"
@@ -30,23 +31,33 @@ func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *[]e
 		t.Skipf("no fake card here: %v", watch.Notes())
 	}
 	t.Cleanup(watch.Close)
-	var kept []event.Event
-	r := &run{opt: Options{Machine: watch, PIDs: pids}}
-	r.out = collect(time.Now(), 0, &metrics.Run{}, func(e event.Event) error {
-		kept = append(kept, e)
+	r := &record{}
+	r.out = collect(time.Now(), Journal{Fold: &metrics.Run{}, Keep: func(e event.Event) error {
+		r.events = append(r.events, e)
 		return nil
-	}, func(error) {})
+	}}, func(error) {})
 	t.Cleanup(func() { _ = r.out.close() })
-	m := &machine{run: r, t: watch, pids: pids}
-	r.machine = m
-	return m, &kept
+	return &machine{emit: r.out.emit, t: watch, pids: pids}, r
 }
 
-// attached is a session of the machine's run, on a server outside this process.
-func attached(m *machine) *session {
-	s := alone(&target.Target{})
-	s.run = m.run
-	return s
+// record is a collector and what it has kept.
+type record struct {
+	out    *collector
+	events []event.Event
+}
+
+func (r *record) all() []event.Event {
+	r.out.flush()
+	return r.events
+}
+
+// marks are what a machine remarks on a cell, one a line.
+func (m *machine) marks() string {
+	var b strings.Builder
+	m.remark(func(code, format string, args ...any) {
+		fmt.Fprintf(&b, "%s: %s\n", code, fmt.Sprintf(format, args...))
+	})
+	return b.String()
 }
 
 const (
@@ -57,17 +68,15 @@ const (
 // The samples of a measured pass are counted, and those between passes are not.
 func TestMachine_Throttled(t *testing.T) {
 	m, kept := rigged(t, hot, "", nil)
-	s := attached(m)
 	m.sample(map[string]float64{"gpu.throttled": 1})
-	end := m.measure(s, pass{})
+	end := m.measure("x", pass{}, false)
 	m.sample(map[string]float64{"gpu.throttled": 1})
 	m.sample(map[string]float64{"gpu.throttled": 0})
 	m.sample(map[string]float64{"cpu.util_pct": 5})
 	end()
 	m.sample(map[string]float64{"gpu.throttled": 1})
-	m.run.out.settle()
 	samples := 0
-	for _, e := range *kept {
+	for _, e := range kept.all() {
 		if _, ok := e.Body.(event.Sample); ok {
 			samples++
 		}
@@ -75,23 +84,21 @@ func TestMachine_Throttled(t *testing.T) {
 	if samples != 3 {
 		t.Errorf("%d samples kept, want 3", samples)
 	}
-	m.remarks(s)
-	if got := s.notes(); !strings.HasPrefix(got, "throttled: a GPU slowed itself down for heat or power in 1 of 3 samples") {
+	if got := m.marks(); !strings.HasPrefix(got, "throttled: a GPU slowed itself down for heat or power in 1 of 3 samples") {
 		t.Errorf("notes %q", got)
 	}
-	s.early = nil
-	if m.remarks(s); s.notes() != "" {
-		t.Errorf("the next cell has %q", s.notes())
+	if got := m.marks(); got != "" {
+		t.Errorf("the next cell has %q", got)
 	}
 
 	// Neither a warm-up nor a card at its power limit is a mark.
-	m.measure(s, pass{warmup: true})
+	m.measure("x", pass{warmup: true}, false)
 	m.sample(map[string]float64{"gpu.throttled": 1})
-	end = m.measure(s, pass{})
+	end = m.measure("x", pass{}, false)
 	m.sample(map[string]float64{"gpu.throttled": 0})
 	end()
-	if m.remarks(s); s.notes() != "" {
-		t.Errorf("notes %q", s.notes())
+	if got := m.marks(); got != "" {
+		t.Errorf("notes %q", got)
 	}
 }
 
@@ -99,9 +106,8 @@ func TestMachine_Throttled(t *testing.T) {
 func TestMachine_DriverToMark(t *testing.T) {
 	for row, want := range map[string]bool{hot: true, cool: false} {
 		m, _ := rigged(t, row, "", nil)
-		s := attached(m)
 		ctx, cancel := context.WithCancel(t.Context())
-		end := m.measure(s, pass{})
+		end := m.measure("x", pass{}, false)
 		seen := make(chan struct{}, 100)
 		m.done.Go(func() {
 			m.t.Sample(ctx, func(v map[string]float64) { m.sample(v); seen <- struct{}{} })
@@ -112,9 +118,9 @@ func TestMachine_DriverToMark(t *testing.T) {
 		cancel()
 		m.done.Wait()
 		end()
-		m.remarks(s)
-		if got := strings.Contains(s.notes(), "throttled: "); got != want {
-			t.Errorf("%s: notes %q", row, s.notes())
+		marks := m.marks()
+		if got := strings.Contains(marks, "throttled: "); got != want {
+			t.Errorf("%s: notes %q", row, marks)
 		}
 	}
 }
@@ -136,11 +142,9 @@ func TestMachine_Shared(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, _ := rigged(t, cool, c.others, c.pids)
-			s := attached(m)
-			m.measure(s, pass{})()
-			m.measure(s, pass{})() // said once
-			m.remarks(s)
-			got := s.notes()
+			m.measure("x", pass{}, false)()
+			m.measure("x", pass{}, false)() // said once
+			got := m.marks()
 			if (got == "") != (c.want == "") || !strings.HasSuffix(got, c.want) || c.want != "" && !strings.HasPrefix(got, "gpu_shared: the server did not have the GPU for itself: ") {
 				t.Errorf("notes %q, want %q", got, c.want)
 			}
@@ -151,27 +155,24 @@ func TestMachine_Shared(t *testing.T) {
 	}
 }
 
-// A machine that nobody watches measures nothing and marks nothing.
+// Without telemetry nothing is measured and nothing marked.
 func TestMachine_None(t *testing.T) {
 	var m *machine
-	s := alone(&target.Target{})
-	m.measure(s, pass{})()
-	m.remarks(s)
+	m.measure("x", pass{}, false)()
 	m.stop()
-	if _, ok := m.rest(t.Context()); ok || s.notes() != "" {
-		t.Errorf("a machine that is not there rests: %v, %q", ok, s.notes())
+	if _, ok := m.rest(t.Context()); ok || m.marks() != "" {
+		t.Errorf("a machine that is not there rests: %v, %q", ok, m.marks())
 	}
 }
 
 // What the start of a server cost is kept once, and what its distance is.
-func TestOpened(t *testing.T) {
+func TestSession_MeasuresItsTarget(t *testing.T) {
 	m, kept := rigged(t, cool, "", nil)
-	s := attached(m)
+	s := &session{instruments: &instruments{out: kept.out, machine: m}, cell: &dsl.Cell{ID: "x"}}
 	s.target = &target.Target{Embedded: true, RTT: 250 * time.Microsecond, Started: &target.Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
-	s.opened(t.Context())
-	m.run.out.settle()
+	s.measureTarget(t.Context())
 	got := map[string]float64{}
-	for _, e := range *kept {
+	for _, e := range kept.all() {
 		maps.Copy(got, e.Body.(event.Facts).Values)
 	}
 	if got["load_ms"] != 3000 || got["first_request_ms"] != 40 || got["client.rtt_floor_ms"] != 0.25 || len(got) != 3 {

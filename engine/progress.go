@@ -7,7 +7,7 @@ import (
 	"homellm/engine/event"
 )
 
-// Progress is a look at a run in motion. It is for people: nothing is decided by it.
+// Progress is how far a run is. It is for people: nothing is decided by it.
 type Progress struct {
 	Cell         string // labels of the cell, such as "sim x qwen2.5-3b"
 	Repeat       int
@@ -36,6 +36,9 @@ type progress struct {
 }
 
 func newProgress(plan *dsl.Plan, tell func(Progress)) *progress {
+	if tell == nil {
+		tell = func(Progress) {}
+	}
 	return &progress{plan: plan, tell: tell, start: time.Now()}
 }
 

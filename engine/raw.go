@@ -17,12 +17,12 @@ import (
 type rawKeeper struct {
 	failed bool
 	ttft   time.Duration
-	about  rawAbout
+	about  rawTurn
 	body   []byte
 }
 
-// rawAbout says which turn the bytes belong to and when they arrived.
-type rawAbout struct {
+// rawTurn says which turn the bytes belong to and when they arrived.
+type rawTurn struct {
 	Cell         string      `json:"cell"`
 	Repeat       int         `json:"repeat"`
 	Conversation string      `json:"conversation"`
@@ -40,7 +40,7 @@ type rawRead struct {
 	Bytes int           `json:"bytes"`
 }
 
-func (k *rawKeeper) offer(about rawAbout, x *event.Exchange, raw client.Raw) {
+func (k *rawKeeper) offer(about rawTurn, x *event.Exchange, raw client.Raw) {
 	failed := x.Err != nil
 	var ttft time.Duration
 	if x.Sent != nil && len(x.Chunks) > 0 {

@@ -29,7 +29,7 @@ func TestRawKeeper(t *testing.T) {
 	} {
 		var k rawKeeper
 		for i, x := range tc.turns {
-			k.offer(rawAbout{Step: string(rune('a' + i))}, x, client.Raw{Body: []byte{byte('a' + i)}})
+			k.offer(rawTurn{Step: string(rune('a' + i))}, x, client.Raw{Body: []byte{byte('a' + i)}})
 		}
 		kept := map[string]string{}
 		if err := k.write(func(name string, data []byte) error { kept[name] = string(data); return nil }); err != nil {

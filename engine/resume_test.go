@@ -108,8 +108,9 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 		t.Fatal(err)
 	}
 	opt := engine.Options{
-		Header: event.RunStarted{ID: "0011223344556677", Started: at, Homellm: "test"},
-		Keep:   journal.Append, Fold: fold, Seq: journal.Seq(), Changed: a.changed, Wall: a.wall,
+		Header:  event.RunStarted{ID: "0011223344556677", Started: at, Homellm: "test"},
+		Journal: engine.Journal{Keep: journal.Append, Fold: fold, Seq: journal.Seq(), Changed: a.changed},
+		Machine: engine.Machine{Wall: a.wall},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
 			return &target.Target{
 				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
@@ -122,10 +123,10 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 	}
 	for _, e := range events {
 		fold.Add(e)
-		opt.Elapsed = e.At
+		opt.Journal.Elapsed = e.At
 	}
 	if a.keep != nil {
-		opt.Keep = func(e event.Event) error {
+		opt.Journal.Keep = func(e event.Event) error {
 			if err := a.keep(e); err != nil {
 				return err
 			}

@@ -195,7 +195,7 @@ func TestJournalFails(t *testing.T) {
 		var g rig
 		kept := 0
 		g.options = func(o *engine.Options) {
-			o.Keep = func(event.Event) error {
+			o.Journal.Keep = func(event.Event) error {
 				if kept++; kept > 6 {
 					return fmt.Errorf("disk full")
 				}

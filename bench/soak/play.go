@@ -103,8 +103,8 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked) error {
 	fold := &metrics.Run{}
 	err = engine.Run(ctx, plan, engine.Options{
 		Header: event.RunStarted{ID: "0123456789abcdef", Started: begun.UTC()},
-		Fold:   fold, Open: opener.Open,
-		Keep: func(e event.Event) error {
+		Open:   opener.Open,
+		Journal: engine.Journal{Fold: fold, Keep: func(e event.Event) error {
 			if r, ok := e.Body.(event.Request); ok {
 				if r.Err != nil {
 					out.failed++
@@ -114,7 +114,7 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked) error {
 				}
 			}
 			return journal.Append(e)
-		},
+		}},
 	})
 	if info, statErr := os.Stat(path); statErr == nil {
 		out.journal = info.Size()

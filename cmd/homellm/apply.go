@@ -245,10 +245,12 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	servers.logs, servers.opener.Launcher.Memory = dir, machine
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
-		Header: res.header, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed,
-		Keep: res.journal.Append, Fold: fold, Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Header:  res.header,
+		Journal: engine.Journal{Keep: res.journal.Append, Fold: fold, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed},
+		Open:    servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
 		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
-		Machine: machine, PIDs: servers.opener.PIDs, Templates: prompt.NewTemplates(servers.lib), Tokenizer: p.tokenizer,
+		Machine: engine.Machine{Telemetry: machine, PIDs: servers.opener.PIDs},
+		Models:  engine.Models{Templates: prompt.NewTemplates(servers.lib), Tokenizer: p.tokenizer},
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {

@@ -90,11 +90,10 @@ func (f fault) inMemory(t *testing.T, plan *dsl.Plan) (code int, events []event.
 	fold := &metrics.Run{}
 	err = engine.Run(t.Context(), plan, engine.Options{
 		Header: event.RunStarted{ID: "0011223344556677", Started: time.Now()},
-		Fold:   fold,
-		Keep: func(e event.Event) error {
+		Journal: engine.Journal{Fold: fold, Keep: func(e event.Event) error {
 			events = append(events, e)
 			return nil
-		},
+		}},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
 			return &target.Target{
 				Facts: event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},

@@ -1,4 +1,4 @@
-package engine
+package observe
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/server"
-	"homellm/engine/target"
 )
 
 // A server may work on with a request that was given up. That one is not taken for somebody
@@ -25,18 +24,18 @@ func TestTraffic_GivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := alone(&target.Target{Side: side})
-	s.beside.counters = true
+	o, notes := alone(Server{Side: side})
+	o.counters.on = true
 	turn := func(busy int, failed bool) (waiting int) {
 		running = busy
-		s.beside.shot = nil
-		s.look(t.Context())
-		waiting = s.beside.traffic.waiting
+		o.Forget()
+		o.scrape(t.Context())
+		waiting = o.traffic.waiting
 		r := reply(time.Millisecond, nil)
 		if failed {
 			r.Err = &event.Error{Class: "timeout"}
 		}
-		s.shares(t.Context(), r)
+		o.checkTraffic(t.Context(), r)
 		return waiting
 	}
 	for i, c := range []struct {
@@ -48,8 +47,8 @@ func TestTraffic_GivenUp(t *testing.T) {
 			t.Errorf("turn %d: %d requests run and %d are taken for somebody else's, want %d", i+1, c.busy, got, c.waiting)
 		}
 	}
-	s.sharedTurns()
-	if got := s.notes(); !strings.Contains(got, "3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
+	o.sumTraffic()
+	if got := notes.String(); !strings.Contains(got, "3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
 		t.Errorf("notes %q", got)
 	}
 }

@@ -1,0 +1,35 @@
+package observe
+
+import (
+	"context"
+	"errors"
+
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// refusal is a request of a canary that failed.
+type refusal struct{ cause *event.Error }
+
+func (r refusal) Error() string { return r.cause.Message }
+
+// canary returns a function that sends a prompt under a salt, or under none, for the self-test.
+func (o *Observer) canary(salt string) server.Send {
+	return func(ctx context.Context, text string) (server.Reply, error) {
+		e := o.server.Send(ctx, text, salt)
+		switch {
+		case ctx.Err() != nil:
+			return server.Reply{}, context.Cause(ctx)
+		case e.Err != nil && e.Err.Class != "empty": // one token may be the one that ends the reply
+			return server.Reply{}, refusal{e.Err}
+		}
+		return replyOf(&e), nil
+	}
+}
+
+// asRefusal finds the failed request in an error.
+func asRefusal(err error) (*event.Error, bool) {
+	var r refusal
+	ok := errors.As(err, &r)
+	return r.cause, ok
+}

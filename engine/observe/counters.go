@@ -1,0 +1,101 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// counters are a server's counters, of which turns are the difference.
+type counters struct {
+	on     bool             // they are read around every turn
+	before *server.Snapshot // holds every request so far; nil: there may be more
+	last   *server.Snapshot // the latest of all, to notice a restart
+}
+
+// Forget says that others may have used the server since the counters were read.
+func (o *Observer) Forget() { o.counters.before = nil }
+
+// scrape reads the counters before a turn, unless what was read after the last one still holds.
+func (o *Observer) scrape(ctx context.Context) {
+	c := &o.counters
+	if !c.on || c.before != nil {
+		return
+	}
+	shot, err := o.server.Side.Metrics(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			o.once("metrics_unreadable", "%v", o.cell.Server.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, o.server.URL))
+			c.on = false
+		}
+		return
+	}
+	o.checkRestart(shot)
+	o.noteWaiting(shot)
+	c.before = shot
+}
+
+// awaitCounters reads the counters once a turn is in them, and adds to the reply what the server
+// says of it. The delta is nil if there were none to read.
+func (o *Observer) awaitCounters(ctx context.Context, e *event.Exchange) *server.Delta {
+	c := &o.counters
+	before := c.before
+	if before == nil {
+		return nil
+	}
+	c.before = nil
+	if e.Err != nil || ctx.Err() != nil {
+		return nil // what the server counts of a failed request does not belong to a turn
+	}
+	after, err := o.server.Side.AwaitCounters(ctx, before)
+	if err != nil {
+		return nil // the next scrape says so
+	}
+	o.checkRestart(after)
+	o.traffic.turn = o.server.Side.ForeignLoad(before, after, replyOf(e), o.traffic.given)
+	if busy, ok := o.server.Side.InFlight(after); ok && busy == 0 {
+		c.before = after // else who is being served is read again when the next turn begins
+		o.traffic.given = 0
+	}
+	d := o.server.Side.Between(before, after, replyOf(e))
+	for name, v := range d.Values {
+		if _, told := e.Timings[name]; told {
+			continue // the reply itself knows better
+		}
+		if e.Timings == nil {
+			e.Timings = map[string]float64{}
+		}
+		e.Timings[name] = v
+	}
+	return &d
+}
+
+// replyOf is what a reply says of its tokens.
+func replyOf(e *event.Exchange) server.Reply {
+	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached, Source: e.Wire.CachedIn}
+	if r.Source == "" && r.Cached != nil {
+		r.Source = "usage"
+	}
+	return r
+}
+
+// cached decides how many prompt tokens came from the prefix cache, by what the self-test proved
+// and by the profile's rule for a report that is silent.
+func (o *Observer) cached(e *event.Exchange, d *server.Delta) (n *int, source string, assumed bool, why string) {
+	if e.Err != nil {
+		return nil, "none", false, "the request failed"
+	}
+	r := replyOf(e)
+	rule := o.cell.Server.Capabilities.CacheReport
+	if !o.tested() && !o.report.Proven() {
+		if r.Cached != nil {
+			return r.Cached, r.Source, false, ""
+		}
+		if rule.Source == "none" || rule.Source == "" {
+			return nil, "none", false, fmt.Sprintf("server %s reports no cached tokens", o.cell.Server.Name)
+		}
+	}
+	return o.report.Cached(r, d, rule.NullMeans == "zero")
+}

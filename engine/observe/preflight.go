@@ -1,0 +1,117 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	"homellm/engine/engines"
+	"homellm/engine/server"
+)
+
+// Preflight sends requests that are not part of the scenario, before anything is measured. It
+// makes sure that the model answers at all, that what the server reports of its cache is true,
+// and that what isolates one repeat from the next does so: the same new prompt sent twice must
+// be found in the cache, and must not be found after a reset or under another salt. Proven says
+// that the report of cached tokens was.
+func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err error) {
+	o.server = s
+	o.report, o.counters, o.isolation = server.Report{}, counters{}, isolation{}
+	if !o.tested() {
+		if _, err := o.canary("")(ctx, "Hello"); err != nil {
+			return false, o.refused(ctx, err)
+		}
+		if rule := o.cell.Server.Capabilities.CacheReport; rule.Source != "none" && rule.Source != "" {
+			o.report = server.Report{InReply: true, Source: rule.Source} // the profile vouches for it
+		}
+		o.chooseCounters()
+		o.noteUnproven()
+		return false, nil
+	}
+	report, err := s.Side.SelfTest(ctx, s.Block, o.canary(""))
+	if err != nil {
+		return false, o.refused(ctx, err)
+	}
+	o.report = report
+	proven = report.Proven()
+	if !proven {
+		o.report.Why = "self-test: " + report.Why + reportHint(s.Engine)
+	}
+	o.chooseCounters()
+	return proven, o.proveIsolation(ctx)
+}
+
+// tested reports whether the cache report of this server is put to the test.
+func (o *Observer) tested() bool {
+	rule := o.cell.Server.Capabilities.CacheReport
+	return o.server.Side != nil && rule.Source != "none" && rule.Source != "" && (rule.Verify || rule.Source == "counters")
+}
+
+// chooseCounters decides whether the counters are read around every turn: not where every reply
+// says all that they say, and better.
+func (o *Observer) chooseCounters() {
+	side := o.server.Side
+	o.counters.on = side != nil && side.HasMetrics() && o.cell.Server.Capabilities.Metrics != "" &&
+		(!side.Engine().Metrics.InReply || !o.report.InReply)
+}
+
+// proveIsolation makes sure that the scenario's isolation isolates on this server.
+func (o *Observer) proveIsolation(ctx context.Context) error {
+	if !o.report.Proven() {
+		o.noteUnproven()
+		return nil
+	}
+	var err error
+	cache := o.cell.Scenario.Run.Cache
+	switch {
+	case cache == "salt":
+		err = o.server.Side.VerifySalt(ctx, o.report, o.canary(o.server.Salt), o.server.Lead)
+	case cache == "reset" && o.server.Resets:
+		err = o.server.Side.VerifyReset(ctx, o.report, o.canary(""))
+	}
+	if err == nil {
+		return nil
+	}
+	if _, failed := asRefusal(err); failed || ctx.Err() != nil {
+		return o.refused(ctx, err)
+	}
+	return Unisolated(o.cell.Server, "%s: isolation by %s does not work: %w", o.server.URL, cache, err)
+}
+
+// noteUnproven says of an isolation that it was taken on trust, where no report of cached tokens
+// can tell whether it works.
+func (o *Observer) noteUnproven() {
+	if cache := o.cell.Scenario.Run.Cache; cache == "reset" && o.server.Resets {
+		o.once("isolation_unproven", "isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
+	}
+}
+
+// reportHint says how an engine is told to report cached tokens.
+func reportHint(engine string) string {
+	if e := engines.Of(engine); e.Hints.ReportFlag != "" {
+		return "; start " + e.Title + " with " + e.Hints.ReportFlag
+	}
+	return ""
+}
+
+// refused decides whether a failed preflight request means that this cell cannot run here. A
+// server that answers with errors is measured all the same: its failures are what the run finds.
+func (o *Observer) refused(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	e, ok := asRefusal(err)
+	if !ok {
+		return err
+	}
+	if e.Class == "connect" || e.Class == "reset" {
+		if died := o.server.Ended(); died != nil {
+			return died
+		}
+	}
+	if hint, fatal := o.server.Hints[e.Class]; fatal {
+		return server.WithHint(fmt.Errorf("%s does not answer: %s", o.server.URL, e.Message), hint)
+	}
+	o.report = server.Report{Why: "the cache self-test failed: " + e.Message}
+	o.chooseCounters()
+	return nil
+}

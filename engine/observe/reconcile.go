@@ -1,0 +1,96 @@
+package observe
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+// disagreement is what client and server say differently of one figure.
+type disagreement struct {
+	turns, over int
+	worst       float64 // share of the larger figure
+	where       string
+	client      float64
+	server      float64
+	unit        string
+}
+
+// Figures of client and server that differ by less than this are the same: what a connection on
+// this machine takes, and the resolution of the server's clock.
+const (
+	sameShare = 0.05
+	sameMs    = 2
+)
+
+// seldom says up to when a difference may be one of single turns that the operating system
+// delayed, and not one of accounts: in less than every fourth turn. It is told all the same.
+const seldom = 4
+
+// reconcile compares what client and server say of the same turn.
+func (o *Observer) reconcile(r *event.Request, d *server.Delta) {
+	if r.Err != nil || r.Sent == nil || r.Warmup {
+		return
+	}
+	where := turnOf(r)
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	// Of a simulator in this process the clocks are the same and the processor is shared: a
+	// difference says nothing about a server.
+	if n := len(r.Chunks); n > 0 && !o.server.Embedded {
+		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
+		if r.Finished != nil {
+			last = max(last, ms(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
+		}
+		o.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
+		o.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
+		o.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
+	}
+	if counted, _, _, _ := (server.Report{Counters: o.report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && o.report.InReply {
+		o.compare("cache.cached_tokens", o.report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
+	}
+}
+
+func (o *Observer) compare(name, other string, client, server float64, unit, where string) {
+	if server <= 0 && unit == "ms" {
+		return // the server does not tell
+	}
+	if o.disagree == nil {
+		o.disagree = map[string]*disagreement{}
+	}
+	key := name + " and " + other
+	d := o.disagree[key]
+	if d == nil {
+		d = &disagreement{unit: unit}
+		o.disagree[key] = d
+	}
+	d.turns++
+	difference := math.Abs(client - server)
+	share := difference / max(client, server)
+	if difference == 0 || share <= sameShare || unit == "ms" && difference <= sameMs {
+		return
+	}
+	d.over++
+	if share > d.worst {
+		d.worst, d.where, d.client, d.server = share, where, client, server
+	}
+}
+
+// sumDisagreements says once for all turns what client and server say differently.
+func (o *Observer) sumDisagreements() {
+	for _, key := range slices.Sorted(maps.Keys(o.disagree)) {
+		d := o.disagree[key]
+		if d.over == 0 {
+			continue
+		}
+		single := ""
+		if d.over*seldom < d.turns && d.unit == "ms" {
+			single = "; so few may be turns that the operating system delayed"
+		}
+		o.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
+	}
+	o.disagree = nil
+}

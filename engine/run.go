@@ -1,0 +1,257 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/engines"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/observe"
+	"homellm/engine/prompt"
+	"homellm/engine/server"
+)
+
+// run plays the sessions of a plan in the order of its schedule.
+type run struct {
+	instruments
+	plan     *dsl.Plan
+	budget   Budget
+	failFast bool
+	changed  bool // the plan is not that of the journal
+	sessions map[int]*session
+	failed   map[int]bool  // cells
+	took     map[int]spans // the longest so far, by cell
+}
+
+func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
+	epoch := time.Now().Add(-opt.Journal.Elapsed)
+	r := &run{
+		plan: plan, budget: opt.Budget, failFast: opt.FailFast, changed: opt.Journal.Changed,
+		sessions: map[int]*session{}, failed: map[int]bool{}, took: map[int]spans{},
+		instruments: instruments{
+			id: opt.Header.ID, epoch: epoch, open: opt.Open, models: opt.Models,
+			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress), clocks: observe.NewClocks(opt.Machine.Wall),
+		},
+	}
+	if r.models.Templates == nil {
+		r.models.Templates = prompt.NewTemplates(nil)
+	}
+	if opt.KeepRaw != nil {
+		r.raw = &rawKeeper{}
+	}
+	return r
+}
+
+// spans are how long the parts of playing a cell take.
+type spans struct {
+	open time.Duration // its server
+	pass time.Duration // a measured one, with the cooldown before it
+}
+
+// play plays every pass of the schedule. Cells that the journal of a resumed run already holds
+// are left alone.
+func (r *run) play(ctx context.Context, finished map[string]bool) error {
+	defer r.closeAll()
+	var playable []int
+	for i, c := range r.plan.Cells {
+		if !finished[c.ID] || r.changed {
+			r.out.emit(c.ID, planned(c))
+		}
+		if c.Skip == "" && !finished[c.ID] {
+			playable = append(playable, i)
+		}
+	}
+	passes := schedule(r.plan.Cells, playable)
+	last, of := map[int]int{}, map[int]*group{}
+	for k, p := range passes {
+		last[p.cell] = k
+	}
+	groups := r.groups(playable)
+	for _, g := range groups {
+		for _, i := range g.cells {
+			of[i] = g
+		}
+	}
+	r.progress.begin(passes)
+	err := func() error {
+		for k, p := range passes {
+			if r.failed[p.cell] {
+				continue
+			}
+			if _, err := r.one(ctx, p, k > 0); err != nil {
+				return err
+			}
+			if last[p.cell] == k || r.failed[p.cell] {
+				if err := r.played(of[p.cell], p.cell); err != nil {
+					return err
+				}
+			}
+		}
+		if r.budget.Time == 0 {
+			return nil
+		}
+		return r.spend(ctx, groups)
+	}()
+	if err != nil && r.budget.Time > 0 {
+		r.finishAll(groups)
+	}
+	return err
+}
+
+// played is called when a cell has played its planned repeats, or has failed. Without a budget
+// that is its end.
+func (r *run) played(g *group, cell int) error {
+	if r.budget.Time == 0 {
+		if r.failed[cell] {
+			return nil
+		}
+		return r.finish(cell, event.CellDone{})
+	}
+	g.waiting--
+	g.broken = g.broken || r.failed[cell]
+	if g.waiting > 0 {
+		return nil
+	}
+	return r.assess(g)
+}
+
+// one plays one pass. An error ends the run; failed says that the cell has.
+func (r *run) one(ctx context.Context, p pass, rest bool) (failed bool, err error) {
+	began := time.Now()
+	wasOpen := r.isOpen(p.cell)
+	s, err := r.session(ctx, p.cell)
+	opened := time.Now()
+	if err == nil {
+		if rest && s.cell.Scenario.Run.Cooldown > 0 {
+			err = sleep(ctx, s.cell.Scenario.Run.Cooldown)
+		}
+		if err == nil {
+			err = s.pass(ctx, p)
+		}
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if _, ok := errors.AsType[errAbort](err); ok {
+		s.judgeAll() // what was measured until here is judged all the same
+		r.failed[p.cell] = true
+		return false, err
+	}
+	if err != nil {
+		r.fail(p.cell, err)
+		r.failed[p.cell] = true
+		if r.failFast {
+			return true, errAbort{"--fail-fast: " + err.Error()}
+		}
+		return true, nil
+	}
+	t := r.took[p.cell]
+	if !wasOpen {
+		t.open = max(t.open, opened.Sub(began))
+	}
+	if !p.warmup {
+		t.pass = max(t.pass, time.Since(opened))
+	}
+	r.took[p.cell] = t
+	return false, nil
+}
+
+// session gives the cell its open session. A server that homellm starts itself runs alone: it is
+// opened when its pass comes, and every other such server is closed first.
+func (r *run) session(ctx context.Context, cell int) (*session, error) {
+	c := r.plan.Cells[cell]
+	if startsServer(c) {
+		for i, s := range r.sessions {
+			if i != cell && startsServer(s.cell) {
+				s.close()
+			}
+		}
+	}
+	s := r.sessions[cell]
+	if s == nil {
+		s = newSession(&r.instruments, c, r.attempt(c.ID))
+	}
+	if !s.isOpen() {
+		if err := s.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.sessions[cell] = s
+	return s, nil
+}
+
+// startsServer reports whether playing the cell takes a server process of its own, which has the
+// machine's memory for itself.
+func startsServer(c *dsl.Cell) bool {
+	return c.Server.Launch != nil && c.Server.Attach == "" && engines.Of(c.Server.Engine).Role != engines.Simulator
+}
+
+// attempt is the number of the attempt that begins: one more than the journal holds.
+func (r *run) attempt(cell string) (n int) {
+	r.out.read(func(f *metrics.Run) {
+		n = 1
+		if c := f.Cell(cell); c != nil && c.Started != nil {
+			n = c.Started.Attempt + 1
+		}
+	})
+	return n
+}
+
+// finish judges a cell over all its repeats and closes it.
+func (r *run) finish(cell int, done event.CellDone) error {
+	s := r.sessions[cell]
+	failedGate := s.judgeAll()
+	r.out.emit(s.cell.ID, done)
+	s.close()
+	delete(r.sessions, cell)
+	if failedGate != "" && r.failFast {
+		return errAbort{"--fail-fast: " + failedGate + " failed"}
+	}
+	return nil
+}
+
+// fail closes a cell that the environment did not let run. A cell that was already being
+// measured keeps what it has.
+func (r *run) fail(cell int, err error) {
+	c := r.plan.Cells[cell]
+	s := r.sessions[cell]
+	var dead errGone
+	if s != nil && errors.As(err, &dead) {
+		s.judgeAll()
+		r.out.emit(c.ID, event.CellDone{Err: err.Error()})
+	} else {
+		r.out.emit(c.ID, event.CellFailed{Err: err.Error(), Hint: server.HintOf(err)})
+	}
+	if s != nil {
+		s.close()
+		delete(r.sessions, cell)
+	}
+}
+
+// isOpen reports whether a cell has its server.
+func (r *run) isOpen(cell int) bool {
+	s := r.sessions[cell]
+	return s != nil && s.isOpen()
+}
+
+func (r *run) closeAll() {
+	for i, s := range r.sessions {
+		s.close()
+		delete(r.sessions, i)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("waiting %v: %w", d, context.Cause(ctx))
+	case <-t.C:
+		return nil
+	}
+}

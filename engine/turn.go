@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/observe"
+	"homellm/engine/prompt"
+	"homellm/engine/target"
+)
+
+// errGone says that a server stopped answering in the middle of a cell.
+type errGone struct{ why string }
+
+func (e errGone) Error() string { return e.why }
+
+// errTurn stops a conversation whose next prompt would rest on a reply that never came.
+var errTurn = errors.New("turn failed")
+
+// broken are the classes of errors that the end of a server's process leaves behind.
+var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
+
+// pass plays every conversation of the cell once and judges what a single repeat can tell.
+func (s *session) pass(ctx context.Context, p pass) error {
+	s.observer.Forget() // other cells may have played on the same server since
+	if err := s.isolate(ctx, p, "repeat", ""); err != nil {
+		return err
+	}
+	defer s.machine.measure(s.cell.ID, p, s.target.Embedded)()
+	sent, dead, lost := 0, 0, false
+	for _, c := range s.cell.Scenario.Conversations {
+		if err := s.isolate(ctx, p, "conversation", c.ID); err != nil {
+			return err
+		}
+		for _, e := range s.converse(ctx, p, c) {
+			sent++
+			lost = lost || e.Err != nil && broken[e.Err.Class]
+			if e.Err != nil && e.Err.Class == "connect" {
+				dead++
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.observer.Broken(); err != nil {
+			return err
+		}
+		if lost {
+			if err := s.target.Ended(); err != nil {
+				return errGone{err.Error()}
+			}
+		}
+	}
+	if !p.warmup {
+		if abort := s.judgeRepeat(p.repeat); abort != "" {
+			return errAbort{"assertion " + abort + " failed and says abort"}
+		}
+	}
+	if sent > 0 && dead == sent {
+		return errGone{"the server stopped answering: no connection in a whole repeat"}
+	}
+	return nil
+}
+
+// isolate starts a new scope of cache isolation where the scenario draws the line.
+func (s *session) isolate(ctx context.Context, p pass, at, conversation string) error {
+	run := s.cell.Scenario.Run
+	scope := run.Scope
+	first := p.repeat == 1 && (p.warmup || run.Warmup == 0)
+	if scope != at && (scope != "run" || at != "repeat" || !first) {
+		return nil
+	}
+	switch run.Cache {
+	case "salt":
+		s.maker.Use(s.newSalt(p, conversation))
+		s.observer.Salted()
+	case "reset":
+		if s.target.Reset == nil {
+			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
+		}
+		if err := s.target.Reset(ctx); err != nil {
+			return observe.Unisolated(s.cell.Server, "isolation by reset: %w", err)
+		}
+		s.maker.Forget()
+		s.observer.Emptied()
+	case "restart":
+		return s.restart(ctx)
+	}
+	return nil
+}
+
+// restart starts the server anew, with an empty cache.
+func (s *session) restart(ctx context.Context) error {
+	if s.target.Restart == nil {
+		return fmt.Errorf("isolation by restart: homellm did not start server %s and cannot restart it", s.cell.Server.Name)
+	}
+	url, err := s.target.Restart(ctx)
+	if err != nil {
+		return fmt.Errorf("restarting the server: %w", err)
+	}
+	s.clients.Close()
+	s.target.Client.BaseURL = url
+	if s.clients, err = target.NewClients(s.target.Client); err != nil {
+		return err
+	}
+	s.maker.Forget()
+	s.observer.Restarted()
+	s.emitStart()
+	return nil
+}
+
+// newSalt is one that no other scope, no other run and no other attempt has: what an aborted
+// attempt left in the server's cache must not be found by the next one.
+func (s *session) newSalt(p pass, conversation string) string {
+	return prompt.Salt(fmt.Sprintf("%s/%s/%d/%d/%t/%s", s.id, s.cell.ID, s.attempt, p.repeat, p.warmup, conversation))
+}
+
+// converse plays one conversation and returns what its requests saw. A conversation with a live
+// history ends at its first failed turn, because what would follow is another conversation.
+func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
+	h := dsl.NewHistory(c.System)
+	var seen []event.Exchange
+	for _, step := range c.Steps {
+		err := step.Do.Play(h, func(t dsl.Turn) (string, error) {
+			s.progress.turn(s.cell, p, c, step, t)
+			e := s.measure(ctx, p, c, step, t)
+			seen = append(seen, e)
+			s.progress.reply(e)
+			if ctx.Err() != nil {
+				return "", context.Cause(ctx)
+			}
+			if c.History == "recorded" {
+				return t.Reply, nil
+			}
+			if e.Err != nil {
+				return "", errTurn
+			}
+			return e.Text, nil
+		})
+		if err != nil {
+			break
+		}
+	}
+	return seen
+}
+
+// measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is
+// done, never while the clock runs.
+func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step *dsl.Step, t dsl.Turn) event.Exchange {
+	req := s.maker.Turn(step, t)
+	ceiling := s.maker.Ceiling(ctx, req)
+	s.observer.Before(ctx)
+	s.out.flush() // everything before this request is kept: a crash loses this one at most
+
+	if !p.warmup {
+		s.sending = &rawTurn{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
+	}
+	e := s.send(ctx, step.Timeout, req)
+	s.sending = nil
+	if t.MaxTokens > 0 && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
+		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
+	}
+
+	r := event.Request{
+		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
+		Action: step.Action, Phase: string(t.Phase), Exchange: e,
+	}
+	s.maker.Tell(ceiling, &r)
+	s.observer.After(ctx, &r, req.Plain())
+	s.emit(r)
+	s.observer.Kept(ctx, &r)
+	s.maker.Remember(ctx, req, ceiling, &r.Exchange)
+	return r.Exchange
+}
+
+// send sends a request over a connection that is made before it is due.
+func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Request) event.Exchange {
+	c, err := s.clients.For(req.API)
+	if err = cmp.Or(req.Err, err); err != nil {
+		return s.unsent(err)
+	}
+	connect, _ := c.Warm(ctx) // that it failed is for the request to tell
+	turn, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	e := c.Do(turn, s.epoch, time.Now(), req.Prompt)
+	if connect != nil && e.Connect == nil {
+		e.Connect, e.Wire.Reused = connect, false
+	}
+	return e
+}
+
+// probe sends a text that is no turn, as the turns are sent.
+func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
+	req := s.maker.Probe(text, salt)
+	c, err := s.clients.For(req.API)
+	if err = cmp.Or(req.Err, err); err != nil {
+		return s.unsent(err)
+	}
+	return c.Do(ctx, s.epoch, time.Now(), req.Prompt)
+}
+
+// unsent is the exchange of a request that cannot be sent.
+func (s *session) unsent(err error) event.Exchange {
+	now := time.Since(s.epoch)
+	return event.Exchange{Due: now, Done: now, Err: &event.Error{Class: "bad_request", Message: err.Error()}}
+}
