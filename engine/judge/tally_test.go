@@ -11,7 +11,7 @@ import (
 func TestTally(t *testing.T) {
 	results := func(s string) (out []expr.Result) {
 		for _, r := range s {
-			out = append(out, expr.Result{Verdict: map[rune]string{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
+			out = append(out, expr.Result{Verdict: map[rune]expr.Verdict{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
 		}
 		return out
 	}
