@@ -205,7 +205,7 @@ func TestResume_CutAtEveryByte(t *testing.T) {
 	// One cell after the other: how long a run takes (run.duration_s) includes the passes of other cells between its own.
 	small := strings.NewReplacer("interleaved", "sequential", "warmup: 1", "warmup: 0", "repeats: 2", "repeats: 1", "max_tokens: 4", "max_tokens: 2").Replace(smallPlan)
 	plan := load(t, "small.yaml", []byte(small), library(t))
-	dir := t.TempDir()
+	dir := inMemory(t)
 	whole := filepath.Join(dir, "whole.jsonl")
 	live := attempt{plan: plan, journal: whole}.play(t)
 	want := result(t, live)
@@ -252,6 +252,22 @@ func TestResume_CutAtEveryByte(t *testing.T) {
 	if len(done) < 14 {
 		t.Errorf("only %d lines: the plan is too small to show anything", len(done))
 	}
+}
+
+// inMemory is a folder whose files are never written to a disk, where the system has one: what is done
+// for each byte of a journal waits for the disk otherwise.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "homellm-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // The server remembers what an aborted attempt sent. The next one must not find it.

@@ -172,7 +172,7 @@ func TestOpen_CutsALongTornLine(t *testing.T) {
 func TestOpen_CutAtEveryByteThenContinues(t *testing.T) {
 	events := story()
 	_, raw := write(t, events)
-	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	path := filepath.Join(inMemory(t), "journal.jsonl")
 	for cut := 0; cut <= len(raw); cut++ {
 		if err := os.WriteFile(path, raw[:cut], 0o666); err != nil {
 			t.Fatal(err)
@@ -200,6 +200,22 @@ func TestOpen_CutAtEveryByteThenContinues(t *testing.T) {
 			t.Fatalf("cut at %d: the continued journal differs from the whole one", cut)
 		}
 	}
+}
+
+// inMemory is a folder whose files are never written to a disk, where the system has one: what is done
+// for each byte of a journal waits for the disk otherwise.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "homellm-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func TestJournal_RefusesASecondWriter(t *testing.T) {
