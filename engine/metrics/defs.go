@@ -69,6 +69,12 @@ var Defs = []Def{
 
 	// Latency.
 	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
+		Shown: Shown{
+			Columns: []Column{{Rank: 6, Head: "TTFT p50", Stat: "p50"}, {Rank: 7, Head: "p95", After: "TTFT p95", Stat: "p95"}},
+			Line: &Line{Chart: "Time to first token", Label: "TTFT", Color: 1,
+				Caption: "Lower is better. Median of the repeats; the band is their range."},
+			Box: "TTFT", Tile: &Tile{Name: "TTFT, median", Stat: "p50"}, Delta: &Delta{Rank: 1, Stat: "p50"}, Property: "p50",
+		},
 		Doc:     "time to the first token of any channel: answer, reasoning or tool call",
 		Formula: "t_1 - sent; role chunks and empty deltas do not count",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -152,6 +158,9 @@ var Defs = []Def{
 
 	// Speed.
 	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+		Shown: Shown{
+			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
+		},
 		Doc:     "time per output token after the first chunk",
 		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
@@ -159,6 +168,13 @@ var Defs = []Def{
 			return ms(window), n, why
 		}},
 	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+		Shown: Shown{
+			Columns: []Column{{Rank: 8, Head: "decode tok/s", Stat: "mean"}},
+			Line: &Line{Chart: "Decode speed", Label: "decode tokens/s", Color: 2,
+				Caption: "Tokens a second after the first; higher is better."},
+			Box: "Decode speed", Tile: &Tile{Name: "decode tokens/s", Stat: "mean", Note: "token-weighted"},
+			Delta: &Delta{Rank: 2, Stat: "mean"}, Property: "mean",
+		},
 		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
 		Formula: "(n - k1) / (t_n - t_1), with the terms of tpot_ms",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
@@ -209,6 +225,12 @@ var Defs = []Def{
 
 	// Tokens, as the server counts them.
 	{Name: "prompt_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
+		Shown: Shown{
+			Columns: []Column{{Rank: 2, Head: "prompt tok", Stat: "mean"}},
+			Line: &Line{Chart: "Context", Label: "prompt", Color: 3,
+				Caption: "Tokens of each prompt, and how many of them came from the prefix cache."},
+			Delta: &Delta{Rank: 4, Stat: "mean"},
+		},
 		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
 		each: func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) }},
 	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
@@ -228,12 +250,23 @@ var Defs = []Def{
 
 	// The prefix cache.
 	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum, Source: "usage | timings | counters", from: cacheSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 3, Head: "cached tok", Stat: "mean"}},
+			Line:    &Line{Chart: "Context", Label: "cached", Color: 1},
+		},
 		Doc: "prompt tokens that came from the prefix cache", Formula: "as the server reports them; unknown if it does not",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, _, why := cached(q)
 			return n, why
 		}},
 	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio, Baseline: true, Source: "usage | timings | counters", from: cacheSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 4, Head: "hit rate", Stat: "mean"}},
+			Line: &Line{Chart: "Cache hit rate and its ceiling", Alone: "Cache hit rate", Label: "hit rate", Color: 1,
+				Caption: "Share of the prompt that came from the prefix cache, and the most that any prefix cache could serve."},
+			Tile:  &Tile{Name: "cache hit rate", Stat: "mean", Of: "cache.reusable_rate"},
+			Delta: &Delta{Rank: 5, Stat: "mean"}, Property: "mean",
+		},
 		Doc: "share of the prompt that came from the prefix cache", Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := cached(q)
@@ -246,6 +279,11 @@ var Defs = []Def{
 			return n, why
 		}},
 	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio, Source: "tokens | estimated", from: reusableSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 5, Head: "ceiling", Stat: "mean"}},
+			Line:    &Line{Chart: "Cache hit rate and its ceiling", Label: "ceiling", Limit: true},
+			Delta:   &Delta{Rank: 6, Stat: "mean"}, Property: "mean",
+		},
 		Doc: "ceiling of the hit rate: the share of the prompt that any prefix cache could have kept", Formula: "reusable_tokens / prompt_tokens; over several turns the sums of both",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := reusable(q)
@@ -276,6 +314,9 @@ var Defs = []Def{
 
 	// Conversations and runs.
 	{Name: "turns", Unit: "turns", Kind: Int, Levels: groups, Source: "client",
+		Shown: Shown{
+			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
+		},
 		Doc: "turns played", Formula: "requests sent, failed ones included", over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
 	{Name: "requests", Unit: "requests", Kind: Int, Levels: groups, Source: "client",
 		Doc: "requests sent", Formula: "measured requests, failed ones included; not those that the end of the run cut off",
@@ -306,6 +347,9 @@ var Defs = []Def{
 		Doc: "time from the first request of a conversation to the end of its last reply", Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
 	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage",
+		Shown: Shown{
+			Tile: &Tile{Name: "longest context", Note: "tokens"},
+		},
 		Doc: "largest context that a turn needed", Formula: "largest prompt_tokens + output_tokens of a turn",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return peak(g) }},
 	{Name: "repeats", Unit: "repeats", Kind: Int, Levels: []Level{RunLevel}, Source: "client",
@@ -322,24 +366,28 @@ var Defs = []Def{
 		}},
 
 	// The machine, while the measured requests were played.
-	machine("gpu.util_pct", "%", 0, Mean, gpuDriver, "share of time in which a kernel ran, on the busiest GPU", noGPU),
-	machine("gpu.mem_used_mib", "MiB", -1, Mean, gpuDriver, "memory in use on all GPUs, by all processes", noGPU),
+	machine("gpu.util_pct", "%", 0, Mean, gpuDriver, "share of time in which a kernel ran, on the busiest GPU", noGPU).strip(6, "GPU use"),
+	machine("gpu.mem_used_mib", "MiB", -1, Mean, gpuDriver, "memory in use on all GPUs, by all processes", noGPU).strip(2, "GPU memory"),
 	machine("gpu.mem_peak_mib", "MiB", -1, Max, gpuDriver, "largest memory in use on all GPUs, by all processes", noGPU).peakOf("gpu.mem_used_mib"),
-	machine("gpu.power_w", "W", -1, Mean, gpuDriver, "power drawn by all GPUs", noGPU),
+	machine("gpu.power_w", "W", -1, Mean, gpuDriver, "power drawn by all GPUs", noGPU).strip(1, "GPU power"),
 	machine("gpu.energy_j", "J", -1, Sum, gpuDriver, "energy drawn by all GPUs; one value for each time it was read", noGPU),
 	machine("gpu.energy_above_idle_j", "J", -1, Sum, gpuDriver, "energy that the GPUs would not have drawn at rest with the model loaded", noGPU),
 	machine("gpu.idle_w", "W", -1, Mean, gpuDriver, "power drawn by all GPUs at rest with the model loaded", noGPU),
-	machine("gpu.temp_c", "°C", -1, Max, gpuDriver, "temperature of the hottest GPU", noGPU),
-	machine("gpu.sm_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the cores of the fastest GPU", noGPU),
-	machine("gpu.mem_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the memory of the fastest GPU", noGPU),
+	machine("gpu.temp_c", "°C", -1, Max, gpuDriver, "temperature of the hottest GPU", noGPU).strip(5, "GPU temperature"),
+	// The clock of the memory has its own strip: it is so high that a throttled core would look flat beside it.
+	machine("gpu.sm_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the cores of the fastest GPU", noGPU).strip(3, "GPU core clock"),
+	machine("gpu.mem_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the memory of the fastest GPU", noGPU).strip(4, "GPU memory clock"),
 	machine("gpu.throttled", "ratio", -1, Mean, gpuDriver, "share of samples in which a GPU slowed itself down for heat or power", noGPU).rate(),
-	machine("cpu.util_pct", "%", 0, Mean, system, "share of all cores in use", "the CPU was not watched"),
-	machine("cpu.server_pct", "%", 0, Mean, system, "share of all cores that the server's processes used", "the server's processes were not watched"),
-	machine("mem.used_mib", "MiB", -1, Mean, system, "memory in use, by all processes", "the memory was not watched"),
+	machine("cpu.util_pct", "%", 0, Mean, system, "share of all cores in use", "the CPU was not watched").strip(7, "CPU use"),
+	machine("cpu.server_pct", "%", 0, Mean, system, "share of all cores that the server's processes used", "the server's processes were not watched").strip(7, "CPU use"),
+	machine("mem.used_mib", "MiB", -1, Mean, system, "memory in use, by all processes", "the memory was not watched").strip(8, "Memory"),
 	machine("mem.peak_mib", "MiB", -1, Max, system, "largest memory in use, by all processes", "the memory was not watched").peakOf("mem.used_mib"),
-	machine("mem.server_mib", "MiB", -1, Mean, system, "memory that the server's processes hold", "the server's processes were not watched"),
+	machine("mem.server_mib", "MiB", -1, Mean, system, "memory that the server's processes hold", "the server's processes were not watched").strip(8, "Memory"),
 	machine("energy_j", "J", -1, Sum, "energy counters", "energy drawn by every device that reports it", "no device reports its energy"),
 	{Name: "j_per_token", Unit: "J/token", Kind: Float, Better: -1, Levels: []Level{CellLevel}, Fold: Mean, Source: "energy counters, usage",
+		Shown: Shown{
+			Tile: &Tile{Name: "energy", Note: "J/token, prefill included"},
+		},
 		Doc: "energy for one output token, prefill included", Formula: "energy_j, or gpu.energy_j where only the GPUs report, / output tokens of the measured turns", over: joulesPerToken},
 	machine("load_ms", "ms", -1, Mean, "client", "time from starting the server to its first token", "homellm did not start this server"),
 	machine("first_request_ms", "ms", -1, Mean, "client", "time that the first request after the start took, which no measured turn pays", "homellm did not start this server"),
@@ -390,5 +438,11 @@ func (d Def) ofAnswer() Def {
 // rate says that the values lie within 0..1.
 func (d Def) rate() Def {
 	d.Rate = true
+	return d
+}
+
+// strip draws the metric over the time of a cell, beside others of the same title.
+func (d Def) strip(rank int, title string) Def {
+	d.Shown.Strip = &Strip{Rank: rank, Title: title}
 	return d
 }

@@ -192,6 +192,27 @@ func (c *Cell) Repeats() []int {
 	return slices.Sorted(maps.Keys(seen))
 }
 
+// Passes splits the requests of the cell into its passes, warm-ups apart, in the order they began.
+func (c *Cell) Passes() [][]*event.Request {
+	type pass struct {
+		n      int
+		warmup bool
+	}
+	at := map[pass]int{}
+	var out [][]*event.Request
+	for _, q := range c.Requests {
+		p := pass{q.Repeat, q.Warmup}
+		i, ok := at[p]
+		if !ok {
+			i = len(out)
+			at[p] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], q)
+	}
+	return out
+}
+
 // Cancelled says whether the end of the run cut the request off: it is neither a success nor a
 // failure of the server.
 func Cancelled(q *event.Request) bool { return q.Err != nil && q.Err.Class == "cancelled" }

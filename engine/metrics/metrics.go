@@ -66,6 +66,7 @@ type Def struct {
 
 	FromSending bool // a time from the sending of a request on: as late as the client's clock is
 	Baseline    bool // of steps and phases kept in a baseline where no gates file says what is
+	Shown       Shown
 	anyway      bool // also defined for a request that failed
 	answer      bool // tells something of an answer: see asked
 	absent      string
@@ -112,6 +113,15 @@ func Lookup(name string) (*Def, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Must finds a metric that the program names itself.
+func Must(name string) *Def {
+	d, ok := Lookup(name)
+	if !ok {
+		panic("there is no metric " + name)
+	}
+	return d
 }
 
 // At says whether the metric has values at a level.

@@ -42,7 +42,7 @@ func timelines(id string, c *metrics.Cell, limit int) []figure {
 		return []figure{f}
 	}
 	var out []figure
-	for i, pass := range repeats(c) {
+	for i, pass := range c.Passes() {
 		pass = slices.DeleteFunc(pass, func(q *event.Request) bool { return q.Sent == nil })
 		if len(pass) == 0 {
 			continue
@@ -144,7 +144,7 @@ func drawArrivals(s *svg, q *event.Request, name string, x axis, y float64) {
 
 func timelineRow(c *metrics.Cell, q *event.Request, name string) dataRow {
 	row := dataRow{Cells: []string{name, phaseName(q.Phase)}}
-	value := func(name string) string { return text(def(name).Each(c, q)) }
+	value := func(name string) string { return text(metrics.Must(name).Each(c, q)) }
 	arrivals := 0
 	for i, chunk := range q.Chunks {
 		if i == 0 || chunk.At > q.Chunks[i-1].At {

@@ -142,8 +142,8 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 	}
 	g := c.Measured(metrics.Group{Conversation: v.Conversation, Step: v.Step})
 	first := slices.DeleteFunc(g, func(q *event.Request) bool { return q.Turn != 1 })
-	could := def("cache.reusable_rate").Over(c, first)
-	kept, prompt := def("cache.reusable_tokens").Dist(c, first), def("prompt_tokens").Dist(c, first)
+	could := metrics.Must("cache.reusable_rate").Over(c, first)
+	kept, prompt := metrics.Must("cache.reusable_tokens").Dist(c, first), metrics.Must("prompt_tokens").Dist(c, first)
 	if !could.Known() || kept.N == 0 || prompt.N == 0 {
 		return ""
 	}

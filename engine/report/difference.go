@@ -18,10 +18,6 @@ type delta struct {
 	old, new metrics.Dist
 }
 
-var deltaMetrics = []struct{ metric, stat string }{
-	{"ttft_ms", "p50"}, {"output_tps", "mean"}, {"tpot_ms", "p50"}, {"prompt_tokens", "mean"}, {"cache.hit_rate", "mean"}, {"cache.reusable_rate", "mean"},
-}
-
 // deltas lists the numbers of a cell's table in both runs.
 func deltas(oldRun, newRun *metrics.Run, before, after *metrics.Cell) []delta {
 	var out []delta
@@ -40,9 +36,8 @@ func deltas(oldRun, newRun *metrics.Run, before, after *metrics.Cell) []delta {
 		case several:
 			where = g.Conversation + ", " + where
 		}
-		for _, m := range deltaMetrics {
-			d := def(m.metric)
-			out = append(out, delta{where, d, m.stat, d.Dist(before, before.Measured(g)), d.Dist(after, after.Measured(g))})
+		for _, m := range metrics.Deltas() {
+			out = append(out, delta{where, m.Def, m.At.Stat, m.Dist(before, before.Measured(g)), m.Dist(after, after.Measured(g))})
 		}
 	}
 	return out

@@ -62,13 +62,21 @@ type track struct {
 	single       bool // one line, such as a ceiling: neither band nor repeats
 }
 
-func trackOf(c *metrics.Cell, places []place, metric, label, class string) track {
-	t := track{label: label, class: class, def: def(metric)}
+func trackOf(c *metrics.Cell, places []place, d *metrics.Def, label, class string) track {
+	t := track{label: label, class: class, def: d}
 	for _, p := range places {
 		t.at = append(t.at, readings(c, t.def, p.requests))
 		t.warm = append(t.warm, readings(c, t.def, p.warmups))
 	}
 	return t
+}
+
+// lineClass is the style class of a metric's line.
+func lineClass(l metrics.Line) string {
+	if l.Limit {
+		return "ceiling"
+	}
+	return fmt.Sprintf("c%d", max(1, l.Color))
 }
 
 func (t track) known() bool {

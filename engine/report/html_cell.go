@@ -42,27 +42,27 @@ func (p *cellPage) charts(c *metrics.Cell, cells int) {
 	places := placesOf(c, max(fewestPlaces, pagePlaces/cells))
 	passes := len(c.Repeats())
 	detail := passes > 1 && passes <= shownRepeats && passes*len(places) <= pagePoints/cells
-	for i, chart := range turnCharts {
+	for i, chart := range metrics.Charts() {
 		var tracks []track
-		main := ""
-		for _, l := range chart.lines {
-			t := trackOf(c, places, l.metric, l.label, l.class)
-			t.single = l.single
-			if t.known() {
+		var missing *metrics.Def
+		for _, l := range chart.Lines {
+			if t := trackOf(c, places, l.Def, l.At.Label, lineClass(l.At)); t.known() {
+				t.single = l.At.Limit
 				tracks = append(tracks, t)
 			} else {
-				main = l.metric
+				missing = l.Def
 			}
 		}
-		if len(tracks) < len(chart.lines) {
-			p.Absent = append(p.Absent, fmt.Sprintf("%s, %s: %s", chart.title, main, whyUnknown(c, def(main))))
+		if missing != nil {
+			p.Absent = append(p.Absent, fmt.Sprintf("%s, %s: %s", chart.Title, missing.Name, whyUnknown(c, missing)))
 		}
 		if len(tracks) > 0 {
-			p.Charts = append(p.Charts, perTurn(fmt.Sprintf("%s-t%d", p.ID, i), chart.title, chart.caption, places, tracks, detail))
+			p.Charts = append(p.Charts, perTurn(fmt.Sprintf("%s-t%d", p.ID, i), chart.Title, chart.Caption, places, tracks, detail))
 		}
 	}
-	for i, s := range []struct{ title, metric, class string }{{"TTFT of each repeat", "ttft_ms", "c1"}, {"Decode speed of each repeat", "output_tps", "c2"}} {
-		if f, ok := perRepeatFigure(fmt.Sprintf("%s-d%d", p.ID, i), s.title, "Every dot is one turn.", s.metric, s.class, c); ok {
+	for i, box := range metrics.Boxes() {
+		id, title := fmt.Sprintf("%s-d%d", p.ID, i), box.At+" of each repeat"
+		if f, ok := perRepeatFigure(id, title, "Every dot is one turn.", box.Def, c); ok {
 			p.Spread = append(p.Spread, f)
 		}
 	}
@@ -71,26 +71,6 @@ func (p *cellPage) charts(c *metrics.Cell, cells int) {
 		p.Absent = append(p.Absent, "the machine over time: it was not sampled")
 	}
 	p.Time = timelines(p.ID+"-chunks", c, max(fewestInChart, pageRequests/cells))
-}
-
-// turnCharts is what is drawn turn by turn.
-var turnCharts = []struct {
-	title, caption string
-	lines          []chartLine
-}{
-	{"Time to first token", "Lower is better. Median of the repeats; the band is their range.",
-		[]chartLine{{"ttft_ms", "TTFT", "c1", false}}},
-	{"Decode speed", "Tokens a second after the first; higher is better.",
-		[]chartLine{{"output_tps", "decode tokens/s", "c2", false}}},
-	{"Context", "Tokens of each prompt, and how many of them came from the prefix cache.",
-		[]chartLine{{"prompt_tokens", "prompt", "c3", false}, {"cache.cached_tokens", "cached", "c1", false}}},
-	{"Cache hit rate and its ceiling", "Share of the prompt that came from the prefix cache, and the most that any prefix cache could serve.",
-		[]chartLine{{"cache.reusable_rate", "ceiling", "ceiling", true}, {"cache.hit_rate", "hit rate", "c1", false}}},
-}
-
-type chartLine struct {
-	metric, label, class string
-	single               bool
 }
 
 func whyUnknown(c *metrics.Cell, d *metrics.Def) string {
@@ -148,19 +128,32 @@ func serverFacts(c *metrics.Cell) []fact {
 // tiles are the figures a reader looks for first.
 func tiles(c *metrics.Cell) []tile {
 	g := c.Measured(metrics.Group{})
-	value := func(metric, statistic string) string {
-		v, _ := sound(def(metric), def(metric).Dist(c, g), statistic)
-		return v
-	}
-	out := []tile{
-		{"TTFT, median", value("ttft_ms", "p50"), plural(def("ttft_ms").Dist(c, g).N, "turn")},
-		{"decode tokens/s", value("output_tps", "mean"), "token-weighted"},
-		{"cache hit rate", value("cache.hit_rate", "mean"), "of " + value("cache.reusable_rate", "mean") + " possible"},
-		{"longest context", text(def("context_peak_tokens").Over(c, g)), "tokens"},
-	}
-	if v := c.Observed("j_per_token"); v.Known() {
-		n, _ := v.Number()
-		out = append(out, tile{"energy", significant(n, 3), v.Unit + ", prefill included"})
+	var out []tile
+	for _, t := range metrics.Tiles() {
+		d := t.Def
+		shown := tile{Name: t.At.Name, More: t.At.Note}
+		switch {
+		case d.At(metrics.CellLevel):
+			n, ok := c.Observed(d.Name).Number()
+			if !ok {
+				continue // not every machine tells it
+			}
+			shown.Value = significant(n, 3)
+		case d.At(metrics.TurnLevel):
+			dist := d.Dist(c, g)
+			shown.Value, _ = sound(d, dist, t.At.Stat)
+			if shown.More == "" {
+				shown.More = plural(dist.N, "turn")
+			}
+		default:
+			shown.Value = text(d.Over(c, g))
+		}
+		if t.At.Of != "" {
+			of := metrics.Must(t.At.Of)
+			could, _ := sound(of, of.Dist(c, g), t.At.Stat)
+			shown.More = "of " + could + " possible"
+		}
+		out = append(out, shown)
 	}
 	return out
 }

@@ -5,10 +5,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
@@ -119,29 +119,34 @@ func (p *cellPair) charts(of pair, cells int) {
 		p.Absent = append(p.Absent, fmt.Sprintf("of the old run's %s, %d stand in the charts: the others are not in the new run",
 			plural(turnsIn(then), "turn"), turnsIn(matched)))
 	}
-	for i, chart := range turnCharts {
-		line := chart.lines[0]
-		if k := slices.IndexFunc(chart.lines, func(l chartLine) bool { return !l.single }); k >= 0 {
-			line = chart.lines[k]
-		}
-		tracks := []track{trackOf(of.before, matched, line.metric, "old", "old"), trackOf(of.after, now, line.metric, "new", line.class)}
-		if !tracks[0].known() && !tracks[1].known() {
-			p.Absent = append(p.Absent, chart.title+": "+whyUnknown(of.after, tracks[1].def))
-			continue
-		}
-		title := strings.TrimSuffix(chart.title, " and its ceiling")
-		p.Charts = append(p.Charts, perTurn(fmt.Sprintf("%s-t%d", p.ID, i), title, "Medians of the repeats; the bands are their ranges.", now, tracks, false))
-	}
-	for i, s := range []struct{ title, metric, class string }{{"TTFT", "ttft_ms", "c1"}, {"Decode speed", "output_tps", "c2"}} {
-		d := def(s.metric)
-		var rows []spread
-		for _, phase := range phases {
-			a, b := valuesOf(of.before, d, of.before.Measured(metrics.Group{Phase: phase})), valuesOf(of.after, d, of.after.Measured(metrics.Group{Phase: phase}))
-			if len(a)+len(b) > 0 {
-				rows = append(rows, spread{phaseName(phase) + ", old", "", "old", a}, spread{phaseName(phase) + ", new", "", s.class, b})
+	for i, chart := range metrics.Charts() {
+		line := chart.Lines[0]
+		for _, l := range chart.Lines {
+			if !l.At.Limit {
+				line = l
+				break
 			}
 		}
-		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), s.title+" by phase", "Every dot is one turn.", d.Doc, d.Unit, rows); ok {
+		tracks := []track{
+			trackOf(of.before, matched, line.Def, "old", "old"), trackOf(of.after, now, line.Def, "new", lineClass(line.At)),
+		}
+		if !tracks[0].known() && !tracks[1].known() {
+			p.Absent = append(p.Absent, chart.Title+": "+whyUnknown(of.after, line.Def))
+			continue
+		}
+		title := cmp.Or(line.At.Alone, chart.Title)
+		p.Charts = append(p.Charts, perTurn(fmt.Sprintf("%s-t%d", p.ID, i), title, "Medians of the repeats; the bands are their ranges.", now, tracks, false))
+	}
+	for i, box := range metrics.Boxes() {
+		d := box.Def
+		var rows []spread
+		for _, phase := range event.Phases {
+			a, b := valuesOf(of.before, d, of.before.Measured(metrics.Group{Phase: phase})), valuesOf(of.after, d, of.after.Measured(metrics.Group{Phase: phase}))
+			if len(a)+len(b) > 0 {
+				rows = append(rows, spread{phaseName(phase) + ", old", "", "old", a}, spread{phaseName(phase) + ", new", "", boxClass(d), b})
+			}
+		}
+		if f, ok := boxes(fmt.Sprintf("%s-d%d", p.ID, i), box.At+" by phase", "Every dot is one turn.", d.Doc, d.Unit, rows); ok {
 			p.Spread = append(p.Spread, f)
 		}
 	}

@@ -99,7 +99,7 @@ func long(cells, repeats, turns int) *metrics.Run {
 		s.add(fmt.Sprint("c", c), event.CellStarted{Attempt: 1, Server: event.Server{Profile: "sim", Simulated: true}})
 		for n := 1; n <= repeats; n++ {
 			for i := range turns {
-				phase := phases[min(3*i/turns, 2)]
+				phase := event.Phases[min(3*i/turns, 2)]
 				s.turn(fmt.Sprint("c", c), n, false, turn{"main", "talk", "continue", phase, i + 1, 20 + float64(i%17), 100 + i, 50 + i, 60 + i, 40, "So it is."})
 				s.add(fmt.Sprint("c", c), event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(i%50), "gpu.mem_used_mib": 9000}})
 			}
@@ -244,7 +244,7 @@ func TestDelta_Side(t *testing.T) {
 		{"ttft_ms", d(10, 12), d(13, 14), "worse"}, {"ttft_ms", d(10, 12), d(12, 14), ""}, {"ttft_ms", d(10, 12), d(8, 9), "better"}, {"ttft_ms", d(10, 12), d(11, 14), ""},
 		{"output_tps", d(10, 12), d(13, 14), "better"}, {"output_tps", d(10, 12), d(8, 9), "worse"}, {"output_tps", d(10), d(8, 9), ""}, {"prompt_tokens", d(1, 2), d(3, 4), ""},
 	} {
-		if got := (delta{"", def(c.metric), "p50", c.old, c.new}).side(); got != c.want {
+		if got := (delta{"", metrics.Must(c.metric), "p50", c.old, c.new}).side(); got != c.want {
 			t.Errorf("%s %v → %v: %q, want %q", c.metric, c.old, c.new, got, c.want)
 		}
 	}

@@ -233,7 +233,7 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 		out.Wire = &w
 	}
 	out.TokenEstimate = c.Estimate()
-	for _, pass := range repeats(c) {
+	for _, pass := range c.Passes() {
 		p := jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup}
 		for _, q := range pass {
 			p.Turns = append(p.Turns, turnJSON(c, q))

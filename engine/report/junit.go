@@ -326,16 +326,14 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 		add("engine.version", c.Started.Server.Version)
 		add("simulated", strconv.FormatBool(c.Started.Server.Simulated))
 	}
-	for _, phase := range phases {
+	for _, phase := range event.Phases {
 		g := c.Measured(metrics.Group{Phase: phase})
 		if len(g) == 0 {
 			continue
 		}
-		for _, m := range []struct{ name, stat string }{
-			{"ttft_ms", "p50"}, {"tpot_ms", "p50"}, {"output_tps", "mean"}, {"cache.hit_rate", "mean"}, {"cache.reusable_rate", "mean"},
-		} {
-			if v, why := def(m.name).Dist(c, g).Sound(m.stat); why == "" {
-				add("phases."+phase+"."+m.name+"."+m.stat, number(v))
+		for _, m := range metrics.Properties() {
+			if v, why := m.Dist(c, g).Sound(m.At); why == "" {
+				add("phases."+phase+"."+m.Name+"."+m.At, number(v))
 			}
 		}
 	}

@@ -20,21 +20,6 @@ const (
 	spanShown  = 800 // requests behind them
 )
 
-// strips is what is shown of the machine over time: metrics of one unit share a strip.
-var strips = []struct {
-	title   string
-	metrics []string
-}{
-	{"GPU power", []string{"gpu.power_w"}},
-	{"GPU memory", []string{"gpu.mem_used_mib"}},
-	{"GPU core clock", []string{"gpu.sm_clock_mhz"}}, // not beside the memory's, which is so high that a throttled core would look flat
-	{"GPU memory clock", []string{"gpu.mem_clock_mhz"}},
-	{"GPU temperature", []string{"gpu.temp_c"}},
-	{"GPU use", []string{"gpu.util_pct"}},
-	{"CPU use", []string{"cpu.util_pct", "cpu.server_pct"}},
-	{"Memory", []string{"mem.used_mib", "mem.server_mib"}},
-}
-
 // bin is the samples of a stretch of time.
 type bin struct {
 	at             time.Duration
@@ -66,16 +51,16 @@ func machineFigures(id string, c *metrics.Cell, cells int) []figure {
 		return nil
 	}
 	var out []figure
-	for i, strip := range strips {
+	for i, strip := range metrics.Strips() {
 		var lines [][]bin
 		var defs []*metrics.Def
-		for _, name := range strip.metrics {
-			if series := within(c.Series(name), when); len(series) > 1 {
-				lines, defs = append(lines, bins(series, max(60, stripShown/cells))), append(defs, def(name))
+		for _, m := range strip {
+			if series := within(c.Series(m.Name), when); len(series) > 1 {
+				lines, defs = append(lines, bins(series, max(60, stripShown/cells))), append(defs, m.Def)
 			}
 		}
 		if len(lines) > 0 {
-			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip.title, c, when, lines, defs, max(60, spanShown/cells)))
+			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip[0].At.Title, c, when, lines, defs, max(60, spanShown/cells)))
 		}
 	}
 	for i := 1; i < len(out); i++ {
@@ -111,7 +96,8 @@ func within(all []metrics.Point, w stretch) []metrics.Point {
 	return out
 }
 
-var stripClasses = []string{"c1", "c2"}
+// stripClass is the style class of the i-th metric of a strip.
+func stripClass(i int) string { return fmt.Sprintf("c%d", i%3+1) }
 
 func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) figure {
 	const height = 150.0
@@ -156,9 +142,9 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 			}
 			low, mid, high = append(low, point{cx, y.at(b.low), false}), append(mid, point{cx, y.at(b.mean), false}), append(high, point{cx, y.at(b.top), false})
 		}
-		s.band("band "+stripClasses[i], low, high)
-		s.curve("curve "+stripClasses[i], mid)
-		f.Legend = append(f.Legend, legend{stripClasses[i], defs[i].Name})
+		s.band("band "+stripClass(i), low, high)
+		s.curve("curve "+stripClass(i), mid)
+		f.Legend = append(f.Legend, legend{stripClass(i), defs[i].Name})
 	}
 	f.Legend = append(f.Legend, phaseLegend(c.Requests)...)
 	f.SVG = s.done()
@@ -194,11 +180,11 @@ func phaseLegend(all []*event.Request) []legend {
 	for _, q := range all {
 		have[q.Phase] = true
 	}
-	if !have["with_rag"] && !have["after_removal"] {
+	if !have[event.WithRAG] && !have[event.AfterRemoval] {
 		return nil
 	}
 	var out []legend
-	for _, p := range phases {
+	for _, p := range event.Phases {
 		if have[p] {
 			out = append(out, legend{"tint " + phaseClass(p), phaseName(p)})
 		}

@@ -40,7 +40,7 @@ type placeKey struct {
 func placesOf(c *metrics.Cell, limit int) []place {
 	at := map[placeKey]int{}
 	var out []place
-	for _, pass := range repeats(c) {
+	for _, pass := range c.Passes() {
 		for _, q := range slices.SortedStableFunc(slices.Values(pass), func(a, b *event.Request) int { return int(a.Due - b.Due) }) {
 			if metrics.Cancelled(q) {
 				continue

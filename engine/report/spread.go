@@ -26,18 +26,25 @@ type spread struct {
 }
 
 // perRepeatFigure shows how a metric is distributed over the turns of each repeat.
-func perRepeatFigure(id, title, caption, metric, class string, c *metrics.Cell) (figure, bool) {
-	d := def(metric)
+func perRepeatFigure(id, title, caption string, d *metrics.Def, c *metrics.Cell) (figure, bool) {
 	numbers := c.Repeats()
 	var rows []spread
 	for _, n := range evenly(numbers, shownRepeats) {
-		rows = append(rows, spread{"repeat " + strconv.Itoa(n), strconv.Itoa(n), class, valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
+		rows = append(rows, spread{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d), valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
 	}
 	f, ok := boxes(id, title, caption, d.Doc, d.Unit, rows)
 	if len(numbers) > shownRepeats {
 		f.Table.Note = fmt.Sprintf("%d of %d repeats, evenly chosen; turns.csv has every request.", shownRepeats, len(numbers))
 	}
 	return f, ok
+}
+
+// boxClass is the style class of a metric's boxes: that of its line.
+func boxClass(d *metrics.Def) string {
+	if d.Shown.Line == nil {
+		return "c1"
+	}
+	return lineClass(*d.Shown.Line)
 }
 
 func valuesOf(c *metrics.Cell, d *metrics.Def, q []*event.Request) []float64 {

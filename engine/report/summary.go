@@ -51,7 +51,7 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 			each("step", step, metrics.Group{Conversation: id, Step: step})
 		}
 	}
-	for _, p := range phases {
+	for _, p := range event.Phases {
 		if len(c.Measured(metrics.Group{Phase: p})) > 0 {
 			each("phase", p, metrics.Group{Phase: p})
 		}
@@ -86,27 +86,6 @@ func steps(c *metrics.Cell, conversation string) []string {
 			seen[q.Step] = true
 			out = append(out, q.Step)
 		}
-	}
-	return out
-}
-
-// repeats splits the requests of a cell into its passes, warm-ups apart, in the order they began.
-func repeats(c *metrics.Cell) [][]*event.Request {
-	type pass struct {
-		n      int
-		warmup bool
-	}
-	at := map[pass]int{}
-	var out [][]*event.Request
-	for _, q := range c.Requests {
-		p := pass{q.Repeat, q.Warmup}
-		i, ok := at[p]
-		if !ok {
-			i = len(out)
-			at[p] = i
-			out = append(out, nil)
-		}
-		out[i] = append(out[i], q)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,59 +9,6 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
-
-// column is one column of a cell's table: the terminal and Markdown show the same ones.
-type column struct {
-	head  string
-	after string // what head is called where the column before it does not explain it
-	value func(*metrics.Cell, metrics.Group) (text, why string)
-}
-
-var columns = []column{
-	{"turns", "", turnsOf},
-	{"prompt tok", "", perRepeat("prompt_tokens")},
-	{"cached tok", "", perRepeat("cache.cached_tokens")},
-	{"hit rate", "", stat("cache.hit_rate", "mean")},
-	{"ceiling", "", stat("cache.reusable_rate", "mean")},
-	{"TTFT p50", "", stat("ttft_ms", "p50")},
-	{"p95", "TTFT p95", stat("ttft_ms", "p95")},
-	{"decode tok/s", "", stat("output_tps", "mean")},
-}
-
-func (c column) full() string {
-	if c.after != "" {
-		return c.after
-	}
-	return c.head
-}
-
-// turnsOf is the number of turns of one repeat: of the fullest one, since a repeat that broke
-// off has fewer.
-func turnsOf(c *metrics.Cell, g metrics.Group) (string, string) {
-	most := 0
-	for _, g.Repeat = range c.Repeats() {
-		most = max(most, len(c.Measured(g)))
-	}
-	if most == 0 {
-		return unknown, "no request was measured"
-	}
-	return count(float64(most)), ""
-}
-
-// perRepeat is what a metric adds up to in one repeat: the mean over the repeats.
-func perRepeat(name string) func(*metrics.Cell, metrics.Group) (string, string) {
-	return func(c *metrics.Cell, g metrics.Group) (string, string) {
-		d := def(name)
-		return sound(d, d.PerRepeat(c, g), "mean")
-	}
-}
-
-func stat(name, statistic string) func(*metrics.Cell, metrics.Group) (string, string) {
-	return func(c *metrics.Cell, g metrics.Group) (string, string) {
-		d := def(name)
-		return sound(d, d.Dist(c, c.Measured(g)), statistic)
-	}
-}
 
 func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
 	v, why := dist.Sound(statistic)
@@ -70,14 +18,8 @@ func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string)
 	return show(v, d.Unit), ""
 }
 
-// def finds a metric that this package names itself.
-func def(name string) *metrics.Def {
-	d, ok := metrics.Lookup(name)
-	if !ok {
-		panic("report: there is no metric " + name)
-	}
-	return d
-}
+// fullHead is the head of a column where the one before it does not explain it.
+func fullHead(c metrics.Column) string { return cmp.Or(c.After, c.Head) }
 
 // grid is a cell's table: head, rows, and why some of its numbers are unknown.
 type grid struct {
@@ -103,11 +45,12 @@ func cellGrid(r *metrics.Run, c *metrics.Cell, full bool) grid {
 		out.head = append(out.head, "phase")
 	}
 	out.left = len(out.head)
+	columns := metrics.Columns()
 	for _, col := range columns {
 		if full {
-			out.head = append(out.head, col.full())
+			out.head = append(out.head, fullHead(col.At))
 		} else {
-			out.head = append(out.head, col.head)
+			out.head = append(out.head, col.At.Head)
 		}
 	}
 	var missing reasons
@@ -124,17 +67,15 @@ func cellGrid(r *metrics.Run, c *metrics.Cell, full bool) grid {
 			row = append(row, g.Phase)
 		}
 		for _, col := range columns {
-			text, why := col.value(c, g)
+			text, why := sound(col.Def, col.Spread(c, g), col.At.Stat)
 			row = append(row, text)
-			missing.add(col.full(), why)
+			missing.add(fullHead(col.At), why)
 		}
 		out.rows = append(out.rows, row)
 	}
 	out.reasons = missing.lines()
 	return out
 }
-
-var phases = []string{"before", "with_rag", "after_removal"}
 
 func rowsOf(r *metrics.Run, c *metrics.Cell) []metrics.Group {
 	var out []metrics.Group
@@ -143,11 +84,11 @@ func rowsOf(r *metrics.Run, c *metrics.Cell) []metrics.Group {
 		for _, q := range c.Measured(metrics.Group{Conversation: id}) {
 			have[q.Phase] = true
 		}
-		if !have["with_rag"] && !have["after_removal"] {
+		if !have[event.WithRAG] && !have[event.AfterRemoval] {
 			out = append(out, metrics.Group{Conversation: id})
 			continue
 		}
-		for _, p := range phases {
+		for _, p := range event.Phases {
 			if have[p] {
 				out = append(out, metrics.Group{Conversation: id, Phase: p})
 			}
@@ -219,7 +160,7 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	for _, id := range all {
 		var first []*event.Request
 		for _, n := range c.Repeats() {
-			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: "after_removal"}); len(g) > 0 {
+			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: event.AfterRemoval}); len(g) > 0 {
 				first = append(first, g[0])
 			}
 		}
@@ -230,10 +171,10 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 		if len(all) > 1 {
 			line = "first turn after removal in " + id + ": "
 		}
-		hit, could := def("cache.hit_rate").Over(c, first), def("cache.reusable_rate").Over(c, first)
+		hit, could := metrics.Must("cache.hit_rate").Over(c, first), metrics.Must("cache.reusable_rate").Over(c, first)
 		line += text(hit) + " of " + text(could) + " possible"
-		kept := def("cache.reusable_tokens").Dist(c, first)
-		prompt := def("prompt_tokens").Dist(c, first)
+		kept := metrics.Must("cache.reusable_tokens").Dist(c, first)
+		prompt := metrics.Must("prompt_tokens").Dist(c, first)
 		switch {
 		case could.Known() && kept.N > 0 && prompt.N > 0:
 			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", count(kept.Mean), count(prompt.Mean), which)
