@@ -50,7 +50,7 @@ func WriteMetricDocs(w io.Writer) error {
 
 const docsHead = `# Metrics
 
-<!-- Written by: go test ./engine/metrics -update. Edit engine/metrics/defs.go instead. -->
+<!-- Written by: go test ./engine/metrics -update. Edit engine/metrics/defs_*.go instead. -->
 
 Every number homellm shows is one of these. A number that was not measured is unknown: ` + "`–`" + ` in text,
 ` + "`null`" + ` in JSON, an empty field in CSV, and never 0. Failed requests are part of no latency, speed or

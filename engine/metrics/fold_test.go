@@ -204,7 +204,7 @@ func TestObservations_LeaveWarmUpsOut(t *testing.T) {
 	if v := c.Observed("gpu.mem_peak_mib"); v.V != 300.0 {
 		t.Errorf("peak %v %s", v.V, v.Why)
 	}
-	if d := c.ObservedDist("gpu.power_w"); d.N != 2 || d.Max != 300 {
+	if d := Must("gpu.power_w").Dist(c, nil); d.N != 2 || d.Max != 300 {
 		t.Errorf("%+v", d)
 	}
 	if v := c.Observed("gpu.temp_c"); v.Why != noGPU || v.V != nil {

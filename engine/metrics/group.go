@@ -5,126 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"homellm/engine/event"
 	"homellm/engine/stats"
 )
 
-// CountFailed counts the requests that failed.
-func CountFailed(g []*event.Request) int {
-	n := 0
-	for _, q := range g {
-		if q.Err != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// total is the time from the first request of a conversation to the end of its last reply. A group
-// of several conversations takes what they take together, without what was played in between. A
-// conversation that broke off would look fast, so one failure makes it unknown.
-func total(g []*event.Request) (any, string) {
-	type pass struct {
-		repeat       int
-		conversation string
-	}
-	type span struct{ from, to time.Duration }
-	spans := map[pass]span{}
-	for _, q := range g {
-		switch {
-		case q.Err != nil:
-			return nil, "a request failed: " + q.Err.Class
-		case q.Sent == nil:
-			return nil, neverSent
-		}
-		at := pass{q.Repeat, q.Conversation}
-		s, begun := spans[at]
-		if !begun || *q.Sent < s.from {
-			s.from = *q.Sent
-		}
-		spans[at] = span{s.from, max(s.to, q.Done)}
-	}
-	if len(g) == 0 {
-		return nil, "no request was measured"
-	}
-	var sum time.Duration
-	for _, s := range spans {
-		sum += s.to - s.from
-	}
-	return ms(sum), ""
-}
-
-func peak(g []*event.Request) (any, string) {
-	most := 0
-	for _, q := range g {
-		switch {
-		case q.Err != nil:
-			return nil, "a request failed: " + q.Err.Class
-		case q.Usage.Prompt == nil:
-			return nil, noUsage
-		}
-		n, why := output(q)
-		if why != "" {
-			return nil, why
-		}
-		most = max(most, *q.Usage.Prompt+n)
-	}
-	if len(g) == 0 {
-		return nil, "no request was measured"
-	}
-	return most, ""
-}
-
-// joulesPerToken divides the energy of the measured turns by the tokens they generated.
-func joulesPerToken(c *Cell, g []*event.Request) (any, string) {
-	readings, _, _ := c.observations("energy_j")
-	if len(readings) == 0 {
-		readings, _, _ = c.observations("gpu.energy_j")
-	}
-	if len(readings) == 0 {
-		return nil, "no device reports its energy"
-	}
-	for _, q := range c.Requests {
-		if Cancelled(q) && !q.Warmup {
-			return nil, "the end of the run cut a request off" // its energy was spent, its tokens were not counted
-		}
-	}
-	tokens := 0
-	for _, q := range g {
-		if q.Err != nil {
-			return nil, "a request failed: " + q.Err.Class // its energy was spent, its tokens were not counted
-		}
-		n, why := output(q)
-		if why != "" {
-			return nil, why
-		}
-		tokens += n
-	}
-	if tokens == 0 {
-		return nil, "no token was generated"
-	}
-	return stats.Sum(readings) / float64(tokens), ""
-}
-
-// peakOf lets the largest observation of another metric stand in where nobody measured the peak.
-func (d Def) peakOf(name string) Def {
-	d.over = func(c *Cell, _ []*event.Request) (any, string) {
-		values, _, _ := c.observations(name)
-		if len(values) == 0 {
-			return nil, d.absent
-		}
-		return slices.Max(values), ""
-	}
-	return d
-}
-
 // Over folds the metric over a group of requests of the cell into one number. Failed requests
 // are never part of a mean or a ratio, and make a sum or a maximum unknown.
 func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	if d.At(CellLevel) {
-		return c.Observed(d.Name)
+		return d.observe(c)
 	}
 	v := Value{Unit: d.Unit, Source: d.Source}
 	if d.over != nil {
@@ -223,7 +113,7 @@ func (d *Def) asked(g []*event.Request) []*event.Request {
 // whoever shows a distribution shows their number beside it.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {
-		return c.ObservedDist(d.Name)
+		return d.observed(c)
 	}
 	var known []float64
 	var answered, all []Value
@@ -276,14 +166,9 @@ func (d *Def) PerRepeat(c *Cell, g Group) Dist {
 	return out
 }
 
-// Observed returns a metric of the cell that is observed beside its turns: the mean, sum or
-// maximum of its readings.
-func (c *Cell) Observed(name string) Value {
-	d, ok := Lookup(name)
-	if !ok || !d.At(CellLevel) {
-		return Value{Why: name + " is not a metric of a cell"}
-	}
-	values, source, dropped := c.observations(name)
+// observe folds the readings of a metric that is observed beside the turns of a cell: their mean, sum or maximum.
+func (d *Def) observe(c *Cell) Value {
+	values, source, dropped := c.observations(d.Name)
 	v := Value{Unit: d.Unit, Source: cmp.Or(source, d.Source)}
 	switch {
 	case len(values) == 0 && d.over != nil:
@@ -302,16 +187,16 @@ func (c *Cell) Observed(name string) Value {
 	return v
 }
 
-// ObservedDist describes the readings of a cell metric.
-func (c *Cell) ObservedDist(name string) Dist {
-	values, _, _ := c.observations(name)
-	v := c.Observed(name)
+// observed describes the readings of a cell metric.
+func (d *Def) observed(c *Cell) Dist {
+	values, _, _ := c.observations(d.Name)
+	v := d.observe(c)
 	if f, ok := v.Number(); ok && len(values) == 0 {
 		values = []float64{f} // worked out from other readings
 	}
-	d := NewDist(values)
-	d.Why = v.Why
-	return d
+	out := NewDist(values)
+	out.Why = v.Why
+	return out
 }
 
 func unknowns(each []Value) int {

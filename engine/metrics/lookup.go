@@ -151,7 +151,7 @@ func cellValue(c *Cell, path string) (Value, bool) {
 	if !ok || !found || !d.At(CellLevel) {
 		return Value{}, false
 	}
-	return statValue(d, c.ObservedDist(name), stat, c.Observed(name).Source), true
+	return statValue(d, d.Dist(c, nil), stat, c.Observed(name).Source), true
 }
 
 func statValue(d *Def, dist Dist, stat, source string) Value {

@@ -8,7 +8,6 @@ type Name struct {
 	Doc       string
 	Rate      bool // always within 0..1
 	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
-	Sampled   bool // a metric of a cell: exists alone and with a statistic
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
 }
 
@@ -35,7 +34,7 @@ func Vocabulary() Names {
 				continue
 			}
 			*level.into = append(*level.into, Name{
-				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Sampled: level.of == CellLevel, Better: d.Better,
+				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Better: d.Better,
 			})
 		}
 	}

@@ -3,8 +3,6 @@ package metrics
 import (
 	"maps"
 	"slices"
-
-	"homellm/engine/event"
 )
 
 // Wire says how a server framed its replies to the measured turns of a cell: what explains a
@@ -78,10 +76,4 @@ func one(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// WireOf is the framing of a single exchange, for the command that looks at a server.
-func WireOf(x event.Exchange) Wire {
-	c := Cell{Requests: []*event.Request{{Repeat: 1, Exchange: x}}}
-	return c.Wire()
 }

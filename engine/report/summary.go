@@ -71,7 +71,7 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 			dist.Why = v.Why
 			out = append(out, summary{"run", "", d, dist})
 		case d.At(metrics.CellLevel):
-			out = append(out, summary{"cell", "", d, c.ObservedDist(d.Name)})
+			out = append(out, summary{"cell", "", d, d.Dist(c, nil)})
 		}
 	}
 	return out

@@ -1,9 +1,3 @@
-// Package metrics defines every metric in one table and folds the events of a run into numbers,
-// distributions and the outcome.
-//
-// It refuses to know how events come about and how numbers are shown. A value that was not
-// measured is unknown and carries its reason; it is never zero, never part of a mean and never
-// a pass.
 package metrics
 
 import (
@@ -34,6 +28,13 @@ const (
 	ConversationLevel Level = "conversation" // all turns of one conversation in one repeat
 	RunLevel          Level = "run"          // all measured turns of a cell
 	CellLevel         Level = "cell"         // observed beside the turns of a cell: the machine, the server's start
+)
+
+// Levels that many metrics have.
+var (
+	turns       = []Level{TurnLevel}
+	turnsAndRun = []Level{TurnLevel, RunLevel}
+	groups      = []Level{ConversationLevel, RunLevel}
 )
 
 // Fold says how the values of several turns become one number.
@@ -105,25 +106,6 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// Lookup finds a metric by its name.
-func Lookup(name string) (*Def, bool) {
-	for i := range Defs {
-		if Defs[i].Name == name {
-			return &Defs[i], true
-		}
-	}
-	return nil, false
-}
-
-// Must finds a metric that the program names itself.
-func Must(name string) *Def {
-	d, ok := Lookup(name)
-	if !ok {
-		panic("there is no metric " + name)
-	}
-	return d
-}
-
 // At says whether the metric has values at a level.
 func (d *Def) At(l Level) bool { return slices.Contains(d.Levels, l) }
 
@@ -132,6 +114,12 @@ func (d *Def) Aggregate() bool { return d.Fold != None }
 
 // Numeric says whether the metric has distributions.
 func (d *Def) Numeric() bool { return d.Kind == Float || d.Kind == Int }
+
+// ofAnswer says that the metric tells something of an answer.
+func (d Def) ofAnswer() Def {
+	d.answer = true
+	return d
+}
 
 // Each returns the metric of one request of the cell.
 func (d *Def) Each(c *Cell, q *event.Request) Value {

@@ -1,0 +1,127 @@
+package metrics
+
+import (
+	"homellm/engine/event"
+	"time"
+)
+
+// conversations are metrics of several turns: of a conversation, a phase, a step or a run.
+var conversations = []Def{
+	{Name: "turns", Unit: "turns", Kind: Int, Levels: groups, Source: "client",
+		Shown: Shown{
+			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
+		},
+		Doc: "turns played", Formula: "requests sent, failed ones included", over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
+	{Name: "requests", Unit: "requests", Kind: Int, Levels: groups, Source: "client",
+		Doc: "requests sent", Formula: "measured requests, failed ones included; not those that the end of the run cut off",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
+	{Name: "requests_failed", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
+		Doc: "requests that failed", Formula: "measured requests with an error of any class",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return CountFailed(g), "" }},
+	{Name: "error_rate", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: groups, Source: "client",
+		Doc: "share of requests that failed", Formula: "requests_failed / requests",
+		over: func(_ *Cell, g []*event.Request) (any, string) {
+			if len(g) == 0 {
+				return nil, "no request was measured"
+			}
+			return float64(CountFailed(g)) / float64(len(g)), ""
+		}},
+	{Name: "streams_truncated", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
+		Doc: "streams that ended without saying so", Formula: "measured requests with an error of class truncated",
+		over: func(_ *Cell, g []*event.Request) (any, string) {
+			n := 0
+			for _, q := range g {
+				if q.Err != nil && q.Err.Class == "truncated" {
+					n++
+				}
+			}
+			return n, ""
+		}},
+	{Name: "total_ms", Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
+		Doc: "time from the first request of a conversation to the end of its last reply", Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
+	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage",
+		Shown: Shown{
+			Tile: &Tile{Name: "longest context", Note: "tokens"},
+		},
+		Doc: "largest context that a turn needed", Formula: "largest prompt_tokens + output_tokens of a turn",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return peak(g) }},
+	{Name: "repeats", Unit: "repeats", Kind: Int, Levels: []Level{RunLevel}, Source: "client",
+		Doc: "measured repeats", Formula: "repeats of which at least one request ended",
+		over: func(c *Cell, _ []*event.Request) (any, string) { return len(c.Repeats()), "" }},
+	{Name: "duration_s", Unit: "s", Kind: Float, Better: -1, Levels: []Level{RunLevel}, Source: "client",
+		Doc: "time from the first measured request to the end of the last", Formula: "last end of an exchange - first due, cooldowns included",
+		over: func(c *Cell, _ []*event.Request) (any, string) {
+			from, to, ok := c.window()
+			if !ok {
+				return nil, "no request was measured"
+			}
+			return (to - from).Seconds(), ""
+		}},
+}
+
+// CountFailed counts the requests that failed.
+func CountFailed(g []*event.Request) int {
+	n := 0
+	for _, q := range g {
+		if q.Err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// total is the time from the first request of a conversation to the end of its last reply. A group
+// of several conversations takes what they take together, without what was played in between. A
+// conversation that broke off would look fast, so one failure makes it unknown.
+func total(g []*event.Request) (any, string) {
+	type pass struct {
+		repeat       int
+		conversation string
+	}
+	type span struct{ from, to time.Duration }
+	spans := map[pass]span{}
+	for _, q := range g {
+		switch {
+		case q.Err != nil:
+			return nil, "a request failed: " + q.Err.Class
+		case q.Sent == nil:
+			return nil, neverSent
+		}
+		at := pass{q.Repeat, q.Conversation}
+		s, begun := spans[at]
+		if !begun || *q.Sent < s.from {
+			s.from = *q.Sent
+		}
+		spans[at] = span{s.from, max(s.to, q.Done)}
+	}
+	if len(g) == 0 {
+		return nil, "no request was measured"
+	}
+	var sum time.Duration
+	for _, s := range spans {
+		sum += s.to - s.from
+	}
+	return ms(sum), ""
+}
+
+func peak(g []*event.Request) (any, string) {
+	most := 0
+	for _, q := range g {
+		switch {
+		case q.Err != nil:
+			return nil, "a request failed: " + q.Err.Class
+		case q.Usage.Prompt == nil:
+			return nil, noUsage
+		}
+		n, why := output(q)
+		if why != "" {
+			return nil, why
+		}
+		most = max(most, *q.Usage.Prompt+n)
+	}
+	if len(g) == 0 {
+		return nil, "no request was measured"
+	}
+	return most, ""
+}

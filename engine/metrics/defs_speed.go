@@ -1,0 +1,176 @@
+package metrics
+
+import "homellm/engine/event"
+
+// speeds say how fast tokens came.
+var speeds = []Def{
+	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+		Shown: Shown{
+			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
+		},
+		Doc:     "time per output token after the first chunk",
+		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			n, window, why := decode(q)
+			return ms(window), n, why
+		}},
+	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+		Shown: Shown{
+			Columns: []Column{{Rank: 8, Head: "decode tok/s", Stat: "mean"}},
+			Line: &Line{Chart: "Decode speed", Label: "decode tokens/s", Color: 2,
+				Caption: "Tokens a second after the first; higher is better."},
+			Box: "Decode speed", Tile: &Tile{Name: "decode tokens/s", Stat: "mean", Note: "token-weighted"},
+			Delta: &Delta{Rank: 2, Stat: "mean"}, Property: "mean",
+		},
+		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
+		Formula: "(n - k1) / (t_n - t_1), with the terms of tpot_ms",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			n, window, why := decode(q)
+			return n, window.Seconds(), why
+		}},
+	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true, Source: "client, usage",
+		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
+		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
+		parts:   prefill},
+	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+		Doc: "median time between arrivals of text within the turn", Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
+		each: gap(50)},
+	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+		Doc: "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
+		each: gap(95)},
+	{Name: "icl_p99_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
+		Doc: "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
+		each: gap(99)},
+	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Max, Source: "client",
+		Doc: "longest time between arrivals of text within the turn", Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
+		each: gap(100)},
+	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum, Source: "client",
+		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one token has none",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			g, why := gaps(q)
+			switch why {
+			case "":
+				return stalls(g), ""
+			case oneToken:
+				return 0, ""
+			}
+			return nil, why
+		}},
+	{Name: "chunk_tokens", Unit: "tokens", Kind: Float, Levels: turns, answer: true, Fold: Ratio, Source: "client, usage",
+		Doc:     "tokens in one delta: far from 1, arrivals of text are not arrivals of tokens",
+		Formula: "n / k",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			switch {
+			case !streamed(q):
+				return 0, 0, noStream
+			case len(q.Chunks) == 0:
+				return 0, 0, noToken
+			}
+			n, why := output(q)
+			return float64(n), float64(len(q.Chunks)), why
+		}},
+}
+
+// tokens are counts of the server.
+var tokens = []Def{
+	{Name: "prompt_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
+		Shown: Shown{
+			Columns: []Column{{Rank: 2, Head: "prompt tok", Stat: "mean"}},
+			Line: &Line{Chart: "Context", Label: "prompt", Color: 3,
+				Caption: "Tokens of each prompt, and how many of them came from the prefix cache."},
+			Delta: &Delta{Rank: 4, Stat: "mean"},
+		},
+		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
+		each: func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) }},
+	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
+		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			n, why := output(q)
+			return n, why
+		}},
+	{Name: "reasoning_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
+		Doc: "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			if q.Usage.Reasoning == nil {
+				return nil, "the server does not count reasoning tokens"
+			}
+			return *q.Usage.Reasoning, ""
+		}},
+}
+
+// cacheUse is what the prefix cache did.
+var cacheUse = []Def{
+	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum, Source: "usage | timings | counters", from: cacheSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 3, Head: "cached tok", Stat: "mean"}},
+			Line:    &Line{Chart: "Context", Label: "cached", Color: 1},
+		},
+		Doc: "prompt tokens that came from the prefix cache", Formula: "as the server reports them; unknown if it does not",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			n, _, why := cached(q)
+			return n, why
+		}},
+	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio, Baseline: true, Source: "usage | timings | counters", from: cacheSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 4, Head: "hit rate", Stat: "mean"}},
+			Line: &Line{Chart: "Cache hit rate and its ceiling", Alone: "Cache hit rate", Label: "hit rate", Color: 1,
+				Caption: "Share of the prompt that came from the prefix cache, and the most that any prefix cache could serve."},
+			Tile:  &Tile{Name: "cache hit rate", Stat: "mean", Of: "cache.reusable_rate"},
+			Delta: &Delta{Rank: 5, Stat: "mean"}, Property: "mean",
+		},
+		Doc: "share of the prompt that came from the prefix cache", Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			n, of, why := cached(q)
+			return float64(n), float64(of), why
+		}},
+	{Name: "cache.reusable_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "tokens | estimated", from: reusableSource,
+		Doc: "prompt tokens that any prefix cache could have kept", Formula: "longest token prefix shared with an earlier prompt of the same cache scope, in whole blocks",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			n, _, why := reusable(q)
+			return n, why
+		}},
+	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio, Source: "tokens | estimated", from: reusableSource,
+		Shown: Shown{
+			Columns: []Column{{Rank: 5, Head: "ceiling", Stat: "mean"}},
+			Line:    &Line{Chart: "Cache hit rate and its ceiling", Label: "ceiling", Limit: true},
+			Delta:   &Delta{Rank: 6, Stat: "mean"}, Property: "mean",
+		},
+		Doc: "ceiling of the hit rate: the share of the prompt that any prefix cache could have kept", Formula: "reusable_tokens / prompt_tokens; over several turns the sums of both",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			n, of, why := reusable(q)
+			return float64(n), float64(of), why
+		}},
+	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Source: "usage | timings | counters", from: efficiencySource,
+		Doc: "share of what could be kept that was kept", Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, or if far more was cached than could be",
+		parts: efficiency},
+	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
+		Doc: "who reported the cached tokens", Formula: "usage | timings | counters | none",
+		each: func(_ *Cell, q *event.Request) (any, string) {
+			if q.CacheSource == "" {
+				return "none", ""
+			}
+			return q.CacheSource, ""
+		}},
+}
+
+// serverAccounts are what the server says of the same request.
+var serverAccounts = []Def{
+	serverSays("server.queue_ms", "ms", -1, "time the request waited before it was computed"),
+	serverSays("server.load_ms", "ms", -1, "time spent on loading the model for this request"),
+	serverSays("server.prefill_ms", "ms", -1, "time spent on the prompt"),
+	serverSays("server.decode_ms", "ms", -1, "time spent on generating").ofAnswer(),
+	serverSays("server.ttft_ms", "ms", -1, "time to the first token, without the network").ofAnswer(),
+	serverSays("server.e2e_ms", "ms", -1, "time from arrival to the last token").ofAnswer(),
+	serverSays("server.total_ms", "ms", -1, "time spent on the whole request").ofAnswer(),
+	serverSays("server.prompt_tokens", "tokens", 0, "prompt tokens that were computed"),
+	serverSays("server.cached_tokens", "tokens", 0, "prompt tokens that came from the cache"),
+}
+
+func serverSays(name, unit string, better int, doc string) Def {
+	fold := Mean
+	if unit == "tokens" {
+		fold = Sum
+	}
+	return Def{Name: name, Unit: unit, Kind: Float, Better: better, Levels: turns, Fold: fold, Source: "server",
+		Doc: doc + ", by the server's own account", Formula: "as the server reports it", each: said(name)}
+}
