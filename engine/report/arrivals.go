@@ -18,7 +18,7 @@ const slowestShown = 60
 // timelines draw each request from the moment it was sent: the wait for the first token, then a
 // mark for each arrival. Each pass has a chart of its own, all on one scale. Of more requests than
 // limit one chart shows the slowest, and says so.
-func timelines(id string, c *metrics.Cell, limit int) []figure {
+func timelines(id string, c *metrics.Cell, limit int) []chart {
 	var sent []*event.Request
 	longest := 0.0
 	for _, q := range c.Requests {
@@ -39,9 +39,9 @@ func timelines(id string, c *metrics.Cell, limit int) []figure {
 		f := timeline(id, "Chunks of the slowest requests", c, sent, longest)
 		f.Table.Note = fmt.Sprintf("The %d slowest of %d requests; journal.jsonl has every chunk of all of them.", limit, of)
 		f.Caption += fmt.Sprintf(" Shown are the %d slowest of %d requests.", limit, of)
-		return []figure{f}
+		return []chart{f}
 	}
-	var out []figure
+	var out []chart
 	for i, pass := range c.Passes() {
 		pass = slices.DeleteFunc(pass, func(q *event.Request) bool { return q.Sent == nil })
 		if len(pass) == 0 {
@@ -63,8 +63,8 @@ func timelines(id string, c *metrics.Cell, limit int) []figure {
 
 func took(q *event.Request) time.Duration { return q.Done - *q.Sent }
 
-func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest float64) figure {
-	f := figure{ID: id, Title: title, Wide: true,
+func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest float64) chart {
+	f := chart{ID: id, Title: title, Wide: true,
 		Caption: "From the first byte sent: the bar is the wait for the first token, every mark after it one arrival of text."}
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24

@@ -12,8 +12,8 @@ import (
 	"homellm/engine/stats"
 )
 
-// figure is one chart with the table of what it shows.
-type figure struct {
+// chart is one chart with the table of what it shows.
+type chart struct {
 	ID      string
 	Title   string
 	Caption string
@@ -85,8 +85,8 @@ func (t track) known() bool {
 
 // perTurn draws tracks turn by turn, phases shaded: the median of the repeats as a line, their
 // range as a band, and each repeat where there is room for it.
-func perTurn(id, title, caption string, places []place, tracks []track, detail bool) figure {
-	f := figure{ID: id, Title: title, Caption: caption}
+func perTurn(id, title, caption string, places []place, tracks []track, detail bool) chart {
+	f := chart{ID: id, Title: title, Caption: caption}
 	top, unit := 0.0, tracks[0].def.Unit
 	for _, t := range tracks {
 		f.Legend = append(f.Legend, legend{t.class, t.label})

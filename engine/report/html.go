@@ -88,10 +88,10 @@ type cellPage struct {
 	Grid    dataTable
 	Lines   []string
 	Notes   []string
-	Charts  []figure
-	Spread  []figure
-	Machine []figure
-	Time    []figure
+	Charts  []chart
+	Spread  []chart
+	Machine []chart
+	Time    []chart
 	Absent  []string // what is not drawn, and why
 }
 

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"homellm/engine/event"
+	"homellm/dsl/figure"
 	"homellm/engine/metrics"
 )
 
@@ -35,12 +35,12 @@ type cellPair struct {
 	Pairing  string // what is held against what, where gates judge it
 	Gates    []gateVerdict
 	Remarks  []string
-	Changes  []figure
-	Samples  []figure
+	Changes  []chart
+	Samples  []chart
 	Numbers  dataTable
 	Verdicts dataTable
-	Charts   []figure
-	Spread   []figure
+	Charts   []chart
+	Spread   []chart
 	Absent   []string
 }
 
@@ -140,7 +140,7 @@ func (p *cellPair) charts(of pair, cells int) {
 	for i, box := range metrics.Boxes() {
 		d := box.Def
 		var rows []spread
-		for _, phase := range event.Phases {
+		for _, phase := range figure.Phases() {
 			a, b := valuesOf(of.before, d, of.before.Measured(metrics.Group{Phase: phase})), valuesOf(of.after, d, of.after.Measured(metrics.Group{Phase: phase}))
 			if len(a)+len(b) > 0 {
 				rows = append(rows, spread{phaseName(phase) + ", old", "", "old", a}, spread{phaseName(phase) + ", new", "", boxClass(d), b})

@@ -163,8 +163,8 @@ func withUnit(v float64, unit string) string {
 
 // marginFigure draws each gate's change in multiples of its own margin, for the worse to the
 // right: what lies beyond 1 with its whole interval is worse, whatever the metric's unit.
-func marginFigure(id string, deltas []compare.Delta) (figure, bool) {
-	f := figure{ID: id, Title: "Change against the margin", Wide: true,
+func marginFigure(id string, deltas []compare.Delta) (chart, bool) {
+	f := chart{ID: id, Title: "Change against the margin", Wide: true,
 		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow goes on beyond the chart; beside it stands an estimate that lies there.",
 		Table:   dataTable{Caption: "Change against the margin", Head: []string{"gate", "verdict", "change", "lower end", "upper end"}, Left: 2}}
 	var shown []compare.Delta

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -99,7 +100,7 @@ func long(cells, repeats, turns int) *metrics.Run {
 		s.add(fmt.Sprint("c", c), event.CellStarted{Attempt: 1, Server: event.Server{Profile: "sim", Simulated: true}})
 		for n := 1; n <= repeats; n++ {
 			for i := range turns {
-				phase := event.Phases[min(3*i/turns, 2)]
+				phase := figure.Phases()[min(3*i/turns, 2)]
 				s.turn(fmt.Sprint("c", c), n, false, turn{"main", "talk", "continue", phase, i + 1, 20 + float64(i%17), 100 + i, 50 + i, 60 + i, 40, "So it is."})
 				s.add(fmt.Sprint("c", c), event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(i%50), "gpu.mem_used_mib": 9000}})
 			}

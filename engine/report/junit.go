@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -326,7 +327,7 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 		add("engine.version", c.Started.Server.Version)
 		add("simulated", strconv.FormatBool(c.Started.Server.Simulated))
 	}
-	for _, phase := range event.Phases {
+	for _, phase := range figure.Phases() {
 		g := c.Measured(metrics.Group{Phase: phase})
 		if len(g) == 0 {
 			continue

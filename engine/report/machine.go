@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -45,12 +46,12 @@ func bins(all []metrics.Point, limit int) []bin {
 
 // machineFigures draws what was sampled of the machine, every strip on the same time axis, with
 // the requests of the cell behind it.
-func machineFigures(id string, c *metrics.Cell, cells int) []figure {
+func machineFigures(id string, c *metrics.Cell, cells int) []chart {
 	when, ok := played(c)
 	if !ok {
 		return nil
 	}
-	var out []figure
+	var out []chart
 	for i, strip := range metrics.Strips() {
 		var lines [][]bin
 		var defs []*metrics.Def
@@ -99,9 +100,9 @@ func within(all []metrics.Point, w stretch) []metrics.Point {
 // stripClass is the style class of the i-th metric of a strip.
 func stripClass(i int) string { return fmt.Sprintf("c%d", i%3+1) }
 
-func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) figure {
+func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) chart {
 	const height = 150.0
-	f := figure{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
+	f := chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
 	top := 0.0
 	for _, l := range lines {
 		for _, b := range l {
@@ -180,11 +181,11 @@ func phaseLegend(all []*event.Request) []legend {
 	for _, q := range all {
 		have[q.Phase] = true
 	}
-	if !have[event.WithRAG] && !have[event.AfterRemoval] {
+	if !have[string(figure.WithRAG)] && !have[string(figure.AfterRemoval)] {
 		return nil
 	}
 	var out []legend
-	for _, p := range event.Phases {
+	for _, p := range figure.Phases() {
 		if have[p] {
 			out = append(out, legend{"tint " + phaseClass(p), phaseName(p)})
 		}

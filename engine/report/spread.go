@@ -26,7 +26,7 @@ type spread struct {
 }
 
 // perRepeatFigure shows how a metric is distributed over the turns of each repeat.
-func perRepeatFigure(id, title, caption string, d *metrics.Def, c *metrics.Cell) (figure, bool) {
+func perRepeatFigure(id, title, caption string, d *metrics.Def, c *metrics.Cell) (chart, bool) {
 	numbers := c.Repeats()
 	var rows []spread
 	for _, n := range evenly(numbers, shownRepeats) {
@@ -67,8 +67,8 @@ func evenly[T any](all []T, n int) []T {
 // boxes draws one box for each spread: whiskers from the smallest to the largest value, a box
 // from the first to the third quartile, the median, and every value where there is room.
 // Quartiles are nearest rank, like all percentiles here: values that were measured.
-func boxes(id, title, caption, doc, unit string, rows []spread) (figure, bool) {
-	f := figure{ID: id, Title: title, Caption: caption}
+func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
+	f := chart{ID: id, Title: title, Caption: caption}
 	top, points := 0.0, 0
 	for _, r := range rows {
 		points += len(r.values)

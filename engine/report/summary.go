@@ -1,7 +1,7 @@
 package report
 
 import (
-	"homellm/engine/event"
+	"homellm/dsl/figure"
 	"homellm/engine/metrics"
 )
 
@@ -51,7 +51,7 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 			each("step", step, metrics.Group{Conversation: id, Step: step})
 		}
 	}
-	for _, p := range event.Phases {
+	for _, p := range figure.Phases() {
 		if len(c.Measured(metrics.Group{Phase: p})) > 0 {
 			each("phase", p, metrics.Group{Phase: p})
 		}

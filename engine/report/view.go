@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -84,11 +85,11 @@ func rowsOf(r *metrics.Run, c *metrics.Cell) []metrics.Group {
 		for _, q := range c.Measured(metrics.Group{Conversation: id}) {
 			have[q.Phase] = true
 		}
-		if !have[event.WithRAG] && !have[event.AfterRemoval] {
+		if !have[string(figure.WithRAG)] && !have[string(figure.AfterRemoval)] {
 			out = append(out, metrics.Group{Conversation: id})
 			continue
 		}
-		for _, p := range event.Phases {
+		for _, p := range figure.Phases() {
 			if have[p] {
 				out = append(out, metrics.Group{Conversation: id, Phase: p})
 			}
@@ -160,7 +161,7 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	for _, id := range all {
 		var first []*event.Request
 		for _, n := range c.Repeats() {
-			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: event.AfterRemoval}); len(g) > 0 {
+			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: string(figure.AfterRemoval)}); len(g) > 0 {
 				first = append(first, g[0])
 			}
 		}
