@@ -36,10 +36,11 @@ func run(ctx context.Context, out io.Writer) error {
 	flag.DurationVar(&pace.First, "first", 0, "with -serve: time to the first token")
 	flag.DurationVar(&pace.Gap, "gap", 0, "with -serve: time between tokens")
 	flag.IntVar(&pace.Tokens, "tokens", 0, "with -serve: tokens in a reply")
-	conform := flag.Bool("conformance", false, "hold every stream shape against the truth")
+	var what contents
+	flag.BoolVar(&what.conformance, "conformance", false, "hold every stream shape against the truth")
 	file := flag.String("o", "", "write to this file, not to standard output")
-	quick := flag.Bool("quick", false, "a tenth of the requests, to see that it works")
-	only := flag.String("load", "", "play this load alone, and hold nothing against the bounds")
+	flag.BoolVar(&what.quick, "quick", false, "a tenth of the requests, to see that it works")
+	flag.StringVar(&what.load, "load", "", "play this load alone, and hold nothing against the bounds")
 	flag.Parse()
 	if *serve {
 		return serveGolden(ctx, out, pace)
@@ -49,20 +50,27 @@ func run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("writing the table: %w", err)
 		}
-		err = report(ctx, f, *conform, *quick, *only)
+		err = report(ctx, f, what)
 		if closed := f.Close(); err == nil {
 			err = closed
 		}
 		return err
 	}
-	return report(ctx, out, *conform, *quick, *only)
+	return report(ctx, out, what)
 }
 
-func report(ctx context.Context, out io.Writer, conform, quick bool, only string) error {
-	if conform {
+// contents says what a report is about.
+type contents struct {
+	conformance bool   // every stream shape against the truth; else speed
+	quick       bool   // a tenth of the requests
+	load        string // this load alone; empty: all
+}
+
+func report(ctx context.Context, out io.Writer, what contents) error {
+	if what.conformance {
 		return conformanceReport(ctx, out)
 	}
-	return speedReport(ctx, out, quick, only)
+	return speedReport(ctx, out, what.quick, what.load)
 }
 
 // today is the date of a table, for its readers.

@@ -22,35 +22,58 @@ var number = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 
 // rewrite proposes how to write a value of the wrong type, or returns "".
 func rewrite(s *jsonschema.Schema, v any) string {
-	can := func(kind string) bool { return takes(s, kind) }
-	text, isText := v.(string)
-	switch {
-	case v == nil:
+	if v == nil {
 		return "write a value, or remove the key"
-	case isText && can("boolean") && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(text)):
-		return "write true or false"
-	case isText && (can("integer") || can("number")) && number.MatchString(text):
-		return "a number stands without quotes: " + text
-	case isText && (can("integer") || can("number")):
-		return "write the number in digits"
-	case !isText && hasType([]string{"number"}, v) && named(s, "duration"):
-		return fmt.Sprintf("add the unit: %vs", v)
-	case !isText && hasType([]string{"number"}, v) && named(s, "percent"):
-		if f, ok := v.(float64); ok && f < 1 {
-			return fmt.Sprintf("write it in percent: %.4g%%", 100*f)
-		}
-		return fmt.Sprintf("add the percent sign: %v%%", v)
+	}
+	text, isText := v.(string)
+	help := ""
+	switch {
+	case isText:
+		help = rewriteText(s, text)
+	case hasType([]string{"number"}, v):
+		help = rewriteNumber(s, v)
+	}
+	if help != "" {
+		return help
 	}
 	if example := exampleOf(s); example != "" {
 		return "write it like this: " + example
 	}
 	switch {
-	case !can("array"):
+	case !takes(s, "array"):
 		return ""
 	case isText && !strings.ContainsAny(text, " "+flowMarks):
 		return "write a list: [" + text + "]"
 	}
 	return `begin each entry with "- "`
+}
+
+// rewriteText proposes what was meant by a text where none belongs.
+func rewriteText(s *jsonschema.Schema, text string) string {
+	numeric := takes(s, "integer") || takes(s, "number")
+	switch {
+	case takes(s, "boolean") && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(text)):
+		return "write true or false"
+	case numeric && number.MatchString(text):
+		return "a number stands without quotes: " + text
+	case numeric:
+		return "write the number in digits"
+	}
+	return ""
+}
+
+// rewriteNumber proposes the unit that a number lacks.
+func rewriteNumber(s *jsonschema.Schema, v any) string {
+	switch {
+	case named(s, "duration"):
+		return fmt.Sprintf("add the unit: %vs", v)
+	case named(s, "percent"):
+		if f, ok := v.(float64); ok && f < 1 {
+			return fmt.Sprintf("write it in percent: %.4g%%", 100*f)
+		}
+		return fmt.Sprintf("add the percent sign: %v%%", v)
+	}
+	return ""
 }
 
 // takes reports whether a schema allows values of a type.

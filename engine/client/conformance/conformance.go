@@ -198,12 +198,13 @@ type table struct {
 	rows       []Row
 }
 
-func (t *table) add(figure, truth, measured string, ok, timed bool) {
-	t.rows = append(t.rows, Row{t.shape, t.api, figure, truth, measured, ok, timed})
+func (t *table) add(r Row) {
+	r.Shape, r.API = t.shape, t.api
+	t.rows = append(t.rows, r)
 }
 
 func (t *table) text(figure, truth, measured string) {
-	t.add(figure, truth, measured, truth == measured, false)
+	t.add(Row{Figure: figure, Truth: truth, Measured: measured, OK: truth == measured})
 }
 
 func (t *table) count(figure string, truth int, measured *int) {
@@ -219,13 +220,10 @@ func (t *table) count(figure string, truth int, measured *int) {
 
 // times compares instants: that of the first token, the time per token, and every token's.
 func (t *table) times(truth goldentest.Truth, x event.Exchange) {
-	want, known := truth.TTFT()
-	got, have := ttft(x)
-	t.duration("TTFT", want, known, got, have, t.o.Tolerance)
+	t.duration("TTFT", span(truth.TTFT()), span(ttft(x)), t.o.Tolerance)
 
-	want, known = truth.TPOT()
-	got, have = tpot(x)
-	t.duration("TPOT", want, known, got, have, time.Duration(float64(want)*t.o.Share))
+	want := span(truth.TPOT())
+	t.duration("TPOT", want, span(tpot(x)), time.Duration(float64(want.d)*t.o.Share))
 
 	var worst time.Duration
 	for i, k := range x.Chunks {
@@ -233,7 +231,7 @@ func (t *table) times(truth goldentest.Truth, x event.Exchange) {
 			worst = max(worst, (k.At - *x.Sent - truth.Tokens[i].At.Sub(truth.Received)).Abs())
 		}
 	}
-	t.duration("worst instant", 0, true, worst, true, 2*t.o.Tolerance)
+	t.duration("worst instant", span(0, true), span(worst, true), 2*t.o.Tolerance)
 }
 
 func ttft(x event.Exchange) (time.Duration, bool) {
@@ -267,20 +265,30 @@ func (t *table) gaveUp(x event.Exchange) {
 	}
 	switch x.Err.Class {
 	case "timeout_first_token":
-		t.duration("gave up after", t.o.FirstToken, true, x.Done-*x.Sent, true, t.o.Tolerance)
+		t.duration("gave up after", span(t.o.FirstToken, true), span(x.Done-*x.Sent, true), t.o.Tolerance)
 	case "timeout_idle":
-		t.duration("gave up after", t.o.Idle, true, x.Done-x.Chunks[len(x.Chunks)-1].At, true, t.o.Tolerance)
+		t.duration("gave up after", span(t.o.Idle, true), span(x.Done-x.Chunks[len(x.Chunks)-1].At, true), t.o.Tolerance)
 	}
 }
 
-func (t *table) duration(figure string, want time.Duration, known bool, got time.Duration, have bool, tolerance time.Duration) {
-	ok := known == have && (got-want).Abs() <= tolerance
-	t.add(figure, milliseconds(want, known), milliseconds(got, have), ok, known && have)
+// interval is a duration that may be unknown.
+type interval struct {
+	d     time.Duration
+	known bool
 }
 
-func milliseconds(d time.Duration, known bool) string {
-	if !known {
+func span(d time.Duration, known bool) interval { return interval{d, known} }
+
+func (i interval) String() string {
+	if !i.known {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.3f ms", float64(d)/float64(time.Millisecond))
+	return fmt.Sprintf("%.3f ms", float64(i.d)/float64(time.Millisecond))
+}
+
+func (t *table) duration(figure string, want, got interval, tolerance time.Duration) {
+	t.add(Row{
+		Figure: figure, Truth: want.String(), Measured: got.String(),
+		OK: want.known == got.known && (got.d-want.d).Abs() <= tolerance, timed: want.known && got.known,
+	})
 }
