@@ -32,7 +32,8 @@ func main() {
 
 func run(ctx context.Context, out io.Writer) error {
 	var pace goldentest.Pace
-	serve := flag.Bool("serve", false, "be the golden server: print its address and serve until standard input ends (bench starts it so itself)")
+	serve := flag.Bool("serve", false, "be the golden server: print its address and serve until standard input ends "+
+		"(bench starts it so itself)")
 	flag.DurationVar(&pace.First, "first", 0, "with -serve: time to the first token")
 	flag.DurationVar(&pace.Gap, "gap", 0, "with -serve: time between tokens")
 	flag.IntVar(&pace.Tokens, "tokens", 0, "with -serve: tokens in a reply")

@@ -39,7 +39,8 @@ const question = "What is the torque of the M6 screws?"
 
 // openHomellm is the client under test.
 func openHomellm(base string, tokens int) (func(context.Context) (reading, error), error) {
-	c, err := client.New(client.Config{BaseURL: base, Model: "golden", Stream: true, FirstToken: time.Minute, Idle: time.Minute})
+	c, err := client.New(client.Config{BaseURL: base, Model: "golden", Stream: true, FirstToken: time.Minute,
+		Idle: time.Minute})
 	if err != nil {
 		return nil, err
 	}

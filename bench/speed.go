@@ -24,9 +24,11 @@ type load struct {
 
 // loads are played for every reader in turn.
 var loads = []load{
-	{"1 stream, short replies", "plain", 1, 40, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 5}},
+	{"1 stream, short replies", "plain", 1, 40, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond,
+		Tokens: 5}},
 	{"1 stream", "plain", 1, 3, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 200}},
-	{"128 streams", "plain", 128, 1, goldentest.Pace{First: 100 * time.Millisecond, Gap: 10 * time.Millisecond, Tokens: 200}},
+	{"128 streams", "plain", 128, 1, goldentest.Pace{First: 100 * time.Millisecond, Gap: 10 * time.Millisecond,
+		Tokens: 200}},
 	{"flood", "flood", 1, 2, goldentest.Pace{Tokens: 200_000}},
 }
 
@@ -49,8 +51,10 @@ type figures struct {
 func (f *figures) cpuPerChunk() time.Duration { return rank(f.costs, 50) }
 
 func speedReport(ctx context.Context, out io.Writer, quick bool, only string) error {
-	fmt.Fprintf(out, "Measured %s on %s; the golden server runs in a process of its own on the same machine.\n\n", today(), machine())
-	fmt.Fprintln(out, "| load | reader | TTFT bias p50 | p99 | gap error p99 | CPU per chunk | of the bare loop | chunks/s | chunks per CPU second | allocations per chunk |")
+	fmt.Fprintf(out, "Measured %s on %s; the golden server runs in a process of its own on the same machine.\n\n", today(),
+		machine())
+	fmt.Fprintln(out, "| load | reader | TTFT bias p50 | p99 | gap error p99 | CPU per chunk | of the bare loop | "+
+		"chunks/s | chunks per CPU second | allocations per chunk |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|")
 	results := map[string]map[string]*figures{}
 	for _, l := range loads {
@@ -91,7 +95,8 @@ func row(out io.Writer, l load, name string, f, bare *figures) {
 	if len(f.biases) > 0 {
 		bias50, bias99, gap = ms(rank(f.biases, 50)), ms(rank(f.biases, 99)), ms(rank(f.gaps, 99))
 	}
-	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.2f µs | %.2f | %.0f | %.0f | %.2f |\n", l.name, name, bias50, bias99, gap,
+	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.2f µs | %.2f | %.0f | %.0f | %.2f |\n", l.name, name, bias50, bias99,
+		gap,
 		micro(f.cpuPerChunk()), float64(f.cpuPerChunk())/float64(bare.cpuPerChunk()),
 		float64(f.chunks)/f.wall.Seconds(), float64(f.chunks)/f.cpu.Seconds(), float64(f.mallocs)/float64(f.chunks))
 }
@@ -149,7 +154,8 @@ func (l load) play(ctx context.Context, r reader, f *figures) error {
 }
 
 // round asks on every stream at once, so many times in turn.
-func (l load) round(ctx context.Context, asks []func(context.Context) (reading, error), times int) ([][]reading, error) {
+func (l load) round(ctx context.Context, asks []func(context.Context) (reading, error), times int) ([][]reading,
+	error) {
 	readings := make([][]reading, len(asks))
 	errs := make([]error, len(asks))
 	var wg sync.WaitGroup
@@ -188,7 +194,8 @@ func (f *figures) add(got reading, truth []time.Duration) {
 
 // bounds says which of the client's bounds hold, and fails if one does not.
 func bounds(out io.Writer, results map[string]map[string]*figures) error {
-	short, one, many, flood := results["1 stream, short replies"], results["1 stream"], results["128 streams"], results["flood"]
+	short, one, many, flood := results["1 stream, short replies"], results["1 stream"], results["128 streams"],
+		results["flood"]
 	ours := func(load map[string]*figures) *figures { return load["homellm"] }
 	ratio := func(load map[string]*figures) float64 {
 		return float64(ours(load).cpuPerChunk()) / float64(load["bare loop"].cpuPerChunk())
@@ -203,13 +210,20 @@ func bounds(out io.Writer, results map[string]map[string]*figures) error {
 		measured string
 		ok       bool
 	}{
-		{"TTFT bias at 1 stream, p50 at most 0.3 ms", ms(rank(ours(short).biases, 50)), rank(ours(short).biases, 50) <= 300*time.Microsecond},
-		{"TTFT bias at 1 stream, p99 at most 1 ms", ms(rank(ours(short).biases, 99)), rank(ours(short).biases, 99) <= time.Millisecond},
-		{"TTFT bias at 128 streams, p99 at most 15 ms", ms(rank(ours(many).biases, 99)), rank(ours(many).biases, 99) <= 15*time.Millisecond},
-		{"gap error at 1 stream, p99 at most 0.1 ms", ms(rank(ours(one).gaps, 99)), rank(ours(one).gaps, 99) <= 100*time.Microsecond},
+		{"TTFT bias at 1 stream, p50 at most 0.3 ms", ms(rank(ours(short).biases, 50)),
+			rank(ours(short).biases, 50) <= 300*time.Microsecond},
+		{"TTFT bias at 1 stream, p99 at most 1 ms", ms(rank(ours(short).biases, 99)),
+			rank(ours(short).biases, 99) <= time.Millisecond},
+		{"TTFT bias at 128 streams, p99 at most 15 ms", ms(rank(ours(many).biases, 99)),
+			rank(ours(many).biases, 99) <= 15*time.Millisecond},
+		{"gap error at 1 stream, p99 at most 0.1 ms", ms(rank(ours(one).gaps, 99)),
+			rank(ours(one).gaps, 99) <= 100*time.Microsecond},
 		{"CPU per chunk at 1 stream, at most 1.15 of the bare loop", fmt.Sprintf("%.2f", ratio(one)), ratio(one) <= 1.15},
-		{"CPU per chunk at 128 streams, at most 1.15 of the bare loop", fmt.Sprintf("%.2f", ratio(many)), ratio(many) <= 1.15},
-		{"flooded, at least 0.4 M chunks per CPU second", fmt.Sprintf("%.2f M", float64(ours(flood).chunks)/ours(flood).cpu.Seconds()/1e6), float64(ours(flood).chunks)/ours(flood).cpu.Seconds() >= 4e5},
+		{"CPU per chunk at 128 streams, at most 1.15 of the bare loop", fmt.Sprintf("%.2f", ratio(many)),
+			ratio(many) <= 1.15},
+		{"flooded, at least 0.4 M chunks per CPU second",
+			fmt.Sprintf("%.2f M", float64(ours(flood).chunks)/ours(flood).cpu.Seconds()/1e6),
+			float64(ours(flood).chunks)/ours(flood).cpu.Seconds() >= 4e5},
 		{"at most 2 allocations per chunk at 1 stream", fmt.Sprintf("%.2f", allocations(one)), allocations(one) <= 2},
 		{"at most 2 allocations per chunk when flooded", fmt.Sprintf("%.2f", allocations(flood)), allocations(flood) <= 2},
 	} {

@@ -39,7 +39,8 @@ func build(t *testing.T) program {
 func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_CACHE_HOME="+filepath.Join(p.dir, "cache"), "XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
+	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_CACHE_HOME="+filepath.Join(p.dir, "cache"),
+		"XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
 	return cmd
 }
 
@@ -118,7 +119,8 @@ assert:
 `
 
 func ragScenario() string {
-	return fmt.Sprintf(rag, strings.TrimSpace(strings.Repeat("the index of the page is in the block. ", 16)), strings.TrimSpace(strings.Repeat("the model of the server is in the memory. ", 16)))
+	return fmt.Sprintf(rag, strings.TrimSpace(strings.Repeat("the index of the page is in the block. ", 16)),
+		strings.TrimSpace(strings.Repeat("the model of the server is in the memory. ", 16)))
 }
 
 // attached is a servers file with an Ollama at an address, on both of its wires.
@@ -138,7 +140,8 @@ func TestApply_Ollama(t *testing.T) {
 
 	for _, wire := range []string{"native", "openai"} {
 		t.Run(wire, func(t *testing.T) {
-			code, printed := p.run(t, "apply", "rag.yaml", "--server", wire, "--servers", "servers.yaml", "--model", tinyModel, "--out", wire)
+			code, printed := p.run(t, "apply", "rag.yaml", "--server", wire, "--servers", "servers.yaml", "--model", tinyModel,
+				"--out", wire)
 			t.Log(printed)
 			if code != 0 {
 				t.Fatalf("exit code %d", code)
@@ -173,7 +176,8 @@ func TestApply_Ollama(t *testing.T) {
 	})
 
 	t.Run("model missing", func(t *testing.T) {
-		code, printed := p.run(t, "apply", "rag.yaml", "--server", "native", "--servers", "servers.yaml", "--model", "nosuch", "--out", "missing")
+		code, printed := p.run(t, "apply", "rag.yaml", "--server", "native", "--servers", "servers.yaml", "--model", "nosuch",
+			"--out", "missing")
 		if code != 5 || !strings.Contains(printed, `has no model "nosuch"`) || !strings.Contains(printed, tinyModel) {
 			t.Errorf("exit code %d: %s", code, printed)
 		}
@@ -182,7 +186,8 @@ func TestApply_Ollama(t *testing.T) {
 	t.Run("doctor", func(t *testing.T) {
 		code, printed := p.run(t, "doctor", "--url", address, "--model", tinyModel)
 		t.Log(printed)
-		for _, want := range []string{"Ollama", "state         ready", "model         tiny:latest", "request       first token after", "cached tokens are unknown", "this client"} {
+		for _, want := range []string{"Ollama", "state         ready", "model         tiny:latest",
+			"request       first token after", "cached tokens are unknown", "this client"} {
 			if !strings.Contains(printed, want) {
 				t.Errorf("doctor does not say %q", want)
 			}
@@ -223,7 +228,8 @@ conversations:
 func TestApply_OllamaTruncates(t *testing.T) {
 	p := build(t)
 	_, address := startOllama(t)
-	request, err := json.Marshal(map[string]any{"model": "small", "from": tinyModel, "parameters": map[string]any{"num_ctx": 160}, "stream": false})
+	request, err := json.Marshal(map[string]any{"model": "small", "from": tinyModel,
+		"parameters": map[string]any{"num_ctx": 160}, "stream": false})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,18 +239,21 @@ func TestApply_OllamaTruncates(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(growing)
 	for i := range 8 {
-		fmt.Fprintf(&b, "      - {id: turn%d, ask: %q, reply: the answer is in the index of the page and in the block., assert: [turn.ok]}\n", i+1, strings.Repeat("which page is in the index? ", 2))
+		fmt.Fprintf(&b, "      - {id: turn%d, ask: %q, reply: the answer is in the index of the page and in the block., "+
+			"assert: [turn.ok]}\n", i+1, strings.Repeat("which page is in the index? ", 2))
 	}
 	p.write(t, "growing.yaml", b.String())
 	p.write(t, "servers.yaml", attached(address))
-	code, printed := p.run(t, "apply", "growing.yaml", "--server", "openai", "--servers", "servers.yaml", "--model", "small", "--out", "small")
+	code, printed := p.run(t, "apply", "growing.yaml", "--server", "openai", "--servers", "servers.yaml", "--model",
+		"small", "--out", "small")
 	t.Log(printed)
 	all := p.events(t, "small")
 	if len(notes(all, "context_truncated")) == 0 {
 		t.Errorf("exit code %d and no note that the context was cut", code)
 	}
 	// The native API lets every request ask for the context it needs.
-	code, printed = p.run(t, "apply", "growing.yaml", "--server", "native", "--servers", "servers.yaml", "--model", "small", "--out", "asked")
+	code, printed = p.run(t, "apply", "growing.yaml", "--server", "native", "--servers", "servers.yaml", "--model",
+		"small", "--out", "asked")
 	if cut := notes(p.events(t, "asked"), "context_truncated"); code != 0 || len(cut) != 0 {
 		t.Errorf("with a context that is asked for: exit code %d, cut %q\n%s", code, cut, printed)
 	}
@@ -255,8 +264,10 @@ func TestApply_OllamaKilled(t *testing.T) {
 	p := build(t)
 	ollama, address := startOllama(t)
 	p.write(t, "servers.yaml", attached(address))
-	p.write(t, "long.yaml", strings.Replace(strings.Replace(ragScenario(), "repeats: 1", "repeats: 40", 1), "max_tokens: 4", "max_tokens: 20", 1))
-	cmd := p.command(t.Context(), "apply", "long.yaml", "--server", "native", "--servers", "servers.yaml", "--model", tinyModel, "--out", "killed")
+	p.write(t, "long.yaml", strings.Replace(strings.Replace(ragScenario(), "repeats: 1", "repeats: 40", 1),
+		"max_tokens: 4", "max_tokens: 20", 1))
+	cmd := p.command(t.Context(), "apply", "long.yaml", "--server", "native", "--servers", "servers.yaml", "--model",
+		tinyModel, "--out", "killed")
 	var printed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &printed
 	if err := cmd.Start(); err != nil {
@@ -315,7 +326,8 @@ func TestApply_OllamaLaunched(t *testing.T) {
 		fmt.Fprintf(&env, "        %s: %q\n", name, value)
 	}
 	p.write(t, "rag.yaml", ragScenario())
-	p.write(t, "models.yaml", "schema: homellm.models/v1\nmodels:\n  tiny-test:\n    context: {trained: 16384}\n    engines:\n      ollama: {ref: "+tinyModel+"}\n")
+	p.write(t, "models.yaml", "schema: homellm.models/v1\nmodels:\n  tiny-test:\n    context: {trained: 16384}\n    "+
+		"engines:\n      ollama: {ref: "+tinyModel+"}\n")
 	p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
 servers:
   own:
@@ -333,7 +345,8 @@ servers:
       command: [%q, serve]
       env:
 %s`, spec.Argv[0], env.String()))
-	code, printed := p.run(t, "apply", "rag.yaml", "--server", "own", "--servers", "servers.yaml", "--models", "models.yaml", "--out", "own")
+	code, printed := p.run(t, "apply", "rag.yaml", "--server", "own", "--servers", "servers.yaml", "--models",
+		"models.yaml", "--out", "own")
 	t.Log(printed)
 	if code != 0 {
 		t.Fatalf("exit code %d", code)
@@ -347,7 +360,8 @@ servers:
 	if load <= 0 || first1 <= 0 || first1 >= load {
 		t.Errorf("the start took %v ms, the first request %v ms of it", load, first1)
 	}
-	if log, err := os.ReadFile(filepath.Join(p.dir, "own", "server-own.log")); err != nil || !bytes.Contains(log, []byte("Listening on")) {
+	if log, err := os.ReadFile(filepath.Join(p.dir, "own", "server-own.log")); err != nil ||
+		!bytes.Contains(log, []byte("Listening on")) {
 		t.Errorf("its log: %v, %d bytes", err, len(log))
 	}
 	if left, err := host.Leftovers(filepath.Join(p.dir, "cache", "homellm", "servers")); err != nil || len(left) != 0 {

@@ -222,7 +222,8 @@ func tinyTensors(vocabulary uint64) []tensor {
 			all = append(all, tensor{fmt.Sprintf("blk.%d.%s.weight", layer, t.name), t.dims})
 		}
 	}
-	return append(all, tensor{"output_norm.weight", []uint64{tinyWidth}}, tensor{"output.weight", []uint64{tinyWidth, vocabulary}})
+	return append(all, tensor{"output_norm.weight", []uint64{tinyWidth}},
+		tensor{"output.weight", []uint64{tinyWidth, vocabulary}})
 }
 
 // tinyVocabulary has every byte, so that any text can be written in it, every printable character,
@@ -242,7 +243,8 @@ func tinyVocabulary() (tokens []string, kinds []int32) {
 		add(fmt.Sprintf("<0x%02X>", b), tokenByte)
 	}
 	const space = "\u2581" // how this kind of vocabulary writes a blank
-	for word := range strings.FieldsSeq("the of and to in is was for on with as by at from it are this be an or that which page index block cache model token server query answer") {
+	for word := range strings.FieldsSeq("the of and to in is was for on with as by at from it are this be an or that " +
+		"which page index block cache model token server query answer") {
 		add(space+word, tokenNormal)
 	}
 	add(space, tokenNormal)

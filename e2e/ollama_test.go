@@ -45,7 +45,8 @@ func chat(ctx context.Context, address string, messages []engines.Message, token
 
 func TestOllama(t *testing.T) {
 	_, address := startOllama(t)
-	side, err := server.NewSide(server.Config{BaseURL: address, Engine: "ollama", Model: tinyModel, ContextTokens: tinyNumCtx})
+	side, err := server.NewSide(server.Config{BaseURL: address, Engine: "ollama", Model: tinyModel,
+		ContextTokens: tinyNumCtx})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,8 @@ func TestOllama(t *testing.T) {
 		}
 		// The cache leaves one token to compute out of hundreds; a third of the time is far from both.
 		if 3*warm.PromptNanos > cold.PromptNanos || 3*warm.PromptNanos > again.PromptNanos {
-			t.Errorf("the prompt took %v cold, %v warm, %v after a reset", time.Duration(cold.PromptNanos), time.Duration(warm.PromptNanos), time.Duration(again.PromptNanos))
+			t.Errorf("the prompt took %v cold, %v warm, %v after a reset", time.Duration(cold.PromptNanos),
+				time.Duration(warm.PromptNanos), time.Duration(again.PromptNanos))
 		}
 	})
 

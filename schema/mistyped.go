@@ -80,14 +80,16 @@ func rewriteNumber(s *jsonschema.Schema, v any) string {
 func takes(s *jsonschema.Schema, kind string) bool {
 	s = resolve(s)
 	return slices.Contains(s.Types, kind) ||
-		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf), func(sub *jsonschema.Schema) bool { return takes(sub, kind) })
+		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf),
+			func(sub *jsonschema.Schema) bool { return takes(sub, kind) })
 }
 
 // named reports whether a schema is one of the definitions, or allows values of it.
 func named(s *jsonschema.Schema, definition string) bool {
 	s = resolve(s)
 	return strings.HasSuffix(s.Location, "/definitions/"+definition) ||
-		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf), func(sub *jsonschema.Schema) bool { return named(sub, definition) })
+		slices.ContainsFunc(slices.Concat(s.AllOf, s.AnyOf, s.OneOf),
+			func(sub *jsonschema.Schema) bool { return named(sub, definition) })
 }
 
 // exampleOf returns the first example that a schema gives, in YAML on one line, or "".
@@ -137,7 +139,8 @@ func flow(v any) string {
 // written in case and separators only, or "".
 func similar(s *jsonschema.Schema, written string) string {
 	for _, separator := range []string{"-", "_"} {
-		near := strings.ToLower(strings.NewReplacer(" ", separator, "-", separator, "_", separator).Replace(strings.TrimSpace(written)))
+		near := strings.ToLower(strings.NewReplacer(" ", separator, "-", separator, "_",
+			separator).Replace(strings.TrimSpace(written)))
 		if near == written {
 			continue
 		}

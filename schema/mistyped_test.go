@@ -26,7 +26,8 @@ func TestSimilarNames(t *testing.T) {
 // TestMisplacedKeys holds where a key is said to belong that stands too high.
 func TestMisplacedKeys(t *testing.T) {
 	for key, want := range map[string]string{
-		"repeats": "it belongs into run", "server": "it belongs into matrix", "temperature": "it belongs into defaults.request", "nonsense": "",
+		"repeats": "it belongs into run", "server": "it belongs into matrix",
+		"temperature": "it belongs into defaults.request", "nonsense": "",
 	} {
 		got := Validate("scenario", scenario(func(s, _ map[string]any) { s[key] = 1 }))
 		if len(got) != 1 || got[0].Help != want {

@@ -41,7 +41,8 @@ func TestKinds(t *testing.T) {
 // misspelt one as well.
 var keywords = []string{
 	"$id", "$schema", "$ref", "title", "description", "default", "definitions",
-	"type", "enum", "const", "examples", "properties", "required", "additionalProperties", "propertyNames", "minProperties",
+	"type", "enum", "const", "examples", "properties", "required", "additionalProperties", "propertyNames",
+	"minProperties",
 	"items", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "pattern",
 	"minimum", "maximum", "exclusiveMinimum", "format", "allOf", "anyOf", "oneOf",
 }
@@ -100,7 +101,8 @@ func TestLint(t *testing.T) {
 					}
 				}
 			}
-			if s["type"] == "object" && s["additionalProperties"] == nil && !strings.HasSuffix(path, "/profile/properties/body") {
+			if s["type"] == "object" && s["additionalProperties"] == nil &&
+				!strings.HasSuffix(path, "/profile/properties/body") {
 				t.Errorf("%s: the mapping is open", path)
 			}
 			if s["pattern"] != nil && s["title"] == nil {
@@ -192,36 +194,49 @@ func TestValidate(t *testing.T) {
 		{"nothing", nil, nil},
 		{"int and float", func(s, _ map[string]any) { s["run"] = map[string]any{"repeats": 3.0, "warmup": 2} }, nil},
 		{"reference", func(s, _ map[string]any) { s["run"] = map[string]any{"repeats": "${vars.n}"} }, nil},
-		{"unknown key", func(s, _ map[string]any) { s["nam/e~"] = 1 }, []Problem{{Key: "nam/e~", Rule: "unknown-key", Message: `unknown key "nam/e~"`}}},
-		{"missing key", func(s, _ map[string]any) { delete(s, "name") }, []Problem{{Rule: "missing-key", Message: `key "name" is missing`, Help: "Name of the scenario: key of its results and part of file names.", Missing: at("name")}}},
-		{"path with special characters", func(s, _ map[string]any) { s["vars"] = map[string]any{"a/b~c %": []any{}} }, []Problem{
-			{Path: at("vars"), Key: "a/b~c %", Rule: "key-format", Message: `"a/b~c %" is not an identifier such as first_turn: a lower-case letter, then lower-case letters, digits and _`},
-		}},
+		{"unknown key", func(s, _ map[string]any) { s["nam/e~"] = 1 },
+			[]Problem{{Key: "nam/e~", Rule: "unknown-key", Message: `unknown key "nam/e~"`}}},
+		{"missing key", func(s, _ map[string]any) { delete(s, "name") },
+			[]Problem{{Rule: "missing-key", Message: `key "name" is missing`,
+				Help: "Name of the scenario: key of its results and part of file names.", Missing: at("name")}}},
+		{"path with special characters", func(s, _ map[string]any) { s["vars"] = map[string]any{"a/b~c %": []any{}} },
+			[]Problem{
+				{Path: at("vars"), Key: "a/b~c %", Rule: "key-format",
+					Message: `"a/b~c %" is not an identifier such as first_turn: a lower-case letter, then lower-case letters, digits and _`},
+			}},
 		{"no action", func(_, step map[string]any) { delete(step, "ask") }, []Problem{
-			{Path: steps, Rule: "one-of", Message: "one of these keys is missing: ask, inject, query, remove, continue", Help: "add exactly one of them", Missing: at("ask", "inject", "query", "remove", "continue")},
+			{Path: steps, Rule: "one-of", Message: "one of these keys is missing: ask, inject, query, remove, continue",
+				Help: "add exactly one of them", Missing: at("ask", "inject", "query", "remove", "continue")},
 		}},
 		{"two actions", func(_, step map[string]any) { step["continue"] = "x" }, []Problem{
-			{Path: steps, Key: "continue", Rule: "one-of", Message: "only one of these keys is possible: ask, continue", Help: "keep one of them"},
+			{Path: steps, Key: "continue", Rule: "one-of", Message: "only one of these keys is possible: ask, continue",
+				Help: "keep one of them"},
 		}},
-		{"alternatives of another type", func(_, step map[string]any) { step["continue"] = 5; delete(step, "ask") }, []Problem{
-			{Path: below("continue"), Rule: "type", Message: "expected a text or a mapping, but this is 5", Help: "write it like this: {turns: [What else?, Thank you.]}"},
-		}},
+		{"alternatives of another type", func(_, step map[string]any) { step["continue"] = 5; delete(step, "ask") },
+			[]Problem{
+				{Path: below("continue"), Rule: "type", Message: "expected a text or a mapping, but this is 5",
+					Help: "write it like this: {turns: [What else?, Thank you.]}"},
+			}},
 		{"alternative that is meant", func(_, step map[string]any) {
 			step["continue"] = map[string]any{"turns": []any{}}
 			delete(step, "ask")
-		}, []Problem{{Path: below("continue", "turns"), Rule: "size", Message: "the list has 0 entries; at least 1 are needed"}}},
-		{"number below its range", func(_, step map[string]any) { step["request"] = map[string]any{"temperature": -0.5} }, []Problem{
-			{Path: below("request", "temperature"), Rule: "range", Message: "-0.5 is out of range: it must be 0 to 5"},
-		}},
+		}, []Problem{{Path: below("continue", "turns"), Rule: "size",
+			Message: "the list has 0 entries; at least 1 are needed"}}},
+		{"number below its range", func(_, step map[string]any) { step["request"] = map[string]any{"temperature": -0.5} },
+			[]Problem{
+				{Path: below("request", "temperature"), Rule: "range", Message: "-0.5 is out of range: it must be 0 to 5"},
+			}},
 		{"fraction", func(_, step map[string]any) { step["request"] = map[string]any{"max_tokens": 1.5} }, []Problem{
 			{Path: below("request", "max_tokens"), Rule: "type", Message: "expected a whole number, but this is 1.5"},
 		}},
 		{"null", func(_, step map[string]any) { step["timeout"] = nil }, []Problem{
 			{Path: below("timeout"), Rule: "type", Message: "expected a duration such as 180s, 1m30s or 500ms, but this is empty", Help: "write a value, or remove the key"},
 		}},
-		{"not a value of the list", func(_, step map[string]any) { step["request"] = map[string]any{"api": "rpc"} }, []Problem{
-			{Path: below("request", "api"), Rule: "value", Message: `"rpc" is not possible here`, Help: "use chat or completions", Known: at("chat", "completions")},
-		}},
+		{"not a value of the list", func(_, step map[string]any) { step["request"] = map[string]any{"api": "rpc"} },
+			[]Problem{
+				{Path: below("request", "api"), Rule: "value", Message: `"rpc" is not possible here`,
+					Help: "use chat or completions", Known: at("chat", "completions")},
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := Validate("scenario", scenario(c.spoil))
@@ -239,7 +254,8 @@ func TestValidate(t *testing.T) {
 
 // TestValidateNeverPanics gives values that make the validator panic.
 func TestValidateNeverPanics(t *testing.T) {
-	for _, doc := range []any{nil, 1, "x", []any{}, map[string]any{"schema": func() {}}, []byte("x"), struct{}{}, map[string]any{"vars": map[string]any{"x": complex(1, 1)}}} {
+	for _, doc := range []any{nil, 1, "x", []any{}, map[string]any{"schema": func() {}}, []byte("x"), struct{}{},
+		map[string]any{"vars": map[string]any{"x": complex(1, 1)}}} {
 		if len(Validate("scenario", doc)) == 0 {
 			t.Errorf("%v is a valid scenario", doc)
 		}
@@ -279,7 +295,8 @@ func FuzzExplain(f *testing.F) {
 
 func TestDescribe(t *testing.T) {
 	into := Describe("scenario", "into")
-	if len(into) != 1 || into[0].Path != "conversations[].steps[].inject.into" || !cmp.Equal(into[0].Values, []string{"turn", "system", "message"}) || into[0].Default != "turn" {
+	if len(into) != 1 || into[0].Path != "conversations[].steps[].inject.into" ||
+		!cmp.Equal(into[0].Values, []string{"turn", "system", "message"}) || into[0].Default != "turn" {
 		t.Errorf("into: %+v", into)
 	}
 	if inject := Describe("scenario", "inject"); len(inject) != 1 || inject[0].Example != "{docs: [manual], into: turn}" {
@@ -292,7 +309,8 @@ func TestDescribe(t *testing.T) {
 	if got := Describe("scenario", "run.repeats"); len(got) != 1 || got[0].Key() != "repeats" || got[0].Required {
 		t.Errorf("run.repeats: %+v", got)
 	}
-	if got := Describe("servers", "null_means"); len(got) != 1 || got[0].Path != "servers.<name>.capabilities.cache_report.null_means" {
+	if got := Describe("servers", "null_means"); len(got) != 1 ||
+		got[0].Path != "servers.<name>.capabilities.cache_report.null_means" {
 		t.Errorf("null_means: %+v", got)
 	}
 	if got := Describe("nothing", "x"); got != nil {

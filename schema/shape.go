@@ -61,7 +61,8 @@ func NewShape(doc any) (s *Shape, problems []Problem) {
 	}
 	n := l.size(doc, nil)
 	if len(l.problems) > 0 || n > mostRules {
-		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to, and with them entries of enum and required and steps of patterns", mostRules)
+		l.add(nil, "size", "", "the schema has more than %d rules, those counted again that are referred to, and with them "+
+			"entries of enum and required and steps of patterns", mostRules)
 		return nil, l.problems[:1]
 	}
 	text, err := json.Marshal(doc)
@@ -104,7 +105,8 @@ type linter struct {
 }
 
 func (l *linter) add(path []string, rule, key, format string, args ...any) *Problem {
-	l.problems = append(l.problems, Problem{Path: slices.Clone(path), Key: key, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	l.problems = append(l.problems, Problem{Path: slices.Clone(path), Key: key, Rule: rule,
+		Message: fmt.Sprintf(format, args...)})
 	return &l.problems[len(l.problems)-1]
 }
 
@@ -122,12 +124,14 @@ func (l *linter) lint(v any, path []string) {
 		where, known := subschemas[key]
 		switch {
 		case key == "$id" || key == "$schema":
-			l.add(path, "unknown-key", key, "%s has no place here: the schema is draft-07, and refers to nothing but itself", key).Help = "leave it out"
+			l.add(path, "unknown-key", key, "%s has no place here: the schema is draft-07, and refers to nothing but itself",
+				key).Help = "leave it out"
 		case !known:
 			l.add(path, "unknown-key", key, "unknown keyword %q", key).Known = slices.Sorted(maps.Keys(subschemas))
 		case key == "$ref":
 			if to, _ := m[key].(string); !strings.HasPrefix(to, "#/") || l.find(to) == nil {
-				l.add(at, "value", "", "%v leads to nothing in this schema", m[key]).Help = "write #/definitions/NAME; nothing is loaded from elsewhere"
+				l.add(at, "value", "", "%v leads to nothing in this schema",
+					m[key]).Help = "write #/definitions/NAME; nothing is loaded from elsewhere"
 			} else if len(m) > 1 {
 				l.add(path, "value", key, "what stands beside $ref is ignored").Help = "put both into allOf"
 			}
@@ -308,7 +312,8 @@ func (s *Shape) Check(text string) (ok bool, why string, err error) {
 		return false, "it is not JSON: " + err.Error(), nil
 	}
 	if most := min(mostValues, mostWork/s.rules); count(v, most) > most {
-		return false, "", fmt.Errorf("the text holds more than %d values, which are the most for a schema of %d rules", most, s.rules)
+		return false, "", fmt.Errorf("the text holds more than %d values, which are the most for a schema of %d rules", most,
+			s.rules)
 	}
 	if err := s.compiled.Validate(v); err != nil {
 		ve, is := errors.AsType[*jsonschema.ValidationError](err)

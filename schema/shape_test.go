@@ -91,7 +91,8 @@ func TestShape_Bounds(t *testing.T) {
 	}
 	long := strings.TrimSuffix(strings.Repeat(`"a",`, 100_000), ",")
 	for _, text := range []string{
-		`{"pattern": "x{1000}y{1000}z{1000}"}`, `{"patternProperties": {"((x{10}){10}){10}y{1000}": true}}`, `{"enum": [` + long + `]}`, `{"required": [` + long + `]}`,
+		`{"pattern": "x{1000}y{1000}z{1000}"}`, `{"patternProperties": {"((x{10}){10}){10}y{1000}": true}}`, `{"enum": [` +
+			long + `]}`, `{"required": [` + long + `]}`,
 		`{"dependencies": {"a": [` + long + `]}}`, `{"definitions": {"a": {"pattern": "x{900}"}}, "allOf": [{"$ref": "#/definitions/a"}, {"$ref": "#/definitions/a"}, {"$ref": "#/definitions/a"}]}`,
 	} {
 		if s, problems := NewShape(doc(t, text)); s != nil || problems[0].Rule != "size" {

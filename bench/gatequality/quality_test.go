@@ -26,7 +26,8 @@ func TestPage(t *testing.T) {
 	page(&b, 100) // what it misses with so few comparisons is no finding
 	want, got := figures(string(committed)), figures(b.String())
 	if len(want) < 100 || len(want) != len(got) {
-		t.Fatalf("the committed page has %d figures, the code makes %d: go run ./bench/gatequality -o docs/gate-quality.md", len(want), len(got))
+		t.Fatalf("the committed page has %d figures, the code makes %d: go run ./bench/gatequality -o docs/gate-quality.md",
+			len(want), len(got))
 	}
 	for i, w := range want {
 		g := got[i]
@@ -34,7 +35,8 @@ func TestPage(t *testing.T) {
 			t.Fatalf("figure %d stands behind %q on the committed page, and the code says %q: make it anew", i+1, w.text, g.text)
 		}
 		if apart := math.Abs(w.value - g.value); apart > 2*math.Hypot(w.margin, g.margin) {
-			t.Errorf("figure %d, %s: the page says %.1f ± %.1f, the code finds %.1f ± %.1f", i+1, w.text, w.value, w.margin, g.value, g.margin)
+			t.Errorf("figure %d, %s: the page says %.1f ± %.1f, the code finds %.1f ± %.1f", i+1, w.text, w.value, w.margin,
+				g.value, g.margin)
 		}
 	}
 }
@@ -77,7 +79,8 @@ func TestPromises(t *testing.T) {
 	if len(f) != 3 || f[0].value > 100*mostAlarms || f[1].value < 100*leastFound || f[2].value < 100*leastFound {
 		t.Errorf("the promises are not kept: %s", line)
 	}
-	for _, must := range []string{"compared 1000 times", fmt.Sprintf("(`homellm ab`), %d repeats of each side", compare.DefaultRepeats)} {
+	for _, must := range []string{"compared 1000 times", fmt.Sprintf("(`homellm ab`), %d repeats of each side",
+		compare.DefaultRepeats)} {
 		if !strings.Contains(string(committed), must) {
 			t.Errorf("the page does not say %q", must)
 		}

@@ -39,7 +39,8 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	serve := flag.Bool("serve", false, "be the simulator: print its address and serve until standard input ends (soak starts it so itself)")
+	serve := flag.Bool("serve", false, "be the simulator: print its address and serve until standard input ends (soak "+
+		"starts it so itself)")
 	turns := flag.Int("turns", 10_000, "turns to play, rounded up to whole repeats")
 	duration := flag.Duration("for", 2*time.Hour, "how long they are to take, about")
 	file := flag.String("o", "", "write the page to this file, not to standard output")
@@ -63,7 +64,8 @@ func run(ctx context.Context) error {
 
 // serveSimulator prints the address of a simulator and serves until in ends.
 func serveSimulator(ctx context.Context, out io.Writer, in io.Reader) error {
-	handler, err := sim.New(sim.Config{Speed: speed, Faults: []sim.Fault{{Kind: "reset", Token: 5, Prompt: "harbour", Share: 0.01}}})
+	handler, err := sim.New(sim.Config{Speed: speed,
+		Faults: []sim.Fault{{Kind: "reset", Token: 5, Prompt: "harbour", Share: 0.01}}})
 	if err != nil {
 		return fmt.Errorf("making the simulator: %w", err)
 	}

@@ -51,7 +51,8 @@ are held than before the run began (at most %.0f). Nothing else may grow with th
 		slope, perTurn, slope*1e5/1e6, stays/1e6, leftHeap/1e6, s.shorter())
 	for i, v := range s.samples {
 		if i%5 == 4 || i == 0 {
-			fmt.Fprintf(w, "| %s | %d | %d | %s | %s |\n", v.at.Round(time.Second), v.turns, v.goroutines, count(v.files), mb(v.heap))
+			fmt.Fprintf(w, "| %s | %d | %d | %s | %s |\n", v.at.Round(time.Second), v.turns, v.goroutines, count(v.files),
+				mb(v.heap))
 		}
 	}
 	var grew []error

@@ -99,7 +99,8 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked) error {
 	cell := plan.Cells[0]
 	every := max(cell.Scenario.Run.Repeats*turnsPerRepeat/50, 1)
 	begun := time.Now()
-	opener := target.Opener{Key: func(dsl.Secret) (string, error) { return "", nil }} // every cell attaches: it starts nothing
+	// every cell attaches: it starts nothing
+	opener := target.Opener{Key: func(dsl.Secret) (string, error) { return "", nil }}
 	fold := &metrics.Run{}
 	err = engine.Run(ctx, plan, engine.Options{
 		Header: event.RunStarted{ID: "0123456789abcdef", Started: begun.UTC()},
@@ -145,7 +146,8 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 	if err != nil {
 		return nil, fmt.Errorf("asking the simulator what it is: %w", err)
 	}
-	lib, ds := dsl.LoadLibrary(dsl.File{Name: "models.yaml", Data: homellm.Models}, dsl.File{Name: "servers.yaml", Data: homellm.Servers})
+	lib, ds := dsl.LoadLibrary(dsl.File{Name: "models.yaml", Data: homellm.Models},
+		dsl.File{Name: "servers.yaml", Data: homellm.Servers})
 	if ds.Errors() {
 		return nil, ds
 	}
@@ -153,7 +155,8 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 	opt.Servers = []string{lib.Attach(found.Engine, found.Engine, address)}
 	var steps strings.Builder
 	for i := range turnsPerRepeat - 1 {
-		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i, i, i)
+		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i,
+			i, i)
 	}
 	text := fmt.Sprintf(scenario, repeats, max(each-playing, time.Millisecond).Round(time.Millisecond), steps.String())
 	plan, ds := dsl.Load(dsl.File{Name: "soak.yaml", Data: []byte(text)}, lib, judge.Vocabulary(), opt)

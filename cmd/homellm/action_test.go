@@ -126,7 +126,8 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 			if s.Shell != "bash" {
 				ts.Fatalf("step %q has no shell: a composite action needs one", s.Name)
 			}
-			if err := inStep(ts, env, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", fill(s.Run)); err != nil && code == "0" {
+			if err := inStep(ts, env, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", fill(s.Run)); err != nil &&
+				code == "0" {
 				code = strings.TrimPrefix(err.Error(), "exit status ")
 			}
 			said, err := os.ReadFile(filepath.Join(work, "GITHUB_OUTPUT"))
@@ -193,7 +194,8 @@ func appendTo(ts *testscript.TestScript, name string, data []byte) {
 // scriptEnv is what of the script's environment a step sees.
 func scriptEnv(ts *testscript.TestScript) []string {
 	var out []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "COMMENTS"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GITHUB_ACTIONS",
+		"GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "COMMENTS"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}

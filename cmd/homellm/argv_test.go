@@ -14,7 +14,8 @@ import (
 // vllmVersions are those whose flags, metrics or replies are known to differ: V0 (0.7), the first
 // of V1 (0.8), renamed metrics (0.9), requests logged on demand (0.10.1), the end of V0 (0.11), the
 // end of --disable-log-requests (0.17), and the newest that were looked at.
-var vllmVersions = []string{"0.7.3", "0.8.5", "0.9.1", "0.10.0", "0.10.1", "0.11.0", "0.17.0", "0.25.1", "0.27.1", "0.32.0"}
+var vllmVersions = []string{"0.7.3", "0.8.5", "0.9.1", "0.10.0", "0.10.1", "0.11.0", "0.17.0", "0.25.1", "0.27.1",
+	"0.32.0"}
 
 // argvVersions are the versions of each engine.
 var argvVersions = map[string][]string{

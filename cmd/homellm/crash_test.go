@@ -186,7 +186,8 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 				server, url := startSimulator(t, config)
 				random := rand.New(rand.NewPCG(seed, uint64(k)))
 				for i := k; i < kills; i += side {
-					if kept := killOnce(t, p, server, url, fmt.Sprintf("run%d", i), random, took); kept > 0 && kept < requestsOfCrashPlan {
+					if kept := killOnce(t, p, server, url, fmt.Sprintf("run%d", i), random, took); kept > 0 &&
+						kept < requestsOfCrashPlan {
 						inMiddle.Add(1)
 					}
 				}
@@ -200,7 +201,8 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 
 // killOnce kills a run at a random moment, goes on with it, and returns how many requests the killed
 // one had kept.
-func killOnce(t *testing.T, p program, server *sim.Server, url, out string, random *rand.Rand, took time.Duration) (kept int) {
+func killOnce(t *testing.T, p program, server *sim.Server, url, out string, random *rand.Rand,
+	took time.Duration) (kept int) {
 	t.Helper()
 	p.t = t
 	before := len(server.Ledger())
@@ -406,7 +408,8 @@ func TestSignals_SecondOneKills(t *testing.T) {
 func TestSignals_NohupIsKept(t *testing.T) {
 	t.Parallel()
 	p, url, goOn, _, _, _ := halted(t)
-	c := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec homellm apply crash.yaml --url "$0" --out run --quiet`, url)
+	c := exec.CommandContext(t.Context(), "sh", "-c",
+		`trap "" HUP; exec homellm apply crash.yaml --url "$0" --out run --quiet`, url)
 	c.Dir, c.Env = p.dir, p.env
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -488,7 +491,8 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 		}
 	})
 	code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "disk/run", "--quiet")
-	if code != exitEnvironment || !strings.Contains(stderr, "no space left on device") || !strings.Contains(stderr, "--resume disk/run") {
+	if code != exitEnvironment || !strings.Contains(stderr, "no space left on device") ||
+		!strings.Contains(stderr, "--resume disk/run") {
 		t.Fatalf("exit code %d on a full disk\n%s", code, stderr)
 	}
 	if err := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=4m", disk).Run(); err != nil {
@@ -537,14 +541,16 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 		{[]string{"crash.yaml", "--repeats", "3"}, "its flags, server, model"},
 	} {
 		code, _, stderr := p.run(append(append([]string{"apply"}, c.args...), "--url", url, "--resume", "run", "--quiet")...)
-		if code != exitUsage || !strings.Contains(stderr, "begun with another plan") || !strings.Contains(stderr, c.why) || !strings.Contains(stderr, "--resume-changed") {
+		if code != exitUsage || !strings.Contains(stderr, "begun with another plan") || !strings.Contains(stderr, c.why) ||
+			!strings.Contains(stderr, "--resume-changed") {
 			t.Errorf("%v: exit code %d\n%s", c.args, code, stderr)
 		}
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a refused plan changed the journal: %v", err)
 	}
-	if code, _, stderr := p.run("apply", "fourth.yaml", "--url", url, "--resume", "run", "--resume-changed", "--quiet"); code != 0 {
+	if code, _, stderr := p.run("apply", "fourth.yaml", "--url", url, "--resume", "run", "--resume-changed",
+		"--quiet"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	if n, cells := keptRequests(t, path); n != requestsOfCrashPlan*4/3 || cells != 4 {

@@ -21,7 +21,8 @@ func TestCLIDocs(t *testing.T) {
 	for _, e := range exitCodes {
 		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.doc)
 	}
-	fmt.Fprintf(&b, "\nWith several scenarios the gravest outcome decides. The printed verdict and the code come from the same decision.\n")
+	fmt.Fprintf(&b, "\nWith several scenarios the gravest outcome decides. The printed verdict and the code come from "+
+		"the same decision.\n")
 	root := newRoot(process{})
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

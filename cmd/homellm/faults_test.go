@@ -22,7 +22,8 @@ import (
 )
 
 // faultPlan gives every request two seconds, so that a server that hangs is noticed soon.
-var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 2s\n", "n: [1, 2, 3]", "n: [1]").Replace(crashPlan)
+var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 2s\n", "n: [1, 2, 3]",
+	"n: [1]").Replace(crashPlan)
 
 // outcome is what a fault has to come to: as classes of errors, codes of notes, exit code, and
 // requests that the journal keeps, of which so many failed.
@@ -70,7 +71,8 @@ var faults = []fault{
 	{fault: sim.Fault{Kind: "eof"}, want: broken("truncated")},
 	{name: "cut (partial frame)", fault: sim.Fault{Kind: "cut"}, want: broken("truncated")},
 	{fault: sim.Fault{Kind: "reset"}, want: broken("reset")},
-	{name: "crash (and gone)", fault: sim.Fault{Kind: "crash"}, want: outcome{"connect, reset", "metrics_unreadable", exitEnvironment, 4, 2}},
+	{name: "crash (and gone)", fault: sim.Fault{Kind: "crash"}, want: outcome{"connect, reset", "metrics_unreadable",
+		exitEnvironment, 4, 2}},
 	{fault: sim.Fault{Kind: "malformed"}, want: broken("protocol")},
 	{fault: sim.Fault{Kind: "oversized"}, want: fine},
 	{fault: sim.Fault{Kind: "split_utf8"}, want: fine},
@@ -78,21 +80,30 @@ var faults = []fault{
 	{fault: sim.Fault{Kind: "role_early"}, want: fine},
 	{fault: sim.Fault{Kind: "no_usage"}, want: fine},
 	{fault: sim.Fault{Kind: "no_done"}, want: fine},
-	{name: "cached (lying usage)", fault: sim.Fault{Kind: "cached", Count: 7}, want: outcome{"", "", exitEnvironment, 4, 0}},
+	{name: "cached (lying usage)", fault: sim.Fault{Kind: "cached", Count: 7},
+		want: outcome{"", "", exitEnvironment, 4, 0}},
 	{name: "usage (wrong usage)", fault: sim.Fault{Kind: "usage", Count: 3}, want: noted("usage_wrong")},
 	{name: "counters (lying counters)", fault: sim.Fault{Kind: "counters"}, want: outcome{"", "", exitEnvironment, 4, 0}},
 	{name: "counters, of second turns", fault: sim.Fault{Kind: "counters", Every: 2}, want: noted("disagreement")},
 	{fault: sim.Fault{Kind: "no_metrics"}, want: noted("metrics_unreadable")},
 	{name: "restart (counters begin anew)", fault: sim.Fault{Kind: "restart"}, want: noted("server_restarted")},
 	{name: "swap (another model)", fault: sim.Fault{Kind: "swap", Body: "another-model"}, want: noted("model_swapped")},
-	{name: "truncate (context cut in silence)", fault: sim.Fault{Kind: "truncate", Count: 24, Every: 1}, want: noted("context_truncated")},
+	{name: "truncate (context cut in silence)", fault: sim.Fault{Kind: "truncate", Count: 24, Every: 1},
+		want: noted("context_truncated")},
 	{name: "skew (clock)", fault: sim.Fault{Kind: "skew", Delay: 3600 * second}, want: fine},
 	{name: "guest (another user)", fault: sim.Fault{Kind: "guest"}, want: noted("foreign_traffic")},
-	{name: "port stolen before the first request", doc: "be replaced by a web server between the readiness check and the first request", fault: sim.Fault{Kind: "no_done"}, wrap: stolen(""), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3, 3}},
-	{name: "port stolen after the preflight", doc: "be replaced by a web server before the first request of the scenario", fault: sim.Fault{Kind: "no_done"}, wrap: stolen("number 1"), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3, 3}},
+	{name: "port stolen before the first request",
+		doc:   "be replaced by a web server between the readiness check and the first request",
+		fault: sim.Fault{Kind: "no_done"}, wrap: stolen(""), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3,
+			3}},
+	{name: "port stolen after the preflight", doc: "be replaced by a web server before the first request of the scenario",
+		fault: sim.Fault{Kind: "no_done"}, wrap: stolen("number 1"), want: outcome{"protocol", "metrics_unreadable",
+			exitRequests, 3, 3}},
 	{name: "status 500, 1 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.01}, want: fine},
-	{name: "status 500, 50 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.5}, want: outcome{"server_error", "", exitRequests, 4, 2}},
-	{name: "status 500, 100 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 1}, want: outcome{"server_error", "", exitRequests, 3, 3}},
+	{name: "status 500, 50 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.5},
+		want: outcome{"server_error", "", exitRequests, 4, 2}},
+	{name: "status 500, 100 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 1},
+		want: outcome{"server_error", "", exitRequests, 3, 3}},
 }
 
 // ready completes the rows.
@@ -175,7 +186,8 @@ come to the same. Everything that was seen is in the journal in every row, and r
 		return s
 	}
 	for _, f := range ready() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d |\n", f.name, f.doc, or(f.want.classes), or(f.want.notes), f.want.code, f.want.kept, f.want.failed)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d |\n", f.name, f.doc, or(f.want.classes), or(f.want.notes),
+			f.want.code, f.want.kept, f.want.failed)
 	}
 	return b.String()
 }

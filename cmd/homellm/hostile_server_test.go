@@ -52,14 +52,22 @@ var hostileServers = map[string]struct {
 	path string
 	do   func(w http.ResponseWriter)
 }{
-	"endless stream":   {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, fmt.Sprintf(delta, "x")) }},
+	"endless stream": {"/v1/chat/completions", func(w http.ResponseWriter) {
+		stream(w)
+		pour(w,
+			fmt.Sprintf(delta, "x"))
+	}},
 	"endless line":     {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, "data: xxxx") }},
 	"endless comments": {"/v1/chat/completions", func(w http.ResponseWriter) { stream(w); pour(w, ": x\n") }},
 	"deep JSON": {"/v1/chat/completions", func(w http.ResponseWriter) {
 		stream(w)
 		_, _ = io.WriteString(w, "data: {\"choices\":"+strings.Repeat("[", 1<<20)+"\n\n")
 	}},
-	"gzip bomb": {"/v1/chat/completions", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/event-stream"); bomb(w) }},
+	"gzip bomb": {"/v1/chat/completions", func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type",
+			"text/event-stream")
+		bomb(w)
+	}},
 	"never": {"/v1/chat/completions", func(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", "999999999")
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -115,10 +123,12 @@ func TestHostileServers(t *testing.T) {
 			}))
 			defer hs.Close()
 			defer hs.CloseClientConnections()
-			servers := keyed(hs.URL, "env: HOSTILE_KEY") + "    http: {ttft_timeout: 4s}\n" // without it, five minutes are waited for a first token
+			// without it, five minutes are waited for a first token
+			servers := keyed(hs.URL, "env: HOSTILE_KEY") + "    http: {ttft_timeout: 4s}\n"
 			p := newProgram(t, map[string]string{"one.yaml": onePlan, "servers.yaml": servers})
 			begin := time.Now()
-			c, stdout, stderr := p.command("apply", "one.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run", "--keep-raw")
+			c, stdout, stderr := p.command("apply", "one.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
+				"qwen2.5-3b", "--out", "run", "--keep-raw")
 			c.Env = append(c.Env, "HOSTILE_KEY="+planted)
 			_ = c.Run() // the exit code is looked at
 			code, out := c.ProcessState.ExitCode(), stdout.String()+stderr.String()
@@ -135,7 +145,8 @@ func TestHostileServers(t *testing.T) {
 			if strings.ContainsAny(out, "\x1b\a\u202e") || strings.Contains(out, "\n::error::forged") {
 				t.Errorf("the answer acts:\n%.800q", out)
 			}
-			if data, err := os.ReadFile(filepath.Join(p.dir, "run", "result.json")); err == nil && len(data) > 8<<20 && name != "endless stream" {
+			if data, err := os.ReadFile(filepath.Join(p.dir, "run", "result.json")); err == nil && len(data) > 8<<20 &&
+				name != "endless stream" {
 				t.Errorf("result.json has %d bytes", len(data))
 			}
 		})
@@ -144,7 +155,8 @@ func TestHostileServers(t *testing.T) {
 
 // raceFactor is by how much more memory this program may take than the one that is shipped.
 func raceFactor() int64 {
-	if build, ok := debug.ReadBuildInfo(); ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if build, ok := debug.ReadBuildInfo(); ok && slices.Contains(build.Settings,
+		debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return 4
 	}
 	return 1

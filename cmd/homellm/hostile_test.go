@@ -41,7 +41,8 @@ func hostileFolder(t *testing.T) (dir string, files []string) {
 	}
 	// A servers file in the scenario's own folder: nothing may read it.
 	must(os.WriteFile(filepath.Join(dir, "servers.yaml"), []byte(fmt.Sprintf(
-		"schema: homellm.servers/v1\nservers:\n  - name: sim\n    engine: openai\n    launch: {command: [touch, %q]}\n", filepath.Join(outside, "owned"))), 0o600))
+		"schema: homellm.servers/v1\nservers:\n  - name: sim\n    engine: openai\n    launch: {command: [touch, %q]}\n",
+		filepath.Join(outside, "owned"))), 0o600))
 	return dir, files
 }
 
@@ -65,7 +66,8 @@ func TestHostileCorpus(t *testing.T) {
 				if took := time.Since(begin); took > 20*time.Second {
 					t.Errorf("took %v", took)
 				}
-				refused := !strings.HasPrefix(name, "description_") && !strings.HasPrefix(name, "title_") && !strings.HasPrefix(name, "assert_") && !strings.HasPrefix(name, "axis_")
+				refused := !strings.HasPrefix(name, "description_") && !strings.HasPrefix(name, "title_") &&
+					!strings.HasPrefix(name, "assert_") && !strings.HasPrefix(name, "axis_")
 				// What only a plan can see is no error of validate.
 				late := command == "validate" && (name == "requests_many.yaml" || name == "synthetic_many.yaml")
 				if refused && !late && code != exitInvalid {

@@ -47,7 +47,8 @@ func newHub(t *testing.T) *fakeHub {
 		weights[i] = byte(i*7 + i>>9)
 	}
 	h := &fakeHub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
-		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20], "tiny-q8_0.gguf": weights[:6<<20],
+		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20],
+		"tiny-q8_0.gguf": weights[:6<<20],
 	}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(h.Close)
@@ -88,7 +89,8 @@ func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 		}{SHA: commit}
 		for _, name := range slices.Sorted(maps.Keys(h.files)) {
 			data := h.files[name]
-			out.Siblings = append(out.Siblings, sibling{name, len(data), fmt.Sprintf("%x", sha1.Sum(data)), map[string]any{"sha256": sha256Of(data), "size": len(data)}})
+			out.Siblings = append(out.Siblings, sibling{name, len(data), fmt.Sprintf("%x", sha1.Sum(data)),
+				map[string]any{"sha256": sha256Of(data), "size": len(data)}})
 		}
 		_ = json.NewEncoder(w).Encode(out) // a client that is gone was killed
 		return
@@ -168,16 +170,20 @@ func TestModels_FromPullToRemoval(t *testing.T) {
 	p := modelsProgram(t, h)
 	p.want(t, 0, []string{"tiny"}, "models", "list")
 
-	out := p.want(t, 0, []string{"is in cache/huggingface/hub/models--acme--tiny/snapshots/" + h.commit, "pins no revision", `revision: "` + h.commit + `"`,
-		`{path: "model.safetensors", bytes: 41943040, sha256: "` + sha256Of(h.files["model.safetensors"]) + `"}`}, "models", "pull", "tiny")
-	got, err := os.ReadFile(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "model.safetensors"))
+	out := p.want(t, 0, []string{"is in cache/huggingface/hub/models--acme--tiny/snapshots/" + h.commit,
+		"pins no revision", `revision: "` + h.commit + `"`,
+		`{path: "model.safetensors", bytes: 41943040, sha256: "` + sha256Of(h.files["model.safetensors"]) + `"}`}, "models",
+		"pull", "tiny")
+	got, err := os.ReadFile(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit,
+		"model.safetensors"))
 	if err != nil || sha256Of(got) != sha256Of(h.files["model.safetensors"]) {
 		t.Fatalf("the file is not what the hub has: %v", err)
 	}
 	pinned(t, out, h)
 
 	p.want(t, 0, []string{"is in"}, "models", "pull", "tiny", "--source", "gguf")
-	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "tiny-q8_0.gguf")); err == nil {
+	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit,
+		"tiny-q8_0.gguf")); err == nil {
 		t.Error("a GGUF of another quantisation was fetched")
 	}
 	p.want(t, 0, []string{"yes, ", "another revision, "}, "models", "list", "--vram", "24")
@@ -308,7 +314,8 @@ func TestModels_PullMemory(t *testing.T) {
 func TestPullBar(t *testing.T) {
 	var b bytes.Buffer
 	bar := newPullBar(process{stderr: &b, columns: 80}, false)
-	bar.show(hub.Progress{File: strings.Repeat("long", 30), Files: 3, Number: 2, Done: 25e8, Total: 1e10, BytesPerSecond: 31e6, ETA: 241 * time.Second})
+	bar.show(hub.Progress{File: strings.Repeat("long", 30), Files: 3, Number: 2, Done: 25e8, Total: 1e10,
+		BytesPerSecond: 31e6, ETA: 241 * time.Second})
 	got := strings.TrimPrefix(b.String(), repaint)
 	for _, want := range []string{"██████░░", " 25 %", "2.5 GB of 10.0 GB", "31 MB/s", "ETA 4m1s"} {
 		if !strings.Contains(got, want) {
@@ -318,7 +325,8 @@ func TestPullBar(t *testing.T) {
 	if n := utf8.RuneCountInString(got); n > 79 {
 		t.Errorf("%d columns: %q", n, got)
 	}
-	if got := describePull(hub.Progress{Waiting: true, Total: 10, Files: 2, Number: 1, File: "a"}); !strings.Contains(got, "another pull holds the file  file 1 of 2  a") {
+	if got := describePull(hub.Progress{Waiting: true, Total: 10, Files: 2, Number: 1, File: "a"}); !strings.Contains(got,
+		"another pull holds the file  file 1 of 2  a") {
 		t.Errorf("%q", got)
 	}
 }
@@ -352,7 +360,8 @@ func TestOllamaNames(t *testing.T) {
 	lib := shippedLibrary()
 	for name, want := range map[string]string{
 		"qwen2.5-3b": "qwen2.5:3b", "llama-3.1-8b": "llama3.1:8b", "phi-3.5-mini": "phi3.5:3.8b", "gemma-3-4b": "gemma3:4b",
-		"mistral-7b-v0.3": "mistral:7b", "smollm2-1.7b": "smollm2:1.7b", "deepseek-r1-distill-qwen-7b": "deepseek-r1:7b", "qwen3-8b": "qwen3:8b",
+		"mistral-7b-v0.3": "mistral:7b", "smollm2-1.7b": "smollm2:1.7b", "deepseek-r1-distill-qwen-7b": "deepseek-r1:7b",
+		"qwen3-8b": "qwen3:8b",
 	} {
 		m := lib.Model(name)
 		if m == nil || m.Engines["ollama"].ServedName != want || lib.Model(want) != m {
@@ -378,7 +387,8 @@ func TestOllamaNames(t *testing.T) {
 		}
 	}))
 	defer ollama.Close()
-	p := newProgram(t, map[string]string{"config/homellm/servers.yaml": "schema: homellm.servers/v1\nservers:\n  ollama:\n    extends: ollama\n    attach: {url: \"" + ollama.URL + "\"}\n"})
+	p := newProgram(t, map[string]string{"config/homellm/servers.yaml": "schema: homellm.servers/v1\nservers:\n  " +
+		"ollama:\n    extends: ollama\n    attach: {url: \"" + ollama.URL + "\"}\n"})
 	_, stdout, stderr := p.run("apply", "quickstart", "--model", "qwen2.5-3b", "--server", "ollama", "--quiet")
 	select {
 	case name := <-asked:
@@ -397,8 +407,10 @@ func TestTemplateCheck_Server(t *testing.T) {
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, nil)
 	p.want(t, 0, []string{"template chatml", "same       three turns"}, "template", "check", "chatml", "--url", url)
-	p.want(t, 1, []string{"DIFFERENT  one question", "they part at token 1", "same       three turns"}, "template", "check", "qwen2.5-3b", "--url", url)
-	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check", "gemma-3-4b", "--url", url)
+	p.want(t, 1, []string{"DIFFERENT  one question", "they part at token 1", "same       three turns"}, "template",
+		"check", "qwen2.5-3b", "--url", url)
+	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check",
+		"gemma-3-4b", "--url", url)
 	p.want(t, 5, []string{"no server is ready"}, "template", "check", "--url", "http://127.0.0.1:1")
 	for _, tokenises := range []bool{true, false} {
 		broken := startSimulatorBehind(t, func(next http.Handler) http.Handler {
@@ -415,8 +427,10 @@ func TestTemplateCheck_Server(t *testing.T) {
 				}
 			})
 		})
-		out := p.want(t, 5, []string{"UNKNOWN", " HTTP 500: ", "CUDA out of memory", "could not be compared"}, "template", "check", "gemma-2-9b", "--url", broken)
-		if strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") || strings.Contains(out, "HTTP 500: HTTP 500") {
+		out := p.want(t, 5, []string{"UNKNOWN", " HTTP 500: ", "CUDA out of memory", "could not be compared"}, "template",
+			"check", "gemma-2-9b", "--url", broken)
+		if strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") ||
+			strings.Contains(out, "HTTP 500: HTTP 500") {
 			t.Errorf("a server that is broken was compared:\n%s", out)
 		}
 	}
@@ -465,7 +479,8 @@ func TestModels_BadInput(t *testing.T) {
 		p.want(t, 5, []string{tt.want}, "models", "pull", "tiny")
 	}
 	h.set(func() { h.status = 0 })
-	p.want(t, 5, []string{"2 GGUF files, and nothing says which", "choose one with --file: tiny-q4_k_m.gguf, tiny-q8_0.gguf"}, "models", "pull", "acme/tiny", "--source", "gguf")
+	p.want(t, 5, []string{"2 GGUF files, and nothing says which",
+		"choose one with --file: tiny-q4_k_m.gguf, tiny-q8_0.gguf"}, "models", "pull", "acme/tiny", "--source", "gguf")
 	p.env = append(p.env, "HF_HUB_OFFLINE=1")
 	p.want(t, 5, []string{"HF_HUB_OFFLINE"}, "models", "pull", "tiny")
 }
@@ -508,7 +523,8 @@ func TestModels_SetupAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // it was killed
-	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit, "model.safetensors")); err == nil {
+	if _, err := os.Stat(filepath.Join(p.dir, "cache/huggingface/hub/models--acme--tiny/snapshots", h.commit,
+		"model.safetensors")); err == nil {
 		t.Fatal("an unfinished file looks finished")
 	}
 	p.want(t, 0, []string{"interrupted, "}, "models", "list", "--models", "none.yaml")

@@ -28,7 +28,8 @@ func TestAppendSummary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(text) > summaryLimit || strings.Count(string(text), "report of 600000") != 1 || strings.Count(string(text), "report of 1000 ") != 1 ||
+	if len(text) > summaryLimit || strings.Count(string(text), "report of 600000") != 1 ||
+		strings.Count(string(text), "report of 1000 ") != 1 ||
 		strings.Count(string(text), "## FAIL\n\nThe report is too long for a summary") != 2 {
 		t.Errorf("%d bytes, %d reports of 600,000", len(text), strings.Count(string(text), "report of 600000"))
 	}

@@ -63,10 +63,12 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 			}))
 			defer hs.Close()
 			for _, source := range []string{"env: HOSTILE_KEY", "file: key.txt"} {
-				p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, source), "key.txt": planted + "\n"})
+				p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, source),
+					"key.txt": planted + "\n"})
 				p.env = append(p.env, "HOSTILE_KEY="+planted, "HOMELLM_DEBUG=1")
 				before := got.Load()
-				_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run", "--keep-raw")
+				_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
+					"qwen2.5-3b", "--out", "run", "--keep-raw")
 				if got.Load() == before {
 					t.Fatalf("the key never reached the server: the test sees nothing\n%s", stderr)
 				}
@@ -114,10 +116,12 @@ func TestResults_NameNobody(t *testing.T) {
 	root := p.dir
 	runs := 0
 	for _, of := range []struct{ dir, path string }{
-		{".", filepath.Join(home, "plan.yaml")}, {"elsewhere", filepath.Join(home, "plan.yaml")}, {"elsewhere", "../planteduser/plan.yaml"}, {"planteduser", "plan.yaml"}, {"planteduser", "../planteduser/plan.yaml"},
+		{".", filepath.Join(home, "plan.yaml")}, {"elsewhere", filepath.Join(home, "plan.yaml")},
+		{"elsewhere", "../planteduser/plan.yaml"}, {"planteduser", "plan.yaml"}, {"planteduser", "../planteduser/plan.yaml"},
 	} {
 		p.dir = filepath.Join(root, of.dir)
-		if code, _, stderr := p.run("apply", of.path, "--url", url, "--out", filepath.Join(root, "runs", fmt.Sprint(runs))); code != 0 {
+		if code, _, stderr := p.run("apply", of.path, "--url", url, "--out", filepath.Join(root, "runs",
+			fmt.Sprint(runs))); code != 0 {
 			t.Fatalf("exit code %d\n%s", code, stderr)
 		}
 		runs++
@@ -203,7 +207,8 @@ func TestNetworkManners(t *testing.T) {
 				p.env = append(p.env, v+"="+proxy.URL)
 			}
 			p.env = append(p.env, "HOSTILE_KEY="+planted, "NO_PROXY=", "no_proxy=")
-			code, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run")
+			code, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
+				"qwen2.5-3b", "--out", "run")
 			if want := map[string]int{"posts": exitEnvironment, "all": exitEnvironment}[name]; code != want {
 				t.Errorf("exit code %d, want %d\n%s", code, want, stderr)
 			}
@@ -238,7 +243,8 @@ func TestTLS_IsVerified(t *testing.T) {
 		{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run"},
 		{"apply", "plan.yaml", "--url", hs.URL, "--model", "qwen2.5-3b", "--out", "run2"},
 	} {
-		if code, stdout, stderr := p.run(args...); code != exitEnvironment || !strings.Contains(stdout+stderr, "certificate") {
+		if code, stdout, stderr := p.run(args...); code != exitEnvironment ||
+			!strings.Contains(stdout+stderr, "certificate") {
 			t.Errorf("%v: exit code %d, and it does not say why\n%s%s", args, code, stdout, stderr)
 		}
 	}
@@ -254,15 +260,18 @@ func TestKeyInAddress(t *testing.T) {
 	host := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/v1")
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
 	for _, address := range []string{
-		"http://user:" + planted + "@" + host, planted + "@" + host, url + "?api_key=" + planted, url + "#" + planted, "http://" + host + "/%zz" + planted,
+		"http://user:" + planted + "@" + host, planted + "@" + host, url + "?api_key=" + planted, url + "#" + planted,
+		"http://" + host + "/%zz" + planted,
 	} {
-		servers := fmt.Sprintf("schema: homellm.servers/v1\nservers:\n  keyed: {engine: openai, attach: {url: %q}}\n", address)
+		servers := fmt.Sprintf("schema: homellm.servers/v1\nservers:\n  keyed: {engine: openai, attach: {url: %q}}\n",
+			address)
 		if err := os.WriteFile(filepath.Join(p.dir, "servers.yaml"), []byte(servers), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{
 			{"apply", "plan.yaml", "--url", address, "--out", "run"}, {"doctor", "--url", address},
-			{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--out", "run"}, {"servers", "--servers", "servers.yaml"},
+			{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--out", "run"},
+			{"servers", "--servers", "servers.yaml"},
 		} {
 			code, stdout, stderr := p.run(args...)
 			if code == 0 {
@@ -281,8 +290,10 @@ func TestKeyInAddress(t *testing.T) {
 // A servers file beside a scenario is not read; one that the user names is.
 func TestServersFile_OnlyFromTheUsersOwnPlaces(t *testing.T) {
 	t.Parallel()
-	evil := "schema: homellm.servers/v1\nservers:\n  sim:\n    engine: openai\n    launch: {command: [touch, owned]}\n    port: 0\n"
-	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": evil, "models.yaml": "not: a models file"})
+	evil := "schema: homellm.servers/v1\nservers:\n  sim:\n    engine: openai\n    launch: {command: [touch, owned]}\n  " +
+		"  port: 0\n"
+	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": evil,
+		"models.yaml": "not: a models file"})
 	if code, _, stderr := p.run("plan", "plan.yaml"); code != 0 {
 		t.Errorf("exit code %d: a file beside the scenario was read\n%s", code, stderr)
 	}

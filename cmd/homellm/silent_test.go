@@ -91,5 +91,6 @@ func TestInvalidFiles_SendNothing(t *testing.T) {
 }
 
 func profiles(address string) string {
-	return "schema: homellm.servers/v1\nservers:\n  one: {extends: generic, attach: " + address + "}\n  two: {extends: generic, attach: " + address + "}\n"
+	return "schema: homellm.servers/v1\nservers:\n  one: {extends: generic, attach: " + address +
+		"}\n  two: {extends: generic, attach: " + address + "}\n"
 }

@@ -24,7 +24,8 @@ const secretOutside = "the secret of the folder above"
 func inside(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	var b, said bytes.Buffer
-	p := process{stdin: strings.NewReader(""), stdout: &b, stderr: &said, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+	p := process{stdin: strings.NewReader(""), stdout: &b, stderr: &said, getenv: func(string) string { return "" },
+		stateDir: t.TempDir()}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -106,7 +107,8 @@ func TestScenario_LinkOut(t *testing.T) {
 	})
 	t.Chdir(dir)
 	for _, name := range []string{"file", "env", "pipe", "zero", "up"} {
-		for _, args := range [][]string{{"validate"}, {"plan"}, {"list"}, {"apply", "--server", "sim"}, {"compare", ".", "--gates"}} {
+		for _, args := range [][]string{{"validate"}, {"plan"}, {"list"}, {"apply", "--server", "sim"},
+			{"compare", ".", "--gates"}} {
 			if code, out := inside(t, append(args, name+".yaml")...); code != exitUsage {
 				t.Errorf("%v %s: exit code %d\n%.300s", args, name, code, out)
 			}
@@ -165,7 +167,8 @@ func TestStrangersResults(t *testing.T) {
 	}
 	outside, dir := lay(t, links)
 	must(t, os.WriteFile(filepath.Join(outside, "plan.yaml"), []byte(crashPlan), 0o600))
-	must(t, os.WriteFile(filepath.Join(outside, "evil.yaml"), []byte("schema: homellm.servers/v1\nservers:\n  sim: {engine: openai, launch: {command: [touch, owned]}}\n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(outside, "evil.yaml"),
+		[]byte("schema: homellm.servers/v1\nservers:\n  sim: {engine: openai, launch: {command: [touch, owned]}}\n"), 0o600))
 	t.Chdir(outside)
 	before := listing(t, outside, dir)
 	for _, f := range report.Formats {
@@ -182,7 +185,8 @@ func TestStrangersResults(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"results", "list", "--dir", outside}, {"results", "show", dir}, {"results", "diff", dir, dir}, {"results", "diff", "--html", dir, dir}, {"compare", dir, dir},
+		{"results", "list", "--dir", outside}, {"results", "show", dir}, {"results", "diff", dir, dir},
+		{"results", "diff", "--html", dir, dir}, {"compare", dir, dir},
 		{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
 		{"apply", "plan.yaml", "--server", "sim", "--resume", dir, "--keep-raw"},
 	} {
@@ -203,14 +207,18 @@ func TestStrangersResults(t *testing.T) {
 
 // Journals, baselines and gates that are links, pipes or devices.
 func TestStrangersFiles(t *testing.T) {
-	for name, target := range map[string]string{"link": "../secret.txt", "dangling": "../none", "pipe": "fifo", "device": "/dev/zero", "folder": "..", "environment": "/proc/self/environ", "no journal": "file:" + secretOutside} {
+	for name, target := range map[string]string{"link": "../secret.txt", "dangling": "../none", "pipe": "fifo",
+		"device": "/dev/zero", "folder": "..", "environment": "/proc/self/environ", "no journal": "file:" + secretOutside} {
 		t.Run(name, func(t *testing.T) {
-			outside, dir := lay(t, map[string]string{"journal.jsonl": target, "baseline.json": target, "plan.yaml": "file:" + crashPlan})
+			outside, dir := lay(t, map[string]string{"journal.jsonl": target, "baseline.json": target, "plan.yaml": "file:" +
+				crashPlan})
 			t.Chdir(outside)
 			before := listing(t, outside, "")
 			for _, args := range [][]string{
-				{"report", dir}, {"results", "show", dir}, {"results", "list", "--dir", outside}, {"baseline", "record", dir}, {"baseline", "show", dir + "/baseline.json"}, {"baseline", "list", dir},
-				{"compare", dir, dir}, {"compare", dir + "/baseline.json", dir}, {"apply", dir + "/plan.yaml", "--server", "sim", "--resume", dir, "--resume-changed"},
+				{"report", dir}, {"results", "show", dir}, {"results", "list", "--dir", outside}, {"baseline", "record", dir},
+				{"baseline", "show", dir + "/baseline.json"}, {"baseline", "list", dir},
+				{"compare", dir, dir}, {"compare", dir + "/baseline.json", dir}, {"apply", dir + "/plan.yaml", "--server", "sim",
+					"--resume", dir, "--resume-changed"},
 				{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
 			} {
 				if code, out := inside(t, args...); code == 0 && args[0] != "results" && args[1] != "list" {

@@ -39,14 +39,15 @@ type RunStarted struct {
 
 // Scenario names what is being run and keeps the order in which reports show it.
 type Scenario struct {
-	Name          string         `json:"name"`
-	File          string         `json:"file"`
-	SHA256        string         `json:"sha256"`
-	Description   string         `json:"description,omitempty"`
-	Repeats       int            `json:"repeats"`
-	Warmup        int            `json:"warmup"`
-	Isolation     string         `json:"isolation"`
-	Scope         string         `json:"scope"`        // what one salt, reset or restart covers: run, repeat or conversation
+	Name        string `json:"name"`
+	File        string `json:"file"`
+	SHA256      string `json:"sha256"`
+	Description string `json:"description,omitempty"`
+	Repeats     int    `json:"repeats"`
+	Warmup      int    `json:"warmup"`
+	Isolation   string `json:"isolation"`
+	// what one salt, reset or restart covers: run, repeat or conversation
+	Scope         string         `json:"scope"`
 	ErrorBudget   float64        `json:"error_budget"` // share of requests that may fail, 0..1
 	Conversations []Conversation `json:"conversations"`
 }
@@ -114,11 +115,12 @@ type Request struct {
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.
-	Cached         *int   `json:"cached_tokens"`
-	CacheSource    string `json:"cache_source"`    // usage | timings | counters | none
-	CacheAssumed   bool   `json:"cache_assumed"`   // the server said nothing and the profile says that this means 0
-	CacheWhy       string `json:"cache_why"`       // why Cached is unknown
-	Reusable       *int   `json:"reusable_tokens"` // longest prefix seen before, whole blocks: the ceiling of any prefix cache
+	Cached       *int   `json:"cached_tokens"`
+	CacheSource  string `json:"cache_source"`  // usage | timings | counters | none
+	CacheAssumed bool   `json:"cache_assumed"` // the server said nothing and the profile says that this means 0
+	CacheWhy     string `json:"cache_why"`     // why Cached is unknown
+	// longest prefix seen before, whole blocks: the ceiling of any prefix cache
+	Reusable       *int   `json:"reusable_tokens"`
 	ReusableSource string `json:"reusable_source"` // tokens | estimated
 	ReusableWhy    string `json:"reusable_why,omitempty"`
 
@@ -137,23 +139,26 @@ type Estimate struct {
 // Exchange is what a client saw of one request. All instants are since the start of the run
 // and are taken when bytes arrive, before they are decoded.
 type Exchange struct {
-	Due        time.Duration      `json:"due_ns"`                  // when the request should have been sent
-	Sent       *time.Duration     `json:"sent_ns"`                 // first byte of the request handed to the kernel; nil if it never was
-	Connect    *time.Duration     `json:"connect_ns"`              // how long a new connection took (name, TCP, TLS); nil if one was reused
-	Headers    *time.Duration     `json:"headers_ns"`              // first byte of the response
-	FirstEvent *time.Duration     `json:"first_event_ns"`          // first event with choices, empty or not
-	Finished   *time.Duration     `json:"finished_ns,omitempty"`   // event that gave the finish reason of a stream
-	Done       time.Duration      `json:"done_ns"`                 // end of the exchange, whichever way it ended
-	Status     int                `json:"status"`                  // HTTP status, 0 if there was none
-	Chunks     []Chunk            `json:"chunks"`                  // every non-empty delta
-	Text       string             `json:"text"`                    // the answer, or the refusal in its place
-	Reasoning  string             `json:"reasoning,omitempty"`     // the reasoning channel
-	Tools      string             `json:"tools,omitempty"`         // tool calls: names and arguments as they came
-	Finish     string             `json:"finish_reason,omitempty"` // as the server spelt it
-	Usage      Usage              `json:"usage"`
-	Timings    map[string]float64 `json:"timings,omitempty"` // what the server said of this request, by metric name (server.prefill_ms …)
-	Wire       Wire               `json:"wire"`
-	Err        *Error             `json:"error"`
+	Due time.Duration `json:"due_ns"` // when the request should have been sent
+	// first byte of the request handed to the kernel; nil if it never was
+	Sent *time.Duration `json:"sent_ns"`
+	// how long a new connection took (name, TCP, TLS); nil if one was reused
+	Connect    *time.Duration `json:"connect_ns"`
+	Headers    *time.Duration `json:"headers_ns"`              // first byte of the response
+	FirstEvent *time.Duration `json:"first_event_ns"`          // first event with choices, empty or not
+	Finished   *time.Duration `json:"finished_ns,omitempty"`   // event that gave the finish reason of a stream
+	Done       time.Duration  `json:"done_ns"`                 // end of the exchange, whichever way it ended
+	Status     int            `json:"status"`                  // HTTP status, 0 if there was none
+	Chunks     []Chunk        `json:"chunks"`                  // every non-empty delta
+	Text       string         `json:"text"`                    // the answer, or the refusal in its place
+	Reasoning  string         `json:"reasoning,omitempty"`     // the reasoning channel
+	Tools      string         `json:"tools,omitempty"`         // tool calls: names and arguments as they came
+	Finish     string         `json:"finish_reason,omitempty"` // as the server spelt it
+	Usage      Usage          `json:"usage"`
+	// what the server said of this request, by metric name (server.prefill_ms …)
+	Timings map[string]float64 `json:"timings,omitempty"`
+	Wire    Wire               `json:"wire"`
+	Err     *Error             `json:"error"`
 }
 
 // Channel is where a delta belongs.
@@ -186,20 +191,23 @@ type Usage struct {
 
 // Wire says how the reply was framed: enough to explain a surprising figure.
 type Wire struct {
-	Protocol      string `json:"protocol,omitempty"`       // HTTP/1.1, HTTP/2.0
-	ContentType   string `json:"content_type,omitempty"`   //
-	Framing       string `json:"framing,omitempty"`        // sse | ndjson | json
-	Reused        bool   `json:"reused"`                   // the connection had served a request before
-	Warmed        bool   `json:"warmed,omitempty"`         // the connection was made before the request was due
-	Resent        bool   `json:"resent,omitempty"`         // the connection ended under the request before anything came back: it was sent once more
-	RoleEarly     bool   `json:"role_early"`               // a chunk without text came before the first token
-	ReasoningKey  string `json:"reasoning_key,omitempty"`  // reasoning | reasoning_content | thinking
-	UsageIn       string `json:"usage_in,omitempty"`       // last_chunk | own_chunk | every_chunk | body | timings
-	StampedBy     string `json:"stamped_by,omitempty"`     // who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
-	Events        int    `json:"events"`                   // SSE events or NDJSON lines
-	Comments      int    `json:"comments"`                 // SSE comment lines
-	Reads         int    `json:"reads"`                    // reads that delivered bytes
-	CoalescedMax  int    `json:"coalesced_max"`            // most deltas that arrived in one read: their arrival times are one
+	Protocol    string `json:"protocol,omitempty"`     // HTTP/1.1, HTTP/2.0
+	ContentType string `json:"content_type,omitempty"` //
+	Framing     string `json:"framing,omitempty"`      // sse | ndjson | json
+	Reused      bool   `json:"reused"`                 // the connection had served a request before
+	Warmed      bool   `json:"warmed,omitempty"`       // the connection was made before the request was due
+	// the connection ended under the request before anything came back: it was sent once more
+	Resent       bool   `json:"resent,omitempty"`
+	RoleEarly    bool   `json:"role_early"`              // a chunk without text came before the first token
+	ReasoningKey string `json:"reasoning_key,omitempty"` // reasoning | reasoning_content | thinking
+	UsageIn      string `json:"usage_in,omitempty"`      // last_chunk | own_chunk | every_chunk | body | timings
+	// who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
+	StampedBy string `json:"stamped_by,omitempty"`
+	Events    int    `json:"events"`   // SSE events or NDJSON lines
+	Comments  int    `json:"comments"` // SSE comment lines
+	Reads     int    `json:"reads"`    // reads that delivered bytes
+	// most deltas that arrived in one read: their arrival times are one
+	CoalescedMax  int    `json:"coalesced_max"`
 	Bytes         int64  `json:"bytes"`                    // of the body
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
 	Model         string `json:"model,omitempty"`          // as the reply names it
@@ -223,7 +231,8 @@ var Classes = []struct{ Name, Doc string }{
 	{"timeout", "the step's own time-out ran out"},
 	{"reset", "the connection broke before the reply was complete"},
 	{"truncated", "the stream ended without a finish reason and without [DONE]"},
-	{"server_error", "the server reported an error: HTTP 5xx, an error event in the stream, or the finish reason abort or error"},
+	{"server_error", "the server reported an error: HTTP 5xx, an error event in the stream, or the finish reason abort " +
+		"or error"},
 	{"overloaded", "the server refused for now: HTTP 429 or 503"},
 	{"context_overflow", "the prompt and the tokens asked for do not fit the served context"},
 	{"model_not_found", "the server does not have the model"},

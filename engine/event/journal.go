@@ -279,7 +279,8 @@ func (r *reader) parse(raw []byte) (Event, error) {
 	}
 	decode, ok := kinds[l.Kind]
 	if !ok {
-		return Event{}, fmt.Errorf("unknown kind of event %q in a journal of version %d, written by homellm %s", l.Kind, r.version, r.writer)
+		return Event{}, fmt.Errorf("unknown kind of event %q in a journal of version %d, written by homellm %s", l.Kind,
+			r.version, r.writer)
 	}
 	body, err := decode(l.Body)
 	if err != nil {
@@ -304,7 +305,8 @@ func (r *reader) head(l line) error {
 	r.version, r.writer = head.Version, head.Homellm
 	switch {
 	case head.Version > Version:
-		return fmt.Errorf("the journal is of version %d, written by homellm %s; this homellm reads up to version %d", head.Version, head.Homellm, Version)
+		return fmt.Errorf("the journal is of version %d, written by homellm %s; this homellm reads up to version %d",
+			head.Version, head.Homellm, Version)
 	case head.Version < 1:
 		return fmt.Errorf("the journal says that it is of version %d", head.Version)
 	}

@@ -17,7 +17,8 @@ import (
 func story() []Event {
 	bodies := []Body{
 		RunStarted{Version: Version, ID: "8f2c", Started: time.Date(2026, 11, 23, 12, 1, 12, 0, time.UTC), Homellm: "1.0.0",
-			Scenario: Scenario{Name: "rag", Conversations: []Conversation{{ID: "main", Steps: []Step{{ID: "q", Action: "query", Turns: 1}}}}}},
+			Scenario: Scenario{Name: "rag", Conversations: []Conversation{{ID: "main",
+				Steps: []Step{{ID: "q", Action: "query", Turns: 1}}}}}},
 		CellPlanned{Labels: []Label{{"server", "sim"}}, Turns: 1},
 		CellStarted{Attempt: 1, Server: Server{Profile: "sim", Engine: "sim", ContextTokens: new(8192), Simulated: true}},
 		Note{Code: "throttled", Text: "line one\nline two \x1b[31m"},
@@ -26,10 +27,12 @@ func story() []Event {
 				Chunks: []Chunk{{At: 40, Channel: Answer, Bytes: 7, Tokens: new(2)}, {At: 50, Channel: Answer, Bytes: 11}},
 				Usage:  Usage{Prompt: new(100), Completion: new(0)}, Timings: map[string]float64{"server.queue_ms": 0.25}},
 			Cached: new(0), CacheSource: "usage"},
-		Request{Repeat: 1, Warmup: true, Exchange: Exchange{Err: &Error{Class: "connect", Message: "refused", RetryAfter: time.Second}}},
+		Request{Repeat: 1, Warmup: true, Exchange: Exchange{Err: &Error{Class: "connect", Message: "refused",
+			RetryAfter: time.Second}}},
 		Sample{Values: map[string]float64{"gpu.power_w": 212.5}},
 		Facts{Values: map[string]float64{"load_ms": 1200}, Source: "client"},
-		Verdict{Name: "hit", That: "a > 1", Verdict: "unknown", Operands: []Operand{{Path: "a", Why: "not reported"}, {Path: "b", Value: 1.5, Unit: "ms"}}},
+		Verdict{Name: "hit", That: "a > 1", Verdict: "unknown", Operands: []Operand{{Path: "a", Why: "not reported"},
+			{Path: "b", Value: 1.5, Unit: "ms"}}},
 		CellDone{},
 		CellFailed{Err: "did not start", Hint: "start it"},
 		RunDone{Interrupted: "SIGINT"},
@@ -296,14 +299,18 @@ func TestRead_Refusals(t *testing.T) {
 		name, in, want string
 		events         int
 	}{
-		{"later version", `{"seq":1,"kind":"run_started","body":{"version":2,"homellm":"9.0","id":{"now":"an object"}}}` + "\n",
+		{"later version", `{"seq":1,"kind":"run_started","body":{"version":2,"homellm":"9.0","id":{"now":"an object"}}}` +
+			"\n",
 			"line 1: the journal is of version 2, written by homellm 9.0; this homellm reads up to version 1", 0},
-		{"no version", `{"seq":1,"kind":"run_started","body":{}}` + "\n", "line 1: the journal says that it is of version 0", 0},
+		{"no version", `{"seq":1,"kind":"run_started","body":{}}` + "\n", "line 1: the journal says that it is of version 0",
+			0},
 		{"unknown kind", head + `{"seq":2,"kind":"moon_phase","body":{}}` + "\n",
 			`line 2: unknown kind of event "moon_phase" in a journal of version 1, written by homellm 1.2.3`, 1},
-		{"gap", head + `{"seq":3,"kind":"note","body":{}}` + "\n", "line 2: event 3 follows event 1: the journal has a gap", 1},
+		{"gap", head + `{"seq":3,"kind":"note","body":{}}` + "\n", "line 2: event 3 follows event 1: the journal has a gap",
+			1},
 		{"repeated", head + head, "line 2: event 1 follows event 1: the journal has a gap", 1},
-		{"no head", `{"seq":1,"kind":"note","body":{}}` + "\n", `line 1: a journal begins with run_started, not with "note"`, 0},
+		{"no head", `{"seq":1,"kind":"note","body":{}}` + "\n", `line 1: a journal begins with run_started, not with "note"`,
+			0},
 		{"garbage", head + "hello\n", "line 2: not an event: ", 1},
 		{"wrong seq", `{"seq":"1"}` + "\n", "line 1: not an event: ", 0},
 		{"binary", "\x7fELF\x02\x01\x01\x00", "line 1: not an event: this is no journal", 0},
@@ -311,7 +318,8 @@ func TestRead_Refusals(t *testing.T) {
 		{"another file of JSON", `{"key": "PRIVATE"}`, "line 1: not an event: this is no journal", 0},
 		{"foreign end", head + "PRIVATE KEY", "line 2: not an event: this is no journal, or it is damaged", 1},
 		{"zeros", strings.Repeat("\x00", 1<<16), "line 1: not an event: this is no journal", 0},
-		{"deep", head + `{"seq":2,"kind":"note","body":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}\n", "line 2: not an event: ", 1},
+		{"deep", head + `{"seq":2,"kind":"note","body":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}\n",
+			"line 2: not an event: ", 1},
 		{"wrong type", head + `{"seq":2,"kind":"note","body":{"code":7}}` + "\n", "line 2: event 2 (note): ", 1},
 	}
 	for _, tt := range tests {
@@ -390,7 +398,8 @@ func TestOpen_ChangesNoOtherFile(t *testing.T) {
 	victim := filepath.Join(dir, "victim")
 	for _, content := range []string{"PRIVATE KEY", `{"seq":1,"at_ns`, ""} {
 		for name, lay := range map[string]func(old, link string) error{"link": os.Symlink, "hard link": os.Link} {
-			if err := errors.Join(os.RemoveAll(journal), os.WriteFile(victim, []byte(content), 0o600), lay(victim, journal)); err != nil {
+			if err := errors.Join(os.RemoveAll(journal), os.WriteFile(victim, []byte(content), 0o600),
+				lay(victim, journal)); err != nil {
 				t.Fatal(err)
 			}
 			if name == "hard link" && content != "PRIVATE KEY" {

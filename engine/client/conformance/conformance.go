@@ -113,7 +113,8 @@ func (o Options) play(ctx context.Context, shape goldentest.Shape, api string, t
 		return nil, err
 	}
 	x := c.Do(ctx, time.Now(), time.Time{}, client.Prompt{
-		Messages: []client.Message{{Role: "user", Content: "What is the torque?"}}, Text: "What is the torque?", MaxTokens: 64,
+		Messages: []client.Message{{Role: "user", Content: "What is the torque?"}}, Text: "What is the torque?",
+		MaxTokens: 64,
 	})
 	c.CloseIdle()
 	if o.Seen != nil {
