@@ -24,7 +24,8 @@ func TestCacheListAndRemove(t *testing.T) {
 	mustPull(t, c, h, PullSpec{})
 
 	big := int64(len(h.files["model.safetensors"]))
-	want := []Stored{{Repo: "acme/tiny", Commits: []string{h.commit, old}, Bytes: big + 2 + int64(len(`{"model_type": "tiny"}`))}}
+	want := []Stored{{Repo: "acme/tiny", Commits: []string{h.commit, old},
+		Bytes: big + 2 + int64(len(`{"model_type": "tiny"}`))}}
 	got, err := c.List()
 	if err != nil {
 		t.Fatal(err)
@@ -47,38 +48,57 @@ func TestCacheVerify(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
 	mustPull(t, c, h, PullSpec{})
-	wrong := func(want []File) map[string]string {
-		t.Helper()
-		got, err := c.Verify(context.Background(), h.repo, h.commit, want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := map[string]string{}
-		for _, v := range got {
-			if v.Wrong != "" {
-				out[v.Path] = v.Wrong
-			}
-		}
-		return out
-	}
-	if got := wrong([]File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors")}}); len(got) > 0 {
+	if got := wrong(t, c, h, []File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors")}}); len(got) > 0 {
 		t.Errorf("good files are wrong: %v", got)
 	}
 	// A file whose hash is not known, and one that cannot be read, are not removed.
-	own, dangling := filepath.Join(c.Snapshot(h.repo, h.commit), "own.txt"), filepath.Join(c.Snapshot(h.repo, h.commit), "dangling")
+	own, dangling := filepath.Join(c.Snapshot(h.repo, h.commit), "own.txt"),
+		filepath.Join(c.Snapshot(h.repo, h.commit), "dangling")
 	if err := errors.Join(os.WriteFile(own, []byte("mine"), 0o600), os.Symlink("nowhere", dangling)); err != nil {
 		t.Fatal(err)
 	}
-	if got := wrong(nil); len(got) != 1 || !strings.Contains(got["dangling"], "cannot be read") || !exists(own) {
+	if got := wrong(t, c, h, nil); len(got) != 1 || !strings.Contains(got["dangling"], "cannot be read") || !exists(own) {
 		t.Errorf("%v", got)
 	}
-	if got := wrong([]File{{Path: "own.txt", SHA256: strings.Repeat("0", 64)}}); !strings.Contains(got["own.txt"], "; removed") || exists(own) {
+	got := wrong(t, c, h, []File{{Path: "own.txt", SHA256: strings.Repeat("0", 64)}})
+	if !strings.Contains(got["own.txt"], "; removed") || exists(own) {
 		t.Errorf("a file with another hash than was promised: %v", got)
 	}
 	if err := os.Remove(dangling); err != nil {
 		t.Fatalf("what could not be read is gone: %v", err)
 	}
-	// One bit, and one byte of a small file.
+	if _, err := c.Verify(context.Background(), h.repo, strings.Repeat("a", 40), nil); err == nil {
+		t.Error("a commit that is not there was verified")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := c.Verify(ctx, h.repo, h.commit, nil); !errors.Is(err, context.Canceled) ||
+		!c.has(h.repo, h.commit, "config.json", -1) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// wrong verifies the files of a hub and returns what is wrong with which.
+func wrong(t *testing.T, c Cache, h *testHub, want []File) map[string]string {
+	t.Helper()
+	got, err := c.Verify(context.Background(), h.repo, h.commit, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, v := range got {
+		if v.Wrong != "" {
+			out[v.Path] = v.Wrong
+		}
+	}
+	return out
+}
+
+// One wrong bit of a large file is found, and one byte of a small file.
+func TestCacheVerifyFindsDamage(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	mustPull(t, c, h, PullSpec{})
 	blob := c.blob(h.repo, h.etag("model.safetensors"))
 	f, err := os.OpenFile(blob, os.O_RDWR, 0)
 	if err != nil {
@@ -91,8 +111,9 @@ func TestCacheVerify(t *testing.T) {
 	if err := os.WriteFile(c.blob(h.repo, h.etag("config.json")), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got := wrong(nil)
-	if len(got) != 2 || !strings.Contains(got["model.safetensors"], "want "+h.etag("model.safetensors")) || !strings.Contains(got["config.json"], "hash") {
+	got := wrong(t, c, h, nil)
+	if len(got) != 2 || !strings.Contains(got["model.safetensors"], "want "+h.etag("model.safetensors")) ||
+		!strings.Contains(got["config.json"], "hash") {
 		t.Errorf("%v", got)
 	}
 	if exists(blob) || c.has(h.repo, h.commit, "model.safetensors", -1) {
@@ -101,15 +122,6 @@ func TestCacheVerify(t *testing.T) {
 	p := mustPull(t, c, h, PullSpec{})
 	checkFile(t, p, h, "model.safetensors")
 	checkFile(t, p, h, "config.json")
-
-	if _, err := c.Verify(context.Background(), h.repo, strings.Repeat("a", 40), nil); err == nil {
-		t.Error("a commit that is not there was verified")
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := c.Verify(ctx, h.repo, h.commit, nil); !errors.Is(err, context.Canceled) || !c.has(h.repo, h.commit, "config.json", -1) {
-		t.Errorf("cancelled: %v", err)
-	}
 }
 
 func TestEnvironment(t *testing.T) {
@@ -140,7 +152,8 @@ func TestEnvironment(t *testing.T) {
 		token, endpoint string
 	}{
 		{nil, "from-file", "https://huggingface.co"},
-		{map[string]string{"HF_TOKEN": " a ", "HUGGING_FACE_HUB_TOKEN": "b", "HF_ENDPOINT": "https://mirror/"}, "a", "https://mirror"},
+		{map[string]string{"HF_TOKEN": " a ", "HUGGING_FACE_HUB_TOKEN": "b", "HF_ENDPOINT": "https://mirror/"}, "a",
+			"https://mirror"},
 		{map[string]string{"HUGGING_FACE_HUB_TOKEN": "b"}, "b", "https://huggingface.co"},
 		{map[string]string{"HF_TOKEN_PATH": "/t"}, "from-path", "https://huggingface.co"},
 		{map[string]string{"HF_TOKEN_PATH": "/none"}, "", "https://huggingface.co"},

@@ -144,7 +144,8 @@ func choose(l listing, spec PullSpec) ([]Remote, error) {
 		}
 	}
 	if len(picked) == 0 {
-		return nil, fmt.Errorf("%s has no %s files; name them in the models file", spec.Repo, cmp.Or(spec.Format, "safetensors"))
+		format := cmp.Or(spec.Format, "safetensors")
+		return nil, fmt.Errorf("%s has no %s files; name them in the models file", spec.Repo, format)
 	}
 	var out []Remote
 	for _, p := range picked {

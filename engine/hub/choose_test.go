@@ -17,22 +17,28 @@ func TestChoose(t *testing.T) {
 		paths string
 		want  string // paths, or a part of the error
 	}{
-		"what servers need": {PullSpec{}, "config.json model.safetensors pytorch_model.bin README.md a.gguf sub/config.json chat_template.jinja tokenizer.model",
+		"what servers need": {PullSpec{}, "config.json model.safetensors pytorch_model.bin README.md a.gguf " +
+			"sub/config.json chat_template.jinja tokenizer.model",
 			"config.json model.safetensors chat_template.jinja tokenizer.model"},
-		"weights that are there twice": {PullSpec{}, "consolidated.safetensors model-00001-of-00002.safetensors model-00002-of-00002.safetensors",
+		"weights that are there twice": {PullSpec{},
+			"consolidated.safetensors model-00001-of-00002.safetensors model-00002-of-00002.safetensors",
 			"model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
-		"weights under the other name alone": {PullSpec{}, "consolidated.safetensors params.json", "consolidated.safetensors params.json"},
-		"f16 is no bf16":                     {gguf("f16"), "m-BF16.gguf m-F16.gguf", "m-F16.gguf"},
-		"q4_k is no q4_k_m":                  {gguf("q4_k"), "m.Q4_K_M.gguf m.Q4_K.gguf m.Q4_K_S.gguf", "m.Q4_K.gguf"},
-		"q4_0 is no q4_0_4_4":                {gguf("Q4_0"), "m-q4_0_4_4.gguf m-q4_0.gguf", "m-q4_0.gguf"},
-		"parts of one":                       {gguf("q8_0"), "m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf m-q4_0.gguf", "m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf"},
-		"a projector is none":                {gguf("f16"), "mmproj-m-f16.gguf m-f16.gguf", "m-f16.gguf"},
-		"the only one":                       {gguf(""), "m.gguf config.json", "m.gguf"},
-		"two of a name":                      {gguf("q8_0"), "a-q8_0.gguf b-q8_0.gguf", `has 2 GGUF files, and more than one is named "q8_0": a-q8_0.gguf, b-q8_0.gguf`},
-		"none of a name":                     {gguf("q8_0"), "a-q4_0.gguf", `has 1 GGUF files, and none is named "q8_0"`},
-		"two, and no name":                   {gguf(""), "a.gguf b.gguf", "has 2 GGUF files, and nothing says which"},
-		"no GGUF":                            {gguf("q8_0"), "config.json", "has no GGUF files"},
-		"no weights":                         {PullSpec{}, "README.md", "has no safetensors files"},
+		"weights under the other name alone": {PullSpec{}, "consolidated.safetensors params.json",
+			"consolidated.safetensors params.json"},
+		"f16 is no bf16":      {gguf("f16"), "m-BF16.gguf m-F16.gguf", "m-F16.gguf"},
+		"q4_k is no q4_k_m":   {gguf("q4_k"), "m.Q4_K_M.gguf m.Q4_K.gguf m.Q4_K_S.gguf", "m.Q4_K.gguf"},
+		"q4_0 is no q4_0_4_4": {gguf("Q4_0"), "m-q4_0_4_4.gguf m-q4_0.gguf", "m-q4_0.gguf"},
+		"parts of one": {gguf("q8_0"),
+			"m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf m-q4_0.gguf",
+			"m-q8_0-00001-of-00002.gguf m-q8_0-00002-of-00002.gguf"},
+		"a projector is none": {gguf("f16"), "mmproj-m-f16.gguf m-f16.gguf", "m-f16.gguf"},
+		"the only one":        {gguf(""), "m.gguf config.json", "m.gguf"},
+		"two of a name": {gguf("q8_0"), "a-q8_0.gguf b-q8_0.gguf",
+			`has 2 GGUF files, and more than one is named "q8_0": a-q8_0.gguf, b-q8_0.gguf`},
+		"none of a name":   {gguf("q8_0"), "a-q4_0.gguf", `has 1 GGUF files, and none is named "q8_0"`},
+		"two, and no name": {gguf(""), "a.gguf b.gguf", "has 2 GGUF files, and nothing says which"},
+		"no GGUF":          {gguf("q8_0"), "config.json", "has no GGUF files"},
+		"no weights":       {PullSpec{}, "README.md", "has no safetensors files"},
 	} {
 		var l listing
 		for p := range strings.FieldsSeq(tc.paths) {
@@ -60,7 +66,8 @@ func snapshot(t *testing.T, commit string, paths ...string) Cache {
 		link := c.link("acme/tiny", commit, p)
 		data := []byte(p)
 		if p == indexName {
-			data, _ = json.Marshal(map[string]any{"weight_map": map[string]string{"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+			data, _ = json.Marshal(map[string]any{"weight_map": map[string]string{"a": "model-00001-of-00002.safetensors",
+				"b": "model-00002-of-00002.safetensors"}})
 		}
 		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 			t.Fatal(err)
@@ -72,7 +79,7 @@ func snapshot(t *testing.T, commit string, paths ...string) Cache {
 	return c
 }
 
-// What is here is judged by what a server would miss, whoever fetched it.
+// What is here is judged by what a server would miss, no matter which program fetched it.
 func TestHolds(t *testing.T) {
 	const commit = "c0ffee"
 	for name, tc := range map[string]struct {
@@ -86,16 +93,23 @@ func TestHolds(t *testing.T) {
 		"a tokeniser alone":           {paths: "tokenizer.json", files: 1, missing: "config.json model.safetensors"},
 		"weights alone":               {paths: "model.safetensors", files: 1, missing: "config.json"},
 		"weights as Mistral has them": {paths: "consolidated.safetensors params.json", files: 2},
-		"parts by their index":        {paths: "config.json " + indexName + " model-00001-of-00002.safetensors", files: 3, missing: "model-00002-of-00002.safetensors"},
-		"no parts, but their index":   {paths: "config.json " + indexName, files: 2, missing: "model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
-		"parts by their names":        {spec: PullSpec{Format: "gguf"}, paths: "m-00001-of-00003.gguf m-00003-of-00003.gguf", files: 2, missing: "m-00002-of-00003.gguf"},
-		"another quantisation":        {spec: PullSpec{Format: "gguf", Quant: "q8_0"}, paths: "m-q4_0.gguf config.json", missing: "model.gguf"},
-		"promised":                    {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 6}, {Path: "b.gguf"}}}, paths: "a.gguf c.gguf", files: 1, missing: "b.gguf"},
-		"promised, of another size":   {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 7}}}, paths: "a.gguf", missing: "a.gguf"},
+		"parts by their index": {paths: "config.json " + indexName + " model-00001-of-00002.safetensors", files: 3,
+			missing: "model-00002-of-00002.safetensors"},
+		"no parts, but their index": {paths: "config.json " + indexName, files: 2,
+			missing: "model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
+		"parts by their names": {spec: PullSpec{Format: "gguf"},
+			paths: "m-00001-of-00003.gguf m-00003-of-00003.gguf", files: 2, missing: "m-00002-of-00003.gguf"},
+		"another quantisation": {spec: PullSpec{Format: "gguf", Quant: "q8_0"}, paths: "m-q4_0.gguf config.json",
+			missing: "model.gguf"},
+		"promised": {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 6}, {Path: "b.gguf"}}},
+			paths: "a.gguf c.gguf", files: 1, missing: "b.gguf"},
+		"promised, of another size": {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 7}}}, paths: "a.gguf",
+			missing: "a.gguf"},
 	} {
 		tc.spec.Repo = "acme/tiny"
 		got := snapshot(t, commit, strings.Fields(tc.paths)...).Holds(tc.spec, commit)
-		if len(got.Files) != tc.files || strings.Join(got.Missing, " ") != tc.missing || got.Whole() != (tc.files > 0 && tc.missing == "") {
+		if len(got.Files) != tc.files || strings.Join(got.Missing, " ") != tc.missing ||
+			got.Whole() != (tc.files > 0 && tc.missing == "") {
 			t.Errorf("%s: %+v; want %d files, missing %q", name, got, tc.files, tc.missing)
 		}
 		var size int64

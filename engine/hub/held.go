@@ -34,7 +34,7 @@ func (h Held) Bytes() (n int64) {
 // indexName is the file that says which weights are where in a split model.
 const indexName = "model.safetensors.index.json"
 
-// Holds looks for what a spec asks for in the snapshot of a commit, whoever put it there, and among
+// Holds looks for what a spec asks for in the snapshot of a commit, by any program, and among
 // interrupted downloads.
 func (c Cache) Holds(spec PullSpec, commit string) Held {
 	var h Held
@@ -95,15 +95,16 @@ func (c Cache) interrupted(spec PullSpec) (found bool, bytes int64) {
 // missing is what a server would miss of a model that has these files.
 func missing(root string, paths []string, format string) []string {
 	out := absent(paths)
-	there := func(match func(string) bool) bool { return slices.ContainsFunc(paths, match) }
-	mistral := there(func(p string) bool { return strings.HasPrefix(p, "consolidated") })
+	mistral := slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "consolidated") })
 	if format != "gguf" && !mistral && !slices.Contains(paths, "config.json") {
 		out = append(out, "config.json")
 	}
-	if slices.Contains(paths, indexName) {
+	kind := "." + cmp.Or(format, "safetensors")
+	switch {
+	case slices.Contains(paths, indexName):
 		out = append(out, unindexed(filepath.Join(root, indexName), paths)...)
-	} else if weights := "model." + cmp.Or(format, "safetensors"); !there(func(p string) bool { return path.Ext(p) == path.Ext(weights) }) {
-		out = append(out, weights)
+	case !slices.ContainsFunc(paths, func(p string) bool { return path.Ext(p) == kind }):
+		out = append(out, "model"+kind)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -54,7 +54,8 @@ func FromEnv(getenv func(string) string, home string, readFile func(string) ([]b
 // CacheFromEnv is the folder in which every Hugging Face program keeps models: HF_HUB_CACHE, else
 // "hub" in HF_HOME, else in ~/.cache/huggingface.
 func CacheFromEnv(getenv func(string) string, home string) Cache {
-	return Cache{Dir: cmp.Or(getenv("HF_HUB_CACHE"), getenv("HUGGINGFACE_HUB_CACHE"), filepath.Join(hubHome(getenv, home), "hub"))}
+	own := filepath.Join(hubHome(getenv, home), "hub")
+	return Cache{Dir: cmp.Or(getenv("HF_HUB_CACHE"), getenv("HUGGINGFACE_HUB_CACHE"), own)}
 }
 
 func hubHome(getenv func(string) string, home string) string {
@@ -62,7 +63,7 @@ func hubHome(getenv func(string) string, home string) string {
 	return cmp.Or(getenv("HF_HOME"), filepath.Join(base, "huggingface"))
 }
 
-// Error is an answer of the hub that says no, in words for the one who asked.
+// Error is a refusal of the hub, with what the user can do about it.
 type Error struct {
 	Repo    string
 	Path    string // of the file; empty if the repository was asked about
@@ -89,8 +90,10 @@ func (e *Error) Error() string {
 
 // hints say what to do about an error code. {repo} and {endpoint} are filled in.
 var hints = map[string]string{
-	"GatedRepo":        "{repo} is gated: open {endpoint}/{repo}, accept its licence, then set HF_TOKEN to a token of that account",
-	"RepoNotFound":     "there is no such repository, or it is private; check the name, or set HF_TOKEN to a token that may read it",
+	"GatedRepo": "{repo} is gated: open {endpoint}/{repo}, accept its licence, " +
+		"then set HF_TOKEN to a token of that account",
+	"RepoNotFound": "there is no such repository, or it is private; check the name, " +
+		"or set HF_TOKEN to a token that may read it",
 	"RevisionNotFound": "the repository has no such revision: its history was rewritten, or the revision is mistyped",
 	"EntryNotFound":    "the revision has no such file",
 	"DisabledRepo":     "the repository was disabled by the hub",
@@ -98,8 +101,10 @@ var hints = map[string]string{
 
 // hintOf explains an answer that carries no error code.
 var hintOf = map[int]string{
-	http.StatusUnauthorized:    "the repository does not exist, or it is private or gated and HF_TOKEN is missing or invalid",
-	http.StatusForbidden:       "this account may not read it; if {repo} is gated, accept its licence at {endpoint}/{repo}",
+	http.StatusUnauthorized: "the repository does not exist, " +
+		"or it is private or gated and HF_TOKEN is missing or invalid",
+	http.StatusForbidden: "this account may not read it; " +
+		"if {repo} is gated, accept its licence at {endpoint}/{repo}",
 	http.StatusNotFound:        "there is no such repository, revision or file",
 	http.StatusTooManyRequests: "too many requests: wait some minutes, or set HF_TOKEN for a higher limit",
 }

@@ -81,7 +81,7 @@ var lines = []struct {
 	{"unlimited", 0},
 }
 
-// BenchmarkPull and BenchmarkCurl fetch the same file from the same server, each with a program of its own.
+// BenchmarkPull and BenchmarkCurl fetch the same file from the same server, each in a separate process.
 func BenchmarkPull(b *testing.B) {
 	for _, line := range lines {
 		b.Run(line.name, func(b *testing.B) {

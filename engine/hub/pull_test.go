@@ -69,7 +69,8 @@ func TestPull(t *testing.T) {
 	hub.Token = h.private
 	var last Progress
 	calls := 0
-	p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) { last = p; calls++ }})
+	p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo},
+		PullOptions{Progress: func(p Progress) { last = p; calls++ }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,29 +91,40 @@ func TestPull(t *testing.T) {
 	if want := "../../blobs/" + h.etag("model.safetensors"); err != nil || link != want {
 		t.Errorf("the link leads to %q, %v; want %q", link, err, want)
 	}
-	if ref, err := os.ReadFile(filepath.Join(c.Dir, "models--acme--tiny/refs/main")); err != nil || string(ref) != h.commit {
+	ref, err := os.ReadFile(filepath.Join(c.Dir, "models--acme--tiny/refs/main"))
+	if err != nil || string(ref) != h.commit {
 		t.Errorf("refs/main is %q, %v", ref, err)
 	}
 	if left := leftovers(t, c, h.repo); left != nil {
 		t.Errorf("left over: %v", left)
 	}
 	total := int64(len(h.files["config.json"]) + len(h.files["model.safetensors"]))
-	if last.Done != total || last.Total != total || p.Fetched != total || calls < 4 || last.Number != 3 || last.Files != 3 {
+	if last.Done != total || last.Total != total || p.Fetched != total || calls < 4 || last.Number != 3 ||
+		last.Files != 3 {
 		t.Errorf("progress ended with %+v after %d calls, fetched %d; want %d", last, calls, p.Fetched, total)
 	}
 	if n := h.count("store", "bytes=0-"); n != 1 {
 		t.Errorf("the large file was asked for %d times, want once", n)
 	}
+}
 
-	// The second pull finds everything.
+// A second pull finds everything.
+func TestPullAgain(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	mustPull(t, c, h, PullSpec{})
 	h.reset()
-	if p, err = c.Pull(context.Background(), hub, PullSpec{Repo: h.repo}, PullOptions{}); err != nil || p.Fetched != 0 || h.count("resolve") != 0 {
+	p, err := pull(t, c, h, PullSpec{})
+	if err != nil || p.Fetched != 0 || h.count("resolve") != 0 {
 		t.Errorf("the second pull fetched %d bytes, %v", p.Fetched, err)
 	}
 	// A pinned one of known files does not even ask.
 	h.reset()
-	files := []File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors"), Bytes: int64(len(h.files["model.safetensors"]))}}
-	if p, err = c.Pull(context.Background(), Hub{Endpoint: "http://127.0.0.1:1"}, PullSpec{Repo: h.repo, Revision: h.commit, Files: files}, PullOptions{}); err != nil || h.count() != 0 {
+	files := []File{{Path: "model.safetensors", SHA256: h.etag("model.safetensors"),
+		Bytes: int64(len(h.files["model.safetensors"]))}}
+	pinned := PullSpec{Repo: h.repo, Revision: h.commit, Files: files}
+	p, err = c.Pull(context.Background(), Hub{Endpoint: "http://127.0.0.1:1"}, pinned, PullOptions{})
+	if err != nil || h.count() != 0 {
 		t.Errorf("offline: %v", err)
 	}
 	checkFile(t, p, h, "model.safetensors")
@@ -128,17 +140,21 @@ func TestPullChosenFiles(t *testing.T) {
 	checkFile(t, p, h, "tiny-q4.gguf")
 	p = mustPull(t, c, h, PullSpec{Revision: h.commit, Files: []File{{Path: "sub/dir/notes.txt"}}})
 	checkFile(t, p, h, "sub/dir/notes.txt")
-	if link, _ := os.Readlink(filepath.Join(p.Dir, "sub/dir/notes.txt")); link != "../../../../blobs/"+h.etag("sub/dir/notes.txt") {
+	link, _ := os.Readlink(filepath.Join(p.Dir, "sub/dir/notes.txt"))
+	if link != "../../../../blobs/"+h.etag("sub/dir/notes.txt") {
 		t.Errorf("the link leads to %q", link)
 	}
-	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "other.gguf"}}}); err == nil || !strings.Contains(err.Error(), "no file other.gguf") {
+	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "other.gguf"}}}); err == nil ||
+		!strings.Contains(err.Error(), "no file other.gguf") {
 		t.Error(err)
 	}
 	wrong := File{Path: "tiny-q4.gguf", SHA256: strings.Repeat("0", 64)}
-	if _, err := pull(t, c, h, PullSpec{Files: []File{wrong}}); err == nil || !strings.Contains(err.Error(), "not the one that was pinned") {
+	if _, err := pull(t, c, h, PullSpec{Files: []File{wrong}}); err == nil ||
+		!strings.Contains(err.Error(), "not the one that was pinned") {
 		t.Error(err)
 	}
-	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "tiny-q4.gguf", Bytes: 1}}}); err == nil || !strings.Contains(err.Error(), "1") {
+	if _, err := pull(t, c, h, PullSpec{Files: []File{{Path: "tiny-q4.gguf", Bytes: 1}}}); err == nil ||
+		!strings.Contains(err.Error(), "1") {
 		t.Error(err)
 	}
 }
@@ -156,16 +172,21 @@ func TestPullRefused(t *testing.T) {
 		hook func(http.ResponseWriter, *http.Request) bool
 		want []string
 	}{
-		"gated":                  {hook: status(403, "GatedRepo", "Access to model acme/tiny is restricted"), want: []string{"acme/tiny is gated", "accept its licence", "HF_TOKEN"}},
-		"unknown, not logged in": {hook: status(401, "RepoNotFound", ""), want: []string{"401", "no such repository, or it is private"}},
-		"unauthorised":           {hook: status(401, "", ""), want: []string{"does not exist, or it is private or gated"}},
-		"forbidden":              {hook: status(403, "", ""), want: []string{"may not read it"}},
-		"no repository":          {spec: PullSpec{Repo: "acme/other"}, want: []string{"acme/other", "404", "no such repository"}},
-		"no revision":            {spec: PullSpec{Revision: strings.Repeat("a", 40)}, want: []string{"no such revision", "history was rewritten"}},
-		"bad name":               {spec: PullSpec{Repo: "../../etc"}, want: []string{"not a repository's name"}},
-		"bad revision":           {spec: PullSpec{Revision: "../x"}, want: []string{"not a revision"}},
-		"always busy":            {hook: status(429, "", "slow down"), want: []string{"giving up after 5 tries", "429", "slow down"}},
-		"broken":                 {hook: status(500, "", ""), want: []string{"giving up after 5 tries", "500"}},
+		"gated": {hook: status(403, "GatedRepo", "Access to model acme/tiny is restricted"),
+			want: []string{"acme/tiny is gated", "accept its licence", "HF_TOKEN"}},
+		"unknown, not logged in": {hook: status(401, "RepoNotFound", ""),
+			want: []string{"401", "no such repository, or it is private"}},
+		"unauthorised": {hook: status(401, "", ""), want: []string{"does not exist, or it is private or gated"}},
+		"forbidden":    {hook: status(403, "", ""), want: []string{"may not read it"}},
+		"no repository": {spec: PullSpec{Repo: "acme/other"},
+			want: []string{"acme/other", "404", "no such repository"}},
+		"no revision": {spec: PullSpec{Revision: strings.Repeat("a", 40)},
+			want: []string{"no such revision", "history was rewritten"}},
+		"bad name":     {spec: PullSpec{Repo: "../../etc"}, want: []string{"not a repository's name"}},
+		"bad revision": {spec: PullSpec{Revision: "../x"}, want: []string{"not a revision"}},
+		"always busy": {hook: status(429, "", "slow down"),
+			want: []string{"giving up after 5 tries", "429", "slow down"}},
+		"broken": {hook: status(500, "", ""), want: []string{"giving up after 5 tries", "500"}},
 		"gated on the file": {hook: func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.Contains(r.URL.Path, "/resolve/") {
 				refuse(w, 401, "GatedRepo", "")
@@ -174,17 +195,20 @@ func TestPullRefused(t *testing.T) {
 			return false
 		}, want: []string{"config.json", "is gated"}},
 		"a file that climbs out": {hook: func(w http.ResponseWriter, r *http.Request) bool {
-			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "../../x.json", "size": 1, "blobId": %q}]}`, strings.Repeat("c0ffee00", 5), strings.Repeat("a", 40))
+			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "../../x.json", "size": 1, "blobId": %q}]}`,
+				strings.Repeat("c0ffee00", 5), strings.Repeat("a", 40))
 			return true
 		}, want: []string{"leads out of the repository"}},
 		"an etag that climbs out": {hook: func(w http.ResponseWriter, r *http.Request) bool {
-			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "x.json", "size": 1, "blobId": "../../x"}]}`, strings.Repeat("c0ffee00", 5))
+			fmt.Fprintf(w, `{"sha": %q, "siblings": [{"rfilename": "x.json", "size": 1, "blobId": "../../x"}]}`,
+				strings.Repeat("c0ffee00", 5))
 			return true
 		}, want: []string{"no usable hash"}},
-		"another commit": {spec: PullSpec{Revision: strings.Repeat("b", 40)}, hook: func(w http.ResponseWriter, r *http.Request) bool {
-			fmt.Fprintf(w, `{"sha": %q, "siblings": []}`, strings.Repeat("c0ffee00", 5))
-			return true
-		}, want: []string{"pinned revision", "c0ffee00"}},
+		"another commit": {spec: PullSpec{Revision: strings.Repeat("b", 40)},
+			hook: func(w http.ResponseWriter, r *http.Request) bool {
+				fmt.Fprintf(w, `{"sha": %q, "siblings": []}`, strings.Repeat("c0ffee00", 5))
+				return true
+			}, want: []string{"pinned revision", "c0ffee00"}},
 		"not JSON": {hook: func(w http.ResponseWriter, r *http.Request) bool {
 			fmt.Fprint(w, "<html>maintenance</html>")
 			return true
@@ -252,7 +276,8 @@ func TestPullNoSpace(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
 	need := int64(len(h.files["model.safetensors"]) + len(h.files["config.json"]))
-	_, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need, nil }})
+	_, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo},
+		PullOptions{Free: func(string) (int64, error) { return need, nil }})
 	space, ok := errors.AsType[*NoSpace](err)
 	if !ok || space.Free != need || space.Need <= need {
 		t.Fatalf("%v", err)
@@ -260,7 +285,8 @@ func TestPullNoSpace(t *testing.T) {
 	if h.count("resolve") != 0 {
 		t.Error("it began all the same")
 	}
-	if _, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Free: func(string) (int64, error) { return need + need/20 + 1, nil }}); err != nil {
+	if _, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo},
+		PullOptions{Free: func(string) (int64, error) { return need + need/20 + 1, nil }}); err != nil {
 		t.Error(err)
 	}
 	// What is there already needs no room.
@@ -283,7 +309,8 @@ func TestPullFullDisk(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
 	size := int64(len(h.files["model.safetensors"]))
-	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size-piece), "tmpfs", c.Dir)
+	room := fmt.Sprintf("size=%d", size-piece)
+	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", room, "tmpfs", c.Dir)
 	if out, err := mount.CombinedOutput(); err != nil {
 		t.Skipf("no tmpfs can be mounted here: %v %s", err, out)
 	}
@@ -297,7 +324,8 @@ func TestPullFullDisk(t *testing.T) {
 	if _, ok := errors.AsType[*NoSpace](err); !ok || !strings.Contains(err.Error(), "what was fetched is kept") {
 		t.Fatalf("%v", err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=100m", c.Dir).CombinedOutput(); err != nil {
+	remount := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=100m", c.Dir)
+	if out, err := remount.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	p := mustPull(t, c, h, PullSpec{})
@@ -322,7 +350,8 @@ func TestPullMovedRevision(t *testing.T) {
 		t.Errorf("%+v, want moved from %s and only the changed file fetched", second, old)
 	}
 	// The pinned old one is gone from the hub, which says so; what is here stays.
-	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil || !strings.Contains(err.Error(), "history was rewritten") {
+	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil ||
+		!strings.Contains(err.Error(), "history was rewritten") {
 		t.Error(err)
 	}
 	if !c.has(h.repo, old, "config.json", -1) {
@@ -423,7 +452,8 @@ func TestPullDistrustsLeftovers(t *testing.T) {
 
 // Sizes that no file has are refused before anything is added up or fetched.
 func TestPullRefusesAbsurdSizes(t *testing.T) {
-	for _, size := range []string{"-1", "4398046511105", "4611686018427387904", "9223372036854775807", "9223372036854775808", "1e30"} {
+	for _, size := range []string{"-1", "4398046511105", "4611686018427387904", "9223372036854775807",
+		"9223372036854775808", "1e30"} {
 		for _, entry := range []string{
 			`{"rfilename": "model.safetensors", "size": %s, "blobId": "%040d"}`,
 			`{"rfilename": "model.safetensors", "size": 1, "lfs": {"size": %s, "sha256": "%064d"}}`,
@@ -435,7 +465,8 @@ func TestPullRefusesAbsurdSizes(t *testing.T) {
 			})
 			free := PullOptions{Free: func(string) (int64, error) { return math.MaxInt64, nil }}
 			_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, free)
-			if err == nil || !strings.Contains(err.Error(), "no usable hash or size") && !strings.Contains(err.Error(), "cannot unmarshal number") {
+			if err == nil || !strings.Contains(err.Error(), "no usable hash or size") &&
+				!strings.Contains(err.Error(), "cannot unmarshal number") {
 				t.Errorf("a size of %s: %v", size, err)
 			}
 			if h.count("resolve") > 0 {

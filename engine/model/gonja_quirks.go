@@ -9,7 +9,7 @@ import (
 )
 
 // The Jinja library (gonja 2.9) differs from Jinja in four places that chat templates step on. Each
-// is put in other words that mean the same to both, before the library sees the template:
+// is rewritten to something that means the same to both, before the library sees the template:
 //
 //   - "A if C else B" is parsed only as a whole output or the whole value of a set:
 //     ((C) and [A] or [B])[0], as lazy as the original, since a list of one element is always true;
@@ -21,8 +21,8 @@ import (
 // Lines stay what they were; columns do not. Not handled: the library cannot tell undefined from
 // none.
 
-// spell rewrites a template as if trim_blocks and lstrip_blocks were on.
-func spell(source string) string {
+// rewriteForGonja rewrites a template as if trim_blocks and lstrip_blocks were on.
+func rewriteForGonja(source string) string {
 	var b strings.Builder
 	lineStart := true // nothing but white space since the last line break
 	data := func(s string) {
@@ -70,7 +70,7 @@ func spell(source string) string {
 			b.WriteString("{#" + inner + "#}")
 			continue
 		}
-		b.WriteString(spellBlock(inner, kind))
+		b.WriteString(rewriteBlock(inner, kind))
 	}
 	return b.String() + source
 }
@@ -115,8 +115,8 @@ func quotedLen(s string) int {
 
 var setHead = regexp.MustCompile(`^\s*set\s+[\w.]+\s*=`)
 
-// spellBlock rewrites what stands between the two opening and the two closing characters.
-func spellBlock(inner string, kind byte) string {
+// rewriteBlock rewrites the text between the two opening and the two closing characters.
+func rewriteBlock(inner string, kind byte) string {
 	open, shut := "{%", "%}"
 	if kind == '{' {
 		open, shut = "{{", "}}"
@@ -130,21 +130,21 @@ func spellBlock(inner string, kind byte) string {
 	word := strings.TrimSpace(inner)
 	switch head := setHead.FindString(inner); {
 	case kind == '{':
-		inner = spellElement(inner)
+		inner = rewriteElement(inner)
 	case word == "generation" || word == "endgeneration":
 		return strings.Replace(open, "%", "#", 1) + strings.Replace(shut, "%", "#", 1)
 	case head != "":
-		inner = head + spellElement(inner[len(head):])
+		inner = head + rewriteElement(inner[len(head):])
 	default:
-		inner = spellGroups(inner)
+		inner = rewriteGroups(inner)
 	}
 	return open + inner + shut
 }
 
 var fromEnd = regexp.MustCompile(`^\s*-\s*([0-9]{1,4})\s*$`)
 
-// spellGroups rewrites what stands in brackets.
-func spellGroups(s string) string {
+// rewriteGroups rewrites the contents of brackets.
+func rewriteGroups(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {
@@ -159,7 +159,7 @@ func spellGroups(s string) string {
 				b.WriteString(fromEndSlice(m[1]))
 			} else {
 				b.WriteByte(c)
-				b.WriteString(spellList(inside))
+				b.WriteString(rewriteList(inside))
 				b.WriteByte(s[i+n-1])
 			}
 			i += n - 1
@@ -215,13 +215,13 @@ func groupLen(s string) int {
 	return len(s)
 }
 
-// spellList rewrites elements between commas and colons.
-func spellList(s string) string {
+// rewriteList rewrites elements between commas and colons.
+func rewriteList(s string) string {
 	var b strings.Builder
 	start := 0
 	for i := 0; i <= len(s); i++ {
 		if i == len(s) {
-			b.WriteString(spellElement(s[start:]))
+			b.WriteString(rewriteElement(s[start:]))
 			break
 		}
 		switch s[i] {
@@ -230,7 +230,7 @@ func spellList(s string) string {
 		case '(', '[', '{':
 			i += groupLen(s[i:]) - 1
 		case ',', ':':
-			b.WriteString(spellElement(s[start:i]))
+			b.WriteString(rewriteElement(s[start:i]))
 			b.WriteByte(s[i])
 			start = i + 1
 		}
@@ -240,11 +240,11 @@ func spellList(s string) string {
 
 var keyword = regexp.MustCompile(`^\s*\w+\s*=[^=]`)
 
-// spellElement rewrites one expression, which may itself be a conditional.
-func spellElement(s string) string {
+// rewriteElement rewrites one expression, which may itself be a conditional.
+func rewriteElement(s string) string {
 	at := topWord(s, "if")
 	if at < 0 {
-		return spellGroups(s)
+		return rewriteGroups(s)
 	}
 	head := ""
 	if k := keyword.FindString(s[:at]); k != "" {
@@ -255,7 +255,8 @@ func spellElement(s string) string {
 	if e := topWord(rest, "else"); e >= 0 {
 		condition, alternative = rest[:e], rest[e+len("else"):]
 	}
-	return head + " ((" + spellGroups(condition) + ") and [" + spellGroups(value) + "] or [" + spellElement(alternative) + "])[0] "
+	return fmt.Sprintf("%s ((%s) and [%s] or [%s])[0] ",
+		head, rewriteGroups(condition), rewriteGroups(value), rewriteElement(alternative))
 }
 
 // topWord finds a word outside strings and brackets.

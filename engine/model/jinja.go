@@ -40,7 +40,7 @@ func (e *SyntaxError) Error() string {
 // around blocks, loop controls, and the functions raise_exception and strftime_now. It can read no
 // file: an include finds nothing.
 func compileJinja(name string, spec Spec) (renderer, error) {
-	rules := config.New() // spell takes care of the white space around blocks
+	rules := config.New() // rewriteForGonja takes care of the white space around blocks
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
 	if err := filters.Replace("tojson", toJSON); err != nil {
 		return nil, fmt.Errorf("template %s: %w", name, err)
@@ -52,15 +52,15 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 		ControlStructures: builtins.ControlStructures,
 		Methods:           methods(),
 	}
-	template, err := parseJinja(name, spell(spec.Jinja), rules, environment)
+	template, err := parseJinja(name, rewriteForGonja(spec.Jinja), rules, environment)
 	if err != nil {
-		// The user's own words have the true column, if they are what is wrong.
+		// The text before rewriting has the true column, if the mistake is in it.
 		if _, first := parseJinja(name, spec.Jinja, rules, environment); first != nil {
 			err = first
 		}
 		if at, ok := errors.AsType[*SyntaxError](err); ok && at.Line == 0 {
 			at.Line, at.Col = locate(spec.Jinja, func(tag string) bool {
-				_, err := parseJinja(name, spell(tag), rules, environment)
+				_, err := parseJinja(name, rewriteForGonja(tag), rules, environment)
 				return err == nil
 			})
 		}
@@ -115,9 +115,8 @@ var (
 	brokenName = regexp.MustCompile(`(?:filter|test|method) '(\w+)' `)
 )
 
-// broken makes a mistake in a template of an error of the library, which says at length where it was on
-// the way and at last what was wrong. Columns are those of the template as it was put in other
-// words, so that only the line counts.
+// broken makes a SyntaxError of an error of the library, which first lists where it was, and then says what
+// was wrong. Its columns are those of the rewritten template, so that only the line counts.
 func broken(name, source string, err error) *SyntaxError {
 	parts := strings.Split(err.Error(), ": ")
 	out := &SyntaxError{Template: name, Message: strings.Join(parts[max(0, len(parts)-2):], ": ")}

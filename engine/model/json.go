@@ -16,7 +16,9 @@ import (
 // Python's spaces after commas and colons. A dict of the template keeps its order; a map handed in
 // has none, and comes in the order of the alphabet.
 func toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value {
-	args := params.Expect(0, []*exec.KwArg{{Name: "indent"}, {Name: "ensure_ascii"}, {Name: "separators"}, {Name: "sort_keys"}})
+	args := params.Expect(0, []*exec.KwArg{
+		{Name: "indent"}, {Name: "ensure_ascii"}, {Name: "separators"}, {Name: "sort_keys"},
+	})
 	if args.IsError() {
 		return exec.AsValue(exec.ErrInvalidCall(args))
 	}

@@ -59,7 +59,7 @@ func whole(tag string) string {
 			return tag
 		}
 	}
-	return "" // what only goes with other tags is not looked at
+	return "" // a tag that needs others around it is not checked
 }
 
 func position(source string, at int) (line, col int) {

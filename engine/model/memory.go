@@ -56,10 +56,10 @@ func QuantOf(name string) (Quant, error) {
 	return Quant{}, fmt.Errorf("no figures for quantisation %q (known: %s)", name, strings.Join(known, ", "))
 }
 
-// KVBytesPerToken is what one token of context takes: a key and a value in every layer and head
+// kvBytesPerToken is what one token of context takes: a key and a value in every layer and head
 // that keeps them, so 2 · layers · KV heads · head size · bytes of a number. Models with sliding
 // windows (Gemma, Phi-3) need less than this for contexts longer than their window.
-func KVBytesPerToken(a Architecture, numberBytes float64) float64 {
+func kvBytesPerToken(a Architecture, numberBytes float64) float64 {
 	return 2 * float64(a.Layers) * float64(a.KVHeads) * float64(a.HeadDim) * numberBytes
 }
 
@@ -116,7 +116,10 @@ func Fits(a Architecture, q Quant, context int, vram float64, opt FitOptions) (F
 		return Fit{}, fmt.Errorf("a context of %d tokens makes no sense", context)
 	}
 	kvNumber, share := orElse(opt.KVNumberBytes, 2), orElse(opt.Utilisation, 0.90)
-	f := Fit{VRAM: vram, Usable: vram * share, Weights: opt.WeightBytes, Overhead: overheadBytes, KVPerToken: KVBytesPerToken(a, kvNumber)}
+	f := Fit{
+		VRAM: vram, Usable: vram * share, Weights: opt.WeightBytes, Overhead: overheadBytes,
+		KVPerToken: kvBytesPerToken(a, kvNumber),
+	}
 	if f.Weights <= 0 {
 		f.Weights, f.Estimated = WeightBytes(a, q), true
 	}
@@ -147,8 +150,10 @@ func (f Fit) String() string {
 	case f.OK:
 		return fmt.Sprintf("fits: %s%.1f of %.1f GiB, context up to %d tokens", about, f.Need/gib, f.Usable/gib, f.MaxContext)
 	case f.MaxContext > 0:
-		return fmt.Sprintf("too long: %s%.1f of %.1f GiB; fits with a context up to %d tokens", about, f.Need/gib, f.Usable/gib, f.MaxContext)
+		return fmt.Sprintf("too long: %s%.1f of %.1f GiB; fits with a context up to %d tokens",
+			about, f.Need/gib, f.Usable/gib, f.MaxContext)
 	default:
-		return fmt.Sprintf("too large: weights and overhead take %s%.1f of %.1f GiB", about, (f.Weights+f.Overhead)/gib, f.Usable/gib)
+		return fmt.Sprintf("too large: weights and overhead take %s%.1f of %.1f GiB",
+			about, (f.Weights+f.Overhead)/gib, f.Usable/gib)
 	}
 }

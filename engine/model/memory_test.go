@@ -18,11 +18,11 @@ func TestKVBytesPerToken(t *testing.T) {
 		a    Architecture
 		want float64
 	}{{qwen7b, 57344}, {qwen3b, 36864}, {llama8b, 131072}, {phi, 393216}} {
-		if got := KVBytesPerToken(tc.a, 2); got != tc.want {
+		if got := kvBytesPerToken(tc.a, 2); got != tc.want {
 			t.Errorf("%+v: %v bytes a token, want %v", tc.a, got, tc.want)
 		}
 	}
-	if got := KVBytesPerToken(qwen7b, 1); got != 28672 {
+	if got := kvBytesPerToken(qwen7b, 1); got != 28672 {
 		t.Errorf("8-bit cache: %v", got)
 	}
 }
@@ -74,15 +74,19 @@ func TestFits(t *testing.T) {
 		{qwen7b, bf16, 4096, 12 * gib, FitOptions{}, false, 0, "too large"},
 		{qwen7b, int4, 4096, 12 * gib, FitOptions{}, true, 66640, "fits"},
 		// A known size replaces the estimate: (10 − 4 − 2) GiB of room over 65,536 bytes.
-		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65536, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, true, 65536, "fits: 10.0 of 10.0"},
-		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65537, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, false, 65536, "too long"},
-		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 8192, 10 * gib, FitOptions{WeightBytes: 4 * gib, Utilisation: 1, KVNumberBytes: 1}, true, 131072, "fits"},
+		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65536, 10 * gib,
+			FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, true, 65536, "fits: 10.0 of 10.0"},
+		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 65537, 10 * gib,
+			FitOptions{WeightBytes: 4 * gib, Utilisation: 1}, false, 65536, "too long"},
+		{Architecture{Layers: 16, KVHeads: 8, HeadDim: 128}, Quant{}, 8192, 10 * gib,
+			FitOptions{WeightBytes: 4 * gib, Utilisation: 1, KVNumberBytes: 1}, true, 131072, "fits"},
 	} {
 		got, err := Fits(tc.a, tc.q, tc.context, tc.vram, tc.opt)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.OK != tc.ok || math.Abs(float64(got.MaxContext-tc.max)) > 0.005*float64(tc.max) || !strings.HasPrefix(got.String(), tc.says) {
+		if got.OK != tc.ok || math.Abs(float64(got.MaxContext-tc.max)) > 0.005*float64(tc.max) ||
+			!strings.HasPrefix(got.String(), tc.says) {
 			t.Errorf("%s; want ok %v, up to %d (%+v)", got, tc.ok, tc.max, got)
 		}
 		if got.Estimated != (tc.opt.WeightBytes == 0) {

@@ -15,17 +15,12 @@ const (
 // Placements lists the values that a profile may name.
 var Placements = []SystemPlacement{PlaceNative, PlaceMerge, PlaceFirstUser}
 
-// joint stands between texts that were separate messages.
+// joint separates texts that were separate messages.
 const joint = "\n\n"
 
-// Place rewrites a conversation for a placement, for servers that render it themselves.
+// Place rewrites a conversation for a placement, also for servers that render it themselves. Where it moves
+// text it keeps the order, so a conversation that grows at its end still grows only at its end.
 func (t *Template) Place(messages []Message, p SystemPlacement) []Message {
-	return t.place(messages, p)
-}
-
-// place rewrites a conversation for a placement. Where it moves text it keeps the order, so a
-// conversation that grows at its end still grows only at its end.
-func (t *Template) place(messages []Message, p SystemPlacement) []Message {
 	switch p {
 	case PlaceMerge:
 		return t.merge(messages)
@@ -47,46 +42,69 @@ func leadIntoUser(messages []Message) []Message {
 	return out
 }
 
+// merge moves every system text that the template does not keep in place to the start of the next user message.
 func (t *Template) merge(messages []Message) []Message {
-	out := make([]Message, 0, len(messages))
-	add := func(m Message) {
-		if last := len(out) - 1; last >= 0 && !t.takesTwoUsers && out[last].Role == m.Role && m.Role != "system" {
-			out[last].Content += joint + m.Content
-			return
-		}
-		out = append(out, m)
-	}
-	held, holding := "", false
-	hold := func(text string) {
-		if holding && held != "" && text != "" {
-			text = held + joint + text
-		} else if text == "" {
-			text = held
-		}
-		held, holding = text, true
-	}
-	for i, m := range messages {
+	m := merger{template: t}
+	for i, message := range messages {
+		kept := i == 0 && t.takesSystem || i > 0 && t.takesLaterSystem
 		switch {
-		case m.Role == "system" && (i == 0 && t.takesSystem || i > 0 && t.takesLaterSystem):
-			add(m)
-		case m.Role == "system":
-			hold(m.Content)
-		case holding && m.Role == "user":
-			if held != "" {
-				m.Content = held + joint + m.Content
-			}
-			held, holding = "", false
-			add(m)
-		case holding: // an answer came first: the text stands as a question of its own
-			add(Message{Role: "user", Content: held})
-			held, holding = "", false
-			add(m)
+		case message.Role == "system" && !kept:
+			m.hold(message.Content)
+		case message.Role == "user":
+			message.Content = m.release(message.Content)
+			m.add(message)
+		case message.Role == "system":
+			m.add(message)
 		default:
-			add(m)
+			m.flush()
+			m.add(message)
 		}
 	}
-	if holding {
-		add(Message{Role: "user", Content: held})
+	m.flush()
+	return m.out
+}
+
+// merger collects the messages of a merged conversation.
+type merger struct {
+	template *Template
+	out      []Message
+	held     string // system text on its way to the next user message
+	holding  bool   // there was one, which may be empty
+}
+
+// add joins messages of one role, if the template does not take two of them.
+func (m *merger) add(message Message) {
+	last := len(m.out) - 1
+	if last >= 0 && m.out[last].Role == message.Role && message.Role != "system" && !m.template.takesTwoUsers {
+		m.out[last].Content += joint + message.Content
+		return
 	}
-	return out
+	m.out = append(m.out, message)
+}
+
+func (m *merger) hold(text string) { m.held, m.holding = joined(m.held, text), true }
+
+// release puts the held text before another.
+func (m *merger) release(text string) string {
+	if m.held != "" {
+		text = m.held + joint + text
+	}
+	m.held, m.holding = "", false
+	return text
+}
+
+// flush makes the held text a question, where an answer comes before the next one of the user.
+func (m *merger) flush() {
+	if m.holding {
+		m.add(Message{Role: "user", Content: m.held})
+		m.held, m.holding = "", false
+	}
+}
+
+// joined are two texts with a joint between them, if neither is empty.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + joint + b
 }

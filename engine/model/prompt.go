@@ -15,8 +15,8 @@ type Piece struct {
 	Special bool
 }
 
-// Split cuts a prompt at the template's special tokens. Servers find these wherever they stand, in
-// what a user wrote as well, and so does this.
+// Split cuts a prompt at the template's special tokens. Servers find these everywhere, also
+// in what a user wrote, and so does this.
 func (t *Template) Split(prompt string) []Piece {
 	var out []Piece
 	for prompt != "" {

@@ -83,7 +83,8 @@ func TestStable(t *testing.T) {
 		{"qwen3", Options{}, Probe(), false, 1, "<|im_start|>assistant\n", "left out", false},
 		{"qwen3", Options{NoThink: true}, Probe(), false, 1, "<|im_start|>assistant\n", "left out", false},
 		{"deepseek-r1-distill", Options{}, Probe(), false, 1, "<｜Assistant｜>", "left out", false},
-		{"deepseek-r1-distill", Options{}, []Message{{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"system", "D"}, {"user", "c"}}, false, 1, "<｜begin▁of▁sentence｜>", "differently", false},
+		{"deepseek-r1-distill", Options{}, []Message{{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"system", "D"},
+			{"user", "c"}}, false, 1, "<｜begin▁of▁sentence｜>", "differently", false},
 		{"qwen3", Options{}, Probe()[:2], true, 0, "", "", false},
 	} {
 		got, err := all[tc.template].Stable(tc.messages, tc.opt, c)

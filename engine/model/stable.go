@@ -23,7 +23,8 @@ type Stability struct {
 func (s Stability) String() string {
 	switch {
 	case !s.OK && s.Token.Tokens > 0:
-		return fmt.Sprintf("the prompt of turn %d is not kept from token %d (%s) on: %s", s.Turn, s.Token.Tokens, s.Token.Confidence, s.Why)
+		return fmt.Sprintf("the prompt of turn %d is not kept from token %d (%s) on: %s",
+			s.Turn, s.Token.Tokens, s.Token.Confidence, s.Why)
 	case !s.OK:
 		return fmt.Sprintf("the prompt of turn %d is not kept from byte %d on: %s", s.Turn, s.Byte, s.Why)
 	case s.Daily:

@@ -155,7 +155,7 @@ type renderer func([]Message, Options) (Prompt, error)
 // Options choose among what a template can do. The zero value asks for an answer, with today's
 // date where the template prints one.
 type Options struct {
-	Closed    bool            // no answer is asked for: the conversation is rendered as it stands
+	Closed    bool            // no answer is asked for: the conversation is rendered as it is
 	NoThink   bool            // thinking switched off, where the template knows it (enable_thinking=false)
 	Placement SystemPlacement // what becomes of system messages that do not lead
 	Now       time.Time       // the date of templates that print one; zero: their fixed one, else today
@@ -259,7 +259,7 @@ func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 	if len(messages) == 0 {
 		return Prompt{}, &Refusal{Template: t.name, Message: -1, Why: "there is no message to render"}
 	}
-	p, err := t.render(t.place(messages, opt.Placement), opt)
+	p, err := t.render(t.Place(messages, opt.Placement), opt)
 	if err == nil {
 		return p, nil
 	}
@@ -274,7 +274,7 @@ func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 // conversation that it takes.
 func (t *Template) refused(messages []Message, opt Options) int {
 	for n := len(messages) - 1; n > 0; n-- {
-		if _, err := t.render(t.place(messages[:n], opt.Placement), opt); err == nil {
+		if _, err := t.render(t.Place(messages[:n], opt.Placement), opt); err == nil {
 			return n
 		}
 	}
@@ -284,7 +284,7 @@ func (t *Template) refused(messages []Message, opt Options) int {
 // alternative names a placement under which the conversation can be rendered.
 func (t *Template) alternative(messages []Message, opt Options) string {
 	for _, p := range []SystemPlacement{PlaceFirstUser, PlaceMerge} {
-		if _, err := t.render(t.place(messages, p), opt); p != opt.Placement && err == nil {
+		if _, err := t.render(t.Place(messages, p), opt); p != opt.Placement && err == nil {
 			return fmt.Sprintf("system_placement: %s", p)
 		}
 	}

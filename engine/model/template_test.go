@@ -75,7 +75,8 @@ func TestConformance(t *testing.T) {
 // A check that finds nothing wrong with anything would be worth nothing.
 func TestGoldenCheckFindsDifferences(t *testing.T) {
 	all := shippedTemplates(t)
-	for golden, other := range map[string]string{"qwen2.5": "smollm2", "gemma-2": "gemma-3", "phi-3.5": "chatml", "qwen3": "chatml"} {
+	for golden, other := range map[string]string{"qwen2.5": "smollm2", "gemma-2": "gemma-3", "phi-3.5": "chatml",
+		"qwen3": "chatml"} {
 		found := 0
 		goldens, err := Goldens(golden)
 		if err != nil {
@@ -97,7 +98,8 @@ func TestGoldenCheckFindsDifferences(t *testing.T) {
 
 func TestRefusalNamesTheAlternative(t *testing.T) {
 	all := shippedTemplates(t)
-	late := []Message{{"system", "Be brief."}, {"user", "Hi"}, {"assistant", "Hello!"}, {"system", "DOC: x=1"}, {"user", "x?"}}
+	late := []Message{{"system", "Be brief."}, {"user", "Hi"}, {"assistant", "Hello!"}, {"system", "DOC: x=1"},
+		{"user", "x?"}}
 	for _, tc := range []struct {
 		template string
 		messages []Message
@@ -119,7 +121,8 @@ func TestRefusalNamesTheAlternative(t *testing.T) {
 			t.Errorf("%s: error is %v", tc.template, err)
 			continue
 		}
-		if refusal.Message != tc.at || !strings.Contains(err.Error(), tc.template) || !strings.Contains(err.Error(), tc.try) || (tc.try == "") != (refusal.Try == "") {
+		if refusal.Message != tc.at || !strings.Contains(err.Error(), tc.template) ||
+			!strings.Contains(err.Error(), tc.try) || (tc.try == "") != (refusal.Try == "") {
 			t.Errorf("%s: %v (message %d), want message %d and %s", tc.template, err, refusal.Message, tc.at, tc.try)
 		}
 	}
@@ -128,7 +131,8 @@ func TestRefusalNamesTheAlternative(t *testing.T) {
 func TestPlacement(t *testing.T) {
 	all := shippedTemplates(t)
 	rag := []Message{{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"system", "D"}, {"system", "E"}, {"user", "c"}}
-	const gemma = "<bos><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n<start_of_turn>user\nD\n\nE\n\nc<end_of_turn>\n<start_of_turn>model\n"
+	const gemma = "<bos><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n" +
+		"<start_of_turn>user\nD\n\nE\n\nc<end_of_turn>\n<start_of_turn>model\n"
 	for _, tc := range []struct {
 		template  string
 		placement SystemPlacement
@@ -138,12 +142,16 @@ func TestPlacement(t *testing.T) {
 		{"gemma-2", PlaceMerge, rag, gemma},
 		{"gemma-3", PlaceMerge, rag, gemma},
 		{"mistral-v0.3", PlaceMerge, rag, "<s>[INST] S\n\na[/INST] b</s>[INST] D\n\nE\n\nc[/INST]"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"user", "b"}, {"assistant", "c"}}, "<s>[INST] a\n\nb[/INST] c</s>"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"assistant", "b"}, {"system", "D"}}, "<s>[INST] a[/INST] b</s>[INST] D[/INST]"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"system", "S"}, {"assistant", "b"}, {"user", "c"}}, "<s>[INST] S[/INST] b</s>[INST] c[/INST]"},
+		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"user", "b"}, {"assistant", "c"}},
+			"<s>[INST] a\n\nb[/INST] c</s>"},
+		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"assistant", "b"}, {"system", "D"}},
+			"<s>[INST] a[/INST] b</s>[INST] D[/INST]"},
+		{"mistral-v0.3", PlaceMerge, []Message{{"system", "S"}, {"assistant", "b"}, {"user", "c"}},
+			"<s>[INST] S[/INST] b</s>[INST] c[/INST]"},
 		{"mistral-v0.3", PlaceMerge, []Message{{"system", ""}, {"user", "c"}}, "<s>[INST] c[/INST]"},
 		{"mistral-v0.3", PlaceFirstUser, rag[:3], "<s>[INST] S\n\na[/INST] b</s>"},
-		{"deepseek-r1-distill", PlaceMerge, rag, "<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>D\n\nE\n\nc<｜Assistant｜><think>\n"},
+		{"deepseek-r1-distill", PlaceMerge, rag,
+			"<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>D\n\nE\n\nc<｜Assistant｜><think>\n"},
 		{"chatml", PlaceFirstUser, rag[:2], "<|im_start|>user\nS\n\na<|im_end|>\n<|im_start|>assistant\n"},
 	} {
 		got, err := all[tc.template].Render(tc.messages, Options{Placement: tc.placement})
@@ -246,7 +254,8 @@ func conversation15K(t testing.TB) []Message {
 	messages := []Message{{"system", "Answer from the manual."}}
 	for i := range 10 {
 		n := string(rune('a' + i))
-		messages = append(messages, Message{"user", n + strings.Repeat(prose, 10)}, Message{"assistant", n + strings.Repeat(prose, 5)})
+		messages = append(messages, Message{"user", n + strings.Repeat(prose, 10)},
+			Message{"assistant", n + strings.Repeat(prose, 5)})
 	}
 	return append(messages, Message{"user", "And then?"})
 }

@@ -31,11 +31,8 @@ const (
 // delayed, and not one of accounts: in less than every fourth turn. It is told all the same.
 const seldom = 4
 
-// accounts are what client and server say differently of all turns, by figure.
-type accounts map[string]*disagreement
-
 // reconcile compares what client and server say of the same turn.
-func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Report, embedded bool) {
+func (o *Observer) reconcile(r *event.Request, d *server.Delta) {
 	if r.Err != nil || r.Sent == nil || r.Warmup {
 		return
 	}
@@ -43,29 +40,32 @@ func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Rep
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	// Of a simulator in this process the clocks are the same and the processor is shared: a
 	// difference says nothing about a server.
-	if n := len(r.Chunks); n > 0 && !embedded {
+	if n := len(r.Chunks); n > 0 && !o.server.Embedded {
 		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
 		if r.Finished != nil {
 			last = max(last, ms(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
 		}
-		a.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
-		a.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
-		a.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
+		o.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
+		o.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
+		o.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
 	}
-	if counted, _, _, _ := (server.Report{Counters: report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && report.InReply {
-		a.compare("cache.cached_tokens", report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
+	if counted, _, _, _ := (server.Report{Counters: o.report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && o.report.InReply {
+		o.compare("cache.cached_tokens", o.report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
 	}
 }
 
-func (a accounts) compare(name, other string, client, server float64, unit, where string) {
+func (o *Observer) compare(name, other string, client, server float64, unit, where string) {
 	if server <= 0 && unit == "ms" {
 		return // the server does not tell
 	}
+	if o.disagree == nil {
+		o.disagree = map[string]*disagreement{}
+	}
 	key := name + " and " + other
-	d := a[key]
+	d := o.disagree[key]
 	if d == nil {
 		d = &disagreement{unit: unit}
-		a[key] = d
+		o.disagree[key] = d
 	}
 	d.turns++
 	difference := math.Abs(client - server)
@@ -79,10 +79,10 @@ func (a accounts) compare(name, other string, client, server float64, unit, wher
 	}
 }
 
-// sum says once for all turns what client and server say differently.
-func (a accounts) sum(notes notes) {
-	for _, key := range slices.Sorted(maps.Keys(a)) {
-		d := a[key]
+// sumDisagreements says once for all turns what client and server say differently.
+func (o *Observer) sumDisagreements() {
+	for _, key := range slices.Sorted(maps.Keys(o.disagree)) {
+		d := o.disagree[key]
 		if d.over == 0 {
 			continue
 		}
@@ -90,7 +90,7 @@ func (a accounts) sum(notes notes) {
 		if d.over*seldom < d.turns && d.unit == "ms" {
 			single = "; so few may be turns that the operating system delayed"
 		}
-		notes.add("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
+		o.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
 	}
-	clear(a)
+	o.disagree = nil
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -34,7 +35,8 @@ type Memory struct {
 
 // kvNumbers are the bytes of a number by the names that engines' flags use; 2 for all others.
 var kvNumbers = map[string]float64{
-	"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "q8_0": 34.0 / 32, "q5_1": 24.0 / 32, "q5_0": 22.0 / 32, "q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
+	"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "q8_0": 34.0 / 32, "q5_1": 24.0 / 32, "q5_0": 22.0 / 32,
+	"q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
 }
 
 // Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where
@@ -86,57 +88,28 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	}
 	a := m.Architecture
 	flags := flagsOf(profile)
+	rule := engines.Of(profile.Engine).Launch.Memory
 	out := Memory{
-		Context: profile.ContextTokens, Number: 2, Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Windowed: a.SlidingWindow > 0,
-		rule: engines.Of(profile.Engine).Launch.Memory, pinned: true,
-	}
-	opt := model.FitOptions{WeightBytes: weights}
-	quant := "bf16"
-	for _, s := range m.Sources {
-		if s.Name != m.Engines[profile.Engine].Source {
-			continue
-		}
-		if s.Quant != "" {
-			quant = s.Quant
-		}
-		for _, f := range s.Files {
-			if weights == 0 && !strings.HasSuffix(f.Path, ".json") {
-				opt.WeightBytes += float64(f.Bytes)
-			}
-		}
-	}
-	rule := out.rule
-	used := 1 // cards
-	if out.share, _ = flags.Number(rule.Share); rule.Spreads {
-		used, opt.Utilisation = len(cards), 1
-	} else {
-		opt.Utilisation = out.share
+		Context: profile.ContextTokens, Number: kvNumber(flags, rule.KVTypes),
+		Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Windowed: a.SlidingWindow > 0,
+		rule: rule, offload: flags.On(rule.Offload...),
+		pinned: (rule.Pinned == nil || rule.Pinned(flags, a.Layers)) && !elsewhere(profile, flags),
 	}
 	if n, ok := flags.Number(rule.Context...); ok && n > 0 {
 		out.Context = int(n) // of all slots together
 	}
-	out.Number = kvNumber(flags, rule.KVTypes)
-	out.pinned = rule.Pinned == nil || rule.Pinned(flags, a.Layers)
-	out.offload = flags.On(rule.Offload...)
-	for _, names := range rule.Parallel {
-		if n, ok := flags.Number(names...); ok && n >= 1 {
-			used *= int(n)
-		}
+	out.share, _ = flags.Number(rule.Share)
+	quant, known := sourceOf(profile, m)
+	opt := model.FitOptions{WeightBytes: cmp.Or(weights, known), KVNumberBytes: out.Number, Utilisation: out.share}
+	if rule.Spreads {
+		opt.Utilisation = 1
 	}
-	for _, e := range profile.Launch.Env { // cards that are hidden, and memory that is borrowed from the machine
-		if e.Name == "CUDA_VISIBLE_DEVICES" || e.Name == "HIP_VISIBLE_DEVICES" || e.Name == "GGML_CUDA_ENABLE_UNIFIED_MEMORY" {
-			out.pinned = false
-		}
-	}
-	if flags["device"] == "cpu" || flags["device"] == "none" {
-		out.pinned = false
-	}
-	opt.KVNumberBytes = out.Number
 	q, err := model.QuantOf(quant)
 	if err != nil && opt.WeightBytes == 0 {
 		return Memory{}, err
 	}
 	card := 0.0
+	used := usedCards(flags, rule, len(cards))
 	for i, bytes := range cards {
 		if i < used {
 			card += bytes
@@ -151,6 +124,49 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	return out, err
 }
 
+// sourceOf is the quantisation of the model's files for a profile's engine, and their size as far as the models
+// file gives it.
+func sourceOf(profile *dsl.Server, m *dsl.Model) (quant string, bytes float64) {
+	quant = "bf16"
+	for _, s := range m.Sources {
+		if s.Name != m.Engines[profile.Engine].Source {
+			continue
+		}
+		quant = cmp.Or(s.Quant, quant)
+		for _, f := range s.Files {
+			if !strings.HasSuffix(f.Path, ".json") {
+				bytes += float64(f.Bytes)
+			}
+		}
+	}
+	return quant, bytes
+}
+
+// usedCards is how many cards a server spreads a model over.
+func usedCards(flags engines.Values, rule engines.Memory, cards int) int {
+	used := 1
+	if rule.Spreads {
+		used = cards
+	}
+	for _, names := range rule.Parallel {
+		if n, ok := flags.Number(names...); ok && n >= 1 {
+			used *= int(n)
+		}
+	}
+	return used
+}
+
+// elsewhere says whether a profile hides cards, borrows memory from the machine or runs on the processor.
+func elsewhere(profile *dsl.Server, flags engines.Values) bool {
+	for _, e := range profile.Launch.Env {
+		switch e.Name {
+		case "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_CUDA_ENABLE_UNIFIED_MEMORY":
+			return true
+		}
+	}
+	return flags["device"] == "cpu" || flags["device"] == "none"
+}
+
 // Lines shows the formula with its numbers.
 func (m Memory) Lines() []string {
 	about := ""
@@ -159,7 +175,8 @@ func (m Memory) Lines() []string {
 	}
 	lines := []string{
 		"KV cache: " + m.formula(),
-		fmt.Sprintf("memory: %s%.2f GiB of weights + %.2f GiB of KV cache + %.1f GiB for everything else = %.2f GiB", about, m.Fit.Weights/gib, m.Fit.KV/gib, m.Fit.Overhead/gib, m.Fit.Need/gib),
+		fmt.Sprintf("memory: %s%.2f GiB of weights + %.2f GiB of KV cache + %.1f GiB for everything else = %.2f GiB", about,
+			m.Fit.Weights/gib, m.Fit.KV/gib, m.Fit.Overhead/gib, m.Fit.Need/gib),
 	}
 	if m.Windowed {
 		lines[0] += " at most: layers with a sliding window keep less"
@@ -167,11 +184,13 @@ func (m Memory) Lines() []string {
 	if !m.Known {
 		return append(lines, "the card's memory is not known here, so that whether this fits is not either")
 	}
-	return append(lines, fmt.Sprintf("card: %.1f GiB, of which the profile takes %.1f: %s", m.Fit.VRAM/gib, m.Fit.Usable/gib, m.Fit))
+	return append(lines, fmt.Sprintf("card: %.1f GiB, of which the profile takes %.1f: %s", m.Fit.VRAM/gib,
+		m.Fit.Usable/gib, m.Fit))
 }
 
 func (m Memory) formula() string {
-	return fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB", m.Layers, m.KVHeads, m.HeadDim, m.Number, m.Fit.KVPerToken/1024, m.Context, m.Fit.KV/gib)
+	return fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB",
+		m.Layers, m.KVHeads, m.HeadDim, m.Number, m.Fit.KVPerToken/1024, m.Context, m.Fit.KV/gib)
 }
 
 // Impossible says why no server can hold this, and what to do; empty where it may fit. It counts

@@ -40,7 +40,8 @@ func (c Count) Add(d Count) Count {
 	if d.Tokens == 0 {
 		return c
 	}
-	sum := Count{Tokens: c.Tokens + d.Tokens, Confidence: Confidence{Exact: c.Exact && d.Exact, Source: c.Source}}
+	both := Confidence{Exact: c.Exact && d.Exact, Source: c.Source}
+	sum := Count{Tokens: c.Tokens + d.Tokens, Confidence: both}
 	if d.Tokens > c.Tokens {
 		sum.Source = d.Source
 	}
@@ -65,9 +66,8 @@ type counted struct {
 	foreign float64 // of them, those of words that are not ASCII
 }
 
-// Texts are counted again and again while a plan is made: the same document stands in every turn
-// after it was injected. The memory is dropped whole when it is full, which keeps it bounded
-// without bookkeeping on every hit.
+// Texts are counted again and again while a plan is made: every turn after a document was injected has
+// it. The memory is cleared when it is full, which keeps it bounded without bookkeeping on every hit.
 const seenLimit = 1 << 14
 
 func newCounter(tokens func(string) (counted, error), c Confidence) *Counter {
@@ -82,7 +82,8 @@ func Estimate(v Vocabulary) *Counter {
 	tokens := func(text string) (counted, error) {
 		n, err := vocabulary.count(text)
 		foreign := v.Foreign * float64(n.foreign)
-		return counted{foreign + v.Words*float64(n.words) + v.Marks*float64(n.marks) + float64(n.digits+splitDigits(text, v.Digits)), foreign}, err
+		known := v.Words*float64(n.words) + v.Marks*float64(n.marks) + float64(n.digits+splitDigits(text, v.Digits))
+		return counted{foreign + known, foreign}, err
 	}
 	c := newCounter(tokens, Confidence{Spread: v.Spread, Source: "cl100k scaled to " + v.Name})
 	c.segment = segment
@@ -96,7 +97,7 @@ const foreignSpread = 0.60
 // Count returns how many tokens text is, special tokens taken as ordinary text; to count a
 // prompt with its special tokens, cut it at those first.
 func (c *Counter) Count(text string) (Count, error) {
-	t, err := c.look(text)
+	t, err := c.countParts(text)
 	if err != nil {
 		return Count{}, err
 	}
@@ -107,8 +108,8 @@ func (c *Counter) Count(text string) (Count, error) {
 	return out, nil
 }
 
-// look counts a text part by part: what a prompt shares with the ones before is remembered.
-func (c *Counter) look(text string) (counted, error) {
+// countParts counts a text part by part: what a prompt shares with earlier ones is remembered.
+func (c *Counter) countParts(text string) (counted, error) {
 	var sum counted
 	for text != "" {
 		n := len(text)

@@ -3,6 +3,7 @@ package tokens
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,25 +14,26 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// stage is a step between a text and its pieces. First says that the text opens the input.
+// stage turns a text into pieces on the way from an input to its tokens. First says that the text opens
+// the input.
 type stage func(text string, first bool) ([]string, error)
 
-// step is a normalizer or a pre-tokenizer in a tokenizer.json.
-type step struct {
-	Type          string  `json:"type"`
-	Normalizers   []step  `json:"normalizers"`
-	PreTokenizers []step  `json:"pretokenizers"`
-	Prepend       string  `json:"prepend"`
-	Content       string  `json:"content"`
-	Pattern       pattern `json:"pattern"`
-	Behavior      string  `json:"behavior"`
-	Invert        bool    `json:"invert"`
-	PrefixSpace   *bool   `json:"add_prefix_space"`
-	UseRegex      *bool   `json:"use_regex"`
-	Individual    bool    `json:"individual_digits"`
-	Replacement   string  `json:"replacement"`
-	Scheme        string  `json:"prepend_scheme"`
-	Split         *bool   `json:"split"`
+// stageSpec is a normalizer or a pre-tokenizer in a tokenizer.json.
+type stageSpec struct {
+	Type          string      `json:"type"`
+	Normalizers   []stageSpec `json:"normalizers"`
+	PreTokenizers []stageSpec `json:"pretokenizers"`
+	Prepend       string      `json:"prepend"`
+	Content       string      `json:"content"`
+	Pattern       pattern     `json:"pattern"`
+	Behavior      string      `json:"behavior"`
+	Invert        bool        `json:"invert"`
+	PrefixSpace   *bool       `json:"add_prefix_space"`
+	UseRegex      *bool       `json:"use_regex"`
+	Individual    bool        `json:"individual_digits"`
+	Replacement   string      `json:"replacement"`
+	Scheme        string      `json:"prepend_scheme"`
+	Split         *bool       `json:"split"`
 }
 
 type pattern struct {
@@ -39,72 +41,92 @@ type pattern struct {
 	Regex  *string `json:"Regex"`
 }
 
-func (t *Tokenizer) readStages(raw ...json.RawMessage) error {
-	for _, r := range raw {
-		if len(r) == 0 || string(r) == "null" {
-			continue
-		}
-		var s step
-		if err := json.Unmarshal(r, &s); err != nil {
-			return fmt.Errorf("parsing the tokenizer's steps: %w", err)
-		}
-		if err := t.addStage(s); err != nil {
-			return err
-		}
-	}
-	return nil
+// stageTypes make the stages of what a tokenizer.json can name.
+var stageTypes = map[string]func(s stageSpec) ([]stage, error){
+	"NFC":       func(stageSpec) ([]stage, error) { return []stage{rewrite(norm.NFC.String)}, nil },
+	"Prepend":   prepend,
+	"Replace":   replace,
+	"ByteLevel": byteLevel,
+	"Digits":    func(s stageSpec) ([]stage, error) { return []stage{digits(s.Individual)}, nil },
+	"Metaspace": func(s stageSpec) ([]stage, error) { return []stage{metaspace(s)}, nil },
+	"Split":     split,
 }
 
-// addStage adds what a step does. One that is not known is refused.
-func (t *Tokenizer) addStage(s step) error {
-	switch s.Type {
-	case "Sequence":
+// readStages adds the stages of a normalizer or a pre-tokenizer.
+func (t *Tokenizer) readStages(raw json.RawMessage) error {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	var s stageSpec
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return fmt.Errorf("parsing the tokenizer's steps: %w", err)
+	}
+	return t.addStage(s)
+}
+
+// addStage adds what one entry describes. A type that is not known is refused.
+func (t *Tokenizer) addStage(s stageSpec) error {
+	if s.Type == "Sequence" {
 		for _, part := range append(s.Normalizers, s.PreTokenizers...) {
 			if err := t.addStage(part); err != nil {
 				return err
 			}
 		}
 		return nil
-	case "NFC":
-		t.prepare = append(t.prepare, rewrite(norm.NFC.String))
-	case "Prepend":
-		t.prepare = append(t.prepare, rewrite(func(text string) string { return s.Prepend + text }))
-	case "Replace":
-		if s.Pattern.String == nil {
-			return fmt.Errorf("the tokenizer replaces by a pattern, which is not known here")
-		}
-		t.prepare = append(t.prepare, rewrite(func(text string) string { return strings.ReplaceAll(text, *s.Pattern.String, s.Content) }))
-	case "ByteLevel":
-		t.bytewise = true
-		if s.PrefixSpace != nil && *s.PrefixSpace {
-			t.prepare = append(t.prepare, rewrite(func(text string) string {
-				if strings.HasPrefix(text, " ") {
-					return text
-				}
-				return " " + text
-			}))
-		}
-		if s.UseRegex == nil || *s.UseRegex {
-			return t.addPattern(gpt2Pattern)
-		}
-	case "Digits":
-		t.prepare = append(t.prepare, digits(s.Individual))
-	case "Metaspace":
-		t.prepare = append(t.prepare, metaspace(s))
-	case "Split":
-		switch {
-		case s.Pattern.Regex != nil && (s.Behavior == "Isolated" && !s.Invert || s.Behavior == "Removed" && s.Invert):
-			// Where the pattern matches everything, which these do, both keep every piece.
-			return t.addPattern(*s.Pattern.Regex)
-		case s.Pattern.String != nil && s.Behavior == "MergedWithPrevious" && !s.Invert:
-			t.prepare = append(t.prepare, func(text string, _ bool) ([]string, error) { return strings.SplitAfter(text, *s.Pattern.String), nil })
-		default:
-			return fmt.Errorf("the tokenizer splits with the behaviour %q, which is not known here", s.Behavior)
-		}
-	default:
+	}
+	build, ok := stageTypes[s.Type]
+	if !ok {
 		return fmt.Errorf("the tokenizer's step %q is not known here", s.Type)
 	}
+	stages, err := build(s)
+	if err != nil {
+		return err
+	}
+	t.bytewise = t.bytewise || s.Type == "ByteLevel"
+	t.pipeline = append(t.pipeline, stages...)
 	return nil
+}
+
+func prepend(s stageSpec) ([]stage, error) {
+	return []stage{rewrite(func(text string) string { return s.Prepend + text })}, nil
+}
+
+func replace(s stageSpec) ([]stage, error) {
+	if s.Pattern.String == nil {
+		return nil, errors.New("the tokenizer replaces by a pattern, which is not known here")
+	}
+	old := *s.Pattern.String
+	return []stage{rewrite(func(text string) string { return strings.ReplaceAll(text, old, s.Content) })}, nil
+}
+
+// byteLevel may put a space before a text, and splits it by the pattern of GPT-2 unless it is told not to.
+func byteLevel(s stageSpec) (stages []stage, err error) {
+	if s.PrefixSpace != nil && *s.PrefixSpace {
+		stages = append(stages, rewrite(func(text string) string {
+			if strings.HasPrefix(text, " ") {
+				return text
+			}
+			return " " + text
+		}))
+	}
+	if s.UseRegex != nil && !*s.UseRegex {
+		return stages, nil
+	}
+	one, err := splitBy(gpt2Pattern)
+	return append(stages, one), err
+}
+
+func split(s stageSpec) ([]stage, error) {
+	switch {
+	case s.Pattern.Regex != nil && (s.Behavior == "Isolated" && !s.Invert || s.Behavior == "Removed" && s.Invert):
+		// Where the pattern matches everything, which these do, both keep every piece.
+		one, err := splitBy(*s.Pattern.Regex)
+		return []stage{one}, err
+	case s.Pattern.String != nil && s.Behavior == "MergedWithPrevious" && !s.Invert:
+		after := *s.Pattern.String
+		return []stage{func(text string, _ bool) ([]string, error) { return strings.SplitAfter(text, after), nil }}, nil
+	}
+	return nil, fmt.Errorf("the tokenizer splits with the behaviour %q, which is not known here", s.Behavior)
 }
 
 // gpt2Pattern is what a ByteLevel step splits by.
@@ -113,9 +135,14 @@ const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 // scanned are the patterns of Llama 3 and of Qwen, by the most digits that they leave together. The
 // scanner that estimates use cuts by them, and takes a tenth of the time.
 var scanned = map[string]int{
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: 3,
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`:      1,
+	beforeDigits + `\p{N}{1,3}` + afterDigits: 3,
+	beforeDigits + `\p{N}` + afterDigits:      1,
 }
+
+const (
+	beforeDigits = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`
+	afterDigits  = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
 
 // scan splits by one of these patterns.
 func scan(digits int) stage {
@@ -133,17 +160,16 @@ func scan(digits int) stage {
 	}
 }
 
-// addPattern splits by a pattern; what lies between matches stays a piece of its own.
-func (t *Tokenizer) addPattern(expression string) error {
+// splitBy splits by a pattern; what lies between matches is a piece, too.
+func splitBy(expression string) (stage, error) {
 	if digits, ok := scanned[expression]; ok {
-		t.prepare = append(t.prepare, scan(digits))
-		return nil
+		return scan(digits), nil
 	}
 	re, err := regexp2.Compile(expression, regexp2.Unicode)
 	if err != nil {
-		return fmt.Errorf("the tokenizer's pattern: %w", err)
+		return nil, fmt.Errorf("the tokenizer's pattern: %w", err)
 	}
-	t.prepare = append(t.prepare, func(text string, _ bool) ([]string, error) {
+	return func(text string, _ bool) ([]string, error) {
 		matches, err := re.FindAllStringIndex(text, -1)
 		if err != nil {
 			return nil, err
@@ -161,8 +187,7 @@ func (t *Tokenizer) addPattern(expression string) error {
 			out = append(out, text[end:])
 		}
 		return out, nil
-	})
-	return nil
+	}, nil
 }
 
 func rewrite(f func(string) string) stage {
@@ -187,7 +212,7 @@ func digits(single bool) stage {
 }
 
 // metaspace writes spaces as a visible character, as SentencePiece does, with one before the text.
-func metaspace(s step) stage {
+func metaspace(s stageSpec) stage {
 	mark := cmp.Or(s.Replacement, "▁")
 	scheme := cmp.Or(s.Scheme, "always")
 	if s.Scheme == "" && s.PrefixSpace != nil && !*s.PrefixSpace { // as older files say it

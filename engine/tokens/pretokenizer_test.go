@@ -12,9 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The pattern of cl100k_base, as its makers publish it. It stands in a group since tiktoken-go
+// The pattern of cl100k_base, as its makers publish it. It is in a group since tiktoken-go
 // registers code for the bare one that takes "\n \n" apart and finds nothing in DEL.
-var cl100kPattern = regexp2.MustCompile(`(?:(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)`, regexp2.None)
+var cl100kPattern = regexp2.MustCompile(`(?:(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|`+
+	` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)`, regexp2.None)
 
 func wordsByPattern(t *testing.T, text string) []string {
 	t.Helper()
@@ -58,7 +59,8 @@ func checkWords(t *testing.T, text string) {
 
 var wordTexts = []string{
 	"The pump's seal isn't tight; they'LL see. I'd've 's",
-	"a  b\n\n  c \t\n\nd   ", " 12345 1 2  3", "!!!\r\n\r\n x\n", "x\u00a0y\u3000z", "日本語 と 中文。\n", "é\u0301 ½ ⅷ ٣٤", "🙂🙂 a🙂b", "'Sx 'tx 'rex 'x '",
+	"a  b\n\n  c \t\n\nd   ", " 12345 1 2  3", "!!!\r\n\r\n x\n", "x\u00a0y\u3000z", "日本語 と 中文。\n", "é\u0301 ½ ⅷ ٣٤",
+	"🙂🙂 a🙂b", "'Sx 'tx 'rex 'x '",
 	strings.Repeat("a long line of words ", 80) + "\n  and\nmore", "\n\n\n", "   ", "a\n b\n\nc",
 }
 

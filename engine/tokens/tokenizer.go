@@ -18,7 +18,7 @@ import (
 type Tokenizer struct {
 	vocab        map[string]int32
 	merges       map[[2]int32]merge
-	prepare      []stage // normalizer and pre-tokenizer, in order
+	pipeline     []stage // normalizer and pre-tokenizer, in order
 	bytewise     bool    // symbols are bytes, each spelt as a printable character
 	byteFallback bool    // characters outside the vocabulary become bytes
 	wholeFirst   bool    // a piece that is in the vocabulary is not split (ignore_merges)
@@ -57,48 +57,45 @@ func Load(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Parse reads the text of a tokenizer.json.
-func Parse(data []byte) (*Tokenizer, error) {
-	var file struct {
-		Added        []addedToken    `json:"added_tokens"`
-		Normalizer   json.RawMessage `json:"normalizer"`
-		PreTokenizer json.RawMessage `json:"pre_tokenizer"`
-		Model        struct {
-			Type         string           `json:"type"`
-			Vocab        map[string]int32 `json:"vocab"`
-			Merges       mergeList        `json:"merges"`
-			Unknown      *string          `json:"unk_token"`
-			FuseUnknown  bool             `json:"fuse_unk"`
-			ByteFallback bool             `json:"byte_fallback"`
-			IgnoreMerges bool             `json:"ignore_merges"`
-			Dropout      *float64         `json:"dropout"`
-			Prefix       *string          `json:"continuing_subword_prefix"`
-			Suffix       *string          `json:"end_of_word_suffix"`
-		} `json:"model"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, fmt.Errorf("parsing the tokenizer: %w", err)
-	}
-	m := file.Model
+// tokenizerFile is what is read of a tokenizer.json.
+type tokenizerFile struct {
+	Added        []addedToken    `json:"added_tokens"`
+	Normalizer   json.RawMessage `json:"normalizer"`
+	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+	Model        bpeModel        `json:"model"`
+}
+
+type bpeModel struct {
+	Type         string           `json:"type"`
+	Vocab        map[string]int32 `json:"vocab"`
+	Merges       mergeList        `json:"merges"`
+	Unknown      string           `json:"unk_token"`
+	FuseUnknown  bool             `json:"fuse_unk"`
+	ByteFallback bool             `json:"byte_fallback"`
+	IgnoreMerges bool             `json:"ignore_merges"`
+	Dropout      float64          `json:"dropout"`
+	Prefix       string           `json:"continuing_subword_prefix"`
+	Suffix       string           `json:"end_of_word_suffix"`
+}
+
+// check refuses what the reader does not know.
+func (m *bpeModel) check() error {
 	switch {
 	case m.Type != "BPE":
-		return nil, fmt.Errorf("the tokenizer's model is %q; only BPE is known", m.Type)
-	case m.Dropout != nil && *m.Dropout > 0:
-		return nil, errors.New("the tokenizer drops merges at random")
-	case m.Prefix != nil && *m.Prefix != "" || m.Suffix != nil && *m.Suffix != "":
-		return nil, errors.New("the tokenizer marks parts of words, which is not known here")
+		return fmt.Errorf("the tokenizer's model is %q; only BPE is known", m.Type)
+	case m.Dropout > 0:
+		return errors.New("the tokenizer drops merges at random")
+	case m.Prefix != "" || m.Suffix != "":
+		return errors.New("the tokenizer marks parts of words, which is not known here")
 	case len(m.Vocab) == 0:
-		return nil, errors.New("the tokenizer has no vocabulary")
+		return errors.New("the tokenizer has no vocabulary")
 	}
-	t := &Tokenizer{
-		vocab: m.Vocab, merges: make(map[[2]int32]merge, len(m.Merges)), unknown: -1,
-		byteFallback: m.ByteFallback, wholeFirst: m.IgnoreMerges, fuseUnknown: m.FuseUnknown, words: map[string][]int32{},
-	}
-	if m.Unknown != nil {
-		if id, ok := m.Vocab[*m.Unknown]; ok {
-			t.unknown = id
-		}
-	}
+	return nil
+}
+
+// ranked are the merges by the pairs that they join. The first of two merges of a pair counts.
+func (m *bpeModel) ranked() (map[[2]int32]merge, error) {
+	out := make(map[[2]int32]merge, len(m.Merges))
 	for rank, p := range m.Merges {
 		left, okL := m.Vocab[p[0]]
 		right, okR := m.Vocab[p[1]]
@@ -106,30 +103,62 @@ func Parse(data []byte) (*Tokenizer, error) {
 		if !okL || !okR || !ok {
 			return nil, fmt.Errorf("the tokenizer merges %q and %q, which its vocabulary does not have", p[0], p[1])
 		}
-		if _, twice := t.merges[[2]int32{left, right}]; !twice {
-			t.merges[[2]int32{left, right}] = merge{rank: int32(rank), id: both}
+		if _, twice := out[[2]int32{left, right}]; !twice {
+			out[[2]int32{left, right}] = merge{rank: int32(rank), id: both}
 		}
 	}
-	if err := t.readStages(file.Normalizer); err != nil {
+	return out, nil
+}
+
+// Parse reads the text of a tokenizer.json.
+func Parse(data []byte) (*Tokenizer, error) {
+	var file tokenizerFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("parsing the tokenizer: %w", err)
+	}
+	m := &file.Model
+	if err := m.check(); err != nil {
 		return nil, err
 	}
-	for _, a := range file.Added {
-		if a.Rewrite && t.rewrites(a.Content) {
-			return nil, fmt.Errorf("the token %q is found only after the text is normalised, which is not known here", a.Content)
-		}
-	}
-	if err := t.readStages(file.PreTokenizer); err != nil {
+	merges, err := m.ranked()
+	if err != nil {
 		return nil, err
 	}
-	if !t.bytewise {
-		t.prepare = append(t.prepare, splitWords(t.beforeMarks()))
+	t := &Tokenizer{
+		vocab: m.Vocab, merges: merges, unknown: -1, words: map[string][]int32{},
+		byteFallback: m.ByteFallback, wholeFirst: m.IgnoreMerges, fuseUnknown: m.FuseUnknown,
+	}
+	if id, ok := m.Vocab[m.Unknown]; ok && m.Unknown != "" {
+		t.unknown = id
+	}
+	if err := t.readPipeline(file); err != nil {
+		return nil, err
 	}
 	return t, t.indexAdded(file.Added)
 }
 
+// readPipeline reads what cuts a text into pieces before they are encoded.
+func (t *Tokenizer) readPipeline(file tokenizerFile) error {
+	if err := t.readStages(file.Normalizer); err != nil {
+		return err
+	}
+	for _, a := range file.Added {
+		if a.Rewrite && t.rewrites(a.Content) {
+			return fmt.Errorf("the token %q is found only after the text is normalised, which is not known here", a.Content)
+		}
+	}
+	if err := t.readStages(file.PreTokenizer); err != nil {
+		return err
+	}
+	if !t.bytewise {
+		t.pipeline = append(t.pipeline, splitWords(t.beforeMarks()))
+	}
+	return nil
+}
+
 // rewrites says whether the normalizer, which is all that was read so far, changes a text.
 func (t *Tokenizer) rewrites(text string) bool {
-	for _, s := range t.prepare {
+	for _, s := range t.pipeline {
 		if out, err := s(text, true); err != nil || len(out) != 1 || out[0] != text {
 			return true
 		}
@@ -223,7 +252,7 @@ func (t *Tokenizer) nextAdded(s string) (before string, token *addedToken, after
 
 func (t *Tokenizer) encodeText(ids []int32, text string, first bool) ([]int32, error) {
 	pieces := []string{text}
-	for _, s := range t.prepare {
+	for _, s := range t.pipeline {
 		var next []string
 		for i, p := range pieces {
 			out, err := s(p, first && i == 0)

@@ -62,7 +62,8 @@ func TestTokenizer(t *testing.T) {
 
 func TestTokenizerSteps(t *testing.T) {
 	base := `{"added_tokens": [{"id": 90, "content": "<x>", "rstrip": true}, {"id": 91, "content": "<y>", "lstrip": true}],
-		"model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "vocab": {"<unk>": 0, "a": 1, "b": 2, "▁": 3, "ab": 4, "▁a": 5, "1": 6, "11": 7, "é": 8, "Ġ": 9, "Ġa": 10},
+		"model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, 
+			"vocab": {"<unk>": 0, "a": 1, "b": 2, "▁": 3, "ab": 4, "▁a": 5, "1": 6, "11": 7, "é": 8, "Ġ": 9, "Ġa": 10},
 		"merges": ["a b", "▁ a", "1 1", "Ġ a"]}, `
 	for _, tc := range []struct {
 		steps, text string
@@ -73,17 +74,23 @@ func TestTokenizerSteps(t *testing.T) {
 		{`"normalizer": null`, "azzb", []int32{1, 0, 2}},
 		{`"normalizer": null`, "a<x> \n b<y>", []int32{1, 90, 2, 91}},
 		{`"normalizer": null`, "a  <y> b", []int32{1, 91, 0, 2}},
-		{`"normalizer": null`, "<x>\u0085\u2003a<x>\x1ca", []int32{90, 1, 90, 0, 1}}, // white space is Unicode's, not Python's
+		// white space is Unicode's, not Python's
+		{`"normalizer": null`, "<x>\u0085\u2003a<x>\x1ca", []int32{90, 1, 90, 0, 1}},
 		{`"normalizer": {"type": "NFC"}`, "e\u0301", []int32{8}},
-		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}`, "a a<x>a", []int32{5, 5, 90, 1}},
-		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}`, "a a<x>a", []int32{5, 5, 90, 5}},
+		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}`, "a a<x>a",
+			[]int32{5, 5, 90, 1}},
+		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}`, "a a<x>a",
+			[]int32{5, 5, 90, 5}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"}`, "a a", []int32{1, 5}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": false}`, "a a", []int32{1, 5}},
 		{`"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": true}`, "a a", []int32{5, 5}},
 		{`"pre_tokenizer": {"type": "Digits", "individual_digits": true}`, "a11ab", []int32{1, 6, 6, 4}},
 		{`"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true}`, "a a", []int32{10, 10}},
-		{`"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "ByteLevel", "add_prefix_space": false}]}`, "a a1", []int32{1, 10, 6}},
-		{`"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious"}`, "a a", []int32{1, 5}},
+		{`"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
+			{"type": "ByteLevel", "add_prefix_space": false}]}`, "a a1", []int32{1, 10, 6}},
+		{`"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+			"pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious"}`,
+			"a a", []int32{1, 5}},
 	} {
 		tokenizer, err := Parse([]byte(base + tc.steps + "}"))
 		if err != nil {
@@ -103,13 +110,16 @@ func TestTokenizerSteps(t *testing.T) {
 // A token that spans a space keeps the text from being split there, and of added tokens that begin
 // alike the longest counts.
 func TestTokenizerTokensAcrossSpaces(t *testing.T) {
-	tokenizer, err := Parse([]byte(`{"added_tokens": [{"id": 20, "content": "<x>"}, {"id": 21, "content": "<x>>"}, {"id": 22, "content": "<"}],
+	tokenizer, err := Parse([]byte(`{"added_tokens": [
+			{"id": 20, "content": "<x>"}, {"id": 21, "content": "<x>>"}, {"id": 22, "content": "<"}],
 		"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-		"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "▁": 2, ">": 3, ">▁": 4, "▁b": 5, "a▁": 6}, "merges": ["> ▁", "▁ b"]}}`))
+		"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "▁": 2, ">": 3, ">▁": 4, "▁b": 5, "a▁": 6},
+			"merges": ["> ▁", "▁ b"]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string][]int32{"> b": {4, 1}, "b b": {1, 5}, "<x>>b": {21, 1}, "<x>b": {20, 1}, "<b": {22, 1}} {
+	for text, want := range map[string][]int32{"> b": {4, 1}, "b b": {1, 5}, "<x>>b": {21, 1}, "<x>b": {20, 1},
+		"<b": {22, 1}} {
 		if got, err := tokenizer.Encode(text); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
@@ -128,11 +138,15 @@ func TestTokenizerRefuses(t *testing.T) {
 		{`{"model": {` + good + `, "dropout": 0.1}}`, "at random"},
 		{`{"model": {` + good + `, "end_of_word_suffix": "</w>"}}`, "parts of words"},
 		{`{"model": {` + good + `}, "normalizer": {"type": "Lowercase"}}`, `"Lowercase"`},
-		{`{"model": {` + good + `}, "normalizer": {"type": "Replace", "pattern": {"Regex": "x"}, "content": ""}}`, "replaces by a pattern"},
-		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Removed"}}`, `"Removed"`},
-		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"}}`, "pattern"},
+		{`{"model": {` + good + `}, "normalizer": {"type": "Replace", "pattern": {"Regex": "x"}, "content": ""}}`,
+			"replaces by a pattern"},
+		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Removed"}}`,
+			`"Removed"`},
+		{`{"model": {` + good + `}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"}}`,
+			"pattern"},
 		{`{"model": {` + good + `}, "added_tokens": [{"id": 3, "content": "x", "single_word": true}]}`, "as a word only"},
-		{`{"model": {` + good + `}, "normalizer": {"type": "Prepend", "prepend": "▁"}, "added_tokens": [{"id": 3, "content": "<s>", "normalized": true}]}`, "normalised"},
+		{`{"model": {` + good + `}, "normalizer": {"type": "Prepend", "prepend": "▁"},
+			"added_tokens": [{"id": 3, "content": "<s>", "normalized": true}]}`, "normalised"},
 	} {
 		if _, err := Parse([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.file, err, tc.want)

@@ -1,0 +1,83 @@
+package tokens
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tiktoken-go/tokenizer"
+)
+
+// cl100k counts tokens of cl100k_base. The vocabulary is embedded in the program and built at the
+// first count; words are remembered, since a text has few of them.
+type cl100k struct {
+	codec func() (tokenizer.Codec, error)
+
+	mu    sync.Mutex
+	words map[string]int
+}
+
+func newCL100K() *cl100k {
+	get := sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
+	return &cl100k{codec: get, words: map[string]int{}}
+}
+
+// The memory of words is cleared when it is full. A longer piece is not a word.
+const (
+	mostWords   = 1 << 16
+	longestWord = 48
+)
+
+// classCounts are tokens of cl100k by what other vocabularies do with such text: they know words and
+// blanks about as well, cut signs and what is written together with them more finely, and
+// disagree on digits and on text that is not ASCII.
+type classCounts struct{ words, marks, digits, foreign int }
+
+func (c *cl100k) count(text string) (sum classCounts, err error) {
+	codec, err := c.codec()
+	if err != nil {
+		return classCounts{}, fmt.Errorf("loading the cl100k vocabulary: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for text != "" {
+		w := text[:firstWord(text)]
+		text = text[len(w):]
+		n, ok := c.words[w]
+		if !ok {
+			if n, err = codec.Count(w); err != nil {
+				return classCounts{}, fmt.Errorf("splitting text into tokens: %w", err)
+			}
+			if len(c.words) >= mostWords {
+				clear(c.words)
+			}
+			if len(w) <= longestWord {
+				c.words[strings.Clone(w)] = n
+			}
+		}
+		*sum.of(w) += n
+	}
+	return sum, nil
+}
+
+// of is what a piece counts to.
+func (k *classCounts) of(w string) *int {
+	for i := range len(w) {
+		if w[i] >= utf8.RuneSelf {
+			return &k.foreign
+		}
+	}
+	first, last := rune(w[0]), rune(w[len(w)-1])
+	switch {
+	case unicode.IsNumber(first):
+		return &k.digits
+	case unicode.IsSpace(first) && unicode.IsSpace(last):
+		return &k.words
+	case unicode.IsLetter(last) && (first == ' ' || unicode.IsLetter(first)):
+		return &k.words
+	default:
+		return &k.marks
+	}
+}
