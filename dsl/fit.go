@@ -144,13 +144,11 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 	var turns []PlannedTurn
 	var last []Message // of the longest prompt
 	h := NewHistory(conversation.System)
-	removed := false
+	removals := 0 // before the turn that was planned last
 	for _, step := range conversation.Steps {
 		if step.Do == nil {
 			continue
 		}
-		_, removes := step.Do.(Remove)
-		removed = removed || removes
 		err := step.Do.Play(h, func(t Turn) (string, error) {
 			limit := step.Request.MaxTokens
 			if t.MaxTokens > 0 {
@@ -168,11 +166,11 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 				return "", fmt.Errorf("step %s: %w", step.ID, err)
 			}
 			planned.Conversation, planned.Step = conversation.ID, step.ID
-			planned.ReplyTokens, planned.KeptTokens, planned.removed = limit, limit, removed
+			planned.ReplyTokens, planned.KeptTokens = limit, limit
+			planned.removed, removals = h.removals > removals, h.removals
 			if conversation.History == "recorded" {
 				planned.KeptTokens = w.count(w.cell.Model, kept).tokens
 			}
-			removed = false
 			turns = append(turns, planned)
 			last = append(slices.Clip(t.Messages), Message{Role: "assistant", Content: kept})
 			return kept, nil

@@ -21,7 +21,8 @@ type Turn struct {
 	Messages  []Message // a copy: the history may change later
 	Phase     figure.Phase
 	Docs      []string // documents in context, in injection order
-	MaxTokens int      // 0: the step's own; 1 for a prefill
+	MaxTokens int      // 0: the step's own
+	Prefill   bool     // it sends the context ahead and asks nothing
 	Reply     string   // the recorded reply; empty if none
 }
 
@@ -65,6 +66,7 @@ type History struct {
 	pending  []part   // documents that open the next user message
 	docs     []string // ids in context, in injection order
 	phase    figure.Phase
+	removals int // documents that were taken out
 }
 
 type message struct {
@@ -155,6 +157,7 @@ func (h *History) Remove(id, mode string) {
 	h.pending = without(h.pending, id, mode)
 	h.docs = slices.DeleteFunc(h.docs, func(d string) bool { return d == id })
 	h.phase = figure.AfterRemoval
+	h.removals++
 }
 
 // without returns the parts less those of a document, or with stubs in their place.

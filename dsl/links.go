@@ -25,9 +25,7 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 	var unsent *decodedStep // the last step that put something into the context that was not sent yet
 	for i := range steps {
 		s := &steps[i]
-		if _, injects := s.step.Do.(Inject); injects && len(s.effect.injects) == 0 {
-			unclear = true
-		}
+		unclear = unclear || s.effect.unclear
 		for _, r := range s.effect.injects {
 			if slices.Contains(in, r.name) {
 				d.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)

@@ -31,6 +31,7 @@ type effect struct {
 	removes []reference // documents it takes out of it
 	reads   []reference // documents that must be in context
 
+	unclear       bool // what it injects could not be read: the context may hold anything
 	needsDocument bool // at least one document must be in context
 	needsTurn     bool // a turn must have been sent before
 }

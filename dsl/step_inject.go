@@ -26,7 +26,7 @@ var injectKind = ActionKind{
 		for _, r := range injects {
 			a.Docs = append(a.Docs, d.documents[r.name])
 		}
-		return a, effect{injects: injects}
+		return a, effect{injects: injects, unclear: len(injects) == 0}
 	},
 }
 
@@ -47,6 +47,6 @@ func (a Inject) Play(h *History, send Send) error {
 	if !a.Prefill {
 		return nil
 	}
-	_, err := send(Turn{N: 1, Messages: h.prefill(), Phase: h.phase, Docs: h.Docs(), MaxTokens: 1})
+	_, err := send(Turn{N: 1, Messages: h.prefill(), Phase: h.phase, Docs: h.Docs(), MaxTokens: 1, Prefill: true})
 	return err
 }

@@ -162,13 +162,13 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	}
 	e := s.send(ctx, step.Timeout, req)
 	s.sending = nil
-	if t.MaxTokens > 0 && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
+	if t.Prefill && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
 		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
 	}
 
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
-		Action: step.Action, Phase: string(t.Phase), Exchange: e,
+		Action: step.Action, Prefill: t.Prefill, Phase: string(t.Phase), Exchange: e,
 	}
 	s.maker.Tell(ceiling, &r)
 	s.observer.After(ctx, &r, req.Plain())

@@ -111,7 +111,8 @@ type Request struct {
 	Step         string `json:"step"`
 	Turn         int    `json:"turn"` // within the step, from 1
 	Action       string `json:"action"`
-	Phase        string `json:"phase"` // one of Phases
+	Prefill      bool   `json:"prefill,omitempty"` // it sends the context ahead and asks nothing
+	Phase        string `json:"phase"`             // one of Phases
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.

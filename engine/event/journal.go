@@ -26,7 +26,7 @@ var kinds = map[string]func([]byte) (Body, error){
 	RunStarted{}.kind():  decode[RunStarted],
 	CellPlanned{}.kind(): decode[CellPlanned],
 	CellStarted{}.kind(): decode[CellStarted],
-	Request{}.kind():     decode[Request],
+	Request{}.kind():     decodeRequest,
 	Verdict{}.kind():     decode[Verdict],
 	CellDone{}.kind():    decode[CellDone],
 	CellFailed{}.kind():  decode[CellFailed],
@@ -40,6 +40,14 @@ func decode[T Body](raw []byte) (Body, error) {
 	var b T
 	err := json.Unmarshal(raw, &b)
 	return b, err
+}
+
+// decodeRequest reads a request. Journals from before prefills were marked have them in inject steps only.
+func decodeRequest(raw []byte) (Body, error) {
+	var r Request
+	err := json.Unmarshal(raw, &r)
+	r.Prefill = r.Prefill || r.Action == "inject"
+	return r, err
 }
 
 // lasting says after which events nothing may be lost to a power cut. In between, a lost tail

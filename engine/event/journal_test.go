@@ -95,6 +95,18 @@ func TestJournal_ReturnsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// A journal from before prefills were marked has them in inject steps.
+func TestDecodeRequest_MarksPrefills(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"action":"inject"}`: true, `{"action":"send","prefill":true}`: true, `{"action":"query"}`: false,
+	} {
+		b, err := kinds[Request{}.kind()]([]byte(raw))
+		if err != nil || b.(Request).Prefill != want {
+			t.Errorf("%s: %+v, %v", raw, b, err)
+		}
+	}
+}
+
 func TestJournal_LineFormat(t *testing.T) {
 	raw, err := encode(Event{Seq: 3, At: 1500, Cell: "c1", Body: Note{Code: "a", Text: "b"}})
 	if err != nil {

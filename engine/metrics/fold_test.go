@@ -265,7 +265,7 @@ func TestTotal_LeavesOutWhatIsBetween(t *testing.T) {
 // somebody waited for.
 func TestOver_LeavesPrefillsOutOfAnswers(t *testing.T) {
 	load, ask := reply(), reply()
-	load.Action, load.Chunks, load.Usage.Completion = "inject", []event.Chunk{{At: at(5010), Channel: event.Answer, Bytes: 1}}, new(1)
+	load.Prefill, load.Chunks, load.Usage.Completion = true, []event.Chunk{{At: at(5010), Channel: event.Answer, Bytes: 1}}, new(1)
 	both, alone := []*event.Request{&load, &ask}, []*event.Request{&load}
 	c := &Cell{}
 	for _, tt := range []struct {

@@ -99,7 +99,7 @@ func (d *Def) weighted(c *Cell, g []*event.Request) float64 {
 // an answer. A prefill sends the context ahead and asks nothing: its wait is nobody's, and among
 // the waits for answers it would be taken for one. Its own step shows it.
 func (d *Def) asked(g []*event.Request) []*event.Request {
-	prefill := func(q *event.Request) bool { return q.Action == "inject" }
+	prefill := func(q *event.Request) bool { return q.Prefill }
 	if !d.answer || !slices.ContainsFunc(g, prefill) {
 		return g
 	}
