@@ -33,7 +33,8 @@ func newDoctor(p process) *cobra.Command {
 		Long: `doctor finds out what answers, what it is, what can be measured of it and from
 which source, and what of the machine would make numbers worse than they need be.
 It sends a few short requests to a server that is ready. Every problem comes with
-the command to type next.`,
+the command to type next. It exits with 0 whether or not it found problems, and with
+5 if nothing answers at the address of --url.`,
 		Example: `  homellm doctor
   homellm doctor --url http://127.0.0.1:8000/v1`,
 		Args: cobra.NoArgs,
@@ -374,6 +375,8 @@ func (d *doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 		return
 	case err != nil:
 		d.say("  cache test    failed: %v", err)
+		d.wrong("homellm doctor --url "+f.URL+" --model "+name, "the cache test of %s failed, so its cached tokens are not known: %v; "+
+			"look into the server's log", f.URL, err)
 		return
 	case reused:
 		d.say("  connection    kept open: a request finds the one before it")
