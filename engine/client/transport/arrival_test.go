@@ -13,33 +13,6 @@ import (
 	"time"
 )
 
-// tcpPair is a connection over loopback, both ends.
-func tcpPair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	a, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a.(*net.TCPConn), b.(*net.TCPConn)
-}
-
-func deliver(t *testing.T, to net.Conn, text string) {
-	t.Helper()
-	if _, err := to.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // However late a reader comes, the stamp lies within the write that sent the bytes.
 func TestArrivals_StampTheWriteNotTheRead(t *testing.T) {
 	near, far := tcpPair(t)

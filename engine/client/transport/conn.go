@@ -45,6 +45,7 @@ type usage struct {
 	replied atomic.Int64 // when the exchange before the present one last read, or Unset
 	ended   atomic.Int64 // when the server's end of it was noticed, or Unset
 	prompt  atomic.Bool  // it ended in or right after a reply; which of them, the exchange knows
+	closed  atomic.Int64 // when this side closed it, or Unset
 }
 
 // newConn wraps a connection. Stamps count from base.
@@ -53,6 +54,7 @@ func newConn(nc net.Conn, base time.Time, p *pool) *conn {
 	c.now.Store(NewStamps())
 	c.replied.Store(Unset)
 	c.ended.Store(Unset)
+	c.closed.Store(Unset)
 	return c
 }
 
@@ -89,7 +91,7 @@ func (c *conn) receive(p []byte) (n int, now time.Time, age time.Duration, err e
 
 var (
 	errEnded  = errors.New("the server closed the idle connection")
-	errUnused = errors.New("the request wants a new connection")
+	errNotNew = errors.New("the request wants a new connection")
 )
 
 // Write writes a request, unless it is the first piece of one and the connection cannot carry it. The
@@ -98,7 +100,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if s := c.now.Load(); s.wrote.Load() == Unset {
 		switch {
 		case c.refuse.Load():
-			return 0, errUnused
+			return 0, errNotNew
 		case c.again.Load() && c.dead():
 			return 0, errEnded
 		}
@@ -112,6 +114,10 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 func (c *conn) Close() error {
+	if c.secure.Load() {
+		c.dead() // the end may have come as a record, which TLS keeps to itself
+	}
+	c.closed.CompareAndSwap(Unset, int64(time.Since(c.base)))
 	if c.pool != nil {
 		c.pool.forget(c)
 	}
@@ -124,6 +130,15 @@ func (c *conn) dead() bool {
 		c.end()
 	}
 	return c.ended.Load() != Unset
+}
+
+// over is when the connection ended, or Unset. Under TLS the transport may close a connection because of a record
+// that announces its end, before the end itself has come.
+func (c *conn) over() int64 {
+	if at := c.ended.Load(); at != Unset || !c.secure.Load() {
+		return at
+	}
+	return c.closed.Load()
 }
 
 // endedBy notes the end of the connection, unless it is this side that closed it or gave up waiting.

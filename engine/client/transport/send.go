@@ -56,11 +56,14 @@ func (s *Sending) repeatable() bool {
 	if s.conn == nil || s.headers.Load() != Unset {
 		return false
 	}
-	ended, wrote := s.conn.ended.Load(), s.sent()
-	if wrote == Unset {
-		return ended != Unset
+	over, wrote := s.conn.over(), s.sent()
+	switch {
+	case over == Unset:
+		return false
+	case wrote == Unset:
+		return true
 	}
-	return s.reused && ended != Unset && ended-wrote <= int64(resendWithin)
+	return s.reused && over-wrote <= int64(resendWithin)
 }
 
 // trace notes which connection the request gets and when the first byte of the answer came.
