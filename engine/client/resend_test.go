@@ -238,6 +238,67 @@ func TestResendOnce(t *testing.T) {
 	}
 }
 
+// TestResendOnNew leaves out a kept connection that may end just as well.
+func TestResendOnNew(t *testing.T) {
+	s := &closer{think: 50 * time.Millisecond}
+	s.after = func(nth int) (bool, time.Duration) {
+		if nth == 1 {
+			return true, -1
+		}
+		return false, 0
+	}
+	c := clientOf(t, listen(t, s), true)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err != nil {
+				t.Errorf("%+v", x.Err)
+			}
+		})
+	}
+	both.Wait()
+	if n := s.conns.Load(); n != 2 {
+		t.Fatalf("%d connections of two requests at once", n)
+	}
+	x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+	if !x.Wire.Resent || s.conns.Load() != 3 {
+		t.Errorf("sent again: %t, on connection %d", x.Wire.Resent, s.conns.Load())
+	}
+}
+
+// TestResendAfterAlert lets a server end a connection under TLS by the record that announces it, and keep
+// the connection below it open.
+func TestResendAfterAlert(t *testing.T) {
+	var nth atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if nth.Add(1) != 2 {
+			serveTokens(w, r)
+			return
+		}
+		nc, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			err = nc.(*tls.Conn).CloseWrite()
+			t.Cleanup(func() { nc.Close() })
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	s.StartTLS()
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseIdle()
+	succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
+	if x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask)); !x.Wire.Resent || nth.Load() != 3 {
+		t.Errorf("sent again: %t, %d requests", x.Wire.Resent, nth.Load())
+	}
+}
+
 // TestKeepsAgain goes back to kept connections when the server does.
 func TestKeepsAgain(t *testing.T) {
 	var kept atomic.Bool

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"homellm/engine/engines"
+)
+
+// TestClosesAfterReply asks a server that closes each connection 0 to 5 ms after its reply, though it does not say
+// so: no request of a side channel may be lost to that.
+func TestClosesAfterReply(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var conns atomic.Int64
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			late := time.Duration(conns.Add(1)%11) * 500 * time.Microsecond
+			go func() {
+				defer nc.Close()
+				r, err := http.ReadRequest(bufio.NewReader(nc))
+				if err != nil {
+					return
+				}
+				if _, err := io.Copy(io.Discard, r.Body); err != nil {
+					return
+				}
+				if _, err := io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+					return
+				}
+				time.Sleep(late)
+			}()
+		}
+	}()
+	client := NewHTTPClient("a key of some length")
+	defer client.CloseIdleConnections()
+	e := endpoint{base: "http://" + l.Addr().String(), client: client}
+	const requests = 200
+	for i := range requests {
+		var r engines.Response
+		switch i % 2 {
+		case 0:
+			r = e.Call(t.Context(), http.MethodPost, "/tokenize", map[string]any{"content": "Hello"}, 5*time.Second)
+		case 1:
+			r = e.Call(t.Context(), http.MethodGet, "/metrics", nil, 5*time.Second)
+		}
+		if r.Err != nil || r.Status != http.StatusOK {
+			t.Fatalf("request %d is lost: %d, %v", i, r.Status, r.Err)
+		}
+	}
+	if conns.Load() < requests {
+		t.Errorf("%d connections for %d requests: the server kept some", conns.Load(), requests)
+	}
+}
