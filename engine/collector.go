@@ -21,7 +21,8 @@ type collector struct {
 
 	queue chan func()
 	done  sync.WaitGroup
-	err   error // the first failure to keep an event; nothing is kept after it
+	last  time.Duration // instant of the last event
+	err   error         // the first failure to keep an event; nothing is kept after it
 }
 
 func collect(epoch time.Time, journal Journal, stop context.CancelCauseFunc) *collector {
@@ -42,6 +43,8 @@ func (c *collector) emit(cell string, body event.Body) {
 		if c.err != nil {
 			return
 		}
+		at = max(at, c.last) // two goroutines may hand their events over in the other order
+		c.last = at
 		c.journal.Seq++
 		e := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}
 		if err := c.journal.Keep(e); err != nil {

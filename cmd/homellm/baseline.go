@@ -69,6 +69,10 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	}
 	run := runs[0]
 	for i, r := range runs {
+		if !r.Started.Checked() {
+			return failf(exitInvalid, "play it again with this homellm",
+				"%s becomes no baseline: its journal carries no checks, so damage would not be noticed", args[i])
+		}
 		if verdict, code, reason := r.Outcome(); code != exitPass {
 			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s", args[i], verdict, reason)
 		}

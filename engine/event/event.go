@@ -9,8 +9,9 @@ package event
 
 import "time"
 
-// Version is the journal's format. Readers refuse a journal of a later version.
-const Version = 1
+// Version is the journal's format. Readers refuse a journal of a later version. Since version 2
+// every line carries a check.
+const Version = 2
 
 // Event is one fact. Seq counts from 1 without gaps within a journal.
 type Event struct {

@@ -75,8 +75,16 @@ type line struct {
 // Journal writes events to a file, one JSON object a line. It is used from one goroutine.
 type Journal struct {
 	file *os.File
-	seq  uint64
+	end  position
 	err  error // the first write that failed; what follows it would be unreadable
+}
+
+// position is where a journal stands after its last event.
+type position struct {
+	seq     uint64        // of that event
+	at      time.Duration // its instant
+	version int           // of the format, as the head says
+	sum     uint32        // the check of that line
 }
 
 // Create starts a journal. The file must not exist; the lock on it lasts until Close.
@@ -136,7 +144,7 @@ func resume(f *os.File) (*Journal, []Event, error) {
 		}
 		events = append(events, e)
 	}
-	j.seq = read.seq
+	j.end = read.position
 	if err := f.Truncate(read.good); err != nil {
 		return nil, nil, fmt.Errorf("cutting the torn end: %w", err)
 	}
@@ -147,7 +155,7 @@ func resume(f *os.File) (*Journal, []Event, error) {
 }
 
 // Seq is the number of the last event in the journal.
-func (j *Journal) Seq() uint64 { return j.seq }
+func (j *Journal) Seq() uint64 { return j.end.seq }
 
 // Append writes one event. It is with the operating system when Append returns, and on the disk
 // if it closes a cell or the run. After a failed write the journal takes nothing more.
@@ -155,10 +163,10 @@ func (j *Journal) Append(e Event) error {
 	if j.err != nil {
 		return j.err
 	}
-	if e.Seq != j.seq+1 {
-		return fmt.Errorf("appending event %d to a journal that ends with %d", e.Seq, j.seq)
+	if e.Seq != j.end.seq+1 {
+		return fmt.Errorf("appending event %d to a journal that ends with %d", e.Seq, j.end.seq)
 	}
-	raw, err := encode(e)
+	raw, end, err := encode(e, j.end)
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,7 @@ func (j *Journal) Append(e Event) error {
 		j.err = fmt.Errorf("writing event %d: %w", e.Seq, err)
 		return j.err
 	}
-	j.seq = e.Seq
+	j.end = end
 	if lasting(e.Body) {
 		if err := j.file.Sync(); err != nil {
 			j.err = fmt.Errorf("flushing event %d to the disk: %w", e.Seq, err)
@@ -184,16 +192,24 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-func encode(e Event) ([]byte, error) {
+// encode returns the line of an event that follows a position, and the position behind it.
+func encode(e Event, at position) ([]byte, position, error) {
 	body, err := json.Marshal(e.Body)
 	if err != nil {
-		return nil, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
+		return nil, at, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
 	}
 	raw, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), body})
 	if err != nil {
-		return nil, fmt.Errorf("encoding event %d: %w", e.Seq, err)
+		return nil, at, fmt.Errorf("encoding event %d: %w", e.Seq, err)
 	}
-	return append(raw, '\n'), nil
+	if head, ok := e.Body.(RunStarted); ok {
+		at.version = head.Version
+	}
+	if at.version >= checkedSince {
+		raw, at.sum = seal(raw, at.sum)
+	}
+	at.seq, at.at = e.Seq, e.At
+	return append(raw, '\n'), at, nil
 }
 
 // Read returns the events of a journal in order. An error is the last thing it yields:
@@ -212,11 +228,10 @@ func Read(r io.Reader) iter.Seq2[Event, error] {
 }
 
 type reader struct {
-	in      *bufio.Reader
-	seq     uint64 // of the last event
-	good    int64  // bytes up to its end
-	version int
-	writer  string // the program version that began the journal
+	position
+	in     *bufio.Reader
+	good   int64  // bytes up to the end of the last event
+	writer string // the program version that began the journal
 }
 
 // longestLine bounds an event: the longest reply that is kept, all of it escaped, has 384 MiB.
@@ -243,6 +258,9 @@ func (r *reader) line() (raw []byte, err error) {
 		case len(raw) > longestLine:
 			return nil, fmt.Errorf("the event has more than %d MiB", longestLine>>20)
 		case errors.Is(err, io.EOF):
+			if _, whole := check(raw[:len(raw)-1]); whole {
+				return nil, errDamaged // it was written to its end, and something else stands there
+			}
 			return nil, ErrTorn
 		}
 	}
@@ -267,12 +285,11 @@ func (r *reader) next() (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("line %d: %w", r.seq+1, err)
 	}
-	r.seq = e.Seq
 	r.good += int64(len(raw))
 	return e, nil
 }
 
-func (r *reader) parse(raw []byte) (Event, error) {
+func (r *reader) parse(raw []byte) (_ Event, err error) {
 	var l line
 	if err := json.Unmarshal(raw, &l); err != nil {
 		return Event{}, fmt.Errorf("not an event: %w", err)
@@ -285,6 +302,11 @@ func (r *reader) parse(raw []byte) (Event, error) {
 			return Event{}, err
 		}
 	}
+	if r.version >= checkedSince {
+		if r.sum, err = unseal(raw, r.sum); err != nil {
+			return Event{}, err
+		}
+	}
 	decode, ok := kinds[l.Kind]
 	if !ok {
 		return Event{}, fmt.Errorf("unknown kind of event %q in a journal of version %d, written by homellm %s", l.Kind,
@@ -294,7 +316,12 @@ func (r *reader) parse(raw []byte) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("event %d (%s): %w", l.Seq, l.Kind, err)
 	}
-	return Event{Seq: l.Seq, At: l.At, Cell: l.Cell, Body: body}, nil
+	e := Event{Seq: l.Seq, At: l.At, Cell: l.Cell, Body: body}
+	if err := r.plausible(e); err != nil {
+		return Event{}, fmt.Errorf("event %d (%s): %w", l.Seq, l.Kind, err)
+	}
+	r.seq, r.at = e.Seq, e.At
+	return e, nil
 }
 
 // head checks the first event before any other is understood, so that a journal of a later

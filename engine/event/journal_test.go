@@ -108,11 +108,12 @@ func TestDecodeRequest_MarksPrefills(t *testing.T) {
 }
 
 func TestJournal_LineFormat(t *testing.T) {
-	raw, err := encode(Event{Seq: 3, At: 1500, Cell: "c1", Body: Note{Code: "a", Text: "b"}})
+	e := Event{Seq: 3, At: 1500, Cell: "c1", Body: Note{Code: "a", Text: "b"}}
+	raw, _, err := encode(e, position{seq: 2, version: 2, sum: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"seq":3,"at_ns":1500,"cell":"c1","kind":"note","body":{"code":"a","text":"b"}}` + "\n"
+	want := `{"seq":3,"at_ns":1500,"cell":"c1","kind":"note","body":{"code":"a","text":"b"},"crc32c":"9a7887b7"}` + "\n"
 	if string(raw) != want {
 		t.Errorf("got  %swant %s", raw, want)
 	}
@@ -274,7 +275,7 @@ func TestAppend_WriteErrorSurfacesAndLasts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &Journal{file: f, seq: 1}
+	j := &Journal{file: f, end: position{seq: 1, version: Version}}
 	first := j.Append(story()[1])
 	if first == nil || !strings.Contains(first.Error(), "writing event 2") {
 		t.Fatalf("got %v", first)
@@ -311,9 +312,9 @@ func TestRead_Refusals(t *testing.T) {
 		name, in, want string
 		events         int
 	}{
-		{"later version", `{"seq":1,"kind":"run_started","body":{"version":2,"homellm":"9.0","id":{"now":"an object"}}}` +
+		{"later version", `{"seq":1,"kind":"run_started","body":{"version":3,"homellm":"9.0","id":{"now":"an object"}}}` +
 			"\n",
-			"line 1: the journal is of version 2, written by homellm 9.0; this homellm reads up to version 1", 0},
+			"line 1: the journal is of version 3, written by homellm 9.0; this homellm reads up to version 2", 0},
 		{"no version", `{"seq":1,"kind":"run_started","body":{}}` + "\n", "line 1: the journal says that it is of version 0",
 			0},
 		{"unknown kind", head + `{"seq":2,"kind":"moon_phase","body":{}}` + "\n",
@@ -471,10 +472,11 @@ func TestOpen_RefusesADamagedMiddleAndKeepsIt(t *testing.T) {
 // FuzzRead checks that whatever is read can be written and read again, and that a reader never
 // yields anything after an error.
 func FuzzRead(f *testing.F) {
-	var raw []byte
+	var raw, line []byte
+	var at position
 	for _, e := range story() {
-		line, err := encode(e)
-		if err != nil {
+		var err error
+		if line, at, err = encode(e, at); err != nil {
 			f.Fatal(err)
 		}
 		raw = append(raw, line...)
@@ -485,6 +487,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var out []byte
 		var events []Event
+		var at position
 		failed := false
 		for e, err := range Read(bytes.NewReader(in)) {
 			if failed {
@@ -494,8 +497,8 @@ func FuzzRead(f *testing.F) {
 				failed = true
 				continue
 			}
-			line, err := encode(e)
-			if err != nil {
+			var line []byte
+			if line, at, err = encode(e, at); err != nil {
 				t.Fatalf("an event that was read cannot be written: %v", err)
 			}
 			events = append(events, e)

@@ -29,7 +29,10 @@ func random(rnd *rand.Rand, cell string) []event.Event {
 		for range rnd.IntN(12) {
 			q := reply()
 			q.Repeat, q.Warmup, q.Step = 1+rnd.IntN(3), rnd.IntN(5) == 0, fmt.Sprintf("s%d", rnd.IntN(3))
-			q.Due, q.Sent, q.Done = now, new(now+1), now+at(300)
+			q.Due, q.Sent, q.Headers, q.FirstEvent, q.Done = now, new(now+1), new(now+at(12)), new(now+at(20)), now+at(300)
+			for i := range q.Chunks {
+				q.Chunks[i].At += now
+			}
 			q.Text, q.Tools, q.Finish = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
 			q.CacheWhy, q.ReusableWhy = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
 			q.Wire.ContentType, q.Wire.Model = odd[rnd.IntN(len(odd))], odd[rnd.IntN(len(odd))]
@@ -92,6 +95,16 @@ func foldAll(events []event.Event) *Run {
 	return r
 }
 
+func TestAdd_RemarksOnAJournalWithoutChecks(t *testing.T) {
+	for version, want := range map[int]int{1: 1, event.Version: 0} {
+		begun := event.Event{Body: event.RunStarted{Version: version}}
+		r := foldAll([]event.Event{begun, begun}) // a resumed run with a changed plan begins again
+		if len(r.Notes) != want {
+			t.Errorf("version %d: %d notes, want %d", version, len(r.Notes), want)
+		}
+	}
+}
+
 func TestAdd_DoesNotDependOnHowCellsInterleave(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -117,8 +130,10 @@ func TestAdd_ReplayedEqualsLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		live := &Run{}
+		var last time.Duration
 		for i, e := range events {
-			e.Seq = uint64(i + 1)
+			e.Seq, e.At = uint64(i+1), max(e.At, last)
+			last = e.At
 			if err := j.Append(e); err != nil {
 				t.Fatal(err)
 			}

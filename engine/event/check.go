@@ -1,0 +1,128 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// checkedSince is the first version of the format whose lines carry a check.
+const checkedSince = 2
+
+// Checked says whether damage to the journal of this run would have been noticed when it was read.
+func (r RunStarted) Checked() bool { return r.Version >= checkedSince }
+
+var errDamaged = errors.New("the line does not match its check: the journal is damaged, or it was edited")
+
+// A check is the CRC-32C (Castagnoli) of every line up to and including this one, without the checks
+// and line ends. Since it runs on from line to line, a line that was moved, repeated or left out does
+// not match either. It finds damage and no forgery: whoever edits a journal can compute it anew.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// The check is the last key of a line: "crc32c", eight hexadecimal digits, and the end of the object.
+const (
+	sealBegin = `,"crc32c":"`
+	sealEnd   = `"}`
+	sealBytes = len(sealBegin) + 8 + len(sealEnd)
+)
+
+// seal adds the check to an encoded line. Sum is that of the lines before it.
+func seal(raw []byte, sum uint32) ([]byte, uint32) {
+	sum = crc32.Update(sum, castagnoli, raw)
+	return fmt.Appendf(raw[:len(raw)-1], "%s%08x%s", sealBegin, sum, sealEnd), sum
+}
+
+// check reads the check at the end of a line.
+func check(raw []byte) (sum uint32, ok bool) {
+	if len(raw) < sealBytes {
+		return 0, false
+	}
+	text := string(raw[len(raw)-sealBytes:])
+	text, ok = strings.CutPrefix(text, sealBegin)
+	digits, end := strings.CutSuffix(text, sealEnd)
+	n, err := strconv.ParseUint(digits, 16, 32)
+	return uint32(n), ok && end && err == nil && digits == strings.ToLower(digits)
+}
+
+// unseal compares a line with its check and returns the sum that the next line goes on from.
+func unseal(raw []byte, sum uint32) (uint32, error) {
+	said, ok := check(raw)
+	if !ok {
+		return 0, errDamaged
+	}
+	sum = crc32.Update(sum, castagnoli, raw[:len(raw)-sealBytes])
+	sum = crc32.Update(sum, castagnoli, []byte("}")) // which the check stands in front of
+	if sum != said {
+		return 0, errDamaged
+	}
+	return sum, nil
+}
+
+const (
+	longestRun = 10 * 365 * 24 * time.Hour // no instant of a run lies behind it, so that sums of instants do not overflow
+	mostTokens = 1 << 40                   // no count of tokens or bytes is above it
+	clockSlack = time.Second               // instants of two clocks, the kernel's and ours, may cross by so much
+)
+
+// plausible refuses an event that no run can have: instants out of range or order, negative counts.
+// What a reader works out from such values would look like a measurement.
+func (r *reader) plausible(e Event) error {
+	if e.At < 0 || e.At > longestRun {
+		return fmt.Errorf("its instant %d ns is out of range", e.At)
+	}
+	if r.version >= checkedSince && e.At < r.at {
+		return fmt.Errorf("its instant %v lies before that of the event before it, %v", e.At, r.at)
+	}
+	if q, ok := e.Body.(Request); ok {
+		return q.plausible()
+	}
+	return nil
+}
+
+func (q Request) plausible() error {
+	last := q.Due
+	instants := []struct {
+		name string
+		at   *time.Duration
+	}{
+		{"due_ns", &q.Due}, {"sent_ns", q.Sent}, {"headers_ns", q.Headers}, {"first_event_ns", q.FirstEvent},
+		{"finished_ns", q.Finished}, {"done_ns", &q.Done},
+	}
+	for _, x := range instants {
+		switch {
+		case x.at == nil:
+			continue
+		case *x.at < 0 || *x.at > longestRun:
+			return fmt.Errorf("%s: %d ns is out of range", x.name, *x.at)
+		case *x.at < last-clockSlack:
+			return fmt.Errorf("%s: %v lies before %v, which must come first", x.name, *x.at, last)
+		}
+		last = max(last, *x.at)
+	}
+	if q.Connect != nil && (*q.Connect < 0 || *q.Connect > longestRun) {
+		return fmt.Errorf("connect_ns: %d ns is out of range", *q.Connect)
+	}
+	last = q.Due
+	for i, c := range q.Chunks {
+		if c.At < last-clockSlack || c.At > q.Done+clockSlack || c.Bytes < 0 {
+			return fmt.Errorf("chunks: number %d, of %d bytes at %d ns, is out of order or range", i+1, c.Bytes, c.At)
+		}
+		last = max(last, c.At)
+	}
+	counts := []struct {
+		name string
+		n    *int
+	}{
+		{"prompt_tokens", q.Usage.Prompt}, {"completion_tokens", q.Usage.Completion}, {"reasoning_tokens", q.Usage.Reasoning},
+		{"cached_tokens", q.Usage.Cached}, {"cached_tokens", q.Cached}, {"reusable_tokens", q.Reusable},
+	}
+	for _, c := range counts {
+		if c.n != nil && (*c.n < 0 || *c.n > mostTokens) {
+			return fmt.Errorf("%s: %d is out of range", c.name, *c.n)
+		}
+	}
+	return nil
+}
