@@ -230,7 +230,9 @@ func TestValidate(t *testing.T) {
 			{Path: below("request", "max_tokens"), Rule: "type", Message: "expected a whole number, but this is 1.5"},
 		}},
 		{"null", func(_, step map[string]any) { step["timeout"] = nil }, []Problem{
-			{Path: below("timeout"), Rule: "type", Message: "expected a duration such as 180s, 1m30s or 500ms, but this is empty", Help: "write a value, or remove the key"},
+			{Path: below("timeout"), Rule: "type",
+				Message: "expected a duration such as 180s, 1m30s or 500ms, but this is empty",
+				Help:    "write a value, or remove the key"},
 		}},
 		{"not a value of the list", func(_, step map[string]any) { step["request"] = map[string]any{"api": "rpc"} },
 			[]Problem{

@@ -19,7 +19,10 @@ func doc(t *testing.T, text string) any {
 func TestShape_Check(t *testing.T) {
 	s, problems := NewShape(doc(t, `{
 		"type": "object", "required": ["name", "torque"], "additionalProperties": false,
-		"properties": {"name": {"type": "string", "minLength": 1}, "torque": {"$ref": "#/definitions/nm"}, "tags": {"type": "array", "items": {"enum": ["a", "b"]}}},
+		"properties": {
+			"name": {"type": "string", "minLength": 1}, "torque": {"$ref": "#/definitions/nm"},
+			"tags": {"type": "array", "items": {"enum": ["a", "b"]}}
+		},
 		"definitions": {"nm": {"type": "number", "minimum": 0, "maximum": 100}}
 	}`))
 	if s == nil {
@@ -33,11 +36,12 @@ func TestShape_Check(t *testing.T) {
 		`{"name": "pump", "torque": 410}`:                                   "/torque: must be <= 100 but found 410",
 		`{"name": "pump"}`:                                                  "missing properties: 'torque'",
 		`{"name": "pump", "torque": 41, "z": 1, "y": 2, "x": 3}`:            "additionalProperties 'x', 'y', 'z' not allowed",
-		`{"name": "pump", "torque": 41, "tags": ["a", "c", "d"]}`:           `/tags/1: value must be one of "a", "b" (and 1 more)`,
-		`The torque is 41.`:                                                 "it is not JSON",
-		`{"name": "pump", "torque": 41} as asked`:                           "it is not JSON",
-		`{"name": "pump", "torque": 1e999}`:                                 "it is not JSON",
-		``:                                                                  "it is not JSON",
+		`{"name": "pump", "torque": 41, "tags": ["a", "c", "d"]}`: "" +
+			`/tags/1: value must be one of "a", "b" (and 1 more)`,
+		`The torque is 41.`:                       "it is not JSON",
+		`{"name": "pump", "torque": 41} as asked`: "it is not JSON",
+		`{"name": "pump", "torque": 1e999}`:       "it is not JSON",
+		``:                                        "it is not JSON",
 	} {
 		for range 20 { // the library's own order is that of Go's maps
 			ok, why, err := s.Check(text)

@@ -37,13 +37,14 @@ a hundred (%d requests failed, as they should). On %s/%s with %d processors and 
 | heap after a collection | %s | %s | %s | see below |
 | journal | | %.1f MB | | |
 
-The fold keeps every turn, because reports are made of it: the heap grew by %.0f bytes per turn (of 16 tokens; at most %d are
-allowed), which is %.0f MB for 100,000 turns. All of that is the fold: when the run is closed and the fold let go, %.1f MB more
-are held than before the run began (at most %.0f). Nothing else may grow with the turns.%s
+The fold keeps every turn, because reports are made of it: the heap grew by %.0f bytes per turn (of 16 tokens; at most
+%d are allowed), which is %.0f MB for 100,000 turns. All of that is the fold: when the run is closed and the fold let go,
+%.1f MB more are held than before the run began (at most %.0f). Nothing else may grow with the turns.%s
 
 | after | turns | goroutines | open files | heap |
 |---|---|---|---|---|
-`, "`go run ./bench/soak -for "+short(s.planned)+" -o docs/soak.md`", s.turns, s.took.Round(time.Second), speed, (speed * s.took).Round(time.Minute), s.failed,
+`, "`go run ./bench/soak -for "+short(s.planned)+" -o docs/soak.md`", s.turns, s.took.Round(time.Second), speed,
+		(speed * s.took).Round(time.Minute), s.failed,
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.finished.Format(time.DateOnly),
 		first.goroutines, last.goroutines, s.left.goroutines, moreGoroutines,
 		count(first.files), count(last.files), count(s.left.files), moreFiles,

@@ -170,11 +170,12 @@ func faultsPage() string {
 	var b strings.Builder
 	b.WriteString(`# What each fault comes to
 
-Written by ` + "`go test ./cmd/homellm -run TestFaults_Doc -update`" + ` from the table of expectations that the tests hold every fault to: a
-small scenario (one cell, one warm-up and two repeats of two turns, so six requests if none fails; a failed turn ends its
-conversation) is played against the simulator with one fault, which hits every third request unless it says otherwise;
-once by the program as a process over real sockets, once in virtual time against the simulator as a handler. Both have to
-come to the same. Everything that was seen is in the journal in every row, and reports are written.
+Written by ` + "`go test ./cmd/homellm -run TestFaults_Doc -update`" + ` from the table of
+expectations that the tests hold every fault to: a small scenario (one cell, one warm-up and two repeats of two turns,
+so six requests if none fails; a failed turn ends its conversation) is played against the simulator with one fault,
+which hits every third request unless it says otherwise; once by the program as a process over real sockets, once in
+virtual time against the simulator as a handler. Both have to come to the same. Everything that was seen is in the
+journal in every row, and reports are written.
 
 | fault | what the server does | error classes | noted as | exit code | requests kept | of them failed |
 |---|---|---|---|---|---|---|

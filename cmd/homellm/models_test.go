@@ -139,7 +139,11 @@ models:
   named:
     context: {trained: 32768}
     sources:
-      old: {repo: acme/tiny, revision: "` + strings.Repeat("2", 40) + `", format: gguf, files: [{path: tiny-q8_0.gguf, bytes: 77, sha256: "` + strings.Repeat("0", 64) + `"}]}
+      old:
+        repo: acme/tiny
+        revision: "` + strings.Repeat("2", 40) + `"
+        format: gguf
+        files: [{path: tiny-q8_0.gguf, bytes: 77, sha256: "` + strings.Repeat("0", 64) + `"}]
       half: {repo: acme/tiny, revision: "` + h.commit + `", files: [{path: config.json}, {path: model.safetensors}]}
   elsewhere:
     context: {trained: 32768}

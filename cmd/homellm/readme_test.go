@@ -60,7 +60,8 @@ func TestReadme(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	p := process{stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }}
-	if code := run(context.Background(), p, []string{"apply", file, "--server", "sim", "--out", filepath.Join(dir, "out")}); code != 0 {
+	args := []string{"apply", file, "--server", "sim", "--out", filepath.Join(dir, "out")}
+	if code := run(context.Background(), p, args); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	if diff := cmp.Diff(masked(want), masked(stdout.String())); diff != "" {

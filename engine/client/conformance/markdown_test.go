@@ -19,8 +19,8 @@ func TestMarkdown(t *testing.T) {
 	if err := Markdown(&b, rows); err != nil {
 		t.Fatal(err)
 	}
-	const want = `| | shape | API | error | finish | prompt | output | cached | reasoning | TTFT | TPOT | worst instant | gave up after | text and the rest |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+	const want = "| | shape | API | error | finish | prompt | output | cached | reasoning | TTFT | TPOT | worst instant " +
+		"| gave up after | text and the rest |\n" + `|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 | ✓ | plain | chat | none | – | – | – | – | – | 100.000 ms → 100.100 ms | – | – | – | same |
 | **✗** | plain | completions | **reset → truncated** | – | – | – | – | – | – | – | – | – | text: **a\|b → none** |
 `
