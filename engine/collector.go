@@ -11,6 +11,15 @@ import (
 	"homellm/engine/metrics"
 )
 
+// Journal is where a run keeps its events, and what is in it already.
+type Journal struct {
+	Keep    func(event.Event) error // called in order from one goroutine; an error stops the run
+	Fold    *metrics.Run            // receives every kept event; a resumed run passes the fold of its journal
+	Seq     uint64                  // last event of a resumed journal
+	Elapsed time.Duration           // instant of that event: what follows comes after it
+	Changed bool                    // the resumed journal is of another plan: finished cells that both have are kept
+}
+
 // collector is the only writer of the journal and the only reader and writer of the fold. What
 // wants to read the fold travels through the same queue as the events, so that it sees every
 // event emitted before it.

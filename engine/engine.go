@@ -1,8 +1,8 @@
-// Package engine plays a plan: it opens a server for each cell, plays the conversations as
-// often as the scenario says, emits every observation as an event and judges the assertions over
-// the fold of those events.
+// Package engine plays a plan.
 //
-// It refuses to know how results are shown and where a scenario came from.
+// In come a plan, and functions that give a cell its server and keep events. Out comes every
+// observation as an event, and verdicts over the fold of those events. It knows neither how results
+// are shown nor where a scenario came from.
 package engine
 
 import (
@@ -12,8 +12,8 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
-	"homellm/engine/host"
 	"homellm/engine/metrics"
+	"homellm/engine/observe"
 	"homellm/engine/prompt"
 	"homellm/engine/target"
 )
@@ -32,37 +32,10 @@ type Options struct {
 	KeepRaw   func(name string, raw []byte) error // receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
 }
 
-// Journal is where a run keeps its events, and what is in it already.
-type Journal struct {
-	Keep    func(event.Event) error // called in order from one goroutine; an error stops the run
-	Fold    *metrics.Run            // receives every kept event; a resumed run passes the fold of its journal
-	Seq     uint64                  // last event of a resumed journal
-	Elapsed time.Duration           // instant of that event: what follows comes after it
-	Changed bool                    // the resumed journal is of another plan: finished cells that both have are kept
-}
-
-// Machine is how the computer is observed during a run.
-type Machine struct {
-	Telemetry *host.Telemetry  // nil: it is not
-	PIDs      func() []int     // processes of the server in use, to tell others' on the GPU apart; nil: not known
-	Wall      func() time.Time // the machine's clock, to notice that it jumped; nil: time.Now
-}
-
-// Models is what is known of models beside the plan.
-type Models struct {
-	Templates *prompt.Templates // nil: those that homellm ships
-	Tokenizer prompt.Counters   // for servers that do not tokenise; nil: estimates
-}
-
 // Interrupted is the cause of a context that a signal ended.
 type Interrupted struct{ Signal string }
 
 func (i Interrupted) Error() string { return "interrupted by " + i.Signal }
-
-// errAbort ends a run early because the scenario or the command line says so.
-type errAbort struct{ why string }
-
-func (e errAbort) Error() string { return e.why }
 
 // Run plays the plan. It returns an error only if observations could not be kept; everything
 // else that goes wrong is an event, and the fold's outcome tells of it.
@@ -107,12 +80,23 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	return err
 }
 
-func planned(c *dsl.Cell) event.CellPlanned {
-	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip}
-	for _, l := range c.Labels {
-		p.Labels = append(p.Labels, event.Label{Name: l.Name, Value: l.Value})
+func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
+	epoch := time.Now().Add(-opt.Journal.Elapsed)
+	r := &run{
+		plan: plan, budget: opt.Budget, failFast: opt.FailFast, changed: opt.Journal.Changed,
+		sessions: map[int]*session{}, failed: map[int]bool{}, took: map[int]spans{},
+		instruments: instruments{
+			id: opt.Header.ID, epoch: epoch, open: opt.Open, models: opt.Models,
+			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress), clocks: observe.NewClocks(opt.Machine.Wall),
+		},
 	}
-	return p
+	if r.models.Templates == nil {
+		r.models.Templates = prompt.NewTemplates(nil)
+	}
+	if opt.KeepRaw != nil {
+		r.raw = &rawKeeper{}
+	}
+	return r
 }
 
 // describe keeps of a scenario what reports need to name and order things.

@@ -15,6 +15,13 @@ import (
 	"homellm/engine/observe"
 )
 
+// Machine is how the computer is observed during a run.
+type Machine struct {
+	Telemetry *host.Telemetry  // nil: it is not
+	PIDs      func() []int     // processes of the server in use, to tell others' on the GPU apart; nil: not known
+	Wall      func() time.Time // the machine's clock, to notice that it jumped; nil: time.Now
+}
+
 // machine measures the computer during the run: samples of its GPUs, processors and memory, and
 // the energy and the client's own effort of every measured pass. A nil machine measures nothing.
 type machine struct {

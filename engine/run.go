@@ -10,8 +10,6 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
-	"homellm/engine/observe"
-	"homellm/engine/prompt"
 	"homellm/engine/server"
 )
 
@@ -25,25 +23,6 @@ type run struct {
 	sessions map[int]*session
 	failed   map[int]bool  // cells
 	took     map[int]spans // the longest so far, by cell
-}
-
-func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
-	epoch := time.Now().Add(-opt.Journal.Elapsed)
-	r := &run{
-		plan: plan, budget: opt.Budget, failFast: opt.FailFast, changed: opt.Journal.Changed,
-		sessions: map[int]*session{}, failed: map[int]bool{}, took: map[int]spans{},
-		instruments: instruments{
-			id: opt.Header.ID, epoch: epoch, open: opt.Open, models: opt.Models,
-			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress), clocks: observe.NewClocks(opt.Machine.Wall),
-		},
-	}
-	if r.models.Templates == nil {
-		r.models.Templates = prompt.NewTemplates(nil)
-	}
-	if opt.KeepRaw != nil {
-		r.raw = &rawKeeper{}
-	}
-	return r
 }
 
 // spans are how long the parts of playing a cell take.
@@ -243,6 +222,14 @@ func (r *run) closeAll() {
 		s.close()
 		delete(r.sessions, i)
 	}
+}
+
+func planned(c *dsl.Cell) event.CellPlanned {
+	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip}
+	for _, l := range c.Labels {
+		p.Labels = append(p.Labels, event.Label{Name: l.Name, Value: l.Value})
+	}
+	return p
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

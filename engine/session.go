@@ -15,6 +15,12 @@ import (
 	"homellm/engine/target"
 )
 
+// Models is what is known of models beside the plan.
+type Models struct {
+	Templates *prompt.Templates // nil: those that homellm ships
+	Tokenizer prompt.Counters   // for servers that do not tokenise; nil: estimates
+}
+
 // instruments are what all sessions of a run share.
 type instruments struct {
 	id       string // of the run

@@ -19,6 +19,11 @@ type errGone struct{ why string }
 
 func (e errGone) Error() string { return e.why }
 
+// errAbort ends a run early because the scenario or the command line says so.
+type errAbort struct{ why string }
+
+func (e errAbort) Error() string { return e.why }
+
 // errTurn stops a conversation whose next prompt would rest on a reply that never came.
 var errTurn = errors.New("turn failed")
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,12 +29,17 @@ type compositeAction struct {
 	}
 }
 
+var (
+	toCommit    = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
+	onlyOutputs = regexp.MustCompile(`^exit-code=\d+\nresults=/[^\n]*\n$`)
+)
+
 var actionExpression = regexp.MustCompile(`\$\{\{\s*([^}]*?)\s*\}\}`)
 
 // action plays the steps of action.yml as GitHub's runner does: `action input=value ...`, with
 // every expression filled in and each script run by bash -e, until one fails; steps that say
 // always() run even then. The program is the one under test, in the place where the build step
-// leaves it. Actions of others are not run, but for the comment's script, which node runs with a
+// leaves it, and $RESULTS becomes the folder that it names. Actions of others are not run, but for the comment's script, which node runs with a
 // stand-in for GitHub that prints what it is asked.
 func action(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -47,14 +53,23 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 	if a.Runs.Using != "composite" {
 		ts.Fatalf("the action is not a composite one")
 	}
-	temp := ts.MkAbs("runner-temp")
+	work := ts.Getenv("WORK")
+	temp := filepath.Join(work, "runner temp")
 	ts.Check(os.MkdirAll(temp, 0o755))
+	// Where the action lies is a name that a shell would obey.
+	path := filepath.Join(work, "an action $(touch owned)")
+	if err := os.Symlink(root, path); err != nil && !os.IsExist(err) {
+		ts.Fatalf("%v", err)
+	}
 	program, err := exec.LookPath(filepath.Join(pathOf(ts, "homellm")))
 	ts.Check(err)
 	if err := os.Symlink(program, filepath.Join(temp, "homellm")); err != nil && !os.IsExist(err) {
 		ts.Fatalf("%v", err)
 	}
-	values := map[string]string{"github.action_path": root, "runner.temp": temp, "github.event_name": "pull_request"}
+	values := map[string]string{
+		"github.action_path": path, "runner.temp": temp, "github.token": "", "github.event_name": ts.Getenv("EVENT"),
+		"github.event.pull_request.base.sha": ts.Getenv("BASE"), "github.event.merge_group.base_sha": "",
+	}
 	for name, in := range a.Inputs {
 		values["inputs."+name] = in.Default
 	}
@@ -70,24 +85,35 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	fill := func(s string) string {
 		return actionExpression.ReplaceAllStringFunc(s, func(m string) string {
-			v, ok := values[actionExpression.FindStringSubmatch(m)[1]]
-			if !ok && !strings.Contains(m, "steps.") {
-				ts.Fatalf("the action uses %s, which is nothing that the runner knows", m)
+			for name := range strings.SplitSeq(actionExpression.FindStringSubmatch(m)[1], "||") {
+				v, ok := values[strings.TrimSpace(name)]
+				if !ok && !strings.Contains(m, "steps.") {
+					ts.Fatalf("the action uses %s, which is nothing that the runner knows", m)
+				}
+				if v != "" {
+					return v
+				}
 			}
-			return v
+			return ""
 		})
 	}
 	code := "0"
 	for _, s := range a.Runs.Steps {
+		if s.Uses != "" && !toCommit.MatchString(s.Uses) {
+			ts.Fatalf("%s is pinned to no commit", s.Uses)
+		}
 		if code != "0" && !strings.HasPrefix(s.If, "always()") {
 			continue
 		}
 		if strings.Contains(s.If, "inputs.comment == 'true'") && values["inputs.comment"] != "true" {
 			continue
 		}
-		output := ts.MkAbs("step-output")
-		ts.Check(os.WriteFile(output, nil, 0o644))
-		env := []string{"GITHUB_OUTPUT=" + output, "RUNNER_TEMP=" + temp}
+		env := []string{"RUNNER_TEMP=" + temp}
+		for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
+			file := filepath.Join(work, name)
+			ts.Check(os.WriteFile(file, nil, 0o644))
+			env = append(env, name+"="+file)
+		}
 		for k, v := range s.Env {
 			env = append(env, k+"="+fill(v))
 		}
@@ -104,8 +130,16 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 				code == "0" {
 				code = strings.TrimPrefix(err.Error(), "exit status ")
 			}
-			said, err := os.ReadFile(output)
+			said, err := os.ReadFile(filepath.Join(work, "GITHUB_OUTPUT"))
 			ts.Check(err)
+			if s.ID == "judge" && !onlyOutputs.Match(said) {
+				ts.Fatalf("the outputs are %q", said)
+			}
+			for _, name := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
+				if text, err := os.ReadFile(filepath.Join(work, name)); err != nil || len(text) > 0 {
+					ts.Fatalf("%s holds %q, %v", name, text, err)
+				}
+			}
 			for line := range strings.Lines(string(said)) {
 				name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 				values["steps."+s.ID+".outputs."+name] = value
@@ -117,6 +151,10 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			ts.Check(inStep(ts, env, "node", "-e", githubStandIn+"(async () => {\n"+fill(s.With["script"])+"\n})();"))
 		}
+	}
+	ts.Setenv("RESULTS", values["steps.judge.outputs.results"])
+	if _, err := os.Lstat(filepath.Join(ts.MkAbs("."), "owned")); err == nil {
+		ts.Fatalf("the path of the action was obeyed by a shell")
 	}
 	if code != args[0] {
 		ts.Fatalf("the action ends with %s, want %s", code, args[0])
@@ -141,7 +179,7 @@ func inStep(ts *testscript.TestScript, env []string, name string, args ...string
 	err := c.Run()
 	_, _ = ts.Stdout().Write(out.Bytes())
 	_, _ = ts.Stderr().Write(log.Bytes())
-	appendTo(ts, "action.log", append(out.Bytes(), log.Bytes()...))
+	appendTo(ts, filepath.Join(ts.Getenv("WORK"), "action.log"), append(out.Bytes(), log.Bytes()...))
 	return err
 }
 
@@ -180,3 +218,32 @@ func isProgram(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
+
+// obeyed prints the lines of a step's log that the runner takes for commands: those that begin with
+// :: or hold ##[ anywhere, outside of what ::stop-commands:: fences off.
+func obeyed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: obeyed LOG")
+	}
+	fence := ""
+	for line := range strings.SplitSeq(strings.ReplaceAll(ts.ReadFile(args[0]), "\r", "\n"), "\n") {
+		line = strings.TrimSpace(line)
+		switch token, stops := strings.CutPrefix(line, "::stop-commands::"); {
+		case fence != "":
+			if line == "::"+fence+"::" {
+				fence = ""
+			}
+		case stops:
+			if fence = token; !secretToken.MatchString(fence) {
+				ts.Fatalf("the fence is %q, which can be guessed", fence)
+			}
+		case strings.HasPrefix(line, "::") || strings.Contains(line, "##["):
+			_, _ = fmt.Fprintln(ts.Stdout(), line)
+		}
+	}
+	if fence != "" {
+		ts.Fatalf("the fence is never taken down")
+	}
+}
+
+var secretToken = regexp.MustCompile(`^[0-9a-f]{32}$`)

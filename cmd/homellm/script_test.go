@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PORT", strconv.Itoa(port))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action, "obeyed": obeyed, "envfile": envfile},
 	})
 }
 
@@ -76,4 +76,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
 	}
+}
+
+// envfile sets a variable to what a file holds: envfile NAME FILE
+func envfile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: envfile NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

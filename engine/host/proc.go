@@ -110,7 +110,7 @@ func (p *Proc) launch(ctx context.Context) error {
 	if err != nil {
 		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
 	}
-	log, err := os.Create(spec.Log)
+	log, err := createLog(spec.Log)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
@@ -147,6 +147,22 @@ func (p *Proc) launch(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("starting %s: %w", spec.Name, err), p.Stop())
 	}
 	return nil
+}
+
+// createLog opens the file for a process's output, for its owner alone: servers print their environment and prompts.
+func createLog(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() { // it may be an older one
+		err = f.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // await waits until the process is ready, ends, takes too long, or the context ends.

@@ -15,9 +15,6 @@ type counters struct {
 	last   *server.Snapshot // the latest of all, to notice a restart
 }
 
-// Forget says that others may have used the server since the counters were read.
-func (o *Observer) Forget() { o.counters.before = nil }
-
 // scrape reads the counters before a turn, unless what was read after the last one still holds.
 func (o *Observer) scrape(ctx context.Context) {
 	c := &o.counters
@@ -27,13 +24,15 @@ func (o *Observer) scrape(ctx context.Context) {
 	shot, err := o.server.Side.Metrics(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			o.once("metrics_unreadable", "%v", o.cell.Server.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, o.server.URL))
+			o.notes.once("metrics_unreadable", "%v", o.cell.Server.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, o.server.URL))
 			c.on = false
 		}
 		return
 	}
 	o.checkRestart(shot)
-	o.noteWaiting(shot)
+	if busy, ok := o.server.Side.InFlight(shot); ok {
+		o.traffic.begin(busy)
+	}
 	c.before = shot
 }
 
@@ -70,6 +69,15 @@ func (o *Observer) awaitCounters(ctx context.Context, e *event.Exchange) *server
 		e.Timings[name] = v
 	}
 	return &d
+}
+
+// checkRestart notices that the server was started anew behind our back: its cache is empty then,
+// and what it counts begins at 0.
+func (o *Observer) checkRestart(shot *server.Snapshot) {
+	if why := o.server.Side.Restarted(o.counters.last, shot); why != "" {
+		o.notes.add("server_restarted", "%s: its cache was lost, and the turns after that are those of a cold server", why)
+	}
+	o.counters.last = shot
 }
 
 // replyOf is what a reply says of its tokens.

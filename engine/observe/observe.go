@@ -7,15 +7,11 @@ package observe
 
 import (
 	"context"
-	"fmt"
 
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
-
-// Note puts a remark beside a cell.
-type Note func(code, format string, args ...any)
 
 // Send sends a text as the run sends its prompts, under a salt or under none, and asks for one
 // token.
@@ -41,8 +37,7 @@ type Server struct {
 type Observer struct {
 	cell   *dsl.Cell
 	clocks *Clocks
-	note   Note
-	said   map[string]bool // codes of remarks that are made once
+	notes  notes
 	server Server
 
 	report    server.Report // what the self-test proved
@@ -50,20 +45,12 @@ type Observer struct {
 	isolation isolation
 	traffic   traffic
 	signs     signs
-	disagree  map[string]*disagreement
+	accounts  accounts
 }
 
 // New returns an observer of a cell. It observes nothing before its first preflight.
 func New(cell *dsl.Cell, clocks *Clocks, note Note) *Observer {
-	return &Observer{cell: cell, clocks: clocks, note: note, said: map[string]bool{}}
-}
-
-// once makes a remark, unless one of its code was made.
-func (o *Observer) once(code, format string, args ...any) {
-	if !o.said[code] {
-		o.said[code] = true
-		o.note(code, format, args...)
-	}
+	return &Observer{cell: cell, clocks: clocks, notes: notes{add: note, said: map[string]bool{}}, accounts: accounts{}}
 }
 
 // Before reads the counters before a turn.
@@ -74,28 +61,42 @@ func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
 func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	d := o.awaitCounters(ctx, &r.Exchange)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
-	o.checkContext(r, plain)
-	o.checkIsolation(r)
-	o.reconcile(r, d)
+	o.signs.checkContext(r, plain, o.server.Context, o.notes)
+	o.isolation.check(r, o.cell.Scenario.Run.Cache)
+	o.accounts.reconcile(r, d, o.report, o.server.Embedded)
 }
 
 // Kept remarks on a request that is in the journal.
 func (o *Observer) Kept(ctx context.Context, r *event.Request) {
-	o.checkSigns(r)
-	o.checkTraffic(ctx, r)
+	o.signs.check(r, o.clocks.jumped(), o.notes)
+	o.traffic.check(r, o.counters.on && ctx.Err() == nil, o.notes)
 }
 
 // Sum remarks on all turns of the cell together.
 func (o *Observer) Sum() {
-	o.sumDisagreements()
-	o.sumTraffic()
+	o.accounts.sum(o.notes)
+	o.traffic.sum(o.notes)
 }
 
-// turnOf names a turn for people.
-func turnOf(r *event.Request) string {
-	kind := "repeat"
-	if r.Warmup {
-		kind = "warm-up"
-	}
-	return fmt.Sprintf("%s/%s turn %d, %s %d", r.Conversation, r.Step, r.Turn, kind, r.Repeat)
+// Forget says that others may have used the server since the counters were read.
+func (o *Observer) Forget() { o.counters.before = nil }
+
+// Salted remembers that the next prompt is under a new salt.
+func (o *Observer) Salted() { o.isolate(o.server.Lead) }
+
+// Emptied remembers that the server's prefix cache was emptied.
+func (o *Observer) Emptied() { o.isolate(0) }
+
+// Restarted remembers that the server was started anew on purpose.
+func (o *Observer) Restarted() {
+	o.isolate(0)
+	o.counters.last = nil
 }
+
+func (o *Observer) isolate(most int) {
+	o.isolation.most = &most
+	o.Forget()
+}
+
+// Broken is an isolation that did not isolate; nil if there is none.
+func (o *Observer) Broken() error { return o.isolation.broken }

@@ -84,7 +84,7 @@ func TestReconcile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, notes := alone(Server{Embedded: c.embedded})
 			for _, r := range c.replies {
-				o.reconcile(r, nil)
+				o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 			}
 			o.Sum()
 			if got := notes.String(); !strings.HasSuffix(got, c.want) || (got == "") != (c.want == "") {
@@ -102,7 +102,7 @@ func TestReconcile(t *testing.T) {
 	warm.Warmup, failed.Err, unsent.Sent = true, &event.Error{}, nil
 	o, notes := alone(Server{})
 	for _, r := range []*event.Request{warm, failed, unsent} {
-		o.reconcile(r, nil)
+		o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 	}
 	if o.Sum(); notes.Len() > 0 {
 		t.Errorf("warm-ups and failures are reconciled: %q", notes)
@@ -114,12 +114,12 @@ func TestReconcile_End(t *testing.T) {
 	r := reply(100*time.Millisecond, map[string]float64{"server.e2e_ms": 200, "server.total_ms": 200})
 	r.Finished = new(200 * time.Millisecond)
 	o, notes := alone(Server{})
-	o.reconcile(r, nil)
+	o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 	if o.Sum(); notes.Len() > 0 {
 		t.Errorf("notes %q", notes.String())
 	}
 	r.Timings["server.total_ms"] = 300
-	o.reconcile(r, nil)
+	o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 	if o.Sum(); !strings.Contains(notes.String(), "e2e_ms and server.total_ms differ") || strings.Contains(notes.String(), "server.e2e_ms") {
 		t.Errorf("notes %q", notes.String())
 	}
@@ -144,7 +144,7 @@ func TestCheck_Isolation(t *testing.T) {
 			o.Salted()
 			r := reply(time.Millisecond, nil)
 			r.Cached, r.Err = c.cached, c.err
-			o.checkIsolation(r)
+			o.isolation.check(r, "salt")
 			if (o.Broken() != nil) != c.broken {
 				t.Errorf("broken: %v", o.Broken())
 			}
@@ -154,7 +154,7 @@ func TestCheck_Isolation(t *testing.T) {
 			second := reply(time.Millisecond, nil)
 			second.Cached = new(4096)
 			o.isolation.broken = nil
-			if o.checkIsolation(second); o.Broken() != nil {
+			if o.isolation.check(second, "salt"); o.Broken() != nil {
 				t.Errorf("the second prompt may be cached, also after one that failed: %v", o.Broken())
 			}
 		})
@@ -178,12 +178,12 @@ func TestCut(t *testing.T) {
 		"one less than the context is fine": {"b", say(500), [2]int{1, 2047}, 2048, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, notes := alone(Server{Context: c.context})
+			o, notes := alone(Server{})
 			var r *event.Request
 			for i, text := range []string{c.first, c.second} {
 				r = reply(time.Millisecond, nil)
 				r.Usage.Prompt, r.Cached, r.Reusable, r.CacheSource = &c.tokens[i], new(5), new(5), "usage"
-				o.checkContext(r, text)
+				o.signs.checkContext(r, text, c.context, o.notes)
 			}
 			if c.cut != strings.HasPrefix(notes.String(), "context_truncated: ") {
 				t.Errorf("notes %q", notes.String())

@@ -31,8 +31,11 @@ const (
 // delayed, and not one of accounts: in less than every fourth turn. It is told all the same.
 const seldom = 4
 
+// accounts are what client and server say differently of all turns, by figure.
+type accounts map[string]*disagreement
+
 // reconcile compares what client and server say of the same turn.
-func (o *Observer) reconcile(r *event.Request, d *server.Delta) {
+func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Report, embedded bool) {
 	if r.Err != nil || r.Sent == nil || r.Warmup {
 		return
 	}
@@ -40,32 +43,29 @@ func (o *Observer) reconcile(r *event.Request, d *server.Delta) {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	// Of a simulator in this process the clocks are the same and the processor is shared: a
 	// difference says nothing about a server.
-	if n := len(r.Chunks); n > 0 && !o.server.Embedded {
+	if n := len(r.Chunks); n > 0 && !embedded {
 		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
 		if r.Finished != nil {
 			last = max(last, ms(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
 		}
-		o.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
-		o.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
-		o.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
+		a.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
+		a.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
+		a.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
 	}
-	if counted, _, _, _ := (server.Report{Counters: o.report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && o.report.InReply {
-		o.compare("cache.cached_tokens", o.report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
+	if counted, _, _, _ := (server.Report{Counters: report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && report.InReply {
+		a.compare("cache.cached_tokens", report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
 	}
 }
 
-func (o *Observer) compare(name, other string, client, server float64, unit, where string) {
+func (a accounts) compare(name, other string, client, server float64, unit, where string) {
 	if server <= 0 && unit == "ms" {
 		return // the server does not tell
 	}
-	if o.disagree == nil {
-		o.disagree = map[string]*disagreement{}
-	}
 	key := name + " and " + other
-	d := o.disagree[key]
+	d := a[key]
 	if d == nil {
 		d = &disagreement{unit: unit}
-		o.disagree[key] = d
+		a[key] = d
 	}
 	d.turns++
 	difference := math.Abs(client - server)
@@ -79,10 +79,10 @@ func (o *Observer) compare(name, other string, client, server float64, unit, whe
 	}
 }
 
-// sumDisagreements says once for all turns what client and server say differently.
-func (o *Observer) sumDisagreements() {
-	for _, key := range slices.Sorted(maps.Keys(o.disagree)) {
-		d := o.disagree[key]
+// sum says once for all turns what client and server say differently.
+func (a accounts) sum(notes notes) {
+	for _, key := range slices.Sorted(maps.Keys(a)) {
+		d := a[key]
 		if d.over == 0 {
 			continue
 		}
@@ -90,7 +90,7 @@ func (o *Observer) sumDisagreements() {
 		if d.over*seldom < d.turns && d.unit == "ms" {
 			single = "; so few may be turns that the operating system delayed"
 		}
-		o.note("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
+		notes.add("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
 	}
-	o.disagree = nil
+	clear(a)
 }

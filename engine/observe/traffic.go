@@ -1,8 +1,6 @@
 package observe
 
 import (
-	"context"
-
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -15,40 +13,25 @@ type traffic struct {
 	turn    server.ForeignLoad // during the turn that has just ended
 
 	turns, shared int
-	sum           server.ForeignLoad
+	load          server.ForeignLoad // of the shared ones together
 }
 
-// checkRestart notices that the server was started anew behind our back: its cache is empty then,
-// and what it counts begins at 0.
-func (o *Observer) checkRestart(shot *server.Snapshot) {
-	if why := o.server.Side.Restarted(o.counters.last, shot); why != "" {
-		o.note("server_restarted", "%s: its cache was lost, and the turns after that are those of a cold server", why)
-	}
-	o.counters.last = shot
-}
-
-// noteWaiting remembers who is being served when a turn is about to begin.
-func (o *Observer) noteWaiting(shot *server.Snapshot) {
-	t := &o.traffic
-	busy, ok := o.server.Side.InFlight(shot)
-	if !ok {
-		return
-	}
+// begin remembers how many requests are being served when a turn is about to begin.
+func (t *traffic) begin(busy int) {
 	t.given = min(t.given, busy) // those that have ended
 	t.waiting = busy - t.given
 }
 
-// checkTraffic remarks on a turn that did not have the server for itself: at once for the first
-// one of a cell, and with the sum at its end.
-func (o *Observer) checkTraffic(ctx context.Context, r *event.Request) {
-	t := &o.traffic
+// check remarks on a turn that did not have the server for itself: at once for the first one of a
+// cell, and with the sum at its end. Known says that the counters told.
+func (t *traffic) check(r *event.Request, known bool, notes notes) {
 	seen := t.turn
 	seen.Running = max(seen.Running, t.waiting)
 	t.turn, t.waiting = server.ForeignLoad{}, 0
 	if r.Err != nil {
 		t.given++ // the server may not have noticed yet
 	}
-	if !o.counters.on || ctx.Err() != nil {
+	if !known {
 		return
 	}
 	t.turns++
@@ -56,17 +39,16 @@ func (o *Observer) checkTraffic(ctx context.Context, r *event.Request) {
 		return
 	}
 	t.shared++
-	t.sum = t.sum.Plus(seen)
+	t.load = t.load.Plus(seen)
 	if t.shared == 1 {
-		o.note("foreign_traffic", "%s: the server worked for somebody else meanwhile: %s; what was measured is a server that is shared", turnOf(r), seen)
+		notes.add("foreign_traffic", "%s: the server worked for somebody else meanwhile: %s; what was measured is a server that is shared", turnOf(r), seen)
 	}
 }
 
-// sumTraffic says at the end of a cell how many of its turns were shared.
-func (o *Observer) sumTraffic() {
-	t := &o.traffic
+// sum says at the end of a cell how many of its turns were shared.
+func (t *traffic) sum(notes notes) {
 	if t.shared > 1 {
-		o.note("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody else uses the server", t.shared, t.turns, t.sum)
+		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody else uses the server", t.shared, t.turns, t.load)
 	}
-	t.turns, t.shared, t.sum = 0, 0, server.ForeignLoad{}
+	t.turns, t.shared, t.load = 0, 0, server.ForeignLoad{}
 }

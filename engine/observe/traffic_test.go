@@ -35,7 +35,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 		if failed {
 			r.Err = &event.Error{Class: "timeout"}
 		}
-		o.checkTraffic(t.Context(), r)
+		o.traffic.check(r, true, o.notes)
 		return waiting
 	}
 	for i, c := range []struct {
@@ -47,7 +47,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 			t.Errorf("turn %d: %d requests run and %d are taken for somebody else's, want %d", i+1, c.busy, got, c.waiting)
 		}
 	}
-	o.sumTraffic()
+	o.traffic.sum(o.notes)
 	if got := notes.String(); !strings.Contains(got, "3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
 		t.Errorf("notes %q", got)
 	}

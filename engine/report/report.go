@@ -80,7 +80,8 @@ func WriteDir(dir string, r *metrics.Run) error {
 	return nil
 }
 
-// WriteFile writes a file that appears whole or not at all, in the place of an older one.
+// WriteFile writes a file that appears whole or not at all, in the place of an older one. It is for its owner alone:
+// reports hold whole chats.
 func WriteFile(path string, write func(io.Writer) error) error { return writeFile(path, write) }
 
 func writeFile(path string, write func(io.Writer) error) (err error) {
@@ -93,7 +94,7 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 			err = errors.Join(err, os.Remove(t.Name()))
 		}
 	}()
-	err = errors.Join(write(t), t.Chmod(0o644), t.Sync(), t.Close())
+	err = errors.Join(write(t), t.Sync(), t.Close())
 	if err != nil {
 		return err
 	}
