@@ -1,18 +1,18 @@
 package dsl
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // Bounds on what a scenario may ask for in all. Each is far above any real scenario; without them
 // a file of some kilobytes could keep a machine busy for days, or take all of its memory.
 const (
-	maxExpanded       = 16 << 20  // bytes of the file times the combinations of its matrix: it is read once for each
-	maxSubstituted    = 16 << 20  // bytes that the substitutions of one cell write
-	maxDocumentsBytes = 64 << 20  // of all document files together
-	maxSynthetic      = 4 << 20   // tokens of all synthetic documents of one cell
-	maxRequests       = 1_000_000 // in a run: cells times passes times turns
-	maxTurns          = 50_000    // that are planned: cells times turns
-	maxPrompts        = 512 << 20 // bytes of the prompts of all planned turns
-	bytesPerToken     = 6         // of synthetic text, at most
+	maxExpanded   = 16 << 20  // bytes of the file times the combinations of its matrix: it is read once for each
+	maxSynthetic  = 4 << 20   // tokens of all synthetic documents of one cell
+	maxRequests   = 1_000_000 // in a run: cells times passes times turns
+	maxTurns      = 50_000    // that are planned: cells times turns
+	maxPrompts    = 512 << 20 // bytes of the prompts of all planned turns
+	bytesPerToken = 6         // of synthetic text, at most
 )
 
 // tooLarge reports a bound that a scenario exceeds.

@@ -1,6 +1,8 @@
 package dsl
 
-import "homellm/schema"
+import (
+	"homellm/schema"
+)
 
 // Code is a code of diagnostics with its meaning.
 type Code struct {

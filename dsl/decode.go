@@ -255,3 +255,29 @@ func (d *decoder) warnKey(n *syntax.Node, key, code, help, format string, args .
 func keys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
+
+// firstOf returns the first node that is there.
+func firstOf(nodes ...*syntax.Node) *syntax.Node {
+	for _, n := range nodes {
+		if n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// firstKey returns the first key of a mapping as a value, or the mapping if it is empty.
+func firstKey(n *syntax.Node) *syntax.Node {
+	if n.Kind == syntax.MapKind && len(n.Entries) > 0 {
+		return n.Entries[0].At()
+	}
+	return n
+}
+
+// format writes a value into a text, numbers without an exponent.
+func format(v any) string {
+	if f, ok := v.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}

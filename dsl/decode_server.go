@@ -1,9 +1,13 @@
 package dsl
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 )
 
 // What a server gets that does not say otherwise. The schema states the same values.
@@ -137,31 +141,103 @@ func (d *decoder) capabilities(n *syntax.Node) Capabilities {
 	return c
 }
 
-// ability is one thing that a server can do, and whether a profile says so.
-type ability struct {
-	name string
-	of   func(Capabilities) bool
+// checkFlagName warns of a flag that is spelt almost like one that the engine has: it would refuse to start after a
+// minute, or worse, take another for it.
+func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Node) {
+	known := engines.Of(engine).Launch.Flags.Names
+	if slices.Contains(known, e.Key) || len(e.Key) < 4 || strings.Contains(e.Key, "-") {
+		return
+	}
+	if help := syntax.Suggest(e.Key, known); help != "" {
+		name := &syntax.Node{Src: flags.Src, Kind: syntax.StringKind, Scalar: e.Key, Line: e.Line, Col: e.Col, End: e.End}
+		if e.Node != nil && e.Node.Src != nil {
+			name.Src = e.Node.Src
+		}
+		d.add(syntax.Warning, name, "links/flag", help, fmt.Sprintf("%s is no flag of %s that homellm knows", e.Key, engine))
+	}
 }
 
-// abilities are the names that requires.capabilities uses for what a profile can say of a
-// server, in the order of the schema; gpu is a matter of the machine and is not among them.
-var abilities = []ability{
-	{"streaming", func(c Capabilities) bool { return c.Streaming }},
-	{"usage", func(c Capabilities) bool { return c.Usage }},
-	{"cache_report", func(c Capabilities) bool { return c.CacheReport.Source != "" && c.CacheReport.Source != "none" }},
-	{"cache_reset", func(c Capabilities) bool { return c.CacheReset != nil }},
-	{"cache_salt", func(c Capabilities) bool { return c.CacheSalt != "" }},
-	{"tokenize", func(c Capabilities) bool { return c.Tokenize != "" }},
-	{"metrics", func(c Capabilities) bool { return c.Metrics != "" }},
-}
-
-// abilities lists what the server can do.
-func (c Capabilities) abilities() []string {
-	var names []string
-	for _, a := range abilities {
-		if a.of(c) {
-			names = append(names, a.name)
+// checkFlagValues holds the flags of a profile against what its engine takes, and against each other.
+func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
+	values := engines.Values{}
+	for _, e := range flags.Entries {
+		if e.Node != nil {
+			values[e.Key] = e.Node.Scalar
 		}
 	}
-	return names
+	profile := engines.Profile{ContextTokens: s.ContextTokens, Port: s.Port}
+	for _, check := range engines.Of(s.Engine).Launch.Flags.Checks {
+		v := flags.Get(check.Flag)
+		if v == nil || v.Reference != "" {
+			continue
+		}
+		f := check.Value(v.Scalar, values, profile)
+		if f == nil {
+			continue
+		}
+		severity, help := syntax.Warning, f.Help
+		if f.Wrong {
+			severity = syntax.Error
+		}
+		if len(f.Known) > 0 {
+			help = syntax.SuggestOr(format(v.Scalar), f.Known, "known")
+		}
+		d.add(severity, v, "links/flag", help, f.Message)
+	}
+}
+
+// checkServer reports what is missing in a resolved profile, and settings that contradict each
+// other.
+func (d *decoder) checkServer(s *Server, n *syntax.Node, l *Library) {
+	d.checkModelNames(n, l)
+	d.checkLaunch(s, n)
+	if s.Abstract {
+		return
+	}
+	if s.Engine == "" {
+		d.errorAt(s, n, "links/missing-key", "add engine:, or abstract: true if it is only to be extended", "profile %q does not say which engine it is", s.Name)
+	}
+	if s.Launch == nil && s.Attach == "" {
+		d.errorAt(s, n, "links/missing-key", "add launch: to start a server, or attach: to use one that runs", "profile %q says neither how to start a server nor where one is", s.Name)
+	}
+	capabilities := n.Get("capabilities")
+	if report := capabilities.Get("cache_report"); s.Capabilities.CacheReport.Source == "counters" && s.Capabilities.Metrics == "" {
+		d.errorf(report.Get("source"), "links/capability", "add capabilities.metrics", "counters are read from a metrics endpoint, and the profile has none")
+	}
+}
+
+// errorAt reports an error at the name of a profile.
+func (d *decoder) errorAt(s *Server, n *syntax.Node, code, help, format string, args ...any) {
+	name := &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: s.Name, Line: s.Pos.Line, Col: s.Pos.Col, End: s.Pos.Col + len(s.Name)}
+	d.errorf(name, code, help, format, args...)
+}
+
+func (d *decoder) checkModelNames(n *syntax.Node, l *Library) {
+	for _, m := range d.list(n, "models") {
+		if name := m.Text(); name != "any" && l.Model(name) == nil {
+			d.errorf(m, "links/model", syntax.SuggestOr(name, l.modelNames(), "models"), "model %q is in no models file", name)
+		}
+	}
+}
+
+func (d *decoder) checkLaunch(s *Server, n *syntax.Node) {
+	launch := n.Get("launch")
+	if launch == nil {
+		return
+	}
+	launch.EachText(func(text *syntax.Node) {
+		for _, m := range launchForm.FindAllStringSubmatch(text.Text(), -1) {
+			if !slices.Contains(launchNames, m[1]) || !strings.HasSuffix(m[0], "}") {
+				d.errorf(text, "links/reference", syntax.SuggestOr(m[1], launchNames, "possible"), "%s refers to nothing that a launch has", m[0])
+			}
+		}
+	})
+	flags := launch.Get("flags")
+	if flags == nil {
+		return
+	}
+	for _, e := range flags.Entries {
+		d.checkFlagName(e, s.Engine, flags)
+	}
+	d.checkFlagValues(s, flags)
 }

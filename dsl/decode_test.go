@@ -290,7 +290,7 @@ func decodeEverything(kind string, root *syntax.Node, trace func(*syntax.Node, s
 		d.get(root, "models")
 		d.get(root, "templates")
 		d.template(syntax.Entry{Key: "a", Node: root.Get("templates").Get("a")})
-		d.model(syntax.Entry{Key: "a", Node: root.Get("models").Get("a")}, map[string]layer{"x": {Entry: syntax.Entry{Key: "x", Node: root.Get("templates").Get("a")}}})
+		d.model(syntax.Entry{Key: "a", Node: root.Get("models").Get("a")}, map[string]syntax.Entry{"x": {Key: "x", Node: root.Get("templates").Get("a")}})
 	}
 }
 

@@ -15,12 +15,6 @@ import (
 // maxCells bounds a matrix: more cells than this are a mistake, not a plan.
 const maxCells = 1000
 
-// The axes that name entries of the library.
-const (
-	serverAxis = "server"
-	modelAxis  = "model"
-)
-
 // axis is one axis of a matrix with its values, all of one kind.
 type axis struct {
 	name   string

@@ -1,12 +1,25 @@
 package dsl
 
 import (
-	"fmt"
 	"strings"
 
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+)
+
+// forecast is what a plan can say of one assertion in one cell.
+type forecast struct {
+	Assertion    *expr.Assertion
+	Conversation string            // empty in scenario scope
+	Step         string            // empty above step scope
+	Unavailable  map[string]string // paths that will be unknown there, and why
+}
+
+// The axes that name entries of the library.
+const (
+	serverAxis = "server"
+	modelAxis  = "model"
 )
 
 // Options are what a run says beside the files.
@@ -193,203 +206,4 @@ func unlessZero[T comparable](v T) any {
 		return nil
 	}
 	return v
-}
-
-// Load reads a scenario and plans it: it validates and links the file, compiles every assertion,
-// expands the matrix, and plays every conversation with replies of the greatest length. The
-// plan is nil if a finding is an error. The same input gives the same plan.
-func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
-	p := newPlanner(f, lib, v, opt)
-	p.load(f)
-	diags := p.diags.Sorted()
-	if diags.Errors() {
-		return nil, diags
-	}
-	p.plan.Warnings = diags
-	return p.plan, diags
-}
-
-// Check finds what is wrong with a scenario whichever server plays it: of what Load finds, the part
-// that needs no server to be asked.
-func Check(f File, lib *Library, v expr.Vocabulary, opt Options) syntax.Diagnostics {
-	p := newPlanner(f, lib, v, opt)
-	p.read(f)
-	return p.diags.Sorted()
-}
-
-// Validate reads a file of any kind as far as it goes without a server: a scenario is held
-// against the library and its assertions are compiled; servers and models files are resolved.
-func Validate(f File, lib *Library, v expr.Vocabulary) syntax.Diagnostics {
-	t, diags := readFile(f)
-	if t == nil {
-		return diags.Sorted()
-	}
-	switch t.kind {
-	case "scenario":
-		p := &planner{file: f.Name, lib: lib, names: expr.NewNames(v)}
-		p.decode(t, diags)
-		return p.diags.Sorted()
-	case "servers", "models":
-		diags = append(diags, lib.check(t)...)
-	case "gates":
-		_, found := decodeGates(t, expr.NewNames(v))
-		diags = append(diags, found...)
-	}
-	return diags.Sorted()
-}
-
-// planner is the work on one scenario.
-type planner struct {
-	file  string
-	lib   *Library
-	names *expr.Names
-	opt   Options
-	diags syntax.Diagnostics
-	plan  *Plan
-
-	counts map[countKey]count
-	texts  map[syntheticKey]string
-}
-
-// decoded is a cell before it is looked at as a whole.
-type decoded struct {
-	values   combination
-	scenario *Scenario
-}
-
-func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
-	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
-}
-
-func (p *planner) load(f File) {
-	axes, cells, ok := p.read(f)
-	if !ok {
-		return
-	}
-	for _, c := range cells {
-		cell := p.cell(axes, c)
-		if p.diags.Errors() {
-			return
-		}
-		p.plan.Cells = append(p.plan.Cells, cell)
-	}
-	p.thresholds()
-	var all []any
-	for _, c := range p.plan.Cells {
-		all = append(all, c.ID)
-	}
-	p.plan.Digest = digest(p.plan.Name, p.plan.Order, all)
-}
-
-// read reads a scenario as far as that needs no server. It returns false where there is an error.
-func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
-	t, diags := readFile(f)
-	switch {
-	case t == nil:
-		p.diags = diags
-		return nil, nil, false
-	case t.kind != "scenario":
-		d := decoder{src: t.src, diags: diags}
-		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
-		p.diags = d.diags
-		return nil, nil, false
-	}
-	axes, cells = p.decode(t, diags)
-	if p.diags.Errors() {
-		return nil, nil, false
-	}
-	first := cells[0].scenario
-	p.plan = &Plan{
-		Name: first.Name, Description: first.Description, File: p.file, SHA256: first.SHA256,
-		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
-	}
-	p.isolation(first)
-	for _, c := range cells {
-		p.selectConversations(c.scenario)
-	}
-	if p.diags.Errors() {
-		return nil, nil, false
-	}
-	return axes, cells, p.bounded(cells)
-}
-
-// decode reads the scenario once for every combination of its matrix.
-func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) {
-	d := &decoder{src: t.src, diags: append(diags, linkLibrary(t, p.lib)...)}
-	vars := readVars(d, t.root, p.opt)
-	m := readMatrix(d, t.root, p.opt)
-	p.named(d)
-	p.diags = append(p.diags, d.diags...)
-	combinations := m.combinations
-	if !p.expandable(t, len(combinations)) || p.diags.Errors() {
-		// The rest of the file is still looked at, for the values that one cell would have.
-		combinations = []combination{p.anyOf(m)}
-	}
-	var out []decoded
-	for _, c := range combinations {
-		s, found := decodeScenario(t, values{vars, c}, p.compiler(t))
-		p.diags = append(p.diags, found...)
-		if p.opt.Repeats > 0 {
-			s.Run.Repeats = p.opt.Repeats
-		}
-		out = append(out, decoded{c, s})
-	}
-	p.diags = p.diags.Sorted()
-	return m.axes, out
-}
-
-// anyOf returns a combination for a matrix that is not sound.
-func (p *planner) anyOf(m matrix) combination {
-	out := combination{}
-	for _, a := range m.axes {
-		out[a.name] = a.values[0]
-	}
-	return out
-}
-
-// named checks the servers and the model that the options name.
-func (p *planner) named(d *decoder) {
-	for _, name := range p.opt.Servers {
-		switch s := p.lib.Server(name); {
-		case p.lib == nil:
-		case s == nil:
-			d.errorf(nil, "plan/server", syntax.SuggestOr(name, p.lib.serverNames(), "servers"), "--server %s: there is no such server", name)
-		case s.Abstract:
-			d.errorf(nil, "plan/server", "name a profile that extends it", "--server %s: the profile is abstract", name)
-		}
-	}
-	if name := p.opt.Model; name != "" && p.lib != nil && p.lib.Model(name) == nil {
-		d.warnf(nil, "plan/model", syntax.Suggest(name, p.lib.modelNames()),
-			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this name", name)
-	}
-}
-
-// compiler returns the function that compiles the assertions of a file.
-func (p *planner) compiler(t *tree) func(*expr.Assertion, expr.Env) syntax.Diagnostics {
-	return func(a *expr.Assertion, env expr.Env) syntax.Diagnostics {
-		if p.opt.Repeats > 0 {
-			env.Repeats = p.opt.Repeats
-		}
-		env.Declared = func(path string) string { return p.declaredAt(t, path) }
-		return a.Compile(p.names, env)
-	}
-}
-
-// declaredAt says where the value of a var or an axis comes from: the place in the file, or the
-// option that took its place.
-func (p *planner) declaredAt(t *tree, path string) string {
-	group, name, _ := strings.Cut(path, ".")
-	_, replaced := p.opt.Vars[name]
-	e := t.root.Get(group).Find(name)
-	switch {
-	case group == "vars" && replaced:
-		return "--var"
-	case path == "matrix.server" && len(p.opt.Servers) > 0:
-		return "--server"
-	case path == "matrix.model" && p.opt.Model != "":
-		return "--model"
-	case e == nil:
-		return "choice of the run" // a server for a scenario that names none
-	}
-	return fmt.Sprintf("%s:%d", t.src.Name, e.Line)
 }

@@ -2,7 +2,6 @@ package dsl
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,20 +17,6 @@ func (p *planner) isolation(s *Scenario) {
 		p.fail("plan/isolation", "isolate with run.isolation.cache: salt, or say allow_contaminated: true",
 			"--repeats %d: without isolation every pass after the first finds the cache of the one before", r.Repeats)
 	}
-}
-
-func (p *planner) fail(code, help, format string, args ...any) {
-	p.report(syntax.Error, code, help, fmt.Sprintf(format, args...))
-}
-
-func (p *planner) warn(code, help, format string, args ...any) {
-	p.report(syntax.Warning, code, help, fmt.Sprintf(format, args...))
-}
-
-// report adds a finding about the run as a whole.
-func (p *planner) report(severity syntax.Severity, code, help, message string) {
-	p.diags = append(p.diags, syntax.Diagnostic{Pos: syntax.Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
-	p.diags = p.diags.Sorted()
 }
 
 // selectConversations leaves the conversations that the options ask for.

@@ -4,6 +4,22 @@ import (
 	"homellm/dsl/syntax"
 )
 
+// decodedStep is a step with what the link check needs of its source.
+type decodedStep struct {
+	step    *Step
+	node    *syntax.Node
+	effect  effect
+	replies []string
+	reply   *syntax.Node
+}
+
+func (s decodedStep) turns() int {
+	if s.step.Do == nil {
+		return 0
+	}
+	return s.step.Do.Turns()
+}
+
 // Actions lists every kind of step, in the order in which messages name them. A new kind is a
 // file step_<key>.go and a line here.
 var Actions = []ActionKind{askKind, injectKind, queryKind, removeKind, continueKind}

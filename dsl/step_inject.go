@@ -1,6 +1,8 @@
 package dsl
 
-import "slices"
+import (
+	"slices"
+)
 
 // Inject puts documents into the context.
 type Inject struct {

@@ -2,13 +2,14 @@ package dsl
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 
 	"homellm/dsl/syntax"
 )
+
+// maxSubstituted bounds the bytes that the substitutions of one cell write.
+const maxSubstituted = 16 << 20
 
 // placeholder matches ${…}, and $${, which stands for a literal ${.
 var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
@@ -172,12 +173,4 @@ func kindOfScalar(v any) syntax.Kind {
 	default:
 		return syntax.StringKind
 	}
-}
-
-// format writes a value into a text, numbers without an exponent.
-func format(v any) string {
-	if f, ok := v.(float64); ok {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return fmt.Sprint(v)
 }

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -122,6 +123,13 @@ func (n *Node) Describe() string {
 		}
 	}
 	return n.Kind.String()
+}
+
+// Without returns a mapping without some keys.
+func (n *Node) Without(keys ...string) *Node {
+	out := *n
+	out.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e Entry) bool { return slices.Contains(keys, e.Key) })
+	return &out
 }
 
 // Locate returns the value at a path, or nil.

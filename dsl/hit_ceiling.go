@@ -16,14 +16,6 @@ import (
 // what it has seen before.
 const hitRate = "cache.hit_rate"
 
-// forecast is what a plan can say of one assertion in one cell.
-type forecast struct {
-	Assertion    *expr.Assertion
-	Conversation string            // empty in scenario scope
-	Step         string            // empty above step scope
-	Unavailable  map[string]string // paths that will be unknown there, and why
-}
-
 // forecast lists the assertions of a cell in the order of the file.
 func (p *planner) forecast(c *Cell) []forecast {
 	var out []forecast

@@ -1,86 +1,13 @@
 package dsl
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"homellm/dsl/ceiling"
 	"homellm/dsl/syntax"
 )
-
-// estimateTolerance is how far a count from characters may be off the tokens of a model: a
-// cell is skipped, and a threshold refused, only if it fails by more.
-const estimateTolerance = 0.05
-
-// countKey is a text and the model that counts it.
-type countKey struct {
-	model *Model
-	text  [sha256.Size]byte
-}
-
-type count struct {
-	tokens int
-	exact  bool
-}
-
-// count returns the tokens of a text. The same prompts come back for every server, and counting
-// is what planning spends its time on, so counts are remembered.
-func (p *planner) count(m *Model, text string) count {
-	key := countKey{m, sha256.Sum256([]byte(text))}
-	if c, ok := p.counts[key]; ok {
-		return c
-	}
-	// About four characters of English make one token.
-	c := count{tokens: (utf8.RuneCountInString(text) + 3) / 4}
-	if p.opt.Count != nil {
-		c.tokens, c.exact = p.opt.Count(m, text)
-	}
-	p.counts[key] = c
-	return c
-}
-
-// render returns the prompt of messages. Without a template a mark stands on either side of
-// role and content, which costs about what real templates cost.
-func (p *planner) render(c *Cell, api string, messages []Message) (prompt string, exact bool, err error) {
-	if p.opt.Render != nil {
-		server := c.Server
-		if server != nil && api != "" {
-			other := *server
-			other.API = api
-			server = &other
-		}
-		if prompt, exact, err = p.opt.Render(server, c.Model, messages); prompt != "" || err != nil {
-			return prompt, exact, err
-		}
-	}
-	var b strings.Builder
-	for _, msg := range messages {
-		fmt.Fprintf(&b, "\x01%s\x02\n%s\x03\n", msg.Role, msg.Content)
-	}
-	b.WriteString("\x01assistant\x02\n")
-	return b.String(), false, nil
-}
-
-// synthetic returns the text of a synthetic document, and the stand-in for a reply.
-func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
-	key := syntheticKey{m, seed, tokens}
-	text, ok := p.texts[key]
-	if !ok {
-		text = syntheticText(seed, tokens, func(text string) int { return p.count(m, text).tokens })
-		p.texts[key] = text
-	}
-	return text
-}
-
-// syntheticKey says which text of a length is meant.
-type syntheticKey struct {
-	model  *Model
-	seed   int64
-	tokens int
-}
 
 // fit plays the conversations of a cell without a server, and says why the cell cannot be
 // played, if it cannot.
@@ -336,18 +263,32 @@ func (p *planner) declared(c *Cell) {
 	}
 }
 
-// once adds a finding unless another cell has led to one of the same code at the same place.
-func (p *planner) once(d syntax.Diagnostic) {
-	if !slices.ContainsFunc(p.diags, func(o syntax.Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
-		p.diags = append(p.diags, d)
+// examine asks what the template of the cell's model does to a conversation: whether its turns
+// extend each other, and whether it holds text that is more than text to the model.
+func (w *walker) examine(conversation *Conversation, messages []Message) {
+	if w.opt.Examine == nil || len(messages) == 0 || w.cell.Model == nil {
+		return
 	}
-}
-
-// thousands writes a count with commas.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+	x := w.opt.Examine(w.cell.Server, w.cell.Model, messages)
+	w.cell.examined = w.cell.examined || x.Rendered
+	w.cell.daily = w.cell.daily || x.Daily
+	if w.cell.rewrites == "" && x.Rewrites != "" {
+		w.cell.rewrites = fmt.Sprintf("conversation %s: %s", conversation.ID, x.Rewrites)
 	}
-	return s
+	for _, s := range x.Suspects {
+		role := messages[s.Message].Role
+		if role == "assistant" {
+			continue // the stand-ins for replies are ours
+		}
+		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
+		if i := slices.IndexFunc(w.cell.Scenario.Documents, func(d *Document) bool { return strings.Contains(d.Text, s.Token) }); i >= 0 {
+			d := w.cell.Scenario.Documents[i]
+			at, what = d.Pos, fmt.Sprintf("document %q", d.ID)
+		}
+		w.once(syntax.Diagnostic{
+			Pos: at, Severity: syntax.Warning, Code: "plan/special",
+			Message: fmt.Sprintf("%s holds %q, which model %s reads as a special token: it can end the message and speak in another role", what, s.Token, w.cell.Model.Name),
+			Help:    "take it out of the text, unless that is what is tested",
+		})
+	}
 }

@@ -1,0 +1,192 @@
+package dsl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"homellm/dsl/syntax"
+	"homellm/schema"
+)
+
+// KindOf tells from the first key what kind of file of ours data is: scenario, servers, models …
+// It is empty for a file that is not ours. It is a cheap look for commands that search folders,
+// not a check.
+func KindOf(data []byte) string {
+	for line := range bytes.Lines(data) {
+		text := strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff"))
+		if text == "" || strings.HasPrefix(text, "#") || text == "---" {
+			continue
+		}
+		value, ok := strings.CutPrefix(text, "schema:")
+		if !ok {
+			return ""
+		}
+		value, _, _ = strings.Cut(value, " #")
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		kind, ok := strings.CutPrefix(value, "homellm.")
+		kind, _, _ = strings.Cut(kind, "/")
+		if !ok {
+			return ""
+		}
+		return kind
+	}
+	return ""
+}
+
+// File is a file to read. Dir is the folder that a scenario's documents are looked up in; it
+// should be the file system of an os.Root, which does not let links lead out of the folder. It
+// may be nil where there are no document files.
+type File struct {
+	Name string // as shown to the user
+	Data []byte
+	Dir  fs.FS
+}
+
+// OpenFile reads a file of the user. It refuses what is not a regular file, and a link that leads
+// out of the file's folder: whoever wrote the folder, and not the user, has chosen where to. Of a
+// file that is larger than any that is accepted it reads no more than shows that.
+func OpenFile(name string) (File, error) {
+	root, err := os.OpenRoot(filepath.Dir(name)) // closed when the file is no longer used
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	dir := ownFolder{root}
+	data, err := readRegular(dir, filepath.Base(name), syntax.MaxBytes+1)
+	if err != nil {
+		if _, there := os.Stat(name); there == nil && !errors.Is(err, errIrregular) {
+			if info, lerr := os.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+				err = errors.New("it is a link that leads out of its folder: name the file itself")
+			}
+		}
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
+}
+
+// ownFolder is the folder of a file. No link leads out of it, and opening a pipe in it does not wait
+// for a writer.
+type ownFolder struct{ root *os.Root }
+
+// Open implements [fs.FS].
+func (f ownFolder) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return f.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+var errIrregular = errors.New("not a regular file")
+
+func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return ReadRegular(f, most)
+}
+
+// ReadRegular reads at most so many bytes of an open file and closes it. It refuses what is no
+// regular file, such as a pipe or a device, which may have no end.
+func ReadRegular(f fs.File, most int64) ([]byte, error) {
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errIrregular
+	}
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
+// tree is a file that has been read and held against its schema.
+type tree struct {
+	src       *syntax.Source
+	root      *syntax.Node
+	kind      string // scenario, servers, models, gates
+	data      []byte
+	dir       fs.FS
+	documents map[string]string // document files that were read, by name
+	broken    bool              // parts of it could not be read: what seems to be missing may be in them
+}
+
+// readFile reads a file as far as its schema goes. The tree is nil if there is nothing that
+// could be looked at any further; a tree may well come with errors.
+func readFile(f File) (*tree, syntax.Diagnostics) {
+	src, root, diags := syntax.Read(f.Name, f.Data)
+	if root == nil {
+		return nil, diags
+	}
+	t := &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{}}
+	kind, found := fileKind(t)
+	diags = append(diags, found...)
+	if kind == "" {
+		return nil, diags
+	}
+	t.kind = kind
+	if kind == "servers" {
+		root = withoutNulls(root) // null removes a setting of the profile that is extended
+	}
+	diags = append(diags, checkSchema(root, kind, false)...)
+	t.broken = diags.Errors()
+	return t, diags
+}
+
+// fileKind reads what kind of file it is from its first key.
+func fileKind(t *tree) (string, syntax.Diagnostics) {
+	d := decoder{src: t.src}
+	if t.root.Kind != syntax.MapKind {
+		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "expected a mapping, but this is %s", t.root.Describe())
+		return "", d.diags
+	}
+	v := t.root.Get("schema")
+	var known []string
+	for _, kind := range schema.Kinds() {
+		if slices.Contains([]string{"result", "baseline", "compare"}, kind) {
+			continue // written, never read as a file of the user
+		}
+		name := "homellm." + kind + "/v1"
+		if v != nil && v.Text() == name {
+			if t.root.Entries[0].Key != "schema" {
+				d.errorf(t.root.Find("schema").At(), "schema/first-key", "move it to the top", "schema must be the first key")
+			}
+			return kind, d.diags
+		}
+		known = append(known, name)
+	}
+	help := "write one of: " + strings.Join(known, ", ")
+	switch v {
+	case nil:
+		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "), `key "schema" is missing, so the kind of this file is not known`)
+	default:
+		if near := syntax.Suggest(v.Text(), known); near != "" {
+			help = near
+		}
+		d.errorf(v, "schema/kind", help, "%s is not a kind of file", v.Describe())
+	}
+	return "", d.diags
+}
+
+// withoutNulls returns a tree without the keys that are written with null.
+func withoutNulls(n *syntax.Node) *syntax.Node {
+	out := *n
+	out.Items, out.Entries = nil, nil
+	for _, item := range n.Items {
+		out.Items = append(out.Items, withoutNulls(item))
+	}
+	for _, e := range n.Entries {
+		if e.Node.Kind != syntax.NullKind {
+			e.Node = withoutNulls(e.Node)
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	return &out
+}

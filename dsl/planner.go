@@ -1,0 +1,132 @@
+package dsl
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"homellm/dsl/expr"
+	"homellm/dsl/syntax"
+)
+
+// estimateTolerance is how far a count from characters may be off the tokens of a model: a
+// cell is skipped, and a threshold refused, only if it fails by more.
+const estimateTolerance = 0.05
+
+// countKey is a text and the model that counts it.
+type countKey struct {
+	model *Model
+	text  [sha256.Size]byte
+}
+
+type count struct {
+	tokens int
+	exact  bool
+}
+
+// count returns the tokens of a text. The same prompts come back for every server, and counting
+// is what planning spends its time on, so counts are remembered.
+func (p *planner) count(m *Model, text string) count {
+	key := countKey{m, sha256.Sum256([]byte(text))}
+	if c, ok := p.counts[key]; ok {
+		return c
+	}
+	// About four characters of English make one token.
+	c := count{tokens: (utf8.RuneCountInString(text) + 3) / 4}
+	if p.opt.Count != nil {
+		c.tokens, c.exact = p.opt.Count(m, text)
+	}
+	p.counts[key] = c
+	return c
+}
+
+// render returns the prompt of messages. Without a template a mark stands on either side of
+// role and content, which costs about what real templates cost.
+func (p *planner) render(c *Cell, api string, messages []Message) (prompt string, exact bool, err error) {
+	if p.opt.Render != nil {
+		server := c.Server
+		if server != nil && api != "" {
+			other := *server
+			other.API = api
+			server = &other
+		}
+		if prompt, exact, err = p.opt.Render(server, c.Model, messages); prompt != "" || err != nil {
+			return prompt, exact, err
+		}
+	}
+	var b strings.Builder
+	for _, msg := range messages {
+		fmt.Fprintf(&b, "\x01%s\x02\n%s\x03\n", msg.Role, msg.Content)
+	}
+	b.WriteString("\x01assistant\x02\n")
+	return b.String(), false, nil
+}
+
+// synthetic returns the text of a synthetic document, and the stand-in for a reply.
+func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
+	key := syntheticKey{m, seed, tokens}
+	text, ok := p.texts[key]
+	if !ok {
+		text = syntheticText(seed, tokens, func(text string) int { return p.count(m, text).tokens })
+		p.texts[key] = text
+	}
+	return text
+}
+
+// syntheticKey says which text of a length is meant.
+type syntheticKey struct {
+	model  *Model
+	seed   int64
+	tokens int
+}
+
+// once adds a finding unless another cell has led to one of the same code at the same place.
+func (p *planner) once(d syntax.Diagnostic) {
+	if !slices.ContainsFunc(p.diags, func(o syntax.Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
+		p.diags = append(p.diags, d)
+	}
+}
+
+// thousands writes a count with commas.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// planner is the work on one scenario.
+type planner struct {
+	file  string
+	lib   *Library
+	names *expr.Names
+	opt   Options
+	diags syntax.Diagnostics
+	plan  *Plan
+
+	counts map[countKey]count
+	texts  map[syntheticKey]string
+}
+
+// decoded is a cell before it is looked at as a whole.
+type decoded struct {
+	values   combination
+	scenario *Scenario
+}
+
+func (p *planner) fail(code, help, format string, args ...any) {
+	p.report(syntax.Error, code, help, fmt.Sprintf(format, args...))
+}
+
+func (p *planner) warn(code, help, format string, args ...any) {
+	p.report(syntax.Warning, code, help, fmt.Sprintf(format, args...))
+}
+
+// report adds a finding about the run as a whole.
+func (p *planner) report(severity syntax.Severity, code, help, message string) {
+	p.diags = append(p.diags, syntax.Diagnostic{Pos: syntax.Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
+	p.diags = p.diags.Sorted()
+}

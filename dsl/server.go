@@ -1,0 +1,255 @@
+package dsl
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"homellm/dsl/syntax"
+)
+
+// ability is one thing that a server can do, and whether a profile says so.
+type ability struct {
+	name string
+	of   func(Capabilities) bool
+}
+
+// abilities are the names that requires.capabilities uses for what a profile can say of a
+// server, in the order of the schema; gpu is a matter of the machine and is not among them.
+var abilities = []ability{
+	{"streaming", func(c Capabilities) bool { return c.Streaming }},
+	{"usage", func(c Capabilities) bool { return c.Usage }},
+	{"cache_report", func(c Capabilities) bool { return c.CacheReport.Source != "" && c.CacheReport.Source != "none" }},
+	{"cache_reset", func(c Capabilities) bool { return c.CacheReset != nil }},
+	{"cache_salt", func(c Capabilities) bool { return c.CacheSalt != "" }},
+	{"tokenize", func(c Capabilities) bool { return c.Tokenize != "" }},
+	{"metrics", func(c Capabilities) bool { return c.Metrics != "" }},
+}
+
+// abilities lists what the server can do.
+func (c Capabilities) abilities() []string {
+	var names []string
+	for _, a := range abilities {
+		if a.of(c) {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+// Server is one resolved profile of a servers file.
+type Server struct {
+	Pos           syntax.Pos
+	Name          string
+	Description   string
+	Abstract      bool
+	Engine        string // vllm | llamacpp | ollama | sglang | lmstudio | tabby | koboldcpp | openai | sim
+	Models        []string
+	Launch        *Launch // nil: attach only
+	Attach        string  // base URL without path; empty: launch only
+	APIKey        Secret
+	Port          int // 0: any free one
+	BasePath      string
+	API           string         // chat | completions
+	Placement     string         // of system messages: native | merge | first_user
+	Body          map[string]any // extra keys of every request
+	ContextTokens int            // 0: ask the server
+	Health        Health
+	Startup       Wait
+	Stop          Stop
+	HTTP          Timeouts
+	Capabilities  Capabilities
+}
+
+// Launch is how a server is started: an argv, never a shell line. Flags keep the file's order.
+type Launch struct {
+	Pos     syntax.Pos
+	Command []string
+	Env     []Flag
+	Flags   []Flag
+}
+
+// Flag is one command-line flag or environment variable: a bool, int, float64, string or []string.
+type Flag struct {
+	Pos   syntax.Pos
+	Name  string
+	Value any
+}
+
+// Secret names where a key is kept; the key itself is never in a file.
+type Secret struct {
+	Env  string
+	File string
+}
+
+// Health says when a server is ready.
+type Health struct {
+	Path   string
+	Status int
+	Then   []string // what is checked next: models, completion
+}
+
+// Wait bounds the start of a server.
+type Wait struct {
+	Timeout  time.Duration
+	Interval time.Duration
+}
+
+// Stop says how a server is ended.
+type Stop struct {
+	Signal string
+	Grace  time.Duration
+}
+
+// Timeouts bound one request.
+type Timeouts struct {
+	Connect    time.Duration
+	FirstToken time.Duration
+	Idle       time.Duration
+}
+
+// Capabilities is what a server can do besides completing text.
+type Capabilities struct {
+	CacheReport CacheReport
+	CacheReset  *Endpoint
+	CacheSalt   string // body key; empty: none
+	IgnoreEOS   string // body key
+	MinTokens   string // body key
+	Usage       bool   // reports token counts
+	Streaming   bool
+	Tokenize    string // path; empty: none
+	Metrics     string // path; empty: none
+	BlockTokens int    // tokens in one block of its prefix cache; 1 where it keeps single tokens
+}
+
+// CacheReport is how cached tokens become known.
+type CacheReport struct {
+	Source    string // usage | timings | counters | none
+	NullMeans string // zero | unknown
+	Verify    bool
+}
+
+// Endpoint is one HTTP call.
+type Endpoint struct {
+	Method string
+	Path   string
+}
+
+// Argv returns the command line of a server: the command, then the flags in the order of the
+// file. Values are what the placeholders stand for, by name: port, context_tokens, model.name,
+// model.ref, model.file, model.served_name, model.revision.
+//
+// A flag is written --with-dashes. True gives the flag alone, false nothing, a list the flag and
+// every value behind it. A flag whose value is a placeholder without a value is left out, so
+// that a model without a pinned revision is started without --revision.
+func (l *Launch) Argv(values map[string]string) []string {
+	l = l.Expand(values)
+	argv := l.Command
+	for _, f := range l.Flags {
+		name := "--" + strings.ReplaceAll(f.Name, "_", "-")
+		switch v := f.Value.(type) {
+		case bool:
+			if v {
+				argv = append(argv, name)
+			}
+		case []string:
+			argv = append(append(argv, name), v...)
+		default:
+			argv = append(argv, name, format(v))
+		}
+	}
+	return argv
+}
+
+// Expand returns the launch with its placeholders replaced. A flag whose value is a placeholder
+// without a value is left out.
+func (l *Launch) Expand(values map[string]string) *Launch {
+	out := &Launch{Pos: l.Pos}
+	for _, part := range l.Command {
+		out.Command = append(out.Command, expand(part, values))
+	}
+	for _, f := range l.Env {
+		f.Value = expand(format(f.Value), values)
+		out.Env = append(out.Env, f)
+	}
+	for _, f := range l.Flags {
+		switch v := f.Value.(type) {
+		case []string:
+			list := make([]string, len(v))
+			for i, item := range v {
+				list[i] = expand(item, values)
+			}
+			f.Value = list
+		case string:
+			text := expand(v, values)
+			if text == "" && v != "" {
+				continue
+			}
+			f.Value = text
+		}
+		out.Flags = append(out.Flags, f)
+	}
+	return out
+}
+
+// Needs returns the first placeholder of the command line whose name begins so; empty if there
+// is none. A flag is left out where its placeholder has no value, a part of the command cannot
+// be: flags that are optional (model.revision) are not needed.
+func (l *Launch) Needs(prefix string) string {
+	texts := append([]string{}, l.Command...)
+	for _, f := range l.Flags {
+		switch v := f.Value.(type) {
+		case string:
+			texts = append(texts, v)
+		case []string:
+			texts = append(texts, v...)
+		}
+	}
+	for _, text := range texts {
+		for _, m := range launchForm.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], prefix) && m[1] != "model.revision" {
+				return m[1]
+			}
+		}
+	}
+	return ""
+}
+
+// Environ returns the environment variables of a server as NAME=value, in the order of the file.
+func (l *Launch) Environ(values map[string]string) []string {
+	var env []string
+	for _, f := range l.Env {
+		env = append(env, f.Name+"="+expand(format(f.Value), values))
+	}
+	return env
+}
+
+// expand replaces the placeholders of a launch. That their names exist was checked at load.
+func expand(text string, values map[string]string) string {
+	return launchForm.ReplaceAllStringFunc(text, func(m string) string {
+		return values[strings.TrimSuffix(strings.TrimPrefix(m, "${"), "}")]
+	})
+}
+
+// launchNames are what ${…} may stand for in a launch.
+var launchNames = []string{"port", "context_tokens", "model.name", "model.ref", "model.file", "model.served_name", "model.revision"}
+
+var launchForm = regexp.MustCompile(`\$\{([^{}]*)\}?`)
+
+// Errorf is an error about the profile, at its place in its file.
+func (s *Server) Errorf(format string, args ...any) error {
+	return s.errorAt(s.Pos, fmt.Errorf(format, args...))
+}
+
+// LaunchErrorf is an error about how the profile is started, at the place of its launch.
+func (s *Server) LaunchErrorf(format string, args ...any) error {
+	return s.errorAt(s.Launch.Pos, fmt.Errorf(format, args...))
+}
+
+func (s *Server) errorAt(pos syntax.Pos, err error) error {
+	if pos.File == "" {
+		return fmt.Errorf("server %s: %w", s.Name, err)
+	}
+	return fmt.Errorf("%s:%d: server %s: %w", pos.File, pos.Line, s.Name, err)
+}
