@@ -188,10 +188,6 @@ func largeFileClient() *http.Client {
 
 // ready returns the hub with a client that does not follow redirects.
 func (h Hub) ready() *Hub {
-	if h.prepared {
-		return &h
-	}
-	h.prepared = true
 	client := h.Client
 	if client == nil {
 		client = largeFileClient()

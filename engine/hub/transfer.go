@@ -76,11 +76,11 @@ func (t *transfer) resume(ctx context.Context) error {
 	if info.Size() > t.file.Bytes {
 		return t.restart()
 	}
+	t.meter.add(info.Size()) // before it is hashed, which takes a while
 	t.have, err = io.CopyBuffer(t.sum, contextReader{ctx, t.out}, make([]byte, bufferBytes))
 	if err != nil {
 		return fmt.Errorf("reading the part file: %w", err)
 	}
-	t.meter.add(t.have)
 	return nil
 }
 

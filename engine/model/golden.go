@@ -28,7 +28,6 @@ type Golden struct {
 	Options  Options
 	Text     string // the prompt; empty if the template raised
 	Raised   string // what it raised; empty if it did not
-	Template string
 }
 
 // Goldens returns the goldens of a shipped template, by name, in alphabetical order.
@@ -50,7 +49,7 @@ func Goldens(template string) ([]Golden, error) {
 	for _, name := range slices.Sorted(maps.Keys(file.Goldens)) {
 		conversation, variant, _ := strings.Cut(name, "/")
 		g := Golden{
-			Name: name, Template: template, Messages: conversations[conversation],
+			Name: name, Messages: conversations[conversation],
 			Text: file.Goldens[name].Text, Raised: file.Goldens[name].Error,
 			Options: Options{Closed: variant == "closed", NoThink: variant == "no_think"},
 		}
