@@ -26,7 +26,8 @@ func BenchmarkPlan(b *testing.B) {
 		)
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer = "sim"
-		if _, ds := dsl.Load(dsl.File{Name: "rag-long.yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt); ds.Errors() {
+		if _, ds := dsl.Load(dsl.File{Name: "rag-long.yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(),
+			opt); ds.Errors() {
 			b.Fatal(ds)
 		}
 	}

@@ -225,7 +225,8 @@ func (r *run) finishGroup(g *group, why string) error {
 		}
 		s.looks = g.looks
 		s.notes.add("budget", "%s", g.tell(r.budget.Time, why))
-		if err := r.finish(i, event.CellDone{Repeats: g.repeats(), Looks: g.looks, Stopped: why}); err != nil && first == nil {
+		if err := r.finish(i, event.CellDone{Repeats: g.repeats(), Looks: g.looks, Stopped: why}); err != nil &&
+			first == nil {
 			first = err
 		}
 	}

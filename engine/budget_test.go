@@ -38,7 +38,8 @@ func waits(requests ...int) sim.Config {
 	if len(requests) == 0 {
 		return sim.Config{}
 	}
-	return sim.Config{LedgerEntries: 5000, Faults: []sim.Fault{{Kind: "delay", Delay: sim.Duration(time.Second), Requests: requests}}}
+	return sim.Config{LedgerEntries: 5000,
+		Faults: []sim.Fault{{Kind: "delay", Delay: sim.Duration(time.Second), Requests: requests}}}
 }
 
 // noSide leaves the preflight's canaries out, so that each cell begins with one request that is no turn.
@@ -81,14 +82,21 @@ func TestBudget(t *testing.T) {
 		verdict event.Outcome
 		note    string
 	}{
-		"certain at once":       {"repeats: 6", time.Hour, nil, event.CellDone{Repeats: 6, Stopped: "certain"}, "pass", "the 6 planned repeats were played and none was added"},
-		"surely broken at once": {"repeats: 6", time.Hour, []int{2, 3, 4, 5, 6, 7}, event.CellDone{Repeats: 6, Stopped: "certain"}, "fail", "none was added"},
-		"certain after a while": {"repeats: 6", time.Hour, []int{2, 3, 4}, event.CellDone{Repeats: 19, Looks: []int{6, 9, 13, 19}, Stopped: "certain"}, "pass", "19 repeats were played, 13 more than planned"},
-		"too few for any bound": {"repeats: 3", time.Hour, nil, event.CellDone{Repeats: 6, Looks: []int{3, 4, 6}, Stopped: "certain"}, "pass", "6 repeats were played, 3 more"},
+		"certain at once": {"repeats: 6", time.Hour, nil, event.CellDone{Repeats: 6, Stopped: "certain"}, "pass",
+			"the 6 planned repeats were played and none was added"},
+		"surely broken at once": {"repeats: 6", time.Hour, []int{2, 3, 4, 5, 6, 7},
+			event.CellDone{Repeats: 6, Stopped: "certain"}, "fail", "none was added"},
+		"certain after a while": {"repeats: 6", time.Hour, []int{2, 3, 4},
+			event.CellDone{Repeats: 19, Looks: []int{6, 9, 13, 19}, Stopped: "certain"}, "pass",
+			"19 repeats were played, 13 more than planned"},
+		"too few for any bound": {"repeats: 3", time.Hour, nil,
+			event.CellDone{Repeats: 6, Looks: []int{3, 4, 6}, Stopped: "certain"}, "pass", "6 repeats were played, 3 more"},
 		// 17 repeats, with pauses of a minute: one look would bound the median below the three slow
 		// ones (P(B < 13) = 0.975), and the fourth look does not.
-		"time over between looks": {"repeats: 6, cooldown: 1m", 17 * time.Minute, []int{2, 3, 4}, event.CellDone{Repeats: 17, Looks: []int{6, 9, 13, 17}, Stopped: "budget"}, "unknown", "17 repeats were played"},
-		"no time":                 {"repeats: 6", time.Millisecond, []int{2, 3, 4}, event.CellDone{Repeats: 6, Stopped: "budget"}, "unknown", "the time is used up before these are certain: median"},
+		"time over between looks": {"repeats: 6, cooldown: 1m", 17 * time.Minute, []int{2, 3, 4},
+			event.CellDone{Repeats: 17, Looks: []int{6, 9, 13, 17}, Stopped: "budget"}, "unknown", "17 repeats were played"},
+		"no time": {"repeats: 6", time.Millisecond, []int{2, 3, 4},
+			event.CellDone{Repeats: 6, Stopped: "budget"}, "unknown", "the time is used up before these are certain: median"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := budgetPlan(t, c.run, "")
@@ -137,7 +145,8 @@ func TestBudget_Time(t *testing.T) {
 		if ended > 2*time.Minute || ended+longest <= 2*time.Minute {
 			t.Errorf("the last repeat ended at %v; the longest took %v, and the budget is 2m", ended, longest)
 		}
-		if got := g.ends()[0]; got.Stopped != "budget" || got.Repeats != len(g.requests()) || got.Looks[len(got.Looks)-1] != got.Repeats {
+		if got := g.ends()[0]; got.Stopped != "budget" || got.Repeats != len(g.requests()) ||
+			got.Looks[len(got.Looks)-1] != got.Repeats {
 			t.Errorf("ended with %+v after %d repeats", got, len(g.requests()))
 		}
 		if v := g.fold.Cells[0].Verdicts[0]; v.Verdict != "unknown" {
@@ -166,7 +175,8 @@ func TestBudget_LeastCertain(t *testing.T) {
 					slow, slower = []int{4, 8, 11}, []int{6, 9, 12}
 				}
 				config := waits(slow...)
-				config.Faults = append(config.Faults, sim.Fault{Kind: "delay", Delay: sim.Duration(2 * time.Second), Requests: slower})
+				config.Faults = append(config.Faults,
+					sim.Fault{Kind: "delay", Delay: sim.Duration(2 * time.Second), Requests: slower})
 				g.play(t, plan, config)
 				var got []string
 				for _, e := range g.events {
@@ -204,16 +214,17 @@ func TestBudget_Pairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		var looks []string
-		withBudget(&g, engine.Budget{Time: time.Hour, Judge: func(f *metrics.Run, cells []string, l stats.Looks) []judge.Doubt {
-			looks = append(looks, fmt.Sprint(l))
-			if len(cells) != 2 || len(f.Cells[0].Repeats()) != len(f.Cells[1].Repeats()) {
-				t.Errorf("cells %v are judged, with %v and %v repeats", cells, f.Cells[0].Repeats(), f.Cells[1].Repeats())
-			}
-			if len(f.Cells[0].Repeats()) < 4 {
-				return []judge.Doubt{{Gate: "ttft", More: 2}}
-			}
-			return nil
-		}})
+		withBudget(&g, engine.Budget{Time: time.Hour,
+			Judge: func(f *metrics.Run, cells []string, l stats.Looks) []judge.Doubt {
+				looks = append(looks, fmt.Sprint(l))
+				if len(cells) != 2 || len(f.Cells[0].Repeats()) != len(f.Cells[1].Repeats()) {
+					t.Errorf("cells %v are judged, with %v and %v repeats", cells, f.Cells[0].Repeats(), f.Cells[1].Repeats())
+				}
+				if len(f.Cells[0].Repeats()) < 4 {
+					return []judge.Doubt{{Gate: "ttft", More: 2}}
+				}
+				return nil
+			}})
 		g.play(t, plan, sim.Config{})
 		var got strings.Builder
 		for _, e := range g.events {

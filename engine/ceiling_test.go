@@ -38,17 +38,21 @@ conversations:
 // The ceiling of the cache is what the simulator's cache really keeps, turn by turn: whatever
 // went wrong with the turns before, and whatever of them no later prompt repeats.
 func TestCeiling(t *testing.T) {
-	live := "{id: one, ask: Which things can you help me with today?}, {id: two, ask: And which can you not help me with at all?}, {id: three, ask: Why?}"
+	live := "{id: one, ask: Which things can you help me with today?}, " +
+		"{id: two, ask: And which can you not help me with at all?}, {id: three, ask: Why?}"
 	long := strings.Repeat(" Say it at length and leave nothing out.", 10)
-	recorded := "{id: one, ask: Which things can you help me with today?" + long + ", reply: All of them.}, {id: two, ask: And which not?, reply: None.}, {id: three, ask: Why?, reply: No.}"
+	recorded := "{id: one, ask: Which things can you help me with today?" + long + ", reply: All of them.}, " +
+		"{id: two, ask: And which not?, reply: None.}, {id: three, ask: Why?, reply: No.}"
 	for name, c := range map[string]struct {
 		history, steps string
 		config         sim.Config
 	}{
 		"plain":     {"live", live, sim.Config{}},
 		"reasoning": {"live", live, sim.Config{Wire: sim.Wire{ReasoningTokens: 40}}},
-		"truncated": {"recorded", recorded, sim.Config{Faults: []sim.Fault{{Kind: "eof", Prompt: "today", Token: 3, Times: 1}}}},
-		"refused":   {"recorded", recorded, sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 500, Prompt: "today", Times: 1}}}},
+		"truncated": {"recorded", recorded,
+			sim.Config{Faults: []sim.Fault{{Kind: "eof", Prompt: "today", Token: 3, Times: 1}}}},
+		"refused": {"recorded", recorded,
+			sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 500, Prompt: "today", Times: 1}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := load(t, "talk.yaml", talk(c.history, c.steps), library(t))
@@ -78,7 +82,8 @@ func show(n *int) string {
 // A prefill asks for one token. If that token has no text, as the first one of reasoning has not,
 // the prefill did what it was for, and the conversation goes on.
 func TestPrefill_TokenWithoutText(t *testing.T) {
-	steps := `{id: load, inject: {docs: [manual], prefill: true}, request: {stop: ["T", "A", "I", "Y"]}}, {id: ask_it, query: How tight are the bolts?}`
+	steps := `{id: load, inject: {docs: [manual], prefill: true}, request: {stop: ["T", "A", "I", "Y"]}}, ` +
+		`{id: ask_it, query: How tight are the bolts?}`
 	plan := load(t, "talk.yaml", talk("live", steps), library(t))
 	synctest.Test(t, func(t *testing.T) {
 		var g rig
@@ -93,7 +98,8 @@ func TestPrefill_TokenWithoutText(t *testing.T) {
 		if *all[1].Cached == 0 {
 			t.Error("the question found nothing of the prefill")
 		}
-		for path, known := range map[string]bool{"steps.load.ok": true, "steps.load.ttft_ms": false, "phases.with_rag.stalls": true, "phases.with_rag.icl_max_ms": true} {
+		for path, known := range map[string]bool{"steps.load.ok": true, "steps.load.ttft_ms": false,
+			"phases.with_rag.stalls": true, "phases.with_rag.icl_max_ms": true} {
 			why := g.fold.Cells[0].Lookup("conversation", 1, "main", "")(path).Why
 			if (why == "") != known {
 				t.Errorf("%s: known %v (%s), want %v", path, why == "", why, known)
@@ -105,10 +111,13 @@ func TestPrefill_TokenWithoutText(t *testing.T) {
 // Without a tokeniser the ceiling is homellm's share of the server's own count: it lies within its
 // label of what the cache really keeps, and the label is made of what the server reported.
 func TestCeiling_Estimated(t *testing.T) {
-	steps := "{id: one, inject: {docs: [manual]}}, {id: two, query: How tight are the bolts?}, {id: three, remove: {docs: [manual]}}, {id: four, ask: What else do you know of pumps and of their valves?}, {id: five, ask: Why?}"
+	steps := "{id: one, inject: {docs: [manual]}}, {id: two, query: How tight are the bolts?}, " +
+		"{id: three, remove: {docs: [manual]}}, {id: four, ask: What else do you know of pumps and of their valves?}, " +
+		"{id: five, ask: Why?}"
 	plan := load(t, "talk.yaml", talk("live", steps), library(t))
 	broken := func(context.Context, []dsl.Message) ([]int, error) { return nil, errors.New("404 page not found") }
-	for name, tokenize := range map[string]func(context.Context, []dsl.Message) ([]int, error){"none": nil, "broken": broken} {
+	for name, tokenize := range map[string]func(context.Context, []dsl.Message) ([]int, error){"none": nil,
+		"broken": broken} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := rig{target: func(target *target.Target) { target.Tokenize = tokenize }}
@@ -125,7 +134,8 @@ func TestCeiling_Estimated(t *testing.T) {
 					counted += float64(r.Estimate.Prompt)
 					off := math.Abs(float64(*r.Reusable - *r.Cached))
 					if limit := e.Spread*float64(*r.Usage.Prompt) + 16; off > limit {
-						t.Errorf("%s: %d reusable, %d cached of %d, estimated ± %.3f", r.Step, *r.Reusable, *r.Cached, *r.Usage.Prompt, e.Spread)
+						t.Errorf("%s: %d reusable, %d cached of %d, estimated ± %.3f", r.Step, *r.Reusable, *r.Cached, *r.Usage.Prompt,
+							e.Spread)
 					}
 					if r.ReusableSource != "estimated" {
 						t.Errorf("%s: source %q", r.Step, r.ReusableSource)
@@ -141,7 +151,8 @@ func TestCeiling_Estimated(t *testing.T) {
 				if diff := cmp.Diff(e, replayed.Cells[0].Estimate()); diff != "" {
 					t.Errorf("replayed: -live +replayed\n%s", diff)
 				}
-				if noted := slices.ContainsFunc(cell.Notes, func(n event.Note) bool { return n.Code == "no_tokeniser" }); noted != (name == "broken") {
+				if noted := slices.ContainsFunc(cell.Notes,
+					func(n event.Note) bool { return n.Code == "no_tokeniser" }); noted != (name == "broken") {
 					t.Errorf("notes %+v", cell.Notes)
 				}
 			})

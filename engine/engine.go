@@ -25,11 +25,12 @@ type Options struct {
 	Open      func(context.Context, *dsl.Cell) (*target.Target, error) // gives a cell its server; its Shut is called once
 	Machine   Machine
 	Models    Models
-	Progress  func(Progress)                      // told of every turn; must not block
-	FailFast  bool                                // stop at the first failed gate
-	Budget    Budget                              // lets the run play more than planned
-	Calibrate Calibrator                          // measures the client before the run; nil: it is not measured
-	KeepRaw   func(name string, raw []byte) error // receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
+	Progress  func(Progress) // told of every turn; must not block
+	FailFast  bool           // stop at the first failed gate
+	Budget    Budget         // lets the run play more than planned
+	Calibrate Calibrator     // measures the client before the run; nil: it is not measured
+	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
+	KeepRaw func(name string, raw []byte) error
 }
 
 // Interrupted is the cause of a context that a signal ended.
@@ -87,7 +88,8 @@ func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
 		sessions: map[int]*session{}, failed: map[int]bool{}, took: map[int]spans{},
 		instruments: instruments{
 			id: opt.Header.ID, epoch: epoch, open: opt.Open, models: opt.Models,
-			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress), clocks: observe.NewClocks(opt.Machine.Wall),
+			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress),
+			clocks: observe.NewClocks(opt.Machine.Wall),
 		},
 	}
 	if r.models.Templates == nil {

@@ -120,7 +120,8 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 		}},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
 			target := &target.Target{
-				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
+				Facts: event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b",
+					Simulated: true},
 				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial},
 				Block:    16,
 				Tokenize: tokenizer(hc),
@@ -136,7 +137,8 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 					return resp.Body.Close()
 				},
 			}
-			side, err := server.NewSide(server.Config{BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc, Draw: g.draw})
+			side, err := server.NewSide(server.Config{BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc,
+				Draw: g.draw})
 			if err != nil {
 				return nil, err
 			}
@@ -312,7 +314,8 @@ conversations:
 	synctest.Test(t, func(t *testing.T) {
 		var g rig
 		g.play(t, plan, sim.Config{})
-		block := dsl.Message{Role: "system", Content: "[RETRIEVED INFORMATION: Orders]\nAn order is paid, then packed, then sent.\n[END RETRIEVED INFORMATION]"}
+		block := dsl.Message{Role: "system",
+			Content: "[RETRIEVED INFORMATION: Orders]\nAn order is paid, then packed, then sent.\n[END RETRIEVED INFORMATION]"}
 		u := func(n string) dsl.Message { return dsl.Message{Role: "user", Content: "U" + n} }
 		a := func(n string) dsl.Message { return dsl.Message{Role: "assistant", Content: "A" + n} }
 		want := [][]dsl.Message{

@@ -176,7 +176,8 @@ func (m *machine) remark(note observe.Note) {
 	m.samples, m.throttled, m.shared = 0, 0, nil
 	m.mu.Unlock()
 	if throttled > 0 {
-		note("throttled", "a GPU slowed itself down for heat or power in %d of %d samples: the same run on a cool machine would be faster", throttled, samples)
+		note("throttled", "a GPU slowed itself down for heat or power in %d of %d samples: the same run on a cool machine "+
+			"would be faster", throttled, samples)
 	}
 	if len(shared) > 0 {
 		note("gpu_shared", "the server did not have the GPU for itself: %s", strings.Join(shared, ", "))

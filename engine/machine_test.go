@@ -22,11 +22,13 @@ import (
 func rigged(t *testing.T, row, others string, pids func() []int) (*machine, *record) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "smi")
-	body := "#!/bin/sh\ncase $* in *compute-apps*) echo '" + others + "';; *) echo '" + row + "';; esac\ncase $* in *-lms*) exec sleep 60;; esac\n"
+	body := "#!/bin/sh\ncase $* in *compute-apps*) echo '" + others + "';; *) echo '" + row + "';; esac\n" +
+		"case $* in *-lms*) exec sleep 60;; esac\n"
 	if err := os.WriteFile(path, []byte(body), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	watch := host.OpenTelemetry(t.Context(), host.Options{NoNVML: true, NvidiaSMI: path, SysFS: t.TempDir(), Every: 20 * time.Millisecond})
+	watch := host.OpenTelemetry(t.Context(),
+		host.Options{NoNVML: true, NvidiaSMI: path, SysFS: t.TempDir(), Every: 20 * time.Millisecond})
 	if watch.Source() != "nvidia-smi" {
 		t.Skipf("no fake card here: %v", watch.Notes())
 	}
@@ -61,8 +63,9 @@ func (m *machine) marks() string {
 }
 
 const (
-	hot  = "0, 97, 2048, 300, 91, 1730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x40"
-	cool = "0, 97, 2048, 300, 60, 2730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x4" // at its power limit, as cards under load are
+	hot = "0, 97, 2048, 300, 91, 1730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x40"
+	// at its power limit, as cards under load are
+	cool = "0, 97, 2048, 300, 60, 2730, 10251, Card, 550.1, 8192, 450, 4, 16, 0x4"
 )
 
 // The samples of a measured pass are counted, and those between passes are not.
@@ -84,7 +87,8 @@ func TestMachine_Throttled(t *testing.T) {
 	if samples != 3 {
 		t.Errorf("%d samples kept, want 3", samples)
 	}
-	if got := m.marks(); !strings.HasPrefix(got, "throttled: a GPU slowed itself down for heat or power in 1 of 3 samples") {
+	if got := m.marks(); !strings.HasPrefix(got,
+		"throttled: a GPU slowed itself down for heat or power in 1 of 3 samples") {
 		t.Errorf("notes %q", got)
 	}
 	if got := m.marks(); got != "" {
@@ -145,7 +149,8 @@ func TestMachine_Shared(t *testing.T) {
 			m.measure("x", pass{}, false)()
 			m.measure("x", pass{}, false)() // said once
 			got := m.marks()
-			if (got == "") != (c.want == "") || !strings.HasSuffix(got, c.want) || c.want != "" && !strings.HasPrefix(got, "gpu_shared: the server did not have the GPU for itself: ") {
+			if (got == "") != (c.want == "") || !strings.HasSuffix(got, c.want) || c.want != "" &&
+				!strings.HasPrefix(got, "gpu_shared: the server did not have the GPU for itself: ") {
 				t.Errorf("notes %q, want %q", got, c.want)
 			}
 			if strings.Count(got, ",") > 0 {
@@ -169,7 +174,8 @@ func TestMachine_None(t *testing.T) {
 func TestSession_MeasuresItsTarget(t *testing.T) {
 	m, kept := rigged(t, cool, "", nil)
 	s := &session{instruments: &instruments{out: kept.out, machine: m}, cell: &dsl.Cell{ID: "x"}}
-	s.target = &target.Target{Embedded: true, RTT: 250 * time.Microsecond, Started: &target.Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
+	s.target = &target.Target{Embedded: true, RTT: 250 * time.Microsecond,
+		Started: &target.Running{Profile: &dsl.Server{}, Load: 3 * time.Second, First: 40 * time.Millisecond}}
 	s.measureTarget(t.Context())
 	got := map[string]float64{}
 	for _, e := range kept.all() {

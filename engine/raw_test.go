@@ -42,7 +42,11 @@ func TestRawKeeper(t *testing.T) {
 			t.Errorf("%s: its error is %q", name, k.about.Error)
 		}
 	}
-	if err := new(rawKeeper).write(func(string, []byte) error { t.Error("something is kept of nothing"); return nil }); err != nil {
+	if err := new(rawKeeper).write(func(string,
+		[]byte) error {
+		t.Error("something is kept of nothing")
+		return nil
+	}); err != nil {
 		t.Error(err)
 	}
 }

@@ -113,8 +113,10 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 		Machine: engine.Machine{Wall: a.wall},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
 			return &target.Target{
-				Facts:    event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b", Simulated: true},
-				Client:   client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial, Idle: 20 * time.Second, FirstToken: 20 * time.Second},
+				Facts: event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b",
+					Simulated: true},
+				Client: client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial,
+					Idle: 20 * time.Second, FirstToken: 20 * time.Second},
 				Block:    16,
 				Tokenize: tokenizer(hc),
 				Reset:    a.reset,
@@ -203,7 +205,8 @@ func replay(t *testing.T, journal string) *metrics.Run {
 // every report of the live run equals that of its replayed journal.
 func TestResume_CutAtEveryByte(t *testing.T) {
 	// One cell after the other: how long a run takes (run.duration_s) includes the passes of other cells between its own.
-	small := strings.NewReplacer("interleaved", "sequential", "warmup: 1", "warmup: 0", "repeats: 2", "repeats: 1", "max_tokens: 4", "max_tokens: 2").Replace(smallPlan)
+	small := strings.NewReplacer("interleaved", "sequential", "warmup: 1", "warmup: 0", "repeats: 2", "repeats: 1",
+		"max_tokens: 4", "max_tokens: 2").Replace(smallPlan)
 	plan := load(t, "small.yaml", []byte(small), library(t))
 	dir := inMemory(t)
 	whole := filepath.Join(dir, "whole.jsonl")
@@ -321,7 +324,8 @@ func TestResume_KeepsNotesOfThePreflight(t *testing.T) {
 		return nil
 	}}.play(t)
 	for _, c := range (attempt{plan: plan, journal: path, reset: reset}).play(t).Cells {
-		if c.Started.Attempt != 2 || !slices.ContainsFunc(c.Notes, func(n event.Note) bool { return n.Code == "isolation_unproven" }) {
+		if c.Started.Attempt != 2 || !slices.ContainsFunc(c.Notes,
+			func(n event.Note) bool { return n.Code == "isolation_unproven" }) {
 			t.Errorf("attempt %d of %s has the notes %v, want isolation_unproven among them", c.Started.Attempt, c.ID, c.Notes)
 		}
 	}
@@ -364,10 +368,12 @@ func TestResume_KeepsFinishedCellsAndReplacesAttempts(t *testing.T) {
 	edited := load(t, "small.yaml", []byte(strings.Replace(small, "[turn, system]", "[message, system]", 1)), lib)
 	fold := attempt{plan: edited, journal: path, changed: true}.play(t)
 	if len(fold.Cells) != 2 || fold.Cells[0].ID != edited.Cells[0].ID || fold.Cells[1].ID != plan.Cells[1].ID {
-		t.Fatalf("cells %s and %s after the change, planned %s and %s", fold.Cells[0].ID, fold.Cells[1].ID, edited.Cells[0].ID, edited.Cells[1].ID)
+		t.Fatalf("cells %s and %s after the change, planned %s and %s", fold.Cells[0].ID, fold.Cells[1].ID,
+			edited.Cells[0].ID, edited.Cells[1].ID)
 	}
 	if fold.Cells[1].Started.Attempt != 2 || fold.Started.Digest != edited.Digest {
-		t.Errorf("the unchanged cell is of attempt %d, want 2; digest %s, want %s", fold.Cells[1].Started.Attempt, fold.Started.Digest, edited.Digest)
+		t.Errorf("the unchanged cell is of attempt %d, want 2; digest %s, want %s", fold.Cells[1].Started.Attempt,
+			fold.Started.Digest, edited.Digest)
 	}
 	if d := cmp.Diff(result(t, fold), result(t, replay(t, path))); d != "" {
 		t.Errorf("the replayed journal differs (-live +replayed):\n%s", d)
@@ -384,14 +390,15 @@ func TestRun_StopsWhenItCannotKeep(t *testing.T) {
 		}
 		defer server.Close()
 		kept := 0
-		attempt{plan: plan, server: server, journal: filepath.Join(t.TempDir(), "journal.jsonl"), keep: func(e event.Event) error {
-			if _, ok := e.Body.(event.Request); ok {
-				if kept++; kept > 2 {
-					return errors.New("no space left on device")
+		attempt{plan: plan, server: server, journal: filepath.Join(t.TempDir(), "journal.jsonl"),
+			keep: func(e event.Event) error {
+				if _, ok := e.Body.(event.Request); ok {
+					if kept++; kept > 2 {
+						return errors.New("no space left on device")
+					}
 				}
-			}
-			return nil
-		}}.play(t)
+				return nil
+			}}.play(t)
 		// Two preflights (one of each cell at most), two kept and the one that could not be.
 		if n := len(server.Ledger()); n > 2*2+3 {
 			t.Errorf("%d requests were sent, 2 kept", n)

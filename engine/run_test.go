@@ -29,7 +29,8 @@ conversations:
     steps:
       - {id: one, ask: What is first?}
       - {id: two, ask: What is second?, assert: [%s]}
-`, run, strings.Repeat("The long system text of this conversation fills several blocks of the prefix cache. ", 6), asserts)
+`, run, strings.Repeat("The long system text of this conversation fills several blocks of the prefix cache. ", 6),
+		asserts)
 }
 
 // firstCached is what each pass found cached for its first turn.
@@ -56,7 +57,8 @@ func TestIsolation(t *testing.T) {
 		{"{cache: none, allow_contaminated: true}", []bool{false, true, true}},
 	} {
 		t.Run(c.isolation, func(t *testing.T) {
-			plan := load(t, "small.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: "+c.isolation+"}", "turn.ok"), library(t))
+			plan := load(t, "small.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: "+c.isolation+"}", "turn.ok"),
+				library(t))
 			synctest.Test(t, func(t *testing.T) {
 				var g rig
 				g.play(t, plan, sim.Config{})
@@ -67,7 +69,8 @@ func TestIsolation(t *testing.T) {
 				}
 				for i, r := range g.requests() {
 					if *r.Cached != *r.Reusable {
-						t.Errorf("request %d: %d cached of %d reusable: the ceiling does not know this isolation", i, *r.Cached, *r.Reusable)
+						t.Errorf("request %d: %d cached of %d reusable: the ceiling does not know this isolation", i, *r.Cached,
+							*r.Reusable)
 					}
 				}
 			})
@@ -78,7 +81,8 @@ func TestIsolation(t *testing.T) {
 // TestIsolation_SaltInMessage holds a server without a salt of its own to the same isolation: the
 // salt stands at the head of the prompt.
 func TestIsolation_SaltInMessage(t *testing.T) {
-	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt, scope: repeat}}", "turn.ok"), library(t))
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt, scope: repeat}}",
+		"turn.ok"), library(t))
 	plan.Cells[0].Server.Capabilities.CacheSalt = ""
 	synctest.Test(t, func(t *testing.T) {
 		var g rig
@@ -100,7 +104,8 @@ func TestIsolation_SaltInMessage(t *testing.T) {
 }
 
 func TestIsolation_WithoutTheMeans(t *testing.T) {
-	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: reset, scope: repeat}}", "turn.ok"), library(t))
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: reset, scope: repeat}}",
+		"turn.ok"), library(t))
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: func(target *target.Target) { target.Reset = nil }}
 		g.play(t, plan, sim.Config{})
@@ -133,7 +138,8 @@ func TestCooldown(t *testing.T) {
 // TestAbort holds that a failed assertion that says abort ends the run after its repeat, and that
 // what was measured is judged and kept.
 func TestAbort(t *testing.T) {
-	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}", `{name: never, that: 'turn.text contains "zyx"', abort: true}`), library(t))
+	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}",
+		`{name: never, that: 'turn.text contains "zyx"', abort: true}`), library(t))
 	synctest.Test(t, func(t *testing.T) {
 		var g rig
 		g.play(t, plan, sim.Config{})
@@ -160,7 +166,8 @@ func TestErrorBudget(t *testing.T) {
 		code   int
 	}{{"0%", 6}, {"40%", 0}} {
 		t.Run(c.budget, func(t *testing.T) {
-			data := scenarioWith("{warmup: 0, repeats: 3, error_budget: "+c.budget+"}", "{name: answered, that: turn.ok, min_pass_rate: 60%}")
+			data := scenarioWith("{warmup: 0, repeats: 3, error_budget: "+c.budget+"}",
+				"{name: answered, that: turn.ok, min_pass_rate: 60%}")
 			plan := load(t, "small.yaml", data, library(t))
 			synctest.Test(t, func(t *testing.T) {
 				var g rig
@@ -241,7 +248,8 @@ func TestKeepRaw_IsOfAMeasuredTurn(t *testing.T) {
 		g := &rig{options: func(o *engine.Options) {
 			o.KeepRaw = func(name string, data []byte) error { kept[name] = data; return nil }
 		}}
-		g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: {cache: none, allow_contaminated: true}}", "turn.ok"), library(t)), sim.Config{})
+		g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: {cache: none, allow_contaminated: "+
+			"true}}", "turn.ok"), library(t)), sim.Config{})
 		var about struct {
 			Repeat int
 			Step   string
@@ -262,7 +270,8 @@ func TestKeepRaw_IsOfAMeasuredTurn(t *testing.T) {
 		if warm <= slowest {
 			t.Fatalf("the warm-up took %v, the slowest other turn %v: this shows nothing", warm, slowest)
 		}
-		if about.TTFT == nil || *about.TTFT != float64(slowest)/float64(time.Millisecond) || len(kept["worst-turn.body"]) == 0 {
+		if about.TTFT == nil || *about.TTFT != float64(slowest)/float64(time.Millisecond) ||
+			len(kept["worst-turn.body"]) == 0 {
 			t.Errorf("kept %s, want that of %v", kept["worst-turn.json"], slowest)
 		}
 	})

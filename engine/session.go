@@ -135,7 +135,8 @@ func (s *session) measureTarget(ctx context.Context) {
 	t := s.target
 	s.emitStart()
 	if t.RTT > 0 {
-		s.emit(event.Facts{Source: "client", Values: map[string]float64{"client.rtt_floor_ms": float64(t.RTT) / float64(time.Millisecond)}})
+		s.emit(event.Facts{Source: "client",
+			Values: map[string]float64{"client.rtt_floor_ms": float64(t.RTT) / float64(time.Millisecond)}})
 	}
 	if t.Embedded {
 		return

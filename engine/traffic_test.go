@@ -49,20 +49,26 @@ func TestTraffic(t *testing.T) {
 	}{
 		"nobody else": {},
 		"a request of our own that is given up is not somebody else's": {
-			faults: []sim.Fault{{Kind: "hang", Prompt: "number", Token: 2, Every: 3}, {Kind: "reset", Prompt: "number", Token: 2, Every: 4}},
+			faults: []sim.Fault{{Kind: "hang", Prompt: "number", Token: 2, Every: 3},
+				{Kind: "reset", Prompt: "number", Token: 2, Every: 4}},
 			failed: 3,
 		},
-		"refusals":                {faults: []sim.Fault{{Kind: "status", Status: 503, Prompt: "number", Every: 2}}, failed: 4},
-		"an answer that is wrong": {faults: []sim.Fault{{Kind: "usage", Count: 3, Prompt: "number"}, {Kind: "cached", Count: 3, Prompt: "first"}}},
+		"refusals": {faults: []sim.Fault{{Kind: "status", Status: 503, Prompt: "number", Every: 2}},
+			failed: 4},
+		"an answer that is wrong": {faults: []sim.Fault{{Kind: "usage", Count: 3, Prompt: "number"},
+			{Kind: "cached", Count: 3, Prompt: "first"}}},
 		"once": {
 			faults: []sim.Fault{guest(sim.Fault{Times: 1})},
-			want:   []string{"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: 1 request ended (300 prompt tokens, 8 output tokens); what was measured is a server that is shared"},
+			want: []string{"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: 1 request ended (300 " +
+				"prompt tokens, 8 output tokens); what was measured is a server that is shared"},
 		},
 		"in every turn": {
 			faults: []sim.Fault{guest(sim.Fault{Token: 3})},
 			want: []string{
-				"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: 1 request ended (300 prompt tokens, 8 output tokens)",
-				"4 of 4 turns were shared with somebody else: in all 4 requests ended (1200 prompt tokens, 32 output tokens); measure again when nobody else uses the server",
+				"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: " +
+					"1 request ended (300 prompt tokens, 8 output tokens)",
+				"4 of 4 turns were shared with somebody else: in all " +
+					"4 requests ended (1200 prompt tokens, 32 output tokens); measure again when nobody else uses the server",
 			},
 		},
 	} {
@@ -112,7 +118,8 @@ conversations:
 	synctest.Test(t, func(t *testing.T) {
 		var g rig
 		g.play(t, plan, sim.Config{Faults: []sim.Fault{{Kind: "reset", Token: 2, Prompt: "harbour", Every: 3}}})
-		if verdict, code, why := g.fold.Outcome(); len(g.requests()) != 4 || g.requests()[2].Err == nil || code != 0 && code != 4 {
+		if verdict, code, why := g.fold.Outcome(); len(g.requests()) != 4 || g.requests()[2].Err == nil || code != 0 &&
+			code != 4 {
 			t.Errorf("%s (%d): %s, %d requests", verdict, code, why, len(g.requests()))
 		}
 	})

@@ -29,7 +29,8 @@ func TestTruth_OfOddReplies(t *testing.T) {
 		"a count of one":       {sim.Fault{Kind: "usage", Count: 1}, func(sim.Entry) any { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: none}}", "turn.ok"), library(t))
+			plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: none}}", "turn.ok"),
+				library(t))
 			synctest.Test(t, func(t *testing.T) {
 				var g rig
 				c.fault.Prompt = "What is" // not the preflight

@@ -40,7 +40,8 @@ func TestCompletions_EqualTheLedger(t *testing.T) {
 	for name, begins := range map[string]string{
 		"qwen2.5-3b":   "<|im_start|>system\nYou answer from the documents",
 		"phi-3.5-mini": "<|system|>\nYou answer from the documents",
-		"llama-3.1-8b": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n",
+		"llama-3.1-8b": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n" +
+			"Cutting Knowledge Date: December 2023\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan, ds := completions(t, name, data)
@@ -107,7 +108,8 @@ func TestCompletionsBOS(t *testing.T) {
 				t.Fatal(err)
 			}
 			stops, _ := body["stop"].([]any)
-			if bos := strings.HasPrefix(body["prompt"].(string), "<|begin_of_text|>"); bos != tt.bos || len(stops) < tt.stops || tt.stops == 0 && len(stops) > 0 {
+			if bos := strings.HasPrefix(body["prompt"].(string), "<|begin_of_text|>"); bos != tt.bos ||
+				len(stops) < tt.stops || tt.stops == 0 && len(stops) > 0 {
 				t.Errorf("%s: BOS %v, stops %v", tt.engine, bos, stops)
 			}
 			for _, key := range []string{"add_special_tokens", "add_bos_token"} {
@@ -169,8 +171,10 @@ conversations:
 `
 	block := "[RETRIEVED INFORMATION: d]\nThe pump is red.\n[END RETRIEVED INFORMATION]"
 	for placement, want := range map[string][]sim.Message{
-		"native": {{Role: "system", Content: "Be brief."}, {Role: "user", Content: "A"}, {Role: "assistant", Content: "B"}, {Role: "system", Content: block}, {Role: "user", Content: "C"}},
-		"merge":  {{Role: "user", Content: "Be brief.\n\nA"}, {Role: "assistant", Content: "B"}, {Role: "user", Content: block + "\n\nC"}},
+		"native": {{Role: "system", Content: "Be brief."}, {Role: "user", Content: "A"}, {Role: "assistant", Content: "B"},
+			{Role: "system", Content: block}, {Role: "user", Content: "C"}},
+		"merge": {{Role: "user", Content: "Be brief.\n\nA"}, {Role: "assistant", Content: "B"},
+			{Role: "user", Content: block + "\n\nC"}},
 	} {
 		lib := library(t)
 		lib.Server("sim").Placement = placement

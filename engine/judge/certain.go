@@ -37,7 +37,8 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 		if !known {
 			continue
 		}
-		holds := map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value, "==": v == l.Value}[l.Op]
+		holds := map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value,
+			"==": v == l.Value}[l.Op]
 		if r.Verdict == expr.Fail && holds {
 			continue // it is not what failed
 		}
@@ -77,7 +78,8 @@ func indistinct(v event.Verdict, differences []expr.Difference, floor float64) (
 			apart += d.Factors[i] * x
 			reach += floor * math.Abs(d.Factors[i])
 		}
-		text := fmt.Sprintf("%s: the sides of the comparison of %s are %.3g ms apart, which this client cannot tell from nothing on this machine (its floor is %.3g ms)",
+		text := fmt.Sprintf("%s: the sides of the comparison of %s are %.3g ms apart, which this client cannot tell from "+
+			"nothing on this machine (its floor is %.3g ms)",
 			v.Name, strings.Join(d.Paths, " and "), math.Abs(apart), floor)
 		if known && math.Abs(apart) < reach && !slices.Contains(texts, text) {
 			texts = append(texts, text)

@@ -66,7 +66,8 @@ func TestCertain(t *testing.T) {
 func TestIndistinct(t *testing.T) {
 	verdict := func(a, b float64, unit string) event.Verdict {
 		return event.Verdict{Name: "faster", Operands: []event.Operand{
-			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b, Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
+			{Path: "a", Value: a, Unit: unit}, {Path: "other", Value: a, Unit: unit}, {Path: "b", Value: b,
+				Unit: unit}, {Path: "unknown", Unit: unit, Why: "cut"},
 		}}
 	}
 	less := func(factor, offset float64, paths ...string) []expr.Difference {

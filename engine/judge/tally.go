@@ -34,7 +34,8 @@ func (t *tally) add(r expr.Result) {
 			t.blank = r.Why
 		}
 	}
-	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] || (r.Verdict == expr.Pass && t.decisive.Verdict == expr.Pass) {
+	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] ||
+		(r.Verdict == expr.Pass && t.decisive.Verdict == expr.Pass) {
 		t.decisive = r
 	}
 }
@@ -44,7 +45,8 @@ func (t *tally) add(r expr.Result) {
 // it is even when every one counts as a pass. In between nobody can tell.
 func (t *tally) verdict() (verdict event.Outcome, why string) {
 	least := t.assertion.MinPassRate
-	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) } // 11 of 20 is 0.55, but 20 times 0.55 is more than 11
+	// 11 of 20 is 0.55, but 20 times 0.55 is more than 11
+	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) }
 	switch {
 	case t.evaluated == 0:
 		return event.Unknown, "no repeat was played"

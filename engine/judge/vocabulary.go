@@ -7,14 +7,17 @@ import (
 
 // Vocabulary is what expressions may name: the table of metrics in the terms of the language.
 func Vocabulary() expr.Vocabulary {
-	kinds := map[metrics.Kind]expr.Kind{metrics.Float: expr.Float, metrics.Int: expr.Int, metrics.String: expr.String, metrics.Bool: expr.Bool}
+	kinds := map[metrics.Kind]expr.Kind{metrics.Float: expr.Float, metrics.Int: expr.Int, metrics.String: expr.String,
+		metrics.Bool: expr.Bool}
 	convert := func(names []metrics.Name) []expr.Name {
 		out := make([]expr.Name, len(names))
 		for i, n := range names {
-			out[i] = expr.Name{Path: n.Path, Kind: kinds[n.Kind], Unit: n.Unit, Doc: n.Doc, Rate: n.Rate, Aggregate: n.Aggregate, Better: n.Better}
+			out[i] = expr.Name{Path: n.Path, Kind: kinds[n.Kind], Unit: n.Unit, Doc: n.Doc, Rate: n.Rate,
+				Aggregate: n.Aggregate, Better: n.Better}
 		}
 		return out
 	}
 	v := metrics.Vocabulary()
-	return expr.Vocabulary{Turn: convert(v.Turn), Conversation: convert(v.Conversation), Run: convert(v.Run), Cell: convert(v.Cell)}
+	return expr.Vocabulary{Turn: convert(v.Turn), Conversation: convert(v.Conversation), Run: convert(v.Run),
+		Cell: convert(v.Cell)}
 }

@@ -24,7 +24,9 @@ func (o *Observer) scrape(ctx context.Context) {
 	shot, err := o.server.Side.Metrics(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			o.notes.once("metrics_unreadable", "%v", o.cell.Server.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s says what is missing", err, o.server.URL))
+			o.notes.once("metrics_unreadable", "%v",
+				o.cell.Server.Errorf("its counters cannot be read, and what rests on them is unknown: %w; homellm doctor --url %s "+
+					"says what is missing", err, o.server.URL))
 			c.on = false
 		}
 		return
@@ -82,7 +84,8 @@ func (o *Observer) checkRestart(shot *server.Snapshot) {
 
 // replyOf is what a reply says of its tokens.
 func replyOf(e *event.Exchange) server.Reply {
-	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached, Source: e.Wire.CachedIn}
+	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached,
+		Source: e.Wire.CachedIn}
 	if r.Source == "" && r.Cached != nil {
 		r.Source = "usage"
 	}

@@ -16,7 +16,8 @@ type isolation struct {
 
 // Unisolated is the error of an isolation that fails, at the place of the server's profile.
 func Unisolated(profile *dsl.Server, format string, args ...any) error {
-	return server.WithHint(profile.Errorf(format, args...), "use another isolation: run.isolation.cache: salt, reset, restart or none")
+	return server.WithHint(profile.Errorf(format, args...),
+		"use another isolation: run.isolation.cache: salt, reset, restart or none")
 }
 
 // check holds the first prompt after an isolation against what isolation means.
@@ -31,7 +32,8 @@ func (i *isolation) check(r *event.Request, by string) {
 		return
 	}
 	i.broken = server.WithHint(
-		fmt.Errorf("isolation by %s: the first prompt of its scope (%s/%s) had %d cached tokens: %w", by, r.Conversation, r.Step, *r.Cached, server.ErrNotReset),
+		fmt.Errorf("isolation by %s: the first prompt of its scope (%s/%s) had %d cached tokens: %w", by, r.Conversation,
+			r.Step, *r.Cached, server.ErrNotReset),
 		"use another isolation: run.isolation.cache: restart is certain",
 	)
 }

@@ -21,16 +21,17 @@ type Send func(ctx context.Context, text, salt string) event.Exchange
 type Server struct {
 	URL      string
 	Engine   string
-	Side     *server.Side      // what can be asked beside completing text; nil: nothing
-	Block    int               // tokens in one block of its prefix cache
-	Context  int               // tokens that it takes where it cuts longer prompts; 0: it does not, or that is not known
-	Embedded bool              // it runs in this process
-	Resets   bool              // its prefix cache can be emptied
-	Salt     string            // no prompt was sent under it
-	Lead     int               // cached tokens that a prompt under a new salt may have
-	Hints    map[string]string // what to do about a first request that fails, by the class of its error; none: the server is measured all the same
-	Ended    func() error      // how a server that homellm started ended by itself; nil if it runs, or is not ours
-	Send     Send
+	Side     *server.Side // what can be asked beside completing text; nil: nothing
+	Block    int          // tokens in one block of its prefix cache
+	Context  int          // tokens that it takes where it cuts longer prompts; 0: it does not, or that is not known
+	Embedded bool         // it runs in this process
+	Resets   bool         // its prefix cache can be emptied
+	Salt     string       // no prompt was sent under it
+	Lead     int          // cached tokens that a prompt under a new salt may have
+	// what to do about a first request that fails, by the class of its error; none: the server is measured all the same
+	Hints map[string]string
+	Ended func() error // how a server that homellm started ended by itself; nil if it runs, or is not ours
+	Send  Send
 }
 
 // Observer observes the server of one cell.

@@ -55,7 +55,8 @@ func TestScrape_CountersThatAreNone(t *testing.T) {
 	o.scrape(t.Context())
 	o.scrape(t.Context())
 	got := notes.String()
-	for _, want := range []string{"metrics_unreadable: servers.yaml:7: server s: ", "scraping /metrics", "unknown", "homellm doctor --url " + hs.URL + "/v1"} {
+	for _, want := range []string{"metrics_unreadable: servers.yaml:7: server s: ", "scraping /metrics", "unknown",
+		"homellm doctor --url " + hs.URL + "/v1"} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("notes %q, want %q in them once", got, want)
 		}
@@ -70,16 +71,25 @@ func TestReconcile(t *testing.T) {
 		embedded bool
 		want     string // the note; empty: none
 	}{
-		"the same":                     {replies: []*event.Request{reply(100*ms, says(100))}},
-		"five percent":                 {replies: []*event.Request{reply(100*ms, says(95))}},
-		"more than five":               {replies: []*event.Request{reply(100*ms, says(94))}, want: "ttft_ms and server.ttft_ms differ by more than 5 % in 1 of 1 turns; most in c/q turn 1, repeat 0: the client says 100 ms, the server 94\n"},
-		"the server says more":         {replies: []*event.Request{reply(90*ms, says(100))}, want: "the client says 90 ms, the server 100\n"},
-		"two milliseconds":             {replies: []*event.Request{reply(5*ms, says(3))}},
-		"the server does not tell":     {replies: []*event.Request{reply(100*ms, nil)}},
-		"the clocks are the same":      {replies: []*event.Request{reply(100*ms, says(50))}, embedded: true},
-		"one of five is told, as such": {replies: []*event.Request{reply(100*ms, says(100)), reply(100*ms, says(100)), reply(200*ms, says(100)), reply(100*ms, says(100)), reply(100*ms, says(100))}, want: "in 1 of 5 turns; most in c/q turn 1, repeat 0: the client says 200 ms, the server 100; so few may be turns that the operating system delayed\n"},
-		"one of four is an account":    {replies: []*event.Request{reply(100*ms, says(100)), reply(100*ms, says(100)), reply(200*ms, says(100)), reply(100*ms, says(100))}, want: "in 1 of 4 turns; most in c/q turn 1, repeat 0: the client says 200 ms, the server 100\n"},
-		"the worst of two":             {replies: []*event.Request{reply(100*ms, says(50)), reply(100*ms, says(40))}, want: "in 2 of 2 turns; most in c/q turn 1, repeat 0: the client says 100 ms, the server 40\n"},
+		"the same":     {replies: []*event.Request{reply(100*ms, says(100))}},
+		"five percent": {replies: []*event.Request{reply(100*ms, says(95))}},
+		"more than five": {replies: []*event.Request{reply(100*ms, says(94))},
+			want: "ttft_ms and server.ttft_ms differ by more than 5 % in 1 of 1 turns; most in c/q turn 1, repeat 0: " +
+				"the client says 100 ms, the server 94\n"},
+		"the server says more": {replies: []*event.Request{reply(90*ms, says(100))},
+			want: "the client says 90 ms, the server 100\n"},
+		"two milliseconds":         {replies: []*event.Request{reply(5*ms, says(3))}},
+		"the server does not tell": {replies: []*event.Request{reply(100*ms, nil)}},
+		"the clocks are the same":  {replies: []*event.Request{reply(100*ms, says(50))}, embedded: true},
+		"one of five is told, as such": {replies: []*event.Request{reply(100*ms, says(100)), reply(100*ms, says(100)),
+			reply(200*ms, says(100)), reply(100*ms, says(100)), reply(100*ms, says(100))},
+			want: "in 1 of 5 turns; most in c/q turn 1, repeat 0: the client says 200 ms, the server 100; so few may be turns " +
+				"that the operating system delayed\n"},
+		"one of four is an account": {replies: []*event.Request{reply(100*ms, says(100)), reply(100*ms, says(100)),
+			reply(200*ms, says(100)), reply(100*ms, says(100))},
+			want: "in 1 of 4 turns; most in c/q turn 1, repeat 0: the client says 200 ms, the server 100\n"},
+		"the worst of two": {replies: []*event.Request{reply(100*ms, says(50)), reply(100*ms, says(40))},
+			want: "in 2 of 2 turns; most in c/q turn 1, repeat 0: the client says 100 ms, the server 40\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, notes := alone(Server{Embedded: c.embedded})
@@ -120,7 +130,8 @@ func TestReconcile_End(t *testing.T) {
 	}
 	r.Timings["server.total_ms"] = 300
 	o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
-	if o.Sum(); !strings.Contains(notes.String(), "e2e_ms and server.total_ms differ") || strings.Contains(notes.String(), "server.e2e_ms") {
+	if o.Sum(); !strings.Contains(notes.String(), "e2e_ms and server.total_ms differ") ||
+		strings.Contains(notes.String(), "server.e2e_ms") {
 		t.Errorf("notes %q", notes.String())
 	}
 }
@@ -188,7 +199,8 @@ func TestCut(t *testing.T) {
 			if c.cut != strings.HasPrefix(notes.String(), "context_truncated: ") {
 				t.Errorf("notes %q", notes.String())
 			}
-			if unknown := r.Cached == nil && r.Reusable == nil && r.CacheSource == "none" && r.CacheWhy != "" && r.ReusableWhy != ""; unknown != c.cut {
+			if unknown := r.Cached == nil && r.Reusable == nil && r.CacheSource == "none" && r.CacheWhy != "" &&
+				r.ReusableWhy != ""; unknown != c.cut {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -209,13 +221,20 @@ func TestCached_Rules(t *testing.T) {
 		assumed bool
 		why     string
 	}{
-		"proven, and said":                      {rule: rule("usage", "zero", true), report: server.Report{InReply: true, Source: "usage"}, reply: new(48), n: new(48), source: "usage"},
-		"proven, and silent":                    {rule: rule("usage", "zero", true), report: server.Report{InReply: true, Source: "usage"}, n: new(0), source: "usage", assumed: true},
-		"silent, and nobody says what it means": {rule: rule("usage", "unknown", true), report: server.Report{InReply: true, Source: "usage"}, source: "none", why: "may mean 0"},
-		"not reported at all":                   {rule: rule("none", "", false), source: "none", why: "server s reports no cached tokens"},
-		"said by one of whom it was not known":  {rule: rule("none", "", false), reply: new(7), n: new(7), source: "usage"},
-		"the cache is off":                      {rule: rule("usage", "zero", true), report: server.Report{Off: true}, n: new(0), source: "counters"},
-		"failed":                                {rule: rule("usage", "zero", true), report: server.Report{InReply: true, Source: "usage"}, err: &event.Error{}, source: "none", why: "the request failed"},
+		"proven, and said": {rule: rule("usage", "zero", true),
+			report: server.Report{InReply: true, Source: "usage"}, reply: new(48), n: new(48), source: "usage"},
+		"proven, and silent": {rule: rule("usage", "zero", true),
+			report: server.Report{InReply: true, Source: "usage"}, n: new(0), source: "usage", assumed: true},
+		"silent, and nobody says what it means": {rule: rule("usage", "unknown", true),
+			report: server.Report{InReply: true, Source: "usage"}, source: "none", why: "may mean 0"},
+		"not reported at all": {rule: rule("none", "", false), source: "none",
+			why: "server s reports no cached tokens"},
+		"said by one of whom it was not known": {rule: rule("none", "", false), reply: new(7), n: new(7), source: "usage"},
+		"the cache is off": {rule: rule("usage", "zero", true), report: server.Report{Off: true},
+			n: new(0), source: "counters"},
+		"failed": {rule: rule("usage", "zero", true),
+			report: server.Report{InReply: true, Source: "usage"}, err: &event.Error{}, source: "none",
+			why: "the request failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, _ := alone(Server{})
@@ -225,7 +244,8 @@ func TestCached_Rules(t *testing.T) {
 			e.Usage.Cached = c.reply
 			n, source, assumed, why := o.cached(e, nil)
 			same := (n == nil) == (c.n == nil) && (n == nil || *n == *c.n)
-			if !same || source != c.source || assumed != c.assumed || !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
+			if !same || source != c.source || assumed != c.assumed || !strings.Contains(why, c.why) ||
+				(why == "") != (c.why == "") {
 				t.Errorf("got %v %s %v %q", n, source, assumed, why)
 			}
 		})
@@ -238,7 +258,8 @@ func TestUnisolated(t *testing.T) {
 	profile.Pos = syntax.Pos{File: "servers.yaml", Line: 30}
 	err := Unisolated(profile, "isolation by reset: %w", server.ErrNotReset)
 	want := "servers.yaml:30: server s: isolation by reset: " + server.ErrNotReset.Error()
-	if h, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(h.Hint(), "run.isolation.cache") || err.Error() != want {
+	if h, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(h.Hint(), "run.isolation.cache") ||
+		err.Error() != want {
 		t.Errorf("error %v", err)
 	}
 }

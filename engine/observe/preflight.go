@@ -81,7 +81,8 @@ func (o *Observer) proveIsolation(ctx context.Context) error {
 // can tell whether it works.
 func (o *Observer) noteUnproven() {
 	if cache := o.cell.Scenario.Run.Cache; cache == "reset" && o.server.Resets {
-		o.notes.once("isolation_unproven", "isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
+		o.notes.once("isolation_unproven",
+			"isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
 	}
 }
 

@@ -52,7 +52,8 @@ func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Rep
 		a.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)
 		a.compare("e2e_ms", "server.total_ms", last, r.Timings["server.total_ms"], "ms", where)
 	}
-	if counted, _, _, _ := (server.Report{Counters: report.Counters}).Cached(server.Reply{}, d, false); counted != nil && r.Cached != nil && report.InReply {
+	if counted, _, _, _ := (server.Report{Counters: report.Counters}).Cached(server.Reply{}, d, false); counted != nil &&
+		r.Cached != nil && report.InReply {
 		a.compare("cache.cached_tokens", report.Counters, float64(*r.Cached), float64(*counted), "tokens", where)
 	}
 }
@@ -90,7 +91,8 @@ func (a accounts) sum(notes notes) {
 		if d.over*seldom < d.turns && d.unit == "ms" {
 			single = "; so few may be turns that the operating system delayed"
 		}
-		notes.add("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
+		notes.add("disagreement", "%s differ by more than 5 %% in %d of %d turns; most in %s: the client says %.4g %s, the "+
+			"server %.4g%s", key, d.over, d.turns, d.where, d.client, d.unit, d.server, single)
 	}
 	clear(a)
 }

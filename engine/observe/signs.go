@@ -22,13 +22,15 @@ type signs struct {
 func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 	where := turnOf(r)
 	if jumped.Abs() >= clockJump {
-		notes.add("clock_jump", "%s: the wall clock moved by %v against the monotonic one: the machine slept or its clock was set, and the times of this turn may be wrong", where, jumped.Round(time.Second))
+		notes.add("clock_jump", "%s: the wall clock moved by %v against the monotonic one: the machine slept or its clock "+
+			"was set, and the times of this turn may be wrong", where, jumped.Round(time.Second))
 	}
 	if r.Err != nil {
 		return
 	}
 	if metrics.Miscounted(r) {
-		notes.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: what rests on its output tokens is unknown", where, len(r.Chunks), *r.Usage.Completion)
+		notes.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: "+
+			"what rests on its output tokens is unknown", where, len(r.Chunks), *r.Usage.Completion)
 	}
 	if m := r.Wire.Model; m != "" {
 		if s.model == "" {
@@ -59,10 +61,13 @@ func (s *signs) checkContext(r *event.Request, text string, context int, notes n
 	n := *r.Usage.Prompt
 	why := ""
 	switch {
-	case before != "" && tokens != nil && strings.HasPrefix(text, before) && (n < *tokens || n == *tokens && len(text) >= len(before)+grown):
-		why = fmt.Sprintf("the prompt grew and the server counts %d tokens after %d: it seems to drop the beginning of the context", n, *tokens)
+	case before != "" && tokens != nil && strings.HasPrefix(text, before) &&
+		(n < *tokens || n == *tokens && len(text) >= len(before)+grown):
+		why = fmt.Sprintf("the prompt grew and the server counts %d tokens after %d: it seems to drop the beginning of the "+
+			"context", n, *tokens)
 	case context > 0 && n >= context:
-		why = fmt.Sprintf("the server counts %d prompt tokens, all of its context of %d: it seems to drop the beginning of the context", n, context)
+		why = fmt.Sprintf("the server counts %d prompt tokens, all of its context of %d: it seems to drop the beginning of "+
+			"the context", n, context)
 	default:
 		return
 	}

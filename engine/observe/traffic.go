@@ -41,14 +41,16 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 	t.shared++
 	t.load = t.load.Plus(seen)
 	if t.shared == 1 {
-		notes.add("foreign_traffic", "%s: the server worked for somebody else meanwhile: %s; what was measured is a server that is shared", turnOf(r), seen)
+		notes.add("foreign_traffic", "%s: the server worked for somebody else meanwhile: %s; what was measured is a server "+
+			"that is shared", turnOf(r), seen)
 	}
 }
 
 // sum says at the end of a cell how many of its turns were shared.
 func (t *traffic) sum(notes notes) {
 	if t.shared > 1 {
-		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody else uses the server", t.shared, t.turns, t.load)
+		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody "+
+			"else uses the server", t.shared, t.turns, t.load)
 	}
 	t.turns, t.shared, t.load = 0, 0, server.ForeignLoad{}
 }

@@ -42,13 +42,16 @@ func TestTraffic_GivenUp(t *testing.T) {
 		busy    int
 		failed  bool
 		waiting int
-	}{{0, true, 0}, {1, true, 0}, {2, false, 0}, {3, false, 1}, {1, false, 0}, {2, false, 1}, {0, false, 0}, {1, false, 1}} {
+	}{
+		{0, true, 0}, {1, true, 0}, {2, false, 0}, {3, false, 1}, {1, false, 0}, {2, false, 1}, {0, false, 0}, {1, false, 1},
+	} {
 		if got := turn(c.busy, c.failed); got != c.waiting {
 			t.Errorf("turn %d: %d requests run and %d are taken for somebody else's, want %d", i+1, c.busy, got, c.waiting)
 		}
 	}
 	o.traffic.sum(o.notes)
-	if got := notes.String(); !strings.Contains(got, "3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
+	if got := notes.String(); !strings.Contains(got,
+		"3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
 		t.Errorf("notes %q", got)
 	}
 }

@@ -60,7 +60,8 @@ func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message)
 
 // unavailable says why a server will not be able to report a metric; empty if it may.
 func unavailable(s *dsl.Server, path string) string {
-	if strings.Contains(path, "cache.") && !strings.Contains(path, "cache.reusable") && s.Capabilities.CacheReport.Source == "none" {
+	if strings.Contains(path, "cache.") && !strings.Contains(path, "cache.reusable") &&
+		s.Capabilities.CacheReport.Source == "none" {
 		return "server " + s.Name + " reports no cached tokens (cache_report.source: none)"
 	}
 	return ""

@@ -22,10 +22,11 @@ type Tokenize func(context.Context, []dsl.Message) ([]int, error)
 
 // Server is what a prompt depends on beside the profile of its server.
 type Server struct {
-	Engine       string                                       // that was found; empty: as the profile says
-	API          string                                       // of requests that name none; empty: chat
-	Body         map[string]any                               // extra keys of every request
-	Block        int                                          // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Engine string         // that was found; empty: as the profile says
+	API    string         // of requests that name none; empty: chat
+	Body   map[string]any // extra keys of every request
+	Block  int            // tokens in one block of its prefix cache; 1: it keeps single tokens
+
 	Tokenize     Tokenize                                     // nil: it cannot
 	TokenizeText func(context.Context, string) ([]int, error) // nil: it cannot
 }

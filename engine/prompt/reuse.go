@@ -26,12 +26,13 @@ type prefixes struct {
 
 // Ceiling is what any prefix cache could serve of one prompt.
 type Ceiling struct {
-	tokens   *int
-	share    *float64 // of the prompt, when tokens are not known
-	source   string   // tokens | estimated
-	why      string
-	prompt   []int
-	text     string          // of the prompt, as the model's template renders it; empty where there are tokens, or no template
+	tokens *int
+	share  *float64 // of the prompt, when tokens are not known
+	source string   // tokens | estimated
+	why    string
+	prompt []int
+	// of the prompt, as the model's template renders it; empty where there are tokens, or no template
+	text     string
 	estimate *event.Estimate // nil: characters were compared
 }
 
@@ -63,7 +64,8 @@ func (m *Maker) Tell(c Ceiling, r *event.Request) {
 		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
 	}
 	if c.prompt != nil && n != nil && len(c.prompt) != *n {
-		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d", len(c.prompt), *n)
+		r.Reusable, r.ReusableWhy = nil, fmt.Sprintf("the tokeniser counts %d prompt tokens, the reply says %d",
+			len(c.prompt), *n)
 	}
 }
 
@@ -98,7 +100,8 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 		return share, nil
 	}
 	n := min(head.Tokens, whole.Tokens)
-	return float64(n) / float64(whole.Tokens), &event.Estimate{Prompt: whole.Tokens, Shared: n, Spread: whole.Spread, Source: whole.Source}
+	return float64(n) / float64(whole.Tokens), &event.Estimate{Prompt: whole.Tokens, Shared: n, Spread: whole.Spread,
+		Source: whole.Source}
 }
 
 // before looks at a prompt that is about to be sent.

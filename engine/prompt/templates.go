@@ -71,7 +71,8 @@ func (t *Templates) compile() (*model.Templates, syntax.Diagnostics) {
 // wrong places what is wrong with a template in its file.
 func wrong(t *dsl.Template, err error) syntax.Diagnostic {
 	if syntax, ok := errors.AsType[*model.SyntaxError](err); ok {
-		return t.Wrong("jinja", syntax.Line, syntax.Col, fmt.Sprintf("template %q does not compile: %s", t.Name, syntax.Message), "")
+		return t.Wrong("jinja", syntax.Line, syntax.Col,
+			fmt.Sprintf("template %q does not compile: %s", t.Name, syntax.Message), "")
 	}
 	message := strings.TrimPrefix(err.Error(), "template "+t.Name+": ")
 	key := ""
@@ -130,7 +131,8 @@ func renderOptions(s *dsl.Server) model.Options {
 
 // Render makes the prompt of messages as a server does for a model; ok is false if the template
 // is not known. Exact says that it is the model's own template. An error is a refusal.
-func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool, err error) {
+func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool,
+	err error) {
 	template := t.Of(m)
 	if err := errText(s, m, template); err != nil {
 		return model.Prompt{}, false, false, err
@@ -144,7 +146,8 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 }
 
 // renderFor renders as a server does; placed says that the server moved system messages by itself.
-func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool, err error) {
+func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool,
+	err error) {
 	opt := renderOptions(s)
 	list := modelMessages(messages)
 	p, err = template.Render(list, opt)

@@ -18,9 +18,11 @@ func errText(s *dsl.Server, m *dsl.Model, template *model.Template) error {
 	case engines.Of(s.Engine).Prompt.Text.Never != "":
 		return fmt.Errorf("api: completions: %s; use api: chat", engines.Of(s.Engine).Prompt.Text.Never)
 	case m == nil:
-		return errors.New("api: completions: homellm renders the prompt, and no model says with which template; name one with --model")
+		return errors.New("api: completions: homellm renders the prompt, and no model says with which template; name one " +
+			"with --model")
 	case template == nil:
-		return fmt.Errorf("api: completions: the template of model %s is not known; say `template:` in a models file, or use api: chat", m.Name)
+		return fmt.Errorf("api: completions: the template of model %s is not known; "+
+			"say `template:` in a models file, or use api: chat", m.Name)
 	}
 	return nil
 }

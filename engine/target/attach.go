@@ -251,14 +251,17 @@ func ready(f server.Found, profile *dsl.Server) error {
 	case server.NotRunning:
 		return server.WithHint(fmt.Errorf("server %s: nothing answers at %s", profile.Name, f.URL), startHint(profile))
 	case server.StartingUp:
-		return server.WithHint(fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail), "wait until it has loaded its model, then run this again")
+		return server.WithHint(fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail),
+			"wait until it has loaded its model, then run this again")
 	case server.PortBusy:
 		if engines.Of(profile.Engine).Role == engines.Generic {
 			return nil // a server we do not recognise may still complete text: its first request will tell
 		}
-		return server.WithHint(fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail), "is the address right?")
+		return server.WithHint(fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail),
+			"is the address right?")
 	}
-	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail), "look at the server's own log")
+	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail),
+		"look at the server's own log")
 }
 
 func startHint(profile *dsl.Server) string {
@@ -277,13 +280,15 @@ func modelName(cell *dsl.Cell, found server.Found) (string, error) {
 		case len(found.Models) == 1 || len(found.Models) > 1 && found.Simulated:
 			return found.Models[0].ID, nil
 		case len(found.Models) == 0:
-			return "", server.WithHint(fmt.Errorf("%s lists no model", found.URL), "load a model in the server, or name one with --model")
+			return "", server.WithHint(fmt.Errorf("%s lists no model", found.URL),
+				"load a model in the server, or name one with --model")
 		}
 		ids := make([]string, len(found.Models))
 		for i, s := range found.Models {
 			ids[i] = s.ID
 		}
-		return "", server.WithHint(fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")), "choose one with --model")
+		return "", server.WithHint(fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")),
+			"choose one with --model")
 	}
 	var names []string
 	if e, ok := m.Engines[found.Engine]; ok {

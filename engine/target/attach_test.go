@@ -36,7 +36,8 @@ func TestOpen_LeavesNoConnection(t *testing.T) {
 		web.Start()
 		t.Cleanup(web.Close)
 
-		profile := &dsl.Server{Name: "s", Engine: "sim", API: "chat", Attach: web.URL, Capabilities: dsl.Capabilities{Streaming: true, Metrics: "/metrics"}}
+		profile := &dsl.Server{Name: "s", Engine: "sim", API: "chat", Attach: web.URL,
+			Capabilities: dsl.Capabilities{Streaming: true, Metrics: "/metrics"}}
 		cell := &dsl.Cell{ID: "x", Server: profile, Scenario: &dsl.Scenario{}}
 		opener := target.Opener{Key: func(dsl.Secret) (string, error) { return key, nil }}
 		ready, err := opener.Open(t.Context(), cell)

@@ -23,16 +23,18 @@ import (
 
 // Launcher starts servers as their profiles say.
 type Launcher struct {
-	Exe      string                                                // this program, which a profile calls homellm
-	StateDir string                                                // records of started processes
-	Log      func(profile string) (path string, err error)         // where a server's output goes
-	File     func(m *dsl.Model, engine string) (string, error)     // where ${model.file} lies; nil: as the models file writes it
-	Key      func(dsl.Secret) (string, error)                      // reads a key from where the profile says
-	Waiting  func(profile string, d time.Duration, lastLog string) // told while a server starts; nil: nobody is
-	Memory   *host.Telemetry                                       // to see what fits, and that a stopped server gave its GPU memory back; nil: not looked at
-	Note     func(format string, args ...any)                      // tells the user what may go wrong; nil: nobody
-	Port     int                                                   // instead of the profile's
-	Version  string                                                // of the server program, instead of asking it
+	Exe      string                                        // this program, which a profile calls homellm
+	StateDir string                                        // records of started processes
+	Log      func(profile string) (path string, err error) // where a server's output goes
+	// where ${model.file} lies; nil: as the models file writes it
+	File    func(m *dsl.Model, engine string) (string, error)
+	Key     func(dsl.Secret) (string, error)                      // reads a key from where the profile says
+	Waiting func(profile string, d time.Duration, lastLog string) // told while a server starts; nil: nobody is
+	// to see what fits, and that a stopped server gave its GPU memory back; nil: not looked at
+	Memory  *host.Telemetry
+	Note    func(format string, args ...any) // tells the user what may go wrong; nil: nobody
+	Port    int                              // instead of the profile's
+	Version string                           // of the server program, instead of asking it
 }
 
 // Command is how a profile is started on this machine.
@@ -72,7 +74,8 @@ func (c Command) digest() string {
 // installed version knows them.
 func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Model) (Command, error) {
 	if profile.Launch == nil {
-		return Command{}, server.WithHint(profile.Errorf("it says where a server is (%s), not how one is started", profile.Attach), startHint(profile))
+		return Command{}, server.WithHint(
+			profile.Errorf("it says where a server is (%s), not how one is started", profile.Attach), startHint(profile))
 	}
 	c := Command{Host: "127.0.0.1", Port: l.Port}
 	if c.Port == 0 {
@@ -122,7 +125,8 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 	}
 	if m == nil {
 		if name := profile.Launch.Needs("model."); name != "" {
-			return nil, server.WithHint(profile.LaunchErrorf("its command line needs a model (${%s})", name), "name one with --model; homellm list models shows them")
+			return nil, server.WithHint(profile.LaunchErrorf("its command line needs a model (${%s})", name),
+				"name one with --model; homellm list models shows them")
 		}
 		return v, nil
 	}
@@ -141,13 +145,17 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 		}
 	}
 	if profile.Launch.Needs("model.ref") != "" && e.Ref == "" {
-		return nil, server.WithHint(profile.LaunchErrorf("the models file does not say what %s calls model %s", profile.Engine, m.Name), fmt.Sprintf("add engines.%s.ref to the model, or choose another with --model", profile.Engine))
+		return nil, server.WithHint(
+			profile.LaunchErrorf("the models file does not say what %s calls model %s", profile.Engine, m.Name),
+			fmt.Sprintf("add engines.%s.ref to the model, or choose another with --model", profile.Engine))
 	}
 	if profile.Launch.Needs("model.file") == "" {
 		return v, nil
 	}
 	if e.File == "" {
-		return nil, server.WithHint(profile.LaunchErrorf("the models file names no file of model %s for %s", m.Name, profile.Engine), fmt.Sprintf("add engines.%s.file to the model, or choose another with --model", profile.Engine))
+		return nil, server.WithHint(
+			profile.LaunchErrorf("the models file names no file of model %s for %s", m.Name, profile.Engine),
+			fmt.Sprintf("add engines.%s.file to the model, or choose another with --model", profile.Engine))
 	}
 	v["model.file"] = e.File
 	if l.File != nil {
@@ -299,7 +307,8 @@ func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string)
 	defer one.CloseIdle()
 	zero := 0.0
 	e := one.Do(ctx, time.Now(), time.Time{}, client.Prompt{
-		Messages: []client.Message{{Role: "user", Content: "Hello"}}, Text: "Hello", MaxTokens: 1, Temperature: &zero, Extra: profile.Body,
+		Messages: []client.Message{{Role: "user", Content: "Hello"}}, Text: "Hello",
+		MaxTokens: 1, Temperature: &zero, Extra: profile.Body,
 	})
 	switch {
 	case e.Err == nil, e.Err.Class == "empty": // one token may be the one that ends the reply

@@ -26,7 +26,8 @@ type pool struct {
 func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	profile := cell.Server
 	if o.Launcher == nil || profile.Launch == nil {
-		return nil, server.WithHint(fmt.Errorf("server %s is not running here", profile.Name), "start it and name its address with --url")
+		return nil, server.WithHint(fmt.Errorf("server %s is not running here", profile.Name),
+			"start it and name its address with --url")
 	}
 	if address, ok := o.served(profile); ok {
 		o.note("using %s at %s, which homellm serve started", profile.Name, address)

@@ -18,7 +18,8 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return server.WithHint(fmt.Errorf("%s: %w", t.Facts.URL, err), "look at the server's own log, or choose a smaller model")
+			return server.WithHint(fmt.Errorf("%s: %w", t.Facts.URL, err),
+				"look at the server's own log, or choose a smaller model")
 		}
 		t.learnContext(ctx, note)
 		if err := holds(cell, t.Facts); err != nil {

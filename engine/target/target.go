@@ -16,13 +16,14 @@ import (
 
 // Target is a server that is ready to be measured, whoever started it.
 type Target struct {
-	Facts    event.Server
-	Client   client.Config                                       // how to reach it
-	Body     map[string]any                                      // extra keys of every request
-	Tokenize func(context.Context, []dsl.Message) ([]int, error) // as the server renders them, with the opening of the reply; nil: it cannot
-	Reset    func(context.Context) error                         // empties its prefix cache; nil: it cannot
-	Restart  func(context.Context) (url string, err error)       // nil: homellm did not start it
-	Block    int                                                 // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	Facts  event.Server
+	Client client.Config  // how to reach it
+	Body   map[string]any // extra keys of every request
+	// as the server renders them, with the opening of the reply; nil: it cannot
+	Tokenize func(context.Context, []dsl.Message) ([]int, error)
+	Reset    func(context.Context) error                   // empties its prefix cache; nil: it cannot
+	Restart  func(context.Context) (url string, err error) // nil: homellm did not start it
+	Block    int                                           // tokens in one block of its prefix cache; 1: it keeps single tokens
 	Close    func()
 	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
 	Started  *Running                           // nil: homellm did not start it
