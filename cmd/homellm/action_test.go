@@ -21,12 +21,14 @@ type compositeAction struct {
 	}
 	Runs struct {
 		Using string
-		Steps []struct {
-			Name, ID, Uses, If, Shell, Run string
-			Env                            map[string]string
-			With                           map[string]string
-		}
+		Steps []actionStep
 	}
+}
+
+type actionStep struct {
+	Name, ID, Uses, If, Shell, Run string
+	Env                            map[string]string
+	With                           map[string]string
 }
 
 var (
@@ -36,123 +38,42 @@ var (
 
 var actionExpression = regexp.MustCompile(`\$\{\{\s*([^}]*?)\s*\}\}`)
 
-// action plays the steps of action.yml as GitHub's runner does: `action input=value ...`, with
+// action plays the steps of action.yml as GitHub's runner does: `action CODE input=value ...`, with
 // every expression filled in and each script run by bash -e, until one fails; steps that say
 // always() run even then. The program is the one under test, in the place where the build step
-// leaves it, and $RESULTS becomes the folder that it names. Actions of others are not run, but for the comment's script, which node runs with a
-// stand-in for GitHub that prints what it is asked.
+// leaves it, and $RESULTS becomes the folder that it names. Actions of others are not run, but for
+// the comment's script, which node runs with a stand-in for GitHub that prints what it is asked.
 func action(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: action CODE input=value...")
 	}
-	root := ts.Getenv("REPO")
-	raw, err := os.ReadFile(filepath.Join(root, "action.yml"))
-	ts.Check(err)
-	var a compositeAction
-	ts.Check(yaml.Unmarshal(raw, &a))
-	if a.Runs.Using != "composite" {
-		ts.Fatalf("the action is not a composite one")
-	}
-	work := ts.Getenv("WORK")
-	temp := filepath.Join(work, "runner temp")
-	ts.Check(os.MkdirAll(temp, 0o755))
-	// Where the action lies is a name that a shell would obey.
-	path := filepath.Join(work, "an action $(touch owned)")
-	if err := os.Symlink(root, path); err != nil && !os.IsExist(err) {
-		ts.Fatalf("%v", err)
-	}
-	program, err := exec.LookPath(filepath.Join(pathOf(ts, "homellm")))
-	ts.Check(err)
-	if err := os.Symlink(program, filepath.Join(temp, "homellm")); err != nil && !os.IsExist(err) {
-		ts.Fatalf("%v", err)
-	}
-	values := map[string]string{
-		"github.action_path": path, "runner.temp": temp, "github.token": "", "github.event_name": ts.Getenv("EVENT"),
-		"github.event.pull_request.base.sha": ts.Getenv("BASE"), "github.event.merge_group.base_sha": "",
-	}
-	for name, in := range a.Inputs {
-		values["inputs."+name] = in.Default
-	}
+	r := newRunner(ts)
 	for _, arg := range args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
-		if _, ok := a.Inputs[name]; !ok {
+		if _, ok := r.action.Inputs[name]; !ok {
 			ts.Fatalf("the action has no input %q", name)
 		}
 		if file, ok := strings.CutPrefix(value, "@"); ok { // several lines
 			value = ts.ReadFile(file)
 		}
-		values["inputs."+name] = value
-	}
-	fill := func(s string) string {
-		return actionExpression.ReplaceAllStringFunc(s, func(m string) string {
-			for name := range strings.SplitSeq(actionExpression.FindStringSubmatch(m)[1], "||") {
-				v, ok := values[strings.TrimSpace(name)]
-				if !ok && !strings.Contains(m, "steps.") {
-					ts.Fatalf("the action uses %s, which is nothing that the runner knows", m)
-				}
-				if v != "" {
-					return v
-				}
-			}
-			return ""
-		})
+		r.values["inputs."+name] = value
 	}
 	code := "0"
-	for _, s := range a.Runs.Steps {
+	for _, s := range r.action.Runs.Steps {
 		if s.Uses != "" && !toCommit.MatchString(s.Uses) {
 			ts.Fatalf("%s is pinned to no commit", s.Uses)
 		}
 		if code != "0" && !strings.HasPrefix(s.If, "always()") {
 			continue
 		}
-		if strings.Contains(s.If, "inputs.comment == 'true'") && values["inputs.comment"] != "true" {
+		if strings.Contains(s.If, "inputs.comment == 'true'") && r.values["inputs.comment"] != "true" {
 			continue
 		}
-		env := []string{"RUNNER_TEMP=" + temp}
-		for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
-			file := filepath.Join(work, name)
-			ts.Check(os.WriteFile(file, nil, 0o644))
-			env = append(env, name+"="+file)
-		}
-		for k, v := range s.Env {
-			env = append(env, k+"="+fill(v))
-		}
-		switch {
-		case s.Run != "" && strings.HasPrefix(s.Run, "go build"):
-			if s.Run != `go build -C "$SOURCE" -o "$RUNNER_TEMP/homellm" ./cmd/homellm` {
-				ts.Fatalf("the build step leaves the program elsewhere: %s", s.Run)
-			}
-		case s.Run != "":
-			if s.Shell != "bash" {
-				ts.Fatalf("step %q has no shell: a composite action needs one", s.Name)
-			}
-			if err := inStep(ts, env, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", fill(s.Run)); err != nil &&
-				code == "0" {
-				code = strings.TrimPrefix(err.Error(), "exit status ")
-			}
-			said, err := os.ReadFile(filepath.Join(work, "GITHUB_OUTPUT"))
-			ts.Check(err)
-			if s.ID == "judge" && !onlyOutputs.Match(said) {
-				ts.Fatalf("the outputs are %q", said)
-			}
-			for _, name := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
-				if text, err := os.ReadFile(filepath.Join(work, name)); err != nil || len(text) > 0 {
-					ts.Fatalf("%s holds %q, %v", name, text, err)
-				}
-			}
-			for line := range strings.Lines(string(said)) {
-				name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-				values["steps."+s.ID+".outputs."+name] = value
-			}
-		case strings.HasPrefix(s.Uses, "actions/github-script@"):
-			if _, err := exec.LookPath("node"); err != nil {
-				ts.Logf("no node: the comment's script is not run")
-				continue
-			}
-			ts.Check(inStep(ts, env, "node", "-e", githubStandIn+"(async () => {\n"+fill(s.With["script"])+"\n})();"))
+		if err := r.step(s); err != nil && code == "0" {
+			code = strings.TrimPrefix(err.Error(), "exit status ")
 		}
 	}
-	ts.Setenv("RESULTS", values["steps.judge.outputs.results"])
+	ts.Setenv("RESULTS", r.values["steps.judge.outputs.results"])
 	if _, err := os.Lstat(filepath.Join(ts.MkAbs("."), "owned")); err == nil {
 		ts.Fatalf("the path of the action was obeyed by a shell")
 	}
@@ -161,10 +82,119 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// runner is GitHub's, as far as the action needs it.
+type runner struct {
+	ts         *testscript.TestScript
+	action     compositeAction
+	values     map[string]string // of expressions
+	work, temp string
+}
+
+func newRunner(ts *testscript.TestScript) *runner {
+	root := ts.Getenv("REPO")
+	raw, err := os.ReadFile(filepath.Join(root, "action.yml"))
+	ts.Check(err)
+	r := &runner{ts: ts, work: ts.Getenv("WORK")}
+	ts.Check(yaml.Unmarshal(raw, &r.action))
+	if r.action.Runs.Using != "composite" {
+		ts.Fatalf("the action is not a composite one")
+	}
+	r.temp = filepath.Join(r.work, "runner temp")
+	ts.Check(os.MkdirAll(r.temp, 0o755))
+	// Where the action lies is a name that a shell would obey.
+	path := filepath.Join(r.work, "an action $(touch owned)")
+	if err := os.Symlink(root, path); err != nil && !os.IsExist(err) {
+		ts.Fatalf("%v", err)
+	}
+	program, err := exec.LookPath(filepath.Join(pathOf(ts, "homellm")))
+	ts.Check(err)
+	if err := os.Symlink(program, filepath.Join(r.temp, "homellm")); err != nil && !os.IsExist(err) {
+		ts.Fatalf("%v", err)
+	}
+	r.values = map[string]string{
+		"github.action_path": path, "runner.temp": r.temp, "github.token": "", "github.event_name": ts.Getenv("EVENT"),
+		"github.event.pull_request.base.sha": ts.Getenv("BASE"), "github.event.merge_group.base_sha": "",
+	}
+	for name, in := range r.action.Inputs {
+		r.values["inputs."+name] = in.Default
+	}
+	return r
+}
+
+// fill puts the values of expressions into a text.
+func (r *runner) fill(s string) string {
+	return actionExpression.ReplaceAllStringFunc(s, func(m string) string {
+		for name := range strings.SplitSeq(actionExpression.FindStringSubmatch(m)[1], "||") {
+			v, ok := r.values[strings.TrimSpace(name)]
+			if !ok && !strings.Contains(m, "steps.") {
+				r.ts.Fatalf("the action uses %s, which is nothing that the runner knows", m)
+			}
+			if v != "" {
+				return v
+			}
+		}
+		return ""
+	})
+}
+
+// step runs one step; the error is that of its script.
+func (r *runner) step(s actionStep) error {
+	env := []string{"RUNNER_TEMP=" + r.temp}
+	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
+		file := filepath.Join(r.work, name)
+		r.ts.Check(os.WriteFile(file, nil, 0o644))
+		env = append(env, name+"="+file)
+	}
+	for k, v := range s.Env {
+		env = append(env, k+"="+r.fill(v))
+	}
+	switch {
+	case strings.HasPrefix(s.Run, "go build"):
+		if s.Run != `go build -C "$SOURCE" -o "$RUNNER_TEMP/homellm" ./cmd/homellm` {
+			r.ts.Fatalf("the build step leaves the program elsewhere: %s", s.Run)
+		}
+	case s.Run != "":
+		return r.script(s, env)
+	case strings.HasPrefix(s.Uses, "actions/github-script@"):
+		if _, err := exec.LookPath("node"); err != nil {
+			r.ts.Logf("no node: the comment's script is not run")
+			return nil
+		}
+		script := githubStandIn + "(async () => {\n" + r.fill(s.With["script"]) + "\n})();"
+		r.ts.Check(inStep(r.ts, env, "node", "-e", script))
+	}
+	return nil
+}
+
+// script runs the shell script of a step and keeps its outputs.
+func (r *runner) script(s actionStep, env []string) error {
+	if s.Shell != "bash" {
+		r.ts.Fatalf("step %q has no shell: a composite action needs one", s.Name)
+	}
+	failed := inStep(r.ts, env, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", r.fill(s.Run))
+	said, err := os.ReadFile(filepath.Join(r.work, "GITHUB_OUTPUT"))
+	r.ts.Check(err)
+	if s.ID == "judge" && !onlyOutputs.Match(said) {
+		r.ts.Fatalf("the outputs are %q", said)
+	}
+	for _, name := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"} {
+		if text, err := os.ReadFile(filepath.Join(r.work, name)); err != nil || len(text) > 0 {
+			r.ts.Fatalf("%s holds %q, %v", name, text, err)
+		}
+	}
+	for line := range strings.Lines(string(said)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		r.values["steps."+s.ID+".outputs."+name] = value
+	}
+	return failed
+}
+
 // githubStandIn is what the script of a github-script step finds. COMMENTS holds those of the pull request.
 const githubStandIn = `
 const context = {repo: {owner: "o", repo: "r"}, issue: {number: 7}};
-const say = (what) => async (a) => console.log(what, a.comment_id || a.issue_number, a.body.length, JSON.stringify(a.body.slice(0, 60)));
+const say = (what) => async (a) => {
+  console.log(what, a.comment_id || a.issue_number, a.body.length, JSON.stringify(a.body.slice(0, 60)));
+};
 const github = {paginate: async () => JSON.parse(process.env.COMMENTS || "[]"),
   rest: {issues: {listComments: 1, createComment: say("COMMENT CREATED"), updateComment: say("COMMENT UPDATED")}}};
 `

@@ -59,7 +59,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PORT", strconv.Itoa(port))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action, "obeyed": obeyed, "envfile": envfile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action, "obeyed": obeyed,
+			"envfile": envfile},
 	})
 }
 
