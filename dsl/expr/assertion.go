@@ -3,7 +3,6 @@ package expr
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -68,43 +67,6 @@ func (a *Assertion) DiagnoseAt(from, to int) syntax.Diagnostic {
 	return d
 }
 
-// Verdict is what one evaluation comes to.
-type Verdict string
-
-// The verdicts.
-const (
-	Pass    Verdict = "pass"
-	Fail    Verdict = "fail"
-	Unknown Verdict = "unknown" // it cannot be said
-)
-
-// Lookup returns the value of a path. It need not know vars and axes: a program has those from
-// its scenario. For a path that cannot be known it returns a value with its Why.
-type Lookup func(path string) Value
-
-// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why
-// is not empty the value is unknown, Why says why, and V is nil.
-type Value struct {
-	V      any
-	Unit   string
-	Source string
-	Why    string
-}
-
-// Operand is one value that an expression reads.
-type Operand struct {
-	Path string
-	Value
-}
-
-// Result is the outcome of one evaluation. Operands has every value that the expression names,
-// in order of appearance, also those that a short circuit did not reach.
-type Result struct {
-	Verdict  Verdict
-	Operands []Operand
-	Why      string // why the verdict is Unknown; of a Fail what did not conform to a schema
-}
-
 // Eval judges the assertion by the values that look returns; each path is asked for once. It
 // keeps no state: it may be called from several goroutines.
 //
@@ -136,45 +98,6 @@ func (a *Assertion) Eval(look Lookup) Result {
 		r.Verdict, r.Why = Fail, why
 	}
 	return r
-}
-
-// as returns the value in the form that the expression was compiled for.
-func (v Value) as(k Kind) Value {
-	if v.Why != "" {
-		v.V = nil
-		return v
-	}
-	switch x := v.V.(type) {
-	case float64:
-		switch {
-		case math.IsNaN(x) || math.Abs(x) > largest:
-			return Value{Unit: v.Unit, Source: v.Source, Why: "the value is not a number"}
-		case k == Float:
-			return v
-		case k == Int && x == math.Trunc(x) && math.Abs(x) < maxLiteral:
-			v.V = int(x)
-			return v
-		}
-	case int:
-		switch k {
-		case Int:
-			return v
-		case Float:
-			v.V = float64(x)
-			return v
-		}
-	case string:
-		if k == String {
-			return v
-		}
-	case bool:
-		if k == Bool {
-			return v
-		}
-	case nil:
-		return Value{Unit: v.Unit, Source: v.Source, Why: "it was not measured"}
-	}
-	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.Words(), v.V)}
 }
 
 // Paths lists every path that the assertion may read, in order of appearance.

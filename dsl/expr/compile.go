@@ -5,123 +5,19 @@
 package expr
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
-
-	"homellm/dsl/syntax"
-
 	exprcompiler "github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
-	"github.com/expr-lang/expr/vm"
 
-	"homellm/schema"
+	"homellm/dsl/syntax"
 )
-
-// An assertion's expression goes through five stages:
-//
-//  1. parse: expr's own parser, on a text of bounded length and size;
-//  2. resolve: every name is looked up in the scope of the assertion, everything outside the
-//     allowed language is refused, and each chain of names becomes a typed call that returns
-//     the value or raises unknownError;
-//  3. check: expr's type checker, in an environment that holds those calls only;
-//  4. guard: with the types known, `??`, division, text joining and lists become calls that can
-//     neither divide by zero, overflow, run without end nor pass because a list is empty;
-//  5. check again and compile.
-//
-// Nothing is left to the run but values: a program cannot meet a name or a type it does not know.
-
-// The bounds of an expression.
-const (
-	maxExprRunes = 2048
-	maxExprNodes = 200
-	maxNesting   = 2      // predicates inside predicates
-	maxRange     = 10_000 // elements of a range such as 1..10
-	maxLiteral   = 1e15   // so that no arithmetic on literals leaves float64
-)
-
-// program is a compiled expression. It holds no state of an evaluation, so it may be shared.
-type program struct {
-	code   *vm.Program
-	leaves []leaf       // each path once, in order of appearance
-	spans  []span       // where the leaves stand
-	bounds []bound      // comparisons with constants that must hold for the assertion to pass
-	apart  []difference // comparisons of measured values with each other, wherever they stand
-	smallN bool         // percentiles of few samples are allowed
-	shapes []namedShape
-}
-
-// leaf is one value that an expression reads.
-type leaf struct {
-	path     string
-	metric   string // the name below its group, such as cache.hit_rate
-	kind     Kind
-	unit     string
-	measured bool
-	rate     bool   // a share from 0 to 1
-	whole    bool   // a count, or a count out of a distribution of counts
-	constant any    // the value of a var or an axis
-	source   string // where the constant stands
-	floor    int    // of a percentile: the samples it needs
-	samples  int    // that are planned for it; 0: not known when the file is read
-}
-
-// namedShape is a schema that an expression holds a text against.
-type namedShape struct {
-	name  string
-	shape *schema.Shape
-}
-
-// span is a stretch of the expression, in runes.
-type span struct {
-	leaf     int
-	from, to int
-}
-
-// bound is a necessary condition: leaf op value.
-type bound struct {
-	leaf     int
-	op       string // < <= > >= ==
-	value    float64
-	from, to int
-}
-
-// problem is a finding about an expression. From and to are rune offsets into it; to is 0 if
-// only the start is known.
-type problem struct {
-	from, to int
-	severity syntax.Severity
-	code     string
-	message  string
-	help     string
-}
-
-// compilation is the work on one expression.
-type compilation struct {
-	scope *scope
-	text  string
-	gate  bool // a failure fails the run
-
-	problems []problem
-	program  *program
-	index    map[string]int // path to leaf
-	locals   []local
-	depth    int                   // predicates around the node at hand
-	resolved map[ast.Node]ast.Node // nodes of a chained comparison have two parents
-	guarded  map[ast.Node]ast.Node
-}
-
-// local is a name declared by let.
-type local struct {
-	name string
-	kind reflect.Type
-}
 
 // compileExpr compiles an expression for one scope. It returns no program if a problem is an
 // error. It never panics, whatever the text.
@@ -231,31 +127,6 @@ func exprConfig() *conf.Config {
 	config.Optimize = false // folding constants would go round the guards
 	config.DisableIfOperator = true
 	return config
-}
-
-func (c *compilation) fail(from, to int, code, help, format string, args ...any) {
-	c.add(problem{from, to, syntax.Error, code, fmt.Sprintf(format, args...), help})
-}
-
-func (c *compilation) warn(from, to int, code, help, format string, args ...any) {
-	c.add(problem{from, to, syntax.Warning, code, fmt.Sprintf(format, args...), help})
-}
-
-func (c *compilation) add(p problem) {
-	// expr places what is missing behind the end of the text.
-	end := len([]rune(c.text))
-	p.from = min(p.from, end)
-	p.to = min(max(p.to, p.from), end)
-	c.problems = append(c.problems, p)
-}
-
-func (c *compilation) failAt(n ast.Node, code, help, format string, args ...any) {
-	loc := n.Location()
-	c.fail(loc.From, loc.To, code, help, format, args...)
-}
-
-func (c *compilation) failed() bool {
-	return slices.ContainsFunc(c.problems, func(p problem) bool { return p.severity == syntax.Error })
 }
 
 // namesMetric reports whether a measurement can change the outcome.

@@ -1,21 +1,11 @@
 package expr
 
 import (
-	"errors"
-	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
-)
-
-var (
-	floatType = reflect.TypeFor[float64]()
-	intType   = reflect.TypeFor[int]()
-	textType  = reflect.TypeFor[string]()
-	boolType  = reflect.TypeFor[bool]()
 )
 
 // guard replaces the operations that could pass without a reason by calls that cannot. It works
@@ -203,22 +193,10 @@ func (c *compilation) choose(n ast.Node, condition, yes, no ast.Node) ast.Node {
 	return typed(out, yes.Type())
 }
 
-func typed(n ast.Node, t reflect.Type) ast.Node {
-	n.SetType(t)
-	return n
-}
-
-func isNumber(n ast.Node) bool { return n.Type() == floatType || n.Type() == intType }
-
 // fractional reports whether a node is a number that is hardly ever the same twice.
 func (c *compilation) fractional(n ast.Node) bool {
 	l := leafOf(n, c.program.leaves)
 	return n.Type() == floatType && (l == nil || !l.whole)
-}
-
-func isZero(n ast.Node) bool {
-	i, ok := n.(*ast.IntegerNode)
-	return ok && i.Value == 0
 }
 
 // sumType is the type of a sum.
@@ -261,112 +239,4 @@ func (c *compilation) untyped(n ast.Node) {
 	for _, child := range children(n) {
 		c.untyped(child)
 	}
-}
-
-// children lists the nodes directly below a node.
-func children(n ast.Node) []ast.Node {
-	switch n := n.(type) {
-	case *ast.UnaryNode:
-		return []ast.Node{n.Node}
-	case *ast.BinaryNode:
-		return []ast.Node{n.Left, n.Right}
-	case *ast.MemberNode:
-		return []ast.Node{n.Node, n.Property}
-	case *ast.SliceNode:
-		out := []ast.Node{n.Node}
-		for _, end := range []ast.Node{n.From, n.To} {
-			if end != nil {
-				out = append(out, end)
-			}
-		}
-		return out
-	case *ast.CallNode:
-		return n.Arguments
-	case *ast.BuiltinNode:
-		return n.Arguments
-	case *ast.PredicateNode:
-		return []ast.Node{n.Node}
-	case *ast.ConditionalNode:
-		return []ast.Node{n.Cond, n.Exp1, n.Exp2}
-	case *ast.VariableDeclaratorNode:
-		return []ast.Node{n.Value, n.Expr}
-	case *ast.SequenceNode:
-		return n.Nodes
-	case *ast.ArrayNode:
-		return n.Nodes
-	}
-	return nil
-}
-
-// leafIndex returns the number of the value that a node reads, or -1.
-func leafIndex(n ast.Node) int {
-	c, ok := n.(*ast.CallNode)
-	if !ok {
-		return -1
-	}
-	callee, ok := c.Callee.(*ast.IdentifierNode)
-	if !ok || !slices.Contains([]string{callFloat, callInt, callString, callBool}, callee.Value) {
-		return -1
-	}
-	return c.Arguments[0].(*ast.IntegerNode).Value
-}
-
-// leafOf returns the value that a node reads, or nil if it is something else.
-func leafOf(n ast.Node, leaves []leaf) *leaf {
-	if i := leafIndex(n); i >= 0 {
-		return &leaves[i]
-	}
-	return nil
-}
-
-// known builds the condition under which a resolved node can be evaluated, or nil if it always
-// can. A value in front of ?? may be unknown if what follows is known; everywhere else all
-// values below the node must be known, even those that a short circuit might not reach.
-func known(n ast.Node, leaves []leaf) ast.Node {
-	if i := leafIndex(n); i >= 0 {
-		if leaves[i].constant != nil {
-			return nil
-		}
-		return call(n.Location(), callKnown, &ast.IntegerNode{Value: i})
-	}
-	if b, ok := n.(*ast.BinaryNode); ok && b.Operator == "??" {
-		l, r := known(b.Left, leaves), known(b.Right, leaves)
-		if l == nil || r == nil {
-			return nil
-		}
-		return logic(n.Location(), "||", l, r)
-	}
-	if c, ok := n.(*ast.CallNode); ok && c.Callee.(*ast.IdentifierNode).Value == callKnown {
-		return nil
-	}
-	var all ast.Node
-	for _, child := range children(n) {
-		switch k := known(child, leaves); {
-		case k == nil:
-		case all == nil:
-			all = k
-		default:
-			all = logic(n.Location(), "&&", all, k)
-		}
-	}
-	return all
-}
-
-func logic(at file.Location, op string, l, r ast.Node) ast.Node {
-	n := &ast.BinaryNode{Operator: op, Left: l, Right: r}
-	n.SetLocation(at)
-	return n
-}
-
-// runMessage words an error of expr's machine.
-func runMessage(err error) string {
-	var e *file.Error
-	if !errors.As(err, &e) {
-		return err.Error()
-	}
-	message := e.Message
-	if strings.Contains(message, "memory budget") {
-		message = fmt.Sprintf("the expression builds a list of more than %d elements", memoryBudget)
-	}
-	return strings.TrimPrefix(message, "runtime error: ")
 }

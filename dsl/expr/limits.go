@@ -37,13 +37,6 @@ func (c *compilation) bound(n *ast.BinaryNode, side, other ast.Node, op string) 
 	}
 }
 
-// difference is one side of a comparison less the other.
-type difference struct {
-	leaves  []int
-	factors []float64
-	offset  float64
-}
-
 // Visit gathers the comparisons in which measured values, times constants, stand on both sides.
 func (c *compilation) Visit(node *ast.Node) {
 	n, ok := (*node).(*ast.BinaryNode)

@@ -113,12 +113,3 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 	name := map[Kind]string{Float: callFloat, Int: callInt, String: callString, Bool: callBool}[at.kind]
 	return call(file.Location{From: from, To: to}, name, &ast.IntegerNode{Value: i})
 }
-
-// call builds a call of the runtime.
-func call(at file.Location, name string, arguments ...ast.Node) *ast.CallNode {
-	callee := &ast.IdentifierNode{Value: name}
-	callee.SetLocation(at)
-	n := &ast.CallNode{Callee: callee, Arguments: arguments}
-	n.SetLocation(at)
-	return n
-}

@@ -29,9 +29,6 @@ var refused = map[string]string{
 	"p95":    "write .p95 behind the metric, at scenario scope",
 }
 
-// smallNHelp says what to do about a percentile of too few values.
-const smallNHelp = "raise run.repeats, use .p50, or set allow_small_n: true on this assertion"
-
 // operators are the binary operators of the language.
 var operators = []string{
 	"==", "!=", "<", "<=", ">", ">=", "&&", "||", "and", "or", "+", "-", "*", "/", "%", "**", "^",
@@ -129,15 +126,6 @@ func (c *compilation) magnitude(n ast.Node, v float64) {
 	if math.Abs(v) > maxLiteral {
 		c.failAt(n, "expr/type", "", "the number is larger than 1e15")
 	}
-}
-
-func (c *compilation) local(name string) *local {
-	for i := len(c.locals) - 1; i >= 0; i-- {
-		if c.locals[i].name == name {
-			return &c.locals[i]
-		}
-	}
-	return nil
 }
 
 // declare resolves `let name = value; rest`.
@@ -334,10 +322,4 @@ func takes(low, high int) string {
 		return syntax.Plural(low, "argument")
 	}
 	return fmt.Sprintf("%d to %d arguments", low, high)
-}
-
-func isLogic(op string) bool { return slices.Contains([]string{"&&", "||", "and", "or"}, op) }
-
-func isComparison(op string) bool {
-	return slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op)
 }

@@ -8,8 +8,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
+
+// runMessage words an error of expr's machine.
+func runMessage(err error) string {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	message := e.Message
+	if strings.Contains(message, "memory budget") {
+		message = fmt.Sprintf("the expression builds a list of more than %d elements", memoryBudget)
+	}
+	return strings.TrimPrefix(message, "runtime error: ")
+}
 
 // The bounds of an evaluation. They are far above what a sensible assertion needs; one that
 // hits them is unknown, never a pass.
@@ -19,7 +33,6 @@ const (
 	maxText      = 4 << 20 // bytes of a text that an expression builds
 	maxParts     = 1 << 20 // of a text that is split
 	maxEval      = 2 * time.Second
-	largest      = 1e300 // magnitude of a result; sums of a few of them are still finite
 )
 
 // unknownError is raised where an evaluation reaches a value that is not known.
@@ -44,30 +57,6 @@ type runtime struct {
 func newRuntime(p *program, values []Value) *runtime {
 	return &runtime{program: p, values: values, started: time.Now()}
 }
-
-// The names of the runtime's calls. An author cannot write them: the resolver refuses every
-// name that the scope does not hold.
-const (
-	callFloat    = "__number"
-	callInt      = "__whole"
-	callString   = "__text"
-	callBool     = "__truth"
-	callKnown    = "__known"
-	callDivide   = "__divide"
-	callModulo   = "__modulo"
-	callPower    = "__power"
-	callMultiply = "__multiply"
-	callConcat   = "__concat"
-	callFilled   = "__filled"
-	callTick     = "__tick"
-	callRatio    = "ratio"
-	callChange   = "pct_change"
-	callWithin   = "within"
-	callJoin     = "__join"
-	callConforms = "__conforms"
-	callMatches  = "__matches"
-	callSplit    = "__split"
-)
 
 // env returns the environment of the compiled program. The checker takes the types of the
 // calls from it as well.
@@ -165,17 +154,6 @@ func (r *runtime) late() error {
 		return fmt.Errorf("the expression takes longer than %s", maxEval)
 	}
 	return nil
-}
-
-// number converts what the checker has found to be a number.
-func number(v any) (float64, error) {
-	switch v := v.(type) {
-	case float64:
-		return v, nil
-	case int:
-		return float64(v), nil
-	}
-	return 0, fmt.Errorf("%v is not a number", v)
 }
 
 // arithmetic applies an operation to two numbers and refuses a result that is none.

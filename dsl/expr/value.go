@@ -1,0 +1,96 @@
+package expr
+
+import (
+	"fmt"
+	"math"
+)
+
+// Verdict is what one evaluation comes to.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass    Verdict = "pass"
+	Fail    Verdict = "fail"
+	Unknown Verdict = "unknown" // it cannot be said
+)
+
+// Lookup returns the value of a path. It need not know vars and axes: a program has those from
+// its scenario. For a path that cannot be known it returns a value with its Why.
+type Lookup func(path string) Value
+
+// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why
+// is not empty the value is unknown, Why says why, and V is nil.
+type Value struct {
+	V      any
+	Unit   string
+	Source string
+	Why    string
+}
+
+// Operand is one value that an expression reads.
+type Operand struct {
+	Path string
+	Value
+}
+
+// Result is the outcome of one evaluation. Operands has every value that the expression names,
+// in order of appearance, also those that a short circuit did not reach.
+type Result struct {
+	Verdict  Verdict
+	Operands []Operand
+	Why      string // why the verdict is Unknown; of a Fail what did not conform to a schema
+}
+
+// as returns the value in the form that the expression was compiled for.
+func (v Value) as(k Kind) Value {
+	if v.Why != "" {
+		v.V = nil
+		return v
+	}
+	switch x := v.V.(type) {
+	case float64:
+		switch {
+		case math.IsNaN(x) || math.Abs(x) > largest:
+			return Value{Unit: v.Unit, Source: v.Source, Why: "the value is not a number"}
+		case k == Float:
+			return v
+		case k == Int && x == math.Trunc(x) && math.Abs(x) < maxLiteral:
+			v.V = int(x)
+			return v
+		}
+	case int:
+		switch k {
+		case Int:
+			return v
+		case Float:
+			v.V = float64(x)
+			return v
+		}
+	case string:
+		if k == String {
+			return v
+		}
+	case bool:
+		if k == Bool {
+			return v
+		}
+	case nil:
+		return Value{Unit: v.Unit, Source: v.Source, Why: "it was not measured"}
+	}
+	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.Words(), v.V)}
+}
+
+// largest bounds the magnitude of a value; sums of a few of them are still finite.
+const largest = 1e300
+
+// number converts what the checker has found to be a number.
+func number(v any) (float64, error) {
+	switch v := v.(type) {
+	case float64:
+		return v, nil
+	case int:
+		return float64(v), nil
+	}
+	return 0, fmt.Errorf("%v is not a number", v)
+}
