@@ -12,66 +12,86 @@ import (
 // playContext follows the documents through a conversation and reports steps that cannot work:
 // a document is taken out that is not in, a question is asked about nothing.
 func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
-	var in []string              // documents in context
-	out := map[string]string{}   // documents that were removed, with the step
-	later := map[string]string{} // documents that a later step injects
+	x := contextCheck{decoder: d, out: map[string]string{}, later: map[string]string{}}
 	for _, s := range slices.Backward(steps) {
 		for _, r := range s.effect.injects {
-			later[r.name] = s.step.ID
+			x.later[r.name] = s.step.ID
 		}
 	}
-	unclear := false // what a step injects could not be read: the context may hold anything
-	turns := 0
-	var unsent *decodedStep // the last step that put something into the context that was not sent yet
 	for i := range steps {
-		s := &steps[i]
-		unclear = unclear || s.effect.unclear
-		for _, r := range s.effect.injects {
-			if slices.Contains(in, r.name) {
-				d.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)
-				continue
-			}
-			in = append(in, r.name)
-			delete(out, r.name)
-		}
-		for _, r := range slices.Concat(s.effect.removes, s.effect.reads) {
-			if slices.Contains(in, r.name) || d.documents[r.name] == nil || unclear {
-				continue
-			}
-			help := "inject it in an earlier step"
-			switch {
-			case out[r.name] != "":
-				help = fmt.Sprintf("step %q removed it", out[r.name])
-			case later[r.name] != "":
-				help = fmt.Sprintf("step %q injects it, which comes later", later[r.name])
-			}
-			d.errorf(r.node, "links/document", help, "document %q is not in context here", r.name)
-		}
-		for _, r := range s.effect.removes {
-			if at := slices.Index(in, r.name); at >= 0 {
-				in = slices.Delete(in, at, at+1)
-				out[r.name] = s.step.ID
-			}
-		}
-		if s.effect.needsDocument && len(in) == 0 && !unclear {
-			d.errorKey(s.node, s.step.Action, "links/context", "inject a document in an earlier step, or use ask", "no document is in context here")
-		}
-		if s.effect.needsTurn && turns == 0 {
-			d.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn", "there is no earlier turn to continue")
-		}
-		switch {
-		case len(s.effect.injects) > 0:
-			if s.turns() == 0 {
-				unsent = s
-			}
-		case s.turns() > 0:
-			turns += s.turns()
-			unsent = nil
-		}
-		d.checkReply(c, *s)
+		x.unclear = x.unclear || steps[i].effect.unclear
+		x.documents(&steps[i])
+		x.turns(&steps[i])
+		d.checkReply(c, steps[i])
 	}
-	if unsent != nil {
-		d.warnKey(unsent.node, unsent.step.Action, "links/unsent", "ask something after it, or set prefill: true", "nothing is sent after this step, so its documents are never seen")
+	if s := x.unsent; s != nil {
+		d.warnKey(s.node, s.step.Action, "links/unsent", "ask something after it, or set prefill: true",
+			"nothing is sent after this step, so its documents are never seen")
+	}
+}
+
+// contextCheck is what is in the context of a conversation at one of its steps.
+type contextCheck struct {
+	*decoder
+	in      []string          // documents in context
+	out     map[string]string // documents that were removed, with the step
+	later   map[string]string // documents that a step injects, with the first
+	unclear bool              // what a step injects could not be read: the context may hold anything
+	sent    int               // turns
+	unsent  *decodedStep      // the last step that put something into the context that was not sent yet
+}
+
+// documents plays what a step does to the documents in context.
+func (x *contextCheck) documents(s *decodedStep) {
+	for _, r := range s.effect.injects {
+		if slices.Contains(x.in, r.name) {
+			x.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)
+			continue
+		}
+		x.in = append(x.in, r.name)
+		delete(x.out, r.name)
+	}
+	for _, r := range slices.Concat(s.effect.removes, s.effect.reads) {
+		if !slices.Contains(x.in, r.name) && x.decoder.documents[r.name] != nil && !x.unclear {
+			x.errorf(r.node, "links/document", x.whereItIs(r.name), "document %q is not in context here", r.name)
+		}
+	}
+	for _, r := range s.effect.removes {
+		if at := slices.Index(x.in, r.name); at >= 0 {
+			x.in = slices.Delete(x.in, at, at+1)
+			x.out[r.name] = s.step.ID
+		}
+	}
+	if s.effect.needsDocument && len(x.in) == 0 && !x.unclear {
+		x.errorKey(s.node, s.step.Action, "links/context", "inject a document in an earlier step, or use ask",
+			"no document is in context here")
+	}
+}
+
+// whereItIs says what happens to a document that is not in context.
+func (x *contextCheck) whereItIs(document string) string {
+	switch {
+	case x.out[document] != "":
+		return fmt.Sprintf("step %q removed it", x.out[document])
+	case x.later[document] != "":
+		return fmt.Sprintf("step %q injects it, which comes later", x.later[document])
+	}
+	return "inject it in an earlier step"
+}
+
+// turns plays what a step sends.
+func (x *contextCheck) turns(s *decodedStep) {
+	if s.effect.needsTurn && x.sent == 0 {
+		x.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn", "there is no earlier turn to continue")
+	}
+	switch {
+	case len(s.effect.injects) > 0:
+		if s.turns() == 0 {
+			x.unsent = s
+		}
+	case s.turns() > 0:
+		x.sent += s.turns()
+		x.unsent = nil
 	}
 }
 

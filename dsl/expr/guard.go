@@ -76,6 +76,31 @@ func (c *compilation) guardNode(n ast.Node) ast.Node {
 	return n
 }
 
+// guardedOperators are the operators that a call of the runtime replaces, and between which operands.
+var guardedOperators = map[string]struct {
+	between func(l, r ast.Node) bool
+	call    string
+	gives   reflect.Type
+}{
+	"/":       {areNumbers, callDivide, floatType},
+	"**":      {areNumbers, callPower, floatType},
+	"^":       {areNumbers, callPower, floatType},
+	"%":       {areOf(intType), callModulo, intType},
+	"*":       {areNumbersWithAFloat, callMultiply, floatType},
+	"+":       {areOf(textType), callConcat, textType},
+	"matches": {areOf(textType), callMatches, boolType},
+}
+
+func areNumbers(l, r ast.Node) bool { return isNumber(l) && isNumber(r) }
+
+func areNumbersWithAFloat(l, r ast.Node) bool {
+	return areNumbers(l, r) && (l.Type() == floatType || r.Type() == floatType)
+}
+
+func areOf(t reflect.Type) func(l, r ast.Node) bool {
+	return func(l, r ast.Node) bool { return l.Type() == t && r.Type() == t }
+}
+
 func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 	var condition ast.Node
 	if n.Operator == "??" {
@@ -84,36 +109,14 @@ func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 	l, r := c.guard(n.Left), c.guard(n.Right)
 	n.Left, n.Right = l, r
 	at := n.Location()
-	numbers := isNumber(l) && isNumber(r)
+	if g, ok := guardedOperators[n.Operator]; ok && g.between(l, r) {
+		return typed(call(at, g.call, l, r), g.gives)
+	}
 	switch n.Operator {
 	case "??":
 		return c.choose(n, condition, l, r)
-	case "/":
-		if numbers {
-			return typed(call(at, callDivide, l, r), floatType)
-		}
-	case "**", "^":
-		if numbers {
-			return typed(call(at, callPower, l, r), floatType)
-		}
-	case "%":
-		if l.Type() == intType && r.Type() == intType {
-			return typed(call(at, callModulo, l, r), intType)
-		}
-	case "*":
-		if numbers && (l.Type() == floatType || r.Type() == floatType) {
-			return typed(call(at, callMultiply, l, r), floatType)
-		}
+	case "*", "+", "-":
 		n.SetType(sumType(l, r))
-	case "+", "-":
-		if n.Operator == "+" && l.Type() == textType && r.Type() == textType {
-			return typed(call(at, callConcat, l, r), textType)
-		}
-		n.SetType(sumType(l, r))
-	case "matches":
-		if l.Type() == textType && r.Type() == textType {
-			return typed(call(at, callMatches, l, r), boolType)
-		}
 	case "==", "!=":
 		if (c.fractional(l) || c.fractional(r)) && !isZero(l) && !isZero(r) {
 			c.warn(at.From, at.To, "expr/float-equal", "use within(x, target, tolerance)",

@@ -68,20 +68,26 @@ func (c *compilation) linear(n ast.Node, factor float64, d *difference) bool {
 	case *ast.UnaryNode:
 		return n.Operator == "+" && c.linear(n.Node, factor, d) || n.Operator == "-" && c.linear(n.Node, -factor, d)
 	case *ast.BinaryNode:
-		left, isLeft := c.constant(n.Left)
-		right, isRight := c.constant(n.Right)
-		switch {
-		case n.Operator == "+":
-			return c.linear(n.Left, factor, d) && c.linear(n.Right, factor, d)
-		case n.Operator == "-":
-			return c.linear(n.Left, factor, d) && c.linear(n.Right, -factor, d)
-		case n.Operator == "*" && isLeft:
-			return c.linear(n.Right, factor*left, d)
-		case n.Operator == "*" && isRight:
-			return c.linear(n.Left, factor*right, d)
-		case n.Operator == "/" && isRight && right != 0:
-			return c.linear(n.Left, factor/right, d)
-		}
+		return c.linearBinary(n, factor, d)
+	}
+	return false
+}
+
+// linearBinary is linear for an operator.
+func (c *compilation) linearBinary(n *ast.BinaryNode, factor float64, d *difference) bool {
+	left, isLeft := c.constant(n.Left)
+	right, isRight := c.constant(n.Right)
+	switch {
+	case n.Operator == "+":
+		return c.linear(n.Left, factor, d) && c.linear(n.Right, factor, d)
+	case n.Operator == "-":
+		return c.linear(n.Left, factor, d) && c.linear(n.Right, -factor, d)
+	case n.Operator == "*" && isLeft:
+		return c.linear(n.Right, factor*left, d)
+	case n.Operator == "*" && isRight:
+		return c.linear(n.Left, factor*right, d)
+	case n.Operator == "/" && isRight && right != 0:
+		return c.linear(n.Left, factor/right, d)
 	}
 	return false
 }

@@ -72,43 +72,16 @@ func (c *compilation) resolveNode(n ast.Node) ast.Node {
 		n.Node = c.resolve(n.Node)
 	case *ast.BinaryNode:
 		return c.binary(n)
-	case *ast.ChainNode:
-		c.failAt(n.Node, "expr/syntax", "every name is known when the file is read: write . instead of ?.", "?. has no use here")
 	case *ast.SliceNode:
-		n.Node = c.resolve(n.Node)
-		if n.From != nil {
-			n.From = c.resolve(n.From)
-		}
-		if n.To != nil {
-			n.To = c.resolve(n.To)
-		}
+		c.slice(n)
 	case *ast.CallNode:
-		callee, ok := n.Callee.(*ast.IdentifierNode)
-		if !ok {
-			help := "functions are called by their name alone: " + strings.Join(functionNames(), " ")
-			if m, ok := n.Callee.(*ast.MemberNode); ok {
-				if name, ok := m.Property.(*ast.StringNode); ok && slices.Contains(operators, name.Value) {
-					help = fmt.Sprintf("%s stands between two texts: turn.text %s \"250\"", name.Value, name.Value)
-				}
-			}
-			c.failAt(n, "expr/function", help, "values have no methods")
-			return n
-		}
-		return c.call(n, callee.Value, n.Arguments)
+		return c.authorCall(n)
 	case *ast.BuiltinNode:
 		return c.call(n, n.Name, n.Arguments)
 	case *ast.PredicateNode:
-		c.depth++
-		if c.depth > maxNesting {
-			c.failAt(n, "expr/size", "split it into several assertions", "predicates are nested more than %d deep", maxNesting)
-		} else {
-			n.Node = c.resolve(n.Node)
-		}
-		c.depth--
+		c.predicate(n)
 	case *ast.PointerNode:
-		if n.Name != "" && n.Name != "index" {
-			c.failAt(n, "expr/name", "# is the element and #index its place", "unknown name #%s", n.Name)
-		}
+		c.pointer(n)
 	case *ast.ConditionalNode:
 		n.Cond, n.Exp1, n.Exp2 = c.resolve(n.Cond), c.resolve(n.Exp1), c.resolve(n.Exp2)
 	case *ast.VariableDeclaratorNode:
@@ -116,9 +89,60 @@ func (c *compilation) resolveNode(n ast.Node) ast.Node {
 	case *ast.ArrayNode:
 		c.resolveAll(n.Nodes)
 	default:
-		c.failAt(n, "expr/syntax", "", "this is not part of the language of assertions")
+		c.refuse(n)
 	}
 	return n
+}
+
+// refuse reports what is not in the language.
+func (c *compilation) refuse(n ast.Node) {
+	if chain, ok := n.(*ast.ChainNode); ok {
+		c.failAt(chain.Node, "expr/syntax", "every name is known when the file is read: write . instead of ?.", "?. has no use here")
+		return
+	}
+	c.failAt(n, "expr/syntax", "", "this is not part of the language of assertions")
+}
+
+func (c *compilation) slice(n *ast.SliceNode) {
+	n.Node = c.resolve(n.Node)
+	if n.From != nil {
+		n.From = c.resolve(n.From)
+	}
+	if n.To != nil {
+		n.To = c.resolve(n.To)
+	}
+}
+
+// authorCall resolves a call by a name, and refuses one of a method.
+func (c *compilation) authorCall(n *ast.CallNode) ast.Node {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	if ok {
+		return c.call(n, callee.Value, n.Arguments)
+	}
+	help := "functions are called by their name alone: " + strings.Join(functionNames(), " ")
+	if m, ok := n.Callee.(*ast.MemberNode); ok {
+		if name, ok := m.Property.(*ast.StringNode); ok && slices.Contains(operators, name.Value) {
+			help = fmt.Sprintf("%s stands between two texts: turn.text %s \"250\"", name.Value, name.Value)
+		}
+	}
+	c.failAt(n, "expr/function", help, "values have no methods")
+	return n
+}
+
+func (c *compilation) predicate(n *ast.PredicateNode) {
+	c.depth++
+	if c.depth > maxNesting {
+		c.failAt(n, "expr/size", "split it into several assertions", "predicates are nested more than %d deep", maxNesting)
+	} else {
+		n.Node = c.resolve(n.Node)
+	}
+	c.depth--
+}
+
+func (c *compilation) pointer(n *ast.PointerNode) {
+	if n.Name != "" && n.Name != "index" {
+		c.failAt(n, "expr/name", "# is the element and #index its place", "unknown name #%s", n.Name)
+	}
 }
 
 // magnitude refuses literals that could leave the range of a float64.
