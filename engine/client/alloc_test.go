@@ -15,7 +15,8 @@ func TestAllocations(t *testing.T) {
 	const events = 2000
 	var counted bytes.Buffer
 	for i := range events {
-		fmt.Fprintf(&counted, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \\\"t%d\\\"\"}}],\"usage\":{\"prompt_tokens\":31,\"completion_tokens\":%d}}\n\n", i%10, i+1)
+		fmt.Fprintf(&counted, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" "+
+			"\\\"t%d\\\"\"}}],\"usage\":{\"prompt_tokens\":31,\"completion_tokens\":%d}}\n\n", i%10, i+1)
 	}
 	for name, body := range map[string][]byte{"repeated": stream(events), "counted": counted.Bytes()} {
 		perRun := testing.AllocsPerRun(5, func() {

@@ -15,7 +15,9 @@ import (
 func stream(n int) []byte {
 	var b bytes.Buffer
 	for i := range n {
-		fmt.Fprintf(&b, `data: {"id":"chatcmpl-6ca2f0e6a1f94c0f8d3a7b1c","object":"chat.completion.chunk","created":1779866853,"model":"Qwen/Qwen2.5-7B-Instruct","choices":[{"index":0,"delta":{"content":" tok%d"},"logprobs":null,"finish_reason":null,"token_ids":null}]}`+"\n\n", i%10)
+		fmt.Fprintf(&b, `data: {"id":"chatcmpl-6ca2f0e6a1f94c0f8d3a7b1c","object":"chat.completion.chunk",`+
+			`"created":1779866853,"model":"Qwen/Qwen2.5-7B-Instruct","choices":[{"index":0,"delta":{"content":" tok%d"},`+
+			`"logprobs":null,"finish_reason":null,"token_ids":null}]}`+"\n\n", i%10)
 	}
 	return b.Bytes()
 }

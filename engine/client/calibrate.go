@@ -17,12 +17,13 @@ import (
 // Floor is how well this client measures on this machine at this moment: differences smaller than
 // twice the bias are its own, not a server's.
 type Floor struct {
-	Requests    int
-	Chunks      int
-	TTFTp50     time.Duration  // by how much the time to first token comes out too long: median
-	TTFTp99     time.Duration  // and 99th percentile, by nearest rank
-	TimerP99    time.Duration  // by how much a sleep of a millisecond takes longer: 99th percentile
-	CPUPerChunk *time.Duration // of the whole process, the other end included: an upper bound; nil where the system does not tell
+	Requests int
+	Chunks   int
+	TTFTp50  time.Duration // by how much the time to first token comes out too long: median
+	TTFTp99  time.Duration // and 99th percentile, by nearest rank
+	TimerP99 time.Duration // by how much a sleep of a millisecond takes longer: 99th percentile
+	// of the whole process, the other end included: an upper bound; nil where the system does not tell
+	CPUPerChunk *time.Duration
 }
 
 // How Calibrate plays: short replies, so that half a second holds many first tokens.
@@ -49,7 +50,8 @@ func Calibrate(ctx context.Context) (Floor, error) {
 		l.Close()
 		<-served
 	}()
-	c, err := New(Config{BaseURL: "http://" + l.Addr().String(), Model: "calibration", Stream: true, Idle: time.Second, FirstToken: time.Second})
+	c, err := New(Config{BaseURL: "http://" + l.Addr().String(), Model: "calibration", Stream: true, Idle: time.Second,
+		FirstToken: time.Second})
 	if err != nil {
 		return Floor{}, fmt.Errorf("calibrating the client: %w", err)
 	}

@@ -119,10 +119,12 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	case resp.StatusCode >= 400:
 		return refused(resp, k.start(resp.Body), time.Now())
 	case resp.StatusCode >= 300:
-		return &event.Error{Class: "redirect", Message: fmt.Sprintf("HTTP %d: the server redirects to %q, which is not followed so that the key is not sent there: use that address as the base URL",
+		return &event.Error{Class: "redirect", Message: fmt.Sprintf("HTTP %d: the server redirects to %q, which is not "+
+			"followed so that the key is not sent there: use that address as the base URL",
 			resp.StatusCode, oneLine(resp.Header.Get("Location")))}
 	case resp.Header.Get("Content-Encoding") != "" && resp.Header.Get("Content-Encoding") != "identity":
-		return &event.Error{Class: "protocol", Message: fmt.Sprintf("the reply is compressed (%s) although nothing asked for that, which hides when its tokens arrived: turn compression off in the server or the proxy before it",
+		return &event.Error{Class: "protocol", Message: fmt.Sprintf("the reply is compressed (%s) although nothing asked "+
+			"for that, which hides when its tokens arrived: turn compression off in the server or the proxy before it",
 			oneLine(resp.Header.Get("Content-Encoding")))}
 	}
 	k.choose(w.ContentType)

@@ -117,7 +117,8 @@ func (c *chunk) repeats(data []byte) bool {
 // learn keeps an event as a pattern if it says nothing but one text.
 func (c *chunk) learn(data []byte) {
 	p := &c.same
-	if p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage || c.timings != noTimings {
+	if p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage ||
+		c.timings != noTimings {
 		p.into = nil
 		return
 	}

@@ -19,9 +19,12 @@ type Dialect struct {
 
 // Dialects lists every wire dialect. A new one is a file and a line here.
 var Dialects = []Dialect{
-	{"chat", "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat, decodeOpenAI},
-	{"completions", "OpenAI text completions: the prompt is one text, its template applied by the caller", openAIURL("/completions"), encodeText, decodeOpenAI},
-	{"ollama", "Ollama's native chat: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama, decodeOllama},
+	{"chat", "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat,
+		decodeOpenAI},
+	{"completions", "OpenAI text completions: the prompt is one text, its template applied by the caller",
+		openAIURL("/completions"), encodeText, decodeOpenAI},
+	{"ollama", "Ollama's native chat: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama,
+		decodeOllama},
 }
 
 // openAIURL appends path to the base; a base without a path gets the usual /v1.

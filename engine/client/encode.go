@@ -113,7 +113,8 @@ func streamOptions(cfg *Config) *openai.StreamOptions {
 
 // prepare runs one call of go-openai's client against a transport that keeps the request instead
 // of sending it. The endpoint's path has depth elements that the library adds by itself.
-func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any, ask func(context.Context, *openai.Client) error) (*http.Request, error) {
+func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any,
+	ask func(context.Context, *openai.Client) error) (*http.Request, error) {
 	root := *to
 	for range depth {
 		root.Path = path.Dir(root.Path)

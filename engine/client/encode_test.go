@@ -12,7 +12,8 @@ import (
 
 func TestEncode(t *testing.T) {
 	messages := []Message{{"system", "Be <brief>."}, {"user", "Hi"}, {"assistant", ""}, {"user", "üben 🙂"}}
-	const wire = `[{"role":"system","content":"Be <brief>."},{"role":"user","content":"Hi"},{"role":"assistant","content":""},{"role":"user","content":"üben 🙂"}]`
+	const wire = `[{"role":"system","content":"Be <brief>."},{"role":"user","content":"Hi"},{"role":"assistant",` +
+		`"content":""},{"role":"user","content":"üben 🙂"}]`
 	for _, tt := range []struct {
 		name   string
 		cfg    Config
@@ -24,7 +25,8 @@ func TestEncode(t *testing.T) {
 			"zeros and empty texts stay", Config{API: "chat", Stream: true},
 			Prompt{Messages: messages, MaxTokens: 64, Temperature: new(0.0), TopP: new(0.0), Seed: new(int64(0))},
 			"http://h:1/v1/chat/completions",
-			`{"max_tokens":64,"messages":` + wire + `,"model":"m","seed":0,"stream":true,"stream_options":{"include_usage":true},"temperature":0,"top_p":0}`,
+			`{"max_tokens":64,"messages":` + wire + `,"model":"m","seed":0,"stream":true,` +
+				`"stream_options":{"include_usage":true},"temperature":0,"top_p":0}`,
 		},
 		{
 			"nothing is sent that was not asked for", Config{API: "chat"},
@@ -36,27 +38,33 @@ func TestEncode(t *testing.T) {
 			"names that go-openai refuses", Config{API: "chat", Stream: true, Model: "gpt-5-oss-gguf"},
 			Prompt{Messages: messages[:1], MaxTokens: 1, Temperature: new(0.7)},
 			"http://h:1/v1/chat/completions",
-			`{"max_tokens":1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"gpt-5-oss-gguf","stream":true,"stream_options":{"include_usage":true},"temperature":0.7}`,
+			`{"max_tokens":1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"gpt-5-oss-gguf","stream":true,` +
+				`"stream_options":{"include_usage":true},"temperature":0.7}`,
 		},
 		{
 			"extra keys go over the others, objects merge, nil removes", Config{API: "chat", Stream: true},
 			Prompt{Messages: messages[:1], MaxTokens: 5, Extra: map[string]any{
-				"cache_salt": "b", "ignore_eos": true, "stream": false, "stream_options": map[string]any{"continuous_usage_stats": true}, "max_tokens": nil,
+				"cache_salt": "b", "ignore_eos": true, "stream": false,
+				"stream_options": map[string]any{"continuous_usage_stats": true}, "max_tokens": nil,
 			}},
 			"http://h:1/v1/chat/completions",
-			`{"cache_salt":"b","ignore_eos":true,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","stream":false,"stream_options":{"continuous_usage_stats":true,"include_usage":true}}`,
+			`{"cache_salt":"b","ignore_eos":true,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m",` +
+				`"stream":false,"stream_options":{"continuous_usage_stats":true,"include_usage":true}}`,
 		},
 		{
 			"completions under a model name of OpenAI's", Config{API: "completions", Stream: true, Model: "gpt-4o"},
 			Prompt{Text: "<|user|>\nHi", MaxTokens: 7, Stop: []string{"\n\n"}, TopP: new(0.95)},
 			"http://h:1/v1/completions",
-			`{"max_tokens":7,"model":"gpt-4o","prompt":"<|user|>\nHi","stop":["\n\n"],"stream":true,"stream_options":{"include_usage":true},"top_p":0.95}`,
+			`{"max_tokens":7,"model":"gpt-4o","prompt":"<|user|>\nHi","stop":["\n\n"],"stream":true,` +
+				`"stream_options":{"include_usage":true},"top_p":0.95}`,
 		},
 		{
 			"Ollama's own API keeps its options apart, and may neither cut nor shift", Config{API: "ollama", Stream: true},
-			Prompt{Messages: messages[:1], Extra: map[string]any{"options": map[string]any{"num_ctx": 8192}, "keep_alive": -1}, MaxTokens: 9, Temperature: new(0.0), Seed: new(int64(42)), Stop: []string{"x"}, TopP: new(1.0)},
+			Prompt{Messages: messages[:1], Extra: map[string]any{"options": map[string]any{"num_ctx": 8192}, "keep_alive": -1},
+				MaxTokens: 9, Temperature: new(0.0), Seed: new(int64(42)), Stop: []string{"x"}, TopP: new(1.0)},
 			"http://h:1/api/chat",
-			`{"keep_alive":-1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","options":{"num_ctx":8192,"num_predict":9,"seed":42,"stop":["x"],"temperature":0,"top_p":1},"shift":false,"stream":true,"truncate":false}`,
+			`{"keep_alive":-1,"messages":[{"role":"system","content":"Be <brief>."}],"model":"m","options":{"num_ctx":8192,` +
+				`"num_predict":9,"seed":42,"stop":["x"],"temperature":0,"top_p":1},"shift":false,"stream":true,"truncate":false}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,7 +108,8 @@ func TestEncodeRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.dialect.encode(c.url, &c.cfg, Prompt{Extra: map[string]any{"min_p": math.Inf(1)}}); err == nil || !strings.Contains(err.Error(), "min_p") {
+		if _, err := c.dialect.encode(c.url, &c.cfg, Prompt{Extra: map[string]any{"min_p": math.Inf(1)}}); err == nil ||
+			!strings.Contains(err.Error(), "min_p") {
 			t.Errorf("%s: error %v does not name the key", api, err)
 		}
 	}
@@ -132,17 +141,19 @@ func TestEndpoints(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for base, want := range map[string]string{
-		"localhost:8000":            `base URL "localhost:8000": want http://HOST[:PORT][/PATH] or https://`,
-		"":                          `base URL "": want http://HOST[:PORT][/PATH] or https://`,
-		"ftp://h":                   `base URL "ftp://h": want http://HOST[:PORT][/PATH] or https://`,
-		"http://me:secret@h":        `base URL "http://me:xxxxx@h": a key belongs into the server's api_key, not into its URL`,
+		"localhost:8000": `base URL "localhost:8000": want http://HOST[:PORT][/PATH] or https://`,
+		"":               `base URL "": want http://HOST[:PORT][/PATH] or https://`,
+		"ftp://h":        `base URL "ftp://h": want http://HOST[:PORT][/PATH] or https://`,
+		"http://me:secret@h": `base URL "http://me:xxxxx@h": a key belongs into the server's api_key,` +
+			` not into its URL`,
 		"http://h/v1?api-version=2": `base URL "http://h/v1?api-version=2": a query or fragment cannot be part of it`,
 	} {
 		if _, err := New(Config{BaseURL: base}); err == nil || err.Error() != want {
 			t.Errorf("%q: %v\nwant %s", base, err, want)
 		}
 	}
-	if _, err := New(Config{BaseURL: "http://h", API: "responses"}); err == nil || err.Error() != `API "responses" is not known: want one of chat, completions, ollama` {
+	if _, err := New(Config{BaseURL: "http://h", API: "responses"}); err == nil ||
+		err.Error() != `API "responses" is not known: want one of chat, completions, ollama` {
 		t.Errorf("unknown API: %v", err)
 	}
 	if _, err := New(Config{BaseURL: "http://h\x7f"}); err == nil {

@@ -37,9 +37,12 @@ var plants = map[string]func(*Client){
 			}
 		})
 	},
-	"error events are skipped":         func(c *Client) { planted(c, func(k *chunk) { k.hasFault = false }) },
-	"a missing cache count means zero": func(c *Client) { planted(c, func(k *chunk) { k.usage.cached = max(k.usage.cached, 0) }) },
-	"it is patient":                    func(c *Client) { c.cfg.Idle *= 10 },
+	"error events are skipped": func(c *Client) { planted(c, func(k *chunk) { k.hasFault = false }) },
+	"a missing cache count means zero": func(c *Client) {
+		planted(c,
+			func(k *chunk) { k.usage.cached = max(k.usage.cached, 0) })
+	},
+	"it is patient": func(c *Client) { c.cfg.Idle *= 10 },
 	"stamps are taken late": func(c *Client) {
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := c.cfg.Dial(ctx, network, addr)

@@ -168,14 +168,18 @@ var refusals = []struct {
 	class    string
 	advice   string
 }{
-	{400, 599, func(f fault) bool { return f.says(overflowWords) }, "context_overflow", "shorten the documents or lower max_tokens, or serve the model with a larger context"},
-	{400, 599, func(f fault) bool { return f.html }, "protocol", "this is not an LLM API: check the URL and the base path"},
+	{400, 599, func(f fault) bool { return f.says(overflowWords) }, "context_overflow",
+		"shorten the documents or lower max_tokens, or serve the model with a larger context"},
+	{400, 599, func(f fault) bool { return f.html }, "protocol",
+		"this is not an LLM API: check the URL and the base path"},
 	{401, 0, nil, "unauthorized", "check the API key"},
 	{403, 0, nil, "unauthorized", "check the API key and what it may do"},
-	{404, 0, func(f fault) bool { return f.says(missingWords) }, "model_not_found", "check the model's name against what the server lists"},
+	{404, 0, func(f fault) bool { return f.says(missingWords) }, "model_not_found",
+		"check the model's name against what the server lists"},
 	{404, 405, nil, "bad_request", "the server has no such endpoint: check the base path and the API"},
 	{429, 0, nil, "overloaded", "the server limits its load: try later or send less at once"},
-	{503, 0, func(f fault) bool { return f.says([]string{"load"}) }, "overloaded", "the model is still being loaded: wait until the server is ready"},
+	{503, 0, func(f fault) bool { return f.says([]string{"load"}) }, "overloaded",
+		"the model is still being loaded: wait until the server is ready"},
 	{503, 0, nil, "overloaded", "the server refuses work for now: try later"},
 	{400, 499, nil, "bad_request", "the server does not accept this request"},
 	{500, 599, nil, "server_error", "look into the server's log"},

@@ -156,8 +156,9 @@ func saying(c *chunk) said {
 	s := said{
 		Answer: string(c.answer), Reasoning: string(c.reasoning), Tool: string(c.tool), Refusal: string(c.refusal),
 		Key: c.reasoningKey, Finish: string(c.finish), Choices: c.choices, Done: c.done, Fault: c.hasFault, Tokens: -1,
-		Usage:   [4]int{u.prompt, u.completion, u.reasoning, u.cached},
-		Timings: [7]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached), float64(m.completion)},
+		Usage: [4]int{u.prompt, u.completion, u.reasoning, u.cached},
+		Timings: [7]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached),
+			float64(m.completion)},
 	}
 	if c.counted {
 		s.Tokens = c.tokens
@@ -307,7 +308,8 @@ func oracle(tree map[string]any) said {
 	if thought < 0 {
 		thought = count(u["reasoning_tokens"])
 	}
-	s.Usage = [4]int{count(u["prompt_tokens"]), count(u["completion_tokens"]), thought, count(object(u["prompt_tokens_details"])["cached_tokens"])}
+	s.Usage = [4]int{count(u["prompt_tokens"]), count(u["completion_tokens"]), thought,
+		count(object(u["prompt_tokens_details"])["cached_tokens"])}
 	m := object(tree["timings"])
 	s.Timings = [7]float64{-1, number(m["prompt_ms"], 1), number(m["predicted_ms"], 1), number(u["total_time"], 1e3),
 		float64(count(m["prompt_n"])), float64(count(m["cache_n"])), float64(count(m["predicted_n"]))}
@@ -336,7 +338,8 @@ func FuzzErrorBody(f *testing.F) {
 		if !slices.ContainsFunc(event.Classes, func(c struct{ Name, Doc string }) bool { return c.Name == e.Class }) {
 			t.Errorf("class %q is not documented", e.Class)
 		}
-		if len(e.Message) > 1200 || !utf8.ValidString(e.Message) || strings.ContainsFunc(e.Message, unicode.IsControl) || e.Message == "" {
+		if len(e.Message) > 1200 || !utf8.ValidString(e.Message) || strings.ContainsFunc(e.Message, unicode.IsControl) ||
+			e.Message == "" {
 			t.Errorf("message %q", e.Message)
 		}
 		if len(e.Body) > 3*keptBody || !utf8.ValidString(e.Body) {

@@ -46,7 +46,8 @@ func TestSilentTokens(t *testing.T) {
 // TestFinishedOnce takes the instant of the finish reason when it first came: some servers repeat
 // it on the events that follow.
 func TestFinishedOnce(t *testing.T) {
-	first := `data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"id":"` + strings.Repeat("0", 200) + `"}` + "\n\n"
+	first := `data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"id":"` + strings.Repeat("0", 200) +
+		`"}` + "\n\n"
 	again := events(`{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`)
 	x, e := replay(t, "chat", "sse", append([]byte(first), again...), len(first)) // two reads
 	if e != nil {
@@ -59,7 +60,8 @@ func TestFinishedOnce(t *testing.T) {
 
 // TestGivenUp holds that a reply which the server dropped is no success, whatever text it has.
 func TestGivenUp(t *testing.T) {
-	for reason, class := range map[string]string{"abort": "server_error", "error": "server_error", "stop": "", "length": "", "eos_token": ""} {
+	for reason, class := range map[string]string{"abort": "server_error", "error": "server_error", "stop": "",
+		"length": "", "eos_token": ""} {
 		body := events(`{"choices":[{"delta":{"content":"Hel"}}]}`, `{"choices":[{"delta":{},"finish_reason":"`+reason+`"}]}`)
 		_, e := replay(t, "chat", "sse", body, len(body))
 		got := ""
@@ -75,7 +77,8 @@ func TestGivenUp(t *testing.T) {
 // TestImpossibleDurations keeps out what a journal could not hold and nobody could believe.
 func TestImpossibleDurations(t *testing.T) {
 	for _, said := range []string{"1e308", "1e306", "-1", "1e400", "3.2e7"} {
-		body := events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_time":` + said + `}}`)
+		body := events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,` +
+			`"completion_tokens":2,"prompt_time":` + said + `}}`)
 		x, e := replay(t, "chat", "sse", body, len(body))
 		if e != nil {
 			t.Fatal(e)

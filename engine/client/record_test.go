@@ -81,35 +81,50 @@ func TestRecorded(t *testing.T) {
 		file, dialect string
 		want          summary
 	}{
-		{"vllm/chat.sse", "chat", summary{Text: "Okay, then", Reasoning: "We", Finish: "length", Prompt: 2674, Completion: 200, Cached: 2656, Thought: -1,
+		{"vllm/chat.sse", "chat", summary{Text: "Okay, then", Reasoning: "We", Finish: "length", Prompt: 2674,
+			Completion: 200, Cached: 2656, Thought: -1,
 			UsageIn: "own_chunk", CachedIn: "usage", ReasoningKey: "reasoning", RoleEarly: true, Tokens: []int{-1, -1, -1}}},
 		{"vllm/token-ids.sse", "chat", summary{Text: "上青.", Finish: "stop", Prompt: 3, Completion: 4, Cached: -1, Thought: -1,
 			UsageIn: "own_chunk", RoleEarly: true, Tokens: []int{2, 2}}},
-		{"vllm/continuous-usage.sse", "chat", summary{Text: "One two three", Finish: "stop", Prompt: 31, Completion: 4, Cached: -1, Thought: -1,
+		{"vllm/continuous-usage.sse", "chat", summary{Text: "One two three", Finish: "stop", Prompt: 31, Completion: 4,
+			Cached: -1, Thought: -1,
 			UsageIn: "every_chunk", RoleEarly: true, Tokens: []int{1, 2}}},
-		{"vllm/reasoning-both-old.sse", "chat", summary{Text: "上青", Reasoning: "Hm", Finish: "stop", Prompt: -1, Completion: -1, Cached: -1, Thought: -1,
+		{"vllm/reasoning-both-old.sse", "chat", summary{Text: "上青", Reasoning: "Hm", Finish: "stop", Prompt: -1,
+			Completion: -1, Cached: -1, Thought: -1,
 			ReasoningKey: "reasoning", RoleEarly: true, Tokens: []int{-1, -1}}},
-		{"vllm/completions.sse", "completions", summary{Text: " Paris.", Finish: "stop", Prompt: 5, Completion: 2, Cached: -1, Thought: -1,
+		{"vllm/completions.sse", "completions", summary{Text: " Paris.", Finish: "stop", Prompt: 5, Completion: 2, Cached: -1,
+			Thought: -1,
 			UsageIn: "own_chunk", Tokens: []int{-1, -1}}},
-		{"vllm/error-midstream.sse", "chat", summary{Text: "One", Class: "server_error", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
-		{"llamacpp/chat.sse", "chat", summary{Text: "Hello", Reasoning: "Let", Finish: "stop", Prompt: 237, Completion: 35, Cached: 236, Thought: -1,
+		{"vllm/error-midstream.sse", "chat", summary{Text: "One", Class: "server_error", Prompt: -1, Completion: -1,
+			Cached: -1, Thought: -1, Tokens: []int{-1}}},
+		{"llamacpp/chat.sse", "chat", summary{Text: "Hello", Reasoning: "Let", Finish: "stop", Prompt: 237, Completion: 35,
+			Cached: 236, Thought: -1,
 			UsageIn: "own_chunk", CachedIn: "usage", ReasoningKey: "reasoning_content", RoleEarly: true, Tokens: []int{-1, -1},
 			Prefill: 30.958, Decode: 661.064, Computed: 1, FromCache: 236}},
-		{"llamacpp/timings-only.sse", "chat", summary{Text: "Hello", Finish: "stop", Prompt: 237, Completion: 35, Cached: 236, Thought: -1,
+		{"llamacpp/timings-only.sse", "chat", summary{Text: "Hello", Finish: "stop", Prompt: 237, Completion: 35, Cached: 236,
+			Thought: -1,
 			UsageIn: "timings", CachedIn: "timings", RoleEarly: true, Tokens: []int{-1},
 			Prefill: 30.958, Decode: 661.064, Computed: 1, FromCache: 236}},
-		{"llamacpp/error-field.sse", "chat", summary{Text: "Hello", Class: "server_error", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
-		{"ollama/chat.ndjson", "ollama", summary{Text: "Hello", Reasoning: "Hm", Finish: "stop", Prompt: 26, Completion: 259, Cached: -1, Thought: -1,
-			UsageIn: "last_chunk", ReasoningKey: "thinking", Tokens: []int{-1, -1, -1}, Prefill: 130.079, Decode: 4232.71, Load: 25.6935}},
-		{"ollama/error.ndjson", "ollama", summary{Text: "Hel", Class: "server_error", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
-		{"ollama/v1-lost-error.sse", "chat", summary{Text: "Hel", Class: "truncated", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
+		{"llamacpp/error-field.sse", "chat", summary{Text: "Hello", Class: "server_error", Prompt: -1, Completion: -1,
+			Cached: -1, Thought: -1, Tokens: []int{-1}}},
+		{"ollama/chat.ndjson", "ollama", summary{Text: "Hello", Reasoning: "Hm", Finish: "stop", Prompt: 26, Completion: 259,
+			Cached: -1, Thought: -1,
+			UsageIn: "last_chunk", ReasoningKey: "thinking", Tokens: []int{-1, -1, -1}, Prefill: 130.079, Decode: 4232.71,
+			Load: 25.6935}},
+		{"ollama/error.ndjson", "ollama", summary{Text: "Hel", Class: "server_error", Prompt: -1, Completion: -1, Cached: -1,
+			Thought: -1, Tokens: []int{-1}}},
+		{"ollama/v1-lost-error.sse", "chat", summary{Text: "Hel", Class: "truncated", Prompt: -1, Completion: -1, Cached: -1,
+			Thought: -1, Tokens: []int{-1}}},
 		{"sglang/chat.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: 17, Completion: 13, Cached: -1, Thought: 0,
 			UsageIn: "own_chunk", RoleEarly: true, Tokens: []int{-1}}},
-		{"lmstudio/named-events.sse", "chat", summary{Class: "protocol", Prompt: -1, Completion: -1, Cached: -1, Thought: -1}},
-		{"lmstudio/error-event.sse", "chat", summary{Text: "Hi", Class: "server_error", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
+		{"lmstudio/named-events.sse", "chat", summary{Class: "protocol", Prompt: -1, Completion: -1, Cached: -1,
+			Thought: -1}},
+		{"lmstudio/error-event.sse", "chat", summary{Text: "Hi", Class: "server_error", Prompt: -1, Completion: -1,
+			Cached: -1, Thought: -1, Tokens: []int{-1}}},
 		{"tabbyapi/chat.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: 12, Completion: 1, Cached: -1, Thought: -1,
 			UsageIn: "last_chunk", Tokens: []int{-1}, Prefill: 20, Decode: 10}},
-		{"koboldcpp/chat.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Tokens: []int{-1}}},
+		{"koboldcpp/chat.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: -1, Completion: -1, Cached: -1,
+			Thought: -1, Tokens: []int{-1}}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			body, err := os.ReadFile(filepath.Join("testdata", tt.file))
@@ -134,12 +149,20 @@ func TestRefusals(t *testing.T) {
 		file, class, says string
 	}{
 		{401, "vllm/401.json", "unauthorized", "HTTP 401: check the API key; the server said: Unauthorized"},
-		{404, "vllm/404.json", "model_not_found", "HTTP 404: check the model's name against what the server lists; the server said: The model `X` does not exist."},
-		{400, "vllm/400-old.json", "bad_request", "HTTP 400: the server does not accept this request; the server said: temperature must be non-negative, got -1.0."},
-		{400, "vllm/400-overflow.json", "context_overflow", "HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: This model's maximum context length is 16384 tokens."},
-		{400, "llamacpp/400-overflow.json", "context_overflow", "HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: request (9000 tokens) exceeds"},
-		{503, "llamacpp/503-loading.json", "overloaded", "HTTP 503: the model is still being loaded: wait until the server is ready; the server said: Loading model"},
-		{404, "ollama/404.json", "model_not_found", `HTTP 404: check the model's name against what the server lists; the server said: model "x" not found, try pulling it first`},
+		{404, "vllm/404.json", "model_not_found", "HTTP 404: check the model's name against what the server lists; the " +
+			"server said: The model `X` does not exist."},
+		{400, "vllm/400-old.json", "bad_request", "HTTP 400: the server does not accept this request; the server said: " +
+			"temperature must be non-negative, got -1.0."},
+		{400, "vllm/400-overflow.json", "context_overflow",
+			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
+				"This model's maximum context length is 16384 tokens."},
+		{400, "llamacpp/400-overflow.json", "context_overflow",
+			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
+				"request (9000 tokens) exceeds"},
+		{503, "llamacpp/503-loading.json", "overloaded",
+			"HTTP 503: the model is still being loaded: wait until the server is ready; the server said: Loading model"},
+		{404, "ollama/404.json", "model_not_found", `HTTP 404: check the model's name against what the server lists; the ` +
+			`server said: model "x" not found, try pulling it first`},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			body, err := os.ReadFile(filepath.Join("testdata", tt.file))

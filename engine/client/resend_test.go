@@ -107,7 +107,8 @@ func (s *closer) reply(nc net.Conn, stream bool) {
 
 func clientOf(t *testing.T, base string, stream bool) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{BaseURL: base, Stream: stream, FirstToken: 10 * time.Second, Idle: 10 * time.Second})
+	c, err := client.New(client.Config{BaseURL: base, Stream: stream, FirstToken: 10 * time.Second,
+		Idle: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,8 @@ func TestResendAfterAlert(t *testing.T) {
 	defer s.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+	c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots,
+		ServerName: "example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}

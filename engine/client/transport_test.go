@@ -50,8 +50,23 @@ func succeed(t *testing.T, x event.Exchange) event.Exchange {
 	return x
 }
 
-// TestReconnect lets the server close the connection while nobody asks: the next request must
-// find a new one made before it was due, and pay nothing for it.
+// way is how a request got its connection: how long that took to make (negative: it was not made), and how long
+// after it was due the request was sent.
+type way struct {
+	reused, warmed bool
+	connect, late  time.Duration
+}
+
+func wayOf(x event.Exchange) way {
+	w := way{x.Wire.Reused, x.Wire.Warmed, -1, *x.Sent - x.Due}
+	if x.Connect != nil {
+		w.connect = *x.Connect
+	}
+	return w
+}
+
+// TestReconnect lets the server close the connection between two requests: the next one must find a new
+// connection made before it was due, and pay nothing for it.
 func TestReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		golden := goldentest.New(pace)
@@ -62,39 +77,24 @@ func TestReconnect(t *testing.T) {
 		}})
 		defer c.CloseIdle()
 		epoch := time.Now()
-
-		first := succeed(t, c.Do(t.Context(), epoch, time.Time{}, ask))
-		if first.Wire.Reused || first.Wire.Warmed || first.Connect == nil || *first.Connect != handshake {
-			t.Errorf("first: reused %t, warmed %t, connect %v", first.Wire.Reused, first.Wire.Warmed, first.Connect)
+		turn := func(name string, due time.Time, want way) {
+			t.Helper()
+			x := succeed(t, c.Do(t.Context(), epoch, due, ask))
+			if got := wayOf(x); got != want {
+				t.Errorf("%s: %+v, want %+v", name, got, want)
+			}
+			if got := x.Chunks[0].At - *x.Sent; got != pace.First {
+				t.Errorf("%s: time to first token %v has the connection in it, want %v", name, got, pace.First)
+			}
 		}
-		if *first.Sent != handshake || first.Due != 0 {
-			t.Errorf("first: due %v, sent %v", first.Due, *first.Sent)
-		}
-		if got := first.Chunks[0].At - *first.Sent; got != pace.First {
-			t.Errorf("time to first token %v has the connection in it, want %v", got, pace.First)
-		}
-
-		second := succeed(t, c.Do(t.Context(), epoch, time.Now().Add(time.Second), ask))
-		if !second.Wire.Reused || second.Connect != nil || *second.Sent != second.Due {
-			t.Errorf("second: reused %t, connect %v, due %v, sent %v", second.Wire.Reused, second.Connect, second.Due, *second.Sent)
-		}
-
+		turn("first", time.Time{}, way{connect: handshake, late: handshake})
+		turn("on the kept connection", time.Now().Add(time.Second), way{reused: true, connect: -1})
 		time.AfterFunc(5*time.Second, golden.CloseIdle) // as uvicorn does
-		third := succeed(t, c.Do(t.Context(), epoch, time.Now().Add(8*time.Second), ask))
-		if third.Wire.Reused || !third.Wire.Warmed || third.Connect == nil || *third.Connect != handshake {
-			t.Errorf("third: reused %t, warmed %t, connect %v", third.Wire.Reused, third.Wire.Warmed, third.Connect)
-		}
-		if *third.Sent != third.Due {
-			t.Errorf("third: due %v, sent %v: the connection was made inside the turn", third.Due, *third.Sent)
-		}
-
-		// Closed, and nobody thought of it: still a good turn, with its cost on record.
+		turn("on one made ahead", time.Now().Add(8*time.Second), way{warmed: true, connect: handshake})
+		// Closed, and no connection made ahead: still a good turn, with its cost on record.
 		golden.CloseIdle()
 		synctest.Wait()
-		fourth := succeed(t, c.Do(t.Context(), epoch, time.Time{}, ask))
-		if fourth.Wire.Reused || fourth.Wire.Warmed || *fourth.Sent-fourth.Due != handshake {
-			t.Errorf("fourth: reused %t, warmed %t, sent %v after due", fourth.Wire.Reused, fourth.Wire.Warmed, *fourth.Sent-fourth.Due)
-		}
+		turn("at once", time.Time{}, way{connect: handshake, late: handshake})
 		if open, total := golden.Conns(); open != 1 || total != 3 {
 			t.Errorf("%d connections open of %d, want 1 of 3", open, total)
 		}
@@ -263,7 +263,8 @@ func TestKeyWithheld(t *testing.T) {
 
 		c = piped(t, golden, "unauthorized-echo", client.Config{APIKey: "sk-1234"})
 		x = c.Do(t.Context(), time.Now(), time.Time{}, ask)
-		if x.Err == nil || strings.Contains(x.Err.Message+x.Err.Body, "sk-1234") || !strings.Contains(x.Err.Message, "[key]") {
+		if x.Err == nil || strings.Contains(x.Err.Message+x.Err.Body, "sk-1234") ||
+			!strings.Contains(x.Err.Message, "[key]") {
 			t.Errorf("%+v", x.Err)
 		}
 		c.CloseIdle()
@@ -277,7 +278,8 @@ func TestRaw(t *testing.T) {
 		var kept client.Raw
 		var of string
 		c := piped(t, golden, "plain", client.Config{Raw: func(x *event.Exchange, r client.Raw) {
-			kept, of = client.Raw{Header: r.Header, Body: bytes.Clone(r.Body), Reads: append([]client.Read(nil), r.Reads...)}, x.Text
+			kept, of = client.Raw{Header: r.Header, Body: bytes.Clone(r.Body), Reads: append([]client.Read(nil), r.Reads...)},
+				x.Text
 		}})
 		x := succeed(t, c.Do(t.Context(), time.Now(), time.Time{}, ask))
 		c.CloseIdle()
@@ -288,7 +290,8 @@ func TestRaw(t *testing.T) {
 		if sum != len(kept.Body) || int64(sum) != x.Wire.Bytes || of != x.Text || kept.Header.Get("Content-Type") == "" {
 			t.Errorf("%d bytes in reads, %d kept, %d on record", sum, len(kept.Body), x.Wire.Bytes)
 		}
-		if kept.Reads[0].At != pace.First || !bytes.HasPrefix(kept.Body, []byte("data: {")) || !bytes.HasSuffix(kept.Body, []byte("data: [DONE]\n\n")) {
+		if kept.Reads[0].At != pace.First || !bytes.HasPrefix(kept.Body, []byte("data: {")) ||
+			!bytes.HasSuffix(kept.Body, []byte("data: [DONE]\n\n")) {
 			t.Errorf("first read at %v of %.20q", kept.Reads[0].At, kept.Body)
 		}
 	})
@@ -320,7 +323,8 @@ func TestTLS(t *testing.T) {
 			defer s.Close()
 			roots := x509.NewCertPool()
 			roots.AddCert(s.Certificate())
-			c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+			c, err := client.New(client.Config{BaseURL: s.URL, Stream: true, TLS: &tls.Config{RootCAs: roots,
+				ServerName: "example.com"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -338,7 +342,8 @@ func TestTLS(t *testing.T) {
 					t.Errorf("request %d: reused %t, warmed %t, connect %v", i, x.Wire.Reused, x.Wire.Warmed, x.Connect)
 				}
 				// Over HTTP/2 a connection has written before: the time to the first token begins with this request.
-				if x.Sent == nil || x.Headers == nil || *x.Sent < 0 || *x.Sent > *x.Headers || *x.Headers > x.Chunks[0].At || x.Chunks[4].At > x.Done {
+				if x.Sent == nil || x.Headers == nil || *x.Sent < 0 || *x.Sent > *x.Headers || *x.Headers > x.Chunks[0].At ||
+					x.Chunks[4].At > x.Done {
 					t.Errorf("out of order: sent %v, headers %v, first %v, done %v", x.Sent, x.Headers, x.Chunks[0].At, x.Done)
 				}
 			}
@@ -429,7 +434,8 @@ func TestForensics(t *testing.T) {
 			if want.Comments < 0 {
 				want.Comments = x.Wire.Events // one before each, [DONE] aside
 			}
-			if x.Wire.CoalescedMax != want.CoalescedMax || x.Wire.Comments < want.Comments || want.Comments == 0 && x.Wire.Comments > 0 || x.Wire.Reads < 2 {
+			if x.Wire.CoalescedMax != want.CoalescedMax || x.Wire.Comments < want.Comments || want.Comments == 0 &&
+				x.Wire.Comments > 0 || x.Wire.Reads < 2 {
 				t.Errorf("%s: %+v; want %+v", shape, x.Wire, want)
 			}
 		})
@@ -438,9 +444,11 @@ func TestForensics(t *testing.T) {
 
 // TestMislabelled measures a stream that calls itself JSON, and reads JSON as such.
 func TestMislabelled(t *testing.T) {
-	body := "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+	body := "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: " +
+		"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 	whole := `{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}`
-	for _, tc := range []struct{ body, framing string }{{body, "sse"}, {": ping\n\n" + body, "sse"}, {whole, "json"}, {"\n " + whole, "json"}} {
+	for _, tc := range []struct{ body, framing string }{{body, "sse"}, {": ping\n\n" + body, "sse"}, {whole, "json"},
+		{"\n " + whole, "json"}} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			fmt.Fprint(w, tc.body)
@@ -449,7 +457,8 @@ func TestMislabelled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err != nil || x.Text != "Hi" || x.Wire.Framing != tc.framing || !strings.HasPrefix(x.Wire.ContentType, "application/json") {
+		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err != nil || x.Text != "Hi" ||
+			x.Wire.Framing != tc.framing || !strings.HasPrefix(x.Wire.ContentType, "application/json") {
 			t.Errorf("%.20q: %q as %s (%s), %v", tc.body, x.Text, x.Wire.Framing, x.Wire.ContentType, x.Err)
 		}
 		c.CloseIdle()
@@ -462,7 +471,8 @@ func TestRefusedForNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := piped(t, goldentest.New(pace), "rate-limit", client.Config{})
 		defer c.CloseIdle()
-		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err == nil || x.Err.Class != "overloaded" || x.Err.RetryAfter != 7*time.Second {
+		if x := c.Do(t.Context(), time.Now(), time.Time{}, ask); x.Err == nil || x.Err.Class != "overloaded" ||
+			x.Err.RetryAfter != 7*time.Second {
 			t.Errorf("%+v", x.Err)
 		}
 	})

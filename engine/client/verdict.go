@@ -57,7 +57,8 @@ func (k *call) verdict(ctx, inner context.Context, err error) *event.Error {
 		return k.tooSlow(cause)
 	case x.Finish == "":
 		return &event.Error{Class: "reset", Body: keep(k.head), Message: fmt.Sprintf(
-			"the connection broke in the middle of the reply, after %d events: look into the log of the server, and of any proxy before it (%s)", x.Wire.Events, oneLine(err.Error()))}
+			"the connection broke in the middle of the reply, after %d events: look into the log of the server, and of any "+
+				"proxy before it (%s)", x.Wire.Events, oneLine(err.Error()))}
 	}
 	return k.shortfall()
 }
@@ -80,16 +81,20 @@ func (k *call) shortfall() *event.Error {
 			orNone(x.Wire.ContentType), describe(k.head))
 	case !r.choices && x.Wire.Events > 0 && !x.Wire.DoneMarker:
 		e.Class = "protocol"
-		e.Message = "the reply holds no completion: it is that of another API: check the base path and the API: " + describe(k.head)
+		e.Message = "the reply holds no completion: it is that of another API: check the base path and the API: " +
+			describe(k.head)
 	case !r.whole && !r.complete():
 		e.Class = "truncated"
-		e.Message = fmt.Sprintf("the stream ended after %d events without a finish reason and without [DONE]: the server gave up, and some lose the reason: look into its log", x.Wire.Events)
+		e.Message = fmt.Sprintf("the stream ended after %d events without a finish reason and without [DONE]: the server "+
+			"gave up, and some lose the reason: look into its log", x.Wire.Events)
 	case givenUp[x.Finish]:
 		e.Class = "server_error"
-		e.Message = fmt.Sprintf("the server gave the reply up after %d events (finish reason %s): look into its log", x.Wire.Events, x.Finish)
+		e.Message = fmt.Sprintf("the server gave the reply up after %d events (finish reason %s): look into its log",
+			x.Wire.Events, x.Finish)
 	case !r.answered():
 		e.Class = "empty"
-		e.Message = fmt.Sprintf("the reply is well formed and holds no token (finish reason %s): check the prompt's template and max_tokens", orNone(x.Finish))
+		e.Message = fmt.Sprintf("the reply is well formed and holds no token (finish reason %s): check the prompt's "+
+			"template and max_tokens", orNone(x.Finish))
 	default:
 		return nil
 	}
@@ -104,14 +109,18 @@ func (k *call) tooSlow(cause error) *event.Error {
 	switch {
 	case !errors.Is(cause, errFirstToken):
 		e.Class = "timeout_idle"
-		e.Message = fmt.Sprintf("no event for %v after %d of them: the server hangs, or raise timeouts.idle", cfg.Idle, x.Wire.Events)
+		e.Message = fmt.Sprintf("no event for %v after %d of them: the server hangs, or raise timeouts.idle", cfg.Idle,
+			x.Wire.Events)
 		if x.Finish != "" {
-			e.Message = fmt.Sprintf("the reply was complete (finish reason %s), but for %v the server neither sent [DONE] nor ended the body", x.Finish, cfg.Idle)
+			e.Message = fmt.Sprintf("the reply was complete (finish reason %s), but for %v the server neither sent [DONE] nor "+
+				"ended the body", x.Finish, cfg.Idle)
 		}
 	case x.Status == 0:
-		e.Message = fmt.Sprintf("no answer, not even headers, for %v: the server may be busy with another request; if the prompt takes that long, raise timeouts.first_token", cfg.FirstToken)
+		e.Message = fmt.Sprintf("no answer, not even headers, for %v: the server may be busy with another request; if the "+
+			"prompt takes that long, raise timeouts.first_token", cfg.FirstToken)
 	default:
-		e.Message = fmt.Sprintf("headers came, but no token for %v (%d events, %d keep-alive comments): if the prompt takes that long, raise timeouts.first_token",
+		e.Message = fmt.Sprintf("headers came, but no token for %v (%d events, %d keep-alive comments): if the prompt "+
+			"takes that long, raise timeouts.first_token",
 			cfg.FirstToken, x.Wire.Events, k.commentsSeen())
 	}
 	return e
@@ -120,7 +129,8 @@ func (k *call) tooSlow(cause error) *event.Error {
 // interrupted tells a step's own time-out from the end of the run.
 func interrupted(err error) *event.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &event.Error{Class: "timeout", Message: "the step's time-out ran out before the reply was complete: raise the step's timeout, or lower max_tokens"}
+		return &event.Error{Class: "timeout", Message: "the step's time-out ran out before the reply was complete: raise " +
+			"the step's timeout, or lower max_tokens"}
 	}
 	return &event.Error{Class: "cancelled", Message: "the run was interrupted before the reply was complete"}
 }
@@ -131,7 +141,8 @@ func notJSON(data []byte) *event.Error {
 }
 
 func tooLarge(limit int) *event.Error {
-	return &event.Error{Class: "too_large", Message: fmt.Sprintf("the reply goes past the bound of %d bytes: set max_tokens, or look at what the server repeats", limit)}
+	return &event.Error{Class: "too_large", Message: fmt.Sprintf("the reply goes past the bound of %d bytes: set "+
+		"max_tokens, or look at what the server repeats", limit)}
 }
 
 // describe says what a body is, for someone who expected something else.
@@ -166,9 +177,11 @@ func (k *call) unanswered(ctx, inner context.Context, err error) *event.Error {
 	case errors.Is(cause, errFirstToken):
 		return k.tooSlow(cause)
 	case strings.Contains(err.Error(), "malformed HTTP"):
-		return &event.Error{Class: "protocol", Message: fmt.Sprintf("what listens at %s does not speak HTTP here: check the port, and http or https (%s)", k.client.url.Host, oneLine(err.Error()))}
+		return &event.Error{Class: "protocol", Message: fmt.Sprintf("what listens at %s does not speak HTTP here: check "+
+			"the port, and http or https (%s)", k.client.url.Host, oneLine(err.Error()))}
 	}
-	return &event.Error{Class: "reset", Message: fmt.Sprintf("the server closed the connection without an answer: it may have crashed: look into its log (%s)", oneLine(err.Error()))}
+	return &event.Error{Class: "reset", Message: fmt.Sprintf("the server closed the connection without an answer: it "+
+		"may have crashed: look into its log (%s)", oneLine(err.Error()))}
 }
 
 // unconnected says why no connection could be made.

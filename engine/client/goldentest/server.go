@@ -206,8 +206,9 @@ type Truth struct {
 
 // Token is one event that carried text.
 type Token struct {
-	At      time.Time // when the write that completed the event left: the kernel's word on TCP in Linux, elsewhere when it began
-	Channel string    // answer, reasoning, tool, refusal
+	// when the write that completed the event left: the kernel's word on TCP in Linux, elsewhere when it began
+	At      time.Time
+	Channel string // answer, reasoning, tool, refusal
 	Text    string
 	N       int // tokens in it
 	Told    int // tokens in it as the wire told; -1 if it did not

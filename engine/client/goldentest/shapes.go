@@ -45,7 +45,8 @@ func streams() []Shape {
 		}},
 		{"null-content", "a first delta whose content is null", chat, "", func(s *stage) {
 			s.stream()
-			s.send(`{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"created":1756485000,"id":"chatcmpl-1","model":"qwen","object":"chat.completion.chunk"}`)
+			s.send(`{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],` +
+				`"created":1756485000,"id":"chatcmpl-1","model":"qwen","object":"chat.completion.chunk"}`)
 			s.tokens("answer")
 			s.close("stop")
 		}},
@@ -55,12 +56,13 @@ func streams() []Shape {
 			s.tokens("answer")
 			s.close("stop")
 		}},
-		{"reasoning", "half of it reasoning, under `reasoning`; Ollama's `thinking`", []string{Chat, Ollama}, "", func(s *stage) {
-			s.stream()
-			s.half("reasoning")
-			s.half("answer")
-			s.close("stop")
-		}},
+		{"reasoning", "half of it reasoning, under `reasoning`; Ollama's `thinking`", []string{Chat, Ollama}, "",
+			func(s *stage) {
+				s.stream()
+				s.half("reasoning")
+				s.half("answer")
+				s.close("stop")
+			}},
 		{"reasoning-content", "half of it reasoning, under `reasoning_content`", chat, "", func(s *stage) {
 			s.stream()
 			s.half("reasoning_content")
@@ -106,20 +108,21 @@ func streams() []Shape {
 			s.tokens("answer")
 			s.close("content_filter")
 		}},
-		{"finish-with-text", "the last text comes with the finish reason, and stop_reason is a number", openAI, "", func(s *stage) {
-			s.stream()
-			s.tokens("answer")
-			s.wait(s.pace.Gap)
-			s.written++
-			s.choice = `,"stop_reason":151336`
-			s.truth.Finish = "stop"
-			s.raw(s.dress(s.event("answer", " end", "stop")), func(at time.Time) {
-				s.truth.Tokens = append(s.truth.Tokens, Token{at, "answer", " end", 1, -1})
-			})
-			s.ownUsage()
-			s.done()
-			s.end()
-		}},
+		{"finish-with-text", "the last text comes with the finish reason, and stop_reason is a number", openAI, "",
+			func(s *stage) {
+				s.stream()
+				s.tokens("answer")
+				s.wait(s.pace.Gap)
+				s.written++
+				s.choice = `,"stop_reason":151336`
+				s.truth.Finish = "stop"
+				s.raw(s.dress(s.event("answer", " end", "stop")), func(at time.Time) {
+					s.truth.Tokens = append(s.truth.Tokens, Token{at, "answer", " end", 1, -1})
+				})
+				s.ownUsage()
+				s.done()
+				s.end()
+			}},
 		{"finish-missing", "[DONE] without a finish reason", openAI, "", func(s *stage) {
 			s.stream()
 			s.tokens("answer")
@@ -193,7 +196,9 @@ func streams() []Shape {
 			s.finish("stop")
 			s.counts()
 			s.truth.Cached, s.truth.Thought = 2656, 3
-			s.send(fmt.Sprintf(`{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":{"cached_tokens":2656},"completion_tokens_details":{"reasoning_tokens":3}}}`, prompt, s.written))
+			s.send(fmt.Sprintf(`{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d,`+
+				`"prompt_tokens_details":{"cached_tokens":2656},"completion_tokens_details":{"reasoning_tokens":3}}}`,
+				prompt, s.written))
 			s.done()
 			s.end()
 		}},
@@ -203,7 +208,8 @@ func streams() []Shape {
 			s.finish("stop")
 			s.counts()
 			s.truth.Thought = 0
-			s.send(fmt.Sprintf(`{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,"reasoning_tokens":0}}`, prompt, s.written))
+			s.send(fmt.Sprintf(`{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,`+
+				`"reasoning_tokens":0}}`, prompt, s.written))
 			s.done()
 			s.end()
 		}},
@@ -230,11 +236,13 @@ func streams() []Shape {
 		}},
 		{"timings", "llama.cpp: progress, then timings with the finish reason, no usage", chat, "", func(s *stage) {
 			s.stream()
-			s.send(`{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"object":"chat.completion.chunk","prompt_progress":{"total":2674,"cache":2656,"processed":2660,"time_ms":7}}`)
+			s.send(`{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],` +
+				`"object":"chat.completion.chunk","prompt_progress":{"total":2674,"cache":2656,"processed":2660,"time_ms":7}}`)
 			s.tokens("answer")
 			s.counts()
 			s.truth.Finish, s.truth.Cached = "stop", 2656
-			s.send(fmt.Sprintf(`{"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":2656,"prompt_n":18,"prompt_ms":30.958,"predicted_n":%d,"predicted_ms":661.064}}`, s.written))
+			s.send(fmt.Sprintf(`{"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":2656,`+
+				`"prompt_n":18,"prompt_ms":30.958,"predicted_n":%d,"predicted_ms":661.064}}`, s.written))
 			s.done()
 			s.end()
 		}},
@@ -243,7 +251,9 @@ func streams() []Shape {
 			s.tokens("answer")
 			s.counts()
 			s.truth.Finish = "stop"
-			s.send(fmt.Sprintf(`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,"prompt_time":0.13,"prompt_tokens_per_sec":900.0,"completion_tokens":%d,"completion_time":1.5,"total_time":1.63}}`, prompt, s.written))
+			s.send(fmt.Sprintf(`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,`+
+				`"prompt_time":0.13,"prompt_tokens_per_sec":900.0,"completion_tokens":%d,"completion_time":1.5,`+
+				`"total_time":1.63}}`, prompt, s.written))
 			s.done()
 			s.end()
 		}},
@@ -251,7 +261,8 @@ func streams() []Shape {
 }
 
 func runningUsage(sofar int) string {
-	return fmt.Sprintf(`,"usage":{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+sofar, sofar)
+	return fmt.Sprintf(`,"usage":{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+sofar,
+		sofar)
 }
 
 // framings are replies that differ in how their bytes reach the client.
@@ -268,7 +279,8 @@ func framings() []Shape {
 		{"crlf", "lines end in CR LF", every, "", dressed(func(s *stage) { s.eol = "\r\n" })},
 		{"cr", "lines end in CR alone", openAI, "", dressed(func(s *stage) { s.eol = "\r" })},
 		{"no-space", "no space after `data:`, `data:[DONE]` included", openAI, "", dressed(func(s *stage) { s.space = "" })},
-		{"event-fields", "`event:`, `id:` and `retry:` fields", openAI, "", dressed(func(s *stage) { s.before = "event: message\nid: 7\nretry: 3000" })},
+		{"event-fields", "`event:`, `id:` and `retry:` fields", openAI, "",
+			dressed(func(s *stage) { s.before = "event: message\nid: 7\nretry: 3000" })},
 		{"multi-line", "events whose data has three lines", openAI, "", dressed(func(s *stage) { s.lines = 3 })},
 		{"keep-alive", "400 comments before the first token", openAI, "", func(s *stage) {
 			s.stream()
@@ -278,7 +290,8 @@ func framings() []Shape {
 			s.tokens("answer")
 			s.close("stop")
 		}},
-		{"comments-between", "a comment before each event", openAI, "", dressed(func(s *stage) { s.before = ": ping - 2026-11-23 10:00:00" })},
+		{"comments-between", "a comment before each event", openAI, "",
+			dressed(func(s *stage) { s.before = ": ping - 2026-11-23 10:00:00" })},
 		{"byte-by-byte", "one byte per write", every, "", dressed(func(s *stage) {
 			s.cut = func(b []byte) [][]byte { return split(b, 1) }
 		})},
@@ -318,7 +331,8 @@ func framings() []Shape {
 		{"headers-late", "headers in the same segment as the first token", every, "", func(s *stage) {
 			s.wait(s.pace.First)
 			data := s.dress(s.event("answer", "The", ""))
-			head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", s.mediaType(), len(data), data)
+			head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n",
+				s.mediaType(), len(data), data)
 			s.written = 1
 			s.truth.Tokens = []Token{{time.Now(), "answer", "The", 1, -1}}
 			_, _ = s.conn.Write([]byte(head))
@@ -363,15 +377,16 @@ func framings() []Shape {
 			s.done()
 			s.hang()
 		}},
-		{"gzip-if-offered", "compressed for clients that offer to take it, which holds tokens back", every, "", func(s *stage) {
-			if strings.Contains(s.request.Header.Get("Accept-Encoding"), "gzip") {
-				s.squeezed()
-				return
-			}
-			s.stream()
-			s.tokens("answer")
-			s.close("stop")
-		}},
+		{"gzip-if-offered", "compressed for clients that offer to take it, which holds tokens back", every, "",
+			func(s *stage) {
+				if strings.Contains(s.request.Header.Get("Accept-Encoding"), "gzip") {
+					s.squeezed()
+					return
+				}
+				s.stream()
+				s.tokens("answer")
+				s.close("stop")
+			}},
 		{"big-chunks", "events of a megabyte", every, "", func(s *stage) {
 			s.stream()
 			s.wait(s.pace.First)

@@ -224,12 +224,15 @@ func (s *stage) event(key, text, finish string) string {
 	}
 	switch s.api {
 	case Completions:
-		return fmt.Sprintf(`{"id":"cmpl-7f","object":"text_completion","created":1799999999,"model":"golden","choices":[{"index":0,"text":%s,"logprobs":null,"finish_reason":%s%s}]%s}`,
+		return fmt.Sprintf(`{"id":"cmpl-7f","object":"text_completion","created":1799999999,"model":"golden",`+
+			`"choices":[{"index":0,"text":%s,"logprobs":null,"finish_reason":%s%s}]%s}`,
 			quote(text), reason, s.choice, usage)
 	case Ollama:
-		return fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:00.1Z","message":{"role":"assistant",%s},"done":false}`, delta(key, text, true))
+		return fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:00.1Z","message":{"role":"assistant",%s},`+
+			`"done":false}`, delta(key, text, true))
 	}
-	return fmt.Sprintf(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[{"index":0,"delta":{%s},"logprobs":null,"finish_reason":%s%s}]%s}`,
+	return fmt.Sprintf(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden",`+
+		`"choices":[{"index":0,"delta":{%s},"logprobs":null,"finish_reason":%s%s}]%s}`,
 		delta(key, text, false), reason, s.choice, usage)
 }
 
@@ -306,13 +309,15 @@ func (s *stage) counts() {
 // usageObject is a report of usage in OpenAI's words.
 func (s *stage) usageObject() string {
 	s.counts()
-	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+s.written, s.written)
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+s.written,
+		s.written)
 }
 
 // ownUsage sends usage in an event without choices.
 func (s *stage) ownUsage() {
 	if s.api != Ollama {
-		s.send(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[],"usage":` + s.usageObject() + `}`)
+		s.send(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[],` +
+			`"usage":` + s.usageObject() + `}`)
 	}
 }
 
@@ -323,7 +328,9 @@ func (s *stage) done() {
 		return
 	}
 	s.counts()
-	s.send(fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:01Z","message":{"role":"assistant","content":""},"done":true,"done_reason":%s,"total_duration":5043500667,"load_duration":25693500,"prompt_eval_count":%d,"prompt_eval_duration":130079000,"eval_count":%d,"eval_duration":4232710000}`,
+	s.send(fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:01Z","message":{"role":"assistant",`+
+		`"content":""},"done":true,"done_reason":%s,"total_duration":5043500667,"load_duration":25693500,`+
+		`"prompt_eval_count":%d,"prompt_eval_duration":130079000,"eval_count":%d,"eval_duration":4232710000}`,
 		quote(s.truth.Finish), prompt, s.written))
 }
 

@@ -135,8 +135,9 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 		}
 		return 0, now, Unset, err
 	case a.errno != 0:
-		return 0, now, Unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(), Addr: a.nc.RemoteAddr(),
-			Err: os.NewSyscallError("read", a.errno)}
+		return 0, now, Unset, &net.OpError{Op: "read", Net: a.nc.LocalAddr().Network(), Source: a.nc.LocalAddr(),
+			Addr: a.nc.RemoteAddr(),
+			Err:  os.NewSyscallError("read", a.errno)}
 	case a.n == 0:
 		return 0, now, Unset, io.EOF
 	}

@@ -55,14 +55,19 @@ func TestConn_LooksBeforeItWrites(t *testing.T) {
 		ended  bool
 		linux  bool // only Linux sees it
 	}{
-		"kept":                        {far: func(*net.TCPConn) error { return nil }},
-		"closed":                      {far: func(far *net.TCPConn) error { return far.Close() }, ended: true},
-		"half closed":                 {far: func(far *net.TCPConn) error { return far.CloseWrite() }, ended: true},
-		"reset":                       {far: func(far *net.TCPConn) error { return errors.Join(far.SetLinger(0), far.Close()) }, ended: true},
-		"says what nobody asked":      {far: say, ended: true},
-		"kept, TLS":                   {far: func(*net.TCPConn) error { return nil }, secure: true},
-		"closed, TLS":                 {far: func(far *net.TCPConn) error { return far.Close() }, secure: true, ended: true, linux: true},
-		"closed after a record, TLS":  {far: func(far *net.TCPConn) error { return errors.Join(say(far), far.Close()) }, secure: true, ended: true, linux: true},
+		"kept":        {far: func(*net.TCPConn) error { return nil }},
+		"closed":      {far: func(far *net.TCPConn) error { return far.Close() }, ended: true},
+		"half closed": {far: func(far *net.TCPConn) error { return far.CloseWrite() }, ended: true},
+		"reset": {far: func(far *net.TCPConn) error {
+			return errors.Join(far.SetLinger(0),
+				far.Close())
+		}, ended: true},
+		"says what nobody asked": {far: say, ended: true},
+		"kept, TLS":              {far: func(*net.TCPConn) error { return nil }, secure: true},
+		"closed, TLS": {far: func(far *net.TCPConn) error { return far.Close() }, secure: true, ended: true,
+			linux: true},
+		"closed after a record, TLS": {far: func(far *net.TCPConn) error { return errors.Join(say(far), far.Close()) },
+			secure: true, ended: true, linux: true},
 		"a record, TLS":               {far: say, secure: true},
 		"closed before its first use": {far: func(far *net.TCPConn) error { return far.Close() }, unused: true},
 	} {
