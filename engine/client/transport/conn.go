@@ -45,7 +45,7 @@ type usage struct {
 	replied atomic.Int64 // when the exchange before the present one last read, or Unset
 	ended   atomic.Int64 // when the server's end of it was noticed, or Unset
 	prompt  atomic.Bool  // it ended in or right after a reply; which of them, the exchange knows
-	closed  atomic.Int64 // when this side closed it, or Unset
+	closed  atomic.Int64 // when this side closed it or, under TLS, was told of the end; or Unset
 }
 
 // newConn wraps a connection. Stamps count from base.
@@ -132,13 +132,20 @@ func (c *conn) dead() bool {
 	return c.ended.Load() != Unset
 }
 
-// over is when the connection ended, or Unset. Under TLS the transport may close a connection because of a record
-// that announces its end, before the end itself has come.
+// over is when the connection ended, or Unset.
 func (c *conn) over() int64 {
 	if at := c.ended.Load(); at != Unset || !c.secure.Load() {
 		return at
 	}
 	return c.closed.Load()
+}
+
+// failed notes the error of a request. Under TLS a record announces the end of a connection, and the transport reports
+// it before the end itself has come.
+func (c *conn) failed(err error) {
+	if c.secure.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		c.closed.CompareAndSwap(Unset, int64(time.Since(c.base)))
+	}
 }
 
 // endedBy notes the end of the connection, unless it is this side that closed it or gave up waiting.

@@ -35,7 +35,7 @@ type Sending struct {
 func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, error) {
 	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), s.trace()))
 	resp, err := t.RoundTrip(traced)
-	if err == nil || req.Context().Err() != nil || errors.As(err, new(ConnectError)) || !s.repeatable() {
+	if err == nil || req.Context().Err() != nil || errors.As(err, new(ConnectError)) || !s.repeatable(err) {
 		return resp, err
 	}
 	again := traced.Clone(traced.Context())
@@ -51,11 +51,12 @@ func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, err
 	return t.RoundTrip(again)
 }
 
-// repeatable reports whether a request that failed may be sent once more.
-func (s *Sending) repeatable() bool {
+// repeatable reports whether a request that failed with err may be sent once more.
+func (s *Sending) repeatable(err error) bool {
 	if s.conn == nil || s.headers.Load() != Unset {
 		return false
 	}
+	s.conn.failed(err)
 	over, wrote := s.conn.over(), s.sent()
 	switch {
 	case over == Unset:
