@@ -58,6 +58,17 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// Names that claim many parts are not believed for long.
+func TestAbsentParts(t *testing.T) {
+	if got := absent([]string{"a-00001-of-99999.gguf", "b-00001-of-99999.gguf"}); len(got) > mostParts {
+		t.Errorf("%d parts are missing, want at most %d", len(got), mostParts)
+	}
+	got := absent([]string{"a-00001-of-00003.gguf", "a-00003-of-00003.gguf", "b-00002-of-00002.gguf", "a.gguf"})
+	if want := []string{"a-00002-of-00003.gguf", "b-00001-of-00002.gguf"}; !slices.Equal(got, want) {
+		t.Errorf("missing are %v, want %v", got, want)
+	}
+}
+
 // snapshot lays a snapshot out whose files have the bytes of their names.
 func snapshot(t *testing.T, commit string, paths ...string) Cache {
 	t.Helper()
@@ -119,6 +130,14 @@ func TestHolds(t *testing.T) {
 		if size != got.Bytes() || tc.files > 0 && size == 0 {
 			t.Errorf("%s: %d bytes, want %d", name, got.Bytes(), size)
 		}
+	}
+	c := snapshot(t, commit, "config.json", indexName)
+	if err := os.Truncate(c.link("acme/tiny", commit, indexName), indexBytes+1); err != nil {
+		t.Fatal(err)
+	}
+	got := c.Holds(PullSpec{Repo: "acme/tiny"}, commit)
+	if !slices.Equal(got.Missing, []string{indexName}) {
+		t.Errorf("a huge index leaves %v missing", got.Missing)
 	}
 	if got := snapshot(t, "other", "model.safetensors").Holds(PullSpec{Repo: "acme/tiny"}, ""); len(got.Files) != 0 {
 		t.Errorf("a commit that is not known holds %+v", got)

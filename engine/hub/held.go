@@ -110,11 +110,18 @@ func missing(root string, paths []string, format string) []string {
 	return slices.Compact(out)
 }
 
+// indexBytes bounds an index that is read; those of the largest models have some 10 MB.
+const indexBytes = 64 << 20
+
 // unindexed are the files that an index promises and that are not among the paths; the index itself if it
 // cannot be read.
 func unindexed(index string, paths []string) (out []string) {
 	var file struct {
 		Of map[string]string `json:"weight_map"` // tensors -> files
+	}
+	info, err := os.Stat(index)
+	if err != nil || info.Size() > indexBytes {
+		return []string{indexName}
 	}
 	data, err := os.ReadFile(index)
 	if err != nil || json.Unmarshal(data, &file) != nil {

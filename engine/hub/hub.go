@@ -198,7 +198,7 @@ func (h *Hub) list(ctx context.Context, repo, revision string) (listing, error) 
 func (h *Hub) getJSON(ctx context.Context, address, repo string, into any) error {
 	ctx, touch, done := h.watch(ctx)
 	defer done()
-	r, _, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
+	r, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
 	if err != nil {
 		return stalled(ctx, err)
 	}

@@ -16,13 +16,13 @@ import (
 )
 
 // get sends a GET and follows redirects by hand: the token goes to the endpoint alone, not even to
-// its subdomains, and never from https to http. It also returns the address that answered.
-func (h *Hub) get(ctx context.Context, address, byteRange string) (*http.Response, string, error) {
+// its subdomains, and never from https to http.
+func (h *Hub) get(ctx context.Context, address, byteRange string) (*http.Response, error) {
 	const redirects = 10
 	for range redirects {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			return nil, "", fmt.Errorf("building a request: %w", err)
+			return nil, fmt.Errorf("building a request: %w", err)
 		}
 		if h.Agent != "" {
 			r.Header.Set("User-Agent", h.Agent)
@@ -36,25 +36,25 @@ func (h *Hub) get(ctx context.Context, address, byteRange string) (*http.Respons
 		response, err := h.Client.Do(r)
 		if err != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
-				return nil, "", ctx.Err()
+				return nil, ctx.Err()
 			}
-			return nil, "", &transient{err: withoutQuery(err)}
+			return nil, &transient{err: withoutQuery(err)}
 		}
 		location := response.Header.Get("Location")
 		if response.StatusCode < 300 || response.StatusCode > 399 || location == "" {
-			return response, address, nil
+			return response, nil
 		}
 		drain(response.Body)
 		next, err := response.Request.URL.Parse(location)
 		if err != nil {
-			return nil, "", fmt.Errorf("following a redirect: %w", err)
+			return nil, fmt.Errorf("following a redirect: %w", err)
 		}
 		if response.Request.URL.Scheme == "https" && next.Scheme != "https" {
-			return nil, "", fmt.Errorf("refusing a redirect from https to %s://%s", next.Scheme, next.Host)
+			return nil, fmt.Errorf("refusing a redirect from https to %s://%s", next.Scheme, next.Host)
 		}
 		address = next.String()
 	}
-	return nil, "", errors.New("the hub redirects in a circle")
+	return nil, errors.New("the hub redirects in a circle")
 }
 
 // withoutQuery takes the signature of a download address out of an error.

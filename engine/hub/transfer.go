@@ -28,7 +28,6 @@ type transfer struct {
 	repo    string
 	file    Remote
 	address string // at the hub
-	store   string // where the hub sent us; empty: ask again
 	part    string
 	meter   *meter
 	fetched int64 // bytes that came over the wire
@@ -122,11 +121,12 @@ func (t *transfer) fetch(ctx context.Context) error {
 	return nil
 }
 
-// request asks for everything that is missing, and keeps what arrives.
+// request asks for everything that is missing, and keeps what arrives. It asks the hub every time: where that
+// sends it may expire.
 func (t *transfer) request(ctx context.Context) error {
 	ctx, touch, done := t.hub.watch(ctx)
 	defer done()
-	r, err := t.ask(ctx, fmt.Sprintf("bytes=%d-", t.have))
+	r, err := t.hub.get(ctx, t.address, fmt.Sprintf("bytes=%d-", t.have))
 	if err != nil {
 		return stalled(ctx, err)
 	}
@@ -183,7 +183,7 @@ func cutShort(ctx context.Context, err error) error {
 	return stalled(ctx, &transient{err: fmt.Errorf("the transfer was cut: %w", err)})
 }
 
-// refused is the error of an answer that says no. An address that the hub gave may have expired since, so
+// refused is the error of an answer that says no. An address that the hub gave may have expired, so
 // a refusal from elsewhere is tried again with a new address.
 func (t *transfer) refused(r *http.Response) error {
 	refusal := t.hub.refusal(r, t.repo, t.file.Path)
@@ -194,24 +194,6 @@ func (t *transfer) refused(r *http.Response) error {
 		}
 	}
 	return again(r, refusal)
-}
-
-// ask sends a request to where the hub sent us before, and to the hub where that refuses: a signed
-// address expires.
-func (t *transfer) ask(ctx context.Context, byteRange string) (*http.Response, error) {
-	if t.store != "" {
-		r, _, err := t.hub.get(ctx, t.store, byteRange)
-		if err != nil || r.StatusCode < 400 || errors.As(again(r, io.EOF), new(*transient)) {
-			return r, err
-		}
-		drain(r.Body)
-		t.store = ""
-	}
-	r, answered, err := t.hub.get(ctx, t.address, byteRange)
-	if err == nil && r.StatusCode < 400 && answered != t.address {
-		t.store = answered
-	}
-	return r, err
 }
 
 // remove deletes what an unfinished transfer leaves.

@@ -48,7 +48,7 @@ var troubles = []struct {
 		return false
 	}},
 	// A transfer is cut, and its address has expired when it goes on.
-	{name: "signatures that expire", stores: 3, do: func(h *testHub, n int, path string, w http.ResponseWriter,
+	{name: "signatures that expire", stores: 2, do: func(h *testHub, n int, path string, w http.ResponseWriter,
 		r *http.Request) bool {
 		if n == 4 {
 			h.mu.Lock()

@@ -44,8 +44,18 @@ type addedToken struct {
 	Rewrite bool   `json:"normalized"` // is looked for in the text as the normalizer leaves it
 }
 
+// fileBytes bounds a tokenizer.json that is read; Gemma 3's has 33 MB.
+const fileBytes = 256 << 20
+
 // Load reads a tokenizer.json.
 func Load(path string) (*Tokenizer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tokenizer: %w", err)
+	}
+	if info.Size() > fileBytes {
+		return nil, fmt.Errorf("reading the tokenizer: %s is larger than %d MiB", path, fileBytes>>20)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the tokenizer: %w", err)

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,12 @@ func TestTokenizerRefuses(t *testing.T) {
 		t.Error("a file that is not there was read")
 	}
 	path := filepath.Join(t.TempDir(), "tokenizer.json")
+	if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, fileBytes+1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 256 MiB") {
+		t.Errorf("a huge file: %v", err)
+	}
 	if err := os.WriteFile(path, []byte(`{"model": {`+good+`}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
