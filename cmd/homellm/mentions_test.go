@@ -19,7 +19,7 @@ import (
 // sentences are the words that follow the name of the program in the sentences that it prints. Any
 // other word there is taken for a command.
 var sentences = strings.Fields(`can cannot did gates has is itself knows left plays reads
-	renders scenarios ships shows started starts with writes`)
+	renders scenarios shows started starts with writes`)
 
 var (
 	called   = regexp.MustCompile(`\bhomellm `)

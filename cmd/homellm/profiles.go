@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 	}
 	ports := engines.Ports()
 	for _, l := range left {
-		ports = append(ports, portOf("http://"+l.Address))
+		ports = append(ports, server.PortOf("http://"+l.Address))
 	}
 	for _, profile := range lib.Servers {
 		if profile.Abstract {
@@ -56,10 +55,10 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 			ports = append(ports, profile.Port)
 		}
 		if u, err := url.Parse(profile.Attach); err == nil && isLocal(u.Hostname()) {
-			ports = append(ports, portOf(profile.Attach))
+			ports = append(ports, server.PortOf(profile.Attach))
 		}
 	}
-	found, err := scan(ctx, ports)
+	found, err := server.Answering(ctx, ports)
 	if err != nil {
 		return err
 	}
@@ -79,41 +78,6 @@ func isLocal(name string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || name == "::1"
 }
 
-func portOf(address string) int {
-	u, err := url.Parse(address)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.Atoi(u.Port())
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// scan probes ports once each and keeps what answers.
-func scan(ctx context.Context, ports []int) (map[int]server.Found, error) {
-	asked := map[int]bool{}
-	var once []int
-	for _, port := range ports {
-		if port > 0 && !asked[port] {
-			asked[port] = true
-			once = append(once, port)
-		}
-	}
-	list, err := server.Scan(ctx, once...)
-	if err != nil {
-		return nil, err
-	}
-	out := map[int]server.Found{}
-	for _, f := range list {
-		if f.State != server.NotRunning {
-			out[portOf(f.URL)] = f
-		}
-	}
-	return out, nil
-}
-
 func profileRow(profile *dsl.Server, found map[int]server.Found) []string {
 	how, address, now := "starts", "any free port", "–"
 	port := profile.Port
@@ -121,7 +85,7 @@ func profileRow(profile *dsl.Server, found map[int]server.Found) []string {
 		how, address = "attaches", profile.Attach
 		port = 0
 		if u, err := url.Parse(profile.Attach); err == nil && isLocal(u.Hostname()) {
-			port = portOf(profile.Attach)
+			port = server.PortOf(profile.Attach)
 		}
 	} else if port > 0 {
 		address = fmt.Sprintf("http://127.0.0.1:%d", port)
@@ -146,14 +110,14 @@ func describeFound(f server.Found) string {
 	case f.State != server.Ready:
 		return strings.ReplaceAll(string(f.State), "_", " ") + ": " + f.Detail
 	}
-	return engineTitle(f)
+	return f.Label()
 }
 
 // writeRunning lists what runs now, whoever started it.
 func writeRunning(ctx context.Context, p process, found map[int]server.Found, left []host.Leftover) error {
 	owner := map[int]host.Leftover{}
 	for _, l := range left {
-		owner[portOf("http://"+l.Address)] = l
+		owner[server.PortOf("http://"+l.Address)] = l
 	}
 	var ports []int
 	for port := range found {

@@ -44,10 +44,10 @@ func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) 
 		opt.DefaultServer, s.lacking = simulator, true
 		for _, f := range found {
 			if f.State == server.Ready {
-				opt.DefaultServer = s.lib.Attach(profileFor(f), f.Engine, f.URL)
+				opt.DefaultServer = s.lib.Attach(f.Name(), f.Engine, f.URL)
 				s.remember(opt.DefaultServer, f)
 				s.lacking = false
-				s.note("found %s at %s", engineTitle(f), f.URL)
+				s.note("found %s at %s", f.Label(), f.URL)
 				break
 			}
 		}
@@ -68,7 +68,7 @@ func (s *servers) attachTo(ctx context.Context, address string, opt *dsl.Options
 	if found.State == server.NotRunning {
 		return failf(exitEnvironment, "start the server, or leave --url out to use one that runs here or the simulator", "nothing answers at %s", address)
 	}
-	name := s.lib.Attach(profileFor(found), found.Engine, address)
+	name := s.lib.Attach(found.Name(), found.Engine, address)
 	s.remember(name, found)
 	opt.Servers = []string{name}
 	opt.Served = s.served
@@ -99,25 +99,6 @@ func (s *servers) served(profile string) (dsl.Served, bool) {
 		out.Capabilities[c.Name] = c.OK
 	}
 	return out, true
-}
-
-// profileFor names the profile of a server that was found rather than declared.
-func profileFor(f server.Found) string {
-	if f.Simulated {
-		return simulator
-	}
-	if f.Engine == "" {
-		return "generic"
-	}
-	return f.Engine
-}
-
-func engineTitle(f server.Found) string {
-	name := profileFor(f)
-	if f.Version != "" {
-		name += " " + f.Version
-	}
-	return name
 }
 
 func (s *servers) note(format string, args ...any) {

@@ -180,7 +180,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if !found.Can("tokenize") {
 		side = nil
 	}
-	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", engineTitle(found), found.URL, served, t.Name())
+	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", found.Label(), found.URL, served, t.Name())
 	c := comparison{all: all, template: t, model: m, side: side}
 	if side == nil {
 		config := target.ClientConfig(profile, found.URL, "", served)

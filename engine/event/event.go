@@ -372,3 +372,6 @@ func (Note) kind() string        { return "note" }
 func (Sample) kind() string      { return "sample" }
 func (Facts) kind() string       { return "facts" }
 func (RunDone) kind() string     { return "run_done" }
+
+// Milliseconds is a duration as figures have it.
+func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -5,16 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"time"
 
-	"homellm/engine/crash"
 	"homellm/engine/engines"
 )
 
@@ -62,6 +57,20 @@ func (f Found) Model(name string) (engines.Model, bool) {
 	}
 	return engines.Model{}, false
 }
+
+// Name is what the server is called where no profile names it: by its engine.
+func (f Found) Name() string {
+	if f.Engine == "" {
+		return "generic"
+	}
+	return f.Engine
+}
+
+// Label is the name with the version, where that is known.
+func (f Found) Label() string { return strings.TrimSpace(f.Name() + " " + f.Version) }
+
+// Port is the port of its address; 0 if that has none.
+func (f Found) Port() int { return PortOf(f.URL) }
 
 // Context is the context a model is served with; false if the server does not say.
 func (f Found) Context(model string) (tokens int, ok bool) {
@@ -244,55 +253,4 @@ func lastOfEach(all []engines.Capability) []engines.Capability {
 		out = append(out, c)
 	}
 	return out
-}
-
-// knock bounds one attempt to connect to a port of this machine.
-const knock = 250 * time.Millisecond
-
-// Scan probes ports of this machine, [engines.Ports] if none are named, all at the same time. It
-// returns one finding per port, in the order of ports. Where nothing listens it takes as long as
-// a refused connection; it never leaves the loopback interface.
-func Scan(ctx context.Context, ports ...int) ([]Found, error) {
-	if len(ports) == 0 {
-		ports = engines.Ports()
-	}
-	found := make([]Found, len(ports))
-	errs := make([]error, len(ports))
-	client := NewHTTPClient("")
-	defer client.CloseIdleConnections()
-	var group sync.WaitGroup
-	for i, port := range ports {
-		group.Go(crash.Guarded(func() {
-			host, ok := listening(ctx, port)
-			if !ok {
-				found[i] = Found{URL: "http://127.0.0.1:" + strconv.Itoa(port), State: NotRunning, Detail: "nothing listens there"}
-				return
-			}
-			found[i], errs[i] = Probe(ctx, "http://"+net.JoinHostPort(host, strconv.Itoa(port)), client)
-		}))
-	}
-	group.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("scanning this machine's ports: %w", context.Cause(ctx))
-	}
-	return found, nil
-}
-
-// listening finds the loopback address on which a port accepts connections. Some servers bind
-// to "localhost" and end up on IPv6 alone.
-func listening(ctx context.Context, port int) (host string, ok bool) {
-	for _, host := range []string{"127.0.0.1", "::1"} {
-		dialer := net.Dialer{Timeout: knock}
-		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err == nil {
-			_ = conn.Close() // nothing was written to it
-			return host, true
-		}
-	}
-	return "", false
 }

@@ -1,0 +1,126 @@
+// Package doctor finds out what can be measured here: which servers answer, what they can report, and what of the
+// machine makes numbers worse than they need be. In come an address or this machine's usual ports, and a report to
+// write to; out go lines of that report and problems, each with the command that puts it right.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/engines"
+	"homellm/engine/host"
+	"homellm/engine/server"
+)
+
+// Doctor examines servers and the machine.
+type Doctor struct {
+	Report   Report
+	Library  *dsl.Library
+	Model    string // to send the test requests to; empty: one that is loaded
+	Records  string // folder with the records of started servers
+	ModelDir string // where models are kept; empty: nowhere
+}
+
+// Report is what is written of an examination.
+type Report interface {
+	Section(format string, args ...any)
+	Line(label, format string, args ...any)
+	Problem(next, format string, args ...any) // next is the command that puts it right
+}
+
+// BadAddress is an address that cannot be examined.
+type BadAddress struct{ err error }
+
+// Error implements error.
+func (e *BadAddress) Error() string { return e.err.Error() }
+
+// Unwrap returns the reason.
+func (e *BadAddress) Unwrap() error { return e.err }
+
+// ErrNothing says that nothing answers at the address that was named.
+var ErrNothing = errors.New("nothing answers at the address")
+
+// Examine looks at the server of an address, or at all that answer at this machine's usual ports, and then at the
+// machine.
+func (d *Doctor) Examine(ctx context.Context, address string) error {
+	found, err := d.find(ctx, address)
+	nothing := errors.Is(err, ErrNothing)
+	if err != nil && !nothing {
+		return err
+	}
+	for _, one := range found {
+		d.server(ctx, one)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	d.machine(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if nothing {
+		return ErrNothing
+	}
+	return nil
+}
+
+// find probes the address that was named, or this machine's usual ports.
+func (d *Doctor) find(ctx context.Context, address string) ([]server.Found, error) {
+	if address == "" {
+		return d.scan(ctx)
+	}
+	const usual = "homellm doctor   (looks at this machine's usual ports)"
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
+		return nil, &BadAddress{errors.New("this is no address")}
+	}
+	one, err := server.Probe(ctx, address, nil)
+	switch {
+	case err != nil:
+		return nil, &BadAddress{err}
+	case one.State == server.PortBusy:
+		d.Report.Problem(usual, "what answers at %s is no LLM server that homellm knows", one.URL)
+	case one.State == server.NotRunning:
+		d.Report.Section("nothing answers at %s", one.URL)
+		d.Report.Problem(usual, "nothing answers at %s: is the server started, and is the address right?", one.URL)
+		return nil, ErrNothing
+	}
+	return []server.Found{one}, nil
+}
+
+// scan probes this machine's usual ports and those of the servers that homellm started.
+func (d *Doctor) scan(ctx context.Context) ([]server.Found, error) {
+	ports := engines.Ports()
+	left, err := host.Leftovers(d.Records)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range left {
+		ports = append(ports, server.PortOf("http://"+l.Address))
+		if !l.Owned {
+			d.Report.Problem("homellm stop "+l.Name, "an earlier homellm left a server running: %s", l)
+		}
+	}
+	byPort, err := server.Answering(ctx, ports)
+	if err != nil {
+		return nil, err
+	}
+	var found []server.Found
+	for _, port := range ports {
+		if f, ok := byPort[port]; ok {
+			found = append(found, f)
+			delete(byPort, port)
+		}
+	}
+	if len(found) == 0 {
+		d.Report.Section("no server answers on this machine's usual ports")
+		d.Report.Problem("homellm apply quickstart   (plays on the built-in simulator)\n      "+
+			"homellm servers            (profiles that homellm can start: homellm serve PROFILE)", "there is no server to measure")
+	}
+	return found, nil
+}

@@ -1,0 +1,160 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"homellm/engine/client"
+	"homellm/engine/engines"
+	"homellm/engine/event"
+	"homellm/engine/server"
+	"homellm/engine/target"
+)
+
+// test sends the cache self-test and one measured request, and says what was on the wire.
+func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
+	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
+	config := target.ClientConfig(profile, f.URL, "", name)
+	config.Stream = true
+	one, err := client.New(config)
+	if err != nil {
+		d.Report.Problem("", "%v", err)
+		return
+	}
+	defer one.CloseIdle()
+	epoch, zero := time.Now(), 0.0
+	ask := func(ctx context.Context, text string, tokens int) event.Exchange {
+		return one.Do(ctx, epoch, time.Now(), client.Prompt{
+			Messages: []client.Message{{Role: "user", Content: text}}, MaxTokens: tokens, Temperature: &zero, Extra: profile.Body,
+		})
+	}
+	e := ask(ctx, "Count from one to twenty.", 48)
+	if ctx.Err() != nil {
+		return
+	}
+	if e.Err != nil {
+		d.Report.Line("request", "failed: %s", e.Err.Message)
+		d.Report.Problem("homellm doctor --url "+f.URL+" --model NAME", "a request to %s failed (%s): %s", f.URL, e.Err.Class, e.Err.Message)
+		return
+	}
+	d.Report.Line("request", "%s", timing(e))
+	d.Report.Line("wire", "%s", wire(e))
+	d.cacheTest(ctx, f, name, ask)
+}
+
+func timing(e event.Exchange) string {
+	var parts []string
+	if e.Sent != nil && len(e.Chunks) > 0 {
+		parts = append(parts, fmt.Sprintf("first token after %.1f ms", event.Milliseconds(e.Chunks[0].At-*e.Sent)))
+	}
+	if e.Usage.Prompt != nil && e.Usage.Completion != nil {
+		parts = append(parts, fmt.Sprintf("%d prompt tokens, %d generated", *e.Usage.Prompt, *e.Usage.Completion))
+		if n := len(e.Chunks); n > 1 && *e.Usage.Completion > 1 {
+			if window := (e.Chunks[n-1].At - e.Chunks[0].At).Seconds(); window > 0 {
+				parts = append(parts, fmt.Sprintf("%.1f tokens/s", float64(*e.Usage.Completion-1)/window))
+			}
+		}
+	} else {
+		parts = append(parts, "the reply counts no tokens")
+	}
+	if e.Finish == "" {
+		parts = append(parts, "no finish reason")
+	} else {
+		parts = append(parts, "finished: "+e.Finish)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// wire tells what explains a surprising figure.
+func wire(e event.Exchange) string {
+	w := e.Wire
+	parts := []string{w.Framing, w.Protocol, fmt.Sprintf("%d events in %d reads", w.Events, w.Reads)}
+	if w.CoalescedMax > 1 {
+		parts = append(parts, fmt.Sprintf("up to %d deltas in one read: gaps between them are not measured", w.CoalescedMax))
+	}
+	if w.StampedBy != "" {
+		parts = append(parts, "arrivals stamped by the "+w.StampedBy)
+	}
+	if n := len(e.Chunks); n > 0 && e.Usage.Completion != nil {
+		parts = append(parts, fmt.Sprintf("%.2g tokens a chunk", float64(*e.Usage.Completion)/float64(n)))
+	}
+	if w.RoleEarly {
+		parts = append(parts, "a chunk without text comes first")
+	}
+	if w.ReasoningKey != "" {
+		parts = append(parts, "reasoning in "+w.ReasoningKey)
+	}
+	if w.UsageIn != "" {
+		parts = append(parts, "usage in "+strings.ReplaceAll(w.UsageIn, "_", " "))
+	}
+	if !w.DoneMarker && w.Framing == "sse" {
+		parts = append(parts, "no [DONE]")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// cacheTest sends the same new prompt twice and says whether the server's report of cached tokens
+// is to be believed.
+func (d *Doctor) cacheTest(ctx context.Context, f server.Found, name string, ask func(context.Context, string, int) event.Exchange) {
+	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name})
+	if err != nil {
+		return // an engine without side channels was said above
+	}
+	block := 0
+	if f.BlockTokens != nil {
+		block = *f.BlockTokens
+	}
+	var times []float64
+	reused := false
+	report, err := side.SelfTest(ctx, block, func(ctx context.Context, text string) (server.Reply, error) {
+		e := ask(ctx, text, 1)
+		if e.Err != nil && e.Err.Class != "empty" {
+			return server.Reply{}, errors.New(e.Err.Message)
+		}
+		if e.Sent != nil && len(e.Chunks) > 0 {
+			times = append(times, event.Milliseconds(e.Chunks[0].At-*e.Sent))
+		}
+		reused = e.Wire.Reused
+		source := e.Wire.CachedIn
+		if source == "" {
+			source = "usage"
+		}
+		return server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached, Source: source}, nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		d.Report.Line("cache test", "failed: %v", err)
+		d.Report.Problem("homellm doctor --url "+f.URL+" --model "+name,
+			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL, err)
+		return
+	case reused:
+		d.Report.Line("connection", "kept open: a request finds the one before it")
+	default:
+		d.Report.Line("connection", "closed after a reply: each turn needs a new one, which is made ahead")
+	}
+	if report.Proven() {
+		d.Report.Line("cache test", "proven: %s", report.How())
+	} else {
+		d.Report.Line("cache test", "cached tokens are unknown: %s", report.Why)
+		d.reportFix(f)
+	}
+	if len(times) == 2 {
+		d.Report.Line("same prompt", "first token after %.1f ms, repeated %.1f ms", times[0], times[1])
+	}
+}
+
+func (d *Doctor) reportFix(f server.Found) {
+	h := engines.Of(f.Engine).Hints
+	switch {
+	case h.StartReporting == "":
+	case h.ReportSince != "":
+		d.Report.Problem(h.StartReporting, "%s does not report cached tokens: %s", f.URL, h.ReportSince)
+	default:
+		d.Report.Problem(h.StartReporting, "%s does not report cached tokens", f.URL)
+	}
+}

@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"homellm/engine/engines"
+	"homellm/engine/host"
+	"homellm/engine/server"
+)
+
+// server says what one server is and what can be measured of it.
+func (d *Doctor) server(ctx context.Context, f server.Found) {
+	title := f.Name()
+	if e, ok := engines.Lookup(f.Engine); ok {
+		title = e.Title
+	}
+	d.Report.Section("%s", strings.TrimSpace(fmt.Sprintf("%s %s at %s", title, f.Version, f.URL)))
+	if f.Simulated {
+		d.Report.Line("SIMULATED", "%s: no number from here is a real server's", f.Simulation)
+	}
+	state := strings.ReplaceAll(string(f.State), "_", " ")
+	if f.Detail != "" {
+		state += ": " + f.Detail
+	}
+	d.Report.Line("state", "%s", state)
+	switch f.State {
+	case server.StartingUp:
+		d.Report.Problem("homellm doctor --url "+f.URL+"   (in a moment)", "%s is still starting", f.URL)
+		return
+	case server.Failing:
+		d.Report.Problem("look at its log, then start it again", "%s says that it is broken: %s", f.URL, f.Detail)
+		return
+	case server.PortBusy:
+		if pid, command, ok := host.Listener(ctx, f.Port()); ok {
+			d.Report.Line("process", "%d (%s)", pid, command)
+		}
+		return
+	}
+	name, loaded := d.models(f)
+	for _, c := range f.Capabilities {
+		mark := "no "
+		if c.OK {
+			mark = "yes"
+		}
+		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
+	}
+	for _, n := range f.Notes {
+		d.Report.Line("note", "%s", n)
+	}
+	if name == "" {
+		return
+	}
+	if !loaded {
+		d.Report.Line("test", "not sent: it would load the model; name it with --model %s to have it tested", name)
+		return
+	}
+	d.test(ctx, f, name)
+}
+
+// models lists what is served and chooses the one to test.
+func (d *Doctor) models(f server.Found) (name string, loaded bool) {
+	if len(f.Models) == 0 {
+		d.Report.Line("model", "none")
+		next := "load a model in the server"
+		if h := engines.Of(f.Engine).Hints; h.Pull != "" {
+			next = h.Pull + " " + h.SmallModel
+		}
+		d.Report.Problem(next, "%s lists no model", f.URL)
+		return "", false
+	}
+	for _, m := range f.Models {
+		about := ""
+		n, ok := f.Context(m.ID)
+		switch {
+		case ok:
+			about = fmt.Sprintf(", context %d tokens", n)
+		case m.TrainedTokens != nil:
+			about = fmt.Sprintf(", context not told before it is loaded (trained for %d)", *m.TrainedTokens)
+		default:
+			about = ", context not told"
+		}
+		if m.Loaded != nil && !*m.Loaded {
+			about += ", not loaded"
+		}
+		if m.GPUShare != nil {
+			about += fmt.Sprintf(", %.0f %% in GPU memory", 100**m.GPUShare)
+		}
+		if known := d.Library.Model(m.ID); known != nil && known.Name != m.ID {
+			about += ", known as " + known.Name
+		}
+		d.Report.Line("model", "%s%s", m.ID, about)
+	}
+	if d.Model != "" {
+		if err := f.CheckModel(d.Model); err != nil {
+			next := "homellm doctor --model " + f.Models[0].ID
+			if missing, ok := errors.AsType[*server.ModelNotFound](err); ok {
+				next = missing.Hint()
+			}
+			d.Report.Problem(next, "%v", err)
+			return "", false
+		}
+		return d.Model, true
+	}
+	for _, m := range f.Models {
+		if m.Loaded == nil || *m.Loaded {
+			return m.ID, true
+		}
+	}
+	return f.Models[0].ID, false
+}
