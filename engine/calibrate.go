@@ -22,11 +22,10 @@ func calibrate(ctx context.Context, measure Calibrator, out *collector) {
 		out.emit("", event.Note{Code: "uncalibrated", Text: err.Error()})
 		return
 	}
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	values := map[string]float64{
-		"client.ttft_bias_p50_ms":   ms(floor.TTFTp50),
-		"client.ttft_bias_p99_ms":   ms(floor.TTFTp99),
-		"client.timer_error_p99_ms": ms(floor.TimerP99),
+		"client.ttft_bias_p50_ms":   event.Milliseconds(floor.TTFTp50),
+		"client.ttft_bias_p99_ms":   event.Milliseconds(floor.TTFTp99),
+		"client.timer_error_p99_ms": event.Milliseconds(floor.TimerP99),
 	}
 	if floor.CPUPerChunk != nil {
 		values["client.cpu_per_chunk_us"] = float64(*floor.CPUPerChunk) / float64(time.Microsecond)

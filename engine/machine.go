@@ -118,7 +118,7 @@ func (m *machine) measure(cell string, p pass, embedded bool) func() {
 			m.emit(cell, event.Facts{Values: values, Source: e.Source})
 		}
 		if !embedded { // the simulator's work in this process is not the client's
-			values := map[string]float64{"client.gc_pause_ms": float64(pauseTotal()-pauses) / float64(time.Millisecond)}
+			values := map[string]float64{"client.gc_pause_ms": event.Milliseconds(pauseTotal() - pauses)}
 			if now, ok := host.SelfCPU(); ok && timed {
 				values["client_cpu_share"] = (now - busy).Seconds() / time.Since(began).Seconds()
 			}

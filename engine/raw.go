@@ -45,7 +45,7 @@ func (k *rawKeeper) offer(about rawTurn, x *event.Exchange, raw client.Raw) {
 	var ttft time.Duration
 	if x.Sent != nil && len(x.Chunks) > 0 {
 		ttft = x.Chunks[0].At - *x.Sent
-		ms := float64(ttft) / float64(time.Millisecond)
+		ms := event.Milliseconds(ttft)
 		about.TTFT = &ms
 	}
 	worse := failed && !k.failed || failed == k.failed && ttft > k.ttft

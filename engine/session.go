@@ -136,7 +136,7 @@ func (s *session) measureTarget(ctx context.Context) {
 	s.emitStart()
 	if t.RTT > 0 {
 		s.emit(event.Facts{Source: "client",
-			Values: map[string]float64{"client.rtt_floor_ms": float64(t.RTT) / float64(time.Millisecond)}})
+			Values: map[string]float64{"client.rtt_floor_ms": event.Milliseconds(t.RTT)}})
 	}
 	if t.Embedded {
 		return

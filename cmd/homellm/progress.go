@@ -11,6 +11,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/crash"
+	"homellm/engine/event"
 	"homellm/engine/report"
 )
 
@@ -97,7 +98,7 @@ func describePass(p engine.Progress) string {
 func describeProgress(name string, p engine.Progress) string {
 	parts := []string{name, p.Cell, describePass(p), p.Step}
 	if p.TTFT > 0 {
-		parts = append(parts, fmt.Sprintf("TTFT %.0f ms", float64(p.TTFT)/float64(time.Millisecond)))
+		parts = append(parts, fmt.Sprintf("TTFT %.0f ms", event.Milliseconds(p.TTFT)))
 	}
 	if p.TokensPerSec > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f tok/s", p.TokensPerSec))

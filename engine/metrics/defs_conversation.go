@@ -102,7 +102,7 @@ func total(g []*event.Request) (any, string) {
 	for _, s := range spans {
 		sum += s.to - s.from
 	}
-	return ms(sum), ""
+	return event.Milliseconds(sum), ""
 }
 
 func peak(g []*event.Request) (any, string) {

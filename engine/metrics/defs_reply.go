@@ -70,7 +70,7 @@ var latencies = []Def{
 		Formula: "t_1 - sent; role chunks and empty deltas do not count",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := ttft(q)
-			return ms(t), why
+			return event.Milliseconds(t), why
 		}},
 	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
@@ -94,7 +94,7 @@ var latencies = []Def{
 		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := firstSentence(q)
-			return ms(t), why
+			return event.Milliseconds(t), why
 		}},
 	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
 		Doc:     "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, never a gate",
@@ -123,7 +123,7 @@ var latencies = []Def{
 			if why != "" {
 				return nil, why
 			}
-			return ms(t - q.Due), ""
+			return event.Milliseconds(t - q.Due), ""
 		}},
 	{Name: "connect_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, anyway: true, Source: "client",
 		Doc:     "time a new connection took (name, TCP, TLS); not part of any other latency",
@@ -131,7 +131,7 @@ var latencies = []Def{
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			switch {
 			case q.Connect != nil:
-				return ms(*q.Connect), ""
+				return event.Milliseconds(*q.Connect), ""
 			case q.Err != nil:
 				return nil, "no connection was made"
 			}
@@ -144,6 +144,6 @@ var latencies = []Def{
 			if q.Sent == nil {
 				return nil, neverSent
 			}
-			return ms(*q.Sent - q.Due), ""
+			return event.Milliseconds(*q.Sent - q.Due), ""
 		}},
 }

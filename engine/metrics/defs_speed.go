@@ -12,7 +12,7 @@ var speeds = []Def{
 		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
-			return ms(window), n, why
+			return event.Milliseconds(window), n, why
 		}},
 	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
 		Shown: Shown{

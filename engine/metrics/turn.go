@@ -21,8 +21,6 @@ const (
 	inlined    = "the answer holds its reasoning (<think>): have the server tell them apart, with a reasoning parser"
 )
 
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
 func streamed(q *event.Request) bool { return q.Wire.Framing != "json" }
 
 // ttft is the time from the first byte sent to the first non-empty delta of any channel. Role
@@ -118,7 +116,7 @@ func gaps(q *event.Request) ([]float64, string) {
 	last := q.Chunks[0].At
 	for _, c := range q.Chunks[1:] {
 		if c.At > last {
-			out = append(out, ms(c.At-last))
+			out = append(out, event.Milliseconds(c.At-last))
 			last = c.At
 		}
 	}
@@ -163,7 +161,7 @@ func prefill(c *Cell, q *event.Request) (tokens, seconds float64, why string) {
 	if why != "" {
 		return 0, 0, why
 	}
-	t := ms(first) - rttFloor(c)
+	t := event.Milliseconds(first) - rttFloor(c)
 	if t <= 0 {
 		return 0, 0, "the first token came within the round trip of the network"
 	}
@@ -209,7 +207,7 @@ func since(from *time.Duration, to time.Duration) (any, string) {
 	if from == nil {
 		return nil, neverSent
 	}
-	return ms(to - *from), ""
+	return event.Milliseconds(to - *from), ""
 }
 
 func gap(p int) func(*Cell, *event.Request) (any, string) {

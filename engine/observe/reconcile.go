@@ -4,7 +4,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 
 	"homellm/engine/event"
 	"homellm/engine/server"
@@ -40,13 +39,12 @@ func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Rep
 		return
 	}
 	where := turnOf(r)
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	// Of a simulator in this process the clocks are the same and the processor is shared: a
 	// difference says nothing about a server.
 	if n := len(r.Chunks); n > 0 && !embedded {
-		first, last := ms(r.Chunks[0].At-*r.Sent), ms(r.Chunks[n-1].At-*r.Sent)
+		first, last := event.Milliseconds(r.Chunks[0].At-*r.Sent), event.Milliseconds(r.Chunks[n-1].At-*r.Sent)
 		if r.Finished != nil {
-			last = max(last, ms(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
+			last = max(last, event.Milliseconds(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
 		}
 		a.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
 		a.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)

@@ -404,10 +404,9 @@ func (r *Running) Stop() error {
 
 // Facts are what starting the server cost.
 func (r *Running) Facts() event.Facts {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	values := map[string]float64{"load_ms": ms(r.Load)}
+	values := map[string]float64{"load_ms": event.Milliseconds(r.Load)}
 	if r.First > 0 {
-		values["first_request_ms"] = ms(r.First)
+		values["first_request_ms"] = event.Milliseconds(r.First)
 	}
 	return event.Facts{Source: "client", Values: values}
 }
