@@ -146,10 +146,3 @@ func gigabytes(b float64) string {
 	}
 	return fmt.Sprintf("%.0f kB", b/1e3)
 }
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

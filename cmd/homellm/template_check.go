@@ -16,6 +16,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
+	"homellm/engine/report"
 	"homellm/engine/server"
 	"homellm/engine/target"
 )
@@ -208,7 +209,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.name, said)
 	}
 	if failed > 0 {
-		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", plural(failed, "conversation"))
+		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", report.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
 		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file (docs/models.md), or use --chat-template of the server")

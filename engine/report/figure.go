@@ -326,7 +326,7 @@ func turnTable(title string, places []place, tracks []track) dataTable {
 
 // describe says in a sentence what a sighted reader takes from the curve.
 func describe(places []place, tracks []track) string {
-	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, plural(turnsIn(places), "turn"))}
+	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, Plural(turnsIn(places), "turn"))}
 	for _, t := range tracks {
 		low, high := math.Inf(1), math.Inf(-1)
 		for _, group := range t.at {

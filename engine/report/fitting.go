@@ -40,7 +40,7 @@ func (l leftOut) String() string {
 		what string
 	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.cells, "cell"}} {
 		if p.n > 0 {
-			parts = append(parts, plural(p.n, p.what))
+			parts = append(parts, Plural(p.n, p.what))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -143,7 +143,7 @@ func tiles(c *metrics.Cell) []tile {
 			dist := d.Dist(c, g)
 			shown.Value, _ = sound(d, dist, t.At.Stat)
 			if shown.More == "" {
-				shown.More = plural(dist.N, "turn")
+				shown.More = Plural(dist.N, "turn")
 			}
 		default:
 			shown.Value = text(d.Over(c, g))

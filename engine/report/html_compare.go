@@ -117,7 +117,7 @@ func (p *cellPair) charts(of pair, cells int) {
 	}
 	if same < max(len(now), len(then)) {
 		p.Absent = append(p.Absent, fmt.Sprintf("of the old run's %s, %d stand in the charts: the others are not in the new run",
-			plural(turnsIn(then), "turn"), turnsIn(matched)))
+			Plural(turnsIn(then), "turn"), turnsIn(matched)))
 	}
 	for i, chart := range metrics.Charts() {
 		line := chart.Lines[0]

@@ -178,7 +178,7 @@ func marginFigure(id string, deltas []compare.Delta) (chart, bool) {
 	}
 	const row, label, end = 26.0, 190.0, 4.0
 	height := 22 + row*float64(len(shown)) + 26
-	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.", plural(len(shown), "gate")))
+	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.", Plural(len(shown), "gate")))
 	x := axis{-end, end, label, wideWidth - 30}
 	s.rect("zone better", x.from, 18, x.at(-1)-x.from, height-44, "better than the margin")
 	s.rect("zone worse", x.at(1), 18, x.to-x.at(1), height-44, "worse than the margin")

@@ -86,7 +86,7 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
 		label = max(label, min(6.6*float64(len([]rune(r.label)))+14, 160))
 	}
 	height := 16 + row*float64(len(rows)) + 24
-	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, plural(len(rows), "row"), show(top, unit)))
+	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, Plural(len(rows), "row"), show(top, unit)))
 	x := axis{0, ceiling, label, chartWidth - 22}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)

@@ -199,10 +199,10 @@ func text(v metrics.Value) string {
 // measured is how a cell was measured, in one line. An interruption plays fewer repeats than were
 // planned, a budget may play more.
 func measured(s event.Scenario, c *metrics.Cell) string {
-	repeats := plural(s.Repeats, "repeat")
+	repeats := Plural(s.Repeats, "repeat")
 	switch played := len(c.Repeats()); {
 	case played > s.Repeats:
-		repeats = fmt.Sprintf("%s (%d planned)", plural(played, "repeat"), s.Repeats)
+		repeats = fmt.Sprintf("%s (%d planned)", Plural(played, "repeat"), s.Repeats)
 	case played > 0 && played < s.Repeats:
 		repeats = fmt.Sprintf("%d of %s", played, repeats)
 	}
@@ -210,12 +210,12 @@ func measured(s event.Scenario, c *metrics.Cell) string {
 }
 
 // planned is how every cell of a scenario is to be measured.
-func planned(s event.Scenario) string { return setting(plural(s.Repeats, "repeat"), s) }
+func planned(s event.Scenario) string { return setting(Plural(s.Repeats, "repeat"), s) }
 
 func setting(repeats string, s event.Scenario) string {
 	parts := []string{repeats}
 	if s.Warmup > 0 {
-		parts = append(parts, plural(s.Warmup, "warm-up"))
+		parts = append(parts, Plural(s.Warmup, "warm-up"))
 	}
 	if how, ok := isolations[s.Isolation]; ok {
 		if s.Scope != "" && s.Isolation != "none" {
@@ -230,7 +230,8 @@ var isolations = map[string]string{
 	"salt": "cache salted", "reset": "cache reset", "restart": "server restarted", "none": "cache not isolated",
 }
 
-func plural(n int, what string) string {
+// Plural writes a count with its noun.
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
