@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,9 @@ func (d *decoder) launch(n *syntax.Node) *Launch {
 		return nil
 	}
 	l := &Launch{Pos: d.src.Pos(n), Command: d.strs(n, "command")}
+	if command := d.get(n, "command"); command != nil {
+		d.noKeys(command.Items)
+	}
 	if len(l.Command) == 0 {
 		d.need(n, "command")
 	}
@@ -93,9 +97,48 @@ func (d *decoder) launch(n *syntax.Node) *Launch {
 	if flags := d.get(n, "flags"); flags != nil {
 		for _, e := range flags.Entries {
 			l.Flags = append(l.Flags, Flag{d.src.Pos(e.At()), e.Key, flagValue(e.Node)})
+			if keyFlag.MatchString("--" + e.Key) {
+				d.keyOnCommandLine(e.At(), "--"+strings.ReplaceAll(e.Key, "_", "-"))
+			}
 		}
 	}
 	return l
+}
+
+// keyFlag is a flag whose value is a secret.
+var keyFlag = regexp.MustCompile(`^--?((?:[a-z]+[-_])?api[-_]key|hf[-_]token|hft|api[-_]token|(?:[a-z]+[-_])*password)(?:=.*)?$`)
+
+// noKeys refuses secrets among the words of a command.
+func (d *decoder) noKeys(words []*syntax.Node) {
+	for i, w := range words {
+		if m := keyFlag.FindStringSubmatch(w.Text()); m != nil {
+			at := w
+			if i+1 < len(words) && !strings.Contains(w.Text(), "=") {
+				at = words[i+1]
+			}
+			d.keyOnCommandLine(at, "--"+m[1])
+		}
+	}
+}
+
+// keyShown is the code of a finding whose line of the file must not be shown.
+const keyShown = "links/secret"
+
+// keyOnCommandLine refuses a secret that everybody on the machine could read in the list of processes.
+func (d *decoder) keyOnCommandLine(at *syntax.Node, flag string) {
+	d.errorf(at, keyShown, "set the variable that the server reads instead, such as VLLM_API_KEY or LLAMA_API_KEY, where homellm is started, or name a file (api_key_file)",
+		"%s puts a key on the command line, which everybody on this machine can read", flag)
+}
+
+// hideKeys takes the lines that hold keys out of all findings.
+func hideKeys(diags syntax.Diagnostics) {
+	for _, key := range diags {
+		for i := range diags {
+			if g := &diags[i]; key.Code == keyShown && g.Pos.File == key.Pos.File && g.Pos.Line == key.Pos.Line {
+				g.Source, g.EndCol = "", 0
+			}
+		}
+	}
 }
 
 // flagValue returns a bool, int, float64, string or []string.

@@ -21,7 +21,9 @@ func LoadLibrary(files ...File) (*Library, syntax.Diagnostics) {
 		}
 	}
 	l, ds := newLibrary(trees)
-	return l, append(diags, ds...).Sorted()
+	diags = append(diags, ds...)
+	hideKeys(diags)
+	return l, diags.Sorted()
 }
 
 // check returns what is wrong with the links of a servers or models file that is laid over the
@@ -33,6 +35,7 @@ func (l *Library) check(t *tree) syntax.Diagnostics {
 		below = slices.DeleteFunc(slices.Clone(l.trees), func(o *tree) bool { return o.src.Name == t.src.Name })
 	}
 	_, diags := newLibrary(append(below, t))
+	hideKeys(diags)
 	return slices.DeleteFunc(diags, func(g syntax.Diagnostic) bool { return g.Pos.File != t.src.Name })
 }
 

@@ -55,8 +55,11 @@ func (c *collector) emit(cell string, body event.Body) {
 		at = max(at, c.last) // two goroutines may hand their events over in the other order
 		c.last = at
 		c.journal.Seq++
-		e := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}
-		if err := c.journal.Keep(e); err != nil {
+		e, err := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}.Masked()
+		if err == nil {
+			err = c.journal.Keep(e)
+		}
+		if err != nil {
 			c.err = fmt.Errorf("keeping event %d: %w", e.Seq, err)
 			c.stop(c.err)
 			return

@@ -26,6 +26,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
 	"homellm/engine/report"
+	"homellm/engine/secret"
 	"homellm/engine/stats"
 	"homellm/engine/target"
 )
@@ -255,7 +256,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {
 			return report.WriteFile(filepath.Join(dir, name), func(w io.Writer) error {
-				_, err := w.Write(raw)
+				_, err := w.Write(secret.Stars(raw))
 				return err
 			})
 		}

@@ -16,6 +16,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
 	"homellm/engine/prompt"
+	"homellm/engine/secret"
 	"homellm/scenarios"
 )
 
@@ -58,6 +59,11 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 		files = append(files, dsl.File{Name: path, Data: data})
 	}
 	lib, ds := dsl.LoadLibrary(files...)
+	for _, profile := range lib.Servers {
+		if profile.Launch != nil {
+			secret.AddEnvironment(profile.Launch.Environ(nil))
+		}
+	}
 	if !ds.Errors() {
 		ds = append(ds, prompt.NewTemplates(lib).Check()...)
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,12 +16,15 @@ import (
 
 	"homellm/engine"
 	"homellm/engine/crash"
+	"homellm/engine/secret"
 )
 
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcReading)
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // net/http's own logger prints what servers send, keys included
+	secret.AddEnvironment(os.Environ())
 	p := system()
 	endOnCrash(p, os.Exit)
 	ctx, stop := interruptible(context.Background(), os.Exit)
@@ -30,8 +34,13 @@ func main() {
 
 // endOnCrash ends the process where a goroutine other than the main one panics.
 func endOnCrash(p process, exit func(int)) {
-	p.stderr = plain{p.stderr}
-	crash.Handle(func(value any, stack []byte) { exit(bug(p, value, stack)) })
+	crash.Handle(func(value any, stack []byte) {
+		masked := secret.NewWriter(plain{p.stderr})
+		p.stderr = masked
+		code := bug(p, value, stack)
+		_ = masked.Close() // the process ends, whether its terminal takes the rest or not
+		exit(code)
+	})
 }
 
 func system() process {

@@ -15,6 +15,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/secret"
 )
 
 // outputFlags ask for reports beside the results folder.
@@ -195,7 +196,11 @@ func (o *outputs) write(t reportTarget, broken []report.Broken, err error) error
 
 // writeOutput writes a file whole or not at all, in the place of an older one. What is not a file
 // of its own, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
-func writeOutput(path string, write func(io.Writer) error) error {
+func writeOutput(path string, unmasked func(io.Writer) error) error {
+	write := func(w io.Writer) error {
+		m := secret.NewWriter(w)
+		return errors.Join(unmasked(m), m.Close())
+	}
 	info, err := os.Lstat(path)
 	if err == nil && info.IsDir() {
 		return errors.New("it is a folder")

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"homellm/engine/secret"
 )
 
 // run runs one command line and returns its exit code.
@@ -12,7 +14,11 @@ import (
 // Everything that goes wrong is told on stderr in one form: "homellm: what happened", then a line
 // that says what to do next. Results go to stdout.
 func run(ctx context.Context, p process, args []string) (code int) {
-	p.stderr = &inTurn{w: plain{p.stderr}}
+	out, errs := secret.NewWriter(p.stdout), secret.NewWriter(plain{p.stderr})
+	p.stdout, p.stderr = out, &inTurn{w: errs}
+	defer func() {
+		_, _ = out.Close(), errs.Close() // what was held back; the exit code is decided
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			code = bug(p, r, debug.Stack())

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/secret"
 	"homellm/engine/server"
 	"homellm/engine/target"
 )
@@ -116,8 +117,19 @@ func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*target.Target, err
 	return t, err
 }
 
-// key reads a key from the environment or a file; a profile never holds one.
+// key reads a key from the environment or a file; a profile never holds one. It is masked from here on.
 func (s *servers) key(k dsl.Secret) (string, error) {
+	key, err := s.readKey(k)
+	if err != nil {
+		return "", err
+	}
+	if err := secret.Add(key); err != nil {
+		return "", err
+	}
+	return key, nil
+}
+
+func (s *servers) readKey(k dsl.Secret) (string, error) {
 	switch {
 	case k.Env != "":
 		if v := s.getenv(k.Env); v != "" {

@@ -13,6 +13,7 @@ import (
 	"homellm/engine/host"
 	"homellm/engine/hub"
 	"homellm/engine/model"
+	"homellm/engine/secret"
 )
 
 // store is the models that are known, and those that are here.
@@ -31,6 +32,9 @@ func openStore(p process, f libraryFlags) (*store, error) {
 	home := p.home()
 	s := &store{process: p, lib: lib, cache: hub.CacheFromEnv(p.getenv, home), hub: hub.FromEnv(p.getenv, home, os.ReadFile)}
 	s.hub.Agent = "homellm/" + version()
+	if err := secret.Add(s.hub.Token); err != nil {
+		return nil, failf(exitEnvironment, "take the token that the hub shows, or unset HF_TOKEN", "the hub's token: %w", err)
+	}
 	return s, nil
 }
 

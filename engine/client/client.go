@@ -177,9 +177,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// realKey is the length from which a key is looked for in replies. A shorter one is no secret: it is
-// there because some program wants any, such as "none", and may well be a word of an answer.
-const realKey = 12
+// realKey is the length from which a key is looked for in replies. A shorter one is no secret, and may well be a word of
+// an answer.
+const realKey = 8
 
 // withoutKey takes the key out of what a server said: some repeat the key that they refuse, and a
 // reply goes into files that others read. Lengths stay, for chunks are found by them.
@@ -196,6 +196,9 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 		return
 	}
 	stars := strings.Repeat("*", len(key))
+	if strings.Contains(x.Text, key) || strings.Contains(x.Reasoning, key) || strings.Contains(x.Tools, key) {
+		starTexts(raw.Body) // its pieces may be in several deltas
+	}
 	for _, s := range []*string{&x.Text, &x.Reasoning, &x.Tools, &x.Finish, &x.Wire.Model, &x.Wire.ContentType} {
 		*s = strings.ReplaceAll(*s, key, stars)
 	}
@@ -210,5 +213,32 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 			break
 		}
 		rest = rest[i+copy(rest[i:], stars):]
+	}
+}
+
+// starTexts writes stars over every text that is a value in a body of JSON objects, whatever stands between them.
+func starTexts(body []byte) {
+	value := false // the next text follows a colon
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case ':':
+			value = true
+		case ' ':
+		default:
+			value = false
+		case '"':
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' && i+1 < len(body) {
+					if value {
+						body[i] = '*'
+					}
+					i++
+				}
+				if value {
+					body[i] = '*'
+				}
+			}
+			value = false
+		}
 	}
 }

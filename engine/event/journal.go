@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"homellm/engine/secret"
 )
 
 // ErrTorn says that a journal ends in the middle of a line: its writer was killed, or is
@@ -210,6 +212,21 @@ func encode(e Event, at position) ([]byte, position, error) {
 	}
 	at.seq, at.at = e.Seq, e.At
 	return append(raw, '\n'), at, nil
+}
+
+// Masked is the event with stars for every secret that is known: a server may have repeated one anywhere in it.
+func (e Event) Masked() (Event, error) {
+	if !secret.Any() {
+		return e, nil
+	}
+	body, err := json.Marshal(e.Body)
+	if err != nil {
+		return Event{}, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
+	}
+	if masked := secret.Stars(body); !bytes.Equal(body, masked) {
+		e.Body, err = kinds[e.Body.kind()](masked)
+	}
+	return e, err
 }
 
 // Read returns the events of a journal in order. An error is the last thing it yields:
