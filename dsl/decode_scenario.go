@@ -134,10 +134,10 @@ func (d *decoder) run(n *syntax.Node) Run {
 		ErrorBudget: d.percent(n, "error_budget", 0),
 	}
 	isolation := d.get(n, "isolation")
-	r.Cache = d.strOr(isolation, "cache", "salt")
-	r.Scope = d.strOr(isolation, "scope", "repeat")
+	r.Cache = Isolation(d.strOr(isolation, "cache", string(BySalt)))
+	r.Scope = Span(d.strOr(isolation, "scope", string(OfRepeat)))
 	r.AllowStale = d.flag(isolation, "allow_contaminated", false)
-	if r.Cache == "none" && r.Repeats+r.Warmup > 1 && !r.AllowStale {
+	if r.Cache == NotIsolated && r.Repeats+r.Warmup > 1 && !r.AllowStale {
 		d.errorf(d.get(isolation, "cache"), "links/isolation", "isolate with cache: salt, play once (repeats: 1, warmup: 0), or say allow_contaminated: true",
 			"without isolation every pass after the first finds the cache of the one before")
 	}

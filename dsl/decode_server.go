@@ -158,7 +158,7 @@ func (d *decoder) capabilities(n *syntax.Node) Capabilities {
 		Streaming:   d.flag(n, "streaming", true),
 		Usage:       d.flag(n, "usage", true),
 		BlockTokens: d.integer(n, "block_tokens", 0),
-		CacheReport: CacheReport{Source: "none", NullMeans: "unknown"},
+		CacheReport: CacheReport{Source: notTold, NullMeans: "unknown"},
 	}
 	if report := d.get(n, "cache_report"); report != nil {
 		c.CacheReport = CacheReport{

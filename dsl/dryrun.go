@@ -37,8 +37,7 @@ func (p *planner) fit(c *Cell) {
 func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 	run := c.Scenario.Run
 	passes := 1
-	shared := run.Cache == "none" || run.Scope == "run"
-	if shared && run.Repeats+run.Warmup > 1 {
+	if run.Shared() && run.Repeats+run.Warmup > 1 {
 		passes = 2 // a later pass finds everything that the one before has sent
 	}
 	var turns []PlannedTurn
@@ -46,7 +45,7 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 	for range passes {
 		turns, w.sent = nil, 0
 		for _, conversation := range c.Scenario.Conversations {
-			if run.Scope == "conversation" && run.Cache != "none" {
+			if run.Scope == OfConversation && run.Cache != NotIsolated {
 				w.seen = nil
 			}
 			played, err := w.play(conversation)

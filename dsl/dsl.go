@@ -42,11 +42,35 @@ type Run struct {
 	Warmup      int
 	Order       string // interleaved | sequential | abba
 	Cooldown    time.Duration
-	Cache       string  // salt | reset | restart | none
-	Scope       string  // run | repeat | conversation: what one salt, reset or restart covers
+	Cache       Isolation
+	Scope       Span    // what one salt, reset or restart covers
 	ErrorBudget float64 // 0..1
 	AllowStale  bool    // isolation.allow_contaminated
 }
+
+// Shared reports whether a later pass finds in the cache what an earlier one has left there.
+func (r Run) Shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
+
+// Isolation says how a repeat is kept from what an earlier one has left in the server's cache.
+type Isolation string
+
+// The kinds of isolation.
+const (
+	BySalt      Isolation = "salt"
+	ByReset     Isolation = "reset"
+	ByRestart   Isolation = "restart"
+	NotIsolated Isolation = "none"
+)
+
+// Span is a stretch of a run.
+type Span string
+
+// The spans.
+const (
+	OfRun          Span = "run"
+	OfRepeat       Span = "repeat"
+	OfConversation Span = "conversation"
+)
 
 // Document is text that a step injects.
 type Document struct {

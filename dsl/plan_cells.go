@@ -13,7 +13,7 @@ import (
 // isolation repeats a check of the file where the options change the number of repeats.
 func (p *planner) isolation(s *Scenario) {
 	r := s.Run
-	if p.opt.Repeats > 1 && r.Cache == "none" && !r.AllowStale {
+	if p.opt.Repeats > 1 && r.Cache == NotIsolated && !r.AllowStale {
 		p.fail("plan/isolation", "isolate with run.isolation.cache: salt, or say allow_contaminated: true",
 			"--repeats %d: without isolation every pass after the first finds the cache of the one before", r.Repeats)
 	}

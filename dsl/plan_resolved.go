@@ -77,7 +77,7 @@ func (p *Plan) Resolved() any {
 		r := c.Scenario.Run
 		out[i] = resolved{
 			Cell: c.String(), ID: c.ID, Server: resolveServer(c.Server), Model: resolveModel(c.Model),
-			Run: resolvedRun{r.Repeats, r.Warmup, r.Order, r.Cooldown.String(), r.Cache, r.Scope, r.ErrorBudget},
+			Run: resolvedRun{r.Repeats, r.Warmup, r.Order, r.Cooldown.String(), string(r.Cache), string(r.Scope), r.ErrorBudget},
 		}
 		for _, conversation := range c.Scenario.Conversations {
 			rc := resolvedConversation{ID: conversation.ID, History: conversation.History}

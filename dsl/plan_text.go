@@ -70,11 +70,11 @@ var orders = map[string]string{
 }
 
 // isolations words how a repeat is kept from the cache of another.
-var isolations = map[string]string{
-	"salt":    "cache salted per %s",
-	"reset":   "cache reset before each %s",
-	"restart": "server restarted before each %s",
-	"none":    "cache shared by all",
+var isolations = map[Isolation]string{
+	BySalt:      "cache salted per %s",
+	ByReset:     "cache reset before each %s",
+	ByRestart:   "server restarted before each %s",
+	NotIsolated: "cache shared by all",
 }
 
 func isolation(r Run) string {

@@ -20,7 +20,7 @@ type ability struct {
 var abilities = []ability{
 	{"streaming", func(c Capabilities) bool { return c.Streaming }},
 	{"usage", func(c Capabilities) bool { return c.Usage }},
-	{"cache_report", func(c Capabilities) bool { return c.CacheReport.Source != "" && c.CacheReport.Source != "none" }},
+	{"cache_report", func(c Capabilities) bool { return c.CacheReport.Told() }},
 	{"cache_reset", func(c Capabilities) bool { return c.CacheReset != nil }},
 	{"cache_salt", func(c Capabilities) bool { return c.CacheSalt != "" }},
 	{"tokenize", func(c Capabilities) bool { return c.Tokenize != "" }},
@@ -129,6 +129,12 @@ type CacheReport struct {
 	NullMeans string // zero | unknown
 	Verify    bool
 }
+
+// notTold is the source of a report that there is not.
+const notTold = "none"
+
+// Told reports whether cached tokens become known.
+func (r CacheReport) Told() bool { return r.Source != "" && r.Source != notTold }
 
 // Endpoint is one HTTP call.
 type Endpoint struct {

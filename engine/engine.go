@@ -106,7 +106,7 @@ func describe(p *dsl.Plan) event.Scenario {
 	s := p.Cells[0].Scenario
 	out := event.Scenario{
 		Name: s.Name, File: p.File, SHA256: p.SHA256, Description: s.Description,
-		Repeats: s.Run.Repeats, Warmup: s.Run.Warmup, Isolation: s.Run.Cache, Scope: s.Run.Scope,
+		Repeats: s.Run.Repeats, Warmup: s.Run.Warmup, Isolation: string(s.Run.Cache), Scope: string(s.Run.Scope),
 		ErrorBudget: s.Run.ErrorBudget,
 	}
 	for _, c := range s.Conversations {

@@ -117,7 +117,7 @@ func (s *session) prepare(ctx context.Context) error {
 // begin tells of the attempt.
 func (s *session) begin(ctx context.Context) {
 	t := s.target
-	if s.cell.Scenario.Run.Cache == "salt" {
+	if s.cell.Scenario.Run.Cache == dsl.BySalt {
 		t.Facts.SaltMethod = "message"
 		if s.cell.Server.Capabilities.CacheSalt != "" {
 			t.Facts.SaltMethod = "body"

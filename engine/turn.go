@@ -33,13 +33,13 @@ var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
 // pass plays every conversation of the cell once and judges what a single repeat can tell.
 func (s *session) pass(ctx context.Context, p pass) error {
 	s.observer.Forget() // other cells may have played on the same server since
-	if err := s.isolate(ctx, p, "repeat", ""); err != nil {
+	if err := s.isolate(ctx, p, dsl.OfRepeat, ""); err != nil {
 		return err
 	}
 	defer s.machine.measure(s.cell.ID, p, s.target.Embedded)()
 	sent, dead, lost := 0, 0, false
 	for _, c := range s.cell.Scenario.Conversations {
-		if err := s.isolate(ctx, p, "conversation", c.ID); err != nil {
+		if err := s.isolate(ctx, p, dsl.OfConversation, c.ID); err != nil {
 			return err
 		}
 		for _, e := range s.converse(ctx, p, c) {
@@ -73,18 +73,18 @@ func (s *session) pass(ctx context.Context, p pass) error {
 }
 
 // isolate starts a new scope of cache isolation where the scenario draws the line.
-func (s *session) isolate(ctx context.Context, p pass, at, conversation string) error {
+func (s *session) isolate(ctx context.Context, p pass, at dsl.Span, conversation string) error {
 	run := s.cell.Scenario.Run
 	scope := run.Scope
 	first := p.repeat == 1 && (p.warmup || run.Warmup == 0)
-	if scope != at && (scope != "run" || at != "repeat" || !first) {
+	if scope != at && (scope != dsl.OfRun || at != dsl.OfRepeat || !first) {
 		return nil
 	}
 	switch run.Cache {
-	case "salt":
+	case dsl.BySalt:
 		s.maker.Use(s.newSalt(p, conversation))
 		s.observer.Salted()
-	case "reset":
+	case dsl.ByReset:
 		if s.target.Reset == nil {
 			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
 		}
@@ -93,7 +93,7 @@ func (s *session) isolate(ctx context.Context, p pass, at, conversation string) 
 		}
 		s.maker.Forget()
 		s.observer.Emptied()
-	case "restart":
+	case dsl.ByRestart:
 		return s.restart(ctx)
 	}
 	return nil

@@ -53,6 +53,12 @@ type Scenario struct {
 	Conversations []Conversation `json:"conversations"`
 }
 
+// Shared reports whether a later repeat finds in the cache what an earlier one has left there.
+func (s Scenario) Shared() bool { return !s.Isolated() || s.Scope == "run" }
+
+// Isolated reports whether repeats are kept from each other's cache.
+func (s Scenario) Isolated() bool { return s.Isolation != "none" }
+
 // Conversation lists the steps of one conversation in order.
 type Conversation struct {
 	ID    string   `json:"id"`

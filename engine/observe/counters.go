@@ -104,7 +104,7 @@ func (o *Observer) cached(e *event.Exchange, d *server.Delta) (n *int, source st
 		if r.Cached != nil {
 			return r.Cached, r.Source, false, ""
 		}
-		if rule.Source == "none" || rule.Source == "" {
+		if !rule.Told() {
 			return nil, "none", false, fmt.Sprintf("server %s reports no cached tokens", o.cell.Server.Name)
 		}
 	}

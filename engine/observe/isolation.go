@@ -21,7 +21,7 @@ func Unisolated(profile *dsl.Server, format string, args ...any) error {
 }
 
 // check holds the first prompt after an isolation against what isolation means.
-func (i *isolation) check(r *event.Request, by string) {
+func (i *isolation) check(r *event.Request, by dsl.Isolation) {
 	most := i.most
 	// After a request that failed nothing is certain any more: the server may have read its prompt.
 	i.most = nil

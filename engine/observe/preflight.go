@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"homellm/dsl"
 	"homellm/engine/engines"
 	"homellm/engine/server"
 )
@@ -20,7 +21,7 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 		if _, err := o.canary("")(ctx, "Hello"); err != nil {
 			return false, o.refused(ctx, err)
 		}
-		if rule := o.cell.Server.Capabilities.CacheReport; rule.Source != "none" && rule.Source != "" {
+		if rule := o.cell.Server.Capabilities.CacheReport; rule.Told() {
 			o.report = server.Report{InReply: true, Source: rule.Source} // the profile vouches for it
 		}
 		o.chooseCounters()
@@ -43,7 +44,7 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 // tested reports whether the cache report of this server is put to the test.
 func (o *Observer) tested() bool {
 	rule := o.cell.Server.Capabilities.CacheReport
-	return o.server.Side != nil && rule.Source != "none" && rule.Source != "" && (rule.Verify || rule.Source == "counters")
+	return o.server.Side != nil && rule.Told() && (rule.Verify || rule.Source == "counters")
 }
 
 // chooseCounters decides whether the counters are read around every turn: not where every reply
@@ -63,9 +64,9 @@ func (o *Observer) proveIsolation(ctx context.Context) error {
 	var err error
 	cache := o.cell.Scenario.Run.Cache
 	switch {
-	case cache == "salt":
+	case cache == dsl.BySalt:
 		err = o.server.Side.VerifySalt(ctx, o.report, o.canary(o.server.Salt), o.server.Lead)
-	case cache == "reset" && o.server.Resets:
+	case cache == dsl.ByReset && o.server.Resets:
 		err = o.server.Side.VerifyReset(ctx, o.report, o.canary(""))
 	}
 	if err == nil {
@@ -80,7 +81,7 @@ func (o *Observer) proveIsolation(ctx context.Context) error {
 // noteUnproven says of an isolation that it was taken on trust, where no report of cached tokens
 // can tell whether it works.
 func (o *Observer) noteUnproven() {
-	if cache := o.cell.Scenario.Run.Cache; cache == "reset" && o.server.Resets {
+	if cache := o.cell.Scenario.Run.Cache; cache == dsl.ByReset && o.server.Resets {
 		o.notes.once("isolation_unproven",
 			"isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
 	}

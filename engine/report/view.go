@@ -154,7 +154,7 @@ func (r *reasons) lines() []string {
 func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	var out []string
 	which := "stood before the removed document"
-	if run := r.Started.Scenario; run.Isolation == "none" || run.Scope == "run" {
+	if r.Started.Scenario.Shared() {
 		which = "had been sent before" // an earlier repeat or a warm-up sent what stands behind it as well
 	}
 	all := conversations(r, c)
@@ -218,7 +218,7 @@ func setting(repeats string, s event.Scenario) string {
 		parts = append(parts, Plural(s.Warmup, "warm-up"))
 	}
 	if how, ok := isolations[s.Isolation]; ok {
-		if s.Scope != "" && s.Isolation != "none" {
+		if s.Scope != "" && s.Isolated() {
 			how += " per " + s.Scope
 		}
 		parts = append(parts, how)
