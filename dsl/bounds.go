@@ -17,7 +17,8 @@ const (
 
 // tooLarge reports a bound that a scenario exceeds.
 func (p *planner) tooLarge(format string, args ...any) {
-	p.fail("plan/size", "run less at a time: split the scenario, or choose with --include-tags and --max-conversations", format, args...)
+	p.fail("plan/size", "run less at a time: split the scenario, or choose with --include-tags and --max-conversations",
+		format, args...)
 }
 
 // expandable says whether the file may be read once for each of so many combinations.
@@ -25,7 +26,8 @@ func (p *planner) expandable(t *tree, combinations int) bool {
 	if combinations*len(t.data) <= maxExpanded {
 		return true
 	}
-	p.tooLarge("a file of %d bytes with %d combinations of its matrix is more than %d MiB of scenarios", len(t.data), combinations, maxExpanded>>20)
+	p.tooLarge("a file of %d bytes with %d combinations of its matrix is more than %d MiB of scenarios", len(t.data),
+		combinations, maxExpanded>>20)
 	return false
 }
 

@@ -115,7 +115,8 @@ func (d *decoder) document(n *syntax.Node) *Document {
 	}
 	doc := d.documents[n.Text()]
 	if doc == nil {
-		d.errorf(n, "links/document", cmp.Or(syntax.SuggestOr(n.Text(), keys(d.documents), "declared documents"), "declare it in `documents:`"), "document %q is not declared", n.Text())
+		d.errorf(n, "links/document", cmp.Or(syntax.SuggestOr(n.Text(), keys(d.documents), "declared documents"),
+			"declare it in `documents:`"), "document %q is not declared", n.Text())
 		return nil
 	}
 	d.used[doc.ID] = true
@@ -131,7 +132,8 @@ func (d *decoder) declare(sort string, n *syntax.Node, key string) string {
 		return ""
 	}
 	if first := d.declared[sort][name]; first != nil {
-		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name, first.Line)
+		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name,
+			first.Line)
 		return name
 	}
 	if d.declared[sort] == nil {
@@ -200,7 +202,10 @@ func (d *decoder) add(severity syntax.Severity, n *syntax.Node, code, help, mess
 // reported tells whether there is an error at a value already.
 func (d *decoder) reported(n *syntax.Node) bool {
 	at := d.src.Pos(n)
-	return slices.ContainsFunc(d.diags, func(g syntax.Diagnostic) bool { return g.Pos == at && g.Severity == syntax.Error })
+	return slices.ContainsFunc(d.diags, func(g syntax.Diagnostic) bool {
+		return g.Pos == at &&
+			g.Severity == syntax.Error
+	})
 }
 
 // errorKey reports an error at a key of a mapping.

@@ -26,7 +26,8 @@ func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []d
 		s.step.Assert, own = d.asserts(s.node, figure.StepScope, "step."+s.step.ID+".", index, i)
 		all = append(all, own...)
 		if s.step.Do != nil && s.turns() == 0 && len(own) > 0 {
-			d.errorKey(s.node, "assert", "links/assert", "assert in a later step", "step %q sends nothing, so there is nothing to judge", s.step.ID)
+			d.errorKey(s.node, "assert", "links/assert", "assert in a later step",
+				"step %q sends nothing, so there is nothing to judge", s.step.ID)
 		}
 	}
 	var own []pending
@@ -36,12 +37,14 @@ func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []d
 
 // asserts reads the list of assertions of a step, conversation or scenario. An assertion without
 // a name is called by its place, such as step.after_removal.assert[2], counted from 1.
-func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, conversation, step int) ([]*expr.Assertion, []pending) {
+func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, conversation, step int) ([]*expr.Assertion,
+	[]pending) {
 	var out []*expr.Assertion
 	var checks []pending
 	for i, item := range d.list(n, "assert") {
 		a := &expr.Assertion{
-			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: scope,
+			Name: fmt.Sprintf("%sassert[%d]", prefix, i+1), OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1,
+			Scope: scope,
 		}
 		that, small := item, false
 		if item.Kind == syntax.MapKind {
@@ -56,7 +59,8 @@ func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, con
 			a.Abort = d.flag(item, "abort", false)
 			small = d.flag(item, "allow_small_n", false)
 			if rate := d.get(item, "min_pass_rate"); rate != nil && scope == figure.ScenarioScope {
-				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat", "an assertion of the scenario is evaluated once, so a pass rate means nothing")
+				d.warnf(rate, "links/assert", "remove it; below scenario scope there is one evaluation a repeat",
+					"an assertion of the scenario is evaluated once, so a pass rate means nothing")
 			}
 		}
 		a.That, a.Pos = strings.TrimSpace(that.Text()), d.src.Pos(firstOf(that, item))

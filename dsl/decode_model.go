@@ -22,15 +22,19 @@ func (d *decoder) model(at syntax.Entry, templates map[string]syntax.Entry) *Mod
 		PrefixStable: true,
 	}
 	context := d.get(n, "context")
-	m.Context = Context{Trained: d.integer(context, "trained", 0), Extended: d.integer(context, "extended", 0), Rope: d.str(context, "rope")}
+	m.Context = Context{Trained: d.integer(context, "trained", 0), Extended: d.integer(context, "extended", 0),
+		Rope: d.str(context, "rope")}
 	if m.Context.Extended > 0 && m.Context.Extended < m.Context.Trained {
-		d.errorf(d.get(context, "extended"), "links/context", "extended is what position scaling makes of trained: leave it out where there is none", "the extended context of %d tokens is smaller than the trained one of %d", m.Context.Extended, m.Context.Trained)
+		d.errorf(d.get(context, "extended"), "links/context",
+			"extended is what position scaling makes of trained: leave it out where there is none",
+			"the extended context of %d tokens is smaller than the trained one of %d", m.Context.Extended, m.Context.Trained)
 	}
 	if name := d.get(n, "template"); name != nil {
 		if t, ok := templates[m.Template]; ok {
 			m.PrefixStable, m.Reason = d.flag(t.Node, "prefix_stable", true), d.str(t.Node, "reason")
 		} else {
-			d.errorf(name, "links/template", syntax.SuggestOr(m.Template, keys(templates), "declared templates"), "template %q is not declared", m.Template)
+			d.errorf(name, "links/template", syntax.SuggestOr(m.Template, keys(templates), "declared templates"),
+				"template %q is not declared", m.Template)
 		}
 	}
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
@@ -56,7 +60,8 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 	}
 	a.Parameters, _ = asFloat(d.get(n, "parameters"))
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {
-		d.errorf(d.get(n, "kv_heads"), "links/architecture", "take both numbers from the model's config.json", "%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
+		d.errorf(d.get(n, "kv_heads"), "links/architecture", "take both numbers from the model's config.json",
+			"%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
 	}
 	return a
 }
@@ -77,7 +82,8 @@ func (d *decoder) sources(n *syntax.Node) []*ModelSource {
 			Gated:    d.flag(e.Node, "gated", false),
 		}
 		for _, f := range d.list(e.Node, "files") {
-			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"), Bytes: int64(d.integer(f, "bytes", 0))})
+			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"),
+				Bytes: int64(d.integer(f, "bytes", 0))})
 		}
 		out = append(out, s)
 	}
@@ -108,13 +114,17 @@ func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 			em.ServedName = em.Ref
 		}
 		if em.Ref == "" && em.File == "" && em.ServedName == "" {
-			d.errorf(e.At(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model", e.Key)
+			d.errorf(e.At(), "links/engine", "add ref, file or served_name", "engine %s does not say what it calls the model",
+				e.Key)
 		}
 		if source := d.get(e.Node, "source"); source != nil && !slices.Contains(sources, em.Source) {
-			d.errorf(source, "links/source", syntax.SuggestOr(em.Source, sources, "its sources"), "model %q has no source %q", m.Name, em.Source)
+			d.errorf(source, "links/source", syntax.SuggestOr(em.Source, sources, "its sources"), "model %q has no source %q",
+				m.Name, em.Source)
 		}
-		if file := d.get(e.Node, "file"); file != nil && len(files[em.Source]) > 0 && !slices.Contains(files[em.Source], em.File) {
-			d.errorf(file, "links/source", syntax.SuggestOr(em.File, files[em.Source], "its files"), "source %q has no file %q", em.Source, em.File)
+		if file := d.get(e.Node, "file"); file != nil && len(files[em.Source]) > 0 &&
+			!slices.Contains(files[em.Source], em.File) {
+			d.errorf(file, "links/source", syntax.SuggestOr(em.File, files[em.Source], "its files"), "source %q has no file %q",
+				em.Source, em.File)
 		}
 		out[e.Key] = em
 	}

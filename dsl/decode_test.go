@@ -74,33 +74,44 @@ func TestDecodeScenario(t *testing.T) {
 	one := &Document{ID: "one", Title: "One", Source: "text", Text: "On orbits, ${vars.topic} and 64."}
 	two := &Document{ID: "two", Source: "file", Text: "Second\ntext."}
 	three := &Document{ID: "three", Source: "synthetic", Tokens: 64, Seed: 7}
-	def := Sampling{Temperature: new(0.0), Seed: new(int64(42)), MaxTokens: 128, Stop: []string{"\n\n"}, IgnoreEOS: new(true)}
+	def := Sampling{Temperature: new(0.0), Seed: new(int64(42)), MaxTokens: 128, Stop: []string{"\n\n"},
+		IgnoreEOS: new(true)}
 	want := &Scenario{
 		SHA256: s.SHA256, Name: "whole", Description: "Every setting.", Tags: []string{"a", "b"},
-		Requires:  Requires{4096, []string{"usage", "cache_report"}},
-		Run:       Run{Repeats: 3, Warmup: 2, Order: "abba", Cooldown: time.Second, Cache: "none", Scope: "run", ErrorBudget: 0.125, AllowStale: true},
+		Requires: Requires{4096, []string{"usage", "cache_report"}},
+		Run: Run{Repeats: 3, Warmup: 2, Order: "abba", Cooldown: time.Second, Cache: "none", Scope: "run",
+			ErrorBudget: 0.125, AllowStale: true},
 		Vars:      vars,
 		Documents: []*Document{one, two, three},
 		Conversations: []*Conversation{{
-			ID: "main", Title: "Main", Description: "The only one.", Tags: []string{"a", "b", "c"}, Tokens: 2000, System: "Answer on orbits.", History: "recorded",
+			ID: "main", Title: "Main", Description: "The only one.", Tags: []string{"a", "b", "c"}, Tokens: 2000,
+			System: "Answer on orbits.", History: "recorded",
 			Steps: []*Step{
-				{ID: "load", Action: "inject", Do: Inject{Docs: []*Document{one, two, three}, Into: "system", Role: "user", Prefill: true}, Timeout: 2 * time.Minute, Request: def},
+				{ID: "load", Action: "inject", Do: Inject{Docs: []*Document{one, two, three}, Into: "system", Role: "user",
+					Prefill: true}, Timeout: 2 * time.Minute, Request: def},
 				{ID: "question", Action: "query", Do: s.Conversations[0].Steps[1].Do, Timeout: 90 * time.Second, Request: Sampling{
-					Temperature: new(0.5), TopP: new(0.9), Seed: new(int64(42)), MaxTokens: 16, MinTokens: new(3), Stop: []string{"a", "b"}, IgnoreEOS: new(false), API: "completions",
+					Temperature: new(0.5), TopP: new(0.9), Seed: new(int64(42)), MaxTokens: 16, MinTokens: new(3),
+					Stop: []string{"a", "b"}, IgnoreEOS: new(false), API: "completions",
 				}, Assert: []*expr.Assertion{
-					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.StepScope},
-					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why", Abort: true, Scope: figure.StepScope},
+					{Name: "step.question.assert[1]", That: "turn.ok", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1,
+						Scope: figure.StepScope},
+					{Name: "named", That: "turn.ttft_ms > 0", OnUnknown: "fail", Severity: "warn", MinPassRate: 0.9, Message: "Why",
+						Abort: true, Scope: figure.StepScope},
 				}},
 				{ID: "drop", Action: "remove", Do: s.Conversations[0].Steps[2].Do, Timeout: 2 * time.Minute, Request: def},
-				{ID: "on", Action: "continue", Do: Continue{Texts: []string{"And?", "Then?"}, Replies: []string{"This.", "That."}}, Timeout: 2 * time.Minute, Request: def},
+				{ID: "on", Action: "continue", Do: Continue{Texts: []string{"And?", "Then?"}, Replies: []string{"This.", "That."}},
+					Timeout: 2 * time.Minute, Request: def},
 			},
-			Assert: []*expr.Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.ConversationScope}},
+			Assert: []*expr.Assertion{{Name: "conversation.main.assert[1]", That: "conv.requests_failed == 0",
+				OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.ConversationScope}},
 		}},
-		Assert: []*expr.Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive", Severity: "fail", MinPassRate: 1, Scope: figure.ScenarioScope}},
+		Assert: []*expr.Assertion{{Name: "assert[1]", That: "run.requests_failed == 0", OnUnknown: "inconclusive",
+			Severity: "fail", MinPassRate: 1, Scope: figure.ScenarioScope}},
 	}
 	options := cmp.Options{
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Pos" }, cmp.Ignore()),
-		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".program" || p.Last().String() == ".source" }, cmp.Ignore()),
+		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".program" || p.Last().String() == ".source" },
+			cmp.Ignore()),
 	}
 	if diff := cmp.Diff(want, s, options); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -115,7 +126,8 @@ func TestDecodeScenario(t *testing.T) {
 }
 
 func TestDigestCoversDocuments(t *testing.T) {
-	text := "schema: homellm.scenario/v1\nname: x\ndocuments: [{id: a, file: a.txt}]\nconversations: [{id: c, steps: [{id: l, inject: {docs: [a]}}, {id: s, ask: Hello}]}]\n"
+	text := "schema: homellm.scenario/v1\nname: x\ndocuments: [{id: a, file: a.txt}]\nconversations: [{id: c, steps: " +
+		"[{id: l, inject: {docs: [a]}}, {id: s, ask: Hello}]}]\n"
 	digest := func(text, document string) string {
 		s, _ := decodeText(t, text, fstest.MapFS{"a.txt": {Data: []byte(document)}}, values{})
 		return s.SHA256
@@ -136,8 +148,9 @@ func TestSubstitutionIsTyped(t *testing.T) {
 	}}
 	for text, want := range map[string]any{
 		"${vars.s}": "text", "${vars.i}": 3, "${vars.f}": 0.5, "${vars.b}": true, "${matrix.x}": 7,
-		" ${vars.i}": " 3", "${vars.i}${matrix.x}": "37", "${vars.f}/${vars.b}": "0.5/true", "n=${vars.big}": "n=1000000000000000000000",
-		"$${vars.s}": "${vars.s}", "$$${vars.s}": "$${vars.s}", "costs $5": "costs $5", "{vars.s}": "{vars.s}",
+		" ${vars.i}": " 3", "${vars.i}${matrix.x}": "37", "${vars.f}/${vars.b}": "0.5/true",
+		"n=${vars.big}": "n=1000000000000000000000",
+		"$${vars.s}":    "${vars.s}", "$$${vars.s}": "$${vars.s}", "costs $5": "costs $5", "{vars.s}": "{vars.s}",
 	} {
 		n := &syntax.Node{Kind: syntax.StringKind, Scalar: text}
 		if got := d.substitute(n, "ask").Scalar; got != want {
@@ -189,7 +202,10 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 			}
 			for path := range asked {
 				path = strings.TrimPrefix(path, "root.")
-				if !slices.ContainsFunc(properties, func(p schema.Property) bool { return strings.ReplaceAll(p.Path, "[]", "") == path }) {
+				if !slices.ContainsFunc(properties, func(p schema.Property) bool {
+					return strings.ReplaceAll(p.Path, "[]",
+						"") == path
+				}) {
 					unknown = append(unknown, path)
 				}
 			}
@@ -216,7 +232,8 @@ func everything(properties []schema.Property, variant int) *syntax.Node {
 		for i, part := range parts {
 			name := strings.TrimSuffix(part, "[]")
 			path := strings.Join(parts[:i+1], ".")
-			if slices.Contains(exclusive, name) && strings.HasPrefix(path, "conversations[].steps[]."+name) && exclusive[variant] != name ||
+			if slices.Contains(exclusive, name) && strings.HasPrefix(path, "conversations[].steps[]."+name) &&
+				exclusive[variant] != name ||
 				slices.Contains(sources, name) && path == "documents[]."+name && sources[variant%3] != name {
 				break
 			}
@@ -225,9 +242,11 @@ func everything(properties []schema.Property, variant int) *syntax.Node {
 			}
 			child := n.Get(name)
 			last := i == len(parts)-1
-			list := strings.HasSuffix(part, "[]") || last && slices.ContainsFunc(properties, func(o schema.Property) bool { return strings.HasPrefix(o.Path, p.Path+"[].") })
+			list := strings.HasSuffix(part, "[]") || last && slices.ContainsFunc(properties,
+				func(o schema.Property) bool { return strings.HasPrefix(o.Path, p.Path+"[].") })
 			if child == nil {
-				child = &syntax.Node{Kind: syntax.StringKind, Scalar: scalarFor(p, last), Line: 1, Col: 1, Reference: "root." + strings.ReplaceAll(path, "[]", "")}
+				child = &syntax.Node{Kind: syntax.StringKind, Scalar: scalarFor(p, last), Line: 1, Col: 1, Reference: "root." +
+					strings.ReplaceAll(path, "[]", "")}
 				switch child.Scalar.(type) {
 				case int:
 					child.Kind = syntax.IntKind
@@ -281,7 +300,8 @@ func decodeEverything(kind string, root *syntax.Node, trace func(*syntax.Node, s
 			// The defaults of a file are laid below each of its profiles.
 			for _, key := range []string{"startup", "stop", "http"} {
 				d.get(defaults, key)
-				d.server(syntax.Entry{Key: "a", Node: n}, &syntax.Node{Kind: syntax.MapKind, Entries: []syntax.Entry{{Key: key, Node: defaults.Get(key)}}})
+				d.server(syntax.Entry{Key: "a", Node: n}, &syntax.Node{Kind: syntax.MapKind,
+					Entries: []syntax.Entry{{Key: key, Node: defaults.Get(key)}}})
 			}
 		}
 		d.server(syntax.Entry{Key: "a", Node: n}, n)
@@ -290,7 +310,8 @@ func decodeEverything(kind string, root *syntax.Node, trace func(*syntax.Node, s
 		d.get(root, "models")
 		d.get(root, "templates")
 		d.template(syntax.Entry{Key: "a", Node: root.Get("templates").Get("a")})
-		d.model(syntax.Entry{Key: "a", Node: root.Get("models").Get("a")}, map[string]syntax.Entry{"x": {Key: "x", Node: root.Get("templates").Get("a")}})
+		d.model(syntax.Entry{Key: "a", Node: root.Get("models").Get("a")},
+			map[string]syntax.Entry{"x": {Key: "x", Node: root.Get("templates").Get("a")}})
 	}
 }
 

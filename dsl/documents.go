@@ -68,7 +68,8 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 		all += len(other)
 	}
 	if !seen && all > maxDocumentsBytes {
-		d.errorf(n, "links/file", "use fewer or shorter documents", "document file %q makes the documents larger than %d MiB together", name, maxDocumentsBytes>>20)
+		d.errorf(n, "links/file", "use fewer or shorter documents",
+			"document file %q makes the documents larger than %d MiB together", name, maxDocumentsBytes>>20)
 		return "", false
 	}
 	t.documents[name] = text
@@ -82,7 +83,8 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 		return "", errors.New("cannot be read: the scenario was not read from a folder")
 	}
 	if strings.Contains(name, `\`) || !fs.ValidPath(name) {
-		return "", errors.New("is not a path inside the folder of the scenario: write it with forward slashes, without .. and not from the root")
+		return "", errors.New("is not a path inside the folder of the scenario: write it with forward slashes, without .. " +
+			"and not from the root")
 	}
 	data, err := readRegular(dir, name, maxDocumentBytes+1)
 	switch {
@@ -209,10 +211,12 @@ func (p *prose) sentence() {
 			p.b.WriteByte(' ')
 		}
 	}
-	parts := []string{p.pick(proseOpenings), p.pick(proseQualities), p.pick(proseThings), p.pick(proseActions), p.pick(proseQualities), p.pick(proseThings)}
+	parts := []string{p.pick(proseOpenings), p.pick(proseQualities), p.pick(proseThings), p.pick(proseActions),
+		p.pick(proseQualities), p.pick(proseThings)}
 	switch p.rng.IntN(4) {
 	case 0:
-		parts = append(parts, p.pick(proseLinks), p.pick(proseOpenings), p.pick(proseThings), p.pick(proseActions), "the", p.pick(proseThings))
+		parts = append(parts, p.pick(proseLinks), p.pick(proseOpenings), p.pick(proseThings), p.pick(proseActions), "the",
+			p.pick(proseThings))
 	case 1:
 		parts = append(parts, p.pick(proseTimes))
 	case 2:
@@ -227,11 +231,20 @@ func (p *prose) sentence() {
 
 var (
 	proseOpenings  = words("the", "a", "every", "this", "another", "each", "one", "the other", "the first", "the last")
-	proseQualities = words("quiet", "narrow", "early", "heavy", "open", "northern", "careful", "wooden", "bright", "common", "distant", "hollow", "patient", "gentle", "broken", "steady", "winter", "foreign", "silver", "modest", "ancient", "public", "hidden", "sudden", "dry", "warm")
-	proseThings    = words("river", "station", "garden", "letter", "harbour", "engine", "market", "bridge", "forest", "record", "window", "teacher", "valley", "workshop", "journey", "kitchen", "island", "library", "signal", "farmer", "archive", "machine", "mountain", "street", "meadow", "captain", "question", "theatre", "village", "instrument", "storm", "ledger")
-	proseActions   = words("follows", "carries", "crosses", "explains", "repairs", "hides", "measures", "opens", "remembers", "answers", "supports", "replaces", "describes", "protects", "observes", "divides", "lifts", "serves", "passes", "joins")
-	proseLinks     = words("because", "while", "although", "before", "until", "where", "after", "since")
-	proseTimes     = words("in the morning", "after the rain", "before winter", "on the third day", "at the end of the week", "in late summer", "without a sound", "for many years", "by evening", "near the border", "in the old town", "once again")
+	proseQualities = words("quiet", "narrow", "early", "heavy", "open", "northern", "careful", "wooden", "bright",
+		"common", "distant", "hollow", "patient", "gentle", "broken", "steady", "winter", "foreign", "silver", "modest",
+		"ancient", "public", "hidden", "sudden", "dry", "warm")
+	proseThings = words("river", "station", "garden", "letter", "harbour", "engine", "market", "bridge", "forest",
+		"record", "window", "teacher", "valley", "workshop", "journey", "kitchen", "island", "library", "signal", "farmer",
+		"archive", "machine", "mountain", "street", "meadow", "captain", "question", "theatre", "village", "instrument",
+		"storm", "ledger")
+	proseActions = words("follows", "carries", "crosses", "explains", "repairs", "hides", "measures", "opens",
+		"remembers", "answers", "supports", "replaces", "describes", "protects", "observes", "divides", "lifts", "serves",
+		"passes", "joins")
+	proseLinks = words("because", "while", "although", "before", "until", "where", "after", "since")
+	proseTimes = words("in the morning", "after the rain", "before winter", "on the third day",
+		"at the end of the week", "in late summer", "without a sound", "for many years", "by evening", "near the border",
+		"in the old town", "once again")
 )
 
 func words(w ...string) []string { return w }

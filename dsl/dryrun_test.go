@@ -12,7 +12,8 @@ import (
 func TestImpossibleThresholds(t *testing.T) {
 	const removed = "tokens stand before the removed document"
 	step := func(that string) string {
-		return strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - "+that, 1)
+		return strings.Replace(removalScenario(), "reply: [This., That.]",
+			"reply: [This., That.]\n        assert:\n          - "+that, 1)
 	}
 	conversation := func(that string) string { return removalScenario() + "    assert:\n      - " + that + "\n" }
 	whole := func(that string) string { return removalScenario() + "assert:\n  - " + that + "\n" }
@@ -43,7 +44,8 @@ func TestImpossibleThresholds(t *testing.T) {
 		{whole("steps.after.cache.hit_rate.p50 > 0.999"), "have been sent before"},
 		{whole("conversations.main.cache.hit_rate.max > 0.999"), "have been sent before"},
 		{whole("phases.with_rag.cache.hit_rate.p50 > 0.999"), "have been sent before"},
-		{whole("phases.with_rag.ttft_ms.p95 < 100"), "needs at least 59 values to mean something, and 10 are planned (5 repeats x 2 turns)"},
+		{whole("phases.with_rag.ttft_ms.p95 < 100"), "needs at least 59 values to mean something, and 10 are planned (5 " +
+			"repeats x 2 turns)"},
 		{whole("conversations.main.ttft_ms.p90 < 100"), "needs at least 29 values to mean something, and 20 are planned"},
 		{whole("{that: conversations.main.ttft_ms.p90 < 100, allow_small_n: true}"), ""},
 		{whole("conversations.main.requests.p90 < 100"), "and 5 are planned (5 repeats)"},
@@ -93,8 +95,10 @@ func TestEstimatesWarn(t *testing.T) {
 			t.Errorf("%.4f over %.4f: %s", tt.threshold, top, text)
 		}
 	}
-	warned := strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - {that: first_turn.cache.hit_rate > 0.99, severity: warn}", 1)
-	if p, diags := Load(scenario(warned), testLibrary(t), vocabulary, exactOptions()); p == nil || !strings.Contains(diags.Error(), "warning[plan/ceiling]") {
+	warned := strings.Replace(removalScenario(), "reply: [This., That.]",
+		"reply: [This., That.]\n        assert:\n          - {that: first_turn.cache.hit_rate > 0.99, severity: warn}", 1)
+	if p, diags := Load(scenario(warned), testLibrary(t), vocabulary, exactOptions()); p == nil ||
+		!strings.Contains(diags.Error(), "warning[plan/ceiling]") {
 		t.Errorf("an assertion that only warns: %v", diags)
 	}
 }
@@ -152,14 +156,18 @@ func TestSkips(t *testing.T) {
 		{"fits", plain, func(*Options) {}, ""},
 		{"the context is too small", removalScenario(), func(o *Options) { o.ContextSize = 300 },
 			"step q1 needs 4"},
-		{"the reply alone is too large", plain, func(o *Options) { o.ContextSize = 32 }, "step q1 asks for 32 tokens of reply, and --context-size gives 32"},
-		{"the server serves less", removalScenario(), func(o *Options) { o.Servers = []string{"small"} }, "and server small serves 460"},
+		{"the reply alone is too large", plain, func(o *Options) { o.ContextSize = 32 },
+			"step q1 asks for 32 tokens of reply, and --context-size gives 32"},
+		{"the server serves less", removalScenario(), func(o *Options) { o.Servers = []string{"small"} },
+			"and server small serves 460"},
 		{"a server that answers knows better", removalScenario(), func(o *Options) {
 			o.Servers = []string{"small"}
 			o.Served = func(string) (Served, bool) { return Served{ContextTokens: 8192}, true }
 		}, ""},
-		{"requires more context", "requires: {context_tokens: 9000}\n" + plain, func(*Options) {}, "requires a context of 9,000 tokens, and model tiny takes 4,096"},
-		{"requires a capability", "requires: {capabilities: [cache_report]}\n" + plain, func(o *Options) { o.Servers = []string{"small"} }, "requires cache_report, and server small does not have it"},
+		{"requires more context", "requires: {context_tokens: 9000}\n" + plain, func(*Options) {},
+			"requires a context of 9,000 tokens, and model tiny takes 4,096"},
+		{"requires a capability", "requires: {capabilities: [cache_report]}\n" + plain,
+			func(o *Options) { o.Servers = []string{"small"} }, "requires cache_report, and server small does not have it"},
 		{"a capability that was found to be missing", "requires: {capabilities: [cache_report]}\n" + plain, func(o *Options) {
 			o.Served = func(string) (Served, bool) { return Served{Capabilities: map[string]bool{"cache_report": false}}, true }
 		}, "requires cache_report"},
@@ -169,7 +177,8 @@ func TestSkips(t *testing.T) {
 				return "", true, fmt.Errorf("roles must alternate")
 			}
 		}, "step q1: roles must alternate"},
-		{"a pair the profile does not list", "matrix: {server: [small], model: [other]}\n" + plain, func(o *Options) { o.Servers, o.Model = nil, "" }, "server small does not list model other"},
+		{"a pair the profile does not list", "matrix: {server: [small], model: [other]}\n" + plain,
+			func(o *Options) { o.Servers, o.Model = nil, "" }, "server small does not list model other"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -182,7 +191,8 @@ func TestSkips(t *testing.T) {
 		})
 	}
 	opt := Options{Servers: []string{"small"}, Model: "other"}
-	if p, diags := Load(scenario(plain), testLibrary(t), vocabulary, opt); p != nil || !strings.Contains(diags.Error(), "plan/pair") {
+	if p, diags := Load(scenario(plain), testLibrary(t), vocabulary, opt); p != nil ||
+		!strings.Contains(diags.Error(), "plan/pair") {
 		t.Errorf("a pair that the user named and the profile does not list: %v", diags)
 	}
 }
@@ -192,9 +202,11 @@ func TestUnstableTemplatesWarn(t *testing.T) {
 	m := *lib.Model("tiny")
 	m.PrefixStable, m.Reason = false, "earlier thoughts are removed"
 	lib.Models[0] = &m
-	body := strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - turn.cache.hit_rate > 0.2", 1)
+	body := strings.Replace(removalScenario(), "reply: [This., That.]",
+		"reply: [This., That.]\n        assert:\n          - turn.cache.hit_rate > 0.2", 1)
 	p, diags := Load(scenario(body), lib, vocabulary, exactOptions())
-	if p == nil || !strings.Contains(diags.Error(), "so this measures the template") || !strings.Contains(diags.Error(), m.Reason) {
+	if p == nil || !strings.Contains(diags.Error(), "so this measures the template") ||
+		!strings.Contains(diags.Error(), m.Reason) {
 		t.Errorf("%v", diags)
 	}
 	if p != nil && p.Cells[0].Turns[0].Known {

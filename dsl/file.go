@@ -144,7 +144,8 @@ func readFile(f File) (*tree, syntax.Diagnostics) {
 func fileKind(t *tree) (string, syntax.Diagnostics) {
 	d := decoder{src: t.src}
 	if t.root.Kind != syntax.MapKind {
-		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "expected a mapping, but this is %s", t.root.Describe())
+		d.errorf(t.root, "schema/type", `the first key says what the file is, such as "schema: homellm.scenario/v1"`,
+			"expected a mapping, but this is %s", t.root.Describe())
 		return "", d.diags
 	}
 	v := t.root.Get("schema")
@@ -165,7 +166,8 @@ func fileKind(t *tree) (string, syntax.Diagnostics) {
 	help := "write one of: " + strings.Join(known, ", ")
 	switch v {
 	case nil:
-		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "), `key "schema" is missing, so the kind of this file is not known`)
+		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "),
+			`key "schema" is missing, so the kind of this file is not known`)
 	default:
 		if near := syntax.Suggest(v.Text(), known); near != "" {
 			help = near

@@ -12,8 +12,10 @@ import (
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "s.yaml")
-	text := "schema: homellm.scenario/v1\nname: x\ndefaults: {request: {temperature: 0}}\ndocuments: [{id: a, file: a.txt}]\nconversations: [{id: c, steps: [{id: l, inject: {docs: [a]}}, {id: s, query: What?}]}]\n"
-	for file, data := range map[string]string{"s.yaml": text, "a.txt": "A text.", "large.yaml": strings.Repeat("x", 3<<20)} {
+	text := "schema: homellm.scenario/v1\nname: x\ndefaults: {request: {temperature: 0}}\ndocuments: [{id: a, file: " +
+		"a.txt}]\nconversations: [{id: c, steps: [{id: l, inject: {docs: [a]}}, {id: s, query: What?}]}]\n"
+	for file, data := range map[string]string{"s.yaml": text, "a.txt": "A text.",
+		"large.yaml": strings.Repeat("x", 3<<20)} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -38,12 +40,15 @@ func TestOpenFile(t *testing.T) {
 // TestSecretsAreMasked checks every form of output for a key that somebody wrote into a file.
 func TestSecretsAreMasked(t *testing.T) {
 	for _, text := range []string{
-		"schema: homellm.servers/v1\nservers:\n  a: {engine: openai, attach: {url: \"http://127.0.0.1:1\", api_key: sk-hunter2}}\n",
-		"schema: homellm.servers/v1\nservers:\n  a: {engine: openai, attach: {url: \"http://me:sk-hunter2@127.0.0.1:1\"}, modells: [any]}\n",
+		"schema: homellm.servers/v1\nservers:\n  a: {engine: openai, attach: {url: \"http://127.0.0.1:1\", api_key: " +
+			"sk-hunter2}}\n",
+		"schema: homellm.servers/v1\nservers:\n  a: {engine: openai, attach: {url: \"http://me:sk-hunter2@127.0.0.1:1\"}, " +
+			"modells: [any]}\n",
 	} {
 		diags := Validate(serverText(text), nil, testVocabulary)
 		var b strings.Builder
-		for _, write := range []func() error{func() error { return diags.WriteText(&b) }, func() error { return diags.WriteJSON(&b) }, func() error { return diags.WriteGitHub(&b) }} {
+		for _, write := range []func() error{func() error { return diags.WriteText(&b) },
+			func() error { return diags.WriteJSON(&b) }, func() error { return diags.WriteGitHub(&b) }} {
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}

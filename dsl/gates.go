@@ -142,16 +142,19 @@ func (d *decoder) gate(n *syntax.Node, names *expr.Names) *GateRule {
 		r.MaxWorseAbs = &f
 	}
 	if r.MaxWorse == nil && r.MaxWorseAbs == nil && !d.broken {
-		d.errorf(firstKey(n), "links/gate", "add max_worse, such as 5%, or max_worse_abs in the metric's unit", "gate %q does not say how much worse is too much", r.Name)
+		d.errorf(firstKey(n), "links/gate", "add max_worse, such as 5%, or max_worse_abs in the metric's unit",
+			"gate %q does not say how much worse is too much", r.Name)
 	}
 	r.Better = map[string]int{"lower": -1, "higher": 1}[d.str(n, "better")]
 	if name := d.gateMetric(metric, names); name != nil && r.Better == 0 {
 		if r.Better = name.Better; r.Better == 0 {
-			d.errorf(metric, "links/gate", "add better: lower, or better: higher", "%s does not say which direction is better", r.Metric)
+			d.errorf(metric, "links/gate", "add better: lower, or better: higher", "%s does not say which direction is better",
+				r.Metric)
 		}
 	}
 	if need := samplesFor(r.Alpha, r.Test); r.MinSamples < need {
-		d.errorf(firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n)), "links/gate", fmt.Sprintf("write min_samples: %d or more, or a larger alpha", need),
+		d.errorf(firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n)), "links/gate",
+			fmt.Sprintf("write min_samples: %d or more, or a larger alpha", need),
 			"with %d values a side no difference, however large, reaches alpha %g", r.MinSamples, r.Alpha)
 	}
 	return r
@@ -198,7 +201,8 @@ func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 		}
 	}
 	if path.IsAbs(pattern) || slices.Contains(strings.Split(pattern, "/"), "..") || strings.Contains(pattern, `\`) {
-		d.errorf(n, "links/file", "write a path from the folder of this file, with /", "a baseline lies in the folder of its gates file or below")
+		d.errorf(n, "links/file", "write a path from the folder of this file, with /",
+			"a baseline lies in the folder of its gates file or below")
 	}
 }
 

@@ -50,12 +50,15 @@ func TestLoadGates(t *testing.T) {
 		t.Fatal(diags)
 	}
 	want := &Gates{
-		Pos: g.Pos, File: "baselines/${scenario.name}/${server.name}--${model.name}.json", MustMatch: []string{"gpu.name", "scenario.sha256"},
+		Pos: g.Pos, File: "baselines/${scenario.name}/${server.name}--${model.name}.json",
+		MustMatch:  []string{"gpu.name", "scenario.sha256"},
 		OnMismatch: "warn", MaxAge: 720 * time.Hour, NoiseTimes: 3,
 		Compare: []*GateRule{
-			{Pos: syntax.Pos{File: "gates.yaml", Line: 10, Col: 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms", Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 10, Col: 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms",
+				Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
 				Test: "mann_whitney", Alpha: 0.02, MinSamples: 12, Severity: "fail", OnUnknown: "inconclusive"},
-			{Pos: syntax.Pos{File: "gates.yaml", Line: 17, Col: 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate", Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 17, Col: 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate",
+				Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
 				Alpha: 0.01, MinSamples: 10, Severity: "warn", OnUnknown: "skip"},
 		},
 	}
@@ -66,22 +69,28 @@ func TestLoadGates(t *testing.T) {
 	if want := "baselines/rag/-etc--Qwen-Qwen2.5-7B.json"; path != want {
 		t.Errorf("the baseline is at %s, want %s", path, want)
 	}
-	if _, diags := LoadGates(File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: a, steps: [{id: b, ask: c}]}]\n")}, v); !diags.Errors() || diags[0].Code != "links/kind" {
+	if _, diags := LoadGates(File{Name: "s.yaml",
+		Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: a, steps: [{id: b, ask: c}]}]\n")},
+		v); !diags.Errors() || diags[0].Code != "links/kind" {
 		t.Errorf("a scenario is a gates file: %v", diags)
 	}
 }
 
 // A gates file of a stranger has baselines written and read in its own folder only.
 func TestLoadGates_BaselineStaysInside(t *testing.T) {
-	for _, path := range []string{"/etc/x.json", "../x.json", "a/../../x.json", `..\x.json`, `C:\x.json`, "${cell}/../../x.json", "${home}/x.json"} {
-		text := fmt.Sprintf("schema: homellm.gates/v1\nbaseline: {file: %q}\ncompare:\n  - {name: a, metric: run.ttft_ms, max_worse: 5%%}\n", path)
-		if _, diags := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary); !strings.Contains(diags.Error(), "links/file") && !strings.Contains(diags.Error(), "links/reference") {
+	for _, path := range []string{"/etc/x.json", "../x.json", "a/../../x.json", `..\x.json`, `C:\x.json`,
+		"${cell}/../../x.json", "${home}/x.json"} {
+		text := fmt.Sprintf("schema: homellm.gates/v1\nbaseline: {file: %q}\ncompare:\n  - {name: a, metric: run.ttft_ms, "+
+			"max_worse: 5%%}\n", path)
+		if _, diags := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary); !strings.Contains(diags.Error(),
+			"links/file") && !strings.Contains(diags.Error(), "links/reference") {
 			t.Errorf("%s is taken: %v", path, diags)
 		}
 	}
 	g := &Gates{File: "${scenario.name}/${cell}.json"}
 	for _, name := range []string{"..", "../..", "/etc", "a/../..", `a\..\..`, "....//"} {
-		if path := g.Baseline(map[string]string{"scenario.name": name, "cell": name}); !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.Count(path, "/") != 1 {
+		if path := g.Baseline(map[string]string{"scenario.name": name, "cell": name}); !filepath.IsLocal(path) ||
+			filepath.Clean(path) != path || strings.Count(path, "/") != 1 {
 			t.Errorf("%q becomes %s", name, path)
 		}
 	}
@@ -108,7 +117,8 @@ func TestShippedVocabularyIsGateable(t *testing.T) {
 	} {
 		text := "schema: homellm.gates/v1\ncompare: [{name: x, max_worse: 1%, metric: " + metric + "}]\n"
 		v := testVocabulary
-		v.Turn = []expr.Name{{Path: "ttft_ms", Kind: expr.Float, Better: -1, Aggregate: true}, {Path: "text", Kind: expr.String}}
+		v.Turn = []expr.Name{{Path: "ttft_ms", Kind: expr.Float, Better: -1, Aggregate: true},
+			{Path: "text", Kind: expr.String}}
 		diags := Validate(File{Name: "g.yaml", Data: []byte(text)}, nil, v)
 		if (want == "") != (len(diags) == 0) || want != "" && !strings.Contains(diags[0].Message, want) {
 			t.Errorf("%s: %v, want %q", metric, diags, want)
@@ -132,7 +142,8 @@ func TestLoadGates_Expressions(t *testing.T) {
 		"base.age_h":                                             "true or false",
 		"1 < 2":                                                  "names no metric",
 	} {
-		g, ds := LoadGates(File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: \"" + that + "\"}]\n")}, testVocabulary)
+		g, ds := LoadGates(File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: \"" + that +
+			"\"}]\n")}, testVocabulary)
 		text := ""
 		for _, d := range ds {
 			text += d.Code + " " + d.Message + " " + d.Help
@@ -146,7 +157,8 @@ func TestLoadGates_Expressions(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"schema: homellm.gates/v1\n": "no gate",
-		"schema: homellm.gates/v1\ncompare: [{name: a, metric: run.requests_failed, better: lower, max_worse: 5%}]\nassert: [{name: a, that: base.matches}]\n": "second",
+		"schema: homellm.gates/v1\ncompare: [{name: a, metric: run.requests_failed, better: lower, max_worse: 5%}]\n" +
+			"assert: [{name: a, that: base.matches}]\n": "second",
 	} {
 		if _, ds := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary); !ds.Errors() {
 			t.Errorf("%q was taken (%s)", text, want)

@@ -136,7 +136,8 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a removal leaves the question that stood behind the document", "",
-			[]Action{Inject{Docs: docs, Into: IntoTurn}, Query{Text: "U1"}, Remove{Docs: []string{"manual"}, Mode: Excise}, Ask{Text: "U2"}},
+			[]Action{Inject{Docs: docs, Into: IntoTurn}, Query{Text: "U1"}, Remove{Docs: []string{"manual"}, Mode: Excise},
+				Ask{Text: "U2"}},
 			[]string{
 				"user:" + both + "\n\nU1",
 				"user:" + wrappedNotes + "\n\nU1 | assistant:A1 | user:U2",
@@ -144,7 +145,8 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a message that held only the document disappears", "S",
-			[]Action{Inject{Docs: []*Document{notes}, Into: IntoMessage}, Query{Text: "U1"}, Remove{Docs: []string{"notes"}, Mode: Excise}, Ask{Text: "U2"}},
+			[]Action{Inject{Docs: []*Document{notes}, Into: IntoMessage}, Query{Text: "U1"},
+				Remove{Docs: []string{"notes"}, Mode: Excise}, Ask{Text: "U2"}},
 			[]string{
 				"system:S | user:" + wrappedNotes + " | user:U1",
 				"system:S | user:U1 | assistant:A1 | user:U2",
@@ -212,7 +214,8 @@ func TestPhases(t *testing.T) {
 
 func TestPlayStopsAtAFailedSend(t *testing.T) {
 	failed := errors.New("refused")
-	for _, a := range []Action{Ask{Text: "U"}, Query{Text: "U"}, Continue{Texts: []string{"U", "V"}}, Inject{Docs: []*Document{notes}, Prefill: true}} {
+	for _, a := range []Action{Ask{Text: "U"}, Query{Text: "U"}, Continue{Texts: []string{"U", "V"}},
+		Inject{Docs: []*Document{notes}, Prefill: true}} {
 		sent := 0
 		err := a.Play(NewHistory(""), func(Turn) (string, error) { sent++; return "", failed })
 		if !errors.Is(err, failed) || sent != 1 {
@@ -286,7 +289,8 @@ func TestHistoryProperties(t *testing.T) {
 				}
 				appended = true
 				for i, m := range now {
-					if m.Content == "" || (i > 0 && m.Role == roleSystem && !strings.Contains(m.Content, "INFORMATION") && !strings.HasPrefix(m.Content, stubLabel)) {
+					if m.Content == "" || (i > 0 && m.Role == roleSystem && !strings.Contains(m.Content, "INFORMATION") &&
+						!strings.HasPrefix(m.Content, stubLabel)) {
 						t.Fatalf("seed %d: message %d is %+v", seed, i, m)
 					}
 					for text := range gone {

@@ -294,13 +294,15 @@ func (p *planner) unstable(c *Cell) {
 		}
 		d := f.Assertion.DiagnoseAt(0, len([]rune(f.Assertion.That)))
 		d.Severity, d.Code = syntax.Warning, "plan/template"
-		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template", c.Model.Template, c.Model.Name)
+		d.Message = fmt.Sprintf("template %s of model %s rewrites what it has rendered before, so this measures the template",
+			c.Model.Template, c.Model.Name)
 		d.Help = c.Model.Reason
 		if c.examined {
 			d.Help = c.rewrites
 		}
 		if stable {
-			d.Message = fmt.Sprintf("template %s of model %s prints today's date into every prompt: a run across midnight loses its prefix there", c.Model.Template, c.Model.Name)
+			d.Message = fmt.Sprintf("template %s of model %s prints today's date into every prompt: a run across midnight "+
+				"loses its prefix there", c.Model.Template, c.Model.Name)
 			d.Help = `fix it in the server's profile, where the server takes it: body: {chat_template_kwargs: {date_string: "26 Jul 2024"}}`
 		}
 		p.once(d)

@@ -10,8 +10,10 @@ import (
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"schema: homellm.scenario/v1\nname: x\nconversations:\n  - id: a\n    steps:\n      - {id: b, ask: Hello}\n",
-		"schema: homellm.servers/v1\nservers:\n  a: {extends: a}\n", "schema: homellm.models/v1\nmodels: {a: {context: {trained: 1}}}\n",
-		"a: |2\n    x\n  y\n", "a: >-\n\n x\n", "a: &a [*a, *b]\n? [x]\n: y\n", "- !t x\n- \n- ~", "{a: 'it''s', \"b\\n\": 010}", "%YAML 1.2\n---\na\n...\n", "\ufeffa:\tb",
+		"schema: homellm.servers/v1\nservers:\n  a: {extends: a}\n",
+		"schema: homellm.models/v1\nmodels: {a: {context: {trained: 1}}}\n",
+		"a: |2\n    x\n  y\n", "a: >-\n\n x\n", "a: &a [*a, *b]\n? [x]\n: y\n", "- !t x\n- \n- ~",
+		"{a: 'it''s', \"b\\n\": 010}", "%YAML 1.2\n---\na\n...\n", "\ufeffa:\tb",
 		"schema: homellm.scenario/v1\nvars: {a: '${vars.a}'}\nrun: {repeats: '${vars.a}${'}\nmatrix: {a: [1]}",
 	} {
 		f.Add(text)
@@ -34,9 +36,11 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkDiagnose200Lines(b *testing.B) {
 	var text strings.Builder
-	text.WriteString("schema: homellm.scenario/v1\nname: bench\ndefaults: {request: {temperature: 0}}\nconversations:\n  - id: main\n    steps:\n")
+	text.WriteString("schema: homellm.scenario/v1\nname: bench\ndefaults: {request: {temperature: 0}}\nconversations:\n " +
+		" - id: main\n    steps:\n")
 	for i := range 48 {
-		fmt.Fprintf(&text, "      - id: step_%d\n        querry: Hello\n        ask: Hello\n        assert: [turn.ttft_m > %d]\n", i, i)
+		fmt.Fprintf(&text, "      - id: step_%d\n        querry: Hello\n        ask: Hello\n        assert: [turn.ttft_m > "+
+			"%d]\n", i, i)
 	}
 	f := File{Name: "bench.yaml", Data: []byte(text.String())}
 	for b.Loop() {

@@ -14,7 +14,8 @@ import (
 func TestDocumentFilesStayInside(t *testing.T) {
 	folder := t.TempDir()
 	inside := filepath.Join(folder, "inside")
-	for name, data := range map[string]string{"secret.txt": "secret", "inside/fine.txt": "fine", "inside/large.txt": strings.Repeat("x", maxDocumentBytes+1)} {
+	for name, data := range map[string]string{"secret.txt": "secret", "inside/fine.txt": "fine",
+		"inside/large.txt": strings.Repeat("x", maxDocumentBytes+1)} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +23,8 @@ func TestDocumentFilesStayInside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, target := range map[string]string{"out.txt": "../secret.txt", "absolute.txt": filepath.Join(folder, "secret.txt"), "up": "..", "in.txt": "fine.txt"} {
+	for name, target := range map[string]string{"out.txt": "../secret.txt",
+		"absolute.txt": filepath.Join(folder, "secret.txt"), "up": "..", "in.txt": "fine.txt"} {
 		if err := os.Symlink(target, filepath.Join(inside, name)); err != nil {
 			t.Skip(err)
 		}
@@ -36,9 +38,12 @@ func TestDocumentFilesStayInside(t *testing.T) {
 	}
 	defer root.Close()
 	for name, want := range map[string]string{
-		"fine.txt": "", "in.txt": "", "out.txt": "cannot be read", "absolute.txt": "cannot be read", "up/secret.txt": "cannot be read",
-		"../secret.txt": "is not a path inside", "/etc/hosts": "is not a path inside", "./fine.txt": "is not a path inside", `..\secret.txt`: "is not a path inside",
-		"pipe": "is not a regular file", ".": "is not a regular file", "large.txt": "is larger than 4 MiB", "none.txt": "does not exist",
+		"fine.txt": "", "in.txt": "", "out.txt": "cannot be read", "absolute.txt": "cannot be read",
+		"up/secret.txt": "cannot be read",
+		"../secret.txt": "is not a path inside", "/etc/hosts": "is not a path inside", "./fine.txt": "is not a path inside",
+		`..\secret.txt`: "is not a path inside",
+		"pipe":          "is not a regular file", ".": "is not a regular file", "large.txt": "is larger than 4 MiB",
+		"none.txt": "does not exist",
 	} {
 		text, err := readDocumentFile(ownFolder{root}, name)
 		switch {

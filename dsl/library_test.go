@@ -15,13 +15,16 @@ func serversFile(name, text string) File {
 
 func TestShippedFiles(t *testing.T) {
 	lib := shippedLibrary(t) // without a finding
-	for _, name := range []string{"phi-3.5-mini", "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-3b-gptq", "qwen2.5-7b", "qwen3-8b", "llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b", "mistral-7b-v0.3", "gemma-2-9b", "gemma-3-4b", "deepseek-r1-distill-qwen-7b", "smollm2-1.7b"} {
+	for _, name := range []string{"phi-3.5-mini", "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-3b-gptq",
+		"qwen2.5-7b", "qwen3-8b", "llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b", "mistral-7b-v0.3", "gemma-2-9b",
+		"gemma-3-4b", "deepseek-r1-distill-qwen-7b", "smollm2-1.7b"} {
 		m := lib.Model(name)
 		if m == nil || m.Name != name {
 			t.Errorf("model %s: %+v", name, m)
 			continue
 		}
-		if m.Architecture == nil || m.Context.Trained == 0 || m.Template == "" || m.Description == "" || m.Engines["vllm"].Ref == "" {
+		if m.Architecture == nil || m.Context.Trained == 0 || m.Template == "" || m.Description == "" ||
+			m.Engines["vllm"].Ref == "" {
 			t.Errorf("model %s says too little: %+v", name, m)
 		}
 		if m.PrefixStable == (m.Reason != "") {
@@ -33,7 +36,8 @@ func TestShippedFiles(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"phi3-debug", "phi3-production", "phi3-long", "qwen-optimized", "llamacpp", "ollama", "sglang", "lmstudio", "tabby", "koboldcpp", "generic", "sim"} {
+	for _, name := range []string{"phi3-debug", "phi3-production", "phi3-long", "qwen-optimized", "llamacpp", "ollama",
+		"sglang", "lmstudio", "tabby", "koboldcpp", "generic", "sim"} {
 		s := lib.Server(name)
 		if s == nil || s.Abstract || s.Description == "" || s.Engine == "" || len(s.Models) == 0 {
 			t.Errorf("server %s: %+v", name, s)
@@ -47,14 +51,17 @@ func TestShippedFiles(t *testing.T) {
 func TestInheritance(t *testing.T) {
 	lib := shippedLibrary(t)
 	s := lib.Server("phi3-long") // extends phi3-production, which extends vllm-base
-	if s.Port != 8001 || s.ContextTokens != 32768 || s.Engine != "vllm" || s.Abstract || s.Startup.Timeout != 10*time.Minute || s.Stop.Grace != 30*time.Second {
+	if s.Port != 8001 || s.ContextTokens != 32768 || s.Engine != "vllm" || s.Abstract ||
+		s.Startup.Timeout != 10*time.Minute || s.Stop.Grace != 30*time.Second {
 		t.Errorf("%+v", s)
 	}
 	var flags []string
 	for _, f := range s.Launch.Flags {
 		flags = append(flags, f.Name)
 	}
-	want := []string{"host", "port", "served_model_name", "revision", "max_model_len", "generation_config", "enable_prefix_caching", "enable_prompt_tokens_details", "disable_uvicorn_access_log", "gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens"}
+	want := []string{"host", "port", "served_model_name", "revision", "max_model_len", "generation_config",
+		"enable_prefix_caching", "enable_prompt_tokens_details", "disable_uvicorn_access_log", "gpu_memory_utilization",
+		"max_num_seqs", "max_num_batched_tokens"}
 	if diff := cmp.Diff(want, flags); diff != "" {
 		t.Errorf("flags out of order (-want +got)\n%s", diff)
 	}
@@ -87,7 +94,8 @@ servers:
 		t.Fatal(diags)
 	}
 	debug, own := lib.Server("phi3-debug"), lib.Server("own")
-	if debug.Port != 9001 || debug.ContextTokens != 8192 || debug.HTTP.FirstToken != 9*time.Minute || debug.HTTP.Connect != 5*time.Second {
+	if debug.Port != 9001 || debug.ContextTokens != 8192 || debug.HTTP.FirstToken != 9*time.Minute ||
+		debug.HTTP.Connect != 5*time.Second {
 		t.Errorf("%+v", debug)
 	}
 	flag := func(s *Server, name string) any {
@@ -98,7 +106,8 @@ servers:
 		return s.Launch.Flags[i].Value
 	}
 	for name, want := range map[string]any{
-		"enforce_eager": nil, "swap_space": []string{"1", "2.5"}, "dtype": "half", "seed": 3, "share": 0.25, "gpu_memory_utilization": 0.5, "enable_prefix_caching": true,
+		"enforce_eager": nil, "swap_space": []string{"1", "2.5"}, "dtype": "half", "seed": 3, "share": 0.25,
+		"gpu_memory_utilization": 0.5, "enable_prefix_caching": true,
 	} {
 		if diff := cmp.Diff(want, flag(debug, name)); diff != "" {
 			t.Errorf("flag %s %s", name, diff)
@@ -107,10 +116,12 @@ servers:
 	if i := slices.IndexFunc(debug.Launch.Env, func(f Flag) bool { return f.Name == "VLLM_SERVER_DEV_MODE" }); i >= 0 {
 		t.Error("null did not remove an environment variable")
 	}
-	if own.Port != 9001 || own.ContextTokens != 4096 || own.Capabilities.CacheSalt != "" || own.Capabilities.Tokenize != "/tokenize" {
+	if own.Port != 9001 || own.ContextTokens != 4096 || own.Capabilities.CacheSalt != "" ||
+		own.Capabilities.Tokenize != "/tokenize" {
 		t.Errorf("%+v", own)
 	}
-	if o := lib.Server("ollama"); o.Engine != "openai" || o.Attach != "http://10.0.0.2:80" || o.APIKey.Env != "MY_KEY" || o.Pos.File != "mine.yaml" {
+	if o := lib.Server("ollama"); o.Engine != "openai" || o.Attach != "http://10.0.0.2:80" || o.APIKey.Env != "MY_KEY" ||
+		o.Pos.File != "mine.yaml" {
 		t.Errorf("%+v", o)
 	}
 	if debug.Pos.File != "mine.yaml" || lib.Server("sglang").Pos.File != "servers.yaml" {
@@ -126,7 +137,8 @@ func TestModelNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"qwen2.5-3b": "qwen2.5-3b", "Qwen2.5-3B": "qwen2.5-3b", "phi3": "phi-3.5-mini",
 		"Qwen/Qwen2.5-3B-Instruct": "qwen2.5-3b", "Qwen/Qwen2.5-3B-Instruct-GPTQ-Int4": "qwen2.5-3b-gptq",
-		"qwen2.5:3b-instruct-q4_K_M": "qwen2.5-3b", "/models/Qwen2.5-3B-Instruct-Q8_0.gguf": "qwen2.5-3b", "qwen2.5-32b-instruct": "",
+		"qwen2.5:3b-instruct-q4_K_M": "qwen2.5-3b", "/models/Qwen2.5-3B-Instruct-Q8_0.gguf": "qwen2.5-3b",
+		"qwen2.5-32b-instruct":                 "",
 		"bartowski/Llama-3.2-1B-Instruct-GGUF": "llama-3.2-1b", "llama3.1:8b-instruct-q8_0": "llama-3.1-8b",
 		"deepseek-r1:7b": "deepseek-r1-distill-qwen-7b", "gpt-4o": "", "": "",
 	} {
@@ -149,8 +161,10 @@ func TestPatterns(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"abc", "abc", true}, {"abc", "abcd", false}, {"*", "", true}, {"*", "x", true}, {"a*", "abc", true}, {"a*", "bac", false},
-		{"*c", "abc", true}, {"*c", "abcd", false}, {"*a*b*", "xaxbx", true}, {"*a*b*", "ba", false}, {"a*a", "a", false}, {"a*a", "aa", true},
+		{"abc", "abc", true}, {"abc", "abcd", false}, {"*", "", true}, {"*", "x", true}, {"a*", "abc", true},
+		{"a*", "bac", false},
+		{"*c", "abc", true}, {"*c", "abcd", false}, {"*a*b*", "xaxbx", true}, {"*a*b*", "ba", false}, {"a*a", "a", false},
+		{"a*a", "aa", true},
 	} {
 		if got := matches(c.pattern, c.text); got != c.want {
 			t.Errorf("%q fits %q: %v", c.text, c.pattern, got)
@@ -167,7 +181,8 @@ func TestModelsAndServersInAnyOrder(t *testing.T) {
 }
 
 func TestLibraryRefusesScenarios(t *testing.T) {
-	f := File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: c, steps: [{id: s, ask: Hello}]}]\n")}
+	f := File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: x\nconversations: [{id: c, steps: [{id: " +
+		"s, ask: Hello}]}]\n")}
 	if _, diags := LoadLibrary(f); len(diags) != 1 || diags[0].Code != "links/kind" {
 		t.Error(diags)
 	}

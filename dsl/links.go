@@ -45,7 +45,8 @@ type contextCheck struct {
 func (x *contextCheck) documents(s *decodedStep) {
 	for _, r := range s.effect.injects {
 		if slices.Contains(x.in, r.name) {
-			x.errorf(r.node, "links/document", "remove it first, or declare another document", "document %q is already in context", r.name)
+			x.errorf(r.node, "links/document", "remove it first, or declare another document",
+				"document %q is already in context", r.name)
 			continue
 		}
 		x.in = append(x.in, r.name)
@@ -82,7 +83,8 @@ func (x *contextCheck) whereItIs(document string) string {
 // turns plays what a step sends.
 func (x *contextCheck) turns(s *decodedStep) {
 	if s.effect.needsTurn && x.sent == 0 {
-		x.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn", "there is no earlier turn to continue")
+		x.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn",
+			"there is no earlier turn to continue")
 	}
 	switch {
 	case len(s.effect.injects) > 0:
@@ -109,11 +111,14 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	case turns == 0 && s.reply != nil:
 		d.errorf(s.reply, "links/reply", "remove it", "step %q has no turn whose reply is kept", s.step.ID)
 	case c.History != "recorded" && s.reply != nil:
-		d.warnf(s.reply, "links/reply", "set history: recorded, or remove it", "with history: %s the reply of the server is kept and this one is not used", c.History)
+		d.warnf(s.reply, "links/reply", "set history: recorded, or remove it",
+			"with history: %s the reply of the server is kept and this one is not used", c.History)
 	case c.History == "recorded" && turns > 0 && s.reply == nil:
-		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said", "with history: recorded, step %q needs a reply", s.step.ID)
+		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said",
+			"with history: recorded, step %q needs a reply", s.step.ID)
 	case c.History == "recorded" && turns > 0 && len(s.replies) != turns:
-		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID, syntax.Plural(turns, "turn"), len(s.replies))
+		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID,
+			syntax.Plural(turns, "turn"), len(s.replies))
 	}
 }
 
@@ -136,16 +141,19 @@ func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending)
 	if vars := root.Get("vars"); vars != nil {
 		for _, e := range vars.Entries {
 			if !d.usedVars[e.Key] && !named("vars", e.Key) {
-				d.warnf(e.At(), "links/unused", "use it as ${vars."+e.Key+"} or, in an expression, as vars."+e.Key, "variable %q is not used", e.Key)
+				d.warnf(e.At(), "links/unused", "use it as ${vars."+e.Key+"} or, in an expression, as vars."+e.Key,
+					"variable %q is not used", e.Key)
 			}
 		}
 	}
 	if matrix := root.Get("matrix"); matrix != nil {
 		for _, e := range matrix.Entries {
-			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.Key) || d.usedAxes[e.Key] || named("matrix", e.Key) {
+			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.Key) || d.usedAxes[e.Key] ||
+				named("matrix", e.Key) {
 				continue
 			}
-			d.warnf(e.At(), "links/unused", "use it as ${matrix."+e.Key+"}", "axis %q is not used: its cells do not differ", e.Key)
+			d.warnf(e.At(), "links/unused", "use it as ${matrix."+e.Key+"}", "axis %q is not used: its cells do not differ",
+				e.Key)
 		}
 	}
 }
@@ -172,10 +180,12 @@ func (d *decoder) checkSampling(s *Scenario, root *syntax.Node) {
 		}
 	}
 	if len(unset) > 0 {
-		d.warnf(at, "links/sampling", "set defaults.request.temperature, 0 for comparable runs", "no temperature is set for %s: each server uses its own", someOf("step", unset))
+		d.warnf(at, "links/sampling", "set defaults.request.temperature, 0 for comparable runs",
+			"no temperature is set for %s: each server uses its own", someOf("step", unset))
 	}
 	if len(unseeded) > 0 {
-		d.warnf(at, "links/sampling", "set defaults.request.seed, or temperature: 0", "no seed is set for %s: repeats draw different replies", someOf("step", unseeded))
+		d.warnf(at, "links/sampling", "set defaults.request.seed, or temperature: 0",
+			"no seed is set for %s: repeats draw different replies", someOf("step", unseeded))
 	}
 }
 
@@ -208,7 +218,8 @@ func linkLibrary(t *tree, lib *Library) syntax.Diagnostics {
 		case axis == "server":
 			d.serverName(n, lib)
 		case axis == "model" && lib.Model(n.Text()) == nil:
-			d.errorf(n, "links/model", syntax.SuggestOr(n.Text(), lib.modelNames(), "models"), "model %q is in no models file", n.Text())
+			d.errorf(n, "links/model", syntax.SuggestOr(n.Text(), lib.modelNames(), "models"), "model %q is in no models file",
+				n.Text())
 		}
 	}
 	for _, axis := range []string{"server", "model"} {
@@ -228,8 +239,10 @@ func (d *decoder) serverName(n *syntax.Node, lib *Library) {
 	s := lib.Server(n.Text())
 	switch {
 	case s == nil:
-		d.errorf(n, "links/server", syntax.SuggestOr(n.Text(), lib.serverNames(), "servers"), "server %q is in no servers file", n.Text())
+		d.errorf(n, "links/server", syntax.SuggestOr(n.Text(), lib.serverNames(), "servers"),
+			"server %q is in no servers file", n.Text())
 	case s.Abstract:
-		d.errorf(n, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be extended", n.Text())
+		d.errorf(n, "links/server", "name a profile that extends it",
+			"server %q is abstract: it is only there to be extended", n.Text())
 	}
 }

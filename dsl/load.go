@@ -103,14 +103,16 @@ func (p *planner) named(d *decoder) {
 		switch s := p.lib.Server(name); {
 		case p.lib == nil:
 		case s == nil:
-			d.errorf(nil, "plan/server", syntax.SuggestOr(name, p.lib.serverNames(), "servers"), "--server %s: there is no such server", name)
+			d.errorf(nil, "plan/server", syntax.SuggestOr(name, p.lib.serverNames(), "servers"),
+				"--server %s: there is no such server", name)
 		case s.Abstract:
 			d.errorf(nil, "plan/server", "name a profile that extends it", "--server %s: the profile is abstract", name)
 		}
 	}
 	if name := p.opt.Model; name != "" && p.lib != nil && p.lib.Model(name) == nil {
 		d.warnf(nil, "plan/model", syntax.Suggest(name, p.lib.modelNames()),
-			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this name", name)
+			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this "+
+				"name", name)
 	}
 }
 
@@ -153,7 +155,8 @@ func Check(f File, lib *Library, v expr.Vocabulary, opt Options) syntax.Diagnost
 }
 
 func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
-	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{}, texts: map[syntheticKey]string{}}
+	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{},
+		texts: map[syntheticKey]string{}}
 }
 
 // read reads a scenario as far as that needs no server. It returns false where there is an error.
@@ -165,7 +168,8 @@ func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
 		return nil, nil, false
 	case t.kind != "scenario":
 		d := decoder{src: t.src, diags: diags}
-		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run", t.kind)
+		d.errorf(t.root.Get("schema"), "plan/kind", "name a file with schema: homellm.scenario/v1", "a %s file cannot be run",
+			t.kind)
 		p.diags = d.diags
 		return nil, nil, false
 	}

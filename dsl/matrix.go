@@ -58,7 +58,8 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 		}
 		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { return c.has(want) })
 		if len(kept) == len(all) && len(opt.Servers) == 0 && opt.Model == "" {
-			d.warnf(item, "plan/matrix", "remove it, or correct its values", "nothing is excluded: no combination has these values")
+			d.warnf(item, "plan/matrix", "remove it, or correct its values",
+				"nothing is excluded: no combination has these values")
 		}
 		all = kept
 	}
@@ -226,7 +227,8 @@ func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
 			v = float64(whole)
 		}
 		if expr.LiteralKind(v) != expr.LiteralKind(axes[i].values[0]) {
-			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s", e.Node.Describe(), e.Key, expr.LiteralKind(axes[i].values[0]).Words())
+			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s",
+				e.Node.Describe(), e.Key, expr.LiteralKind(axes[i].values[0]).Words())
 			ok = false
 			continue
 		}
@@ -249,7 +251,8 @@ func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 	for _, name := range keys(opt.Vars) {
 		old, ok := vars[name]
 		if !ok {
-			help := cmp.Or(syntax.SuggestOr(name, keys(vars), "a run can replace these variables"), "the scenario has no variables to replace")
+			help := cmp.Or(syntax.SuggestOr(name, keys(vars), "a run can replace these variables"),
+				"the scenario has no variables to replace")
 			d.errorf(nil, "plan/var", help, "--var %s: there is no variable %q", name, name)
 			continue
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 func TestMatrix(t *testing.T) {
-	const tail = "\nconversations:\n  - id: main\n    steps:\n      - {id: q1, ask: \"${matrix.n} and ${matrix.w}\", reply: Hi.}\n"
+	const tail = "\nconversations:\n  - id: main\n    steps:\n      - {id: q1, ask: \"${matrix.n} and ${matrix.w}\", " +
+		"reply: Hi.}\n"
 	cells := func(matrix string, opt Options) []string {
 		p, diags := Load(scenario("matrix:"+matrix+tail), testLibrary(t), vocabulary, opt)
 		if p == nil {
@@ -26,10 +27,12 @@ func TestMatrix(t *testing.T) {
 		opt    Options
 		want   []string
 	}{
-		{"\n  n: [1, 2]\n  w: [a, b]", Options{}, []string{"n=1 x w=a 1 and a", "n=1 x w=b 1 and b", "n=2 x w=a 2 and a", "n=2 x w=b 2 and b"}},
+		{"\n  n: [1, 2]\n  w: [a, b]", Options{}, []string{"n=1 x w=a 1 and a", "n=1 x w=b 1 and b", "n=2 x w=a 2 and a",
+			"n=2 x w=b 2 and b"}},
 		{"\n  n: [1, 2]\n  w: [a, b]\n  exclude: [{n: 1}]\n  include: [{n: 1, w: c}, {n: 2, w: a}, {n: 3}]", Options{},
 			[]string{"n=2 x w=a 2 and a", "n=2 x w=b 2 and b", "n=1 x w=c 1 and c", "n=3 x w=a 3 and a", "n=3 x w=b 3 and b"}},
-		{"\n  n: [1, 1.5]\n  w: [a]\n  server: [small]", Options{Servers: []string{"big"}, Model: "tiny-chat"}, []string{"big x tiny-chat x n=1 x w=a 1 and a", "big x tiny-chat x n=1.5 x w=a 1.5 and a"}},
+		{"\n  n: [1, 1.5]\n  w: [a]\n  server: [small]", Options{Servers: []string{"big"}, Model: "tiny-chat"},
+			[]string{"big x tiny-chat x n=1 x w=a 1 and a", "big x tiny-chat x n=1.5 x w=a 1.5 and a"}},
 		{"\n  n: [1]\n  w: [a]\n  server: [small]", Options{}, []string{"small x tiny x n=1 x w=a 1 and a"}},
 	}
 	for _, tt := range tests {
@@ -89,11 +92,14 @@ assert:
 		want string
 	}{
 		{Options{}, "[short long other] orbits 3 0.5 true; 5 repeats, 2 asserts"},
-		{Options{Repeats: 7, Vars: map[string]string{"n": "4", "limit": "1", "word": "5", "strict": "false"}}, "[short long other] 5 4 1 false; 7 repeats, 2 asserts"},
+		{Options{Repeats: 7, Vars: map[string]string{"n": "4", "limit": "1", "word": "5", "strict": "false"}},
+			"[short long other] 5 4 1 false; 7 repeats, 2 asserts"},
 		{Options{IncludeTags: []string{"quick,slow"}}, "[short long] orbits 3 0.5 true; 5 repeats, 2 asserts"},
-		{Options{IncludeTags: []string{"quick", "rag"}, ExcludeTags: []string{"slow"}}, "[short other] orbits 3 0.5 true; 5 repeats, 1 asserts"},
+		{Options{IncludeTags: []string{"quick", "rag"}, ExcludeTags: []string{"slow"}},
+			"[short other] orbits 3 0.5 true; 5 repeats, 1 asserts"},
 		{Options{IncludeTags: []string{"all"}, MaxConversations: 1}, "[short] orbits 3 0.5 true; 5 repeats, 1 asserts"},
-		{Options{IncludeTags: []string{"quik"}}, `no conversation has the tag "quik"` + "\n  = help: did you mean \"quick\"?"},
+		{Options{IncludeTags: []string{"quik"}}, `no conversation has the tag "quik"` +
+			"\n  = help: did you mean \"quick\"?"},
 		{Options{ExcludeTags: []string{"all"}}, "no conversation is left to play"},
 		{Options{Vars: map[string]string{"wrd": "x"}}, `there is no variable "wrd"` + "\n  = help: did you mean \"word\"?"},
 		{Options{Vars: map[string]string{"n": "4.5"}}, `"4.5" is not a whole number`},
@@ -104,12 +110,14 @@ assert:
 		}
 	}
 	for _, name := range []string{"bigg", "missing"} {
-		if p, diags := Load(scenario(body), testLibrary(t), vocabulary, Options{Servers: []string{name}}); p != nil || !strings.Contains(diags.Error(), "there is no such server") {
+		if p, diags := Load(scenario(body), testLibrary(t), vocabulary, Options{Servers: []string{name}}); p != nil ||
+			!strings.Contains(diags.Error(), "there is no such server") {
 			t.Errorf("--server %s: %v", name, diags)
 		}
 	}
 	none := strings.Replace(body, "tags: [all]", "run: {repeats: 1, warmup: 0, isolation: {cache: none}}", 1)
-	if p, diags := Load(scenario(none), testLibrary(t), vocabulary, Options{Repeats: 2}); p != nil || !strings.Contains(diags.Error(), "plan/isolation") {
+	if p, diags := Load(scenario(none), testLibrary(t), vocabulary, Options{Repeats: 2}); p != nil ||
+		!strings.Contains(diags.Error(), "plan/isolation") {
 		t.Errorf("two repeats without isolation: %v", diags)
 	}
 }

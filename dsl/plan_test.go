@@ -57,7 +57,8 @@ var vocabulary = expr.Vocabulary{
 
 func testLibrary(t *testing.T) *Library {
 	t.Helper()
-	lib, diags := LoadLibrary(File{Name: "servers.yaml", Data: []byte(testServers)}, File{Name: "models.yaml", Data: []byte(testModels)})
+	lib, diags := LoadLibrary(File{Name: "servers.yaml", Data: []byte(testServers)},
+		File{Name: "models.yaml", Data: []byte(testModels)})
 	if diags.Errors() {
 		t.Fatal(diags)
 	}
@@ -98,7 +99,8 @@ func exactOptions() Options {
 }
 
 func scenario(body string) File {
-	return File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: s\ndefaults:\n  history: recorded\n  request: {temperature: 0, max_tokens: 32}\n" + body)}
+	return File{Name: "s.yaml", Data: []byte("schema: homellm.scenario/v1\nname: s\ndefaults:\n  history: recorded\n  " +
+		"request: {temperature: 0, max_tokens: 32}\n" + body)}
 }
 
 var (
@@ -138,7 +140,8 @@ func TestPlannedTurnsAndCeilings(t *testing.T) {
 		t.Errorf("second turn: %+v after %+v", q2, q1)
 	}
 	// What stands in front of the removed document: system text and first document.
-	head, _ := countWords(nil, "<system> Answer only from the documents.\n\n"+wrap(&Document{ID: "first", Text: loremA})+"\n\n")
+	head, _ := countWords(nil, "<system> Answer only from the documents.\n\n"+wrap(&Document{ID: "first",
+		Text: loremA})+"\n\n")
 	if after1.Reusable != head/16*16 || !after1.removed {
 		t.Errorf("after the removal %+v, and %d tokens stand in front", after1, head)
 	}
@@ -172,8 +175,10 @@ conversations:
 // TestPlanIsDeterministic loads one file many times, and files that differ in what matters and
 // in what does not.
 func TestPlanIsDeterministic(t *testing.T) {
-	body := "matrix: {n: [40, 50], server: [big, small], model: [tiny]}\nvars: {z: 1, a: 2, m: 3}\ndocuments:\n  - {id: d, synthetic: {tokens: \"${matrix.n}\", seed: 3}}\n" +
-		"conversations:\n  - id: main\n    steps:\n      - {id: load, inject: {docs: [d]}}\n      - {id: q1, query: \"${vars.a}?\", reply: Hi., assert: [turn.ttft_ms > vars.z + vars.m]}\n"
+	body := "matrix: {n: [40, 50], server: [big, small], model: [tiny]}\nvars: {z: 1, a: 2, m: 3}\ndocuments:\n  - {id: " +
+		"d, synthetic: {tokens: \"${matrix.n}\", seed: 3}}\n" +
+		"conversations:\n  - id: main\n    steps:\n      - {id: load, inject: {docs: [d]}}\n      - {id: q1, query: " +
+		"\"${vars.a}?\", reply: Hi., assert: [turn.ttft_ms > vars.z + vars.m]}\n"
 	opt := Options{Count: countWords, Render: plainRender}
 	read := func(body string) (*Plan, string) {
 		p := mustLoad(t, scenario(body), opt)
@@ -219,7 +224,8 @@ func TestPlanIsDeterministic(t *testing.T) {
 }
 
 func TestPlanText(t *testing.T) {
-	body := strings.Replace(removalScenario(), "reply: [This., That.]", "reply: [This., That.]\n        assert:\n          - first_turn.cache.hit_rate > 0.2", 1)
+	body := strings.Replace(removalScenario(), "reply: [This., That.]",
+		"reply: [This., That.]\n        assert:\n          - first_turn.cache.hit_rate > 0.2", 1)
 	opt := exactOptions()
 	opt.Servers = []string{"big", "small"}
 	opt.Unavailable = func(s *Server, path string) string {
@@ -263,7 +269,8 @@ func TestPlanText(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Requests != 24 || len(back.Cells) != 2 || len(back.Cells[0].Turns) != 4 || back.Cells[0].Turns[0].Ceiling == nil ||
+	if back.Requests != 24 || len(back.Cells) != 2 || len(back.Cells[0].Turns) != 4 ||
+		back.Cells[0].Turns[0].Ceiling == nil ||
 		*back.Cells[0].Turns[0].Ceiling != 0 || back.Cells[1].Skip == "" || back.Cells[0].Assertions[0].Line == 0 ||
 		back.Cells[0].Assertions[0].Unavailable["first_turn.cache.hit_rate"] == "" {
 		t.Errorf("got %+v", back)
@@ -278,11 +285,15 @@ func TestSourcesOfConstants(t *testing.T) {
 	opt.Vars = map[string]string{"low": "2"}
 	p := mustLoad(t, scenario(body), opt)
 	got := map[string]string{}
-	for _, o := range p.Cells[0].Scenario.Assert[0].Eval(func(string) expr.Value { return expr.Value{V: 110.0, Source: "test"} }).Operands {
+	for _, o := range p.Cells[0].Scenario.Assert[0].Eval(func(string) expr.Value {
+		return expr.Value{V: 110.0,
+			Source: "test"}
+	}).Operands {
 		got[o.Path] = o.Source
 	}
 	want := map[string]string{
-		"steps.q1.ttft_ms.p50": "test", "vars.low": "--var", "vars.high": "s.yaml:6", "matrix.n": "s.yaml:7", "matrix.server": "--server", "matrix.model": "--model",
+		"steps.q1.ttft_ms.p50": "test", "vars.low": "--var", "vars.high": "s.yaml:6", "matrix.n": "s.yaml:7",
+		"matrix.server": "--server", "matrix.model": "--model",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -293,7 +304,8 @@ func TestModelFacts(t *testing.T) {
 	c := mustLoad(t, scenario(removalScenario()), exactOptions()).Cells[0]
 	c.Model.Sources = []*ModelSource{{Name: "hf", Quant: "awq"}, {Name: "gguf", Quant: "q4_k_m"}}
 	c.Model.Engines = map[string]EngineModel{"vllm": {Source: "gguf"}}
-	for name, want := range map[string]any{"name": "tiny", "template": "chatml", "context_tokens": 4096, "quant": "q4_k_m", "nonsense": nil} {
+	for name, want := range map[string]any{"name": "tiny", "template": "chatml", "context_tokens": 4096, "quant": "q4_k_m",
+		"nonsense": nil} {
 		if v, ok := c.ModelFact(name); v != want || ok != (want != nil) {
 			t.Errorf("%s is %v (%t), want %v", name, v, ok, want)
 		}
@@ -307,7 +319,8 @@ func TestModelFacts(t *testing.T) {
 func TestDigestTellsValuesApart(t *testing.T) {
 	one, two := 1.0, 2.0
 	different := []any{
-		1, 1.0, "1", true, nil, []string{"a", "b"}, []string{"ab"}, []string{}, map[string]any{"a": 1}, map[string]any{"a": 1.0},
+		1, 1.0, "1", true, nil, []string{"a", "b"}, []string{"ab"}, []string{}, map[string]any{"a": 1},
+		map[string]any{"a": 1.0},
 		&one, &two, (*float64)(nil), Ask{Text: "a"}, Ask{Reply: "a"}, Query{Text: "a"},
 	}
 	seen := map[string]any{}

@@ -127,6 +127,7 @@ func (p *planner) warn(code, help, format string, args ...any) {
 
 // report adds a finding about the run as a whole.
 func (p *planner) report(severity syntax.Severity, code, help, message string) {
-	p.diags = append(p.diags, syntax.Diagnostic{Pos: syntax.Pos{File: p.file}, Severity: severity, Code: code, Message: message, Help: help})
+	p.diags = append(p.diags, syntax.Diagnostic{Pos: syntax.Pos{File: p.file}, Severity: severity, Code: code,
+		Message: message, Help: help})
 	p.diags = p.diags.Sorted()
 }

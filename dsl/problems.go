@@ -21,13 +21,16 @@ func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagno
 			continue
 		}
 		if p.Rule == "missing-key" {
-			if i > 0 && problems[i-1].Rule == p.Rule && slices.Equal(problems[i-1].Path, p.Path) && !typo(problems[i-1], problems) {
+			if i > 0 && problems[i-1].Rule == p.Rule && slices.Equal(problems[i-1].Path, p.Path) &&
+				!typo(problems[i-1], problems) {
 				continue // said together with the first
 			}
 			p = missingKeys(problems[i:], problems)
 		}
-		if kind == "scenario" && len(p.Path) == 0 && p.Rule == "unknown-key" && slices.Contains([]string{"servers", "models", "templates"}, p.Key) {
-			p.Help = fmt.Sprintf("put it into a file of its own, with schema: homellm.%s/v1", strings.Replace(p.Key, "templates", "models", 1))
+		if kind == "scenario" && len(p.Path) == 0 && p.Rule == "unknown-key" &&
+			slices.Contains([]string{"servers", "models", "templates"}, p.Key) {
+			p.Help = fmt.Sprintf("put it into a file of its own, with schema: homellm.%s/v1",
+				strings.Replace(p.Key, "templates", "models", 1))
 		}
 		d.problem(n, p)
 	}
@@ -93,7 +96,8 @@ func (d *decoder) problem(n *syntax.Node, p schema.Problem) {
 			user, ok := strings.CutSuffix(m, "@")
 			return stars(user) + map[bool]string{true: "@"}[ok]
 		})
-		last.Source, last.Message = strings.ReplaceAll(last.Source, n.Text(), masked), strings.ReplaceAll(last.Message, n.Text(), masked)
+		last.Source, last.Message = strings.ReplaceAll(last.Source, n.Text(), masked),
+			strings.ReplaceAll(last.Message, n.Text(), masked)
 	}
 	last.Source = withoutSecret(last.Source)
 }

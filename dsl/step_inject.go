@@ -22,7 +22,8 @@ var injectKind = ActionKind{
 			Prefill: d.flag(in.node, "prefill", false),
 		}
 		if slices.Contains([]string{IntoTurn, IntoSystem}, a.Into) && d.get(in.node, "role") != nil {
-			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s", a.Into)
+			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s",
+				a.Into)
 		}
 		injects := d.references(in.node, "docs")
 		for _, r := range injects {

@@ -85,7 +85,8 @@ func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
 			s := format(v)
 			if d.substituted += len(s); d.substituted > maxSubstituted {
 				if d.substituted-len(s) <= maxSubstituted {
-					d.errorf(n, "plan/size", "put long texts into documents", "the substitutions of this file write more than %d MiB", maxSubstituted>>20)
+					d.errorf(n, "plan/size", "put long texts into documents", "the substitutions of this file write more than %d MiB",
+						maxSubstituted>>20)
 				}
 				return n
 			}
@@ -104,7 +105,8 @@ func (d *decoder) part(n *syntax.Node, from, to int) *syntax.Node {
 	if start == d.src.Pos(n) && from > 0 {
 		return n
 	}
-	return &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: text[from:to], Line: start.Line, Col: start.Col, End: start.Col + len([]rune(text[from:to]))}
+	return &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: text[from:to], Line: start.Line, Col: start.Col,
+		End: start.Col + len([]rune(text[from:to]))}
 }
 
 var referenceForm = regexp.MustCompile(`^\$\{(vars|matrix)\.([a-z][a-z0-9_]*)\}$`)
@@ -113,7 +115,8 @@ var referenceForm = regexp.MustCompile(`^\$\{(vars|matrix)\.([a-z][a-z0-9_]*)\}$
 func (d *decoder) reference(n *syntax.Node, text string) (any, bool) {
 	m := referenceForm.FindStringSubmatch(text)
 	if m == nil {
-		d.errorf(n, "links/reference", "write ${vars.NAME} or ${matrix.AXIS}; a literal ${ is written $${", "%s refers to nothing", text)
+		d.errorf(n, "links/reference", "write ${vars.NAME} or ${matrix.AXIS}; a literal ${ is written $${",
+			"%s refers to nothing", text)
 		return nil, false
 	}
 	group, name := m[1], m[2]
@@ -122,18 +125,21 @@ func (d *decoder) reference(n *syntax.Node, text string) (any, bool) {
 		if v, ok := d.values.vars[name]; ok {
 			return v, true
 		}
-		d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.vars), "variables"), "declare it in `vars:`"), "there is no variable %q", name)
+		d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.vars), "variables"),
+			"declare it in `vars:`"), "there is no variable %q", name)
 		return nil, false
 	}
 	d.usedAxes[name] = true
 	if d.inRun {
-		d.errorf(n, "links/reference", "use a variable", "%s: how often and in which order cells are played cannot differ between them", text)
+		d.errorf(n, "links/reference", "use a variable",
+			"%s: how often and in which order cells are played cannot differ between them", text)
 		return nil, false
 	}
 	if v, ok := d.values.matrix[name]; ok {
 		return v, true
 	}
-	d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.matrix), "axes"), "add it to `matrix:`"), "the matrix has no axis %q", name)
+	d.errorf(n, "links/reference", cmp.Or(syntax.SuggestOr(name, keys(d.values.matrix), "axes"), "add it to `matrix:`"),
+		"the matrix has no axis %q", name)
 	return nil, false
 }
 

@@ -40,8 +40,9 @@ func startLlamaServer(t *testing.T) (address string) {
 			"-t", "1", "--poll", "0", "--device", "none",
 		},
 		Env: []string{"LD_LIBRARY_PATH=" + filepath.Dir(program)},
-		Log: filepath.Join(t.ArtifactDir(), "llama-server.log"), Address: listen, StateDir: filepath.Join(t.TempDir(), "state"),
-		Timeout: time.Minute, Interval: 50 * time.Millisecond, Grace: 10 * time.Second,
+		Log: filepath.Join(t.ArtifactDir(), "llama-server.log"), Address: listen,
+		StateDir: filepath.Join(t.TempDir(), "state"),
+		Timeout:  time.Minute, Interval: 50 * time.Millisecond, Grace: 10 * time.Second,
 		Ready: func(ctx context.Context) error {
 			found, err := server.Probe(ctx, address, nil)
 			if err != nil {
@@ -136,7 +137,8 @@ func TestLlamaServer_Doctor(t *testing.T) {
 	p := build(t)
 	for run := range 20 {
 		code, printed := p.run(t, "doctor", "--url", address)
-		if code != 0 || !strings.Contains(printed, "cache test    proven") || !strings.Contains(printed, "no problems found") {
+		if code != 0 || !strings.Contains(printed, "cache test    proven") ||
+			!strings.Contains(printed, "no problems found") {
 			t.Fatalf("run %d: exit code %d\n%s", run, code, printed)
 		}
 	}

@@ -53,11 +53,16 @@ var variants = map[string]played{
 	"without-report":  {scenario: "rag-head.yaml", config: sim.Config{NoCachedUsage: true}},
 	"without-metrics": {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "no_metrics"}}}},
 	"without-usage":   {scenario: "rag-head.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "no_usage"}}}},
-	"refused":         {scenario: "simple-qa.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 503, Share: 0.3}}}},
-	"cut-off":         {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "reset", Token: 3, Every: 5}}}},
-	"coalesced":       {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "coalesce", Count: 4}}}},
-	"guest":           {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "guest", Requests: []int{9}}}}},
-	"truncated":       {scenario: "rag-long.yaml", repeats: 1, config: sim.Config{Faults: []sim.Fault{{Kind: "truncate", Count: 2000}}}},
+	"refused": {scenario: "simple-qa.yaml",
+		config: sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 503, Share: 0.3}}}},
+	"cut-off": {scenario: "quickstart.yaml",
+		config: sim.Config{Faults: []sim.Fault{{Kind: "reset", Token: 3, Every: 5}}}},
+	"coalesced": {scenario: "quickstart.yaml",
+		config: sim.Config{Faults: []sim.Fault{{Kind: "coalesce", Count: 4}}}},
+	"guest": {scenario: "quickstart.yaml",
+		config: sim.Config{Faults: []sim.Fault{{Kind: "guest", Requests: []int{9}}}}},
+	"truncated": {scenario: "rag-long.yaml", repeats: 1,
+		config: sim.Config{Faults: []sim.Fault{{Kind: "truncate", Count: 2000}}}},
 	"without-tokenizer": {scenario: "rag-head.yaml", change: func(g *rig) {
 		g.target = func(t *target.Target) { t.Tokenize = nil }
 	}},
@@ -156,7 +161,8 @@ func planned(plan *dsl.Plan) []byte {
 	for _, c := range plan.Cells {
 		fmt.Fprintln(&b, c.ID, c, c.Skip, "needs", c.ContextNeed())
 		for _, t := range c.Turns {
-			fmt.Fprintln(&b, t.Conversation, t.Step, t.Turn, t.Phase, t.PromptTokens, t.ReplyTokens, t.KeptTokens, t.Exact, t.Reusable, t.Ceiling, t.Known)
+			fmt.Fprintln(&b, t.Conversation, t.Step, t.Turn, t.Phase, t.PromptTokens, t.ReplyTokens, t.KeptTokens, t.Exact,
+				t.Reusable, t.Ceiling, t.Known)
 		}
 	}
 	return b.Bytes()
@@ -204,7 +210,8 @@ func TestGolden(t *testing.T) {
 	t.Run("comparison", func(t *testing.T) {
 		before, _ := played{scenario: "rag-long.yaml", repeats: 12, config: sim.Config{Jitter: 0.01}}.play(t)
 		slower := func(time.Duration, int) float64 { return 1.2 }
-		after, _ := played{scenario: "rag-long.yaml", repeats: 12, config: sim.Config{Jitter: 0.01, Seed: 1, Scale: slower}}.play(t)
+		after, _ := played{scenario: "rag-long.yaml", repeats: 12, config: sim.Config{Jitter: 0.01, Seed: 1,
+			Scale: slower}}.play(t)
 		golden(t, "comparison", compared(t, before, after), words)
 	})
 	if *update {
@@ -228,7 +235,8 @@ func TestGolden(t *testing.T) {
 func compared(t *testing.T, before, after *metrics.Run) (files []txtar.File) {
 	t.Helper()
 	rules := compare.DefaultRules()
-	pair := rules.Compare("sim", compare.Measured(before.Cells[0], "before"), compare.Measured(after.Cells[0], "after"), after.Started.Started)
+	pair := rules.Compare("sim", compare.Measured(before.Cells[0], "before"), compare.Measured(after.Cells[0], "after"),
+		after.Started.Started)
 	c := compare.Comparison{Pairs: []compare.Pair{pair}}
 	for _, f := range report.CompareFormats {
 		files = append(files, shown(t, f.Name, func(w io.Writer) error { return f.Write(w, c, report.Options{}) }))
@@ -299,7 +307,8 @@ func golden(t *testing.T, name string, files []txtar.File, words []*rewording) {
 // difference shows where two files differ. Lines of JSON and HTML are long: they are broken first.
 func difference(want, got []byte) string {
 	broken := strings.NewReplacer(`,"`, ",\n\"", "><", ">\n<", `\n`, "\\n\n")
-	lines := strings.SplitAfter(string(diff.Diff("golden", []byte(broken.Replace(string(want))), "got", []byte(broken.Replace(string(got))))), "\n")
+	lines := strings.SplitAfter(string(diff.Diff("golden", []byte(broken.Replace(string(want))), "got",
+		[]byte(broken.Replace(string(got))))), "\n")
 	if most := 60; len(lines) > most {
 		lines = append(lines[:most], fmt.Sprintf("and %d lines more\n", len(lines)-most))
 	}

@@ -227,7 +227,8 @@ func TestIndistinctTimes(t *testing.T) {
 				o.Calibrate = func(context.Context) (client.Floor, error) { return client.Floor{TTFTp99: floor}, nil }
 			}}
 			g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: salt}}",
-				"{name: apart, that: 'turn.ok and turn.ttft_ms >= 0.5 * turn.icl_p50_ms', severity: warn}"), library(t)), sim.Config{})
+				"{name: apart, that: 'turn.ok and turn.ttft_ms >= 0.5 * turn.icl_p50_ms', severity: warn}"), library(t)),
+				sim.Config{})
 			found := false
 			for _, e := range g.events {
 				if n, ok := e.Body.(event.Note); ok && n.Code == "indistinct" {

@@ -74,7 +74,8 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 				"%s becomes no baseline: its journal carries no checks, so damage would not be noticed", args[i])
 		}
 		if verdict, code, reason := r.Outcome(); code != exitPass {
-			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s", args[i], verdict, reason)
+			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s",
+				args[i], verdict, reason)
 		}
 	}
 	files := map[string][]byte{}
@@ -101,7 +102,8 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 		path := rules.BaselinePath(cell)
 		if files[path] != nil {
-			return failf(exitInvalid, "add ${cell} to the file name in the gates file", "two cells would have the same baseline %s", path)
+			return failf(exitInvalid, "add ${cell} to the file name in the gates file",
+				"two cells would have the same baseline %s", path)
 		}
 		files[path], order = text.Bytes(), append(order, path)
 		if few := compare.FewRepeats(cell); few != "" {
@@ -171,14 +173,16 @@ func listBaselines(p process, dir string) error {
 			return nil
 		}
 		age := time.Since(b.Recorded)
-		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly), fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
+		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly),
+			fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
 		return nil
 	})
 	if err != nil {
 		return failf(exitEnvironment, "", "looking for baselines: %w", err)
 	}
 	if len(rows) > 0 {
-		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"}, rows, 4); err != nil {
+		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"},
+			rows, 4); err != nil {
 			return failf(exitEnvironment, "", "printing the list: %w", err)
 		}
 	}
@@ -210,7 +214,8 @@ func newBaselineShow(p process) *cobra.Command {
 }
 
 func showBaseline(p process, b *compare.Baseline) error {
-	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)}, {"run", b.Run}, {"homellm", b.Homellm}}
+	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)},
+		{"run", b.Run}, {"homellm", b.Homellm}}
 	for _, k := range compare.FingerprintKeys {
 		value := b.Fingerprint[k.Name]
 		if value == "" {
@@ -231,9 +236,11 @@ func showBaseline(p process, b *compare.Baseline) error {
 		if m.Noise != nil {
 			noise = fmt.Sprintf("%.2f %%", 100**m.Noise)
 		}
-		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), fmt.Sprintf("%.4g", d.P50), fmt.Sprintf("%.4g", d.Min), fmt.Sprintf("%.4g", d.Max), noise})
+		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), fmt.Sprintf("%.4g", d.P50), fmt.Sprintf("%.4g", d.Min),
+			fmt.Sprintf("%.4g", d.Max), noise})
 	}
-	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows, 2); err != nil {
+	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows,
+		2); err != nil {
 		return failf(exitEnvironment, "", "printing the baseline: %w", err)
 	}
 	return nil

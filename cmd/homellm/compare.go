@@ -24,7 +24,8 @@ type compareFlags struct {
 }
 
 func (f *compareFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.gates, "gates", "", "gates file: which change of which metric is a regression (default: built-in gates)")
+	c.Flags().StringVar(&f.gates, "gates", "", "gates file: which change of which metric is a regression (default: "+
+		"built-in gates)")
 	f.shown.add(c)
 }
 
@@ -111,7 +112,8 @@ func againstFile(rules compare.Rules, path string, run *metrics.Run) (compare.Co
 	}
 	c, ok := rules.Baseline(b, path, run)
 	if !ok {
-		return c, failf(exitInconclusive, "its cells: "+cellNames(run), "the run has no cell %s, of which %s is the baseline", b.Name, path)
+		return c, failf(exitInconclusive, "its cells: "+cellNames(run), "the run has no cell %s, of which %s is the baseline",
+			b.Name, path)
 	}
 	return c, nil
 }

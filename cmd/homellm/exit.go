@@ -34,9 +34,11 @@ var exitCodes = []struct {
 	{exitPass, "every gating assertion passed"},
 	{exitFail, "an assertion or a gate failed"},
 	{exitUsage, "the command line is wrong"},
-	{exitInvalid, "a file is invalid, and nothing was sent; or an assertion can never hold on the server that was found, and no prompt was sent"},
+	{exitInvalid, "a file is invalid, and nothing was sent; or an assertion can never hold on the server that was " +
+		"found, and no prompt was sent"},
 	{exitInconclusive, "no failure, but a gating assertion is unknown or nothing gating was evaluated"},
-	{exitEnvironment, "the environment: a server did not start or is not reachable, a model is missing, every cell was skipped, results cannot be written"},
+	{exitEnvironment, "the environment: a server did not start or is not reachable, a model is missing, every cell was " +
+		"skipped, results cannot be written"},
 	{exitRequests, "more requests failed than the error budget allows"},
 	{exitBug, "a bug in homellm"},
 	{exitHangup, "the terminal was closed (SIGHUP); results so far are kept"},

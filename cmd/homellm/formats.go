@@ -21,7 +21,8 @@ func compareFormatNamed(name string) (report.CompareFormat, error) {
 			return f, nil
 		}
 	}
-	return report.CompareFormat{}, failf(exitUsage, "formats: "+strings.Join(compareFormatNames(), ", "), "unknown format %q", name)
+	return report.CompareFormat{}, failf(exitUsage, "formats: "+strings.Join(compareFormatNames(), ", "),
+		"unknown format %q", name)
 }
 
 func formatNames() []string {
@@ -38,5 +39,6 @@ func formatNamed(name string) (report.Format, error) {
 			return f, nil
 		}
 	}
-	return report.Format{}, failf(exitUsage, fmt.Sprintf("formats: %s", strings.Join(formatNames(), ", ")), "unknown format %q", name)
+	return report.Format{}, failf(exitUsage, fmt.Sprintf("formats: %s", strings.Join(formatNames(), ", ")),
+		"unknown format %q", name)
 }

@@ -117,7 +117,8 @@ func conversations(plan *dsl.Plan, tags tagFilter) []listed {
 	cell := plan.Cells[0]
 	var out []listed
 	for _, c := range cell.Scenario.Conversations {
-		row := listed{scenario: plan.Name, conversation: c.ID, declared: c.Tokens, counted: cell.Size(c.ID), tags: c.Tags, skip: cell.Skip}
+		row := listed{scenario: plan.Name, conversation: c.ID, declared: c.Tokens, counted: cell.Size(c.ID), tags: c.Tags,
+			skip: cell.Skip}
 		for _, t := range cell.Turns {
 			if t.Conversation == c.ID {
 				row.turns++
@@ -148,7 +149,8 @@ func writeList(w io.Writer, rows []listed, context int) error {
 		case r.skip != "":
 			fits = "no: " + r.skip
 		}
-		cells = append(cells, []string{r.scenario, r.conversation, fits, strings.Join(r.tags, ", "), strconv.Itoa(r.turns), declared, counted})
+		cells = append(cells, []string{r.scenario, r.conversation, fits, strings.Join(r.tags, ", "), strconv.Itoa(r.turns),
+			declared, counted})
 	}
 	return report.Columns(w, header, cells, 4)
 }

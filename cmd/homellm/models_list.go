@@ -51,7 +51,8 @@ func (s *store) list(ctx context.Context, vram float64) error {
 	known := map[string]bool{} // several sources may be of one repository
 	for _, o := range s.offers() {
 		known[o.source.Repo] = true
-		rows = append(rows, []string{o.model.Name, o.source.Name, cmp.Or(o.source.Quant, "?"), s.state(o, here[o.source.Repo]), o.fits(bytes), size(o)})
+		rows = append(rows, []string{o.model.Name, o.source.Name, cmp.Or(o.source.Quant, "?"),
+			s.state(o, here[o.source.Repo]), o.fits(bytes), size(o)})
 	}
 	for _, one := range stored {
 		if !known[one.Repo] {
@@ -113,7 +114,8 @@ func size(o offer) string {
 	}
 	a := o.model.Architecture
 	if q, err := model.QuantOf(cmp.Or(o.source.Quant, "bf16")); a != nil && err == nil {
-		return "≈ " + gigabytes(model.WeightBytes(model.Architecture{Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters}, q))
+		return "≈ " + gigabytes(model.WeightBytes(model.Architecture{Hidden: a.Hidden, Vocab: a.Vocab,
+			Parameters: a.Parameters}, q))
 	}
 	return "?"
 }

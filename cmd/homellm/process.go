@@ -50,7 +50,8 @@ func (p process) repositoryPath(file string) string {
 
 // reportOptions fits reports to this terminal.
 func (p process) reportOptions(dir string) report.Options {
-	return report.Options{Width: p.width, Color: p.width > 0 && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb", Dir: dir}
+	return report.Options{Width: p.width, Color: p.width > 0 && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb",
+		Dir: dir}
 }
 
 // home is the user's home folder; empty if there is none.

@@ -36,9 +36,11 @@ func reopen(dir string) (*results, error) {
 	journal, events, err := event.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf(exitUsage, "results are below results/", "--resume: %s holds no journal.jsonl: it is not a results folder", dir)
+		return nil, failf(exitUsage, "results are below results/",
+			"--resume: %s holds no journal.jsonl: it is not a results folder", dir)
 	case errors.Is(err, event.ErrLocked):
-		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s", path)
+		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s",
+			path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return nil, failf(exitEnvironment, "copy the folder to a place where you may write", "--resume: %w", err)
 	case err != nil:
@@ -84,7 +86,8 @@ func (r *results) refuse(plan *dsl.Plan) error {
 		why = fmt.Sprintf("%s is not the file it was begun with", plan.File)
 	}
 	return failf(exitUsage,
-		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; without --resume everything is played anew", kept, len(plan.Cells)),
+		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; "+
+			"without --resume everything is played anew", kept, len(plan.Cells)),
 		"--resume: %s was begun with another plan: %s", r.dir, why)
 }
 

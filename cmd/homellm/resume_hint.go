@@ -6,7 +6,8 @@ import (
 )
 
 // recorded are the flags that change the plan, in the order in which the record has them.
-var recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations", "include-tags", "exclude-tags", "var"}
+var recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations",
+	"include-tags", "exclude-tags", "var"}
 
 // resumeHint is the command that goes on with an interrupted run.
 func resumeHint(file string, flags []string, dir string) string {

@@ -119,14 +119,17 @@ func newResultsList(p process, dir *string) *cobra.Command {
 					simulated = "simulated"
 				}
 				counts := r.fold.Counts()
-				rows = append(rows, []string{r.started.UTC().Format("2006-01-02 15:04"), r.fold.Started.Scenario.Name, string(verdict), r.name, simulated,
-					fmt.Sprint(code), fmt.Sprint(counts[metrics.Passed]), fmt.Sprint(counts[metrics.Failed]), fmt.Sprint(len(r.fold.Cells))})
+				rows = append(rows, []string{r.started.UTC().Format("2006-01-02 15:04"), r.fold.Started.Scenario.Name,
+					string(verdict), r.name, simulated,
+					fmt.Sprint(code), fmt.Sprint(counts[metrics.Passed]), fmt.Sprint(counts[metrics.Failed]),
+					fmt.Sprint(len(r.fold.Cells))})
 			}
 			if len(rows) == 0 {
 				fmt.Fprintf(p.stderr, "homellm: there are no runs in %s\n", *dir)
 				return nil
 			}
-			if err := report.Columns(p.stdout, []string{"started (UTC)", "scenario", "verdict", "run", "", "code", "passed", "failed", "cells"}, rows, 5); err != nil {
+			if err := report.Columns(p.stdout, []string{"started (UTC)", "scenario", "verdict", "run", "", "code", "passed",
+				"failed", "cells"}, rows, 5); err != nil {
 				return failf(exitEnvironment, "", "printing the list: %w", err)
 			}
 			return nil

@@ -13,9 +13,10 @@ import (
 func newSchema(p process) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
-		Use:       "schema [KIND]",
-		Short:     "Print the JSON Schema of a kind of file",
-		Long:      "schema prints the JSON Schema (draft-07) of " + strings.Join(schema.Kinds(), ", ") + " files,\nfor editors that check and complete YAML. Without a kind it lists the kinds.",
+		Use:   "schema [KIND]",
+		Short: "Print the JSON Schema of a kind of file",
+		Long: "schema prints the JSON Schema (draft-07) of " + strings.Join(schema.Kinds(), ", ") +
+			" files,\nfor editors that check and complete YAML. Without a kind it lists the kinds.",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: schema.Kinds(),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -30,10 +30,13 @@ func (s *selection) add(c *cobra.Command) {
 	f.IntVar(&s.contextSize, "context-size", 0, "context in tokens to plan for, instead of what server and model offer")
 	f.IntVar(&s.maxConversations, "max-conversations", 0, "play at most the first N conversations")
 	f.StringSliceVar(&s.include, "include-tags", nil, "play only conversations with any of these tags")
-	f.StringSliceVar(&s.exclude, "exclude-tags", nil, "leave out conversations with any of these tags; wins over --include-tags")
+	f.StringSliceVar(&s.exclude, "exclude-tags", nil,
+		"leave out conversations with any of these tags; wins over --include-tags")
 	f.StringArrayVar(&s.vars, "var", nil, "k=v: value of a variable of the scenario")
-	f.BoolVar(&s.exactTokens, "exact-tokens", false, "count with the model's own tokenizer.json where it is downloaded; takes about a second to load")
-	for name, complete := range map[string]completion{"server": completeServers, "model": completeModels, "include-tags": completeTags, "exclude-tags": completeTags} {
+	f.BoolVar(&s.exactTokens, "exact-tokens", false,
+		"count with the model's own tokenizer.json where it is downloaded; takes about a second to load")
+	for name, complete := range map[string]completion{"server": completeServers, "model": completeModels,
+		"include-tags": completeTags, "exclude-tags": completeTags} {
 		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
 			panic(err) // the flag was added five lines above
 		}
@@ -49,7 +52,8 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 		}
 		vars[k] = v
 	}
-	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize, "max-conversations": s.maxConversations} {
+	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize,
+		"max-conversations": s.maxConversations} {
 		if n < 0 {
 			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
 		}

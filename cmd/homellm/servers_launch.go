@@ -110,7 +110,8 @@ func (e missingFile) Hint() string {
 	if e.source == "" {
 		return "write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
 	}
-	return "homellm models pull " + e.model + " --source " + e.source + ", or write its path as engines.llamacpp.file in a models.yaml of your own"
+	return "homellm models pull " + e.model + " --source " + e.source +
+		", or write its path as engines.llamacpp.file in a models.yaml of your own"
 }
 
 // nameLeftovers tells of servers that an earlier homellm started and could not stop.

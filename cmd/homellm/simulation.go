@@ -50,7 +50,8 @@ func configure(launch *dsl.Launch, config *sim.Config) error {
 		}
 		for _, v := range values {
 			if err := c.Flags().Set(name, v); err != nil {
-				return fmt.Errorf("%s:%d:%d: the simulator's flag %s: %w", flag.Pos.File, flag.Pos.Line, flag.Pos.Col, flag.Name, err)
+				return fmt.Errorf("%s:%d:%d: the simulator's flag %s: %w", flag.Pos.File, flag.Pos.Line, flag.Pos.Col, flag.Name,
+					err)
 			}
 		}
 	}

@@ -15,7 +15,8 @@ func templateOf(lib *dsl.Library, name string) (*prompt.Templates, *model.Templa
 	if m := lib.Model(name); m != nil {
 		t := all.Of(m)
 		if t == nil {
-			return nil, nil, nil, failf(exitInvalid, "say `template:` for it in a models file; homellm template check lists those that there are",
+			return nil, nil, nil, failf(exitInvalid, "say `template:` for it in a models file; homellm template check lists "+
+				"those that there are",
 				"the template of model %s is not known", m.Name)
 		}
 		return all, t, m, nil

@@ -99,7 +99,8 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 				errs++
 			}
 		}
-		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(files), "file"), count(errs, "error"), count(len(found)-errs, "warning"))
+		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(files), "file"), count(errs, "error"),
+			count(len(found)-errs, "warning"))
 	}
 	if bad {
 		return &failure{code: exitInvalid}

@@ -24,7 +24,8 @@ func TestTokens(t *testing.T) {
 		{0, 0, 16, 0},
 	} {
 		if got := Tokens(c.common, c.prompt, c.block); got != c.want {
-			t.Errorf("%d common tokens of a prompt of %d in blocks of %d: got %d, want %d", c.common, c.prompt, c.block, got, c.want)
+			t.Errorf("%d common tokens of a prompt of %d in blocks of %d: got %d, want %d", c.common, c.prompt, c.block, got,
+				c.want)
 		}
 	}
 }

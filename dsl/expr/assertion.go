@@ -184,7 +184,8 @@ func (a *Assertion) TooFew(p Percentile, repeats, turns int) (syntax.Diagnostic,
 	}
 	d := a.DiagnoseAt(p.from, p.to)
 	d.Severity, d.Code, d.Help = syntax.Error, "expr/samples", smallNHelp
-	d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", p.Path, p.floor, planned, times(repeats, turns))
+	d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", p.Path, p.floor,
+		planned, times(repeats, turns))
 	return d, true
 }
 

@@ -47,7 +47,8 @@ func compileExpr(text string, s *scope, gate bool) (p *program, problems []probl
 
 func (c *compilation) run() {
 	if strings.TrimSpace(c.text) == "" {
-		c.fail(0, 0, "expr/empty", "an unquoted # starts a YAML comment, and an unquoted ! a YAML tag: quote the whole expression",
+		c.fail(0, 0, "expr/empty", "an unquoted # starts a YAML comment, and an unquoted ! a YAML tag: quote the whole "+
+			"expression",
 			"the expression is empty")
 		return
 	}

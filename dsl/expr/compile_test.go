@@ -38,7 +38,8 @@ var vocabulary = Vocabulary{
 }
 
 // testShape accepts an object with a number.
-var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": []any{"torque"}, "properties": map[string]any{"torque": map[string]any{"type": "number"}}})
+var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": []any{"torque"},
+	"properties": map[string]any{"torque": map[string]any{"type": "number"}}})
 
 func testScope(of figure.Scope) *scope {
 	return &scope{
@@ -121,7 +122,8 @@ func TestEval(t *testing.T) {
 		{figure.StepScope, "server.engine == 'vllm'", Pass, ""},
 
 		// Three-valued: the first unknown value that is reached decides.
-		{figure.StepScope, "turn.cache.hit_rate > 0.5", Unknown, "turn.cache.hit_rate is unknown: the server does not report it"},
+		{figure.StepScope, "turn.cache.hit_rate > 0.5", Unknown,
+			"turn.cache.hit_rate is unknown: the server does not report it"},
 		{figure.StepScope, "turn.ttft_ms > 200 && turn.cache.hit_rate > 0.5", Fail, ""},
 		{figure.StepScope, "turn.ttft_ms < 200 || turn.cache.hit_rate > 0.5", Pass, ""},
 		{figure.StepScope, "turn.cache.hit_rate > 0.5 || turn.ok", Unknown, "turn.cache.hit_rate is unknown"},
@@ -153,7 +155,8 @@ func TestEval(t *testing.T) {
 		{figure.StepScope, "find(split(turn.text, ' '), # == 'x') != 'y'", Unknown, "no element to look at"},
 		{figure.StepScope, "sum(filter(map(split(turn.text, ' '), len(#)), # > 100)) == 0", Unknown, "no element to look at"},
 		{figure.StepScope, "sum(filter(split(turn.text, ' '), # == 'x'), len(#)) < 5", Unknown, "no element to look at"},
-		{figure.StepScope, "sum(map(split('a bcd', ' '), len(#))) == 4 and sum(split(turn.text, ' '), len(#)) / 2 > 1", Pass, ""},
+		{figure.StepScope, "sum(map(split('a bcd', ' '), len(#))) == 4 and sum(split(turn.text, ' '), len(#)) / 2 > 1", Pass,
+			""},
 		{figure.StepScope, "len(filter(split(turn.text, ' '), len(#) > 5)) == 3", Pass, ""},
 		{figure.StepScope, "sum(map(split(turn.text, ' '), len(#))) > 12", Pass, ""},
 		{figure.StepScope, "join(split(turn.text, ' '), '-') contains '41-newton'", Pass, ""},
@@ -228,13 +231,15 @@ func TestProblems(t *testing.T) {
 		at    string // the text that is underlined; "" for the whole expression
 		want  string // in the message or help
 	}{
-		{figure.StepScope, "turn.cache.hit_rat > 0.5", "expr/name", "hit_rat", `turn.cache has no metric "hit_rat"|did you mean "hit_rate"?`},
+		{figure.StepScope, "turn.cache.hit_rat > 0.5", "expr/name", "hit_rat",
+			`turn.cache has no metric "hit_rat"|did you mean "hit_rate"?`},
 		{figure.StepScope, "turn.tftt_ms > 0.5", "expr/name", "tftt_ms", `did you mean "ttft_ms"?`},
 		{figure.StepScope, "turn.hit_rate > 0.5", "expr/name", "hit_rate", `did you mean "turn.cache.hit_rate"?`},
 		{figure.StepScope, "trun.ttft_ms > 0.5", "expr/name", "trun", `did you mean "turn"?`},
 		{figure.StepScope, "ttft_ms > 0.5", "expr/name", "ttft_ms", `did you mean "turn.ttft_ms"?`},
 		{figure.StepScope, "zzz > 0.5", "expr/name", "zzz", "names here start with one of: turn, first_turn"},
-		{figure.StepScope, "turn.cache > 0.5", "expr/name", "cache", "turn.cache is a group, not a value|hit_rate, cached_tokens"},
+		{figure.StepScope, "turn.cache > 0.5", "expr/name", "cache",
+			"turn.cache is a group, not a value|hit_rate, cached_tokens"},
 		{figure.StepScope, "turn.ttft_ms.p50 > 0.5", "expr/distribution", "p50", "one value here|assert of the scenario"},
 		{figure.StepScope, "turn.ttft_ms.foo > 0.5", "expr/name", "foo", "has no parts"},
 		{figure.StepScope, "steps.last_words.ttft_ms > 5", "expr/name", "last_words", `step "last_words" is not over yet`},
@@ -242,21 +247,25 @@ func TestProblems(t *testing.T) {
 		{figure.StepScope, "steps.drop.ttft_ms > 5", "expr/name", "drop", "sends no request"},
 		{figure.StepScope, "steps.laod.ttft_ms > 5", "expr/name", "laod", `there is no step "laod"|did you mean "load"?`},
 		{figure.StepScope, "steps.after-removal.ttft_ms > 5", "expr/name", "after", "there is no step"},
-		{figure.StepScope, "conv.requests > 5", "expr/name", "conv", "not known in the assert of a step|assert of the conversation"},
+		{figure.StepScope, "conv.requests > 5", "expr/name", "conv",
+			"not known in the assert of a step|assert of the conversation"},
 		{figure.StepScope, "gpu.power_w.mean > 5", "expr/name", "gpu", "assert of the scenario"},
 		{figure.StepScope, "base.ttft_ms > 5", "expr/name", "base", "gates file"},
 		{figure.StepScope, "turn.ttft_ms > vars.min", "expr/name", "min", `there is no var "min"`},
 		{figure.StepScope, "turn.ttft_ms > matrix.doc_token", "expr/name", "doc_token", `did you mean "doc_tokens"?`},
 		{figure.ScenarioScope, "turn.ttft_ms > 5", "expr/name", "turn", "steps.<id>"},
 		{figure.ScenarioScope, "repeat > 5", "expr/name", "repeat", "all repeats at once"},
-		{figure.ScenarioScope, "steps.q1.ttft_ms < 3", "expr/distribution", "ttft_ms", "distribution over 12 repeats x 2 turns|.p50"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms < 3", "expr/distribution", "ttft_ms",
+			"distribution over 12 repeats x 2 turns|.p50"},
 		{figure.ScenarioScope, "steps.q1.text contains 'x'", "expr/name", "text", "has no distribution"},
 		{figure.ScenarioScope, "steps.q1.ttft_ms.p75 < 3", "expr/name", "p75", `no statistic "p75"`},
-		{figure.ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90", "needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
+		{figure.ScenarioScope, "steps.q1.ttft_ms.p90 < 3", "expr/samples", "p90",
+			"needs at least 29 values to mean something, and 24 are planned (12 repeats x 2 turns)|allow_small_n"},
 		{figure.ScenarioScope, "steps.q1.ttft_ms.p99 < 3", "expr/samples", "p99", "at least 299"},
 		{figure.ScenarioScope, "conversations.man.requests.p50 < 3", "expr/name", "man", `did you mean "main"?`},
 		{figure.ScenarioScope, "phases.rag.ttft_ms.p50 < 3", "expr/name", "rag", "phases: before, with_rag, after_removal"},
-		{figure.ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations", "in a conversation use conv"},
+		{figure.ConversationScope, "conversations.main.requests.p50 < 3", "expr/name", "conversations",
+			"in a conversation use conv"},
 
 		{figure.StepScope, "", "expr/empty", "", "starts a YAML comment"},
 		{figure.StepScope, "any([1,2],", "expr/syntax", ",", `ends too early|unquoted " #"`},
@@ -278,8 +287,10 @@ func TestProblems(t *testing.T) {
 		{figure.StepScope, "(vars.n ?? 2) > turn.ttft_ms", "expr/constant", "??", "always known"},
 		{figure.StepScope, "turn.cache.hit_rate > 50", "expr/rate", "50", "share from 0 to 1|50 % is 0.5"},
 		{figure.StepScope, "turn.text matches '('", "expr/type", "'('", "missing closing"},
-		{figure.StepScope, "turn.text matches '(((.{10}){10}){10}){20}'", "expr/type", "'(((.{10}){10}){10}){20}'", "invalid repeat count"},
-		{figure.StepScope, "turn.text matches '" + strings.Repeat("x{1000}", 11) + "'", "expr/type", "'" + strings.Repeat("x{1000}", 11) + "'", "more than 10000 steps"},
+		{figure.StepScope, "turn.text matches '(((.{10}){10}){10}){20}'", "expr/type", "'(((.{10}){10}){10}){20}'",
+			"invalid repeat count"},
+		{figure.StepScope, "turn.text matches '" + strings.Repeat("x{1000}", 11) + "'", "expr/type", "'" +
+			strings.Repeat("x{1000}", 11) + "'", "more than 10000 steps"},
 		{figure.StepScope, "turn.text matches vars.bad", "expr/type", "vars.bad", "missing closing"},
 
 		{figure.StepScope, "mean([turn.ttft_ms]) > 1", "expr/function", "mean", `no function "mean"`},
@@ -378,7 +389,8 @@ func TestAllowSmallN(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	p, _ := compileExpr("turn.ok && vars.min_hit * 2 <= turn.cache.hit_rate && (turn.ttft_ms < 3 || turn.ttft_ms > 9) && 0.2 < turn.cache.reusable_rate < 0.9", testScope(figure.StepScope), false)
+	p, _ := compileExpr("turn.ok && vars.min_hit * 2 <= turn.cache.hit_rate && (turn.ttft_ms < 3 || turn.ttft_ms > 9) "+
+		"&& 0.2 < turn.cache.reusable_rate < 0.9", testScope(figure.StepScope), false)
 	var got []string
 	for _, b := range p.bounds {
 		got = append(got, fmt.Sprint(p.leaves[b.leaf].path, b.op, b.value))
@@ -398,7 +410,8 @@ func TestExcerpt(t *testing.T) {
 	if got := a.Excerpt(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	a.source, a.Pos = syntax.NewSource("f.yaml", "- {name: é turn.ttft_ms > 200 && vars.min_hit < 1, that: turn.ttft_ms > 200 && vars.min_hit < 1}"), syntax.Pos{File: "f.yaml", Line: 1, Col: 58}
+	a.source, a.Pos = syntax.NewSource("f.yaml", "- {name: é turn.ttft_ms > 200 && vars.min_hit < 1, that: turn.ttft_ms "+
+		"> 200 && vars.min_hit < 1}"), syntax.Pos{File: "f.yaml", Line: 1, Col: 58}
 	if _, _, shift, _ := a.sourceLine(); shift != 57 {
 		t.Errorf("a name with the same text: the expression is found at %d", shift)
 	}
@@ -412,8 +425,10 @@ func TestExcerpt(t *testing.T) {
 // TestFunctionsAreCallableAsTheyAreDocumented compiles the usage of every function.
 func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
 	fill := strings.NewReplacer(
-		"sum(list)", "sum([1, 2])", "list", "split(turn.text, ' ')", "separator", "' '", "text", "turn.text", "# > 1", "# != ''",
-		", ...", "", "len(x", "len(turn.text", "(x", "(turn.ttft_ms", " y", " turn.ttft_ms", "(a, b", "(turn.ttft_ms, 2", "new", "turn.ttft_ms", "old", "2",
+		"sum(list)", "sum([1, 2])", "list", "split(turn.text, ' ')", "separator", "' '", "text", "turn.text", "# > 1",
+		"# != ''",
+		", ...", "", "len(x", "len(turn.text", "(x", "(turn.ttft_ms", " y", " turn.ttft_ms", "(a, b", "(turn.ttft_ms, 2",
+		"new", "turn.ttft_ms", "old", "2",
 		"target", "100", "tolerance", "5",
 	)
 	for _, f := range Functions {
@@ -428,8 +443,9 @@ func TestFunctionsAreCallableAsTheyAreDocumented(t *testing.T) {
 // TestConforms holds an answer against a schema of the scenario, and says where it does not fit.
 func TestConforms(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"torque": 41}`:                         "pass ",
-		`{"torque": "41 Nm"}`:                    "fail it does not conform to schema: /torque: expected number, but got string",
+		`{"torque": 41}`: "pass ",
+		`{"torque": "41 Nm"}`: "fail it does not conform to schema: /torque: expected number, but got " +
+			"string",
 		`41`:                                     "fail it does not conform to schema: expected object, but got number",
 		`torque 41`:                              "fail it does not conform to schema: it is not JSON",
 		"\"" + strings.Repeat("x", 1<<20) + "\"": "unknown the text has 1048578 bytes",
@@ -454,10 +470,14 @@ func TestConforms(t *testing.T) {
 
 func TestDifferences(t *testing.T) {
 	for that, want := range map[string]string{
-		"turn.ttft_ms < first_turn.ttft_ms":                                      "[{[turn.ttft_ms first_turn.ttft_ms] [1 -1] 0}]",
-		"turn.ok or (turn.ttft_ms < 5 and first_turn.ttft_ms != turn.ttft_ms)":   "[{[first_turn.ttft_ms turn.ttft_ms] [1 -1] 0}]",
-		"turn.ttft_ms < 0.5 * first_turn.ttft_ms":                                "[{[turn.ttft_ms first_turn.ttft_ms] [1 -0.5] 0}]",
-		"-(turn.ttft_ms - first_turn.ttft_ms) / 2 > 1 + 2":                       "[{[turn.ttft_ms first_turn.ttft_ms] [-0.5 0.5] -3}]",
+		"turn.ttft_ms < first_turn.ttft_ms": "[{[turn.ttft_ms first_turn.ttft_ms] [1 " +
+			"-1] 0}]",
+		"turn.ok or (turn.ttft_ms < 5 and first_turn.ttft_ms != turn.ttft_ms)": "[{[first_turn.ttft_ms turn.ttft_ms] [1 " +
+			"-1] 0}]",
+		"turn.ttft_ms < 0.5 * first_turn.ttft_ms": "[{[turn.ttft_ms first_turn.ttft_ms] [1 " +
+			"-0.5] 0}]",
+		"-(turn.ttft_ms - first_turn.ttft_ms) / 2 > 1 + 2": "[{[turn.ttft_ms first_turn.ttft_ms] " +
+			"[-0.5 0.5] -3}]",
 		"turn.ttft_ms < 200 and first_turn.ttft_ms < 200":                        "[]",
 		"turn.ttft_ms < turn.ttft_ms * 2":                                        "[]", // one value
 		"turn.ttft_ms * first_turn.ttft_ms < 5 or turn.ttft_ms < len(turn.text)": "[]",

@@ -26,7 +26,8 @@ var Functions = []Function{
 	{"int", "int(x)", "x as a whole number, without its fraction", 1, 1, false},
 	{"float", "float(x)", "x as a number", 1, 1, false},
 	{"string", "string(x)", "x as text", 1, 1, false},
-	{"conforms", "conforms(text, \"schema\")", "whether the text is JSON that a schema of `schemas:` accepts; a fenced block may stand around it", 2, 2, false},
+	{"conforms", "conforms(text, \"schema\")", "whether the text is JSON that a schema of `schemas:` accepts; a fenced " +
+		"block may stand around it", 2, 2, false},
 	{"len", "len(x)", "the characters of a text, or the elements of a list", 1, 1, false},
 	{"lower", "lower(text)", "the text in small letters", 1, 1, false},
 	{"upper", "upper(text)", "the text in capitals", 1, 1, false},

@@ -52,14 +52,17 @@ var habits = []struct {
 }{
 	{regexp.MustCompile(`[0-9]\s*%\s*$`), regexp.MustCompile(``), "rates are shares from 0 to 1: 50 % is 0.5"},
 	{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^[A-Za-z]`), unitHelp},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`), "operators are written in small letters: and, or, not, in"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`), `it stands between two texts: turn.text contains "250"`},
+	{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`),
+		"operators are written in small letters: and, or, not, in"},
+	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
+		`it stands between two texts: turn.text contains "250"`},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=`), "compare with =="},
 	{regexp.MustCompile(``), regexp.MustCompile(`^&`), "write and, or &&"},
-	{regexp.MustCompile(`\$$`), regexp.MustCompile(`^\{`), "an expression names vars.NAME and matrix.AXIS directly, without ${}"},
+	{regexp.MustCompile(`\$$`), regexp.MustCompile(`^\{`),
+		"an expression names vars.NAME and matrix.AXIS directly, without ${}"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^[“”„‘’]`), `write straight quotes: " or '`},
 }
 

@@ -43,7 +43,8 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 			"%s is a distribution over %s, not one number", at.path, cmp.Or(at.counted, "all repeats"))
 		return root
 	case at.kind == "":
-		c.fail(last.From, last.To, "expr/name", "name one of: "+strings.Join(at.parts, ", "), "%s is a group, not a value", at.path)
+		c.fail(last.From, last.To, "expr/name", "name one of: "+strings.Join(at.parts, ", "), "%s is a group, not a value",
+			at.path)
 		return root
 	}
 	if at.floor > 0 && at.samples > 0 && at.samples < at.floor && !c.scope.env.AllowSmallN {
@@ -86,7 +87,8 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 
 // synonyms are other words for a statistic.
 var synonyms = map[string]string{
-	"median": "p50", "avg": "mean", "average": "mean", "std": "stddev", "sd": "stddev", "count": "n", "minimum": "min", "maximum": "max",
+	"median": "p50", "avg": "mean", "average": "mean", "std": "stddev", "sd": "stddev", "count": "n", "minimum": "min",
+	"maximum": "max",
 }
 
 // leaf returns the call for a value.
@@ -95,7 +97,8 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 	if !ok {
 		i = len(c.program.leaves)
 		c.index[at.path] = i
-		l := leaf{path: at.path, kind: at.kind, measured: at.measured, constant: at.constant, floor: at.floor, samples: at.samples}
+		l := leaf{path: at.path, kind: at.kind, measured: at.measured, constant: at.constant, floor: at.floor,
+			samples: at.samples}
 		if at.constant != nil && c.scope.env.Declared != nil {
 			l.source = c.scope.env.Declared(at.path)
 		}

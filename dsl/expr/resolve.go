@@ -97,7 +97,8 @@ func (c *compilation) resolveNode(n ast.Node) ast.Node {
 // refuse reports what is not in the language.
 func (c *compilation) refuse(n ast.Node) {
 	if chain, ok := n.(*ast.ChainNode); ok {
-		c.failAt(chain.Node, "expr/syntax", "every name is known when the file is read: write . instead of ?.", "?. has no use here")
+		c.failAt(chain.Node, "expr/syntax", "every name is known when the file is read: write . instead of ?.",
+			"?. has no use here")
 		return
 	}
 	c.failAt(n, "expr/syntax", "", "this is not part of the language of assertions")
@@ -215,7 +216,8 @@ func (c *compilation) pattern(n ast.Node) {
 		pattern, _ = l.constant.(string)
 	}
 	if _, err := compilePattern(pattern); err != nil {
-		c.failAt(n, "expr/type", "the syntax is that of RE2: https://golang.org/s/re2syntax", "%s: %s", what, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		c.failAt(n, "expr/type", "the syntax is that of RE2: https://golang.org/s/re2syntax", "%s: %s", what,
+			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 }
 
@@ -306,7 +308,8 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 	case "known":
 		condition := known(arguments[0], c.program.leaves)
 		if condition == nil {
-			c.failAt(n, "expr/constant", "known asks whether a metric was measured: name one", "what known asks for is always known")
+			c.failAt(n, "expr/constant", "known asks whether a metric was measured: name one",
+				"what known asks for is always known")
 			return n
 		}
 		return condition
@@ -325,7 +328,8 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 	declared := c.scope.env.Schemas
 	id, ok := name.(*ast.StringNode)
 	if !ok {
-		c.failAt(name, "expr/schema", `write the name of a schema in quotes: conforms(turn.text, "answer")`, "the schema must be a literal name")
+		c.failAt(name, "expr/schema", `write the name of a schema in quotes: conforms(turn.text, "answer")`,
+			"the schema must be a literal name")
 		return n
 	}
 	shape, ok := declared[id.Value]

@@ -97,7 +97,8 @@ func (s *scope) explainRoot(name string) (message, help string) {
 	if path := s.below(name); path != "" {
 		return message, fmt.Sprintf("did you mean %q?", path)
 	}
-	return message, cmp.Or(syntax.Suggest(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(), ", "))
+	return message, cmp.Or(syntax.Suggest(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(),
+		", "))
 }
 
 // below returns the path of what has a name somewhere below the first names of this scope: to
@@ -158,12 +159,14 @@ func (s *scope) steps(path string, v figure.View) *symbol {
 		missing: func(id string) (string, string) {
 			switch {
 			case s.env.Scope == figure.StepScope && len(s.env.LaterSteps) > 0 && s.env.LaterSteps[0] == id:
-				return fmt.Sprintf("step %q is the step that this is about", id), "here it is called turn (its last turn), first_turn or step (all its turns)"
+				return fmt.Sprintf("step %q is the step that this is about", id),
+					"here it is called turn (its last turn), first_turn or step (all its turns)"
 			case slices.Contains(s.env.LaterSteps, id):
 				return fmt.Sprintf("step %q is not over yet when this is judged", id),
 					"an assert of a step sees earlier steps only: move this to the later step, or to the assert of the conversation"
 			case slices.Contains(s.env.Steps, id):
-				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id), "name the next step that asks something"
+				return fmt.Sprintf("step %q sends no request, so nothing is measured in it", id),
+					"name the next step that asks something"
 			}
 			help := cmp.Or(syntax.Suggest(id, s.env.LaterSteps), syntax.SuggestOr(id, s.env.Steps, "steps known here"))
 			return fmt.Sprintf("there is no step %q", id), help
@@ -254,7 +257,8 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k}, kind: k, constant: v}
 		},
 		missing: func(p string) (string, string) {
-			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, slices.Sorted(maps.Keys(of))), fmt.Sprintf("add it to `%s:`", path))
+			return fmt.Sprintf("there is no %s %q", noun, p), cmp.Or(syntax.Suggest(p, slices.Sorted(maps.Keys(of))),
+				fmt.Sprintf("add it to `%s:`", path))
 		},
 	}
 }

@@ -13,7 +13,8 @@ type Vocabulary struct {
 	Turn         []Name // below turn., first_turn. and steps.<id>.
 	Conversation []Name // below conv. and conversations.<id>.
 	Run          []Name // below run.
-	Cell         []Name // of a whole cell, by full path, such as gpu.power_w; each also has statistics over the observations
+	// of a whole cell, by full path, such as gpu.power_w; each also has statistics over the observations
+	Cell []Name
 }
 
 // Name is one thing that an expression may name.

@@ -17,8 +17,9 @@ const (
 	StepScope         Scope = "step"
 	ConversationScope Scope = "conversation"
 	ScenarioScope     Scope = "scenario"
-	GatesScope        Scope = "gates file" // what the scenario sees, of any run, and below base. of what it is compared with
-	SampleScope       Scope = "sample"     // figures with one value for each repeat, which gates compare
+	// what the scenario sees, of any run, and below base. of what it is compared with
+	GatesScope  Scope = "gates file"
+	SampleScope Scope = "sample" // figures with one value for each repeat, which gates compare
 )
 
 // Wide reports whether the scope sees all repeats at once.
@@ -29,8 +30,9 @@ type Phase string
 
 // The phases. A conversation that never sees a document stays in Before.
 const (
-	Before       Phase = "before"        // no document has been injected yet
-	WithRAG      Phase = "with_rag"      // at least one document is in context and none has been removed since the last injection
+	Before Phase = "before" // no document has been injected yet
+	// at least one document is in context and none has been removed since the last injection
+	WithRAG      Phase = "with_rag"
 	AfterRemoval Phase = "after_removal" // a document has been removed since the last injection
 )
 
@@ -112,10 +114,12 @@ var Roots = []Root{
 			"for the whole scenario use conversations.<id>"},
 	{"phases", PhasePart, map[Scope]View{
 		ConversationScope: {AllTurns, StepLevel},
-		ScenarioScope:     {EachTurn, AggregateLevel}, GatesScope: {EachTurn, AggregateLevel}, SampleScope: {AllTurns, AggregateLevel},
+		ScenarioScope:     {EachTurn, AggregateLevel}, GatesScope: {EachTurn, AggregateLevel},
+		SampleScope: {AllTurns, AggregateLevel},
 	}, "a phase spans several steps: move this to the assert of the conversation or of the scenario"},
 	{"conversations", ConversationPart, map[Scope]View{
-		ScenarioScope: {EachTurn, ConversationLevel}, GatesScope: {EachTurn, ConversationLevel}, SampleScope: {AllTurns, ConversationLevel},
+		ScenarioScope: {EachTurn, ConversationLevel}, GatesScope: {EachTurn, ConversationLevel},
+		SampleScope: {AllTurns, ConversationLevel},
 	}, "conversations.<id> is over all repeats: move this to the assert of the scenario; in a conversation use conv"},
 	{"run", NoPart, map[Scope]View{
 		ScenarioScope: {AllTurns, RunLevel}, GatesScope: {AllTurns, RunLevel}, SampleScope: {AllTurns, RunLevel},

@@ -31,7 +31,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for path, scope := range map[string]Scope{
-		"turn.ttft_ms": ScenarioScope, "gpu.power_w": ScenarioScope, "base.run.errors": ScenarioScope, "conv.total_ms": SampleScope, "": StepScope,
+		"turn.ttft_ms": ScenarioScope, "gpu.power_w": ScenarioScope, "base.run.errors": ScenarioScope,
+		"conv.total_ms": SampleScope, "": StepScope,
 	} {
 		if n, ok := Parse(scope, path); ok {
 			t.Errorf("%q in %s scope: %+v", path, scope, n)

@@ -122,7 +122,8 @@ func excerpt(p Pos, endCol int, line string) string {
 			pad.WriteByte(' ')
 		}
 	}
-	return fmt.Sprintf("%s | %s\n%s | %s%s\n", number, string(text), gutter, pad.String(), strings.Repeat("^", max(1, end-start)))
+	return fmt.Sprintf("%s | %s\n%s | %s%s\n", number, string(text), gutter, pad.String(),
+		strings.Repeat("^", max(1, end-start)))
 }
 
 // WriteJSON prints findings as a JSON list, for editors and scripts.

@@ -55,8 +55,10 @@ func TestDiagnosticJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []map[string]any{
-		{"file": "a,b:c.yaml", "line": 3.0, "col": 1.0, "end_col": 4.0, "severity": "error", "code": "schema/unknown-key", "message": `unknown key "tag"`, "help": `did you mean "tags"?`},
-		{"file": "a,b:c.yaml", "line": 0.0, "col": 0.0, "end_col": 0.0, "severity": "warning", "code": "yaml/empty", "message": "nothing"},
+		{"file": "a,b:c.yaml", "line": 3.0, "col": 1.0, "end_col": 4.0, "severity": "error", "code": "schema/unknown-key",
+			"message": `unknown key "tag"`, "help": `did you mean "tags"?`},
+		{"file": "a,b:c.yaml", "line": 0.0, "col": 0.0, "end_col": 0.0, "severity": "warning", "code": "yaml/empty",
+			"message": "nothing"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -118,8 +120,9 @@ func TestLongLinesAreCut(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"tags", "name", "temperature", "max_tokens", "min_tokens", "query", "ask"}
 	for written, want := range map[string]string{
-		"tag": "tags", "tgas": "tags", "naem": "name", "temprature": "temperature", "max_token": "max_tokens", "mxa_tokens": "max_tokens",
-		"querry": "query", "aks": "ask", "retries": "", "x": "", "": "", "mame": "name", "completely_else": "",
+		"tag": "tags", "tgas": "tags", "naem": "name", "temprature": "temperature", "max_token": "max_tokens",
+		"mxa_tokens": "max_tokens",
+		"querry":     "query", "aks": "ask", "retries": "", "x": "", "": "", "mame": "name", "completely_else": "",
 		"max": "max_tokens", "temp": "",
 	} {
 		if got := Nearest(written, known); got != want {

@@ -40,7 +40,8 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 		})
 	}
 	if len(data) > MaxBytes {
-		fail(0, 0, "yaml/size", "put long texts into document files", "the file has %d bytes, more than the %d that are read", len(data), MaxBytes)
+		fail(0, 0, "yaml/size", "put long texts into document files", "the file has %d bytes, more than the %d that are read",
+			len(data), MaxBytes)
 		return src, nil, diags
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
@@ -51,7 +52,8 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 		return src, nil, diags
 	}
 	if blank(text) {
-		fail(0, 0, "yaml/empty", `the first key says what the file is, such as "schema: homellm.scenario/v1"`, "the file has no content")
+		fail(0, 0, "yaml/empty", `the first key says what the file is, such as "schema: homellm.scenario/v1"`,
+			"the file has no content")
 		return src, nil, diags
 	}
 	file, err := parseYAML(text)
@@ -61,7 +63,8 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 		if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
 			p := at.GetToken().Position
 			line := min(max(1, p.Line), len(src.lines))
-			fail(line, max(1, min(p.Column, len(src.lines[line-1])+1)), "yaml/syntax", syntaxHelp(at.GetMessage()), "%s", at.GetMessage())
+			fail(line, max(1, min(p.Column, len(src.lines[line-1])+1)), "yaml/syntax", syntaxHelp(at.GetMessage()), "%s",
+				at.GetMessage())
 		} else {
 			fail(0, 0, "yaml/syntax", "", "%v", err)
 		}
@@ -261,7 +264,8 @@ func (c *converter) value(n ast.Node, depth int) *Node {
 	if c.inAlias > 0 {
 		if c.aliased++; c.aliased > maxAliased {
 			if c.aliased == maxAliased+1 {
-				c.fail(first(n), "yaml/alias", "write the values out, or use fewer aliases", "aliases make more than %d values of this file", maxAliased)
+				c.fail(first(n), "yaml/alias", "write the values out, or use fewer aliases",
+					"aliases make more than %d values of this file", maxAliased)
 			}
 			return out
 		}
@@ -287,7 +291,8 @@ func (c *converter) value(n ast.Node, depth int) *Node {
 	case *ast.AliasNode:
 		return c.alias(out, n, depth)
 	case *ast.TagNode:
-		c.fail(n.Start, "yaml/tag", "a plain value that starts with ! is read as a tag; quote the whole value", "YAML tag %s is not allowed here", n.Start.Value)
+		c.fail(n.Start, "yaml/tag", "a plain value that starts with ! is read as a tag; quote the whole value",
+			"YAML tag %s is not allowed here", n.Start.Value)
 	case *ast.LiteralNode:
 		out.Kind, out.Scalar = StringKind, n.Value.Value
 		out.style = folded
@@ -330,7 +335,8 @@ func (c *converter) entry(out *Node, v *ast.MappingValueNode, seen map[string]in
 		return
 	}
 	if earlier, ok := seen[key.Key]; ok {
-		c.report(key.Line, key.Col, key.End, "yaml/duplicate-key", "remove one of the two", fmt.Sprintf("key %q is already on line %d", key.Key, earlier))
+		c.report(key.Line, key.Col, key.End, "yaml/duplicate-key", "remove one of the two",
+			fmt.Sprintf("key %q is already on line %d", key.Key, earlier))
 		return
 	}
 	seen[key.Key] = key.Line
@@ -346,7 +352,8 @@ func (c *converter) entry(out *Node, v *ast.MappingValueNode, seen map[string]in
 func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 	switch k := k.(type) {
 	case *ast.MergeKeyNode:
-		c.fail(k.GetToken(), "yaml/merge", "write the keys out, or use `defaults` or `extends`", "merge keys (<<) are not allowed")
+		c.fail(k.GetToken(), "yaml/merge", "write the keys out, or use `defaults` or `extends`",
+			"merge keys (<<) are not allowed")
 		return Entry{}, false
 	case *ast.StringNode:
 		n := &Node{Src: c.src}
@@ -360,7 +367,8 @@ func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 			break
 		}
 		if n.Text() == "<<" && n.style == plain {
-			c.fail(k.Token, "yaml/merge", "write the keys out, or use `defaults` or `extends`", "merge keys (<<) are not allowed")
+			c.fail(k.Token, "yaml/merge", "write the keys out, or use `defaults` or `extends`",
+				"merge keys (<<) are not allowed")
 			return Entry{}, false
 		}
 		return Entry{Key: n.Text(), Line: n.Line, Col: n.Col, End: n.End}, true
@@ -394,7 +402,8 @@ func (c *converter) alias(out *Node, n *ast.AliasNode, depth int) *Node {
 		c.fail(n.Start, "yaml/alias", "", "alias *%s stands inside the value it names", name)
 		return out
 	case !ok:
-		c.fail(n.Start, "yaml/alias", SuggestOr(name, slices.Sorted(maps.Keys(c.anchors)), "anchors before it"), "no anchor &%s comes before this alias", name)
+		c.fail(n.Start, "yaml/alias", SuggestOr(name, slices.Sorted(maps.Keys(c.anchors)), "anchors before it"),
+			"no anchor &%s comes before this alias", name)
 		return out
 	}
 	c.inAlias++

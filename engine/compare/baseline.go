@@ -31,11 +31,12 @@ type Baseline struct {
 
 // BaselineMetric is one sample of a baseline: one value for each repeat.
 type BaselineMetric struct {
-	Unit    string    `json:"unit"`
-	Better  int       `json:"better"`
-	Unknown int       `json:"unknown"`
-	Noise   *float64  `json:"noise"` // relative standard deviation of the difference of two samples of this size when nothing changed
-	Values  []float64 `json:"values"`
+	Unit    string `json:"unit"`
+	Better  int    `json:"better"`
+	Unknown int    `json:"unknown"`
+	// relative standard deviation of the difference of two samples of this size when nothing changed
+	Noise  *float64  `json:"noise"`
+	Values []float64 `json:"values"`
 }
 
 // Sample returns one sample of the baseline.

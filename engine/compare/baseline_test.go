@@ -34,18 +34,21 @@ func repeated(verdict event.Outcome, first float64, n int, broken ...int) *metri
 	}
 	add("", event.RunStarted{
 		ID: "r", Started: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Options: []string{"--repeats=3", "--var=a=1"},
-		Host:     map[string]any{"cpu": "Ryzen", "gpus": []any{map[string]any{"name": "RTX 4090", "driver": "580.1"}}},
-		Scenario: event.Scenario{Name: "s", SHA256: "abc", ErrorBudget: 1, Conversations: []event.Conversation{{ID: "c", Steps: []event.Step{{ID: "q", Turns: 1}}}}},
+		Host: map[string]any{"cpu": "Ryzen", "gpus": []any{map[string]any{"name": "RTX 4090", "driver": "580.1"}}},
+		Scenario: event.Scenario{Name: "s", SHA256: "abc", ErrorBudget: 1,
+			Conversations: []event.Conversation{{ID: "c", Steps: []event.Step{{ID: "q", Turns: 1}}}}},
 	})
 	add("x", event.CellPlanned{Labels: []event.Label{{Name: "server", Value: "v"}}, Turns: 1})
-	add("x", event.CellStarted{Attempt: 1, Server: event.Server{Engine: "vllm", Version: "1", Model: "m", Revision: "f00"}})
+	add("x", event.CellStarted{Attempt: 1, Server: event.Server{Engine: "vllm", Version: "1", Model: "m",
+		Revision: "f00"}})
 	for i := range n {
 		q := event.Request{Repeat: i + 1, Conversation: "c", Step: "q", Turn: 1, Phase: "before"}
 		q.Due, q.Sent = at, &at
 		sent := at
 		q.Sent = &sent
 		q.Done = at + time.Second
-		q.Chunks = []event.Chunk{{At: at + time.Duration((first+0.01*float64(i%3))*float64(time.Millisecond)), Channel: event.Answer, Bytes: 1}}
+		q.Chunks = []event.Chunk{{At: at + time.Duration((first+0.01*float64(i%3))*float64(time.Millisecond)),
+			Channel: event.Answer, Bytes: 1}}
 		q.Text = "x"
 		for _, b := range broken {
 			if b == i+1 {
@@ -67,7 +70,8 @@ func known(key string) bool {
 
 func TestFingerprint(t *testing.T) {
 	want := Fingerprint{
-		"scenario.sha256": "abc", "scenario.options": "--var=a=1", "gpu.name": "RTX 4090", "driver.version": "580.1", "cpu.name": "Ryzen",
+		"scenario.sha256": "abc", "scenario.options": "--var=a=1", "gpu.name": "RTX 4090", "driver.version": "580.1",
+		"cpu.name":      "Ryzen",
 		"server.engine": "vllm", "server.version": "1", "model": "m", "model.revision": "f00",
 	}
 	got := FingerprintOf(repeated("pass", 100, 1).Cells[0])
@@ -81,7 +85,8 @@ func TestFingerprint(t *testing.T) {
 	}
 	other := Fingerprint{"gpu.name": "RTX 3090", "driver.version": "580.1"}
 	wantDiff := []Mismatch{{"gpu.name", "RTX 4090", "RTX 3090"}, {"model", "m", ""}}
-	if diff := cmp.Diff(wantDiff, got.Mismatches(other, []string{"gpu.name", "driver.version", "model", "server.simulation"})); diff != "" {
+	if diff := cmp.Diff(wantDiff, got.Mismatches(other, []string{"gpu.name", "driver.version", "model",
+		"server.simulation"})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -183,7 +188,8 @@ func TestRecordRefuses(t *testing.T) {
 	}
 	other := repeated("pass", 100, 12)
 	other.Cells[0].Started.Server.Version = "2"
-	if _, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0, other.Cells[0]); err == nil || !strings.Contains(err.Error(), "server.version: 1 -> 2") {
+	if _, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0,
+		other.Cells[0]); err == nil || !strings.Contains(err.Error(), "server.version: 1 -> 2") {
 		t.Errorf("another server repeats a run: %v", err)
 	}
 }
@@ -191,17 +197,20 @@ func TestRecordRefuses(t *testing.T) {
 // TestNoiseBetweenRuns: medians of 100.01 and 110.01 have a standard deviation of 10/sqrt(2), a
 // difference of two such medians sqrt(2) times that, over a mean of 105.01.
 func TestNoiseBetweenRuns(t *testing.T) {
-	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100, repeated("pass", 110, 12).Cells[0])
+	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100,
+		repeated("pass", 110, 12).Cells[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := *b.Metrics["steps.q.ttft_ms"].Noise, 10/105.01; b.AARuns != 2 || got < want*0.9999 || got > want*1.0001 {
+	if got, want := *b.Metrics["steps.q.ttft_ms"].Noise, 10/105.01; b.AARuns != 2 || got < want*0.9999 ||
+		got > want*1.0001 {
 		t.Errorf("noise %v over %d runs, want %v", got, b.AARuns, want)
 	}
 }
 
 func TestComparisonOutcome(t *testing.T) {
-	g := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10, Severity: "fail", OnUnknown: "inconclusive"}
+	g := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10,
+		Severity: "fail", OnUnknown: "inconclusive"}
 	base := func(first float64) Source {
 		b, err := record(repeated("pass", first, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100)
 		if err != nil {
@@ -221,20 +230,29 @@ func TestComparisonOutcome(t *testing.T) {
 		{"same", nil, base(100), repeated("pass", 100, 12), 0, "nothing worse"},
 		{"worse", nil, base(100), repeated("pass", 110, 12), 1, "worse: ttft"},
 		{"better", nil, base(100), repeated("pass", 90, 12), 0, "better: ttft"},
-		{"worse, a warning", func(r *Rules) { r.Gates[0].Severity = "warn" }, base(100), repeated("pass", 110, 12), 4, "no gate was evaluated"},
+		{"worse, a warning", func(r *Rules) { r.Gates[0].Severity = "warn" }, base(100), repeated("pass", 110, 12), 4,
+			"no gate was evaluated"},
 		{"all repeats failed", nil, base(100), repeated("pass", 110, 3, 1, 2, 3), 4, "could not be judged: ttft"},
 		{"nothing measured", nil, base(100), repeated("pass", 110, 0), 4, "could not be judged"},
 		{"unknown fails", func(r *Rules) { r.Gates[0].OnUnknown = "fail" }, base(100), repeated("pass", 100, 3), 1, "worse"},
-		{"unknown is let pass, and nothing else gates", func(r *Rules) { r.Gates[0].OnUnknown = "skip" }, base(100), repeated("pass", 100, 3), 4, "no gate was evaluated"},
+		{"unknown is let pass, and nothing else gates", func(r *Rules) { r.Gates[0].OnUnknown = "skip" }, base(100),
+			repeated("pass", 100, 3), 4, "no gate was evaluated"},
 		{"young enough", func(r *Rules) { r.MaxAge = 10 * 24 * time.Hour }, base(100), repeated("pass", 100, 12), 0, ""},
-		{"too old", func(r *Rules) { r.MaxAge = 8 * 24 * time.Hour }, base(100), repeated("pass", 110, 12), 4, "could not be judged"},
-		{"too old, and that fails", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "fail" }, base(100), repeated("pass", 100, 12), 1, "9 days old"},
-		{"too old, and compared all the same", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "warn" }, base(100), repeated("pass", 110, 12), 1, "worse: ttft"},
-		{"worse by less than the client can tell", nil, base(100), withFloor(repeated("pass", 110, 12), 5.1), 4, "could not be judged: ttft"},
-		{"better by less than the client can tell", nil, base(100), withFloor(repeated("pass", 90, 12), 5.1), 4, "could not be judged: ttft"},
+		{"too old", func(r *Rules) { r.MaxAge = 8 * 24 * time.Hour }, base(100), repeated("pass", 110, 12), 4,
+			"could not be judged"},
+		{"too old, and that fails", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "fail" }, base(100),
+			repeated("pass", 100, 12), 1, "9 days old"},
+		{"too old, and compared all the same", func(r *Rules) { r.MaxAge, r.OnMismatch = 8*24*time.Hour, "warn" }, base(100),
+			repeated("pass", 110, 12), 1, "worse: ttft"},
+		{"worse by less than the client can tell", nil, base(100), withFloor(repeated("pass", 110, 12), 5.1), 4,
+			"could not be judged: ttft"},
+		{"better by less than the client can tell", nil, base(100), withFloor(repeated("pass", 90, 12), 5.1), 4,
+			"could not be judged: ttft"},
 		{"worse by what the client can tell", nil, base(100), withFloor(repeated("pass", 110, 12), 4.9), 1, "worse: ttft"},
-		{"the same, by a client that tells little", nil, base(100), withFloor(repeated("pass", 100, 12), 50), 0, "nothing worse"},
-		{"tighter than the noise", func(r *Rules) { r.Tighter = 1e6 }, base(100), repeated("pass", 110, 12), 4, "could not be judged"},
+		{"the same, by a client that tells little", nil, base(100), withFloor(repeated("pass", 100, 12), 50), 0,
+			"nothing worse"},
+		{"tighter than the noise", func(r *Rules) { r.Tighter = 1e6 }, base(100), repeated("pass", 110, 12), 4,
+			"could not be judged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := Rules{Gates: []Gate{g}, Match: DefaultMatch, OnMismatch: "inconclusive"}
@@ -258,7 +276,8 @@ func TestComparisonOutcome(t *testing.T) {
 	}
 	// Where nobody says how old a baseline may be, a very old one is remarked on, and nothing else is.
 	for days, want := range map[int]int{80: 0, 100: 1} {
-		p := r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))
+		p := r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"),
+			time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))
 		if len(p.Warnings) != want || p.Deltas[0].Verdict != Same {
 			t.Errorf("a baseline of about %d days: %v, %s", days, p.Warnings, p.Deltas[0].Verdict)
 		}
@@ -266,10 +285,13 @@ func TestComparisonOutcome(t *testing.T) {
 	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != metrics.ExitInconclusive {
 		t.Errorf("without any baseline the exit code is %d", code)
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}, r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitPass {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}, r.Compare("x", base(100),
+		Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitPass {
 		t.Errorf("a new cell without a baseline: %d", code)
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none", Required: true}, r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitInconclusive {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none", Required: true},
+		r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"),
+			now)}}).Outcome(); code != metrics.ExitInconclusive {
 		t.Errorf("a required baseline is missing: %d", code)
 	}
 }
@@ -292,7 +314,8 @@ func TestCompare_CountsTheLooksOfABudget(t *testing.T) {
 	for _, inTurn := range []bool{true, false} {
 		one, many := compare(inTurn, nil), compare(inTurn, stats.Looks{10, 15, 20})
 		if one.Gate.look() != 0 || many.Gate.look() != 3 {
-			t.Errorf("in turn %v: %d looks are counted without a budget and %d with one, want 0 and 3", inTurn, one.Gate.look(), many.Gate.look())
+			t.Errorf("in turn %v: %d looks are counted without a budget and %d with one, want 0 and 3", inTurn, one.Gate.look(),
+				many.Gate.look())
 		}
 	}
 	// Five values and five others, all larger: p is 2/252, enough at one look with alpha 0.01 and not at two.

@@ -45,7 +45,8 @@ func (r Rules) Baseline(b *Baseline, path string, run *metrics.Run) (c Compariso
 
 // Baselines compares each cell with the file that the rules name for it. A cell without a file is
 // inconclusive if one is required.
-func (r Rules) Baselines(run *metrics.Run, required bool, read func(path string) (*Baseline, error)) (Comparison, error) {
+func (r Rules) Baselines(run *metrics.Run, required bool, read func(path string) (*Baseline, error)) (Comparison,
+	error) {
 	var c Comparison
 	for _, cell := range run.Cells {
 		if cell.Planned.Skip != "" {
@@ -56,7 +57,8 @@ func (r Rules) Baselines(run *metrics.Run, required bool, read func(path string)
 		if errors.Is(err, fs.ErrNotExist) {
 			p := Pair{
 				Cell: cell.Name(), New: runName(run), Required: required,
-				Missing: fmt.Sprintf("%s has no baseline at %s: homellm baseline record writes one from a passing run", cell.Name(), path),
+				Missing: fmt.Sprintf("%s has no baseline at %s: homellm baseline record writes one from a passing run", cell.Name(),
+					path),
 			}
 			c.Pairs = append(c.Pairs, r.absent(p, Measured(cell, runName(run)), run.Started.Started))
 			continue
@@ -95,7 +97,10 @@ func (r Rules) Servers(a, b string, cells []*metrics.Cell) Comparison {
 		if label(old, "server") != a {
 			continue
 		}
-		k := slices.IndexFunc(cells, func(other *metrics.Cell) bool { return label(other, "server") == b && alike(old, other) })
+		k := slices.IndexFunc(cells, func(other *metrics.Cell) bool {
+			return label(other, "server") == b &&
+				alike(old, other)
+		})
 		if k < 0 {
 			c.Pairs = append(c.Pairs, Pair{Cell: old.Name(), Missing: "server " + b + " plays no cell like it", Required: true})
 			continue

@@ -36,19 +36,22 @@ type Comparison struct {
 
 // Compare holds two sources against each other. now is when: a baseline ages.
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
-	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch, Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
+	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch,
+		Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
 	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
 		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
 	}
 	if age := now.Sub(old.Recorded); r.MaxAge == 0 && !old.Recorded.IsZero() && age > agedAfter {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be", days(age)))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be",
+			days(age)))
 	}
 	for _, s := range []struct {
 		side string
 		of   Source
 	}{{"old", old}, {"new", new}} {
 		if s.of.Failed > 0 {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample", s.side, s.of.Failed, s.of.Requests))
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample", s.side,
+				s.of.Failed, s.of.Requests))
 		}
 	}
 	for _, g := range r.Gates {
@@ -56,7 +59,8 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity.Gates() && a.Unknown == 0 && b.Unknown == 0 {
 			continue // no such phase
 		}
-		g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()}, func(a, b stats.Looks) int { return len(a) - len(b) }))
+		g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
+			func(a, b stats.Looks) int { return len(a) - len(b) }))
 		d := g.Compare(a, b, r.InTurn)
 		switch {
 		case p.Comparable() || r.OnMismatch == MismatchWarns:
@@ -104,11 +108,13 @@ func (p Pair) difference() string {
 // ends, and what a server tells by its own clock is not.
 func (d *Delta) belowFloor(floor float64) {
 	def, ok := metrics.OfPath(d.Gate.Metric)
-	if !ok || !def.FromSending || d.Change == nil || d.Verdict != Worse && d.Verdict != Better || math.Abs(*d.Change) >= 2*floor {
+	if !ok || !def.FromSending || d.Change == nil || d.Verdict != Worse && d.Verdict != Better ||
+		math.Abs(*d.Change) >= 2*floor {
 		return
 	}
 	d.Verdict = event.Unknown
-	d.Why = fmt.Sprintf("the client that measured is itself up to %.3g ms late on this machine (client.ttft_bias_p99_ms), and cannot tell a change of %.3g ms from nothing", floor, math.Abs(*d.Change))
+	d.Why = fmt.Sprintf("the client that measured is itself up to %.3g ms late on this machine "+
+		"(client.ttft_bias_p99_ms), and cannot tell a change of %.3g ms from nothing", floor, math.Abs(*d.Change))
 }
 
 // tooTight withdraws a verdict whose margin is within the noise of the machine itself.
@@ -123,7 +129,8 @@ func (d *Delta) tooTight(noise *float64, times float64) {
 	margin := d.Gate.margin(*d.Old.Center) / math.Abs(*d.Old.Center)
 	if margin < times**noise {
 		d.Verdict = event.Unknown
-		d.Why = fmt.Sprintf("the margin of %.1f %% is tighter than %g x the A/A noise of %.1f %%: widen it, or play more repeats", 100*margin, times, 100**noise)
+		d.Why = fmt.Sprintf("the margin of %.1f %% is tighter than %g x the A/A noise of %.1f %%: widen it, or play more "+
+			"repeats", 100*margin, times, 100**noise)
 	}
 }
 

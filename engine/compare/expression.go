@@ -66,8 +66,9 @@ func (g ExpressionGate) asksForBase() bool {
 
 // reading gives an expression its values.
 type reading struct {
-	value  func(path string) metrics.Value
-	bounds func(path string) (b stats.Bounds, n int, ok bool) // of a percentile of n values; ok is false for any other path
+	value func(path string) metrics.Value
+	// of a percentile of n values; ok is false for any other path
+	bounds func(path string) (b stats.Bounds, n int, ok bool)
 }
 
 // judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.
@@ -144,7 +145,8 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 		for _, c := range corners {
 			spans = append(spans, fmt.Sprintf("%s is from %.4g to %.4g", c.path, c.Lo, c.Hi))
 		}
-		return event.Unknown, fmt.Sprintf("%s, and so within its 95 %% bounds it both holds and does not (%s): more repeats would tell",
+		return event.Unknown, fmt.Sprintf("%s, and so within its 95 %% bounds it both holds and does not (%s): more "+
+			"repeats would tell",
 			operands(r), strings.Join(spans, ", "))
 	}
 	why = operands(r)

@@ -31,7 +31,8 @@ func around(at, n int) *metrics.Cell {
 
 func expressions(t *testing.T, that, more string) []ExpressionGate {
 	t.Helper()
-	g, ds := dsl.LoadGates(dsl.File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: '" + that + "'" + more + "}]\n")}, judge.Vocabulary())
+	g, ds := dsl.LoadGates(dsl.File{Name: "g.yaml", Data: []byte("schema: homellm.gates/v1\nassert: [{name: a, that: '" +
+		that + "'" + more + "}]\n")}, judge.Vocabulary())
 	if ds.Errors() {
 		t.Fatal(ds)
 	}
@@ -47,16 +48,23 @@ func TestExpressionGates(t *testing.T) {
 		want       event.Outcome
 		why        string
 	}{
-		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "pass", "steps.q.ttft_ms.p50 is 99 ms, base.steps.q.ttft_ms.p50 is 99 ms"},
+		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "pass",
+			"steps.q.ttft_ms.p50 is 99 ms, base.steps.q.ttft_ms.p50 is 99 ms"},
 		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(140, 10), "fail", "139 ms"},
-		{"steps.q.ttft_ms.p50 < 1.05 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "unknown", "steps.q.ttft_ms.p50 is from 96 to 103"},
+		{"steps.q.ttft_ms.p50 < 1.05 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "unknown",
+			"steps.q.ttft_ms.p50 is from 96 to 103"},
 		// 116 of 124 is sure of the new side alone and not of both.
-		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(115, 10), "unknown", "base.steps.q.ttft_ms.p50 is from 96 to 103"},
-		{"steps.q.ttft_ms.max < 1.05 * base.steps.q.ttft_ms.max", "", around(100, 10), around(100, 10), "pass", ""}, // no bound is claimed
-		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 10), around(100, 10), "unknown", "is of 10 values, which do not bound it"},
-		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", ", allow_small_n: true", around(100, 10), around(100, 10), "pass", ""},
+		{"steps.q.ttft_ms.p50 < 1.2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(115, 10), "unknown",
+			"base.steps.q.ttft_ms.p50 is from 96 to 103"},
+		// no bound is claimed
+		{"steps.q.ttft_ms.max < 1.05 * base.steps.q.ttft_ms.max", "", around(100, 10), around(100, 10), "pass", ""},
+		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 10), around(100, 10), "unknown",
+			"is of 10 values, which do not bound it"},
+		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", ", allow_small_n: true", around(100, 10), around(100, 10),
+			"pass", ""},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 60), around(100, 60), "pass", ""},
-		{"steps.r.ttft_ms.p50 < 2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "unknown", "step r was not played"},
+		{"steps.r.ttft_ms.p50 < 2 * base.steps.q.ttft_ms.p50", "", around(100, 10), around(100, 10), "unknown",
+			"step r was not played"},
 		{"steps.q.ttft_ms.p50 < 50", ", message: too slow", around(100, 10), around(100, 10), "fail", "too slow"},
 	} {
 		gates := expressions(t, c.that, c.more)
@@ -87,7 +95,8 @@ func TestExpressionGates_Incomparable(t *testing.T) {
 			t.Errorf("on_mismatch %s: %s (%s), want %s", on, d.Verdict, d.Why, want)
 		}
 	}
-	rules := Rules{Expressions: expressions(t, "base.matches", ""), Match: []string{"gpu.name"}, OnMismatch: "inconclusive"}
+	rules := Rules{Expressions: expressions(t, "base.matches", ""), Match: []string{"gpu.name"},
+		OnMismatch: "inconclusive"}
 	if d := rules.Compare("x", old, new, time.Now()).Deltas[0]; d.Verdict != "fail" {
 		t.Errorf("base.matches is %s", d.Verdict)
 	}

@@ -29,7 +29,8 @@ var FingerprintKeys = []struct{ Name, Doc string }{
 
 // DefaultMatch are the keys that must match where a gates file does not say. The server's version
 // and flags are not among them: they are what one changes and wants to compare.
-var DefaultMatch = []string{"scenario.sha256", "scenario.options", "gpu.name", "driver.version", "cpu.name", "server.engine", "server.simulation", "model", "model.revision"}
+var DefaultMatch = []string{"scenario.sha256", "scenario.options", "gpu.name", "driver.version", "cpu.name",
+	"server.engine", "server.simulation", "model", "model.revision"}
 
 // FingerprintOf tells under which circumstances a cell was measured.
 func FingerprintOf(c *metrics.Cell) Fingerprint {

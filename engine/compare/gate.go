@@ -77,7 +77,8 @@ type Delta struct {
 	Verdict  event.Outcome `json:"verdict"`
 	Why      string        `json:"why,omitempty"`
 	Warnings []string      `json:"warnings,omitempty"`
-	More     int           `json:"more,omitempty"` // about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
+	// about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
+	More int `json:"more,omitempty"`
 }
 
 // tests are the ways to hold two samples against each other, by test and statistic.
@@ -94,7 +95,8 @@ var tests = map[string]map[string]func(a, b []float64, confidence float64) (stat
 // confidence interval rules out a change for the worse of twice the margin: a sample that cannot
 // is too noisy or too small to call anything the same, and the verdict is unknown.
 func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
-	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: event.Unknown, Test: g.Test}
+	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: event.Unknown,
+		Test: g.Test}
 	if d.Unit == "" {
 		d.Unit = old.Unit
 	}
@@ -224,7 +226,8 @@ func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
 		case len(s.of.Values) == 0:
 			return fmt.Sprintf("the %s side has no value", s.side)
 		case len(s.of.Values) < g.MinSamples:
-			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d finds what docs/gate-quality.md promises)",
+			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d finds what "+
+				"docs/gate-quality.md promises)",
 				s.side, len(s.of.Values), g.MinSamples, max(DefaultRepeats, g.MinSamples))
 		case slices.ContainsFunc(s.of.Values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }):
 			return fmt.Sprintf("the %s side holds a value that is not a number", s.side)

@@ -34,7 +34,8 @@ func in(unit string, better int) metrics.Sample {
 }
 
 func TestCompare(t *testing.T) {
-	base := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10, Severity: "fail"}
+	base := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10,
+		Severity: "fail"}
 	noisy := []float64{100, 140, 80, 120, 95, 150, 70, 110, 130, 90}
 	for _, c := range []struct {
 		name     string
@@ -46,24 +47,37 @@ func TestCompare(t *testing.T) {
 		{"equal", nil, sampleOf(steady(100, 12)...), sampleOf(steady(100, 12)...), Same, ""},
 		{"slower", nil, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse, ""},
 		{"faster", nil, sampleOf(steady(100, 12)...), sampleOf(steady(90, 12)...), Better, ""},
-		{"higher is better", func(g *Gate) { g.Better = 1 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Better, ""},
-		{"higher is better, lower", func(g *Gate) { g.Better = 1 }, sampleOf(steady(100, 12)...), sampleOf(steady(90, 12)...), Worse, ""},
+		{"higher is better", func(g *Gate) { g.Better = 1 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...),
+			Better, ""},
+		{"higher is better, lower", func(g *Gate) { g.Better = 1 }, sampleOf(steady(100, 12)...), sampleOf(steady(90, 12)...),
+			Worse, ""},
 		{"significant and within the margin", nil, sampleOf(steady(100, 12)...), sampleOf(steady(104, 12)...), Same, ""},
-		{"below min_delta", func(g *Gate) { g.MinDelta = 15 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Same, ""},
-		{"beyond min_delta", func(g *Gate) { g.MinDelta = 9 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse, ""},
-		{"absolute margin", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = nil, new(9.0) }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse, ""},
-		{"both margins", func(g *Gate) { g.MaxWorseAbs = new(11.0) }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Same, ""},
-		{"both margins, the other way round", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = new(0.2), new(1.0) }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Same, ""},
+		{"below min_delta", func(g *Gate) { g.MinDelta = 15 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...),
+			Same, ""},
+		{"beyond min_delta", func(g *Gate) { g.MinDelta = 9 }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...),
+			Worse, ""},
+		{"absolute margin", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = nil, new(9.0) }, sampleOf(steady(100, 12)...),
+			sampleOf(steady(110, 12)...), Worse, ""},
+		{"both margins", func(g *Gate) { g.MaxWorseAbs = new(11.0) }, sampleOf(steady(100, 12)...),
+			sampleOf(steady(110, 12)...), Same, ""},
+		{"both margins, the other way round", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = new(0.2), new(1.0) },
+			sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Same, ""},
 		{"noise", nil, sampleOf(noisy...), sampleOf(noisy...), event.Unknown, "too noisy"},
-		{"few", nil, sampleOf(steady(100, 9)...), sampleOf(steady(200, 12)...), event.Unknown, "the old side has 9 values, and the gate needs 10"},
-		{"none", nil, sampleOf(steady(100, 12)...), metrics.Sample{Why: "every request failed"}, event.Unknown, "the new side has no value: every request failed"},
-		{"from nothing", nil, sampleOf(make([]float64, 12)...), sampleOf(steady(100, 12)...), event.Unknown, "a change from 0"},
-		{"nothing to nothing", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = nil, new(0.05) }, sampleOf(make([]float64, 12)...), sampleOf(make([]float64, 12)...), Same, ""},
+		{"few", nil, sampleOf(steady(100, 9)...), sampleOf(steady(200, 12)...), event.Unknown,
+			"the old side has 9 values, and the gate needs 10"},
+		{"none", nil, sampleOf(steady(100, 12)...), metrics.Sample{Why: "every request failed"}, event.Unknown,
+			"the new side has no value: every request failed"},
+		{"from nothing", nil, sampleOf(make([]float64, 12)...), sampleOf(steady(100, 12)...), event.Unknown,
+			"a change from 0"},
+		{"nothing to nothing", func(g *Gate) { g.MaxWorse, g.MaxWorseAbs = nil, new(0.05) }, sampleOf(make([]float64, 12)...),
+			sampleOf(make([]float64, 12)...), Same, ""},
 		{"no direction", nil, in("ms", 0), in("ms", 0), event.Unknown, "better"},
 		{"other unit", nil, sampleOf(steady(100, 12)...), in("s", -1), event.Unknown, "in ms"},
 		{"means", func(g *Gate) { g.Stat = "mean" }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse, ""},
-		{"paired", func(g *Gate) { g.Test = "paired" }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse, ""},
-		{"not a number", nil, sampleOf(steady(100, 12)...), sampleOf(slices.Repeat([]float64{math.NaN()}, 12)...), event.Unknown, "not a number"},
+		{"paired", func(g *Gate) { g.Test = "paired" }, sampleOf(steady(100, 12)...), sampleOf(steady(110, 12)...), Worse,
+			""},
+		{"not a number", nil, sampleOf(steady(100, 12)...), sampleOf(slices.Repeat([]float64{math.NaN()}, 12)...),
+			event.Unknown, "not a number"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := base
@@ -94,7 +108,8 @@ func TestCompareInTurn(t *testing.T) {
 		t.Errorf("apart: %s by %s", d.Verdict, d.Test)
 	}
 	// Pairs are by the number of the repeat, not by the place in the list.
-	x, y := pairs(metrics.Sample{Values: []float64{1, 2, 3}, Repeats: []int{1, 2, 3}}, metrics.Sample{Values: []float64{20, 30}, Repeats: []int{2, 3}})
+	x, y := pairs(metrics.Sample{Values: []float64{1, 2, 3}, Repeats: []int{1, 2, 3}},
+		metrics.Sample{Values: []float64{20, 30}, Repeats: []int{2, 3}})
 	if !slices.Equal(x, []float64{2, 3}) || !slices.Equal(y, []float64{20, 30}) {
 		t.Errorf("pairs: %v %v", x, y)
 	}

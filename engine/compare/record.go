@@ -45,9 +45,11 @@ func FewRepeats(c *metrics.Cell) string {
 	again := fmt.Sprintf("for a better one play it again with --repeats %d", DefaultRepeats)
 	switch {
 	case n < DefaultMinSamples:
-		return fmt.Sprintf("%s has %d repeats, and gates need %d to judge anything: %s", c.Name(), n, DefaultMinSamples, again)
+		return fmt.Sprintf("%s has %d repeats, and gates need %d to judge anything: %s", c.Name(), n, DefaultMinSamples,
+			again)
 	case n < DefaultRepeats:
-		return fmt.Sprintf("%s has %d repeats: enough to judge, and fewer than the %d that find what docs/gate-quality.md promises; %s",
+		return fmt.Sprintf("%s has %d repeats: enough to judge, and fewer than the %d that find what docs/gate-quality.md "+
+			"promises; %s",
 			c.Name(), n, DefaultRepeats, again)
 	}
 	return ""

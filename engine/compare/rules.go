@@ -19,8 +19,9 @@ type Rules struct {
 	MaxAge      time.Duration // of a baseline; 0: any
 	Tighter     float64       // a margin below this many times the A/A noise is not judged; 0: no check
 	InTurn      bool          // both sides were played in turn in one run
-	Looks       stats.Looks   // at a run in turn that goes on until its gates are certain; none: at one that does not, or is over
-	Usual       bool          // the gates are the built-in ones: those without a value on either side are left out
+	// at a run in turn that goes on until its gates are certain; none: at one that does not, or is over
+	Looks stats.Looks
+	Usual bool // the gates are the built-in ones: those without a value on either side are left out
 
 	folder   string                                // of the gates file
 	baseline func(values map[string]string) string // path of a baseline from there
@@ -47,7 +48,8 @@ func DefaultRules() Rules {
 		})
 	}
 	for _, phase := range figure.Phases() {
-		add("ttft-"+strings.ReplaceAll(phase, "_", "-"), "phases."+phase+".ttft_ms", "p50", new(0.05), nil, 1, event.UnknownInconclusive)
+		add("ttft-"+strings.ReplaceAll(phase, "_", "-"), "phases."+phase+".ttft_ms", "p50", new(0.05), nil, 1,
+			event.UnknownInconclusive)
 	}
 	add("decode-speed", "run.output_tps", "p50", new(0.025), nil, 0, event.UnknownInconclusive)
 	add("cache-hit-rate", "run.cache.hit_rate", "mean", nil, new(0.02), 0, event.UnknownWarns)

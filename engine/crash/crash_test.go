@@ -99,7 +99,8 @@ func TestNoBareGoroutine(t *testing.T) {
 			return err
 		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
 			return filepath.SkipDir
-		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.ToSlash(path), "engine/crash/crash.go"):
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasSuffix(filepath.ToSlash(path), "engine/crash/crash.go"):
 			return nil
 		}
 		f, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)

@@ -35,7 +35,8 @@ func TestPages(t *testing.T) {
 		{"schema/servers.v1.json", enum, names},
 		{"schema/models.v1.json", enum, names},
 		{"schema/models.v1.json", regexp.MustCompile(`an engine: [^"]*`), func(string) string { return schemaTitle() }},
-		{"docs/servers.md", regexp.MustCompile(`(?m)^\| engine \| times and tokens .*\n(\|.*\n)+`), func(string) string { return docsTable() }},
+		{"docs/servers.md", regexp.MustCompile(`(?m)^\| engine \| times and tokens .*\n(\|.*\n)+`),
+			func(string) string { return docsTable() }},
 	} {
 		path := filepath.Join(root, filepath.FromSlash(page.path))
 		text, err := os.ReadFile(path)
@@ -61,11 +62,13 @@ func TestPages(t *testing.T) {
 // docsTable is the table of docs/servers.md.
 func docsTable() string {
 	var b strings.Builder
-	b.WriteString("| engine | times and tokens | cached tokens | server's own times | reusable tokens | cache reset | salt |\n" +
+	b.WriteString("| engine | times and tokens | cached tokens | server's own times | reusable tokens | cache reset | " +
+		"salt |\n" +
 		"|---|---|---|---|---|---|---|\n")
 	for _, e := range All {
 		for _, r := range e.Docs {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cmp.Or(r.Engine, e.Title), r.Tokens, r.Cached, r.Times, r.Reusable, r.Reset, r.Salt)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cmp.Or(r.Engine, e.Title), r.Tokens, r.Cached, r.Times,
+				r.Reusable, r.Reset, r.Salt)
 		}
 	}
 	return b.String()
@@ -135,7 +138,8 @@ func TestNamesAreHere(t *testing.T) {
 
 // TestEntries holds every entry to what all of them need.
 func TestEntries(t *testing.T) {
-	kinds := []string{"usage", "cache_report", "cache_reset", "cache_salt", "tokenize", "metrics", "server_timings", "ignore_eos"}
+	kinds := []string{"usage", "cache_report", "cache_reset", "cache_salt", "tokenize", "metrics", "server_timings",
+		"ignore_eos"}
 	ports := map[int]string{}
 	for _, e := range All {
 		if e.Title == "" || e.API.Identify == nil {

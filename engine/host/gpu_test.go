@@ -35,7 +35,8 @@ func TestAMD(t *testing.T) {
 		card + "mem_info_vram_total": "25753026560\n", card + "mem_info_vram_used": "8589934592\n",
 		card + "mem_info_gtt_total": "16777216000\n", card + "mem_info_gtt_used": "1048576\n",
 		card + "hwmon/hwmon3/power1_average": "301000000\n", card + "hwmon/hwmon3/power1_cap": "339000000\n",
-		card + "hwmon/hwmon3/temp1_input": "61000\n", card + "hwmon/hwmon3/freq1_input": "2480000000\n", card + "hwmon/hwmon3/freq2_input": "1249000000\n",
+		card + "hwmon/hwmon3/temp1_input": "61000\n", card + "hwmon/hwmon3/freq1_input": "2480000000\n", card +
+			"hwmon/hwmon3/freq2_input": "1249000000\n",
 		core + "vendor": "0x1002\n", core + "device": "0x164e\n", core + "gpu_busy_percent": "3\n",
 		core + "mem_info_vram_total": "536870912\n", core + "mem_info_vram_used": "20971520\n",
 		core + "mem_info_gtt_total": "16777216000\n", core + "mem_info_gtt_used": "2097152\n",
@@ -48,11 +49,13 @@ func TestAMD(t *testing.T) {
 	}
 	got := watch.scrape(t.Context())
 	delete(got, "mem.used_mib")
-	want := map[string]float64{"gpu.util_pct": 87, "gpu.mem_used_mib": 8192, "gpu.power_w": 301, "gpu.temp_c": 61, "gpu.sm_clock_mhz": 2480, "gpu.mem_clock_mhz": 1249}
+	want := map[string]float64{"gpu.util_pct": 87, "gpu.mem_used_mib": 8192, "gpu.power_w": 301, "gpu.temp_c": 61,
+		"gpu.sm_clock_mhz": 2480, "gpu.mem_clock_mhz": 1249}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the card (-want +got):\n%s", diff)
 	}
-	wantGPU := []GPU{{Name: "AMD GPU 0x744c", Vendor: "AMD", Driver: "amdgpu", MemoryMiB: 24560, FreeMiB: 16368, PowerLimitW: 339}}
+	wantGPU := []GPU{{Name: "AMD GPU 0x744c", Vendor: "AMD", Driver: "amdgpu", MemoryMiB: 24560, FreeMiB: 16368,
+		PowerLimitW: 339}}
 	if diff := cmp.Diff(wantGPU, watch.GPUs(), cmpopts.EquateApprox(0, 1)); diff != "" {
 		t.Errorf("its facts (-want +got):\n%s", diff)
 	}
@@ -113,7 +116,8 @@ esac`,
 			}
 			got := watch.scrape(t.Context())
 			delete(got, "mem.used_mib")
-			want := map[string]float64{"gpu.mem_used_mib": 21034, "gpu.temp_c": 71, "gpu.sm_clock_mhz": 2730, "gpu.mem_clock_mhz": 10251, "gpu.util_pct": 97, "gpu.power_w": 318.44}
+			want := map[string]float64{"gpu.mem_used_mib": 21034, "gpu.temp_c": 71, "gpu.sm_clock_mhz": 2730,
+				"gpu.mem_clock_mhz": 10251, "gpu.util_pct": 97, "gpu.power_w": 318.44}
 			if name == "new" { // the second card tells neither load nor power
 				delete(want, "gpu.util_pct")
 				delete(want, "gpu.power_w")
@@ -123,7 +127,8 @@ esac`,
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			g := watch.GPUs()[0]
-			if g.Name != "NVIDIA GeForce RTX 4090" || g.MemoryMiB != 24564 || g.FreeMiB != 3530 || g.PowerLimitW != 450 || g.PCIe != "gen 4 x16" {
+			if g.Name != "NVIDIA GeForce RTX 4090" || g.MemoryMiB != 24564 || g.FreeMiB != 3530 || g.PowerLimitW != 450 ||
+				g.PCIe != "gen 4 x16" {
 				t.Errorf("got %+v", g)
 			}
 			processes, ok := watch.GPUProcesses(t.Context(), 77)
@@ -189,7 +194,8 @@ EOF`)
 	defer watch.Close()
 	got := watch.scrape(t.Context())
 	delete(got, "mem.used_mib")
-	if diff := cmp.Diff(map[string]float64{"gpu.util_pct": 64, "gpu.mem_used_mib": 4096}, got); diff != "" || watch.Source() != "ioreg" {
+	if diff := cmp.Diff(map[string]float64{"gpu.util_pct": 64, "gpu.mem_used_mib": 4096}, got); diff != "" ||
+		watch.Source() != "ioreg" {
 		t.Errorf("source %q, notes %v (-want +got):\n%s", watch.Source(), watch.Notes(), diff)
 	}
 	if g := watch.GPUs(); len(g) != 1 || g[0].Name != "Apple M3 Max" {

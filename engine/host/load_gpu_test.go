@@ -18,7 +18,8 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 // load is what the caller brings. The function it returns ends the load.
 func loadGPU(t *testing.T) (stop func()) {
 	t.Helper()
-	const program = "import torch\na = torch.rand(8192, 8192, device='cuda', dtype=torch.float16)\nwhile True:\n a = (a @ a).clamp(0, 1)\n torch.cuda.synchronize()\n"
+	const program = "import torch\na = torch.rand(8192, 8192, device='cuda', dtype=torch.float16)\nwhile True:\n a = (a " +
+		"@ a).clamp(0, 1)\n torch.cuda.synchronize()\n"
 	cmd := exec.CommandContext(t.Context(), "python3", "-c", program)
 	if err := cmd.Start(); err != nil {
 		t.Logf("no load of its own: %v", err)

@@ -75,15 +75,18 @@ func TestNVML(t *testing.T) {
 		sum += v["gpu.power_w"]
 		peak = max(peak, v["gpu.util_pct"])
 		keep(event.Sample{Values: v})
-		for _, name := range []string{"gpu.util_pct", "gpu.mem_used_mib", "gpu.power_w", "gpu.temp_c", "gpu.sm_clock_mhz", "gpu.mem_clock_mhz", "gpu.throttled"} {
+		for _, name := range []string{"gpu.util_pct", "gpu.mem_used_mib", "gpu.power_w", "gpu.temp_c", "gpu.sm_clock_mhz",
+			"gpu.mem_clock_mhz", "gpu.throttled"} {
 			if _, ok := v[name]; !ok {
 				t.Logf("sample %d does not have %s", n, name)
 			}
 		}
 	}
-	keep(event.Facts{Source: energy.Source, Values: map[string]float64{"gpu.energy_j": energy.Joules, "gpu.energy_above_idle_j": energy.AboveIdle(idle)}})
+	keep(event.Facts{Source: energy.Source, Values: map[string]float64{"gpu.energy_j": energy.Joules,
+		"gpu.energy_above_idle_j": energy.AboveIdle(idle)}})
 	keep(event.RunDone{})
-	t.Logf("%d samples in %.1f s, mean power %.1f W, highest utilisation %.0f %%, energy %.0f J (%s), at rest %.1f W", n, energy.Seconds, sum/float64(n), peak, energy.Joules, energy.Source, idle)
+	t.Logf("%d samples in %.1f s, mean power %.1f W, highest utilisation %.0f %%, energy %.0f J (%s), at rest %.1f W", n,
+		energy.Seconds, sum/float64(n), peak, energy.Joules, energy.Source, idle)
 	if want := int(gpuLoad/(100*time.Millisecond)) / 2; n < want {
 		t.Errorf("%d samples, want at least %d", n, want)
 	}

@@ -91,7 +91,8 @@ func TestMain(m *testing.M) {
 // specOf starts this binary as one of the children; it is ready when it answers HTTP.
 func specOf(child, dir, address string) Spec {
 	return Spec{
-		Name: child, Argv: []string{os.Args[0]}, Log: filepath.Join(dir, child+".log"), Address: address, StateDir: filepath.Join(dir, "state"),
+		Name: child, Argv: []string{os.Args[0]}, Log: filepath.Join(dir, child+".log"), Address: address,
+		StateDir: filepath.Join(dir, "state"),
 		Env:      []string{childEnv + "=" + child, "HOMELLM_TEST_ADDR=" + address},
 		Interval: 5 * time.Millisecond, Timeout: 20 * time.Second, Grace: 5 * time.Second,
 		Ready: func(ctx context.Context) error {
@@ -134,7 +135,8 @@ func TestStart_ReadyAndStopped(t *testing.T) {
 		t.Errorf("ready after %v, asked again %d times: it took 50 ms at least", took, waited)
 	}
 	found, err := Leftovers(spec.StateDir)
-	if err != nil || len(found) != 1 || !found[0].Owned || found[0].Address != address || !strings.Contains(found[0].String(), "serve") {
+	if err != nil || len(found) != 1 || !found[0].Owned || found[0].Address != address ||
+		!strings.Contains(found[0].String(), "serve") {
 		t.Errorf("while it runs the state directory says %+v, %v", found, err)
 	}
 	if p.Err() != nil {
@@ -179,7 +181,8 @@ func TestStart_CrashAtStart(t *testing.T) {
 	if exit.Code != 2 || exit.WasReady || exit.Class != "bad_flag" || len(exit.Tail) != 2 {
 		t.Errorf("got %+v", exit)
 	}
-	if !strings.Contains(exit.Error(), "exited with code 2 before it was ready") || !strings.Contains(exit.Error(), "unrecognized arguments") {
+	if !strings.Contains(exit.Error(), "exited with code 2 before it was ready") ||
+		!strings.Contains(exit.Error(), "unrecognized arguments") {
 		t.Errorf("says %q", exit)
 	}
 	if !strings.Contains(exit.Hint(), "--disable-log-requests") {
@@ -204,7 +207,8 @@ func TestStart_CrashMidRun(t *testing.T) {
 	}
 	<-p.Exited()
 	exit, ok := errors.AsType[*ExitError](p.Err())
-	if !ok || exit.Code != 134 || !exit.WasReady || exit.Class != "crash" || !strings.Contains(exit.Error(), "while it was in use") {
+	if !ok || exit.Code != 134 || !exit.WasReady || exit.Class != "crash" ||
+		!strings.Contains(exit.Error(), "while it was in use") {
 		t.Errorf("got %v", p.Err())
 	}
 	if err := p.Stop(); err != nil {

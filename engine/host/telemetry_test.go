@@ -106,7 +106,8 @@ func TestCombine(t *testing.T) {
 	}
 	out := map[string]float64{}
 	combine(two, out)
-	want := map[string]float64{"gpu.util_pct": 90, "gpu.mem_used_mib": 2048, "gpu.power_w": 350, "gpu.temp_c": 70, "gpu.sm_clock_mhz": 2000, "gpu.mem_clock_mhz": 9000, "gpu.throttled": 1}
+	want := map[string]float64{"gpu.util_pct": 90, "gpu.mem_used_mib": 2048, "gpu.power_w": 350, "gpu.temp_c": 70,
+		"gpu.sm_clock_mhz": 2000, "gpu.mem_clock_mhz": 9000, "gpu.throttled": 1}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -239,15 +240,18 @@ func TestIdlePower(t *testing.T) {
 func TestInspect(t *testing.T) {
 	o := nothing(t)
 	write(t, o.SysFS, map[string]string{
-		"firmware/acpi/platform_profile": "balanced\n", "class/power_supply/BAT0/type": "Battery\n", "class/power_supply/AC/type": "Mains\n", "class/power_supply/AC/online": "0\n",
+		"firmware/acpi/platform_profile": "balanced\n", "class/power_supply/BAT0/type": "Battery\n",
+		"class/power_supply/AC/type": "Mains\n", "class/power_supply/AC/online": "0\n",
 		"class/drm/card0/device/vendor": "0x1002\n", "class/drm/card0/device/product_name": "Radeon Pro W7900\n",
 		"class/drm/card0/device/mem_info_vram_total": "1073741824\n", "class/drm/card0/device/mem_info_vram_used": "0\n",
-		"class/drm/card0/device/mem_info_gtt_total": "1\n", "class/drm/card0/device/unique_id": "deadbeefcafe\n", "class/drm/card0/device/serial_number": "SN123\n",
+		"class/drm/card0/device/mem_info_gtt_total": "1\n", "class/drm/card0/device/unique_id": "deadbeefcafe\n",
+		"class/drm/card0/device/serial_number": "SN123\n",
 	})
 	watch := OpenTelemetry(t.Context(), o)
 	defer watch.Close()
 	facts := watch.Inspect(t.Context())
-	for key, want := range map[string]any{"os": runtime.GOOS, "power_profile": "balanced", "power_source": "battery", "gpu_source": "amdgpu"} {
+	for key, want := range map[string]any{"os": runtime.GOOS, "power_profile": "balanced", "power_source": "battery",
+		"gpu_source": "amdgpu"} {
 		if facts[key] != want {
 			t.Errorf("%s = %v, want %v", key, facts[key], want)
 		}
@@ -298,10 +302,12 @@ func TestAwaitMemory(t *testing.T) {
 			},
 			processes: func(context.Context) ([]GPUProcess, bool) { return []GPUProcess{{PID: 7, Command: "vllm"}}, true },
 		}}
-		if err := watch.AwaitMemory(t.Context(), 5000, time.Minute); err != nil || time.Since(start) != 2800*time.Millisecond {
+		if err := watch.AwaitMemory(t.Context(), 5000, time.Minute); err != nil ||
+			time.Since(start) != 2800*time.Millisecond {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
-		if err := watch.AwaitMemory(t.Context(), 0, time.Second); err == nil || !strings.Contains(err.Error(), "not after 1s: 4200 MiB") || !strings.Contains(err.Error(), "process 7 (vllm)") {
+		if err := watch.AwaitMemory(t.Context(), 0, time.Second); err == nil ||
+			!strings.Contains(err.Error(), "not after 1s: 4200 MiB") || !strings.Contains(err.Error(), "process 7 (vllm)") {
 			t.Errorf("got %v", err)
 		}
 		watch.gpus = nil

@@ -48,14 +48,17 @@ func TestInstalledVersion(t *testing.T) {
 		}
 		return path
 	}
-	python := program("python3", "#!/bin/sh\n[ \"$1\" = -c ] || exit 9\ncase \"$2\" in *vllm*) echo 0.11.0 ;; *sglang*) echo 0.5.9.post1 ;; *) echo 'PackageNotFoundError: x' >&2; exit 1 ;; esac\n")
+	python := program("python3", "#!/bin/sh\n[ \"$1\" = -c ] || exit 9\ncase \"$2\" in *vllm*) echo 0.11.0 ;; *sglang*) "+
+		"echo 0.5.9.post1 ;; *) echo 'PackageNotFoundError: x' >&2; exit 1 ;; esac\n")
 	tests := []struct {
 		argv []string
 		want string
 		err  string
 	}{
-		{argv: []string{program("llama-server", "#!/bin/sh\necho 'version: 6400 (abcdef)' >&2\necho 'built with cc' >&2\n")}, want: "6400"},
-		{argv: []string{program("ollama", "#!/bin/sh\necho 'Warning: could not connect to a running Ollama instance'\necho 'Warning: client version is 0.6.5'\n")}, want: "0.6.5"},
+		{argv: []string{program("llama-server", "#!/bin/sh\necho 'version: 6400 (abcdef)' >&2\necho 'built with cc' >&2\n")},
+			want: "6400"},
+		{argv: []string{program("ollama", "#!/bin/sh\necho 'Warning: could not connect to a running Ollama instance'\necho "+
+			"'Warning: client version is 0.6.5'\n")}, want: "0.6.5"},
 		{argv: []string{program("vllm", "#!"+python+"\nimport sys\n"), "serve"}, want: "0.11.0"},
 		{argv: []string{python, "-m", "sglang.launch_server"}, want: "0.5.9.post1"},
 		{argv: []string{python, "-m", "other"}, err: "PackageNotFoundError"},
@@ -71,7 +74,8 @@ func TestInstalledVersion(t *testing.T) {
 		}
 	}
 	program("vllm", "\x7fELF")
-	if _, err := InstalledVersion(t.Context(), []string{filepath.Join(dir, "vllm")}); err == nil || !strings.Contains(err.Error(), "does not name its Python") {
+	if _, err := InstalledVersion(t.Context(), []string{filepath.Join(dir, "vllm")}); err == nil ||
+		!strings.Contains(err.Error(), "does not name its Python") {
 		t.Errorf("got %v", err)
 	}
 }

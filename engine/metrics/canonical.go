@@ -48,7 +48,8 @@ func canonicalRequest(b event.Request) event.Request {
 
 func canonicalStart(b event.CellStarted) event.CellStarted {
 	s := &b.Server
-	s.Engine, s.Version, s.URL, s.Model, s.Simulation = text(s.Engine), text(s.Version), text(s.URL), text(s.Model), text(s.Simulation)
+	s.Engine, s.Version, s.URL, s.Model, s.Simulation = text(s.Engine), text(s.Version), text(s.URL), text(s.Model),
+		text(s.Simulation)
 	return b
 }
 

@@ -24,9 +24,11 @@ type Certainty struct {
 
 // Certain holds the bounds of a percentile against a limit. If they lie on both sides the reason
 // names the bound and about how many more repeats would settle it, with as many values in each: an
-// interval shrinks with the root of the sample. A sample too small for a 95 % bound decides nothing and everything: it is judged as
+// interval shrinks with the root of the sample. A sample too small for a 95 % bound decides nothing and
+// everything: it is judged as
 // it stands, which its author has accepted, and More says what the bound takes.
-func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int, looks stats.Looks) Certainty {
+func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int,
+	looks stats.Looks) Certainty {
 	inRepeats := func(n int) int { return (n*repeats + d.N - 1) / d.N }
 	at, _ := d.Stat(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
@@ -56,7 +58,8 @@ func (d Dist) Certain(values []float64, p int, op string, limit float64, unit st
 		if d.N < stats.SmallestSample(p, stats.Level, upper) {
 			return Certainty{OK: true, More: missing}
 		}
-		return Certainty{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence takes %d repeats more",
+		return Certainty{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence "+
+			"takes %d repeats more",
 			p, d.N, at, UnitAfter(unit), 100*level, missing)}
 	}
 	if holds(bound, limit) == holds(at, limit) {
@@ -71,7 +74,8 @@ func (d Dist) Certain(values []float64, p int, op string, limit float64, unit st
 			more = fmt.Sprintf("about %d more repeats", s.More)
 		}
 	}
-	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of %.4g: %s would settle it",
+	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of "+
+		"%.4g: %s would settle it",
 		p, d.N, at, UnitAfter(unit), 100*level, bound, UnitAfter(unit), limit, more)
 	return s
 }

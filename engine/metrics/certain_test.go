@@ -25,7 +25,8 @@ func TestCertain(t *testing.T) {
 	}
 	why := d.Certain(v, 50, "<", 16, "ms", len(v), nil).Why
 	// The bound 18 is 4 away, the limit 2: four times as many values, 30 more.
-	if want := "p50 of 10 values is 14 ms, but with 95 % confidence it may be 18 ms, on the other side of 16: about 30 more repeats would settle it"; why != want {
+	if want := "p50 of 10 values is 14 ms, but with 95 % confidence it may be 18 ms, on the other side of 16: about 30 " +
+		"more repeats would settle it"; why != want {
 		t.Errorf("got  %s\nwant %s", why, want)
 	}
 	// Of five repeats with two values each, the same 30 values are 15 repeats.
@@ -50,7 +51,8 @@ func TestCertain_Looks(t *testing.T) {
 		}
 	}
 	// Five values bound a median at one look and not at the first of several: that is no pass.
-	if one, first := NewDist(v[:5]).Certain(v[:5], 50, "<", 18, "ms", len(v[:5]), nil), NewDist(v[:5]).Certain(v[:5], 50, "<", 18, "ms", len(v[:5]), stats.Looks{5}); !one.OK || first.OK || first.More != 1 {
+	if one, first := NewDist(v[:5]).Certain(v[:5], 50, "<", 18, "ms", len(v[:5]), nil),
+		NewDist(v[:5]).Certain(v[:5], 50, "<", 18, "ms", len(v[:5]), stats.Looks{5}); !one.OK || first.OK || first.More != 1 {
 		t.Errorf("five values: %+v and %+v", one, first)
 	}
 	// Looks at 2, 3 and 5 values could decide nothing about a median, so the one at ten is the first.

@@ -39,9 +39,11 @@ type Stat struct {
 // Stats lists the statistics in the order reports show them.
 var Stats = []Stat{
 	{"n", Int, false, "known values", 0, func(d Dist) float64 { return float64(d.N) }},
-	{"n_unknown", Int, false, "unknown values of requests that succeeded", 0, func(d Dist) float64 { return float64(d.Unknown) }},
+	{"n_unknown", Int, false, "unknown values of requests that succeeded", 0,
+		func(d Dist) float64 { return float64(d.Unknown) }},
 	{"min", Float, true, "smallest value", 1, func(d Dist) float64 { return d.Min }},
-	{"mean", Float, true, "mean; of a ratio the sum of numerators over the sum of denominators", 1, func(d Dist) float64 { return d.Mean }},
+	{"mean", Float, true, "mean; of a ratio the sum of numerators over the sum of denominators", 1,
+		func(d Dist) float64 { return d.Mean }},
 	{"max", Float, true, "largest value", 1, func(d Dist) float64 { return d.Max }},
 	{"stddev", Float, true, "standard deviation of the sample", 2, func(d Dist) float64 { return d.Stddev }},
 	{"p50", Float, true, "median, nearest rank", 1, func(d Dist) float64 { return d.P50 }},

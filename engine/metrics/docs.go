@@ -15,10 +15,15 @@ func WriteMetricDocs(w io.Writer) error {
 		level        Level
 		title, intro string
 	}{
-		{TurnLevel, "Of one turn", "Below `turn.`, `first_turn.` and `steps.<id>.`; in scenario scope with a statistic: `steps.<id>.<metric>.p50`. Where the last column names a fold, the metric also exists below `step.`, `phases.<phase>.` and `conv.`."},
-		{ConversationLevel, "Of a conversation, a phase or a step with several turns", "Below `conv.`, `step.` and `phases.<phase>.`; in scenario scope one value a repeat: `conversations.<id>.<metric>.max`."},
+		{TurnLevel, "Of one turn", "Below `turn.`, `first_turn.` and `steps.<id>.`; in scenario scope with a statistic: " +
+			"`steps.<id>.<metric>.p50`. Where the last column names a fold, the metric also exists below `step.`, " +
+			"`phases.<phase>.` and `conv.`."},
+		{ConversationLevel, "Of a conversation, a phase or a step with several turns",
+			"Below `conv.`, `step.` and `phases.<phase>.`; in scenario scope one value a repeat: " +
+				"`conversations.<id>.<metric>.max`."},
 		{RunLevel, "Of all measured turns of a cell", "Below `run.`, in scenario scope."},
-		{CellLevel, "Of the machine while a cell was measured", "At the top of scenario scope, alone (folded as the last column says) or with a statistic: `gpu.power_w.max`."},
+		{CellLevel, "Of the machine while a cell was measured",
+			"At the top of scenario scope, alone (folded as the last column says) or with a statistic: `gpu.power_w.max`."},
 	}
 	for _, s := range sections {
 		fmt.Fprintf(b, "## %s\n\n%s\n\n", s.title, s.intro)

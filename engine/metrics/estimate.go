@@ -14,8 +14,10 @@ type Estimate struct {
 	Source   string  `json:"source"`   // what counted
 	Requests int     `json:"requests"` // with both counts, warm-ups included
 	Factor   float64 `json:"factor"`   // the server's tokens per token of homellm's, over all of them
-	Spread   float64 `json:"spread"`   // half width of what the factor leaves, as a share: the largest error, and at least 0.02 unless the counter claims to be exact
-	Claimed  float64 `json:"claimed"`  // the largest spread that the counter claimed for one of them by itself
+	// half width of what the factor leaves, as a share: the largest error, and at least 0.02 unless the counter
+	// claims to be exact
+	Spread  float64 `json:"spread"`
+	Claimed float64 `json:"claimed"` // the largest spread that the counter claimed for one of them by itself
 }
 
 // String is the label of what rests on an estimate.
@@ -87,7 +89,8 @@ func (e *Estimate) note() (text string, ok bool) {
 		}
 		off = fmt.Sprintf("%.0f %% %s tokens than homellm (%s)", math.Abs(d), word, e.Source)
 	}
-	text = fmt.Sprintf("the server does not tokenise for others: ceilings of the hit rate are %s, calibrated by %d prompts, of which it counts %s", e, e.Requests, off)
+	text = fmt.Sprintf("the server does not tokenise for others: ceilings of the hit rate are %s, calibrated by %d "+
+		"prompts, of which it counts %s", e, e.Requests, off)
 	if math.Abs(e.Factor-1) > max(3*e.Claimed, 0.1) {
 		text += "; that is far more than a vocabulary explains: it may render with another template, or cut prompts"
 	}

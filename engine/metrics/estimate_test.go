@@ -47,7 +47,8 @@ func TestEstimate_FollowsWhatTheServerCounts(t *testing.T) {
 		}
 	}
 	r.Add(event.Event{Cell: "c", Body: event.CellDone{}})
-	if n := c.Notes; len(n) != 1 || n[0].Code != "estimated" || !strings.Contains(n[0].Text, "estimated ± 69 %, calibrated by 4 prompts, of which it counts 85 % more tokens") {
+	if n := c.Notes; len(n) != 1 || n[0].Code != "estimated" || !strings.Contains(n[0].Text,
+		"estimated ± 69 %, calibrated by 4 prompts, of which it counts 85 % more tokens") {
 		t.Errorf("notes %+v", n)
 	}
 	r.Add(event.Event{Cell: "c", Body: event.CellStarted{Attempt: 1}})

@@ -25,7 +25,8 @@ func random(rnd *rand.Rand, cell string) []event.Event {
 	}
 	odd := []string{"plain", "", "bad \xff\xfe utf-8", "\u2028 <b>|", "Grüße"}
 	for attempt := 1; attempt <= 1+rnd.IntN(2); attempt++ {
-		add(event.CellStarted{Attempt: attempt, Server: event.Server{Profile: "p", Engine: "e", Model: odd[rnd.IntN(len(odd))], Version: odd[rnd.IntN(len(odd))]}})
+		add(event.CellStarted{Attempt: attempt, Server: event.Server{Profile: "p", Engine: "e",
+			Model: odd[rnd.IntN(len(odd))], Version: odd[rnd.IntN(len(odd))]}})
 		for range rnd.IntN(12) {
 			q := reply()
 			q.Repeat, q.Warmup, q.Step = 1+rnd.IntN(3), rnd.IntN(5) == 0, fmt.Sprintf("s%d", rnd.IntN(3))
@@ -46,7 +47,8 @@ func random(rnd *rand.Rand, cell string) []event.Event {
 		add(event.Note{Code: "n", Text: odd[rnd.IntN(len(odd))]})
 		add(event.Facts{Values: map[string]float64{"load_ms": rnd.Float64() * 1000}, Source: "client"})
 		add(event.Verdict{Name: "v", Verdict: "fail", TextSeen: odd[rnd.IntN(len(odd))], Why: odd[rnd.IntN(len(odd))],
-			Operands: []event.Operand{{Path: "a", Value: rnd.IntN(9)}, {Path: "b", Value: odd[2]}, {Path: "c", Value: 0.5}, {Path: "d", Why: "none"}}})
+			Operands: []event.Operand{{Path: "a", Value: rnd.IntN(9)}, {Path: "b", Value: odd[2]}, {Path: "c", Value: 0.5},
+				{Path: "d", Why: "none"}}})
 	}
 	switch rnd.IntN(3) {
 	case 0:
@@ -82,7 +84,8 @@ func head(cells ...string) []event.Event {
 	out := []event.Event{{Body: event.RunStarted{Version: event.Version, ID: "r", Started: started, Homellm: "1.0",
 		Host: map[string]any{"cores": 8, "gpus": []string{"RTX 4090"}, "note": "\xff"}}}}
 	for _, c := range cells {
-		out = append(out, event.Event{Cell: c, Body: event.CellPlanned{Labels: []event.Label{{Name: "server", Value: c}}, Turns: 3}})
+		out = append(out, event.Event{Cell: c, Body: event.CellPlanned{Labels: []event.Label{{Name: "server", Value: c}},
+			Turns: 3}})
 	}
 	return out
 }
@@ -123,7 +126,8 @@ func TestAdd_ReplayedEqualsLive(t *testing.T) {
 	for seed := range uint64(50) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		events := append(head("a", "b"), weave(rnd, random(rnd, "a"), random(rnd, "b"))...)
-		events = append(events, event.Event{Body: event.Note{Text: "\xff"}}, event.Event{Body: event.RunDone{Aborted: "\xfe"}})
+		events = append(events, event.Event{Body: event.Note{Text: "\xff"}},
+			event.Event{Body: event.RunDone{Aborted: "\xfe"}})
 		path := filepath.Join(t.TempDir(), "j")
 		j, err := event.Create(path)
 		if err != nil {
@@ -154,7 +158,8 @@ func TestAdd_ReplayedEqualsLive(t *testing.T) {
 			replayed.Add(e)
 		}
 		if !reflect.DeepEqual(live, replayed) {
-			t.Fatalf("seed %d: (-live +replayed)\n%s", seed, cmp.Diff(live, replayed, cmp.Exporter(func(reflect.Type) bool { return true })))
+			t.Fatalf("seed %d: (-live +replayed)\n%s", seed,
+				cmp.Diff(live, replayed, cmp.Exporter(func(reflect.Type) bool { return true })))
 		}
 	}
 }
@@ -173,7 +178,8 @@ func TestAdd_LaterAttemptReplaces(t *testing.T) {
 		t.Fatalf("first attempt: %+v", c)
 	}
 	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 2}})
-	if c := r.Cells[0]; len(c.Requests) != 0 || len(c.Verdicts) != 0 || c.Failed != nil || len(c.Notes) != 0 || c.Started.Attempt != 2 {
+	if c := r.Cells[0]; len(c.Requests) != 0 || len(c.Verdicts) != 0 || c.Failed != nil || len(c.Notes) != 0 ||
+		c.Started.Attempt != 2 {
 		t.Errorf("second attempt: %+v", c)
 	}
 	if v := c.Observed("gpu.power_w"); v.Known() {
@@ -209,9 +215,11 @@ func TestObservations_LeaveWarmUpsOut(t *testing.T) {
 	warm := reply()
 	warm.Warmup, warm.Done = true, at(900)
 	power := func(t, w float64) event.Event {
-		return event.Event{At: at(t), Cell: "a", Body: event.Sample{Values: map[string]float64{"gpu.power_w": w, "gpu.mem_used_mib": w}}}
+		return event.Event{At: at(t), Cell: "a", Body: event.Sample{Values: map[string]float64{"gpu.power_w": w,
+			"gpu.mem_used_mib": w}}}
 	}
-	r := foldAll([]event.Event{power(100, 50), {Cell: "a", Body: warm}, power(1000, 200), power(1500, 300), {Cell: "a", Body: q}, power(2500, 50)})
+	r := foldAll([]event.Event{power(100, 50), {Cell: "a", Body: warm}, power(1000, 200), power(1500, 300),
+		{Cell: "a", Body: q}, power(2500, 50)})
 	c := r.Cells[0]
 	if v := c.Observed("gpu.power_w"); v.V != 250.0 {
 		t.Errorf("power %v %s", v.V, v.Why)
@@ -232,7 +240,8 @@ func TestObservations_LeaveWarmUpsOut(t *testing.T) {
 }
 
 func TestObserved_FactsOfTheRunServeEveryCell(t *testing.T) {
-	r := foldAll(append(head("a"), event.Event{Body: event.Facts{Values: map[string]float64{"client_cpu_share": 0.02}, Source: "getrusage"}}))
+	r := foldAll(append(head("a"), event.Event{Body: event.Facts{Values: map[string]float64{"client_cpu_share": 0.02},
+		Source: "getrusage"}}))
 	if v := r.Cells[0].Observed("client_cpu_share"); v.V != 0.02 || v.Source != "getrusage" {
 		t.Errorf("%+v", v)
 	}
@@ -241,7 +250,8 @@ func TestObserved_FactsOfTheRunServeEveryCell(t *testing.T) {
 func TestJoulesPerToken(t *testing.T) {
 	q, other := reply(), reply()
 	energy := event.Facts{Values: map[string]float64{"gpu.energy_j": 30}, Source: "NVML"}
-	r := foldAll([]event.Event{{Cell: "a", Body: q}, {Cell: "a", Body: other}, {Cell: "a", Body: energy}, {Cell: "a", Body: energy}})
+	r := foldAll([]event.Event{{Cell: "a", Body: q}, {Cell: "a", Body: other}, {Cell: "a", Body: energy},
+		{Cell: "a", Body: energy}})
 	if v := r.Cells[0].Observed("j_per_token"); v.V != 6.0 {
 		t.Errorf("got %v %s", v.V, v.Why)
 	}
@@ -280,7 +290,8 @@ func TestTotal_LeavesOutWhatIsBetween(t *testing.T) {
 // somebody waited for.
 func TestOver_LeavesPrefillsOutOfAnswers(t *testing.T) {
 	load, ask := reply(), reply()
-	load.Prefill, load.Chunks, load.Usage.Completion = true, []event.Chunk{{At: at(5010), Channel: event.Answer, Bytes: 1}}, new(1)
+	load.Prefill, load.Chunks, load.Usage.Completion = true,
+		[]event.Chunk{{At: at(5010), Channel: event.Answer, Bytes: 1}}, new(1)
 	both, alone := []*event.Request{&load, &ask}, []*event.Request{&load}
 	c := &Cell{}
 	for _, tt := range []struct {
@@ -315,7 +326,8 @@ func TestDist_ExcludesWhatIsNotMeasured(t *testing.T) {
 	long.Usage.Prompt, long.Cached = new(900), new(0)
 	blind.Cached = nil
 	bad.Err = &event.Error{Class: "reset"}
-	r := foldAll([]event.Event{{Cell: "a", Body: good}, {Cell: "a", Body: long}, {Cell: "a", Body: blind}, {Cell: "a", Body: bad}})
+	r := foldAll([]event.Event{{Cell: "a", Body: good}, {Cell: "a", Body: long}, {Cell: "a", Body: blind},
+		{Cell: "a", Body: bad}})
 	c := r.Cells[0]
 	d, _ := Lookup("cache.hit_rate")
 	got := d.Dist(c, c.Measured(Group{}))

@@ -45,7 +45,8 @@ func (l *view) find(scope figure.Scope, path string) Value {
 			return v
 		}
 	}
-	return Value{Why: path + " names nothing in " + string(scope) + " scope"} // what only the plan knows is not asked for here
+	// what only the plan knows is not asked for here
+	return Value{Why: path + " names nothing in " + string(scope) + " scope"}
 }
 
 // figure is the value of a name that measured turns decide.
@@ -69,7 +70,8 @@ func (l *view) group(name figure.Name) (g Group, where string) {
 	switch {
 	case name.Part != figure.NoPart:
 		chosen := groupOf(name)
-		g = Group{Repeat: g.Repeat, Conversation: cmp.Or(chosen.Conversation, g.Conversation), Step: chosen.Step, Phase: chosen.Phase}
+		g = Group{Repeat: g.Repeat, Conversation: cmp.Or(chosen.Conversation, g.Conversation), Step: chosen.Step,
+			Phase: chosen.Phase}
 		return g, string(name.Part) + " " + name.ID
 	case l.step != "":
 		return g, "step " + l.step

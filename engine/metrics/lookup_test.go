@@ -13,7 +13,8 @@ import (
 // repeat 3 failed.
 func played() *Cell {
 	r := foldAll(head("a"))
-	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm-home", Engine: "vllm", ContextTokens: new(8192)}}})
+	r.Add(event.Event{Cell: "a", Body: event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm-home",
+		Engine: "vllm", ContextTokens: new(8192)}}})
 	for repeat := 1; repeat <= 3; repeat++ {
 		for k, step := range []string{"load", "q", "q"} {
 			q := reply()
@@ -36,8 +37,10 @@ func played() *Cell {
 		warm.Warmup, warm.Repeat, warm.Step = true, repeat, "q"
 		r.Add(event.Event{Cell: "a", Body: warm})
 	}
-	r.Add(event.Event{Cell: "a", Body: event.Facts{Values: map[string]float64{"gpu.energy_j": 12}, Source: "NVML counter"}})
-	r.Add(event.Event{Cell: "a", Body: event.Facts{Values: map[string]float64{"gpu.energy_j": 18}, Source: "NVML counter"}})
+	r.Add(event.Event{Cell: "a", Body: event.Facts{Values: map[string]float64{"gpu.energy_j": 12},
+		Source: "NVML counter"}})
+	r.Add(event.Event{Cell: "a", Body: event.Facts{Values: map[string]float64{"gpu.energy_j": 18},
+		Source: "NVML counter"}})
 	return r.Cells[0]
 }
 
@@ -91,7 +94,8 @@ func TestLookup(t *testing.T) {
 		{"scenario", 0, "steps.q.ttft_ms.n", 5, "", "client; n=5", ""},
 		{"scenario", 0, "steps.q.cache.hit_rate.mean", (3*50 + 2*100.0) / (3*200 + 2*300), "ratio", "usage; n=5", ""},
 		{"scenario", 0, "steps.q.server.queue_ms.n_unknown", 5, "", "server; n=0, 5 unknown", ""},
-		{"scenario", 0, "steps.q.server.queue_ms.p50", nil, "ms", "server; n=0, 5 unknown", "the server says nothing of server.queue_ms"},
+		{"scenario", 0, "steps.q.server.queue_ms.p50", nil, "ms", "server; n=0, 5 unknown",
+			"the server says nothing of server.queue_ms"},
 		{"scenario", 0, "phases.before.ttft_ms.p50", 200.0, "ms", "client; n=3", ""},
 		{"scenario", 0, "phases.before.prompt_tokens.max", 100.0, "tokens", "usage; n=3", ""},
 		{"scenario", 0, "phases.with_rag.prompt_tokens.max", 500.0, "tokens", "usage; n=2, 1 unknown", ""},

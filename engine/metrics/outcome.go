@@ -131,7 +131,8 @@ func (r *Run) Findings() []Finding {
 		add(ExitFail, event.Fail, "ended early: %s", r.Done.Aborted)
 	}
 	if counts[Unknown] > 0 {
-		add(ExitInconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]), strings.Join(r.names(Unknown), ", "))
+		add(ExitInconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]),
+			strings.Join(r.names(Unknown), ", "))
 	} else if gating == 0 {
 		add(ExitInconclusive, Inconclusive, "no assertion that gates was evaluated")
 	}

@@ -74,7 +74,8 @@ func samplePath(path string) (d *Def, g Group, why string) {
 	if !ok {
 		words := figure.RootNames(figure.SampleScope)
 		last := len(words) - 1
-		return nil, g, path + " is not a metric with one value a repeat: it starts with " + strings.Join(words[:last], "., ") + ". or " + words[last] + "."
+		return nil, g, path + " is not a metric with one value a repeat: it starts with " +
+			strings.Join(words[:last], "., ") + ". or " + words[last] + "."
 	}
 	name := at.Rest
 	d, ok = Lookup(name)
@@ -118,7 +119,8 @@ func (c *Cell) Unsteady() []string {
 	for _, path := range paths {
 		s := c.Sample(path)
 		if d, ok := s.Trend(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total) >= 0.03 {
-			out = append(out, fmt.Sprintf("%s drifted by %+.1f %% over the %d repeats (Mann-Kendall p = %.2g): the machine was not steady", path, 100*d.Total, len(s.Values), d.P))
+			out = append(out, fmt.Sprintf("%s drifted by %+.1f %% over the %d repeats (Mann-Kendall p = %.2g): the machine "+
+				"was not steady", path, 100*d.Total, len(s.Values), d.P))
 		}
 		if n := s.Outliers(); len(n) > 0 {
 			far = append(far, path+" in "+n.String())

@@ -33,9 +33,12 @@ func TestSamplePaths(t *testing.T) {
 		t.Errorf("failures by repeat: %+v", s)
 	}
 	for path, want := range map[string]string{
-		"steps.q.nothing": "there is no metric", "steps.q.text": "is not a number", "steps.q.status": "is not a metric of steps.q", "run.ttft_ms": "is not a metric of run",
-		"run.duration_s": "is not a number that each repeat has", "run.repeats": "is not a number", "steps.q.gpu.power_w": "is not a number", "turn.ttft_ms": "it starts with steps.",
-		"steps.zzz.ttft_ms": "the run holds nothing of steps.zzz", "phases.with_rag.ttft_ms": "the run holds nothing of phases.with_rag",
+		"steps.q.nothing": "there is no metric", "steps.q.text": "is not a number",
+		"steps.q.status": "is not a metric of steps.q", "run.ttft_ms": "is not a metric of run",
+		"run.duration_s": "is not a number that each repeat has", "run.repeats": "is not a number",
+		"steps.q.gpu.power_w": "is not a number", "turn.ttft_ms": "it starts with steps.",
+		"steps.zzz.ttft_ms":       "the run holds nothing of steps.zzz",
+		"phases.with_rag.ttft_ms": "the run holds nothing of phases.with_rag",
 	} {
 		if s := c.Sample(path); len(s.Values) > 0 || !strings.Contains(s.Why, want) {
 			t.Errorf("%s: %v %q, want …%s…", path, s.Values, s.Why, want)

@@ -17,7 +17,8 @@ func TestSeries(t *testing.T) {
 	sample("c1", 3, "gpu.power_w", 100)
 	sample("c1", 5, "gpu.power_w", 120)
 	sample("", 4, "cpu.util_pct", 7)
-	r.Add(event.Event{At: 6, Cell: "c1", Body: event.Facts{Values: map[string]float64{"gpu.power_w": 999}, Source: "once"}})
+	r.Add(event.Event{At: 6, Cell: "c1", Body: event.Facts{Values: map[string]float64{"gpu.power_w": 999},
+		Source: "once"}})
 	c := r.Cell("c1")
 	if d := cmp.Diff([]Point{{3, 100}, {5, 120}}, c.Series("gpu.power_w")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

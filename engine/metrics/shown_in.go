@@ -73,7 +73,8 @@ type Chart struct {
 // Charts lists the charts over turns.
 func Charts() []Chart {
 	var out []Chart
-	for _, lines := range grouped(shownIn(func(s Shown) []Line { return only(s.Line) }, unranked), func(l Line) string { return l.Chart }) {
+	for _, lines := range grouped(shownIn(func(s Shown) []Line { return only(s.Line) }, unranked),
+		func(l Line) string { return l.Chart }) {
 		c := Chart{Title: lines[0].At.Chart, Caption: lines[0].At.Caption}
 		for _, limit := range []bool{true, false} {
 			for _, l := range lines {

@@ -43,7 +43,8 @@ func isJSON(text string) bool {
 // included.
 func sameText(c *Cell, q *event.Request) (any, string) {
 	for _, first := range c.Requests {
-		if first == q || first.Err != nil || first.Conversation != q.Conversation || first.Step != q.Step || first.Turn != q.Turn {
+		if first == q || first.Err != nil || first.Conversation != q.Conversation || first.Step != q.Step ||
+			first.Turn != q.Turn {
 			continue
 		}
 		if q.Warmup && !first.Warmup || q.Warmup == first.Warmup && first.Repeat >= q.Repeat {

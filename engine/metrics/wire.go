@@ -29,7 +29,8 @@ type Wire struct {
 // Wire folds the framing of the measured turns.
 func (c *Cell) Wire() Wire {
 	var w Wire
-	sets := map[*[]string]map[string]bool{&w.Protocols: {}, &w.ContentTypes: {}, &w.Framings: {}, &w.ReasoningKeys: {}, &w.UsageIn: {}, &w.StampedBy: {}}
+	sets := map[*[]string]map[string]bool{&w.Protocols: {}, &w.ContentTypes: {}, &w.Framings: {}, &w.ReasoningKeys: {},
+		&w.UsageIn: {}, &w.StampedBy: {}}
 	see := func(set *[]string, word string) {
 		if word != "" {
 			sets[set][word] = true

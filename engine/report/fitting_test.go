@@ -19,7 +19,8 @@ func crowded(cells, assertions, failed int, size int) *metrics.Run {
 		s.add(id, event.CellPlanned{Labels: labels2(fmt.Sprint("server-", c), "m"), Turns: 1})
 		s.add(id, event.CellStarted{Attempt: 1})
 		for i := range assertions {
-			v := event.Verdict{Name: fmt.Sprint("gate-", i), That: "run.turns > 9", Severity: "fail", Verdict: "pass", Evaluated: 1, Passed: 1, MinPassRate: 1}
+			v := event.Verdict{Name: fmt.Sprint("gate-", i), That: "run.turns > 9", Severity: "fail", Verdict: "pass",
+				Evaluated: 1, Passed: 1, MinPassRate: 1}
 			if i < failed {
 				v.Verdict, v.Passed, v.Message = "fail", 0, strings.Repeat("x|", size/2)
 				v.Operands = []event.Operand{{Path: "run.turns", Value: 3.0}}
@@ -46,7 +47,8 @@ func TestMarkdown_FitsAComment(t *testing.T) {
 		want, not                 []string
 	}{
 		{"short", 2, 5, 1, 100, []string{"gate-4"}, []string{"Left out"}},
-		{"many passed", 1, 1000, 2, 100, []string{"gate-0", "gate-1", "**fail**", "Left out to fit a comment: 998 passed assertions."}, []string{"gate-999"}},
+		{"many passed", 1, 1000, 2, 100, []string{"gate-0", "gate-1", "**fail**",
+			"Left out to fit a comment: 998 passed assertions."}, []string{"gate-999"}},
 		{"much evidence", 1, 40, 40, 4000, []string{"gate-39", "Left out to fit a comment: ", "details"}, nil},
 		{"many cells", 150, 10, 1, 100, []string{"server-0", "cells. The other reports"}, []string{"server-149"}},
 		{"everything", 20, 40, 40, 4000, []string{"Left out"}, nil},

@@ -20,8 +20,10 @@ func judgedRun(name string, failed, warned int) *metrics.Run {
 		if i >= failed {
 			severity = event.SeverityWarn
 		}
-		s.add("c1", event.Verdict{Name: fmt.Sprint("gate: ", i, ", 100%"), That: "run.turns > 9", Severity: severity, Verdict: "fail", Evaluated: 1, MinPassRate: 1,
-			File: "dir/a,b:c.yaml", Line: i + 1, Column: 7, Message: "line one\nline two, 50%", Operands: []event.Operand{{Path: "run.turns", Value: 3.0}}})
+		s.add("c1", event.Verdict{Name: fmt.Sprint("gate: ", i, ", 100%"), That: "run.turns > 9", Severity: severity,
+			Verdict: "fail", Evaluated: 1, MinPassRate: 1,
+			File: "dir/a,b:c.yaml", Line: i + 1, Column: 7, Message: "line one\nline two, 50%",
+			Operands: []event.Operand{{Path: "run.turns", Value: 3.0}}})
 	}
 	s.add("c1", event.CellDone{})
 	s.add("", event.RunDone{})
@@ -33,7 +35,8 @@ func judgedRun(name string, failed, warned int) *metrics.Run {
 }
 
 func TestAnnotations_EscapeAndPlace(t *testing.T) {
-	out := render(t, format(t, "github"), judgedRun("x", 1, 0), Options{Path: func(f string) string { return "repo/" + f }})
+	out := render(t, format(t, "github"), judgedRun("x", 1, 0),
+		Options{Path: func(f string) string { return "repo/" + f }})
 	first, _, _ := strings.Cut(out, "\n")
 	want := `::error file=repo/dir/a%2Cb%3Ac.yaml,line=1,col=7,title=gate%3A 0%2C 100%25::vllm x m%0A3 > 9 is false (0/1 repeats)%0Aline one\nline two, 50%25%0Arun.turns   3`
 	if first != want {
@@ -51,7 +54,8 @@ func TestAnnotations_Limit(t *testing.T) {
 	}{
 		{[]*metrics.Run{judgedRun("a", 10, 10)}, 10, 10, "", ""},
 		{[]*metrics.Run{judgedRun("a", 11, 3)}, 10, 3, "::error::and 2 more, see summary", ""},
-		{[]*metrics.Run{judgedRun("a", 6, 8), judgedRun("b", 6, 8)}, 10, 10, "::error::and 3 more, see summary", "::warning::and 7 more, see summary"},
+		{[]*metrics.Run{judgedRun("a", 6, 8), judgedRun("b", 6, 8)}, 10, 10, "::error::and 3 more, see summary",
+			"::warning::and 7 more, see summary"},
 	} {
 		var b bytes.Buffer
 		if err := Annotations(&b, Options{}, c.runs...); err != nil {

@@ -168,11 +168,13 @@ func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	out := jsonResult{
 		Schema: Schema,
 		Run: jsonRun{
-			ID: r.Started.ID, Started: r.Started.Started.UTC().Format(time.RFC3339), Homellm: r.Started.Homellm, Digest: r.Started.Digest,
+			ID: r.Started.ID, Started: r.Started.Started.UTC().Format(time.RFC3339), Homellm: r.Started.Homellm,
+			Digest:    r.Started.Digest,
 			Simulated: simulated(r) != "", Options: append([]string{}, r.Started.Options...),
 			Scenario: jsonScenario{s.Name, s.File, s.SHA256, s.Repeats, s.Warmup, s.Isolation, s.Scope, s.ErrorBudget},
 		},
-		Host: r.Started.Host, Cells: []jsonCell{}, Assertions: []jsonAssertion{}, Notes: []jsonNote{}, Counts: map[string]int{},
+		Host: r.Started.Host, Cells: []jsonCell{}, Assertions: []jsonAssertion{}, Notes: []jsonNote{},
+		Counts: map[string]int{},
 	}
 	if out.Host == nil {
 		out.Host = map[string]any{}
@@ -249,8 +251,10 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 func turnJSON(c *metrics.Cell, q *event.Request) jsonTurn {
 	out := jsonTurn{
 		Conversation: q.Conversation, Step: q.Step, Turn: q.Turn, Action: q.Action, Phase: q.Phase, OK: q.Err == nil,
-		FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(), Metrics: map[string]*float64{},
-		CacheSource: cmp.Or(q.CacheSource, "none"), CacheAssumed: q.CacheAssumed, ReusableSource: q.ReusableSource, Text: q.Text,
+		FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(),
+		Metrics:     map[string]*float64{},
+		CacheSource: cmp.Or(q.CacheSource, "none"), CacheAssumed: q.CacheAssumed, ReusableSource: q.ReusableSource,
+		Text: q.Text,
 	}
 	if q.Err != nil {
 		out.Error = &jsonError{q.Err.Class, q.Err.Message}
@@ -286,8 +290,9 @@ func assertionJSON(c *metrics.Cell, v event.Verdict) jsonAssertion {
 	out := jsonAssertion{
 		Name: v.Name, That: v.That, Scope: v.Scope, Cell: c.ID, Conversation: v.Conversation, Step: v.Step,
 		Severity: v.Severity, OnUnknown: v.OnUnknown, Verdict: v.Verdict, Judged: string(metrics.Judge(v)), Why: v.Why,
-		Operands: map[string]jsonOperand{}, Evaluated: v.Evaluated, Passed: v.Passed, Unknown: v.Unknown, MinPassRate: v.MinPassRate,
-		Message: v.Message, File: v.File, Line: v.Line, Column: v.Column,
+		Operands: map[string]jsonOperand{}, Evaluated: v.Evaluated, Passed: v.Passed, Unknown: v.Unknown,
+		MinPassRate: v.MinPassRate,
+		Message:     v.Message, File: v.File, Line: v.Line, Column: v.Column,
 	}
 	for _, o := range v.Operands {
 		out.Operands[o.Path] = jsonOperand{o.Value, o.Unit, o.Source, o.Why}

@@ -91,7 +91,8 @@ func TestJUnit_CountersAgree(t *testing.T) {
 			if n != suite.readCounts {
 				t.Errorf("%s: suite %s counts %+v, has %+v", name, suite.Name, suite.readCounts, n)
 			}
-			root.Tests, root.Failures, root.Errors, root.Skipped = root.Tests+n.Tests, root.Failures+n.Failures, root.Errors+n.Errors, root.Skipped+n.Skipped
+			root.Tests, root.Failures, root.Errors, root.Skipped = root.Tests+n.Tests, root.Failures+n.Failures,
+				root.Errors+n.Errors, root.Skipped+n.Skipped
 			names = append(names, suite.Name)
 		}
 		root.Time = s.Time
@@ -127,8 +128,10 @@ func TestJUnit_Policies(t *testing.T) {
 		s := start("rag", event.Conversation{ID: "main"})
 		s.add("c1", event.CellPlanned{Labels: labels2("qwen-optimized", "qwen2.5-7b"), Turns: 1})
 		s.add("c1", event.CellStarted{Attempt: 1})
-		s.add("c1", event.Verdict{Name: "survives", That: "turn.cache.hit_rate > 0.5", Scope: "step", Severity: c.severity, OnUnknown: c.onUnknown, Verdict: c.verdict, Why: "no data",
-			Evaluated: 12, Passed: 9, MinPassRate: 1, File: "rag.yaml", Line: 77, Operands: []event.Operand{{Path: "turn.cache.hit_rate", Value: 0.31}}})
+		s.add("c1", event.Verdict{Name: "survives", That: "turn.cache.hit_rate > 0.5", Scope: "step", Severity: c.severity,
+			OnUnknown: c.onUnknown, Verdict: c.verdict, Why: "no data",
+			Evaluated: 12, Passed: 9, MinPassRate: 1, File: "rag.yaml", Line: 77,
+			Operands: []event.Operand{{Path: "turn.cache.hit_rate", Value: 0.31}}})
 		s.add("c1", event.CellDone{})
 		s.add("", event.RunDone{})
 		r := &metrics.Run{}
@@ -138,10 +141,12 @@ func TestJUnit_Policies(t *testing.T) {
 		got := readJUnit(t, render(t, format(t, "junit"), r, Options{})).Suites
 		k := slices.IndexFunc(got, func(s readSuite) bool { return strings.Contains(s.Name, " x ") })
 		test := got[k].Cases[0]
-		if test.Name != "survives" || test.Class != "rag.qwen-optimized.qwen2.5-7b" || test.File != "rag.yaml" || test.Line != 77 {
+		if test.Name != "survives" || test.Class != "rag.qwen-optimized.qwen2.5-7b" || test.File != "rag.yaml" ||
+			test.Line != 77 {
 			t.Errorf("%+v: the case is %+v", c, test)
 		}
-		for element, res := range map[string]*readResult{"failure": test.Failure, "error": test.Error, "skipped": test.Skipped} {
+		for element, res := range map[string]*readResult{"failure": test.Failure, "error": test.Error,
+			"skipped": test.Skipped} {
 			switch {
 			case (res != nil) != (element == c.element):
 				t.Errorf("%+v: <%s> is there: %t", c, element, res != nil)
@@ -155,7 +160,8 @@ func TestJUnit_Policies(t *testing.T) {
 // A file that does not load is red: CI must never show "0 tests, green".
 func TestJUnit_BrokenFile(t *testing.T) {
 	var b bytes.Buffer
-	err := JUnit(&b, []*metrics.Run{replay(t, "passing")}, []Broken{{"bad.yaml", "2 errors", "bad.yaml:3:1: error: unknown key \x1b[31m\nbad.yaml:4:1: error: <b>\n"}})
+	err := JUnit(&b, []*metrics.Run{replay(t, "passing")},
+		[]Broken{{"bad.yaml", "2 errors", "bad.yaml:3:1: error: unknown key \x1b[31m\nbad.yaml:4:1: error: <b>\n"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +169,8 @@ func TestJUnit_BrokenFile(t *testing.T) {
 	if len(s.Suites) != 2 || s.Errors != 1 || s.Suites[0].Name != "bad.yaml" || len(s.Suites[0].Cases) != 1 {
 		t.Fatalf("%+v", s)
 	}
-	if e := s.Suites[0].Cases[0].Error; e == nil || e.Type != "load" || e.Message != "2 errors" || e.Text != "bad.yaml:3:1: error: unknown key \\x1b[31m\nbad.yaml:4:1: error: <b>" {
+	if e := s.Suites[0].Cases[0].Error; e == nil || e.Type != "load" || e.Message != "2 errors" ||
+		e.Text != "bad.yaml:3:1: error: unknown key \\x1b[31m\nbad.yaml:4:1: error: <b>" {
 		t.Errorf("%+v", e)
 	}
 	valid(t, b.String())
@@ -189,7 +196,8 @@ func valid(t *testing.T, out string) {
 		if err := os.WriteFile(path, []byte(out), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if msg, err := exec.CommandContext(t.Context(), xmllint, "--noout", "--nonet", "--schema", filepath.Join("testdata", "junit.xsd"), path).CombinedOutput(); err != nil {
+		if msg, err := exec.CommandContext(t.Context(), xmllint, "--noout", "--nonet", "--schema",
+			filepath.Join("testdata", "junit.xsd"), path).CombinedOutput(); err != nil {
 			t.Errorf("%s\n%s", msg, out)
 		}
 	}

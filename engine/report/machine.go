@@ -61,7 +61,8 @@ func machineFigures(id string, c *metrics.Cell, cells int) []chart {
 			}
 		}
 		if len(lines) > 0 {
-			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip[0].At.Title, c, when, lines, defs, max(60, spanShown/cells)))
+			out = append(out, stripFigure(fmt.Sprintf("%s-m%d", id, i), strip[0].At.Title, c, when, lines, defs,
+				max(60, spanShown/cells)))
 		}
 	}
 	for i := 1; i < len(out); i++ {
@@ -102,7 +103,8 @@ func stripClass(i int) string { return fmt.Sprintf("c%d", i%3+1) }
 
 func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) chart {
 	const height = 150.0
-	f := chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
+	f := chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by " +
+		"phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
 	top := 0.0
 	for _, l := range lines {
 		for _, b := range l {
@@ -126,7 +128,8 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 		if q.Warmup {
 			class = "span p-other"
 		}
-		s.rect(class, x.at(q.Due.Seconds()), stripTop, max(x.at(q.Done.Seconds())-x.at(q.Due.Seconds()), 0.5), height-28-stripTop, "")
+		s.rect(class, x.at(q.Due.Seconds()), stripTop, max(x.at(q.Done.Seconds())-x.at(q.Due.Seconds()), 0.5),
+			height-28-stripTop, "")
 	}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", stripLeft, y.at(v), wideWidth-chartRight, y.at(v))
@@ -141,7 +144,8 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 				gap := point{cx, 0, true}
 				low, mid, high = append(low, gap), append(mid, gap), append(high, gap)
 			}
-			low, mid, high = append(low, point{cx, y.at(b.low), false}), append(mid, point{cx, y.at(b.mean), false}), append(high, point{cx, y.at(b.top), false})
+			low, mid, high = append(low, point{cx, y.at(b.low), false}), append(mid, point{cx, y.at(b.mean), false}),
+				append(high, point{cx, y.at(b.top), false})
 		}
 		s.band("band "+stripClass(i), low, high)
 		s.curve("curve "+stripClass(i), mid)
@@ -206,12 +210,14 @@ func timeAxis(s *svg, w stretch, height float64) axis {
 }
 
 func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics.Def) dataTable {
-	out := dataTable{Caption: title + " over time", Head: []string{"metric", "at", "samples", "mean", "min", "max"}, Left: 1}
+	out := dataTable{Caption: title + " over time", Head: []string{"metric", "at", "samples", "mean", "min", "max"},
+		Left: 1}
 	const rows = 60
 	for i, l := range lines {
 		for _, b := range coarse(l, rows) {
 			unit := defs[i].Unit
-			out.Rows = append(out.Rows, dataRow{Cells: []string{defs[i].Name, significant((b.at-from).Seconds(), 4) + " s", strconv.Itoa(b.n),
+			out.Rows = append(out.Rows, dataRow{Cells: []string{defs[i].Name, significant((b.at-from).Seconds(), 4) + " s",
+				strconv.Itoa(b.n),
 				show(b.mean, unit), show(b.low, unit), show(b.top, unit)}})
 		}
 		if len(l) > rows {

@@ -80,7 +80,8 @@ func TestOlderJUnitStays(t *testing.T) {
 		for i, s := range was.Suites {
 			for k, c := range s.Cases {
 				n := now.Suites[i].Cases[k]
-				if c.Name != n.Name || c.Class != n.Class || (c.Failure == nil) != (n.Failure == nil) || (c.Error == nil) != (n.Error == nil) {
+				if c.Name != n.Name || c.Class != n.Class || (c.Failure == nil) != (n.Failure == nil) ||
+					(c.Error == nil) != (n.Error == nil) {
 					t.Errorf("%s: %s %s is %s %s now", path, c.Class, c.Name, n.Class, n.Name)
 				}
 			}
@@ -104,7 +105,8 @@ func TestCompareJSON_FollowsItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, after := replay(t, "passing"), slower()
-	full := judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), gate("after", "phases.after_removal.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
+	full := judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"),
+		gate("after", "phases.after_removal.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
 	missing := compare.Comparison{Pairs: []compare.Pair{{Cell: "c", Missing: "no baseline"}}}
 	for name, c := range map[string]compare.Comparison{"full": full, "missing": missing, "empty": {}} {
 		var doc map[string]any

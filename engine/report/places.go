@@ -41,7 +41,8 @@ func placesOf(c *metrics.Cell, limit int) []place {
 	at := map[placeKey]int{}
 	var out []place
 	for _, pass := range c.Passes() {
-		for _, q := range slices.SortedStableFunc(slices.Values(pass), func(a, b *event.Request) int { return int(a.Due - b.Due) }) {
+		for _, q := range slices.SortedStableFunc(slices.Values(pass),
+			func(a, b *event.Request) int { return int(a.Due - b.Due) }) {
 			if metrics.Cancelled(q) {
 				continue
 			}
@@ -50,7 +51,8 @@ func placesOf(c *metrics.Cell, limit int) []place {
 			if !ok {
 				i = len(out)
 				at[k] = i
-				out = append(out, place{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1, index: i + 1})
+				out = append(out, place{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1,
+					index: i + 1})
 			}
 			if q.Warmup {
 				out[i].warmups = append(out[i].warmups, q)
@@ -71,7 +73,8 @@ func crowd(all []place, limit int) []place {
 	size := (len(all) + limit - 1) / limit
 	var out []place
 	for _, p := range all {
-		if n := len(out); n > 0 && out[n-1].turns < size && out[n-1].phase == p.phase && out[n-1].conversation == p.conversation {
+		if n := len(out); n > 0 && out[n-1].turns < size && out[n-1].phase == p.phase &&
+			out[n-1].conversation == p.conversation {
 			last := &out[n-1]
 			last.turns++
 			last.requests = append(last.requests, p.requests...)

@@ -31,7 +31,8 @@ func TestShown_OneEntry(t *testing.T) {
 	}
 
 	page := render(t, format(t, "html"), r, Options{})
-	for _, want := range []string{"gap-column", ">gap-chart<", "gap-caption", "gap-line", "gap-box of each repeat", "gap-tile", "gap-strip"} {
+	for _, want := range []string{"gap-column", ">gap-chart<", "gap-caption", "gap-line", "gap-box of each repeat",
+		"gap-tile", "gap-strip"} {
 		if strings.Contains(base, want) || !strings.Contains(page, want) {
 			t.Errorf("the page does not show %q, which the entry of the metric asks for", want)
 		}
@@ -45,7 +46,8 @@ func TestShown_OneEntry(t *testing.T) {
 			t.Errorf("the page of two runs does not show %q", want)
 		}
 	}
-	for name, want := range map[string]string{"table": "gap-column", "markdown": "gap-column", "json": `"gap_ms"`, "csv": "gap_ms", "summary": "gap_w", "junit": "gap_ms.max"} {
+	for name, want := range map[string]string{"table": "gap-column", "markdown": "gap-column", "json": `"gap_ms"`,
+		"csv": "gap_ms", "summary": "gap_w", "junit": "gap_ms.max"} {
 		if out := render(t, format(t, name), r, Options{Width: 200}); !strings.Contains(out, want) {
 			t.Errorf("%s does not show %q", name, want)
 		}

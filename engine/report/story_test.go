@@ -35,9 +35,11 @@ type turn struct {
 func (s *story) turn(cell string, repeat int, warmup bool, t turn, change ...func(*event.Request)) {
 	sent := s.now + millis(0.5)
 	q := event.Request{
-		Repeat: repeat, Warmup: warmup, Conversation: t.conversation, Step: t.step, Turn: max(t.n, 1), Action: t.action, Phase: t.phase,
+		Repeat: repeat, Warmup: warmup, Conversation: t.conversation, Step: t.step, Turn: max(t.n, 1), Action: t.action,
+		Phase: t.phase,
 		Exchange: event.Exchange{
-			Due: s.now, Sent: &sent, Headers: new(sent + millis(2)), FirstEvent: new(sent + millis(3)), Status: 200, Text: t.text, Finish: "stop",
+			Due: s.now, Sent: &sent, Headers: new(sent + millis(2)), FirstEvent: new(sent + millis(3)), Status: 200,
+			Text: t.text, Finish: "stop",
 			Usage: event.Usage{Prompt: &t.prompt, Completion: &t.output},
 			Wire:  event.Wire{Framing: "sse", Reused: true, DoneMarker: true},
 		},
@@ -60,9 +62,11 @@ func (s *story) turn(cell string, repeat int, warmup bool, t turn, change ...fun
 func start(name string, conversations ...event.Conversation) *story {
 	s := &story{}
 	s.add("", event.RunStarted{
-		Version: event.Version, ID: "8f2c41d0", Started: time.Date(2026, 11, 23, 12, 1, 12, 0, time.UTC), Homellm: "1.0.0", Digest: "d1",
-		Host: map[string]any{"os": "linux", "cores": 16, "gpus": []string{"RTX 4090"}}, Options: []string{"--repeats=5"},
-		Scenario: event.Scenario{Name: name, File: name + ".yaml", SHA256: "ab12", Repeats: 5, Warmup: 1, Isolation: "salt", Scope: "repeat", Conversations: conversations},
+		Version: event.Version, ID: "8f2c41d0", Started: time.Date(2026, 11, 23, 12, 1, 12, 0, time.UTC), Homellm: "1.0.0",
+		Digest: "d1",
+		Host:   map[string]any{"os": "linux", "cores": 16, "gpus": []string{"RTX 4090"}}, Options: []string{"--repeats=5"},
+		Scenario: event.Scenario{Name: name, File: name + ".yaml", SHA256: "ab12", Repeats: 5, Warmup: 1, Isolation: "salt",
+			Scope: "repeat", Conversations: conversations},
 	})
 	return s
 }
@@ -83,7 +87,8 @@ func ragTurns() []turn {
 	add("hello", "ask", "before", 1, 20, 120, 0, 0)
 	add("more", "ask", "before", 1, 22, 200, 112, 112)
 	for i := range 5 {
-		add([]string{"load", "q1", "q2", "q3", "q4"}[i], "query", "with_rag", 1, 40+2*float64(i), 8000+100*i, 7900+100*i-8, 7900+100*i)
+		add([]string{"load", "q1", "q2", "q3", "q4"}[i], "query", "with_rag", 1, 40+2*float64(i), 8000+100*i, 7900+100*i-8,
+			7900+100*i)
 	}
 	for i := range 3 {
 		prompt, cached, reusable := 8620, 4224, 4310
@@ -97,10 +102,13 @@ func ragTurns() []turn {
 
 func passing() *story {
 	s := start("rag-long", event.Conversation{ID: "main", Steps: []event.Step{{ID: "hello", Action: "ask", Turns: 1}}})
-	s.add("", event.Note{Code: "simulated", Text: "no server found on this machine's usual ports: ran the embedded simulator (RTX 4090, qwen2.5-3b)"})
+	s.add("", event.Note{Code: "simulated", Text: "no server found on this machine's usual ports: ran the embedded " +
+		"simulator (RTX 4090, qwen2.5-3b)"})
 	s.add("c1", event.CellPlanned{Labels: labels2("sim", "qwen2.5-3b"), Turns: 10})
-	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "sim", Engine: "sim", Version: "1.0.0", URL: "http://127.0.0.1:8901",
-		Model: "qwen2.5-3b", ContextTokens: new(32768), Simulated: true, Simulation: "RTX 4090, qwen2.5-3b", Capabilities: []string{"cache_report"}, SaltMethod: "body"}})
+	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "sim", Engine: "sim", Version: "1.0.0",
+		URL:   "http://127.0.0.1:8901",
+		Model: "qwen2.5-3b", ContextTokens: new(32768), Simulated: true, Simulation: "RTX 4090, qwen2.5-3b",
+		Capabilities: []string{"cache_report"}, SaltMethod: "body"}})
 	for _, t := range ragTurns() {
 		s.turn("c1", 1, true, t)
 	}
@@ -110,14 +118,21 @@ func passing() *story {
 			s.turn("c1", repeat, false, t)
 		}
 	}
-	s.add("c1", event.Verdict{Name: "cache-survives-removal", That: "first_turn.cache.hit_rate > vars.min_hit * 0.9", Scope: "step", Conversation: "main", Step: "after",
-		Severity: "fail", OnUnknown: "fail", Verdict: "pass", Evaluated: 5, Passed: 5, MinPassRate: 1, File: "rag-long.yaml", Line: 77, Column: 19,
-		Operands: []event.Operand{{Path: "first_turn.cache.hit_rate", Value: 4224.0 / 8620, Unit: "ratio", Source: "usage"}, {Path: "vars.min_hit", Value: 0.5, Source: "vars"}}})
-	s.add("c1", event.Verdict{Name: "forgot-the-manual", That: `!(turn.text contains "torque 41")`, Scope: "step", Conversation: "main", Step: "after",
-		Severity: "fail", OnUnknown: "inconclusive", Verdict: "pass", Evaluated: 5, Passed: 5, MinPassRate: 1, File: "rag-long.yaml", Line: 80, Column: 13,
+	s.add("c1", event.Verdict{Name: "cache-survives-removal", That: "first_turn.cache.hit_rate > vars.min_hit * 0.9",
+		Scope: "step", Conversation: "main", Step: "after",
+		Severity: "fail", OnUnknown: "fail", Verdict: "pass", Evaluated: 5, Passed: 5, MinPassRate: 1, File: "rag-long.yaml",
+		Line: 77, Column: 19,
+		Operands: []event.Operand{{Path: "first_turn.cache.hit_rate", Value: 4224.0 / 8620, Unit: "ratio", Source: "usage"},
+			{Path: "vars.min_hit", Value: 0.5, Source: "vars"}}})
+	s.add("c1", event.Verdict{Name: "forgot-the-manual", That: `!(turn.text contains "torque 41")`, Scope: "step",
+		Conversation: "main", Step: "after",
+		Severity: "fail", OnUnknown: "inconclusive", Verdict: "pass", Evaluated: 5, Passed: 5, MinPassRate: 1,
+		File: "rag-long.yaml", Line: 80, Column: 13,
 		Operands: []event.Operand{{Path: "turn.text", Value: longText, Source: "server"}}})
-	s.add("c1", event.Verdict{Name: "power", That: "gpu.energy_j.p50 < 900", Scope: "scenario", Severity: "fail", OnUnknown: "skip", Verdict: "unknown",
-		Why: "no GPU telemetry on this machine", Evaluated: 1, Unknown: 1, MinPassRate: 1, File: "rag-long.yaml", Line: 95, Column: 5,
+	s.add("c1", event.Verdict{Name: "power", That: "gpu.energy_j.p50 < 900", Scope: "scenario", Severity: "fail",
+		OnUnknown: "skip", Verdict: "unknown",
+		Why: "no GPU telemetry on this machine", Evaluated: 1, Unknown: 1, MinPassRate: 1, File: "rag-long.yaml", Line: 95,
+		Column:   5,
 		Operands: []event.Operand{{Path: "gpu.energy_j.p50", Unit: "J", Why: "no GPU telemetry on this machine"}}})
 	s.add("c1", event.CellDone{})
 	s.add("", event.RunDone{})
@@ -127,9 +142,11 @@ func passing() *story {
 // failing has a failed gate, an unknown one, failed requests, and text that attacks every format.
 func failing() *story {
 	s := start("evil | <b>", event.Conversation{ID: "main"})
-	s.add("", event.Note{Code: "clock", Text: "the clock \x1b[31mjumped\x1b[0m, says @octocat in #1: see http://example.com"})
+	s.add("", event.Note{Code: "clock", Text: "the clock \x1b[31mjumped\x1b[0m, says @octocat in #1: see " +
+		"http://example.com"})
 	s.add("c1", event.CellPlanned{Labels: labels2("=cmd|' /C calc'!A0", "-model\x1b]0;title\x07"), Turns: 10})
-	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm", Engine: "vllm", URL: "http://127.0.0.1:8000", Model: "m"}})
+	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm", Engine: "vllm",
+		URL: "http://127.0.0.1:8000", Model: "m"}})
 	hide := func(q *event.Request) {
 		q.Cached, q.CacheSource, q.CacheWhy = nil, "none", "the server reports no cached tokens"
 	}
@@ -160,7 +177,8 @@ func failing() *story {
 	s.add("c1", event.Verdict{Name: "polite", That: `turn.text contains "thank" || turn.text_len < 4 || (turn.ttft_ms > 1000 and turn.ttft_ms < 2000)`, Scope: "step", Conversation: "main", Step: "q1",
 		Severity: "warn", OnUnknown: "inconclusive", Verdict: "fail", Evaluated: 2, MinPassRate: 1, File: "evil.yaml", Line: 22, Column: 13,
 		Operands: []event.Operand{{Path: "turn.text", Value: "`@everyone` </details>\n| \u202e"}}, TextSeen: "@everyone </details> ``` | \x1b[31m"})
-	s.add("c1", event.Verdict{Name: "later", That: "turn.ok", Scope: "step", Severity: "fail", Verdict: "skipped", Why: "no turn of this step was played"})
+	s.add("c1", event.Verdict{Name: "later", That: "turn.ok", Scope: "step", Severity: "fail", Verdict: "skipped",
+		Why: "no turn of this step was played"})
 	s.add("c1", event.CellDone{})
 	s.add("", event.RunDone{})
 	return s
@@ -169,7 +187,8 @@ func failing() *story {
 // gpuAt is what a card tells at a turn: it warms up, and its clock falls by a step when it is hot.
 func gpuAt(repeat, turn int) map[string]float64 {
 	heat := float64(12*(repeat-1) + turn)
-	out := map[string]float64{"gpu.power_w": 270 + 2*float64(turn), "gpu.mem_used_mib": 9000 + 24*float64(turn), "gpu.sm_clock_mhz": 2610, "gpu.mem_clock_mhz": 10501,
+	out := map[string]float64{"gpu.power_w": 270 + 2*float64(turn), "gpu.mem_used_mib": 9000 + 24*float64(turn),
+		"gpu.sm_clock_mhz": 2610, "gpu.mem_clock_mhz": 10501,
 		"gpu.temp_c": 48 + heat/2, "gpu.util_pct": 97}
 	if repeat > 3 {
 		out["gpu.sm_clock_mhz"], out["gpu.power_w"] = 2415, out["gpu.power_w"]-30
@@ -181,24 +200,32 @@ func gpuAt(repeat, turn int) map[string]float64 {
 // one that did not start.
 func matrix() *story {
 	s := start("chat", event.Conversation{ID: "short"}, event.Conversation{ID: "long"})
-	s.add("c1", event.CellPlanned{Labels: append(labels2("vllm-home", "qwen2.5-7b"), event.Label{Name: "doc_tokens", Value: "1024"}), Turns: 16})
-	s.add("c2", event.CellPlanned{Labels: labels2("ollama", "phi3-mini"), Skip: "needs capability cache_report, which ollama does not have"})
+	s.add("c1", event.CellPlanned{Labels: append(labels2("vllm-home", "qwen2.5-7b"),
+		event.Label{Name: "doc_tokens", Value: "1024"}), Turns: 16})
+	s.add("c2", event.CellPlanned{Labels: labels2("ollama", "phi3-mini"),
+		Skip: "needs capability cache_report, which ollama does not have"})
 	s.add("c3", event.CellPlanned{Labels: labels2("llamacpp", "phi3-mini"), Turns: 16})
-	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm-home", Engine: "vllm", Version: "0.11.0", URL: "http://127.0.0.1:8000", Model: "qwen", ContextTokens: new(32768)}})
+	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "vllm-home", Engine: "vllm", Version: "0.11.0",
+		URL: "http://127.0.0.1:8000", Model: "qwen", ContextTokens: new(32768)}})
 	for repeat := 1; repeat <= 5; repeat++ {
 		for i := range 4 {
-			s.turn("c1", repeat, false, turn{"short", "chat", "continue", "before", i + 1, 150 + float64(10*repeat+i), 100 * (i + 1), 96 * i, 96 * i, 11, "Yes. It is so."})
+			s.turn("c1", repeat, false, turn{"short", "chat", "continue", "before", i + 1, 150 + float64(10*repeat+i),
+				100 * (i + 1), 96 * i, 96 * i, 11, "Yes. It is so."})
 		}
 		for i := range 12 {
-			s.turn("c1", repeat, false, turn{"long", "talk", "continue", "before", i + 1, 11000 + float64(100*repeat+i), 1000 * (i + 1), 1000 * i, 1000 * i, 11, "No. It is not."})
+			s.turn("c1", repeat, false, turn{"long", "talk", "continue", "before", i + 1, 11000 + float64(100*repeat+i),
+				1000 * (i + 1), 1000 * i, 1000 * i, 11, "No. It is not."})
 			s.add("c1", event.Sample{Values: gpuAt(repeat, i)})
 		}
 	}
 	s.add("c1", event.Facts{Values: map[string]float64{"gpu.energy_j": 1650, "load_ms": 8123.4}, Source: "NVML counter"})
-	s.add("c3", event.CellFailed{Err: "llama-server ended with code 1 before it was ready", Hint: "see server-llamacpp.log: CUDA out of memory"})
-	s.add("c1", event.Verdict{Name: "tail", That: "conversations.long.ttft_ms.p95 < 12000", Scope: "scenario", Severity: "fail", OnUnknown: "inconclusive", Verdict: "pass",
+	s.add("c3", event.CellFailed{Err: "llama-server ended with code 1 before it was ready",
+		Hint: "see server-llamacpp.log: CUDA out of memory"})
+	s.add("c1", event.Verdict{Name: "tail", That: "conversations.long.ttft_ms.p95 < 12000", Scope: "scenario",
+		Severity: "fail", OnUnknown: "inconclusive", Verdict: "pass",
 		Evaluated: 1, Passed: 1, MinPassRate: 1, File: "chat.yaml", Line: 40, Column: 5,
-		Operands: []event.Operand{{Path: "conversations.long.ttft_ms.p95", Value: 11509.0, Unit: "ms", Source: "client; n=60"}}})
+		Operands: []event.Operand{{Path: "conversations.long.ttft_ms.p95", Value: 11509.0, Unit: "ms",
+			Source: "client; n=60"}}})
 	s.add("c1", event.CellDone{})
 	s.add("", event.RunDone{})
 	return s
@@ -209,10 +236,12 @@ func interrupted() *story {
 	s := start("chat", event.Conversation{ID: "short"})
 	s.add("c1", event.CellPlanned{Labels: labels2("ollama", "phi3-mini"), Turns: 2})
 	s.add("c2", event.CellPlanned{Labels: labels2("ollama", "qwen2.5-3b"), Turns: 2})
-	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "ollama", Engine: "ollama", Version: "0.33.2", URL: "http://127.0.0.1:11434", Model: "phi3:mini"}})
+	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "ollama", Engine: "ollama", Version: "0.33.2",
+		URL: "http://127.0.0.1:11434", Model: "phi3:mini"}})
 	s.turn("c1", 1, false, turn{"short", "chat", "ask", "before", 1, 4, 40, 0, 0, 1, "Hi"})
 	s.add("c1", event.CellDone{Err: "the server stopped answering"})
-	s.add("c2", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "ollama", Engine: "ollama", URL: "http://127.0.0.1:11434", Model: "qwen2.5:3b"}})
+	s.add("c2", event.CellStarted{Attempt: 1, Server: event.Server{Profile: "ollama", Engine: "ollama",
+		URL: "http://127.0.0.1:11434", Model: "qwen2.5:3b"}})
 	s.turn("c2", 1, false, turn{"short", "chat", "ask", "before", 1, 700000, 40, 0, 0, 3, "Hi"}, func(q *event.Request) {
 		q.Err = &event.Error{Class: "cancelled", Message: "interrupted"}
 	})
@@ -220,7 +249,8 @@ func interrupted() *story {
 	return s
 }
 
-var stories = map[string]func() *story{"passing": passing, "failing": failing, "matrix": matrix, "interrupted": interrupted}
+var stories = map[string]func() *story{"passing": passing, "failing": failing, "matrix": matrix,
+	"interrupted": interrupted}
 
 // journal is the file a story is recorded in.
 func journal(name string) string { return filepath.Join("testdata", name+".jsonl") }

@@ -19,7 +19,8 @@ type svg struct {
 func newSVG(id string, width, height float64, title, desc string) *svg {
 	s := &svg{width: width}
 	fmt.Fprintf(&s.b, `<svg viewBox="0 0 %s %s" role="img" aria-labelledby="%s-t %s-d" preserveAspectRatio="xMidYMid meet">`, px(width), px(height), id, id)
-	fmt.Fprintf(&s.b, `<title id="%s-t">%s</title><desc id="%s-d">%s</desc>`, id, template.HTMLEscapeString(title), id, template.HTMLEscapeString(desc))
+	fmt.Fprintf(&s.b, `<title id="%s-t">%s</title><desc id="%s-d">%s</desc>`, id, template.HTMLEscapeString(title), id,
+		template.HTMLEscapeString(desc))
 	return s
 }
 
@@ -30,7 +31,8 @@ func px(v float64) string {
 
 func (s *svg) rect(class string, x, y, w, h float64, tip string) {
 	if tip == "" {
-		fmt.Fprintf(&s.b, `<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>`, class, px(x), px(y), px(max(w, 0)), px(max(h, 0)))
+		fmt.Fprintf(&s.b, `<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>`, class, px(x), px(y), px(max(w, 0)),
+			px(max(h, 0)))
 		return
 	}
 	fmt.Fprintf(&s.b, `<rect class="%s" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`,
@@ -50,7 +52,8 @@ func (s *svg) dot(class string, x, y, r float64, tip string) {
 		fmt.Fprintf(&s.b, `<circle class="%s" cx="%s" cy="%s" r="%s"/>`, class, px(x), px(y), px(r))
 		return
 	}
-	fmt.Fprintf(&s.b, `<circle class="%s" cx="%s" cy="%s" r="%s"><title>%s</title></circle>`, class, px(x), px(y), px(r), template.HTMLEscapeString(tip))
+	fmt.Fprintf(&s.b, `<circle class="%s" cx="%s" cy="%s" r="%s"><title>%s</title></circle>`, class, px(x), px(y), px(r),
+		template.HTMLEscapeString(tip))
 }
 
 // arrow is the head of a line that goes on to the left (-1) or to the right (1).

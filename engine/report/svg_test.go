@@ -61,7 +61,8 @@ func TestSVG_CurvesHaveGaps(t *testing.T) {
 		}
 	}
 	s := newSVG("c", 10, 10, "t", "d")
-	s.band("k", []point{{1, 1, false}, {2, 1, false}, {3, 1, true}, {4, 1, false}}, []point{{1, 5, false}, {2, 6, false}, {3, 7, false}, {4, 8, false}})
+	s.band("k", []point{{1, 1, false}, {2, 1, false}, {3, 1, true}, {4, 1, false}},
+		[]point{{1, 5, false}, {2, 6, false}, {3, 7, false}, {4, 8, false}})
 	if out := string(s.done()); strings.Count(out, "<path") != 1 || !strings.Contains(out, `d="M1 5L2 6L2 1L1 1Z"`) {
 		t.Error(out)
 	}
@@ -69,7 +70,8 @@ func TestSVG_CurvesHaveGaps(t *testing.T) {
 
 func TestNiceCeil(t *testing.T) {
 	for _, c := range []struct{ v, ceiling, step float64 }{
-		{0, 1, 0.25}, {1, 1, 0.25}, {0.97, 1, 0.25}, {37, 40, 10}, {101, 150, 50}, {8621, 10000, 2500}, {0.004, 0.004, 0.001}, {math.Inf(1), 1, 0.25},
+		{0, 1, 0.25}, {1, 1, 0.25}, {0.97, 1, 0.25}, {37, 40, 10}, {101, 150, 50}, {8621, 10000, 2500}, {0.004, 0.004, 0.001},
+		{math.Inf(1), 1, 0.25},
 	} {
 		got, step := niceCeil(c.v, 4)
 		if math.Abs(got-c.ceiling) > 1e-9 || math.Abs(step-c.step) > 1e-9 {

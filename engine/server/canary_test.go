@@ -43,9 +43,11 @@ func (c *cacheServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		fmt.Fprintf(w, "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total %d\n# TYPE vllm:prompt_tokens_cached_total counter\nvllm:prompt_tokens_cached_total %d\n", c.prompt, c.cachedTotal)
+		fmt.Fprintf(w, "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total %d\n# TYPE "+
+			"vllm:prompt_tokens_cached_total counter\nvllm:prompt_tokens_cached_total %d\n", c.prompt, c.cachedTotal)
 		fmt.Fprintf(w, "# TYPE vllm:request_success_total counter\nvllm:request_success_total %d\n", c.requests)
-		fmt.Fprintf(w, "# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"16\",enable_prefix_caching=\"%t\"} 1\n", !c.cacheOff)
+		fmt.Fprintf(w, "# TYPE vllm:cache_config_info gauge\n"+
+			"vllm:cache_config_info{block_size=\"16\",enable_prefix_caching=\"%t\"} 1\n", !c.cacheOff)
 	case "POST /reset_prefix_cache":
 		if !c.resetLies {
 			clear(c.seen)
@@ -96,14 +98,20 @@ func TestSelfTest(t *testing.T) {
 		after  *int // of a later, silent reply
 	}{
 		{name: "in replies", server: &cacheServer{inReply: true}, how: "usage of every reply", proven: true, after: new(0)},
-		{name: "in both", server: &cacheServer{inReply: true, counters: true}, how: "usage of every reply, checked by vllm:prompt_tokens_cached", proven: true, after: new(0)},
+		{name: "in both", server: &cacheServer{inReply: true, counters: true},
+			how: "usage of every reply, checked by vllm:prompt_tokens_cached", proven: true, after: new(0)},
 		{name: "in counters", server: &cacheServer{counters: true}, how: "growth of vllm:prompt_tokens_cached", proven: true},
 		{name: "nowhere", server: &cacheServer{}, how: "reports no cached tokens; there are no counters"},
-		{name: "zero whatever happens", server: &cacheServer{always: new(0)}, how: "reports 0 cached tokens: the cache is off, or the report is not true"},
-		{name: "the same whatever happens", server: &cacheServer{always: new(50)}, how: "the reply to a new prompt reports 50 cached tokens"},
-		{name: "more than there are", server: &cacheServer{always: new(500)}, how: "reports 500 cached tokens of a prompt of 99"},
-		{name: "shared with somebody", server: &cacheServer{counters: true, foreign: true}, how: "somebody else uses the server"},
-		{name: "switched off", server: &cacheServer{counters: true, cacheOff: true}, how: "switched off", proven: true, after: new(0)},
+		{name: "zero whatever happens", server: &cacheServer{always: new(0)},
+			how: "reports 0 cached tokens: the cache is off, or the report is not true"},
+		{name: "the same whatever happens", server: &cacheServer{always: new(50)},
+			how: "the reply to a new prompt reports 50 cached tokens"},
+		{name: "more than there are", server: &cacheServer{always: new(500)},
+			how: "reports 500 cached tokens of a prompt of 99"},
+		{name: "shared with somebody", server: &cacheServer{counters: true, foreign: true},
+			how: "somebody else uses the server"},
+		{name: "switched off", server: &cacheServer{counters: true, cacheOff: true}, how: "switched off", proven: true,
+			after: new(0)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +136,8 @@ func TestSelfTest(t *testing.T) {
 
 func TestCached(t *testing.T) {
 	proven := Report{InReply: true, Source: "timings"}
-	if n, source, assumed, _ := proven.Cached(Reply{Cached: new(7), Source: "timings"}, nil, false); n == nil || *n != 7 || source != "timings" || assumed {
+	if n, source, assumed, _ := proven.Cached(Reply{Cached: new(7), Source: "timings"}, nil, false); n == nil || *n != 7 ||
+		source != "timings" || assumed {
 		t.Errorf("got %v %s %v", n, source, assumed)
 	}
 	if n, _, assumed, _ := proven.Cached(Reply{}, nil, true); n == nil || *n != 0 || !assumed {
@@ -138,11 +147,13 @@ func TestCached(t *testing.T) {
 		t.Errorf("a silent reply of a server whose silence means nothing: %v, %q", n, why)
 	}
 	// A number that the self-test found to be untrue stays unused.
-	if n, source, _, why := (Report{Why: "lies"}).Cached(Reply{Cached: new(0)}, nil, true); n != nil || source != "none" || why != "lies" {
+	if n, source, _, why := (Report{Why: "lies"}).Cached(Reply{Cached: new(0)}, nil, true); n != nil || source != "none" ||
+		why != "lies" {
 		t.Errorf("got %v %s %q", n, source, why)
 	}
 	counted := Report{Counters: "f"}
-	if n, source, _, _ := counted.Cached(Reply{}, &Delta{cached: map[string]int{"f": 32}}, true); n == nil || *n != 32 || source != "counters" {
+	if n, source, _, _ := counted.Cached(Reply{}, &Delta{cached: map[string]int{"f": 32}}, true); n == nil || *n != 32 ||
+		source != "counters" {
 		t.Errorf("got %v %s", n, source)
 	}
 	if n, _, _, why := counted.Cached(Reply{}, &Delta{Why: "shared"}, true); n != nil || why != "shared" {
@@ -157,7 +168,10 @@ func TestSelfTest_RequestFails(t *testing.T) {
 	c := cacheServer{}
 	side := c.start(t)
 	why := errors.New("HTTP 500")
-	if _, err := side.SelfTest(t.Context(), 0, func(context.Context, string) (Reply, error) { return Reply{}, why }); !errors.Is(err, why) {
+	if _, err := side.SelfTest(t.Context(), 0, func(context.Context, string) (Reply, error) {
+		return Reply{},
+			why
+	}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -197,7 +211,8 @@ func TestVerifyReset(t *testing.T) {
 		})
 	}
 	c := cacheServer{}
-	if err := c.start(t).VerifyReset(t.Context(), Report{Why: "nothing is reported"}, c.send("")); err == nil || !strings.Contains(err.Error(), "nothing is reported") {
+	if err := c.start(t).VerifyReset(t.Context(), Report{Why: "nothing is reported"}, c.send("")); err == nil ||
+		!strings.Contains(err.Error(), "nothing is reported") {
 		t.Errorf("a reset that cannot be verified: %v", err)
 	}
 }
@@ -210,11 +225,18 @@ func TestReset(t *testing.T) {
 		want   string // the requests
 		err    string
 	}{
-		{engine: "vllm", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {}, want: "POST /reset_prefix_cache"},
+		{engine: "vllm", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {},
+			want: "POST /reset_prefix_cache"},
 		{engine: "vllm", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { http.NotFound(w, r) },
 			want: "POST /reset_prefix_cache", err: "VLLM_SERVER_DEV_MODE=1"},
-		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { fmt.Fprint(w, "Cache flushed.") }, want: "POST /flush_cache"},
-		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) { w.WriteHeader(400) },
+		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any,
+			_ int) {
+			fmt.Fprint(w, "Cache flushed.")
+		}, want: "POST /flush_cache"},
+		{engine: "sglang", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any,
+			_ int) {
+			w.WriteHeader(400)
+		},
 			want: "POST /flush_cache", err: "no request is running"},
 		{engine: "llamacpp", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {
 			if r.URL.Path == "/props" {
@@ -246,7 +268,8 @@ func TestReset(t *testing.T) {
 			w.WriteHeader(404)
 			fmt.Fprint(w, `{"error":"model \"m\" not found, try pulling it first"}`)
 		}, want: "POST /api/generate", err: "try pulling it first"},
-		{engine: "tabby", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {}, err: "not offered by this engine"},
+		{engine: "tabby", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {},
+			err: "not offered by this engine"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.engine+" "+tt.err, func(t *testing.T) {
@@ -294,15 +317,21 @@ func TestTokenize(t *testing.T) {
 			sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
 		{engine: "sim", text: "hi", reply: map[string]string{"/tokenize": `{"count":1,"tokens":[9]}`}, ids: 1,
 			sent: `/tokenize {"add_special_tokens":false,"model":"m","prompt":"hi"}`},
-		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`}, ids: 2,
+		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`},
+			ids:  2,
 			sent: `/apply-template {"messages":` + chat + `}/tokenize {"add_special":true,"content":"P","parse_special":true}`},
-		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{}`}, err: "holds no prompt", sent: `/apply-template {"messages":` + chat + `}`},
-		{engine: "tabby", reply: map[string]string{"/v1/token/encode": `{"tokens":[1,2],"length":2}`}, ids: 2, sent: `/v1/token/encode {"text":` + chat + `}`},
-		{engine: "koboldcpp", text: "hi", reply: map[string]string{"/api/extra/tokencount": `{"value":2,"ids":[1,2]}`}, ids: 2, sent: `/api/extra/tokencount {"prompt":"hi"}`},
+		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{}`}, err: "holds no prompt",
+			sent: `/apply-template {"messages":` + chat + `}`},
+		{engine: "tabby", reply: map[string]string{"/v1/token/encode": `{"tokens":[1,2],"length":2}`}, ids: 2,
+			sent: `/v1/token/encode {"text":` + chat + `}`},
+		{engine: "koboldcpp", text: "hi", reply: map[string]string{"/api/extra/tokencount": `{"value":2,"ids":[1,2]}`},
+			ids: 2, sent: `/api/extra/tokencount {"prompt":"hi"}`},
 		{engine: "koboldcpp", err: "own adapter"},
 		{engine: "ollama", err: "not offered by this engine"},
-		{engine: "vllm", reply: map[string]string{"/tokenize": `{"detail":"x"}`}, err: "holds no token ids", sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
-		{engine: "vllm", err: "HTTP 404", sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+		{engine: "vllm", reply: map[string]string{"/tokenize": `{"detail":"x"}`}, err: "holds no token ids",
+			sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+		{engine: "vllm", err: "HTTP 404", sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat +
+			`,"model":"m"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.engine+tt.text+tt.err, func(t *testing.T) {
@@ -336,7 +365,8 @@ func TestTokenize(t *testing.T) {
 	}
 }
 
-// A web page where the list of loaded models would be is an error that says so, and so is an engine without such a list.
+// A web page where the list of loaded models would be is an error that says so, and so is an engine without such a
+// list.
 func TestLoaded(t *testing.T) {
 	page := false
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -45,48 +45,65 @@ func TestBetween(t *testing.T) {
 		why                         string
 	}{
 		{
-			name: "vLLM now", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", reply: Reply{Prompt: new(2304)},
-			values: map[string]float64{"server.queue_ms": 2.5, "server.prefill_ms": 37.5, "server.decode_ms": 640, "server.ttft_ms": 41.5},
-			cached: map[string]int{"vllm:prompt_tokens_by_source": 2288, "vllm:request_prefill_kv_computed_tokens": 2288, "vllm:prompt_tokens_cached": 2288, "vllm:prefix_cache_hits": 2288},
+			name: "vLLM now", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom",
+			reply: Reply{Prompt: new(2304)},
+			values: map[string]float64{"server.queue_ms": 2.5, "server.prefill_ms": 37.5, "server.decode_ms": 640,
+				"server.ttft_ms": 41.5},
+			cached: map[string]int{"vllm:prompt_tokens_by_source": 2288, "vllm:request_prefill_kv_computed_tokens": 2288,
+				"vllm:prompt_tokens_cached": 2288, "vllm:prefix_cache_hits": 2288},
 		},
 		{
-			name: "vLLM 0.8", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-after.prom", reply: Reply{Prompt: new(200)},
+			name: "vLLM 0.8", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-after.prom",
+			reply:  Reply{Prompt: new(200)},
 			values: map[string]float64{"server.ttft_ms": 250},
 			cached: map[string]int{"vllm:gpu_prefix_cache_hits": 192},
 		},
 		{
-			name: "vLLM 0.8, a request scheduled twice", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-twice.prom", reply: Reply{Prompt: new(200)},
+			name: "vLLM 0.8, a request scheduled twice", engine: "vllm", before: "vllm-0.8-before.prom",
+			after: "vllm-0.8-twice.prom", reply: Reply{Prompt: new(200)},
 			values: map[string]float64{"server.ttft_ms": 250},
 			cached: map[string]int{},
 		},
 		{
-			name: "vLLM V0 has only a rate", engine: "vllm", before: "vllm-0.7-before.prom", after: "vllm-0.7-after.prom", reply: Reply{Prompt: new(200)},
+			name: "vLLM V0 has only a rate", engine: "vllm", before: "vllm-0.7-before.prom", after: "vllm-0.7-after.prom",
+			reply:  Reply{Prompt: new(200)},
 			values: map[string]float64{"server.ttft_ms": 250},
 			cached: map[string]int{},
 		},
-		{name: "foreign request", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-two.prom", reply: Reply{Prompt: new(2304)}, why: "2 requests ended"},
-		{name: "foreign tokens", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", reply: Reply{Prompt: new(2000)}, why: "grew by 2304 and the reply reports 2000"},
-		{name: "restart", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-restarted.prom", reply: Reply{Prompt: new(2304)}, why: "process_start_time_seconds changed"},
-		{name: "restart without the instant", engine: "vllm", before: "vllm-0.8-after.prom", after: "vllm-0.8-before.prom", reply: Reply{Prompt: new(200)}, why: "fell from"},
-		{name: "not counted yet", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-before.prom", why: "not counted"},
+		{name: "foreign request", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-two.prom",
+			reply: Reply{Prompt: new(2304)}, why: "2 requests ended"},
+		{name: "foreign tokens", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom",
+			reply: Reply{Prompt: new(2000)}, why: "grew by 2304 and the reply reports 2000"},
+		{name: "restart", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-restarted.prom",
+			reply: Reply{Prompt: new(2304)}, why: "process_start_time_seconds changed"},
+		{name: "restart without the instant", engine: "vllm", before: "vllm-0.8-after.prom", after: "vllm-0.8-before.prom",
+			reply: Reply{Prompt: new(200)}, why: "fell from"},
+		{name: "not counted yet", engine: "vllm", before: "vllm-0.27-before.prom", after: "vllm-0.27-before.prom",
+			why: "not counted"},
 		{
-			name: "llama.cpp", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237), Completion: new(35)},
+			name: "llama.cpp", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom",
+			reply: Reply{Prompt: new(237), Completion: new(35)},
 			// 31 ms of 235.774 s cannot be told from rounding to a millisecond; 661 ms can.
 			values: map[string]float64{"server.decode_ms": 661},
 			cached: map[string]int{"llamacpp:prompt_tokens": 236},
 		},
 		{
-			name: "llama.cpp past six digits", engine: "llamacpp", before: "llamacpp-b6400-large.prom", after: "llamacpp-b6400-large-after.prom", reply: Reply{Prompt: new(237), Completion: new(35)},
+			name: "llama.cpp past six digits", engine: "llamacpp", before: "llamacpp-b6400-large.prom",
+			after: "llamacpp-b6400-large-after.prom", reply: Reply{Prompt: new(237), Completion: new(35)},
 			why: "hold nothing",
 		},
-		{name: "llama.cpp, foreign tokens", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237), Completion: new(20)}, why: "grew by 35"},
-		{name: "llama.cpp, tokens unknown", engine: "llamacpp", before: "llamacpp-b6400-before.prom", after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237)}, why: "whose they are is unknown"},
+		{name: "llama.cpp, foreign tokens", engine: "llamacpp", before: "llamacpp-b6400-before.prom",
+			after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237), Completion: new(20)}, why: "grew by 35"},
+		{name: "llama.cpp, tokens unknown", engine: "llamacpp", before: "llamacpp-b6400-before.prom",
+			after: "llamacpp-b6400-after.prom", reply: Reply{Prompt: new(237)}, why: "whose they are is unknown"},
 		{
-			name: "SGLang does not count its total twice", engine: "sglang", before: "sglang-2026-before.prom", after: "sglang-2026-after.prom", reply: Reply{Prompt: new(500)},
+			name: "SGLang does not count its total twice", engine: "sglang", before: "sglang-2026-before.prom",
+			after: "sglang-2026-after.prom", reply: Reply{Prompt: new(500)},
 			values: map[string]float64{"server.ttft_ms": 125},
 			cached: map[string]int{"sglang:cached_tokens": 456},
 		},
-		{name: "no metrics", engine: "ollama", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom", why: "no metrics endpoint"},
+		{name: "no metrics", engine: "ollama", before: "vllm-0.27-before.prom", after: "vllm-0.27-after.prom",
+			why: "no metrics endpoint"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,7 +165,8 @@ func TestParse_NotMetrics(t *testing.T) {
 		`a web page titled "Sign in"`: {Status: 200, Kind: "text/html", Body: []byte("<html><title>Sign in</title></html>")},
 		"HTTP 404: Not Found":         {Status: 404, Kind: "application/json", Body: []byte(`{"detail":"Not Found"}`)},
 		"holds no metric":             {Status: 200, Kind: "text/plain"},
-		"no Prometheus text":          {Status: 200, Kind: "application/json", Body: []byte(`{"error":"Unexpected endpoint"}`)},
+		"no Prometheus text": {Status: 200, Kind: "application/json",
+			Body: []byte(`{"error":"Unexpected endpoint"}`)},
 	} {
 		if _, err := parse(r); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -10,9 +10,12 @@ import (
 // scrape is a scrape of vLLM or, without ended, of llama.cpp, which counts no requests.
 func scrape(t *testing.T, ended, prompt, output, running int) *Snapshot {
 	t.Helper()
-	text := fmt.Sprintf("llamacpp:prompt_tokens_total %d\nllamacpp:tokens_predicted_total %d\nllamacpp:requests_processing %d\n", prompt, output, running)
+	text := fmt.Sprintf("llamacpp:prompt_tokens_total %d\nllamacpp:tokens_predicted_total %d\n"+
+		"llamacpp:requests_processing %d\n", prompt, output, running)
 	if ended >= 0 {
-		text = fmt.Sprintf("vllm:request_success_total{finished_reason=\"stop\"} %d\nvllm:prompt_tokens_total %d\nvllm:generation_tokens_total %d\nvllm:num_requests_running %d\nvllm:num_requests_waiting 0\n", ended, prompt, output, running)
+		text = fmt.Sprintf("vllm:request_success_total{finished_reason=\"stop\"} %d\nvllm:prompt_tokens_total %d\n"+
+			"vllm:generation_tokens_total %d\nvllm:num_requests_running %d\nvllm:num_requests_waiting 0\n", ended, prompt,
+			output, running)
 	}
 	shot, err := parse(engines.Response{Status: 200, Body: []byte(text)})
 	if err != nil {
@@ -32,20 +35,26 @@ func TestOthers(t *testing.T) {
 		want                           ForeignLoad
 		text                           string
 	}{
-		"alone":                                  {engine: "vllm", ended: 1, prompt: 100, output: 20},
-		"alone, past a stop string":              {engine: "vllm", ended: 1, prompt: 100, output: 23},
-		"alone, a prompt that was read twice":    {engine: "vllm", ended: 1, prompt: 200, output: 20},
-		"not counted yet":                        {engine: "vllm"},
-		"given up, and ended now":                {engine: "vllm", ended: 2, prompt: 160, output: 25, given: 1},
-		"given up, and still running":            {engine: "vllm", ended: 1, prompt: 160, output: 25, running: 1, given: 1},
-		"given up, and somebody else runs":       {engine: "vllm", ended: 1, running: 3, given: 1, want: ForeignLoad{Running: 2}, text: "2 requests ran or waited"},
-		"one ended":                              {engine: "vllm", ended: 2, prompt: 400, output: 60, want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40}, text: "1 request ended (300 prompt tokens, 40 output tokens)"},
-		"one runs and another ended":             {engine: "vllm", ended: 2, prompt: 400, output: 60, running: 1, want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40, Running: 1}, text: "1 request ended and 1 request ran or waited (300 prompt tokens, 40 output tokens)"},
-		"one ended, and the reply has no usage":  {engine: "vllm", ended: 2, prompt: 400, output: 60, reply: Reply{}, want: ForeignLoad{Ended: 1}, text: "1 request ended"},
-		"no requests are counted, alone":         {engine: "llamacpp", ended: -1, prompt: 40, output: 20},
-		"no requests are counted, somebody else": {engine: "llamacpp", ended: -1, prompt: 40, output: 60, want: ForeignLoad{Output: 40}, text: "40 output tokens"},
-		"the server was restarted":               {engine: "vllm", ended: -7, prompt: 400, output: 60, running: 1},
-		"no metrics at all":                      {engine: "ollama", ended: 5, prompt: 400, output: 60, running: 1},
+		"alone":                               {engine: "vllm", ended: 1, prompt: 100, output: 20},
+		"alone, past a stop string":           {engine: "vllm", ended: 1, prompt: 100, output: 23},
+		"alone, a prompt that was read twice": {engine: "vllm", ended: 1, prompt: 200, output: 20},
+		"not counted yet":                     {engine: "vllm"},
+		"given up, and ended now":             {engine: "vllm", ended: 2, prompt: 160, output: 25, given: 1},
+		"given up, and still running":         {engine: "vllm", ended: 1, prompt: 160, output: 25, running: 1, given: 1},
+		"given up, and somebody else runs": {engine: "vllm", ended: 1, running: 3, given: 1,
+			want: ForeignLoad{Running: 2}, text: "2 requests ran or waited"},
+		"one ended": {engine: "vllm", ended: 2, prompt: 400, output: 60,
+			want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40}, text: "1 request ended (300 prompt tokens, 40 output tokens)"},
+		"one runs and another ended": {engine: "vllm", ended: 2, prompt: 400, output: 60, running: 1,
+			want: ForeignLoad{Ended: 1, Prompt: 300, Output: 40, Running: 1},
+			text: "1 request ended and 1 request ran or waited (300 prompt tokens, 40 output tokens)"},
+		"one ended, and the reply has no usage": {engine: "vllm", ended: 2, prompt: 400, output: 60, reply: Reply{},
+			want: ForeignLoad{Ended: 1}, text: "1 request ended"},
+		"no requests are counted, alone": {engine: "llamacpp", ended: -1, prompt: 40, output: 20},
+		"no requests are counted, somebody else": {engine: "llamacpp", ended: -1, prompt: 40, output: 60,
+			want: ForeignLoad{Output: 40}, text: "40 output tokens"},
+		"the server was restarted": {engine: "vllm", ended: -7, prompt: 400, output: 60, running: 1},
+		"no metrics at all":        {engine: "ollama", ended: 5, prompt: 400, output: 60, running: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			side, err := NewSide(Config{BaseURL: "http://127.0.0.1:1", Engine: c.engine, Model: "m"})

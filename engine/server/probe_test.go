@@ -50,7 +50,8 @@ var fastAPI404 = answer{404, "application/json", `{"detail":"Not Found"}`}
 
 const vllmModels = `{"object":"list","data":[{"id":"Qwen/Qwen2.5-7B-Instruct","object":"model","created":1779866853,"owned_by":"vllm","root":"Qwen/Qwen2.5-7B-Instruct","parent":null,"max_model_len":8192,"permission":[]}]}`
 
-const smallMetrics = "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{model_name=\"m\"} 0.0\n# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"1600\",enable_prefix_caching=\"True\"} 1.0\n"
+const smallMetrics = "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{model_name=\"m\"} 0.0\n# " +
+	"TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"1600\",enable_prefix_caching=\"True\"} 1.0\n"
 
 func TestProbe(t *testing.T) {
 	tests := []struct {
@@ -88,7 +89,8 @@ func TestProbe(t *testing.T) {
 		{
 			name: "vLLM behind a key",
 			routes: map[string]answer{
-				"/health": {200, "", ""}, "/version": js(`{"version":"0.17.0"}`), "/v1/models": {401, "application/json", `{"error":"Unauthorized"}`},
+				"/health": {200, "", ""}, "/version": js(`{"version":"0.17.0"}`), "/v1/models": {401, "application/json",
+					`{"error":"Unauthorized"}`},
 				"/metrics": {200, "text/plain", smallMetrics},
 			},
 			unknown: fastAPI404,
@@ -102,7 +104,8 @@ func TestProbe(t *testing.T) {
 				"/health": {503, "", ""}, "/version": js(`{"version":"0.27.1"}`), "/v1/models": js(vllmModels),
 			},
 			unknown: fastAPI404,
-			want: Found{State: Failing, Engine: "vllm", Version: "0.27.1", ContextTokens: new(8192), Detail: "/health answers HTTP 503: its engine has died; restart it and read its log",
+			want: Found{State: Failing, Engine: "vllm", Version: "0.27.1", ContextTokens: new(8192),
+				Detail: "/health answers HTTP 503: its engine has died; restart it and read its log",
 				Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
 			can: "cache_report cache_salt ignore_eos metrics server_timings tokenize usage",
 		},
@@ -159,8 +162,9 @@ func TestProbe(t *testing.T) {
 				"/v1/models":   js(`{"object":"list","data":[{"id":"llama","object":"model","owned_by":"sglang","root":"llama","max_model_len":8192}]}`),
 			},
 			unknown: fastAPI404,
-			want: Found{State: Ready, Engine: "sglang", Version: "0.5.9", BlockTokens: new(1), Slots: new(8), ContextTokens: new(8192),
-				Models: []engines.Model{{ID: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
+			want: Found{State: Ready, Engine: "sglang", Version: "0.5.9", BlockTokens: new(1), Slots: new(8),
+				ContextTokens: new(8192),
+				Models:        []engines.Model{{ID: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
 			can:  "cache_report cache_reset cache_salt ignore_eos tokenize usage",
 			note: "--enable-cache-report",
 		},
@@ -173,7 +177,8 @@ func TestProbe(t *testing.T) {
 			},
 			unknown: answer{200, "application/json", `{"error":"Unexpected endpoint or method. (GET /version). Returning 200 anyway"}`},
 			want: Found{State: Ready, Engine: "lmstudio", ContextTokens: new(4096),
-				Models: []engines.Model{{ID: "granite", OwnedBy: "organization_owner", ContextTokens: new(4096), TrainedTokens: new(131072), Loaded: new(true)}}},
+				Models: []engines.Model{{ID: "granite", OwnedBy: "organization_owner", ContextTokens: new(4096),
+					TrainedTokens: new(131072), Loaded: new(true)}}},
 			can: "cache_salt usage",
 		},
 		{
@@ -192,8 +197,9 @@ func TestProbe(t *testing.T) {
 		{
 			name: "KoboldCpp 1.76, which imitates Ollama",
 			routes: map[string]answer{
-				"/": {200, "text/html", "<html><title>KoboldAI Lite</title></html>"}, "/api/extra/version": js(`{"result":"KoboldCpp","version":"1.76","protected":false}`),
-				"/api/version": js(`{"version":"0.0.0"}`), "/v1/models": js(`{"object":"list","data":[{"id":"koboldcpp/phi3","object":"model","owned_by":"koboldcpp"}]}`),
+				"/":                  {200, "text/html", "<html><title>KoboldAI Lite</title></html>"},
+				"/api/extra/version": js(`{"result":"KoboldCpp","version":"1.76","protected":false}`),
+				"/api/version":       js(`{"version":"0.0.0"}`), "/v1/models": js(`{"object":"list","data":[{"id":"koboldcpp/phi3","object":"model","owned_by":"koboldcpp"}]}`),
 				"/api/extra/true_max_context_length": js(`{"value":8192}`),
 			},
 			unknown: answer{404, "text/html", "Error: HTTP Server is running, but this endpoint does not exist."},
@@ -382,23 +388,27 @@ func TestScan(t *testing.T) {
 }
 
 func TestCheckModel(t *testing.T) {
-	f := Found{URL: "http://127.0.0.1:11434", State: Ready, Engine: "ollama", Models: []engines.Model{{ID: "phi3:latest"}, {ID: "qwen2.5:7b"}}}
+	f := Found{URL: "http://127.0.0.1:11434", State: Ready, Engine: "ollama",
+		Models: []engines.Model{{ID: "phi3:latest"}, {ID: "qwen2.5:7b"}}}
 	for _, name := range []string{"phi3", "phi3:latest", "qwen2.5:7b"} {
 		if err := f.CheckModel(name); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	missing, ok := errors.AsType[*ModelNotFound](f.CheckModel("llama3"))
-	if !ok || !strings.Contains(missing.Error(), `no model "llama3"; it has phi3:latest, qwen2.5:7b`) || missing.Hint() != "run: ollama pull llama3" {
+	if !ok || !strings.Contains(missing.Error(), `no model "llama3"; it has phi3:latest, qwen2.5:7b`) ||
+		missing.Hint() != "run: ollama pull llama3" {
 		t.Errorf("got %v", missing)
 	}
 	if err := (Found{State: Ready, Engine: "llamacpp", Models: []engines.Model{{ID: "a"}}}).CheckModel("b"); err != nil {
 		t.Errorf("llama.cpp serves its model under any name: %v", err)
 	}
-	if err := (Found{State: Ready, Engine: "llamacpp", Models: []engines.Model{{ID: "a"}, {ID: "c"}}}).CheckModel("b"); err == nil {
+	if err := (Found{State: Ready, Engine: "llamacpp", Models: []engines.Model{{ID: "a"},
+		{ID: "c"}}}).CheckModel("b"); err == nil {
 		t.Error("llama.cpp as a router does not")
 	}
-	if err := (Found{State: Ready, Engine: "vllm", URL: "http://x"}).CheckModel("b"); err == nil || !strings.Contains(err.Error(), "lists none") {
+	if err := (Found{State: Ready, Engine: "vllm", URL: "http://x"}).CheckModel("b"); err == nil ||
+		!strings.Contains(err.Error(), "lists none") {
 		t.Errorf("got %v", err)
 	}
 }

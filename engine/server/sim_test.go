@@ -40,7 +40,8 @@ func simulated(t *testing.T, config sim.Config) (*httptest.Server, Found) {
 // sender sends a chat request of one token, as the engine's client would.
 func sender(address, model, salt string) Send {
 	return func(ctx context.Context, prompt string) (Reply, error) {
-		body := map[string]any{"model": model, "messages": []engines.Message{{Role: "user", Content: prompt}}, "max_tokens": 1, "temperature": 0}
+		body := map[string]any{"model": model, "messages": []engines.Message{{Role: "user", Content: prompt}},
+			"max_tokens": 1, "temperature": 0}
 		if salt != "" {
 			body["cache_salt"] = salt
 		}
@@ -85,10 +86,12 @@ func TestSim_Found(t *testing.T) {
 	if found.State != Ready || found.Engine != "sim" || !found.Simulated || !strings.HasSuffix(found.Version, "+sim") {
 		t.Errorf("got %+v", found)
 	}
-	if len(found.Models) == 0 || found.ContextTokens == nil || *found.ContextTokens != 8192 || found.BlockTokens == nil || *found.BlockTokens != 16 {
+	if len(found.Models) == 0 || found.ContextTokens == nil || *found.ContextTokens != 8192 || found.BlockTokens == nil ||
+		*found.BlockTokens != 16 {
 		t.Errorf("got %+v", found)
 	}
-	for _, c := range []string{"usage", "cache_report", "cache_reset", "cache_salt", "tokenize", "metrics", "server_timings", "ignore_eos"} {
+	for _, c := range []string{"usage", "cache_report", "cache_reset", "cache_salt", "tokenize", "metrics",
+		"server_timings", "ignore_eos"} {
 		if !found.Can(c) {
 			t.Errorf("it cannot do %s", c)
 		}
@@ -99,7 +102,8 @@ func TestSim_Found(t *testing.T) {
 	if _, found := simulated(t, sim.Config{StartupDelay: time.Hour}); found.State != StartingUp || found.Engine != "sim" {
 		t.Errorf("while it starts: %+v", found)
 	}
-	if _, found := simulated(t, sim.Config{APIKey: "k"}); found.State != Ready || !strings.Contains(strings.Join(found.Notes, ""), "API key") {
+	if _, found := simulated(t, sim.Config{APIKey: "k"}); found.State != Ready ||
+		!strings.Contains(strings.Join(found.Notes, ""), "API key") {
 		t.Errorf("behind a key: %+v", found)
 	}
 }
@@ -189,7 +193,8 @@ func TestSim_Counters(t *testing.T) {
 				t.Errorf("round %d: %s says %d, want %d", round+1, family, n, want)
 			}
 		}
-		for _, name := range []string{"server.queue_ms", "server.prefill_ms", "server.decode_ms", "server.ttft_ms", "server.e2e_ms"} {
+		for _, name := range []string{"server.queue_ms", "server.prefill_ms", "server.decode_ms", "server.ttft_ms",
+			"server.e2e_ms"} {
 			if _, ok := d.Values[name]; !ok {
 				t.Errorf("no %s in %v", name, slices.Sorted(maps.Keys(d.Values)))
 			}

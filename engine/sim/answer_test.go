@@ -19,9 +19,10 @@ func TestAnswerQuotesWhatIsInContext(t *testing.T) {
 		"system":  {{"system", "Be brief.\n\n" + doc}, {"user", question}},
 		"message": {{"system", "Be brief."}, {"user", doc}, {"user", question}},
 		"later":   {{"user", doc + "What does section one cover?"}, {"assistant", "Hoses."}, {"user", question}},
-		"wrapped": {{"user", "[RETRIEVED INFORMATION: x]\nIntro here.\nTighten the cylinder\nhead bolts to 41\nNm. Done.\n[END RETRIEVED INFORMATION]\n" + question}},
-		"stated":  {{"user", "Note that the head bolts take 41 Nm."}, {"assistant", "Noted."}, {"user", question}},
-		"list":    {{"user", "[RETRIEVED INFORMATION]\n- head bolts: 41 Nm\n- wheel nuts: 90 Nm\n[END RETRIEVED INFORMATION]" + question}},
+		"wrapped": {{"user", "[RETRIEVED INFORMATION: x]\nIntro here.\nTighten the cylinder\nhead bolts to 41\nNm. Done.\n" +
+			"[END RETRIEVED INFORMATION]\n" + question}},
+		"stated": {{"user", "Note that the head bolts take 41 Nm."}, {"assistant", "Noted."}, {"user", question}},
+		"list":   {{"user", "[RETRIEVED INFORMATION]\n- head bolts: 41 Nm\n- wheel nuts: 90 Nm\n[END RETRIEVED INFORMATION]" + question}},
 	} {
 		if got := answer(messages); !strings.Contains(got, fact) {
 			t.Errorf("%s: answer %q does not have the fact", name, got)
@@ -33,7 +34,8 @@ func TestAnswerQuotesWhatIsInContext(t *testing.T) {
 		"question": {{"user", "Is it 41 Nm for the head bolts?"}, {"assistant", "Yes."}, {"user", question}},
 		"itself":   {{"user", "I think the head bolts take 41 Nm. " + question}},
 		"other":    {{"system", "You are a workshop assistant. Answer from the documents only."}, {"user", question}},
-		"chance":   {{"system", "The head of the workshop answers the telephone until five."}, {"user", "Which head bolts need new washers?"}},
+		"chance": {{"system", "The head of the workshop answers the telephone until five."},
+			{"user", "Which head bolts need new washers?"}},
 	} {
 		if got := answer(messages); got != NoInformation {
 			t.Errorf("%s: answer %q, want none", name, got)
@@ -48,8 +50,10 @@ func TestAnswerQuotesWhatIsInContext(t *testing.T) {
 }
 
 func TestSentences(t *testing.T) {
-	text := "One is 3.5 mm. Two, e.g. this one! Three?\n\nHeading without a stop\n- item one\n- item two\n1. first\nwrapped\nline of\n12 words. \"Quoted.\" End"
-	want := []string{"One is 3.5 mm.", "Two, e.g. this one!", "Three?", "Heading without a stop", "- item one", "- item two", "1. first\nwrapped\nline of\n12 words.", "\"Quoted.", "\" End"}
+	text := "One is 3.5 mm. Two, e.g. this one! Three?\n\nHeading without a stop\n- item one\n- item two\n1. first\n" +
+		"wrapped\nline of\n12 words. \"Quoted.\" End"
+	want := []string{"One is 3.5 mm.", "Two, e.g. this one!", "Three?", "Heading without a stop", "- item one",
+		"- item two", "1. first\nwrapped\nline of\n12 words.", "\"Quoted.", "\" End"}
 	if got := slices.Collect(sentences(text)); !slices.Equal(got, want) {
 		t.Errorf("sentences\n%q, want\n%q", got, want)
 	}
@@ -61,7 +65,8 @@ func TestPassages(t *testing.T) {
 		document bool
 	}
 	var got []part
-	for text, document := range passages("a [RETRIEVED INFORMATION: x] b [END RETRIEVED INFORMATION] c [RETRIEVED INFORMATION] d") {
+	for text, document := range passages("a [RETRIEVED INFORMATION: x] b [END RETRIEVED INFORMATION] c [RETRIEVED " +
+		"INFORMATION] d") {
 		got = append(got, part{text, document})
 	}
 	if want := []part{{"a ", false}, {" b ", true}, {" c ", false}, {" d", true}}; !slices.Equal(got, want) {
@@ -110,7 +115,8 @@ func TestReplyLengths(t *testing.T) {
 	if n := len(least.tokens); n < 100 || n > 130 || least.finish != "stop" || !strings.HasPrefix(least.text, text) {
 		t.Errorf("at least 100: %d tokens, finish %q, text %q", n, least.finish, least.text)
 	}
-	if a, b := compose(1, text, text, 0, sampling{MaxTokens: 99, IgnoreEOS: true}), compose(2, text, text, 0, sampling{MaxTokens: 99, IgnoreEOS: true}); a.text == b.text {
+	if a, b := compose(1, text, text, 0, sampling{MaxTokens: 99, IgnoreEOS: true}),
+		compose(2, text, text, 0, sampling{MaxTokens: 99, IgnoreEOS: true}); a.text == b.text {
 		t.Error("the seed changes nothing")
 	}
 }
@@ -153,7 +159,8 @@ func TestForgetsOverHTTP(t *testing.T) {
 		if !strings.Contains(with.text, fact) || with.finish != "stop" {
 			t.Errorf("with the document: %q, finish %q", with.text, with.finish)
 		}
-		after := b.ask([]Message{{"user", question}, {"assistant", with.text}, {"user", question}}, fields{"max_tokens": 60, "min_tokens": 60})
+		after := b.ask([]Message{{"user", question}, {"assistant", with.text}, {"user", question}},
+			fields{"max_tokens": 60, "min_tokens": 60})
 		if strings.Contains(after.text, fact) || !strings.HasPrefix(after.text, NoInformation) {
 			t.Errorf("without it: %q", after.text)
 		}

@@ -149,7 +149,8 @@ func TestCacheProperties(t *testing.T) {
 				longest = max(longest, n)
 			}
 			if got := len(hits) * blockTokens; got > longest || got >= len(tokens) {
-				t.Fatalf("seed %d: %d tokens found, but only %d were ever there and the prompt has %d", seed, got, longest, len(tokens))
+				t.Fatalf("seed %d: %d tokens found, but only %d were ever there and the prompt has %d", seed, got, longest,
+					len(tokens))
 			}
 			before := c.free
 			ids, ok := c.take(hits, blocksFor(len(tokens))-len(hits))
@@ -213,7 +214,8 @@ func checkCache(t *testing.T, c *kvCache, held [][]int32) {
 		indexed += len(ids)
 	}
 	if queued != c.free || used != c.used() || queued+used != c.total() || indexed != cached {
-		t.Fatalf("free %d (queued %d), used %d (held %d) of %d; index %d, cached %d", c.free, queued, c.used(), used, c.total(), indexed, cached)
+		t.Fatalf("free %d (queued %d), used %d (held %d) of %d; index %d, cached %d", c.free, queued, c.used(), used,
+			c.total(), indexed, cached)
 	}
 }
 

@@ -34,13 +34,15 @@ var faultTests = map[string]func(t *testing.T){
 				res := b.post("/v1/chat/completions", fields{"messages": user("Hi")})
 				defer res.Body.Close()
 				body, _ := io.ReadAll(res.Body)
-				if res.StatusCode != status || res.Header.Get("Retry-After") != "7" || !json.Valid(body) || b.last().Status != status {
+				if res.StatusCode != status || res.Header.Get("Retry-After") != "7" || !json.Valid(body) ||
+					b.last().Status != status {
 					t.Errorf("status %d: %d, %v, %s", status, res.StatusCode, res.Header, body)
 				}
 			})
 		}
 		virtual(t, Config{Faults: []Fault{{Kind: "status", Status: 502, Body: "bad gateway"}}}, func(b *bench) {
-			if status, body := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); status != 502 || body != "bad gateway" {
+			if status, body := b.text("POST", "/v1/completions", fields{"prompt": "Hi"}); status != 502 ||
+				body != "bad gateway" {
 				t.Errorf("own body: %d %s", status, body)
 			}
 		})
@@ -50,7 +52,8 @@ var faultTests = map[string]func(t *testing.T){
 			res := b.post("/v1/chat/completions", fields{"messages": user("Hi"), "stream": true})
 			defer res.Body.Close()
 			body, _ := io.ReadAll(res.Body)
-			if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.HasPrefix(string(body), "<!DOCTYPE html>") {
+			if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") ||
+				!strings.HasPrefix(string(body), "<!DOCTYPE html>") {
 				t.Errorf("%d %v %s", res.StatusCode, res.Header, body)
 			}
 		})
@@ -101,7 +104,8 @@ var faultTests = map[string]func(t *testing.T){
 			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 			defer cancel()
 			body := fields{"messages": user("Hi"), "stream": true, "max_tokens": 10}
-			r, _ := http.NewRequestWithContext(ctx, "POST", "http://sim/v1/chat/completions", strings.NewReader(string(encode(body))))
+			r, _ := http.NewRequestWithContext(ctx, "POST", "http://sim/v1/chat/completions",
+				strings.NewReader(string(encode(body))))
 			res, err := b.client.Do(r)
 			if err != nil {
 				t.Fatal(err)
@@ -109,14 +113,16 @@ var faultTests = map[string]func(t *testing.T){
 			defer res.Body.Close()
 			lines, err := readEvents(res.Body, time.Now())
 			time.Sleep(time.Microsecond)
-			if n := len(digestEvents(b.T, lines).tokens); n != 3 || !errors.Is(err, context.DeadlineExceeded) || b.last().Finish != "abort" || b.last().OutputTokens != 3 {
+			if n := len(digestEvents(b.T, lines).tokens); n != 3 || !errors.Is(err, context.DeadlineExceeded) ||
+				b.last().Finish != "abort" || b.last().OutputTokens != 3 {
 				t.Errorf("for ever: %d tokens, err %v, ledger %+v", n, err, b.last())
 			}
 		})
 	},
 	"error": func(t *testing.T) {
 		hit(t, func(b *bench, _ []line, s seen, err error) {
-			if len(s.tokens) != 4 || s.failed == "" || !s.done || s.finish != "" || err != nil || b.last().Finish != "error" || b.last().OutputTokens != 4 {
+			if len(s.tokens) != 4 || s.failed == "" || !s.done || s.finish != "" || err != nil || b.last().Finish != "error" ||
+				b.last().OutputTokens != 4 {
 				t.Errorf("%+v, err %v, ledger %+v", s, err, b.last())
 			}
 			if n := b.s.engine.metrics.success["error"]; n != 1 {
@@ -206,7 +212,8 @@ var faultTests = map[string]func(t *testing.T){
 		plain := []time.Duration(nil)
 		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
 		hit(t, func(b *bench, _ []line, s seen, err error) {
-			want := []time.Duration{plain[2], plain[2], plain[2], plain[5], plain[5], plain[5], plain[8], plain[8], plain[8], plain[9]}
+			want := []time.Duration{plain[2], plain[2], plain[2], plain[5], plain[5], plain[5], plain[8], plain[8], plain[8],
+				plain[9]}
 			if !slices.Equal(s.tokens, want) || !slices.Equal(b.last().Tokens, want) || !s.done || err != nil {
 				t.Errorf("tokens at %v, ledger %v, want %v", s.tokens, b.last().Tokens, want)
 			}
@@ -218,7 +225,8 @@ var faultTests = map[string]func(t *testing.T){
 				if want < 0 {
 					want = s.tokens[0]
 				}
-				if !strings.Contains(lines[0].data, `"role":"assistant"`) || lines[0].at != want || len(s.tokens) != 10 || err != nil {
+				if !strings.Contains(lines[0].data, `"role":"assistant"`) || lines[0].at != want || len(s.tokens) != 10 ||
+					err != nil {
 					t.Errorf("%v: first event at %v, want %v", faults, lines[0].at, want)
 				}
 			}, faults...)
@@ -264,14 +272,16 @@ var faultTests = map[string]func(t *testing.T){
 		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s.tokens })
 		hit(t, func(b *bench, lines []line, s seen, err error) {
 			long := time.Duration(len("data: ")+len(lines[4].data)+1) * 10 * time.Millisecond // the last byte ends the event
-			if got := lines[4].at - plain[3]; !slices.Equal(s.tokens[:3], plain[:3]) || got != long-10*time.Millisecond && got != long || !s.done || err != nil {
+			if got := lines[4].at - plain[3]; !slices.Equal(s.tokens[:3], plain[:3]) || got != long-10*time.Millisecond &&
+				got != long || !s.done || err != nil {
 				t.Errorf("tokens at %v, plain %v, the fourth took %v of %v, err %v", s.tokens, plain, got, long, err)
 			}
 		}, Fault{Kind: "trickle", Token: 3})
 	},
 	"cut": func(t *testing.T) {
 		hit(t, func(b *bench, lines []line, s seen, err error) {
-			if len(s.tokens) != 4 || s.done || s.finish != "" || err != nil || b.last().Finish != "error" || b.last().OutputTokens != 4 {
+			if len(s.tokens) != 4 || s.done || s.finish != "" || err != nil || b.last().Finish != "error" ||
+				b.last().OutputTokens != 4 {
 				t.Errorf("%+v, err %v, ledger %+v", s, err, b.last())
 			}
 		}, Fault{Kind: "cut", Token: 4})
@@ -298,7 +308,8 @@ var faultTests = map[string]func(t *testing.T){
 			if err := json.NewDecoder(res.Body).Decode(&reply); err != nil {
 				t.Fatal(err)
 			}
-			if want := b.last().Arrival.Add(time.Hour); reply.Created != want.Unix() || res.Header.Get("Date") != want.UTC().Format(http.TimeFormat) {
+			if want := b.last().Arrival.Add(time.Hour); reply.Created != want.Unix() ||
+				res.Header.Get("Date") != want.UTC().Format(http.TimeFormat) {
 				t.Errorf("created %d, %s, want %v", reply.Created, res.Header.Get("Date"), want)
 			}
 		})
@@ -336,8 +347,10 @@ var faultTests = map[string]func(t *testing.T){
 			time.Sleep(time.Minute) // until the guest has all of its reply
 			synctest.Wait()         // what it counted is to be seen here
 			m := b.s.engine.metrics
-			if m.prompt != s.usage.Prompt+300 || m.generated != 10+guestReply || m.success["length"] != 2 || len(b.s.Ledger()) != 1 || !s.done || err != nil {
-				t.Errorf("%d prompt tokens, %d written, %d ended, %d of ours, err %v", m.prompt, m.generated, m.success["length"], len(b.s.Ledger()), err)
+			if m.prompt != s.usage.Prompt+300 || m.generated != 10+guestReply || m.success["length"] != 2 ||
+				len(b.s.Ledger()) != 1 || !s.done || err != nil {
+				t.Errorf("%d prompt tokens, %d written, %d ended, %d of ours, err %v", m.prompt, m.generated, m.success["length"],
+					len(b.s.Ledger()), err)
 			}
 		}, Fault{Kind: "guest", Token: 4, Count: 300})
 	},
@@ -364,7 +377,8 @@ func TestWhichRequestsFail(t *testing.T) {
 				if i%3 == 0 {
 					prompt = "special"
 				}
-				if status, _ := b.text("POST", "/v1/chat/completions", fields{"model": model, "messages": user(prompt), "max_tokens": 1}); status == 500 {
+				if status, _ := b.text("POST", "/v1/chat/completions", fields{"model": model, "messages": user(prompt),
+					"max_tokens": 1}); status == 500 {
 					out = append(out, i+1)
 				}
 			}
@@ -400,7 +414,8 @@ func TestWhichRequestsFail(t *testing.T) {
 func TestConfigureOverHTTP(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
 		b.ask(user("Hi"), nil)
-		status, body := b.text("POST", "/sim/config", fields{"clear_ledger": true, "faults": []fields{{"kind": "hang", "token": 1, "delay": "250ms"}}})
+		status, body := b.text("POST", "/sim/config", fields{"clear_ledger": true,
+			"faults": []fields{{"kind": "hang", "token": 1, "delay": "250ms"}}})
 		if want := `{"faults":[{"kind":"hang","token":1,"delay":"250ms"}]}`; status != 200 || body != want {
 			t.Errorf("%d %s, want %s", status, body, want)
 		}
@@ -413,7 +428,8 @@ func TestConfigureOverHTTP(t *testing.T) {
 		}
 		for _, bad := range []fields{
 			{"fault": []fields{}}, {"faults": []fields{{"kind": "hang", "delay": 5}}}, {"faults": []fields{{"kind": "delay"}}},
-			{"faults": []fields{{"kind": "status", "status": 200}}}, {"faults": []fields{{"kind": "eof", "share": 2}}}, {"faults": []fields{{"kind": "eof", "every": -1}}},
+			{"faults": []fields{{"kind": "status", "status": 200}}}, {"faults": []fields{{"kind": "eof", "share": 2}}},
+			{"faults": []fields{{"kind": "eof", "every": -1}}},
 		} {
 			if status, body := b.text("POST", "/sim/config", bad); status != 400 {
 				t.Errorf("%v: %d %s", bad, status, body)
@@ -421,7 +437,8 @@ func TestConfigureOverHTTP(t *testing.T) {
 		}
 		var page struct{ Entries []Entry }
 		_, text := b.text("GET", "/sim/ledger", nil)
-		if err := json.Unmarshal([]byte(text), &page); err != nil || len(page.Entries) != 1 || page.Entries[0].TTFT != s.tokens[0] {
+		if err := json.Unmarshal([]byte(text), &page); err != nil || len(page.Entries) != 1 ||
+			page.Entries[0].TTFT != s.tokens[0] {
 			t.Errorf("ledger: %v, %s", err, text)
 		}
 	})
@@ -454,7 +471,8 @@ func TestRealSocket(t *testing.T) {
 	ask := func() (seen, time.Duration, error) {
 		body := fixed(20)
 		body["messages"], body["stream"] = user("Hello there."), true
-		r, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL+"/v1/chat/completions", strings.NewReader(string(encode(body))))
+		r, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL+"/v1/chat/completions",
+			strings.NewReader(string(encode(body))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,7 +95,8 @@ func TestMetricsMatchTheLedger(t *testing.T) {
 			{"vllm:kv_cache_usage_perc", "", "", 0},
 			{"vllm:prompt_tokens_created", "", "", 0},
 		} {
-			if got := value(t, after, c.name, c.label, c.value) - value(t, before, c.name, c.label, c.value); got != float64(c.want) {
+			if got := value(t, after, c.name, c.label, c.value) - value(t, before, c.name, c.label,
+				c.value); got != float64(c.want) {
 				t.Errorf("%s{%s}: %v more, want %d", c.name, c.value, got, c.want)
 			}
 		}
@@ -144,7 +145,8 @@ func TestGaugesWhileRunning(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 		f := b.scrape()
-		if r, w := value(t, f, "vllm:num_requests_running", "", ""), value(t, f, "vllm:num_requests_waiting", "", ""); r != 1 || w != 1 {
+		if r, w := value(t, f, "vllm:num_requests_running", "", ""), value(t, f, "vllm:num_requests_waiting", "",
+			""); r != 1 || w != 1 {
 			t.Errorf("%v running and %v waiting, want 1 and 1", r, w)
 		}
 		if u := value(t, f, "vllm:kv_cache_usage_perc", "", ""); u <= 0 || u > 0.01 {
@@ -164,8 +166,9 @@ func TestGaugesWhileRunning(t *testing.T) {
 func TestErasRenameMetrics(t *testing.T) {
 	for era, want := range map[string][]string{
 		"v1-0.11": {"vllm:prefix_cache_hits_total", "vllm:kv_cache_usage_perc", "vllm:inter_token_latency_seconds"},
-		"v1-0.8":  {"vllm:gpu_prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_created", "vllm:gpu_cache_usage_perc", "vllm:time_per_output_token_seconds"},
-		"v0":      {"vllm:gpu_prefix_cache_hit_rate", "vllm:gpu_cache_usage_perc"},
+		"v1-0.8": {"vllm:gpu_prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_created", "vllm:gpu_cache_usage_perc",
+			"vllm:time_per_output_token_seconds"},
+		"v0": {"vllm:gpu_prefix_cache_hit_rate", "vllm:gpu_cache_usage_perc"},
 	} {
 		virtual(t, Config{Wire: Wire{Version: era}}, func(b *bench) {
 			b.ask(user(prose), fixed(2))
@@ -176,7 +179,8 @@ func TestErasRenameMetrics(t *testing.T) {
 					t.Errorf("%s has no %s", era, name)
 				}
 			}
-			if f["vllm:prompt_tokens_by_source_total"] != nil || (era == "v0") != (f["vllm:prefix_cache_hits_total"] == nil && f["vllm:gpu_prefix_cache_hits_total"] == nil) {
+			if f["vllm:prompt_tokens_by_source_total"] != nil || (era == "v0") != (f["vllm:prefix_cache_hits_total"] == nil &&
+				f["vllm:gpu_prefix_cache_hits_total"] == nil) {
 				t.Errorf("%s has metrics of another era", era)
 			}
 			if era == "v0" {
@@ -191,7 +195,8 @@ func TestErasRenameMetrics(t *testing.T) {
 }
 
 func TestNumbersLookLikePython(t *testing.T) {
-	for v, want := range map[float64]string{0: "0.0", 1: "1.0", 230400: "230400.0", 98313546: "9.8313546e+07", .001: "0.001", 2.5: "2.5"} {
+	for v, want := range map[float64]string{0: "0.0", 1: "1.0", 230400: "230400.0", 98313546: "9.8313546e+07",
+		.001: "0.001", 2.5: "2.5"} {
 		if got := number(v); got != want {
 			t.Errorf("number(%v) = %q, want %q", v, got, want)
 		}

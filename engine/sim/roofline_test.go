@@ -107,14 +107,16 @@ func TestQuantSlowsDown(t *testing.T) {
 	r := rows(t, "RTX 4090", "qwen2.5-7b-fp8")
 	slow := r.step([]work{{tokens: 1, ctx: 10, decode: true}}) - graphStep
 	r.quant.Slowdown = 1
-	if ratio := float64(slow) / float64(r.step([]work{{tokens: 1, ctx: 10, decode: true}})-graphStep); math.Abs(ratio-1.15) > 1e-6 {
+	if ratio := float64(slow) / float64(r.step([]work{{tokens: 1, ctx: 10,
+		decode: true}})-graphStep); math.Abs(ratio-1.15) > 1e-6 {
 		t.Errorf("fp8 takes %v times as long, want 1.15", ratio)
 	}
 }
 
 // KV cache sizes that vLLM 0.27 printed on a 4090 with 92 % of the memory.
 func TestKVSizeAgainstPublishedSizes(t *testing.T) {
-	for model, printed := range map[string]float64{"qwen2.5-7b": 102544, "qwen2.5-7b-fp8": 230352, "qwen2.5-7b-gptq-int4": 288656} {
+	for model, printed := range map[string]float64{"qwen2.5-7b": 102544, "qwen2.5-7b-fp8": 230352,
+		"qwen2.5-7b-gptq-int4": 288656} {
 		r := rows(t, "RTX 4090", model)
 		r.gpu.MemoryGiB *= 0.92 / memoryShare
 		blocks, err := r.kvBlocks()
@@ -133,8 +135,10 @@ func TestKVSizeAgainstPublishedSizes(t *testing.T) {
 // The shapes of the table give the parameter counts that they are published with, and the published
 // bytes a token of cache.
 func TestModelTable(t *testing.T) {
-	kv := map[string]int{"phi-3.5-mini": 393216, "qwen2.5-3b": 36864, "qwen2.5-7b": 57344, "llama-3.1-8b": 131072, "gemma-2-9b": 344064, "smollm2-135m": 23040}
-	body := map[string]float64{"phi-3.5-mini": 3.623, "qwen2.5-3b": 2.775, "qwen2.5-7b": 6.526, "llama-3.1-70b": 68.499, "qwen3-30b-a3b": 29.908, "gemma-2-2b": 2.024}
+	kv := map[string]int{"phi-3.5-mini": 393216, "qwen2.5-3b": 36864, "qwen2.5-7b": 57344, "llama-3.1-8b": 131072,
+		"gemma-2-9b": 344064, "smollm2-135m": 23040}
+	body := map[string]float64{"phi-3.5-mini": 3.623, "qwen2.5-3b": 2.775, "qwen2.5-7b": 6.526, "llama-3.1-70b": 68.499,
+		"qwen3-30b-a3b": 29.908, "gemma-2-2b": 2.024}
 	for _, m := range Models {
 		if want, ok := kv[m.Name]; ok && m.KVBytes() != want {
 			t.Errorf("%s: %d bytes a token, want %d", m.Name, m.KVBytes(), want)
@@ -148,12 +152,14 @@ func TestModelTable(t *testing.T) {
 	}
 	moe := rows(t, "H100 SXM", "qwen3-30b-a3b")
 	if one, many := moe.readBytes(1), moe.readBytes(2048); math.Abs(one-6.6e9) > 1e7 || math.Abs(many-60.44e9) > 1e8 {
-		t.Errorf("a mixture of experts reads %.1f GB for one token and %.1f GB for many, want 6.6 and 60.4", one/1e9, many/1e9)
+		t.Errorf("a mixture of experts reads %.1f GB for one token and %.1f GB for many, want 6.6 and 60.4", one/1e9,
+			many/1e9)
 	}
 }
 
 func TestLookupsForgiveSpelling(t *testing.T) {
-	if r := rows(t, "rtx4090", "Qwen/Qwen2.5-7B-Instruct-AWQ"); r.gpu.Name != "RTX 4090" || r.model.Name != "qwen2.5-7b" || r.quant.Name != "awq" {
+	if r := rows(t, "rtx4090", "Qwen/Qwen2.5-7B-Instruct-AWQ"); r.gpu.Name != "RTX 4090" || r.model.Name != "qwen2.5-7b" ||
+		r.quant.Name != "awq" {
 		t.Errorf("found %s, %s, %s", r.gpu.Name, r.model.Name, r.quant.Name)
 	}
 	if _, err := findGPU("RTX 9999"); err == nil {
@@ -163,8 +169,9 @@ func TestLookupsForgiveSpelling(t *testing.T) {
 		t.Error("found a model that does not exist")
 	}
 	for name, cfg := range map[string]Config{
-		"gpu": {GPU: "x"}, "model": {Model: "x"}, "era": {Wire: Wire{Version: "x"}}, "reasoning": {Wire: Wire{Reasoning: "x"}},
-		"speed": {Speed: -1}, "fault": {Faults: []Fault{{Kind: "x"}}}, "context": {ContextTokens: 64, KVTokens: 32},
+		"gpu": {GPU: "x"}, "model": {Model: "x"}, "era": {Wire: Wire{Version: "x"}},
+		"reasoning": {Wire: Wire{Reasoning: "x"}},
+		"speed":     {Speed: -1}, "fault": {Faults: []Fault{{Kind: "x"}}}, "context": {ContextTokens: 64, KVTokens: 32},
 		"too large": {GPU: "RTX 4070", Model: "qwen2.5-32b"},
 	} {
 		if s, err := New(cfg); err == nil {

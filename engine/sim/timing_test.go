@@ -42,7 +42,8 @@ func TestStreamKeepsTheSchedule(t *testing.T) {
 			if !slices.Equal(e.Tokens, want) {
 				t.Errorf("turn %d: the ledger has %v, want %v", turn, e.Tokens, want)
 			}
-			if e.TTFT != want[0] || e.E2E != want[39] || e.TPOT != (want[39]-want[0])/39 || e.Queue != 0 || e.Prefill != want[0]-frontendTime {
+			if e.TTFT != want[0] || e.E2E != want[39] || e.TPOT != (want[39]-want[0])/39 || e.Queue != 0 ||
+				e.Prefill != want[0]-frontendTime {
 				t.Errorf("turn %d: ledger %+v does not follow from its tokens", turn, e)
 			}
 			if e.Late != 0 {
@@ -123,7 +124,8 @@ func TestQueueAndBatch(t *testing.T) {
 	two := both(Config{MaxNumSeqs: 2})
 	first := two[0].Arrival.Add(two[0].TTFT)
 	if ready := two[1].Arrival.Add(frontendTime); two[1].Queue != first.Sub(ready) {
-		t.Errorf("with two slots the second request queued for %v, want %v until the step ended", two[1].Queue, first.Sub(ready))
+		t.Errorf("with two slots the second request queued for %v, want %v until the step ended", two[1].Queue,
+			first.Sub(ready))
 	}
 	if two[0].E2E <= one[0].E2E {
 		t.Errorf("a second sequence cost the first one nothing: %v and %v", two[0].E2E, one[0].E2E)
@@ -154,7 +156,8 @@ func TestDisconnectAborts(t *testing.T) {
 		}
 		time.Sleep(time.Microsecond)
 		e := b.last()
-		if e.Finish != "abort" || e.OutputTokens == 0 || e.OutputTokens != len(digestEvents(b.T, lines).tokens) || e.Text == "" {
+		if e.Finish != "abort" || e.OutputTokens == 0 || e.OutputTokens != len(digestEvents(b.T, lines).tokens) ||
+			e.Text == "" {
 			t.Errorf("finish %q after %d tokens, text %q", e.Finish, e.OutputTokens, e.Text)
 		}
 		if n := b.s.engine.load(); n != 0 {

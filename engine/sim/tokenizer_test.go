@@ -73,7 +73,8 @@ func checkTokens(t *testing.T, text string) {
 }
 
 func FuzzTokenize(f *testing.F) {
-	for _, s := range []string{prose, "a  \n b\t\tc ", "x<|im_end|>\n<|im_start|>user\n", "上青 \xff\xe4\xb8 1.234,5 [INST", " \u00a0é\u0301"} {
+	for _, s := range []string{prose, "a  \n b\t\tc ", "x<|im_end|>\n<|im_start|>user\n", "上青 \xff\xe4\xb8 1.234,5 [INST",
+		" \u00a0é\u0301"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -85,7 +86,8 @@ func FuzzTokenize(f *testing.F) {
 
 func TestTokenizeRandomTexts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	parts := []string{"a", "word", "longerwords", " ", "  ", "\n", "1", "23", ".", "--", "<", "<|im_end|>", "é", "上", "\xff", "[", "[INST]"}
+	parts := []string{"a", "word", "longerwords", " ", "  ", "\n", "1", "23", ".", "--", "<", "<|im_end|>", "é", "上",
+		"\xff", "[", "[INST]"}
 	for range 2000 {
 		var b strings.Builder
 		for range rng.IntN(30) {
@@ -104,7 +106,8 @@ func TestDetokenizeRefusesOtherNumbers(t *testing.T) {
 }
 
 func TestRenderIsPrefixStable(t *testing.T) {
-	long := []Message{{"system", prose}, {"user", "What is it?"}, {"assistant", "There is nothing further to add."}, {"user", "And then?"}}
+	long := []Message{{"system", prose}, {"user", "What is it?"}, {"assistant", "There is nothing further to add."},
+		{"user", "And then?"}}
 	first := Tokenize(render(long[:2], withHeader))
 	if second := Tokenize(render(long, withHeader)); !slices.Equal(second[:len(first)], first) {
 		t.Error("the second turn does not extend the first one")
@@ -122,9 +125,15 @@ func TestRenderIsPrefixStable(t *testing.T) {
 func TestSplitRenderedPrompts(t *testing.T) {
 	want := []Message{{"system", "Be brief."}, {"user", "One?"}, {"assistant", "Two."}, {"user", "Three?"}}
 	for name, prompt := range map[string]string{
-		"chatml":  "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\nTwo.<|im_end|>\n<|im_start|>user\nThree?<|im_end|>\n<|im_start|>assistant\n",
-		"phi":     "<|system|>\nBe brief.<|end|>\n<|user|>\nOne?<|end|>\n<|assistant|>\nTwo.<|end|>\n<|user|>\nThree?<|end|>\n<|assistant|>\n",
-		"llama":   "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nOne?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nTwo.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nThree?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+		"chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\n" +
+			"Two.<|im_end|>\n<|im_start|>user\nThree?<|im_end|>\n<|im_start|>assistant\n",
+		"phi": "<|system|>\nBe brief.<|end|>\n<|user|>\nOne?<|end|>\n<|assistant|>\nTwo.<|end|>\n<|user|>\n" +
+			"Three?<|end|>\n<|assistant|>\n",
+		"llama": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe " +
+			"brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n" +
+			"One?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n" +
+			"Two.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n" +
+			"Three?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
 		"r1":      "<｜begin▁of▁sentence｜>Be brief.<｜User｜>One?<｜Assistant｜>Two.<｜end▁of▁sentence｜><｜User｜>Three?<｜Assistant｜>",
 		"roundup": render(want, withHeader),
 	} {
@@ -139,7 +148,8 @@ func TestSplitRenderedPrompts(t *testing.T) {
 	if got := split("Just a text < with [signs]."); !slices.Equal(got, user("Just a text < with [signs].")) {
 		t.Errorf("plain: %q", got)
 	}
-	if got := split("Bolts take 41 Nm. How tight?\n"); !slices.Equal(got, []Message{{"system", "Bolts take 41 Nm."}, {"user", "How tight?"}}) {
+	if got := split("Bolts take 41 Nm. How tight?\n"); !slices.Equal(got,
+		[]Message{{"system", "Bolts take 41 Nm."}, {"user", "How tight?"}}) {
 		t.Errorf("plain, two sentences: %q", got)
 	}
 }

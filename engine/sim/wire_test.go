@@ -49,7 +49,8 @@ func (b *bench) raw(path string, body any) string {
 // Bodies and chunks, byte for byte.
 func TestWireGoldens(t *testing.T) {
 	ask := fields{"model": "qwen2.5-3b", "messages": []Message{
-		{"system", "Head bolts take 41 Nm <&>."}, {"user", "How tight are the head bolts? Do not add anything else."}}, "max_tokens": 6}
+		{"system", "Head bolts take 41 Nm <&>."}, {"user", "How tight are the head bolts? Do not add anything else."}},
+		"max_tokens": 6}
 	with := func(more fields) fields {
 		out := fields{}
 		maps.Copy(out, ask)
@@ -64,29 +65,41 @@ func TestWireGoldens(t *testing.T) {
 		body   any
 		before any // sent first, to warm the cache
 	}{
-		"chat-stream":            {Config{}, "/v1/chat/completions", with(fields{"stream": true, "stream_options": usage}), nil},
-		"chat-stream-plain":      {Config{}, "/v1/chat/completions", with(fields{"stream": true}), nil},
-		"chat-stream-cached":     {Config{}, "/v1/chat/completions", with(fields{"stream": true, "stream_options": fields{"continuous_usage_stats": true}}), ask},
-		"chat-stream-ids":        {Config{}, "/v1/chat/completions", with(fields{"stream": true, "return_token_ids": true, "max_tokens": 2}), nil},
-		"chat-stream-stop":       {Config{}, "/v1/chat/completions", with(fields{"stream": true, "stop": "take"}), nil},
-		"chat-stream-reasoning":  {Config{Wire: Wire{ReasoningTokens: 2}}, "/v1/chat/completions", with(fields{"stream": true, "max_tokens": 4}), nil},
-		"chat-stream-both":       {Config{Wire: Wire{ReasoningTokens: 2, Reasoning: "both"}}, "/v1/chat/completions", with(fields{"stream": true, "max_tokens": 4}), nil},
-		"chat-stream-old":        {Config{Wire: Wire{ReasoningTokens: 2, Version: "v1-0.8"}}, "/v1/chat/completions", with(fields{"stream": true, "max_tokens": 4}), nil},
-		"chat-stream-error":      {Config{Faults: []Fault{{Kind: "error", Token: 2}}}, "/v1/chat/completions", with(fields{"stream": true}), nil},
-		"chat-whole":             {Config{}, "/v1/chat/completions", ask, nil},
-		"chat-whole-cached":      {Config{}, "/v1/chat/completions", with(fields{"return_token_ids": true, "max_tokens": 1}), ask},
-		"chat-whole-reasoning":   {Config{Wire: Wire{ReasoningTokens: 2}}, "/v1/chat/completions", ask, nil},
-		"completions-stream":     {Config{}, "/v1/completions", fields{"model": "qwen2.5-3b", "prompt": text["prompt"], "max_tokens": 3, "stream": true, "stream_options": usage, "return_token_ids": true}, nil},
-		"completions-whole":      {Config{}, "/v1/completions", text, nil},
-		"tokenize":               {Config{}, "/tokenize", fields{"prompt": "Head bolts: 41 Nm", "return_token_strs": true}, nil},
-		"tokenize-messages":      {Config{}, "/tokenize", fields{"messages": user("Hi"), "return_token_strs": true}, nil},
-		"overflow":               {Config{ContextTokens: 64}, "/v1/chat/completions", with(fields{"max_tokens": 60}), nil},
-		"overflow-old":           {Config{ContextTokens: 64, Wire: Wire{Version: "v1-0.8"}}, "/v1/chat/completions", with(fields{"max_tokens": 60}), nil},
-		"unknown-model":          {Config{}, "/v1/chat/completions", with(fields{"model": "nope"}), nil},
-		"unauthorized":           {Config{APIKey: "secret"}, "/v1/chat/completions", ask, nil},
-		"unknown-route":          {Config{}, "/v1/nope", ask, nil},
-		"wrong-method":           {Config{}, "/health", ask, nil},
-		"too-many-requests":      {Config{Faults: []Fault{{Kind: "status", Status: 429, RetryAfter: 2}}}, "/v1/chat/completions", ask, nil},
+		"chat-stream": {Config{}, "/v1/chat/completions", with(fields{"stream": true, "stream_options": usage}),
+			nil},
+		"chat-stream-plain": {Config{}, "/v1/chat/completions", with(fields{"stream": true}), nil},
+		"chat-stream-cached": {Config{}, "/v1/chat/completions",
+			with(fields{"stream": true, "stream_options": fields{"continuous_usage_stats": true}}), ask},
+		"chat-stream-ids": {Config{}, "/v1/chat/completions",
+			with(fields{"stream": true, "return_token_ids": true, "max_tokens": 2}), nil},
+		"chat-stream-stop": {Config{}, "/v1/chat/completions", with(fields{"stream": true, "stop": "take"}), nil},
+		"chat-stream-reasoning": {Config{Wire: Wire{ReasoningTokens: 2}}, "/v1/chat/completions",
+			with(fields{"stream": true, "max_tokens": 4}), nil},
+		"chat-stream-both": {Config{Wire: Wire{ReasoningTokens: 2, Reasoning: "both"}}, "/v1/chat/completions",
+			with(fields{"stream": true, "max_tokens": 4}), nil},
+		"chat-stream-old": {Config{Wire: Wire{ReasoningTokens: 2, Version: "v1-0.8"}}, "/v1/chat/completions",
+			with(fields{"stream": true, "max_tokens": 4}), nil},
+		"chat-stream-error": {Config{Faults: []Fault{{Kind: "error", Token: 2}}}, "/v1/chat/completions",
+			with(fields{"stream": true}), nil},
+		"chat-whole": {Config{}, "/v1/chat/completions", ask, nil},
+		"chat-whole-cached": {Config{}, "/v1/chat/completions", with(fields{"return_token_ids": true, "max_tokens": 1}),
+			ask},
+		"chat-whole-reasoning": {Config{Wire: Wire{ReasoningTokens: 2}}, "/v1/chat/completions", ask, nil},
+		"completions-stream": {Config{}, "/v1/completions", fields{"model": "qwen2.5-3b", "prompt": text["prompt"],
+			"max_tokens": 3, "stream": true, "stream_options": usage, "return_token_ids": true}, nil},
+		"completions-whole": {Config{}, "/v1/completions", text, nil},
+		"tokenize": {Config{}, "/tokenize", fields{"prompt": "Head bolts: 41 Nm", "return_token_strs": true},
+			nil},
+		"tokenize-messages": {Config{}, "/tokenize", fields{"messages": user("Hi"), "return_token_strs": true}, nil},
+		"overflow":          {Config{ContextTokens: 64}, "/v1/chat/completions", with(fields{"max_tokens": 60}), nil},
+		"overflow-old": {Config{ContextTokens: 64, Wire: Wire{Version: "v1-0.8"}}, "/v1/chat/completions",
+			with(fields{"max_tokens": 60}), nil},
+		"unknown-model": {Config{}, "/v1/chat/completions", with(fields{"model": "nope"}), nil},
+		"unauthorized":  {Config{APIKey: "secret"}, "/v1/chat/completions", ask, nil},
+		"unknown-route": {Config{}, "/v1/nope", ask, nil},
+		"wrong-method":  {Config{}, "/health", ask, nil},
+		"too-many-requests": {Config{Faults: []Fault{{Kind: "status", Status: 429, RetryAfter: 2}}},
+			"/v1/chat/completions", ask, nil},
 		"unauthorized-by-fault":  {Config{Faults: []Fault{{Kind: "status", Status: 401}}}, "/v1/chat/completions", ask, nil},
 		"configuration-mistaken": {Config{}, "/sim/config", fields{"faults": []fields{{"kind": "hnag"}}}, nil},
 	} {
@@ -135,7 +148,8 @@ func TestSmallRoutes(t *testing.T) {
 		if err := json.NewDecoder(res.Body).Decode(&list); err != nil || len(list.Data) != 2 {
 			t.Fatalf("models: %v, %+v", err, list)
 		}
-		if d := list.Data[0]; d.ID != "Qwen/Qwen2.5-3B-Instruct" || d.Owned != "vllm" || d.Len != 4096 || list.Data[1].ID != "qwen2.5-3b" {
+		if d := list.Data[0]; d.ID != "Qwen/Qwen2.5-3B-Instruct" || d.Owned != "vllm" || d.Len != 4096 ||
+			list.Data[1].ID != "qwen2.5-3b" {
 			t.Errorf("models: %+v", list)
 		}
 		_, api := b.text("GET", "/openapi.json", nil)
@@ -175,12 +189,14 @@ func TestRefusals(t *testing.T) {
 			maps.Copy(body, more)
 			status, out := b.text("POST", "/v1/chat/completions", body)
 			var e struct{ Error struct{ Param, Type string } }
-			if err := json.Unmarshal([]byte(out), &e); err != nil || status != 400 || e.Error.Param != param || e.Error.Type != "BadRequestError" {
+			if err := json.Unmarshal([]byte(out), &e); err != nil || status != 400 || e.Error.Param != param ||
+				e.Error.Type != "BadRequestError" {
 				t.Errorf("%s: %d %s", param, status, out)
 			}
 		}
 		for _, body := range []any{
-			"text", fields{"messages": 1}, fields{"messages": []fields{{"role": "user", "content": []fields{{"type": "image_url"}}}}},
+			"text", fields{"messages": 1}, fields{"messages": []fields{{"role": "user",
+				"content": []fields{{"type": "image_url"}}}}},
 		} {
 			if status, out := b.text("POST", "/v1/chat/completions", body); status != 400 {
 				t.Errorf("%v: %d %s", body, status, out)
@@ -209,7 +225,8 @@ func TestPromptForms(t *testing.T) {
 		for i, prompt := range []any{prose, []string{prose}, ids, [][]Token{ids}} {
 			b.text("POST", "/v1/completions", fields{"prompt": prompt, "max_tokens": 2})
 			e := b.last()
-			if want := (len(ids) - 1) / blockTokens * blockTokens; e.PromptTokens != len(ids) || e.Prompt != prose || i > 0 && e.CachedTokens != want {
+			if want := (len(ids) - 1) / blockTokens * blockTokens; e.PromptTokens != len(ids) || e.Prompt != prose || i > 0 &&
+				e.CachedTokens != want {
 				t.Errorf("form %d: %d tokens, %d cached, text %q", i, e.PromptTokens, e.CachedTokens, e.Prompt)
 			}
 		}
@@ -218,7 +235,8 @@ func TestPromptForms(t *testing.T) {
 			t.Errorf("numbers without a text: %+v", e)
 		}
 		parts := []fields{{"type": "text", "text": "one"}, {"type": "text", "text": "two"}}
-		b.text("POST", "/v1/chat/completions", fields{"messages": []fields{{"role": "user", "content": parts}}, "max_tokens": 1})
+		b.text("POST", "/v1/chat/completions", fields{"messages": []fields{{"role": "user", "content": parts}},
+			"max_tokens": 1})
 		if e := b.last(); e.Messages[0].Content != "one\ntwo" {
 			t.Errorf("parts: %+v", e.Messages)
 		}

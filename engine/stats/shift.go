@@ -50,7 +50,8 @@ func mannWhitney(a, b []float64) (float64, error) {
 		return 1, nil // every value is the same: the test is not defined, the answer is
 	}
 	t := benchmath.DefaultThresholds
-	c := benchmath.AssumeNothing.Compare(benchmath.NewSample(slices.Clone(a), &t), benchmath.NewSample(slices.Clone(b), &t))
+	c := benchmath.AssumeNothing.Compare(benchmath.NewSample(slices.Clone(a), &t),
+		benchmath.NewSample(slices.Clone(b), &t))
 	if math.IsNaN(c.P) {
 		return 0, fmt.Errorf("the U test of %d and %d values has no result", len(a), len(b))
 	}
@@ -63,7 +64,8 @@ func mannWhitney(a, b []float64) (float64, error) {
 // the Walsh averages, and the interval inverts the test as above.
 func Paired(a, b []float64, confidence float64) (Shift, error) {
 	if len(a) != len(b) {
-		return Shift{}, fmt.Errorf("a paired test needs as many values on both sides, and there are %d and %d", len(a), len(b))
+		return Shift{}, fmt.Errorf("a paired test needs as many values on both sides, and there are %d and %d", len(a),
+			len(b))
 	}
 	if len(a) == 0 {
 		return Shift{}, errNoSample

@@ -73,7 +73,8 @@ func TestPaired(t *testing.T) {
 }
 
 func TestStudentQuantile(t *testing.T) {
-	for _, c := range []struct{ p, df, want float64 }{{0.975, 4, 2.7764451}, {0.975, 10, 2.2281389}, {0.95, 1, 6.3137515}, {0.975, 60, 2.0002978}} {
+	for _, c := range []struct{ p, df, want float64 }{{0.975, 4, 2.7764451}, {0.975, 10, 2.2281389}, {0.95, 1, 6.3137515},
+		{0.975, 60, 2.0002978}} {
 		if got := studentQuantile(c.p, c.df); math.Abs(got-c.want) > 1e-5 {
 			t.Errorf("t(%v, %v) = %v, want %v", c.p, c.df, got, c.want)
 		}
