@@ -25,7 +25,7 @@ type Budget struct {
 	Judge func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt
 }
 
-// mostRepeats bounds what a budget adds: a gate that needs more is not to be settled by repeating.
+// mostRepeats bounds what a budget adds: more repeats than that would not make a gate certain.
 const mostRepeats = 1000
 
 // Why no more repeats were played than a cell has.
@@ -101,7 +101,7 @@ func apartFromServer(c *dsl.Cell) string {
 // spend plays on after the planned repeats, as long as the budget lasts.
 //
 // Certain groups are finished. Of the others the one that has been looked at least often is played
-// next, and of those the least certain one, so that a gate that cannot be settled does not use up
+// next, and of those the least certain one, so that a gate that cannot become certain does not use up
 // the time of those that can. Where the scenario wants its cells in turn, no group is a round
 // ahead of another; else a group is played until its next look, so that a server that is started
 // for it is started rarely.

@@ -73,11 +73,11 @@ func (m *machine) sample(values map[string]float64) {
 	}
 }
 
-// idleWindow is how long a GPU is watched at rest: its driver updates the energy counter a few
+// idleWindow is how long a GPU is measured at rest: its driver updates the energy counter a few
 // times a second.
 const idleWindow = 2 * time.Second
 
-// rest measures what the GPUs draw with the server's model loaded and nobody asking.
+// rest measures what the GPUs draw with the server's model loaded and no request being served.
 func (m *machine) rest(ctx context.Context) (watts float64, ok bool) {
 	if m == nil || m.t.Source() == "" {
 		return 0, false

@@ -163,7 +163,7 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	return s, nil
 }
 
-// startsServer reports whether playing the cell takes a server process of its own, which has the
+// startsServer reports whether playing the cell takes its own server process, which has the
 // machine's memory for itself.
 func startsServer(c *dsl.Cell) bool {
 	return c.Server.Launch != nil && c.Server.Attach == "" && engines.Of(c.Server.Engine).Role != engines.Simulator

@@ -68,7 +68,7 @@ func TestTraffic(t *testing.T) {
 				"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: " +
 					"1 request ended (300 prompt tokens, 8 output tokens)",
 				"4 of 4 turns were shared with somebody else: in all " +
-					"4 requests ended (1200 prompt tokens, 32 output tokens); measure again when nobody else uses the server",
+					"4 requests ended (1200 prompt tokens, 32 output tokens); measure again when no one else uses the server",
 			},
 		},
 	} {

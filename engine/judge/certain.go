@@ -17,7 +17,7 @@ import (
 // at all withdraws nothing; there the author has accepted few samples.
 //
 // Looks are the judgements that decide whether more is played, this one included; none where
-// there is only one. More is about how many more repeats would settle what is open.
+// there is only one. More is about how many more repeats would decide what is open.
 func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
 	if r.Verdict == expr.Unknown {
 		return r, 0

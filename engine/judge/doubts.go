@@ -7,13 +7,13 @@ import (
 	"homellm/engine/stats"
 )
 
-// Doubt is a gate that more repeats would settle.
+// Doubt is a gate that more repeats would make certain.
 type Doubt struct {
 	Gate string
 	More int // about how many more repeats that takes; at least 1
 }
 
-// Doubts lists the gates of the cell that more repeats would settle.
+// Doubts lists the gates of the cell that more repeats would make certain.
 func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 	var out []Doubt
 	cell := f.Cell(j.cell.ID)

@@ -42,7 +42,7 @@ func (t *tally) add(r expr.Result) {
 
 // verdict is one judgement over all evaluations. It does not guess what is unknown: the share of
 // passes is reached if it is even when every unknown evaluation counts as a failure, and missed if
-// it is even when every one counts as a pass. In between nobody can tell.
+// it is even when every one counts as a pass. In between it is unknown.
 func (t *tally) verdict() (verdict event.Outcome, why string) {
 	least := t.assertion.MinPassRate
 	// 11 of 20 is 0.55, but 20 times 0.55 is more than 11

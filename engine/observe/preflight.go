@@ -83,7 +83,8 @@ func (o *Observer) proveIsolation(ctx context.Context) error {
 func (o *Observer) noteUnproven() {
 	if cache := o.cell.Scenario.Run.Cache; cache == dsl.ByReset && o.server.Resets {
 		o.notes.once("isolation_unproven",
-			"isolation by %s was not proven: the server's report of cached tokens, which would show it, is not to be had", cache)
+			"isolation by %s was not proven: that takes a report of cached tokens that can be relied on, and "+
+				"the server has none", cache)
 	}
 }
 

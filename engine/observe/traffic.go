@@ -49,8 +49,8 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 // sum says at the end of a cell how many of its turns were shared.
 func (t *traffic) sum(notes notes) {
 	if t.shared > 1 {
-		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when nobody "+
-			"else uses the server", t.shared, t.turns, t.load)
+		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when no "+
+			"one else uses the server", t.shared, t.turns, t.load)
 	}
 	t.turns, t.shared, t.load = 0, 0, server.ForeignLoad{}
 }

@@ -31,7 +31,7 @@ func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.
 	}
 }
 
-// examine looks at a conversation for a plan.
+// examine tells a plan what is special about the prompts of a conversation.
 func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message) dsl.Examination {
 	template := t.Of(m)
 	if template == nil {

@@ -65,7 +65,7 @@ type Request struct {
 	tokenize Tokenize      // as the server will read it; nil: not known
 }
 
-// Plain stands in for the prompt as text where no template is needed.
+// Plain is the prompt as text, without the template of the model.
 func (r Request) Plain() string { return render(r.messages) }
 
 // Turn puts a turn into the form that goes on the wire: sampling, extra keys and salt.

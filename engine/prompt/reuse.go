@@ -104,7 +104,7 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 		Source: whole.Source}
 }
 
-// before looks at a prompt that is about to be sent.
+// before finds the ceiling of a prompt that is about to be sent.
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.tokenize == nil {
 		text, own := p.local.text(messages)
@@ -132,7 +132,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 
 // remember takes in what an exchange may have left in the server's cache. A request that failed
 // after the server had taken it counts with its prompt: the ceiling must not lie below what the
-// next prompt can find. Of a reply with reasoning only the prompt counts, for the answer stands
+// next prompt can find. Of a reply with reasoning only the prompt counts, because the answer comes
 // behind a text there that no later prompt repeats.
 func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
 	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
@@ -173,7 +173,7 @@ func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Messa
 	p.seen = append(p.seen, seen)
 }
 
-// render stands in for a chat template where only shares of characters are needed.
+// render replaces a chat template where only shares of characters are needed.
 func render(messages []dsl.Message) string {
 	var b strings.Builder
 	for _, m := range messages {

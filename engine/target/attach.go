@@ -20,7 +20,7 @@ type Opener struct {
 	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
 	Key      func(dsl.Secret) (string, error) // reads a key from where the profile says
 	Launcher *Launcher                        // nil: starts nothing
-	Note     func(format string, args ...any) // tells the user what is being done; nil: nobody
+	Note     func(format string, args ...any) // tells the user what is being done; may be nil
 
 	pool pool
 }
@@ -154,7 +154,7 @@ func holds(cell *dsl.Cell, facts event.Server) error {
 }
 
 // requestContext is the context that every request has to ask for, because the server would
-// otherwise use a default of its own and cut longer prompts: Ollama's num_ctx, which only its
+// otherwise use its own default and cut longer prompts: Ollama's num_ctx, which only its
 // native API takes. 0 where requests do not choose.
 func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	if !choosesContext(found.Engine, cell.Server.API) {

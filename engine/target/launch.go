@@ -29,10 +29,10 @@ type Launcher struct {
 	// where ${model.file} lies; nil: as the models file writes it
 	File    func(m *dsl.Model, engine string) (string, error)
 	Key     func(dsl.Secret) (string, error)                      // reads a key from where the profile says
-	Waiting func(profile string, d time.Duration, lastLog string) // told while a server starts; nil: nobody is
+	Waiting func(profile string, d time.Duration, lastLog string) // told while a server starts; may be nil
 	// to see what fits, and that a stopped server gave its GPU memory back; nil: not looked at
 	Memory  *host.Telemetry
-	Note    func(format string, args ...any) // tells the user what may go wrong; nil: nobody
+	Note    func(format string, args ...any) // tells the user what may go wrong; may be nil
 	Port    int                              // instead of the profile's
 	Version string                           // of the server program, instead of asking it
 }

@@ -18,14 +18,14 @@ const gib = 1 << 30
 
 // Memory is what a profile's server takes of the graphics cards, with the numbers that led there.
 type Memory struct {
-	Fit      model.Fit // its Usable, OK and MaxContext mean nothing where the cards are not known
-	Known    bool      // the cards' memory is
-	Context  int       // tokens
-	Number   float64   // bytes of a number in the KV cache; the mean of keys and values
-	Layers   int
-	KVHeads  int
-	HeadDim  int
-	Windowed bool // some layers keep a window of the context alone, and so less than the formula says
+	fit      model.Fit // its Usable, OK and MaxContext mean nothing where the cards are not known
+	known    bool      // the cards' memory is
+	context  int       // tokens
+	number   float64   // bytes of a number in the KV cache; the mean of keys and values
+	layers   int
+	kvHeads  int
+	headDim  int
+	windowed bool // some layers keep a window of the context alone, and so less than the formula says
 
 	rule    engines.Memory
 	share   float64 // of the cards, as the profile says; 0: it does not
@@ -90,17 +90,17 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	flags := flagsOf(profile)
 	rule := engines.Of(profile.Engine).Launch.Memory
 	out := Memory{
-		Context: profile.ContextTokens, Number: kvNumber(flags, rule.KVTypes),
-		Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Windowed: a.SlidingWindow > 0,
+		context: profile.ContextTokens, number: kvNumber(flags, rule.KVTypes),
+		layers: a.Layers, kvHeads: a.KVHeads, headDim: a.HeadDim, windowed: a.SlidingWindow > 0,
 		rule: rule, offload: flags.On(rule.Offload...),
 		pinned: (rule.Pinned == nil || rule.Pinned(flags, a.Layers)) && !elsewhere(profile, flags),
 	}
 	if n, ok := flags.Number(rule.Context...); ok && n > 0 {
-		out.Context = int(n) // of all slots together
+		out.context = int(n) // of all slots together
 	}
 	out.share, _ = flags.Number(rule.Share)
 	quant, known := sourceOf(profile, m)
-	opt := model.FitOptions{WeightBytes: cmp.Or(weights, known), KVNumberBytes: out.Number, Utilisation: out.share}
+	opt := model.FitOptions{WeightBytes: cmp.Or(weights, known), KVNumberBytes: out.number, Utilisation: out.share}
 	if rule.Spreads {
 		opt.Utilisation = 1
 	}
@@ -115,12 +115,12 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 			card += bytes
 		}
 	}
-	if out.Known = card > 0; !out.Known {
+	if out.known = card > 0; !out.known {
 		card = 1 // the formula wants one; what depends on it is not shown
 	}
-	out.Fit, err = model.Fits(model.Architecture{
+	out.fit, err = model.Fits(model.Architecture{
 		Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters,
-	}, q, out.Context, card, opt)
+	}, q, out.context, card, opt)
 	return out, err
 }
 
@@ -170,27 +170,27 @@ func elsewhere(profile *dsl.Server, flags engines.Values) bool {
 // Lines shows the formula with its numbers.
 func (m Memory) Lines() []string {
 	about := ""
-	if m.Fit.Estimated {
+	if m.fit.Estimated {
 		about = "about "
 	}
 	lines := []string{
 		"KV cache: " + m.formula(),
 		fmt.Sprintf("memory: %s%.2f GiB of weights + %.2f GiB of KV cache + %.1f GiB for everything else = %.2f GiB", about,
-			m.Fit.Weights/gib, m.Fit.KV/gib, m.Fit.Overhead/gib, m.Fit.Need/gib),
+			m.fit.Weights/gib, m.fit.KV/gib, m.fit.Overhead/gib, m.fit.Need/gib),
 	}
-	if m.Windowed {
+	if m.windowed {
 		lines[0] += " at most: layers with a sliding window keep less"
 	}
-	if !m.Known {
-		return append(lines, "the card's memory is not known here, so that whether this fits is not either")
+	if !m.known {
+		return append(lines, "the card's memory is not known here, and so it is not known whether this fits")
 	}
-	return append(lines, fmt.Sprintf("card: %.1f GiB, of which the profile takes %.1f: %s", m.Fit.VRAM/gib,
-		m.Fit.Usable/gib, m.Fit))
+	return append(lines, fmt.Sprintf("card: %.1f GiB, of which the profile takes %.1f: %s", m.fit.VRAM/gib,
+		m.fit.Usable/gib, m.fit))
 }
 
 func (m Memory) formula() string {
 	return fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB",
-		m.Layers, m.KVHeads, m.HeadDim, m.Number, m.Fit.KVPerToken/1024, m.Context, m.Fit.KV/gib)
+		m.layers, m.kvHeads, m.headDim, m.number, m.fit.KVPerToken/1024, m.context, m.fit.KV/gib)
 }
 
 // Impossible says why no server can hold this, and what to do; empty where it may fit. It counts
@@ -200,15 +200,15 @@ func (m Memory) Impossible() (why, hint string) {
 	if share <= 0 || share > 1 {
 		share = 1 // the engine's own default is less, and moves between versions
 	}
-	room := m.Fit.VRAM * share
+	room := m.fit.VRAM * share
 	weights, kv := 0.0, 0.0
-	if !m.Fit.Estimated && !m.offload {
-		weights = m.Fit.Weights
+	if !m.fit.Estimated && !m.offload {
+		weights = m.fit.Weights
 	}
-	if !m.Windowed {
-		kv = m.Fit.KV
+	if !m.windowed {
+		kv = m.fit.KV
 	}
-	if !m.Known || !m.pinned || weights+kv <= room {
+	if !m.known || !m.pinned || weights+kv <= room {
 		return "", ""
 	}
 	takes := "the KV cache"
@@ -225,7 +225,7 @@ func (m Memory) Impossible() (why, hint string) {
 	if weights <= room {
 		why += "KV cache " + m.formula() + "; "
 	}
-	why += fmt.Sprintf("there are %.2f GiB", m.Fit.VRAM/gib)
+	why += fmt.Sprintf("there are %.2f GiB", m.fit.VRAM/gib)
 	if m.share > 0 {
 		why += fmt.Sprintf(" x %s %g = %.2f GiB", m.rule.Share, m.share, room/gib)
 	}
@@ -235,13 +235,13 @@ func (m Memory) Impossible() (why, hint string) {
 // remedy is what makes a server smaller.
 func (m Memory) remedy() string {
 	var ways []string
-	if m.Fit.MaxContext > 0 {
-		ways = append(ways, fmt.Sprintf("set context_tokens to at most %d", m.Fit.MaxContext))
+	if m.fit.MaxContext > 0 {
+		ways = append(ways, fmt.Sprintf("set context_tokens to at most %d", m.fit.MaxContext))
 	}
 	if m.share > 0 && m.share < 0.9 {
 		ways = append(ways, "raise "+m.rule.Share)
 	}
-	if m.Number >= 2 && m.Fit.KV > 0 {
+	if m.number >= 2 && m.fit.KV > 0 {
 		ways = append(ways, "halve the KV cache with "+m.rule.SmallKV)
 	}
 	return strings.Join(append(ways, "choose a smaller model with --model"), ", or ")
@@ -262,13 +262,13 @@ func weigh(path string) float64 {
 // fits refuses a start that cannot end well, and warns of one that may not.
 func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
 	memory, err := MemoryOf(profile, m, Cards(l.Memory), weigh(c.file))
-	if err != nil || !memory.Known {
+	if err != nil || !memory.known {
 		return nil //nolint:nilerr // what is not known is no reason to start nothing
 	}
 	if why, hint := memory.Impossible(); why != "" {
 		return server.WithHint(profile.Errorf("%s", why), hint)
 	}
-	if !memory.Fit.OK && l.Note != nil {
+	if !memory.fit.OK && l.Note != nil {
 		l.Note("%s may not fit the graphics memory; %s", profile.Name, memory.remedy())
 		for _, line := range memory.Lines() {
 			l.Note("| %s", line)

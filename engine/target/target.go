@@ -23,7 +23,7 @@ type Target struct {
 	Tokenize func(context.Context, []dsl.Message) ([]int, error)
 	Reset    func(context.Context) error                   // empties its prefix cache; nil: it cannot
 	Restart  func(context.Context) (url string, err error) // nil: homellm did not start it
-	Block    int                                           // tokens in one block of its prefix cache; 1: it keeps single tokens
+	Block    int                                           // tokens in one block of its prefix cache; 1: single tokens
 	Close    func()
 	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
 	Started  *Running                           // nil: homellm did not start it
