@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -197,9 +198,7 @@ func TestGolden(t *testing.T) {
 	for _, name := range names {
 		runs[strings.TrimSuffix(name, ".yaml")] = played{scenario: name}
 	}
-	for name, p := range variants {
-		runs[name] = p
-	}
+	maps.Copy(runs, variants)
 	words := reworded(t)
 	for name, p := range runs {
 		t.Run(name, func(t *testing.T) {
