@@ -108,6 +108,9 @@ type Server struct {
 	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, when cells are isolated by salt
 	Flags         string   `json:"flags_sha256,omitempty"` // of the rendered argv, when homellm started it
 	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
+
+	// what this server or machine cannot tell, with the reason: cache, usage, reasoning_tokens, server_timings, block_size
+	Unsupported map[string]string `json:"unsupported,omitempty"`
 }
 
 // Request is one request and its reply, whether it succeeded or not.

@@ -68,8 +68,10 @@ type Def struct {
 	FromSending bool // a time from the sending of a request on: as late as the client's clock is
 	Baseline    bool // of steps and phases kept in a baseline where no gates file says what is
 	Shown       Shown
-	anyway      bool // also defined for a request that failed
-	answer      bool // tells something of an answer: see asked
+	Support     string // what a server must tell for this to be known: a key of [event.Server.Unsupported]
+	Signed      bool   // may lie below 0
+	anyway      bool   // also defined for a request that failed
+	answer      bool   // tells something of an answer: see asked
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
 	parts       func(*Cell, *event.Request) (num, den float64, why string)
@@ -78,11 +80,17 @@ type Def struct {
 }
 
 // Value is one value of a metric, or the reason why there is none.
+//
+// It is exact where V is set. Otherwise Why says what is missing, and Range or Beginning what is known all
+// the same: the limits of a figure some of whose members are unknown, or how a text begins that was cut.
 type Value struct {
-	V      any // float64, int, string or bool; nil if unknown
-	Unit   string
-	Source string
-	Why    string // not empty: unknown
+	V           any // float64, int, string or bool; nil unless the value is exact
+	Unit        string
+	Source      string
+	Why         string       // not empty: not exact
+	Range       *event.Range // of a number that is not exact: it lies in here
+	Beginning   *string      // of a text that is not exact: it begins like this
+	Unsupported bool         // nobody can tell, which was known before the run
 }
 
 // Known says whether the value was measured.
