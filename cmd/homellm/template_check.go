@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
 	"homellm/engine/client"
-	"homellm/engine/engines"
+	"homellm/engine/doctor"
 	"homellm/engine/model"
-	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/server"
 	"homellm/engine/target"
@@ -65,11 +60,11 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 	}
 	bad := 0
 	for _, name := range names {
-		_, t, _, err := templateOf(lib, name)
+		all, t, _, err := templateOf(lib, name)
 		if err != nil {
 			return err
 		}
-		wrong, n := checkGoldens(lib, t)
+		wrong, n := all.CheckGoldens(t)
 		switch {
 		case len(wrong) > 0:
 			bad++
@@ -93,40 +88,6 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 		return &failure{code: exitFail}
 	}
 	return nil
-}
-
-// checkGoldens compares a template with the goldens of its name. A template of a user's file has
-// none, also where it replaces a shipped one: what it should be is not known.
-func checkGoldens(lib *dsl.Library, t *model.Template) (wrong []string, n int) {
-	for _, own := range lib.Templates {
-		if own.Name == t.Name() && own.Spec != nil {
-			return nil, 0
-		}
-	}
-	goldens, err := model.Goldens(t.Name())
-	if err != nil {
-		return nil, 0
-	}
-	for _, g := range goldens {
-		if w := g.Check(t); w != "" {
-			wrong = append(wrong, w)
-		}
-	}
-	return wrong, len(goldens)
-}
-
-// checkConversations are compared with a server. They differ in what templates differ in.
-var checkConversations = []struct {
-	name     string
-	messages []model.Message
-}{
-	{"one question", []model.Message{{Role: "user", Content: "What is a pump?"}}},
-	{"with a system message", []model.Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"}}},
-	{"three turns", model.Probe()},
-	{"a system message in the middle", []model.Message{
-		{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"}, {Role: "assistant", Content: "A machine."},
-		{Role: "system", Content: "DOC: x = 1"}, {Role: "user", Content: "What is x?"},
-	}},
 }
 
 // checkServer compares our rendering with that of a server.
@@ -182,18 +143,18 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		side = nil
 	}
 	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", found.Label(), found.URL, served, t.Name())
-	c := comparison{all: all, template: t, model: m, side: side}
+	c := doctor.Rendering{Templates: all, Template: t, Model: m, Side: side}
 	if side == nil {
 		config := target.ClientConfig(profile, found.URL, "", served)
 		config.Stream = false // one count is all that is wanted
-		if c.client, err = client.New(config); err != nil {
+		if c.Client, err = client.New(config); err != nil {
 			return failf(exitEnvironment, "", "%w", err)
 		}
-		defer c.client.CloseIdle()
+		defer c.Client.CloseIdle()
 	}
 	bad, failed := 0, 0
-	for _, conversation := range checkConversations {
-		same, said, err := c.compare(ctx, conversation.messages)
+	for _, conversation := range doctor.Conversations() {
+		same, said, err := c.Compare(ctx, conversation.Messages)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -206,7 +167,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 			bad++
 			verdict = "DIFFERENT"
 		}
-		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.name, said)
+		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.Name, said)
 	}
 	if failed > 0 {
 		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", report.Plural(failed, "conversation"))
@@ -216,94 +177,4 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		return &failure{code: exitFail}
 	}
 	return nil
-}
-
-// comparison asks one server for its rendering.
-type comparison struct {
-	all      *prompt.Templates
-	template *model.Template
-	model    *dsl.Model
-	side     *server.Side
-	client   *client.Client
-}
-
-// compare says whether the server makes of a conversation what the template does. The error is that of a
-// server that cannot say.
-func (c comparison) compare(ctx context.Context, messages []model.Message) (same bool, said string, err error) {
-	prompt, unrendered := c.template.Render(messages, model.Options{})
-	refusal := ""
-	if unrendered != nil {
-		refusal = unrendered.Error()
-	}
-	theirs, count, refused, err := c.ask(ctx, messages)
-	switch {
-	case err != nil:
-		return false, "", err
-	case refused != "" && refusal != "":
-		return true, "both refuse it", nil
-	case refused != "":
-		return false, fmt.Sprintf("the server refuses it, and the template takes it: %s", refused), nil
-	case refusal != "":
-		return false, fmt.Sprintf("the server takes it (%d tokens), and the template does not: %s", count, refusal), nil
-	}
-	if c.side == nil {
-		ours, err := c.all.Count(c.model, prompt.String(), nil)
-		if err != nil {
-			return false, "", err
-		}
-		// Short prompts: an estimate may be off by a few tokens whatever its share.
-		off := float64(count - ours.Tokens)
-		near := off*off <= (3+ours.Spread*float64(count))*(3+ours.Spread*float64(count))
-		return near, fmt.Sprintf("the server counts %d tokens, homellm %s", count, ours), nil
-	}
-	ours, err := c.side.TokenizeText(ctx, prompt.String())
-	if err != nil {
-		return false, "", err
-	}
-	if slices.Equal(ours, theirs) {
-		return true, fmt.Sprintf("%d tokens", len(ours)), nil
-	}
-	at := 0
-	for at < min(len(ours), len(theirs)) && ours[at] == theirs[at] {
-		at++
-	}
-	return false, fmt.Sprintf("the server has %d tokens, homellm %d; they part at token %d", len(theirs), len(ours), at), nil
-}
-
-// ask has the server render a conversation: into tokens where it tokenises, else into their count. What it
-// says if it refuses is no error.
-func (c comparison) ask(ctx context.Context, messages []model.Message) (ids []int, count int, refused string, err error) {
-	if c.side != nil {
-		list := make([]engines.Message, len(messages))
-		for i, m := range messages {
-			list[i] = engines.Message{Role: m.Role, Content: m.Content}
-		}
-		ids, err = c.side.Tokenize(ctx, list)
-		count = len(ids)
-	} else {
-		count, err = c.usage(ctx, messages)
-	}
-	if status, ok := errors.AsType[*engines.StatusError](err); ok && status.Refused() {
-		return nil, 0, status.Error(), nil
-	}
-	return ids, count, "", err
-}
-
-// usage asks for one token and reads how many the prompt had.
-func (c comparison) usage(ctx context.Context, messages []model.Message) (int, error) {
-	zero := 0.0
-	p := client.Prompt{MaxTokens: 1, Temperature: &zero}
-	for _, m := range messages {
-		p.Messages = append(p.Messages, client.Message{Role: m.Role, Content: m.Content})
-	}
-	e := c.client.Do(ctx, time.Now(), time.Now(), p)
-	switch {
-	case e.Usage.Prompt != nil:
-		return *e.Usage.Prompt, nil
-	case e.Err != nil && e.Status >= http.StatusBadRequest:
-		return 0, &engines.StatusError{Status: e.Status, Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status))}
-	case e.Err != nil:
-		return 0, errors.New(e.Err.Message)
-	}
-	return 0, errors.New("the server does not report how many tokens the prompt had")
 }

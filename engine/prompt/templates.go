@@ -197,3 +197,23 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Cou
 	t.counters[name] = c
 	return c
 }
+
+// CheckGoldens compares a template with the goldens of its name. A template of a user's file has
+// none, also where it replaces a shipped one: what it should be is not known.
+func (t *Templates) CheckGoldens(one *model.Template) (wrong []string, n int) {
+	for _, own := range t.lib.Templates {
+		if own.Name == one.Name() && own.Spec != nil {
+			return nil, 0
+		}
+	}
+	goldens, err := model.Goldens(one.Name())
+	if err != nil {
+		return nil, 0
+	}
+	for _, g := range goldens {
+		if w := g.Check(one); w != "" {
+			wrong = append(wrong, w)
+		}
+	}
+	return wrong, len(goldens)
+}
