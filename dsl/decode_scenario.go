@@ -24,7 +24,8 @@ const (
 
 // decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
 // expressions are not looked at.
-func decodeScenario(t *tree, v values, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (*Scenario, syntax.Diagnostics) {
+func decodeScenario(t *tree, v values, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (*Scenario,
+	syntax.Diagnostics) {
 	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
 	return d.scenario(t), d.diags
 }
@@ -82,13 +83,13 @@ func (d *decoder) scenario(t *tree) *Scenario {
 }
 
 // schemas reads the schemas that answers can be held against.
-func (d *decoder) schemas(n *syntax.Node) map[string]*schema.Shape {
+func (d *decoder) schemas(n *syntax.Node) map[string]*schema.AnswerSchema {
 	if n == nil || n.Kind != syntax.MapKind {
 		return nil
 	}
-	out := map[string]*schema.Shape{}
+	out := map[string]*schema.AnswerSchema{}
 	for _, e := range n.Entries {
-		shape, problems := schema.NewShape(e.Node.Plain())
+		answer, problems := schema.NewAnswerSchema(e.Node.Plain())
 		for _, p := range problems {
 			at := e.Node.Locate(p.Path)
 			if at == nil {
@@ -96,7 +97,7 @@ func (d *decoder) schemas(n *syntax.Node) map[string]*schema.Shape {
 			}
 			d.problem(at, p)
 		}
-		out[e.Key] = shape // nil where it is wrong: to name it is no second mistake
+		out[e.Key] = answer // nil where it is wrong: to name it is no second mistake
 	}
 	return out
 }
@@ -138,7 +139,8 @@ func (d *decoder) run(n *syntax.Node) Run {
 	r.Scope = Span(d.strOr(isolation, "scope", string(OfRepeat)))
 	r.AllowStale = d.flag(isolation, "allow_contaminated", false)
 	if r.Cache == NotIsolated && r.Repeats+r.Warmup > 1 && !r.AllowStale {
-		d.errorf(d.get(isolation, "cache"), "links/isolation", "isolate with cache: salt, play once (repeats: 1, warmup: 0), or say allow_contaminated: true",
+		d.errorf(d.get(isolation, "cache"), "links/isolation",
+			"isolate with cache: salt, play once (repeats: 1, warmup: 0), or say allow_contaminated: true",
 			"without isolation every pass after the first finds the cache of the one before")
 	}
 	return r
@@ -184,7 +186,8 @@ func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
 	s.API = d.strOr(n, "api", s.API)
 	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
-		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request", "lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
+		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request",
+			"lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
 	}
 	return s
 }

@@ -55,7 +55,8 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		}
 	}
 	startup := d.get(n, "startup")
-	s.Startup = Wait{d.duration(startup, "timeout", defaultStartTimeout), d.duration(startup, "interval", defaultStartInterval)}
+	s.Startup = Wait{d.duration(startup, "timeout", defaultStartTimeout),
+		d.duration(startup, "interval", defaultStartInterval)}
 	stop := d.get(n, "stop")
 	s.Stop = Stop{d.strOr(stop, "signal", "SIGTERM"), d.duration(stop, "grace", defaultGrace)}
 	http := d.get(n, "http")
@@ -73,7 +74,8 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 func (d *decoder) need(n *syntax.Node, key string) *syntax.Node {
 	v := d.get(n, key)
 	if v == nil {
-		d.errorf(firstKey(n), "links/missing-key", "add it here, or to a profile that this one extends", "key %q is missing", key)
+		d.errorf(firstKey(n), "links/missing-key", "add it here, or to a profile that this one extends", "key %q is missing",
+			key)
 	}
 	return v
 }
@@ -126,7 +128,8 @@ const keyShown = "links/secret"
 
 // keyOnCommandLine refuses a secret that everybody on the machine could read in the list of processes.
 func (d *decoder) keyOnCommandLine(at *syntax.Node, flag string) {
-	d.errorf(at, keyShown, "set the variable that the server reads instead, such as VLLM_API_KEY or LLAMA_API_KEY, where homellm is started, or name a file (api_key_file)",
+	d.errorf(at, keyShown, "set the variable that the server reads instead, such as VLLM_API_KEY or LLAMA_API_KEY, "+
+		"where homellm is started, or name a file (api_key_file)",
 		"%s puts a key on the command line, which everybody on this machine can read", flag)
 }
 
@@ -238,20 +241,25 @@ func (d *decoder) checkServer(s *Server, n *syntax.Node, l *Library) {
 		return
 	}
 	if s.Engine == "" {
-		d.errorAt(s, n, "links/missing-key", "add engine:, or abstract: true if it is only to be extended", "profile %q does not say which engine it is", s.Name)
+		d.errorAt(s, n, "links/missing-key", "add engine:, or abstract: true if it is only to be extended",
+			"profile %q does not say which engine it is", s.Name)
 	}
 	if s.Launch == nil && s.Attach == "" {
-		d.errorAt(s, n, "links/missing-key", "add launch: to start a server, or attach: to use one that runs", "profile %q says neither how to start a server nor where one is", s.Name)
+		d.errorAt(s, n, "links/missing-key", "add launch: to start a server, or attach: to use one that runs",
+			"profile %q says neither how to start a server nor where one is", s.Name)
 	}
 	capabilities := n.Get("capabilities")
-	if report := capabilities.Get("cache_report"); s.Capabilities.CacheReport.Source == "counters" && s.Capabilities.Metrics == "" {
-		d.errorf(report.Get("source"), "links/capability", "add capabilities.metrics", "counters are read from a metrics endpoint, and the profile has none")
+	if report := capabilities.Get("cache_report"); s.Capabilities.CacheReport.Source == "counters" &&
+		s.Capabilities.Metrics == "" {
+		d.errorf(report.Get("source"), "links/capability", "add capabilities.metrics",
+			"counters are read from a metrics endpoint, and the profile has none")
 	}
 }
 
 // errorAt reports an error at the name of a profile.
 func (d *decoder) errorAt(s *Server, n *syntax.Node, code, help, format string, args ...any) {
-	name := &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: s.Name, Line: s.Pos.Line, Col: s.Pos.Col, End: s.Pos.Col + len(s.Name)}
+	name := &syntax.Node{Src: n.Src, Kind: syntax.StringKind, Scalar: s.Name, Line: s.Pos.Line, Col: s.Pos.Col,
+		End: s.Pos.Col + len(s.Name)}
 	d.errorf(name, code, help, format, args...)
 }
 
@@ -271,7 +279,8 @@ func (d *decoder) checkLaunch(s *Server, n *syntax.Node) {
 	launch.EachText(func(text *syntax.Node) {
 		for _, m := range launchForm.FindAllStringSubmatch(text.Text(), -1) {
 			if !slices.Contains(launchNames, m[1]) || !strings.HasSuffix(m[0], "}") {
-				d.errorf(text, "links/reference", syntax.SuggestOr(m[1], launchNames, "possible"), "%s refers to nothing that a launch has", m[0])
+				d.errorf(text, "links/reference", syntax.SuggestOr(m[1], launchNames, "possible"),
+					"%s refers to nothing that a launch has", m[0])
 			}
 		}
 	})

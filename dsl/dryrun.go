@@ -179,7 +179,8 @@ func (p *planner) overflow(c *Cell) string {
 	for _, t := range c.Turns {
 		need := t.PromptTokens + t.ReplyTokens
 		if t.ReplyTokens >= limit {
-			return fmt.Sprintf("step %s asks for %s tokens of reply, and %s %s", t.Step, thousands(t.ReplyTokens), by, thousands(limit))
+			return fmt.Sprintf("step %s asks for %s tokens of reply, and %s %s", t.Step, thousands(t.ReplyTokens), by,
+				thousands(limit))
 		}
 		allowed, about := float64(limit), ""
 		if !t.Exact {
@@ -230,7 +231,8 @@ func (p *planner) mismatch(c *Cell) string {
 	if !listed {
 		why := fmt.Sprintf("server %s does not list model %s", c.Server.Name, c.Model.Name)
 		if p.opt.Model != "" && slices.Contains(p.opt.Servers, c.Server.Name) {
-			p.fail("plan/pair", fmt.Sprintf("it lists %s; add the model to its profile", strings.Join(c.Server.Models, ", ")), "%s", why)
+			p.fail("plan/pair", fmt.Sprintf("it lists %s; add the model to its profile", strings.Join(c.Server.Models, ", ")),
+				"%s", why)
 		}
 		return why
 	}
@@ -255,8 +257,9 @@ func (p *planner) declared(c *Cell) {
 		if off < -far || off > far && conversation.History == "recorded" {
 			p.once(syntax.Diagnostic{
 				Pos: conversation.Pos, Severity: syntax.Warning, Code: "plan/tokens",
-				Message: fmt.Sprintf("conversation %q declares %s tokens, and about %s are planned", conversation.ID, thousands(conversation.Tokens), thousands(size)),
-				Help:    "correct `tokens:`, or the texts",
+				Message: fmt.Sprintf("conversation %q declares %s tokens, and about %s are planned", conversation.ID,
+					thousands(conversation.Tokens), thousands(size)),
+				Help: "correct `tokens:`, or the texts",
 			})
 		}
 	}
@@ -280,14 +283,16 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 			continue // the stand-ins for replies are ours
 		}
 		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
-		if i := slices.IndexFunc(w.cell.Scenario.Documents, func(d *Document) bool { return strings.Contains(d.Text, s.Token) }); i >= 0 {
+		if i := slices.IndexFunc(w.cell.Scenario.Documents,
+			func(d *Document) bool { return strings.Contains(d.Text, s.Token) }); i >= 0 {
 			d := w.cell.Scenario.Documents[i]
 			at, what = d.Pos, fmt.Sprintf("document %q", d.ID)
 		}
 		w.once(syntax.Diagnostic{
 			Pos: at, Severity: syntax.Warning, Code: "plan/special",
-			Message: fmt.Sprintf("%s holds %q, which model %s reads as a special token: it can end the message and speak in another role", what, s.Token, w.cell.Model.Name),
-			Help:    "take it out of the text, unless that is what is tested",
+			Message: fmt.Sprintf("%s holds %q, which model %s reads as a special token: it can end the message and speak in "+
+				"another role", what, s.Token, w.cell.Model.Name),
+			Help: "take it out of the text, unless that is what is tested",
 		})
 	}
 }

@@ -26,8 +26,8 @@ type Scenario struct {
 	Vars          map[string]any // float64, int, string or bool
 	Documents     []*Document
 	Conversations []*Conversation
-	Assert        []*expr.Assertion        // scenario scope
-	Schemas       map[string]*schema.Shape // that answers can be held against
+	Assert        []*expr.Assertion               // scenario scope
+	Schemas       map[string]*schema.AnswerSchema // that answers can be held against
 }
 
 // Requires is what a cell must offer; an unmet one skips the cell with the reason.

@@ -40,7 +40,8 @@ func (l *Library) check(t *tree) syntax.Diagnostics {
 }
 
 func newLibrary(trees []*tree) (*Library, syntax.Diagnostics) {
-	b := libraryBuilder{servers: map[string][]layer{}, models: map[string]syntax.Entry{}, templates: map[string]syntax.Entry{}}
+	b := libraryBuilder{servers: map[string][]layer{}, models: map[string]syntax.Entry{},
+		templates: map[string]syntax.Entry{}}
 	for _, t := range trees {
 		switch t.kind {
 		case "servers":
@@ -59,7 +60,8 @@ func newLibrary(trees []*tree) (*Library, syntax.Diagnostics) {
 			}
 		default:
 			d := decoder{src: t.src}
-			d.errorf(t.root.Get("schema"), "links/kind", "the library has files with schema: homellm.servers/v1 and homellm.models/v1", "a %s file is not part of the library of servers and models", t.kind)
+			d.errorf(t.root.Get("schema"), "links/kind", "the library has files with schema: "+
+				"homellm.servers/v1 and homellm.models/v1", "a %s file is not part of the library of servers and models", t.kind)
 			b.diags = append(b.diags, d.diags...)
 		}
 	}
@@ -144,16 +146,19 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	chain = append(chain, name)
 	switch {
 	case next == name && nextIndex < 0:
-		d.errorf(parent, "links/extends", "name another profile; only one of an earlier file may have the same name", "profile %q extends itself", name)
+		d.errorf(parent, "links/extends", "name another profile; only one of an earlier file may have the same name",
+			"profile %q extends itself", name)
 		return nil, false
 	case next != name && slices.Contains(chain, next):
 		// Every profile of the circle comes here; the first of them by name speaks for all.
 		if circle := chain[slices.Index(chain, next):]; next == chain[0] && next == slices.Min(circle) {
-			d.errorf(parent, "links/extends", "remove extends from one of them", "profiles extend each other in a circle: %s", strings.Join(append(circle, next), " → "))
+			d.errorf(parent, "links/extends", "remove extends from one of them", "profiles extend each other in a circle: %s",
+				strings.Join(append(circle, next), " → "))
 		}
 		return nil, false
 	case nextIndex < 0:
-		d.errorf(parent, "links/extends", syntax.SuggestOr(next, keys(b.servers), "profiles"), "there is no profile %q to extend", next)
+		d.errorf(parent, "links/extends", syntax.SuggestOr(next, keys(b.servers), "profiles"),
+			"there is no profile %q to extend", next)
 		return nil, false
 	}
 	inherited, ok := b.resolve(d, next, nextIndex, chain)

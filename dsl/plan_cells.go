@@ -30,15 +30,18 @@ func (p *planner) selectConversations(s *Scenario) {
 	}
 	for _, t := range slices.Concat(include, exclude) {
 		if !known[t] {
-			p.fail("plan/tag", cmp.Or(syntax.SuggestOr(t, keys(known), "known tags"), "no conversation has tags"), "no conversation has the tag %q", t)
+			p.fail("plan/tag", cmp.Or(syntax.SuggestOr(t, keys(known), "known tags"), "no conversation has tags"),
+				"no conversation has the tag %q", t)
 		}
 	}
 	var kept []*Conversation
-	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}} // what is not played, and its conversation
+	// what is not played, and its conversation
+	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}}
 	for _, c := range s.Conversations {
 		has := func(t string) bool { return slices.Contains(c.Tags, t) }
 		wanted := len(include) == 0 || slices.ContainsFunc(include, has)
-		if wanted && !slices.ContainsFunc(exclude, has) && (p.opt.MaxConversations <= 0 || len(kept) < p.opt.MaxConversations) {
+		if wanted && !slices.ContainsFunc(exclude, has) && (p.opt.MaxConversations <= 0 ||
+			len(kept) < p.opt.MaxConversations) {
 			kept = append(kept, c)
 			continue
 		}

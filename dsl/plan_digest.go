@@ -27,7 +27,8 @@ var neutral = []string{"Pos", "SHA256", "Description"}
 // recordedAs gives a type the name by which digests know it. It is that of the package in which the type
 // was when the first journals were written: a digest that follows every move of a type would make them
 // strangers.
-var recordedAs = strings.NewReplacer("expr.", "dsl.", "figure.", "dsl.", "dsl.Isolation", "string", "dsl.Span", "string")
+var recordedAs = strings.NewReplacer("expr.", "dsl.", "figure.", "dsl.", "dsl.Isolation", "string", "dsl.Span",
+	"string", "schema.AnswerSchema", "schema.Shape")
 
 // writeDigest writes a value so that different values write different bytes: every value has
 // its type, and every list and text its length.

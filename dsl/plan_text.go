@@ -107,7 +107,8 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if !p.exact() {
 		about = "about "
 	}
-	fmt.Fprintf(&b, "  requests  %s: %s%s prompt tokens, at most %s reply tokens\n", thousands(p.Requests()), about, thousands(prompt), thousands(reply))
+	fmt.Fprintf(&b, "  requests  %s: %s%s prompt tokens, at most %s reply tokens\n", thousands(p.Requests()), about,
+		thousands(prompt), thousands(reply))
 	fmt.Fprintf(&b, "  digest    %s\n", p.Digest)
 	for i, c := range p.Cells {
 		fmt.Fprintf(&b, "\ncell %d  %s  %s\n", i+1, c, c.ID)

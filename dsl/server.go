@@ -239,7 +239,8 @@ func expand(text string, values map[string]string) string {
 }
 
 // launchNames are what ${…} may stand for in a launch.
-var launchNames = []string{"port", "context_tokens", "model.name", "model.ref", "model.file", "model.served_name", "model.revision"}
+var launchNames = []string{"port", "context_tokens", "model.name", "model.ref", "model.file", "model.served_name",
+	"model.revision"}
 
 var launchForm = regexp.MustCompile(`\$\{([^{}]*)\}?`)
 

@@ -37,8 +37,8 @@ var vocabulary = Vocabulary{
 	},
 }
 
-// testShape accepts an object with a number.
-var testShape, _ = schema.NewShape(map[string]any{"type": "object", "required": []any{"torque"},
+// testSchema accepts an object with a number.
+var testSchema, _ = schema.NewAnswerSchema(map[string]any{"type": "object", "required": []any{"torque"},
 	"properties": map[string]any{"torque": map[string]any{"type": "number"}}})
 
 func testScope(of figure.Scope) *scope {
@@ -51,7 +51,7 @@ func testScope(of figure.Scope) *scope {
 			Conversations: []string{"main"},
 			Turns:         map[string]int{"load": 1, "q1": 2, "drop": 0},
 			Repeats:       12,
-			Schemas:       map[string]*schema.Shape{"schema": testShape},
+			Schemas:       map[string]*schema.AnswerSchema{"schema": testSchema},
 			Vars:          map[string]any{"min_hit": 0.5, "topic": "orbits", "n": 3, "strict": true, "bad": "("},
 			Matrix:        map[string]any{"doc_tokens": 1024, "server": "sim"},
 			Declared:      func(path string) string { return "file.yaml:7" },

@@ -9,13 +9,13 @@ import (
 
 // program is a compiled expression. It holds no state of an evaluation, so it may be shared.
 type program struct {
-	code   *vm.Program
-	leaves []leaf       // each path once, in order of appearance
-	spans  []span       // where the leaves stand
-	bounds []bound      // comparisons with constants that must hold for the assertion to pass
-	apart  []difference // comparisons of measured values with each other, wherever they stand
-	smallN bool         // percentiles of few samples are allowed
-	shapes []namedShape
+	code    *vm.Program
+	leaves  []leaf       // each path once, in order of appearance
+	spans   []span       // where the leaves stand
+	bounds  []bound      // comparisons with constants that must hold for the assertion to pass
+	apart   []difference // comparisons of measured values with each other, wherever they stand
+	smallN  bool         // percentiles of few samples are allowed
+	schemas []namedSchema
 }
 
 // leaf is one value that an expression reads.
@@ -33,10 +33,10 @@ type leaf struct {
 	samples  int    // that are planned for it; 0: not known when the file is read
 }
 
-// namedShape is a schema that an expression holds a text against.
-type namedShape struct {
-	name  string
-	shape *schema.Shape
+// namedSchema is a schema that an expression holds a text against.
+type namedSchema struct {
+	name   string
+	schema *schema.AnswerSchema
 }
 
 // span is a stretch of the expression, in runes.

@@ -332,7 +332,7 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 			"the schema must be a literal name")
 		return n
 	}
-	shape, ok := declared[id.Value]
+	found, ok := declared[id.Value]
 	if !ok {
 		help := "declare it: schemas: {" + id.Value + ": {type: object, …}}"
 		if len(declared) > 0 {
@@ -341,8 +341,8 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 		c.failAt(name, "expr/schema", help, "there is no schema %q", id.Value)
 		return n
 	}
-	c.program.shapes = append(c.program.shapes, namedShape{id.Value, shape})
-	return call(n.Location(), callConforms, text, &ast.IntegerNode{Value: len(c.program.shapes) - 1})
+	c.program.schemas = append(c.program.schemas, namedSchema{id.Value, found})
+	return call(n.Location(), callConforms, text, &ast.IntegerNode{Value: len(c.program.schemas) - 1})
 }
 
 func takes(low, high int) string {

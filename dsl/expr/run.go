@@ -128,8 +128,8 @@ func (r *runtime) known(i int) bool { return r.values[i].Why == "" }
 
 // conforms holds a text against a schema and remembers where it does not fit.
 func (r *runtime) conforms(text string, i int) (bool, error) {
-	s := r.program.shapes[i]
-	ok, why, err := s.shape.Check(text)
+	s := r.program.schemas[i]
+	ok, why, err := s.schema.Check(text)
 	if err != nil {
 		return false, err
 	}

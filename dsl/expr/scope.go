@@ -22,7 +22,7 @@ type Env struct {
 	Turns         map[string]int // requests of every step in one repeat
 	Repeats       int            // planned
 	AllowSmallN   bool           // of the assertion
-	Schemas       map[string]*schema.Shape
+	Schemas       map[string]*schema.AnswerSchema
 	Vars          map[string]any           // bool, int, float64 or string
 	Matrix        map[string]any           // values of the cell's axes
 	Node          *syntax.Node             // the expression in its file

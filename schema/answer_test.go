@@ -17,7 +17,7 @@ func doc(t *testing.T, text string) any {
 }
 
 func TestShape_Check(t *testing.T) {
-	s, problems := NewShape(doc(t, `{
+	s, problems := NewAnswerSchema(doc(t, `{
 		"type": "object", "required": ["name", "torque"], "additionalProperties": false,
 		"properties": {
 			"name": {"type": "string", "minLength": 1}, "torque": {"$ref": "#/definitions/nm"},
@@ -71,7 +71,7 @@ func TestNewShape_Problems(t *testing.T) {
 		`{"definitions": {"a": {"items": {"$ref": "#/definitions/a"}}}, "$ref": "#/definitions/a"}`:              "[] $ref what stands beside $ref is ignored",
 		`{"definitions": {"a": {"items": {"$ref": "#/definitions/a"}}}, "allOf": [{"$ref": "#/definitions/a"}]}`: "[definitions a items] $ref #/definitions/a refers to itself",
 	} {
-		s, problems := NewShape(doc(t, text))
+		s, problems := NewAnswerSchema(doc(t, text))
 		got := ""
 		if len(problems) > 0 {
 			got = fmt.Sprintf("%v %s %s", problems[0].Path, problems[0].Key, problems[0].Message)
@@ -90,7 +90,7 @@ func TestShape_Bounds(t *testing.T) {
 		fmt.Fprintf(&b, `, "d%d": {"allOf": [{"$ref": "#/definitions/d%d"}, {"$ref": "#/definitions/d%d"}]}`, i+1, i, i)
 	}
 	b.WriteString(`}, "allOf": [{"$ref": "#/definitions/d40"}]}`)
-	if s, problems := NewShape(doc(t, b.String())); s != nil || problems[0].Rule != "size" {
+	if s, problems := NewAnswerSchema(doc(t, b.String())); s != nil || problems[0].Rule != "size" {
 		t.Errorf("a schema that doubles forty times is taken: %v", problems)
 	}
 	long := strings.TrimSuffix(strings.Repeat(`"a",`, 100_000), ",")
@@ -99,11 +99,11 @@ func TestShape_Bounds(t *testing.T) {
 			long + `]}`, `{"required": [` + long + `]}`,
 		`{"dependencies": {"a": [` + long + `]}}`, `{"definitions": {"a": {"pattern": "x{900}"}}, "allOf": [{"$ref": "#/definitions/a"}, {"$ref": "#/definitions/a"}, {"$ref": "#/definitions/a"}]}`,
 	} {
-		if s, problems := NewShape(doc(t, text)); s != nil || problems[0].Rule != "size" {
+		if s, problems := NewAnswerSchema(doc(t, text)); s != nil || problems[0].Rule != "size" {
 			t.Errorf("%.60s is taken: %v", text, problems)
 		}
 	}
-	s, _ := NewShape(doc(t, `{"uniqueItems": true}`))
+	s, _ := NewAnswerSchema(doc(t, `{"uniqueItems": true}`))
 	for _, text := range []string{
 		"[" + strings.TrimSuffix(strings.Repeat("1,", mostValues+1), ",") + "]",
 		`"` + strings.Repeat("x", mostText) + `"`,
@@ -117,7 +117,7 @@ func TestShape_Bounds(t *testing.T) {
 	for range mostRules - 10 {
 		many = append(many, map[string]any{"type": "string"})
 	}
-	wide, problems := NewShape(map[string]any{"items": map[string]any{"anyOf": many}})
+	wide, problems := NewAnswerSchema(map[string]any{"items": map[string]any{"anyOf": many}})
 	if wide == nil {
 		t.Fatal(problems)
 	}
@@ -131,7 +131,7 @@ func TestShape_Bounds(t *testing.T) {
 	for i := range mostRules + 1 {
 		listed = append(listed, float64(i))
 	}
-	if s, problems := NewShape(map[string]any{"enum": listed}); s != nil || problems[0].Rule != "size" {
+	if s, problems := NewAnswerSchema(map[string]any{"enum": listed}); s != nil || problems[0].Rule != "size" {
 		t.Errorf("an endless list of values is taken: %v", problems)
 	}
 	if ok, _, err := s.Check(strings.Repeat("[", 11_000) + strings.Repeat("]", 11_000)); ok || err != nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// Shape is a JSON Schema (draft-07) that a scenario states for answers. Both the schema and the
+// AnswerSchema is a JSON Schema (draft-07) that a scenario states for answers. Both the schema and the
 // answers are untrusted, so that both are bounded: the schema unfolds to a finite tree that refers
 // to nothing but itself, and a text is looked at only up to a size.
-type Shape struct {
+type AnswerSchema struct {
 	Doc any // the schema, as encoding/json makes it
 
 	compiled *jsonschema.Schema
 	rules    int
 }
 
-// The bounds of a shape.
+// The bounds of an answer schema.
 const (
 	mostRules  = 2_000   // subschemas, entries of lists and steps of patterns, each counted as often as it is referred to
 	mostText   = 1 << 20 // bytes of an answer
@@ -47,8 +47,8 @@ var subschemas = map[string]string{
 	"allOf": "list", "anyOf": "list", "oneOf": "list",
 }
 
-// NewShape checks and compiles a schema. It loads nothing.
-func NewShape(doc any) (s *Shape, problems []Problem) {
+// NewAnswerSchema checks and compiles a schema. It loads nothing.
+func NewAnswerSchema(doc any) (s *AnswerSchema, problems []Problem) {
 	defer func() {
 		if p := recover(); p != nil {
 			s, problems = nil, []Problem{{Rule: "invalid", Message: fmt.Sprintf("the schema cannot be read: %v", p)}}
@@ -79,7 +79,7 @@ func NewShape(doc any) (s *Shape, problems []Problem) {
 	if err != nil {
 		return nil, []Problem{broken(err)}
 	}
-	return &Shape{doc, compiled, n}, nil
+	return &AnswerSchema{doc, compiled, n}, nil
 }
 
 // broken places what the meta-schema finds wrong.
@@ -291,7 +291,7 @@ func pointer(p string) []string {
 
 // Check says whether a text is one JSON value, alone or in one fenced block, that conforms to the
 // schema, and where it does not. An error says that it cannot be told: the text is too large.
-func (s *Shape) Check(text string) (ok bool, why string, err error) {
+func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok, err = false, fmt.Errorf("the text cannot be checked: %v", p)
