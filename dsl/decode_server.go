@@ -108,7 +108,8 @@ func (d *decoder) launch(n *syntax.Node) *Launch {
 }
 
 // keyFlag is a flag whose value is a secret.
-var keyFlag = regexp.MustCompile(`^--?((?:[a-z]+[-_])?api[-_]key|hf[-_]token|hft|api[-_]token|(?:[a-z]+[-_])*password)(?:=.*)?$`)
+var keyFlag = regexp.MustCompile(
+	`^--?((?:[a-z]+[-_])?api[-_]key|hf[-_]token|hft|api[-_]token|(?:[a-z]+[-_])*password)(?:=.*)?$`)
 
 // noKeys refuses secrets among the words of a command.
 func (d *decoder) noKeys(words []*syntax.Node) {

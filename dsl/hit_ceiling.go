@@ -303,7 +303,8 @@ func (p *planner) unstable(c *Cell) {
 		if stable {
 			d.Message = fmt.Sprintf("template %s of model %s prints today's date into every prompt: a run across midnight "+
 				"loses its prefix there", c.Model.Template, c.Model.Name)
-			d.Help = `fix it in the server's profile, where the server takes it: body: {chat_template_kwargs: {date_string: "26 Jul 2024"}}`
+			d.Help = "fix it in the server's profile, where the server takes it: " +
+				`body: {chat_template_kwargs: {date_string: "26 Jul 2024"}}`
 		}
 		p.once(d)
 		return

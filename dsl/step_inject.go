@@ -14,7 +14,8 @@ type Inject struct {
 
 var injectKind = ActionKind{
 	Key: "inject",
-	Doc: "Puts documents into the context: before the next question, into the system message or as a message of their own.",
+	Doc: "Puts documents into the context: before the next question, into the system message or as a message of " +
+		"their own.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Inject{
 			Into:    d.strOr(in.node, "into", IntoTurn),

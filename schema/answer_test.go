@@ -16,7 +16,7 @@ func doc(t *testing.T, text string) any {
 	return v
 }
 
-func TestShape_Check(t *testing.T) {
+func TestAnswerSchema_Check(t *testing.T) {
 	s, problems := NewAnswerSchema(doc(t, `{
 		"type": "object", "required": ["name", "torque"], "additionalProperties": false,
 		"properties": {
@@ -52,7 +52,7 @@ func TestShape_Check(t *testing.T) {
 	}
 }
 
-func TestNewShape_Problems(t *testing.T) {
+func TestNewAnswerSchema_Problems(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"tpye": "object"}`:                           `[] tpye unknown keyword "tpye"`,
 		`{"properties": {"a": {"minimun": 1}}}`:        `[properties a] minimun unknown keyword "minimun"`,
@@ -83,7 +83,7 @@ func TestNewShape_Problems(t *testing.T) {
 }
 
 // TestShape_Bounds holds that no schema and no answer takes long, whoever wrote it.
-func TestShape_Bounds(t *testing.T) {
+func TestAnswerSchema_Bounds(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"definitions": {"d0": {"type": "string"}`)
 	for i := range 40 { // 2^40 rules

@@ -450,7 +450,8 @@ func TestConforms(t *testing.T) {
 		`torque 41`:                              "fail it does not conform to schema: it is not JSON",
 		"\"" + strings.Repeat("x", 1<<20) + "\"": "unknown the text has 1048578 bytes",
 	} {
-		r := mustCompile(t, figure.StepScope, `conforms(turn.text, "schema")`).Eval(func(string) Value { return Value{V: text} })
+		a := mustCompile(t, figure.StepScope, `conforms(turn.text, "schema")`)
+		r := a.Eval(func(string) Value { return Value{V: text} })
 		if got := string(r.Verdict) + " " + r.Why; !strings.HasPrefix(got, want) {
 			t.Errorf("%.40q: %.200s, want %s", text, got, want)
 		}

@@ -14,8 +14,11 @@ import (
 // is not a JSON number is ambiguous: 010 is 8 or 10, 1_000 is a number or a text.
 var (
 	jsonNumber      = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
-	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9]+)?|\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
-	notANumber      = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
+	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+` + // of another base
+		`|[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9]+)?` +
+		`|\.[0-9][0-9_]*([eE][+-]?[0-9]+)?` +
+		`|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`) // of sixtieths
+	notANumber = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
 )
 
 // scalar fills a node from a token that is not a block scalar.
