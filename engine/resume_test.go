@@ -37,7 +37,8 @@ run: {warmup: 1, repeats: 2, order: interleaved, isolation: {cache: salt, scope:
 matrix: {place: [turn, system]}
 documents:
   - id: manual
-    text: The pump stands in the cellar of the old mill. Its flange bolts are tightened to a torque of 41 Nm, crosswise and in three passes.
+    text: The pump stands in the cellar of the old mill. Its flange bolts are tightened to a torque of 41 Nm,
+      crosswise and in three passes.
 conversations:
   - id: main
     system: You answer in one sentence from the documents that you are given, and in no other way.

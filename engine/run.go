@@ -45,40 +45,46 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		}
 	}
 	passes := schedule(r.plan.Cells, playable)
+	groups := r.groups(playable)
+	r.progress.begin(passes)
+	err := r.playPlanned(ctx, passes, groups)
+	if r.budget.Time == 0 {
+		return err
+	}
+	if err == nil {
+		err = r.spend(ctx, groups)
+	}
+	if err != nil {
+		r.finishAll(groups)
+	}
+	return err
+}
+
+// playPlanned plays the passes that the scenario asks for.
+func (r *run) playPlanned(ctx context.Context, passes []pass, groups []*group) error {
 	last, of := map[int]int{}, map[int]*group{}
 	for k, p := range passes {
 		last[p.cell] = k
 	}
-	groups := r.groups(playable)
 	for _, g := range groups {
 		for _, i := range g.cells {
 			of[i] = g
 		}
 	}
-	r.progress.begin(passes)
-	err := func() error {
-		for k, p := range passes {
-			if r.failed[p.cell] {
-				continue
-			}
-			if _, err := r.one(ctx, p, k > 0); err != nil {
+	for k, p := range passes {
+		if r.failed[p.cell] {
+			continue
+		}
+		if _, err := r.one(ctx, p, k > 0); err != nil {
+			return err
+		}
+		if last[p.cell] == k || r.failed[p.cell] {
+			if err := r.played(of[p.cell], p.cell); err != nil {
 				return err
 			}
-			if last[p.cell] == k || r.failed[p.cell] {
-				if err := r.played(of[p.cell], p.cell); err != nil {
-					return err
-				}
-			}
 		}
-		if r.budget.Time == 0 {
-			return nil
-		}
-		return r.spend(ctx, groups)
-	}()
-	if err != nil && r.budget.Time > 0 {
-		r.finishAll(groups)
 	}
-	return err
+	return nil
 }
 
 // played is called when a cell has played its planned repeats, or has failed. Without a budget

@@ -44,7 +44,8 @@ func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Rep
 	if n := len(r.Chunks); n > 0 && !embedded {
 		first, last := event.Milliseconds(r.Chunks[0].At-*r.Sent), event.Milliseconds(r.Chunks[n-1].At-*r.Sent)
 		if r.Finished != nil {
-			last = max(last, event.Milliseconds(*r.Finished-*r.Sent)) // the server's clock stops at the end of sequence, which has no text
+			// The server's clock stops at the end of the sequence, which has no text.
+			last = max(last, event.Milliseconds(*r.Finished-*r.Sent))
 		}
 		a.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
 		a.compare("e2e_ms", "server.e2e_ms", last, r.Timings["server.e2e_ms"], "ms", where)

@@ -25,7 +25,7 @@ func scrape(t *testing.T, ended, prompt, output, running int) *Snapshot {
 }
 
 // Our own request has a prompt of 100 tokens and writes 20.
-func TestOthers(t *testing.T) {
+func TestForeignLoad(t *testing.T) {
 	own := Reply{Prompt: new(100), Completion: new(20)}
 	for name, c := range map[string]struct {
 		engine                         string

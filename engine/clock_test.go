@@ -11,7 +11,7 @@ import (
 
 // A machine that slept in the middle of a run, seen as a jump of the wall clock, is noted once
 // at the cell and at the turn.
-func TestWatch_NotesAJumpOfTheClock(t *testing.T) {
+func TestClock_NotesAJump(t *testing.T) {
 	plan := load(t, "small.yaml", []byte(smallPlan), library(t))
 	var jump atomic.Int64 // the journal's goroutine moves the clock that the playing one reads
 	requests := 0
