@@ -8,18 +8,21 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/crash"
+	"homellm/engine/engines"
 	"homellm/engine/sim"
 )
 
 // refuseSimulator fails with --no-sim for a cell that would be played on a simulator.
 func (s *servers) refuseSimulator(cell *dsl.Cell) error {
-	switch profile := cell.Server; {
+	profile := cell.Server
+	embedded := engines.Of(profile.Engine).Role == engines.Simulator && profile.Attach == ""
+	switch {
 	case !s.noSim:
 	case s.found[profile.Name].Simulated:
 		return simulatorRefused("the server at %s is a simulator, and --no-sim plays on none", profile.Attach)
-	case profile.Engine == "sim" && profile.Attach == "" && s.lacking:
+	case embedded && s.lacking:
 		return simulatorRefused("no server was found on this machine, and --no-sim plays on no simulator")
-	case profile.Engine == "sim" && profile.Attach == "":
+	case embedded:
 		return simulatorRefused("server %s is the simulator, and --no-sim plays on none", profile.Name)
 	}
 	return nil

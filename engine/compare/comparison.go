@@ -38,40 +38,17 @@ type Comparison struct {
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch,
 		Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
-	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
-		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
-	}
-	if age := now.Sub(old.Recorded); r.MaxAge == 0 && !old.Recorded.IsZero() && age > agedAfter {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be",
-			days(age)))
-	}
-	for _, s := range []struct {
-		side string
-		of   Source
-	}{{"old", old}, {"new", new}} {
-		if s.of.Failed > 0 {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample", s.side,
-				s.of.Failed, s.of.Requests))
+	r.age(&p, old, now)
+	for k, s := range p.Sides {
+		if s.Failed > 0 {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample",
+				[]string{"old", "new"}[k], s.Failed, s.Requests))
 		}
 	}
 	for _, g := range r.Gates {
-		a, b := old.Sample(g.Metric), new.Sample(g.Metric)
-		if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity.Gates() && a.Unknown == 0 && b.Unknown == 0 {
-			continue // no such phase
+		if d, judged := r.judge(g, p); judged {
+			p.Deltas = append(p.Deltas, d)
 		}
-		g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
-			func(a, b stats.Looks) int { return len(a) - len(b) }))
-		d := g.Compare(a, b, r.InTurn)
-		switch {
-		case p.Comparable() || r.OnMismatch == MismatchWarns:
-			if old.Noise != nil && r.Tighter > 0 {
-				d.tooTight(old.Noise(g.Metric), r.Tighter)
-			}
-			d.belowFloor(max(old.floor(), new.floor()))
-		default:
-			d.Verdict, d.Why, d.More = event.Unknown, "not comparable: "+p.difference(), 0
-		}
-		p.Deltas = append(p.Deltas, d)
 	}
 	why := ""
 	if !p.Comparable() && r.OnMismatch != MismatchWarns {
@@ -79,6 +56,38 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	}
 	r.judgeExpressions(&p, old, new, now, why)
 	return p
+}
+
+// age notes that the old side is older than it may be, or than it should be.
+func (r Rules) age(p *Pair, old Source, now time.Time) {
+	if age := now.Sub(old.Recorded); r.MaxAge > 0 && !old.Recorded.IsZero() && age > r.MaxAge {
+		p.Stale = fmt.Sprintf("the baseline is %s old, and max_age is %s", days(age), days(r.MaxAge))
+	}
+	if age := now.Sub(old.Recorded); r.MaxAge == 0 && !old.Recorded.IsZero() && age > agedAfter {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the baseline is %s old; max_age in a gates file says how old one may be",
+			days(age)))
+	}
+}
+
+// judge judges a gate over both sides; false if neither has what it is about.
+func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
+	old, new := p.Sides[0], p.Sides[1]
+	a, b := old.Sample(g.Metric), new.Sample(g.Metric)
+	if r.Usual && len(a.Values) == 0 && len(b.Values) == 0 && g.Severity.Gates() && a.Unknown == 0 && b.Unknown == 0 {
+		return d, false // no such phase
+	}
+	g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
+		func(a, b stats.Looks) int { return len(a) - len(b) }))
+	d = g.Compare(a, b, r.InTurn)
+	if !p.Comparable() && r.OnMismatch != MismatchWarns {
+		d.Verdict, d.Why, d.More = event.Unknown, "not comparable: "+p.difference(), 0
+		return d, true
+	}
+	if old.Noise != nil && r.Tighter > 0 {
+		d.tooTight(old.Noise(g.Metric), r.Tighter)
+	}
+	d.belowFloor(max(old.floor(), new.floor()))
+	return d, true
 }
 
 // absent is the pair of a cell that has nothing to be compared with: only what does not ask for

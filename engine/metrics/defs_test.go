@@ -110,117 +110,118 @@ func TestEach_GoodTurn(t *testing.T) {
 	}
 }
 
+var trapTests = []struct {
+	name, metric string
+	change       func(*event.Request)
+	want         any // nil: unknown
+	why          string
+}{
+	{"one token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[1:2] }, nil,
+		"the first chunk held every token"},
+	{"every token in the first chunk", "output_tps", func(q *event.Request) {
+		q.Usage.Completion, q.Chunks = new(2),
+			q.Chunks[:1]
+	}, nil, "the first chunk held every token"},
+	{"a count that cannot be", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+	{"a count that cannot be", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+	{"a count that cannot be", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
+	{"a token in two channels", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(3) }, 3, ""},
+	{"text after the last token", "tpot_ms", func(q *event.Request) {
+		q.Usage.Completion, q.Chunks = new(1),
+			q.Chunks[:2]
+	}, nil, "text went on arriving after the last token that the server counts"},
+	{"a count that cannot be", "icl_max_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, 100.0, ""},
+	{"k1 is 1 unless said", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = nil }, 35.0, ""},
+	{"no usage", "tpot_ms", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
+	{"no usage", "output_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
+	{"no usage", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
+	{"no usage", "cache.hit_rate", func(q *event.Request) { q.Usage.Prompt = nil }, nil, noUsage},
+	{"one arrival", "output_tps", func(q *event.Request) { q.Chunks[3].At = q.Chunks[0].At }, nil, oneArrival},
+	// 2 + 1 came at once, 2 in 140 ms
+	{"tokens of the first read", "tpot_ms", func(q *event.Request) { q.Chunks[1].At = q.Chunks[0].At }, 70.0, ""},
+	{"text that no token is counted for", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = new(0) }, 35.0, ""},
+	{"hidden reasoning", "output_tps", func(q *event.Request) { q.Reasoning, q.Chunks = "", q.Chunks[1:] }, nil,
+		"the server counts reasoning tokens that it does not send"},
+	{"hidden reasoning in the running count", "tpot_ms", func(q *event.Request) {
+		q.Reasoning, q.Chunks = "", q.Chunks[1:]
+		q.Chunks[0].Tokens = new(3)
+	}, 60.0, ""},
+	{"the end is a token", "tpot_ms", func(q *event.Request) { q.Finished = new(at(260)) }, 50.0, ""},
+	{"the end of a tool call is a token", "tpot_ms", func(q *event.Request) {
+		q.Finish, q.Finished = "tool_calls",
+			new(at(260))
+	}, 50.0, ""},
+	{"a reply cut at max_tokens has no end", "tpot_ms", func(q *event.Request) {
+		q.Finish, q.Finished = "length",
+			new(at(260))
+	}, 140.0 / 3, ""},
+	{"one token", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, 0, ""},
+	{"one token", "icl_max_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, nil,
+		oneToken},
+	{"one token without text", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), nil }, 0, ""},
+	{"held back", "stalls", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil, oneArrival},
+	{"refusal", "ttft_answer_ms", func(q *event.Request) { q.Chunks[1].Channel = event.Refusal }, 120.0, ""},
+	{"refusal", "ttfs_ms", func(q *event.Request) {
+		for i := range q.Chunks[1:] {
+			q.Chunks[i+1].Channel = event.Refusal
+		}
+	}, 240.0, ""},
+	{"tool call", "ttft_answer_ms", func(q *event.Request) {
+		for i := range q.Chunks {
+			q.Chunks[i].Channel = event.Tool
+		}
+	}, nil, "no answer text arrived"},
+	{"reasoning in the answer", "ttft_answer_ms", func(q *event.Request) { q.Text = "\n<think>So." }, nil, inlined},
+	{"reasoning in the answer", "ttfs_ms", func(q *event.Request) { q.Text = "So.</think> Hello." }, nil, inlined},
+	{"not streamed", "ttft_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
+	{"not streamed", "ttfs_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
+	{"not streamed", "icl_p50_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
+	{"not streamed", "tpot_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
+	{"not streamed", "e2e_ms", func(q *event.Request) { q.Wire.Framing = "json" }, 250.0, ""},
+	{"no text", "ttft_ms", func(q *event.Request) { q.Chunks = nil }, nil, noToken},
+	{"reasoning alone", "ttft_answer_ms", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil,
+		"no answer text arrived"},
+	{"one read", "icl_p50_ms", func(q *event.Request) { q.Chunks[2].At = at(130) }, 20.0, ""},
+	{"one read", "icl_max_ms", func(q *event.Request) { q.Chunks[2].At = at(130) }, 120.0, ""},
+	{"two reads", "icl_p50_ms", func(q *event.Request) { q.Chunks[2].At, q.Chunks[3].At = at(130), at(130) }, 20.0, ""},
+	{"stall", "stalls", func(q *event.Request) { q.Chunks[3].At = at(251) }, 1, ""},
+	{"cached nothing", "cache.hit_rate", func(q *event.Request) { q.Cached = new(0) }, 0.0, ""},
+	{"nobody says", "cache.hit_rate", func(q *event.Request) { q.Cached, q.CacheSource = nil, "none" }, nil, noCached},
+	{"nobody says why", "cache.cached_tokens", func(q *event.Request) {
+		q.Cached, q.CacheWhy = nil,
+			"two requests at once"
+	}, nil, "two requests at once"},
+	{"empty prompt", "cache.hit_rate", func(q *event.Request) { q.Usage.Prompt, q.Cached = new(0), new(0) }, nil,
+		"the server counted no prompt tokens"},
+	{"nonsense", "cache.hit_rate", func(q *event.Request) { q.Cached = new(101) }, nil,
+		"the server reports more cached tokens than prompt tokens"},
+	{"all cached", "prefill_tps", func(q *event.Request) { q.Cached = new(100) }, nil,
+		"every prompt token came from the cache"},
+	{"nobody says", "prefill_tps", func(q *event.Request) { q.Cached = nil }, nil, noCached},
+	{"nothing reusable", "cache.efficiency", func(q *event.Request) { q.Reusable = new(0) }, nil,
+		"less than 1 % of the prompt could be reused"},
+	{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(1), new(1) }, 1.0, ""},
+	{"other blocks", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(16), new(80) }, 5.0, ""},
+	{"contaminated", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(15), new(80) }, nil,
+		"more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not isolate"},
+	{"not compared", "cache.reusable_rate", func(q *event.Request) { q.Reusable, q.ReusableWhy = nil, "no tokenizer" },
+		nil, "no tokenizer"},
+	{"reused connection", "connect_ms", func(q *event.Request) { q.Connect = nil }, nil, "the connection was reused"},
+	{"no reason", "finish_reason", func(q *event.Request) { q.Finish = "" }, nil, "the server gave no finish reason"},
+	{"no status", "status", func(q *event.Request) { q.Status = 0 }, nil, "no HTTP status was received"},
+	{"failed", "ttft_ms", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, nil,
+		"the request failed: reset"},
+	{"failed", "text", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, nil, "the request failed: reset"},
+	{"failed", "ok", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, false, ""},
+	{"failed", "error", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, "reset", ""},
+	{"failed", "dispatch_delay_ms", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, 10.0, ""},
+	{"no server timings", "server.queue_ms", func(*event.Request) {}, nil, "the server says nothing of server.queue_ms"},
+	{"no sentence", "ttfs_ms", func(q *event.Request) { q.Text = "Hello you, bye" }, nil,
+		"the answer holds no whole sentence"},
+}
+
 func TestEach_Traps(t *testing.T) {
-	tests := []struct {
-		name, metric string
-		change       func(*event.Request)
-		want         any // nil: unknown
-		why          string
-	}{
-		{"one token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[1:2] }, nil,
-			"the first chunk held every token"},
-		{"every token in the first chunk", "output_tps", func(q *event.Request) {
-			q.Usage.Completion, q.Chunks = new(2),
-				q.Chunks[:1]
-		}, nil, "the first chunk held every token"},
-		{"a count that cannot be", "tpot_ms", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
-		{"a count that cannot be", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
-		{"a count that cannot be", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = new(2) }, nil, tooFew},
-		{"a token in two channels", "output_tokens", func(q *event.Request) { q.Usage.Completion = new(3) }, 3, ""},
-		{"text after the last token", "tpot_ms", func(q *event.Request) {
-			q.Usage.Completion, q.Chunks = new(1),
-				q.Chunks[:2]
-		}, nil, "text went on arriving after the last token that the server counts"},
-		{"a count that cannot be", "icl_max_ms", func(q *event.Request) { q.Usage.Completion = new(1) }, 100.0, ""},
-		{"k1 is 1 unless said", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = nil }, 35.0, ""},
-		{"no usage", "tpot_ms", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
-		{"no usage", "output_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
-		{"no usage", "chunk_tokens", func(q *event.Request) { q.Usage.Completion = nil }, nil, noUsage},
-		{"no usage", "cache.hit_rate", func(q *event.Request) { q.Usage.Prompt = nil }, nil, noUsage},
-		{"one arrival", "output_tps", func(q *event.Request) { q.Chunks[3].At = q.Chunks[0].At }, nil, oneArrival},
-		// 2 + 1 came at once, 2 in 140 ms
-		{"tokens of the first read", "tpot_ms", func(q *event.Request) { q.Chunks[1].At = q.Chunks[0].At }, 70.0, ""},
-		{"text that no token is counted for", "tpot_ms", func(q *event.Request) { q.Chunks[0].Tokens = new(0) }, 35.0, ""},
-		{"hidden reasoning", "output_tps", func(q *event.Request) { q.Reasoning, q.Chunks = "", q.Chunks[1:] }, nil,
-			"the server counts reasoning tokens that it does not send"},
-		{"hidden reasoning in the running count", "tpot_ms", func(q *event.Request) {
-			q.Reasoning, q.Chunks = "", q.Chunks[1:]
-			q.Chunks[0].Tokens = new(3)
-		}, 60.0, ""},
-		{"the end is a token", "tpot_ms", func(q *event.Request) { q.Finished = new(at(260)) }, 50.0, ""},
-		{"the end of a tool call is a token", "tpot_ms", func(q *event.Request) {
-			q.Finish, q.Finished = "tool_calls",
-				new(at(260))
-		}, 50.0, ""},
-		{"a reply cut at max_tokens has no end", "tpot_ms", func(q *event.Request) {
-			q.Finish, q.Finished = "length",
-				new(at(260))
-		}, 140.0 / 3, ""},
-		{"one token", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, 0, ""},
-		{"one token", "icl_max_ms", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), q.Chunks[:1] }, nil,
-			oneToken},
-		{"one token without text", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), nil }, 0, ""},
-		{"held back", "stalls", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil, oneArrival},
-		{"refusal", "ttft_answer_ms", func(q *event.Request) { q.Chunks[1].Channel = event.Refusal }, 120.0, ""},
-		{"refusal", "ttfs_ms", func(q *event.Request) {
-			for i := range q.Chunks[1:] {
-				q.Chunks[i+1].Channel = event.Refusal
-			}
-		}, 240.0, ""},
-		{"tool call", "ttft_answer_ms", func(q *event.Request) {
-			for i := range q.Chunks {
-				q.Chunks[i].Channel = event.Tool
-			}
-		}, nil, "no answer text arrived"},
-		{"reasoning in the answer", "ttft_answer_ms", func(q *event.Request) { q.Text = "\n<think>So." }, nil, inlined},
-		{"reasoning in the answer", "ttfs_ms", func(q *event.Request) { q.Text = "So.</think> Hello." }, nil, inlined},
-		{"not streamed", "ttft_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
-		{"not streamed", "ttfs_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
-		{"not streamed", "icl_p50_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
-		{"not streamed", "tpot_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
-		{"not streamed", "e2e_ms", func(q *event.Request) { q.Wire.Framing = "json" }, 250.0, ""},
-		{"no text", "ttft_ms", func(q *event.Request) { q.Chunks = nil }, nil, noToken},
-		{"reasoning alone", "ttft_answer_ms", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil,
-			"no answer text arrived"},
-		{"one read", "icl_p50_ms", func(q *event.Request) { q.Chunks[2].At = at(130) }, 20.0, ""},
-		{"one read", "icl_max_ms", func(q *event.Request) { q.Chunks[2].At = at(130) }, 120.0, ""},
-		{"two reads", "icl_p50_ms", func(q *event.Request) { q.Chunks[2].At, q.Chunks[3].At = at(130), at(130) }, 20.0, ""},
-		{"stall", "stalls", func(q *event.Request) { q.Chunks[3].At = at(251) }, 1, ""},
-		{"cached nothing", "cache.hit_rate", func(q *event.Request) { q.Cached = new(0) }, 0.0, ""},
-		{"nobody says", "cache.hit_rate", func(q *event.Request) { q.Cached, q.CacheSource = nil, "none" }, nil, noCached},
-		{"nobody says why", "cache.cached_tokens", func(q *event.Request) {
-			q.Cached, q.CacheWhy = nil,
-				"two requests at once"
-		}, nil, "two requests at once"},
-		{"empty prompt", "cache.hit_rate", func(q *event.Request) { q.Usage.Prompt, q.Cached = new(0), new(0) }, nil,
-			"the server counted no prompt tokens"},
-		{"nonsense", "cache.hit_rate", func(q *event.Request) { q.Cached = new(101) }, nil,
-			"the server reports more cached tokens than prompt tokens"},
-		{"all cached", "prefill_tps", func(q *event.Request) { q.Cached = new(100) }, nil,
-			"every prompt token came from the cache"},
-		{"nobody says", "prefill_tps", func(q *event.Request) { q.Cached = nil }, nil, noCached},
-		{"nothing reusable", "cache.efficiency", func(q *event.Request) { q.Reusable = new(0) }, nil,
-			"less than 1 % of the prompt could be reused"},
-		{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(1), new(1) }, 1.0, ""},
-		{"other blocks", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(16), new(80) }, 5.0, ""},
-		{"contaminated", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(15), new(80) }, nil,
-			"more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not isolate"},
-		{"not compared", "cache.reusable_rate", func(q *event.Request) { q.Reusable, q.ReusableWhy = nil, "no tokenizer" },
-			nil, "no tokenizer"},
-		{"reused connection", "connect_ms", func(q *event.Request) { q.Connect = nil }, nil, "the connection was reused"},
-		{"no reason", "finish_reason", func(q *event.Request) { q.Finish = "" }, nil, "the server gave no finish reason"},
-		{"no status", "status", func(q *event.Request) { q.Status = 0 }, nil, "no HTTP status was received"},
-		{"failed", "ttft_ms", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, nil,
-			"the request failed: reset"},
-		{"failed", "text", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, nil, "the request failed: reset"},
-		{"failed", "ok", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, false, ""},
-		{"failed", "error", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, "reset", ""},
-		{"failed", "dispatch_delay_ms", func(q *event.Request) { q.Err = &event.Error{Class: "reset"} }, 10.0, ""},
-		{"no server timings", "server.queue_ms", func(*event.Request) {}, nil, "the server says nothing of server.queue_ms"},
-		{"no sentence", "ttfs_ms", func(q *event.Request) { q.Text = "Hello you, bye" }, nil,
-			"the answer holds no whole sentence"},
-	}
-	for _, tt := range tests {
+	for _, tt := range trapTests {
 		t.Run(tt.metric+"/"+tt.name, func(t *testing.T) {
 			q := reply()
 			tt.change(&q)

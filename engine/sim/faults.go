@@ -78,17 +78,22 @@ var Kinds = []struct{ Name, Doc string }{
 
 // check tells what is wrong with a fault.
 func (f Fault) check() error {
-	known := false
-	for _, k := range Kinds {
-		known = known || k.Name == f.Kind
+	names := make([]string, len(Kinds))
+	for i, k := range Kinds {
+		names[i] = k.Name
 	}
 	switch {
-	case !known:
-		names := make([]string, len(Kinds))
-		for i, k := range Kinds {
-			names[i] = k.Name
-		}
+	case !slices.Contains(names, f.Kind):
 		return fmt.Errorf("no fault %q; known are %s", f.Kind, strings.Join(names, ", "))
+	case f.Share < 0 || f.Share > 1:
+		return fmt.Errorf("fault %s: share %v is not between 0 and 1", f.Kind, f.Share)
+	}
+	return f.checkNumbers()
+}
+
+// checkNumbers tells which number of a fault makes no sense for its kind.
+func (f Fault) checkNumbers() error {
+	switch {
 	case f.Kind == "status" && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("fault status: %d is not the status of an error", f.Status)
 	case (f.Kind == "delay" || f.Kind == "skew") && f.Delay <= 0:
@@ -97,8 +102,6 @@ func (f Fault) check() error {
 		return fmt.Errorf("fault swap: body names the other model")
 	case f.Kind == "truncate" && f.Count < 1:
 		return fmt.Errorf("fault truncate: count says how many tokens are left")
-	case f.Share < 0 || f.Share > 1:
-		return fmt.Errorf("fault %s: share %v is not between 0 and 1", f.Kind, f.Share)
 	case f.Every < 0 || f.Times < 0 || f.Count < 0 || f.Delay < 0 || f.RetryAfter < 0:
 		return fmt.Errorf("fault %s: a negative number", f.Kind)
 	}

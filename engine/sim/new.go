@@ -30,18 +30,10 @@ func New(cfg Config) (*Server, error) {
 	if !slices.Contains([]string{"reasoning", "reasoning_content", "both"}, s.reasoningKey) {
 		return nil, fmt.Errorf("no reasoning key %q; known are reasoning, reasoning_content, both", s.reasoningKey)
 	}
-	if cfg.Speed < 0 || cfg.Jitter < 0 || cfg.ContextTokens < 0 || cfg.KVTokens < 0 || cfg.MaxNumSeqs < 0 ||
-		cfg.MaxBatchedTokens < 0 || cfg.LedgerEntries < 0 || cfg.Wire.ReasoningTokens < 0 {
+	if cfg.negative() {
 		return nil, errors.New("a negative number in the simulator's configuration")
 	}
-	s.served = cfg.ServedNames
-	if len(s.served) == 0 {
-		repository, short := model.Repository, model.Name
-		if quant.Name != "" {
-			repository, short = repository+"-"+strings.ToUpper(quant.Name), short+"-"+quant.Name
-		}
-		s.served = []string{repository, short}
-	}
+	s.served = cfg.served(model, quant)
 	roof := roofline{gpu, model, quant}
 	blocks := cfg.KVTokens / blockTokens
 	if cfg.KVTokens == 0 {
@@ -70,4 +62,21 @@ func New(cfg Config) (*Server, error) {
 		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
 	}
 	return s, nil
+}
+
+func (c Config) negative() bool {
+	return c.Speed < 0 || c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.MaxNumSeqs < 0 ||
+		c.MaxBatchedTokens < 0 || c.LedgerEntries < 0 || c.Wire.ReasoningTokens < 0
+}
+
+// served are the names by which requests may ask for a model.
+func (c Config) served(m Model, q Quant) []string {
+	if len(c.ServedNames) > 0 {
+		return c.ServedNames
+	}
+	repository, short := m.Repository, m.Name
+	if q.Name != "" {
+		repository, short = repository+"-"+strings.ToUpper(q.Name), short+"-"+q.Name
+	}
+	return []string{repository, short}
 }

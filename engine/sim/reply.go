@@ -114,6 +114,12 @@ func (r *reply) cut(p sampling) {
 	if visible >= 0 {
 		r.text = r.text[:visible]
 	}
+	r.layOut(ends, hold)
+}
+
+// layOut gives each token its piece of the text. The last bytes of the text so far, as many as hold, wait
+// for the next token.
+func (r *reply) layOut(ends []int, hold int) {
 	r.texts = make([]string, len(r.tokens))
 	shown := 0
 	for i := range r.tokens {
