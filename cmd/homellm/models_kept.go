@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/hub"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 )
 
 func newModelsVerify(p process) *cobra.Command {
@@ -73,7 +73,7 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	}
 	switch {
 	case all.wrong+all.missing > 0:
-		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing", report.Plural(all.wrong, "file"), all.missing)
+		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing", readable.Plural(all.wrong, "file"), all.missing)
 	case all.read == 0 && len(names) > 0:
 		return failf(exitEnvironment, "homellm models pull "+list[0].model.Name, "%s is not here", strings.Join(names, ", "))
 	case all.read == 0:
@@ -130,7 +130,7 @@ func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit str
 		say(p, "missing")
 	}
 	n.missing = len(missing)
-	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, report.Plural(n.read, "file"))
+	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, readable.Plural(n.read, "file"))
 	return n, nil
 }
 

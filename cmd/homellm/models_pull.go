@@ -16,7 +16,7 @@ import (
 	"homellm/engine/hub"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 )
 
 type pullFlags struct {
@@ -260,7 +260,7 @@ const pullLineEvery = 5 * time.Second
 func (b *pullBar) show(p hub.Progress) {
 	text := describePull(p)
 	if b.columns > 0 {
-		fmt.Fprint(b.w, repaint+report.Shorten(text, b.columns-1))
+		fmt.Fprint(b.w, repaint+readable.Shorten(text, b.columns-1))
 		return
 	}
 	if now := time.Now(); now.Sub(b.last) >= pullLineEvery {

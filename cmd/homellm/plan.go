@@ -10,7 +10,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/judge"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 )
 
 type planFlags struct {
@@ -69,7 +69,7 @@ func plan(p process, args []string, f planFlags) error {
 		}
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
-		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped", report.Plural(skipped, "cell"))
+		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped", readable.Plural(skipped, "cell"))
 	}
 	return nil
 }

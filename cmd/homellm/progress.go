@@ -12,7 +12,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/crash"
 	"homellm/engine/event"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 )
 
 // bar shows where a run is. The engine stores the latest snapshot and never waits: a ticker
@@ -70,7 +70,7 @@ func (b *bar) stop() {
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
 	if p := b.latest.Load(); p != nil {
-		fmt.Fprint(b.w, repaint+report.Shorten(oneLine(describeProgress(b.name, *p)), b.columns-1))
+		fmt.Fprint(b.w, repaint+readable.Shorten(oneLine(describeProgress(b.name, *p)), b.columns-1))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/doctor"
 	"homellm/engine/model"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 	"homellm/engine/server"
 	"homellm/engine/target"
 )
@@ -170,7 +170,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.Name, said)
 	}
 	if failed > 0 {
-		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", report.Plural(failed, "conversation"))
+		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", readable.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
 		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file (docs/models.md), or use --chat-template of the server")

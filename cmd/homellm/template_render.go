@@ -17,7 +17,7 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
-	"homellm/engine/report"
+	"homellm/engine/report/readable"
 )
 
 type renderFlags struct {
@@ -164,7 +164,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 		if err := d.Decode(&messages); err != nil {
 			return nil, failf(exitInvalid, `a list such as [{"role": "user", "content": "Hello"}], or a scenario`, "%s: %w", file, err)
 		}
-		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, report.Plural(len(messages), "message")), messages: messages}}, nil
+		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")), messages: messages}}, nil
 	}
 	files, err := findScenario(file)
 	if err != nil {

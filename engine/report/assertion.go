@@ -9,6 +9,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 // labels is how a judgement is called where it is one column of a list.
@@ -60,7 +61,7 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 		o, ok := values[word]
 		if !ok {
 			if v, err := strconv.ParseFloat(word, 64); err == nil {
-				see(significant(v, 17), v)
+				see(readable.Significant(v, 17), v)
 			}
 			return word
 		}
@@ -68,7 +69,7 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 		if !number {
 			return fmt.Sprint(o.Value)
 		}
-		text := significant(v, digits)
+		text := readable.Significant(v, digits)
 		see(text, v)
 		return text
 	})
@@ -80,7 +81,7 @@ func operands(v event.Verdict) []string {
 	wide, value := 0, 0
 	shown := make([]string, len(v.Operands))
 	for i, o := range v.Operands {
-		shown[i] = exact(o.Value, o.Unit)
+		shown[i] = readable.Exact(o.Value, o.Unit)
 		if o.Value == nil {
 			shown[i] = "unknown"
 		}
@@ -148,7 +149,7 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 		return ""
 	}
 	return fmt.Sprintf("reusable_rate %s: %s of the %s prompt tokens of the step's first turn could be reused; no prefix cache can exceed that",
-		text(could), count(kept.Mean), count(prompt.Mean))
+		readable.Value(could), readable.Count(kept.Mean), readable.Count(prompt.Mean))
 }
 
 // heading names a verdict, its place and how often it held.
@@ -188,3 +189,39 @@ func tally(r *metrics.Run) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// why says whether a judgement is explained by a reason and not by numbers.
+func why(j metrics.Judged) bool {
+	return j == metrics.Unknown || j == metrics.Allowed || j == metrics.Skipped
+}
+
+// reasonOf is why a verdict is unknown or skipped, for an attribute. Where text of a model was
+// compared the reason may quote it, so it stays in the element's text.
+func reasonOf(v event.Verdict) string {
+	if quotesText(v) || v.Why == "" {
+		return "see the text"
+	}
+	return v.Why
+}
+
+func quotesText(v event.Verdict) bool {
+	return v.TextSeen != "" || slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
+		_, text := o.Value.(string)
+		return text
+	})
+}
+
+// untrue says in one line what did not hold: "0.31 > 0.5 is false (9/12 repeats)".
+func untrue(v event.Verdict) string {
+	line := compared(v)
+	if line == "" {
+		line = v.That
+	}
+	line += " is false"
+	if s := share(v); s != "" {
+		line += " (" + s + " repeats)"
+	}
+	return line
+}
+
+// junitProperties says who answered and what was measured.

@@ -3,7 +3,10 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -202,6 +205,19 @@ func TestJUnit_ModelTextStaysOutOfAttributes(t *testing.T) {
 	for _, m := range regexp.MustCompile(`"[^"]*"`).FindAllString(out, -1) {
 		if strings.Contains(m, "MODELTEXT") {
 			t.Errorf("in an attribute: %s", m)
+		}
+	}
+}
+
+// wellFormed fails the test if the text is not XML.
+func wellFormed(t *testing.T, text string) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatalf("%v in %s", err, text)
 		}
 	}
 }

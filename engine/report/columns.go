@@ -9,6 +9,8 @@ import (
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
+
+	"homellm/engine/report/readable"
 )
 
 // Columns prints rows as columns without lines: the first left ones are text and stand to the
@@ -96,7 +98,20 @@ func twoLines(head []string) [][]string {
 func widest(text string) int {
 	out := 0
 	for l := range strings.Lines(text) {
-		out = max(out, width(strings.TrimRight(l, " \n")))
+		out = max(out, readable.Width(strings.TrimRight(l, " \n")))
+	}
+	return out
+}
+
+// escaped makes a row safe for a terminal, but for what this package has painted.
+func escaped(row []string) []string {
+	out := make([]string, len(row))
+	for i, text := range row {
+		if strings.HasPrefix(text, "\x1b[") {
+			out[i] = text // painted by this package
+			continue
+		}
+		out[i] = terminal(text)
 	}
 	return out
 }

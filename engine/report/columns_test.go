@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 // On a narrow screen no line runs into the next one, and no number is lost. What may be wider is
@@ -16,7 +17,7 @@ func TestTable_FitsTheScreen(t *testing.T) {
 			out := render(t, format(t, "table"), r, Options{Width: columns})
 			for l := range strings.Lines(out) {
 				l = strings.TrimRight(l, "\n")
-				if w := width(l); w > columns && !strings.HasPrefix(l, "SIMULATED") {
+				if w := readable.Width(l); w > columns && !strings.HasPrefix(l, "SIMULATED") {
 					t.Errorf("%s on %d columns: %d: %s", name, columns, w, l)
 				}
 				if l != strings.TrimRight(l, " ") {

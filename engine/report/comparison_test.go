@@ -98,29 +98,6 @@ func TestCompareFormats(t *testing.T) {
 	}
 }
 
-// A change is drawn in multiples of the gate's margin, for the worse to the right, whichever
-// direction is better.
-func TestMarginFigure(t *testing.T) {
-	d := func(name string, better int, change, lo, hi float64) compare.Delta {
-		return compare.Delta{Gate: compare.Gate{Name: name, Better: better}, Change: &change, Lo: &lo, Hi: &hi, Margin: new(2.0), Verdict: compare.Worse}
-	}
-	f, ok := marginFigure("m", []compare.Delta{d("ttft", -1, 3, 2, 4), d("speed", 1, -3, -4, -2), d("far", -1, 20, 18, 22), d("better", -1, -3, -4, -2), {}})
-	if !ok {
-		t.Fatal("no figure")
-	}
-	var got []string
-	for _, r := range f.Table.Rows {
-		got = append(got, strings.Join(r.Cells, " | "))
-	}
-	want := "ttft | worse | 1.5 × | 1 × | 2 ×\nspeed | worse | 1.5 × | 1 × | 2 ×\nfar | worse | 10 × | 9 × | 11 ×\nbetter | worse | -1.5 × | -2 × | -1 ×"
-	if strings.Join(got, "\n") != want {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
-	}
-	if n := strings.Count(string(f.SVG), `class="estimate"`); n != 3 || strings.Count(string(f.SVG), `class="arrow"`) != 1 || !strings.Contains(string(f.SVG), ">10 ×</text>") {
-		t.Errorf("%d dots: an estimate beyond the chart is a number and an arrow, not a dot in a false place", n)
-	}
-}
-
 // Gates are annotated where they are written, and those of several cells share GitHub's limit.
 func TestCompareAnnotations(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
@@ -144,19 +121,6 @@ func TestCompareAnnotations(t *testing.T) {
 	out = compareAs(t, "github", compare.Comparison{Pairs: []compare.Pair{rules.Compare("c", old, compare.Measured(after.Cells[0], "b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
 	if strings.Count(out, "::error") != 2 || !strings.Contains(out, "differs: gpu.name: RTX 3090 -> not known") || !strings.Contains(out, "title=d::no baseline") {
 		t.Error(out)
-	}
-}
-
-// A change that rounds to nothing has no direction.
-func TestSigned(t *testing.T) {
-	ms := func(v float64) string { return show(v, "ms") }
-	for v, want := range map[float64]string{0.01: "0.0 ms", -0.01: "0.0 ms", 0.1: "+0.1 ms", -0.1: "-0.1 ms", -30: "-30 ms"} {
-		if got := signed(v, ms); got != want {
-			t.Errorf("%g: %s, want %s", v, got, want)
-		}
-	}
-	if got := percent(-0.00001) + percent(0.05); got != "0.0 %+5.0 %" {
-		t.Error(got)
 	}
 }
 

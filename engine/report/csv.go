@@ -10,6 +10,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 // identity is what every row of both CSV files begins with.
@@ -65,12 +66,12 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 	row := []string{
 		strconv.Itoa(q.Repeat), strconv.FormatBool(q.Warmup), csvText(q.Conversation), csvText(q.Step), strconv.Itoa(q.Turn),
 		csvText(q.Action), csvText(q.Phase), strconv.FormatBool(q.Err == nil), csvText(class), csvText(message),
-		csvText(q.Finish), csvText(cmp.Or(q.CacheSource, "none")), number(1000 * q.Due.Seconds()), number(1000 * q.Done.Seconds()),
+		csvText(q.Finish), csvText(cmp.Or(q.CacheSource, "none")), readable.Number(1000 * q.Due.Seconds()), readable.Number(1000 * q.Done.Seconds()),
 	}
 	for _, d := range defs {
 		field := ""
 		if v, ok := d.Each(c, q).Number(); ok {
-			field = number(v)
+			field = readable.Number(v)
 		}
 		row = append(row, field)
 	}
@@ -93,7 +94,7 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 			for _, stat := range metrics.Stats {
 				field := ""
 				if v, why := s.dist.Sound(stat.Name); why == "" {
-					field = number(v)
+					field = readable.Number(v)
 				}
 				row = append(row, field)
 			}
@@ -106,6 +107,3 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	}
 	return nil
 }
-
-// number is the shortest decimal that reads back as the same value.
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -70,24 +70,6 @@ func TestCSVText(t *testing.T) {
 	}
 }
 
-func TestShow(t *testing.T) {
-	for _, tt := range []struct {
-		v    float64
-		unit string
-		want string
-	}{
-		{0, "ms", "0.0 ms"}, {3.44, "ms", "3.4 ms"}, {9.96, "ms", "10 ms"}, {21.4, "ms", "21 ms"}, {1523.4, "ms", "1,523 ms"},
-		{9999, "ms", "9,999 ms"}, {12345, "ms", "12.3 s"}, {700000, "ms", "11.7 min"}, {2.85, "s", "2,850 ms"}, {-4, "ms", "-4.0 ms"},
-		{8412, "tokens", "8,412"}, {1234567, "tokens", "1,234,567"}, {0.4, "tokens", "0"}, {-0.4, "tokens", "0"}, {-1234, "tokens", "-1,234"},
-		{0.876, "ratio", "0.88"}, {182.3, "tokens/s", "182"}, {18.23, "tokens/s", "18.2"}, {1.5, "tokens/s", "1.50"},
-		{212.53, "W", "212.5 W"}, {1650, "J", "1650 J"},
-	} {
-		if got := show(tt.v, tt.unit); got != tt.want {
-			t.Errorf("%v %s: got %q, want %q", tt.v, tt.unit, got, tt.want)
-		}
-	}
-}
-
 func TestCompared(t *testing.T) {
 	operand := func(path string, v any) event.Operand { return event.Operand{Path: path, Value: v} }
 	for _, tt := range []struct {
@@ -108,18 +90,6 @@ func TestCompared(t *testing.T) {
 	} {
 		if got := compared(event.Verdict{That: tt.that, Operands: tt.operands}); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.that, got, tt.want)
-		}
-	}
-}
-
-func TestShorten(t *testing.T) {
-	for _, tt := range []struct {
-		in      string
-		columns int
-		want    string
-	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"漢字漢字", 5, "漢字…"}, {"", 0, ""}} {
-		if got := Shorten(tt.in, tt.columns); got != tt.want {
-			t.Errorf("%q to %d: got %q, want %q", tt.in, tt.columns, got, tt.want)
 		}
 	}
 }

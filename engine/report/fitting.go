@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"homellm/engine/report/readable"
 )
 
 // markdownLimit is how long a Markdown report gets, in bytes: it fits a comment of a pull request,
@@ -40,7 +42,7 @@ func (l leftOut) String() string {
 		what string
 	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.cells, "cell"}} {
 		if p.n > 0 {
-			parts = append(parts, Plural(p.n, p.what))
+			parts = append(parts, readable.Plural(p.n, p.what))
 		}
 	}
 	return strings.Join(parts, ", ")

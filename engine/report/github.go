@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -34,10 +33,10 @@ type annotation struct {
 // Annotations writes workflow commands for all runs of one step: GitHub's limit counts for the
 // step, not for the run. The lines must reach the log of the step, on stdout or stderr.
 func Annotations(w io.Writer, opt Options, runs ...*metrics.Run) error {
-	return whole(func(b *bytes.Buffer, _ *metrics.Run, opt Options) error {
+	return whole(func(b *bytes.Buffer, runs []*metrics.Run, opt Options) error {
 		annotate(b, opt, runs)
 		return nil
-	})(w, nil, opt)
+	})(w, runs, opt)
 }
 
 func github(b *bytes.Buffer, r *metrics.Run, opt Options) error {
@@ -119,59 +118,6 @@ func annotations(r *metrics.Run) []annotation {
 var disturbing = map[string]bool{
 	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true, "context_truncated": true,
 	"clock_jump": true, "throttled": true, "gpu_shared": true,
-}
-
-// compareGitHub annotates the gates that are worse or unknown where the gates file has them.
-func compareGitHub(w io.Writer, c compare.Comparison, opt Options) error {
-	return whole(func(b *bytes.Buffer, _ *metrics.Run, opt Options) error {
-		writeAnnotations(b, opt, compareAnnotations(c))
-		return nil
-	})(w, nil, opt)
-}
-
-func compareAnnotations(c compare.Comparison) []annotation {
-	var out []annotation
-	for _, p := range c.Pairs {
-		switch {
-		case p.Missing != "" && p.Required:
-			out = append(out, annotation{"error", "", 0, 0, p.Cell, []string{p.Missing}})
-		case p.Missing != "":
-			out = append(out, annotation{"warning", "", 0, 0, p.Cell, []string{p.Missing}})
-		case len(p.Mismatches) > 0 || p.Stale != "":
-			severity := "error"
-			if p.OnMismatch == compare.MismatchWarns {
-				severity = "warning"
-			}
-			out = append(out, annotation{severity, "", 0, 0, p.Cell, append([]string{"not comparable: " + p.Old + " → " + p.New}, circumstances(p)...)})
-			if severity == "error" {
-				continue // none of its gates was judged, and all for this reason
-			}
-		}
-		for _, d := range p.Deltas {
-			severity := severityOf(d.Judged())
-			if severity == "" {
-				continue
-			}
-			row := compareRow(d)
-			text := []string{p.Cell + ": " + string(d.Verdict)}
-			if d.Change != nil {
-				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3], row[4], row[5], row[6]))
-				if m := marginText(d); m != "" {
-					text = append(text, "may become worse by "+m)
-				}
-			}
-			if d.Why != "" {
-				text = append(text, d.Why)
-			}
-			out = append(out, annotation{severity, d.Gate.File, d.Gate.Line, d.Gate.Column, d.Gate.Name, text})
-		}
-	}
-	verdict, _, reason := c.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, "comparison", []string{strings.ToUpper(string(verdict)) + "  " + reason}})
-	if what := simulatedSides(c); what != "" {
-		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
-	}
-	return out
 }
 
 func severityOf(j metrics.Judged) string {

@@ -5,7 +5,32 @@ import (
 	"strconv"
 
 	"homellm/engine/metrics"
+	"homellm/engine/report/chart"
+	"homellm/engine/report/readable"
 )
+
+// pageCells is how many cells of a page have charts.
+const pageCells = 40
+
+type cellPage struct {
+	ID      string
+	Name    string
+	Setting string
+	State   string
+	Skipped bool
+	Server  []fact
+	Tiles   []tile
+	Grid    chart.Table
+	Lines   []string
+	Notes   []string
+	Charts  []chart.Chart
+	Boxes   []chart.Chart
+	Machine []chart.Chart
+	Time    []chart.Chart
+	Absent  []string // what is not drawn, and why
+}
+
+type tile struct{ Name, Value, More string }
 
 func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), Setting: measured(r.Started.Scenario, c), State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
@@ -18,16 +43,16 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 	}
 	out.Tiles = tiles(c)
 	g := cellGrid(r, c, true)
-	out.Grid = dataTable{Caption: "Phases of " + c.Name(), Head: g.head, Left: g.left}
+	out.Grid = chart.Table{Caption: "Phases of " + c.Name(), Head: g.head, Left: g.left}
 	for _, row := range g.rows {
 		for i := range g.left {
-			row[i] = phaseName(row[i])
+			row[i] = readable.Phase(row[i])
 		}
-		out.Grid.Rows = append(out.Grid.Rows, dataRow{Cells: row})
+		out.Grid.Rows = append(out.Grid.Rows, chart.Row{Cells: row})
 	}
 	out.Lines = append(out.Lines, afterRemoval(r, c)...)
 	for _, l := range g.reasons {
-		out.Lines = append(out.Lines, unknown+" "+l)
+		out.Lines = append(out.Lines, readable.Unknown+" "+l)
 	}
 	out.Lines = append(out.Lines, failures(c)...)
 	if n >= pageCells {
@@ -39,45 +64,15 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 }
 
 func (p *cellPage) charts(c *metrics.Cell, cells int) {
-	places := placesOf(c, max(fewestPlaces, pagePlaces/cells))
-	passes := len(c.Repeats())
-	detail := passes > 1 && passes <= shownRepeats && passes*len(places) <= pagePoints/cells
-	for i, chart := range metrics.Charts() {
-		var tracks []track
-		var missing *metrics.Def
-		for _, l := range chart.Lines {
-			if t := trackOf(c, places, l.Def, l.At.Label, lineClass(l.At)); t.known() {
-				t.single = l.At.Limit
-				tracks = append(tracks, t)
-			} else {
-				missing = l.Def
-			}
-		}
-		if missing != nil {
-			p.Absent = append(p.Absent, fmt.Sprintf("%s, %s: %s", chart.Title, missing.Name, whyUnknown(c, missing)))
-		}
-		if len(tracks) > 0 {
-			p.Charts = append(p.Charts, perTurn(fmt.Sprintf("%s-t%d", p.ID, i), chart.Title, chart.Caption, places, tracks, detail))
-		}
-	}
-	for i, box := range metrics.Boxes() {
-		id, title := fmt.Sprintf("%s-d%d", p.ID, i), box.At+" of each repeat"
-		if f, ok := perRepeatFigure(id, title, "Every dot is one turn.", box.Def, c); ok {
-			p.Spread = append(p.Spread, f)
-		}
-	}
-	p.Machine = machineFigures(p.ID, c, cells)
+	var absent []string
+	p.Charts, absent = chart.Turns(p.ID, c, cells)
+	p.Absent = append(p.Absent, absent...)
+	p.Boxes = chart.Repeats(p.ID, c)
+	p.Machine = chart.Machine(p.ID, c, cells)
 	if len(p.Machine) == 0 {
 		p.Absent = append(p.Absent, "the machine over time: it was not sampled")
 	}
-	p.Time = timelines(p.ID+"-chunks", c, max(fewestInChart, pageRequests/cells))
-}
-
-func whyUnknown(c *metrics.Cell, d *metrics.Def) string {
-	if w := d.Dist(c, c.Measured(metrics.Group{})).Why; w != "" {
-		return w
-	}
-	return "nothing was measured"
+	p.Time = chart.Timelines(p.ID, c, cells)
 }
 
 func stateOf(c *metrics.Cell) string {
@@ -117,7 +112,7 @@ func serverFacts(c *metrics.Cell) []fact {
 	add("engine", engine)
 	add("served model", s.Model)
 	if s.ContextTokens != nil {
-		add("context", count(float64(*s.ContextTokens))+" tokens")
+		add("context", readable.Count(float64(*s.ContextTokens))+" tokens")
 	}
 	if s.Simulated {
 		add("simulated", "yes: "+s.Simulation)
@@ -138,15 +133,15 @@ func tiles(c *metrics.Cell) []tile {
 			if !ok {
 				continue // not every machine tells it
 			}
-			shown.Value = significant(n, 3)
+			shown.Value = readable.Significant(n, 3)
 		case d.At(metrics.TurnLevel):
 			dist := d.Dist(c, g)
 			shown.Value, _ = sound(d, dist, t.At.Stat)
 			if shown.More == "" {
-				shown.More = Plural(dist.N, "turn")
+				shown.More = readable.Plural(dist.N, "turn")
 			}
 		default:
-			shown.Value = text(d.Over(c, g))
+			shown.Value = readable.Value(d.Over(c, g))
 		}
 		if t.At.Of != "" {
 			of := metrics.Must(t.At.Of)

@@ -14,6 +14,7 @@ import (
 	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/chart"
 )
 
 var svgElement = regexp.MustCompile(`(?s)<svg.*?</svg>`)
@@ -132,45 +133,6 @@ func TestHTML_StaysSmall(t *testing.T) {
 	}
 }
 
-func TestCrowd(t *testing.T) {
-	var all []place
-	for i := range 10 {
-		phase := "before"
-		if i >= 7 {
-			phase = "with_rag"
-		}
-		all = append(all, place{conversation: "main", step: "s", phase: phase, turn: i + 1, turns: 1, index: i + 1})
-	}
-	if got := crowd(all, 10); len(got) != 10 {
-		t.Errorf("%d places for 10", len(got))
-	}
-	got := crowd(all, 4)
-	var sizes []int
-	for _, p := range got {
-		sizes = append(sizes, p.turns)
-	}
-	if fmt.Sprint(sizes) != "[3 3 1 3]" || got[2].phase != "before" || got[3].phase != "with_rag" || got[3].name() != "main/s turn 8 and 2 more" {
-		t.Errorf("%v %+v", sizes, got)
-	}
-}
-
-func TestBins(t *testing.T) {
-	var all []metrics.Point
-	for i := range 10 {
-		all = append(all, metrics.Point{At: time.Duration(i), V: float64(i)})
-	}
-	got := bins(all, 4)
-	if len(got) != 4 || got[0] != (bin{at: 1, low: 0, mean: 1, top: 2, n: 3}) || got[3].n != 1 || got[3].mean != 9 {
-		t.Errorf("%+v", got)
-	}
-	if got := coarse(got, 2); len(got) != 2 || got[0].n != 6 || got[0].low != 0 || got[0].top != 5 || got[0].mean != 2.5 {
-		t.Errorf("%+v", got)
-	}
-	if got := evenly([]int{1, 2, 3, 4, 5, 6, 7}, 3); fmt.Sprint(got) != "[1 4 7]" {
-		t.Error(got)
-	}
-}
-
 // Two runs of one scenario: what differs is told, and better and worse only where the values of
 // the two runs do not overlap.
 func TestDifference(t *testing.T) {
@@ -270,7 +232,7 @@ func TestStripFigure_ShowsPauses(t *testing.T) {
 	for _, e := range s.events {
 		r.Add(e)
 	}
-	figures := machineFigures("m", r.Cells[0], 1)
+	figures := chart.Machine("m", r.Cells[0], 1)
 	if len(figures) != 1 {
 		t.Fatalf("%d figures", len(figures))
 	}

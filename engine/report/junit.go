@@ -13,22 +13,16 @@ import (
 	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
-
-// Broken is a scenario file that could not be played at all.
-type Broken struct {
-	File    string
-	Message string // one line
-	Text    string // everything there is to say
-}
 
 // JUnit writes the runs and the files that could not be played as one JUnit document: a suite for
 // each scenario and cell, a test case for each assertion. A run that did not pass has at least one
 // failure or error, and a run that passed has none, whatever the reader makes of skipped cases.
 func JUnit(w io.Writer, runs []*metrics.Run, broken []Broken) error {
-	return whole(func(b *bytes.Buffer, _ *metrics.Run, _ Options) error {
+	return whole(func(b *bytes.Buffer, runs []*metrics.Run, _ Options) error {
 		return junitDocument(b, runs, broken)
-	})(w, nil, Options{})
+	})(w, runs, Options{})
 }
 
 func junit(b *bytes.Buffer, r *metrics.Run, _ Options) error {
@@ -280,36 +274,6 @@ func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	return t
 }
 
-// reasonOf is why a verdict is unknown or skipped, for an attribute. Where text of a model was
-// compared the reason may quote it, so it stays in the element's text.
-func reasonOf(v event.Verdict) string {
-	if quotesText(v) || v.Why == "" {
-		return "see the text"
-	}
-	return v.Why
-}
-
-func quotesText(v event.Verdict) bool {
-	return v.TextSeen != "" || slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
-		_, text := o.Value.(string)
-		return text
-	})
-}
-
-// untrue says in one line what did not hold: "0.31 > 0.5 is false (9/12 repeats)".
-func untrue(v event.Verdict) string {
-	line := compared(v)
-	if line == "" {
-		line = v.That
-	}
-	line += " is false"
-	if s := share(v); s != "" {
-		line += " (" + s + " repeats)"
-	}
-	return line
-}
-
-// junitProperties says who answered and what was measured.
 func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 	p := &xmlProps{}
 	add := func(name, value string) {
@@ -334,14 +298,14 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 		}
 		for _, m := range metrics.Properties() {
 			if v, why := m.Dist(c, g).Sound(m.At); why == "" {
-				add("phases."+phase+"."+m.Name+"."+m.At, number(v))
+				add("phases."+phase+"."+m.Name+"."+m.At, readable.Number(v))
 			}
 		}
 	}
 	for _, v := range c.Verdicts {
 		for _, o := range v.Operands {
 			if f, ok := o.Value.(float64); ok {
-				add(v.Name+": "+o.Path, strings.TrimSpace(significant(f, 6)+" "+unitWord(o.Unit)))
+				add(v.Name+": "+o.Path, strings.TrimSpace(readable.Significant(f, 6)+" "+readable.UnitWord(o.Unit)))
 			}
 		}
 	}

@@ -3,15 +3,11 @@ package report
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"strings"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
+	"homellm/engine/report/readable"
 )
 
 // markdown renders the verdict first, then why, then the numbers: what a reviewer reads in a
@@ -25,7 +21,7 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name), tally(r))
 	for _, f := range r.Findings() {
 		if f.Code != metrics.ExitPass {
-			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(Shorten(f.Reason, 2000)))
+			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(readable.Shorten(f.Reason, 2000)))
 		}
 	}
 	b.WriteString("\n\n")
@@ -34,7 +30,7 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	}
 	for _, n := range r.Notes {
 		if n.Code != "simulated" {
-			fmt.Fprintf(b, "> Note: %s\n\n", md(Shorten(n.Text, 2000)))
+			fmt.Fprintf(b, "> Note: %s\n\n", md(readable.Shorten(n.Text, 2000)))
 		}
 	}
 	for i, c := range r.Cells {
@@ -48,17 +44,6 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	}
 	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID), r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
 	return left, nil
-}
-
-// BrokenMarkdown says which files could not be played, and why.
-func BrokenMarkdown(w io.Writer, broken []Broken) error {
-	var b bytes.Buffer
-	b.WriteString("## ERROR: nothing was played\n\n")
-	for _, f := range broken {
-		fmt.Fprintf(&b, "%s: %s.\n\n%s\n", mdCode(f.File), md(f.Message), mdBlock(strings.Split(strings.TrimRight(f.Text, "\n"), "\n")))
-	}
-	_, err := w.Write(b.Bytes())
-	return err
 }
 
 func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
@@ -92,7 +77,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 		}
 		lines := afterRemoval(r, c)
 		for _, l := range g.reasons {
-			lines = append(lines, unknown+" "+l)
+			lines = append(lines, readable.Unknown+" "+l)
 		}
 		b.WriteString("\n")
 		for _, l := range append(lines, failures(c)...) {
@@ -124,7 +109,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		}
 		outcome := mdCode(compared(v))
 		if outcome == "" {
-			outcome = unknown
+			outcome = readable.Unknown
 		}
 		if why(j) {
 			outcome = md(v.Why)
@@ -156,34 +141,6 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		}
 		fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n\n%s\n</details>\n\n",
 			labels[metrics.Judge(v)]+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "), mdBlock(evidence(c, v)))
-	}
-	return nil
-}
-
-// mdTable prints cells that are escaped already.
-func mdTable(b *bytes.Buffer, head []string, rows [][]string, left int) error {
-	align := make(tw.Alignment, len(head))
-	for i := range align {
-		align[i] = tw.AlignRight
-		if i < left {
-			align[i] = tw.AlignLeft
-		}
-	}
-	t := tablewriter.NewTable(b,
-		tablewriter.WithRenderer(renderer.NewMarkdown()),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithAlignment(align),
-	)
-	t.Header(head)
-	for _, row := range rows {
-		if err := t.Append(row); err != nil {
-			return fmt.Errorf("laying out the table: %w", err)
-		}
-	}
-	if err := t.Render(); err != nil {
-		return fmt.Errorf("laying out the table: %w", err)
 	}
 	return nil
 }

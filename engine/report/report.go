@@ -1,31 +1,16 @@
-// Package report renders a folded run: for the terminal, for programs, for spreadsheets and for
-// pull requests.
-//
-// It refuses to know how a run came about. A report depends on the fold and on its [Options]
-// alone, so that the report of a replayed journal equals the live one byte for byte.
+// Package report renders a folded run or a comparison: for the terminal, for programs, for spreadsheets and for pull
+// requests. A fold and [Options] come in, the bytes of one format go out: those of a replayed journal equal the live ones.
+// It refuses to know how a run came about. engine/report/chart draws the figures of its pages.
 package report
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 )
-
-// Options says how a report is shown; it never changes what it says.
-type Options struct {
-	Width int    // columns of the terminal; 0: 100
-	Color bool   // colour the verdicts; for terminals only
-	Dir   string // the results folder, named in the last line; empty: not named
-
-	// Path says how annotations name a file of the run; nil: as the run does. GitHub finds files
-	// by their path in the repository, which only the caller knows.
-	Path func(file string) string
-}
 
 // Format is one way to render a run.
 type Format struct {
@@ -47,23 +32,19 @@ var Formats = []Format{
 	{"github", "annotations of a GitHub Actions step", "", whole(github)},
 }
 
-// whole renders into memory first and writes once: a report is written whole, or its error is
-// returned.
-func whole(render func(*bytes.Buffer, *metrics.Run, Options) error) func(io.Writer, *metrics.Run, Options) error {
-	return func(w io.Writer, r *metrics.Run, opt Options) error {
-		var b bytes.Buffer
-		if err := render(&b, r, opt); err != nil {
-			return err
-		}
-		n, err := w.Write(b.Bytes())
-		if err == nil && n < b.Len() {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
-		return nil
-	}
+// CompareFormat renders a comparison.
+type CompareFormat struct {
+	Name, Doc string
+	Write     func(io.Writer, compare.Comparison, Options) error
+}
+
+// CompareFormats lists how a comparison can be shown.
+var CompareFormats = []CompareFormat{
+	{"table", "for the terminal", whole(compareTable)},
+	{"json", "for machines: " + CompareSchema, whole(compareJSON)},
+	{"markdown", "the verdict first, fit for a comment on a pull request", whole(compareMarkdown)},
+	{"html", "a page with the verdicts and charts of both sides; loads nothing", whole(compareHTML)},
+	{"github", "annotations of a GitHub Actions step", whole(compareGitHub)},
 }
 
 // WriteDir writes every format that has a file into a results folder. Each file appears whole
@@ -73,30 +54,9 @@ func WriteDir(dir string, r *metrics.Run) error {
 		if f.File == "" {
 			continue
 		}
-		if err := writeFile(filepath.Join(dir, f.File), func(w io.Writer) error { return f.Write(w, r, Options{}) }); err != nil {
+		if err := WriteFile(filepath.Join(dir, f.File), func(w io.Writer) error { return f.Write(w, r, Options{}) }); err != nil {
 			return fmt.Errorf("writing %s: %w", f.File, err)
 		}
 	}
 	return nil
-}
-
-// WriteFile writes a file that appears whole or not at all, in the place of an older one. It is for its owner alone:
-// reports hold whole chats.
-func WriteFile(path string, write func(io.Writer) error) error { return writeFile(path, write) }
-
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(t.Name()))
-		}
-	}()
-	err = errors.Join(write(t), t.Sync(), t.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), path)
 }

@@ -204,7 +204,7 @@ func TestWriteFile_LeavesNothingHalf(t *testing.T) {
 	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	err := writeFile(path, func(w io.Writer) error {
+	err := WriteFile(path, func(w io.Writer) error {
 		if _, err := io.WriteString(w, "half of the n"); err != nil {
 			return err
 		}

@@ -2,30 +2,17 @@ package report
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/olekukonko/tablewriter/pkg/twwidth"
-
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
-
-// screen is the terminal's report while it is being written.
-type screen struct {
-	b     *bytes.Buffer
-	width int
-	color bool
-	dir   string
-}
 
 // table renders one screen for people: what was simulated first, the verdict last.
 func table(b *bytes.Buffer, r *metrics.Run, opt Options) error {
-	s := &screen{b: b, width: opt.Width, color: opt.Color, dir: opt.Dir}
-	if s.width <= 0 {
-		s.width = 100
-	}
+	s := newScreen(b, opt)
 	if what := simulated(r); what != "" {
 		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what)) // on one line, however narrow the screen
 		s.line("")
@@ -43,40 +30,6 @@ func table(b *bytes.Buffer, r *metrics.Run, opt Options) error {
 	}
 	s.verdict(r)
 	return nil
-}
-
-func (s *screen) line(format string, args ...any) {
-	s.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
-}
-
-// apart prints two texts at the two edges of the screen, or below each other if they do not fit.
-func (s *screen) apart(left, right string) {
-	room := s.width - width(left) - width(right)
-	switch {
-	case right == "":
-		s.line("%s", left)
-	case room < 2:
-		s.line("%s\n  %s", left, right)
-	default:
-		s.line("%s%*s%s", left, room, "", right)
-	}
-}
-
-// prose prints text of others, broken between words where the screen ends.
-func (s *screen) prose(indent int, text string) {
-	line := ""
-	for word := range strings.SplitSeq(terminal(text), " ") {
-		if line != "" && width(line)+1+width(word)+indent > s.width {
-			s.line("%*s%s", indent, "", line)
-			line, indent = word, max(indent, 4)
-			continue
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	s.line("%*s%s", indent, "", line)
 }
 
 func (s *screen) cell(r *metrics.Run, c *metrics.Cell) error {
@@ -114,7 +67,7 @@ func (s *screen) numbers(r *metrics.Run, c *metrics.Cell) error {
 		s.prose(2, l)
 	}
 	for _, l := range g.reasons {
-		s.prose(2, unknown+" "+l)
+		s.prose(2, readable.Unknown+" "+l)
 	}
 	for i, l := range failures(c) {
 		s.prose(2+2*min(i, 1), l)
@@ -137,7 +90,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		case why(j):
 			row[3], row[4] = v.Why, ""
 		case row[3] == "":
-			row[3] = unknown
+			row[3] = readable.Unknown
 		}
 		rows = append(rows, row)
 		if j == metrics.Failed || j == metrics.Unknown || j == metrics.Warned {
@@ -148,7 +101,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 	var missing reasons
 	for i, v := range c.Verdicts {
 		if j := metrics.Judge(v); why(j) && rows[i][3] != terminal(v.Why) {
-			rows[i][3] = unknown // not half a reason: the whole one follows
+			rows[i][3] = readable.Unknown // not half a reason: the whole one follows
 			if j != metrics.Unknown {
 				missing.add(v.Name, v.Why)
 			}
@@ -158,13 +111,13 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		return err
 	}
 	for _, l := range missing.lines() {
-		s.prose(2, unknown+" "+l)
+		s.prose(2, readable.Unknown+" "+l)
 	}
 	for _, v := range whole {
 		s.line("")
 		j := metrics.Judge(v)
 		head := heading(c, v)
-		if mark := strings.ToUpper(labels[j]); width(mark)+2+width(terminal(strings.Join(head, "   "))) <= s.width {
+		if mark := strings.ToUpper(labels[j]); readable.Width(mark)+2+readable.Width(terminal(strings.Join(head, "   "))) <= s.width {
 			s.line("%s  %s", s.paint(mark, colors[j]), terminal(strings.Join(head, "   ")))
 		} else {
 			s.line("%s  %s", s.paint(mark, colors[j]), terminal(head[0]))
@@ -185,11 +138,6 @@ func (s *screen) assertions(c *metrics.Cell) error {
 // the marks below it would point elsewhere.
 var remark = regexp.MustCompile(`^(why|message|reply|note): `)
 
-// why says whether a judgement is explained by a reason and not by numbers.
-func why(j metrics.Judged) bool {
-	return j == metrics.Unknown || j == metrics.Allowed || j == metrics.Skipped
-}
-
 // fit shortens names, expressions and outcomes until a row fits the screen. Nothing is lost:
 // what does not pass is shown in full below the list, everything else in result.json.
 func (s *screen) fit(rows [][]string) {
@@ -199,7 +147,7 @@ func (s *screen) fit(rows [][]string) {
 			if i > 0 {
 				row[i] = terminal(row[i])
 			}
-			wide[i] = max(wide[i], width(row[i]))
+			wide[i] = max(wide[i], readable.Width(row[i]))
 		}
 	}
 	room := s.width - 2 - wide[0] - wide[4] - 2*4 // indent, what stays, and the gaps
@@ -212,7 +160,7 @@ func (s *screen) fit(rows [][]string) {
 	}
 	for _, row := range rows {
 		for i := 1; i <= 3; i++ {
-			row[i] = Shorten(row[i], wide[i])
+			row[i] = readable.Shorten(row[i], wide[i])
 		}
 	}
 }
@@ -227,30 +175,6 @@ func (s *screen) without(rows [][]string) [][]string {
 	out := make([][]string, len(rows))
 	for i, row := range rows {
 		out[i] = append(append([]string{}, row[:2]...), row[3:]...)
-	}
-	return out
-}
-
-// grid prints columns without lines, those of text to the left and those of numbers to the right.
-func (s *screen) grid(head []string, rows [][]string, left int) error {
-	text, err := fitted(s.width-1, head, rows, left)
-	if err != nil {
-		return err
-	}
-	for l := range strings.Lines(text) {
-		s.line(" %s", strings.TrimRight(l, "\n"))
-	}
-	return nil
-}
-
-func escaped(row []string) []string {
-	out := make([]string, len(row))
-	for i, text := range row {
-		if strings.HasPrefix(text, "\x1b[") {
-			out[i] = text // painted by this package
-			continue
-		}
-		out[i] = terminal(text)
 	}
 	return out
 }
@@ -274,42 +198,4 @@ func (s *screen) verdict(r *metrics.Run) {
 		dir += "/"
 	}
 	s.apart(s.paint(strings.ToUpper(string(verdict)), color)+"  "+tally(r), terminal(dir))
-}
-
-// Colours of the verdicts, as SGR numbers.
-const (
-	red    = 31
-	green  = 32
-	yellow = 33
-)
-
-var colors = map[metrics.Judged]int{
-	metrics.Passed: green, metrics.Failed: red, metrics.Unknown: yellow, metrics.Allowed: yellow, metrics.Warned: yellow, metrics.Skipped: yellow,
-}
-
-func (s *screen) paint(text string, color int) string {
-	if !s.color {
-		return text
-	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, text)
-}
-
-// width is how many columns a text takes; escape sequences take none.
-func width(text string) int {
-	return twwidth.WidthWithOptions(text, twwidth.Options{})
-}
-
-// Shorten cuts a text to so many columns and says so with an ellipsis.
-func Shorten(text string, columns int) string {
-	if width(text) <= columns {
-		return text
-	}
-	out := ""
-	for _, r := range text {
-		if width(out+string(r)) > columns-1 {
-			break
-		}
-		out += string(r)
-	}
-	return out + "…"
 }

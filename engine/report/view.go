@@ -9,14 +9,15 @@ import (
 	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
 	v, why := dist.Sound(statistic)
 	if why != "" {
-		return unknown, why
+		return readable.Unknown, why
 	}
-	return show(v, d.Unit), ""
+	return readable.Quantity(v, d.Unit), ""
 }
 
 // fullHead is the head of a column where the one before it does not explain it.
@@ -173,12 +174,12 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 			line = "first turn after removal in " + id + ": "
 		}
 		hit, could := metrics.Must("cache.hit_rate").Over(c, first), metrics.Must("cache.reusable_rate").Over(c, first)
-		line += text(hit) + " of " + text(could) + " possible"
+		line += readable.Value(hit) + " of " + readable.Value(could) + " possible"
 		kept := metrics.Must("cache.reusable_tokens").Dist(c, first)
 		prompt := metrics.Must("prompt_tokens").Dist(c, first)
 		switch {
 		case could.Known() && kept.N > 0 && prompt.N > 0:
-			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", count(kept.Mean), count(prompt.Mean), which)
+			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", readable.Count(kept.Mean), readable.Count(prompt.Mean), which)
 		case !hit.Known():
 			line += " (" + hit.Why + ")"
 		default:
@@ -189,20 +190,13 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	return out
 }
 
-func text(v metrics.Value) string {
-	if f, ok := v.Number(); ok {
-		return show(f, v.Unit)
-	}
-	return unknown
-}
-
 // measured is how a cell was measured, in one line. An interruption plays fewer repeats than were
 // planned, a budget may play more.
 func measured(s event.Scenario, c *metrics.Cell) string {
-	repeats := Plural(s.Repeats, "repeat")
+	repeats := readable.Plural(s.Repeats, "repeat")
 	switch played := len(c.Repeats()); {
 	case played > s.Repeats:
-		repeats = fmt.Sprintf("%s (%d planned)", Plural(played, "repeat"), s.Repeats)
+		repeats = fmt.Sprintf("%s (%d planned)", readable.Plural(played, "repeat"), s.Repeats)
 	case played > 0 && played < s.Repeats:
 		repeats = fmt.Sprintf("%d of %s", played, repeats)
 	}
@@ -210,12 +204,12 @@ func measured(s event.Scenario, c *metrics.Cell) string {
 }
 
 // planned is how every cell of a scenario is to be measured.
-func planned(s event.Scenario) string { return setting(Plural(s.Repeats, "repeat"), s) }
+func planned(s event.Scenario) string { return setting(readable.Plural(s.Repeats, "repeat"), s) }
 
 func setting(repeats string, s event.Scenario) string {
 	parts := []string{repeats}
 	if s.Warmup > 0 {
-		parts = append(parts, Plural(s.Warmup, "warm-up"))
+		parts = append(parts, readable.Plural(s.Warmup, "warm-up"))
 	}
 	if how, ok := isolations[s.Isolation]; ok {
 		if s.Scope != "" && s.Isolated() {
@@ -228,14 +222,6 @@ func setting(repeats string, s event.Scenario) string {
 
 var isolations = map[string]string{
 	"salt": "cache salted", "reset": "cache reset", "restart": "server restarted", "none": "cache not isolated",
-}
-
-// Plural writes a count with its noun.
-func Plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return count(float64(n)) + " " + what + "s"
 }
 
 // simulated says what was simulated, in the words of the note "simulated" if there is one.

@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"encoding/xml"
@@ -9,19 +9,6 @@ import (
 	"testing"
 )
 
-// wellFormed fails the test if the text is not XML.
-func wellFormed(t *testing.T, text string) {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(text))
-	for {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return
-		} else if err != nil {
-			t.Fatalf("%v in %s", err, text)
-		}
-	}
-}
-
 func TestSVG_EscapesTexts(t *testing.T) {
 	s := newSVG("c", 100, 50, `<script>"a"`, `b & 'c'`)
 	s.group("g", "repeat", `1" onload="x`)
@@ -30,7 +17,7 @@ func TestSVG_EscapesTexts(t *testing.T) {
 	s.rect("r", 1, 2, -3, 4, "<i>")
 	s.end()
 	out := string(s.done())
-	wellFormed(t, out)
+	isXML(t, out)
 	for _, bad := range []string{"<script", "<img", "<b>", "<i>", `onload="`, "style="} {
 		if strings.Contains(out, bad) {
 			t.Errorf("%q stands in %s", bad, out)
@@ -84,5 +71,18 @@ func TestNiceCeil(t *testing.T) {
 	a := axis{0, 10, 100, 0}
 	if a.at(0) != 100 || a.at(5) != 50 || a.at(10) != 0 || (axis{3, 3, 7, 9}).at(3) != 7 {
 		t.Error("an axis does not map")
+	}
+}
+
+// isXML fails the test if the text is not XML.
+func isXML(t *testing.T, text string) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
 	}
 }

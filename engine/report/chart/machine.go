@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"fmt"
@@ -7,14 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"homellm/dsl/figure"
-	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
-// The wide charts over time.
+// The strips.
 const (
-	wideWidth  = 920.0
 	stripTop   = 18.0
 	stripLeft  = 80.0
 	stripShown = 600 // samples that are drawn one by one, shared by the cells of a page
@@ -44,14 +42,14 @@ func bins(all []metrics.Point, limit int) []bin {
 	return out
 }
 
-// machineFigures draws what was sampled of the machine, every strip on the same time axis, with
+// Machine draws what was sampled of the machine, every strip on the same time axis, with
 // the requests of the cell behind it.
-func machineFigures(id string, c *metrics.Cell, cells int) []chart {
+func Machine(id string, c *metrics.Cell, cells int) []Chart {
 	when, ok := played(c)
 	if !ok {
 		return nil
 	}
-	var out []chart
+	var out []Chart
 	for i, strip := range metrics.Strips() {
 		var lines [][]bin
 		var defs []*metrics.Def
@@ -101,10 +99,9 @@ func within(all []metrics.Point, w stretch) []metrics.Point {
 // stripClass is the style class of the i-th metric of a strip.
 func stripClass(i int) string { return fmt.Sprintf("c%d", i%3+1) }
 
-func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) chart {
+func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) Chart {
 	const height = 150.0
-	f := chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by " +
-		"phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
+	f := Chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
 	top := 0.0
 	for _, l := range lines {
 		for _, b := range l {
@@ -119,7 +116,7 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 		for _, b := range l {
 			low, high = min(low, b.low), max(high, b.top)
 		}
-		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, show(low, defs[i].Unit), show(high, defs[i].Unit)))
+		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, readable.Quantity(low, defs[i].Unit), readable.Quantity(high, defs[i].Unit)))
 	}
 	s := newSVG(id, wideWidth, height, title, strings.Join(desc, " "))
 	x := timeAxis(s, when, height)
@@ -160,9 +157,9 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 // stripTick prints the value of a grid line.
 func stripTick(v float64) string {
 	if v >= 1000 && v == float64(int64(v)) {
-		return count(v)
+		return readable.Count(v)
 	}
-	return significant(v, 4)
+	return readable.Significant(v, 4)
 }
 
 // usualStep is the median time between two neighbours: several times as much is a pause, such as
@@ -179,46 +176,26 @@ func usualStep(l []bin) time.Duration {
 	return steps[len(steps)/2]
 }
 
-// phaseLegend names the tints of the phases that occur, where there is more than one.
-func phaseLegend(all []*event.Request) []legend {
-	have := map[string]bool{}
-	for _, q := range all {
-		have[q.Phase] = true
-	}
-	if !have[string(figure.WithRAG)] && !have[string(figure.AfterRemoval)] {
-		return nil
-	}
-	var out []legend
-	for _, p := range figure.Phases() {
-		if have[p] {
-			out = append(out, legend{"tint " + phaseClass(p), phaseName(p)})
-		}
-	}
-	return out
-}
-
 // timeAxis writes the seconds since the first request below a chart.
 func timeAxis(s *svg, w stretch, height float64) axis {
 	x := axis{w.from().Seconds(), w.to().Seconds(), stripLeft, wideWidth - chartRight}
 	end, step := niceCeil((w.last - w.first).Seconds(), 8)
 	for v := 0.0; v <= end; v += step {
 		if at := w.first.Seconds() + v; x.at(at) < wideWidth-24 {
-			s.text("tick x", x.at(at), height-12, significant(v, 4)+" s")
+			s.text("tick x", x.at(at), height-12, readable.Significant(v, 4)+" s")
 		}
 	}
 	return x
 }
 
-func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics.Def) dataTable {
-	out := dataTable{Caption: title + " over time", Head: []string{"metric", "at", "samples", "mean", "min", "max"},
-		Left: 1}
+func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics.Def) Table {
+	out := Table{Caption: title + " over time", Head: []string{"metric", "at", "samples", "mean", "min", "max"}, Left: 1}
 	const rows = 60
 	for i, l := range lines {
 		for _, b := range coarse(l, rows) {
 			unit := defs[i].Unit
-			out.Rows = append(out.Rows, dataRow{Cells: []string{defs[i].Name, significant((b.at-from).Seconds(), 4) + " s",
-				strconv.Itoa(b.n),
-				show(b.mean, unit), show(b.low, unit), show(b.top, unit)}})
+			out.Rows = append(out.Rows, Row{Cells: []string{defs[i].Name, readable.Significant((b.at-from).Seconds(), 4) + " s", strconv.Itoa(b.n),
+				readable.Quantity(b.mean, unit), readable.Quantity(b.low, unit), readable.Quantity(b.top, unit)}})
 		}
 		if len(l) > rows {
 			out.Note = "Each row stands for several samples; journal.jsonl has every one."

@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"cmp"
@@ -10,15 +10,18 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 // slowestShown is how many requests a chart of the slowest ones has: a screen of them.
 const slowestShown = 60
 
-// timelines draw each request from the moment it was sent: the wait for the first token, then a
+// Timelines draws each request from the moment it was sent: the wait for the first token, then a
 // mark for each arrival. Each pass has a chart of its own, all on one scale. Of more requests than
 // limit one chart shows the slowest, and says so.
-func timelines(id string, c *metrics.Cell, limit int) []chart {
+func Timelines(id string, c *metrics.Cell, cells int) []Chart {
+	id += "-chunks"
+	limit := max(fewestInChart, pageRequests/cells)
 	var sent []*event.Request
 	longest := 0.0
 	for _, q := range c.Requests {
@@ -39,9 +42,9 @@ func timelines(id string, c *metrics.Cell, limit int) []chart {
 		f := timeline(id, "Chunks of the slowest requests", c, sent, longest)
 		f.Table.Note = fmt.Sprintf("The %d slowest of %d requests; journal.jsonl has every chunk of all of them.", limit, of)
 		f.Caption += fmt.Sprintf(" Shown are the %d slowest of %d requests.", limit, of)
-		return []chart{f}
+		return []Chart{f}
 	}
-	var out []chart
+	var out []Chart
 	for i, pass := range c.Passes() {
 		pass = slices.DeleteFunc(pass, func(q *event.Request) bool { return q.Sent == nil })
 		if len(pass) == 0 {
@@ -63,26 +66,26 @@ func timelines(id string, c *metrics.Cell, limit int) []chart {
 
 func took(q *event.Request) time.Duration { return q.Done - *q.Sent }
 
-func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest float64) chart {
-	f := chart{ID: id, Title: title, Wide: true,
+func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest float64) Chart {
+	f := Chart{ID: id, Title: title, Wide: true,
 		Caption: "From the first byte sent: the bar is the wait for the first token, every mark after it one arrival of text."}
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24
 	f.Legend = phaseLegend(shown)
-	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", Plural(len(shown), "request"), show(longest, "ms")))
+	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", readable.Plural(len(shown), "request"), readable.Quantity(longest, "ms")))
 	ceiling, step := niceCeil(longest, 6)
 	x := axis{0, ceiling, label, wideWidth - 24}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 6, x.at(v), height-24)
 		s.text("tick x", x.at(v), height-9, tick(v, "ms"))
 	}
-	f.Table = dataTable{Caption: title, Left: 2, Head: []string{"request", "phase", "TTFT", "arrivals", "longest gap", "end"}}
+	f.Table = Table{Caption: title, Left: 2, Head: []string{"request", "phase", "TTFT", "arrivals", "longest gap", "end"}}
 	several := slices.ContainsFunc(shown, func(q *event.Request) bool { return q.Repeat != shown[0].Repeat })
 	for i, q := range shown {
 		y := 10 + row*float64(i)
 		name := requestName(q, several)
 		s.group("row")
-		s.text("tick y", label-8, y+10.5, Shorten(name, 29))
+		s.text("tick y", label-8, y+10.5, readable.Shorten(name, 29))
 		drawArrivals(s, q, name, x, y)
 		s.end()
 		f.Table.Rows = append(f.Table.Rows, timelineRow(c, q, name))
@@ -118,7 +121,7 @@ func drawArrivals(s *svg, q *event.Request, name string, x axis, y float64) {
 	at := func(t time.Duration) float64 { return x.at(1000 * (t - *q.Sent).Seconds()) }
 	const high = 10.0
 	end := q.Done
-	tip := name + ": " + show(1000*took(q).Seconds(), "ms")
+	tip := name + ": " + readable.Quantity(1000*took(q).Seconds(), "ms")
 	if q.Err != nil {
 		s.rect("wait failed", x.from, y+2, at(q.Done)-x.from, high, tip+", "+q.Err.Class)
 		return
@@ -142,9 +145,9 @@ func drawArrivals(s *svg, q *event.Request, name string, x axis, y float64) {
 	fmt.Fprintf(&s.b, `<path class="arrival" d="%s"/>`, d.String())
 }
 
-func timelineRow(c *metrics.Cell, q *event.Request, name string) dataRow {
-	row := dataRow{Cells: []string{name, phaseName(q.Phase)}}
-	value := func(name string) string { return text(metrics.Must(name).Each(c, q)) }
+func timelineRow(c *metrics.Cell, q *event.Request, name string) Row {
+	row := Row{Cells: []string{name, readable.Phase(q.Phase)}}
+	value := func(name string) string { return readable.Value(metrics.Must(name).Each(c, q)) }
 	arrivals := 0
 	for i, chunk := range q.Chunks {
 		if i == 0 || chunk.At > q.Chunks[i-1].At {

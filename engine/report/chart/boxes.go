@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"fmt"
@@ -6,37 +6,65 @@ import (
 	"strconv"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 	"homellm/engine/stats"
 )
-
-// shownRepeats is how many repeats a chart of distributions has rows for.
-const shownRepeats = 40
 
 // dotsShown is up to how many values a chart of distributions draws each of them.
 const dotsShown = 1000
 
-// spread is the values of one row of a chart of distributions, in ascending order.
-type spread struct {
+// box is the values of one row of a chart of distributions, in ascending order.
+type box struct {
 	label  string
 	repeat string // for the filter; empty: always shown
 	class  string
 	values []float64
 }
 
-// perRepeatFigure shows how a metric is distributed over the turns of each repeat.
-func perRepeatFigure(id, title, caption string, d *metrics.Def, c *metrics.Cell) (chart, bool) {
+// Repeats shows how metrics are distributed over the turns of each repeat.
+func Repeats(id string, c *metrics.Cell) (out []Chart) {
+	for i, of := range metrics.Boxes() {
+		title := of.At + " of each repeat"
+		if f, ok := boxesByRepeat(fmt.Sprintf("%s-d%d", id, i), title, "Every dot is one turn.", of.Def, c); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// boxesByRepeat shows how a metric is distributed over the turns of each repeat.
+func boxesByRepeat(id, title, caption string, d *metrics.Def, c *metrics.Cell) (Chart, bool) {
 	numbers := c.Repeats()
-	var rows []spread
+	var rows []box
 	for _, n := range evenly(numbers, shownRepeats) {
-		rows = append(rows, spread{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d), valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
+		rows = append(rows, box{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d), valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
 	}
 	f, ok := boxes(id, title, caption, d.Doc, d.Unit, rows)
 	if len(numbers) > shownRepeats {
 		f.Table.Note = fmt.Sprintf("%d of %d repeats, evenly chosen; turns.csv has every request.", shownRepeats, len(numbers))
 	}
 	return f, ok
+}
+
+// PhasesOfTwo shows how metrics are distributed over the turns of each phase in two runs.
+func PhasesOfTwo(id string, before, after *metrics.Cell) (out []Chart) {
+	for i, of := range metrics.Boxes() {
+		d := of.Def
+		var rows []box
+		for _, phase := range figure.Phases() {
+			a, b := valuesOf(before, d, before.Measured(metrics.Group{Phase: phase})), valuesOf(after, d, after.Measured(metrics.Group{Phase: phase}))
+			if len(a)+len(b) > 0 {
+				rows = append(rows, box{readable.Phase(phase) + ", old", "", "old", a}, box{readable.Phase(phase) + ", new", "", boxClass(d), b})
+			}
+		}
+		if f, ok := boxes(fmt.Sprintf("%s-d%d", id, i), of.At+" by phase", "Every dot is one turn.", d.Doc, d.Unit, rows); ok {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // boxClass is the style class of a metric's boxes: that of its line.
@@ -51,24 +79,11 @@ func valuesOf(c *metrics.Cell, d *metrics.Def, q []*event.Request) []float64 {
 	return sortedValues(readings(c, d, q))
 }
 
-// evenly picks at most n values over the whole length of a list, the first and the last among
-// them.
-func evenly[T any](all []T, n int) []T {
-	if len(all) <= n {
-		return all
-	}
-	out := make([]T, 0, n)
-	for i := range n {
-		out = append(out, all[i*(len(all)-1)/(n-1)])
-	}
-	return out
-}
-
-// boxes draws one box for each spread: whiskers from the smallest to the largest value, a box
+// boxes draws each box: whiskers from the smallest to the largest value, a box
 // from the first to the third quartile, the median, and every value where there is room.
 // Quartiles are nearest rank, like all percentiles here: values that were measured.
-func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
-	f := chart{ID: id, Title: title, Caption: caption}
+func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
+	f := Chart{ID: id, Title: title, Caption: caption}
 	top, points := 0.0, 0
 	for _, r := range rows {
 		points += len(r.values)
@@ -86,7 +101,7 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
 		label = max(label, min(6.6*float64(len([]rune(r.label)))+14, 160))
 	}
 	height := 16 + row*float64(len(rows)) + 24
-	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, Plural(len(rows), "row"), show(top, unit)))
+	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, readable.Plural(len(rows), "row"), readable.Quantity(top, unit)))
 	x := axis{0, ceiling, label, chartWidth - 22}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)
@@ -100,17 +115,17 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
 	if !dots {
 		f.Caption = "The box holds the middle half, the line reaches from the smallest to the largest."
 	}
-	f.Table = dataTable{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
+	f.Table = Table{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {
 		y := 16 + row*(float64(i)+0.5)
 		s.group("row", "repeat", r.repeat)
-		s.text("tick y", label-8, y+3.5, Shorten(r.label, 24))
+		s.text("tick y", label-8, y+3.5, readable.Shorten(r.label, 24))
 		f.Table.Rows = append(f.Table.Rows, boxRow(r, unit))
 		if n := len(r.values); n > 0 {
 			q1, q2, q3 := stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75)
 			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
 			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12, fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
-				r.label, show(q2, unit), n, show(q1, unit), show(q3, unit)))
+				r.label, readable.Quantity(q2, unit), n, readable.Quantity(q1, unit), readable.Quantity(q3, unit)))
 			if dots {
 				for _, v := range r.values {
 					s.dot("mote "+r.class, x.at(v), y, 1.9, "")
@@ -124,14 +139,14 @@ func boxes(id, title, caption, doc, unit string, rows []spread) (chart, bool) {
 	return f, true
 }
 
-func boxRow(r spread, unit string) dataRow {
-	out := dataRow{Cells: []string{r.label, strconv.Itoa(len(r.values))}, Repeat: r.repeat}
+func boxRow(r box, unit string) Row {
+	out := Row{Cells: []string{r.label, strconv.Itoa(len(r.values))}, Repeat: r.repeat}
 	if len(r.values) == 0 {
-		out.Cells = append(out.Cells, unknown, unknown, unknown, unknown, unknown)
+		out.Cells = append(out.Cells, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown)
 		return out
 	}
 	for _, v := range []float64{r.values[0], stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75), slices.Max(r.values)} {
-		out.Cells = append(out.Cells, show(v, unit))
+		out.Cells = append(out.Cells, readable.Quantity(v, unit))
 	}
 	return out
 }

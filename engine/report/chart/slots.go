@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"homellm/engine/metrics"
 )
 
-// place is a turn of the scenario, the same one in every repeat, or several neighbouring turns of
+// slot is a turn of the scenario, the same one in every repeat, or several neighbouring turns of
 // one phase where a run has more turns than a chart has room for.
-type place struct {
+type slot struct {
 	conversation, step, phase string
 	turn                      int // within the step
 	turns                     int // how many turns stand together here
@@ -19,7 +19,7 @@ type place struct {
 	warmups                   []*event.Request
 }
 
-func (p place) name() string {
+func (p slot) name() string {
 	name := p.conversation + "/" + p.step
 	if p.turn > 1 {
 		name += fmt.Sprintf(" turn %d", p.turn)
@@ -30,29 +30,28 @@ func (p place) name() string {
 	return name
 }
 
-type placeKey struct {
+type slotKey struct {
 	conversation, step string
 	turn               int
 }
 
-// placesOf lists the turns of a cell in the order they were played, at most limit of them and
+// slotsOf lists the turns of a cell in the order they were played, at most limit of them and
 // one for each phase of a conversation.
-func placesOf(c *metrics.Cell, limit int) []place {
-	at := map[placeKey]int{}
-	var out []place
+func slotsOf(c *metrics.Cell, limit int) []slot {
+	at := map[slotKey]int{}
+	var out []slot
 	for _, pass := range c.Passes() {
 		for _, q := range slices.SortedStableFunc(slices.Values(pass),
 			func(a, b *event.Request) int { return int(a.Due - b.Due) }) {
 			if metrics.Cancelled(q) {
 				continue
 			}
-			k := placeKey{q.Conversation, q.Step, q.Turn}
+			k := slotKey{q.Conversation, q.Step, q.Turn}
 			i, ok := at[k]
 			if !ok {
 				i = len(out)
 				at[k] = i
-				out = append(out, place{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1,
-					index: i + 1})
+				out = append(out, slot{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1, index: i + 1})
 			}
 			if q.Warmup {
 				out[i].warmups = append(out[i].warmups, q)
@@ -64,14 +63,14 @@ func placesOf(c *metrics.Cell, limit int) []place {
 	return crowd(out, limit)
 }
 
-// crowd puts neighbours together until there are no more places than the limit. Turns of
+// crowd puts neighbours together until there are no more slots than the limit. Turns of
 // different phases and conversations stay apart.
-func crowd(all []place, limit int) []place {
+func crowd(all []slot, limit int) []slot {
 	if len(all) <= limit {
 		return all
 	}
 	size := (len(all) + limit - 1) / limit
-	var out []place
+	var out []slot
 	for _, p := range all {
 		if n := len(out); n > 0 && out[n-1].turns < size && out[n-1].phase == p.phase &&
 			out[n-1].conversation == p.conversation {
@@ -92,7 +91,7 @@ type reading struct {
 	value  float64
 }
 
-// readings are the known values of a metric at a place.
+// readings are the known values of a metric at a slot.
 func readings(c *metrics.Cell, d *metrics.Def, q []*event.Request) []reading {
 	var out []reading
 	for _, q := range q {

@@ -1,0 +1,278 @@
+package chart
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"homellm/dsl/figure"
+	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
+	"homellm/engine/stats"
+)
+
+// Turns draws what the table of metrics says over the turns of a cell, which shares the page with so many cells,
+// and says what it does not draw.
+func Turns(id string, c *metrics.Cell, cells int) (out []Chart, absent []string) {
+	slots := slotsOf(c, max(fewestSlots, pageSlots/cells))
+	passes := len(c.Repeats())
+	detail := passes > 1 && passes <= shownRepeats && passes*len(slots) <= pagePoints/cells
+	for i, of := range metrics.Charts() {
+		var tracks []track
+		var missing *metrics.Def
+		for _, l := range of.Lines {
+			if t := trackOf(c, slots, l.Def, l.At.Label, lineClass(l.At)); t.known() {
+				t.single = l.At.Limit
+				tracks = append(tracks, t)
+			} else {
+				missing = l.Def
+			}
+		}
+		if missing != nil {
+			absent = append(absent, fmt.Sprintf("%s, %s: %s", of.Title, missing.Name, whyUnknown(c, missing)))
+		}
+		if len(tracks) > 0 {
+			out = append(out, perTurn(fmt.Sprintf("%s-t%d", id, i), of.Title, of.Caption, slots, tracks, detail))
+		}
+	}
+	return out, absent
+}
+
+// track is one metric over the turns of a cell, or the same metric of another run.
+type track struct {
+	label, class string
+	def          *metrics.Def
+	at           [][]reading // for each slot
+	warm         [][]reading
+	single       bool // one line, such as a ceiling: neither band nor repeats
+}
+
+func trackOf(c *metrics.Cell, slots []slot, d *metrics.Def, label, class string) track {
+	t := track{label: label, class: class, def: d}
+	for _, p := range slots {
+		t.at = append(t.at, readings(c, t.def, p.requests))
+		t.warm = append(t.warm, readings(c, t.def, p.warmups))
+	}
+	return t
+}
+
+func (t track) known() bool {
+	return slices.ContainsFunc(t.at, func(r []reading) bool { return len(r) > 0 })
+}
+
+// perTurn draws tracks turn by turn, phases shaded: the median of the repeats as a line, their
+// range as a band, and each repeat where there is room for it.
+func perTurn(id, title, caption string, slots []slot, tracks []track, detail bool) Chart {
+	f := Chart{ID: id, Title: title, Caption: caption}
+	top, unit := 0.0, tracks[0].def.Unit
+	for _, t := range tracks {
+		f.Legend = append(f.Legend, legend{t.class, t.label})
+		for _, group := range append(slices.Clone(t.at), t.warm...) {
+			for _, r := range group {
+				top = max(top, r.value)
+			}
+		}
+	}
+	ceiling, step := niceCeil(top, 4)
+	if tracks[0].def.Rate {
+		ceiling, step = 1, 0.25
+	}
+	s := newSVG(id, chartWidth, chartHeight, title, describe(slots, tracks))
+	x := axis{0, float64(len(slots)), chartLeft, chartWidth - chartRight}
+	y := axis{0, ceiling, chartHeight - chartBottom, chartTop}
+	if phased(slots) {
+		shade(s, slots, x)
+	}
+	borders(s, slots, x)
+	frame(s, y, step, unit)
+	turnTicks(s, slots, x)
+	for _, t := range tracks {
+		drawTrack(s, t, slots, x, y, detail)
+	}
+	f.SVG = s.done()
+	f.Table = turnTable(title, slots, tracks)
+	return f
+}
+
+// shade lays a tint behind each run of turns of one phase and names it where there is room.
+func shade(s *svg, slots []slot, x axis) {
+	for i := 0; i < len(slots); {
+		end := i
+		for end < len(slots) && slots[end].phase == slots[i].phase {
+			end++
+		}
+		from, to := x.at(float64(i)), x.at(float64(end))
+		s.rect("phase "+phaseClass(slots[i].phase), from, chartTop, to-from, chartHeight-chartTop-chartBottom, slots[i].phase)
+		if name := readable.Phase(slots[i].phase); to-from > 6.4*float64(len([]rune(name))) {
+			s.text("phase-name", (from+to)/2, chartTop-9, name)
+		}
+		i = end
+	}
+}
+
+// phased says whether there are phases to tell apart: a chat without documents is all "before".
+func phased(slots []slot) bool {
+	return slices.ContainsFunc(slots, func(p slot) bool { return p.phase != string(figure.Before) })
+}
+
+// borders draws a line between two conversations.
+func borders(s *svg, slots []slot, x axis) {
+	for i := 1; i < len(slots); i++ {
+		if slots[i].conversation != slots[i-1].conversation {
+			s.line("border", x.at(float64(i)), chartTop, x.at(float64(i)), chartHeight-chartBottom+5)
+		}
+	}
+}
+
+func turnTicks(s *svg, slots []slot, x axis) {
+	_, step := niceCeil(float64(len(slots)), 12)
+	every := max(1, int(math.Ceil(step)))
+	y := chartHeight - chartBottom + 14
+	for i, p := range slots {
+		if i%every == 0 {
+			s.text("tick x", x.at(float64(i)+0.5), y, strconv.Itoa(p.index))
+		}
+	}
+	s.text("axis", (chartLeft+chartWidth-chartRight)/2, chartHeight-3, "turn")
+}
+
+func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {
+	var low, mid, high []point
+	many := false
+	for i, group := range t.at {
+		cx := x.at(float64(i) + 0.5)
+		v := sortedValues(group)
+		if len(v) == 0 {
+			gap := point{cx, 0, true}
+			low, mid, high = append(low, gap), append(mid, gap), append(high, gap)
+			continue
+		}
+		many = many || len(v) > 1
+		low = append(low, point{cx, y.at(v[0]), false})
+		mid = append(mid, point{cx, y.at(stats.Percentile(v, 50)), false})
+		high = append(high, point{cx, y.at(v[len(v)-1]), false})
+	}
+	s.group("all")
+	if many && !t.single {
+		s.band("band "+t.class, low, high)
+	}
+	s.end()
+	if detail && !t.single {
+		drawRepeats(s, t, x, y)
+	}
+	s.group("all")
+	s.curve("curve "+t.class, mid)
+	if !t.single && len(slots) <= 60 {
+		for i, p := range mid {
+			if !p.gap {
+				v := sortedValues(t.at[i])
+				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", slots[i].name(), t.label, readable.Quantity(stats.Percentile(v, 50), t.def.Unit)))
+			}
+		}
+	}
+	s.end()
+}
+
+// drawRepeats draws each repeat as a thin line; the page's filter shows one of them alone.
+func drawRepeats(s *svg, t track, x, y axis) {
+	draw := func(at [][]reading, n int, class string, data ...string) {
+		var line []point
+		for i, group := range at {
+			cx := x.at(float64(i) + 0.5)
+			k := slices.IndexFunc(group, func(r reading) bool { return r.repeat == n })
+			if k < 0 {
+				line = append(line, point{cx, 0, true})
+				continue
+			}
+			line = append(line, point{cx, y.at(group[k].value), false})
+		}
+		s.group(class, data...)
+		s.curve("thin "+t.class, line)
+		s.end()
+	}
+	for _, n := range repeatsIn(t.at) {
+		draw(t.at, n, "rep", "repeat", strconv.Itoa(n))
+	}
+	for _, n := range repeatsIn(t.warm) {
+		draw(t.warm, n, "warm")
+	}
+}
+
+func repeatsIn(at [][]reading) []int {
+	seen := map[int]bool{}
+	var out []int
+	for _, group := range at {
+		for _, r := range group {
+			if !seen[r.repeat] {
+				seen[r.repeat] = true
+				out = append(out, r.repeat)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// turnTable is what a chart over turns shows, as numbers.
+func turnTable(title string, slots []slot, tracks []track) Table {
+	out := Table{Caption: title + " by turn", Head: []string{"turn", "step", "phase"}, Left: 3}
+	for _, t := range tracks {
+		if t.single {
+			out.Head = append(out.Head, t.label)
+			continue
+		}
+		out.Head = append(out.Head, t.label+" n", "median", "min", "max")
+	}
+	crowded := false
+	for i, p := range slots {
+		row := Row{Cells: []string{strconv.Itoa(p.index), p.name(), readable.Phase(p.phase)}}
+		crowded = crowded || p.turns > 1
+		for _, t := range tracks {
+			v := sortedValues(t.at[i])
+			switch {
+			case t.single && len(v) == 0:
+				row.Cells = append(row.Cells, readable.Unknown)
+			case t.single:
+				row.Cells = append(row.Cells, readable.Quantity(stats.Percentile(v, 50), t.def.Unit))
+			case len(v) == 0:
+				row.Cells = append(row.Cells, "0", readable.Unknown, readable.Unknown, readable.Unknown)
+			default:
+				row.Cells = append(row.Cells, strconv.Itoa(len(v)), readable.Quantity(stats.Percentile(v, 50), t.def.Unit), readable.Quantity(v[0], t.def.Unit), readable.Quantity(v[len(v)-1], t.def.Unit))
+			}
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	if crowded {
+		out.Note = "Neighbouring turns of a phase stand together in one row and one point; turns.csv has every request."
+	}
+	return out
+}
+
+// describe says in a sentence what a sighted reader takes from the curve.
+func describe(slots []slot, tracks []track) string {
+	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, readable.Plural(turnsIn(slots), "turn"))}
+	for _, t := range tracks {
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, group := range t.at {
+			for _, r := range group {
+				low, high = min(low, r.value), max(high, r.value)
+			}
+		}
+		if low <= high {
+			out = append(out, fmt.Sprintf("%s: from %s to %s.", t.label, readable.Quantity(low, t.def.Unit), readable.Quantity(high, t.def.Unit)))
+		} else {
+			out = append(out, t.label+": unknown.")
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func turnsIn(slots []slot) int {
+	n := 0
+	for _, p := range slots {
+		n += p.turns
+	}
+	return n
+}

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"homellm/engine/compare"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
+)
+
+// compareMarkdown renders the verdict of a comparison first, fit for a comment.
+func compareMarkdown(b *bytes.Buffer, c compare.Comparison, _ Options) error {
+	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return compareMarkdownOf(b, c, d) })
+}
+
+func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left leftOut, err error) {
+	verdict, _, reason := c.Outcome()
+	mark := map[event.Outcome]string{event.Pass: "✅", event.Fail: "❌"}[verdict]
+	if mark == "" {
+		mark = "❔"
+	}
+	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(string(verdict)), md(readable.Shorten(reason, 2000)))
+	if what := simulatedSides(c); what != "" {
+		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
+	}
+	head := make([]string, len(compareHead))
+	for i, h := range compareHead {
+		head[i] = md(h)
+	}
+	for i, p := range c.Pairs {
+		if i == d.cells {
+			left.cells = len(c.Pairs) - i
+			break
+		}
+		fmt.Fprintf(b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
+		var rows [][]string
+		for _, delta := range p.Deltas {
+			switch {
+			case delta.Judged() == metrics.Passed && !d.passed:
+				left.passed++
+				continue
+			case len(rows) >= d.rows:
+				left.rows++
+				continue
+			}
+			row := compareRow(delta)
+			for i := range row {
+				row[i] = md(row[i])
+			}
+			if delta.Verdict == compare.Worse || delta.Verdict == compare.Better {
+				row[0] = "**" + row[0] + "**"
+			}
+			rows = append(rows, row)
+		}
+		if len(rows) > 0 {
+			if err := mdTable(b, head, rows, 2); err != nil {
+				return left, err
+			}
+			b.WriteString("\n")
+		}
+		for n, r := range remarks(p) {
+			if n == d.evidence {
+				left.evidence += len(remarks(p)) - n
+				break
+			}
+			fmt.Fprintf(b, "- %s\n", md(r))
+		}
+		b.WriteString("\n")
+	}
+	return left, nil
+}

@@ -1,0 +1,47 @@
+package report
+
+import (
+	"bytes"
+	"homellm/engine/compare"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"strings"
+)
+
+// compareTable renders a comparison for the terminal.
+func compareTable(b *bytes.Buffer, c compare.Comparison, opt Options) error {
+	s := newScreen(b, opt)
+	if what := simulatedSides(c); what != "" {
+		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what))
+		s.line("")
+	}
+	for _, p := range c.Pairs {
+		s.line("%s", terminal(p.Cell))
+		s.prose(2, "old  "+p.Old)
+		s.prose(2, "new  "+p.New)
+		var rows [][]string
+		for _, d := range p.Deltas {
+			row := compareRow(d)
+			if j := d.Judged(); j != metrics.Passed || d.Verdict == compare.Better {
+				row[0] = s.paint(row[0], colors[j])
+			}
+			rows = append(rows, row)
+		}
+		if len(rows) > 0 {
+			if err := s.grid(compareHead, rows, 2); err != nil {
+				return err
+			}
+		}
+		for _, r := range remarks(p) {
+			s.prose(2, r)
+		}
+		s.line("")
+	}
+	verdict, _, reason := c.Outcome()
+	color := map[event.Outcome]int{event.Pass: green, event.Fail: red}[verdict]
+	if color == 0 {
+		color = yellow
+	}
+	s.line("%s  %s", s.paint(strings.ToUpper(string(verdict)), color), terminal(reason))
+	return nil
+}

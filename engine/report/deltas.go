@@ -1,0 +1,185 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
+)
+
+// delta is one number of a cell in two runs.
+type delta struct {
+	where    string // phase or conversation
+	def      *metrics.Def
+	stat     string
+	old, new metrics.Dist
+}
+
+// deltas lists the numbers of a cell's table in both runs.
+func deltas(oldRun, newRun *metrics.Run, before, after *metrics.Cell) []delta {
+	var out []delta
+	groups := rowsOf(newRun, after)
+	for _, g := range rowsOf(oldRun, before) {
+		if !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	several := len(conversations(newRun, after)) > 1
+	for _, g := range groups {
+		where := readable.Phase(g.Phase)
+		switch {
+		case g.Phase == "":
+			where = g.Conversation
+		case several:
+			where = g.Conversation + ", " + where
+		}
+		for _, m := range metrics.Deltas() {
+			out = append(out, delta{where, m.Def, m.At.Stat, m.Dist(before, before.Measured(g)), m.Dist(after, after.Measured(g))})
+		}
+	}
+	return out
+}
+
+// change is the difference and its share of the old value; both are empty if one is unknown.
+func (d delta) change() (difference, share string) {
+	a, whyA := d.old.Sound(d.stat)
+	b, whyB := d.new.Sound(d.stat)
+	if whyA != "" || whyB != "" {
+		return readable.Unknown, readable.Unknown
+	}
+	difference = readable.Signed(b-a, func(v float64) string { return readable.Quantity(v, d.def.Unit) })
+	if a == 0 {
+		return difference, readable.Unknown
+	}
+	return difference, readable.Percent((b - a) / math.Abs(a))
+}
+
+// side says whether every value of one run lies on one side of every value of the other: better,
+// worse, or "" where the two overlap or neither direction is better.
+func (d delta) side() string {
+	if d.def.Better == 0 || d.old.N < 2 || d.new.N < 2 {
+		return ""
+	}
+	up, down := d.new.Min > d.old.Max, d.new.Max < d.old.Min
+	switch {
+	case up && d.def.Better > 0, down && d.def.Better < 0:
+		return "better"
+	case up, down:
+		return "worse"
+	}
+	return ""
+}
+
+func (d delta) row() []string {
+	a, whyA := d.old.Sound(d.stat)
+	b, whyB := d.new.Sound(d.stat)
+	one := func(v float64, why string) string {
+		if why != "" {
+			return readable.Unknown
+		}
+		return readable.Quantity(v, d.def.Unit)
+	}
+	difference, share := d.change()
+	return []string{d.where, d.def.Name + " " + d.stat, one(a, whyA), one(b, whyB), difference, share, d.side()}
+}
+
+var deltaHead = []string{"where", "metric", "old", "new", "change", "", ""}
+
+// pair is a cell that both runs have, by its name.
+type pair struct{ before, after *metrics.Cell }
+
+// pairs matches the cells of two runs and names those that only one of them has.
+func pairs(oldRun, newRun *metrics.Run) (both []pair, only []string) {
+	used := map[*metrics.Cell]bool{}
+	for _, a := range newRun.Cells {
+		k := slices.IndexFunc(oldRun.Cells, func(b *metrics.Cell) bool { return !used[b] && b.Name() == a.Name() })
+		if k < 0 {
+			only = append(only, a.Name()+": only in the new run")
+			continue
+		}
+		used[oldRun.Cells[k]] = true
+		both = append(both, pair{oldRun.Cells[k], a})
+	}
+	for _, b := range oldRun.Cells {
+		if !used[b] {
+			only = append(only, b.Name()+": only in the old run")
+		}
+	}
+	if len(oldRun.Cells) == 1 && len(newRun.Cells) == 1 && len(both) == 0 {
+		// One cell each: the author compares two servers or models, and says so by asking.
+		return []pair{{oldRun.Cells[0], newRun.Cells[0]}}, nil
+	}
+	return both, only
+}
+
+// differences lists what of the two runs is not the same and makes their numbers differ by itself.
+func differences(oldRun, newRun *metrics.Run) []string {
+	var out []string
+	differ := func(what, a, b string) {
+		if a != b {
+			out = append(out, fmt.Sprintf("%s: %s → %s", what, orUnknown(a), orUnknown(b)))
+		}
+	}
+	a, b := oldRun.Started, newRun.Started
+	differ("scenario", a.Scenario.Name, b.Scenario.Name)
+	if a.Scenario.Name == b.Scenario.Name && a.Scenario.SHA256 != b.Scenario.SHA256 {
+		out = append(out, "the scenario file was changed in between")
+	}
+	differ("homellm", a.Homellm, b.Homellm)
+	differ("setting", planned(a.Scenario), planned(b.Scenario))
+	differ("options", fmt.Sprint(a.Options), fmt.Sprint(b.Options))
+	both, only := pairs(oldRun, newRun)
+	for _, p := range both {
+		if p.before.Name() != p.after.Name() {
+			differ("cell", p.before.Name(), p.after.Name())
+		}
+		if p.before.Started == nil || p.after.Started == nil {
+			continue
+		}
+		s, t := p.before.Started.Server, p.after.Started.Server
+		differ(p.after.Name()+": engine", s.Engine+" "+s.Version, t.Engine+" "+t.Version)
+		differ(p.after.Name()+": served model", s.Model, t.Model)
+		differ(p.after.Name()+": simulated", s.Simulation, t.Simulation)
+		differ(p.after.Name()+": flags", s.Flags, t.Flags)
+	}
+	return append(out, only...)
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return readable.Unknown
+	}
+	return s
+}
+
+// verdictChanges lists the assertions of a pair whose verdicts differ.
+func (p pair) verdictChanges() [][]string {
+	type key struct{ name, conversation, step string }
+	was := map[key]string{}
+	for _, v := range p.before.Verdicts {
+		was[key{v.Name, v.Conversation, v.Step}] = labels[metrics.Judge(v)]
+	}
+	var out [][]string
+	for _, v := range p.after.Verdicts {
+		k := key{v.Name, v.Conversation, v.Step}
+		now := labels[metrics.Judge(v)]
+		old, had := was[k]
+		if !had {
+			old = "not judged"
+		}
+		delete(was, k)
+		if old != now {
+			out = append(out, []string{v.Name, old, now})
+		}
+	}
+	for _, v := range p.before.Verdicts {
+		k := key{v.Name, v.Conversation, v.Step}
+		if old, gone := was[k]; gone {
+			out = append(out, []string{v.Name, old, "not judged"})
+			delete(was, k)
+		}
+	}
+	return out
+}

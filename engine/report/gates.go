@@ -1,0 +1,137 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"homellm/engine/compare"
+	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
+)
+
+// compareHead is the header of a comparison's rows.
+var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "n"}
+
+// compareRow is one gate in words.
+func compareRow(d compare.Delta) []string {
+	verdict := string(d.Verdict)
+	if d.Judged() == metrics.Warned || d.Judged() == metrics.Allowed {
+		verdict += " (allowed)"
+	}
+	center := func(s compare.Side) string {
+		if s.Center == nil {
+			return readable.Unknown
+		}
+		if d.Unit == "tokens/s" {
+			return readable.Quantity(*s.Center, d.Unit) + " " + d.Unit
+		}
+		return readable.Quantity(*s.Center, d.Unit)
+	}
+	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown, readable.Unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+	if d.Old.N+d.New.N == 0 {
+		row[7] = readable.Unknown
+	}
+	if d.Change == nil {
+		return row
+	}
+	base := 0.0
+	if d.Relative != nil && *d.Relative != 0 {
+		base = *d.Change / *d.Relative
+	} else if d.Old.Center != nil {
+		base = *d.Old.Center
+	}
+	change := func(v float64) string {
+		if base == 0 {
+			return readable.Signed(v, func(v float64) string { return fmt.Sprintf("%.3g", v) })
+		}
+		return readable.Percent(v / math.Abs(base))
+	}
+	row[4] = change(*d.Change)
+	if d.Lo != nil && d.Hi != nil {
+		row[5] = change(*d.Lo) + " … " + change(*d.Hi)
+	}
+	if d.P != nil {
+		row[6] = fmt.Sprintf("%.3f", *d.P)
+		if *d.P < 0.0005 {
+			row[6] = "<0.001"
+		}
+	}
+	return row
+}
+
+// remarks are the lines below the rows: why a gate is unknown, and what else to know.
+func remarks(p compare.Pair) []string {
+	var out []string
+	if p.Missing != "" {
+		out = append(out, p.Missing)
+	}
+	out = append(append(out, circumstances(p)...), p.Warnings...)
+	for _, d := range p.Deltas {
+		if d.Why != "" && !strings.HasPrefix(d.Why, "not comparable") {
+			out = append(out, d.Gate.Name+": "+d.Why)
+		}
+		for _, w := range d.Warnings {
+			out = append(out, d.Gate.Name+": "+w)
+		}
+	}
+	return out
+}
+
+// circumstances says what makes the two sides incomparable.
+func circumstances(p compare.Pair) []string {
+	var out []string
+	for _, m := range p.Mismatches {
+		out = append(out, "differs: "+m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	return out
+}
+
+// simulatedSides says which sides of a comparison a simulator answered; empty: none.
+func simulatedSides(c compare.Comparison) string {
+	var sides, what []string
+	add := func(list *[]string, s string) {
+		if s != "" && !strings.Contains("\x00"+strings.Join(*list, "\x00")+"\x00", "\x00"+s+"\x00") {
+			*list = append(*list, s)
+		}
+	}
+	for _, p := range c.Pairs {
+		for k, label := range []string{"old", "new"} {
+			s := p.Sides[k]
+			if s.Fingerprint["server.simulation"] != "" || s.Cell != nil && s.Cell.Simulated() {
+				add(&sides, label)
+				add(&what, s.Fingerprint["server.simulation"])
+			}
+		}
+	}
+	if len(sides) == 0 {
+		return ""
+	}
+	line := strings.Join(sides, " and ") + ": homellm's simulator answered, not a real server"
+	if len(what) > 0 {
+		line += " (" + strings.Join(what, "; ") + ")"
+	}
+	return line
+}
+
+// marginText is how much worse a gate allows: "5 %, at least 15 ms".
+func marginText(d compare.Delta) string {
+	var parts []string
+	if d.Gate.MaxWorse != nil {
+		parts = append(parts, readable.Significant(100**d.Gate.MaxWorse, 3)+" %")
+	}
+	if d.Gate.MaxWorseAbs != nil {
+		parts = append(parts, withUnit(*d.Gate.MaxWorseAbs, d.Unit))
+	}
+	if d.Gate.MinDelta > 0 {
+		parts = append(parts, withUnit(d.Gate.MinDelta, d.Unit))
+	}
+	return strings.Join(parts, ", at least ")
+}
+
+func withUnit(v float64, unit string) string {
+	return strings.TrimSpace(readable.Significant(v, 3) + " " + readable.UnitWord(unit))
+}

@@ -1,0 +1,46 @@
+package report
+
+import (
+	"homellm/engine/report/chart"
+)
+
+// comparison is a page about two runs, or about a run and its baselines.
+type comparison struct {
+	Title       string
+	Name        string
+	Verdict     string // of the gates; empty: nothing is judged
+	Class       string
+	Reason      string
+	Simulated   string
+	Sides       []comparedRun
+	Differences []string
+	Cells       []cellPair
+}
+
+type comparedRun struct {
+	Label, Verdict, Class, Tally string
+	Facts                        []fact
+}
+
+type cellPair struct {
+	ID, Name string
+	Pairing  string // what is held against what, where gates judge it
+	Gates    []gateVerdict
+	Remarks  []string
+	Changes  []chart.Chart
+	Samples  []chart.Chart
+	Numbers  chart.Table
+	Verdicts chart.Table
+	Charts   []chart.Chart
+	Boxes    []chart.Chart
+	Absent   []string
+}
+
+// gateVerdict is one gate in the page's list.
+type gateVerdict struct {
+	Class, Symbol, Label   string
+	Name, Metric, Margin   string
+	Old, New, Change, P, N string
+	Interval               string
+	Why                    []string
+}

@@ -1,0 +1,145 @@
+// Package readable writes numbers and words as people read them: values with their units, counts, changes, phases.
+// Values come in; short texts go out, the same ones for every format.
+// It knows no format and escapes nothing.
+package readable
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"homellm/engine/metrics"
+)
+
+// Unknown is how text shows a number that was not measured. It is never a zero.
+const Unknown = "–"
+
+// shows prints a number of each unit for people; every other unit is printed with its name.
+var shows = map[string]func(float64) string{
+	"ms":       duration,
+	"s":        func(v float64) string { return duration(1000 * v) },
+	"tokens":   Count,
+	"turns":    Count,
+	"requests": Count,
+	"repeats":  Count,
+	"ratio":    func(v float64) string { return fmt.Sprintf("%.2f", v) },
+	"tokens/s": rate,
+}
+
+// Quantity prints a number with its unit.
+func Quantity(v float64, unit string) string {
+	if f, ok := shows[unit]; ok {
+		return f(v)
+	}
+	return strings.TrimSpace(Significant(v, 4) + " " + unit)
+}
+
+// duration prints milliseconds, in seconds from 10 s on and in minutes from 10 min on.
+func duration(ms float64) string {
+	switch a := math.Abs(ms); {
+	case a >= 600_000:
+		return fmt.Sprintf("%.1f min", ms/60_000)
+	case a >= 10_000:
+		return fmt.Sprintf("%.1f s", ms/1000)
+	case a >= 9.95:
+		return Count(ms) + " ms"
+	}
+	return fmt.Sprintf("%.1f ms", ms)
+}
+
+func rate(v float64) string {
+	switch {
+	case v >= 99.5:
+		return Count(v)
+	case v >= 9.95:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// Count prints a whole number with a comma every three digits.
+func Count(v float64) string {
+	s := strconv.FormatFloat(math.Round(math.Abs(v)), 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	if v < 0 && s != "0" {
+		s = "-" + s
+	}
+	return s
+}
+
+// Significant prints a number with so many significant digits; whatever stands before the
+// decimal point is never rounded away.
+func Significant(v float64, digits int) string {
+	if a := math.Abs(v); a >= 1 {
+		digits = max(digits, int(math.Log10(a))+1)
+	}
+	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', digits-1, 64), 64)
+	if err != nil {
+		rounded = v // cannot be: it was just printed
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+// Exact prints an operand as it was compared, to six digits.
+func Exact(v any, unit string) string {
+	switch v := v.(type) {
+	case float64:
+		return strings.TrimSpace(Significant(v, 6) + " " + UnitWord(unit))
+	case string:
+		return strconv.Quote(v)
+	case nil:
+		return Unknown
+	}
+	return fmt.Sprint(v)
+}
+
+// UnitWord is a unit as it stands behind a number; shares have none.
+func UnitWord(unit string) string {
+	if unit == "ratio" {
+		return ""
+	}
+	return unit
+}
+
+// Number is the shortest decimal that reads back as the same value.
+func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// Signed prints a change with its sign, and one that rounds to nothing without: +0.0 ms would say
+// that it has a direction.
+func Signed(v float64, show func(float64) string) string {
+	text := show(math.Abs(v))
+	switch {
+	case text == show(0):
+		return text
+	case v < 0:
+		return "-" + text
+	}
+	return "+" + text
+}
+
+// Percent prints a relative change.
+func Percent(v float64) string {
+	return Signed(100*v, func(v float64) string { return fmt.Sprintf("%.1f %%", v) })
+}
+
+// Plural counts things: "1 turn", "2 turns".
+func Plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return Count(float64(n)) + " " + what + "s"
+}
+
+// Value prints a metric, or that it is not known.
+func Value(v metrics.Value) string {
+	if f, ok := v.Number(); ok {
+		return Quantity(f, v.Unit)
+	}
+	return Unknown
+}
