@@ -269,6 +269,7 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	if stopErr := servers.opener.Close(); stopErr != nil {
 		servers.note("%v", stopErr)
 	}
+	servers.keepLogs()
 	if err != nil {
 		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is put right, go on with: "+again, "%w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -181,5 +182,44 @@ func TestLaunchEnvironment_IsMasked(t *testing.T) {
 			t.Errorf("%v: exit code %d\n%s%s", args, code, stdout, stderr)
 		}
 		hidden(t, planted, args[0], stdout, stderr)
+	}
+}
+
+// The log of a started server is nobody else's to read while it is written, and is kept without the keys that it holds.
+func TestServerLog_IsMasked(t *testing.T) {
+	servers := strings.Replace(slowServers, `'homellm sim`, `'printf "key %.5s" $OTHER_TOKEN; sleep 0.05; echo $OTHER_TOKEN | cut -c6-; env; ls -l "$HOME"/cache/homellm/*.log; homellm sim`, 1)
+	servers = regexp.MustCompile(`startup_delay: \S+`).ReplaceAllString(servers, "startup_delay: 1ms")
+	p := newProgram(t, map[string]string{"crash.yaml": crashPlan, "servers.yaml": servers})
+	p.env = append(p.env, "OTHER_TOKEN="+planted, "HTTPS_PROXY=http://me:"+planted+"x@proxy.invalid:3128")
+	code, stdout, stderr := p.run("apply", "crash.yaml", "--servers", "servers.yaml", "--server", "slow", "--out", "run")
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	log := filepath.Join(p.dir, "run", "server-slow.log")
+	kept, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"key [key]\n", "OTHER_TOKEN=[key]\n", "HTTPS_PROXY=http://[key]@proxy.invalid:3128\n", "-rw------- "} {
+		if !strings.Contains(string(kept), want) {
+			t.Errorf("the log has no %q", want)
+		}
+	}
+	nowhere(t, planted, p.dir, "")
+	if left, _ := filepath.Glob(filepath.Join(p.dir, "cache", "homellm", "*.log")); len(left) > 0 {
+		t.Errorf("what it was written to is still there: %v", left)
+	}
+	err = filepath.WalkDir(filepath.Join(p.dir, "run"), func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -73,11 +73,12 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	defer machine.Close()
 	launcher := s.launcher()
 	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
-	launcher.Log = func(profile string) (string, error) {
+	launcher.Log = func(profile string) (path, kept string, err error) {
 		if f.logPath != "" {
-			return f.logPath, nil
+			return f.logPath, "", nil
 		}
-		return s.stateFile("server-" + profile + ".log")
+		path, err = s.stateFile("server-" + profile + ".log")
+		return path, "", err
 	}
 	if f.dryRun {
 		launcher.File = nil // a file that is not there yet is no reason not to show the line

@@ -18,12 +18,13 @@ import (
 // servers decides which server runs and opens it for each cell.
 type servers struct {
 	process
-	lib    *dsl.Library
-	quiet  bool
-	noSim  bool   // no cell may be played on a simulator
-	logs   string // folder for the output of started servers; empty: the state folder
-	opener target.Opener
-	found  map[string]server.Found // by profile
+	lib     *dsl.Library
+	quiet   bool
+	noSim   bool        // no cell may be played on a simulator
+	pending []serverLog // of servers started for the run
+	logs    string      // folder for the output of started servers; empty: the state folder
+	opener  target.Opener
+	found   map[string]server.Found // by profile
 
 	lacking bool // nobody chose a server, and none was found
 }

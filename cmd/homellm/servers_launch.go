@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"homellm/dsl"
 	"homellm/engine/host"
 	"homellm/engine/hub"
+	"homellm/engine/report"
+	"homellm/engine/secret"
 	"homellm/engine/target"
 )
 
@@ -18,7 +21,7 @@ import (
 func (s *servers) launcher() *target.Launcher {
 	return &target.Launcher{
 		Exe: s.exe, StateDir: s.records(), Key: s.key, File: s.modelFile, Waiting: s.waiting(), Note: s.note,
-		Log: func(profile string) (string, error) { return s.logFile(profile) },
+		Log: s.logFile,
 	}
 }
 
@@ -41,23 +44,69 @@ func (s *servers) stateFile(name string) (string, error) {
 	return filepath.Join(dir, name), nil
 }
 
-// logFile names a log in the results folder, one for each start.
-func (s *servers) logFile(profile string) (string, error) {
+// serverLog is the output of a server that was started for a run.
+type serverLog struct {
+	written string // a file for its owner alone, outside of the results: the server may print its environment
+	kept    string // in the results, without the secrets, once the server has ended
+}
+
+// logFile names a new file for the output of a server, and where it is kept in the results folder: one for each start.
+func (s *servers) logFile(profile string) (written, kept string, err error) {
 	if s.logs == "" {
-		return s.stateFile("server-" + profile + ".log")
+		written, err = s.stateFile("server-" + profile + ".log")
+		return written, "", err
 	}
-	for n := 1; ; n++ {
+	for n := 1; kept == ""; n++ {
 		name := "server-" + profile + ".log"
 		if n > 1 {
 			name = fmt.Sprintf("server-%s-%d.log", profile, n)
 		}
 		path := filepath.Join(s.logs, name)
-		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-			return path, nil
-		} else if err != nil {
-			return "", fmt.Errorf("naming the server's log: %w", err)
+		_, err := os.Lstat(path)
+		switch named := slices.ContainsFunc(s.pending, func(l serverLog) bool { return l.kept == path }); {
+		case errors.Is(err, os.ErrNotExist) && !named:
+			kept = path
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			return "", "", fmt.Errorf("naming the server's log: %w", err)
 		}
 	}
+	folder, err := s.stateFile("")
+	if err != nil {
+		return "", "", err
+	}
+	f, err := os.CreateTemp(folder, "server-"+profile+"-*.log")
+	if err != nil {
+		return "", "", fmt.Errorf("making the server's log: %w", err)
+	}
+	s.pending = append(s.pending, serverLog{f.Name(), kept})
+	return f.Name(), kept, f.Close()
+}
+
+// keepLogs puts the logs of servers that have ended into the results, without the secrets that are known.
+func (s *servers) keepLogs() {
+	for _, l := range s.pending {
+		if err := l.keep(); err != nil {
+			s.note("the log of a server stays in %s: %v", shown(l.written), err)
+		}
+	}
+	s.pending = nil
+}
+
+func (l serverLog) keep() error {
+	in, err := os.Open(l.written)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	err = report.WriteFile(l.kept, func(w io.Writer) error {
+		masked := secret.NewWriter(w)
+		_, err := io.Copy(masked, in)
+		return errors.Join(err, masked.Close())
+	})
+	if err != nil {
+		return err
+	}
+	return os.Remove(l.written)
 }
 
 // waiting tells every ten seconds how a start goes on.

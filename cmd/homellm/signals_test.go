@@ -81,16 +81,22 @@ func TestSignals_WhileAServerStarts(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		log := filepath.Join(p.dir, "run", "server-slow.log")
 		var child string
 		until(t, "the start of the server", func() bool {
-			data, _ := os.ReadFile(log) // not there yet
+			logs, _ := filepath.Glob(filepath.Join(p.dir, "cache", "homellm", "server-slow-*.log"))
+			if len(logs) == 0 {
+				return false // not there yet
+			}
+			data, _ := os.ReadFile(logs[0])
 			_, rest, ok := strings.Cut(string(data), "child ")
 			child, _, _ = strings.Cut(rest, "\n")
 			return ok && strings.Contains(rest, "\n") && strings.Contains(string(data), "SIMULATED")
 		})
 		if got := ends(t, c, signal); got != code {
 			t.Errorf("exit code %d, want %d\n%s", got, code, stderr)
+		}
+		if kept, err := os.ReadFile(filepath.Join(p.dir, "run", "server-slow.log")); err != nil || !strings.Contains(string(kept), "SIMULATED") {
+			t.Errorf("the log is not kept: %v\n%s", err, kept)
 		}
 		// A process that has ended may stay as a zombie until somebody asks for it.
 		if stat, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,6 +21,7 @@ type Spec struct {
 	Env      []string // KEY=VALUE, added to the environment of this process
 	Dir      string   // working directory; empty: this process's
 	Log      string   // file that takes standard output and standard error; required
+	Kept     string   // where that file goes later, which errors name; empty: it stays
 	Address  string   // host:port at which it will listen; empty: not checked
 	StateDir string   // where the record of the process is kept; empty: none is kept
 
@@ -232,7 +234,7 @@ func (p *Proc) notReady(last error) error {
 		After:     time.Since(p.started),
 		Last:      last,
 		Tail:      tail(log, tailLines),
-		Log:       p.spec.Log,
+		Log:       cmp.Or(p.spec.Kept, p.spec.Log),
 		Diagnosis: found,
 	}
 }
@@ -260,7 +262,7 @@ func (p *Proc) Err() error {
 	found, _ := Diagnose(log)
 	return &ExitError{
 		Name: p.spec.Name, Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState),
-		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: p.spec.Log, Diagnosis: found,
+		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: cmp.Or(p.spec.Kept, p.spec.Log), Diagnosis: found,
 	}
 }
 

@@ -23,9 +23,9 @@ import (
 
 // Launcher starts servers as their profiles say.
 type Launcher struct {
-	Exe      string                                        // this program, which a profile calls homellm
-	StateDir string                                        // records of started processes
-	Log      func(profile string) (path string, err error) // where a server's output goes
+	Exe      string                                              // this program, which a profile calls homellm
+	StateDir string                                              // records of started processes
+	Log      func(profile string) (path, kept string, err error) // where a server's output goes, and where that file is kept later; empty: there
 	// where ${model.file} lies; nil: as the models file writes it
 	File    func(m *dsl.Model, engine string) (string, error)
 	Key     func(dsl.Secret) (string, error)                      // reads a key from where the profile says
@@ -191,7 +191,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	if err := l.fits(profile, m, c); err != nil {
 		return nil, err
 	}
-	log, err := l.Log(profile.Name)
+	log, kept, err := l.Log(profile.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	defer hc.CloseIdleConnections()
 	began := time.Now()
 	spec := host.Spec{
-		Name: profile.Name, Argv: argv, Env: c.Env, Log: log, Address: c.Address(), StateDir: l.StateDir,
+		Name: profile.Name, Argv: argv, Env: c.Env, Log: log, Kept: kept, Address: c.Address(), StateDir: l.StateDir,
 		Timeout: profile.Startup.Timeout, Interval: profile.Startup.Interval,
 		Signal: profile.Stop.Signal, Grace: profile.Stop.Grace,
 		Ready: func(ctx context.Context) error {

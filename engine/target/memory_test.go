@@ -168,9 +168,9 @@ func TestLauncher_RefusesWhatCannotFit(t *testing.T) {
 		StateDir: t.TempDir(), Memory: card(t, 8000), Version: "0.27.1",
 		Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) },
 		Key:  func(dsl.Secret) (string, error) { return "", nil },
-		Log: func(string) (string, error) {
+		Log: func(string) (string, string, error) {
 			started = true
-			return filepath.Join(t.TempDir(), "log"), nil
+			return filepath.Join(t.TempDir(), "log"), "", nil
 		},
 	}
 	_, err := l.Start(t.Context(), fitProfile("vllm", 131072), fitModel())
