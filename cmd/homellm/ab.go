@@ -30,7 +30,8 @@ func newAB(p process) *cobra.Command {
 		Short: "Play two servers in turn in one run, and judge the difference",
 		Long: `ab plays a scenario on two server profiles in one run, in the order A B B A, so that
 what drifts (heat, clocks, other programs) meets both alike, and compares B with A.
-Each side is played ` + fmt.Sprint(compare.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
+Each side is played ` +
+			fmt.Sprint(compare.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
 shows what that finds.
 
 Two servers that run at once must both fit the machine. Where homellm starts them

@@ -88,10 +88,25 @@ simulator, whoever chose it.`,
 	fl.StringVar(&f.format, "format", "table", "what to print: "+strings.Join(formatNames(), ", "))
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
-	fl.BoolVar(&f.keepRaw, "keep-raw", false, "keep the raw bytes of the worst turn beside the results: a failed one, else the slowest")
-	fl.BoolVar(&f.noSim, "no-sim", false, "play on no simulator: where no real server is found or chosen, end with exit code 5")
+	fl.BoolVar(
+		&f.keepRaw,
+		"keep-raw",
+		false,
+		"keep the raw bytes of the worst turn beside the results: a failed one, else the slowest",
+	)
+	fl.BoolVar(
+		&f.noSim,
+		"no-sim",
+		false,
+		"play on no simulator: where no real server is found or chosen, end with exit code 5",
+	)
 	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
-	fl.BoolVar(&f.resumeChanged, "resume-changed", false, "with --resume: allow a changed plan, and keep the finished cells that did not change")
+	fl.BoolVar(
+		&f.resumeChanged,
+		"resume-changed",
+		false,
+		"with --resume: allow a changed plan, and keep the finished cells that did not change",
+	)
 	f.addBudget(fl)
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.MarkFlagsMutuallyExclusive("resume", "out")
@@ -99,7 +114,12 @@ simulator, whoever chose it.`,
 }
 
 func (f *applyFlags) addBudget(fl *pflag.FlagSet) {
-	fl.Var((*budget)(&f.budget), "budget", "time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\non the gates that are least certain, until all are")
+	fl.Var(
+		(*budget)(&f.budget),
+		"budget",
+		"time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\n"+
+			"on the gates that are least certain, until all are",
+	)
 }
 
 // budget is a duration of more than 0.
@@ -139,7 +159,12 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 		return err
 	}
 	if f.resume != "" && len(files) != 1 {
-		return failf(exitUsage, "name the one scenario that the folder is of", "--resume goes on with one scenario, and these are %d", len(files))
+		return failf(
+			exitUsage,
+			"name the one scenario that the folder is of",
+			"--resume goes on with one scenario, and these are %d",
+			len(files),
+		)
 	}
 	if f.resumeChanged && f.resume == "" {
 		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
@@ -183,7 +208,13 @@ func check(files []dsl.File, lib *dsl.Library, opt dsl.Options) (all syntax.Diag
 
 // planAll checks all files, decides which server runs, and plans them; every problem of every file
 // is told at once.
-func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File, f applyFlags) ([]*dsl.Plan, *servers, error) {
+func planAll(
+	ctx context.Context,
+	p process,
+	lib *dsl.Library,
+	files []dsl.File,
+	f applyFlags,
+) ([]*dsl.Plan, *servers, error) {
 	opt, err := f.options(p, lib)
 	if err != nil {
 		return nil, nil, err
@@ -221,7 +252,15 @@ func planAll(ctx context.Context, p process, lib *dsl.Library, files []dsl.File,
 }
 
 // play runs one plan into its own results folder and prints its report.
-func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f applyFlags, format report.Format, several bool) (int, error) {
+func play(
+	ctx context.Context,
+	p process,
+	plan *dsl.Plan,
+	servers *servers,
+	f applyFlags,
+	format report.Format,
+	several bool,
+) (int, error) {
 	res, err := f.openResults(plan, several)
 	if err != nil {
 		return 0, err
@@ -246,9 +285,15 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 	servers.logs, servers.opener.Launcher.Memory = dir, machine
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
-		Header:  res.header,
-		Journal: engine.Journal{Keep: res.journal.Append, Fold: fold, Seq: res.journal.Seq(), Elapsed: res.elapsed, Changed: res.changed},
-		Open:    servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Header: res.header,
+		Journal: engine.Journal{
+			Keep:    res.journal.Append,
+			Fold:    fold,
+			Seq:     res.journal.Seq(),
+			Elapsed: res.elapsed,
+			Changed: res.changed,
+		},
+		Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
 		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
 		Machine: engine.Machine{Telemetry: machine, PIDs: servers.opener.PIDs},
 		Models:  engine.Models{Templates: prompt.NewTemplates(servers.lib), Tokenizer: p.tokenizer},
@@ -278,7 +323,13 @@ func play(ctx context.Context, p process, plan *dsl.Plan, servers *servers, f ap
 		if err != nil {
 			fmt.Fprintf(p.stderr, "homellm: %v\n", err)
 		}
-		fmt.Fprintf(p.stderr, "homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: go on with: %s\n", fold.Done.Interrupted, dir, again)
+		fmt.Fprintf(
+			p.stderr,
+			"homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: go on with: %s\n",
+			fold.Done.Interrupted,
+			dir,
+			again,
+		)
 		return code, nil // a terminal that is gone cannot take the report; the results are on disk
 	}
 	return code, err
@@ -306,7 +357,12 @@ func conclude(p process, res *results, format report.Format) (int, error) {
 		if dir, err := os.MkdirTemp("", "homellm-results-"); err == nil && report.WriteDir(dir, res.fold) == nil {
 			hint += "; the reports are in " + dir
 		}
-		unwritten = failf(exitEnvironment, hint+"\nhomellm: hint: the journal is complete: homellm report "+quote(res.dir), "writing the reports: %w", unwritten)
+		unwritten = failf(
+			exitEnvironment,
+			hint+"\nhomellm: hint: the journal is complete: homellm report "+quote(res.dir),
+			"writing the reports: %w",
+			unwritten,
+		)
 	}
 	if err := format.Write(p.stdout, res.fold, p.reportOptions(res.dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return code, failf(exitEnvironment, "the results are in "+res.dir, "printing the report: %w", err)
@@ -318,7 +374,9 @@ func conclude(p process, res *results, format report.Format) (int, error) {
 func (f applyFlags) changed() []string {
 	values := map[string][]string{
 		"server": {strings.Join(f.servers, ",")}, "url": {target.WithoutUser(f.url)}, "model": {f.model},
-		"repeats": {fmt.Sprint(f.repeats)}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
+		"repeats": {
+			fmt.Sprint(f.repeats),
+		}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
 		"budget":       {f.budget.String()},
 		"include-tags": {strings.Join(f.include, ",")}, "exclude-tags": {strings.Join(f.exclude, ",")}, "var": f.vars,
 	}
@@ -370,5 +428,10 @@ func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &results{dir: dir, journal: journal, fold: &metrics.Run{}, header: event.RunStarted{ID: id, Started: started.UTC()}}, nil
+	return &results{
+		dir:     dir,
+		journal: journal,
+		fold:    &metrics.Run{},
+		header:  event.RunStarted{ID: id, Started: started.UTC()},
+	}, nil
 }

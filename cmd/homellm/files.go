@@ -28,7 +28,8 @@ type libraryFlags struct {
 }
 
 func (l *libraryFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&l.serverFiles, "servers", nil, "servers file that adds to and overrides the shipped profiles")
+	c.Flags().
+		StringArrayVar(&l.serverFiles, "servers", nil, "servers file that adds to and overrides the shipped profiles")
 	c.Flags().StringArrayVar(&l.modelFiles, "models", nil, "models file that adds to and overrides the shipped models")
 }
 
@@ -198,7 +199,8 @@ func below(dir, path string) (rel string, ok bool) {
 // argument is what the user writes to name a scenario file again: a shipped one has a name.
 func argument(file string) string {
 	if _, err := os.Stat(file); err != nil {
-		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); file == "scenarios/"+name+".yaml" && slices.Contains(shippedNames(), name) {
+		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); file == "scenarios/"+name+".yaml" &&
+			slices.Contains(shippedNames(), name) {
 			return name
 		}
 	}

@@ -44,12 +44,27 @@ func TestKeyInPieces_IsNowhere(t *testing.T) {
 		for _, piece := range []string{"it is ", planted[:7], planted[7:12], planted[12:], `. \"So\"`} {
 			_, _ = fmt.Fprintf(w, `data: {"model":"m","choices":[{"index":0,"delta":{"content":"%s"}}]}`+"\n\n", piece)
 		}
-		_, _ = fmt.Fprint(w, `data: {"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+		_, _ = fmt.Fprint(
+			w,
+			`data: {"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n",
+		)
 	}))
 	defer hs.Close()
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, "env: HOSTILE_KEY")})
 	p.env = append(p.env, "HOSTILE_KEY="+planted)
-	_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run", "--keep-raw")
+	_, stdout, stderr := p.run(
+		"apply",
+		"plan.yaml",
+		"--servers",
+		"servers.yaml",
+		"--server",
+		"keyed",
+		"--model",
+		"qwen2.5-3b",
+		"--out",
+		"run",
+		"--keep-raw",
+	)
 	hidden(t, planted, "apply", stdout, stderr)
 	nowhere(t, planted, p.dir, "")
 	body, err := os.ReadFile(filepath.Join(p.dir, "run", "worst-turn.body"))
@@ -95,16 +110,34 @@ func TestUnsolicitedResponse_IsNotPrinted(t *testing.T) {
 					if err != nil {
 						return
 					}
-					_, _ = fmt.Fprintf(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\nHTTP/1.1 401 %s\r\n\r\n", r.Header.Get("Authorization")+"Bearer "+planted)
+					_, _ = fmt.Fprintf(
+						c,
+						"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\nHTTP/1.1 401 %s\r\n\r\n",
+						r.Header.Get("Authorization")+"Bearer "+planted,
+					)
 				}
 			}()
 		}
 	}()
-	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed("http://"+l.Addr().String(), "env: HOSTILE_KEY")})
+	p := newProgram(
+		t,
+		map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed("http://"+l.Addr().String(), "env: HOSTILE_KEY")},
+	)
 	for _, env := range []string{"HOSTILE_KEY=" + planted, "HOSTILE_KEY=another-planted-key"} { // known or not
 		p.env = append(p.env, env)
 		for range 5 {
-			_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", t.TempDir()+"/run")
+			_, stdout, stderr := p.run(
+				"apply",
+				"plan.yaml",
+				"--servers",
+				"servers.yaml",
+				"--server",
+				"keyed",
+				"--model",
+				"qwen2.5-3b",
+				"--out",
+				t.TempDir()+"/run",
+			)
 			hidden(t, planted, "apply", stdout, stderr)
 			if strings.Contains(stderr, "Unsolicited") {
 				t.Errorf("net/http logs:\n%s", stderr)
@@ -141,7 +174,18 @@ func TestShortKey_IsRefused(t *testing.T) {
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(url, "env: HOSTILE_KEY")})
 	p.env = append(p.env, "HOSTILE_KEY=q7w8e9r")
-	code, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run")
+	code, stdout, stderr := p.run(
+		"apply",
+		"plan.yaml",
+		"--servers",
+		"servers.yaml",
+		"--server",
+		"keyed",
+		"--model",
+		"qwen2.5-3b",
+		"--out",
+		"run",
+	)
 	if code != exitEnvironment || !strings.Contains(stdout+stderr, "a key of 7 characters is too short") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}

@@ -99,7 +99,13 @@ func (s *store) setup(ctx context.Context, f setupFlags) error {
 	bytes, name := s.memory(ctx, f.vram)
 	o, why, ok := s.recommend(bytes)
 	if !ok {
-		return failf(exitEnvironment, "homellm models list shows how far each is off", "no known model fits %s with %.1f GiB", name, bytes/(1<<30))
+		return failf(
+			exitEnvironment,
+			"homellm models list shows how far each is off",
+			"no known model fits %s with %.1f GiB",
+			name,
+			bytes/(1<<30),
+		)
 	}
 	if bytes > 0 {
 		fmt.Fprintf(s.stdout, "%s, %.1f GiB: %s. It %s\n", name, bytes/(1<<30), o, why)
@@ -130,7 +136,8 @@ func (s *store) recommend(vram float64) (best offer, why string, ok bool) {
 	}
 	for _, o := range s.offers() {
 		t := templates.Of(o.model)
-		if o.source.Gated || o.model.Context.Trained < usualContext || o.model.Architecture == nil || o.source.Quant == "" || t == nil {
+		if o.source.Gated || o.model.Context.Trained < usualContext || o.model.Architecture == nil || o.source.Quant == "" ||
+			t == nil {
 			continue
 		}
 		if stable, err := t.Stable(model.Probe(), model.Options{}, nil); err != nil || !stable.OK {
@@ -183,7 +190,12 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 	}
 	fmt.Fprintf(s.stdout, "%s is in %s\n", o, shown(pulled.Dir))
 	if pulled.Moved != "" {
-		fmt.Fprintf(s.stdout, "the branch moved: it was %s when it was last pulled, and is %s now\n", pulled.Moved, pulled.Commit)
+		fmt.Fprintf(
+			s.stdout,
+			"the branch moved: it was %s when it was last pulled, and is %s now\n",
+			pulled.Moved,
+			pulled.Commit,
+		)
 	}
 	if o.source.Revision == "" && len(f.files) == 0 && o.model.Sources != nil {
 		s.pin(o, cmp.Or(f.revision, "main"), pulled)
@@ -193,8 +205,19 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 
 // pin prints what was fetched from a branch as the models file would pin it.
 func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
-	fmt.Fprintf(s.stdout, "its models file pins no revision; this is what %s is now, to keep in a models file of your own:\n", revision)
-	fmt.Fprintf(s.stdout, "  %s: # of models.%s.sources\n    repo: %s\n    revision: %q\n", o.source.Name, o.model.Name, o.source.Repo, pulled.Commit)
+	fmt.Fprintf(
+		s.stdout,
+		"its models file pins no revision; this is what %s is now, to keep in a models file of your own:\n",
+		revision,
+	)
+	fmt.Fprintf(
+		s.stdout,
+		"  %s: # of models.%s.sources\n    repo: %s\n    revision: %q\n",
+		o.source.Name,
+		o.model.Name,
+		o.source.Repo,
+		pulled.Commit,
+	)
 	if o.source.Format != "" {
 		fmt.Fprintf(s.stdout, "    format: %s\n", o.source.Format)
 	}
@@ -227,7 +250,13 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	case errors.As(err, &refused):
 		return failf(exitEnvironment, refused.Hint, "pulling %s: %w", o, err)
 	case errors.As(err, &mismatch):
-		return failf(exitEnvironment, "the file was removed; pull again, and look at the models file if it happens again", "pulling %s: %w", o, err)
+		return failf(
+			exitEnvironment,
+			"the file was removed; pull again, and look at the models file if it happens again",
+			"pulling %s: %w",
+			o,
+			err,
+		)
 	case errors.As(err, &choice):
 		hint := "choose one with --file: " + strings.Join(choice.GGUF, ", ")
 		if len(choice.GGUF) == 0 {
@@ -235,7 +264,13 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 		}
 		return failf(exitEnvironment, hint, "pulling %s: %w", o, err)
 	case errors.As(err, &space):
-		return failf(exitEnvironment, "homellm models rm NAME makes room, HF_HOME names another disk", "pulling %s: %w", o, err)
+		return failf(
+			exitEnvironment,
+			"homellm models rm NAME makes room, HF_HOME names another disk",
+			"pulling %s: %w",
+			o,
+			err,
+		)
 	}
 	return failf(exitEnvironment, again, "pulling %s: %w", o, err)
 }
@@ -282,7 +317,13 @@ func describePull(p hub.Progress) string {
 		share = min(1, float64(p.Done)/float64(p.Total))
 	}
 	full := int(share * width)
-	text := fmt.Sprintf("%s %3.0f %%  %s of %s", strings.Repeat("█", full)+strings.Repeat("░", width-full), share*100, gigabytes(float64(p.Done)), gigabytes(float64(p.Total)))
+	text := fmt.Sprintf(
+		"%s %3.0f %%  %s of %s",
+		strings.Repeat("█", full)+strings.Repeat("░", width-full),
+		share*100,
+		gigabytes(float64(p.Done)),
+		gigabytes(float64(p.Total)),
+	)
 	switch {
 	case p.Waiting:
 		text += "  another pull holds the file"

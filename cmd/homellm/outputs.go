@@ -25,8 +25,12 @@ type outputFlags struct {
 }
 
 func (o *outputFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&o.reports, "report", nil, "FORMAT=PATH: write a report there as well, such as junit=junit.xml; may be given several times")
-	c.Flags().StringVar(&o.annotations, "annotations", "auto", "auto: annotate the pull request and its step summary when GITHUB_ACTIONS=true; off: never")
+	c.Flags().
+		StringArrayVar(&o.reports, "report", nil,
+			"FORMAT=PATH: write a report there as well, such as junit=junit.xml; may be given several times")
+	c.Flags().
+		StringVar(&o.annotations, "annotations", "auto",
+			"auto: annotate the pull request and its step summary when GITHUB_ACTIONS=true; off: never")
 }
 
 // outputs collects the runs of one command line and writes what was asked for at its end: one
@@ -53,7 +57,12 @@ func (o outputFlags) targets(formats []string) ([]reportTarget, error) {
 	for _, r := range o.reports {
 		name, path, ok := strings.Cut(r, "=")
 		if !ok || path == "" {
-			return nil, failf(exitUsage, "write --report FORMAT=PATH, such as --report "+formats[0]+"=report.txt", "--report %q names no file", r)
+			return nil, failf(
+				exitUsage,
+				"write --report FORMAT=PATH, such as --report "+formats[0]+"=report.txt",
+				"--report %q names no file",
+				r,
+			)
 		}
 		if !slices.Contains(formats, name) {
 			return nil, failf(exitUsage, "formats: "+strings.Join(formats, ", "), "unknown format %q", name)
@@ -123,7 +132,10 @@ func (o *outputs) finish(err error, args []string) error {
 	var hint []string
 	for _, r := range o.runs {
 		verdict, _, _ := r.fold.Outcome()
-		hint = append(hint, fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(string(verdict)), r.dir))
+		hint = append(
+			hint,
+			fmt.Sprintf("the verdict stands: %s; the results are in %s", strings.ToUpper(string(verdict)), r.dir),
+		)
 	}
 	var bad syntax.Diagnostics
 	if errors.As(err, &bad) || err != nil && err.Error() != "" {
@@ -144,7 +156,8 @@ func brokenFiles(err error, args []string) []report.Broken {
 	}
 	var out []report.Broken
 	for _, d := range all {
-		if d.Severity != syntax.Error || slices.ContainsFunc(out, func(b report.Broken) bool { return b.File == d.Pos.File }) {
+		if d.Severity != syntax.Error ||
+			slices.ContainsFunc(out, func(b report.Broken) bool { return b.File == d.Pos.File }) {
 			continue
 		}
 		of := slices.DeleteFunc(slices.Clone(all), func(o syntax.Diagnostic) bool { return o.Pos.File != d.Pos.File })
@@ -187,7 +200,8 @@ func (o *outputs) write(t reportTarget, broken []report.Broken, err error) error
 			ext := filepath.Ext(path)
 			path = strings.TrimSuffix(path, ext) + "-" + name + ext
 		}
-		if err := writeOutput(path, func(w io.Writer) error { return format.Write(w, r.fold, o.options(r.dir)) }); err != nil {
+		write := func(w io.Writer) error { return format.Write(w, r.fold, o.options(r.dir)) }
+		if err := writeOutput(path, write); err != nil {
 			return err
 		}
 	}
@@ -248,7 +262,10 @@ func (o *outputs) annotations(broken []report.Broken, err error) error {
 	if len(o.runs) == 0 {
 		werr := o.badFiles(err).WriteGitHub(o.process.stderr)
 		if len(broken) > 0 && o.summary != "" {
-			werr = errors.Join(werr, appendSummary(o.summary, "error", func(w io.Writer) error { return report.BrokenMarkdown(w, broken) }))
+			werr = errors.Join(
+				werr,
+				appendSummary(o.summary, "error", func(w io.Writer) error { return report.BrokenMarkdown(w, broken) }),
+			)
 		}
 		return werr
 	}
@@ -292,7 +309,11 @@ func appendSummary(path, verdict string, write func(io.Writer) error) error {
 	}
 	if b.Len() > room-200 {
 		b.Reset()
-		fmt.Fprintf(&b, "## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n", strings.ToUpper(string(verdict)))
+		fmt.Fprintf(
+			&b,
+			"## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n",
+			strings.ToUpper(string(verdict)),
+		)
 	}
 	_, err = f.Write(b.Bytes())
 	return errors.Join(err, f.Close())

@@ -68,7 +68,8 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 			rows = append(rows, profileRow(profile, found))
 		}
 	}
-	if err := report.Columns(p.stdout, []string{"profile", "engine", "how", "address", "models", "now"}, rows, 6); err != nil {
+	head := []string{"profile", "engine", "how", "address", "models", "now"}
+	if err := report.Columns(p.stdout, head, rows, 6); err != nil {
 		return err
 	}
 	return writeRunning(ctx, p, found, left)

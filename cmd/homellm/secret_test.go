@@ -53,7 +53,11 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 				if refuse && strings.HasSuffix(r.URL.Path, "completions") {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(http.StatusUnauthorized)
-					_, _ = fmt.Fprintf(w, `{"error":{"message":"Incorrect API key provided: %s","type":"invalid_request_error","code":401}}`, key)
+					_, _ = fmt.Fprintf(
+						w,
+						`{"error":{"message":"Incorrect API key provided: %s","type":"invalid_request_error","code":401}}`,
+						key,
+					)
 					return
 				}
 				if name == "repeated" && repeatKey(w, r, strings.TrimPrefix(key, "Bearer ")) {
@@ -93,7 +97,11 @@ func repeatKey(w http.ResponseWriter, r *http.Request, key string) bool {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/chat/completions"):
 		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = fmt.Fprintf(w, `data: {"model":%[1]q,"choices":[{"index":0,"delta":{"content":"the key is %[1]s","reasoning_content":%[1]q},"finish_reason":%[1]q}]}`+"\n\ndata: [DONE]\n\n", key)
+		_, _ = fmt.Fprintf(
+			w,
+			`data: {"model":%[1]q,"choices":[{"index":0,"delta":{"content":"the key is %[1]s","reasoning_content":%[1]q},"finish_reason":%[1]q}]}`+"\n\ndata: [DONE]\n\n",
+			key,
+		)
 	case r.URL.Path == "/version":
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"version":%q}`, key)

@@ -68,7 +68,12 @@ func (s *servers) attachTo(ctx context.Context, address string, opt *dsl.Options
 		return failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	}
 	if found.State == server.NotRunning {
-		return failf(exitEnvironment, "start the server, or leave --url out to use one that runs here or the simulator", "nothing answers at %s", address)
+		return failf(
+			exitEnvironment,
+			"start the server, or leave --url out to use one that runs here or the simulator",
+			"nothing answers at %s",
+			address,
+		)
 	}
 	name := s.lib.Attach(found.Name(), found.Engine, address)
 	s.remember(name, found)
@@ -113,7 +118,11 @@ func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*target.Target, err
 	t, err := s.opener.Open(ctx, cell)
 	if err == nil && s.noSim && t.Facts.Simulated { // a profile attaches to it, and only its answer tells
 		t.Close()
-		return nil, simulatorRefused("server %s at %s is a simulator, and --no-sim plays on none", cell.Server.Name, t.Facts.URL)
+		return nil, simulatorRefused(
+			"server %s at %s is a simulator, and --no-sim plays on none",
+			cell.Server.Name,
+			t.Facts.URL,
+		)
 	}
 	return t, err
 }

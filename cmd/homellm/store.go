@@ -30,7 +30,12 @@ func openStore(p process, f libraryFlags) (*store, error) {
 		return nil, err
 	}
 	home := p.home()
-	s := &store{process: p, lib: lib, cache: hub.CacheFromEnv(p.getenv, home), hub: hub.FromEnv(p.getenv, home, os.ReadFile)}
+	s := &store{
+		process: p,
+		lib:     lib,
+		cache:   hub.CacheFromEnv(p.getenv, home),
+		hub:     hub.FromEnv(p.getenv, home, os.ReadFile),
+	}
 	s.hub.Agent = "homellm/" + version()
 	if err := secret.Add(s.hub.Token); err != nil {
 		return nil, failf(exitEnvironment, "take the token that the hub shows, or unset HF_TOKEN", "the hub's token: %w", err)
@@ -61,18 +66,37 @@ func (s *store) offers() []offer {
 func (s *store) offer(name, source string) (offer, error) {
 	m := s.lib.Model(name)
 	if m == nil && strings.Contains(name, "/") {
-		return offer{&dsl.Model{Name: name}, &dsl.ModelSource{Name: cmp.Or(source, "hf"), Repo: name, Format: map[bool]string{true: "gguf", false: ""}[source == "gguf"]}}, nil
+		return offer{
+			&dsl.Model{Name: name},
+			&dsl.ModelSource{
+				Name:   cmp.Or(source, "hf"),
+				Repo:   name,
+				Format: map[bool]string{true: "gguf", false: ""}[source == "gguf"],
+			},
+		}, nil
 	}
 	var names []string
 	for _, k := range s.lib.Models {
 		names = append(names, k.Name)
 	}
 	if m == nil {
-		return offer{}, failf(exitUsage, cmp.Or(syntax.Suggest(name, names), "homellm models list shows those that are known; a repository of the hub is named organisation/model"),
-			"there is no model %q", name)
+		return offer{}, failf(
+			exitUsage,
+			cmp.Or(
+				syntax.Suggest(name, names),
+				"homellm models list shows those that are known; a repository of the hub is named organisation/model",
+			),
+			"there is no model %q",
+			name,
+		)
 	}
 	if len(m.Sources) == 0 {
-		return offer{}, failf(exitInvalid, "add `sources:` to it in a models file", "model %s does not say where it can be downloaded from", m.Name)
+		return offer{}, failf(
+			exitInvalid,
+			"add `sources:` to it in a models file",
+			"model %s does not say where it can be downloaded from",
+			m.Name,
+		)
 	}
 	var sources []string
 	for _, one := range m.Sources {
@@ -81,7 +105,13 @@ func (s *store) offer(name, source string) (offer, error) {
 			return offer{m, one}, nil
 		}
 	}
-	return offer{}, failf(exitUsage, "its sources: "+strings.Join(sources, ", "), "model %s has no source %q", m.Name, source)
+	return offer{}, failf(
+		exitUsage,
+		"its sources: "+strings.Join(sources, ", "),
+		"model %s has no source %q",
+		m.Name,
+		source,
+	)
 }
 
 // spec is what a pull of an offer asks for.
@@ -120,8 +150,20 @@ func (o offer) fit(context int, vram float64) (model.Fit, error) {
 		return model.Fit{}, err
 	}
 	a := o.model.Architecture
-	f, err := model.Fits(model.Architecture{Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters},
-		q, min(context, most), vram, model.FitOptions{WeightBytes: o.weights()})
+	f, err := model.Fits(
+		model.Architecture{
+			Layers:     a.Layers,
+			KVHeads:    a.KVHeads,
+			HeadDim:    a.HeadDim,
+			Hidden:     a.Hidden,
+			Vocab:      a.Vocab,
+			Parameters: a.Parameters,
+		},
+		q,
+		min(context, most),
+		vram,
+		model.FitOptions{WeightBytes: o.weights()},
+	)
 	f.MaxContext = min(f.MaxContext, most)
 	return f, err
 }

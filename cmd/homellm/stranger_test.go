@@ -148,9 +148,12 @@ func TestStrangersResults(t *testing.T) {
 	must(t, err)
 	lines := strings.SplitAfter(string(data), "\n")
 	evil := strings.NewReplacer(
-		`"options":["--server=sim"]`, `"options":["--servers=evil.yaml","--server=sim","--url=x\n::error::forged","--out=/","-x","--resume=/x","--report=junit=/x"]`,
-		`"file":"plan.yaml"`, `"file":"--servers=evil.yaml"`,
-		`"url":"http://127.0.0.1:`, fmt.Sprintf(`"url":"http://%s/`, l.Addr()),
+		`"options":["--server=sim"]`,
+		`"options":["--servers=evil.yaml","--server=sim","--url=x\n::error::forged","--out=/","-x","--resume=/x","--report=junit=/x"]`,
+		`"file":"plan.yaml"`,
+		`"file":"--servers=evil.yaml"`,
+		`"url":"http://127.0.0.1:`,
+		fmt.Sprintf(`"url":"http://%s/`, l.Addr()),
 	)
 	journal := evil.Replace(strings.Join(lines[:len(lines)*2/3], ""))
 	if !strings.Contains(journal, l.Addr().String()) || !strings.Contains(journal, "evil.yaml") {

@@ -120,7 +120,8 @@ func (d *Doctor) scan(ctx context.Context) ([]server.Found, error) {
 	if len(found) == 0 {
 		d.Report.Section("no server answers on this machine's usual ports")
 		d.Report.Problem("homellm apply quickstart   (plays on the built-in simulator)\n      "+
-			"homellm servers            (profiles that homellm can start: homellm serve PROFILE)", "there is no server to measure")
+			"homellm servers            (profiles that homellm can start: homellm serve PROFILE)",
+			"there is no server to measure")
 	}
 	return found, nil
 }

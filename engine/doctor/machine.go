@@ -52,9 +52,19 @@ func (d *Doctor) machine(ctx context.Context) {
 		d.Report.Line("this client", "not calibrated: %v", err)
 		return
 	}
-	d.Report.Line("this client", "adds %.2f ms to a time to first token (99th percentile %.2f ms); a sleep of 1 ms is up to %.2f ms late", event.Milliseconds(floor.TTFTp50), event.Milliseconds(floor.TTFTp99), event.Milliseconds(floor.TimerP99))
+	d.Report.Line(
+		"this client",
+		"adds %.2f ms to a time to first token (99th percentile %.2f ms); a sleep of 1 ms is up to %.2f ms late",
+		event.Milliseconds(floor.TTFTp50),
+		event.Milliseconds(floor.TTFTp99),
+		event.Milliseconds(floor.TimerP99),
+	)
 	if floor.TTFTp99 > 5*time.Millisecond {
-		d.Report.Problem("close what keeps the processor busy, then: homellm doctor", "this client measures up to %.1f ms too long: the machine is busy", event.Milliseconds(floor.TTFTp99))
+		d.Report.Problem(
+			"close what keeps the processor busy, then: homellm doctor",
+			"this client measures up to %.1f ms too long: the machine is busy",
+			event.Milliseconds(floor.TTFTp99),
+		)
 	}
 }
 
@@ -87,7 +97,12 @@ func (d *Doctor) gpu(g host.GPU, source string) {
 		d.Report.Line("clocks", "held back now: %s", g.ThrottledNow)
 	}
 	if g.ThrottleSlows {
-		d.Report.Problem("let it cool down, or raise its power limit: nvidia-smi -q -d PERFORMANCE,POWER", "%s slows itself down now (%s)", g.Name, g.ThrottledNow)
+		d.Report.Problem(
+			"let it cool down, or raise its power limit: nvidia-smi -q -d PERFORMANCE,POWER",
+			"%s slows itself down now (%s)",
+			g.Name,
+			g.ThrottledNow,
+		)
 	}
 }
 

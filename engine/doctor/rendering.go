@@ -27,10 +27,16 @@ type Conversation struct {
 func Conversations() []Conversation {
 	return []Conversation{
 		{"one question", []model.Message{{Role: "user", Content: "What is a pump?"}}},
-		{"with a system message", []model.Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"}}},
+		{
+			"with a system message",
+			[]model.Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"}},
+		},
 		{"three turns", model.Probe()},
 		{"a system message in the middle", []model.Message{
-			{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"}, {Role: "assistant", Content: "A machine."},
+			{
+				Role:    "system",
+				Content: "Be brief.",
+			}, {Role: "user", Content: "What is a pump?"}, {Role: "assistant", Content: "A machine."},
 			{Role: "system", Content: "DOC: x = 1"}, {Role: "user", Content: "What is x?"},
 		}},
 	}
@@ -85,12 +91,20 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 	for at < min(len(ours), len(theirs)) && ours[at] == theirs[at] {
 		at++
 	}
-	return false, fmt.Sprintf("the server has %d tokens, homellm %d; they part at token %d", len(theirs), len(ours), at), nil
+	return false, fmt.Sprintf(
+		"the server has %d tokens, homellm %d; they part at token %d",
+		len(theirs),
+		len(ours),
+		at,
+	), nil
 }
 
 // ask has the server render a conversation: into tokens where it tokenises, else into their count. What it
 // says if it refuses is no error.
-func (r Rendering) ask(ctx context.Context, messages []model.Message) (ids []int, count int, refused string, err error) {
+func (r Rendering) ask(
+	ctx context.Context,
+	messages []model.Message,
+) (ids []int, count int, refused string, err error) {
 	if r.Side != nil {
 		list := make([]engines.Message, len(messages))
 		for i, m := range messages {
@@ -119,7 +133,10 @@ func (r Rendering) usage(ctx context.Context, messages []model.Message) (int, er
 	case e.Usage.Prompt != nil:
 		return *e.Usage.Prompt, nil
 	case e.Err != nil && e.Status >= http.StatusBadRequest:
-		return 0, &engines.StatusError{Status: e.Status, Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status))}
+		return 0, &engines.StatusError{
+			Status:  e.Status,
+			Message: strings.TrimPrefix(e.Err.Message, fmt.Sprintf("HTTP %d: ", e.Status)),
+		}
 	case e.Err != nil:
 		return 0, errors.New(e.Err.Message)
 	}

@@ -28,7 +28,9 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
 	epoch, zero := time.Now(), 0.0
 	ask := func(ctx context.Context, text string, tokens int) event.Exchange {
 		return one.Do(ctx, epoch, time.Now(), client.Prompt{
-			Messages: []client.Message{{Role: "user", Content: text}}, MaxTokens: tokens, Temperature: &zero, Extra: profile.Body,
+			Messages: []client.Message{
+				{Role: "user", Content: text},
+			}, MaxTokens: tokens, Temperature: &zero, Extra: profile.Body,
 		})
 	}
 	e := ask(ctx, "Count from one to twenty.", 48)
@@ -37,7 +39,13 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
 	}
 	if e.Err != nil {
 		d.Report.Line("request", "failed: %s", e.Err.Message)
-		d.Report.Problem("homellm doctor --url "+f.URL+" --model NAME", "a request to %s failed (%s): %s", f.URL, e.Err.Class, e.Err.Message)
+		d.Report.Problem(
+			"homellm doctor --url "+f.URL+" --model NAME",
+			"a request to %s failed (%s): %s",
+			f.URL,
+			e.Err.Class,
+			e.Err.Message,
+		)
 		return
 	}
 	d.Report.Line("request", "%s", timing(e))
@@ -98,7 +106,12 @@ func wire(e event.Exchange) string {
 
 // cacheTest sends the same new prompt twice and says whether the server's report of cached tokens
 // is to be believed.
-func (d *Doctor) cacheTest(ctx context.Context, f server.Found, name string, ask func(context.Context, string, int) event.Exchange) {
+func (d *Doctor) cacheTest(
+	ctx context.Context,
+	f server.Found,
+	name string,
+	ask func(context.Context, string, int) event.Exchange,
+) {
 	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name})
 	if err != nil {
 		return // an engine without side channels was said above
@@ -122,7 +135,12 @@ func (d *Doctor) cacheTest(ctx context.Context, f server.Found, name string, ask
 		if source == "" {
 			source = "usage"
 		}
-		return server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached, Source: source}, nil
+		return server.Reply{
+			Prompt:     e.Usage.Prompt,
+			Completion: e.Usage.Completion,
+			Cached:     e.Usage.Cached,
+			Source:     source,
+		}, nil
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -373,7 +373,11 @@ func TestLeftovers_PIDReused(t *testing.T) {
 	// A record that names this very process, with another birth: the id came round again.
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.json")
-	data := fmt.Sprintf(`{"version":1,"name":"old","pid":%d,"birth":"other/1","token":"NOSUCHTOKEN","owner":%d,"owner_birth":"other/2"}`, os.Getpid(), os.Getpid())
+	data := fmt.Sprintf(
+		`{"version":1,"name":"old","pid":%d,"birth":"other/1","token":"NOSUCHTOKEN","owner":%d,"owner_birth":"other/2"}`,
+		os.Getpid(),
+		os.Getpid(),
+	)
 	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -247,7 +247,10 @@ func TestReset(t *testing.T) {
 		}, want: "GET /props, POST /slots/0?action=erase, POST /slots/1?action=erase"},
 		{engine: "llamacpp", serve: func(w http.ResponseWriter, r *http.Request, _ map[string]any, _ int) {
 			w.WriteHeader(501)
-			fmt.Fprint(w, `{"error":{"code":501,"message":"This server does not support slots action. Start it with `+"`--slot-save-path`"+`","type":"not_supported_error"}}`)
+			fmt.Fprint(
+				w,
+				`{"error":{"code":501,"message":"This server does not support slots action. Start it with `+"`--slot-save-path`"+`","type":"not_supported_error"}}`,
+			)
 		}, want: "GET /props, POST /slots/0?action=erase", err: "-cram 0"},
 		{engine: "ollama", serve: func(w http.ResponseWriter, r *http.Request, sent map[string]any, calls int) {
 			switch {
@@ -313,8 +316,12 @@ func TestTokenize(t *testing.T) {
 		ids    int
 		err    string
 	}{
-		{engine: "vllm", reply: map[string]string{"/tokenize": `{"count":3,"max_model_len":8192,"tokens":[1,2,3],"token_strs":null}`}, ids: 3,
-			sent: `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`},
+		{
+			engine: "vllm",
+			reply:  map[string]string{"/tokenize": `{"count":3,"max_model_len":8192,"tokens":[1,2,3],"token_strs":null}`},
+			ids:    3,
+			sent:   `/tokenize {"add_generation_prompt":true,"messages":` + chat + `,"model":"m"}`,
+		},
 		{engine: "sim", text: "hi", reply: map[string]string{"/tokenize": `{"count":1,"tokens":[9]}`}, ids: 1,
 			sent: `/tokenize {"add_special_tokens":false,"model":"m","prompt":"hi"}`},
 		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`},

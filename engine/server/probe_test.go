@@ -111,29 +111,49 @@ var probeTests = []struct {
 	{
 		name: "llama.cpp b10488",
 		routes: map[string]answer{
-			"/":          {200, "text/html", "<!doctype html><title>llama.cpp</title>"},
-			"/health":    js(`{"status":"ok"}`),
-			"/props":     js(`{"default_generation_settings":{"n_ctx":8192,"params":{}},"total_slots":1,"model_path":"m.gguf","chat_template":"{{x}}","build_info":"b10488-abcdef"}`),
-			"/v1/models": js(`{"object":"list","data":[{"id":"qwen","object":"model","owned_by":"llamacpp","meta":{"n_ctx_train":32768,"n_params":7615616512}}]}`),
-			"/metrics":   {501, "application/json", `{"error":{"code":501,"message":"This server does not support metrics endpoint. Start it with ` + "`--metrics`" + `","type":"not_supported_error"}}`},
+			"/":       {200, "text/html", "<!doctype html><title>llama.cpp</title>"},
+			"/health": js(`{"status":"ok"}`),
+			"/props": js(
+				`{"default_generation_settings":{"n_ctx":8192,"params":{}},"total_slots":1,"model_path":"m.gguf","chat_template":"{{x}}","build_info":"b10488-abcdef"}`,
+			),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"qwen","object":"model","owned_by":"llamacpp","meta":{"n_ctx_train":32768,"n_params":7615616512}}]}`,
+			),
+			"/metrics": {
+				501,
+				"application/json",
+				`{"error":{"code":501,"message":"This server does not support metrics endpoint. Start it with ` + "`--metrics`" + `","type":"not_supported_error"}}`,
+			},
 		},
-		unknown: answer{404, "application/json", `{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}`},
+		unknown: answer{
+			404,
+			"application/json",
+			`{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}`,
+		},
 		want: Found{State: Ready, Engine: "llamacpp", Version: "b10488-abcdef", Slots: new(1), ContextTokens: new(8192),
 			Models: []engines.Model{{ID: "qwen", OwnedBy: "llamacpp", ContextTokens: new(8192), TrainedTokens: new(32768)}}},
 		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
-		name:    "llama.cpp loading its model",
-		unknown: answer{503, "application/json", `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`},
-		want:    Found{State: StartingUp, Engine: "llamacpp", Detail: "it is loading its model"},
-		can:     "cache_report cache_reset cache_salt ignore_eos metrics server_timings tokenize usage",
+		name: "llama.cpp loading its model",
+		unknown: answer{
+			503,
+			"application/json",
+			`{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`,
+		},
+		want: Found{State: StartingUp, Engine: "llamacpp", Detail: "it is loading its model"},
+		can:  "cache_report cache_reset cache_salt ignore_eos metrics server_timings tokenize usage",
 	},
 	{
 		name: "Ollama 0.33, half on the GPU",
 		routes: map[string]answer{
 			"/": {200, "text/plain; charset=utf-8", "Ollama is running"}, "/api/version": js(`{"version":"0.33.0"}`),
-			"/v1/models": js(`{"object":"list","data":[{"id":"qwen2.5:7b","object":"model","created":1,"owned_by":"library"},{"id":"phi3:latest","object":"model","owned_by":"library"}]}`),
-			"/api/ps":    js(`{"models":[{"name":"qwen2.5:7b","model":"qwen2.5:7b","size":8000,"size_vram":6000,"context_length":8192}]}`),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"qwen2.5:7b","object":"model","created":1,"owned_by":"library"},{"id":"phi3:latest","object":"model","owned_by":"library"}]}`,
+			),
+			"/api/ps": js(
+				`{"models":[{"name":"qwen2.5:7b","model":"qwen2.5:7b","size":8000,"size_vram":6000,"context_length":8192}]}`,
+			),
 		},
 		unknown: answer{404, "text/plain", "404 page not found"},
 		want: Found{State: Ready, Engine: "ollama", Version: "0.33.0", Models: []engines.Model{
@@ -156,9 +176,17 @@ var probeTests = []struct {
 	{
 		name: "SGLang 2026",
 		routes: map[string]answer{
-			"/health": {200, "", ""}, "/get_model_info": js(`{"model_path":"meta-llama/Llama-3.1-8B-Instruct","tokenizer_path":"x","is_generation":true}`),
-			"/server_info": js(`{"version":"0.5.9","page_size":1,"max_running_requests":8,"enable_cache_report":false,"disable_radix_cache":false,"internal_states":[]}`),
-			"/v1/models":   js(`{"object":"list","data":[{"id":"llama","object":"model","owned_by":"sglang","root":"llama","max_model_len":8192}]}`),
+			"/health": {
+				200,
+				"",
+				"",
+			}, "/get_model_info": js(`{"model_path":"meta-llama/Llama-3.1-8B-Instruct","tokenizer_path":"x","is_generation":true}`),
+			"/server_info": js(
+				`{"version":"0.5.9","page_size":1,"max_running_requests":8,"enable_cache_report":false,"disable_radix_cache":false,"internal_states":[]}`,
+			),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"llama","object":"model","owned_by":"sglang","root":"llama","max_model_len":8192}]}`,
+			),
 		},
 		unknown: fastAPI404,
 		want: Found{State: Ready, Engine: "sglang", Version: "0.5.9", BlockTokens: new(1), Slots: new(8),
@@ -170,11 +198,19 @@ var probeTests = []struct {
 	{
 		name: "LM Studio, Apr 2026: 200 with an error text on unknown paths",
 		routes: map[string]answer{
-			"/v1/models":     js(`{"object":"list","data":[{"id":"granite","object":"model","owned_by":"organization_owner"}]}`),
-			"/api/v0/models": js(`{"object":"list","data":[{"id":"granite","object":"model","type":"llm","arch":"granite","state":"loaded","max_context_length":131072}]}`),
-			"/api/v1/models": js(`{"models":[{"key":"granite","loaded_instances":[{"id":"granite","config":{"context_length":4096}}]}]}`),
+			"/v1/models": js(`{"object":"list","data":[{"id":"granite","object":"model","owned_by":"organization_owner"}]}`),
+			"/api/v0/models": js(
+				`{"object":"list","data":[{"id":"granite","object":"model","type":"llm","arch":"granite","state":"loaded","max_context_length":131072}]}`,
+			),
+			"/api/v1/models": js(
+				`{"models":[{"key":"granite","loaded_instances":[{"id":"granite","config":{"context_length":4096}}]}]}`,
+			),
 		},
-		unknown: answer{200, "application/json", `{"error":"Unexpected endpoint or method. (GET /version). Returning 200 anyway"}`},
+		unknown: answer{
+			200,
+			"application/json",
+			`{"error":"Unexpected endpoint or method. (GET /version). Returning 200 anyway"}`,
+		},
 		want: Found{State: Ready, Engine: "lmstudio", ContextTokens: new(4096),
 			Models: []engines.Model{{ID: "granite", OwnedBy: "organization_owner", ContextTokens: new(4096),
 				TrainedTokens: new(131072), Loaded: new(true)}}},
@@ -184,8 +220,12 @@ var probeTests = []struct {
 		name: "TabbyAPI, Aug 2026, which has a /props too",
 		routes: map[string]answer{
 			"/health": js(`{"status":"healthy"}`), "/props": js(`{"default_generation_settings":{"n_ctx":1},"total_slots":1}`),
-			"/v1/models": js(`{"object":"list","data":[{"id":"other","object":"model","owned_by":"tabbyAPI"},{"id":"exl3","object":"model","owned_by":"tabbyAPI"}]}`),
-			"/v1/model":  js(`{"id":"exl3","object":"model","owned_by":"tabbyAPI","parameters":{"max_seq_len":16384,"cache_size":16384,"max_batch_size":4}}`),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"other","object":"model","owned_by":"tabbyAPI"},{"id":"exl3","object":"model","owned_by":"tabbyAPI"}]}`,
+			),
+			"/v1/model": js(
+				`{"id":"exl3","object":"model","owned_by":"tabbyAPI","parameters":{"max_seq_len":16384,"cache_size":16384,"max_batch_size":4}}`,
+			),
 		},
 		unknown: fastAPI404,
 		want: Found{State: Ready, Engine: "tabby", Slots: new(4), BlockTokens: new(256), Models: []engines.Model{
@@ -198,7 +238,9 @@ var probeTests = []struct {
 		routes: map[string]answer{
 			"/":                  {200, "text/html", "<html><title>KoboldAI Lite</title></html>"},
 			"/api/extra/version": js(`{"result":"KoboldCpp","version":"1.76","protected":false}`),
-			"/api/version":       js(`{"version":"0.0.0"}`), "/v1/models": js(`{"object":"list","data":[{"id":"koboldcpp/phi3","object":"model","owned_by":"koboldcpp"}]}`),
+			"/api/version": js(
+				`{"version":"0.0.0"}`,
+			), "/v1/models": js(`{"object":"list","data":[{"id":"koboldcpp/phi3","object":"model","owned_by":"koboldcpp"}]}`),
 			"/api/extra/true_max_context_length": js(`{"value":8192}`),
 		},
 		unknown: answer{404, "text/html", "Error: HTTP Server is running, but this endpoint does not exist."},
@@ -209,7 +251,9 @@ var probeTests = []struct {
 	{
 		name: "anything OpenAI-compatible, with a /version of its own",
 		routes: map[string]answer{
-			"/version": js(`{"version":"9"}`), "/v1/models": js(`{"object":"list","data":[{"id":"x","object":"model","owned_by":"me"}]}`),
+			"/version": js(
+				`{"version":"9"}`,
+			), "/v1/models": js(`{"object":"list","data":[{"id":"x","object":"model","owned_by":"me"}]}`),
 		},
 		unknown: fastAPI404,
 		want:    Found{State: Ready, Engine: "openai", Models: []engines.Model{{ID: "x", OwnedBy: "me"}}},
@@ -218,7 +262,10 @@ var probeTests = []struct {
 	{
 		name:    "a web server",
 		unknown: answer{200, "text/html", "<!DOCTYPE html><html><head><title>My router</title></head></html>"},
-		want:    Found{State: PortBusy, Detail: `it is taken by a web server and shows a web page titled "My router"; it is no LLM server that homellm knows`},
+		want: Found{
+			State:  PortBusy,
+			Detail: `it is taken by a web server and shows a web page titled "My router"; it is no LLM server that homellm knows`,
+		},
 	},
 	{
 		name:    "a JSON API with a version and no models",
