@@ -73,7 +73,8 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	}
 	switch {
 	case all.wrong+all.missing > 0:
-		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing", readable.Plural(all.wrong, "file"), all.missing)
+		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing",
+			readable.Plural(all.wrong, "file"), all.missing)
 	case all.read == 0 && len(names) > 0:
 		return failf(exitEnvironment, "homellm models pull "+list[0].model.Name, "%s is not here", strings.Join(names, ", "))
 	case all.read == 0:
@@ -184,7 +185,8 @@ func (s *store) remove(name, source string) error {
 	found := false
 	removed := map[string]bool{}
 	for _, one := range list {
-		if removed[one.source.Repo] || !slices.ContainsFunc(stored, func(x hub.Stored) bool { return x.Repo == one.source.Repo }) {
+		if removed[one.source.Repo] || !slices.ContainsFunc(stored,
+			func(x hub.Stored) bool { return x.Repo == one.source.Repo }) {
 			continue
 		}
 		n, err := s.cache.Remove(one.source.Repo)

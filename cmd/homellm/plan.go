@@ -69,7 +69,8 @@ func plan(p process, args []string, f planFlags) error {
 		}
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
-		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped", readable.Plural(skipped, "cell"))
+		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped",
+			readable.Plural(skipped, "cell"))
 	}
 	return nil
 }

@@ -95,7 +95,8 @@ func TestSignals_WhileAServerStarts(t *testing.T) {
 		if got := ends(t, c, signal); got != code {
 			t.Errorf("exit code %d, want %d\n%s", got, code, stderr)
 		}
-		if kept, err := os.ReadFile(filepath.Join(p.dir, "run", "server-slow.log")); err != nil || !strings.Contains(string(kept), "SIMULATED") {
+		if kept, err := os.ReadFile(filepath.Join(p.dir, "run", "server-slow.log")); err != nil ||
+			!strings.Contains(string(kept), "SIMULATED") {
 			t.Errorf("the log is not kept: %v\n%s", err, kept)
 		}
 		// A process that has ended may stay as a zombie until somebody asks for it.

@@ -39,7 +39,8 @@ tokens that it reports for a short request.`,
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&f.url, "url", "", "address of a running server to compare with; MODEL is then one name, or what it serves")
+	c.Flags().StringVar(&f.url, "url", "", "address of a running server to compare with; MODEL is then one name, or "+
+		"what it serves")
 	return c
 }
 
@@ -170,10 +171,12 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.Name, said)
 	}
 	if failed > 0 {
-		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can", "%s could not be compared", readable.Plural(failed, "conversation"))
+		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can",
+			"%s could not be compared", readable.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
-		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file (docs/models.md), or use --chat-template of the server")
+		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file "+
+			"(docs/models.md), or use --chat-template of the server")
 		return &failure{code: exitFail}
 	}
 	return nil

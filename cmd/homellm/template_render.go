@@ -54,7 +54,8 @@ written and nothing else.`,
 	c.Flags().BoolVar(&f.raw, "raw", false, "write the prompt's bytes and nothing else")
 	c.Flags().StringVar(&f.conversation, "conversation", "", "conversation of the scenario, by its id")
 	c.Flags().StringVar(&f.step, "step", "", "step of the scenario whose last prompt is shown, by its id")
-	c.Flags().StringVar(&f.placement, "system-placement", string(model.PlaceNative), "native, merge or first_user: see system_placement in docs/models.md")
+	c.Flags().StringVar(&f.placement, "system-placement", string(model.PlaceNative),
+		"native, merge or first_user: see system_placement in docs/models.md")
 	c.Flags().BoolVar(&f.noThink, "no-think", false, "switch thinking off, where the template knows it")
 	c.Flags().BoolVar(&f.closed, "closed", false, "ask for no reply: render the conversation as it stands")
 	return c
@@ -91,7 +92,8 @@ func templateRender(p process, name, file string, f renderFlags) error {
 		return err
 	}
 	if f.raw && len(prompts) != 1 {
-		return failf(exitUsage, "choose one with --conversation", "--raw writes one prompt, and %s has %d conversations", file, len(prompts))
+		return failf(exitUsage, "choose one with --conversation", "--raw writes one prompt, and %s has %d conversations",
+			file, len(prompts))
 	}
 	opt := model.Options{Placement: placement, NoThink: f.noThink, Closed: f.closed}
 	for i, one := range prompts {
@@ -118,11 +120,13 @@ func refusalHint(err error) string {
 	if !ok || refusal.Try == "" {
 		return "the model cannot take these messages in this order"
 	}
-	return "use --system-placement " + strings.TrimPrefix(refusal.Try, "system_placement: ") + " here, and " + refusal.Try + " in the server's profile"
+	return "use --system-placement " + strings.TrimPrefix(refusal.Try, "system_placement: ") + " here, and " +
+		refusal.Try + " in the server's profile"
 }
 
 // showPrompt prints a prompt with its special tokens marked.
-func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Model, one shownPrompt, prompt string) error {
+func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Model, one shownPrompt,
+	prompt string) error {
 	count, err := all.Count(m, prompt, nil)
 	if err != nil {
 		return failf(exitBug, "", "counting tokens: %w", err)
@@ -146,7 +150,8 @@ func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Mode
 		fmt.Fprintln(w, "↤")
 	}
 	for _, s := range t.Suspects(one.messages) {
-		fmt.Fprintf(p.stderr, "homellm: message %d (%s) holds %q at byte %d, which the model reads as a special token\n", s.Message+1, one.messages[s.Message].Role, s.Token, s.Byte)
+		fmt.Fprintf(p.stderr, "homellm: message %d (%s) holds %q at byte %d, which the model reads as a special token\n",
+			s.Message+1, one.messages[s.Message].Role, s.Token, s.Byte)
 	}
 	return nil
 }
@@ -162,9 +167,11 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 		d := json.NewDecoder(bytes.NewReader(data))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&messages); err != nil {
-			return nil, failf(exitInvalid, `a list such as [{"role": "user", "content": "Hello"}], or a scenario`, "%s: %w", file, err)
+			return nil, failf(exitInvalid, `a list such as [{"role": "user", "content": "Hello"}], or a scenario`, "%s: %w",
+				file, err)
 		}
-		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")), messages: messages}}, nil
+		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")),
+			messages: messages}}, nil
 	}
 	files, err := findScenario(file)
 	if err != nil {

@@ -262,7 +262,8 @@ func (p *Proc) Err() error {
 	found, _ := Diagnose(log)
 	return &ExitError{
 		Name: p.spec.Name, Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState),
-		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: cmp.Or(p.spec.Kept, p.spec.Log), Diagnosis: found,
+		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: cmp.Or(p.spec.Kept, p.spec.Log),
+		Diagnosis: found,
 	}
 }
 

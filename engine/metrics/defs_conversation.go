@@ -11,7 +11,10 @@ var conversations = []Def{
 		Shown: Shown{
 			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
 		},
-		Doc: "turns played", Formula: "requests sent, failed ones included", over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
+		Doc: "turns played", Formula: "requests sent, failed ones included", over: func(_ *Cell, g []*event.Request) (any,
+			string) {
+			return len(g), ""
+		}},
 	{Name: "requests", Unit: "requests", Kind: Int, Levels: groups, Source: "client",
 		Doc: "requests sent", Formula: "measured requests, failed ones included; not those that the end of the run cut off",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
@@ -38,8 +41,9 @@ var conversations = []Def{
 			return n, ""
 		}},
 	{Name: "total_ms", Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
-		Doc: "time from the first request of a conversation to the end of its last reply", Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
-		over: func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
+		Doc:     "time from the first request of a conversation to the end of its last reply",
+		Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
+		over:    func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
 	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage",
 		Shown: Shown{
 			Tile: &Tile{Name: "longest context", Note: "tokens"},
@@ -50,7 +54,8 @@ var conversations = []Def{
 		Doc: "measured repeats", Formula: "repeats of which at least one request ended",
 		over: func(c *Cell, _ []*event.Request) (any, string) { return len(c.Repeats()), "" }},
 	{Name: "duration_s", Unit: "s", Kind: Float, Better: -1, Levels: []Level{RunLevel}, Source: "client",
-		Doc: "time from the first measured request to the end of the last", Formula: "last end of an exchange - first due, cooldowns included",
+		Doc:     "time from the first measured request to the end of the last",
+		Formula: "last end of an exchange - first due, cooldowns included",
 		over: func(c *Cell, _ []*event.Request) (any, string) {
 			from, to, ok := c.window()
 			if !ok {

@@ -43,23 +43,30 @@ var outcomes = []Def{
 		Doc: "length of the answer", Formula: "characters of text",
 		each: func(_ *Cell, q *event.Request) (any, string) { return utf8.RuneCountInString(q.Text), "" }},
 	{Name: "text_empty", Kind: Bool, Better: -1, Levels: turns, Source: "client",
-		Doc: "the answer holds nothing but white space, whatever went on in reasoning or tool calls", Formula: "no character of text is visible",
-		each: func(_ *Cell, q *event.Request) (any, string) { return strings.TrimSpace(q.Text) == "", "" }},
-	{Name: "text_repetition", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: turns, Fold: Mean, Source: "client",
-		Doc: "how much the answer goes in circles: below 0.1 in ordinary prose, near 1 in a loop", Formula: "1 - different four-word sequences / all of them; unknown below 8 words",
-		each: func(_ *Cell, q *event.Request) (any, string) { return repetition(q.Text) }},
+		Doc:     "the answer holds nothing but white space, whatever went on in reasoning or tool calls",
+		Formula: "no character of text is visible",
+		each:    func(_ *Cell, q *event.Request) (any, string) { return strings.TrimSpace(q.Text) == "", "" }},
+	{Name: "text_repetition", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: turns, Fold: Mean,
+		Source:  "client",
+		Doc:     "how much the answer goes in circles: below 0.1 in ordinary prose, near 1 in a loop",
+		Formula: "1 - different four-word sequences / all of them; unknown below 8 words",
+		each:    func(_ *Cell, q *event.Request) (any, string) { return repetition(q.Text) }},
 	{Name: "text_is_json", Kind: Bool, Better: +1, Levels: turns, Source: "client",
-		Doc: "the answer is one valid JSON value, alone or as the only fenced block", Formula: "RFC 8259; white space around it does not count",
-		each: func(_ *Cell, q *event.Request) (any, string) { return isJSON(q.Text), "" }},
+		Doc:     "the answer is one valid JSON value, alone or as the only fenced block",
+		Formula: "RFC 8259; white space around it does not count",
+		each:    func(_ *Cell, q *event.Request) (any, string) { return isJSON(q.Text), "" }},
 	{Name: "text_same", Kind: Bool, Better: +1, Levels: turns, Source: "client",
-		Doc:     "the answer is the one that the same turn got the first time it was played, warm-ups included: at temperature 0, whether the server is deterministic",
-		Formula: "text = text of the first play; unknown the first time; a salt in the message, and earlier answers in a live history, make other prompts",
-		each:    sameText},
+		Doc: "the answer is the one that the same turn got the first time it was played, warm-ups included: at " +
+			"temperature 0, whether the server is deterministic",
+		Formula: "text = text of the first play; unknown the first time; a salt in the message, and earlier answers in a " +
+			"live history, make other prompts",
+		each: sameText},
 }
 
 // latencies are times of one request.
 var latencies = []Def{
-	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
+	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
+		FromSending: true, Source: "client",
 		Shown: Shown{
 			Columns: []Column{{Rank: 6, Head: "TTFT p50", Stat: "p50"}, {Rank: 7, Head: "p95", After: "TTFT p95", Stat: "p95"}},
 			Line: &Line{Chart: "Time to first token", Label: "TTFT", Color: 1,
@@ -72,7 +79,8 @@ var latencies = []Def{
 			t, why := ttft(q)
 			return event.Milliseconds(t), why
 		}},
-	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
+	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
+		FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
 		Formula: "first answer delta - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -89,15 +97,19 @@ var latencies = []Def{
 			}
 			return nil, "no answer text arrived"
 		}},
-	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
-		Doc:     "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
-		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white space or the end, with 。！？, or with a line break behind a word",
+	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
+		Source: "client",
+		Doc:    "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
+		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white " +
+			"space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := firstSentence(q)
 			return event.Milliseconds(t), why
 		}},
-	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
-		Doc:     "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, never a gate",
+	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
+		Source: "client",
+		Doc: "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, " +
+			"never a gate",
 		Formula: "first event - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			if q.FirstEvent == nil {
@@ -105,7 +117,8 @@ var latencies = []Def{
 			}
 			return since(q.Sent, *q.FirstEvent)
 		}},
-	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true, FromSending: true, Source: "client",
+	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
+		FromSending: true, Source: "client",
 		Doc:     "time until the last token",
 		Formula: "t_k - sent; of a reply that was not streamed: end of the exchange - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -115,7 +128,8 @@ var latencies = []Def{
 			}
 			return since(q.Sent, t)
 		}},
-	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true, Source: "client",
+	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
+		Source:  "client",
 		Doc:     "time until the last token, counted from when the request was due: includes waiting to be sent",
 		Formula: "t_k - due",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -137,7 +151,8 @@ var latencies = []Def{
 			}
 			return nil, "the connection was reused"
 		}},
-	{Name: "dispatch_delay_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, anyway: true, Source: "client",
+	{Name: "dispatch_delay_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, anyway: true,
+		Source:  "client",
 		Doc:     "how late the client was: a large value makes the client the bottleneck",
 		Formula: "sent - due",
 		each: func(_ *Cell, q *event.Request) (any, string) {

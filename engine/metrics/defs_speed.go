@@ -4,17 +4,20 @@ import "homellm/engine/event"
 
 // speeds say how fast tokens came.
 var speeds = []Def{
-	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true,
+		Source: "client, usage",
 		Shown: Shown{
 			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
 		},
-		Doc:     "time per output token after the first chunk",
-		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which comes with the end-of-sequence token that n counts; unknown if n <= k1",
+		Doc: "time per output token after the first chunk",
+		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which " +
+			"comes with the end-of-sequence token that n counts; unknown if n <= k1",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why
 		}},
-	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio, Baseline: true, Source: "client, usage",
+	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio,
+		Baseline: true, Source: "client, usage",
 		Shown: Shown{
 			Columns: []Column{{Rank: 8, Head: "decode tok/s", Stat: "mean"}},
 			Line: &Line{Chart: "Decode speed", Label: "decode tokens/s", Color: 2,
@@ -28,13 +31,15 @@ var speeds = []Def{
 			n, window, why := decode(q)
 			return n, window.Seconds(), why
 		}},
-	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true, Source: "client, usage",
+	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true,
+		Source:  "client, usage",
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill},
 	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc: "median time between arrivals of text within the turn", Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
-		each: gap(50)},
+		Doc:     "median time between arrivals of text within the turn",
+		Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
+		each:    gap(50)},
 	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc: "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(95)},
@@ -42,10 +47,12 @@ var speeds = []Def{
 		Doc: "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(99)},
 	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Max, Source: "client",
-		Doc: "longest time between arrivals of text within the turn", Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
-		each: gap(100)},
+		Doc:     "longest time between arrivals of text within the turn",
+		Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
+		each:    gap(100)},
 	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum, Source: "client",
-		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one token has none",
+		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one " +
+			"token has none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			g, why := gaps(q)
 			switch why {
@@ -100,7 +107,8 @@ var tokens = []Def{
 
 // cacheUse is what the prefix cache did.
 var cacheUse = []Def{
-	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum, Source: "usage | timings | counters", from: cacheSource,
+	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum,
+		Source: "usage | timings | counters", from: cacheSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 3, Head: "cached tok", Stat: "mean"}},
 			Line:    &Line{Chart: "Context", Label: "cached", Color: 1},
@@ -110,7 +118,8 @@ var cacheUse = []Def{
 			n, _, why := cached(q)
 			return n, why
 		}},
-	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio, Baseline: true, Source: "usage | timings | counters", from: cacheSource,
+	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio,
+		Baseline: true, Source: "usage | timings | counters", from: cacheSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 4, Head: "hit rate", Stat: "mean"}},
 			Line: &Line{Chart: "Cache hit rate and its ceiling", Alone: "Cache hit rate", Label: "hit rate", Color: 1,
@@ -118,30 +127,38 @@ var cacheUse = []Def{
 			Tile:  &Tile{Name: "cache hit rate", Stat: "mean", Of: "cache.reusable_rate"},
 			Delta: &Delta{Rank: 5, Stat: "mean"}, Property: "mean",
 		},
-		Doc: "share of the prompt that came from the prefix cache", Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
+		Doc:     "share of the prompt that came from the prefix cache",
+		Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := cached(q)
 			return float64(n), float64(of), why
 		}},
-	{Name: "cache.reusable_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "tokens | estimated", from: reusableSource,
-		Doc: "prompt tokens that any prefix cache could have kept", Formula: "longest token prefix shared with an earlier prompt of the same cache scope, in whole blocks",
+	{Name: "cache.reusable_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "tokens | estimated",
+		from:    reusableSource,
+		Doc:     "prompt tokens that any prefix cache could have kept",
+		Formula: "longest token prefix shared with an earlier prompt of the same cache scope, in whole blocks",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, _, why := reusable(q)
 			return n, why
 		}},
-	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio, Source: "tokens | estimated", from: reusableSource,
+	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio,
+		Source: "tokens | estimated", from: reusableSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 5, Head: "ceiling", Stat: "mean"}},
 			Line:    &Line{Chart: "Cache hit rate and its ceiling", Label: "ceiling", Limit: true},
 			Delta:   &Delta{Rank: 6, Stat: "mean"}, Property: "mean",
 		},
-		Doc: "ceiling of the hit rate: the share of the prompt that any prefix cache could have kept", Formula: "reusable_tokens / prompt_tokens; over several turns the sums of both",
+		Doc:     "ceiling of the hit rate: the share of the prompt that any prefix cache could have kept",
+		Formula: "reusable_tokens / prompt_tokens; over several turns the sums of both",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := reusable(q)
 			return float64(n), float64(of), why
 		}},
-	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Source: "usage | timings | counters", from: efficiencySource,
-		Doc: "share of what could be kept that was kept", Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, or if far more was cached than could be",
+	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio,
+		Source: "usage | timings | counters", from: efficiencySource,
+		Doc: "share of what could be kept that was kept",
+		Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, " +
+			"or if far more was cached than could be",
 		parts: efficiency},
 	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
 		Doc: "who reported the cached tokens", Formula: "usage | timings | counters | none",

@@ -19,7 +19,8 @@ import (
 // payloads attack the formats: terminals, HTML, Markdown, spreadsheets, XML and GitHub's runner.
 var payloads = []string{
 	"\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "\x00\x01\ufffe", "\u2028::error::forged",
-	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</style><script>alert(2)</script>", "javascript:alert(3)", "{{.Title}}", "</svg><a href=//evil.example>x</a>",
+	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</style><script>alert(2)</script>",
+	"javascript:alert(3)", "{{.Title}}", "</svg><a href=//evil.example>x</a>",
 	"](http://evil.example) @octocat #1 | <details>", "```\n# heading", "=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1+cmd",
 	"]]></failure><testcase name='forged'/>", "&xxe;", "::error::forged", "::stop-commands::x", "##[add-mask]secret", "a\n::set-output name=x::y", "%0A::error::forged", "a,file=/etc/passwd::x",
 }
@@ -188,7 +189,8 @@ func TestJUnit_ModelTextStaysOutOfAttributes(t *testing.T) {
 		q.Err = &event.Error{Class: "server_error", Message: "MODELTEXT"}
 	})
 	for _, verdict := range []event.Outcome{"fail", "unknown", "skipped"} {
-		s.add("c1", event.Verdict{Name: string(verdict), That: `turn.text == "x"`, Severity: "fail", Verdict: verdict, Why: "the reply MODELTEXT is no JSON", TextSeen: "MODELTEXT",
+		s.add("c1", event.Verdict{Name: string(verdict), That: `turn.text == "x"`, Severity: "fail", Verdict: verdict,
+			Why: "the reply MODELTEXT is no JSON", TextSeen: "MODELTEXT",
 			Operands: []event.Operand{{Path: "turn.text", Value: "MODELTEXT"}}})
 	}
 	s.add("c1", event.CellDone{Err: "the server said MODELTEXT"})

@@ -19,7 +19,8 @@ func BrokenMarkdown(w io.Writer, broken []Broken) error {
 	var b bytes.Buffer
 	b.WriteString("## ERROR: nothing was played\n\n")
 	for _, f := range broken {
-		fmt.Fprintf(&b, "%s: %s.\n\n%s\n", mdCode(f.File), md(f.Message), mdBlock(strings.Split(strings.TrimRight(f.Text, "\n"), "\n")))
+		fmt.Fprintf(&b, "%s: %s.\n\n%s\n", mdCode(f.File), md(f.Message),
+			mdBlock(strings.Split(strings.TrimRight(f.Text, "\n"), "\n")))
 	}
 	_, err := w.Write(b.Bytes())
 	return err

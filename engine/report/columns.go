@@ -28,7 +28,8 @@ func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 			align[i] = tw.AlignLeft
 		}
 	}
-	plain := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}}
+	plain := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone,
+		Lines: tw.LinesNone}}
 	t := tablewriter.NewTable(w,
 		tablewriter.WithRenderer(renderer.NewBlueprint(plain)),
 		tablewriter.WithHeaderAutoFormat(tw.Off), // it would make TTFT P 50 of TTFT p50

@@ -47,9 +47,12 @@ func TestFitted(t *testing.T) {
 		screen int
 		want   string
 	}{
-		{60, " phase     prompt tok  hit rate  TTFT p50 \n before           310      0.88     21 ms \n with_rag       8,412      0.97     48 ms \n"},
-		{36, "           prompt   hit   TTFT \n phase        tok  rate    p50 \n before       310  0.88  21 ms \n with_rag   8,412  0.97  48 ms \n"},
-		{26, "           prompt   hit \n phase        tok  rate \n before       310  0.88 \n with_rag   8,412  0.97 \n phase     TTFT p50 \n before       21 ms \n with_rag     48 ms \n"},
+		{60, " phase     prompt tok  hit rate  TTFT p50 \n before           310      0.88     21 ms \n with_rag       " +
+			"8,412      0.97     48 ms \n"},
+		{36, "           prompt   hit   TTFT \n phase        tok  rate    p50 \n before       310  0.88  21 ms \n with_rag " +
+			"  8,412  0.97  48 ms \n"},
+		{26, "           prompt   hit \n phase        tok  rate \n before       310  0.88 \n with_rag   8,412  0.97 \n " +
+			"phase     TTFT p50 \n before       21 ms \n with_rag     48 ms \n"},
 	} {
 		got, err := fitted(c.screen, head, rows, 1)
 		if err != nil || got != c.want {

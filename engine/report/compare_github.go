@@ -26,7 +26,8 @@ func compareAnnotations(c compare.Comparison) []annotation {
 			if p.OnMismatch == compare.MismatchWarns {
 				severity = "warning"
 			}
-			out = append(out, annotation{severity, "", 0, 0, p.Cell, append([]string{"not comparable: " + p.Old + " → " + p.New}, circumstances(p)...)})
+			out = append(out, annotation{severity, "", 0, 0, p.Cell, append([]string{"not comparable: " + p.Old + " → " + p.New},
+				circumstances(p)...)})
 			if severity == "error" {
 				continue // none of its gates was judged, and all for this reason
 			}
@@ -39,7 +40,8 @@ func compareAnnotations(c compare.Comparison) []annotation {
 			row := compareRow(d)
 			text := []string{p.Cell + ": " + string(d.Verdict)}
 			if d.Change != nil {
-				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3], row[4], row[5], row[6]))
+				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3], row[4], row[5],
+					row[6]))
 				if m := marginText(d); m != "" {
 					text = append(text, "may become worse by "+m)
 				}
@@ -51,7 +53,8 @@ func compareAnnotations(c compare.Comparison) []annotation {
 		}
 	}
 	verdict, _, reason := c.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, "comparison", []string{strings.ToUpper(string(verdict)) + "  " + reason}})
+	out = append(out, annotation{"notice", "", 0, 0, "comparison", []string{strings.ToUpper(string(verdict)) + "  " +
+		reason}})
 	if what := simulatedSides(c); what != "" {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}

@@ -32,7 +32,8 @@ func slower() *metrics.Run {
 
 // gate allows 5 %.
 func gate(name, metric string) compare.Gate {
-	return compare.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: new(0.05), Alpha: 0.02, MinSamples: 5, Severity: "fail", OnUnknown: "inconclusive",
+	return compare.Gate{Name: name, Metric: metric, Stat: "p50", MaxWorse: new(0.05), Alpha: 0.02, MinSamples: 5,
+		Severity: "fail", OnUnknown: "inconclusive",
 		File: "ci/gates.yaml", Line: 7, Column: 13}
 }
 
@@ -73,15 +74,20 @@ func inOrder(t *testing.T, text string, parts ...string) {
 func TestCompareFormats(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
 	c := judged(compare.Measured(before.Cells[0], "run one"), compare.Measured(after.Cells[0], "run two"),
-		gate("after", "phases.after_removal.ttft_ms"), gate("with", "phases.with_rag.ttft_ms"), gate("nothing", "steps.nothing.ttft_ms"))
+		gate("after", "phases.after_removal.ttft_ms"), gate("with", "phases.with_rag.ttft_ms"),
+		gate("nothing", "steps.nothing.ttft_ms"))
 
 	page := compareAs(t, "html", c)
 	accessible(t, "gates", page)
-	inOrder(t, page, `<span class="badge fail">FAIL</span>`, "worse: after", "<strong>SIMULATED</strong> old and new", "run one → run two",
-		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="pass">`, `<tr class="unknown">`,
-		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn", "Time to first token")
+	inOrder(t, page, `<span class="badge fail">FAIL</span>`, "worse: after", "<strong>SIMULATED</strong> old and new",
+		"run one → run two",
+		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="pass">`,
+		`<tr class="unknown">`,
+		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn",
+		"Time to first token")
 
-	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "worse", "after", "same", "with", "unknown", "nothing", "FAIL  worse: after")
+	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "worse", "after", "same", "with", "unknown", "nothing",
+		"FAIL  worse: after")
 	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "**SIMULATED**", "**worse**")
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
@@ -90,9 +96,11 @@ func TestCompareFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), compare.Measured(after.Cells[0], "run two"), gate("after", "phases.after_removal.ttft_ms")))
+	page = compareAs(t, "html", judged(b.Source("baselines/x.json"), compare.Measured(after.Cells[0], "run two"),
+		gate("after", "phases.after_removal.ttft_ms")))
 	accessible(t, "baseline", page)
-	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation", `<tr class="fail">`, "Not shown: the old side turn by turn")
+	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation",
+		`<tr class="fail">`, "Not shown: the old side turn by turn")
 	if strings.Contains(page, "Turn by turn") {
 		t.Error("a baseline has charts turn by turn")
 	}
@@ -101,16 +109,19 @@ func TestCompareFormats(t *testing.T) {
 // Gates are annotated where they are written, and those of several cells share GitHub's limit.
 func TestCompareAnnotations(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
-	out := compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), gate("after, 100%", "phases.after_removal.ttft_ms")))
+	out := compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"),
+		gate("after, 100%", "phases.after_removal.ttft_ms")))
 	first, _, _ := strings.Cut(out, "\n")
-	if !strings.HasPrefix(first, "::error file=ci/gates.yaml,line=7,col=13,title=after%2C 100%25::sim x m: worse%0Aphases.after_removal.ttft_ms: 60 ms → 560 ms, +833.3 %25 (95 %25: ") {
+	if !strings.HasPrefix(first, "::error file=ci/gates.yaml,line=7,col=13,title=after%2C 100%25::sim x m: "+
+		"worse%0Aphases.after_removal.ttft_ms: 60 ms → 560 ms, +833.3 %25 (95 %25: ") {
 		t.Error(first)
 	}
 	var many []compare.Gate
 	for i := range 12 {
 		many = append(many, gate(fmt.Sprint("g", i), "phases.after_removal.ttft_ms"))
 	}
-	out = compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), many...))
+	out = compareAs(t, "github", judged(compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"),
+		many...))
 	if strings.Count(out, "::error") != 10 || !strings.Contains(out, "::error::and 3 more, see summary") {
 		t.Error(out)
 	}
@@ -118,8 +129,10 @@ func TestCompareAnnotations(t *testing.T) {
 	old := compare.Measured(before.Cells[0], "a")
 	old.Fingerprint = compare.Fingerprint{"gpu.name": "RTX 3090"}
 	rules := compare.Rules{Gates: many, OnMismatch: "inconclusive", Match: []string{"gpu.name"}}
-	out = compareAs(t, "github", compare.Comparison{Pairs: []compare.Pair{rules.Compare("c", old, compare.Measured(after.Cells[0], "b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
-	if strings.Count(out, "::error") != 2 || !strings.Contains(out, "differs: gpu.name: RTX 3090 -> not known") || !strings.Contains(out, "title=d::no baseline") {
+	out = compareAs(t, "github", compare.Comparison{Pairs: []compare.Pair{rules.Compare("c", old,
+		compare.Measured(after.Cells[0], "b"), time.Time{}), {Cell: "d", Missing: "no baseline", Required: true}}})
+	if strings.Count(out, "::error") != 2 || !strings.Contains(out, "differs: gpu.name: RTX 3090 -> not known") ||
+		!strings.Contains(out, "title=d::no baseline") {
 		t.Error(out)
 	}
 }
@@ -128,7 +141,8 @@ func TestCompareAnnotations(t *testing.T) {
 func TestCompareFormats_Expression(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
 	rules := compare.Rules{Gates: []compare.Gate{gate("after", "phases.after_removal.ttft_ms")}}
-	pair := rules.Compare("sim x m", compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), after.Started.Started)
+	pair := rules.Compare("sim x m", compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"),
+		after.Started.Started)
 	for _, v := range []event.Outcome{event.Fail, event.Pass, event.Unknown} {
 		pair.Deltas = append(pair.Deltas, compare.Delta{
 			Gate: compare.Gate{
@@ -139,8 +153,10 @@ func TestCompareFormats_Expression(t *testing.T) {
 		})
 	}
 	c := compare.Comparison{Pairs: []compare.Pair{pair}}
-	inOrder(t, compareAs(t, "table", c), "fail", "tail-fail", "pass", "tail-pass", "unknown", "tail-unknown", "tail-fail: a is 3 ms, base.a is 2 ms", "worse: after, tail-fail")
-	inOrder(t, compareAs(t, "github", c), "::error file=ci/gates.yaml,line=9,col=3,title=tail-fail::sim x m: fail%0Aa is 3 ms")
+	inOrder(t, compareAs(t, "table", c), "fail", "tail-fail", "pass", "tail-pass", "unknown", "tail-unknown",
+		"tail-fail: a is 3 ms, base.a is 2 ms", "worse: after, tail-fail")
+	inOrder(t, compareAs(t, "github", c), "::error file=ci/gates.yaml,line=9,col=3,title=tail-fail::sim x m: fail%0Aa "+
+		"is 3 ms")
 	page := compareAs(t, "html", c)
 	accessible(t, "expression", page)
 	inOrder(t, page, `<tr class="fail">`, "tail-fail", `<tr class="pass">`, "tail-pass")

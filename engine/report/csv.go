@@ -28,14 +28,16 @@ func identify(r *metrics.Run, c *metrics.Cell) []string {
 		}
 		labels = append(labels, l.Name+"="+l.Value)
 	}
-	return []string{csvText(r.Started.ID), csvText(r.Started.Scenario.Name), csvText(c.ID), csvText(server), csvText(model),
+	return []string{csvText(r.Started.ID), csvText(r.Started.Scenario.Name), csvText(c.ID), csvText(server),
+		csvText(model),
 		csvText(strings.Join(labels, ";")), strconv.FormatBool(c.Simulated())}
 }
 
 // turnsCSV writes one row a request in the order they ended. An unknown number is an empty field.
 func turnsCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	head := append([]string{}, identity...)
-	head = append(head, "repeat", "warmup", "conversation", "step", "turn", "action", "phase", "ok", "error", "error_message",
+	head = append(head, "repeat", "warmup", "conversation", "step", "turn", "action", "phase", "ok", "error",
+		"error_message",
 		"finish_reason", "cache_source", "due_ms", "done_ms")
 	var defs []*metrics.Def
 	for i := range metrics.Defs {
@@ -66,7 +68,8 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 	row := []string{
 		strconv.Itoa(q.Repeat), strconv.FormatBool(q.Warmup), csvText(q.Conversation), csvText(q.Step), strconv.Itoa(q.Turn),
 		csvText(q.Action), csvText(q.Phase), strconv.FormatBool(q.Err == nil), csvText(class), csvText(message),
-		csvText(q.Finish), csvText(cmp.Or(q.CacheSource, "none")), readable.Number(1000 * q.Due.Seconds()), readable.Number(1000 * q.Done.Seconds()),
+		csvText(q.Finish), csvText(cmp.Or(q.CacheSource, "none")), readable.Number(1000 * q.Due.Seconds()),
+		readable.Number(1000 * q.Done.Seconds()),
 	}
 	for _, d := range defs {
 		field := ""
@@ -90,7 +93,8 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	for _, c := range r.Cells {
 		id := identify(r, c)
 		for _, s := range summarise(r, c) {
-			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit, strconv.Itoa(s.def.Better))
+			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit,
+				strconv.Itoa(s.def.Better))
 			for _, stat := range metrics.Stats {
 				field := ""
 				if v, why := s.dist.Sound(stat.Name); why == "" {

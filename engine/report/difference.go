@@ -21,7 +21,8 @@ func difference(b *bytes.Buffer, runs [2]*metrics.Run, opt Options) error {
 		run  *metrics.Run
 	}{{"old", oldRun}, {"new", newRun}} {
 		verdict, _, _ := r.run.Outcome()
-		line := fmt.Sprintf("%s  %s  %s  %s  %s", r.what, r.run.Started.Scenario.Name, r.run.Started.Started.UTC().Format("2006-01-02 15:04:05"), verdict, tally(r.run))
+		line := fmt.Sprintf("%s  %s  %s  %s  %s", r.what, r.run.Started.Scenario.Name,
+			r.run.Started.Started.UTC().Format("2006-01-02 15:04:05"), verdict, tally(r.run))
 		if simulated(r.run) != "" {
 			line += "  SIMULATED"
 		}

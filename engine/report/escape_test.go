@@ -77,13 +77,15 @@ func TestCompared(t *testing.T) {
 		operands []event.Operand
 		want     string
 	}{
-		{"first_turn.cache.hit_rate > vars.min_hit", []event.Operand{operand("first_turn.cache.hit_rate", 0.9312), operand("vars.min_hit", 0.5)}, "0.931 > 0.5"},
+		{"first_turn.cache.hit_rate > vars.min_hit", []event.Operand{operand("first_turn.cache.hit_rate", 0.9312),
+			operand("vars.min_hit", 0.5)}, "0.931 > 0.5"},
 		{"a > 0.5", []event.Operand{operand("a", 0.4996)}, "0.4996 > 0.5"},
 		{"a > b", []event.Operand{operand("a", 0.12345), operand("b", 0.1234)}, "0.1235 > 0.1234"},
 		{"a < 1500", []event.Operand{operand("a", 1523.456)}, "1523 < 1500"},
 		{"a < 1523", []event.Operand{operand("a", 1523.456)}, "1523.46 < 1523"},
 		{"turn.ok", []event.Operand{operand("turn.ok", true)}, "true"},
-		{"turn.ttft_ms < 2 * steps.q.ttft_ms", []event.Operand{operand("turn.ttft_ms", 120.0), operand("steps.q.ttft_ms", 80.5)}, "120 < 2 * 80.5"},
+		{"turn.ttft_ms < 2 * steps.q.ttft_ms", []event.Operand{operand("turn.ttft_ms", 120.0),
+			operand("steps.q.ttft_ms", 80.5)}, "120 < 2 * 80.5"},
 		{"turn.text == \"x\"", []event.Operand{operand("turn.text", "x")}, ""},
 		{"a > 1", []event.Operand{operand("a", nil)}, ""},
 		{"true", nil, ""},

@@ -28,7 +28,8 @@ func compareRow(d compare.Delta) []string {
 		}
 		return readable.Quantity(*s.Center, d.Unit)
 	}
-	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown, readable.Unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown,
+		readable.Unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
 	if d.Old.N+d.New.N == 0 {
 		row[7] = readable.Unknown
 	}

@@ -99,14 +99,17 @@ func annotations(r *metrics.Run) []annotation {
 		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
 		case metrics.ExitInconclusive:
 			if r.Counts()[metrics.Unknown] == 0 {
-				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{string(f.Verdict) + ": " + f.Reason}})
+				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"),
+					[]string{string(f.Verdict) + ": " + f.Reason}})
 			}
 		default:
-			out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"), []string{string(f.Verdict) + ": " + f.Reason}})
+			out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"),
+				[]string{string(f.Verdict) + ": " + f.Reason}})
 		}
 	}
 	verdict, _, _ := r.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"), []string{strings.ToUpper(string(verdict)) + "  " + tally(r)}})
+	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"),
+		[]string{strings.ToUpper(string(verdict)) + "  " + tally(r)}})
 	if what := simulated(r); what != "" {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}
@@ -116,8 +119,9 @@ func annotations(r *metrics.Run) []annotation {
 // disturbing are the codes of notes after which a figure is not that of the server alone: whoever
 // reads the verdict has to know.
 var disturbing = map[string]bool{
-	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true, "context_truncated": true,
-	"clock_jump": true, "throttled": true, "gpu_shared": true,
+	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true,
+	"context_truncated": true,
+	"clock_jump":        true, "throttled": true, "gpu_shared": true,
 }
 
 func severityOf(j metrics.Judged) string {
@@ -172,7 +176,8 @@ func (a annotation) write(b *bytes.Buffer, opt Options) {
 	for _, l := range a.lines {
 		text = append(text, terminal(l))
 	}
-	fmt.Fprintf(b, "::%s %s::%s\n", a.severity, strings.Join(properties, ","), commandData(cut(strings.Join(text, "\n"), annotationMessage)))
+	fmt.Fprintf(b, "::%s %s::%s\n", a.severity, strings.Join(properties, ","),
+		commandData(cut(strings.Join(text, "\n"), annotationMessage)))
 }
 
 // cut shortens a text to so many bytes, between characters, and says so with an ellipsis.

@@ -33,7 +33,8 @@ type cellPage struct {
 type tile struct{ Name, Value, More string }
 
 func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
-	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), Setting: measured(r.Started.Scenario, c), State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
+	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), Setting: measured(r.Started.Scenario, c),
+		State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
 	for _, note := range c.Notes {
 		out.Notes = append(out.Notes, note.Text)
 	}
@@ -56,7 +57,8 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 	}
 	out.Lines = append(out.Lines, failures(c)...)
 	if n >= pageCells {
-		out.Absent = append(out.Absent, fmt.Sprintf("only the first %d cells have charts: homellm report --format csv has every request", pageCells))
+		out.Absent = append(out.Absent, fmt.Sprintf("only the first %d cells have charts: homellm report --format csv has "+
+			"every request", pageCells))
 		return out
 	}
 	out.charts(c, min(len(r.Cells), pageCells))

@@ -22,7 +22,8 @@ func compareHTML(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 
 func gatesPage(c compare.Comparison) comparison {
 	verdict, _, reason := c.Outcome()
-	out := comparison{Name: "comparison", Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Reason: reason, Simulated: simulatedSides(c)}
+	out := comparison{Name: "comparison", Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict],
+		Reason: reason, Simulated: simulatedSides(c)}
 	charts := 0
 	seen := map[string]bool{}
 	for i, p := range c.Pairs {
@@ -57,7 +58,8 @@ func gatesPage(c compare.Comparison) comparison {
 		case before != nil && after != nil:
 			cell.charts(pair{before, after}, min(len(c.Pairs), pageCells))
 		case len(p.Deltas) > 0:
-			cell.Absent = append(cell.Absent, "the old side turn by turn: a baseline holds one value for each repeat of the gated metrics")
+			cell.Absent = append(cell.Absent, "the old side turn by turn: a baseline holds one value for each repeat of the "+
+				"gated metrics")
 		}
 		out.Cells = append(out.Cells, cell)
 	}
@@ -78,7 +80,8 @@ func sideOf(label string, s compare.Source) comparedRun {
 	if s.Cell != nil {
 		r := s.Cell.Run()
 		verdict, _, _ := r.Outcome()
-		return comparedRun{Label: label, Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Tally: s.Name + ": " + tally(r), Facts: runFacts(r)}
+		return comparedRun{Label: label, Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict],
+			Tally: s.Name + ": " + tally(r), Facts: runFacts(r)}
 	}
 	out := comparedRun{Label: label, Verdict: "BASELINE", Tally: s.Name}
 	for _, k := range compare.FingerprintKeys {
@@ -92,8 +95,9 @@ func sideOf(label string, s compare.Source) comparedRun {
 func gateRow(d compare.Delta) gateVerdict {
 	row := compareRow(d)
 	j := d.Judged()
-	out := gateVerdict{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: row[0], Name: row[1], Metric: d.Gate.Metric + ", " + d.Gate.Stat,
-		Old: row[2], New: row[3], Change: row[4], Interval: row[5], P: row[6], N: row[7], Margin: marginText(d)}
+	out := gateVerdict{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: row[0], Name: row[1],
+		Metric: d.Gate.Metric + ", " + d.Gate.Stat,
+		Old:    row[2], New: row[3], Change: row[4], Interval: row[5], P: row[6], N: row[7], Margin: marginText(d)}
 	if d.Why != "" {
 		out.Why = append(out.Why, d.Why)
 	}

@@ -69,7 +69,8 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 }
 
 var verdictClasses = map[event.Outcome]string{
-	event.Pass: "pass", event.Fail: "fail", metrics.Inconclusive: "unknown", metrics.Broken: "fail", metrics.Interrupted: "unknown",
+	event.Pass: "pass", event.Fail: "fail", metrics.Inconclusive: "unknown", metrics.Broken: "fail",
+	metrics.Interrupted: "unknown",
 }
 
 func runFacts(r *metrics.Run) []fact {
@@ -104,5 +105,6 @@ func runFacts(r *metrics.Run) []fact {
 }
 
 var judgedSymbols = map[metrics.Judged]string{
-	metrics.Passed: "✓", metrics.Failed: "✗", metrics.Unknown: "?", metrics.Allowed: "?", metrics.Warned: "!", metrics.Skipped: "–",
+	metrics.Passed: "✓", metrics.Failed: "✗", metrics.Unknown: "?", metrics.Allowed: "?", metrics.Warned: "!",
+	metrics.Skipped: "–",
 }

@@ -29,7 +29,8 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 		run   *metrics.Run
 	}{{"old", oldRun}, {"new", newRun}} {
 		verdict, _, _ := side.run.Outcome()
-		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(string(verdict)), verdictClasses[verdict], tally(side.run), runFacts(side.run)})
+		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(string(verdict)), verdictClasses[verdict],
+			tally(side.run), runFacts(side.run)})
 		if what := simulated(side.run); what != "" {
 			answered.add(side.label+" run", what)
 		}
@@ -38,8 +39,10 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 	both, _ := pairs(oldRun, newRun)
 	for i, p := range both {
 		c := cellPair{ID: "cell-" + strconv.Itoa(i+1), Name: p.after.Name()}
-		c.Numbers = chart.Table{Caption: "Numbers of " + c.Name, Head: []string{"metric", "old", "new", "change", "relative", "all values"}, Left: 1,
-			Note: "The last column says better or worse only where every value of one run lies on one side of every value of the other."}
+		c.Numbers = chart.Table{Caption: "Numbers of " + c.Name, Head: []string{"metric", "old", "new", "change", "relative",
+			"all values"}, Left: 1,
+			Note: "The last column says better or worse only where every value of one run lies on one side of every value of " +
+				"the other."}
 		where := ""
 		for _, d := range deltas(oldRun, newRun, p.before, p.after) {
 			row := chart.Row{Cells: d.row()[1:], Class: d.side()}
@@ -48,7 +51,8 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 			}
 			c.Numbers.Rows = append(c.Numbers.Rows, row)
 		}
-		c.Verdicts = chart.Table{Caption: "Assertions with another verdict", Head: []string{"assertion", "old", "new"}, Left: 3}
+		c.Verdicts = chart.Table{Caption: "Assertions with another verdict", Head: []string{"assertion", "old", "new"},
+			Left: 3}
 		for _, row := range p.verdictChanges() {
 			c.Verdicts.Rows = append(c.Verdicts.Rows, chart.Row{Cells: row})
 		}

@@ -54,7 +54,8 @@ func accessible(t *testing.T, name, out string) {
 			t.Errorf("%s: a chart without a name: %.200s", name, c)
 		}
 	}
-	if n := strings.Count(out, "<figure"); n != len(charts) || len(regexp.MustCompile(`<details class="data( many)?"><summary>Data`).FindAllString(out, -1)) != n {
+	if n := strings.Count(out, "<figure"); n != len(charts) ||
+		len(regexp.MustCompile(`<details class="data( many)?"><summary>Data`).FindAllString(out, -1)) != n {
 		t.Errorf("%s: %d figures, %d charts", name, n, len(charts))
 	}
 	for _, landmark := range []string{"<header", "<nav", "<main", "<footer", "<h1"} {
@@ -70,7 +71,8 @@ func accessible(t *testing.T, name, out string) {
 // The page loads nothing, and says so to the browser.
 func TestHTML_LoadsNothing(t *testing.T) {
 	out := render(t, format(t, "html"), replay(t, "matrix"), Options{})
-	for _, bad := range []string{"http://", "https://", "url(", "@import", "<img", "<iframe", " style=", "fetch(", "innerHTML"} {
+	for _, bad := range []string{"http://", "https://", "url(", "@import", "<img", "<iframe", " style=", "fetch(",
+		"innerHTML"} {
 		if strings.Contains(strings.ReplaceAll(out, "http://127.0.0.1:8000", ""), bad) {
 			t.Errorf("the page holds %q", bad)
 		}
@@ -88,7 +90,8 @@ func TestHTML_TablesTellTheNumbers(t *testing.T) {
 	if want := `<td>0</td><td>–</td><td>–</td><td>–</td>`; !strings.Contains(failing, want) {
 		t.Errorf("a turn that always failed is not shown as %s", want)
 	}
-	if !strings.Contains(failing, "Not shown: Cache hit rate and its ceiling, cache.hit_rate: the server reports no cached tokens") {
+	if !strings.Contains(failing, "Not shown: Cache hit rate and its ceiling, cache.hit_rate: the server reports no "+
+		"cached tokens") {
 		t.Error("the page does not say why there is no hit rate")
 	}
 }
@@ -102,8 +105,10 @@ func long(cells, repeats, turns int) *metrics.Run {
 		for n := 1; n <= repeats; n++ {
 			for i := range turns {
 				phase := figure.Phases()[min(3*i/turns, 2)]
-				s.turn(fmt.Sprint("c", c), n, false, turn{"main", "talk", "continue", phase, i + 1, 20 + float64(i%17), 100 + i, 50 + i, 60 + i, 40, "So it is."})
-				s.add(fmt.Sprint("c", c), event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(i%50), "gpu.mem_used_mib": 9000}})
+				s.turn(fmt.Sprint("c", c), n, false, turn{"main", "talk", "continue", phase, i + 1, 20 + float64(i%17), 100 + i,
+					50 + i, 60 + i, 40, "So it is."})
+				s.add(fmt.Sprint("c", c), event.Sample{Values: map[string]float64{"gpu.power_w": 200 + float64(i%50),
+					"gpu.mem_used_mib": 9000}})
 			}
 		}
 		s.add(fmt.Sprint("c", c), event.CellDone{})
@@ -120,7 +125,8 @@ func TestHTML_StaysSmall(t *testing.T) {
 	for _, c := range []struct{ cells, repeats, turns int }{{1, 1, 10_000}, {1, 100, 100}, {20, 5, 100}, {1, 1000, 1}} {
 		began := time.Now()
 		out := render(t, format(t, "html"), long(c.cells, c.repeats, c.turns), Options{})
-		t.Logf("%d cells of %d repeats of %d turns: %.1f MB in %s", c.cells, c.repeats, c.turns, float64(len(out))/1e6, time.Since(began).Round(time.Millisecond))
+		t.Logf("%d cells of %d repeats of %d turns: %.1f MB in %s", c.cells, c.repeats, c.turns, float64(len(out))/1e6,
+			time.Since(began).Round(time.Millisecond))
 		if len(out) > 6_000_000 {
 			t.Errorf("%v: the page has %d bytes", c, len(out))
 		}
@@ -128,7 +134,8 @@ func TestHTML_StaysSmall(t *testing.T) {
 			t.Errorf("%v: the page does not say that it leaves requests out", c)
 		}
 	}
-	if out := render(t, format(t, "html"), long(1, 1, 10_000), Options{}); !strings.Contains(out, "Neighbouring turns of a phase stand together") {
+	if out := render(t, format(t, "html"), long(1, 1, 10_000), Options{}); !strings.Contains(out,
+		"Neighbouring turns of a phase stand together") {
 		t.Error("turns were put together without a word")
 	}
 }
@@ -175,7 +182,8 @@ func TestDifference(t *testing.T) {
 	if err := CompareHTML(&b, before, after); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), `<tr class="worse">`) || strings.Contains(b.String(), `<tr class="better">`) || !strings.Contains(b.String(), "SIMULATED") {
+	if !strings.Contains(b.String(), `<tr class="worse">`) || strings.Contains(b.String(), `<tr class="better">`) ||
+		!strings.Contains(b.String(), "SIMULATED") {
 		t.Error("the page does not tell what became worse")
 	}
 	if err := CompareHTML(&full{10}, before, after); !errors.Is(err, errFull) {
@@ -192,7 +200,10 @@ func TestHTML_WritesTheLongPage(t *testing.T) {
 	if path == "" {
 		t.Skip("HOMELLM_LONG_PAGE names no file; e2e/html/run.sh sets it")
 	}
-	if err := WriteFile(path, func(w io.Writer) error { return format(t, "html").Write(w, long(1, 10, 1000), Options{}) }); err != nil {
+	if err := WriteFile(path, func(w io.Writer) error {
+		return format(t, "html").Write(w, long(1, 10, 1000),
+			Options{})
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -204,8 +215,10 @@ func TestDelta_Side(t *testing.T) {
 		old, new metrics.Dist
 		want     string
 	}{
-		{"ttft_ms", d(10, 12), d(13, 14), "worse"}, {"ttft_ms", d(10, 12), d(12, 14), ""}, {"ttft_ms", d(10, 12), d(8, 9), "better"}, {"ttft_ms", d(10, 12), d(11, 14), ""},
-		{"output_tps", d(10, 12), d(13, 14), "better"}, {"output_tps", d(10, 12), d(8, 9), "worse"}, {"output_tps", d(10), d(8, 9), ""}, {"prompt_tokens", d(1, 2), d(3, 4), ""},
+		{"ttft_ms", d(10, 12), d(13, 14), "worse"}, {"ttft_ms", d(10, 12), d(12, 14), ""},
+		{"ttft_ms", d(10, 12), d(8, 9), "better"}, {"ttft_ms", d(10, 12), d(11, 14), ""},
+		{"output_tps", d(10, 12), d(13, 14), "better"}, {"output_tps", d(10, 12), d(8, 9), "worse"},
+		{"output_tps", d(10), d(8, 9), ""}, {"prompt_tokens", d(1, 2), d(3, 4), ""},
 	} {
 		if got := (delta{"", metrics.Must(c.metric), "p50", c.old, c.new}).side(); got != c.want {
 			t.Errorf("%s %v → %v: %q, want %q", c.metric, c.old, c.new, got, c.want)

@@ -169,7 +169,8 @@ func junitBroken(f Broken) xmlSuite {
 	name := terminal(f.File)
 	return xmlSuite{Name: name, File: name, Cases: []xmlCase{{
 		Name: "load", Classname: name, File: name, Time: plainSeconds(0),
-		Error: &xmlResult{Message: terminal(f.Message), Type: "load", Text: xmlText(strings.Split(strings.TrimRight(f.Text, "\n"), "\n"))},
+		Error: &xmlResult{Message: terminal(f.Message), Type: "load",
+			Text: xmlText(strings.Split(strings.TrimRight(f.Text, "\n"), "\n"))},
 	}}}
 }
 
@@ -228,7 +229,8 @@ func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
 		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{
 			Message: "the cell ended early", Type: "environment", Text: xmlText([]string{c.Done.Err})}})
 	case c.Done == nil && c.Started != nil:
-		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{Message: "the cell was not played to its end", Type: "environment"}})
+		out = append(out, xmlCase{Name: "environment", Error: &xmlResult{Message: "the cell was not played to its end",
+			Type: "environment"}})
 	}
 	g := c.Measured(metrics.Group{})
 	bad := 0
@@ -246,7 +248,8 @@ func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
 
 func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	g := metrics.Group{Conversation: v.Conversation, Step: v.Step}
-	t := xmlCase{Name: terminal(v.Name), File: terminal(v.File), Line: v.Line, Time: plainSeconds(spent(c.Measured(g)).Seconds())}
+	t := xmlCase{Name: terminal(v.Name), File: terminal(v.File), Line: v.Line,
+		Time: plainSeconds(spent(c.Measured(g)).Seconds())}
 	res := &xmlResult{Text: xmlText(evidence(c, v))}
 	because := "unknown: " + reasonOf(v)
 	switch j := metrics.Judge(v); {

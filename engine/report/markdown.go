@@ -42,7 +42,8 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 			return left, err
 		}
 	}
-	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID), r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
+	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID),
+		r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
 	return left, nil
 }
 
@@ -140,7 +141,8 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 			head[i] = mdCode(head[i])
 		}
 		fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n\n%s\n</details>\n\n",
-			labels[metrics.Judge(v)]+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "), mdBlock(evidence(c, v)))
+			labels[metrics.Judge(v)]+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "),
+			mdBlock(evidence(c, v)))
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // Package report renders a folded run or a comparison: for the terminal, for programs, for spreadsheets and for pull
-// requests. A fold and [Options] come in, the bytes of one format go out: those of a replayed journal equal the live ones.
+// requests. A fold and [Options] come in, the bytes of one format go out: those of a replayed journal equal the
+// live ones.
 // It refuses to know how a run came about. engine/report/chart draws the figures of its pages.
 package report
 
@@ -54,7 +55,8 @@ func WriteDir(dir string, r *metrics.Run) error {
 		if f.File == "" {
 			continue
 		}
-		if err := WriteFile(filepath.Join(dir, f.File), func(w io.Writer) error { return f.Write(w, r, Options{}) }); err != nil {
+		if err := WriteFile(filepath.Join(dir, f.File),
+			func(w io.Writer) error { return f.Write(w, r, Options{}) }); err != nil {
 			return fmt.Errorf("writing %s: %w", f.File, err)
 		}
 	}

@@ -184,7 +184,8 @@ func TestWriteDir(t *testing.T) {
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
-	if d := cmp.Diff([]string{"junit.xml", "report.html", "report.md", "result.json", "summary.csv", "turns.csv"}, got); d != "" {
+	if d := cmp.Diff([]string{"junit.xml", "report.html", "report.md", "result.json", "summary.csv", "turns.csv"},
+		got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "result.json"))
@@ -289,7 +290,8 @@ func TestUnknownIsNeverZero(t *testing.T) {
 			i++
 		}
 	}
-	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 0.0 || v["n_unknown"] != 9.0 {
+	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 0.0 ||
+		v["n_unknown"] != 9.0 {
 		t.Errorf("%v", v)
 	}
 	passing := render(t, format(t, "csv"), replay(t, "passing"), Options{})
@@ -306,8 +308,9 @@ func TestSimulated_SaysSoEverywhere(t *testing.T) {
 	for _, f := range Formats {
 		out := render(t, f, replay(t, "passing"), Options{})
 		real := render(t, f, replay(t, "matrix"), Options{})
-		mark := map[string]string{"table": "SIMULATED", "markdown": "SIMULATED", "json": `"simulated": true`, "csv": ",true,", "summary": ",true,",
-			"junit": "SIMULATED", "github": "SIMULATED", "html": "SIMULATED"}[f.Name]
+		mark := map[string]string{"table": "SIMULATED", "markdown": "SIMULATED", "json": `"simulated": true`, "csv": ",true,",
+			"summary": ",true,",
+			"junit":   "SIMULATED", "github": "SIMULATED", "html": "SIMULATED"}[f.Name]
 		if mark == "" || !strings.Contains(out, mark) {
 			t.Errorf("%s does not say that its numbers are simulated", f.Name)
 		}
@@ -315,7 +318,8 @@ func TestSimulated_SaysSoEverywhere(t *testing.T) {
 			t.Errorf("%s calls real numbers simulated", f.Name)
 		}
 	}
-	if first, _, _ := strings.Cut(render(t, format(t, "table"), replay(t, "passing"), Options{}), "\n"); !strings.HasPrefix(first, "SIMULATED") {
+	if first, _, _ := strings.Cut(render(t, format(t, "table"), replay(t, "passing"), Options{}),
+		"\n"); !strings.HasPrefix(first, "SIMULATED") {
 		t.Errorf("the first line is %q", first)
 	}
 }

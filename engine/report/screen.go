@@ -80,7 +80,8 @@ const (
 )
 
 var colors = map[metrics.Judged]int{
-	metrics.Passed: green, metrics.Failed: red, metrics.Unknown: yellow, metrics.Allowed: yellow, metrics.Warned: yellow, metrics.Skipped: yellow,
+	metrics.Passed: green, metrics.Failed: red, metrics.Unknown: yellow, metrics.Allowed: yellow, metrics.Warned: yellow,
+	metrics.Skipped: yellow,
 }
 
 func (s *screen) paint(text string, color int) string {

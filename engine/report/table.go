@@ -117,7 +117,8 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		s.line("")
 		j := metrics.Judge(v)
 		head := heading(c, v)
-		if mark := strings.ToUpper(labels[j]); readable.Width(mark)+2+readable.Width(terminal(strings.Join(head, "   "))) <= s.width {
+		if mark := strings.ToUpper(labels[j]); readable.Width(mark)+2+readable.Width(terminal(strings.Join(head,
+			"   "))) <= s.width {
 			s.line("%s  %s", s.paint(mark, colors[j]), terminal(strings.Join(head, "   ")))
 		} else {
 			s.line("%s  %s", s.paint(mark, colors[j]), terminal(head[0]))

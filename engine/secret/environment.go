@@ -9,7 +9,8 @@ import (
 // sensitive are names of variables whose values are secrets.
 var sensitive = regexp.MustCompile(`(?i)(^|_)(api_?key|key|token|secret|password|passwd|passphrase|credentials?)(_|$)`)
 
-// AddEnvironment makes the secrets of an environment known, which is lines of NAME=value: those of names that say so, and
+// AddEnvironment makes the secrets of an environment known, which is lines of NAME=value: those of names that say
+// so, and
 // the users and passwords in addresses, such as a proxy's. Short ones are left out: their names say too little.
 func AddEnvironment(env []string) {
 	for _, line := range env {

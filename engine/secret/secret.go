@@ -40,7 +40,8 @@ func Add(s string) error {
 		return nil
 	}
 	if len(s) < Least {
-		return fmt.Errorf("a key of %d characters is too short to be masked in outputs; take one of at least %d", len(s), Least)
+		return fmt.Errorf("a key of %d characters is too short to be masked in outputs; take one of at least %d", len(s),
+			Least)
 	}
 	adding.Lock()
 	defer adding.Unlock()
@@ -53,7 +54,8 @@ func Add(s string) error {
 	e := json.NewEncoder(&plain)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // as above
-	f.all = append(f.all, s, inner(string(quoted)), inner(strings.TrimSpace(plain.String())), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s))
+	f.all = append(f.all, s, inner(string(quoted)), inner(strings.TrimSpace(plain.String())), url.QueryEscape(s),
+		url.PathEscape(s), html.EscapeString(s))
 	slices.SortFunc(f.all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	f.all = slices.Compact(f.all)
 	for _, form := range f.all {

@@ -80,11 +80,15 @@ func TestWriter_HoldsNothingElse(t *testing.T) {
 
 func TestAddEnvironment(t *testing.T) {
 	secret.AddEnvironment([]string{
-		"HF_TOKEN=hf_plantedA", "OPENAI_API_KEY=sk-plantedB", "DB_PASSWORD=plantedCCC", "HTTPS_PROXY=http://user:plantedDDD@proxy:3128",
-		"PWD=/home/ordinary", "MONKEY=ordinary-value", "SSH_KEY=/home/ordinary/.ssh/id", "MAX_TOKEN=1234567890", "SHORT_KEY=abc", "URL=http://ordinary.example/path",
+		"HF_TOKEN=hf_plantedA", "OPENAI_API_KEY=sk-plantedB", "DB_PASSWORD=plantedCCC",
+		"HTTPS_PROXY=http://user:plantedDDD@proxy:3128",
+		"PWD=/home/ordinary", "MONKEY=ordinary-value", "SSH_KEY=/home/ordinary/.ssh/id", "MAX_TOKEN=1234567890",
+		"SHORT_KEY=abc", "URL=http://ordinary.example/path",
 	})
-	got := secret.Text("hf_plantedA sk-plantedB plantedCCC user:plantedDDD plantedDDD /home/ordinary ordinary-value /home/ordinary/.ssh/id 1234567890 abc http://ordinary.example/path")
-	if want := "[key] [key] [key] [key] [key] /home/ordinary ordinary-value /home/ordinary/.ssh/id 1234567890 abc http://ordinary.example/path"; got != want {
+	got := secret.Text("hf_plantedA sk-plantedB plantedCCC user:plantedDDD plantedDDD /home/ordinary ordinary-value " +
+		"/home/ordinary/.ssh/id 1234567890 abc http://ordinary.example/path")
+	if want := "[key] [key] [key] [key] [key] /home/ordinary ordinary-value /home/ordinary/.ssh/id 1234567890 abc " +
+		"http://ordinary.example/path"; got != want {
 		t.Errorf("%s", got)
 	}
 }

@@ -22,7 +22,8 @@ func TestAnswerQuotesWhatIsInContext(t *testing.T) {
 		"wrapped": {{"user", "[RETRIEVED INFORMATION: x]\nIntro here.\nTighten the cylinder\nhead bolts to 41\nNm. Done.\n" +
 			"[END RETRIEVED INFORMATION]\n" + question}},
 		"stated": {{"user", "Note that the head bolts take 41 Nm."}, {"assistant", "Noted."}, {"user", question}},
-		"list":   {{"user", "[RETRIEVED INFORMATION]\n- head bolts: 41 Nm\n- wheel nuts: 90 Nm\n[END RETRIEVED INFORMATION]" + question}},
+		"list": {{"user", "[RETRIEVED INFORMATION]\n- head bolts: 41 Nm\n- wheel nuts: 90 Nm\n[END RETRIEVED INFORMATION]" +
+			question}},
 	} {
 		if got := answer(messages); !strings.Contains(got, fact) {
 			t.Errorf("%s: answer %q does not have the fact", name, got)

@@ -40,11 +40,13 @@ func boxesByRepeat(id, title, caption string, d *metrics.Def, c *metrics.Cell) (
 	numbers := c.Repeats()
 	var rows []box
 	for _, n := range evenly(numbers, shownRepeats) {
-		rows = append(rows, box{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d), valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
+		rows = append(rows, box{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d),
+			valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
 	}
 	f, ok := boxes(id, title, caption, d.Doc, d.Unit, rows)
 	if len(numbers) > shownRepeats {
-		f.Table.Note = fmt.Sprintf("%d of %d repeats, evenly chosen; turns.csv has every request.", shownRepeats, len(numbers))
+		f.Table.Note = fmt.Sprintf("%d of %d repeats, evenly chosen; turns.csv has every request.", shownRepeats,
+			len(numbers))
 	}
 	return f, ok
 }
@@ -55,12 +57,15 @@ func PhasesOfTwo(id string, before, after *metrics.Cell) (out []Chart) {
 		d := of.Def
 		var rows []box
 		for _, phase := range figure.Phases() {
-			a, b := valuesOf(before, d, before.Measured(metrics.Group{Phase: phase})), valuesOf(after, d, after.Measured(metrics.Group{Phase: phase}))
+			a, b := valuesOf(before, d, before.Measured(metrics.Group{Phase: phase})),
+				valuesOf(after, d, after.Measured(metrics.Group{Phase: phase}))
 			if len(a)+len(b) > 0 {
-				rows = append(rows, box{readable.Phase(phase) + ", old", "", "old", a}, box{readable.Phase(phase) + ", new", "", boxClass(d), b})
+				rows = append(rows, box{readable.Phase(phase) + ", old", "", "old", a},
+					box{readable.Phase(phase) + ", new", "", boxClass(d), b})
 			}
 		}
-		if f, ok := boxes(fmt.Sprintf("%s-d%d", id, i), of.At+" by phase", "Every dot is one turn.", d.Doc, d.Unit, rows); ok {
+		if f, ok := boxes(fmt.Sprintf("%s-d%d", id, i), of.At+" by phase", "Every dot is one turn.", d.Doc, d.Unit,
+			rows); ok {
 			out = append(out, f)
 		}
 	}
@@ -101,7 +106,8 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 		label = max(label, min(6.6*float64(len([]rune(r.label)))+14, 160))
 	}
 	height := 16 + row*float64(len(rows)) + 24
-	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc, readable.Plural(len(rows), "row"), readable.Quantity(top, unit)))
+	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc,
+		readable.Plural(len(rows), "row"), readable.Quantity(top, unit)))
 	x := axis{0, ceiling, label, chartWidth - 22}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)
@@ -111,7 +117,8 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 		s.text("tick y", label-8, height-10, name)
 	}
 	dots := points <= dotsShown
-	f.Caption = strings.TrimSpace(caption + " The box holds the middle half, the line reaches from the smallest to the largest.")
+	f.Caption = strings.TrimSpace(caption + " The box holds the middle half, the line reaches from the smallest to the " +
+		"largest.")
 	if !dots {
 		f.Caption = "The box holds the middle half, the line reaches from the smallest to the largest."
 	}
@@ -124,8 +131,9 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 		if n := len(r.values); n > 0 {
 			q1, q2, q3 := stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75)
 			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
-			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12, fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
-				r.label, readable.Quantity(q2, unit), n, readable.Quantity(q1, unit), readable.Quantity(q3, unit)))
+			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12,
+				fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
+					r.label, readable.Quantity(q2, unit), n, readable.Quantity(q1, unit), readable.Quantity(q3, unit)))
 			if dots {
 				for _, v := range r.values {
 					s.dot("mote "+r.class, x.at(v), y, 1.9, "")
@@ -142,10 +150,12 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 func boxRow(r box, unit string) Row {
 	out := Row{Cells: []string{r.label, strconv.Itoa(len(r.values))}, Repeat: r.repeat}
 	if len(r.values) == 0 {
-		out.Cells = append(out.Cells, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown)
+		out.Cells = append(out.Cells, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown,
+			readable.Unknown)
 		return out
 	}
-	for _, v := range []float64{r.values[0], stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75), slices.Max(r.values)} {
+	for _, v := range []float64{r.values[0], stats.Percentile(r.values, 25), stats.Percentile(r.values, 50),
+		stats.Percentile(r.values, 75), slices.Max(r.values)} {
 		out.Cells = append(out.Cells, readable.Quantity(v, unit))
 	}
 	return out

@@ -101,7 +101,8 @@ func stripClass(i int) string { return fmt.Sprintf("c%d", i%3+1) }
 
 func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin, defs []*metrics.Def, spans int) Chart {
 	const height = 150.0
-	f := Chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
+	f := Chart{ID: id, Title: title, Wide: true, Caption: "Over the time of the cell; behind it its requests, tinted by " +
+		"phase. Warm-ups are not sampled, and where nothing was sampled there is no line."}
 	top := 0.0
 	for _, l := range lines {
 		for _, b := range l {
@@ -116,7 +117,8 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 		for _, b := range l {
 			low, high = min(low, b.low), max(high, b.top)
 		}
-		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, readable.Quantity(low, defs[i].Unit), readable.Quantity(high, defs[i].Unit)))
+		desc = append(desc, fmt.Sprintf("%s, from %s to %s.", defs[i].Doc, readable.Quantity(low, defs[i].Unit),
+			readable.Quantity(high, defs[i].Unit)))
 	}
 	s := newSVG(id, wideWidth, height, title, strings.Join(desc, " "))
 	x := timeAxis(s, when, height)
@@ -194,7 +196,8 @@ func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics
 	for i, l := range lines {
 		for _, b := range coarse(l, rows) {
 			unit := defs[i].Unit
-			out.Rows = append(out.Rows, Row{Cells: []string{defs[i].Name, readable.Significant((b.at-from).Seconds(), 4) + " s", strconv.Itoa(b.n),
+			out.Rows = append(out.Rows, Row{Cells: []string{defs[i].Name, readable.Significant((b.at-from).Seconds(), 4) + " s",
+				strconv.Itoa(b.n),
 				readable.Quantity(b.mean, unit), readable.Quantity(b.low, unit), readable.Quantity(b.top, unit)}})
 		}
 		if len(l) > rows {

@@ -16,8 +16,11 @@ const gatesInChart = 24
 // right: what lies beyond 1 with its whole interval is worse, whatever the metric's unit.
 func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	f := Chart{ID: id, Title: "Change against the margin", Wide: true,
-		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow goes on beyond the chart; beside it stands an estimate that lies there.",
-		Table:   Table{Caption: "Change against the margin", Head: []string{"gate", "verdict", "change", "lower end", "upper end"}, Left: 2}}
+		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line " +
+			"its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow goes " +
+			"on beyond the chart; beside it stands an estimate that lies there.",
+		Table: Table{Caption: "Change against the margin", Head: []string{"gate", "verdict", "change", "lower end",
+			"upper end"}, Left: 2}}
 	var shown []compare.Delta
 	for _, d := range deltas {
 		if d.Change != nil && d.Margin != nil && *d.Margin > 0 && d.Gate.Better != 0 {
@@ -29,7 +32,8 @@ func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	}
 	const row, label, end = 26.0, 190.0, 4.0
 	height := 22 + row*float64(len(shown)) + 26
-	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.", readable.Plural(len(shown), "gate")))
+	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.",
+		readable.Plural(len(shown), "gate")))
 	x := axis{-end, end, label, wideWidth - 30}
 	s.rect("zone better", x.from, 18, x.at(-1)-x.from, height-44, "better than the margin")
 	s.rect("zone worse", x.at(1), 18, x.to-x.at(1), height-44, "worse than the margin")
@@ -80,7 +84,8 @@ func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 			}
 			return readable.Significant(v, 3) + " ×"
 		}
-		f.Table.Rows = append(f.Table.Rows, Row{Cells: []string{d.Gate.Name, string(d.Verdict), times(in(*d.Change)), times(low), times(high)}})
+		f.Table.Rows = append(f.Table.Rows, Row{Cells: []string{d.Gate.Name, string(d.Verdict), times(in(*d.Change)),
+			times(low), times(high)}})
 	}
 	f.SVG = s.done()
 	return f, true

@@ -49,7 +49,8 @@ func TurnsOfTwo(id string, before, after *metrics.Cell, cells int) (out []Chart,
 			continue
 		}
 		title := cmp.Or(line.At.Alone, of.Title)
-		out = append(out, perTurn(fmt.Sprintf("%s-t%d", id, i), title, "Medians of the repeats; the bands are their ranges.", now, tracks, false))
+		out = append(out, perTurn(fmt.Sprintf("%s-t%d", id, i), title, "Medians of the repeats; the bands are their ranges.",
+			now, tracks, false))
 	}
 	return out, absent
 }

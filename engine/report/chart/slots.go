@@ -51,7 +51,8 @@ func slotsOf(c *metrics.Cell, limit int) []slot {
 			if !ok {
 				i = len(out)
 				at[k] = i
-				out = append(out, slot{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1, index: i + 1})
+				out = append(out, slot{conversation: q.Conversation, step: q.Step, phase: q.Phase, turn: q.Turn, turns: 1,
+					index: i + 1})
 			}
 			if q.Warmup {
 				out[i].warmups = append(out[i].warmups, q)

@@ -22,7 +22,8 @@ func TestCrowd(t *testing.T) {
 	for _, p := range got {
 		sizes = append(sizes, p.turns)
 	}
-	if fmt.Sprint(sizes) != "[3 3 1 3]" || got[2].phase != "before" || got[3].phase != "with_rag" || got[3].name() != "main/s turn 8 and 2 more" {
+	if fmt.Sprint(sizes) != "[3 3 1 3]" || got[2].phase != "before" || got[3].phase != "with_rag" ||
+		got[3].name() != "main/s turn 8 and 2 more" {
 		t.Errorf("%v %+v", sizes, got)
 	}
 }

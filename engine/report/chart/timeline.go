@@ -72,7 +72,8 @@ func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24
 	f.Legend = phaseLegend(shown)
-	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", readable.Plural(len(shown), "request"), readable.Quantity(longest, "ms")))
+	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", readable.Plural(len(shown), "request"),
+		readable.Quantity(longest, "ms")))
 	ceiling, step := niceCeil(longest, 6)
 	x := axis{0, ceiling, label, wideWidth - 24}
 	for v := 0.0; v <= ceiling+step/2; v += step {

@@ -168,7 +168,8 @@ func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {
 		for i, p := range mid {
 			if !p.gap {
 				v := sortedValues(t.at[i])
-				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", slots[i].name(), t.label, readable.Quantity(stats.Percentile(v, 50), t.def.Unit)))
+				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", slots[i].name(), t.label,
+					readable.Quantity(stats.Percentile(v, 50), t.def.Unit)))
 			}
 		}
 	}
@@ -239,7 +240,8 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 			case len(v) == 0:
 				row.Cells = append(row.Cells, "0", readable.Unknown, readable.Unknown, readable.Unknown)
 			default:
-				row.Cells = append(row.Cells, strconv.Itoa(len(v)), readable.Quantity(stats.Percentile(v, 50), t.def.Unit), readable.Quantity(v[0], t.def.Unit), readable.Quantity(v[len(v)-1], t.def.Unit))
+				row.Cells = append(row.Cells, strconv.Itoa(len(v)), readable.Quantity(stats.Percentile(v, 50), t.def.Unit),
+					readable.Quantity(v[0], t.def.Unit), readable.Quantity(v[len(v)-1], t.def.Unit))
 			}
 		}
 		out.Rows = append(out.Rows, row)
@@ -261,7 +263,8 @@ func describe(slots []slot, tracks []track) string {
 			}
 		}
 		if low <= high {
-			out = append(out, fmt.Sprintf("%s: from %s to %s.", t.label, readable.Quantity(low, t.def.Unit), readable.Quantity(high, t.def.Unit)))
+			out = append(out, fmt.Sprintf("%s: from %s to %s.", t.label, readable.Quantity(low, t.def.Unit),
+				readable.Quantity(high, t.def.Unit)))
 		} else {
 			out = append(out, t.label+": unknown.")
 		}

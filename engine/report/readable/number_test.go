@@ -9,8 +9,10 @@ func TestQuantity(t *testing.T) {
 		want string
 	}{
 		{0, "ms", "0.0 ms"}, {3.44, "ms", "3.4 ms"}, {9.96, "ms", "10 ms"}, {21.4, "ms", "21 ms"}, {1523.4, "ms", "1,523 ms"},
-		{9999, "ms", "9,999 ms"}, {12345, "ms", "12.3 s"}, {700000, "ms", "11.7 min"}, {2.85, "s", "2,850 ms"}, {-4, "ms", "-4.0 ms"},
-		{8412, "tokens", "8,412"}, {1234567, "tokens", "1,234,567"}, {0.4, "tokens", "0"}, {-0.4, "tokens", "0"}, {-1234, "tokens", "-1,234"},
+		{9999, "ms", "9,999 ms"}, {12345, "ms", "12.3 s"}, {700000, "ms", "11.7 min"}, {2.85, "s", "2,850 ms"},
+		{-4, "ms", "-4.0 ms"},
+		{8412, "tokens", "8,412"}, {1234567, "tokens", "1,234,567"}, {0.4, "tokens", "0"}, {-0.4, "tokens", "0"},
+		{-1234, "tokens", "-1,234"},
 		{0.876, "ratio", "0.88"}, {182.3, "tokens/s", "182"}, {18.23, "tokens/s", "18.2"}, {1.5, "tokens/s", "1.50"},
 		{212.53, "W", "212.5 W"}, {1650, "J", "1650 J"},
 	} {
@@ -23,7 +25,8 @@ func TestQuantity(t *testing.T) {
 // A change that rounds to nothing has no direction.
 func TestSigned(t *testing.T) {
 	ms := func(v float64) string { return Quantity(v, "ms") }
-	for v, want := range map[float64]string{0.01: "0.0 ms", -0.01: "0.0 ms", 0.1: "+0.1 ms", -0.1: "-0.1 ms", -30: "-30 ms"} {
+	for v, want := range map[float64]string{0.01: "0.0 ms", -0.01: "0.0 ms", 0.1: "+0.1 ms", -0.1: "-0.1 ms",
+		-30: "-30 ms"} {
 		if got := Signed(v, ms); got != want {
 			t.Errorf("%g: %s, want %s", v, got, want)
 		}
