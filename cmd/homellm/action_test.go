@@ -156,7 +156,7 @@ func (r *runner) step(s actionStep) error {
 	case s.Run != "":
 		return r.script(s, env)
 	case strings.HasPrefix(s.Uses, "actions/github-script@"):
-		if _, err := exec.LookPath("node"); err != nil {
+		if node, _ := exec.LookPath("node"); node == "" {
 			r.ts.Logf("no node: the comment's script is not run")
 			return nil
 		}
