@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"strings"
 
@@ -141,72 +140,6 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	return t, sideChannels(t, profile, found, model, key)
 }
 
-// holds makes sure that the served context takes the longest prompt of the cell and its reply.
-func holds(cell *dsl.Cell, facts event.Server) error {
-	need := cell.ContextNeed()
-	if facts.ContextTokens == nil || need <= *facts.ContextTokens {
-		return nil
-	}
-	return server.WithHint(
-		fmt.Errorf("the cell needs a context of %d tokens and %s serves %d", need, facts.URL, *facts.ContextTokens),
-		"serve the model with a longer context, or leave long conversations out with --exclude-tags",
-	)
-}
-
-// requestContext is the context that every request has to ask for, because the server would
-// otherwise use its own default and cut longer prompts: Ollama's num_ctx, which only its
-// native API takes. 0 where requests do not choose.
-func requestContext(cell *dsl.Cell, found server.Found, model string) int {
-	if !choosesContext(found.Engine, cell.Server.API) {
-		return 0
-	}
-	if options, ok := cell.Server.Body["options"].(map[string]any); ok {
-		if n, ok := options["num_ctx"].(int); ok {
-			return n
-		}
-	}
-	if n := cell.Server.ContextTokens; n > 0 {
-		return n
-	}
-	// What is loaded stays loaded if it is enough: another num_ctx would load the model anew.
-	need := cell.ContextNeed()
-	if n, ok := found.Context(model); ok && n >= need {
-		return n
-	}
-	return max(ollamaContext, (need+need/4+1023)/1024*1024)
-}
-
-// choosesContext reports whether requests over an API say with which context the model is to be loaded.
-func choosesContext(engine, api string) bool {
-	e := engines.Of(engine)
-	return e.Models.OnRequest && api == e.API.Dialect
-}
-
-// ollamaContext is the least context that is asked for, Ollama's own default for small cards. A
-// plan's token counts are estimates for most models, so that a quarter is added to them.
-const ollamaContext = 4096
-
-// withContext adds num_ctx to the extra keys of every request.
-func withContext(body map[string]any, tokens int) map[string]any {
-	if tokens == 0 {
-		return body
-	}
-	out := maps.Clone(body)
-	if out == nil {
-		out = map[string]any{}
-	}
-	options := map[string]any{}
-	if given, ok := out["options"].(map[string]any); ok {
-		options = maps.Clone(given)
-	}
-	options["num_ctx"] = tokens
-	out["options"] = options
-	if _, set := out["keep_alive"]; !set {
-		out["keep_alive"] = -1 // a model that is unloaded between turns would be measured loading
-	}
-	return out
-}
-
 // sideChannels adds what can be asked of the server beside completing text.
 func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key string) error {
 	config := server.Config{
@@ -262,13 +195,6 @@ func ready(f server.Found, profile *dsl.Server) error {
 	}
 	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail),
 		"look at the server's own log")
-}
-
-func startHint(profile *dsl.Server) string {
-	if command := engines.Of(profile.Engine).Hints.Start; command != "" {
-		return "start it: " + command
-	}
-	return "start the server, or name its address with --url"
 }
 
 // modelName is what the server calls the cell's model: the name its engine is known to use, or

@@ -3,7 +3,6 @@ package target
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/model"
-	"homellm/engine/server"
 )
 
 const gib = 1 << 30
@@ -245,34 +243,4 @@ func (m Memory) remedy() string {
 		ways = append(ways, "halve the KV cache with "+m.rule.SmallKV)
 	}
 	return strings.Join(append(ways, "choose a smaller model with --model"), ", or ")
-}
-
-// weigh is the size of a model's file; 0 where it cannot be seen.
-func weigh(path string) float64 {
-	if path == "" {
-		return 0
-	}
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return 0
-	}
-	return float64(info.Size())
-}
-
-// fits refuses a start that cannot end well, and warns of one that may not.
-func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
-	memory, err := MemoryOf(profile, m, Cards(l.Memory), weigh(c.file))
-	if err != nil || !memory.known {
-		return nil //nolint:nilerr // what is not known is no reason to start nothing
-	}
-	if why, hint := memory.Impossible(); why != "" {
-		return server.WithHint(profile.Errorf("%s", why), hint)
-	}
-	if !memory.fit.OK && l.Note != nil {
-		l.Note("%s may not fit the graphics memory; %s", profile.Name, memory.remedy())
-		for _, line := range memory.Lines() {
-			l.Note("| %s", line)
-		}
-	}
-	return nil
 }

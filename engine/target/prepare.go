@@ -6,7 +6,6 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/engines"
-	"homellm/engine/event"
 	"homellm/engine/server"
 )
 
@@ -58,22 +57,4 @@ func (t *Target) learnContext(ctx context.Context, note func(code, format string
 			}
 		}
 	}
-}
-
-// Hints are what to do about a first request that failed, by the class of its error. An error
-// whose class has none does not keep a server from being measured.
-func (t *Target) Hints(profile *dsl.Server) map[string]string {
-	return map[string]string{
-		"connect":         startHint(profile),
-		"model_not_found": modelHint(t.Facts),
-		"unauthorized":    "the profile's api_key says where the key is read from",
-		"redirect":        "name the address that it redirects to",
-	}
-}
-
-func modelHint(f event.Server) string {
-	if pull := engines.Of(f.Engine).Hints.Pull; pull != "" {
-		return "get it with: " + pull + " " + f.Model
-	}
-	return "name a model that the server has with --model"
 }

@@ -50,3 +50,14 @@ func (t *Target) Ended() error {
 	}
 	return t.Died(diedPatience)
 }
+
+// Hints are what to do about a first request that failed, by the class of its error. An error
+// whose class has none does not keep a server from being measured.
+func (t *Target) Hints(profile *dsl.Server) map[string]string {
+	return map[string]string{
+		"connect":         startHint(profile),
+		"model_not_found": modelHint(t.Facts),
+		"unauthorized":    "the profile's api_key says where the key is read from",
+		"redirect":        "name the address that it redirects to",
+	}
+}

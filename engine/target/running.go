@@ -1,0 +1,74 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/host"
+	"homellm/engine/server"
+)
+
+// Running is a server that homellm started.
+type Running struct {
+	Command Command
+	Profile *dsl.Server
+	Load    time.Duration // from the start of the process until its first token
+	First   time.Duration // that the first request took; 0: the profile wants none
+	Log     string
+
+	proc   *host.Proc
+	memory float64 // MiB in use before the start
+	known  bool
+	wait   *host.Telemetry
+}
+
+// Died says how the server ended by itself; nil while it runs. A process may outlive its sockets
+// by a moment, for which it waits.
+func (r *Running) Died(patience time.Duration) error {
+	select {
+	case <-r.proc.Exited():
+	case <-time.After(patience):
+		return nil
+	}
+	err := r.proc.Err()
+	if err == nil {
+		return nil
+	}
+	out := r.Profile.LaunchErrorf("%w", err)
+	if exited, ok := errors.AsType[*host.ExitError](err); ok {
+		return server.WithHint(withLog(out, exited.Tail), exited.Hint())
+	}
+	return out
+}
+
+// Exited is closed when the server has ended, for whatever reason.
+func (r *Running) Exited() <-chan struct{} { return r.proc.Exited() }
+
+// PIDs lists the server's processes.
+func (r *Running) PIDs() []int { return r.proc.PIDs() }
+
+// memorySettle is how long a stopped server may take to give GPU memory back.
+const memorySettle = 30 * time.Second
+
+// Stop ends the server and all its processes, and waits until the GPU memory it held is free.
+func (r *Running) Stop() error {
+	if err := r.proc.Stop(); err != nil {
+		return err
+	}
+	if r.wait != nil && r.known {
+		return r.wait.AwaitMemory(context.Background(), r.memory, memorySettle)
+	}
+	return nil
+}
+
+// Facts are what starting the server cost.
+func (r *Running) Facts() event.Facts {
+	values := map[string]float64{"load_ms": event.Milliseconds(r.Load)}
+	if r.First > 0 {
+		values["first_request_ms"] = event.Milliseconds(r.First)
+	}
+	return event.Facts{Source: "client", Values: values}
+}
