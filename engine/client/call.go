@@ -23,21 +23,26 @@ type call struct {
 	shift  time.Duration // from the client's stamps to the run's
 
 	// What every read needs.
-	stamps   *transport.Stamps // what the connection noted
-	frames   framer
-	phase    phase
-	readSeen int64         // number of the read that delivered the last bytes
-	inRead   int           // deltas that came with it
-	json     bool          // the body is labelled JSON
-	lastByte time.Duration // when they arrived
-	head     []byte        // the first bytes of the body, for messages
-	dog      watchdog
+	stamps *transport.Stamps // what the connection noted
+	frames framer
+	phase  phase
+	reading
+	json bool   // the body is labelled JSON
+	head []byte // the first bytes of the body, for messages
+	dog  watchdog
 
 	sending transport.Sending
 	raw     Raw
 }
 
-// phase is where a reply stands.
+// reading is what is known of the last read that delivered bytes.
+type reading struct {
+	readSeen int64         // its number
+	inRead   int           // deltas that came with it
+	lastByte time.Duration // when its bytes arrived
+}
+
+// phase is how far a reply has come.
 type phase int
 
 const (

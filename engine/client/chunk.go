@@ -10,18 +10,8 @@ import (
 type chunk struct {
 	same pattern // first, as the field that every event needs: a cold line of the cache costs more than all else
 
-	answer    []byte
-	reasoning []byte
-	tool      []byte
-	refusal   []byte
-
-	reasoningKey string // the key that reasoning came under
-	choices      bool   // the event has a choice, empty or not
-	model        []byte // the model that the event names
-	finish       []byte // finish reason, nil if none
-	done         bool   // nothing follows
-	tokens       int    // tokens in the event, if counted
-	counted      bool
+	deltas
+	notes
 
 	usage    usage
 	timings  timings
@@ -31,10 +21,29 @@ type chunk struct {
 	scan scanner
 }
 
+// deltas is what an event generated, by channel.
+type deltas struct {
+	answer    []byte
+	reasoning []byte
+	tool      []byte
+	refusal   []byte
+}
+
+// notes is what else an event says of the reply.
+type notes struct {
+	reasoningKey string // the key that reasoning came under
+	choices      bool   // the event has a choice, empty or not
+	model        []byte // the model that the event names
+	finish       []byte // finish reason, nil if none
+	done         bool   // nothing follows
+	tokens       int    // tokens in the event, if counted
+	counted      bool
+}
+
 // pattern is an event that says nothing but one text. Servers repeat it for every token with only
 // the text changed; an event with the same bytes around its text is then read by comparing them,
-// which is ten times as fast as reading JSON and cannot come to another result: what stands
-// before a text decides how it is read, and what stands after it is read the same.
+// which is ten times as fast as reading JSON and cannot come to another result: what comes
+// before a text decides how it is read, and what comes after it is read the same.
 type pattern struct {
 	into       *[]byte // where the text goes; nil: there is no pattern
 	head, tail []byte  // around the text, without its quotes
@@ -52,7 +61,7 @@ type usage struct {
 // before the counts are known; a prompt of no tokens does not exist.
 func (u usage) seen() bool { return u.prompt > 0 || u.completion > 0 }
 
-// timings is what a server says of its own work on the request, in its order of work. A negative
+// timings is what a server says of its work on the request, in its order of work. A negative
 // figure was not reported. Tokens are counted, durations are milliseconds.
 type timings struct {
 	load, prefill, decode, total float64

@@ -1,24 +1,21 @@
 // Package client sends one prompt to an LLM server and measures the reply as it arrives.
 //
-// It refuses to know what a scenario is, and it never returns an error for a reply: a request
-// that failed is a fact like any other, with a class and a message that a person can act on.
+// It knows no scenario, and it never returns an error for a reply: a request that failed is a fact like any other, with
+// a class and a message that a person can act on.
 //
-// Where the figures come from: the instant of a byte is the kernel's stamp of the packet that
-// brought it, so that what a reader waits to be woken is in no figure; where the kernel tells none
-// (other systems than Linux, pipes) it is taken when the read that delivered it returns, below
-// HTTP and TLS. Both are said in [event.Wire]. The instant of
-// sending is the first write of the request to a connection that stands. Making the connection is
-// a figure of its own and never part of either.
+// The instant of a byte is the kernel's stamp of the packet that brought it, so that no figure contains the time that a
+// reader waits to be woken. Where the kernel gives no stamp (other systems than Linux, pipes) it is taken when the read
+// that delivered the byte returns, below HTTP and TLS. [event.Wire] says which. The instant of sending is the first
+// write of the request to a connection that is ready; making the connection is a separate figure and part of no other.
+//
+// In come a server's address and prompts. Out goes one [event.Exchange] per prompt.
 package client
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,46 +26,10 @@ import (
 	"homellm/engine/event"
 )
 
-// Config says which server to talk to and how. The zero value of every bound means that there is
-// none, except for those that say otherwise.
-type Config struct {
-	BaseURL string // http or https; the path is where the API starts, /v1 if there is none
-	APIKey  string // sent as a bearer token; empty: none
-	Model   string // as the server calls it
-	API     string // name of a Dialect; empty: chat
-	Stream  bool
-
-	Connect    time.Duration // to make a connection; 10 s if zero
-	FirstToken time.Duration // from sending to the first token, reasoning or not
-	Idle       time.Duration // between two events once tokens flow; keep-alive comments do not count
-	MaxBytes   int           // of one reply's text and framing, kept in memory; 64 MiB if zero
-
-	TLS  *tls.Config // roots, certificates; nil: the system's
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	Raw  func(*event.Exchange, Raw) // gets the bytes of every reply, when it is over
-}
-
-// Raw is a reply as it came off the connection, without HTTP's own framing. It is valid during
-// the call that hands it out.
-type Raw struct {
-	Header http.Header
-	Body   []byte // at most Config.MaxBytes
-	Reads  []Read
-}
-
-// Read is one piece of a body: Bytes of it arrived at an instant since the start of the run.
-type Read struct {
-	At    time.Duration
-	Bytes int
-}
-
-// defaultMaxBytes bounds a reply where the configuration does not.
-const defaultMaxBytes = 64 << 20
-
 // Client talks to one server. It is safe for concurrent use.
 type Client struct {
 	cfg       Config
-	dialect   *Dialect
+	dialect   *dialect
 	url       *url.URL
 	start     time.Time // all stamps count from here
 	transport *transport.Transport
@@ -89,16 +50,16 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("base URL %q: a query or fragment cannot be part of it", base.Redacted())
 	}
 	api := cmp.Or(cfg.API, "chat")
-	at := slices.IndexFunc(Dialects, func(d Dialect) bool { return d.Name == api })
+	at := slices.IndexFunc(dialects, func(d dialect) bool { return d.Name == api })
 	if at < 0 {
 		var names []string
-		for _, d := range Dialects {
+		for _, d := range dialects {
 			names = append(names, d.Name)
 		}
 		return nil, fmt.Errorf("API %q is not known: want one of %s", api, strings.Join(names, ", "))
 	}
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
-	c := &Client{cfg: cfg, dialect: &Dialects[at], start: time.Now()}
+	c := &Client{cfg: cfg, dialect: &dialects[at], start: time.Now()}
 	c.url = c.dialect.url(base)
 	c.transport = transport.New(base, transport.Config{
 		Start: c.start, Connect: cfg.Connect, TLS: cfg.TLS, Dial: cfg.Dial,
@@ -121,7 +82,7 @@ func (c *Client) Warm(ctx context.Context) (*time.Duration, error) {
 	return took, nil
 }
 
-// warmLead is how long before a request is due its connection is looked at. A server that closes
+// warmLead is how long before a request is due its connection is checked. A server that closes
 // an idle connection within it costs the request a new one, so it is short; a TLS handshake on a
 // home network must fit in.
 const warmLead = 100 * time.Millisecond
@@ -177,8 +138,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// realKey is the length from which a key is looked for in replies. A shorter one is no secret, and may well be a word of
-// an answer.
+// realKey is the length from which a key is searched for in replies. A shorter one is no secret, and may well be a word
+// of an answer.
 const realKey = 8
 
 // withoutKey takes the key out of what a server said: some repeat the key that they refuse, and a

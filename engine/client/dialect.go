@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Dialect is one way to ask a server for a completion and to read what it answers. Its functions
+// dialect is one way to ask a server for a completion and to read what it answers. Its functions
 // are pure; framing, time and transport are the same for all.
-type Dialect struct {
+type dialect struct {
 	Name string // what [Config].API says
 	Doc  string
 
@@ -17,13 +17,13 @@ type Dialect struct {
 	decode func(data []byte, c *chunk) error
 }
 
-// Dialects lists every wire dialect. A new one is a file and a line here.
-var Dialects = []Dialect{
+// dialects lists every dialect. A new one is a file and a line here.
+var dialects = []dialect{
 	{"chat", "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat,
 		decodeOpenAI},
 	{"completions", "OpenAI text completions: the prompt is one text, its template applied by the caller",
 		openAIURL("/completions"), encodeText, decodeOpenAI},
-	{"ollama", "Ollama's native chat: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama,
+	{"ollama", "Ollama's own chat API: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama,
 		decodeOllama},
 }
 

@@ -35,14 +35,14 @@ type Prompt struct {
 	Extra       map[string]any // keys of the body; nil removes a key
 }
 
-// stand is the model name that go-openai sees. It refuses names that look like OpenAI's own
+// placeholder is the model name that go-openai sees. It refuses names that look like OpenAI's own
 // models with options those do not take, and a home server may serve any model under any name.
-const stand = "model"
+const placeholder = "model"
 
 // encodeChat has go-openai's client make the request and puts in what its types cannot hold.
 func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	r := openai.ChatCompletionRequest{
-		Model:         stand,
+		Model:         placeholder,
 		Stop:          p.Stop,
 		Seed:          seed(p),
 		StreamOptions: streamOptions(cfg),
@@ -62,7 +62,7 @@ func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 // encodeText does the same for text completions.
 func encodeText(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	r := openai.CompletionRequest{
-		Model:         stand,
+		Model:         placeholder,
 		Prompt:        "",
 		Stop:          p.Stop,
 		Seed:          seed(p),
@@ -217,7 +217,7 @@ func join(fields map[string]json.RawMessage) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a JSON string. Nearly all names stand for themselves.
+// appendText appends a JSON string. Nearly all names need no escape.
 func appendText(b []byte, text string) []byte {
 	if p := []byte(text); verbatim(p) == len(p) {
 		return append(append(append(b, '"'), text...), '"')

@@ -16,7 +16,7 @@ import (
 // keptBody bounds how much of an error's body is kept, in bytes.
 const keptBody = 4 << 10
 
-// fault is what a server says went wrong, in whichever of its spellings.
+// fault is what a server says went wrong, in any of the forms in which servers say it.
 type fault struct {
 	message string // one line
 	kind    string // the server's own name for the kind of error
@@ -64,7 +64,7 @@ func detail(v any) string {
 		var parts []string
 		for _, item := range v {
 			if m, ok := item.(map[string]any); ok {
-				parts = append(parts, strings.TrimSpace(fmt.Sprint(word(m["msg"]), " ", place(m["loc"]))))
+				parts = append(parts, strings.TrimSpace(fmt.Sprint(word(m["msg"]), " ", location(m["loc"]))))
 			}
 		}
 		return strings.Join(parts, "; ")
@@ -74,7 +74,7 @@ func detail(v any) string {
 	return ""
 }
 
-func place(v any) string {
+func location(v any) string {
 	items, _ := v.([]any)
 	var parts []string
 	for _, item := range items {
@@ -114,7 +114,7 @@ func textFault(body string) fault {
 	return f
 }
 
-// oneLine makes a server's text fit to stand in a message: valid, on one line, of bounded length.
+// oneLine makes a server's text fit for a message: valid, on one line, of bounded length.
 func oneLine(text string) string {
 	const limit = 600
 	cut := len(text) > limit
@@ -144,7 +144,7 @@ var overflowWords = []string{
 	"context_length_exceeded",          // OpenAI and TabbyAPI, the code
 	"longer than the model's context",  // SGLang
 	"input length exceeds the context", // Ollama with truncate: false
-	"context the overflows",            // LM Studio, as spelt there
+	"context the overflows",            // LM Studio, with their typing error
 }
 
 // missingWords is how servers say that they do not have the model.
@@ -213,7 +213,7 @@ func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
 }
 
 // reported turns an error that came inside a reply into an event.Error. The status was already
-// sent by then, so only the words tell what it is.
+// sent by then, so only the text tells what it is.
 func reported(f fault, body []byte) *event.Error {
 	e := &event.Error{Class: "server_error", Body: keep(body)}
 	advice := "the server failed while it answered: look into its log"

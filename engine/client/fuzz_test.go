@@ -217,7 +217,7 @@ func FuzzChunk(f *testing.F) {
 			return // a number that no float holds, where the scanner knows no number
 		}
 		if !unique(data) {
-			return // which of two equal keys counts is nobody's business
+			return // which of two equal keys counts is not defined
 		}
 		if diff := cmp.Diff(oracle(tree), saying(&alone)); diff != "" {
 			t.Errorf("encoding/json and the scanner differ (-json +scanner):\n%s\n%q", diff, data)

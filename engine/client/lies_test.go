@@ -74,7 +74,7 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestImpossibleDurations keeps out what a journal could not hold and nobody could believe.
+// TestImpossibleDurations keeps out what a journal cannot hold and what cannot be true.
 func TestImpossibleDurations(t *testing.T) {
 	for _, said := range []string{"1e308", "1e306", "-1", "1e400", "3.2e7"} {
 		body := events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,` +

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ollamaURL finds the native API beside the OpenAI one, whose /v1 a base often ends in.
+// ollamaURL finds Ollama's own API beside the OpenAI one, whose /v1 a base often ends in.
 func ollamaURL(base *url.URL) *url.URL {
 	root := strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/v1")
 	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/chat"}

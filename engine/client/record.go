@@ -11,23 +11,41 @@ import (
 type record struct {
 	x      *event.Exchange
 	decode func([]byte, *chunk) error
-	limit  int          // of kept bytes
-	whole  bool         // the reply is one body: nothing is known of when its tokens were made
-	err    *event.Error // the first that the server reported, or that ended the reading
-	fatal  bool         // nothing after this can be understood
-	ending bool         // the body has ended; what comes now may be half an event
+	limit  int // of kept bytes
+	c      chunk
 
-	choices      bool // an event was a completion's
-	runningKnown bool // the last chunk came with the server's running count of tokens
-	running      int  // which was this
-	silent       int  // tokens listed by events without text since the last chunk
+	progress
+	counting
+	kept
+	reports
+}
 
+// progress is how far a reply was understood.
+type progress struct {
+	whole   bool         // the reply is one body: nothing is known of when its tokens were made
+	err     *event.Error // the first that the server reported, or that ended the reading
+	fatal   bool         // nothing after this can be understood
+	ending  bool         // the body has ended; what comes now may be half an event
+	choices bool         // an event was a completion's
+}
+
+// counting is what is known of the tokens per event.
+type counting struct {
+	runningKnown bool  // the last chunk came with the server's running count of tokens
+	running      int   // which was this
+	silent       int   // tokens listed by events without text since the last chunk
+	ints         []int // memory for Chunk.Tokens
+}
+
+// kept is the text of a reply, by channel.
+type kept struct {
 	text      []byte // answer and refusal
 	reasoning []byte
 	tool      []byte
-	c         chunk
-	ints      []int // memory for Chunk.Tokens
+}
 
+// reports are the server's counts and times of the whole reply, and where they were.
+type reports struct {
 	withChoices int // reports of usage on events with choices
 	ownUsage    int // and on events without
 	usage       usage
@@ -42,17 +60,16 @@ func newRecord(x *event.Exchange, decode func([]byte, *chunk) error, expect, lim
 		x:       x,
 		decode:  decode,
 		limit:   limit,
-		usage:   noUsage,
-		timings: noTimings,
-		text:    make([]byte, 0, 4*expect),
+		kept:    kept{text: make([]byte, 0, 4*expect)},
+		reports: reports{usage: noUsage, timings: noTimings},
 	}
 }
 
 // chunkCost is roughly what a chunk takes besides its text, in bytes.
 const chunkCost = 48
 
-// kept is how many bytes the record holds on to.
-func (r *record) kept() int {
+// size is how many bytes the record holds on to.
+func (r *record) size() int {
 	return len(r.text) + len(r.reasoning) + len(r.tool) + chunkCost*len(r.x.Chunks)
 }
 
@@ -133,7 +150,7 @@ func (r *record) undecodable(data []byte) {
 
 // bound ends a reply that grows past what may be kept, counting what the framing holds back.
 func (r *record) bound(pending int) {
-	if r.kept()+pending > r.limit && !r.fatal {
+	if r.size()+pending > r.limit && !r.fatal {
 		r.fatal = true
 		r.err = tooLarge(r.limit)
 	}
@@ -180,7 +197,7 @@ func (r *record) keepText(at time.Duration) {
 		return
 	}
 	tokens := r.tokens()
-	if len(r.x.Chunks) == first+1 { // how an event's tokens divide between channels, nobody says
+	if len(r.x.Chunks) == first+1 { // no server says how an event's tokens divide between channels
 		r.x.Chunks[first].Tokens = tokens
 	}
 }

@@ -126,7 +126,7 @@ func TestClosesAfterReply(t *testing.T) {
 	const think = 2 * time.Millisecond
 	for name, tt := range map[string]struct {
 		turns  int  // over one client
-		pairs  int  // each over a client of its own, which has seen nothing yet
+		pairs  int  // each over a separate client, which has seen nothing yet
 		warm   bool // a connection is made ahead of each turn
 		stream bool
 	}{

@@ -147,7 +147,7 @@ func (s *scanner) skip() {
 	}
 }
 
-// raw steps over any value and returns its bytes as they stand.
+// raw steps over any value and returns its bytes unchanged.
 func (s *scanner) raw() []byte {
 	s.peek()
 	from := s.pos
@@ -258,7 +258,7 @@ func (s *scanner) digits() bool {
 	return s.pos > from
 }
 
-// plain marks the bytes that stand for themselves in a JSON string.
+// plain marks the bytes that need no escape in a JSON string.
 var plain = func() (t [256]bool) {
 	for c := int(' '); c < len(t); c++ {
 		t[c] = c != '"' && c != '\\'
@@ -266,7 +266,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// verbatim returns how many bytes at the start of p stand for themselves in a JSON string. It is
+// verbatim returns how many bytes at the start of p need no escape in a JSON string. It is
 // none if they are no UTF-8.
 func verbatim(p []byte) int {
 	n, ascii := 0, byte(0)

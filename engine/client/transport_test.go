@@ -466,7 +466,7 @@ func TestMislabelled(t *testing.T) {
 	}
 }
 
-// TestRefusedForNow keeps for how long a server wants to be left alone.
+// TestRefusedForNow keeps after how long a server may be asked again.
 func TestRefusedForNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := piped(t, goldentest.New(pace), "rate-limit", client.Config{})

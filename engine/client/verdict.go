@@ -27,7 +27,7 @@ var framingOf = map[string]string{
 }
 
 // sniff picks the framing by the first byte that is not space; none while there is only space.
-func sniff(p []byte, d *Dialect, labelledJSON bool) string {
+func sniff(p []byte, d *dialect, labelledJSON bool) string {
 	p = bytes.TrimLeft(p, " \t\r\n")
 	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins so
 	switch {

@@ -17,9 +17,8 @@ var (
 	errDrained    = errors.New("the body did not end after its last event")
 )
 
-// watchdog gives a request up when nothing happens for too long. Extending its patience costs one
-// store, for it happens with every token: the timer looks for itself, when it fires, whether the
-// time has really come.
+// watchdog gives a request up when nothing happens for too long. Extending the wait happens with every token, so it
+// costs one store only: when the timer fires it checks whether the time is really up.
 type watchdog struct {
 	since  atomic.Int64 // the last progress, in nanoseconds
 	start  time.Time    // from which since counts
@@ -32,7 +31,7 @@ type watchdog struct {
 	stopped  bool
 }
 
-// set starts to wait anew: for at most d, or for ever if d is zero.
+// set starts a new wait: for at most d, or without a bound if d is zero.
 func (w *watchdog) set(d time.Duration, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,7 +44,7 @@ func (w *watchdog) set(d time.Duration, cause error) {
 			w.timer.Stop()
 		}
 	case w.timer == nil:
-		w.timer = time.AfterFunc(d, crash.Guarded(w.look))
+		w.timer = time.AfterFunc(d, crash.Guarded(w.check))
 	default:
 		w.timer.Reset(d)
 	}
@@ -54,7 +53,7 @@ func (w *watchdog) set(d time.Duration, cause error) {
 // extend starts the same wait again, from an instant since start.
 func (w *watchdog) extend(at time.Duration) { w.since.Store(int64(at)) }
 
-func (w *watchdog) look() {
+func (w *watchdog) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped || w.patience <= 0 {

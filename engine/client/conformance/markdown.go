@@ -22,7 +22,7 @@ var columns = []struct{ figure, head string }{
 }
 
 // Markdown writes a table with a line for each shape and API. A cell holds the truth and what was
-// measured; where both are the same, it holds that once. A dash is a figure that nobody can know
+// measured; where both are the same, it holds that once. A dash is a figure that cannot be known
 // from the reply, and the client did not claim to. Texts and the tokens of each event are compared
 // too and named where they differ.
 func Markdown(w io.Writer, rows []Row) error {

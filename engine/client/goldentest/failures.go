@@ -160,7 +160,7 @@ func failures() []Shape {
 		{"overflow-llamacpp", "llama.cpp: the prompt does not fit", openAI, "context_overflow",
 			refusal(400, `{"error":{"code":400,"message":"request (9000 tokens) exceeds the available context size (8192 `+
 				`tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}`)},
-		{"overflow-ollama", "Ollama with truncate: false: the prompt does not fit", native, "context_overflow",
+		{"overflow-ollama", "Ollama with truncate: false: the prompt does not fit", ollama, "context_overflow",
 			refusal(400, `{"error":"the input length exceeds the context length"}`)},
 		{"overflow-sglang", "SGLang: the prompt does not fit", openAI, "context_overflow",
 			refusal(400, `{"object":"error","message":"The input (9000 tokens) is longer than the model's context length `+
@@ -183,14 +183,14 @@ func failures() []Shape {
 		{"model-vllm", "vLLM does not have the model", openAI, "model_not_found",
 			refusal(404, "{\"error\":{\"message\":\"The model `golden` does not "+
 				"exist.\",\"type\":\"NotFoundError\",\"param\":\"model\",\"code\":404}}")},
-		{"model-ollama", "Ollama does not have the model", native, "model_not_found",
+		{"model-ollama", "Ollama does not have the model", ollama, "model_not_found",
 			refusal(404, `{"error":"model \"golden\" not found, try pulling it first"}`)},
 		{"no-endpoint", "the path does not exist", every, "bad_request", refusal(404, `{"detail":"Not Found"}`)},
 		{"rate-limit", "429 with Retry-After", every, "overloaded", refusal(429, `{"error":{"message":"Too many requests"}}`,
 			"Retry-After: 7")},
 		{"loading", "llama.cpp is still loading the model", openAI, "overloaded",
 			refusal(503, `{"error":{"message":"Loading model","type":"unavailable_error","code":503}}`)},
-		{"busy", "Ollama's queue is full", native, "overloaded",
+		{"busy", "Ollama's queue is full", ollama, "overloaded",
 			refusal(503, `{"error":"server busy, please try again.  maximum pending requests exceeded"}`)},
 		{"broken", "500", every, "server_error", refusal(500,
 			`{"error":{"message":"CUDA error: out of memory","type":"InternalServerError","code":500}}`)},

@@ -101,15 +101,15 @@ func (s *Server) CloseIdle() {
 // Truth waits for the end of what was last played for id and returns it. It is false if nothing
 // was.
 func (s *Server) Truth(id string) (Truth, bool) {
-	all := s.Truths(id)
+	all := s.truthsOf(id)
 	if len(all) == 0 {
 		return Truth{}, false
 	}
 	return all[len(all)-1], true
 }
 
-// Truths waits for the end of all that was played for id and returns it in order.
-func (s *Server) Truths(id string) []Truth {
+// truthsOf waits for the end of all that was played for id and returns it in order.
+func (s *Server) truthsOf(id string) []Truth {
 	s.mu.Lock()
 	entries := slices.Clone(s.truths[id])
 	s.mu.Unlock()
@@ -181,8 +181,8 @@ func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request) bool {
 // do not compare, so instants are counted from when a request was there.
 func (s *Server) tell(conn net.Conn, id string) bool {
 	offsets := [][]time.Duration{}
-	for _, t := range s.Truths(id) {
-		offsets = append(offsets, t.Offsets())
+	for _, t := range s.truthsOf(id) {
+		offsets = append(offsets, t.offsets())
 	}
 	b, err := json.Marshal(offsets)
 	if err != nil {
@@ -214,8 +214,8 @@ type Token struct {
 	Told    int // tokens in it as the wire told; -1 if it did not
 }
 
-// Offsets returns when each token was written, since the request was there.
-func (t Truth) Offsets() []time.Duration {
+// offsets returns when each token was written, since the request was there.
+func (t Truth) offsets() []time.Duration {
 	var d []time.Duration
 	for _, k := range t.Tokens {
 		d = append(d, k.At.Sub(t.Received))

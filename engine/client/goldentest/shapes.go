@@ -24,7 +24,7 @@ func Shapes() []Shape {
 
 var (
 	chat   = []string{Chat}
-	native = []string{Ollama}
+	ollama = []string{Ollama}
 	openAI = []string{Chat, Completions}
 	every  = []string{Chat, Completions, Ollama}
 )

@@ -42,18 +42,22 @@ type stage struct {
 	gone     bool // the client went away: nothing more is worth waiting for
 	plain    bool // the body ends with the connection: no chunked encoding
 
-	// How events are dressed.
-	eol     string                 // line end
-	space   string                 // between "data:" and the data
-	before  string                 // lines before each data line, without their last line end
-	lines   int                    // data lines per event, for multi-line data
-	cut     func([]byte) [][]byte  // how an event is split into writes
-	pause   time.Duration          // between those writes
-	per     int                    // tokens per event
-	tell    bool                   // each event tells its tokens
-	usage   func(sofar int) string // a member to add to each event that carries text
-	choice  string                 // a member to add to each choice
-	written int                    // tokens so far
+	style
+	written int // tokens so far
+}
+
+// style is how events are dressed.
+type style struct {
+	eol    string                 // line end
+	space  string                 // between "data:" and the data
+	before string                 // lines before each data line, without their last line end
+	lines  int                    // data lines per event, for multi-line data
+	cut    func([]byte) [][]byte  // how an event is split into writes
+	pause  time.Duration          // between those writes
+	per    int                    // tokens per event
+	tell   bool                   // each event tells its tokens
+	usage  func(sofar int) string // a member to add to each event that carries text
+	choice string                 // a member to add to each choice
 }
 
 func newStage(conn net.Conn, in *bufio.Reader, pace Pace, api string, class string) *stage {
@@ -64,7 +68,7 @@ func newStage(conn net.Conn, in *bufio.Reader, pace Pace, api string, class stri
 	return &stage{
 		conn: conn, in: in, api: api, pace: pace,
 		truth: Truth{Received: received, Prompt: -1, Completion: -1, Cached: -1, Thought: -1, Class: class},
-		eol:   "\n", space: " ", lines: 1, per: 1,
+		style: style{eol: "\n", space: " ", lines: 1, per: 1},
 	}
 }
 
@@ -236,21 +240,20 @@ func (s *stage) event(key, text, finish string) string {
 		delta(key, text, false), reason, s.choice, usage)
 }
 
-// delta is the member of a delta that holds text under a key, in OpenAI's spelling or in Ollama's
-// native one.
-func delta(key, text string, native bool) string {
+// delta is the member of a delta that holds text under a key, as OpenAI writes it or as Ollama does.
+func delta(key, text string, ollama bool) string {
 	switch key {
 	case "":
 		return ""
 	case "tool":
-		if native {
+		if ollama {
 			return `"content":"","tool_calls":[{"function":{"name":"","arguments":` + text + `}}]`
 		}
 		return `"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"arguments":` + quote(text) + `}}]`
 	case "answer":
 		return `"content":` + quote(text)
 	case "reasoning":
-		if native {
+		if ollama {
 			return `"content":"","thinking":` + quote(text)
 		}
 	case "both": // while vLLM renamed the key
@@ -290,7 +293,7 @@ func (s *stage) half(key string) {
 	s.pace = whole
 }
 
-// finish sends a finish reason in an event of its own; in Ollama's API it comes with the end.
+// finish sends a finish reason in a separate event; in Ollama's API it comes with the end.
 func (s *stage) finish(reason string) {
 	s.truth.Finish = reason
 	if s.api != Ollama {

@@ -106,7 +106,7 @@ func TestConn_KeepsTheKernelsStamp(t *testing.T) {
 	}
 }
 
-// What goes wrong is told in the words of net: the transport and the error classes know those.
+// What goes wrong is reported as net does it: the transport and the error classes know those errors.
 func TestArrivals_FailLikeReads(t *testing.T) {
 	for name, fault := range map[string]func(near, far *net.TCPConn) error{
 		"end":      func(_, far *net.TCPConn) error { return far.CloseWrite() },

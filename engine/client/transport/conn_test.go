@@ -62,8 +62,8 @@ func TestConn_LooksBeforeItWrites(t *testing.T) {
 			return errors.Join(far.SetLinger(0),
 				far.Close())
 		}, ended: true},
-		"says what nobody asked": {far: say, ended: true},
-		"kept, TLS":              {far: func(*net.TCPConn) error { return nil }, secure: true},
+		"says what was not asked": {far: say, ended: true},
+		"kept, TLS":               {far: func(*net.TCPConn) error { return nil }, secure: true},
 		"closed, TLS": {far: func(far *net.TCPConn) error { return far.Close() }, secure: true, ended: true,
 			linux: true},
 		"closed after a record, TLS": {far: func(far *net.TCPConn) error { return errors.Join(say(far), far.Close()) },

@@ -115,7 +115,7 @@ func (p *pool) make(ctx context.Context, network string) (net.Conn, error) {
 	return nc, nil
 }
 
-// reach dials the addresses in turn and settles on the first that answers.
+// reach dials the addresses in turn and keeps to the first that answers.
 func (p *pool) reach(ctx context.Context, network string) (nc net.Conn, err error) {
 	p.mu.Lock()
 	addresses := p.addresses

@@ -16,7 +16,7 @@ const resendWithin = 50 * time.Millisecond
 // Sending is one request on its way: which connection it got, and its instants. The last connection
 // counts, where it took more than one.
 type Sending struct {
-	Connected func() // called when a connection stands, before the request is written; nil: nothing
+	Connected func() // called when a connection is ready, before the request is written; nil: nothing
 
 	fresh  bool // it wants a connection that carried no request before
 	resent bool

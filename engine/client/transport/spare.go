@@ -39,11 +39,11 @@ func (p *pool) warm(ctx context.Context) (*time.Duration, error) {
 	if old != nil { // two callers warmed at once
 		old.nc.Close()
 	}
-	crash.Go(func() { p.watch(s) })
+	crash.Go(func() { p.readAhead(s) })
 	return &c.took, nil
 }
 
-func (p *pool) watch(s *spare) {
+func (p *pool) readAhead(s *spare) {
 	const most = 64 << 10
 	var err error
 	for buf := make([]byte, 512); err == nil && len(s.conn.early) < most; {

@@ -86,7 +86,7 @@ func Keep(t *http.Transport) http.RoundTripper {
 	return k
 }
 
-// kept is a round tripper over connections of its own.
+// kept is a round tripper that looks after its connections.
 type kept struct {
 	http  *http.Transport
 	start time.Time

@@ -9,7 +9,7 @@ import (
 
 // A truth that comes from the kernel lies within the write, however long the program took before it
 // and after it, and so does the arrival of a request.
-func TestWire_StampsTheWrite(t *testing.T) {
+func TestKernelConn_StampsTheWrite(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(address, func(t *testing.T) {
 			l, err := net.Listen("tcp", address)
@@ -30,7 +30,7 @@ func TestWire_StampsTheWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			w, ok := stampable(conn).(*wire)
+			w, ok := stampable(conn).(*kernelConn)
 			if !ok {
 				t.Fatal("this kernel stamps no packets: Linux 5.1 and later do")
 			}

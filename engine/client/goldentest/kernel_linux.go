@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wire is a TCP connection of which the kernel says when bytes really came and went. A program that
+// kernelConn is a TCP connection of which the kernel says when bytes really came and went. A program that
 // looks at the clock before it writes may lose its processor in between, for milliseconds on a busy
 // machine, and would hold that against the client. See Documentation/networking/timestamping.rst of
-// the kernel; the client asks for its stamps by another option and with code of its own.
-type wire struct {
+// the kernel; the client asks for its stamps by another option and with separate code.
+type kernelConn struct {
 	*net.TCPConn
 	raw      syscall.RawConn
 	received time.Time // when what was last read had come
@@ -39,10 +39,10 @@ func stampable(conn net.Conn) net.Conn {
 	if refused != nil || err != nil {
 		return conn
 	}
-	return &wire{TCPConn: tcp, raw: raw, received: time.Now()}
+	return &kernelConn{TCPConn: tcp, raw: raw, received: time.Now()}
 }
 
-func (w *wire) Read(p []byte) (n int, err error) {
+func (w *kernelConn) Read(p []byte) (n int, err error) {
 	control := make([]byte, 128)
 	var size int
 	failed := w.raw.Read(func(fd uintptr) bool {
@@ -50,7 +50,7 @@ func (w *wire) Read(p []byte) (n int, err error) {
 		return err != unix.EAGAIN
 	})
 	if failed != nil || err != nil || n == 0 {
-		return w.TCPConn.Read(p) // which says it in the words of net
+		return w.TCPConn.Read(p) // which reports it as net does
 	}
 	w.received = time.Now()
 	if at, _, ok := stamp(control[:size]); ok {
@@ -59,9 +59,9 @@ func (w *wire) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (w *wire) came() time.Time { return w.received }
+func (w *kernelConn) came() time.Time { return w.received }
 
-func (w *wire) Write(p []byte) (int, error) {
+func (w *kernelConn) Write(p []byte) (int, error) {
 	n, err := w.TCPConn.Write(p)
 	w.written += uint32(n)
 	return n, err
@@ -69,7 +69,7 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // send writes, and says when the kernel sent the last byte; exact is false where it does not know
 // and the instant is the one before the write.
-func (w *wire) send(p []byte) (left time.Time, exact bool, err error) {
+func (w *kernelConn) send(p []byte) (left time.Time, exact bool, err error) {
 	before := time.Now()
 	var n int
 	refused := w.raw.Write(func(fd uintptr) bool {
@@ -94,7 +94,7 @@ func (w *wire) send(p []byte) (left time.Time, exact bool, err error) {
 }
 
 // sent looks for the stamp of the last byte written.
-func (w *wire) sent() (at time.Time, ok bool) {
+func (w *kernelConn) sent() (at time.Time, ok bool) {
 	control := make([]byte, 128)
 	err := w.raw.Control(func(fd uintptr) {
 		for !ok {

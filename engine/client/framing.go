@@ -98,7 +98,7 @@ func (l *lines) pending() int {
 
 // sse is text/event-stream as the HTML standard frames it, with two liberties that real servers
 // need: the last event counts without the blank line after it, and a field named `error`, which
-// llama.cpp used to send, is an event of its own.
+// llama.cpp used to send, is a separate event.
 type sse struct {
 	lines
 	begun   bool
@@ -183,7 +183,7 @@ func (f *sse) take(line []byte) (frame, bool) {
 func (f *sse) append(value []byte) {
 	if !f.has {
 		f.data, f.has, f.alias = value, true, true
-		if f.taken { // the line stands in memory that the next line may take
+		if f.taken { // the line is in memory that the next line may take
 			f.keep()
 		}
 		return
