@@ -35,11 +35,16 @@ var streamEvents = []string{
 	`[DONE]`,
 }
 
+// stalled is by how much a busy machine may close a connection late before that is the server's fault and no longer a
+// connection that ended while it was idle.
+const stalled = 20 * time.Millisecond
+
 // closer is a server on a real socket that decides after each request what becomes of its connection.
 type closer struct {
 	net.Listener
 	conns    atomic.Int64
 	requests atomic.Int64 // read to their end
+	stalls   atomic.Int64 // connections that were closed later than they should have been
 	think    time.Duration
 	// after says of the nth request of a connection, from 1, whether it is answered, and how long after that
 	// (or after it was read) the connection is closed; negative: it is kept.
@@ -86,7 +91,11 @@ func (s *closer) serve(nc net.Conn) {
 			s.reply(nc, strings.Contains(string(body), `"stream":true`))
 		}
 		if late >= 0 {
+			replied := time.Now()
 			time.Sleep(late)
+			if time.Since(replied) > late+stalled {
+				s.stalls.Add(1)
+			}
 			return
 		}
 	}
@@ -146,9 +155,11 @@ func TestClosesAfterReply(t *testing.T) {
 				if tt.warm {
 					_, _ = c.Warm(t.Context())
 				}
-				began := time.Now()
+				stalls, began := s.stalls.Load(), time.Now()
 				x := c.Do(t.Context(), began, began, ask)
 				switch {
+				case x.Err != nil && s.stalls.Load() > stalls:
+					t.Logf("turn %d: this machine stalled, and the server closed too late", i)
 				case x.Err != nil || x.Text != "Hi":
 					t.Fatalf("turn %d is lost: %q, %+v", i, x.Text, x.Err)
 				case tt.stream && ttft(x) < think:
@@ -181,8 +192,8 @@ func TestResend(t *testing.T) {
 		resent   bool
 	}{
 		"used before, ends at once":                  {1, 0, true},
-		"used before, ends soon":                     {1, 20 * time.Millisecond, true},
-		"used before, ends after the prompt is read": {1, 120 * time.Millisecond, false},
+		"used before, ends soon":                     {1, 10 * time.Millisecond, true},
+		"used before, ends after the prompt is read": {1, 400 * time.Millisecond, false},
 		"never used before":                          {0, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hungUp looks at a connection on which nothing is due, without waiting: the server's end of it shows
-// as something to read. Under TLS records may come at any time, so only a hang-up counts there.
+// hungUp checks a connection without waiting. Where nothing is due the server's end of it shows as something to read.
+// Where something may come at any time, as records do under TLS, only a hang-up counts.
 // It is false for a connection that is no socket.
-func hungUp(nc net.Conn, secure bool) bool {
+func hungUp(nc net.Conn, due bool) bool {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return false
@@ -25,14 +25,14 @@ func hungUp(nc net.Conn, secure bool) bool {
 	const ends = unix.POLLERR | unix.POLLHUP | pollHangUp
 	over := false
 	err = raw.Control(func(fd uintptr) {
-		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | pollHangUp}}
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | pollHangUp}}
 		for {
-			if _, err := unix.Poll(look, 0); !errors.Is(err, unix.EINTR) {
+			if _, err := unix.Poll(polled, 0); !errors.Is(err, unix.EINTR) {
 				break
 			}
 		}
-		seen := look[0].Revents
-		over = seen&ends != 0 || !secure && seen&unix.POLLIN != 0
+		seen := polled[0].Revents
+		over = seen&ends != 0 || !due && seen&unix.POLLIN != 0
 	})
 	return err == nil && over
 }

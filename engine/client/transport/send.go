@@ -7,10 +7,13 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
+
+	"homellm/engine/crash"
 )
 
 // resendWithin is how soon after a request was written its connection has to end for the end to have been
-// on its way already. A server that ends it later may have read the prompt, and died of it.
+// on its way already. A server that ends it later may have read the prompt, and died of it. What decides is whether the
+// connection was still open when that time was up: on a busy machine its end may be noticed long after it came.
 const resendWithin = 50 * time.Millisecond
 
 // Sending is one request on its way: which connection it got, and its instants. The last connection
@@ -24,6 +27,8 @@ type Sending struct {
 	reused bool // the connection had carried a request before
 	stamps *Stamps
 	start  time.Time
+	timer  *time.Timer // runs while the end of a used connection may be one that was on its way
+	late   atomic.Bool // the connection was still open when that time was up
 
 	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
 	headers atomic.Int64 // first byte of the response
@@ -34,6 +39,7 @@ type Sending struct {
 // once more on a new connection.
 func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, error) {
 	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), s.trace()))
+	defer s.stopTimer()
 	resp, err := t.RoundTrip(traced)
 	if err == nil || req.Context().Err() != nil || errors.As(err, new(ConnectError)) || !s.repeatable(err) {
 		return resp, err
@@ -57,14 +63,25 @@ func (s *Sending) repeatable(err error) bool {
 		return false
 	}
 	s.conn.failed(err)
-	over, wrote := s.conn.over(), s.sent()
 	switch {
-	case over == Unset:
+	case s.conn.over() == Unset:
 		return false
-	case wrote == Unset:
+	case s.sent() == Unset:
 		return true
 	}
-	return s.reused && over-wrote <= int64(resendWithin)
+	return s.reused && !s.late.Load()
+}
+
+// startTimer checks on a used connection when the time is up in which its end may have been on its way.
+func (s *Sending) startTimer(c *conn) {
+	s.stopTimer()
+	s.timer = time.AfterFunc(resendWithin, crash.Guarded(func() { s.late.Store(c.open()) }))
+}
+
+func (s *Sending) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 }
 
 // trace notes which connection the request gets and when the first byte of the answer came.
@@ -84,6 +101,9 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 			}
 			s.beganH2.Store(Unset)
 			s.stamps = s.conn.hand()
+			if s.reused {
+				s.startTimer(s.conn)
+			}
 			if s.Connected != nil {
 				s.Connected()
 			}
