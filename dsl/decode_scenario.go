@@ -224,7 +224,7 @@ func (d *decoder) step(n *syntax.Node, def defaults) decodedStep {
 		Timeout: d.duration(n, "timeout", def.timeout),
 		Request: d.sampling(d.get(n, "request"), def.request),
 	}
-	for _, a := range Actions {
+	for _, a := range actions {
 		value := d.get(n, a.Key)
 		if value == nil || out.step.Do != nil {
 			continue

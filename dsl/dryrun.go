@@ -37,7 +37,7 @@ func (p *planner) fit(c *Cell) {
 func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 	run := c.Scenario.Run
 	passes := 1
-	if run.Shared() && run.Repeats+run.Warmup > 1 {
+	if run.shared() && run.Repeats+run.Warmup > 1 {
 		passes = 2 // a later pass finds everything that the one before has sent
 	}
 	var turns []PlannedTurn

@@ -48,8 +48,8 @@ type Run struct {
 	AllowStale  bool    // isolation.allow_contaminated
 }
 
-// Shared reports whether a later pass finds in the cache what an earlier one has left there.
-func (r Run) Shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
+// shared reports whether a later pass finds in the cache what an earlier one has left there.
+func (r Run) shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
 
 // Isolation says how a repeat is kept from what an earlier one has left in the server's cache.
 type Isolation string
@@ -113,7 +113,7 @@ type Sampling struct {
 type Step struct {
 	Pos     syntax.Pos
 	ID      string
-	Action  string // key in Actions
+	Action  string // key of its kind
 	Do      Action
 	Timeout time.Duration
 	Request Sampling

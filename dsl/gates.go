@@ -52,8 +52,8 @@ const (
 	defaultNoiseTimes = 2
 )
 
-// BaselineNames are what the path of a baseline may hold.
-var BaselineNames = []string{"scenario.name", "server.name", "model.name", "cell"}
+// baselineNames are what the path of a baseline may hold.
+var baselineNames = []string{"scenario.name", "server.name", "model.name", "cell"}
 
 var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
@@ -192,10 +192,10 @@ func (d *decoder) gateMetric(n *syntax.Node, names *expr.Names) *expr.Name {
 // only what a cell has.
 func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 	for _, m := range pathPlaceholder.FindAllStringSubmatch(pattern, -1) {
-		if !slices.Contains(BaselineNames, m[1]) {
-			help := syntax.Suggest(m[1], BaselineNames)
+		if !slices.Contains(baselineNames, m[1]) {
+			help := syntax.Suggest(m[1], baselineNames)
 			if help == "" {
-				help = "it may hold ${" + strings.Join(BaselineNames, "}, ${") + "}"
+				help = "it may hold ${" + strings.Join(baselineNames, "}, ${") + "}"
 			}
 			d.errorf(n, "links/reference", help, "%s names nothing here", m[0])
 		}

@@ -38,15 +38,15 @@ type Action interface {
 
 // Where an injected document goes.
 const (
-	IntoTurn    = "turn"    // opens the next user message
-	IntoSystem  = "system"  // ends the one system message at the head
-	IntoMessage = "message" // a message of its own, at the end of the history
+	intoTurn    = "turn"    // opens the next user message
+	intoSystem  = "system"  // ends the one system message at the head
+	intoMessage = "message" // a message of its own, at the end of the history
 )
 
 // How a document is removed.
 const (
-	Excise    = "excise"    // its text is gone, and a message that held nothing else with it
-	Tombstone = "tombstone" // a stub of the same length stands in its place
+	excise    = "excise"    // its text is gone, and a message that held nothing else with it
+	tombstone = "tombstone" // a stub of the same length stands in its place
 )
 
 // The roles of messages.
@@ -107,27 +107,24 @@ func (h *History) Messages() []Message {
 	return out
 }
 
-// Phase returns where the next turn stands in the life of the documents.
-func (h *History) Phase() figure.Phase { return h.phase }
-
-// Docs returns the ids of the documents in context, in injection order, in a new slice. A
+// inContext returns the ids of the documents in context, in injection order, in a new slice. A
 // document that waits for the next user message counts.
-func (h *History) Docs() []string { return slices.Clone(h.docs) }
+func (h *History) inContext() []string { return slices.Clone(h.docs) }
 
-// Has reports whether a document is in context.
-func (h *History) Has(id string) bool { return slices.Contains(h.docs, id) }
+// has reports whether a document is in context.
+func (h *History) has(id string) bool { return slices.Contains(h.docs, id) }
 
-// Inject puts a document into the context. Role is that of an own message, user or system, and
+// inject puts a document into the context. Role is that of an own message, user or system, and
 // is not looked at elsewhere.
-func (h *History) Inject(doc *Document, into, role string) {
+func (h *History) inject(doc *Document, into, role string) {
 	p := part{doc.ID, wrap(doc)}
 	switch into {
-	case IntoSystem:
+	case intoSystem:
 		if len(h.messages) == 0 || h.messages[0].role != roleSystem {
 			h.messages = slices.Insert(h.messages, 0, message{role: roleSystem})
 		}
 		h.messages[0].parts = append(h.messages[0].parts, p)
-	case IntoMessage:
+	case intoMessage:
 		h.messages = append(h.messages, message{cmp.Or(role, roleUser), []part{p}})
 	default:
 		h.pending = append(h.pending, p)
@@ -141,10 +138,10 @@ func wrap(doc *Document) string {
 	return fmt.Sprintf("[RETRIEVED INFORMATION: %s]\n%s\n[END RETRIEVED INFORMATION]", cmp.Or(doc.Title, doc.ID), doc.Text)
 }
 
-// Remove takes a document out of the context, wherever its text stands: out of a message of its
+// remove takes a document out of the context, wherever its text stands: out of a message of its
 // own, out of the system message, or from in front of a question, which stays.
-func (h *History) Remove(id, mode string) {
-	if !h.Has(id) {
+func (h *History) remove(id, mode string) {
+	if !h.has(id) {
 		return
 	}
 	var kept []message
@@ -167,7 +164,7 @@ func without(parts []part, id, mode string) []part {
 		switch {
 		case p.doc != id:
 			kept = append(kept, p)
-		case mode == Tombstone:
+		case mode == tombstone:
 			kept = append(kept, part{text: stub(p.text)})
 		}
 	}
@@ -190,8 +187,8 @@ func stub(text string) string {
 	return string([]rune(stubLabel + filler)[:n])
 }
 
-// User appends a user message. Documents that waited for it open it.
-func (h *History) User(text string) {
+// user appends a user message. Documents that waited for it open it.
+func (h *History) user(text string) {
 	m := message{roleUser, h.pending}
 	if text != "" || len(m.parts) == 0 {
 		m.parts = append(slices.Clip(m.parts), part{text: text})
@@ -200,8 +197,8 @@ func (h *History) User(text string) {
 	h.pending = nil
 }
 
-// Assistant appends a reply.
-func (h *History) Assistant(text string) {
+// assistant appends a reply.
+func (h *History) assistant(text string) {
 	h.messages = append(h.messages, message{roleAssistant, []part{{text: text}}})
 }
 
@@ -230,11 +227,11 @@ func (h *History) prefill() []Message {
 // A turn that failed keeps its question, so that a caller who goes on anyway sends a history
 // that says what was asked.
 func (h *History) play(n int, text, recorded string, send Send) error {
-	h.User(text)
-	reply, err := send(Turn{N: n, Messages: h.Messages(), Phase: h.phase, Docs: h.Docs(), Reply: recorded})
+	h.user(text)
+	reply, err := send(Turn{N: n, Messages: h.Messages(), Phase: h.phase, Docs: h.inContext(), Reply: recorded})
 	if err != nil {
 		return err
 	}
-	h.Assistant(reply)
+	h.assistant(reply)
 	return nil
 }

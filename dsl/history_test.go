@@ -63,10 +63,10 @@ func play(t *testing.T, system string, actions ...Action) *played {
 // the head and is removed before the third question.
 func TestRemovalOnTheWire(t *testing.T) {
 	p := play(t, "",
-		Inject{Docs: []*Document{notes}, Into: IntoSystem},
+		Inject{Docs: []*Document{notes}, Into: intoSystem},
 		Query{Text: "U1"},
 		Query{Text: "U2", Docs: []string{"notes"}},
-		Remove{Docs: []string{"notes"}, Mode: Excise},
+		Remove{Docs: []string{"notes"}, Mode: excise},
 		Continue{Texts: []string{"U3", "U4"}},
 	)
 	want := []string{
@@ -96,7 +96,7 @@ func TestInject(t *testing.T) {
 	}{
 		{
 			"into the turn it opens the next user message", "S",
-			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: IntoTurn}, Query{Text: "U2"}, Ask{Text: "U3"}},
+			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: intoTurn}, Query{Text: "U2"}, Ask{Text: "U3"}},
 			[]string{
 				"system:S | user:U1",
 				"system:S | user:U1 | assistant:A1 | user:" + both + "\n\nU2",
@@ -105,7 +105,7 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"into the system message it is appended to the one at the head", "S",
-			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: IntoSystem}, Query{Text: "U2"}},
+			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: intoSystem}, Query{Text: "U2"}},
 			[]string{
 				"system:S | user:U1",
 				"system:S\n\n" + both + " | user:U1 | assistant:A1 | user:U2",
@@ -113,7 +113,7 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a message of its own stands at the end", "S",
-			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: IntoMessage, Role: "system"}, Query{Text: "U2"}},
+			[]Action{Ask{Text: "U1"}, Inject{Docs: docs, Into: intoMessage, Role: "system"}, Query{Text: "U2"}},
 			[]string{
 				"system:S | user:U1",
 				"system:S | user:U1 | assistant:A1 | system:" + wrappedManual + " | system:" + wrappedNotes + " | user:U2",
@@ -121,22 +121,22 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a prefill of the next turn sends the documents alone, and the turn starts with them", "S",
-			[]Action{Inject{Docs: docs, Into: IntoTurn, Prefill: true}, Query{Text: "U1"}},
+			[]Action{Inject{Docs: docs, Into: intoTurn, Prefill: true}, Query{Text: "U1"}},
 			[]string{"system:S | user:" + both, "system:S | user:" + both + "\n\nU1"},
 		},
 		{
 			"a prefill of the system message has a user message at its end", "",
-			[]Action{Inject{Docs: []*Document{notes}, Into: IntoSystem, Prefill: true}, Query{Text: "U1"}},
+			[]Action{Inject{Docs: []*Document{notes}, Into: intoSystem, Prefill: true}, Query{Text: "U1"}},
 			[]string{"system:" + wrappedNotes + " | user:.", "system:" + wrappedNotes + " | user:U1"},
 		},
 		{
 			"a prefill of an own message is sent as it stands", "",
-			[]Action{Inject{Docs: []*Document{notes}, Into: IntoMessage, Role: "user", Prefill: true}, Query{Text: "U1"}},
+			[]Action{Inject{Docs: []*Document{notes}, Into: intoMessage, Role: "user", Prefill: true}, Query{Text: "U1"}},
 			[]string{"user:" + wrappedNotes, "user:" + wrappedNotes + " | user:U1"},
 		},
 		{
 			"a removal leaves the question that stood behind the document", "",
-			[]Action{Inject{Docs: docs, Into: IntoTurn}, Query{Text: "U1"}, Remove{Docs: []string{"manual"}, Mode: Excise},
+			[]Action{Inject{Docs: docs, Into: intoTurn}, Query{Text: "U1"}, Remove{Docs: []string{"manual"}, Mode: excise},
 				Ask{Text: "U2"}},
 			[]string{
 				"user:" + both + "\n\nU1",
@@ -145,8 +145,8 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a message that held only the document disappears", "S",
-			[]Action{Inject{Docs: []*Document{notes}, Into: IntoMessage}, Query{Text: "U1"},
-				Remove{Docs: []string{"notes"}, Mode: Excise}, Ask{Text: "U2"}},
+			[]Action{Inject{Docs: []*Document{notes}, Into: intoMessage}, Query{Text: "U1"},
+				Remove{Docs: []string{"notes"}, Mode: excise}, Ask{Text: "U2"}},
 			[]string{
 				"system:S | user:" + wrappedNotes + " | user:U1",
 				"system:S | user:U1 | assistant:A1 | user:U2",
@@ -154,7 +154,7 @@ func TestInject(t *testing.T) {
 		},
 		{
 			"a document that waits can be removed", "",
-			[]Action{Inject{Docs: docs, Into: IntoTurn}, Remove{Docs: []string{"notes"}, Mode: Excise}, Ask{Text: "U1"}},
+			[]Action{Inject{Docs: docs, Into: intoTurn}, Remove{Docs: []string{"notes"}, Mode: excise}, Ask{Text: "U1"}},
 			[]string{"user:" + wrappedManual + "\n\nU1"},
 		},
 	}
@@ -169,8 +169,8 @@ func TestInject(t *testing.T) {
 
 func TestTombstoneKeepsTheLength(t *testing.T) {
 	p := play(t, "",
-		Inject{Docs: []*Document{manual}, Into: IntoTurn}, Query{Text: "U1"},
-		Remove{Docs: []string{"manual"}, Mode: Tombstone}, Ask{Text: "U2"},
+		Inject{Docs: []*Document{manual}, Into: intoTurn}, Query{Text: "U1"},
+		Remove{Docs: []string{"manual"}, Mode: tombstone}, Ask{Text: "U2"},
 	)
 	before, after := p.turns[0].Messages[0].Content, p.turns[1].Messages[0].Content
 	if len([]rune(before)) != len([]rune(after)) {
@@ -197,17 +197,17 @@ func TestPhases(t *testing.T) {
 		docs string
 	}{
 		{func() {}, figure.Before, ""},
-		{func() { h.Remove("manual", Excise) }, figure.Before, ""}, // nothing to remove
-		{func() { h.Inject(manual, IntoTurn, "") }, figure.WithRAG, "manual"},
-		{func() { h.Inject(notes, IntoSystem, "") }, figure.WithRAG, "manual notes"},
-		{func() { h.Remove("manual", Excise) }, figure.AfterRemoval, "notes"},
-		{func() { h.Inject(manual, IntoMessage, "") }, figure.WithRAG, "notes manual"},
-		{func() { h.Remove("manual", Excise); h.Remove("notes", Tombstone) }, figure.AfterRemoval, ""},
+		{func() { h.remove("manual", excise) }, figure.Before, ""}, // nothing to remove
+		{func() { h.inject(manual, intoTurn, "") }, figure.WithRAG, "manual"},
+		{func() { h.inject(notes, intoSystem, "") }, figure.WithRAG, "manual notes"},
+		{func() { h.remove("manual", excise) }, figure.AfterRemoval, "notes"},
+		{func() { h.inject(manual, intoMessage, "") }, figure.WithRAG, "notes manual"},
+		{func() { h.remove("manual", excise); h.remove("notes", tombstone) }, figure.AfterRemoval, ""},
 	}
 	for i, s := range steps {
 		s.do()
-		if h.Phase() != s.want || strings.Join(h.Docs(), " ") != s.docs {
-			t.Errorf("step %d: %s with %v, want %s with %s", i, h.Phase(), h.Docs(), s.want, s.docs)
+		if h.phase != s.want || strings.Join(h.inContext(), " ") != s.docs {
+			t.Errorf("step %d: %s with %v, want %s with %s", i, h.phase, h.inContext(), s.want, s.docs)
 		}
 	}
 }
@@ -263,14 +263,14 @@ func TestHistoryProperties(t *testing.T) {
 			switch r.IntN(4) {
 			case 0:
 				d := &Document{ID: fmt.Sprintf("d%d", step), Text: fmt.Sprintf("<text of d%d>", step)}
-				into := []string{IntoTurn, IntoSystem, IntoMessage}[r.IntN(3)]
-				appended = appended && into != IntoSystem
-				h.Inject(d, into, []string{"user", "system"}[r.IntN(2)])
+				into := []string{intoTurn, intoSystem, intoMessage}[r.IntN(3)]
+				appended = appended && into != intoSystem
+				h.inject(d, into, []string{"user", "system"}[r.IntN(2)])
 				docs = append(docs, d)
 			case 1:
 				if len(docs) > 0 {
 					i := r.IntN(len(docs))
-					h.Remove(docs[i].ID, []string{Excise, Tombstone}[r.IntN(2)])
+					h.remove(docs[i].ID, []string{excise, tombstone}[r.IntN(2)])
 					gone[docs[i].Text] = true
 					docs = append(docs[:i], docs[i+1:]...)
 					appended = false

@@ -129,8 +129,8 @@ type PlannedTurn struct {
 	removed bool // a document was removed since the turn before
 }
 
-// Label returns the value of one of the cell's labels, or "".
-func (c *Cell) Label(name string) string {
+// label returns the value of one of the cell's labels, or "".
+func (c *Cell) label(name string) string {
 	for _, l := range c.Labels {
 		if l.Name == name {
 			return l.Value

@@ -118,7 +118,7 @@ func resolveServer(s *Server) *resolvedServer {
 		BlockTokens: s.Capabilities.BlockTokens, Capabilities: s.Capabilities.abilities(),
 	}
 	if s.Launch != nil {
-		out.Argv, out.Environment = s.Launch.Argv(nil), s.Launch.Environ(nil)
+		out.Argv, out.Environment = s.Launch.argv(nil), s.Launch.Environ(nil)
 		out.Timeouts["startup"], out.Timeouts["stop"] = s.Startup.Timeout.String(), s.Stop.Grace.String()
 	}
 	if s.APIKey != (Secret{}) {

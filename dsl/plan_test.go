@@ -148,7 +148,7 @@ func TestPlannedTurnsAndCeilings(t *testing.T) {
 	if after2.Ceiling < 0.9 || after2.removed {
 		t.Errorf("the turn after that recovers: %+v", after2)
 	}
-	if n := p.Requests(); n != 4*6 {
+	if n := p.requests(); n != 4*6 {
 		t.Errorf("%d requests, want 24", n)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Requests returns how many requests the plan makes, warm-ups included, in all cells that are
+// requests returns how many requests the plan makes, warm-ups included, in all cells that are
 // not skipped.
-func (p *Plan) Requests() int {
+func (p *Plan) requests() int {
 	n := 0
 	for _, c := range p.Cells {
 		if c.Skip == "" {
@@ -24,9 +24,9 @@ func (p *Plan) Requests() int {
 	return n
 }
 
-// Tokens returns how many prompt tokens the plan sends and how many it may get as replies at
+// tokens returns how many prompt tokens the plan sends and how many it may get as replies at
 // most. Both are estimates where a turn's count is one.
-func (p *Plan) Tokens() (prompt, reply int) {
+func (p *Plan) tokens() (prompt, reply int) {
 	for _, c := range p.Cells {
 		if c.Skip != "" {
 			continue
@@ -102,12 +102,12 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if len(p.Cells) > 0 {
 		fmt.Fprintf(&b, "  isolation %s\n", isolation(p.Cells[0].Scenario.Run))
 	}
-	prompt, reply := p.Tokens()
+	prompt, reply := p.tokens()
 	about := ""
 	if !p.exact() {
 		about = "about "
 	}
-	fmt.Fprintf(&b, "  requests  %s: %s%s prompt tokens, at most %s reply tokens\n", thousands(p.Requests()), about,
+	fmt.Fprintf(&b, "  requests  %s: %s%s prompt tokens, at most %s reply tokens\n", thousands(p.requests()), about,
 		thousands(prompt), thousands(reply))
 	fmt.Fprintf(&b, "  digest    %s\n", p.Digest)
 	for i, c := range p.Cells {
@@ -220,7 +220,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	for _, d := range p.Warnings {
 		warnings = append(warnings, warning{d.Pos.Line, d.Pos.Col, d.Code, d.Message})
 	}
-	prompt, reply := p.Tokens()
+	prompt, reply := p.tokens()
 	return json.Marshal(struct {
 		Schema       string    `json:"schema"`
 		Name         string    `json:"name"`
@@ -238,6 +238,6 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Warnings     []warning `json:"warnings"`
 	}{
 		"homellm.plan/v1", p.Name, p.File, p.SHA256, p.Digest, p.Order, p.Repeats, p.Warmup,
-		p.Requests(), prompt, reply, p.exact(), cells, warnings,
+		p.requests(), prompt, reply, p.exact(), cells, warnings,
 	})
 }

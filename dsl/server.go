@@ -142,14 +142,14 @@ type Endpoint struct {
 	Path   string
 }
 
-// Argv returns the command line of a server: the command, then the flags in the order of the
+// argv returns the command line of a server: the command, then the flags in the order of the
 // file. Values are what the placeholders stand for, by name: port, context_tokens, model.name,
 // model.ref, model.file, model.served_name, model.revision.
 //
 // A flag is written --with-dashes. True gives the flag alone, false nothing, a list the flag and
 // every value behind it. A flag whose value is a placeholder without a value is left out, so
 // that a model without a pinned revision is started without --revision.
-func (l *Launch) Argv(values map[string]string) []string {
+func (l *Launch) argv(values map[string]string) []string {
 	l = l.Expand(values)
 	argv := l.Command
 	for _, f := range l.Flags {

@@ -20,13 +20,13 @@ func (s decodedStep) turns() int {
 	return s.step.Do.Turns()
 }
 
-// Actions lists every kind of step, in the order in which messages name them. A new kind is a
+// actions lists every kind of step, in the order in which messages name them. A new kind is a
 // file step_<key>.go and a line here.
-var Actions = []ActionKind{askKind, injectKind, queryKind, removeKind, continueKind}
+var actions = []actionKind{askKind, injectKind, queryKind, removeKind, continueKind}
 
-// ActionKind is one kind of step: the key that selects it, what it does, and how its value
+// actionKind is one kind of step: the key that selects it, what it does, and how its value
 // is read.
-type ActionKind struct {
+type actionKind struct {
 	Key string
 	Doc string // one sentence
 

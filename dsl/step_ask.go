@@ -6,7 +6,7 @@ type Ask struct {
 	Reply string // recorded
 }
 
-var askKind = ActionKind{
+var askKind = actionKind{
 	Key: "ask",
 	Doc: "Asks a question and waits for the reply.",
 	decode: func(_ *decoder, in stepInput) (Action, effect) {

@@ -10,7 +10,7 @@ type Continue struct {
 	Replies []string // recorded; empty or one for each text
 }
 
-var continueKind = ActionKind{
+var continueKind = actionKind{
 	Key: "continue",
 	Doc: "Asks one or more further questions on whatever is left in the context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {

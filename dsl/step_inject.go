@@ -12,17 +12,17 @@ type Inject struct {
 	Prefill bool   // send the context at once, with max_tokens 1, and measure it
 }
 
-var injectKind = ActionKind{
+var injectKind = actionKind{
 	Key: "inject",
 	Doc: "Puts documents into the context: before the next question, into the system message or as a message of " +
 		"their own.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Inject{
-			Into:    d.strOr(in.node, "into", IntoTurn),
+			Into:    d.strOr(in.node, "into", intoTurn),
 			Role:    d.strOr(in.node, "role", roleUser),
 			Prefill: d.flag(in.node, "prefill", false),
 		}
-		if slices.Contains([]string{IntoTurn, IntoSystem}, a.Into) && d.get(in.node, "role") != nil {
+		if slices.Contains([]string{intoTurn, intoSystem}, a.Into) && d.get(in.node, "role") != nil {
 			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s",
 				a.Into)
 		}
@@ -46,11 +46,11 @@ func (a Inject) Turns() int {
 // it is one token that answers no question.
 func (a Inject) Play(h *History, send Send) error {
 	for _, doc := range a.Docs {
-		h.Inject(doc, a.Into, a.Role)
+		h.inject(doc, a.Into, a.Role)
 	}
 	if !a.Prefill {
 		return nil
 	}
-	_, err := send(Turn{N: 1, Messages: h.prefill(), Phase: h.phase, Docs: h.Docs(), MaxTokens: 1, Prefill: true})
+	_, err := send(Turn{N: 1, Messages: h.prefill(), Phase: h.phase, Docs: h.inContext(), MaxTokens: 1, Prefill: true})
 	return err
 }

@@ -15,7 +15,7 @@ type Query struct {
 	Reply string // recorded
 }
 
-var queryKind = ActionKind{
+var queryKind = actionKind{
 	Key: "query",
 	Doc: "Asks a question about documents that are in context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
@@ -36,7 +36,7 @@ func (q Query) Turns() int { return 1 }
 // Play sends the question.
 func (q Query) Play(h *History, send Send) error {
 	for _, id := range q.Docs {
-		if !h.Has(id) {
+		if !h.has(id) {
 			return fmt.Errorf("querying document %s: it is not in context", id)
 		}
 	}

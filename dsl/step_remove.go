@@ -6,12 +6,12 @@ type Remove struct {
 	Mode string // excise | tombstone
 }
 
-var removeKind = ActionKind{
+var removeKind = actionKind{
 	Key: "remove",
 	Doc: "Takes documents out of the context, or puts a stub of the same length in their place.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		removes := d.references(in.node, "docs")
-		return Remove{refNames(removes), d.strOr(in.node, "mode", Excise)}, effect{removes: removes}
+		return Remove{refNames(removes), d.strOr(in.node, "mode", excise)}, effect{removes: removes}
 	},
 }
 
@@ -21,7 +21,7 @@ func (a Remove) Turns() int { return 0 }
 // Play edits the history.
 func (a Remove) Play(h *History, _ Send) error {
 	for _, id := range a.Docs {
-		h.Remove(id, a.Mode)
+		h.remove(id, a.Mode)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 	from := root.Location().From
 	switch {
 	case at.dist:
-		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(Stats(), " ."),
+		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(stats(), " ."),
 			"%s is a distribution over %s, not one number", at.path, cmp.Or(at.counted, "all repeats"))
 		return root
 	case at.kind == "":
@@ -69,7 +69,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		}
 		help = cmp.Or(syntax.Suggest(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
-	case at.kind != "" && slices.Contains(Stats(), name) && c.scope.env.Scope != figure.ScenarioScope && at.measured:
+	case at.kind != "" && slices.Contains(stats(), name) && c.scope.env.Scope != figure.ScenarioScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
 			"distributions over repeats are known in the assert of the scenario: move this there"
 	case at.kind != "":

@@ -28,7 +28,7 @@ func (n *Names) Sample(path string) (name *Name, message, help string) {
 	}
 	switch {
 	case at.Part != figure.NoPart && (at.ID == "" || at.Rest == ""):
-		return nil, fmt.Sprintf("%q does not name a metric of one of the %s", path, at.Root.Name), "write " + at.Root.Name +
+		return nil, fmt.Sprintf("%q does not name a metric of one of the %s", path, at.Name), "write " + at.Name +
 			".<id>.METRIC"
 	case at.Part == figure.PhasePart && !slices.Contains(figure.Phases(), at.ID):
 		help = cmp.Or(syntax.Suggest(at.ID, figure.Phases()), "the phases are "+strings.Join(figure.Phases(), ", "))
@@ -45,7 +45,7 @@ func (n *Names) Sample(path string) (name *Name, message, help string) {
 // sampleHelp proposes one of the metrics below a prefix for one that is not among them.
 func sampleHelp(prefix, metric string, all []string) string {
 	if i := strings.LastIndexByte(metric, '.'); i >= 0 && slices.Contains(all, metric[:i]) &&
-		slices.Contains(Stats(), metric[i+1:]) {
+		slices.Contains(stats(), metric[i+1:]) {
 		return fmt.Sprintf("write metric: %s.%s, and the statistic as stat:", prefix, metric[:i])
 	}
 	if near := syntax.Nearest(metric, all); near != "" {

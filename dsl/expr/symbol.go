@@ -117,7 +117,7 @@ func (s *scope) distributions(path string, t *nameTree, samples int, counted str
 // distribution is the symbol of one distribution: the group of its statistics.
 func (s *scope) distribution(path string, name *Name, samples int, counted string) *symbol {
 	return &symbol{
-		path: path, name: name, dist: true, samples: samples, counted: counted, parts: Stats(),
+		path: path, name: name, dist: true, samples: samples, counted: counted, parts: stats(),
 		part: func(p string) *symbol {
 			for _, st := range statistics {
 				if st.name == p {

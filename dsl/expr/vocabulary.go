@@ -68,8 +68,8 @@ var statistics = []statistic{
 	{"p99", Float, 299},
 }
 
-// Stats lists the figures of a distribution in the order in which they are shown.
-func Stats() []string {
+// stats lists the figures of a distribution in the order in which they are shown.
+func stats() []string {
 	names := make([]string, len(statistics))
 	for i, s := range statistics {
 		names[i] = s.name

@@ -96,9 +96,9 @@ type Root struct {
 
 const otherScenario = "a gates file is for any scenario: write the value, or assert it in the scenario"
 
-// Roots lists the first words in the order in which messages name them. Beside them, the metrics of a
+// roots lists the first words in the order in which messages name them. Beside them, the metrics of a
 // whole cell, such as gpu.power_w, are known in a wide scope by their own names.
-var Roots = []Root{
+var roots = []Root{
 	{"turn", NoPart, map[Scope]View{StepScope: {LastTurn, TurnLevel}},
 		"turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
 	{"first_turn", NoPart, map[Scope]View{StepScope: {FirstTurn, TurnLevel}},
@@ -144,8 +144,8 @@ func facts(level Level, in ...Scope) map[Scope]View {
 
 // Find returns the root with a name, or nil.
 func Find(name string) *Root {
-	if i := slices.IndexFunc(Roots, func(r Root) bool { return r.Name == name }); i >= 0 {
-		return &Roots[i]
+	if i := slices.IndexFunc(roots, func(r Root) bool { return r.Name == name }); i >= 0 {
+		return &roots[i]
 	}
 	return nil
 }
@@ -174,9 +174,9 @@ func (r *Root) Form() string {
 // Known lists the roots of a scope.
 func Known(s Scope) []*Root {
 	var out []*Root
-	for i := range Roots {
-		if _, ok := Roots[i].In(s); ok {
-			out = append(out, &Roots[i])
+	for i := range roots {
+		if _, ok := roots[i].In(s); ok {
+			out = append(out, &roots[i])
 		}
 	}
 	return out
@@ -215,9 +215,9 @@ func Parse(s Scope, path string) (n Name, ok bool) {
 // Prefix is the path without the metric: steps.q1.
 func (n Name) Prefix() string {
 	if n.Part == NoPart {
-		return n.Root.Name
+		return n.Name
 	}
-	return n.Root.Name + "." + n.ID
+	return n.Name + "." + n.ID
 }
 
 // CutBase returns what a path names of the run that is compared with; ok is false if it names nothing there.

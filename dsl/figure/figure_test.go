@@ -43,7 +43,7 @@ func TestParse(t *testing.T) {
 // TestRootsSayWhatToDoElsewhere holds that a word which some scope does not know says where it is known.
 func TestRootsSayWhatToDoElsewhere(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range Roots {
+	for _, r := range roots {
 		if seen[r.Name] {
 			t.Errorf("%s is listed twice", r.Name)
 		}
