@@ -270,7 +270,7 @@ func play(
 	f.collect.played(fold, dir)
 	again := resumeHint(argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
-	machine := watch(ctx, servers)
+	machine := openTelemetry(ctx, servers)
 	defer machine.Close()
 	facts := machine.Inspect(ctx)
 
@@ -335,9 +335,9 @@ func play(
 	return code, err
 }
 
-// watch opens the machine's sensors. A GPU is read ten times a second, so that its energy is known
+// openTelemetry opens the machine's sensors. A GPU is read ten times a second, so that its energy is known
 // from its power where the driver counts none.
-func watch(ctx context.Context, s *servers) *host.Telemetry {
+func openTelemetry(ctx context.Context, s *servers) *host.Telemetry {
 	t := host.OpenTelemetry(ctx, host.Options{Processes: s.opener.PIDs})
 	if t.Source() == "" {
 		return t

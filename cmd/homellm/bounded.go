@@ -11,7 +11,7 @@ import (
 // mostOf bounds a file that is read whole: more is no file of ours, and could fill the memory.
 const mostOf = 64 << 20
 
-// readBounded reads a file whole. A pipe that nobody writes to is not waited for, and a device or a
+// readBounded reads a file whole. A pipe without a writer is not waited for, and a device or a
 // file without end is not read to its end.
 func readBounded(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)

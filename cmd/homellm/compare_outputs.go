@@ -95,7 +95,7 @@ func (o *compareOutputs) conclude(c compare.Comparison) error {
 	return nil
 }
 
-// keptElsewhere writes a report to a folder of its own where there is always room for one.
+// keptElsewhere writes a report to a new folder for temporary files, where there is room for one.
 func keptElsewhere(name string, write func(io.Writer) error) (string, error) {
 	dir, err := os.MkdirTemp("", "homellm-")
 	if err != nil {

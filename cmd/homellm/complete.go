@@ -15,7 +15,7 @@ import (
 
 type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// completeScenarios offers the shipped names beside the shell's own files.
+// completeScenarios offers the shipped names in addition to the shell's files.
 func completeScenarios(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var out []string
 	for _, n := range shippedNames() {

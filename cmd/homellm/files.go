@@ -20,7 +20,7 @@ import (
 	"homellm/scenarios"
 )
 
-// libraryFlags name the servers and models files a command reads beside the shipped ones. A
+// libraryFlags name the servers and models files a command reads in addition to the shipped ones. A
 // scenario's own folder is never searched: a pull request must not be able to start programs.
 type libraryFlags struct {
 	serverFiles []string

@@ -18,7 +18,7 @@ import (
 	"homellm/engine/secret"
 )
 
-// outputFlags ask for reports beside the results folder.
+// outputFlags ask for reports outside of the results folder.
 type outputFlags struct {
 	reports     []string
 	annotations string
@@ -208,8 +208,8 @@ func (o *outputs) write(t reportTarget, broken []report.Broken, err error) error
 	return nil
 }
 
-// writeOutput writes a file whole or not at all, in the place of an older one. What is not a file
-// of its own, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
+// writeOutput writes a file whole or not at all, in the place of an older one. What is not a
+// regular file, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
 func writeOutput(path string, unmasked func(io.Writer) error) error {
 	write := func(w io.Writer) error {
 		m := secret.NewWriter(w)
@@ -256,8 +256,8 @@ func (o *outputs) badFiles(err error) syntax.Diagnostics {
 // summaryLimit is what GitHub takes as the summary of a step.
 const summaryLimit = 1 << 20
 
-// annotations writes workflow commands to stderr, which GitHub reads like stdout and nobody pipes
-// into a program, and appends the Markdown report to the step's summary.
+// annotations writes workflow commands to stderr, which GitHub reads like stdout and which is not
+// piped into programs, and appends the Markdown report to the step's summary.
 func (o *outputs) annotations(broken []report.Broken, err error) error {
 	if len(o.runs) == 0 {
 		werr := o.badFiles(err).WriteGitHub(o.process.stderr)

@@ -103,7 +103,7 @@ func (r *results) complete(plan *dsl.Plan) bool {
 }
 
 // elsewhere notes that a run goes on with another homellm or on another machine: its cells are
-// then not comparable without a second look.
+// then not simply comparable.
 func (r *results) elsewhere(version string, host map[string]any) error {
 	if r.journal.Seq() == 0 {
 		return nil

@@ -23,7 +23,7 @@ func resumeHint(file string, flags []string, dir string) string {
 }
 
 // kept are the options of a journal that apply writes there, in the one form that it writes. A
-// journal may be a stranger's, and nobody reads closely what he pastes: it must not bring a servers
+// journal may come from a stranger, and people paste commands without reading them: it must not bring a servers
 // file, which can start programs, or a flag of another command.
 func kept(options []string) []string {
 	return slices.DeleteFunc(slices.Clone(options), func(o string) bool {

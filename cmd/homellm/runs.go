@@ -266,7 +266,7 @@ func prune(p process, dir string, f pruneFlags, now time.Time) error {
 }
 
 // untouchable says why a folder must not be removed: it holds more than a run, or its run goes on.
-// Whether it does is found out by taking the journal, which a look alone leaves as it is.
+// Whether it does is found out by taking the journal, which stays as it is where runs are only listed.
 func untouchable(dir string, take bool) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -68,7 +68,7 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	return opt, nil
 }
 
-// readOnly reads what a command needs that plans and sends nothing: the simulator stands in where
+// readOnly reads what a command needs that plans and sends nothing: the simulator is assumed where
 // no server is named.
 func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
 	files, err := findScenarios(args)

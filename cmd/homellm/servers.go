@@ -26,10 +26,10 @@ type servers struct {
 	opener  target.Opener
 	found   map[string]server.Found // by profile
 
-	lacking bool // nobody chose a server, and none was found
+	lacking bool // no server was chosen, and none was found
 }
 
-// choose settles which server plays cells for which nobody chose one: --url, else --server, else
+// choose decides which server plays cells for which none was chosen: --url, else --server, else
 // the scenario's own choice, else a server found on this machine's usual ports, else the embedded
 // simulator.
 func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) error {

@@ -59,15 +59,6 @@ func Ports() []int {
 	return out
 }
 
-// Names lists the engines' names.
-func Names() []string {
-	out := make([]string, len(All))
-	for i, e := range All {
-		out[i] = e.Name
-	}
-	return out
-}
-
 // ProgramOf finds a program by the base name of its command.
 func ProgramOf(command string) (Program, bool) {
 	for _, e := range All {

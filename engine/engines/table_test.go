@@ -23,17 +23,17 @@ var root = filepath.Join("..", "..")
 // TestPages holds what other files say of the engines to the table; -update writes it.
 func TestPages(t *testing.T) {
 	enum := regexp.MustCompile(`"enum": \[(\s*)"` + All[0].Name + `"[^\]]*"(\s*)\]`)
-	names := func(text string) string {
+	list := func(text string) string {
 		m := enum.FindStringSubmatch(text)
-		return `"enum": [` + m[1] + `"` + strings.Join(Names(), `",`+m[1]+`"`) + `"` + m[2] + `]`
+		return `"enum": [` + m[1] + `"` + strings.Join(names(), `",`+m[1]+`"`) + `"` + m[2] + `]`
 	}
 	for _, page := range []struct {
 		path  string
 		place *regexp.Regexp
 		text  func(old string) string
 	}{
-		{"schema/servers.v1.json", enum, names},
-		{"schema/models.v1.json", enum, names},
+		{"schema/servers.v1.json", enum, list},
+		{"schema/models.v1.json", enum, list},
 		{"schema/models.v1.json", regexp.MustCompile(`an engine: [^"]*`), func(string) string { return schemaTitle() }},
 		{"docs/servers.md", regexp.MustCompile(`(?m)^\| engine \| times and tokens .*\n(\|.*\n)+`),
 			func(string) string { return docsTable() }},
@@ -76,7 +76,7 @@ func docsTable() string {
 
 // schemaTitle is what the schemas call the name of an engine.
 func schemaTitle() string {
-	names := Names()
+	names := names()
 	last := len(names) - 1
 	return "an engine: " + strings.Join(names[:last], ", ") + " or " + names[last]
 }
@@ -111,7 +111,7 @@ func TestNamesAreHere(t *testing.T) {
 				return true
 			}
 			text, err := strconv.Unquote(lit.Value)
-			if err != nil || !slices.Contains(Names(), text) {
+			if err != nil || !slices.Contains(names(), text) {
 				return true
 			}
 			found++
@@ -172,4 +172,13 @@ func TestEntries(t *testing.T) {
 	if got, want := len(ports), 10; got < want {
 		t.Errorf("%d usual ports, want %d or more", got, want)
 	}
+}
+
+// names lists the engines' names.
+func names() []string {
+	out := make([]string, len(All))
+	for i, e := range All {
+		out[i] = e.Name
+	}
+	return out
 }

@@ -10,15 +10,15 @@ import (
 	"homellm/engine/engines"
 )
 
-// CommandError says that a command could not be run.
-type CommandError struct {
+// commandError says that a command could not be run.
+type commandError struct {
 	Name    string
 	Command string
 	err     error
 }
 
 // Error implements error.
-func (e *CommandError) Error() string {
+func (e *commandError) Error() string {
 	if errors.Is(e.err, exec.ErrNotFound) {
 		return fmt.Sprintf("starting %s: the command %s is not installed, or not in PATH", e.Name, e.Command)
 	}
@@ -26,10 +26,10 @@ func (e *CommandError) Error() string {
 }
 
 // Unwrap returns the reason.
-func (e *CommandError) Unwrap() error { return e.err }
+func (e *commandError) Unwrap() error { return e.err }
 
 // Hint says how the command is installed, where it is one that homellm knows.
-func (e *CommandError) Hint() string {
+func (e *commandError) Hint() string {
 	name := strings.TrimSuffix(filepath.Base(e.Command), ".exe")
 	if p, ok := engines.ProgramOf(name); ok && p.Install != "" {
 		return p.Install

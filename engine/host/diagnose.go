@@ -29,8 +29,8 @@ var consequences = []engines.Symptom{
 	},
 }
 
-// Diagnose finds out what a log says about a failed start; false if it says nothing known.
-func Diagnose(log []byte) (Diagnosis, bool) {
+// diagnose finds out what a log says about a failed start; false if it says nothing known.
+func diagnose(log []byte) (Diagnosis, bool) {
 	known := engines.Logs()
 	for _, recovered := range known.Recovered {
 		if i := bytes.LastIndex(log, []byte(recovered)); i >= 0 {

@@ -64,7 +64,7 @@ func TestDiagnose(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := Diagnose([]byte(tt.log))
+			got, ok := diagnose([]byte(tt.log))
 			if ok != (tt.want.Class != "") {
 				t.Errorf("recognised %v", ok)
 			}
@@ -102,7 +102,7 @@ func TestSymptoms_Samples(t *testing.T) {
 		"llama runner process has terminated: signal: killed":                                     "crash",
 	}
 	for line, class := range samples {
-		if got, _ := Diagnose([]byte("before\n" + line + "\nafter\n")); got.Class != class || got.Line != line ||
+		if got, _ := diagnose([]byte("before\n" + line + "\nafter\n")); got.Class != class || got.Line != line ||
 			got.Fix == "" || strings.Contains(got.Fix, "$") {
 			t.Errorf("%s\ngot %+v, want class %s", line, got, class)
 		}

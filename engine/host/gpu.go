@@ -105,8 +105,8 @@ func throttled(mask float64) float64 {
 	return 0
 }
 
-// ThrottleReasons names the bits of NVML's mask. Bits of later drivers are shown as unknown.
-func ThrottleReasons(mask uint64) string {
+// throttleReasons names the bits of NVML's mask. Bits of later drivers are shown as unknown.
+func throttleReasons(mask uint64) string {
 	var names []string
 	for _, r := range reasons {
 		if mask&r.bit != 0 {

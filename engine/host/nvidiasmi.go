@@ -222,7 +222,7 @@ func parseSMI(line string) (index int, row smiRow, ok bool) {
 		g.PCIe = fmt.Sprintf("gen %.0f x%.0f", gen, width)
 	}
 	if !math.IsNaN(r.reasons) {
-		g.ThrottledNow, g.ThrottleSlows = ThrottleReasons(uint64(r.reasons)), throttled(r.reasons) == 1
+		g.ThrottledNow, g.ThrottleSlows = throttleReasons(uint64(r.reasons)), throttled(r.reasons) == 1
 	}
 	return index, smiRow{at: time.Now(), reading: r, facts: g}, true
 }

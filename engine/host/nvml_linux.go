@@ -147,7 +147,7 @@ func (n *nvmlLib) facts() []GPU {
 			g.PCIe = fmt.Sprintf("gen %d x%d", gen, width)
 		}
 		if mask := n.reasons(d); !math.IsNaN(mask) {
-			g.ThrottledNow, g.ThrottleSlows = ThrottleReasons(uint64(mask)), throttled(mask) == 1
+			g.ThrottledNow, g.ThrottleSlows = throttleReasons(uint64(mask)), throttled(mask) == 1
 		}
 		all[i] = g
 	}

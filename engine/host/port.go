@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// CheckPort makes sure that a server can listen at an address. One that is taken is a
+// checkPort makes sure that a server can listen at an address. One that is taken is a
 // [*PortError]: a server started there would fail, or pick another port in silence, and the one
 // that is there already would be measured in its place.
-func CheckPort(ctx context.Context, address string) error {
+func checkPort(ctx context.Context, address string) error {
 	// Both ways: on macOS a port that is taken on all interfaces can be bound on one.
 	dialer := net.Dialer{Timeout: 250 * time.Millisecond}
 	if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {

@@ -66,7 +66,7 @@ type Proc struct {
 // Start starts a process in its own process group and returns when it is ready. Whatever
 // else happens, no process is left behind: an early exit is an [*ExitError] with the end of the
 // log and what is known about it, a taken port a [*PortError], a command that is not there a
-// [*CommandError], and a start that takes too long a [*NotReadyError].
+// [*commandError], and a start that takes too long a [*NotReadyError].
 func Start(ctx context.Context, spec Spec) (*Proc, error) {
 	if len(spec.Argv) == 0 {
 		return nil, fmt.Errorf("starting %s: there is no command", spec.Name)
@@ -84,7 +84,7 @@ func Start(ctx context.Context, spec Spec) (*Proc, error) {
 		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
 	if spec.Address != "" {
-		if err := CheckPort(ctx, spec.Address); err != nil {
+		if err := checkPort(ctx, spec.Address); err != nil {
 			return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 		}
 	}
@@ -110,7 +110,7 @@ func (p *Proc) launch(ctx context.Context) error {
 	spec := p.spec
 	path, err := exec.LookPath(spec.Argv[0])
 	if err != nil {
-		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
+		return &commandError{Name: spec.Name, Command: spec.Argv[0], err: err}
 	}
 	log, err := createLog(spec.Log)
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *Proc) launch(ctx context.Context) error {
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		p.removeRecord()
-		return &CommandError{Name: spec.Name, Command: spec.Argv[0], err: err}
+		return &commandError{Name: spec.Name, Command: spec.Argv[0], err: err}
 	}
 	crash.Go(func() {
 		// The state after Wait tells everything its error does.
@@ -228,7 +228,7 @@ func (p *Proc) await(ctx context.Context) error {
 // notReady describes a start that did not come to its end.
 func (p *Proc) notReady(last error) error {
 	log := p.readLog()
-	found, _ := Diagnose(log)
+	found, _ := diagnose(log)
 	return &NotReadyError{
 		Name:      p.spec.Name,
 		After:     time.Since(p.started),
@@ -259,7 +259,7 @@ func (p *Proc) Err() error {
 		return nil
 	}
 	log := p.readLog()
-	found, _ := Diagnose(log)
+	found, _ := diagnose(log)
 	return &ExitError{
 		Name: p.spec.Name, Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState),
 		After: p.ended, WasReady: p.wasReady, Tail: tail(log, tailLines), Log: cmp.Or(p.spec.Kept, p.spec.Log),

@@ -278,7 +278,7 @@ func TestStart_CommandMissing(t *testing.T) {
 	spec := specOf("serve", t.TempDir(), freeAddress(t))
 	spec.Argv = []string{filepath.Join(t.TempDir(), "llama-server")}
 	_, err := Start(t.Context(), spec)
-	missing, ok := errors.AsType[*CommandError](err)
+	missing, ok := errors.AsType[*commandError](err)
 	if !ok || !strings.Contains(missing.Hint(), "install llama.cpp") {
 		t.Errorf("got %v", err)
 	}

@@ -146,7 +146,7 @@ func TestThrottleReasons(t *testing.T) {
 		0x80:  {"power brake", 1},
 		0x200: {"unknown", 0},
 	} {
-		if got := ThrottleReasons(mask); got != want.names || throttled(float64(mask)) != want.slows {
+		if got := throttleReasons(mask); got != want.names || throttled(float64(mask)) != want.slows {
 			t.Errorf("%#x: %q %v, want %q %v", mask, got, throttled(float64(mask)), want.names, want.slows)
 		}
 	}

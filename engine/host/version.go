@@ -74,7 +74,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return "", &CommandError{Name: name, Command: argv[0], err: err}
+		return "", &commandError{Name: name, Command: argv[0], err: err}
 	}
 	command, err := question(program.Version, path, argv)
 	if err != nil {

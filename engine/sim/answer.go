@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// NoInformation is what the simulator says when nothing in its context matches the question.
-const NoInformation = "I have no information on that in my context."
+// noInformation is what the simulator says when nothing in its context matches the question.
+const noInformation = "I have no information on that in my context."
 
 // acknowledged is what it says to a message that holds documents and no question.
 const acknowledged = "I have read it."
@@ -45,7 +45,7 @@ func answer(messages []Message) string {
 		last--
 	}
 	if last < 0 {
-		return NoInformation
+		return noInformation
 	}
 	asked := outside(messages[last].Content)
 	if strings.TrimSpace(asked) == "" {
@@ -53,7 +53,7 @@ func answer(messages []Message) string {
 	}
 	terms := questionTerms(asked)
 	if len(terms) == 0 {
-		return NoInformation
+		return noInformation
 	}
 	var found []sentence
 	total := 0
@@ -110,7 +110,7 @@ func quote(found []sentence, terms, total int) string {
 		best = max(best, s.score)
 	}
 	if best == 0 {
-		return NoInformation
+		return noInformation
 	}
 	var b strings.Builder
 	quoted := 0

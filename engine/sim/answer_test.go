@@ -38,14 +38,14 @@ func TestAnswerQuotesWhatIsInContext(t *testing.T) {
 		"chance": {{"system", "The head of the workshop answers the telephone until five."},
 			{"user", "Which head bolts need new washers?"}},
 	} {
-		if got := answer(messages); got != NoInformation {
+		if got := answer(messages); got != noInformation {
 			t.Errorf("%s: answer %q, want none", name, got)
 		}
 	}
 	if got := answer([]Message{{"user", doc}}); got != acknowledged {
 		t.Errorf("a document without a question: %q", got)
 	}
-	if got := answer([]Message{{"system", doc}}); got != NoInformation {
+	if got := answer([]Message{{"system", doc}}); got != noInformation {
 		t.Errorf("no user: %q", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestPassages(t *testing.T) {
 // The reply has the length that was asked for, and reads back as the same tokens.
 func TestReplyLengths(t *testing.T) {
 	text := "Tighten the cylinder head bolts to 41 Nm in three passes."
-	natural := len(Tokenize(text)) + 1
+	natural := len(tokenize(text)) + 1
 	for name, c := range map[string]struct {
 		p         sampling
 		reasoning int
@@ -105,7 +105,7 @@ func TestReplyLengths(t *testing.T) {
 		if r.finish == "stop" {
 			said = said[:len(said)-1]
 		}
-		if !slices.Equal(Tokenize(r.text), said) {
+		if !slices.Equal(tokenize(r.text), said) {
 			t.Errorf("%s: the text reads back as other tokens", name)
 		}
 		if again := compose(7, text, text, c.reasoning, c.p); again.text != r.text || again.thought != r.thought {
@@ -135,7 +135,7 @@ func TestStops(t *testing.T) {
 		"at once":       {sampling{Stop: []string{"T"}}, "", "T"},
 		"absent":        {sampling{Stop: []string{"absent"}}, text, nil},
 		"after the min": {sampling{Stop: []string{"the", "wait"}, MinTokens: 6}, "Tighten the bolts to 41 Nm. Then ", "wait"},
-		"token":         {sampling{StopTokens: Tokenize(" to")}, "Tighten the bolts", Tokenize(" to")[0]},
+		"token":         {sampling{StopTokens: tokenize(" to")}, "Tighten the bolts", tokenize(" to")[0]},
 	} {
 		c.p.MaxTokens = 100
 		r := compose(1, text, text, 0, c.p)
@@ -162,7 +162,7 @@ func TestForgetsOverHTTP(t *testing.T) {
 		}
 		after := b.ask([]Message{{"user", question}, {"assistant", with.text}, {"user", question}},
 			fields{"max_tokens": 60, "min_tokens": 60})
-		if strings.Contains(after.text, fact) || !strings.HasPrefix(after.text, NoInformation) {
+		if strings.Contains(after.text, fact) || !strings.HasPrefix(after.text, noInformation) {
 			t.Errorf("without it: %q", after.text)
 		}
 		if got := b.last(); got.Text != after.text || len(got.Messages) != 3 || got.Messages[1].Content != with.text {

@@ -227,7 +227,7 @@ func TestConversationHitsFollowTheRule(t *testing.T) {
 		var before []Token
 		for turn, n := range []int{7, 16, 33, 1, 50} {
 			messages = append(messages, Message{"user", "How tight are the head bolts?"})
-			prompt := Tokenize(render(messages, withHeader))
+			prompt := tokenize(render(messages, withHeader))
 			common := 0
 			for common < min(len(before), len(prompt)) && before[common] == prompt[common] {
 				common++
@@ -248,7 +248,7 @@ func TestConversationHitsFollowTheRule(t *testing.T) {
 			if (named == 0) != (s.usage.Details == nil) {
 				t.Errorf("turn %d: details %v for %d cached tokens", turn, s.usage.Details, named)
 			}
-			reply := Tokenize(e.Text)
+			reply := tokenize(e.Text)
 			if len(reply) != n {
 				t.Fatalf("turn %d: the reply has %d tokens when read again, want %d", turn, len(reply), n)
 			}

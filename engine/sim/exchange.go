@@ -223,7 +223,7 @@ func (x *exchange) refuse(e *refusal) {
 func (x *exchange) prepare(conversation []Message) *refusal {
 	q := &x.req
 	if x.chat {
-		x.prompt = Tokenize(render(conversation, q.ending()))
+		x.prompt = tokenize(render(conversation, q.ending()))
 	} else {
 		var e *refusal
 		if _, x.prompt, e = q.prompt(); e != nil {

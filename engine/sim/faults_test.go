@@ -504,7 +504,7 @@ func TestRealSocket(t *testing.T) {
 			t.Errorf("the ledger has %v, want %v", e.Tokens, want)
 		}
 	})
-	if err := s.SetFaults(Fault{Kind: "reset", Token: 5}); err != nil {
+	if err := s.setFaults(Fault{Kind: "reset", Token: 5}); err != nil {
 		t.Fatal(err)
 	}
 	got, _, err = ask()

@@ -44,7 +44,7 @@ func compose(seed uint64, key, text string, reasoning int, p sampling) *reply {
 	}
 	thought = thought[:min(reasoning, p.MaxTokens)]
 
-	out := Tokenize(text)
+	out := tokenize(text)
 	least := max(0, p.MinTokens-len(thought))
 	if p.IgnoreEOS {
 		least = p.MaxTokens - len(thought)

@@ -233,12 +233,12 @@ func (q *request) prompt() (string, []Token, *refusal) {
 	}
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		return text, Tokenize(text), nil
+		return text, tokenize(text), nil
 	}
 	var ids []Token
 	if json.Unmarshal(raw, &ids) != nil || len(ids) == 0 {
 		return "", nil, badRequest("prompt", "prompt: must be a string or a list of token ids")
 	}
-	text, _ = Detokenize(ids) // numbers that are no tokens of ours are legal prompts without a text
+	text, _ = detokenize(ids) // numbers that are no tokens of ours are legal prompts without a text
 	return text, ids, nil
 }

@@ -174,7 +174,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, _ time.Time) {
 		s.refuse(w, badRequest("prompt", "either prompt or messages is required"))
 		return
 	}
-	tokens := Tokenize(text)
+	tokens := tokenize(text)
 	var pieces []string
 	if q.Strings {
 		pieces = make([]string, len(tokens))
@@ -202,7 +202,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, _ time.Time)
 		s.refuse(w, e)
 		return
 	}
-	text, ok := Detokenize(q.Tokens)
+	text, ok := detokenize(q.Tokens)
 	if !ok {
 		s.refuse(w, badRequest("tokens", "one of the numbers is not a token"))
 		return
@@ -227,7 +227,7 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request, _ time.Time) 
 		d.DisallowUnknownFields()
 		err := d.Decode(&q)
 		if err == nil {
-			err = s.SetFaults(q.Faults...)
+			err = s.setFaults(q.Faults...)
 		}
 		if err != nil {
 			s.refuse(w, badRequest("", "%v", err))

@@ -39,8 +39,8 @@ func (s *Server) Close() { s.engine.stop() }
 // Ledger returns the truth of every request that has ended, in the order of arrival.
 func (s *Server) Ledger() []Entry { return s.ledger.list() }
 
-// SetFaults replaces the faults, as POST /sim/config does. Their counts begin anew.
-func (s *Server) SetFaults(faults ...Fault) error {
+// setFaults replaces the faults, as POST /sim/config does. Their counts begin anew.
+func (s *Server) setFaults(faults ...Fault) error {
 	armed, err := arm(faults)
 	if err != nil {
 		return err

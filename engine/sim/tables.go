@@ -115,7 +115,7 @@ type Model struct {
 }
 
 // Models is the table of models that the simulator can stand for, with 16-bit weights. A name
-// may carry a suffix of [Quants].
+// may carry a suffix of [quants].
 var Models = []Model{
 	{Name: "phi-3.5-mini", Repository: "microsoft/Phi-3.5-mini-instruct", ParamsB: 3.82,
 		Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 96, Hidden: 3072, Vocabulary: 32064},
@@ -174,8 +174,8 @@ type Quant struct {
 	Slowdown   float64 // factor on every step, for the conversion of activations; 1 if none
 }
 
-// Quants is the table of weight formats. The bytes a parameter are averages of published files.
-var Quants = []Quant{
+// quants is the table of weight formats. The bytes a parameter are averages of published files.
+var quants = []Quant{
 	{Name: "", BlockBytes: 2, HeadBytes: 2, Slowdown: 1},
 	{Name: "awq", BlockBytes: 0.53, HeadBytes: 2, Slowdown: 1},
 	{Name: "gptq-int4", BlockBytes: 0.53, HeadBytes: 2, Slowdown: 1},
@@ -214,7 +214,7 @@ func findGPU(name string) (GPU, error) {
 
 // findModel finds a row by its short name or its repository, with or without the suffix of a quant.
 func findModel(name string) (Model, Quant, error) {
-	for _, q := range Quants {
+	for _, q := range quants {
 		base, ok := strings.CutSuffix(plain(name), plain(q.Name))
 		if !ok {
 			continue

@@ -92,11 +92,11 @@ func specialAt(s string, i int) (Token, int) {
 	return 0, 0
 }
 
-// Tokenize cuts text into tokens: special tokens, words with the space before them, digits one by one,
+// tokenize cuts text into tokens: special tokens, words with the space before them, digits one by one,
 // runs of punctuation, runs of white space; each in pieces of at most six bytes. English prose comes
 // to about 1.3 tokens a word. The cut depends only on what follows a token's beginning, so that
 // the tokens of a text begin with the tokens of any part of it that ends between two tokens.
-func Tokenize(text string) []Token {
+func tokenize(text string) []Token {
 	return appendTokens(make([]Token, 0, len(text)/4+8), text)
 }
 
@@ -204,7 +204,7 @@ func (t Token) appendText(b []byte) ([]byte, bool) {
 		}
 		return append(b, specials[t]...), true
 	case t&(1<<lengthBit-1)>>(8*n) != 0:
-		return b, false // bytes beyond the length: not a number that Tokenize makes
+		return b, false // bytes beyond the length: not a number that tokenize makes
 	}
 	if t&spaceFlag != 0 {
 		b = append(b, ' ')
@@ -215,8 +215,8 @@ func (t Token) appendText(b []byte) ([]byte, bool) {
 	return b, true
 }
 
-// Detokenize returns the text of the tokens. ok is false if one of them is not a token.
-func Detokenize(tokens []Token) (text string, ok bool) {
+// detokenize returns the text of the tokens. ok is false if one of them is not a token.
+func detokenize(tokens []Token) (text string, ok bool) {
 	b := make([]byte, 0, 5*len(tokens))
 	for _, t := range tokens {
 		if b, ok = t.appendText(b); !ok {

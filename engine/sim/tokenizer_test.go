@@ -14,7 +14,7 @@ level again, and write the date into the service book. Owners who drive mostly s
 coolant more often than the schedule says, because condensation collects in the expansion tank.`
 
 func TestTokensPerWord(t *testing.T) {
-	tokens, words := len(Tokenize(prose)), len(strings.Fields(prose))
+	tokens, words := len(tokenize(prose)), len(strings.Fields(prose))
 	if r := float64(tokens) / float64(words); r < 1.2 || r > 1.5 {
 		t.Errorf("%d tokens for %d words: %.2f a word, want about 1.3", tokens, words, r)
 	}
@@ -41,7 +41,7 @@ func TestTokenizePieces(t *testing.T) {
 		"<｜User｜>x<｜end▁of▁sentence｜>": {"<｜User｜>", "x", "<｜end▁of▁sentence｜>"},
 	} {
 		got := []string{}
-		for _, tok := range Tokenize(text) {
+		for _, tok := range tokenize(text) {
 			s, ok := tok.Text()
 			if !ok || tok >= 1<<53 {
 				t.Errorf("%q: token %d has no text or is too large for a float", text, tok)
@@ -57,8 +57,8 @@ func TestTokenizePieces(t *testing.T) {
 // checkTokens asserts what the tokeniser promises of any text.
 func checkTokens(t *testing.T, text string) {
 	t.Helper()
-	tokens := Tokenize(text)
-	back, ok := Detokenize(tokens)
+	tokens := tokenize(text)
+	back, ok := detokenize(tokens)
 	if !ok || back != text {
 		t.Fatalf("Detokenize(Tokenize(%q)) = %q, %v", text, back, ok)
 	}
@@ -66,7 +66,7 @@ func checkTokens(t *testing.T, text string) {
 	for i, tok := range tokens {
 		part, _ := tok.Text()
 		cut += len(part)
-		if head := Tokenize(text[:cut]); !slices.Equal(head, tokens[:i+1]) {
+		if head := tokenize(text[:cut]); !slices.Equal(head, tokens[:i+1]) {
 			t.Fatalf("the tokens of %q do not begin with those of %q: %v", text, text[:cut], head)
 		}
 	}
@@ -108,15 +108,15 @@ func TestDetokenizeRefusesOtherNumbers(t *testing.T) {
 func TestRenderIsPrefixStable(t *testing.T) {
 	long := []Message{{"system", prose}, {"user", "What is it?"}, {"assistant", "There is nothing further to add."},
 		{"user", "And then?"}}
-	first := Tokenize(render(long[:2], withHeader))
-	if second := Tokenize(render(long, withHeader)); !slices.Equal(second[:len(first)], first) {
+	first := tokenize(render(long[:2], withHeader))
+	if second := tokenize(render(long, withHeader)); !slices.Equal(second[:len(first)], first) {
 		t.Error("the second turn does not extend the first one")
 	}
-	replied := slices.Concat(first, Tokenize(long[2].Content))
-	if second := Tokenize(render(long, withHeader)); !slices.Equal(second[:len(replied)], replied) {
+	replied := slices.Concat(first, tokenize(long[2].Content))
+	if second := tokenize(render(long, withHeader)); !slices.Equal(second[:len(replied)], replied) {
 		t.Error("the second turn does not extend the first one and its reply")
 	}
-	if open := Tokenize(render(long[:3], insideLast)); !slices.Equal(open, replied) {
+	if open := tokenize(render(long[:3], insideLast)); !slices.Equal(open, replied) {
 		t.Error("a message to be continued does not end with its content")
 	}
 }
@@ -158,7 +158,7 @@ func BenchmarkTokenize(b *testing.B) {
 	text := manual(11000)
 	b.ReportAllocs()
 	for b.Loop() {
-		Tokenize(text)
+		tokenize(text)
 	}
 }
 

@@ -221,7 +221,7 @@ func TestRefusals(t *testing.T) {
 // Every form of a prompt is the same prompt.
 func TestPromptForms(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
-		ids := Tokenize(prose)
+		ids := tokenize(prose)
 		for i, prompt := range []any{prose, []string{prose}, ids, [][]Token{ids}} {
 			b.text("POST", "/v1/completions", fields{"prompt": prompt, "max_tokens": 2})
 			e := b.last()
