@@ -11,10 +11,8 @@ var conversations = []Def{
 		Shown: Shown{
 			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
 		},
-		Doc: "turns played", Formula: "requests sent, failed ones included", over: func(_ *Cell, g []*event.Request) (any,
-			string) {
-			return len(g), ""
-		}},
+		Doc: "turns played", Formula: "requests sent, failed ones included",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
 	{Name: "requests", Unit: "requests", Kind: Int, Levels: groups, Source: "client",
 		Doc: "requests sent", Formula: "measured requests, failed ones included; not those that the end of the run cut off",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
