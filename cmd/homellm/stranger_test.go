@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -156,6 +157,9 @@ func TestStrangersResults(t *testing.T) {
 		fmt.Sprintf(`"url":"http://%s/`, l.Addr()),
 	)
 	journal := evil.Replace(strings.Join(lines[:len(lines)*2/3], ""))
+	// A stranger could compute the checks of the lines anew; a journal from before there were any does as well.
+	journal = regexp.MustCompile(`,"crc32c":"[0-9a-f]{8}"}`).ReplaceAllString(journal, "}")
+	journal = strings.Replace(journal, `"body":{"version":2,`, `"body":{"version":1,`, 1)
 	if !strings.Contains(journal, l.Addr().String()) || !strings.Contains(journal, "evil.yaml") {
 		t.Fatal("the journal does not attack anything: the test sees nothing")
 	}
