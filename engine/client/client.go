@@ -185,8 +185,6 @@ func starTexts(body []byte) {
 		case ':':
 			value = true
 		case ' ':
-		default:
-			value = false
 		case '"':
 			for i++; i < len(body) && body[i] != '"'; i++ {
 				if body[i] == '\\' && i+1 < len(body) {
@@ -199,6 +197,8 @@ func starTexts(body []byte) {
 					body[i] = '*'
 				}
 			}
+			value = false
+		default:
 			value = false
 		}
 	}
