@@ -25,17 +25,18 @@ const (
 func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 	d.get(n, "extends")
 	s := &Server{
-		Pos:           d.src.Pos(at.At()),
-		Name:          at.Key,
-		Description:   d.str(n, "description"),
-		Abstract:      d.flag(n, "abstract", false),
-		Engine:        d.str(n, "engine"),
-		Models:        d.strs(n, "models"),
-		Launch:        d.launch(d.get(n, "launch")),
-		Port:          d.integer(n, "port", 0),
-		BasePath:      d.strOr(n, "base_path", "/v1"),
-		API:           d.strOr(n, "api", "chat"),
-		Placement:     d.strOr(n, "system_placement", "native"),
+		Pos:         d.src.Pos(at.At()),
+		Name:        at.Key,
+		Description: d.str(n, "description"),
+		Abstract:    d.flag(n, "abstract", false),
+		Engine:      d.str(n, "engine"),
+		Models:      d.strs(n, "models"),
+		Launch:      d.launch(d.get(n, "launch")),
+		Address:     Address{Port: d.integer(n, "port", 0), BasePath: d.strOr(n, "base_path", "/v1")},
+		Wire: Wire{
+			API:       d.strOr(n, "api", "chat"),
+			Placement: d.strOr(n, "system_placement", "native"),
+		},
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}
 	if body := d.get(n, "body"); body != nil && body.Kind == syntax.MapKind {

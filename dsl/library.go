@@ -15,7 +15,7 @@ func (l *Library) Attach(name, engine, address string) string {
 	if base == nil {
 		base = l.profileOf(engines.WithRole(engines.Generic).Name)
 	}
-	s := Server{BasePath: "/v1", Engine: engine}
+	s := Server{Address: Address{BasePath: "/v1"}, Engine: engine}
 	if base != nil {
 		s = *base
 	}

@@ -46,13 +46,7 @@ func writeDigest(w io.Writer, v reflect.Value) {
 		}
 		writeDigest(w, v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if f.IsExported() && !slices.Contains(neutral, f.Name) {
-				fmt.Fprintf(w, "%s=", f.Name)
-				writeDigest(w, v.Field(i))
-			}
-		}
+		writeFields(w, v)
 	case reflect.Map:
 		all := v.MapKeys()
 		slices.SortFunc(all, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
@@ -70,5 +64,20 @@ func writeDigest(w io.Writer, v reflect.Value) {
 		fmt.Fprintf(w, "%d:%s;", v.Len(), v.String())
 	default:
 		fmt.Fprintf(w, "%v;", v.Interface())
+	}
+}
+
+// writeFields writes the fields of a struct. Those of an embedded one are fields of the whole: to group
+// fields decides nothing.
+func writeFields(w io.Writer, v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			writeFields(w, v.Field(i))
+		case f.IsExported() && !slices.Contains(neutral, f.Name):
+			fmt.Fprintf(w, "%s=", f.Name)
+			writeDigest(w, v.Field(i))
+		}
 	}
 }

@@ -40,26 +40,41 @@ func (c Capabilities) abilities() []string {
 
 // Server is one resolved profile of a servers file.
 type Server struct {
-	Pos           syntax.Pos
-	Name          string
-	Description   string
-	Abstract      bool
-	Engine        string // vllm | llamacpp | ollama | sglang | lmstudio | tabby | koboldcpp | openai | sim
-	Models        []string
-	Launch        *Launch // nil: attach only
-	Attach        string  // base URL without path; empty: launch only
-	APIKey        Secret
-	Port          int // 0: any free one
-	BasePath      string
-	API           string         // chat | completions
-	Placement     string         // of system messages: native | merge | first_user
-	Body          map[string]any // extra keys of every request
-	ContextTokens int            // 0: ask the server
-	Health        Health
-	Startup       Wait
-	Stop          Stop
-	HTTP          Timeouts
-	Capabilities  Capabilities
+	Pos         syntax.Pos
+	Name        string
+	Description string
+	Abstract    bool
+	Engine      string // its name in the table of engines
+	Models      []string
+	Launch      *Launch // nil: attach only
+	Address
+	Wire
+	ContextTokens int // 0: ask the server
+	Lifecycle
+	HTTP         Timeouts
+	Capabilities Capabilities
+}
+
+// Address is where a server answers, and by which key.
+type Address struct {
+	Attach   string // base URL without path; empty: launch only
+	APIKey   Secret
+	Port     int // 0: any free one
+	BasePath string
+}
+
+// Wire is how prompts are put to a server.
+type Wire struct {
+	API       string         // chat | completions
+	Placement string         // of system messages: native | merge | first_user
+	Body      map[string]any // extra keys of every request
+}
+
+// Lifecycle is when a server is ready, how long its start may take, and how it is ended.
+type Lifecycle struct {
+	Health  Health
+	Startup Wait
+	Stop    Stop
 }
 
 // Launch is how a server is started: an argv, never a shell line. Flags keep the file's order.

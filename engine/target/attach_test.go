@@ -36,7 +36,7 @@ func TestOpen_LeavesNoConnection(t *testing.T) {
 		web.Start()
 		t.Cleanup(web.Close)
 
-		profile := &dsl.Server{Name: "s", Engine: "sim", API: "chat", Attach: web.URL,
+		profile := &dsl.Server{Name: "s", Engine: "sim", Address: dsl.Address{Attach: web.URL}, Wire: dsl.Wire{API: "chat"},
 			Capabilities: dsl.Capabilities{Streaming: true, Metrics: "/metrics"}}
 		cell := &dsl.Cell{ID: "x", Server: profile, Scenario: &dsl.Scenario{}}
 		opener := target.Opener{Key: func(dsl.Secret) (string, error) { return key, nil }}
