@@ -66,7 +66,7 @@ func TestMentionedCommands_Exist(t *testing.T) {
 // exists looks up a command line, or the beginning of one, and says what is wrong with it.
 func exists(c *cobra.Command, line string) string {
 	found := false
-	for _, w := range strings.Fields(line) {
+	for w := range strings.FieldsSeq(line) {
 		if f := flagName.FindStringSubmatch(w); f != nil {
 			if c.Flags().Lookup(f[1]) == nil && c.InheritedFlags().Lookup(f[1]) == nil && f[1] != "help" {
 				return c.CommandPath() + " has no flag --" + f[1]

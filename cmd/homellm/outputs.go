@@ -312,7 +312,7 @@ func appendSummary(path, verdict string, write func(io.Writer) error) error {
 		fmt.Fprintf(
 			&b,
 			"## %s\n\nThe report is too long for a summary: see report.md in the results folder.\n\n",
-			strings.ToUpper(string(verdict)),
+			strings.ToUpper(verdict),
 		)
 	}
 	_, err = f.Write(b.Bytes())

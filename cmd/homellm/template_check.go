@@ -120,7 +120,8 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		name = names[0]
 	}
 	if name == "" {
-		return failf(exitEnvironment, "name the model: homellm template check MODEL --url …", "%s lists no model", found.URL)
+		return failf(exitEnvironment, "name the model: homellm template check MODEL --url …",
+			"%s lists no model", found.URL)
 	}
 	all, t, m, err := templateOf(lib, name)
 	if err != nil {
