@@ -53,6 +53,12 @@ func WriteMetricDocs(w io.Writer) error {
 	return nil
 }
 
+// Words of the page in the style of code, which stand in a raw string.
+const (
+	kernelStamps = "`stamped_by: kernel`"
+	prefillStep  = "`inject` with `prefill: true`"
+)
+
 const docsHead = `# Metrics
 
 <!-- Written by: go test ./engine/metrics -update. Edit engine/metrics/defs_*.go instead. -->
@@ -64,14 +70,14 @@ rate; they are counted by ` + "`requests_failed`" + `.
 In the formulas *sent* is the first byte of the request handed to the kernel, *t_1 … t_k* are the arrivals of
 the non-empty deltas of any channel, *n* is the server's own count of output tokens and *k1* the tokens that
 came with the first delta (1 for each delta of that read unless the server says more). Instants are monotonic. On Linux
-they are the kernel's stamps of the packets that brought the bytes (` + "`" + `stamped_by: kernel` + "`" + ` in result.json), so
+they are the kernel's stamps of the packets that brought the bytes (` + kernelStamps + ` in result.json), so
 that what a reader waits to be woken is in no figure; elsewhere they are taken when a read returns,
 before anything is decoded (` + "`" + `reader` + "`" + `). Deltas that one read delivered share an instant.
 
 How several turns become one number (fold): *mean* and *ratio* use the turns where the metric is known,
 *ratio* divides the sum of the numerators by the sum of the denominators, so that a long turn weighs more
 than a short one; *sum* and *max* are unknown as soon as one turn is; *all* is true if it is true of every
-turn. A prefill (` + "`inject` with `prefill: true`" + `) asks nothing: it is no part of the latencies and decode speeds of
+turn. A prefill (` + prefillStep + `) asks nothing: it is no part of the latencies and decode speeds of
 a phase or conversation, only of those of its own step; its tokens, cache and prefill speed count everywhere.
 Percentiles are nearest rank. Reports print a percentile only where there are enough values to
 bound the true one with 95 % confidence.

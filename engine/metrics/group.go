@@ -142,8 +142,8 @@ func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	return out
 }
 
-// PerRepeat describes the metric folded over each repeat of a group: one value a repeat.
-func (d *Def) PerRepeat(c *Cell, g Group) Dist {
+// perRepeat describes the metric folded over each repeat of a group: one value a repeat.
+func (d *Def) perRepeat(c *Cell, g Group) Dist {
 	var known []float64
 	var each []Value
 	for _, n := range c.Repeats() {

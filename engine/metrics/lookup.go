@@ -122,7 +122,7 @@ func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
 // means is a percentile of nothing.
 func (d *Def) Spread(c *Cell, g Group) Dist {
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
-		return d.PerRepeat(c, g)
+		return d.perRepeat(c, g)
 	}
 	return d.Dist(c, c.Measured(g))
 }

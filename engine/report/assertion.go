@@ -137,7 +137,9 @@ func whyOf(v event.Verdict) string {
 
 // ceiling tells the author of a cache gate what no prefix cache could have exceeded.
 func ceiling(c *metrics.Cell, v event.Verdict) string {
-	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool { return strings.HasSuffix(o.Path, "cache.hit_rate") })
+	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
+		return strings.HasSuffix(o.Path, "cache.hit_rate")
+	})
 	if !gate || v.Step == "" || v.Verdict != event.Fail {
 		return ""
 	}
@@ -148,7 +150,8 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 	if !could.Known() || kept.N == 0 || prompt.N == 0 {
 		return ""
 	}
-	return fmt.Sprintf("reusable_rate %s: %s of the %s prompt tokens of the step's first turn could be reused; no prefix cache can exceed that",
+	return fmt.Sprintf("reusable_rate %s: %s of the %s prompt tokens of the step's first turn could be reused; "+
+		"no prefix cache can exceed that",
 		readable.Value(could), readable.Count(kept.Mean), readable.Count(prompt.Mean))
 }
 
@@ -181,7 +184,8 @@ func tally(r *metrics.Run) string {
 		of   metrics.Judged
 		text string
 	}{
-		{metrics.Unknown, "%d unknown"}, {metrics.Allowed, "%d unknown (allowed)"}, {metrics.Warned, "%d warned"}, {metrics.Skipped, "%d skipped"},
+		{metrics.Unknown, "%d unknown"}, {metrics.Allowed, "%d unknown (allowed)"},
+		{metrics.Warned, "%d warned"}, {metrics.Skipped, "%d skipped"},
 	} {
 		if n[p.of] > 0 {
 			parts = append(parts, fmt.Sprintf(p.text, n[p.of]))

@@ -8,8 +8,8 @@ import (
 	"homellm/engine/event"
 )
 
-// CompareSchema is the kind and version of a comparison's JSON.
-const CompareSchema = "homellm.compare/v1"
+// compareSchema is the kind and version of a comparison's JSON.
+const compareSchema = "homellm.compare/v1"
 
 // compareJSON renders a comparison for programs.
 func compareJSON(b *bytes.Buffer, c compare.Comparison, _ Options) error {
@@ -21,7 +21,7 @@ func compareJSON(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 		Verdict  event.Outcome `json:"verdict"`
 		ExitCode int           `json:"exit_code"`
 		Reason   string        `json:"reason"`
-	}{CompareSchema, simulatedSides(c) != "", c, verdict, code, reason}
+	}{compareSchema, simulatedSides(c) != "", c, verdict, code, reason}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the comparison: %w", err)

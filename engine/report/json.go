@@ -11,9 +11,9 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Schema names the format of result.json. Fields may be added to a version; a field that changes
+// resultSchema names the format of result.json. Fields may be added to a version; a field that changes
 // its meaning or goes away makes the next one.
-const Schema = "homellm.result/v1"
+const resultSchema = "homellm.result/v1"
 
 type jsonResult struct {
 	Schema     string          `json:"schema"`
@@ -166,7 +166,7 @@ type jsonFinding struct {
 func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	s := r.Started.Scenario
 	out := jsonResult{
-		Schema: Schema,
+		Schema: resultSchema,
 		Run: jsonRun{
 			ID: r.Started.ID, Started: r.Started.Started.UTC().Format(time.RFC3339), Homellm: r.Started.Homellm,
 			Digest:    r.Started.Digest,

@@ -42,7 +42,7 @@ type CompareFormat struct {
 // CompareFormats lists how a comparison can be shown.
 var CompareFormats = []CompareFormat{
 	{"table", "for the terminal", whole(compareTable)},
-	{"json", "for machines: " + CompareSchema, whole(compareJSON)},
+	{"json", "for machines: " + compareSchema, whole(compareJSON)},
 	{"markdown", "the verdict first, fit for a comment on a pull request", whole(compareMarkdown)},
 	{"html", "a page with the verdicts and charts of both sides; loads nothing", whole(compareHTML)},
 	{"github", "annotations of a GitHub Actions step", whole(compareGitHub)},

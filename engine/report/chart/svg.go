@@ -18,7 +18,8 @@ type svg struct {
 // newSVG opens a chart that a screen reader announces by title and description.
 func newSVG(id string, width, height float64, title, desc string) *svg {
 	s := &svg{width: width}
-	fmt.Fprintf(&s.b, `<svg viewBox="0 0 %s %s" role="img" aria-labelledby="%s-t %s-d" preserveAspectRatio="xMidYMid meet">`, px(width), px(height), id, id)
+	fmt.Fprintf(&s.b, `<svg viewBox="0 0 %s %s" role="img" aria-labelledby="%s-t %s-d" `+
+		`preserveAspectRatio="xMidYMid meet">`, px(width), px(height), id, id)
 	fmt.Fprintf(&s.b, `<title id="%s-t">%s</title><desc id="%s-d">%s</desc>`, id, template.HTMLEscapeString(title), id,
 		template.HTMLEscapeString(desc))
 	return s

@@ -68,7 +68,8 @@ func took(q *event.Request) time.Duration { return q.Done - *q.Sent }
 
 func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest float64) Chart {
 	f := Chart{ID: id, Title: title, Wide: true,
-		Caption: "From the first byte sent: the bar is the wait for the first token, every mark after it one arrival of text."}
+		Caption: "From the first byte sent: the bar is the wait for the first token, every mark after it " +
+			"one arrival of text."}
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24
 	f.Legend = phaseLegend(shown)
