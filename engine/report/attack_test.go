@@ -22,7 +22,8 @@ var payloads = []string{
 	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</style><script>alert(2)</script>",
 	"javascript:alert(3)", "{{.Title}}", "</svg><a href=//evil.example>x</a>",
 	"](http://evil.example) @octocat #1 | <details>", "```\n# heading", "=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1+cmd",
-	"]]></failure><testcase name='forged'/>", "&xxe;", "::error::forged", "::stop-commands::x", "##[add-mask]secret", "a\n::set-output name=x::y", "%0A::error::forged", "a,file=/etc/passwd::x",
+	"]]></failure><testcase name='forged'/>", "&xxe;", "::error::forged", "::stop-commands::x", "##[add-mask]secret",
+	"a\n::set-output name=x::y", "%0A::error::forged", "a,file=/etc/passwd::x",
 }
 
 // junitCases is how many test cases the attacked run has: four assertions, one failed budget, one
@@ -33,25 +34,35 @@ const junitCases = 8
 func attacked(p string) *metrics.Run {
 	s := start(p, event.Conversation{ID: p, Title: p, Steps: []event.Step{{ID: p, Action: p, Turns: 1}}})
 	head := s.events[0].Body.(event.RunStarted)
-	head.ID, head.Homellm, head.Options, head.Scenario.File, head.Scenario.Description, head.Scenario.SHA256 = p, p, []string{p}, p, p, p
+	head.ID, head.Homellm, head.Options = p, p, []string{p}
+	head.Scenario.File, head.Scenario.Description, head.Scenario.SHA256 = p, p, p
 	head.Host = map[string]any{p: p}
 	s.events[0].Body = head
 	s.add("", event.Note{Code: "x", Text: p})
 	s.add("c1", event.CellPlanned{Labels: []event.Label{{Name: "server", Value: p}, {Name: p, Value: p}}, Turns: 2})
 	s.add("c2", event.CellPlanned{Labels: labels2(p, "b"), Skip: p})
 	s.add("c3", event.CellPlanned{Labels: labels2(p, "c")})
-	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{Profile: p, Engine: p, Version: p, URL: p, Model: p, Simulated: true, Simulation: p, Capabilities: []string{p}}})
+	s.add("c1", event.CellStarted{Attempt: 1, Server: event.Server{
+		Profile: p, Engine: p, Version: p, URL: p, Model: p, Simulated: true, Simulation: p, Capabilities: []string{p},
+	}})
 	for n := 1; n <= 2; n++ {
-		s.turn("c1", n, false, turn{p, p, p, p, 1, 20, 100, 0, 0, 5, p}, func(q *event.Request) { q.Finish, q.CacheSource = p, p })
+		s.turn("c1", n, false, turn{p, p, p, p, 1, 20, 100, 0, 0, 5, p}, func(q *event.Request) {
+			q.Finish, q.CacheSource = p, p
+		})
 		s.turn("c1", n, false, turn{"main", p, "ask", "before", 2, 20, 100, 0, 0, 5, p}, func(q *event.Request) {
 			q.Err = &event.Error{Class: p, Message: p, Body: p}
 		})
 	}
 	s.add("c1", event.Note{Code: p, Text: p})
 	for i, verdict := range []event.Outcome{"pass", "fail", "unknown", "skipped"} {
-		v := event.Verdict{Name: fmt.Sprint(p, i), That: p, Scope: "step", Conversation: p, Step: p, Severity: "fail", Verdict: verdict, Why: p, Message: p,
+		v := event.Verdict{
+			Name: fmt.Sprint(p, i), That: p, Scope: "step", Conversation: p, Step: p,
+			Severity: "fail", Verdict: verdict, Why: p, Message: p,
 			Evaluated: 1, MinPassRate: 1, File: p, Line: 3, Column: 4, Excerpt: p, TextSeen: p,
-			Operands: []event.Operand{{Path: p, Value: p, Source: p, Why: p}, {Path: "turn.ttft_ms", Value: 1.0, Unit: "ms", Source: p}}}
+			Operands: []event.Operand{
+				{Path: p, Value: p, Source: p, Why: p}, {Path: "turn.ttft_ms", Value: 1.0, Unit: "ms", Source: p},
+			},
+		}
 		s.add("c1", v)
 	}
 	s.add("c1", event.CellDone{Err: p})

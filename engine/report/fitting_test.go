@@ -89,13 +89,15 @@ func TestCompareMarkdown_FitsAComment(t *testing.T) {
 	rules := compare.Rules{Gates: gates, OnMismatch: "inconclusive"}
 	var c compare.Comparison
 	for i := range 15 {
-		c.Pairs = append(c.Pairs, rules.Compare(fmt.Sprint("cell-", i), compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b"), time.Time{}))
+		old, changed := compare.Measured(before.Cells[0], "a"), compare.Measured(after.Cells[0], "b")
+		c.Pairs = append(c.Pairs, rules.Compare(fmt.Sprint("cell-", i), old, changed, time.Time{}))
 	}
 	out := compareAs(t, "markdown", c)
 	if len(out) > markdownLimit || !strings.HasPrefix(out, "### ❌ FAIL: worse: gate-40") {
 		t.Errorf("%d bytes: %.80s", len(out), out)
 	}
-	if strings.Count(out, "| **worse** |") != 15 || !strings.Contains(out, "Left out to fit a comment: 885 passed assertions") {
+	if strings.Count(out, "| **worse** |") != 15 ||
+		!strings.Contains(out, "Left out to fit a comment: 885 passed assertions") {
 		t.Error("what became worse is left out before what did not")
 	}
 }
@@ -111,7 +113,8 @@ func TestAnnotations_AreCut(t *testing.T) {
 	if len(first) > annotationMessage+1000 || !strings.HasSuffix(first, "…") {
 		t.Errorf("%d bytes", len(first))
 	}
-	if got := cut(a.title, annotationTitle); len(got) > annotationTitle || !strings.HasSuffix(got, "ä…") || strings.ContainsRune(got, '\ufffd') {
+	if got := cut(a.title, annotationTitle); len(got) > annotationTitle || !strings.HasSuffix(got, "ä…") ||
+		strings.ContainsRune(got, '\ufffd') {
 		t.Errorf("%d %q", len(got), got)
 	}
 	if got := cut("short", annotationTitle); got != "short" {

@@ -38,7 +38,8 @@ func TestAnnotations_EscapeAndPlace(t *testing.T) {
 	out := render(t, format(t, "github"), judgedRun("x", 1, 0),
 		Options{Path: func(f string) string { return "repo/" + f }})
 	first, _, _ := strings.Cut(out, "\n")
-	want := `::error file=repo/dir/a%2Cb%3Ac.yaml,line=1,col=7,title=gate%3A 0%2C 100%25::vllm x m%0A3 > 9 is false (0/1 repeats)%0Aline one\nline two, 50%25%0Arun.turns   3`
+	want := `::error file=repo/dir/a%2Cb%3Ac.yaml,line=1,col=7,title=gate%3A 0%2C 100%25::` +
+		`vllm x m%0A3 > 9 is false (0/1 repeats)%0Aline one\nline two, 50%25%0Arun.turns   3`
 	if first != want {
 		t.Errorf("got  %s\nwant %s", first, want)
 	}

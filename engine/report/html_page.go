@@ -48,11 +48,13 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 		sum := sha256.Sum256([]byte(s))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
+	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; base-uri 'none'; form-action 'none'",
+		hash(pageStyle), hash(pageScript))
 	fmt.Fprintf(b, `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src %s; script-src %s; img-src data:; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="%s">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="homellm">
@@ -60,7 +62,7 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 <link rel="icon" href="data:,">
 <style>%s</style>
 </head>
-`, hash(pageStyle), hash(pageScript), template.HTMLEscapeString(terminal(title)), pageStyle)
+`, policy, template.HTMLEscapeString(terminal(title)), pageStyle)
 	for line := range strings.Lines(body.String()) {
 		b.WriteString(terminal(strings.TrimSuffix(line, "\n")) + "\n")
 	}

@@ -83,7 +83,9 @@ func TestHTML_LoadsNothing(t *testing.T) {
 func TestHTML_TablesTellTheNumbers(t *testing.T) {
 	out := render(t, format(t, "html"), replay(t, "passing"), Options{})
 	// main/after turn 1 took 60 ms and one more in each of five repeats: median 63, from 61 to 65.
-	if want := `<th scope="row">8</th><td class="l">main/after</td><td class="l">after removal</td><td>5</td><td>63 ms</td><td>61 ms</td><td>65 ms</td>`; !strings.Contains(out, want) {
+	want := `<th scope="row">8</th><td class="l">main/after</td><td class="l">after removal</td>` +
+		`<td>5</td><td>63 ms</td><td>61 ms</td><td>65 ms</td>`
+	if !strings.Contains(out, want) {
 		t.Errorf("the table of TTFT lacks %s", want)
 	}
 	failing := render(t, format(t, "html"), replay(t, "failing"), Options{})

@@ -166,17 +166,31 @@ func failing() *story {
 		}
 	}
 	s.add("c1", event.Note{Code: "throttled", Text: "the GPU was throttled by heat"})
-	s.add("c1", event.Verdict{Name: "fast-enough", That: "first_turn.ttft_ms < vars.limit and first_turn.cache.hit_rate > 0.4", Scope: "step", Conversation: "main", Step: "after",
-		Severity: "fail", OnUnknown: "fail", Verdict: "fail", Evaluated: 2, Passed: 1, MinPassRate: 1, File: "evil.yaml", Line: 31, Column: 13, Message: "a | <img src=x> must be fast",
-		Operands: []event.Operand{{Path: "first_turn.ttft_ms", Value: 60.0004, Unit: "ms", Source: "client"}, {Path: "vars.limit", Value: 60.0, Source: "vars"}, {Path: "first_turn.cache.hit_rate", Value: 0.49, Unit: "ratio", Source: "usage"}},
-		Excerpt:  "31 |           - first_turn.ttft_ms < vars.limit and first_turn.cache.hit_rate > 0.4\n   |             ~~~~~~~~~~~~~~~~~~   ~~~~~~~~~~"})
-	s.add("c1", event.Verdict{Name: "prefix-reused", That: "turn.cache.hit_rate > 0.8", Scope: "step", Conversation: "main", Step: "q1",
-		Severity: "fail", OnUnknown: "inconclusive", Verdict: "unknown", Evaluated: 2, Unknown: 2, MinPassRate: 1, File: "evil.yaml", Line: 20, Column: 13,
+	s.add("c1", event.Verdict{Name: "fast-enough",
+		That:  "first_turn.ttft_ms < vars.limit and first_turn.cache.hit_rate > 0.4",
+		Scope: "step", Conversation: "main", Step: "after",
+		Severity: "fail", OnUnknown: "fail", Verdict: "fail", Evaluated: 2, Passed: 1, MinPassRate: 1,
+		File: "evil.yaml", Line: 31, Column: 13, Message: "a | <img src=x> must be fast",
+		Operands: []event.Operand{
+			{Path: "first_turn.ttft_ms", Value: 60.0004, Unit: "ms", Source: "client"},
+			{Path: "vars.limit", Value: 60.0, Source: "vars"},
+			{Path: "first_turn.cache.hit_rate", Value: 0.49, Unit: "ratio", Source: "usage"},
+		},
+		Excerpt: "31 |           - first_turn.ttft_ms < vars.limit and first_turn.cache.hit_rate > 0.4\n" +
+			"   |             ~~~~~~~~~~~~~~~~~~   ~~~~~~~~~~"})
+	s.add("c1", event.Verdict{Name: "prefix-reused", That: "turn.cache.hit_rate > 0.8",
+		Scope: "step", Conversation: "main", Step: "q1",
+		Severity: "fail", OnUnknown: "inconclusive", Verdict: "unknown", Evaluated: 2, Unknown: 2, MinPassRate: 1,
+		File: "evil.yaml", Line: 20, Column: 13,
 		Why:      "turn.cache.hit_rate is unknown: the server reports no cached tokens",
 		Operands: []event.Operand{{Path: "turn.cache.hit_rate", Unit: "ratio", Why: "the server reports no cached tokens"}}})
-	s.add("c1", event.Verdict{Name: "polite", That: `turn.text contains "thank" || turn.text_len < 4 || (turn.ttft_ms > 1000 and turn.ttft_ms < 2000)`, Scope: "step", Conversation: "main", Step: "q1",
-		Severity: "warn", OnUnknown: "inconclusive", Verdict: "fail", Evaluated: 2, MinPassRate: 1, File: "evil.yaml", Line: 22, Column: 13,
-		Operands: []event.Operand{{Path: "turn.text", Value: "`@everyone` </details>\n| \u202e"}}, TextSeen: "@everyone </details> ``` | \x1b[31m"})
+	s.add("c1", event.Verdict{Name: "polite",
+		That:  `turn.text contains "thank" || turn.text_len < 4 || (turn.ttft_ms > 1000 and turn.ttft_ms < 2000)`,
+		Scope: "step", Conversation: "main", Step: "q1",
+		Severity: "warn", OnUnknown: "inconclusive", Verdict: "fail", Evaluated: 2, MinPassRate: 1,
+		File: "evil.yaml", Line: 22, Column: 13,
+		Operands: []event.Operand{{Path: "turn.text", Value: "`@everyone` </details>\n| \u202e"}},
+		TextSeen: "@everyone </details> ``` | \x1b[31m"})
 	s.add("c1", event.Verdict{Name: "later", That: "turn.ok", Scope: "step", Severity: "fail", Verdict: "skipped",
 		Why: "no turn of this step was played"})
 	s.add("c1", event.CellDone{})
