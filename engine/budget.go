@@ -157,7 +157,7 @@ func (r *run) round(ctx context.Context, g *group) error {
 		if s := r.sessions[p.cell]; s != nil {
 			s.looks = append(slices.Clone(g.looks), g.repeats()) // should it be judged before the next look
 		}
-		failed, err := r.one(ctx, p, true)
+		failed, err := r.playPass(ctx, p, true)
 		if err != nil {
 			g.extra--
 			return err

@@ -75,7 +75,7 @@ func (r *run) playPlanned(ctx context.Context, passes []pass, groups []*group) e
 		if r.failed[p.cell] {
 			continue
 		}
-		if _, err := r.one(ctx, p, k > 0); err != nil {
+		if _, err := r.playPass(ctx, p, k > 0); err != nil {
 			return err
 		}
 		if last[p.cell] == k || r.failed[p.cell] {
@@ -104,8 +104,8 @@ func (r *run) played(g *group, cell int) error {
 	return r.assess(g)
 }
 
-// one plays one pass. An error ends the run; failed says that the cell has.
-func (r *run) one(ctx context.Context, p pass, rest bool) (failed bool, err error) {
+// playPass plays one pass. An error ends the run; failed says that the cell has.
+func (r *run) playPass(ctx context.Context, p pass, rest bool) (failed bool, err error) {
 	began := time.Now()
 	wasOpen := r.isOpen(p.cell)
 	s, err := r.session(ctx, p.cell)

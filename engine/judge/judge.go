@@ -1,7 +1,7 @@
 // Package judge turns the fold of a run into verdicts.
 //
 // In come the assertions of a cell, what was measured of it, and how often it was judged before.
-// Out come its verdicts, the notes beside them, and which of them more repeats would make certain. It
+// Out come its verdicts, the notes that belong to them, and which of them more repeats would make certain. It
 // sends nothing and keeps nothing.
 package judge
 

@@ -70,7 +70,7 @@ func (m *Maker) Tell(c Ceiling, r *event.Request) {
 }
 
 // local renders and counts a prompt in the place of a server that does not tell. The zero value
-// compares the characters of a stand-in for a template.
+// compares the characters of the messages.
 type local struct {
 	render func([]dsl.Message) (prompt string, ok bool) // as the model's template does
 	count  func(prompt string) (tokens.Count, error)

@@ -199,7 +199,7 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Cou
 }
 
 // CheckGoldens compares a template with the goldens of its name. A template of a user's file has
-// none, also where it replaces a shipped one: what it should be is not known.
+// none, also where it replaces a shipped one: what it should render is not known.
 func (t *Templates) CheckGoldens(one *model.Template) (wrong []string, n int) {
 	for _, own := range t.lib.Templates {
 		if own.Name == one.Name() && own.Spec != nil {

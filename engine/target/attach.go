@@ -60,7 +60,7 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 }
 
 // simulatorFlags identifies how the embedded simulator was set up, like the command line of a
-// server that is started; empty: as it is by itself.
+// server that is started; empty: by its defaults.
 func simulatorFlags(l *dsl.Launch) string {
 	var c Command
 	if l != nil {
@@ -89,7 +89,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if err != nil {
 		return nil, err
 	}
-	if err := ready(found, profile); err != nil {
+	if err := checkReady(found, profile); err != nil {
 		return nil, err
 	}
 	model, err := modelName(cell, found)
@@ -118,7 +118,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if asked > 0 {
 		facts.ContextTokens = &asked
 	}
-	if err := holds(cell, facts); err != nil {
+	if err := checkContext(cell, facts); err != nil {
 		return nil, err
 	}
 	t := &Target{
@@ -136,7 +136,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		t.Context = *facts.ContextTokens
 	}
 	t.RTT, _ = roundTrip(ctx, found.URL)
-	o.remember(ctx, found.URL)
+	o.findProcesses(ctx, found.URL)
 	return t, sideChannels(t, profile, found, model, key)
 }
 
@@ -176,8 +176,8 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	return nil
 }
 
-// ready turns the state of an address into what a person needs to do.
-func ready(f server.Found, profile *dsl.Server) error {
+// checkReady turns the state of an address into what a person needs to do.
+func checkReady(f server.Found, profile *dsl.Server) error {
 	switch f.State {
 	case server.Ready:
 		return nil
@@ -188,7 +188,7 @@ func ready(f server.Found, profile *dsl.Server) error {
 			"wait until it has loaded its model, then run this again")
 	case server.PortBusy:
 		if engines.Of(profile.Engine).Role == engines.Generic {
-			return nil // a server we do not recognise may still complete text: its first request will tell
+			return nil // a server that is not recognised may still complete text: its first request will tell
 		}
 		return server.WithHint(fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail),
 			"is the address right?")

@@ -25,7 +25,8 @@ func TestClients(t *testing.T) {
 		}
 		return one
 	}
-	if of("chat") != of("chat") || of("completions") != of("completions") || of("chat") == of("completions") {
+	chat, completions := of("chat"), of("completions")
+	if of("chat") != chat || of("completions") != completions || chat == completions {
 		t.Error("each API has one client")
 	}
 	if _, err := c.For("telepathy"); err == nil || !strings.HasPrefix(err.Error(), "client for http://127.0.0.1:1/v1: ") {

@@ -10,8 +10,8 @@ import (
 	"homellm/engine/server"
 )
 
-// holds makes sure that the served context takes the longest prompt of the cell and its reply.
-func holds(cell *dsl.Cell, facts event.Server) error {
+// checkContext makes sure that the served context takes the longest prompt of the cell and its reply.
+func checkContext(cell *dsl.Cell, facts event.Server) error {
 	need := cell.ContextNeed()
 	if facts.ContextTokens == nil || need <= *facts.ContextTokens {
 		return nil

@@ -133,7 +133,7 @@ func healthy(ctx context.Context, hc *http.Client, url string, status int) error
 }
 
 // firstToken sends the first request, whose cost (kernels compiled, caches filled) no measured
-// turn shall pay.
+// turn may pay for.
 func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string) error {
 	one, err := client.New(ClientConfig(profile, c.URL(), key, c.Model))
 	if err != nil {
@@ -198,8 +198,8 @@ func (l *Launcher) occupant(ctx context.Context, c Command) (who, hint string) {
 	return who, "stop what listens there, use it as it is with --url " + c.URL() + ", or give the profile another port"
 }
 
-// weigh is the size of a model's file; 0 where it cannot be seen.
-func weigh(path string) float64 {
+// fileSize is the size of a model's file; 0 where it cannot be seen.
+func fileSize(path string) float64 {
 	if path == "" {
 		return 0
 	}
@@ -212,9 +212,9 @@ func weigh(path string) float64 {
 
 // fits refuses a start that cannot end well, and warns of one that may not.
 func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
-	memory, err := MemoryOf(profile, m, Cards(l.Memory), weigh(c.file))
+	memory, err := MemoryOf(profile, m, Cards(l.Memory), fileSize(c.file))
 	if err != nil || !memory.known {
-		return nil //nolint:nilerr // what is not known is no reason to start nothing
+		return nil //nolint:nilerr // what is not known does not forbid a start
 	}
 	if why, hint := memory.Impossible(); why != "" {
 		return server.WithHint(profile.Errorf("%s", why), hint)

@@ -23,7 +23,7 @@ type Memory struct {
 	layers   int
 	kvHeads  int
 	headDim  int
-	windowed bool // some layers keep a window of the context alone, and so less than the formula says
+	windowed bool // some layers keep only a window of the context, and so less than the formula says
 
 	rule    engines.Memory
 	share   float64 // of the cards, as the profile says; 0: it does not
@@ -38,7 +38,7 @@ var kvNumbers = map[string]float64{
 }
 
 // Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where
-// a card shares the machine's memory, of which the driver's figure is no bound.
+// a card shares the machine's memory, because the driver's figure is no bound then.
 func Cards(t *host.Telemetry) []float64 {
 	if t == nil {
 		return nil
@@ -192,7 +192,7 @@ func (m Memory) formula() string {
 }
 
 // Impossible says why no server can hold this, and what to do; empty where it may fit. It counts
-// what is certain alone: the KV cache by its formula, and weights whose files have a known size.
+// only what is certain: the KV cache by its formula, and weights whose files have a known size.
 func (m Memory) Impossible() (why, hint string) {
 	share := m.share
 	if share <= 0 || share > 1 {

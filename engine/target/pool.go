@@ -29,7 +29,7 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 		return nil, server.WithHint(fmt.Errorf("server %s is not running here", profile.Name),
 			"start it and name its address with --url")
 	}
-	if address, ok := o.served(profile); ok {
+	if address, ok := o.findServed(profile); ok {
 		o.note("using %s at %s, which homellm serve started", profile.Name, address)
 		return o.attach(ctx, cell, "http://"+address)
 	}
@@ -60,9 +60,9 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 	return t, nil
 }
 
-// served finds a server of this profile that a homellm serve keeps running: it is homellm's own,
-// and to use it is what was meant.
-func (o *Opener) served(profile *dsl.Server) (address string, ok bool) {
+// findServed finds a server of this profile that a homellm serve keeps running: homellm started it,
+// and whoever keeps it running means it to be used.
+func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 	left, err := host.Leftovers(o.Launcher.StateDir)
 	if err != nil {
 		return "", false // the start says what is wrong
@@ -159,8 +159,8 @@ func (o *Opener) PIDs() []int {
 	return nil
 }
 
-// remember finds the processes behind an address of this machine.
-func (o *Opener) remember(ctx context.Context, address string) {
+// findProcesses finds the processes behind an address of this machine.
+func (o *Opener) findProcesses(ctx context.Context, address string) {
 	var foreign func() []int
 	if u, err := url.Parse(address); err == nil {
 		if port, err := strconv.Atoi(u.Port()); err == nil && loopback(u.Hostname()) {

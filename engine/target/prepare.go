@@ -21,7 +21,7 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 				"look at the server's own log, or choose a smaller model")
 		}
 		t.learnContext(ctx, note)
-		if err := holds(cell, t.Facts); err != nil {
+		if err := checkContext(cell, t.Facts); err != nil {
 			return err
 		}
 	}

@@ -50,8 +50,8 @@ func (r *Running) Exited() <-chan struct{} { return r.proc.Exited() }
 // PIDs lists the server's processes.
 func (r *Running) PIDs() []int { return r.proc.PIDs() }
 
-// memorySettle is how long a stopped server may take to give GPU memory back.
-const memorySettle = 30 * time.Second
+// memoryPatience is how long a stopped server may take to give GPU memory back.
+const memoryPatience = 30 * time.Second
 
 // Stop ends the server and all its processes, and waits until the GPU memory it held is free.
 func (r *Running) Stop() error {
@@ -59,7 +59,7 @@ func (r *Running) Stop() error {
 		return err
 	}
 	if r.wait != nil && r.known {
-		return r.wait.AwaitMemory(context.Background(), r.memory, memorySettle)
+		return r.wait.AwaitMemory(context.Background(), r.memory, memoryPatience)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ type Target struct {
 	Embedded bool                               // it runs in this process
 }
 
-// Shut lets go of the server.
+// Shut closes what was opened for the target.
 func (t *Target) Shut() {
 	if t.Close != nil {
 		t.Close()
