@@ -164,7 +164,7 @@ func (d *decoder) durationUpTo(n *syntax.Node, key string, absent, most time.Dur
 	return t
 }
 
-// longestWait bounds what a file may make somebody wait for.
+// longestWait bounds every wait that a file may ask for.
 const longestWait = 24 * time.Hour
 
 // durationForm is what the schemas take for a duration.

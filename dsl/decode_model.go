@@ -163,7 +163,7 @@ func (d *decoder) template(at syntax.Entry) *Template {
 	return t
 }
 
-// raw returns a value as it stands in the file.
+// raw returns a value as the file has it.
 func (d *decoder) raw(n *syntax.Node) any {
 	if n.Kind != syntax.MapKind {
 		return n.Plain()

@@ -51,8 +51,8 @@ type File struct {
 }
 
 // OpenFile reads a file of the user. It refuses what is not a regular file, and a link that leads
-// out of the file's folder: whoever wrote the folder, and not the user, has chosen where to. Of a
-// file that is larger than any that is accepted it reads no more than shows that.
+// out of the file's folder, because the author of the folder chose its target and not the user. Of a file
+// that is too large it reads one byte more than is accepted.
 func OpenFile(name string) (File, error) {
 	root, err := os.OpenRoot(filepath.Dir(name)) // closed when the file is no longer used
 	if err != nil {

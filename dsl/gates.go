@@ -96,16 +96,16 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 	for _, n := range d.list(t.root, "compare") {
 		g.Compare = append(g.Compare, d.gate(n, names))
 	}
-	g.Assert = d.freeGates(t, names)
+	g.Assert = d.expressionGates(t, names)
 	if len(g.Compare)+len(g.Assert) == 0 && !d.broken {
 		d.errorf(t.root.Get("schema"), "links/gate", "add compare: or assert:", "the file has no gate")
 	}
 	return g, d.diags
 }
 
-// freeGates decodes the gates that are written as expressions. Their names share one space with those
+// expressionGates decodes the gates that are written as expressions. Their names share one space with those
 // of the others: a report knows a gate by its name.
-func (d *decoder) freeGates(t *tree, names *expr.Names) []*expr.Assertion {
+func (d *decoder) expressionGates(t *tree, names *expr.Names) []*expr.Assertion {
 	d.declared["assertion"] = d.declared["gate"]
 	out, checks := d.asserts(t.root, figure.GatesScope, "", -1, -1)
 	for _, p := range checks {

@@ -40,13 +40,13 @@ type Action interface {
 const (
 	intoTurn    = "turn"    // opens the next user message
 	intoSystem  = "system"  // ends the one system message at the head
-	intoMessage = "message" // a message of its own, at the end of the history
+	intoMessage = "message" // a separate message at the end of the history
 )
 
 // How a document is removed.
 const (
 	excise    = "excise"    // its text is gone, and a message that held nothing else with it
-	tombstone = "tombstone" // a stub of the same length stands in its place
+	tombstone = "tombstone" // a stub of the same length replaces it
 )
 
 // The roles of messages.
@@ -208,7 +208,7 @@ const prefillText = "."
 
 // prefill returns the messages that bring the context into the server's cache before the next
 // question is asked. The next real turn starts with the same text up to the end of the last
-// document: documents that wait are sent as a user message of their own, which the question will
+// document: documents that wait are sent as a separate user message, which the question will
 // follow inside the same message; elsewhere the documents stand already, and a user message
 // with a full stop takes the place of the question. Only what a template puts behind a message
 // differs, which is a few tokens.

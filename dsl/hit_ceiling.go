@@ -179,7 +179,7 @@ func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
 	case figure.AllTurns:
 		return weighted(turns)
 	case figure.EachTurn:
-		return spread(turns, path)
+		return ofStatistic(turns, path)
 	}
 	return greatest{}, false
 }
@@ -246,9 +246,9 @@ func weighted(turns []PlannedTurn) (greatest, bool) {
 	return out, true
 }
 
-// spread is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the
+// ofStatistic is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the
 // number of repeats changes no nearest-rank percentile of them by more than a rank.
-func spread(turns []PlannedTurn, path string) (greatest, bool) {
+func ofStatistic(turns []PlannedTurn, path string) (greatest, bool) {
 	if len(turns) == 0 {
 		return greatest{}, false
 	}

@@ -45,7 +45,7 @@ type Options struct {
 	// assumed around every message.
 	Render func(server *Server, model *Model, messages []Message) (prompt string, exact bool, err error)
 
-	// Examine looks at a whole conversation as the model's template renders it; nil: nobody does.
+	// Examine looks at a whole conversation as the model's template renders it; nil: it is not looked at.
 	Examine func(server *Server, model *Model, messages []Message) Examination
 
 	// Served returns what is known of a server beyond its profile; nil: nothing.

@@ -7,7 +7,7 @@ import (
 )
 
 // Query asks a question that the documents in context answer. It is sent like any question: the
-// documents stand in the context already. Docs says which of them the question is about, so that
+// documents are in the context already. Docs says which of them the question is about, so that
 // one about a document that is not there is found when the file is read.
 type Query struct {
 	Text  string

@@ -1,6 +1,6 @@
 // Package expr compiles and evaluates the expressions of assertions: names, types, limits and outcomes.
 // The text of an expression, what it may name and the values that were measured come in; a verdict
-// with its operands, and what a plan can know beforehand, go out. It knows nothing of the files'
+// with its operands, and what a plan can know before the run, go out. It knows nothing of the files'
 // decoding and of how anything is measured.
 package expr
 

@@ -138,7 +138,7 @@ func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 		// What is not found is nil, which is equal to nothing and would be a plain false.
 		return where(builtin(n.Location(), callFilled, "count", n.Arguments...), n)
 	case "sum":
-		// The sum of nothing would be a zero that nobody has measured.
+		// The sum of nothing would be a zero that was not measured.
 		return where(builtin(n.Location(), callFilled, "len", n.Arguments[0]), n)
 	case "min", "max":
 		t := intType

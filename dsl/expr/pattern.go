@@ -24,8 +24,8 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(pattern)
 }
 
-// matches looks for a pattern in a text until the evaluation has taken too long. Texts of models
-// are long, patterns of assertions need not be kind, and neither can be told beforehand.
+// matches looks for a pattern in a text until the evaluation has taken too long: a text can be long
+// and a pattern slow, and neither is known when the file is read.
 func (r *runtime) matches(text, pattern string) (bool, error) {
 	re := r.patterns[pattern]
 	if re == nil {

@@ -165,7 +165,7 @@ func (c *compilation) declare(n *ast.VariableDeclaratorNode) {
 	c.locals = c.locals[:len(c.locals)-1]
 }
 
-// binary resolves an operator and finds comparisons whose outcome is known beforehand.
+// binary resolves an operator and finds comparisons whose outcome no measurement can change.
 func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 	if !slices.Contains(operators, n.Operator) {
 		c.failAt(n, "expr/syntax", "", "unknown operator %s", n.Operator)

@@ -229,7 +229,7 @@ func (s *scope) anyOf(path, noun string, v figure.View) *symbol {
 	}
 }
 
-// base is the symbol of what a run is compared with: all that the run has, and two facts of its own.
+// base is the symbol of what a run is compared with: all that the run has, and two facts about the comparison.
 func (s *scope) base(path string) *symbol {
 	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
 	parts := slices.Concat(figure.RootNames(figure.SampleScope), s.names.cell.order, slices.Sorted(maps.Keys(own)))

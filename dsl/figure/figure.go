@@ -25,7 +25,7 @@ const (
 // Wide reports whether the scope sees all repeats at once.
 func (s Scope) Wide() bool { return s == ScenarioScope || s == GatesScope }
 
-// Phase is where a turn stands in the life of its documents.
+// Phase says which documents are in context at a turn.
 type Phase string
 
 // The phases. A conversation that never sees a document stays in Before.

@@ -39,7 +39,7 @@ const (
 // Node is one value of a file with its position. Keys keep the file's order. Nodes are never
 // changed after parsing, so that one tree can be read for many cells.
 type Node struct {
-	Src     *Source // file it stands in: a merged tree has values of several
+	Src     *Source // its file: a merged tree has values of several
 	Kind    Kind
 	style   style
 	Line    int // of the value's first character: for a block scalar, of its indicator

@@ -19,7 +19,7 @@ func NewSource(name, text string) *Source {
 	return s
 }
 
-// Of returns the file a value stands in.
+// Of returns the file that a value is in.
 func (s *Source) Of(n *Node) *Source {
 	if n != nil && n.Src != nil {
 		return n.Src

@@ -18,8 +18,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds on a file. Scenario files are written by hand: whoever meets one of these has a
-// generated or a hostile file.
+// Bounds on a file. Scenario files are written by hand: a file that reaches one of these is
+// generated or hostile.
 const (
 	MaxBytes   = 1 << 20
 	maxDepth   = 64     // nesting of lists and mappings
@@ -202,7 +202,7 @@ type converter struct {
 }
 
 func (c *converter) fail(t *token.Token, code, help, format string, args ...any) {
-	line, col := place(t)
+	line, col := position(t)
 	end := 0
 	if t != nil && c.src.has(line, col, []rune(t.Value)) {
 		end = col + utf8.RuneCountInString(t.Value)
@@ -227,7 +227,7 @@ func (c *converter) report(line, col, end int, code, help, message string) {
 	})
 }
 
-func place(t *token.Token) (line, col int) {
+func position(t *token.Token) (line, col int) {
 	if t == nil || t.Position == nil {
 		return 0, 0
 	}
@@ -258,7 +258,7 @@ func (c *converter) value(n ast.Node, depth int) *Node {
 	if n == nil {
 		return out
 	}
-	out.Line, out.Col = place(first(n))
+	out.Line, out.Col = position(first(n))
 	before := len(c.diags)
 	defer func() { out.Unread = out.Kind == NullKind && len(c.diags) > before }()
 	if c.inAlias > 0 {
@@ -357,7 +357,7 @@ func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 		return Entry{}, false
 	case *ast.StringNode:
 		n := &Node{Src: c.src}
-		n.Line, n.Col = place(k.Token)
+		n.Line, n.Col = position(k.Token)
 		before := len(c.diags)
 		c.scalar(n, k.Token, k.Value)
 		if len(c.diags) > before {
