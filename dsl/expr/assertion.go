@@ -70,9 +70,10 @@ func (a *Assertion) DiagnoseAt(from, to int) syntax.Diagnostic {
 // Eval judges the assertion by the values that look returns; each path is asked for once. It
 // keeps no state: it may be called from several goroutines.
 //
-// Evaluation is three-valued and stops at the first unknown value that it reaches: false && x is
-// a fail and true || x a pass whether x is known or not, and x || true is unknown if x is.
-// A division by zero or an expression that exceeds its bounds is unknown as well, never a pass.
+// It passes or fails if it does so whatever the values are that are not known: x || true is a pass and
+// x && false a fail, and a number that lies from 0.3 to 0.5 is above 0.2. Otherwise it is Unsupported if nobody can
+// tell any of the values that leave it open, else Unknown. A division by zero or an expression that exceeds its
+// bounds is unknown as well, never a pass.
 func (a *Assertion) Eval(look Lookup) Result {
 	if a.program == nil {
 		return Result{Verdict: Unknown, Why: "the expression was not compiled"}
@@ -88,15 +89,7 @@ func (a *Assertion) Eval(look Lookup) Result {
 		}
 		r.Operands = append(r.Operands, Operand{l.path, values[i]})
 	}
-	pass, why, err := a.program.eval(values)
-	switch {
-	case err != nil:
-		r.Verdict, r.Why = Unknown, err.Error()
-	case pass:
-		r.Verdict = Pass
-	default:
-		r.Verdict, r.Why = Fail, why
-	}
+	r.Verdict, r.Why = newRuntime(a.program, values).judge()
 	return r
 }
 

@@ -101,7 +101,7 @@ func (c *compilation) run() {
 		c.mistyped(err)
 		return
 	}
-	c.program.code = code
+	c.program.code, c.program.tree = code, tree.Node
 }
 
 // comparisonHelp proposes what to do with an expression that is one value.

@@ -104,7 +104,7 @@ func areOf(t reflect.Type) func(l, r ast.Node) bool {
 func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 	var condition ast.Node
 	if n.Operator == "??" {
-		condition = known(n.Left, c.program.leaves) // before the guards hide an inner ??
+		condition = known(n.Left, c.program.leaves, callGiven) // before the guards hide an inner ??
 	}
 	l, r := c.guard(n.Left), c.guard(n.Right)
 	n.Left, n.Right = l, r

@@ -107,7 +107,8 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 			l.whole = at.name.Kind == Int && !strings.HasSuffix(at.path, ".mean") && !strings.HasSuffix(at.path, ".stddev")
 			// The count of a distribution has not the unit of what was counted.
 			if !strings.HasSuffix(at.path, ".n") && !strings.HasSuffix(at.path, ".n_unknown") {
-				l.unit, l.rate = at.name.Unit, at.name.Rate && !strings.HasSuffix(at.path, ".stddev")
+				spread := strings.HasSuffix(at.path, ".stddev")
+				l.unit, l.rate, l.signed = at.name.Unit, at.name.Rate && !spread, at.name.Signed && !spread
 			}
 		}
 		c.program.leaves = append(c.program.leaves, l)

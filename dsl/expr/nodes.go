@@ -85,16 +85,17 @@ func leafOf(n ast.Node, leaves []leaf) *leaf {
 
 // known builds the condition under which a resolved node can be evaluated, or nil if it always
 // can. A value in front of ?? may be unknown if what follows is known; everywhere else all
-// values below the node must be known, even those that a short circuit might not reach.
-func known(n ast.Node, leaves []leaf) ast.Node {
+// values below the node must be known, even those that a short circuit might not reach. By is the call that
+// asks for one value.
+func known(n ast.Node, leaves []leaf, by string) ast.Node {
 	if i := leafIndex(n); i >= 0 {
 		if leaves[i].constant != nil {
 			return nil
 		}
-		return call(n.Location(), callKnown, &ast.IntegerNode{Value: i})
+		return call(n.Location(), by, &ast.IntegerNode{Value: i})
 	}
 	if b, ok := n.(*ast.BinaryNode); ok && b.Operator == "??" {
-		l, r := known(b.Left, leaves), known(b.Right, leaves)
+		l, r := known(b.Left, leaves, by), known(b.Right, leaves, by)
 		if l == nil || r == nil {
 			return nil
 		}
@@ -105,7 +106,7 @@ func known(n ast.Node, leaves []leaf) ast.Node {
 	}
 	var all ast.Node
 	for _, child := range children(n) {
-		switch k := known(child, leaves); {
+		switch k := known(child, leaves, by); {
 		case k == nil:
 		case all == nil:
 			all = k
@@ -145,6 +146,7 @@ const (
 	callString   = "__text"
 	callBool     = "__truth"
 	callKnown    = "__known"
+	callGiven    = "__given"
 	callDivide   = "__divide"
 	callModulo   = "__modulo"
 	callPower    = "__power"

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"unicode/utf8"
 
 	"homellm/schema"
@@ -27,20 +29,55 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 // matches looks for a pattern in a text until the evaluation has taken too long: a text can be long
 // and a pattern slow, and neither is known when the file is read.
 func (r *runtime) matches(text, pattern string) (bool, error) {
-	re := r.patterns[pattern]
-	if re == nil {
-		var err error
-		if re, err = compilePattern(pattern); err != nil {
-			return false, fmt.Errorf("no regular expression: %w", err)
-		}
-		if r.patterns == nil {
-			r.patterns = map[string]*regexp.Regexp{}
-		}
-		r.patterns[pattern] = re
+	re, err := r.pattern(pattern)
+	if err != nil {
+		return false, err
 	}
 	in := &timedText{text: text, late: r.late}
 	found := re.MatchReader(in)
 	return found, in.err
+}
+
+// matchesForGood says whether a pattern matches a text whatever follows it: what it finds ends before
+// the text does, or does not ask what comes next.
+func (r *runtime) matchesForGood(text, pattern string) (bool, error) {
+	re, err := r.pattern(pattern)
+	if err != nil {
+		return false, err
+	}
+	in := &timedText{text: text, late: r.late}
+	found := re.FindReaderIndex(in)
+	return found != nil && (found[1] < len(text) || !looksAhead(pattern)), in.err
+}
+
+// looksAhead says whether a pattern asks what follows its match: an end, or the boundary of a word.
+func looksAhead(pattern string) bool {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return true
+	}
+	ends := []syntax.Op{syntax.OpEndLine, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary}
+	var within func(*syntax.Regexp) bool
+	within = func(re *syntax.Regexp) bool {
+		return slices.Contains(ends, re.Op) || slices.ContainsFunc(re.Sub, within)
+	}
+	return within(tree)
+}
+
+// pattern returns a compiled pattern; each is compiled once.
+func (r *runtime) pattern(pattern string) (*regexp.Regexp, error) {
+	if re := r.patterns[pattern]; re != nil {
+		return re, nil
+	}
+	re, err := compilePattern(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("no regular expression: %w", err)
+	}
+	if r.patterns == nil {
+		r.patterns = map[string]*regexp.Regexp{}
+	}
+	r.patterns[pattern] = re
+	return re, nil
 }
 
 // timedText hands out a text rune by rune, and ends it early where time is up.

@@ -1,6 +1,9 @@
 package expr
 
 import (
+	"sync"
+
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 
 	"homellm/dsl/syntax"
@@ -10,11 +13,14 @@ import (
 // program is a compiled expression. It holds no state of an evaluation, so it may be shared.
 type program struct {
 	code    *vm.Program
-	leaves  []leaf       // each path once, in order of appearance
-	spans   []span       // where the leaves stand
-	bounds  []bound      // comparisons with constants that must hold for the assertion to pass
-	apart   []difference // comparisons of measured values with each other, wherever they stand
-	smallN  bool         // percentiles of few samples are allowed
+	tree    ast.Node // what code was compiled from
+	once    sync.Once
+	parts   map[ast.Node]*vm.Program // of the tree, compiled when values are missing for the first time
+	leaves  []leaf                   // each path once, in order of appearance
+	spans   []span                   // where the leaves stand
+	bounds  []bound                  // comparisons with constants that must hold for the assertion to pass
+	apart   []difference             // comparisons of measured values with each other, wherever they stand
+	smallN  bool                     // percentiles of few samples are allowed
 	schemas []namedSchema
 }
 
@@ -26,6 +32,7 @@ type leaf struct {
 	unit     string
 	measured bool
 	rate     bool   // a share from 0 to 1
+	signed   bool   // may lie below 0
 	whole    bool   // a count, or a count out of a distribution of counts
 	constant any    // the value of a var or an axis
 	source   string // where the constant stands

@@ -190,7 +190,7 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 	case n.Operator == "..":
 		c.bounded(n)
 	case n.Operator == "??":
-		if known(n.Left, c.program.leaves) == nil {
+		if known(n.Left, c.program.leaves, callGiven) == nil {
 			c.failAt(n, "expr/constant", "leave ?? out", "what stands in front of ?? is always known")
 		} else if c.gate {
 			loc := n.Location()
@@ -306,7 +306,7 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 	c.resolveAll(arguments)
 	switch name {
 	case "known":
-		condition := known(arguments[0], c.program.leaves)
+		condition := known(arguments[0], c.program.leaves, callKnown)
 		if condition == nil {
 			c.failAt(n, "expr/constant", "known asks whether a metric was measured: name one",
 				"what known asks for is always known")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,7 @@ func (r *runtime) env() map[string]any {
 		callString:   r.text,
 		callBool:     r.truth,
 		callKnown:    r.known,
+		callGiven:    r.given,
 		callDivide:   divide,
 		callModulo:   modulo,
 		callPower:    power,
@@ -126,6 +128,9 @@ func (r *runtime) truth(i int) (bool, error) {
 
 func (r *runtime) known(i int) bool { return r.values[i].Why == "" }
 
+// given says whether ?? leaves a value in its place.
+func (r *runtime) given(i int) bool { return r.values[i].given() }
+
 // conforms holds a text against a schema and remembers where it does not fit.
 func (r *runtime) conforms(text string, i int) (bool, error) {
 	s := r.program.schemas[i]
@@ -168,12 +173,15 @@ func arithmetic(x, y any, op func(a, b float64) (float64, error)) (float64, erro
 	}
 	v, err := op(a, b)
 	if err == nil && (math.IsNaN(v) || math.Abs(v) > largest) {
-		return 0, errors.New("the result is not a number")
+		return 0, errResult
 	}
 	return v, err
 }
 
-var errDivision = errors.New("division by zero")
+var (
+	errDivision = errors.New("division by zero")
+	errResult   = errors.New("the result is not a number")
+)
 
 // divide is x/y, for ratio as well.
 func divide(x, y any) (float64, error) {
@@ -260,21 +268,66 @@ func filled(size int) (bool, error) {
 	return true, nil
 }
 
-// eval runs the program. Why says what did not conform to a schema. An error says why the outcome
-// is not known.
-func (p *program) eval(values []Value) (pass bool, why string, err error) {
+// run runs the compiled program. An error says why it has no outcome.
+func (r *runtime) run() (pass bool, err error) {
 	machine := vm.VM{MemoryBudget: memoryBudget}
-	r := newRuntime(p, values)
-	out, err := machine.Run(p.code, r.env())
+	out, err := machine.Run(r.program.code, r.env())
 	if err != nil {
-		if unknown, ok := errors.AsType[*unknownError](err); ok {
-			return false, "", unknown
-		}
-		return false, "", errors.New(runMessage(err))
+		return false, runError(err)
 	}
 	pass, ok := out.(bool)
 	if !ok {
-		return false, "", fmt.Errorf("the expression gave %T", out)
+		return false, fmt.Errorf("the expression gave %T", out)
 	}
-	return pass, strings.Join(r.misfits, "; "), nil
+	return pass, nil
+}
+
+// runError is an error of expr's machine in the words of a person.
+func runError(err error) error {
+	if unknown, ok := errors.AsType[*unknownError](err); ok {
+		return unknown
+	}
+	return errors.New(runMessage(err))
+}
+
+// judge evaluates the expression. A program whose values are all known is run; what is not known otherwise is
+// inferred from its parts.
+func (r *runtime) judge() (verdict Verdict, why string) {
+	known := !slices.ContainsFunc(r.values, func(v Value) bool { return v.Why != "" })
+	var failed error
+	if known {
+		var pass bool
+		if pass, failed = r.run(); failed == nil {
+			return r.decided(pass)
+		}
+	}
+	out := r.infer(failed)
+	if pass, known := out.truth(); known {
+		return r.decided(pass)
+	}
+	if failed != nil {
+		return Unknown, failed.Error()
+	}
+	return r.undecided(out.open)
+}
+
+func (r *runtime) decided(pass bool) (verdict Verdict, why string) {
+	if pass {
+		return Pass, ""
+	}
+	return Fail, strings.Join(r.misfits, "; ")
+}
+
+// undecided says why there is no outcome: it is unsupported where everything that is missing is.
+func (r *runtime) undecided(o open) (verdict Verdict, why string) {
+	for _, i := range o.leaves {
+		if v := r.values[i]; !v.Unsupported {
+			return Unknown, v.missing(r.program.leaves[i].path)
+		}
+	}
+	if o.trouble != nil || len(o.leaves) == 0 {
+		return Unknown, fmt.Sprint(o.trouble)
+	}
+	first := o.leaves[0]
+	return Unsupported, r.values[first].missing(r.program.leaves[first].path)
 }

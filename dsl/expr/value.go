@@ -10,22 +10,27 @@ type Verdict string
 
 // The verdicts.
 const (
-	Pass    Verdict = "pass"
-	Fail    Verdict = "fail"
-	Unknown Verdict = "unknown" // it cannot be said
+	Pass Verdict = "pass"
+	Fail Verdict = "fail"
+	// it should have been told, and was not or cannot be believed
+	Unknown     Verdict = "unknown"
+	Unsupported Verdict = "unsupported" // nobody can tell, which was known before the run
 )
 
 // Lookup returns the value of a path. It need not know vars and axes: a program has those from
 // its scenario. For a path that cannot be known it returns a value with its Why.
 type Lookup func(path string) Value
 
-// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why
-// is not empty the value is unknown, Why says why, and V is nil.
+// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why is not empty V is
+// nil, Why says what is missing, and Range or Beginning what is known all the same.
 type Value struct {
-	V      any
-	Unit   string
-	Source string
-	Why    string
+	V           any
+	Unit        string
+	Source      string
+	Why         string
+	Range       *Range  // of a number
+	Beginning   *string // of a text that may go on
+	Unsupported bool    // nobody can tell, which was known before the run
 }
 
 // Operand is one value that an expression reads.
@@ -39,13 +44,19 @@ type Operand struct {
 type Result struct {
 	Verdict  Verdict
 	Operands []Operand
-	Why      string // why the verdict is Unknown; of a Fail what did not conform to a schema
+	Why      string // why the verdict is neither; of a Fail what did not conform to a schema
 }
 
 // as returns the value in the form that the expression was compiled for.
 func (v Value) as(k Kind) Value {
 	if v.Why != "" {
 		v.V = nil
+		if v.Range != nil && (!k.number() || math.IsNaN(v.Range.Low) || math.IsNaN(v.Range.High)) {
+			v.Range = nil
+		}
+		if k != String {
+			v.Beginning = nil
+		}
 		return v
 	}
 	switch x := v.V.(type) {

@@ -24,6 +24,7 @@ type Name struct {
 	Unit      string
 	Doc       string
 	Rate      bool // a share from 0 to 1
+	Signed    bool // may lie below 0
 	Aggregate bool // of a turn: exists for a whole step, phase and conversation as well
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
 }

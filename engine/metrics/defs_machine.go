@@ -18,9 +18,10 @@ var machineReadings = []Def{
 	machine("gpu.energy_j", "J", -1, Sum, gpuDriver, "energy drawn by all GPUs; one value for each time it was read",
 		noGPU),
 	machine("gpu.energy_above_idle_j", "J", -1, Sum, gpuDriver,
-		"energy that the GPUs would not have drawn at rest with the model loaded", noGPU),
+		"energy that the GPUs would not have drawn at rest with the model loaded", noGPU).signed(),
 	machine("gpu.idle_w", "W", -1, Mean, gpuDriver, "power drawn by all GPUs at rest with the model loaded", noGPU),
-	machine("gpu.temp_c", "°C", -1, Max, gpuDriver, "temperature of the hottest GPU", noGPU).strip(5, "GPU temperature"),
+	machine("gpu.temp_c", "°C", -1, Max, gpuDriver, "temperature of the hottest GPU", noGPU).signed().strip(5,
+		"GPU temperature"),
 	// The clock of the memory has its own strip: it is so high that a throttled core would look flat beside it.
 	machine("gpu.sm_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the cores of the fastest GPU", noGPU).strip(3,
 		"GPU core clock"),
@@ -59,11 +60,12 @@ var machineReadings = []Def{
 		"share of one core that homellm itself used: near 1, the client is the bottleneck",
 		"the client's own CPU time was not measured"),
 	machine("client.ttft_bias_p50_ms", "ms", -1, Mean, "calibration",
-		"by how much this client's time to first token comes out too long on this machine, median", uncalibrated),
+		"by how much this client's time to first token comes out too long on this machine, median", uncalibrated).signed(),
 	machine("client.ttft_bias_p99_ms", "ms", -1, Mean, "calibration",
-		"by how much this client's time to first token comes out too long on this machine, 99th percentile", uncalibrated),
+		"by how much this client's time to first token comes out too long on this machine, 99th percentile",
+		uncalibrated).signed(),
 	machine("client.timer_error_p99_ms", "ms", -1, Mean, "calibration",
-		"by how much a sleep of a millisecond takes longer, 99th percentile", uncalibrated),
+		"by how much a sleep of a millisecond takes longer, 99th percentile", uncalibrated).signed(),
 	machine("client.cpu_per_chunk_us", "us", -1, Mean, "calibration",
 		"CPU time of one chunk, sender included: an upper bound of what this client takes", uncalibrated),
 	machine("client.rtt_floor_ms", "ms", -1, Mean, "client", "shortest round trip to the server",
@@ -91,6 +93,12 @@ func machine(name, unit string, better int, fold Fold, source, doc, absent strin
 // rate says that the values lie within 0..1.
 func (d Def) rate() Def {
 	d.Rate = true
+	return d
+}
+
+// signed says that the values may lie below 0.
+func (d Def) signed() Def {
+	d.Signed = true
 	return d
 }
 

@@ -151,7 +151,7 @@ var latencies = []Def{
 			}
 			return nil, "the connection was reused"
 		}},
-	{Name: "dispatch_delay_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, Fold: Mean, anyway: true,
+	{Name: "dispatch_delay_ms", Unit: "ms", Kind: Float, Better: -1, Signed: true, Levels: turns, Fold: Mean, anyway: true,
 		Source:  "client",
 		Doc:     "how late the client was: a large value makes the client the bottleneck",
 		Formula: "sent - due",

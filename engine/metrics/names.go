@@ -7,6 +7,7 @@ type Name struct {
 	Unit      string
 	Doc       string
 	Rate      bool // always within 0..1
+	Signed    bool // may lie below 0
 	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
 }
@@ -34,7 +35,8 @@ func Vocabulary() Names {
 				continue
 			}
 			*level.into = append(*level.into, Name{
-				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Aggregate: d.Aggregate(), Better: d.Better,
+				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Signed: d.Signed,
+				Aggregate: d.Aggregate(), Better: d.Better,
 			})
 		}
 	}

@@ -1,0 +1,142 @@
+package expr
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// possible is what is known of the value of a part of an expression.
+type possible struct {
+	v      any    // the value, where it is known: a number, a text, a truth or a list
+	span   Range  // of a number
+	begins string // of a text: how it begins, if no more is known of it
+	broken bool   // there may be no value at all, as of a division by what may be 0
+	open   open   // what leaves it undecided
+}
+
+// open is what leaves a value undecided.
+type open struct {
+	leaves  []int
+	trouble error
+}
+
+func (o open) and(other open) open {
+	out := open{slices.Clone(o.leaves), o.trouble}
+	for _, l := range other.leaves {
+		if !slices.Contains(out.leaves, l) {
+			out.leaves = append(out.leaves, l)
+		}
+	}
+	if out.trouble == nil {
+		out.trouble = other.trouble
+	}
+	return out
+}
+
+// exactly is a value that is known.
+func exactly(v any) possible {
+	p := possible{v: v}
+	if n, err := number(v); err == nil {
+		p.span = point(n)
+	}
+	if text, ok := v.(string); ok {
+		p.begins = text
+	}
+	return p
+}
+
+// undecided is a truth or a text of which nothing is known.
+func undecided(o open) possible { return possible{open: o} }
+
+// broken is what may have no value at all.
+func broken(o open) possible { return possible{span: anything, broken: true, open: o} }
+
+// between is a number that lies in an interval.
+func between(r Range, o open) possible { return possible{span: r, open: o} }
+
+// inexact says whether a value is not known.
+func (p possible) inexact() bool { return p.v == nil || p.broken }
+
+// because adds a reason that is in no value.
+func (o open) because(err error) open {
+	if len(o.leaves) == 0 && o.trouble == nil {
+		o.trouble = err
+	}
+	return o
+}
+
+// because adds a reason for which there may be no value, if there is one.
+func (p possible) because(err error) possible {
+	if err != nil {
+		p.broken, p.open = true, p.open.because(err)
+	}
+	return p
+}
+
+// truth returns the value of a truth; known is false where it is not known.
+func (p possible) truth() (v, known bool) {
+	v, known = p.v.(bool)
+	return v, known && !p.broken
+}
+
+// beginning is a text, as far as it is known.
+func (p possible) beginning() beginning { return beginning{p.begins, !p.inexact()} }
+
+// possible is what is known of a value that an expression reads, whose kind is that of the leaf.
+func (l leaf) possible(i int, v Value) possible {
+	if v.Why == "" {
+		return exactly(v.V)
+	}
+	p := possible{span: l.limits(), open: open{leaves: []int{i}}}
+	if v.Range != nil {
+		p.span = v.Range.within(p.span)
+		if l.kind == Int {
+			p.span = Range{math.Ceil(p.span.Low), math.Floor(p.span.High)}
+		}
+	}
+	if v.Beginning != nil {
+		p.begins = *v.Beginning
+	}
+	return p
+}
+
+// limits is where a number lies, whatever is measured.
+func (l leaf) limits() Range {
+	switch {
+	case l.rate:
+		return Range{0, 1}
+	case l.signed:
+		return anything
+	}
+	return Range{0, math.Inf(1)}
+}
+
+// given says whether anything is known of a value.
+func (v Value) given() bool { return v.Why == "" || v.Range != nil || v.Beginning != nil }
+
+// missing says what is not known of a value.
+func (v Value) missing(path string) string {
+	switch {
+	case v.Unsupported:
+		return path + " is unsupported: " + v.Why
+	case v.Range != nil:
+		return fmt.Sprintf("%s is only known to be %s: %s", path, v.Range, v.Why)
+	case v.Beginning != nil:
+		return path + " is only known as far as it came: " + v.Why
+	}
+	return path + " is unknown: " + v.Why
+}
+
+// String shows an interval as tables do.
+func (r Range) String() string {
+	switch {
+	case math.IsInf(r.Low, 0) && math.IsInf(r.High, 0):
+		return "any number"
+	case math.IsInf(r.High, 0):
+		return fmt.Sprintf("at least %.4g", r.Low)
+	case math.IsInf(r.Low, 0):
+		return fmt.Sprintf("at most %.4g", r.High)
+	}
+	return fmt.Sprintf("from %.4g to %.4g", r.Low, r.High)
+}
