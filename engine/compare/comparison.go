@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// agedAfter is when a baseline is old enough to be remarked on where nobody says how old it may be.
+// agedAfter is the age from which a baseline gets a remark if the rules do not limit its age.
 const agedAfter = 90 * 24 * time.Hour
 
 // Pair is the comparison of one cell.

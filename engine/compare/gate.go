@@ -77,7 +77,7 @@ type Delta struct {
 	Verdict  event.Outcome `json:"verdict"`
 	Why      string        `json:"why,omitempty"`
 	Warnings []string      `json:"warnings,omitempty"`
-	// about how many more repeats of each side would settle what is unknown; 0: none would, or nobody can say
+	// about how many more repeats of each side would decide what is unknown; 0: none would, or it is not known
 	More int `json:"more,omitempty"`
 }
 

@@ -108,7 +108,7 @@ func (d Def) strip(rank int, title string) Def {
 	return d
 }
 
-// peakOf lets the largest observation of another metric stand in where nobody measured the peak.
+// peakOf takes the largest observation of another metric if the peak itself was not measured.
 func (d Def) peakOf(name string) Def {
 	d.over = func(c *Cell, _ []*event.Request) (any, string) {
 		values, _, _ := c.observations(name)

@@ -53,7 +53,7 @@ func WriteMetricDocs(w io.Writer) error {
 	return nil
 }
 
-// Words of the page in the style of code, which stand in a raw string.
+// Words of the page in the style of code, which a raw string cannot hold.
 const (
 	kernelStamps = "`stamped_by: kernel`"
 	prefillStep  = "`inject` with `prefill: true`"

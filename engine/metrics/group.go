@@ -96,8 +96,8 @@ func (d *Def) weighted(c *Cell, g []*event.Request) float64 {
 }
 
 // asked leaves the prefills out of a group that holds answers too, if the metric tells something of
-// an answer. A prefill sends the context ahead and asks nothing: its wait is nobody's, and among
-// the waits for answers it would be taken for one. Its own step shows it.
+// an answer. A prefill sends the context ahead and asks nothing: no user waits for it, so it must not be
+// among the waits for answers. Its own step shows it.
 func (d *Def) asked(g []*event.Request) []*event.Request {
 	prefill := func(q *event.Request) bool { return q.Prefill }
 	if !d.answer || !slices.ContainsFunc(g, prefill) {
@@ -109,8 +109,8 @@ func (d *Def) asked(g []*event.Request) []*event.Request {
 	return g
 }
 
-// Dist describes the metric over a group of requests. Failed requests are left out altogether;
-// whoever shows a distribution shows their number beside it.
+// Dist describes the metric over a group of requests. Failed requests are left out; what shows a
+// distribution shows their number beside it.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {
 		return d.observed(c)

@@ -9,7 +9,7 @@ type Point struct {
 }
 
 // Series returns the samples of a cell metric in the order in which they were taken, warm-ups
-// included; those of the whole run where the cell has none of its own. Facts are not part of it.
+// included; those of the whole run if the cell has none. Facts are not part of it.
 func (c *Cell) Series(name string) []Point {
 	all := c.observed[name]
 	if len(all) == 0 && c.run != nil {

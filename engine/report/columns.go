@@ -52,7 +52,7 @@ func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 }
 
 // fitted is rows as [Columns] prints them, on a screen of so many columns. Where they do not fit, heads
-// are broken in two lines, and then the numbers stand in several tables, each with the text that
+// are broken in two lines, and then the numbers are in several tables, each with the text that
 // leads its rows: nothing is cut off, and nothing runs into the next line.
 func fitted(screen int, head []string, rows [][]string, left int) (string, error) {
 	var b bytes.Buffer

@@ -57,7 +57,7 @@ func acts(r rune) bool {
 }
 
 // jsonText writes the characters of a JSON document that a terminal would obey as escapes. They
-// stand in its strings only, where the escape means the same.
+// are in its strings only, where the escape means the same.
 func jsonText(raw []byte) []byte {
 	if !bytes.ContainsFunc(raw, func(r rune) bool { return r != '\n' && acts(r) }) {
 		return raw
@@ -99,7 +99,7 @@ func md(s string) string {
 	return words.Replace(entities.Replace(b.String()))
 }
 
-// mdCode is text as a code span that also stands in a table.
+// mdCode is text as a code span that also works in a table.
 func mdCode(s string) string {
 	s = strings.TrimSpace(strings.ReplaceAll(terminal(s), "|", `\|`))
 	if s == "" {

@@ -116,8 +116,8 @@ func annotations(r *metrics.Run) []annotation {
 	return out
 }
 
-// disturbing are the codes of notes after which a figure is not that of the server alone: whoever
-// reads the verdict has to know.
+// disturbing are the codes of notes after which a figure is not that of the server alone: the
+// reader of the verdict has to know.
 var disturbing = map[string]bool{
 	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true,
 	"context_truncated": true,
@@ -137,7 +137,7 @@ func severityOf(j metrics.Judged) string {
 }
 
 // annotationText is what did not hold and with which values. The reply of a model is left to the
-// reports: it is long, and nobody knows what is in it.
+// reports: it is long, and it may hold anything.
 func annotationText(c *metrics.Cell, v event.Verdict) []string {
 	lines := []string{c.Name()}
 	if v.Verdict == event.Unknown {

@@ -136,7 +136,7 @@ func junitDocument(b *bytes.Buffer, runs []*metrics.Run, broken []Broken) error 
 	return nil
 }
 
-// junitRun is the suites of one run. A run whose bad end no cell explains gets a suite of its own.
+// junitRun is the suites of one run. A run whose bad end no cell explains gets a further suite.
 func junitRun(r *metrics.Run) []xmlSuite {
 	var out []xmlSuite
 	bad := 0
@@ -216,7 +216,7 @@ func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 }
 
 // junitState is the test cases for what is not an assertion: the cell did not run, did not end,
-// or too many of its requests failed. What a server said stands in the text, never in an attribute.
+// or too many of its requests failed. What a server said is in the text, never in an attribute.
 func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
 	var out []xmlCase
 	switch {

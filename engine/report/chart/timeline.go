@@ -17,7 +17,7 @@ import (
 const slowestShown = 60
 
 // Timelines draws each request from the moment it was sent: the wait for the first token, then a
-// mark for each arrival. Each pass has a chart of its own, all on one scale. Of more requests than
+// mark for each arrival. Each pass has its own chart, all on one scale. Of more requests than
 // limit one chart shows the slowest, and says so.
 func Timelines(id string, c *metrics.Cell, cells int) []Chart {
 	id += "-chunks"
