@@ -341,7 +341,9 @@ func TestDefaultsAreThoseOfTheSchema(t *testing.T) {
 	text := "schema: homellm.scenario/v1\nname: x\nconversations: [{id: c, steps: [{id: s, ask: Hello}]}]\n"
 	body := strings.TrimSuffix(strings.TrimPrefix(string(data), "{"), "}")
 	short, _ := decodeText(t, text, nil, values{})
-	long, _ := decodeText(t, `{"schema": "homellm.scenario/v1", "name": "x", `+body+`, "conversations": [{"id": "c", "steps": [{"id": "s", "ask": "Hello"}]}]}`, nil, values{})
+	head, tail := `{"schema": "homellm.scenario/v1", "name": "x", `,
+		`, "conversations": [{"id": "c", "steps": [{"id": "s", "ask": "Hello"}]}]}`
+	long, _ := decodeText(t, head+body+tail, nil, values{})
 	if long == nil || len(written) != 2 {
 		t.Fatalf("%s", data)
 	}

@@ -129,16 +129,6 @@ type PlannedTurn struct {
 	removed bool // a document was removed since the turn before
 }
 
-// label returns the value of one of the cell's labels, or "".
-func (c *Cell) label(name string) string {
-	for _, l := range c.Labels {
-		if l.Name == name {
-			return l.Value
-		}
-	}
-	return ""
-}
-
 // String names a cell in messages: server x model x axis=value.
 func (c *Cell) String() string {
 	var parts []string
