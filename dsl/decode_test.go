@@ -28,6 +28,7 @@ func decodeText(t *testing.T, text string, dir fs.FS, v values) (*Scenario, synt
 	return decodeScenario(tr, v, nil)
 }
 
+//nolint:lll // every setting has its place
 const wholeScenario = `schema: homellm.scenario/v1
 name: whole
 description: Every setting.

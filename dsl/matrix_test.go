@@ -64,6 +64,7 @@ func list(n int) string {
 }
 
 func TestOptions(t *testing.T) {
+	//nolint:lll // a conversation a line
 	body := `vars: {n: 3, limit: 0.5, word: orbits, strict: true}
 tags: [all]
 conversations:

@@ -38,8 +38,8 @@ a hundred (%d requests failed, as they should). On %s/%s with %d processors and 
 | journal | | %.1f MB | | |
 
 The fold keeps every turn, because reports are made of it: the heap grew by %.0f bytes per turn (of 16 tokens; at most
-%d are allowed), which is %.0f MB for 100,000 turns. All of that is the fold: when the run is closed and the fold let go,
-%.1f MB more are held than before the run began (at most %.0f). Nothing else may grow with the turns.%s
+%d are allowed), which is %.0f MB for 100,000 turns. All of that is the fold: when the run is closed and the fold let
+go, %.1f MB more are held than before the run began (at most %.0f). Nothing else may grow with the turns.%s
 
 | after | turns | goroutines | open files | heap |
 |---|---|---|---|---|

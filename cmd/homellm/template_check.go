@@ -91,15 +91,36 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 	return nil
 }
 
+// servedAs is the name by which a server has a model; usual where it lists none that is known to be it.
+func servedAs(found server.Found, lib *dsl.Library, m *dsl.Model, usual string) string {
+	if m == nil {
+		return usual
+	}
+	for _, one := range found.Models {
+		if lib.Model(one.ID) == m {
+			usual = one.ID
+		}
+	}
+	return usual
+}
+
+// known finds the templates of models; the error says which has none.
+func known(lib *dsl.Library, names []string) error {
+	for _, name := range names {
+		if _, _, _, err := templateOf(lib, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkServer compares our rendering with that of a server.
 func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, address string) error {
 	if len(names) > 1 {
 		return failf(exitUsage, "name the one that the server has", "--url compares one model")
 	}
-	for _, name := range names { // before anything is sent
-		if _, _, _, err := templateOf(lib, name); err != nil {
-			return err
-		}
+	if err := known(lib, names); err != nil { // before anything is sent
+		return err
 	}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
@@ -115,9 +136,9 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if len(found.Models) > 0 {
 		served = found.Models[0].ID
 	}
-	name := served
-	if len(names) == 1 {
-		name = names[0]
+	name := strings.Join(names, "")
+	if name == "" {
+		name = served
 	}
 	if name == "" {
 		return failf(exitEnvironment, "name the model: homellm template check MODEL --url …",
@@ -127,13 +148,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if err != nil {
 		return err
 	}
-	if m != nil {
-		for _, one := range found.Models {
-			if lib.Model(one.ID) == m {
-				served = one.ID
-			}
-		}
-	}
+	served = servedAs(found, lib, m, served)
 	hc := server.NewHTTPClient("")
 	defer hc.CloseIdleConnections()
 	profile := lib.Server(lib.Attach("check", found.Engine, found.URL))

@@ -74,6 +74,7 @@ func TestDiagnosticGitHub(t *testing.T) {
 	if err := someDiagnostics.Sorted().WriteGitHub(&got); err != nil {
 		t.Fatal(err)
 	}
+	//nolint:lll // GitHub takes a line
 	want := `::error file=a%2Cb%3Ac.yaml,line=3,col=1,endColumn=4,title=schema/unknown-key::unknown key "tag"%0Adid you mean "tags"?
 ::error file=b.yaml,line=2,col=3,title=yaml/tag::tab
 ::error file=b.yaml,line=10,col=5,endColumn=8,title=links/x::second, with: 100 %25%0Aand a line%0Ado it

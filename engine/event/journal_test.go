@@ -222,7 +222,7 @@ func TestOpen_CutAtEveryByteThenContinues(t *testing.T) {
 // for each byte of a journal waits for the disk otherwise.
 func inMemory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "homellm-")
+	dir, err := os.MkdirTemp("/dev/shm", "homellm-") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
 		return t.TempDir()
 	}

@@ -183,6 +183,7 @@ func TestSMI_StreamEnds(t *testing.T) {
 
 func TestApple(t *testing.T) {
 	o := nothing(t)
+	//nolint:lll // as ioreg prints it
 	o.IOReg = script(t, `cat <<'EOF'
 +-o AGXAcceleratorG14X  <class AGXAcceleratorG14X>
     {

@@ -132,7 +132,8 @@ func (c *conn) dead() bool {
 	return c.ended.Load() != Unset
 }
 
-// open reports whether the server keeps its end of a connection that carries a request. A reply may be there to be read.
+// open reports whether the server keeps its end of a connection that carries a request. A reply may be
+// there to be read.
 func (c *conn) open() bool { return c.ended.Load() == Unset && !hungUp(c.Conn, true) }
 
 // over is when the connection ended, or Unset.
