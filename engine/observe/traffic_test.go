@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 // A server may work on with a request that was given up. That one is not taken for somebody
 // else's, and who comes on top of it is.
 func TestTraffic_GivenUp(t *testing.T) {
-	running := 0
+	var running atomic.Int64
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "vllm:num_requests_running %d\n", running)
+		fmt.Fprintf(w, "vllm:num_requests_running %d\n", running.Load())
 	}))
 	defer web.Close()
 	side, err := server.NewSide(server.Config{BaseURL: web.URL, Engine: "vllm", Model: "m"})
@@ -27,7 +28,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 	o, notes := alone(Server{Side: side})
 	o.counters.on = true
 	turn := func(busy int, failed bool) (waiting int) {
-		running = busy
+		running.Store(int64(busy))
 		o.Forget()
 		o.scrape(t.Context())
 		waiting = o.traffic.waiting
