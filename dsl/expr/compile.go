@@ -12,9 +12,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
 	exprcompiler "github.com/expr-lang/expr/compiler"
-	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/parser"
-	"github.com/expr-lang/expr/types"
 
 	"homellm/dsl/syntax"
 )
@@ -113,21 +111,6 @@ func (c *compilation) comparisonHelp() string {
 		return "compare it with a share: " + c.program.leaves[0].path + " > 0.5"
 	}
 	return "compare it with something: " + c.program.leaves[0].path + " < 100"
-}
-
-// exprConfig returns the settings of parser, checker and compiler. The environment holds the
-// calls of the runtime only: by the time it is used, every name of the author is resolved.
-func exprConfig() *conf.Config {
-	config := conf.CreateNew()
-	env := types.Map{}
-	for name, fn := range newRuntime(nil, nil).env() {
-		env[name] = types.TypeOf(fn)
-	}
-	config.WithEnv(env)
-	config.MaxNodes = maxExprNodes
-	config.Optimize = false // folding constants would go round the guards
-	config.DisableIfOperator = true
-	return config
 }
 
 // namesMetric reports whether a measurement can change the outcome.

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -330,4 +332,19 @@ func (r *runtime) undecided(o open) (verdict Verdict, why string) {
 	}
 	first := o.leaves[0]
 	return Unsupported, r.values[first].missing(r.program.leaves[first].path)
+}
+
+// exprConfig returns the settings of parser, checker and compiler. The environment holds the
+// calls of the runtime only: by the time it is used, every name of the author is resolved.
+func exprConfig() *conf.Config {
+	config := conf.CreateNew()
+	env := types.Map{}
+	for name, fn := range newRuntime(nil, nil).env() {
+		env[name] = types.TypeOf(fn)
+	}
+	config.WithEnv(env)
+	config.MaxNodes = maxExprNodes
+	config.Optimize = false // folding constants would go round the guards
+	config.DisableIfOperator = true
+	return config
 }
