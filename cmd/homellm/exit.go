@@ -11,7 +11,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// The exit codes. They are part of the interface: pull requests are gated on them.
+// The exit codes. They are part of the interface: pull requests are gated on them. What a run ends with is decided in
+// engine/metrics ([metrics.Run.Outcome]), that of a comparison in engine/compare; tell decides for errors.
 const (
 	exitPass         = metrics.ExitPass
 	exitFail         = metrics.ExitFail

@@ -134,7 +134,7 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	}
 	k.choose(w.ContentType)
 	err := k.read(resp.Body)
-	return k.verdict(ctx, inner, err)
+	return k.failure(ctx, inner, err)
 }
 
 // start reads the beginning of an error's body.

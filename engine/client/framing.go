@@ -1,6 +1,9 @@
 package client
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // A framer cuts a body into events, however the bytes were split on the way. After feed, next is
 // called until it reports false; after the last feed, end is, for what a body without its last
@@ -24,6 +27,34 @@ var framings = map[string]func() framer{
 	"sse":    func() framer { return new(sse) },
 	"ndjson": func() framer { return new(ndjson) },
 	"json":   func() framer { return new(whole) },
+}
+
+// framingOf says how bodies of a media type are split. Other types, and streams that are labelled as
+// JSON, are judged by their first byte: a wrong label on a good stream is no reason to measure
+// nothing, and it is on record.
+var framingOf = map[string]string{
+	"text/event-stream":    "sse",
+	"application/x-ndjson": "ndjson",
+	"application/ndjson":   "ndjson",
+	"application/jsonl":    "ndjson",
+	"application/json":     "json",
+}
+
+// sniff picks the framing by the first byte that is not space; none while there is only space.
+func sniff(p []byte, d *dialect, labelledJSON bool) string {
+	p = bytes.TrimLeft(p, " \t\r\n")
+	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins so
+	switch {
+	case len(p) == 0:
+		return ""
+	case labelledJSON && strings.IndexByte(beginSSE, p[0]) < 0:
+		return "json"
+	case p[0] != '{':
+		return "sse"
+	case d.Name == "ollama":
+		return "ndjson"
+	}
+	return "json"
 }
 
 // lines cuts a byte stream into lines that end in LF, CR LF or CR.

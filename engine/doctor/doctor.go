@@ -1,6 +1,7 @@
 // Package doctor finds out what can be measured here: which servers answer, what they can report, and what of the
 // machine makes numbers worse than they need be. In come an address or this machine's usual ports, and a report to
-// write to; out go lines of that report and problems, each with the command that puts it right.
+// write to; out go lines of that report and problems, each with the command that fixes it. The advice that depends on
+// the engine comes from its entry in engine/engines.
 package doctor
 
 import (

@@ -5,7 +5,8 @@ import "sync/atomic"
 // Unset marks an instant that was not seen. Zero is an instant.
 const Unset = -1
 
-// Stamps are the instants of one exchange, in nanoseconds since the start of its pool.
+// Stamps are the instants of one exchange, in nanoseconds since the start of its pool. The connection takes them:
+// that of the first byte of a request in conn.Write, those of the bytes of the reply in conn.Read.
 type Stamps struct {
 	wrote  atomic.Int64 // first write, or Unset
 	read   atomic.Int64 // last read that delivered bytes, or Unset

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,37 +14,9 @@ import (
 	"homellm/engine/event"
 )
 
-// framingOf says how bodies of a media type are cut up. Other types, and streams that are labelled as
-// JSON, are judged by their first byte: a wrong label on a good stream is no reason to measure
-// nothing, and it is on record.
-var framingOf = map[string]string{
-	"text/event-stream":    "sse",
-	"application/x-ndjson": "ndjson",
-	"application/ndjson":   "ndjson",
-	"application/jsonl":    "ndjson",
-	"application/json":     "json",
-}
-
-// sniff picks the framing by the first byte that is not space; none while there is only space.
-func sniff(p []byte, d *dialect, labelledJSON bool) string {
-	p = bytes.TrimLeft(p, " \t\r\n")
-	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins so
-	switch {
-	case len(p) == 0:
-		return ""
-	case labelledJSON && strings.IndexByte(beginSSE, p[0]) < 0:
-		return "json"
-	case p[0] != '{':
-		return "sse"
-	case d.Name == "ollama":
-		return "ndjson"
-	}
-	return "json"
-}
-
-// verdict says what is wrong with a reply whose body ended with err, nil if nothing is. Inner is
+// failure says what is wrong with a reply whose body ended with err, nil if nothing is. Inner is
 // the request's own context, whose cause tells which of its time-outs ran out.
-func (k *call) verdict(ctx, inner context.Context, err error) *event.Error {
+func (k *call) failure(ctx, inner context.Context, err error) *event.Error {
 	x, r := k.x, k.record
 	switch cause := context.Cause(inner); {
 	case r.err != nil:
