@@ -45,9 +45,11 @@ func TestRooms_HaveSmallLoops(t *testing.T) {
 		case allowed.files == 0 && longest > mostInLoop:
 			t.Errorf("%s: %d files refer to each other in a loop, %d are allowed: %s", p.path, longest, mostInLoop, loops[0])
 		case allowed.files > 0 && longest > allowed.files:
-			t.Errorf("%s: %d files refer to each other in a loop, %d are allowed by %s: %s", p.path, longest, allowed.files, allowed.adr, loops[0])
+			t.Errorf("%s: %d files refer to each other in a loop, %d are allowed by %s: %s", p.path, longest, allowed.files,
+				allowed.adr, loops[0])
 		case allowed.files > 0 && longest < allowed.files:
-			t.Errorf("%s: its longest loop is of %d files now: write that instead of %d, or nothing up to %d", p.path, longest, allowed.files, mostInLoop)
+			t.Errorf("%s: its longest loop is of %d files now: write that instead of %d, or nothing up to %d", p.path, longest,
+				allowed.files, mostInLoop)
 		}
 		t.Logf("%s: %d files, loops: %s", p.path, len(p.files), loops)
 	}
@@ -70,7 +72,8 @@ type checkedPackage struct {
 // checked type-checks every package of this module as it is built here.
 func checked(t *testing.T) (out []checkedPackage) {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,CgoFiles,Module", "./...")
+	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps",
+		"-json=ImportPath,Dir,Export,GoFiles,CgoFiles,Module", "./...")
 	list.Stderr = os.Stderr
 	data, err := list.Output()
 	if err != nil {
@@ -97,7 +100,8 @@ func checked(t *testing.T) (out []checkedPackage) {
 		if len(p.CgoFiles) > 0 {
 			t.Fatalf("%s has cgo files, which this does not read", p.ImportPath)
 		}
-		c := checkedPackage{path: p.ImportPath, set: set, info: &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}}
+		c := checkedPackage{path: p.ImportPath, set: set, info: &types.Info{Uses: map[*ast.Ident]types.Object{},
+			Types: map[ast.Expr]types.TypeAndValue{}}}
 		for _, name := range p.GoFiles {
 			file, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {

@@ -155,7 +155,9 @@ func TestHubToken_IsNotPrinted(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	defer hub.Close()
-	for name, env := range map[string][]string{"environment": {"HF_TOKEN=" + planted}, "file": {"HF_TOKEN=", "HF_TOKEN_PATH=token.txt"}} {
+	for name, env := range map[string][]string{
+		"environment": {"HF_TOKEN=" + planted}, "file": {"HF_TOKEN=", "HF_TOKEN_PATH=token.txt"},
+	} {
 		p := newProgram(t, map[string]string{"token.txt": planted})
 		p.env = append(append(p.env, "HF_ENDPOINT="+hub.URL), env...)
 		code, stdout, stderr := p.run("models", "pull", "qwen2.5-3b")
@@ -196,8 +198,10 @@ func TestShortKey_IsRefused(t *testing.T) {
 func TestKeyOnCommandLine_IsRefused(t *testing.T) {
 	const profile = "schema: homellm.servers/v1\nservers:\n  own: {engine: vllm, launch: {command: [%s], flags: {%s}}}\n"
 	for _, launch := range [][2]string{
-		{"vllm", "api_key: " + planted}, {"vllm", "admin_api_key: [" + planted + "]"}, {"vllm", "hf_token: " + planted}, {"vllm", "ssl_keyfile_password: " + planted},
-		{"vllm, --api-key, " + planted, "max_num_seqs: 1"}, {"vllm, --api-key=" + planted, "max_num_seqs: 1"}, {"vllm, -hft, " + planted, "max_num_seqs: 1"},
+		{"vllm", "api_key: " + planted}, {"vllm", "admin_api_key: [" + planted + "]"},
+		{"vllm", "hf_token: " + planted}, {"vllm", "ssl_keyfile_password: " + planted},
+		{"vllm, --api-key, " + planted, "max_num_seqs: 1"}, {"vllm, --api-key=" + planted, "max_num_seqs: 1"},
+		{"vllm, -hft, " + planted, "max_num_seqs: 1"},
 	} {
 		p := newProgram(t, map[string]string{"servers.yaml": fmt.Sprintf(profile, launch[0], launch[1])})
 		code, stdout, stderr := p.run("serve", "own", "--servers", "servers.yaml", "--dry-run", "--engine-version", "0.10.0")
@@ -207,7 +211,8 @@ func TestKeyOnCommandLine_IsRefused(t *testing.T) {
 		hidden(t, planted, launch[0], stdout, stderr)
 	}
 	p := newProgram(t, map[string]string{"servers.yaml": fmt.Sprintf(profile, "vllm", "api_key_file: key.txt")})
-	if code, _, stderr := p.run("serve", "own", "--servers", "servers.yaml", "--dry-run", "--engine-version", "0.10.0"); code != 0 {
+	args := []string{"serve", "own", "--servers", "servers.yaml", "--dry-run", "--engine-version", "0.10.0"}
+	if code, _, stderr := p.run(args...); code != 0 {
 		t.Errorf("a file: exit code %d\n%s", code, stderr)
 	}
 }
@@ -244,7 +249,9 @@ func TestServerLog_IsMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"key [key]\n", "OTHER_TOKEN=[key]\n", "HTTPS_PROXY=http://[key]@proxy.invalid:3128\n", "-rw------- "} {
+	for _, want := range []string{
+		"key [key]\n", "OTHER_TOKEN=[key]\n", "HTTPS_PROXY=http://[key]@proxy.invalid:3128\n", "-rw------- ",
+	} {
 		if !strings.Contains(string(kept), want) {
 			t.Errorf("the log has no %q", want)
 		}

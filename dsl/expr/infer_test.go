@@ -17,14 +17,16 @@ func cut(text string) Value { return Value{Beginning: &text, Why: "the reply was
 
 var nobody = Value{Why: "the server has no field for it", Unsupported: true}
 
-func TestInference(t *testing.T) {
+type inferenceTest struct {
+	that   string
+	values map[string]Value
+	want   Verdict
+}
+
+func inferenceTests() []inferenceTest {
 	lost := Value{Why: "the field was absent"}
 	hit, ttft, text := "turn.cache.hit_rate", "turn.ttft_ms", "turn.text"
-	for _, c := range []struct {
-		that   string
-		values map[string]Value
-		want   Verdict
-	}{
+	return []inferenceTest{
 		// Kleene: what is decided by one side is decided.
 		{"turn.cache.hit_rate > 0.5 || turn.ok", map[string]Value{hit: lost}, Pass},
 		{"turn.cache.hit_rate > 0.5 && !turn.ok", map[string]Value{hit: lost}, Fail},
@@ -117,7 +119,11 @@ func TestInference(t *testing.T) {
 		{`string(turn.ttft_ms) != "5"`, map[string]Value{ttft: partly(1, 9)}, Unknown},
 		{`all([1, 2], # < turn.ttft_ms)`, map[string]Value{ttft: partly(5, 9)}, Unknown},
 		{`turn.prompt_tokens % 16 < 16`, map[string]Value{"turn.prompt_tokens": partly(5, 900)}, Pass},
-	} {
+	}
+}
+
+func TestInference(t *testing.T) {
+	for _, c := range inferenceTests() {
 		r := mustCompile(t, figure.StepScope, c.that).Eval(func(path string) Value {
 			if v, ok := c.values[path]; ok {
 				return v

@@ -47,26 +47,32 @@ type Result struct {
 	Why      string // why the verdict is neither; of a Fail what did not conform to a schema
 }
 
+// unknownAs keeps of an unknown value what is known for the form that the expression was compiled for.
+func (v Value) unknownAs(k Kind) Value {
+	v.V = nil
+	if v.Range != nil && (!k.number() || math.IsNaN(v.Range.Low) || math.IsNaN(v.Range.High)) {
+		v.Range = nil
+	}
+	if k != String {
+		v.Beginning = nil
+	}
+	return v
+}
+
 // as returns the value in the form that the expression was compiled for.
 func (v Value) as(k Kind) Value {
 	if v.Why != "" {
-		v.V = nil
-		if v.Range != nil && (!k.number() || math.IsNaN(v.Range.Low) || math.IsNaN(v.Range.High)) {
-			v.Range = nil
-		}
-		if k != String {
-			v.Beginning = nil
-		}
-		return v
+		return v.unknownAs(k)
 	}
 	switch x := v.V.(type) {
 	case float64:
-		switch {
-		case math.IsNaN(x) || math.Abs(x) > largest:
+		if math.IsNaN(x) || math.Abs(x) > largest {
 			return Value{Unit: v.Unit, Source: v.Source, Why: "the value is not a number"}
-		case k == Float:
+		}
+		if k == Float {
 			return v
-		case k == Int && x == math.Trunc(x) && math.Abs(x) < maxLiteral:
+		}
+		if k == Int && isWhole(x) {
 			v.V = int(x)
 			return v
 		}
@@ -91,6 +97,9 @@ func (v Value) as(k Kind) Value {
 	}
 	return Value{Unit: v.Unit, Source: v.Source, Why: fmt.Sprintf("%s was expected, and the value is %v", k.Words(), v.V)}
 }
+
+// isWhole reports whether a number is a whole one that an int holds.
+func isWhole(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < maxLiteral }
 
 // largest bounds the magnitude of a value; sums of a few of them are still finite.
 const largest = 1e300

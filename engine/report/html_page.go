@@ -48,7 +48,8 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 		sum := sha256.Sum256([]byte(s))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; base-uri 'none'; form-action 'none'",
+	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; "+
+		"base-uri 'none'; form-action 'none'",
 		hash(pageStyle), hash(pageScript))
 	fmt.Fprintf(b, `<!doctype html>
 <html lang="en">

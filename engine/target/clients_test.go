@@ -39,7 +39,8 @@ func TestClients(t *testing.T) {
 
 // The address of a server gets the path of its profile behind it, with one slash between them.
 func TestClientConfig(t *testing.T) {
-	profile := &dsl.Server{Address: dsl.Address{BasePath: "/v1"}, Wire: dsl.Wire{API: "completions"}, Capabilities: dsl.Capabilities{Streaming: true}}
+	profile := &dsl.Server{Address: dsl.Address{BasePath: "/v1"}, Wire: dsl.Wire{API: "completions"},
+		Capabilities: dsl.Capabilities{Streaming: true}}
 	profile.HTTP.Connect, profile.HTTP.FirstToken, profile.HTTP.Idle = time.Second, 2*time.Second, 3*time.Second
 	for _, address := range []string{"http://host:80", "http://host:80/"} {
 		c := target.ClientConfig(profile, address, "key", "m")
