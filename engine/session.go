@@ -111,6 +111,7 @@ func (s *session) prepare(ctx context.Context) error {
 	if proven {
 		t.Facts.Capabilities = append(t.Facts.Capabilities, "cache_report_proven")
 	}
+	t.Facts.Unsupported = s.observer.CannotTell()
 	return err
 }
 

@@ -79,6 +79,7 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
 		func(a, b stats.Looks) int { return len(a) - len(b) }))
 	d = g.Compare(a, b, r.InTurn)
+	d.unsupported(p.Sides, [2]metrics.Sample{a, b})
 	if !p.Comparable() && r.OnMismatch != MismatchWarns {
 		d.Verdict, d.Why, d.More = event.Unknown, "not comparable: "+p.difference(), 0
 		return d, true

@@ -122,11 +122,16 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 	a := g.assertion
 	at := func(path string) expr.Value {
 		v := from.value(path)
-		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
+		out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, Beginning: v.Beginning,
+			Unsupported: v.Unsupported}
+		if v.Range != nil {
+			out.Range = &expr.Range{Low: v.Range.Low, High: v.Range.High}
+		}
+		return out
 	}
 	r := a.Eval(at)
-	if r.Verdict == expr.Unknown {
-		return event.Unknown, r.Why
+	if r.Verdict != expr.Pass && r.Verdict != expr.Fail {
+		return event.Outcome(r.Verdict), r.Why
 	}
 	var corners []corner
 	for _, o := range r.Operands {

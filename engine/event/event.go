@@ -261,10 +261,12 @@ type Outcome string
 
 // The outcomes of an assertion.
 const (
-	Pass    Outcome = "pass"
-	Fail    Outcome = "fail"
-	Unknown Outcome = "unknown" // it cannot be said
-	Skipped Outcome = "skipped"
+	Pass Outcome = "pass"
+	Fail Outcome = "fail"
+	// it should have been told, and was not or cannot be believed
+	Unknown     Outcome = "unknown"
+	Unsupported Outcome = "unsupported" // nobody can tell, which was known before the run
+	Skipped     Outcome = "skipped"
 )
 
 // Severity says what a failure means.
@@ -279,18 +281,21 @@ const (
 // Gates says whether a failure fails the run.
 func (s Severity) Gates() bool { return s != SeverityWarn }
 
-// OnUnknown says what an unknown outcome means.
+// Undecided says whether an outcome is neither a pass nor a failure.
+func (o Outcome) Undecided() bool { return o == Unknown || o == Unsupported }
+
+// OnUnknown says what an undecided outcome means.
 type OnUnknown string
 
 // What an author may say of it.
 const (
 	UnknownInconclusive OnUnknown = "inconclusive" // the run has no verdict
 	UnknownFails        OnUnknown = "fail"         // as a failure
-	UnknownSkips        OnUnknown = "skip"         // it is allowed
-	UnknownWarns        OnUnknown = "warn"         // it is allowed, with a remark
+	UnknownSkips        OnUnknown = "skip"         // what nobody can tell is allowed
+	UnknownWarns        OnUnknown = "warn"         // what nobody can tell is allowed, with a remark
 )
 
-// Allows says whether the author allows an unknown outcome.
+// Allows says whether the author allows an outcome that nobody can tell.
 func (o OnUnknown) Allows() bool { return o == UnknownSkips || o == UnknownWarns }
 
 // Verdict is the judgement of one assertion: over all repeats of a cell, or for the cell.
@@ -304,27 +309,32 @@ type Verdict struct {
 	OnUnknown    OnUnknown `json:"on_unknown"`
 	Verdict      Outcome   `json:"verdict"`
 	Why          string    `json:"why,omitempty"`
-	Message      string    `json:"message,omitempty"`   // the author's own words for a failure
-	Operands     []Operand `json:"operands"`            // of the evaluation that decided the verdict
-	Evaluated    int       `json:"evaluated"`           // evaluations, one per repeat below scenario scope
-	Passed       int       `json:"passed"`              //
-	Unknown      int       `json:"unknown"`             //
-	MinPassRate  float64   `json:"min_pass_rate"`       // 0..1
-	File         string    `json:"file"`                //
-	Line         int       `json:"line"`                //
-	Column       int       `json:"column"`              //
-	Abort        bool      `json:"abort,omitempty"`     // a failure ended the run
-	Excerpt      string    `json:"excerpt,omitempty"`   // the source line and caret, ready to print
-	TextSeen     string    `json:"text_seen,omitempty"` // the reply a failed text assertion looked at, shortened
+	Message      string    `json:"message,omitempty"`     // the author's own words for a failure
+	Operands     []Operand `json:"operands"`              // of the evaluation that decided the verdict
+	Evaluated    int       `json:"evaluated"`             // evaluations, one per repeat below scenario scope
+	Passed       int       `json:"passed"`                //
+	Unknown      int       `json:"unknown"`               // evaluations that are undecided, of either sort
+	Unsupported  int       `json:"unsupported,omitempty"` // of them, those that nobody can tell
+	MinPassRate  float64   `json:"min_pass_rate"`         // 0..1
+	File         string    `json:"file"`                  //
+	Line         int       `json:"line"`                  //
+	Column       int       `json:"column"`                //
+	Abort        bool      `json:"abort,omitempty"`       // a failure ended the run
+	Excerpt      string    `json:"excerpt,omitempty"`     // the source line and caret, ready to print
+	TextSeen     string    `json:"text_seen,omitempty"`   // the reply a failed text assertion looked at, shortened
 }
 
 // Operand is one value that an assertion compared.
 type Operand struct {
 	Path   string `json:"path"`
-	Value  any    `json:"value"` // float64, int, string or bool; nil if unknown
+	Value  any    `json:"value"` // float64, int, string or bool; nil if it is not exact
 	Unit   string `json:"unit,omitempty"`
 	Source string `json:"source,omitempty"`
-	Why    string `json:"why,omitempty"` // why it is unknown
+	Why    string `json:"why,omitempty"` // why it is not exact
+
+	Range       *Range  `json:"range,omitempty"`       // of a number that is not exact: it lies in here
+	Beginning   *string `json:"beginning,omitempty"`   // of a text that is not exact: it begins like this
+	Unsupported bool    `json:"unsupported,omitempty"` // nobody can tell it
 }
 
 // CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is

@@ -19,7 +19,7 @@ import (
 // Looks are the judgements that decide whether more is played, this one included; none where
 // there is only one. More is about how many more repeats would decide what is open.
 func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
-	if r.Verdict == expr.Unknown {
+	if r.Verdict != expr.Pass && r.Verdict != expr.Fail {
 		return r, 0
 	}
 	values := map[string]float64{}

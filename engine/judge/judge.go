@@ -93,9 +93,18 @@ func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 		if name, ok := figure.Parse(t.assertion.Scope, path); ok && name.Level == figure.ModelFacts {
 			return j.modelFact(cell, name.Rest)
 		}
-		v := measured(path)
-		return expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why}
+		return valueOf(measured(path))
 	}
+}
+
+// valueOf is a measured value in the terms of the language.
+func valueOf(v metrics.Value) expr.Value {
+	out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, Beginning: v.Beginning,
+		Unsupported: v.Unsupported}
+	if v.Range != nil {
+		out.Range = &expr.Range{Low: v.Range.Low, High: v.Range.High}
+	}
+	return out
 }
 
 func (j *Judge) modelFact(cell *metrics.Cell, name string) expr.Value {

@@ -18,23 +18,30 @@ type tally struct {
 	conversation string
 	step         string
 
-	evaluated, passed, unknown int
-	decisive                   expr.Result // the first failure, else the first unknown, else the latest pass
-	blank                      string      // why the first unknown is
+	evaluated, passed int
+	unknown           int         // those that are undecided
+	unsupported       int         // of them, those that nobody can tell
+	decisive          expr.Result // the first of the gravest, of passes the latest
+	open              expr.Result // the first of the gravest that are undecided
 }
+
+// graver orders the verdicts of evaluations by what they say of an assertion.
+var graver = map[expr.Verdict]int{expr.Pass: 0, expr.Unsupported: 1, expr.Unknown: 2, expr.Fail: 3}
 
 func (t *tally) add(r expr.Result) {
 	t.evaluated++
-	rank := map[expr.Verdict]int{expr.Pass: 0, expr.Unknown: 1, expr.Fail: 2}
 	switch r.Verdict {
 	case expr.Pass:
 		t.passed++
-	case expr.Unknown:
-		if t.unknown++; t.unknown == 1 {
-			t.blank = r.Why
+	case expr.Unsupported, expr.Unknown:
+		if t.unknown++; r.Verdict == expr.Unsupported {
+			t.unsupported++
+		}
+		if t.unknown == 1 || graver[r.Verdict] > graver[t.open.Verdict] {
+			t.open = r
 		}
 	}
-	if t.evaluated == 1 || rank[r.Verdict] > rank[t.decisive.Verdict] ||
+	if t.evaluated == 1 || graver[r.Verdict] > graver[t.decisive.Verdict] ||
 		(r.Verdict == expr.Pass && t.decisive.Verdict == expr.Pass) {
 		t.decisive = r
 	}
@@ -53,17 +60,14 @@ func (t *tally) verdict() (verdict event.Outcome, why string) {
 	case share(t.passed+t.unknown) < least:
 		return event.Fail, t.decisive.Why
 	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
-		return event.Unknown, t.whyOpen()
+		return event.Outcome(t.open.Verdict), t.whyOpen()
 	}
 	return event.Pass, ""
 }
 
 // whyOpen says why it is unknown whether enough repeats passed.
 func (t *tally) whyOpen() string {
-	why := t.decisive.Why
-	if t.blank != "" {
-		why = t.blank
-	}
+	why := t.open.Why
 	if t.assertion.MinPassRate >= 1 || t.unknown == t.evaluated {
 		return why
 	}
@@ -76,21 +80,32 @@ func (t *tally) event() event.Verdict {
 	v := event.Verdict{
 		Name: a.Name, That: a.That, Scope: string(a.Scope), Conversation: t.conversation, Step: t.step,
 		Severity: event.Severity(a.Severity), OnUnknown: event.OnUnknown(a.OnUnknown), Message: a.Message, Abort: a.Abort,
-		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, MinPassRate: a.MinPassRate,
+		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, Unsupported: t.unsupported, MinPassRate: a.MinPassRate,
 		File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
 	}
 	v.Verdict, v.Why = t.verdict()
 	for _, o := range t.decisive.Operands {
-		value := o.V
-		if text, ok := value.(string); ok {
-			value = shorten(text)
-		}
-		v.Operands = append(v.Operands, event.Operand{Path: o.Path, Value: value, Unit: o.Unit, Source: o.Source, Why: o.Why})
+		v.Operands = append(v.Operands, operand(o))
 	}
 	if v.Verdict != event.Pass {
 		v.Excerpt = a.Excerpt()
 	}
 	return v
+}
+
+// operand is a value that was compared, as the journal keeps it.
+func operand(o expr.Operand) event.Operand {
+	out := event.Operand{Path: o.Path, Value: o.V, Unit: o.Unit, Source: o.Source, Why: o.Why, Unsupported: o.Unsupported}
+	if text, ok := o.V.(string); ok {
+		out.Value = shorten(text)
+	}
+	if o.Range != nil {
+		out.Range = &event.Range{Low: o.Range.Low, High: o.Range.High}
+	}
+	if o.Beginning != nil {
+		out.Beginning = new(shorten(*o.Beginning))
+	}
+	return out
 }
 
 func shorten(s string) string {

@@ -11,7 +11,8 @@ import (
 func TestTally(t *testing.T) {
 	results := func(s string) (out []expr.Result) {
 		for _, r := range s {
-			out = append(out, expr.Result{Verdict: map[rune]expr.Verdict{'p': "pass", 'f': "fail", 'u': "unknown"}[r]})
+			out = append(out, expr.Result{Verdict: map[rune]expr.Verdict{'p': "pass", 'f': "fail", 'u': "unknown",
+				'n': "unsupported"}[r]})
 		}
 		return out
 	}
@@ -36,6 +37,12 @@ func TestTally(t *testing.T) {
 		{"pfu", 1, "fail"}, // a failure is certain, whatever the unknown would have been
 		{"uuu", 0.1, "unknown"},
 		{"", 1, "unknown"},
+		{"nnn", 1, "unsupported"},
+		{"ppn", 1, "unsupported"},
+		{"ppnu", 1, "unknown"}, // one should have been told
+		{"ppun", 1, "unknown"},
+		{"ppn", 0.6, "pass"},
+		{"pfn", 1, "fail"},
 	} {
 		tally := &tally{assertion: &expr.Assertion{MinPassRate: c.rate}}
 		for _, r := range results(c.seen) {

@@ -50,6 +50,9 @@ func canonicalStart(b event.CellStarted) event.CellStarted {
 	s := &b.Server
 	s.Engine, s.Version, s.URL, s.Model, s.Simulation = text(s.Engine), text(s.Version), text(s.URL), text(s.Model),
 		text(s.Simulation)
+	for key, why := range s.Unsupported {
+		s.Unsupported[key] = text(why)
+	}
 	return b
 }
 
@@ -58,6 +61,9 @@ func canonicalVerdict(b event.Verdict) event.Verdict {
 	operands := make([]event.Operand, len(b.Operands))
 	for i, o := range b.Operands {
 		o.Value, o.Why = plain(o.Value), text(o.Why)
+		if o.Beginning != nil {
+			o.Beginning = new(text(*o.Beginning))
+		}
 		operands[i] = o
 	}
 	b.Operands = operands

@@ -60,8 +60,8 @@ type Judged string
 const (
 	Passed  Judged = "passed"
 	Failed  Judged = "failed"
-	Unknown Judged = "unknown" // gates: the run is inconclusive
-	Allowed Judged = "allowed" // unknown, and its author allows that
+	Unknown Judged = "unknown" // undecided, and gates: the run is inconclusive
+	Allowed Judged = "allowed" // nobody can tell, and its author allows that; or undecided, and does not gate
 	Warned  Judged = "warned"  // failed, and does not gate
 	Skipped Judged = "skipped"
 )
@@ -78,11 +78,11 @@ func JudgedBy(o event.Outcome, s event.Severity, u event.OnUnknown) Judged {
 		return Passed
 	case o == event.Skipped:
 		return Skipped
-	case o != event.Unknown && s.Gates():
+	case !o.Undecided() && s.Gates():
 		return Failed
-	case o != event.Unknown:
+	case !o.Undecided():
 		return Warned
-	case u.Allows() || !s.Gates():
+	case !s.Gates(), o == event.Unsupported && u.Allows():
 		return Allowed
 	case u == event.UnknownFails:
 		return Failed

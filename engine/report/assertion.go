@@ -18,6 +18,16 @@ var labels = map[metrics.Judged]string{
 	metrics.Allowed: "unknown", metrics.Warned: "warn", metrics.Skipped: "skipped",
 }
 
+// label is how the judgement of an assertion is called: whether it is undecided because nobody can tell, or because
+// something was not told that should have been.
+func label(v event.Verdict) string {
+	j := metrics.Judge(v)
+	if v.Verdict == event.Unsupported && (j == metrics.Unknown || j == metrics.Allowed) {
+		return string(event.Unsupported)
+	}
+	return labels[j]
+}
+
 // compared puts the operands of an assertion in the place of their names: "0.93 > 0.5". It is
 // empty if that would not be a short line of numbers.
 func compared(v event.Verdict) string {
@@ -27,7 +37,10 @@ func compared(v event.Verdict) string {
 		case float64, bool:
 			values[o.Path] = o
 		default:
-			return ""
+			if readable.Operand(o) == "unknown" || o.Range == nil {
+				return ""
+			}
+			values[o.Path] = o
 		}
 	}
 	if len(values) == 0 {
@@ -66,6 +79,9 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 			return word
 		}
 		v, number := o.Value.(float64)
+		if o.Range != nil {
+			return readable.Range(*o.Range, func(v float64) string { return readable.Significant(v, digits) })
+		}
 		if !number {
 			return fmt.Sprint(o.Value)
 		}
@@ -81,10 +97,7 @@ func operands(v event.Verdict) []string {
 	wide, value := 0, 0
 	shown := make([]string, len(v.Operands))
 	for i, o := range v.Operands {
-		shown[i] = readable.Exact(o.Value, o.Unit)
-		if o.Value == nil {
-			shown[i] = "unknown"
-		}
+		shown[i] = readable.Operand(o)
 		wide = max(wide, len([]rune(o.Path)))
 		if n := len([]rune(shown[i])); n <= 24 {
 			value = max(value, n)
@@ -176,19 +189,29 @@ func share(v event.Verdict) string {
 	return fmt.Sprintf("%d/%d", v.Passed, v.Evaluated)
 }
 
-// tally is the verdict line's count: "11 passed, 0 failed, 1 unknown (allowed)".
+// tally is the verdict line's count: "11 passed, 0 failed, 1 unsupported (allowed)".
 func tally(r *metrics.Run) string {
 	n := r.Counts()
+	unsupported := map[metrics.Judged]int{} // of those that are undecided
+	for _, c := range r.Cells {
+		for _, v := range c.Verdicts {
+			if j := metrics.Judge(v); label(v) == string(event.Unsupported) {
+				unsupported[j]++
+				n[j]--
+			}
+		}
+	}
 	parts := []string{fmt.Sprintf("%d passed", n[metrics.Passed]), fmt.Sprintf("%d failed", n[metrics.Failed])}
 	for _, p := range []struct {
-		of   metrics.Judged
+		n    int
 		text string
 	}{
-		{metrics.Unknown, "%d unknown"}, {metrics.Allowed, "%d unknown (allowed)"},
-		{metrics.Warned, "%d warned"}, {metrics.Skipped, "%d skipped"},
+		{n[metrics.Unknown], "%d unknown"}, {unsupported[metrics.Unknown], "%d unsupported"},
+		{n[metrics.Allowed], "%d unknown (allowed)"}, {unsupported[metrics.Allowed], "%d unsupported (allowed)"},
+		{n[metrics.Warned], "%d warned"}, {n[metrics.Skipped], "%d skipped"},
 	} {
-		if n[p.of] > 0 {
-			parts = append(parts, fmt.Sprintf(p.text, n[p.of]))
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf(p.text, p.n))
 		}
 	}
 	return strings.Join(parts, ", ")

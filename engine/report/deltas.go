@@ -160,12 +160,12 @@ func (p pair) verdictChanges() [][]string {
 	type key struct{ name, conversation, step string }
 	was := map[key]string{}
 	for _, v := range p.before.Verdicts {
-		was[key{v.Name, v.Conversation, v.Step}] = labels[metrics.Judge(v)]
+		was[key{v.Name, v.Conversation, v.Step}] = label(v)
 	}
 	var out [][]string
 	for _, v := range p.after.Verdicts {
 		k := key{v.Name, v.Conversation, v.Step}
-		now := labels[metrics.Judge(v)]
+		now := label(v)
 		old, had := was[k]
 		if !had {
 			old = "not judged"

@@ -140,8 +140,8 @@ func severityOf(j metrics.Judged) string {
 // reports: it is long, and it may hold anything.
 func annotationText(c *metrics.Cell, v event.Verdict) []string {
 	lines := []string{c.Name()}
-	if v.Verdict == event.Unknown {
-		lines = append(lines, v.That, "unknown: "+reasonOf(v))
+	if v.Verdict.Undecided() {
+		lines = append(lines, v.That, string(v.Verdict)+": "+reasonOf(v))
 	} else {
 		lines = append(lines, untrue(v))
 	}

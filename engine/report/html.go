@@ -103,7 +103,7 @@ func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
 				continue
 			}
 			j := metrics.Judge(v)
-			row := assertionRow{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: labels[j],
+			row := assertionRow{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: label(v),
 				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v), Cell: c.Name()}
 			if why(j) {
 				row.Outcome = v.Why

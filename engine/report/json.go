@@ -136,6 +136,7 @@ type jsonAssertion struct {
 	Evaluated    int                    `json:"evaluated"`
 	Passed       int                    `json:"passed"`
 	Unknown      int                    `json:"unknown"`
+	Unsupported  int                    `json:"unsupported,omitempty"`
 	MinPassRate  float64                `json:"min_pass_rate"`
 	Message      string                 `json:"message"`
 	File         string                 `json:"file"`
@@ -144,10 +145,13 @@ type jsonAssertion struct {
 }
 
 type jsonOperand struct {
-	Value  any    `json:"value"`
-	Unit   string `json:"unit"`
-	Source string `json:"source"`
-	Why    string `json:"why"`
+	Value       any          `json:"value"`
+	Unit        string       `json:"unit"`
+	Source      string       `json:"source"`
+	Why         string       `json:"why"`
+	Range       *event.Range `json:"range,omitempty"`
+	Beginning   *string      `json:"beginning,omitempty"`
+	Unsupported bool         `json:"unsupported,omitempty"`
 }
 
 type jsonNote struct {
@@ -291,11 +295,12 @@ func assertionJSON(c *metrics.Cell, v event.Verdict) jsonAssertion {
 		Name: v.Name, That: v.That, Scope: v.Scope, Cell: c.ID, Conversation: v.Conversation, Step: v.Step,
 		Severity: v.Severity, OnUnknown: v.OnUnknown, Verdict: v.Verdict, Judged: string(metrics.Judge(v)), Why: v.Why,
 		Operands: map[string]jsonOperand{}, Evaluated: v.Evaluated, Passed: v.Passed, Unknown: v.Unknown,
+		Unsupported: v.Unsupported,
 		MinPassRate: v.MinPassRate,
 		Message:     v.Message, File: v.File, Line: v.Line, Column: v.Column,
 	}
 	for _, o := range v.Operands {
-		out.Operands[o.Path] = jsonOperand{o.Value, o.Unit, o.Source, o.Why}
+		out.Operands[o.Path] = jsonOperand{o.Value, o.Unit, o.Source, o.Why, o.Range, o.Beginning, o.Unsupported}
 	}
 	return out
 }

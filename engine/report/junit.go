@@ -251,21 +251,21 @@ func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	t := xmlCase{Name: terminal(v.Name), File: terminal(v.File), Line: v.Line,
 		Time: plainSeconds(spent(c.Measured(g)).Seconds())}
 	res := &xmlResult{Text: xmlText(evidence(c, v))}
-	because := "unknown: " + reasonOf(v)
+	because := string(v.Verdict) + ": " + reasonOf(v)
 	switch j := metrics.Judge(v); {
 	case j == metrics.Passed:
 		return t
 	case j == metrics.Skipped:
 		res.Message, res.Text = terminal(reasonOf(v)), ""
 		t.Skipped = res
-	case j == metrics.Failed && v.Verdict == event.Unknown:
-		res.Message, res.Type = terminal(because), "unknown"
+	case j == metrics.Failed && v.Verdict.Undecided():
+		res.Message, res.Type = terminal(because), string(v.Verdict)
 		t.Failure = res
 	case j == metrics.Failed:
 		res.Message, res.Type = terminal(untrue(v)), "assertion"
 		t.Failure = res
 	case j == metrics.Unknown:
-		res.Message, res.Type = terminal(because), "unknown"
+		res.Message, res.Type = terminal(because), string(v.Verdict)
 		t.Error = res
 	case j == metrics.Allowed:
 		res.Message = terminal(because)

@@ -121,8 +121,12 @@ func TestJUnit_Policies(t *testing.T) {
 		{"fail", "warn", "", "skipped", "", "warning: 0.31 > 0.5 is false (9/12 repeats)"},
 		{"unknown", "fail", "inconclusive", "error", "unknown", "unknown: no data"},
 		{"unknown", "fail", "fail", "failure", "unknown", "unknown: no data"},
-		{"unknown", "fail", "skip", "skipped", "", "unknown: no data"},
-		{"unknown", "fail", "warn", "skipped", "", "unknown: no data"},
+		{"unknown", "fail", "skip", "error", "unknown", "unknown: no data"},
+		{"unknown", "warn", "inconclusive", "skipped", "", "unknown: no data"},
+		{"unsupported", "fail", "inconclusive", "error", "unsupported", "unsupported: no data"},
+		{"unsupported", "fail", "fail", "failure", "unsupported", "unsupported: no data"},
+		{"unsupported", "fail", "skip", "skipped", "", "unsupported: no data"},
+		{"unsupported", "fail", "warn", "skipped", "", "unsupported: no data"},
 		{"skipped", "fail", "", "skipped", "", "no data"},
 	} {
 		s := start("rag", event.Conversation{ID: "main"})

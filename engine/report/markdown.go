@@ -115,7 +115,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		if why(j) {
 			outcome = md(v.Why)
 		}
-		label := labels[j]
+		label := label(v)
 		if j != metrics.Passed {
 			label = "**" + label + "**"
 		}
@@ -141,7 +141,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 			head[i] = mdCode(head[i])
 		}
 		fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n\n%s\n</details>\n\n",
-			labels[metrics.Judge(v)]+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "),
+			label(v)+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "),
 			mdBlock(evidence(c, v)))
 	}
 	return nil

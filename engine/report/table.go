@@ -85,7 +85,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 	var whole []event.Verdict
 	for _, v := range c.Verdicts {
 		j := metrics.Judge(v)
-		row := []string{s.paint(labels[j], colors[j]), v.Name, v.That, compared(v), share(v)}
+		row := []string{s.paint(label(v), colors[j]), v.Name, v.That, compared(v), share(v)}
 		switch {
 		case why(j):
 			row[3], row[4] = v.Why, ""
@@ -117,7 +117,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		s.line("")
 		j := metrics.Judge(v)
 		head := heading(c, v)
-		if mark := strings.ToUpper(labels[j]); readable.Width(mark)+2+readable.Width(terminal(strings.Join(head,
+		if mark := strings.ToUpper(label(v)); readable.Width(mark)+2+readable.Width(terminal(strings.Join(head,
 			"   "))) <= s.width {
 			s.line("%s  %s", s.paint(mark, colors[j]), terminal(strings.Join(head, "   ")))
 		} else {

@@ -21,6 +21,7 @@ type Report struct {
 	Counters string // the metric by whose growth cached tokens are known; empty if none was proven
 	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
 	Why      string // why neither is proven
+	Absent   bool   // no reply has the field, and no counter shows it: the server cannot tell
 
 	prompt string // is in the server's cache when SelfTest returns
 }
@@ -139,6 +140,7 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 	}
 	if !r.Proven() {
 		r.Why = strings.Join(whys, "; ")
+		r.Absent = first.Cached == nil && second.Cached == nil
 	}
 }
 

@@ -136,10 +136,13 @@ func Plural(n int, what string) string {
 	return Count(float64(n)) + " " + what + "s"
 }
 
-// Value prints a metric, or that it is not known.
+// Value prints a metric, or the limits between which it lies, or that it is not known.
 func Value(v metrics.Value) string {
 	if f, ok := v.Number(); ok {
 		return Quantity(f, v.Unit)
+	}
+	if v.Range != nil && !v.Unsupported {
+		return Range(*v.Range, func(f float64) string { return Quantity(f, v.Unit) })
 	}
 	return Unknown
 }

@@ -1,0 +1,42 @@
+package compare
+
+import (
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// cannotTell is why a side could not have a metric, which was known before it was measured; "" where it could.
+// What a baseline does not hold was never told to it.
+func (s Source) cannotTell(g Gate) (why string) {
+	if s.Cell == nil {
+		return "the baseline holds none of it"
+	}
+	for _, path := range []string{g.Metric, g.Metric + "." + g.Stat} {
+		if v := s.Figure(path); v.Unsupported {
+			return v.Why
+		}
+	}
+	if def, ok := metrics.OfPath(g.Metric); ok && s.Cell.Started != nil {
+		return s.Cell.Started.Server.Unsupported[def.Support]
+	}
+	return ""
+}
+
+// unsupported says of a gate that could not be judged whether a side without a value could not have had one.
+func (d *Delta) unsupported(sides [2]Source, samples [2]metrics.Sample) {
+	if d.Verdict != event.Unknown {
+		return
+	}
+	why := ""
+	for i, s := range sides {
+		if len(samples[i].Values) > 0 {
+			continue
+		}
+		if why = s.cannotTell(d.Gate); why == "" {
+			return
+		}
+	}
+	if why != "" {
+		d.Verdict, d.Why, d.More = event.Unsupported, why, 0
+	}
+}
