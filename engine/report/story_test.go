@@ -132,7 +132,7 @@ func passing() *story {
 	s.add("c1", event.Verdict{Name: "power", That: "gpu.energy_j.p50 < 900", Scope: "scenario", Severity: "fail",
 		OnUnknown: "skip", Verdict: "unsupported",
 		Why: "no GPU telemetry on this machine", Evaluated: 1, Unknown: 1, Unsupported: 1, MinPassRate: 1, File: "rag-long.yaml", Line: 95,
-		Column:   5,
+		Column: 5,
 		Operands: []event.Operand{{Path: "gpu.energy_j.p50", Unit: "J", Why: "no GPU telemetry on this machine",
 			Unsupported: true}}})
 	s.add("c1", event.CellDone{})
