@@ -93,7 +93,7 @@ func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
 		},
 	}
 	if r.models.Templates == nil {
-		r.models.Templates = prompt.NewTemplates(nil)
+		r.models.Templates = prompt.NewTemplates(nil, nil)
 	}
 	if opt.KeepRaw != nil {
 		r.raw = &rawKeeper{}

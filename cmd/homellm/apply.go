@@ -24,7 +24,6 @@ import (
 	"homellm/engine/host"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
-	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/secret"
 	"homellm/engine/stats"
@@ -296,7 +295,7 @@ func play(
 		Open: servers.open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
 		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
 		Machine: engine.Machine{Telemetry: machine, PIDs: servers.opener.PIDs},
-		Models:  engine.Models{Templates: prompt.NewTemplates(servers.lib), Tokenizer: p.tokenizer},
+		Models:  engine.Models{Templates: p.templates(servers.lib), Tokenizer: p.tokenizer},
 	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {

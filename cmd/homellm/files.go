@@ -15,7 +15,6 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
-	"homellm/engine/prompt"
 	"homellm/engine/secret"
 	"homellm/scenarios"
 )
@@ -66,7 +65,7 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 		}
 	}
 	if !ds.Errors() {
-		ds = append(ds, prompt.NewTemplates(lib).Check()...)
+		ds = append(ds, p.templates(lib).Check()...)
 	}
 	if ds.Errors() {
 		return nil, ds

@@ -16,10 +16,19 @@ import (
 
 	"homellm/engine"
 	"homellm/engine/crash"
+	"homellm/engine/model/apart"
 	"homellm/engine/secret"
 )
 
+// renderTemplates is the only argument of the process that renders the templates of models files: see
+// package apart. It is no command for people.
+const renderTemplates = "render-templates-apart"
+
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == renderTemplates {
+		apart.Serve(os.Stdin, os.Stdout, os.Exit)
+		return
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcReading)
 	}
@@ -45,7 +54,8 @@ func endOnCrash(p process, exit func(int)) {
 
 func system() process {
 	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	p.exe, _ = os.Executable() // without it only `serve sim` fails, and says so
+	p.exe, _ = os.Executable() // without it what starts it fails, and says so
+	p.renderer = apart.New(p.exe, renderTemplates)
 	if dir, err := os.UserConfigDir(); err == nil {
 		p.configDir = filepath.Join(dir, "homellm")
 	}

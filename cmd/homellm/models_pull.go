@@ -15,7 +15,6 @@ import (
 	"homellm/engine"
 	"homellm/engine/hub"
 	"homellm/engine/model"
-	"homellm/engine/prompt"
 	"homellm/engine/report/readable"
 )
 
@@ -121,7 +120,7 @@ func (s *store) setup(ctx context.Context, f setupFlags) error {
 
 // recommend picks an offer for a card; 0 is none.
 func (s *store) recommend(vram float64) (best offer, why string, ok bool) {
-	templates := prompt.NewTemplates(s.lib)
+	templates := s.templates(s.lib)
 	better := func(a, b offer) bool { // more parameters, then more bits
 		pa, pb := a.model.Architecture.Parameters, b.model.Architecture.Parameters
 		if vram == 0 {

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"homellm/dsl"
+	"homellm/engine/model/apart"
+	"homellm/engine/prompt"
 	"homellm/engine/report"
 )
 
@@ -17,6 +20,7 @@ type process struct {
 	stderr    io.Writer
 	getenv    func(string) string
 	exe       string // path of this program, for the processes it starts of itself
+	renderer  *apart.Renderer
 	configDir string // the user's own servers.yaml and models.yaml live here; empty: none
 	stateDir  string // records of started servers
 	columns   int    // of stderr, where a progress line is painted; 0: not a terminal that can
@@ -30,6 +34,11 @@ const (
 	gcReading  = 400
 	gcMeasured = 100
 )
+
+// templates are those that homellm ships and those of a library.
+func (p process) templates(lib *dsl.Library) *prompt.Templates {
+	return prompt.NewTemplates(lib, p.renderer.Compile)
+}
 
 // repositoryPath names a file by its path in the repository that GitHub checked out.
 func (p process) repositoryPath(file string) string {

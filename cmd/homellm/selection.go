@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/engine/prompt"
 )
 
 // selection is the flags that choose what of a scenario is planned; plan, list and apply share
@@ -58,10 +57,11 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
 		}
 	}
-	opt := prompt.PlanOptions(lib)
-	if s.exactTokens {
-		opt = prompt.NewTemplates(lib).PlanOptions(p.tokenizer)
+	tokenizer := p.tokenizer
+	if !s.exactTokens {
+		tokenizer = nil
 	}
+	opt := p.templates(lib).PlanOptions(tokenizer)
 	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
 	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations
 	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude

@@ -61,7 +61,7 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 	}
 	bad := 0
 	for _, name := range names {
-		all, t, _, err := templateOf(lib, name)
+		all, t, _, err := templateOf(p, lib, name)
 		if err != nil {
 			return err
 		}
@@ -105,9 +105,9 @@ func servedAs(found server.Found, lib *dsl.Library, m *dsl.Model, usual string) 
 }
 
 // known finds the templates of models; the error says which has none.
-func known(lib *dsl.Library, names []string) error {
+func known(p process, lib *dsl.Library, names []string) error {
 	for _, name := range names {
-		if _, _, _, err := templateOf(lib, name); err != nil {
+		if _, _, _, err := templateOf(p, lib, name); err != nil {
 			return err
 		}
 	}
@@ -119,7 +119,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if len(names) > 1 {
 		return failf(exitUsage, "name the one that the server has", "--url compares one model")
 	}
-	if err := known(lib, names); err != nil { // before anything is sent
+	if err := known(p, lib, names); err != nil { // before anything is sent
 		return err
 	}
 	if !strings.Contains(address, "://") {
@@ -144,7 +144,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		return failf(exitEnvironment, "name the model: homellm template check MODEL --url …",
 			"%s lists no model", found.URL)
 	}
-	all, t, m, err := templateOf(lib, name)
+	all, t, m, err := templateOf(p, lib, name)
 	if err != nil {
 		return err
 	}

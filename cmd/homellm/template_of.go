@@ -10,8 +10,8 @@ import (
 )
 
 // templateOf finds a template by the name of a model, in any of its forms, or by its own.
-func templateOf(lib *dsl.Library, name string) (*prompt.Templates, *model.Template, *dsl.Model, error) {
-	all := prompt.NewTemplates(lib)
+func templateOf(p process, lib *dsl.Library, name string) (*prompt.Templates, *model.Template, *dsl.Model, error) {
+	all := p.templates(lib)
 	if m := lib.Model(name); m != nil {
 		t := all.Of(m)
 		if t == nil {

@@ -83,7 +83,7 @@ func templateRender(p process, name, file string, f renderFlags) error {
 	if err != nil {
 		return err
 	}
-	all, t, m, err := templateOf(lib, name)
+	all, t, m, err := templateOf(p, lib, name)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 	}
 	var out []shownPrompt
 	for _, one := range files {
-		opt := prompt.PlanOptions(lib)
+		opt := p.templates(lib).PlanOptions(nil)
 		opt.DefaultServer = simulator
 		plan, ds := dsl.Load(one, lib, judge.Vocabulary(), opt)
 		if plan == nil {

@@ -77,6 +77,10 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		found = append(found, ds...)
 	}
 	vocabulary := judge.Vocabulary()
+	compile := p.renderer.Compile
+	if len(args) == 0 {
+		compile = p.renderer.Parse // nobody named the file: its programs are read and not run
+	}
 	for _, f := range files {
 		if bytes.Equal(f.Data, homellm.Models) || bytes.Equal(f.Data, homellm.Servers) {
 			continue // the shipped file, which the library has just been read from
@@ -84,7 +88,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		ds := dsl.Validate(f, lib, vocabulary)
 		if !ds.Errors() && dsl.KindOf(f.Data) == "models" {
 			own, _ := dsl.LoadLibrary(f)
-			ds = append(ds, prompt.NewTemplates(own).Check()...)
+			ds = append(ds, prompt.NewTemplates(own, compile).Check()...)
 		}
 		found = append(found, ds...)
 	}

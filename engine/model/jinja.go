@@ -23,6 +23,7 @@ type SyntaxError struct {
 	Template  string
 	Line, Col int // within the template's text, from 1; 0 if not known
 	Message   string
+	Bound     bool // nothing is wrong with the syntax: rendering it takes more time, memory or output than it may
 }
 
 func (e *SyntaxError) Error() string {
@@ -36,10 +37,10 @@ func (e *SyntaxError) Error() string {
 	}
 }
 
-// compileJinja prepares a model's own template as Hugging Face's tokenizers do: white space trimmed
+// Parse prepares a model's own template as Hugging Face's tokenizers do: white space trimmed
 // around blocks, loop controls, and the functions raise_exception and strftime_now. It can read no
-// file: an include finds nothing.
-func compileJinja(name string, spec Spec) (renderer, error) {
+// file: an include finds nothing. It renders nothing.
+func Parse(name string, spec Spec) (Renderer, error) {
 	rules := config.New() // rewriteForGonja takes care of the white space around blocks
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
 	if err := filters.Replace("tojson", toJSON); err != nil {
@@ -95,8 +96,11 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 			vars["enable_thinking"] = false
 		}
 		maps.Copy(vars, opt.Vars)
-		out := bytes.NewBuffer(make([]byte, 0, size))
+		out := &bounded{Buffer: *bytes.NewBuffer(make([]byte, 0, size))}
 		if err := template.Execute(out, exec.NewContext(vars)); err != nil {
+			if out.full {
+				return Prompt{}, &SyntaxError{Template: name, Message: "it writes a prompt of more than 64 MiB", Bound: true}
+			}
 			if why != nil {
 				return Prompt{}, &Refusal{Template: name, Message: -1, Why: *why}
 			}
@@ -109,6 +113,25 @@ func compileJinja(name string, spec Spec) (renderer, error) {
 		return Prompt{Text: out.String()}, nil
 	}, nil
 }
+
+// longestPrompt is more than the context of any model.
+const longestPrompt = 64 << 20
+
+// bounded takes no more than the longest prompt.
+type bounded struct {
+	bytes.Buffer
+	full bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > longestPrompt {
+		b.full = true
+		return 0, errors.New("the prompt is too long")
+	}
+	return b.Buffer.Write(p)
+}
+
+func (b *bounded) WriteString(s string) (int, error) { return b.Write([]byte(s)) }
 
 var (
 	brokenLine = regexp.MustCompile(`(?i)\bline[ =](\d+)`)

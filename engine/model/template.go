@@ -82,7 +82,7 @@ func (t *Templates) Named(name string) *Template {
 
 // Add compiles the templates of a YAML (or JSON) mapping from names to [Spec] and adds them, in the
 // file's order. `like` may name one that comes earlier. An entry replaces one of the same name.
-func (t *Templates) Add(data []byte) error {
+func (t *Templates) Add(data []byte, compile Compiler) error {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return fmt.Errorf("parsing templates: %w", err)
@@ -100,7 +100,7 @@ func (t *Templates) Add(data []byte) error {
 		if err != nil {
 			return fmt.Errorf("template %s: %w", name, err)
 		}
-		compiled, err := Compile(name, spec)
+		compiled, err := compile(name, spec)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (t *Templates) decode(node ast.Node) (Spec, error) {
 type Template struct {
 	name   string
 	spec   Spec
-	render renderer
+	render Renderer
 
 	specials []string // longest first
 	firsts   string   // the characters they begin with
@@ -148,9 +148,9 @@ type Template struct {
 	dropsThought                                 bool // of answers that a question follows
 }
 
-// renderer makes the prompt of at least one message. Its errors are refusals, or mistakes in a template
+// Renderer makes the prompt of at least one message. Its errors are refusals, or mistakes in a template
 // that not every conversation meets.
-type renderer func([]Message, Options) (Prompt, error)
+type Renderer func([]Message, Options) (Prompt, error)
 
 // Options choose among what a template can do. The zero value asks for an answer, with today's
 // date where the template prints one.
@@ -171,14 +171,22 @@ type Prompt struct {
 // String is the whole prompt.
 func (p Prompt) String() string { return p.BOS + p.Text }
 
-// Compile checks a template. Name is for messages.
+// Compiler makes a template of what a file says.
+type Compiler func(name string, spec Spec) (*Template, error)
+
+// Compile checks a template and renders it in this process: a stranger's can end it. Name is for messages.
 func Compile(name string, spec Spec) (*Template, error) {
+	return Made(name, spec, func() (Renderer, error) { return Parse(name, spec) })
+}
+
+// Made checks a template whose renderer somebody else makes.
+func Made(name string, spec Spec, parse func() (Renderer, error)) (*Template, error) {
 	if spec.Jinja == "" {
 		return nil, fmt.Errorf("template %s: jinja is missing", name)
 	}
 	t := &Template{name: name, spec: spec}
 	t.specials, t.firsts = specialsOf(spec)
-	render, err := compileJinja(name, spec)
+	render, err := parse()
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +198,22 @@ func Compile(name string, spec Spec) (*Template, error) {
 	return t, nil
 }
 
+// Unrendered is a template of which only the syntax was checked: it refuses every conversation.
+func Unrendered(name string, spec Spec, parse func() error) (*Template, error) {
+	if spec.Jinja == "" {
+		return nil, fmt.Errorf("template %s: jinja is missing", name)
+	}
+	if err := parse(); err != nil {
+		return nil, err
+	}
+	return &Template{name: name, spec: spec, render: func([]Message, Options) (Prompt, error) {
+		return Prompt{}, &Refusal{Template: name, Message: -1, Why: "it was not asked to render anything"}
+	}}, nil
+}
+
 // unusable finds what shows only when a template is rendered, such as a filter that there is not: it fails
 // for every plain conversation then, and not by raising.
-func unusable(render renderer) error {
+func unusable(render Renderer) error {
 	var first error
 	for _, messages := range [][]Message{Probe()[1:2], Probe()[1:4], Probe()} {
 		_, err := render(messages, Options{Now: probeTime})

@@ -209,7 +209,7 @@ func TestBadTemplates(t *testing.T) {
 		{`a: {jinja: "{% if x %}no end"}`, "template a"},
 	} {
 		all := newTemplates(t)
-		if err := all.Add([]byte(tc.yaml)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if err := all.Add([]byte(tc.yaml), Compile); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.yaml, err, tc.want)
 		}
 	}
@@ -221,7 +221,7 @@ func TestOwnTemplate(t *testing.T) {
 mine: {like: qwen2.5, jinja: "{{ messages[0].content }}{{ eos_token }}", eos: "</s>"}
 dated: {like: llama-3.1, date: {format: "%Y"}}
 raw: {jinja: "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}", bos: "<s>"}
-`))
+`), Compile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
-// tokens are counted, and which metrics a server cannot give.
-func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib).PlanOptions(nil) }
+// tokens are counted, and which metrics a server cannot give. Templates of the library's own are refused.
+func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib, nil).PlanOptions(nil) }
 
 // PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
 // own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.

@@ -28,7 +28,7 @@ func TestSalt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			profile := &dsl.Server{Capabilities: dsl.Capabilities{CacheSalt: c.key}}
-			m := New(&dsl.Cell{Server: profile}, NewTemplates(nil), nil, Server{Body: map[string]any{"keep": 1}})
+			m := New(&dsl.Cell{Server: profile}, NewTemplates(nil, nil), nil, Server{Body: map[string]any{"keep": 1}})
 			if got := m.Lead(); got != c.lead {
 				t.Errorf("%d cached tokens may stand before the salt, want %d", got, c.lead)
 			}

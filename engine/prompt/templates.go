@@ -19,6 +19,7 @@ import (
 // asked for: a command that renders nothing does not pay for them.
 type Templates struct {
 	lib      *dsl.Library
+	own      model.Compiler // of the library's templates; nil: they are refused
 	compiled func() (*model.Templates, syntax.Diagnostics)
 
 	mu       sync.Mutex
@@ -26,9 +27,14 @@ type Templates struct {
 }
 
 // NewTemplates returns the templates that homellm ships, and over them those of the library, which
-// may be nil.
-func NewTemplates(lib *dsl.Library) *Templates {
-	t := &Templates{lib: lib, counters: map[string]*tokens.Counter{}}
+// may be nil. Own compiles the latter; they are strangers' programs, and without it they are refused.
+func NewTemplates(lib *dsl.Library, own model.Compiler) *Templates {
+	if own == nil {
+		own = func(name string, _ model.Spec) (*model.Template, error) {
+			return nil, fmt.Errorf("template %s: there is no process to render it in", name)
+		}
+	}
+	t := &Templates{lib: lib, own: own, counters: map[string]*tokens.Counter{}}
 	t.compiled = sync.OnceValues(t.compile)
 	return t
 }
@@ -59,7 +65,7 @@ func (t *Templates) compile() (*model.Templates, syntax.Diagnostics) {
 		}
 		entry, err := json.Marshal(map[string]json.RawMessage{own.Name: own.Spec})
 		if err == nil {
-			err = all.Add(entry)
+			err = all.Add(entry, t.own)
 		}
 		if err != nil {
 			ds = append(ds, wrong(own, err))
@@ -71,8 +77,11 @@ func (t *Templates) compile() (*model.Templates, syntax.Diagnostics) {
 // wrong places what is wrong with a template in its file.
 func wrong(t *dsl.Template, err error) syntax.Diagnostic {
 	if syntax, ok := errors.AsType[*model.SyntaxError](err); ok {
-		return t.Wrong("jinja", syntax.Line, syntax.Col,
-			fmt.Sprintf("template %q does not compile: %s", t.Name, syntax.Message), "")
+		what := "does not compile"
+		if syntax.Bound {
+			what = "cannot be rendered"
+		}
+		return t.Wrong("jinja", syntax.Line, syntax.Col, fmt.Sprintf("template %q %s: %s", t.Name, what, syntax.Message), "")
 	}
 	message := strings.TrimPrefix(err.Error(), "template "+t.Name+": ")
 	key := ""
