@@ -44,10 +44,9 @@ func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
 	case why != "":
 		return 0, 0, why
 	case float64(most) < 0.01*float64(prompt):
-		return 0, 0, "less than 1 % of the prompt could be reused"
+		return 0, 0, nothingReusable
 	case float64(n-most) > max(foreign, 0.1*float64(most)):
-		return 0, 0, "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that " +
-			"does not isolate"
+		return 0, 0, tooMuch
 	}
 	return float64(n), float64(most), ""
 }

@@ -29,14 +29,25 @@ type Certainty struct {
 // it stands, which its author has accepted, and More says what the bound takes.
 func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int,
 	looks stats.Looks) Certainty {
+	return d.certain(values, values, p, op, limit, unit, repeats, looks)
+}
+
+// certain is Certain for values of which some are only known to lie between limits: the lowest and the highest that
+// all of them may be. A bound takes the worse.
+func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit string, repeats int,
+	looks stats.Looks) Certainty {
 	inRepeats := func(n int) int { return (n*repeats + d.N - 1) / d.N }
-	at, _ := d.Stat(fmt.Sprintf("p%d", p))
+	between, why := d.limits(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
-	if !known || d.N == 0 {
-		return Certainty{OK: true}
+	if !known || why != "" || holds(between.Low, limit) != holds(between.High, limit) {
+		return Certainty{OK: true} // or the unknown values leave it open, and no bound says more
 	}
 	// A pass must hold at the worst bound, a failure must fail at the best one.
-	upper := (op == "<" || op == "<=") == holds(at, limit)
+	upper := (op == "<" || op == "<=") == holds(between.Low, limit)
+	at := between.Low
+	if upper {
+		at = between.High
+	}
 	look := 0
 	if len(looks) > 0 {
 		var enough bool
@@ -48,10 +59,9 @@ func (d Dist) Certain(values []float64, p int, op string, limit float64, unit st
 		}
 	}
 	level := stats.Confidence(look)
-	b := stats.PercentileBounds(values, p, level)
-	bound := b.Lo
+	bound := stats.PercentileBounds(low, p, level).Lo
 	if upper {
-		bound = b.Hi
+		bound = stats.PercentileBounds(high, p, level).Hi
 	}
 	if math.IsInf(bound, 0) {
 		missing := inRepeats(max(1, stats.SmallestSample(p, level, upper)-d.N))
@@ -91,41 +101,37 @@ func UnitAfter(unit string) string {
 // Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as
 // steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
 func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certainty {
-	values, p, unit, ok := c.percentile(path)
+	m, p, ok := c.percentile(path)
 	if !ok {
 		return Certainty{OK: true}
 	}
-	return NewDist(values).Certain(values, p, op, limit, unit, len(c.Repeats()), looks)
+	low, high := ends(m.ends)
+	return m.described("").certain(low, high, p, op, limit, m.def.Unit, len(c.Repeats()), looks)
 }
 
 // percentile takes the path of a percentile apart and returns the values that it is one of.
-func (c *Cell) percentile(path string) (values []float64, p int, unit string, ok bool) {
+func (c *Cell) percentile(path string) (m members, p int, ok bool) {
 	name, stat, found := CutStat(path)
 	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
-		return nil, 0, "", false
+		return m, 0, false
 	}
 	at, known := figure.Parse(figure.ScenarioScope, name)
-	g := groupOf(at)
 	d, defined := Lookup(at.Rest)
 	if !known || at.Turns != figure.EachTurn || !defined || !d.Numeric() {
-		return nil, 0, "", false
+		return m, 0, false
 	}
-	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
-		return c.Sample(name).Values, p, d.Unit, true
-	}
-	for _, q := range d.asked(c.Measured(g)) {
-		if v, ok := d.Each(c, q).Number(); ok {
-			values = append(values, v)
-		}
-	}
-	return values, p, d.Unit, true
+	m, _ = d.chosen(c, groupOf(at))
+	return m, p, true
 }
 
 // Bounds are those of a path that ends in a percentile, of how many values; ok is false for any other path.
 func (c *Cell) Bounds(path string) (b stats.Bounds, n int, ok bool) {
-	values, p, _, ok := c.percentile(path)
+	m, p, ok := c.percentile(path)
 	if !ok {
 		return b, 0, false
 	}
-	return stats.PercentileBounds(values, p, stats.Level), len(values), true
+	low, high := ends(m.ends)
+	b.Lo = stats.PercentileBounds(low, p, stats.Level).Lo
+	b.Hi = stats.PercentileBounds(high, p, stats.Level).Hi
+	return b, len(m.ends), true
 }

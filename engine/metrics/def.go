@@ -37,17 +37,18 @@ var (
 	groups      = []Level{ConversationLevel, RunLevel}
 )
 
-// Fold says how the values of several turns become one number.
+// Fold says how the values of several turns become one number. Where one of them is unknown, the number lies between
+// the limits that the unknown ones have.
 type Fold string
 
 // The folds. Ratio divides the sum of the numerators by the sum of the denominators, so that a
 // long turn weighs more than a short one; it is never a mean of means.
 const (
 	None  Fold = ""      // the metric has no meaning above one turn
-	Mean  Fold = "mean"  // over the turns where it is known
-	Ratio Fold = "ratio" // over the turns where it is known
-	Sum   Fold = "sum"   // unknown as soon as one turn is
-	Max   Fold = "max"   // unknown as soon as one turn is
+	Mean  Fold = "mean"  // over the turns that did not fail
+	Ratio Fold = "ratio" // over the turns that did not fail
+	Sum   Fold = "sum"   // over all turns: a failed one makes it unknown
+	Max   Fold = "max"   // over all turns: a failed one makes it unknown
 	All   Fold = "all"   // true if it is true of every turn
 )
 
@@ -72,11 +73,15 @@ type Def struct {
 	Signed      bool   // may lie below 0
 	anyway      bool   // also defined for a request that failed
 	answer      bool   // tells something of an answer: see asked
+	counts      bool   // counts requests or their failures, of groups that were not played to their end as well
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
 	parts       func(*Cell, *event.Request) (num, den float64, why string)
 	over        func(*Cell, []*event.Request) (v any, why string)
 	from        func(*Cell, *event.Request) string
+	span        func(*Cell, []*event.Request) event.Range // of over where it is unknown; nil: any
+	limits      func(*Cell, *event.Request) event.Range   // of a value that is unknown; nil: those of every value
+	region      func(*Cell, *event.Request) region        // of parts that are unknown; nil: any
 }
 
 // Value is one value of a metric, or the reason why there is none.
@@ -152,6 +157,17 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 	}
 	if v.Why != "" {
 		v.V = nil
+	}
+	return d.supported(c, v)
+}
+
+// supported says of a value that is unknown whether the server cannot tell it, which was established before the run.
+func (d *Def) supported(c *Cell, v Value) Value {
+	if v.Known() || d.Support == "" || c.Started == nil {
+		return v
+	}
+	if why, cannot := c.Started.Server.Unsupported[d.Support]; cannot {
+		v.Why, v.Unsupported, v.Range = why, true, nil
 	}
 	return v
 }

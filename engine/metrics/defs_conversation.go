@@ -1,33 +1,36 @@
 package metrics
 
 import (
-	"homellm/engine/event"
+	"math"
 	"time"
+
+	"homellm/engine/event"
 )
 
 // conversations are metrics of several turns: of a conversation, a phase, a step or a run.
 var conversations = []Def{
-	{Name: "turns", Unit: "turns", Kind: Int, Levels: groups, Source: "client",
+	{Name: "turns", counts: true, Unit: "turns", Kind: Int, Levels: groups, Source: "client",
 		Shown: Shown{
 			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
 		},
 		Doc: "turns played", Formula: "requests sent, failed ones included",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
-	{Name: "requests", Unit: "requests", Kind: Int, Levels: groups, Source: "client",
+	{Name: "requests", counts: true, Unit: "requests", Kind: Int, Levels: groups, Source: "client",
 		Doc: "requests sent", Formula: "measured requests, failed ones included; not those that the end of the run cut off",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
-	{Name: "requests_failed", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
+	{Name: "requests_failed", counts: true, Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
 		Doc: "requests that failed", Formula: "measured requests with an error of any class",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return CountFailed(g), "" }},
-	{Name: "error_rate", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: groups, Source: "client",
-		Doc: "share of requests that failed", Formula: "requests_failed / requests",
+	{Name: "error_rate", counts: true, Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: groups,
+		Source: "client",
+		Doc:    "share of requests that failed", Formula: "requests_failed / requests",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			if len(g) == 0 {
 				return nil, "no request was measured"
 			}
 			return float64(CountFailed(g)) / float64(len(g)), ""
 		}},
-	{Name: "streams_truncated", Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
+	{Name: "streams_truncated", counts: true, Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
 		Doc: "streams that ended without saying so", Formula: "measured requests with an error of class truncated",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			n := 0
@@ -42,12 +45,12 @@ var conversations = []Def{
 		Doc:     "time from the first request of a conversation to the end of its last reply",
 		Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
 		over:    func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
-	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage",
+	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage", Support: "usage",
 		Shown: Shown{
 			Tile: &Tile{Name: "longest context", Note: "tokens"},
 		},
 		Doc: "largest context that a turn needed", Formula: "largest prompt_tokens + output_tokens of a turn",
-		over: func(_ *Cell, g []*event.Request) (any, string) { return peak(g) }},
+		over: func(_ *Cell, g []*event.Request) (any, string) { return peak(g) }, span: peakLimits},
 	{Name: "repeats", Unit: "repeats", Kind: Int, Levels: []Level{RunLevel}, Source: "client",
 		Doc: "measured repeats", Formula: "repeats of which at least one request ended",
 		over: func(c *Cell, _ []*event.Request) (any, string) { return len(c.Repeats()), "" }},
@@ -127,4 +130,23 @@ func peak(g []*event.Request) (any, string) {
 		return nil, "no request was measured"
 	}
 	return most, ""
+}
+
+// peakLimits are those of the largest context where not every turn tells its tokens.
+func peakLimits(c *Cell, g []*event.Request) event.Range {
+	var out event.Range
+	for _, q := range g {
+		prompt, reply := promptLimits(c, q), outputLimits(c, q)
+		if n, why := output(q); why == "" {
+			reply = event.Range{Low: float64(n), High: float64(n)}
+		}
+		if q.Err != nil {
+			reply = event.Range{High: math.Inf(1)}
+		}
+		out = event.Range{Low: max(out.Low, prompt.Low+reply.Low), High: max(out.High, prompt.High+reply.High)}
+	}
+	if n := c.context(); n > 0 {
+		out.High = max(min(out.High, float64(n)), out.Low)
+	}
+	return out
 }

@@ -149,7 +149,7 @@ var latencies = []Def{
 			case q.Err != nil:
 				return nil, "no connection was made"
 			}
-			return nil, "the connection was reused"
+			return nil, reusedConnection
 		}},
 	{Name: "dispatch_delay_ms", Unit: "ms", Kind: Float, Better: -1, Signed: true, Levels: turns, Fold: Mean, anyway: true,
 		Source:  "client",

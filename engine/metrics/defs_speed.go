@@ -5,7 +5,7 @@ import "homellm/engine/event"
 // speeds say how fast tokens came.
 var speeds = []Def{
 	{Name: "tpot_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Ratio, Baseline: true,
-		Source: "client, usage",
+		Source: "client, usage", Support: "usage",
 		Shown: Shown{
 			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
 		},
@@ -15,9 +15,9 @@ var speeds = []Def{
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why
-		}},
+		}, region: tpotRegion},
 	{Name: "output_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turnsAndRun, answer: true, Fold: Ratio,
-		Baseline: true, Source: "client, usage",
+		Baseline: true, Source: "client, usage", Support: "usage",
 		Shown: Shown{
 			Columns: []Column{{Rank: 8, Head: "decode tok/s", Stat: "mean"}},
 			Line: &Line{Chart: "Decode speed", Label: "decode tokens/s", Color: 2,
@@ -30,12 +30,12 @@ var speeds = []Def{
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return n, window.Seconds(), why
-		}},
+		}, region: decodeRegion},
 	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true,
 		Source:  "client, usage",
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
-		parts:   prefill},
+		parts:   prefill, region: prefillRegion},
 	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc:     "median time between arrivals of text within the turn",
 		Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
@@ -64,6 +64,7 @@ var speeds = []Def{
 			return nil, why
 		}},
 	{Name: "chunk_tokens", Unit: "tokens", Kind: Float, Levels: turns, answer: true, Fold: Ratio, Source: "client, usage",
+		Support: "usage",
 		Doc:     "tokens in one delta: far from 1, arrivals of text are not arrivals of tokens",
 		Formula: "n / k",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
@@ -75,12 +76,12 @@ var speeds = []Def{
 			}
 			n, why := output(q)
 			return float64(n), float64(len(q.Chunks)), why
-		}},
+		}, region: chunkRegion},
 }
 
 // tokens are counts of the server.
 var tokens = []Def{
-	{Name: "prompt_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
+	{Name: "prompt_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
 		Shown: Shown{
 			Columns: []Column{{Rank: 2, Head: "prompt tok", Stat: "mean"}},
 			Line: &Line{Chart: "Context", Label: "prompt", Color: 3,
@@ -88,15 +89,17 @@ var tokens = []Def{
 			Delta: &Delta{Rank: 4, Stat: "mean"},
 		},
 		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
-		each: func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) }},
-	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage",
+		each:   func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) },
+		limits: promptLimits},
+	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
 		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, why := output(q)
 			return n, why
-		}},
+		}, limits: outputLimits},
 	{Name: "reasoning_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
-		Doc: "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",
+		Support: "reasoning_tokens",
+		Doc:     "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			if q.Usage.Reasoning == nil {
 				return nil, "the server does not count reasoning tokens"
@@ -108,7 +111,7 @@ var tokens = []Def{
 // cacheUse is what the prefix cache did.
 var cacheUse = []Def{
 	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum,
-		Source: "usage | timings | counters", from: cacheSource,
+		Source: "usage | timings | counters", Support: "cache", from: cacheSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 3, Head: "cached tok", Stat: "mean"}},
 			Line:    &Line{Chart: "Context", Label: "cached", Color: 1},
@@ -117,9 +120,9 @@ var cacheUse = []Def{
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, _, why := cached(q)
 			return n, why
-		}},
+		}, limits: cachedLimits},
 	{Name: "cache.hit_rate", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turnsAndRun, Fold: Ratio,
-		Baseline: true, Source: "usage | timings | counters", from: cacheSource,
+		Baseline: true, Source: "usage | timings | counters", Support: "cache", from: cacheSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 4, Head: "hit rate", Stat: "mean"}},
 			Line: &Line{Chart: "Cache hit rate and its ceiling", Alone: "Cache hit rate", Label: "hit rate", Color: 1,
@@ -132,7 +135,7 @@ var cacheUse = []Def{
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := cached(q)
 			return float64(n), float64(of), why
-		}},
+		}, region: hitRegion},
 	{Name: "cache.reusable_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "tokens | estimated",
 		from:    reusableSource,
 		Doc:     "prompt tokens that any prefix cache could have kept",
@@ -140,7 +143,7 @@ var cacheUse = []Def{
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, _, why := reusable(q)
 			return n, why
-		}},
+		}, limits: cachedLimits},
 	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio,
 		Source: "tokens | estimated", from: reusableSource,
 		Shown: Shown{
@@ -153,13 +156,13 @@ var cacheUse = []Def{
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, of, why := reusable(q)
 			return float64(n), float64(of), why
-		}},
+		}, region: ceilingRegion},
 	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio,
-		Source: "usage | timings | counters", from: efficiencySource,
+		Source: "usage | timings | counters", Support: "cache", from: efficiencySource,
 		Doc: "share of what could be kept that was kept",
 		Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, " +
 			"or if far more was cached than could be",
-		parts: efficiency},
+		parts: efficiency, region: efficiencyRegion},
 	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
 		Doc: "who reported the cached tokens", Formula: "usage | timings | counters | none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -189,5 +192,6 @@ func serverSays(name, unit string, better int, doc string) Def {
 		fold = Sum
 	}
 	return Def{Name: name, Unit: unit, Kind: Float, Better: better, Levels: turns, Fold: fold, Source: "server",
-		Doc: doc + ", by the server's own account", Formula: "as the server reports it", each: said(name)}
+		Support: "server_timings",
+		Doc:     doc + ", by the server's own account", Formula: "as the server reports it", each: said(name)}
 }

@@ -2,17 +2,20 @@ package metrics
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"homellm/engine/event"
 	"homellm/engine/stats"
 )
 
-// Dist describes the known values of a metric. Percentiles are nearest rank: the smallest value
+// Dist describes the values of a metric. Percentiles are nearest rank: the smallest value
 // that at least p percent of the values do not exceed, so that every percentile is a value that
-// was measured. Unknown values are counted and otherwise left out.
+// was measured. Where values are unknown, each statistic lies between two limits: that of the
+// lowest values they may be, and that of the highest.
 type Dist struct {
-	N       int // known values
-	Unknown int // values that are unknown although their request succeeded
+	N       int // values, known or not; failed requests have none
+	Unknown int // values that are not known exactly
 	Min     float64
 	Mean    float64 // of a ratio: sum of numerators over sum of denominators
 	Max     float64
@@ -21,6 +24,7 @@ type Dist struct {
 	P90     float64
 	P95     float64
 	P99     float64
+	Upper   *Dist  // the upper limits of the same statistics, whose lower limits stand above; nil: they are exact
 	Why     string // why there is no value, or why some are unknown
 }
 
@@ -38,8 +42,8 @@ type Stat struct {
 
 // Stats lists the statistics in the order reports show them.
 var Stats = []Stat{
-	{"n", Int, false, "known values", 0, func(d Dist) float64 { return float64(d.N) }},
-	{"n_unknown", Int, false, "unknown values of requests that succeeded", 0,
+	{"n", Int, false, "values, known or not; failed requests have none", 0, func(d Dist) float64 { return float64(d.N) }},
+	{"n_unknown", Int, false, "how many of them are not known exactly", 0,
 		func(d Dist) float64 { return float64(d.Unknown) }},
 	{"min", Float, true, "smallest value", 1, func(d Dist) float64 { return d.Min }},
 	{"mean", Float, true, "mean; of a ratio the sum of numerators over the sum of denominators", 1,
@@ -66,35 +70,157 @@ func NewDist(values []float64) Dist {
 	return d
 }
 
+// distOf describes values of which some are only known to lie between limits. Where none is known any better than any
+// value is, nothing bounds a statistic.
+func distOf(values []event.Range, unknown int, some bool) Dist {
+	if unknown > 0 && !some {
+		return Dist{N: len(values), Unknown: unknown}
+	}
+	low, high := ends(values)
+	out := NewDist(low)
+	if out.Unknown = unknown; unknown == 0 {
+		return out
+	}
+	upper := NewDist(high)
+	out.Stddev, upper.Stddev = deviations(values)
+	out.Upper = &upper
+	return out
+}
+
+// DistOf is the distribution of one value, which may be unknown.
+func DistOf(v Value) Dist {
+	out := Dist{Why: v.Why}
+	if f, ok := v.Number(); ok {
+		out = NewDist([]float64{f})
+	} else if v.Range != nil {
+		out = distOf([]event.Range{*v.Range}, 1, true)
+		out.Why = v.Why
+	}
+	return out
+}
+
+// setMean replaces the mean.
+func (d *Dist) setMean(r event.Range) {
+	d.Mean = r.Low
+	if d.Upper != nil {
+		d.Upper.Mean = r.High
+	}
+}
+
+// ends are the lower and the upper ends of intervals.
+func ends(values []event.Range) (low, high []float64) {
+	for _, r := range values {
+		low, high = append(low, r.Low), append(high, r.High)
+	}
+	return low, high
+}
+
+// deviations are limits of the standard deviation of a sample of which each value lies in an interval. It is smallest
+// where all values stand as near to one point as they can. The upper limit puts each value at the end that is
+// farther from the middle of all ends, which no choice of values exceeds.
+func deviations(values []event.Range) (least, most float64) {
+	n := len(values)
+	low, high := ends(values)
+	if n < 2 {
+		return 0, 0
+	}
+	a, b := slices.Min(low), slices.Max(low) // the point lies between the least and the greatest lower end
+	near := func(at float64) []float64 {
+		out := make([]float64, n)
+		for i, r := range values {
+			out[i] = min(max(at, r.Low), r.High)
+		}
+		return out
+	}
+	for range 200 {
+		if at := a + (b-a)/2; stats.Mean(near(at)) < at {
+			b = at
+		} else {
+			a = at
+		}
+	}
+	least = stats.Deviation(near(a + (b-a)/2))
+	if math.IsInf(slices.Max(high), 1) || math.IsInf(slices.Min(low), -1) {
+		return least, math.Inf(1)
+	}
+	centre := (stats.Mean(low) + stats.Mean(high)) / 2
+	var squares float64
+	for _, r := range values {
+		far := max(centre-r.Low, r.High-centre)
+		squares += far * far
+	}
+	return least, math.Sqrt(squares / float64(n-1))
+}
+
 // Stat returns a statistic by name, or why it is unknown. It answers below the statistic's
 // floor as well: an author who said allow_small_n gets what was measured.
 func (d Dist) Stat(name string) (v float64, why string) {
+	r, why := d.limits(name)
+	switch {
+	case why != "":
+		return 0, why
+	case r.Low != r.High:
+		return 0, d.Why
+	}
+	return r.Low, ""
+}
+
+// Within returns between which limits a statistic lies that is not exactly known; false if it is, and if
+// nothing bounds it.
+func (d Dist) Within(name string) (event.Range, bool) {
+	r, why := d.limits(name)
+	return r, why == "" && r.Low != r.High
+}
+
+// limits returns both limits of a statistic, which meet where it is known, or why there are none.
+func (d Dist) limits(name string) (r event.Range, why string) {
 	for _, s := range Stats {
 		if s.Name != name {
 			continue
 		}
 		switch {
 		case s.Floor == 0:
-			return s.of(d), ""
+			return event.Range{Low: s.of(d), High: s.of(d)}, ""
 		case d.N == 0 && d.Why != "":
-			return 0, d.Why
+			return r, d.Why
 		case d.N == 0:
-			return 0, "nothing was measured"
+			return r, "nothing was measured"
 		case name == "stddev" && d.N < 2:
-			return 0, "a standard deviation needs two values"
+			return r, "a standard deviation needs two values"
+		case d.Unknown > 0 && d.Upper == nil:
+			return r, d.Why
 		}
-		return s.of(d), ""
+		r = event.Range{Low: s.of(d), High: s.of(d)}
+		if d.Upper != nil {
+			r.High = s.of(*d.Upper)
+		}
+		return r, ""
 	}
-	return 0, fmt.Sprintf("there is no statistic %q", name)
+	return r, fmt.Sprintf("there is no statistic %q", name)
 }
 
 // Sound is like Stat, and unknown below the statistic's floor: what a report may print.
 func (d Dist) Sound(name string) (v float64, why string) {
-	v, why = d.Stat(name)
+	if why := d.unsound(name); why != "" {
+		return 0, why
+	}
+	return d.Stat(name)
+}
+
+// SoundWithin is like Within, and false below the statistic's floor: what a report may print.
+func (d Dist) SoundWithin(name string) (event.Range, bool) {
+	if d.unsound(name) != "" {
+		return event.Range{}, false
+	}
+	return d.Within(name)
+}
+
+// unsound says of how many values the statistic would have to be.
+func (d Dist) unsound(name string) string {
 	for _, s := range Stats {
-		if s.Name == name && why == "" && d.N < s.Floor {
-			return 0, fmt.Sprintf("fewer than %d values", s.Floor)
+		if s.Name == name && d.N > 0 && d.N < s.Floor {
+			return fmt.Sprintf("fewer than %d values", s.Floor)
 		}
 	}
-	return v, why
+	return ""
 }

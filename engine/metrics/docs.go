@@ -74,11 +74,25 @@ they are the kernel's stamps of the packets that brought the bytes (` + kernelSt
 that what a reader waits to be woken is in no figure; elsewhere they are taken when a read returns,
 before anything is decoded (` + "`" + `reader` + "`" + `). Deltas that one read delivered share an instant.
 
-How several turns become one number (fold): *mean* and *ratio* use the turns where the metric is known,
+How several turns become one number (fold): *mean* and *ratio* use the turns that did not fail,
 *ratio* divides the sum of the numerators by the sum of the denominators, so that a long turn weighs more
-than a short one; *sum* and *max* are unknown as soon as one turn is; *all* is true if it is true of every
-turn. A prefill (` + prefillStep + `) asks nothing: it is no part of the latencies and decode speeds of
-a phase or conversation, only of those of its own step; its tokens, cache and prefill speed count everywhere.
+than a short one; *sum* and *max* are unknown as soon as a turn failed; *all* is true if it is true of every
+turn.
+
+Where some of the turns are unknown the number lies between two limits, and is shown as such: 0.34-0.72, ≥ 50
+ms. The unknown turns are put at both ends of what they may be: rates lie from 0 to 1, cached tokens from 0 to all but
+one of the prompt, the prompt is at least as long as what it repeats and fits the context, numerator and denominator of
+a ratio are those of the same turns, and times have no upper limit. Percentiles, smallest, largest, mean and standard
+deviation of several values are limits in the same way, by nearest rank over all of them. JSON gives the limits beside
+the null (within), CSV has an empty field. known() is false of such a number. A turn for which there is nothing to know
+(no gap in a reply of one token, no connection where one was reused, no efficiency where nothing could be reused) is
+left out and hides nothing.
+
+A step, phase or conversation of which not all turns were played, because the repeat broke off or a turn failed, has no
+value in that repeat; what counts requests and failures has.
+
+A prefill (` + prefillStep + `) asks nothing: it is no part of the latencies and decode
+speeds of a phase or conversation, only of those of its own step; its tokens, cache and prefill speed count everywhere.
 Percentiles are nearest rank. Reports print a percentile only where there are enough values to
 bound the true one with 95 % confidence.
 

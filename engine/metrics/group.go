@@ -3,6 +3,7 @@ package metrics
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // Over folds the metric over a group of requests of the cell into one number. Failed requests
-// are never part of a mean or a ratio, and make a sum or a maximum unknown.
+// are never part of a mean or a ratio, and make a sum or a maximum unknown. Where the value of another request is
+// unknown, the number lies between the limits that this one has.
 func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	if d.At(CellLevel) {
 		return d.observe(c)
@@ -19,7 +21,10 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
 	if d.over != nil {
 		v.V, v.Why = d.over(c, g)
-		return v
+		if v.Why != "" && d.span != nil && len(g) > 0 {
+			v = d.between(d.span(c, g), v)
+		}
+		return d.supported(c, v)
 	}
 	if d.Fold == None {
 		v.Why = d.Name + " has no meaning over several turns"
@@ -31,68 +36,146 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 		each = append(each, d.Each(c, q))
 	}
 	v.Source = sources(each, d.Source)
-	v.V, v.Why = d.fold(c, g, each)
-	return v
+	return d.fold(c, g, each, v)
 }
 
-func (d *Def) fold(c *Cell, g []*event.Request, each []Value) (any, string) {
-	var known []float64
-	for _, v := range each {
-		if n, ok := v.Number(); ok {
-			known = append(known, n)
-		}
-	}
+// fold makes one value of those of several turns.
+func (d *Def) fold(c *Cell, g []*event.Request, each []Value, v Value) Value {
+	var out event.Range
 	switch d.Fold {
 	case All:
-		for _, v := range each {
-			if !v.Known() {
-				return nil, v.Why
-			}
-			if v.V == false {
-				return false, ""
-			}
-		}
-		if len(each) == 0 {
-			return nil, "no request was measured"
-		}
-		return true, ""
+		v.V, v.Why = all(each)
+		return v
 	case Sum, Max:
-		if why := unknown(each); why != "" {
-			return nil, why
-		}
-	}
-	if len(known) == 0 {
-		return nil, reason(each)
-	}
-	var out float64
-	switch d.Fold {
-	case Sum:
-		out = stats.Sum(known)
-	case Max:
-		out = slices.Max(known)
-	case Ratio:
-		out = d.weighted(c, g)
+		v.Why = unknown(each)
+		out = d.total(c, g, each)
 	default:
-		out = NewDist(known).Mean
+		of := d.members(c, g, each)
+		if len(of.values) == 0 {
+			v.Why = reason(each)
+			return v
+		}
+		if of.unknown > 0 {
+			v.Why = reason(of.values)
+		}
+		out = of.mean()
 	}
-	if d.Kind == Int {
-		return int(out), ""
+	switch {
+	case len(each) == 0:
+		v.Why = reason(each)
+	case v.Why == "":
+		v.V = out.Low
+		if d.Kind == Int {
+			v.V = int(out.Low)
+		}
+	case slices.ContainsFunc(each, informed):
+		v = d.between(out, v)
 	}
-	return out, ""
+	return d.supported(c, v)
 }
 
-// weighted is the sum of the numerators over the sum of the denominators of the requests where
-// the ratio is known.
-func (d *Def) weighted(c *Cell, g []*event.Request) float64 {
-	var num, den float64
-	for _, q := range g {
-		if !d.Each(c, q).Known() {
+// all is true if every value is: one that is false decides, whatever the unknown ones are.
+func all(each []Value) (any, string) {
+	if len(each) == 0 {
+		return nil, "no request was measured"
+	}
+	for _, v := range each {
+		if v.Known() && v.V == false {
+			return false, ""
+		}
+	}
+	if why := unknown(each); why != "" {
+		return nil, why
+	}
+	return true, ""
+}
+
+// total is between which limits the sum or the maximum of all turns lies. What a failed turn adds is anything.
+func (d *Def) total(c *Cell, g []*event.Request, each []Value) event.Range {
+	var out event.Range
+	for i, v := range each {
+		if v.Why == oneToken {
+			continue // no gap that could be the longest, which hides nothing
+		}
+		r := d.ends(c, g[i], v)
+		if g[i].Err != nil && !v.Known() {
+			r = d.natural()
+		}
+		if d.Fold == Max {
+			out = event.Range{Low: max(out.Low, r.Low), High: max(out.High, r.High)}
+		} else {
+			out = event.Range{Low: out.Low + r.Low, High: out.High + r.High}
+		}
+	}
+	return out
+}
+
+// members are the turns of a group that have a value of a metric, known or not.
+type members struct {
+	def     *Def
+	folded  bool // they are of repeats, not of turns
+	values  []Value
+	ends    []event.Range
+	regions []region // of a ratio
+	unknown int
+	some    bool // at least one of them says more than the metric's own limits
+}
+
+// members chooses the turns of a group that count: neither those that failed nor those that have no value.
+func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
+	out := members{def: d}
+	for i, q := range g {
+		v := each[i]
+		lost := missing(q, v)
+		if d.Fold == Ratio && (v.Known() || lost || v.Why == nothingReusable && q.Err == nil) {
+			out.regions = append(out.regions, d.regionOf(c, q, v))
+		}
+		if !v.Known() && !lost {
 			continue
 		}
-		n, m, _ := d.parts(c, q)
-		num, den = num+n, den+m
+		if lost {
+			out.unknown++
+		}
+		out.some = out.some || informed(v)
+		out.values, out.ends = append(out.values, v), append(out.ends, d.ends(c, q, v))
 	}
-	return num / den
+	return out
+}
+
+// regionOf is where the parts of a ratio lie in one turn.
+func (d *Def) regionOf(c *Cell, q *event.Request, v Value) region {
+	if num, den, why := d.parts(c, q); why == "" && v.Known() {
+		return certainly(num, den)
+	}
+	if d.region != nil {
+		return d.region(c, q)
+	}
+	free := event.Range{Low: 0, High: math.Inf(1)}
+	return box(free, free)
+}
+
+// mean is between which limits the mean of the members lies; of a ratio, the quotient of the sums.
+func (m members) mean() event.Range {
+	if m.def.Fold == Ratio {
+		return m.def.within(quotients(m.regions))
+	}
+	low, high := ends(m.ends)
+	return event.Range{Low: NewDist(low).Mean, High: NewDist(high).Mean}
+}
+
+// described is the distribution of the members, and why there is none or some of them are unknown.
+func (m members) described(none string) Dist {
+	out := distOf(m.ends, m.unknown, m.some)
+	if m.def.Fold == Ratio && !m.folded && out.N > 0 {
+		out.setMean(m.mean())
+	}
+	switch {
+	case out.Unknown > 0:
+		out.Why = reason(m.values)
+	case out.N == 0:
+		out.Why = none
+	}
+	return out
 }
 
 // asked leaves the prefills out of a group that holds answers too, if the metric tells something of
@@ -115,55 +198,74 @@ func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {
 		return d.observed(c)
 	}
-	var known []float64
-	var answered, all []Value
+	m, none := d.ofTurns(c, g)
+	return m.described(none)
+}
+
+// ofTurns are the values of the turns of a group, and why there are none.
+func (d *Def) ofTurns(c *Cell, g []*event.Request) (m members, none string) {
 	g = d.asked(g)
+	each := make([]Value, 0, len(g))
 	for _, q := range g {
-		v := d.Each(c, q)
-		all = append(all, v)
-		if q.Err == nil {
-			answered = append(answered, v)
-		}
-		if n, ok := v.Number(); ok {
-			known = append(known, n)
-		}
+		each = append(each, d.Each(c, q))
 	}
-	out := NewDist(known)
-	out.Unknown = unknowns(answered)
-	if out.N > 0 && d.Fold == Ratio {
-		out.Mean = d.weighted(c, g)
+	return d.members(c, g, each), reason(each)
+}
+
+// ofRepeats are the values of the metric folded over each repeat of a group, and why there are none. A repeat of
+// which not all turns were played has none.
+func (d *Def) ofRepeats(c *Cell, g Group) (m members, none string) {
+	m, none = members{def: d, folded: true}, reason(nil)
+	for _, v := range d.repeats(c, g) {
+		if v.none != "" {
+			none = v.none
+			continue
+		}
+		if !v.Known() {
+			m.unknown++
+		}
+		m.some = m.some || informed(v.Value)
+		m.values, m.ends = append(m.values, v.Value), append(m.ends, d.ends(c, nil, v.Value))
 	}
-	switch {
-	case out.Unknown > 0:
-		out.Why = reason(answered)
-	case out.N == 0:
-		out.Why = reason(all)
+	return m, none
+}
+
+// repeatValue is a metric folded over one repeat.
+type repeatValue struct {
+	repeat int
+	none   string // why the repeat has none: it broke off, or its only turns failed
+	Value
+}
+
+// repeats folds the metric over each repeat of a group.
+func (d *Def) repeats(c *Cell, g Group) []repeatValue {
+	var out []repeatValue
+	for _, n := range c.Repeats() {
+		g.Repeat = n
+		q := c.Measured(g)
+		v := repeatValue{repeat: n, none: c.cut(d, g)}
+		if len(q) == 0 && v.none == "" {
+			v.none = fmt.Sprintf("repeat %d broke off before it", n)
+		}
+		if v.none == "" {
+			v.Value = d.Over(c, q)
+			if !v.Known() && d.fails(c, q) {
+				v.none = v.Why
+			}
+		}
+		out = append(out, v)
 	}
 	return out
 }
 
-// perRepeat describes the metric folded over each repeat of a group: one value a repeat.
-func (d *Def) perRepeat(c *Cell, g Group) Dist {
-	var known []float64
-	var each []Value
-	for _, n := range c.Repeats() {
-		g.Repeat = n
-		q := c.Measured(g)
-		if len(q) == 0 {
-			continue // the repeat broke off before it came to this group
-		}
-		v := d.Over(c, q)
-		each = append(each, v)
-		if f, ok := v.Number(); ok {
-			known = append(known, f)
-		}
+// fails says that it is a failed turn, and not an unknown one, for which the turns of a repeat have no value: failures
+// are counted beside.
+func (d *Def) fails(c *Cell, turns []*event.Request) bool {
+	failed := CountFailed(turns) > 0
+	if d.over != nil || d.Fold == Sum || d.Fold == Max {
+		return failed
 	}
-	out := NewDist(known)
-	out.Unknown = unknowns(each)
-	if out.N == 0 || out.Unknown > 0 {
-		out.Why = reason(each)
-	}
-	return out
+	return !slices.ContainsFunc(turns, func(q *event.Request) bool { return missing(q, d.Each(c, q)) })
 }
 
 // observe folds the readings of a metric that is observed beside the turns of a cell: their mean, sum or maximum.
@@ -176,7 +278,7 @@ func (d *Def) observe(c *Cell) Value {
 	case len(values) == 0 && dropped > 0:
 		v.Why = "no sample fell into the measured repeats"
 	case len(values) == 0:
-		v.Why = d.absent
+		v.Why, v.Unsupported = d.absent, true
 	case d.Fold == Sum:
 		v.V = stats.Sum(values)
 	case d.Fold == Max:
@@ -197,16 +299,6 @@ func (d *Def) observed(c *Cell) Dist {
 	out := NewDist(values)
 	out.Why = v.Why
 	return out
-}
-
-func unknowns(each []Value) int {
-	n := 0
-	for _, v := range each {
-		if !v.Known() {
-			n++
-		}
-	}
-	return n
 }
 
 // unknown returns why the first unknown value is, or "". A reply of one token has no gap that

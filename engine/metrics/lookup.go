@@ -58,7 +58,7 @@ func (l *view) figure(name figure.Name) Value {
 	case figure.LastTurn:
 		return turnValue(l.cell, turns, len(turns)-1, where, name.Rest)
 	case figure.AllTurns:
-		return groupNumber(l.cell, turns, where, name.Rest)
+		return groupNumber(l.cell, g, turns, where, name.Rest)
 	default:
 		return distValue(l.cell, g, name.Level != figure.TurnLevel, where, name.Rest)
 	}
@@ -105,10 +105,13 @@ func turnValue(c *Cell, g []*event.Request, i int, where, name string) Value {
 	return d.Each(c, g[i])
 }
 
-func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
+func groupNumber(c *Cell, of Group, g []*event.Request, where, name string) Value {
 	d, ok := Lookup(name)
 	if !ok || d.At(CellLevel) {
 		return Value{Why: name + " is not a metric of " + where}
+	}
+	if why := c.cut(d, of); why != "" && len(g) > 0 {
+		return Value{Unit: d.Unit, Source: d.Source, Why: why}
 	}
 	v := d.Over(c, g)
 	if len(g) == 0 && v.Why != "" {
@@ -121,10 +124,16 @@ func groupNumber(c *Cell, g []*event.Request, where, name string) Value {
 // requests) has one value a repeat; everything else has one value a turn, because a percentile of
 // means is a percentile of nothing.
 func (d *Def) Spread(c *Cell, g Group) Dist {
+	m, none := d.chosen(c, g)
+	return m.described(none)
+}
+
+// chosen are the values that [Def.Spread] describes, and why there are none.
+func (d *Def) chosen(c *Cell, g Group) (m members, none string) {
 	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
-		return d.perRepeat(c, g)
+		return d.ofRepeats(c, g)
 	}
-	return d.Dist(c, c.Measured(g))
+	return d.ofTurns(c, c.Measured(g))
 }
 
 func distValue(c *Cell, g Group, aggregate bool, where, path string) Value {
@@ -140,7 +149,7 @@ func distValue(c *Cell, g Group, aggregate bool, where, path string) Value {
 	if len(c.Measured(g)) == 0 {
 		dist.Why = where + " was not played"
 	}
-	return statValue(d, dist, stat, sourceOf(d, c, g))
+	return d.supported(c, statValue(d, dist, stat, sourceOf(d, c, g)))
 }
 
 // cellValue finds gpu.power_w (folded) and gpu.power_w.p95 (a statistic).
@@ -163,6 +172,9 @@ func statValue(d *Def, dist Dist, stat, source string) Value {
 	}
 	f, why := dist.Stat(stat)
 	v.Why = why
+	if r, ok := dist.Within(stat); ok {
+		v.Range = &r
+	}
 	for _, s := range Stats {
 		if s.Name != stat {
 			continue

@@ -18,7 +18,8 @@ type Sample struct {
 	Better  int // +1: higher is better, -1: lower is better, 0: neither
 	Values  []float64
 	Repeats []int  // that the values are from
-	Unknown int    // repeats in which the metric is unknown
+	Unknown int    // repeats without a value
+	Hidden  int    // of these, repeats that have one which is not known: the values are not all there are
 	Why     string // why there are no values, or why some are unknown
 }
 
@@ -41,23 +42,27 @@ func (c *Cell) Sample(path string) Sample {
 		return s
 	}
 	var each []Value
-	for _, n := range c.Repeats() {
-		g.Repeat = n
-		q := c.Measured(g)
-		if len(q) == 0 {
+	none := ""
+	for _, v := range d.repeats(c, g) {
+		f, ok := v.Number()
+		switch {
+		case v.none != "":
+			none = v.none
 			s.Unknown++
-			continue
-		}
-		v := d.Over(c, q)
-		each = append(each, v)
-		if f, ok := v.Number(); ok {
-			s.Values, s.Repeats = append(s.Values, f), append(s.Repeats, n)
-		} else {
+		case ok:
+			s.Values, s.Repeats = append(s.Values, f), append(s.Repeats, v.repeat)
+			each = append(each, v.Value)
+		default:
 			s.Unknown++
+			s.Hidden++
+			each = append(each, v.Value)
 		}
 	}
-	if s.Unknown > 0 {
+	switch {
+	case s.Hidden > 0:
 		s.Why = reason(each)
+	case s.Unknown > 0:
+		s.Why = none
 	}
 	return s
 }

@@ -16,7 +16,7 @@ const gram = 4
 func repetition(text string) (any, string) {
 	words := strings.Fields(strings.ToLower(text))
 	if len(words) < 2*gram {
-		return nil, "the answer has fewer than 8 words"
+		return nil, tooShort
 	}
 	seen := map[string]bool{}
 	total := len(words) - gram + 1
@@ -52,5 +52,5 @@ func sameText(c *Cell, q *event.Request) (any, string) {
 		}
 		return first.Text == q.Text, ""
 	}
-	return nil, "the turn was not played before, so there is no answer to compare with"
+	return nil, firstPlay
 }

@@ -18,7 +18,15 @@ const (
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
+	tooShort   = "the answer has fewer than 8 words"
+	allCached  = "every prompt token came from the cache"
+	firstPlay  = "the turn was not played before, so there is no answer to compare with"
 	inlined    = "the answer holds its reasoning (<think>): have the server tell them apart, with a reasoning parser"
+
+	reusedConnection = "the connection was reused"
+	nothingReusable  = "less than 1 % of the prompt could be reused"
+	tooMuch          = "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation " +
+		"that does not isolate"
 )
 
 func streamed(q *event.Request) bool { return q.Wire.Framing != "json" }
@@ -155,7 +163,7 @@ func prefill(c *Cell, q *event.Request) (tokens, seconds float64, why string) {
 		return 0, 0, why
 	}
 	if have == prompt {
-		return 0, 0, "every prompt token came from the cache"
+		return 0, 0, allCached
 	}
 	first, why := ttft(q)
 	if why != "" {

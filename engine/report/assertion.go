@@ -159,13 +159,13 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 	g := c.Measured(metrics.Group{Conversation: v.Conversation, Step: v.Step})
 	first := slices.DeleteFunc(g, func(q *event.Request) bool { return q.Turn != 1 })
 	could := metrics.Must("cache.reusable_rate").Over(c, first)
-	kept, prompt := metrics.Must("cache.reusable_tokens").Dist(c, first), metrics.Must("prompt_tokens").Dist(c, first)
-	if !could.Known() || kept.N == 0 || prompt.N == 0 {
+	kept, prompt, known := reusable(c, first)
+	if !could.Known() || !known {
 		return ""
 	}
 	return fmt.Sprintf("reusable_rate %s: %s of the %s prompt tokens of the step's first turn could be reused; "+
 		"no prefix cache can exceed that",
-		readable.Value(could), readable.Count(kept.Mean), readable.Count(prompt.Mean))
+		readable.Value(could), kept, prompt)
 }
 
 // heading names a verdict, its place and how often it held.

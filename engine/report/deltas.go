@@ -63,6 +63,9 @@ func (d delta) side() string {
 	if d.def.Better == 0 || d.old.N < 2 || d.new.N < 2 {
 		return ""
 	}
+	if d.old.Unknown > 0 || d.new.Unknown > 0 {
+		return "" // the known values are not all there are
+	}
 	up, down := d.new.Min > d.old.Max, d.new.Max < d.old.Min
 	switch {
 	case up && d.def.Better > 0, down && d.def.Better < 0:
@@ -74,16 +77,10 @@ func (d delta) side() string {
 }
 
 func (d delta) row() []string {
-	a, whyA := d.old.Sound(d.stat)
-	b, whyB := d.new.Sound(d.stat)
-	one := func(v float64, why string) string {
-		if why != "" {
-			return readable.Unknown
-		}
-		return readable.Quantity(v, d.def.Unit)
-	}
+	old, _ := sound(d.def, d.old, d.stat)
+	now, _ := sound(d.def, d.new, d.stat)
 	difference, share := d.change()
-	return []string{d.where, d.def.Name + " " + d.stat, one(a, whyA), one(b, whyB), difference, share, d.side()}
+	return []string{d.where, d.def.Name + " " + d.stat, old, now, difference, share, d.side()}
 }
 
 var deltaHead = []string{"where", "metric", "old", "new", "change", "", ""}

@@ -118,6 +118,8 @@ type jsonMetric struct {
 	P95    *float64 `json:"p95"`
 	P99    *float64 `json:"p99"`
 	Why    string   `json:"why,omitempty"`
+	// between which limits the statistics lie that are null because some values are unknown
+	Within map[string]event.Range `json:"within,omitempty"`
 }
 
 type jsonAssertion struct {
@@ -283,8 +285,15 @@ func metricJSON(s summary) jsonMetric {
 		}
 		return &v
 	}
+	within := map[string]event.Range{}
+	for _, stat := range metrics.Stats {
+		if r, ok := s.dist.SoundWithin(stat.Name); ok {
+			within[stat.Name] = r
+		}
+	}
 	return jsonMetric{
-		Unit: s.def.Unit, N: s.dist.N, NUnk: s.dist.Unknown, Why: s.dist.Why,
+		Within: within,
+		Unit:   s.def.Unit, N: s.dist.N, NUnk: s.dist.Unknown, Why: s.dist.Why,
 		Min: value("min"), Mean: value("mean"), Max: value("max"), Stddev: value("stddev"),
 		P50: value("p50"), P90: value("p90"), P95: value("p95"), P99: value("p99"),
 	}

@@ -290,7 +290,7 @@ func TestUnknownIsNeverZero(t *testing.T) {
 			i++
 		}
 	}
-	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 0.0 ||
+	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 9.0 ||
 		v["n_unknown"] != 9.0 {
 		t.Errorf("%v", v)
 	}

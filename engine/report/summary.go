@@ -64,12 +64,7 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 		switch {
 		case d.At(metrics.RunLevel):
 			v := d.Over(c, c.Measured(metrics.Group{}))
-			var dist metrics.Dist
-			if f, ok := v.Number(); ok {
-				dist = metrics.NewDist([]float64{f})
-			}
-			dist.Why = v.Why
-			out = append(out, summary{"run", "", d, dist})
+			out = append(out, summary{"run", "", d, metrics.DistOf(v)})
 		case d.At(metrics.CellLevel):
 			out = append(out, summary{"cell", "", d, d.Dist(c, nil)})
 		}

@@ -12,7 +12,11 @@ import (
 	"homellm/engine/report/readable"
 )
 
+// sound prints a statistic, or between which limits it lies; where it is not exact, why.
 func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
+	if r, ok := dist.SoundWithin(statistic); ok {
+		return readable.Range(r, func(v float64) string { return readable.Quantity(v, d.Unit) }), dist.Why
+	}
 	v, why := dist.Sound(statistic)
 	if why != "" {
 		return readable.Unknown, why
@@ -175,11 +179,10 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 		}
 		hit, could := metrics.Must("cache.hit_rate").Over(c, first), metrics.Must("cache.reusable_rate").Over(c, first)
 		line += readable.Value(hit) + " of " + readable.Value(could) + " possible"
-		kept := metrics.Must("cache.reusable_tokens").Dist(c, first)
-		prompt := metrics.Must("prompt_tokens").Dist(c, first)
+		kept, prompt, known := reusable(c, first)
 		switch {
-		case could.Known() && kept.N > 0 && prompt.N > 0:
-			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", readable.Count(kept.Mean), readable.Count(prompt.Mean), which)
+		case known:
+			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", kept, prompt, which)
 		case !hit.Known():
 			line += " (" + hit.Why + ")"
 		default:
@@ -188,6 +191,18 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+// reusable is how many of how many prompt tokens of some turns could be reused, on average; false where not all of them
+// are known.
+func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, known bool) {
+	turns = slices.DeleteFunc(slices.Clone(turns), func(q *event.Request) bool { return q.Err != nil })
+	a, knownA := metrics.Must("cache.reusable_tokens").Over(c, turns).Number()
+	b, knownB := metrics.Must("prompt_tokens").Over(c, turns).Number()
+	if n := float64(len(turns)); n > 0 {
+		kept, prompt = readable.Count(a/n), readable.Count(b/n)
+	}
+	return kept, prompt, knownA && knownB
 }
 
 // measured is how a cell was measured, in one line. An interruption plays fewer repeats than were

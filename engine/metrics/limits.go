@@ -1,0 +1,241 @@
+package metrics
+
+import (
+	"math"
+	"slices"
+
+	"homellm/engine/event"
+)
+
+// natural are the limits of any value of the metric.
+func (d *Def) natural() event.Range {
+	switch {
+	case d.Rate:
+		return event.Range{Low: 0, High: 1}
+	case d.Signed:
+		return event.Range{Low: math.Inf(-1), High: math.Inf(1)}
+	}
+	return event.Range{Low: 0, High: math.Inf(1)}
+}
+
+// within cuts an interval to the limits of the metric.
+func (d *Def) within(r event.Range) event.Range {
+	n := d.natural()
+	return event.Range{Low: min(max(r.Low, n.Low), n.High), High: max(min(r.High, n.High), n.Low)}
+}
+
+// between is a value of the metric that lies between limits: exact where they meet, and unknown where they say no
+// more than the metric's own.
+func (d *Def) between(r event.Range, v Value) Value {
+	switch r = d.within(r); {
+	case r.Low == r.High:
+		v.V, v.Why = r.Low, ""
+		if d.Kind == Int {
+			v.V = int(r.Low)
+		}
+	case r != d.natural():
+		v.Range = &r
+	}
+	return v
+}
+
+// ends are the limits of one value: of an exact one itself.
+func (d *Def) ends(c *Cell, q *event.Request, v Value) event.Range {
+	if f, ok := v.Number(); ok {
+		return event.Range{Low: f, High: f}
+	}
+	switch {
+	case v.Range != nil:
+		return *v.Range
+	case q != nil && d.limits != nil:
+		return d.within(d.limits(c, q))
+	}
+	return d.natural()
+}
+
+// informed says that a value is more than its metric's own limits.
+func informed(v Value) bool { return v.Known() || v.Range != nil }
+
+// void are reasons for which there is nothing to know of a turn: it hides no value from a figure of several turns.
+var void = []string{oneToken, reusedConnection, tooShort, firstPlay, allCached, nothingReusable}
+
+// missing says that a turn should have a value of the metric and it is not known. What a failed request
+// would have been is not missing: failures are counted beside.
+func missing(q *event.Request, v Value) bool {
+	return !v.Known() && q.Err == nil && !slices.Contains(void, v.Why)
+}
+
+// promptLimits are between which limits the size of a prompt lies that the server does not tell: it is at least as
+// long as what it shares with an earlier one and as the prompt before it, unless something was removed in between,
+// and it fits the context.
+func promptLimits(c *Cell, q *event.Request) event.Range {
+	if n := q.Usage.Prompt; n != nil && *n > 0 {
+		return event.Range{Low: float64(*n), High: float64(*n)}
+	}
+	out := event.Range{Low: 1, High: math.Inf(1)}
+	if q.Reusable != nil && q.ReusableSource == "tokens" {
+		out.Low = max(out.Low, float64(*q.Reusable+1))
+	}
+	if before := c.promptBefore(q); before != nil {
+		out.Low = max(out.Low, float64(*before))
+	}
+	if n := c.context(); n > 0 {
+		out.High = max(float64(n), out.Low)
+	}
+	return out
+}
+
+// context is how many tokens the server takes; 0: it does not tell.
+func (c *Cell) context() int {
+	if c.Started == nil || c.Started.Server.ContextTokens == nil {
+		return 0
+	}
+	return *c.Started.Server.ContextTokens
+}
+
+// promptBefore is the size of the latest prompt of which a turn repeats everything; nil: none is known.
+func (c *Cell) promptBefore(q *event.Request) *int {
+	var before *event.Request
+	for _, x := range c.Requests {
+		if x == q {
+			break
+		}
+		if x.Repeat == q.Repeat && x.Warmup == q.Warmup && x.Conversation == q.Conversation && !x.Prefill &&
+			x.Err == nil && x.Usage.Prompt != nil {
+			before = x
+		}
+	}
+	if before == nil || c.removedBetween(before, q) {
+		return nil
+	}
+	return before.Usage.Prompt
+}
+
+// removedBetween says whether the conversation removes something between two of its turns, as far as is known.
+func (c *Cell) removedBetween(from, to *event.Request) bool {
+	if from.Step == to.Step {
+		return false
+	}
+	if c.run == nil {
+		return true
+	}
+	for _, conv := range c.run.Started.Scenario.Conversations {
+		if conv.ID != to.Conversation {
+			continue
+		}
+		i := slices.IndexFunc(conv.Steps, func(s event.Step) bool { return s.ID == from.Step })
+		j := slices.IndexFunc(conv.Steps, func(s event.Step) bool { return s.ID == to.Step })
+		if i < 0 || j < i {
+			return true
+		}
+		return slices.ContainsFunc(conv.Steps[i:j+1], func(s event.Step) bool { return s.Action == "remove" })
+	}
+	return true
+}
+
+// cachedLimits are those of a count of prompt tokens that came, or could have come, from a cache.
+func cachedLimits(c *Cell, q *event.Request) event.Range {
+	return event.Range{Low: 0, High: promptLimits(c, q).High - 1}
+}
+
+// outputLimits are those of the output tokens of a reply that the server does not count, or counts wrongly: there is
+// one at least in each piece of text, but for one piece more that an event with text of two channels makes.
+func outputLimits(c *Cell, q *event.Request) event.Range {
+	out := event.Range{Low: float64(max(len(q.Chunks)-1, 0)), High: math.Inf(1)}
+	if n := c.context(); n > 0 {
+		out.High = max(float64(n), out.Low)
+	}
+	return out
+}
+
+// hitRegion is where cached and prompt tokens of a turn lie.
+func hitRegion(c *Cell, q *event.Request) region {
+	if n, of, why := cached(q); why == "" {
+		return certainly(float64(n), float64(of))
+	}
+	prompt := promptLimits(c, q)
+	if q.Cached == nil || *q.Cached < 0 || float64(*q.Cached) >= prompt.High {
+		return part(prompt)
+	}
+	n := float64(*q.Cached)
+	return box(event.Range{Low: n, High: n}, event.Range{Low: max(n+1, prompt.Low), High: prompt.High})
+}
+
+// ceilingRegion is where reusable and prompt tokens of a turn lie.
+func ceilingRegion(c *Cell, q *event.Request) region {
+	if n, of, why := reusable(q); why == "" {
+		return certainly(float64(n), float64(of))
+	}
+	prompt := promptLimits(c, q)
+	if q.Reusable == nil {
+		return part(prompt)
+	}
+	n := float64(*q.Reusable)
+	return box(event.Range{Low: n, High: n}, prompt)
+}
+
+// efficiencyRegion is where cached and reusable tokens of a turn lie. A turn that could reuse next to nothing has no
+// efficiency of its own and counts with the others as what it is.
+func efficiencyRegion(c *Cell, q *event.Request) region {
+	have, could := cachedLimits(c, q), cachedLimits(c, q)
+	if n, _, why := cached(q); why == "" {
+		have = event.Range{Low: float64(n), High: float64(n)}
+	}
+	if n, _, why := reusable(q); why == "" {
+		could = event.Range{Low: float64(n), High: float64(n)}
+	}
+	if _, _, why := efficiency(c, q); why == tooMuch {
+		have = cachedLimits(c, q)
+	}
+	return box(have, could)
+}
+
+// prefillRegion is where the computed prompt tokens and the seconds until the first token lie.
+func prefillRegion(c *Cell, q *event.Request) region {
+	computed := event.Range{Low: 1, High: promptLimits(c, q).High}
+	if n, of, why := cached(q); why == "" {
+		computed = event.Range{Low: float64(of - n), High: float64(of - n)}
+	}
+	took := event.Range{Low: 0, High: math.Inf(1)}
+	if first, why := ttft(q); why == "" {
+		if s := (event.Milliseconds(first) - rttFloor(c)) / 1000; s > 0 {
+			took = event.Range{Low: s, High: s}
+		}
+	}
+	return box(computed, took)
+}
+
+// decodeLimits are those of the tokens after the first arrival of text, and of the time in which they came.
+func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
+	free := event.Range{Low: 0, High: math.Inf(1)}
+	if !streamed(q) || len(q.Chunks) == 0 {
+		return free, free
+	}
+	_, _, why := decode(q)
+	if why != noUsage && why != tooFew {
+		return free, free
+	}
+	n := outputLimits(c, q)
+	window.Low = event.Milliseconds(lastCounted(q) - q.Chunks[0].At)
+	window.High = window.Low
+	return event.Range{Low: max(n.Low-float64(firstTokens(q)), 0), High: n.High}, window
+}
+
+func tpotRegion(c *Cell, q *event.Request) region {
+	tokens, window := decodeLimits(c, q)
+	return box(window, tokens)
+}
+
+func decodeRegion(c *Cell, q *event.Request) region {
+	tokens, window := decodeLimits(c, q)
+	return box(tokens, event.Range{Low: window.Low / 1000, High: window.High / 1000})
+}
+
+// chunkRegion is where output tokens and pieces of text of a turn lie.
+func chunkRegion(c *Cell, q *event.Request) region {
+	if !streamed(q) || len(q.Chunks) == 0 {
+		return box(event.Range{Low: 0, High: math.Inf(1)}, event.Range{Low: 0, High: math.Inf(1)})
+	}
+	k := float64(len(q.Chunks))
+	return box(outputLimits(c, q), event.Range{Low: k, High: k})
+}

@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"fmt"
+	"slices"
+
+	"homellm/dsl/figure"
+	"homellm/engine/event"
+)
+
+// cut says why a group of one repeat is not whole, so that it has no value of a metric there: not all of its turns
+// were played. It is empty where they were, and for what counts requests and their failures.
+func (c *Cell) cut(d *Def, g Group) string {
+	if d.counts || c.run == nil || g.Repeat == 0 {
+		return ""
+	}
+	for _, conv := range c.run.Started.Scenario.Conversations {
+		if g.Conversation != "" && g.Conversation != conv.ID {
+			continue
+		}
+		turns := c.Measured(Group{Repeat: g.Repeat, Conversation: conv.ID})
+		for _, step := range conv.Steps {
+			played := 0
+			for _, q := range turns {
+				if q.Step == step.ID {
+					played++
+				}
+			}
+			if played < step.Turns && (g.Step == "" || g.Step == step.ID) && c.reaches(conv.ID, step.ID, g.Phase, turns) {
+				return cutBy(g.Repeat, turns)
+			}
+		}
+	}
+	return ""
+}
+
+// reaches says whether a step has turns in a phase. Of one that was never played nothing is known but that it comes
+// behind what was.
+func (c *Cell) reaches(conversation, step, phase string, turns []*event.Request) bool {
+	if phase == "" {
+		return true
+	}
+	seen := false
+	for _, q := range c.Requests {
+		if q.Conversation == conversation && q.Step == step && !Cancelled(q) {
+			if q.Phase == phase {
+				return true
+			}
+			seen = true
+		}
+	}
+	if seen || len(turns) == 0 {
+		return !seen
+	}
+	order := figure.Phases()
+	return slices.Index(order, phase) >= slices.Index(order, turns[len(turns)-1].Phase)
+}
+
+// cutBy says what ended the turns of a conversation before their time.
+func cutBy(repeat int, turns []*event.Request) string {
+	if n := len(turns); n > 0 && turns[n-1].Err != nil {
+		q := turns[n-1]
+		return fmt.Sprintf("not all turns of repeat %d were played: %s turn %d failed (%s)", repeat, q.Step, q.Turn,
+			q.Err.Class)
+	}
+	return fmt.Sprintf("not all turns of repeat %d were played", repeat)
+}
