@@ -29,15 +29,15 @@ func newAB(p process) *cobra.Command {
 		Use:   "ab --a PROFILE --b PROFILE FILE",
 		Short: "Play two servers in turn in one run, and judge the difference",
 		Long: `ab plays a scenario on two server profiles in one run, in the order A B B A, so that
-what drifts (heat, clocks, other programs) meets both alike, and compares B with A.
+drift (heat, clocks, other programs) affects both equally, and compares B with A.
 Each side is played ` +
 			fmt.Sprint(compare.DefaultRepeats) + ` times unless --repeats says otherwise; docs/gate-quality.md
-shows what that finds.
+shows which differences that finds.
 
 Two servers that run at once must both fit the machine. Where homellm starts them
 itself, only one runs at a time and every change of sides starts a server.
 
-The exit code is that of the comparison, or of the run if that is graver.`,
+The exit code is that of the comparison, or of the run if that is worse.`,
 		Example: `  homellm ab --a vllm-base --b vllm-fp8 scenarios/rag-long.yaml
   homellm ab --a old --b new --servers lab.yaml --gates gates.yaml rag-long`,
 		Args:              cobra.ExactArgs(1),
@@ -86,7 +86,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		return err
 	}
 	if len(files) != 1 {
-		return failf(exitUsage, "name one scenario", "ab plays one scenario, and these are %d", len(files))
+		return failf(exitUsage, "name one scenario", "ab plays one scenario, and %d are named", len(files))
 	}
 	f.servers = []string{f.a, f.b}
 	plans, servers, err := planAll(ctx, p, lib, files, f.applyFlags)

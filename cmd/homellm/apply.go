@@ -62,7 +62,7 @@ folders of them, or names of shipped scenarios.
 Which server runs: --url, else --server, else the scenario's own choice, else a
 server found on this machine's usual ports, else the embedded simulator, which
 says so everywhere its numbers are shown. With --no-sim nothing is played on a
-simulator, whoever chose it.`,
+simulator, even if the scenario names one.`,
 		Example: `  homellm apply scenarios/rag-long.yaml
   homellm apply rag-long --url http://127.0.0.1:8000/v1 --model qwen2.5-3b
   homellm apply scenarios/ --include-tags rag --repeats 10
@@ -99,7 +99,7 @@ simulator, whoever chose it.`,
 		false,
 		"play on no simulator: where no real server is found or chosen, end with exit code 5",
 	)
-	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to go on with: finished cells are kept")
+	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to continue: finished cells are kept")
 	fl.BoolVar(
 		&f.resumeChanged,
 		"resume-changed",
@@ -160,13 +160,13 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if f.resume != "" && len(files) != 1 {
 		return failf(
 			exitUsage,
-			"name the one scenario that the folder is of",
-			"--resume goes on with one scenario, and these are %d",
+			"name the one scenario that the folder belongs to",
+			"--resume continues one scenario, and %d are named",
 			len(files),
 		)
 	}
 	if f.resumeChanged && f.resume == "" {
-		return failf(exitUsage, "add --resume DIR", "--resume-changed goes with --resume")
+		return failf(exitUsage, "add --resume DIR", "--resume-changed needs --resume")
 	}
 	if f.resume != "" {
 		if f.begun, err = reopen(f.resume); err != nil {
@@ -315,7 +315,7 @@ func play(
 	}
 	servers.keepLogs()
 	if err != nil {
-		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is put right, go on with: "+again, "%w", err)
+		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is fixed, continue with: "+again, "%w", err)
 	}
 	code, err := conclude(p, res, format)
 	if fold.Done != nil && fold.Done.Interrupted != "" {
@@ -324,7 +324,7 @@ func play(
 		}
 		fmt.Fprintf(
 			p.stderr,
-			"homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: go on with: %s\n",
+			"homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: continue with: %s\n",
 			fold.Done.Interrupted,
 			dir,
 			again,
@@ -406,7 +406,7 @@ func (f applyFlags) where() []string {
 	return out
 }
 
-// openResults starts a results folder or, with --resume, goes on with the one that is open.
+// openResults starts a results folder or, with --resume, continues in the named one.
 func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results, error) {
 	if f.begun != nil {
 		return f.begun, f.begun.goOn(plan, f.resumeChanged)

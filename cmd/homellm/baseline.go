@@ -37,8 +37,8 @@ func newBaselineRecord(p process) *cobra.Command {
 by default baselines/<scenario>/<cell>.json. An older file is replaced.
 
 The noise floor (A/A) is found by halving the run's repeats at random, --aa times.
-Further runs of the same thing, named behind the first, add how far whole runs lie
-apart when nothing has changed.`,
+Further runs of the same setup, named after the first, add how much whole runs differ
+when nothing has changed.`,
 		Example: `  homellm baseline record results/good
   homellm baseline record --gates gates.yaml results/good results/again results/once-more`,
 		Args: cobra.MinimumNArgs(1),
@@ -46,8 +46,8 @@ apart when nothing has changed.`,
 			return recordBaseline(p, args, f, splits)
 		},
 	}
-	c.Flags().StringVar(&f.gates, "gates", "", "gates file: whose metrics are kept, and where")
-	c.Flags().IntVar(&splits, "aa", 200, "random halvings that the noise floor is found from; 0: none")
+	c.Flags().StringVar(&f.gates, "gates", "", "gates file: which metrics are kept, and where")
+	c.Flags().IntVar(&splits, "aa", 200, "random halvings used to find the noise floor; 0: none")
 	return c
 }
 
@@ -71,7 +71,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	for i, r := range runs {
 		if !r.Started.Checked() {
 			return failf(exitInvalid, "play it again with this homellm",
-				"%s becomes no baseline: its journal carries no checks, so damage would not be noticed", args[i])
+				"%s cannot become a baseline: its journal has no checksums, so damage would not be noticed", args[i])
 		}
 		if verdict, code, reason := r.Outcome(); code != exitPass {
 			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s",

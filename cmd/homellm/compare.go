@@ -34,8 +34,8 @@ func newCompare(p process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare [RUN|BASELINE] RUN",
 		Short: "Judge whether a run is worse than another, or than its baseline",
-		Long: `compare holds the repeats of two runs against each other, metric by metric, and
-calls each worse, better, the same or unknown. Worse means: beyond the margin of
+		Long: `compare compares the repeats of two runs, metric by metric, and calls each metric
+worse, better, the same or unknown. Worse means: beyond the margin of
 the gate, and more than chance explains. Same is only said of samples that would
 have shown a change of twice the margin.
 
@@ -53,7 +53,7 @@ It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judg
 		},
 	}
 	f.add(c)
-	c.Flags().BoolVar(&f.require, "require-baseline", false, "a cell without a baseline is inconclusive, not passed over")
+	c.Flags().BoolVar(&f.require, "require-baseline", false, "a cell without a baseline is inconclusive, not skipped")
 	return c
 }
 
@@ -139,7 +139,7 @@ func readBaseline(path string) (*compare.Baseline, error) {
 		return nil, failf(exitEnvironment, "", "%w", err)
 	}
 	corrupt := func(err error) error {
-		return failf(exitInvalid, "record it anew: homellm baseline record RUN", "%s: %w", path, err)
+		return failf(exitInvalid, "record it again: homellm baseline record RUN", "%s: %w", path, err)
 	}
 	var doc any
 	if err := json.Unmarshal(data, &doc); err != nil {

@@ -343,7 +343,7 @@ func TestSignals_EndInOrderAndResume(t *testing.T) {
 					t.Errorf("no partial %s: %v", name, err)
 				}
 			}
-			_, hint, ok := strings.Cut(stderr.String(), "go on with: homellm ")
+			_, hint, ok := strings.Cut(stderr.String(), "continue with: homellm ")
 			if !ok {
 				t.Fatalf("no hint how to go on:\n%s", stderr)
 			}
@@ -536,12 +536,12 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 		args []string
 		why  string
 	}{
-		{[]string{"reply.yaml"}, "reply.yaml is not the file it was begun with"},
+		{[]string{"reply.yaml"}, "reply.yaml is not the file it was started with"},
 		{[]string{"fourth.yaml"}, "keeps the finished cells that did not change (2 of 3)"},
 		{[]string{"crash.yaml", "--repeats", "3"}, "its flags, server, model"},
 	} {
 		code, _, stderr := p.run(append(append([]string{"apply"}, c.args...), "--url", url, "--resume", "run", "--quiet")...)
-		if code != exitUsage || !strings.Contains(stderr, "begun with another plan") || !strings.Contains(stderr, c.why) ||
+		if code != exitUsage || !strings.Contains(stderr, "started with another plan") || !strings.Contains(stderr, c.why) ||
 			!strings.Contains(stderr, "--resume-changed") {
 			t.Errorf("%v: exit code %d\n%s", c.args, code, stderr)
 		}

@@ -23,7 +23,7 @@ func newDoctor(p process) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at servers and machine, and say what can be measured",
 		Long: `doctor finds out what answers, what it is, what can be measured of it and from
-which source, and what of the machine would make numbers worse than they need be.
+which source, and what about the machine makes numbers worse than necessary.
 It sends a few short requests to a server that is ready. Every problem comes with
 the command to type next. It exits with 0 whether or not it found problems, and with
 5 if nothing answers at the address of --url.`,

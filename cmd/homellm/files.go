@@ -166,7 +166,7 @@ func openYAML(path string) (dsl.File, error) {
 	return f, nil
 }
 
-// shown is how a path stands in messages and results, which other people read as well: as it was
+// shown is how a path is written in messages and results, which other people read as well: as it was
 // written or relative to the working folder, but for the user's home folder, which is ~ because it
 // has his name.
 func shown(path string) string {

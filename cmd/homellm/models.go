@@ -11,7 +11,7 @@ func newModels(p process) *cobra.Command {
 		Long: `models keeps models in the folder in which every Hugging Face program keeps them
 (HF_HUB_CACHE, HF_HOME or ~/.cache/huggingface/hub), so that vLLM, llama.cpp and
 huggingface-cli find what homellm has pulled, and the other way round. HF_ENDPOINT
-names another hub, HF_TOKEN opens repositories that ask who you are.`,
+names another hub, HF_TOKEN gives access to gated repositories.`,
 	}
 	c.AddCommand(newModelsList(p), newModelsPull(p), newModelsSetup(p), newModelsVerify(p), newModelsRemove(p))
 	return c

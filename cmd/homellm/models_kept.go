@@ -20,7 +20,7 @@ func newModelsVerify(p process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [NAME...]",
 		Short: "Read downloaded models again and compare them with their hashes",
-		Long: `verify reads every file of the models that are here, or of those named, and compares
+		Long: `verify reads every file of the downloaded models, or of those named, and compares
 it with the hash that the hub gave, and with that of the models file. A file that is
 wrong is removed, so that the next pull fetches it anew.`,
 		ValidArgsFunction: completeModels,

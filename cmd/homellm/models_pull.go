@@ -33,11 +33,11 @@ func newModelsPull(p process) *cobra.Command {
 		Short: "Download a model",
 		Long: `pull fetches the files of a model into the cache of Hugging Face's programs. NAME is
 a model of the models files, or a repository of the hub (organisation/model). It can
-be interrupted at any time and goes on where it was; what arrives is compared with
-its hash while it arrives.
+be interrupted at any time and continues where it stopped; the hash of a file is
+checked as it arrives.
 
 A source whose models file pins no revision is fetched as it is now on the branch
-main. What that was is printed, in the form in which it can be pinned.`,
+main. That revision is printed, ready to be pinned.`,
 		Example: `  homellm models pull qwen2.5-3b
   homellm models pull phi-3.5-mini --source gguf
   homellm models pull qwen2.5-3b --file tokenizer.json`,
@@ -100,7 +100,7 @@ func (s *store) setup(ctx context.Context, f setupFlags) error {
 	if !ok {
 		return failf(
 			exitEnvironment,
-			"homellm models list shows how far each is off",
+			"homellm models list shows how much memory each needs",
 			"no known model fits %s with %.1f GiB",
 			name,
 			bytes/(1<<30),
@@ -206,7 +206,7 @@ func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
 	fmt.Fprintf(
 		s.stdout,
-		"its models file pins no revision; this is what %s is now, to keep in a models file of your own:\n",
+		"its models file pins no revision; this is what %s is now, to keep in your own models file:\n",
 		revision,
 	)
 	fmt.Fprintf(
@@ -237,7 +237,7 @@ func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
 
 // pullFailed says what to do about a pull that failed.
 func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
-	again := "the same command goes on where this one was"
+	again := "the same command continues where this one stopped"
 	if signal, ok := errors.AsType[engine.Interrupted](context.Cause(ctx)); ok {
 		return failf(exitOfSignal(signal.Signal), again, "%v", signal)
 	}
@@ -265,7 +265,7 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	case errors.As(err, &space):
 		return failf(
 			exitEnvironment,
-			"homellm models rm NAME makes room, HF_HOME names another disk",
+			"homellm models rm NAME frees space, HF_HOME names another disk",
 			"pulling %s: %w",
 			o,
 			err,

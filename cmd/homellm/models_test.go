@@ -444,7 +444,7 @@ func TestTemplateCheck_Server(t *testing.T) {
 // pinned lays what a pull printed into a models file and checks that it is one.
 func pinned(t *testing.T, out string, h *fakeHub) {
 	t.Helper()
-	_, snippet, ok := strings.Cut(out, "of your own:\n")
+	_, snippet, ok := strings.Cut(out, "in your own models file:\n")
 	if !ok {
 		t.Fatal(out)
 	}

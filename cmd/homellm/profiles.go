@@ -114,7 +114,7 @@ func describeFound(f server.Found) string {
 	return f.Label()
 }
 
-// writeRunning lists what runs now, whoever started it.
+// writeRunning lists the servers that run now, also those that homellm did not start.
 func writeRunning(ctx context.Context, p process, found map[int]server.Found, left []host.Leftover) error {
 	owner := map[int]host.Leftover{}
 	for _, l := range left {

@@ -17,7 +17,7 @@ func readRun(path string) (dir string, fold *metrics.Run, err error) {
 		return "", nil, failf(exitUsage, "results are below results/", "%w", err)
 	}
 	journal := path
-	if info.IsDir() { // whoever wrote the folder has not chosen what else is read
+	if info.IsDir() { // the author of the folder must not choose what else is read
 		journal = filepath.Join(path, "journal.jsonl")
 		named, err := os.Lstat(journal)
 		if errors.Is(err, fs.ErrNotExist) {

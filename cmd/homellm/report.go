@@ -30,7 +30,7 @@ It exits with the code of the run.`,
 				return failf(exitEnvironment, "", "printing the report: %w", err)
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {
-				fmt.Fprintf(p.stderr, "homellm: this run did not come to its end\nhomellm: hint: go on with: %s\n",
+				fmt.Fprintf(p.stderr, "homellm: this run was not finished\nhomellm: hint: continue with: %s\n",
 					resumeHint(argument(fold.Started.Scenario.File), kept(fold.Started.Options), dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exitPass {

@@ -26,7 +26,7 @@ type results struct {
 	fold    *metrics.Run
 	header  event.RunStarted
 	elapsed time.Duration // of the run that is resumed
-	changed bool          // it was begun with another plan
+	changed bool          // it was started with another plan
 }
 
 // reopen opens the journal of a run. It is the same run that goes on: its id, its start and its
@@ -44,7 +44,7 @@ func reopen(dir string) (*results, error) {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return nil, failf(exitEnvironment, "copy the folder to a place where you may write", "--resume: %w", err)
 	case err != nil:
-		return nil, failf(exitInvalid, "a damaged journal is left as it is; start anew without --resume", "--resume: %w", err)
+		return nil, failf(exitInvalid, "a damaged journal is left as it is; start over without --resume", "--resume: %w", err)
 	}
 	r := &results{dir: dir, journal: journal, fold: &metrics.Run{}}
 	for _, e := range events {
@@ -81,14 +81,14 @@ func (r *results) refuse(plan *dsl.Plan) error {
 		}
 	}
 	was := r.fold.Started.Scenario
-	why := "its flags, server, model or models and servers files are not the ones it was begun with"
+	why := "its flags, server, model or models and servers files are not those it was started with"
 	if was.SHA256 != plan.SHA256 {
-		why = fmt.Sprintf("%s is not the file it was begun with", plan.File)
+		why = fmt.Sprintf("%s is not the file it was started with", plan.File)
 	}
 	return failf(exitUsage,
 		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; "+
 			"without --resume everything is played anew", kept, len(plan.Cells)),
-		"--resume: %s was begun with another plan: %s", r.dir, why)
+		"--resume: %s was started with another plan: %s", r.dir, why)
 }
 
 // complete says that nothing of the plan is left to play.

@@ -9,7 +9,7 @@ import (
 var recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations",
 	"include-tags", "exclude-tags", "var"}
 
-// resumeHint is the command that goes on with an interrupted run.
+// resumeHint is the command that continues an interrupted run.
 func resumeHint(file string, flags []string, dir string) string {
 	if strings.HasPrefix(file, "-") {
 		file = "./" + file // no flag

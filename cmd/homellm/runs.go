@@ -26,7 +26,7 @@ func newResults(p process) *cobra.Command {
 		Use:   "results",
 		Short: "List, show, compare and remove earlier runs",
 		Long: `results looks at the runs below a results folder. A run is named by its folder,
-by the name of its folder or by the start of either that only it has; "latest" is
+by the name of its folder or by any start of either that is unique; "latest" is
 the newest one.`,
 	}
 	c.PersistentFlags().StringVar(&dir, "dir", dir, "the folder that holds the results folders")
@@ -62,7 +62,7 @@ func keptRuns(p process, dir string) ([]keptRun, error) {
 		}
 		_, fold, err := readRun(path)
 		if err != nil {
-			fmt.Fprintf(p.stderr, "homellm: passed over: %v\n", err)
+			fmt.Fprintf(p.stderr, "homellm: skipped: %v\n", err)
 			continue
 		}
 		out = append(out, keptRun{e.Name(), path, fold, fold.Started.Started})
@@ -100,7 +100,7 @@ func findRun(p process, dir, name string) (string, *metrics.Run, error) {
 	case 0:
 		return "", nil, failf(exitUsage, "homellm results list", "there is no run %q in %s", name, dir)
 	}
-	return "", nil, failf(exitUsage, "name more of it", "%d runs in %s begin with %q", len(found), dir, name)
+	return "", nil, failf(exitUsage, "give more of its name", "%d runs in %s begin with %q", len(found), dir, name)
 }
 
 func newResultsList(p process, dir *string) *cobra.Command {
@@ -208,10 +208,10 @@ func newResultsPrune(p process, dir *string) *cobra.Command {
 	var f pruneFlags
 	c := &cobra.Command{
 		Use: "prune", Short: "Remove old runs", Args: cobra.NoArgs,
-		Long: `prune removes the runs that neither --keep nor --younger-than holds on to. It needs
---yes to remove anything; --dry-run says what would go. It removes only folders
-directly below the results folder that hold a journal of homellm, no folder of
-their own, and no run that is being played.`,
+		Long: `prune removes the runs that neither --keep nor --younger-than keeps. It needs --yes
+to remove anything; --dry-run lists what would be removed. It removes only folders
+directly below the results folder that hold a journal of homellm, without subfolders,
+and never a run that is being played.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("keep") && f.younger == 0 {
 				return failf(exitUsage, "--keep 20, --younger-than 720h, or both", "say which runs to keep")

@@ -32,11 +32,11 @@ func newServe(p process) *cobra.Command {
 		Use:   "serve PROFILE",
 		Short: "Start a server as its profile says, and stop it on Ctrl-C",
 		Long: `serve starts the server of a profile, waits until it has answered its first
-request, and keeps it running until Ctrl-C. apply uses a server that runs so.
+request, and keeps it running until Ctrl-C. apply uses such a server.
 
 With --dry-run it prints the command line instead: every placeholder filled in,
-every flag spelt as the installed version of the program knows it, and what the
-model and its context take of the graphics card.`,
+every flag spelt as the installed version of the program knows it, and how much
+memory of the graphics card the model and its context take.`,
 		Example: `  homellm serve qwen-optimized
   homellm serve phi3-debug --dry-run --engine-version 0.10.0
   homellm serve llamacpp --model qwen2.5-3b`,
@@ -154,7 +154,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 			hint = "homellm servers lists the profiles"
 		}
 		if profile != nil {
-			return nil, nil, failf(exitUsage, hint, "profile %q is abstract: others extend it, and it runs nothing itself", name)
+			return nil, nil, failf(exitUsage, hint, "profile %q is abstract: it is only there to be extended", name)
 		}
 		return nil, nil, failf(exitUsage, hint, "no profile %q", name)
 	}

@@ -119,7 +119,7 @@ func (s *servers) open(ctx context.Context, cell *dsl.Cell) (*target.Target, err
 	if err == nil && s.noSim && t.Facts.Simulated { // a profile attaches to it, and only its answer tells
 		t.Close()
 		return nil, simulatorRefused(
-			"server %s at %s is a simulator, and --no-sim plays on none",
+			"server %s at %s is a simulator, and --no-sim allows none",
 			cell.Server.Name,
 			t.Facts.URL,
 		)

@@ -157,10 +157,10 @@ func (e missingFile) Error() string {
 // Hint says where files come from.
 func (e missingFile) Hint() string {
 	if e.source == "" {
-		return "write its path as engines.llamacpp.file in a models.yaml of your own (model " + e.model + ")"
+		return "write its path as engines.llamacpp.file in your own models.yaml (model " + e.model + ")"
 	}
 	return "homellm models pull " + e.model + " --source " + e.source +
-		", or write its path as engines.llamacpp.file in a models.yaml of your own"
+		", or write its path as engines.llamacpp.file in your own models.yaml"
 }
 
 // nameLeftovers tells of servers that an earlier homellm started and could not stop.

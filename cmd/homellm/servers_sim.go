@@ -19,11 +19,11 @@ func (s *servers) refuseSimulator(cell *dsl.Cell) error {
 	switch {
 	case !s.noSim:
 	case s.found[profile.Name].Simulated:
-		return simulatorRefused("the server at %s is a simulator, and --no-sim plays on none", profile.Attach)
+		return simulatorRefused("the server at %s is a simulator, and --no-sim allows none", profile.Attach)
 	case embedded && s.lacking:
-		return simulatorRefused("no server was found on this machine, and --no-sim plays on no simulator")
+		return simulatorRefused("no server was found on this machine, and --no-sim allows no simulator")
 	case embedded:
-		return simulatorRefused("server %s is the simulator, and --no-sim plays on none", profile.Name)
+		return simulatorRefused("server %s is the simulator, and --no-sim allows none", profile.Name)
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func interrupted(t *testing.T, p program, stdout, stderr *bytes.Buffer, requests
 	if !strings.Contains(stdout.String(), "INTERRUPTED") {
 		t.Errorf("the report does not say so:\n%s", stdout)
 	}
-	if !strings.Contains(stderr.String(), "go on with: homellm apply crash.yaml") {
+	if !strings.Contains(stderr.String(), "continue with: homellm apply crash.yaml") {
 		t.Errorf("no hint how to go on:\n%s", stderr)
 	}
 	if kept, _ := keptRequests(t, filepath.Join(p.dir, "run", "journal.jsonl")); kept != requests {

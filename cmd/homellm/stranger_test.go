@@ -180,7 +180,7 @@ func TestStrangersResults(t *testing.T) {
 	before := listing(t, outside, dir)
 	for _, f := range report.Formats {
 		_, out := inside(t, "report", dir, "--format", f.Name)
-		_, hint, _ := strings.Cut(out, "go on with:")
+		_, hint, _ := strings.Cut(out, "continue with:")
 		hint, _, _ = strings.Cut(hint, "\n")
 		for _, bad := range []string{" --servers", "--out", "--report", "-x", "--resume=/x"} {
 			if strings.Contains(hint, bad) {

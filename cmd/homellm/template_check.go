@@ -25,7 +25,7 @@ func newTemplateCheck(p process) *cobra.Command {
 	var f checkFlags
 	c := &cobra.Command{
 		Use:   "check [MODEL...]",
-		Short: "Compare templates with their goldens, or with what a server makes",
+		Short: "Compare templates with their goldens, or with what a server renders",
 		Long: `check renders conversations with the template of every model, or of those named,
 and compares them with goldens: what Jinja itself makes of the template that the
 model's publisher ships. A template without goldens is compiled and tried.
@@ -117,7 +117,7 @@ func known(p process, lib *dsl.Library, names []string) error {
 // checkServer compares our rendering with that of a server.
 func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, address string) error {
 	if len(names) > 1 {
-		return failf(exitUsage, "name the one that the server has", "--url compares one model")
+		return failf(exitUsage, "name the model that the server has", "--url compares one model")
 	}
 	if err := known(p, lib, names); err != nil { // before anything is sent
 		return err

@@ -15,8 +15,8 @@ func templateOf(p process, lib *dsl.Library, name string) (*prompt.Templates, *m
 	if m := lib.Model(name); m != nil {
 		t := all.Of(m)
 		if t == nil {
-			return nil, nil, nil, failf(exitInvalid, "say `template:` for it in a models file; homellm template check lists "+
-				"those that there are",
+			return nil, nil, nil, failf(exitInvalid, "set `template:` for it in a models file; homellm template check lists "+
+				"the templates",
 				"the template of model %s is not known", m.Name)
 		}
 		return all, t, m, nil

@@ -40,7 +40,7 @@ a scenario, by its file or its name, or a JSON list of {"role", "content"}; - re
 the list from standard input. Of a scenario the last prompt of every conversation
 is shown, with (reply) for what the model would have said.
 
-Special tokens stand between ⟦ and ⟧; with --raw exactly the prompt's bytes are
+Special tokens are shown between ⟦ and ⟧; with --raw exactly the prompt's bytes are
 written and nothing else.`,
 		Example: `  homellm template render qwen2.5-3b simple-qa
   homellm template render gemma-3-4b messages.json --raw | sha256sum`,
