@@ -29,7 +29,7 @@ func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagno
 		}
 		if kind == "scenario" && len(p.Path) == 0 && p.Rule == "unknown-key" &&
 			slices.Contains([]string{"servers", "models", "templates"}, p.Key) {
-			p.Help = fmt.Sprintf("put it into a file of its own, with schema: homellm.%s/v1",
+			p.Help = fmt.Sprintf("put it into a separate file, with schema: homellm.%s/v1",
 				strings.Replace(p.Key, "templates", "models", 1))
 		}
 		d.problem(n, p)
@@ -83,7 +83,7 @@ func (d *decoder) problem(n *syntax.Node, p schema.Problem) {
 		message = fmt.Sprintf("%s (from %s)", message, n.Reference)
 	}
 	if p.Rule == "type" && len(p.Path) > 0 && p.Path[len(p.Path)-1] == "api_key" {
-		help = "write {env: NAME} or {file: PATH}: a key never stands in a file"
+		help = "write {env: NAME} or {file: PATH}: a key is never written in a file"
 		message = "expected a mapping, but this is " + n.Kind.String()
 	}
 	d.errorf(at, "schema/"+p.Rule, help, "%s", withoutSecret(message))

@@ -26,7 +26,7 @@ func (n noise) scaled(by float64) noise {
 	return n
 }
 
-// machine is the state of a machine over one run: what all repeats share, whoever is played.
+// machine is the state of a machine over one run: what all repeats share, whichever side is played.
 type machine struct {
 	noise
 	slope, from float64

@@ -85,7 +85,7 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 			if at == nil {
 				at = first(doc.Body)
 			}
-			c.fail(at, "yaml/documents", "put it into a file of its own", "a second YAML document in one file")
+			c.fail(at, "yaml/documents", "put it into a separate file", "a second YAML document in one file")
 			continue
 		}
 		body = doc.Body
@@ -384,7 +384,7 @@ func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 func (c *converter) anchor(out *Node, n *ast.AnchorNode, depth int) *Node {
 	name := n.Name.GetToken().Value
 	if c.open[name] {
-		c.fail(n.Start, "yaml/alias", "give it another name", "anchor &%s stands inside the value it names", name)
+		c.fail(n.Start, "yaml/alias", "give it another name", "anchor &%s is inside the value it names", name)
 		return out
 	}
 	c.open[name] = true
@@ -399,7 +399,7 @@ func (c *converter) alias(out *Node, n *ast.AliasNode, depth int) *Node {
 	target, ok := c.anchors[name]
 	switch {
 	case c.open[name]:
-		c.fail(n.Start, "yaml/alias", "", "alias *%s stands inside the value it names", name)
+		c.fail(n.Start, "yaml/alias", "", "alias *%s is inside the value it names", name)
 		return out
 	case !ok:
 		c.fail(n.Start, "yaml/alias", SuggestOr(name, slices.Sorted(maps.Keys(c.anchors)), "anchors before it"),
