@@ -56,12 +56,14 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		entry: &Entry{N: n, Path: r.URL.Path, Arrival: arrival},
 	}
 	defer x.record("")
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		x.refuse(badRequest("", "reading the request: %v", err))
+	hold := s.hold()
+	defer hold.giveBack()
+	body, refused := readBody(w, r, &hold)
+	if refused != nil {
+		x.refuse(refused)
 		return
 	}
-	refused := decode(body, &x.req)
+	refused = decode(body, &x.req)
 	x.req.chat = chat
 	conversation := x.open(refused)
 	x.trouble = s.strike(n, x.req.Model, conversation)
@@ -82,7 +84,7 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		refused = s.known(x.req.Model)
 	}
 	if refused == nil {
-		refused = x.prepare(conversation)
+		refused = x.prepare(conversation, &hold)
 	}
 	if refused != nil {
 		x.refuse(refused)
@@ -220,7 +222,7 @@ func (x *exchange) refuse(e *refusal) {
 }
 
 // prepare tokenises the prompt, checks that it fits and composes the reply.
-func (x *exchange) prepare(conversation []Message) *refusal {
+func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	q := &x.req
 	if x.chat {
 		x.prompt = tokenize(render(conversation, q.ending()))
@@ -248,6 +250,9 @@ func (x *exchange) prepare(conversation []Message) *refusal {
 	}
 	if *limit > most {
 		return badRequest("", "%s", x.s.wire.overflowMessage(x.s.context, len(x.prompt), *limit))
+	}
+	if !hold.take(int64(len(x.prompt)+*limit) * perToken) {
+		return errBusy
 	}
 	p := sampling{
 		MaxTokens: *limit, MinTokens: q.MinTokens, IgnoreEOS: q.IgnoreEOS,

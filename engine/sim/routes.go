@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +41,7 @@ func routes() []route {
 // ServeHTTP handles one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrival := time.Now()
+	w = newPatient(w)
 	w.Header().Set("Server", "homellm-sim")
 	if arrival.Sub(s.started) < s.cfg.StartupDelay {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -136,9 +137,11 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ time.Time) {
 
 // read reads and decodes a JSON body; false if it has answered with a refusal.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, into any) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		s.refuse(w, badRequest("", "reading the request: %v", err))
+	hold := s.hold()
+	defer hold.giveBack()
+	body, refused := readBody(w, r, &hold)
+	if refused != nil {
+		s.refuse(w, refused)
 		return false
 	}
 	if e := decode(body, into); e != nil {
@@ -223,7 +226,14 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request, _ time.Time) 
 			Faults      []Fault `json:"faults"`
 			ClearLedger bool    `json:"clear_ledger"`
 		}
-		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		hold := s.hold()
+		defer hold.giveBack()
+		body, refused := readBody(w, r, &hold)
+		if refused != nil {
+			s.refuse(w, refused)
+			return
+		}
+		d := json.NewDecoder(bytes.NewReader(body))
 		d.DisallowUnknownFields()
 		err := d.Decode(&q)
 		if err == nil {

@@ -21,7 +21,8 @@ type Server struct {
 	engine       *engine
 	ledger       ledger
 	count        atomic.Int64
-	noMetrics    atomic.Bool // of the fault "no_metrics"
+	held         atomic.Int64 // bytes, of the requests that are being answered
+	noMetrics    atomic.Bool  // of the fault "no_metrics"
 
 	mu     sync.Mutex
 	faults []*arming

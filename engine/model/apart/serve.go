@@ -27,7 +27,7 @@ const watchEvery = 5 * time.Millisecond
 
 // Serve is the child: it answers until in ends. Exit ends the process at once.
 func Serve(in io.Reader, out io.Writer, exit func(code int)) {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides when it ends, and ends its input
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the parent decides when it ends, and ends its input
 	debug.SetMaxStack(mostStack)
 	boundMemory(mostMemory + mostMemory/4)
 	var deadline atomic.Int64 // nanoseconds since the start; when the rendering has to be over

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// What clients can make the simulator hold. A request that would go beyond it is refused, as a server refuses
+// that is overloaded; one alone is always let in.
+const (
+	mostHeld  = 1 << 30 // bytes, of all requests at one time
+	perByte   = 4       // that a byte of a request takes: the text, what it was read into, its messages
+	perToken  = 160     // that a token of a prompt or reply takes: itself, its text, its instants
+	patience  = 30 * time.Second
+	mostReads = time.Minute // a request has to be here within it
+)
+
+// holding is what one request holds of the bound.
+type holding struct {
+	all  *atomic.Int64
+	own  int64
+	most int64
+}
+
+// take says whether there is room for so many bytes more.
+func (h *holding) take(n int64) bool {
+	if all := h.all.Add(n); all > h.most && all > h.own+n {
+		h.all.Add(-n)
+		return false
+	}
+	h.own += n
+	return true
+}
+
+func (h *holding) giveBack() { h.all.Add(-h.own) }
+
+func (s *Server) hold() holding { return holding{all: &s.held, most: mostHeld} }
+
+// readBody reads a request, which has to be here in time.
+func readBody(w http.ResponseWriter, r *http.Request, hold *holding) ([]byte, *refusal) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(mostReads)) // without deadlines there is no client that can be slow
+	body, err := io.ReadAll(room{http.MaxBytesReader(w, r.Body, maxBody), hold})
+	if err == nil {
+		_ = c.SetReadDeadline(time.Time{})
+	} else {
+		w.Header().Set("Connection", "close") // the rest of the body is not waited for
+	}
+	if busy, ok := errors.AsType[*refusal](err); ok {
+		return nil, busy
+	}
+	if err != nil {
+		return nil, badRequest("", "reading the request: %v", err)
+	}
+	return body, nil
+}
+
+// room reads a body as long as there is room for it.
+type room struct {
+	io.Reader
+	hold *holding
+}
+
+func (r room) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 && !r.hold.take(int64(n)*perByte) {
+		return 0, errBusy
+	}
+	return n, err
+}
+
+// errBusy says that there is no room for the request.
+var errBusy = &refusal{http.StatusServiceUnavailable, "ServiceUnavailableError",
+	"the requests that are being answered hold as much memory as the simulator gives them", ""}
+
+// Error makes a refusal an error of reading.
+func (e *refusal) Error() string { return e.message }
+
+// patient ends a reply whose client reads nothing of it for too long, where the connection knows deadlines.
+type patient struct {
+	http.ResponseWriter
+	deadline func(time.Time) error
+}
+
+func newPatient(w http.ResponseWriter) patient {
+	return patient{w, http.NewResponseController(w).SetWriteDeadline}
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	_ = p.deadline(time.Now().Add(patience)) // a writer without deadlines has no client that can stop reading
+	return p.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (p patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
