@@ -82,6 +82,7 @@ type Def struct {
 	span        func(*Cell, []*event.Request) event.Range // of over where it is unknown; nil: any
 	limits      func(*Cell, *event.Request) event.Range   // of a value that is unknown; nil: those of every value
 	region      func(*Cell, *event.Request) region        // of parts that are unknown; nil: any
+	spoken      func(*event.Request, *Value)              // adds what is known of an answer that is not whole
 }
 
 // Value is one value of a metric, or the reason why there is none.
@@ -156,7 +157,9 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		v.Why = d.Name + " is not a metric of a turn"
 	}
 	if v.Why != "" {
-		v.V = nil
+		if v.V = nil; d.spoken != nil {
+			d.spoken(q, &v)
+		}
 	}
 	return d.supported(c, v)
 }

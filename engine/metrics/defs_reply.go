@@ -37,11 +37,13 @@ var outcomes = []Def{
 			return q.Finish, ""
 		}},
 	{Name: "text", Kind: String, Levels: turns, Source: "server",
-		Doc: "the answer, without reasoning", Formula: "all answer deltas joined",
-		each: func(_ *Cell, q *event.Request) (any, string) { return q.Text, "" }},
+		Doc: "the answer, without reasoning", Formula: "all answer deltas joined; of an answer that is empty or was cut " +
+			"it is known how it begins",
+		each: wholly(func(q *event.Request) any { return q.Text }), spoken: spokenText},
 	{Name: "text_len", Unit: "runes", Kind: Int, Levels: turns, Fold: Sum, Source: "client",
-		Doc: "length of the answer", Formula: "characters of text",
-		each: func(_ *Cell, q *event.Request) (any, string) { return utf8.RuneCountInString(q.Text), "" }},
+		Doc: "length of the answer", Formula: "characters of text; at least so many of an answer that is empty or " +
+			"was cut",
+		each: wholly(func(q *event.Request) any { return utf8.RuneCountInString(q.Text) }), spoken: spokenLength},
 	{Name: "text_empty", Kind: Bool, Better: -1, Levels: turns, Source: "client",
 		Doc:     "the answer holds nothing but white space, whatever went on in reasoning or tool calls",
 		Formula: "no character of text is visible",
@@ -53,8 +55,8 @@ var outcomes = []Def{
 		each:    func(_ *Cell, q *event.Request) (any, string) { return repetition(q.Text) }},
 	{Name: "text_is_json", Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc:     "the answer is one valid JSON value, alone or as the only fenced block",
-		Formula: "RFC 8259; white space around it does not count",
-		each:    func(_ *Cell, q *event.Request) (any, string) { return isJSON(q.Text), "" }},
+		Formula: "RFC 8259; white space around it does not count; unknown of an answer that is empty or was cut",
+		each:    wholly(func(q *event.Request) any { return isJSON(q.Text) })},
 	{Name: "text_same", Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc: "the answer is the one that the same turn got the first time it was played, warm-ups included: at " +
 			"temperature 0, whether the server is deterministic",

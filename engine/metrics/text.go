@@ -2,7 +2,10 @@ package metrics
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"strings"
+	"unicode/utf8"
 
 	"homellm/engine/event"
 )
@@ -53,4 +56,42 @@ func sameText(c *Cell, q *event.Request) (any, string) {
 		return first.Text == q.Text, ""
 	}
 	return nil, firstPlay
+}
+
+// incomplete says why an answer is not whole: what it does not say it might have gone on to say. It is "" of one
+// that ended by itself and says something.
+func incomplete(q *event.Request) (why string) {
+	switch empty := strings.TrimSpace(q.Text) == ""; {
+	case q.Finish == "":
+		return "the server gave no finish reason, so the answer may have been cut"
+	case !endsWithToken[strings.ToLower(q.Finish)] && empty:
+		return fmt.Sprintf("the reply was cut before its answer began (finish reason %q)", q.Finish)
+	case !endsWithToken[strings.ToLower(q.Finish)]:
+		return fmt.Sprintf("the answer was cut (finish reason %q)", q.Finish)
+	case empty && q.Reasoning != "":
+		return "the reply is reasoning alone, and its answer is empty"
+	case empty && q.Tools != "":
+		return "the reply is a tool call alone, and its answer is empty"
+	case empty:
+		return "the answer is empty"
+	}
+	return ""
+}
+
+// wholly is a metric of whole answers.
+func wholly(of func(*event.Request) any) func(*Cell, *event.Request) (any, string) {
+	return func(_ *Cell, q *event.Request) (any, string) {
+		if why := incomplete(q); why != "" {
+			return nil, why
+		}
+		return of(q), ""
+	}
+}
+
+// spokenText is what is known of the text of an answer that is not whole.
+func spokenText(q *event.Request, v *Value) { v.Beginning = &q.Text }
+
+// spokenLength is what is known of the length of an answer that is not whole.
+func spokenLength(q *event.Request, v *Value) {
+	v.Range = &event.Range{Low: float64(utf8.RuneCountInString(q.Text)), High: math.Inf(1)}
 }

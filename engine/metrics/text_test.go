@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"testing"
 
 	"homellm/engine/event"
@@ -52,6 +53,35 @@ func TestSameText(t *testing.T) {
 	}{{first, nil}, {same, true}, {other, false}, {elsewhere, nil}} {
 		if v := d.Each(c, q.of); v.V != q.want || (q.want == nil) != (v.Why != "") {
 			t.Errorf("repeat %d of %s: %v (%s), want %v", q.of.Repeat, q.of.Step, v.V, v.Why, q.want)
+		}
+	}
+}
+
+func TestAnAnswerThatIsNoneIsKnownOnlyAsFarAsItCame(t *testing.T) {
+	for _, c := range []struct {
+		text, reasoning, finish string
+		whole                   bool
+	}{
+		{"Lomvik.", "", "stop", true},
+		{"Lomvik.", "Hm.", "STOP", true},
+		{"Lomv", "", "length", false},
+		{"Lomvik.", "", "", false},
+		{"Lomvik.", "", "content_filter", false},
+		{"", "Hm.", "length", false},
+		{"", "Hm.", "stop", false},
+		{" \n", "", "stop", false},
+	} {
+		q := reply()
+		q.Text, q.Reasoning, q.Finish = c.text, c.reasoning, c.finish
+		cell := &Cell{}
+		text, length := Must("text").Each(cell, &q), Must("text_len").Each(cell, &q)
+		json, empty := Must("text_is_json").Each(cell, &q), Must("text_empty").Each(cell, &q)
+		if text.Known() != c.whole || length.Known() != c.whole || json.Known() != c.whole || !empty.Known() {
+			t.Errorf("%+v: text %+v, length %+v, JSON %+v, empty %+v", c, text, length, json, empty)
+		}
+		n := float64(len(c.text))
+		if !c.whole && (*text.Beginning != c.text || *length.Range != event.Range{Low: n, High: math.Inf(1)}) {
+			t.Errorf("%+v: it begins %q, and has %+v characters", c, *text.Beginning, *length.Range)
 		}
 	}
 }

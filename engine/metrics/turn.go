@@ -94,7 +94,8 @@ func firstTokens(q *event.Request) int {
 }
 
 // endsWithToken are the finish reasons of a reply that stopped by itself.
-var endsWithToken = map[string]bool{"stop": true, "tool_calls": true, "function_call": true}
+var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
+	"tool_calls": true, "function_call": true}
 
 // lastCounted is when the last counted token arrived. A reply that stopped by itself ends with
 // tokens that are counted and carry no text, the end of sequence, a stop string or the end of a

@@ -234,7 +234,7 @@ func reasonOf(v event.Verdict) string {
 func quotesText(v event.Verdict) bool {
 	return v.TextSeen != "" || slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
 		_, text := o.Value.(string)
-		return text
+		return text || o.Beginning != nil
 	})
 }
 
