@@ -15,21 +15,23 @@ const Level = 0.95
 // sample is too small for is infinite.
 type Bounds struct{ Lo, Hi float64 }
 
-// PercentileBounds bounds the p-th percentile. The number of values below the true percentile is
-// binomial with n and p/100, whatever the distribution; Hi is the smallest value whose rank k has
-// P(B < k) >= confidence, Lo the largest with P(B >= k) >= confidence.
-func PercentileBounds(values []float64, p int, confidence float64) Bounds {
+// PercentileBounds bounds the p-th percentile of values from n repeats. Repeats are the sample: the values of one
+// share its luck and are no independent ones. Of n repeats the number below the true percentile is binomial with n
+// and p/100, whatever the distribution; Hi is the smallest rank k with P(B < k) >= confidence, Lo the largest
+// with P(B >= k) >= confidence, each read at its share of the pooled values. Where every repeat gave one value they
+// are the values of these ranks.
+func PercentileBounds(values []float64, n, p int, confidence float64) Bounds {
 	s := slices.Sorted(slices.Values(values))
 	b := Bounds{math.Inf(-1), math.Inf(1)}
-	n, q := len(s), float64(p)/100
+	q := float64(p) / 100
 	below := 0.0 // P(B < k)
-	for k := 1; k <= n; k++ {
+	for k := 1; k <= n && len(s) > 0; k++ {
 		below += binomial(n, k-1, q)
 		if 1-below >= confidence {
-			b.Lo = s[k-1]
+			b.Lo = s[(k-1)*len(s)/n]
 		}
 		if below >= confidence {
-			b.Hi = s[k-1]
+			b.Hi = s[max((k*len(s)+n-1)/n, 1)-1]
 			break
 		}
 	}

@@ -26,7 +26,7 @@ func TestPercentileBounds(t *testing.T) {
 		{58, 95, 52, math.Inf(1)},
 		{59, 95, 53, 59},
 	} {
-		b := PercentileBounds(up(c.n), c.p, Level)
+		b := PercentileBounds(up(c.n), c.n, c.p, Level)
 		if b.Hi != c.hi || (c.p == 50 && b.Lo != c.lo) {
 			t.Errorf("n=%d p%d: %v, want %v %v", c.n, c.p, b, c.lo, c.hi)
 		}

@@ -1,5 +1,10 @@
 package stats
 
+import (
+	"math"
+	"sync"
+)
+
 // withTerm is the number of ways to reach each sum once a term may be added or left out.
 func withTerm(ways []float64, term int) []float64 {
 	out := make([]float64, len(ways)+term)
@@ -19,28 +24,72 @@ func wCounts(n int) []float64 {
 	return ways
 }
 
-// uCounts is the distribution of U of samples of m and n values: the coefficients of the Gaussian
-// binomial, built from its recurrence f(m, n) = q^n f(m-1, n) + f(m, n-1) with the probabilities
-// of the last value as weights.
+// mostExact is the work, in additions, up to which a distribution is counted out: some hundredths of a second.
+const mostExact = 40_000_000
+
+// untied keeps the distributions of U that were counted: they depend on the two sizes alone.
+var untied sync.Map
+
+// uCounts is the distribution of U of samples of m and n values without ties, from 0 to mn; nil where it is
+// too large to be counted.
 func uCounts(m, n int) []float64 {
-	row := make([][]float64, n+1) // row[j] is the distribution for i and j values
-	for j := range row {
-		row[j] = []float64{1}
+	m, n = min(m, n), max(m, n)
+	if (m+n)*m*m*n/2 > mostExact {
+		return nil
 	}
-	for i := 1; i <= m; i++ {
-		for j := 1; j <= n; j++ {
-			out := make([]float64, i*j+1)
-			last := float64(i) / float64(i+j)
-			for u, p := range row[j] { // i-1 and j values: the largest of all is of the first sample
-				out[u+j] += last * p
+	if d, ok := untied.Load([2]int{m, n}); ok {
+		return d.([]float64) //nolint:forcetypeassert // nothing else is stored
+	}
+	scores := make([]int, m+n)
+	for i := range scores {
+		scores[i] = i
+	}
+	dist := sumCounts(scores, m)[m*(m-1)/2:][:m*n+1]
+	untied.Store([2]int{m, n}, dist)
+	return dist
+}
+
+// sumCounts is the distribution of the sum of k of these scores, none of which is negative, when every choice
+// is equally likely. The scores are taken in one after the other, each with the probability that it is chosen
+// given how many of those before it were.
+func sumCounts(scores []int, k int) []float64 {
+	total := len(scores)
+	most := largestSum(scores, k)
+	by := make([][]float64, k+1) // by[j] is the distribution of the sum of j scores, times the chance of j
+	for j := range by {
+		by[j] = make([]float64, most+1)
+	}
+	by[0][0] = 1
+	reach := make([]int, k+1) // the largest sum of j scores so far
+	for i, r := range scores {
+		left := float64(total - i)
+		for j := min(i+1, k); j >= max(0, k-(total-i)); j-- {
+			stay := 1 - float64(k-j)/left
+			to := by[j]
+			for s := range reach[j] + 1 {
+				to[s] *= stay
 			}
-			for u, p := range row[j-1] { // i and j-1 values
-				out[u] += (1 - last) * p
+			if j == 0 {
+				continue
 			}
-			row[j] = out
+			take := float64(k-j+1) / left
+			end := reach[j-1]
+			for s, p := range by[j-1][:min(end, most-r)+1] {
+				to[s+r] += p * take
+			}
+			reach[j] = max(reach[j], min(end+r, most))
 		}
 	}
-	return row[n]
+	return by[k]
+}
+
+// largestSum is the sum of the k largest of sorted scores.
+func largestSum(scores []int, k int) int {
+	sum := 0
+	for _, s := range scores[len(scores)-k:] {
+		sum += s
+	}
+	return sum
 }
 
 // lowRank is the largest k with P(X < k) <= tail.
@@ -53,4 +102,10 @@ func lowRank(dist []float64, tail float64) int {
 		below += p
 	}
 	return len(dist)
+}
+
+// normalRank is [lowRank] of a whole number that is normal with this mean and deviation.
+func normalRank(mean, sd, tail float64) int {
+	z := math.Sqrt2 * math.Erfinv(1-2*tail)
+	return max(0, int(math.Floor(mean-z*sd+0.5)))
 }

@@ -63,19 +63,19 @@ func TestPaired(t *testing.T) {
 	near(t, "lower bound", s.Lo, 1)
 	near(t, "upper bound", s.Hi, 6)
 	// One of six against the others, and the smallest: 2*2/64.
-	near(t, "p with one against", signedRank([]float64{-1, 2, 3, 4, 5, 6}), 4./64)
+	near(t, "p with one against", signedRank([]float64{-1, 2, 3, 4, 5, 6}).P, 4./64)
 	// Ties: sizes 1 1 2 with ranks 1.5 1.5 3. W- = 1.5 or less in 3 of 8 ways: {}, {first}, {second}.
-	near(t, "p with ties", signedRank([]float64{-1, 1, 2}), 6./8)
-	near(t, "p of no difference", signedRank([]float64{0, 0}), 1)
+	near(t, "p with ties", signedRank([]float64{-1, 1, 2}).P, 6./8)
+	near(t, "p of no difference", signedRank([]float64{0, 0}).P, 1)
 	if _, err := Paired([]float64{1}, []float64{1, 2}, 0.95); err == nil {
 		t.Error("unequal pairs have a result")
 	}
 }
 
-func TestStudentQuantile(t *testing.T) {
+func TestStudent(t *testing.T) {
 	for _, c := range []struct{ p, df, want float64 }{{0.975, 4, 2.7764451}, {0.975, 10, 2.2281389}, {0.95, 1, 6.3137515},
 		{0.975, 60, 2.0002978}} {
-		if got := studentQuantile(c.p, c.df); math.Abs(got-c.want) > 1e-5 {
+		if got := Student(c.p, c.df); math.Abs(got-c.want) > 1e-5 {
 			t.Errorf("t(%v, %v) = %v, want %v", c.p, c.df, got, c.want)
 		}
 	}

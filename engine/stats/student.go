@@ -2,9 +2,9 @@ package stats
 
 import "math"
 
-// studentQuantile is the quantile of Student's t distribution, found by bisection of its
+// Student is the quantile of Student's t distribution with df degrees of freedom, found by bisection of its
 // distribution function, which Simpson's rule integrates from 0.
-func studentQuantile(p, df float64) float64 {
+func Student(p, df float64) float64 {
 	lg1, _ := math.Lgamma((df + 1) / 2)
 	lg2, _ := math.Lgamma(df / 2)
 	scale := math.Exp(lg1-lg2) / math.Sqrt(df*math.Pi)

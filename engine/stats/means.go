@@ -1,0 +1,194 @@
+package stats
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// Permutations of a mean: all of them where they are no more than this, else as many random ones.
+const meanPermutations = 20_000
+
+// enough random permutations as extreme as what was seen tell its probability well: no more are drawn (Besag and
+// Clifford 1991, whose estimate is a valid p-value).
+const enough = 200
+
+// mostSignsOfMeans is how many differences have all their signs counted: some milliseconds.
+const mostSignsOfMeans = 20
+
+// Means estimates the shift of the means, with Welch's interval. The probabilities are those of the studentised
+// permutation test (Janssen 1997): exact where both samples are from one distribution, and right in the limit
+// where they differ in spread alone.
+func Means(a, b []float64, confidence float64) (Shift, error) {
+	if len(a) == 0 || len(b) == 0 {
+		return Shift{}, errNoSample
+	}
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)) // the sum does not depend on the order
+	s := Shift{By: Mean(b) - Mean(a), Lo: math.Inf(-1), Hi: math.Inf(1)}
+	if len(a) > 1 && len(b) > 1 {
+		na, nb := float64(len(a)), float64(len(b))
+		da, db := Deviation(a), Deviation(b)
+		va, vb := da*da/na, db*db/nb
+		half := 0.0
+		if va+vb > 0 {
+			df := (va + vb) * (va + vb) / (va*va/(na-1) + vb*vb/(nb-1))
+			half = Student(1-(1-confidence)/2, df) * math.Sqrt(va+vb)
+		}
+		s.Lo, s.Hi = s.By-half, s.By+half
+	}
+	s.Probabilities = studentised(a, b)
+	return s, nil
+}
+
+// PairedMeans is [Means] for samples taken in turn: the probabilities are those of the differences with every sign
+// as likely as the other, the interval is Student's. To studentise would change nothing: the mean square of the
+// differences is the same whatever their signs.
+func PairedMeans(a, b []float64, confidence float64) (Shift, error) {
+	diffs, err := differences(a, b)
+	if err != nil {
+		return Shift{}, err
+	}
+	slices.Sort(diffs) // the sum does not depend on the order
+	s := Shift{By: Mean(diffs), Lo: math.Inf(-1), Hi: math.Inf(1)}
+	if n := float64(len(diffs)); n > 1 {
+		half := Student(1-(1-confidence)/2, n-1) * Deviation(diffs) / math.Sqrt(n)
+		s.Lo, s.Hi = s.By-half, s.By+half
+	}
+	c := counter{seen: Sum(diffs)}
+	n := len(diffs)
+	if n <= mostSignsOfMeans {
+		sum := -c.seen
+		signs := make([]float64, n)
+		for i := range signs {
+			signs[i] = -1
+		}
+		c.add(sum)
+		for step := 1; step < 1<<n; step++ { // every set of signs, of which neighbours differ in one (Gray's code)
+			i := bits.TrailingZeros(uint(step))
+			signs[i] = -signs[i]
+			sum += 2 * signs[i] * diffs[i]
+			c.add(sum)
+		}
+		s.Probabilities = c.probabilities()
+		return s, nil
+	}
+	random := rand.New(rand.NewPCG(uint64(n), 1))
+	for c.add(c.seen); c.open(); {
+		var sum float64
+		var coins uint64
+		for i, d := range diffs {
+			if i%64 == 0 {
+				coins = random.Uint64()
+			}
+			if coins>>(i%64)&1 == 1 {
+				d = -d
+			}
+			sum += d
+		}
+		c.add(sum)
+	}
+	s.Probabilities = c.probabilities()
+	return s, nil
+}
+
+// studentised permutes the values of both samples and counts how often Welch's statistic is as extreme.
+func studentised(a, b []float64) Probabilities {
+	all := slices.Concat(a, b)
+	center := Mean(all)
+	var total, squares float64
+	for i := range all {
+		all[i] -= center
+		total += all[i]
+		squares += all[i] * all[i]
+	}
+	m, n := len(a), len(b)
+	// statistic is Welch's, of the sum and the squares of the values that make up b.
+	statistic := func(sum, square float64) float64 {
+		rest, restSquare := total-sum, squares-square
+		diff := sum/float64(n) - rest/float64(m)
+		if m < 2 || n < 2 {
+			return diff
+		}
+		variance := max(0, square-sum*sum/float64(n))/float64(n-1)/float64(n) +
+			max(0, restSquare-rest*rest/float64(m))/float64(m-1)/float64(m)
+		if variance <= 1e-24*squares {
+			variance = 1e-24 * squares // all values of a side are the same: beyond what any spread gives
+		}
+		if variance == 0 {
+			return 0
+		}
+		return diff / math.Sqrt(variance)
+	}
+	of := func(values []float64) float64 {
+		var sum, square float64
+		for _, v := range values {
+			sum += v
+			square += v * v
+		}
+		return statistic(sum, square)
+	}
+	c := counter{seen: of(all[m:])}
+	if choices(m+n, n) <= meanPermutations {
+		var choose func(from, left int, sum, square float64)
+		choose = func(from, left int, sum, square float64) {
+			if left == 0 {
+				c.add(statistic(sum, square))
+				return
+			}
+			for i := from; i <= len(all)-left; i++ {
+				choose(i+1, left-1, sum+all[i], square+all[i]*all[i])
+			}
+		}
+		choose(0, n, 0, 0)
+		return c.probabilities()
+	}
+	random := rand.New(rand.NewPCG(uint64(m), uint64(n)))
+	pool := slices.Clone(all)
+	for c.add(c.seen); c.open(); {
+		for i := range n {
+			j := i + random.IntN(len(pool)-i)
+			pool[i], pool[j] = pool[j], pool[i]
+		}
+		c.add(of(pool[:n]))
+	}
+	return c.probabilities()
+}
+
+// choices is how many ways there are to choose k of n.
+func choices(n, k int) float64 {
+	c := 1.0
+	for i := range min(k, n-k) {
+		c *= float64(n-i) / float64(i+1)
+	}
+	return math.Round(c)
+}
+
+// counter counts permutations that are as extreme as what was seen. Rounding does not make two equal ones differ.
+type counter struct {
+	seen               float64
+	far, up, down, all int
+}
+
+func (c *counter) add(v float64) {
+	const rounding = 1e-9
+	near := rounding * math.Abs(c.seen)
+	c.all++
+	if math.Abs(v) >= math.Abs(c.seen)-near {
+		c.far++
+	}
+	if v >= c.seen-near {
+		c.up++
+	}
+	if v <= c.seen+near {
+		c.down++
+	}
+}
+
+// open says whether more random permutations are worth their while.
+func (c *counter) open() bool { return c.far < enough && c.all < meanPermutations }
+
+func (c *counter) probabilities() Probabilities {
+	n := float64(c.all)
+	return Probabilities{P: float64(c.far) / n, Up: float64(c.up) / n, Down: float64(c.down) / n}
+}
