@@ -44,9 +44,9 @@ func TestImpossibleThresholds(t *testing.T) {
 		{whole("steps.after.cache.hit_rate.p50 > 0.999"), "have been sent before"},
 		{whole("conversations.main.cache.hit_rate.max > 0.999"), "have been sent before"},
 		{whole("phases.with_rag.cache.hit_rate.p50 > 0.999"), "have been sent before"},
-		{whole("phases.with_rag.ttft_ms.p95 < 100"), "needs at least 59 values to mean something, and 10 are planned (5 " +
+		{whole("phases.with_rag.ttft_ms.p95 < 100"), "needs at least 59 repeats to mean something, and 5 are planned (5 " +
 			"repeats x 2 turns)"},
-		{whole("conversations.main.ttft_ms.p90 < 100"), "needs at least 29 values to mean something, and 20 are planned"},
+		{whole("conversations.main.ttft_ms.p90 < 100"), "needs at least 29 repeats to mean something, and 5 are planned"},
 		{whole("{that: conversations.main.ttft_ms.p90 < 100, allow_small_n: true}"), ""},
 		{whole("conversations.main.requests.p90 < 100"), "and 5 are planned (5 repeats)"},
 	}

@@ -22,9 +22,11 @@ type Gates struct {
 	MustMatch  []string // nil: the file does not say
 	OnMismatch string   // inconclusive | fail | warn
 	MaxAge     time.Duration
-	NoiseTimes float64 // a margin below this many times the A/A noise is not judged; 0: no check
-	Compare    []*GateRule
-	Assert     []*expr.Assertion // of scope GatesScope
+	NoiseTimes float64 // the margin for worse and better is at least this many times the A/A noise; 0: any
+	// what may lie between two runs of the same thing, as a share; nil: the file does not say
+	BetweenRuns *float64
+	Compare     []*GateRule
+	Assert      []*expr.Assertion // of scope GatesScope
 }
 
 // GateRule is one gate. A nil margin is not set.
@@ -32,7 +34,7 @@ type GateRule struct {
 	Pos         syntax.Pos // of the metric
 	Name        string
 	Metric      string
-	Stat        string // p50 | mean
+	Stat        string // p50 | mean | p90 | p95 | max
 	Better      int    // +1: higher, -1: lower
 	MaxWorse    *float64
 	MaxWorseAbs *float64
@@ -92,9 +94,17 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 			g.NoiseTimes = f
 		}
 	}
+	if d.get(t.root, "between_runs") != nil {
+		share := d.percent(t.root, "between_runs", 0)
+		g.BetweenRuns = &share
+	}
 	d.baselinePath(d.get(base, "file"), g.File)
-	for _, n := range d.list(t.root, "compare") {
+	rules := d.list(t.root, "compare")
+	for _, n := range rules {
 		g.Compare = append(g.Compare, d.gate(n, names))
+	}
+	for i, n := range rules {
+		d.enough(n, g.Compare[i], g.family())
 	}
 	g.Assert = d.expressionGates(t, names)
 	if len(g.Compare)+len(g.Assert) == 0 && !d.broken {
@@ -152,12 +162,37 @@ func (d *decoder) gate(n *syntax.Node, names *expr.Names) *GateRule {
 				r.Metric)
 		}
 	}
-	if need := samplesFor(r.Alpha, r.Test); r.MinSamples < need {
-		d.errorf(firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n)), "links/gate",
-			fmt.Sprintf("write min_samples: %d or more, or a larger alpha", need),
-			"with %d values a side no difference, however large, reaches alpha %g", r.MinSamples, r.Alpha)
-	}
 	return r
+}
+
+// familyAlpha is the error that the gates of one comparison may make together; see compare.FamilyAlpha.
+const familyAlpha = 0.05
+
+// family is how many gates share that error: those that gate.
+func (g *Gates) family() int {
+	n := 0
+	for _, r := range g.Compare {
+		if r.Severity == "fail" {
+			n++
+		}
+	}
+	return n
+}
+
+// enough checks that min_samples values can reach the gate's alpha and, of a gate that gates, the share of the error
+// that all of them have together.
+func (d *decoder) enough(n *syntax.Node, r *GateRule, family int) {
+	at := firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n))
+	if need := samplesFor(r.Alpha, r.Test); r.MinSamples < need {
+		d.errorf(at, "links/gate", fmt.Sprintf("write min_samples: %d or more, or a larger alpha", need),
+			"with %d values a side no difference, however large, reaches alpha %g", r.MinSamples, r.Alpha)
+		return
+	}
+	if need := samplesFor(familyAlpha/float64(max(family, 1)), r.Test); r.Severity == "fail" && r.MinSamples < need {
+		d.errorf(at, "links/gate", fmt.Sprintf("write min_samples: %d or more, or fewer gates", need),
+			"with %d values a side no difference, however large, reaches the share of %.2g that each of %d gates has of %g",
+			r.MinSamples, familyAlpha/float64(family), family, familyAlpha)
+	}
 }
 
 // samplesFor is the smallest sample that a test can reach alpha with. Of the C(2n,n) orders of two

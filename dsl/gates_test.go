@@ -20,6 +20,7 @@ baseline:
   on_mismatch: warn
   max_age: 720h
 noise: {from: aa, require_threshold_above: 3}
+between_runs: 8%
 compare:
   - name: ttft
     metric: steps.after_removal.ttft_ms
@@ -52,12 +53,12 @@ func TestLoadGates(t *testing.T) {
 	want := &Gates{
 		Pos: g.Pos, File: "baselines/${scenario.name}/${server.name}--${model.name}.json",
 		MustMatch:  []string{"gpu.name", "scenario.sha256"},
-		OnMismatch: "warn", MaxAge: 720 * time.Hour, NoiseTimes: 3,
+		OnMismatch: "warn", MaxAge: 720 * time.Hour, NoiseTimes: 3, BetweenRuns: new(0.08),
 		Compare: []*GateRule{
-			{Pos: syntax.Pos{File: "gates.yaml", Line: 10, Col: 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms",
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 11, Col: 13}, Name: "ttft", Metric: "steps.after_removal.ttft_ms",
 				Stat: "p50", Better: -1, MaxWorse: new(0.1), MinDelta: 15,
 				Test: "mann_whitney", Alpha: 0.02, MinSamples: 12, Severity: "fail", OnUnknown: "inconclusive"},
-			{Pos: syntax.Pos{File: "gates.yaml", Line: 17, Col: 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate",
+			{Pos: syntax.Pos{File: "gates.yaml", Line: 18, Col: 13}, Name: "hits", Metric: "phases.after_removal.cache.hit_rate",
 				Stat: "mean", Better: 1, MaxWorseAbs: new(0.05),
 				Alpha: 0.01, MinSamples: 10, Severity: "warn", OnUnknown: "skip"},
 		},
@@ -106,6 +107,24 @@ func TestSamplesFor(t *testing.T) {
 	}{{0.01, "mann_whitney", 5}, {0.05, "", 4}, {2. / 252, "", 5}, {0.0079, "", 6}, {0.01, "paired", 8}} {
 		if got := samplesFor(c.alpha, c.test); got != c.want {
 			t.Errorf("alpha %g %s: %d, want %d", c.alpha, c.test, got, c.want)
+		}
+	}
+}
+
+// TestFamily: gates that gate share an error of 0.05, so that four values, which reach 2/70 = 0.029, are enough for
+// one of alpha 0.05 and not for two.
+func TestFamily(t *testing.T) {
+	for _, c := range []struct{ gates, severity, want string }{
+		{"1", "fail", ""}, {"2", "fail", "each of 2 gates"}, {"2", "warn", ""},
+	} {
+		text := "schema: homellm.gates/v1\ncompare:\n"
+		for _, name := range strings.Split("a b", " ")[:int(c.gates[0]-'0')] {
+			text += "  - {name: " + name + ", metric: steps.q.ttft_ms, better: lower, max_worse: 5%, alpha: 0.05, min_samples: 4, " +
+				"severity: " + c.severity + "}\n"
+		}
+		_, diags := LoadGates(File{Name: "g.yaml", Data: []byte(text)}, testVocabulary)
+		if got := diags.Error(); diags.Errors() != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s gates of severity %s: %v", c.gates, c.severity, diags)
 		}
 	}
 }

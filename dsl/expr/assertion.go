@@ -168,17 +168,16 @@ func (a *Assertion) Percentiles() []Percentile {
 	return out
 }
 
-// TooFew reports a percentile over fewer samples than it needs, given the repeats that are planned and
-// the turns of each. It is false where they suffice.
+// TooFew reports a percentile over fewer repeats than it needs, given those that are planned and the turns of each.
+// It is false where they suffice. Turns do not count: those of one repeat share its luck.
 func (a *Assertion) TooFew(p Percentile, repeats, turns int) (syntax.Diagnostic, bool) {
-	planned := repeats * turns
-	if planned >= p.floor {
+	if repeats >= p.floor {
 		return syntax.Diagnostic{}, false
 	}
 	d := a.DiagnoseAt(p.from, p.to)
 	d.Severity, d.Code, d.Help = syntax.Error, "expr/samples", smallNHelp
-	d.Message = fmt.Sprintf("%s needs at least %d values to mean something, and %d are planned (%s)", p.Path, p.floor,
-		planned, times(repeats, turns))
+	d.Message = fmt.Sprintf("%s needs at least %d repeats to mean something, and %d are planned (%s)", p.Path, p.floor,
+		repeats, times(repeats, turns))
 	return d, true
 }
 

@@ -49,7 +49,7 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 	}
 	if at.floor > 0 && at.samples > 0 && at.samples < at.floor && !c.scope.env.AllowSmallN {
 		c.fail(last.From, last.To, "expr/samples", smallNHelp,
-			"%s needs at least %d values to mean something, and %d are planned (%s)", at.path, at.floor, at.samples, at.counted)
+			"%s needs at least %d repeats to mean something, and %d are planned (%s)", at.path, at.floor, at.samples, at.counted)
 	}
 	return c.leaf(at, from, last.To)
 }

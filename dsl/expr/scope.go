@@ -154,7 +154,7 @@ func (s *scope) steps(path string, v figure.View) *symbol {
 				return nil
 			}
 			turns := s.env.Turns[id]
-			return s.figures(path+"."+id, v, s.env.Repeats*turns, times(s.env.Repeats, turns))
+			return s.figures(path+"."+id, v, s.env.Repeats, times(s.env.Repeats, turns))
 		},
 		missing: func(id string) (string, string) {
 			switch {

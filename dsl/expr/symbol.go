@@ -15,8 +15,8 @@ type symbol struct {
 	measured bool  // a run decides the value; a var or an axis is decided before
 	constant any   // the value, where the scenario says it: bool, int, float64 or string
 	dist     bool  // a distribution: its parts are statistics
-	floor    int   // of a percentile: the samples it needs
-	samples  int   // planned samples of a distribution; 0: not known
+	floor    int   // of a percentile: the repeats it needs
+	samples  int   // planned repeats of a distribution, whose turns share their luck; 0: not known
 	counted  string
 	parts    []string
 	part     func(string) *symbol

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,8 +142,8 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 		case !math.IsInf(b.Lo, 0) && !math.IsInf(b.Hi, 0):
 			corners = append(corners, corner{o.Path, b})
 		case !a.SmallN():
-			return event.Unknown, fmt.Sprintf("%s is of %d values, which do not bound it: play more repeats (--repeats %d), "+
-				"or set allow_small_n: true", o.Path, n, DefaultRepeats)
+			return event.Unknown, fmt.Sprintf("%s is of %d repeats, which do not bound it: play more (--repeats %d), "+
+				"or set allow_small_n: true", o.Path, n, bounding(o.Path))
 		}
 	}
 	if !sameAtCorners(a, at, corners, r.Verdict) {
@@ -159,6 +160,16 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 		why += ": " + a.Message
 	}
 	return event.Outcome(r.Verdict), why
+}
+
+// bounding is how many repeats bound the percentile that a path ends in, from both sides.
+func bounding(path string) int {
+	_, stat, _ := metrics.CutStat(path)
+	p, err := strconv.Atoi(strings.TrimPrefix(stat, "p"))
+	if err != nil {
+		return DefaultRepeats
+	}
+	return max(DefaultRepeats, stats.SmallestSample(p, stats.Level, true), stats.SmallestSample(p, stats.Level, false))
 }
 
 // sameAtCorners says whether an expression has the same verdict at every combination of the bounds.

@@ -59,7 +59,7 @@ func TestExpressionGates(t *testing.T) {
 		// no bound is claimed
 		{"steps.q.ttft_ms.max < 1.05 * base.steps.q.ttft_ms.max", "", around(100, 10), around(100, 10), "pass", ""},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 10), around(100, 10), "unknown",
-			"is of 10 values, which do not bound it"},
+			"is of 10 repeats, which do not bound it: play more (--repeats 59)"},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", ", allow_small_n: true", around(100, 10), around(100, 10),
 			"pass", ""},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 60), around(100, 60), "pass", ""},

@@ -11,7 +11,7 @@ import (
 
 // Figures are what expressions read of a baseline beside its samples: full paths in scenario scope, such as
 // steps.q1.ttft_ms.p95. The bounds of a percentile stand beside it as .lo and .hi where they are finite, the
-// number of its values as .n of its metric.
+// number of its repeats as .n of its metric.
 type Figures map[string]float64
 
 // figuresOf reads these paths of a cell, or says which one is not known.

@@ -19,14 +19,17 @@ var compares = map[string]func(v, limit float64) bool{
 type Certainty struct {
 	OK   bool   // it does, or nothing better can be asked of it
 	Why  string // why not: the bound, and what would settle it
-	More int    // about how many more repeats would settle it; 0: it is settled, or no number is known
+	More int    // about how many more repeats would settle it, at most [mostRepeats]; 0: it is settled
 }
 
-// Certain holds the bounds of a percentile against a limit. If they lie on both sides the reason
-// names the bound and about how many more repeats would settle it, with as many values in each: an
-// interval shrinks with the root of the sample. A sample too small for a 95 % bound decides nothing and
-// everything: it is judged as
-// it stands, which its author has accepted, and More says what the bound takes.
+// mostRepeats is the largest number of repeats that is worth naming: nobody plays more.
+const mostRepeats = 1000
+
+// Certain holds the bounds of a percentile of values from so many repeats against a limit. Repeats are the sample:
+// the values of one share its luck. If the bounds lie on both sides of the limit the reason names the one on the
+// other and about how many more repeats would settle it: an interval shrinks with the root of the sample. A sample
+// too small for a 95 % bound decides nothing and everything: it is judged as it stands, which its author has
+// accepted, and More says what the bound takes.
 func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int,
 	looks stats.Looks) Certainty {
 	return d.certain(values, values, p, op, limit, unit, repeats, looks)
@@ -36,11 +39,14 @@ func (d Dist) Certain(values []float64, p int, op string, limit float64, unit st
 // all of them may be. A bound takes the worse.
 func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit string, repeats int,
 	looks stats.Looks) Certainty {
-	inRepeats := func(n int) int { return (n*repeats + d.N - 1) / d.N }
 	between, why := d.limits(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
 	if !known || why != "" || holds(between.Low, limit) != holds(between.High, limit) {
 		return Certainty{OK: true} // or the unknown values leave it open, and no bound says more
+	}
+	of := fmt.Sprintf("p%d of %d values", p, d.N)
+	if d.N != repeats {
+		of += fmt.Sprintf(" from %d repeats", repeats)
 	}
 	// A pass must hold at the worst bound, a failure must fail at the best one.
 	upper := (op == "<" || op == "<=") == holds(between.Low, limit)
@@ -52,41 +58,39 @@ func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit
 	if len(looks) > 0 {
 		var enough bool
 		look, enough = looks.Counted(func(size, look int) bool {
-			return d.N*size/looks[len(looks)-1] >= stats.SmallestSample(p, stats.Confidence(look), upper)
+			return repeats*size/looks[len(looks)-1] >= stats.SmallestSample(p, stats.Confidence(look), upper)
 		})
 		if !enough {
 			look++ // the one that is missing
 		}
 	}
 	level := stats.Confidence(look)
-	bound := stats.PercentileBounds(low, p, level).Lo
+	bound := stats.PercentileBounds(low, repeats, p, level).Lo
 	if upper {
-		bound = stats.PercentileBounds(high, p, level).Hi
+		bound = stats.PercentileBounds(high, repeats, p, level).Hi
 	}
 	if math.IsInf(bound, 0) {
-		missing := inRepeats(max(1, stats.SmallestSample(p, level, upper)-d.N))
-		if d.N < stats.SmallestSample(p, stats.Level, upper) {
+		missing := max(1, stats.SmallestSample(p, level, upper)-repeats)
+		if repeats < stats.SmallestSample(p, stats.Level, upper) {
 			return Certainty{OK: true, More: missing}
 		}
-		return Certainty{More: missing, Why: fmt.Sprintf("p%d of %d values is %.4g%s, and a bound of %.4g %% confidence "+
-			"takes %d repeats more",
-			p, d.N, at, UnitAfter(unit), 100*level, missing)}
+		return Certainty{More: missing, Why: fmt.Sprintf("%s is %.4g%s, and a bound of %.4g %% confidence takes %d repeats more",
+			of, at, UnitAfter(unit), 100*level, missing)}
 	}
 	if holds(bound, limit) == holds(at, limit) {
 		return Certainty{OK: true}
 	}
-	s := Certainty{}
-	more := "more repeats"
+	s := Certainty{More: mostRepeats}
+	more := fmt.Sprintf("more than %d more repeats", mostRepeats)
 	if gap := math.Abs(limit - at); gap > 0 {
-		n := max(math.Ceil(float64(d.N)*(math.Pow(math.Abs(bound-at)/gap, 2)-1)), 1)
-		if more = "more than 1000 more repeats"; n <= 1e6 && inRepeats(int(n)) <= 1000 {
-			s.More = inRepeats(int(n))
+		n := max(math.Ceil(float64(repeats)*(math.Pow(math.Abs(bound-at)/gap, 2)-1)), 1)
+		if n <= mostRepeats {
+			s.More = int(n)
 			more = fmt.Sprintf("about %d more repeats", s.More)
 		}
 	}
-	s.Why = fmt.Sprintf("p%d of %d values is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of "+
-		"%.4g: %s would settle it",
-		p, d.N, at, UnitAfter(unit), 100*level, bound, UnitAfter(unit), limit, more)
+	s.Why = fmt.Sprintf("%s is %.4g%s, but with %.4g %% confidence it may be %.4g%s, on the other side of %.4g: %s would "+
+		"settle it", of, at, UnitAfter(unit), 100*level, bound, UnitAfter(unit), limit, more)
 	return s
 }
 
@@ -106,7 +110,7 @@ func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certai
 		return Certainty{OK: true}
 	}
 	low, high := ends(m.ends)
-	return m.described("").certain(low, high, p, op, limit, m.def.Unit, len(c.Repeats()), looks)
+	return m.described("").certain(low, high, p, op, limit, m.def.Unit, m.repeats(), looks)
 }
 
 // percentile takes the path of a percentile apart and returns the values that it is one of.
@@ -124,14 +128,16 @@ func (c *Cell) percentile(path string) (m members, p int, ok bool) {
 	return m, p, true
 }
 
-// Bounds are those of a path that ends in a percentile, of how many values; ok is false for any other path.
-func (c *Cell) Bounds(path string) (b stats.Bounds, n int, ok bool) {
+// Bounds are those of a path that ends in a percentile, of values from how many repeats; ok is false for any other
+// path.
+func (c *Cell) Bounds(path string) (b stats.Bounds, repeats int, ok bool) {
 	m, p, ok := c.percentile(path)
 	if !ok {
 		return b, 0, false
 	}
 	low, high := ends(m.ends)
-	b.Lo = stats.PercentileBounds(low, p, stats.Level).Lo
-	b.Hi = stats.PercentileBounds(high, p, stats.Level).Hi
-	return b, len(m.ends), true
+	n := m.repeats()
+	b.Lo = stats.PercentileBounds(low, n, p, stats.Level).Lo
+	b.Hi = stats.PercentileBounds(high, n, p, stats.Level).Hi
+	return b, n, true
 }

@@ -29,9 +29,14 @@ func TestCertain(t *testing.T) {
 		"more repeats would settle it"; why != want {
 		t.Errorf("got  %s\nwant %s", why, want)
 	}
-	// Of five repeats with two values each, the same 30 values are 15 repeats.
-	if s := d.Certain(v, 50, "<", 16, "ms", 5, nil); s.More != 15 || !strings.Contains(s.Why, "about 15 more repeats") {
+	// Five repeats with two values each bound a median by the smallest and the largest of all: 19 is 5 away, the limit 2.
+	if s := d.Certain(v, 50, "<", 16, "ms", 5, nil); s.More != 27 || !strings.Contains(s.Why, "about 27 more repeats") ||
+		!strings.Contains(s.Why, "p50 of 10 values from 5 repeats") {
 		t.Errorf("two values a repeat: %+v", s)
+	}
+	// A limit at the median itself is settled by no number of repeats, which is not the same as settled.
+	if s := d.Certain(v, 50, "<=", 14, "ms", len(v), nil); s.OK || s.More != mostRepeats {
+		t.Errorf("a limit at the median: %+v", s)
 	}
 	if s := NewDist(v[:3]).Certain(v[:3], 50, "<", 11.5, "ms", len(v[:3]), nil); !s.OK || s.More != 2 {
 		t.Errorf("three values have no bound, and five have: %+v", s)

@@ -113,7 +113,8 @@ func (d *Def) total(c *Cell, g []*event.Request, each []Value) event.Range {
 // members are the turns of a group that have a value of a metric, known or not.
 type members struct {
 	def     *Def
-	folded  bool // they are of repeats, not of turns
+	folded  bool         // they are of repeats, not of turns
+	from    map[int]bool // the repeats of the turns
 	values  []Value
 	ends    []event.Range
 	regions []region // of a ratio
@@ -123,7 +124,7 @@ type members struct {
 
 // members chooses the turns of a group that count: neither those that failed nor those that have no value.
 func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
-	out := members{def: d}
+	out := members{def: d, from: map[int]bool{}}
 	for i, q := range g {
 		v := each[i]
 		lost := missing(q, v)
@@ -137,9 +138,18 @@ func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
 			out.unknown++
 		}
 		out.some = out.some || informed(v)
+		out.from[q.Repeat] = true
 		out.values, out.ends = append(out.values, v), append(out.ends, d.ends(c, q, v))
 	}
 	return out
+}
+
+// repeats is how many repeats the members are from.
+func (m members) repeats() int {
+	if m.folded {
+		return len(m.ends)
+	}
+	return len(m.from)
 }
 
 // regionOf is where the parts of a ratio lie in one turn.
