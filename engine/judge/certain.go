@@ -22,13 +22,17 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 	if r.Verdict != expr.Pass && r.Verdict != expr.Fail {
 		return r, 0
 	}
-	values := map[string]float64{}
+	values := map[string]expr.Range{}
 	for _, o := range r.Operands {
 		switch v := o.V.(type) {
 		case float64:
-			values[o.Path] = v
+			values[o.Path] = expr.Range{Low: v, High: v}
 		case int:
-			values[o.Path] = float64(v)
+			values[o.Path] = expr.Range{Low: float64(v), High: float64(v)}
+		default:
+			if o.Range != nil {
+				values[o.Path] = *o.Range
+			}
 		}
 	}
 	why := ""
@@ -37,8 +41,10 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 		if !known {
 			continue
 		}
-		holds := map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value,
-			"==": v == l.Value}[l.Op]
+		holds, open := decides(v, l)
+		if open {
+			continue // what is unknown leaves it open, and it did not decide
+		}
 		if r.Verdict == expr.Fail && holds {
 			continue // it is not what failed
 		}
@@ -58,6 +64,15 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 		r.Verdict, r.Why = expr.Unknown, why
 	}
 	return r, more
+}
+
+// decides says whether a limit holds over all of an interval; open where it holds over a part of it.
+func decides(v expr.Range, l expr.Limit) (holds, open bool) {
+	at := func(v float64) bool {
+		return map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value,
+			"==": v == l.Value}[l.Op]
+	}
+	return at(v.Low), at(v.Low) != at(v.High) || l.Op == "==" && v.Low != v.High
 }
 
 // indistinct says which comparisons of measured times come out closer than this client can tell: it

@@ -63,6 +63,33 @@ func TestCertain(t *testing.T) {
 	}
 }
 
+// A percentile that is only known to lie between limits is no surer than one that is known: what passes over all of the
+// interval is held against the bound of the highest values that it may be of.
+func TestCertain_OfAnInterval(t *testing.T) {
+	cell := spreadCell()
+	blind := *cell.Requests[0]
+	blind.Repeat, blind.Wire.Framing = 11, "json" // it was not streamed: its time to first token is unknown
+	cell.Run().Add(event.Event{Cell: "x", Body: blind})
+	for that, want := range map[string]string{
+		"steps.q.ttft_ms.p50 < 19":   "pass",
+		"steps.q.ttft_ms.p50 < 15.5": "unknown", // it lies from 14 to 15, and its bound is 18
+		"steps.q.ttft_ms.p50 < 10.5": "fail",
+	} {
+		text := "schema: homellm.scenario/v1\nname: s\nrun: {repeats: 11}\ndefaults: {request: {temperature: 0, seed: 1}}\n" +
+			"conversations: [{id: c, steps: [{id: q, ask: Hello}]}]\nassert: ['" + that + "']\n"
+		plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(text)}, &dsl.Library{}, Vocabulary(), dsl.Options{})
+		if plan == nil {
+			t.Fatalf("%s: %v", that, ds)
+		}
+		a := plan.Cells[0].Scenario.Assert[0]
+		j := New(plan.Cells[0])
+		r, _ := certain(cell, a, a.Eval(j.lookup(cell, j.tallies[0], 0)), nil)
+		if string(r.Verdict) != want {
+			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)
+		}
+	}
+}
+
 func TestIndistinct(t *testing.T) {
 	verdict := func(a, b float64, unit string) event.Verdict {
 		return event.Verdict{Name: "faster", Operands: []event.Operand{

@@ -31,11 +31,13 @@ var conversations = []Def{
 			return float64(CountFailed(g)) / float64(len(g)), ""
 		}},
 	{Name: "streams_truncated", counts: true, Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
-		Doc: "streams that ended without saying so", Formula: "measured requests with an error of class truncated",
+		Doc: "replies that began and did not end",
+		Formula: "measured requests of which the reply began and broke off: error truncated, and reset or a time-out behind " +
+			"the head of a reply without a finish reason and [DONE]",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			n := 0
 			for _, q := range g {
-				if q.Err != nil && q.Err.Class == "truncated" {
+				if truncated(q) {
 					n++
 				}
 			}
@@ -64,6 +66,23 @@ var conversations = []Def{
 			}
 			return (to - from).Seconds(), ""
 		}},
+}
+
+// truncated says that a reply began and did not end, whatever ended it.
+func truncated(q *event.Request) bool {
+	switch {
+	case q.Err == nil:
+		return false
+	case q.Err.Class == "truncated":
+		return true
+	case q.Finish != "" || q.Wire.DoneMarker:
+		return false
+	case q.Err.Class == "reset":
+		return q.Headers != nil && q.Status == 200
+	case q.Err.Class == "timeout", q.Err.Class == "timeout_idle":
+		return q.Wire.Events > 0
+	}
+	return false
 }
 
 // CountFailed counts the requests that failed.

@@ -257,3 +257,38 @@ func TestSupported(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// A reply that began and did not end is truncated, whether the stream ended in order, the connection broke or nothing
+// more came.
+func TestStreamsTruncated(t *testing.T) {
+	for name, c := range map[string]struct {
+		class  string
+		finish string
+		events int
+		head   bool
+		want   int
+	}{
+		"the stream ended":             {class: "truncated", head: true, events: 3, want: 1},
+		"the server was killed":        {class: "reset", head: true, events: 3, want: 1},
+		"it was killed after a head":   {class: "reset", head: true, want: 1},
+		"no answer came":               {class: "reset"},
+		"it hangs in the middle":       {class: "timeout_idle", head: true, events: 3, want: 1},
+		"the step's time ran out":      {class: "timeout", head: true, events: 3, want: 1},
+		"it is slow to begin":          {class: "timeout", head: true},
+		"it hangs behind the end":      {class: "timeout_idle", finish: "stop", head: true, events: 3},
+		"it says that it cannot go on": {class: "server_error", head: true, events: 3},
+		"it is whole":                  {finish: "stop", head: true, events: 3},
+	} {
+		q := reply()
+		q.Finish, q.Wire.Events = c.finish, c.events
+		if c.class != "" {
+			q.Err = &event.Error{Class: c.class}
+		}
+		if !c.head {
+			q.Headers, q.Status = nil, 0
+		}
+		if v := cellOf(1, q).Lookup(figure.ScenarioScope, 0, "", "")("run.streams_truncated"); v.V != c.want {
+			t.Errorf("%s: %v, want %d", name, v.V, c.want)
+		}
+	}
+}
