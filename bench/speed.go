@@ -51,7 +51,7 @@ type figures struct {
 func (f *figures) cpuPerChunk() time.Duration { return rank(f.costs, 50) }
 
 func speedReport(ctx context.Context, out io.Writer, quick bool, only string) error {
-	fmt.Fprintf(out, "Measured %s on %s; the golden server runs in a process of its own on the same machine.\n\n", today(),
+	fmt.Fprintf(out, "Measured %s on %s; the golden server runs in a separate process on the same machine.\n\n", today(),
 		machine())
 	fmt.Fprintln(out, "| load | reader | TTFT bias p50 | p99 | gap error p99 | CPU per chunk | of the bare loop | "+
 		"chunks/s | chunks per CPU second | allocations per chunk |")

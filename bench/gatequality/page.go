@@ -38,7 +38,7 @@ func page(w io.Writer, trials int) (missed []error) {
 	p("Two simulated servers are compared %d times for each figure below. What they truly differ by is known, so every\n"+
 		"verdict is right or wrong. The samples come from this noise model, with a fixed seed:\n\n", trials)
 	n := typical
-	p("- each repeat has a lognormal jitter of its own (sigma %.1f %%);\n- the machine drifts linearly by up to ±%.0f "+
+	p("- each repeat has its own lognormal jitter (sigma %.1f %%);\n- the machine drifts linearly by up to ±%.0f "+
 		"%% over a run;\n", 100*n.Jitter, 100*n.Drift)
 	p("- in %.0f %% of the runs it throttles at a random moment and is %.0f %% slower from then on;\n", 100*n.StepOdds,
 		100*n.Step)
@@ -126,8 +126,8 @@ func page(w io.Writer, trials int) (missed []error) {
 			share(slow.found[0], trials), share(slow.found[1], trials), share(slow.missed[1], trials))
 	}
 
-	p("\n## Against a baseline of another day (`homellm compare`)\n\nBoth runs have a drift and a throttling of their " +
-		"own, which no test can tell from a change of the server. The built-in\nmargins are too tight for that on a " +
+	p("\n## Against a baseline of another day (`homellm compare`)\n\nEach run has its own drift and throttling, " +
+		"which no test can tell from a change of the server. The built-in\nmargins are too tight for that on a " +
 		"machine this unsteady; wider ones, or `noise: {from: aa}` with several runs behind the\nbaseline, are the answer. " +
 		"Prefer `homellm ab` where both sides can run.\n\n")
 	p("| margins TTFT, TPOT | false alarms | found +10 %% TTFT | found +5 %% TPOT | found +10 %% TPOT |\n" +

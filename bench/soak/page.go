@@ -27,7 +27,7 @@ func (s *soaked) page(w io.Writer) error {
 	fmt.Fprintf(w, `# A long run
 
 Written by %s: one run of %d turns that took %s, over real sockets, against a
-simulator in a process of its own whose clock runs %d times as fast (%s of its time), and that resets one connection in
+simulator in a separate process whose clock runs %d times as fast (%s of its time), and that resets one connection in
 a hundred (%d requests failed, as they should). On %s/%s with %d processors and %s, %s.
 
 | | after the first tenth | at the end | after closing | may be |

@@ -168,13 +168,13 @@ func stolen(text string) func(http.Handler) http.Handler {
 // docs is the page that the rows make.
 func faultsPage() string {
 	var b strings.Builder
-	b.WriteString(`# What each fault comes to
+	b.WriteString(`# What each fault leads to
 
 Written by ` + "`go test ./cmd/homellm -run TestFaults_Doc -update`" + ` from the table of
-expectations that the tests hold every fault to: a small scenario (one cell, one warm-up and two repeats of two turns,
+expectations that the tests check every fault against: a small scenario (one cell, one warm-up and two repeats of two turns,
 so six requests if none fails; a failed turn ends its conversation) is played against the simulator with one fault,
 which hits every third request unless it says otherwise; once by the program as a process over real sockets, once in
-virtual time against the simulator as a handler. Both have to come to the same. Everything that was seen is in the
+virtual time against the simulator as a handler. Both must give the same result. Everything that was seen is in the
 journal in every row, and reports are written.
 
 | fault | what the server does | error classes | noted as | exit code | requests kept | of them failed |
