@@ -13,7 +13,7 @@ import (
 // partly is a value that is known to lie in an interval.
 func partly(low, high float64) Value { return Value{Range: &Range{low, high}, Why: "1 of 2 turns"} }
 
-func cut(text string) Value { return Value{Beginning: &text, Why: "the reply was cut"} }
+func cut(text string) Value { return Value{SoFar: text, Why: "the reply was cut"} }
 
 var nobody = Value{Why: "the server has no field for it", Unsupported: true}
 
@@ -78,9 +78,10 @@ func inferenceTests() []inferenceTest {
 			Unknown},
 		{"turn.cache.hit_rate > 0.5 && !turn.ok", map[string]Value{hit: nobody}, Fail},
 
-		// A text that was cut is known as far as it came.
+		// A text that was cut is known as far as it came: what does not hold of that has failed, and what holds only because
+		// no more came has not passed.
 		{`turn.text contains "41"`, map[string]Value{text: cut("torque 41")}, Pass},
-		{`turn.text contains "42"`, map[string]Value{text: cut("torque 41")}, Unknown},
+		{`turn.text contains "42"`, map[string]Value{text: cut("torque 41")}, Fail},
 		{`not (turn.text contains "42")`, map[string]Value{text: cut("torque 41")}, Unknown},
 		{`not (turn.text contains "41")`, map[string]Value{text: cut("torque 41")}, Fail},
 		{`!(turn.text matches "4[2-9]")`, map[string]Value{text: cut("torque 41")}, Unknown},
@@ -90,14 +91,17 @@ func inferenceTests() []inferenceTest {
 		{`turn.text matches "41\\b"`, map[string]Value{text: cut("torque 41")}, Unknown},
 		{`turn.text startsWith "torque"`, map[string]Value{text: cut("torque 41")}, Pass},
 		{`turn.text startsWith "Torque"`, map[string]Value{text: cut("torque 41")}, Fail},
-		{`turn.text startsWith "torque 41 N"`, map[string]Value{text: cut("torque 41")}, Unknown},
-		{`not (turn.text endsWith "1")`, map[string]Value{text: cut("torque 41")}, Unknown},
+		{`turn.text startsWith "torque 41 N"`, map[string]Value{text: cut("torque 41")}, Fail},
+		{`not (turn.text endsWith "1")`, map[string]Value{text: cut("torque 41")}, Fail},
+		{`not (turn.text endsWith "2")`, map[string]Value{text: cut("torque 41")}, Unknown},
+		{`turn.text contains "42" || turn.cache.hit_rate > 0.5`, map[string]Value{text: cut("torque 41"), hit: lost}, Unknown},
+		{`turn.text contains "42" && turn.cache.hit_rate > 0.5`, map[string]Value{text: cut("torque 41"), hit: lost}, Fail},
 		{`turn.text == ""`, map[string]Value{text: cut("")}, Unknown},
 		{`turn.text == ""`, map[string]Value{text: cut("torque")}, Fail},
 		{`turn.text != "none"`, map[string]Value{text: cut("torque")}, Pass},
-		{`turn.text not in ["torque", "41"]`, map[string]Value{text: cut("torque")}, Unknown},
+		{`turn.text not in ["torque", "41"]`, map[string]Value{text: cut("torque")}, Fail},
 		{`turn.text not in ["none", "41"]`, map[string]Value{text: cut("torque")}, Pass},
-		{`turn.text in ["torque"]`, map[string]Value{text: cut("")}, Unknown},
+		{`turn.text in ["torque"]`, map[string]Value{text: cut("")}, Fail},
 		{`lower(turn.text) contains "torque"`, map[string]Value{text: cut("Torque")}, Pass},
 		{`not (lower(turn.text) contains "x")`, map[string]Value{text: cut("Torque")}, Unknown},
 		{`len(turn.text) < 90`, map[string]Value{text: cut("Torque")}, Unknown},
@@ -112,7 +116,7 @@ func inferenceTests() []inferenceTest {
 		{`find(split(turn.text, " "), # != "x") != "y"`, map[string]Value{text: cut("One two")}, Unknown},
 		{`let said = turn.text; not (said contains "x")`, map[string]Value{text: cut("One two")}, Unknown},
 		{`(turn.ok ? turn.text : "") not in ["x"]`, map[string]Value{text: cut("")}, Unknown},
-		{`(turn.text ?? "none") contains "x"`, map[string]Value{text: cut("")}, Unknown},
+		{`(turn.text ?? "none") contains "x"`, map[string]Value{text: cut("")}, Fail},
 		{`not conforms(turn.text, "schema")`, map[string]Value{text: cut("{}")}, Unknown},
 		{`not (turn.text[0:3] == "abc")`, map[string]Value{text: cut("One")}, Unknown},
 		{`"one two" contains turn.text`, map[string]Value{text: cut("three")}, Fail},

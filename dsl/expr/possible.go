@@ -95,9 +95,7 @@ func (l leaf) possible(i int, v Value) possible {
 			p.span = Range{math.Ceil(p.span.Low), math.Floor(p.span.High)}
 		}
 	}
-	if v.Beginning != nil {
-		p.begins = *v.Beginning
-	}
+	p.begins, _ = v.SoFar.(string)
 	return p
 }
 
@@ -113,17 +111,17 @@ func (l leaf) limits() Range {
 }
 
 // given says whether anything is known of a value.
-func (v Value) given() bool { return v.Why == "" || v.Range != nil || v.Beginning != nil }
+func (v Value) given() bool { return v.Why == "" || v.Range != nil || v.SoFar != nil }
 
 // missing says what is not known of a value.
 func (v Value) missing(path string) string {
 	switch {
 	case v.Unsupported:
 		return path + " is unsupported: " + v.Why
+	case v.SoFar != nil:
+		return path + " is only known as far as it came: " + v.Why
 	case v.Range != nil:
 		return fmt.Sprintf("%s is only known to be %s: %s", path, v.Range, v.Why)
-	case v.Beginning != nil:
-		return path + " is only known as far as it came: " + v.Why
 	}
 	return path + " is unknown: " + v.Why
 }

@@ -310,7 +310,30 @@ func (r *runtime) judge() (verdict Verdict, why string) {
 	if failed != nil {
 		return Unknown, failed.Error()
 	}
+	if came := r.asCame(out.open); came != nil {
+		if verdict, why := came.judge(); verdict == Fail {
+			return verdict, why
+		}
+	}
 	return r.undecided(out.open)
+}
+
+// asCame is the evaluation over answers that were cut as far as they came; nil if nothing hangs on one. What does not
+// hold of what came has failed: nothing else was said. What holds of it only because nothing else was said is no pass.
+func (r *runtime) asCame(o open) *runtime {
+	values := slices.Clone(r.values)
+	cut := false
+	for _, i := range o.leaves {
+		if came := values[i].SoFar; came != nil {
+			values[i], cut = Value{V: came}, true
+		}
+	}
+	if !cut {
+		return nil
+	}
+	out := newRuntime(r.program, values)
+	out.started, out.steps = r.started, r.steps
+	return out
 }
 
 func (r *runtime) decided(pass bool) (verdict Verdict, why string) {

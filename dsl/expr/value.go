@@ -22,15 +22,15 @@ const (
 type Lookup func(path string) Value
 
 // Value is one value with where it comes from. V is a float64, int, string or bool. Where Why is not empty V is
-// nil, Why says what is missing, and Range or Beginning what is known all the same.
+// nil, Why says what is missing, and Range or SoFar what is known all the same.
 type Value struct {
 	V           any
 	Unit        string
 	Source      string
 	Why         string
-	Range       *Range  // of a number
-	Beginning   *string // of a text that may go on
-	Unsupported bool    // nobody can tell, which was known before the run
+	Range       *Range // of a number
+	SoFar       any    // of an answer that was cut: what the value is of as much as came; a text begins like this
+	Unsupported bool   // nobody can tell, which was known before the run
 }
 
 // Operand is one value that an expression reads.
@@ -53,8 +53,8 @@ func (v Value) unknownAs(k Kind) Value {
 	if v.Range != nil && (!k.number() || math.IsNaN(v.Range.Low) || math.IsNaN(v.Range.High)) {
 		v.Range = nil
 	}
-	if k != String {
-		v.Beginning = nil
+	if v.SoFar != nil {
+		v.SoFar = Value{V: v.SoFar}.as(k).V
 	}
 	return v
 }

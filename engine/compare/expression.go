@@ -123,7 +123,7 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 	a := g.assertion
 	at := func(path string) expr.Value {
 		v := from.value(path)
-		out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, Beginning: v.Beginning,
+		out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, SoFar: v.SoFar,
 			Unsupported: v.Unsupported}
 		if v.Range != nil {
 			out.Range = &expr.Range{Low: v.Range.Low, High: v.Range.High}

@@ -99,7 +99,7 @@ func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 
 // valueOf is a measured value in the terms of the language.
 func valueOf(v metrics.Value) expr.Value {
-	out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, Beginning: v.Beginning,
+	out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, SoFar: v.SoFar,
 		Unsupported: v.Unsupported}
 	if v.Range != nil {
 		out.Range = &expr.Range{Low: v.Range.Low, High: v.Range.High}

@@ -102,8 +102,8 @@ func operand(o expr.Operand) event.Operand {
 	if o.Range != nil {
 		out.Range = &event.Range{Low: o.Range.Low, High: o.Range.High}
 	}
-	if o.Beginning != nil {
-		out.Beginning = new(shorten(*o.Beginning))
+	if text, ok := o.SoFar.(string); ok {
+		out.Beginning = new(shorten(text))
 	}
 	return out
 }

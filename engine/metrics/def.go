@@ -87,7 +87,7 @@ type Def struct {
 
 // Value is one value of a metric, or the reason why there is none.
 //
-// It is exact where V is set. Otherwise Why says what is missing, and Range or Beginning what is known all
+// It is exact where V is set. Otherwise Why says what is missing, and Range or SoFar what is known all
 // the same: the limits of a figure some of whose members are unknown, or how a text begins that was cut.
 type Value struct {
 	V           any // float64, int, string or bool; nil unless the value is exact
@@ -95,7 +95,7 @@ type Value struct {
 	Source      string
 	Why         string       // not empty: not exact
 	Range       *event.Range // of a number that is not exact: it lies in here
-	Beginning   *string      // of a text that is not exact: it begins like this
+	SoFar       any          // of an answer that was cut: what the value is of as much as came; a text begins like this
 	Unsupported bool         // nobody can tell, which was known before the run
 }
 

@@ -56,7 +56,7 @@ var outcomes = []Def{
 	{Name: "text_is_json", Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc:     "the answer is one valid JSON value, alone or as the only fenced block",
 		Formula: "RFC 8259; white space around it does not count; unknown of an answer that is empty or was cut",
-		each:    wholly(func(q *event.Request) any { return isJSON(q.Text) })},
+		each:    wholly(func(q *event.Request) any { return isJSON(q.Text) }), spoken: spokenJSON},
 	{Name: "text_same", Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc: "the answer is the one that the same turn got the first time it was played, warm-ups included: at " +
 			"temperature 0, whether the server is deterministic",

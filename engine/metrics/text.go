@@ -89,9 +89,13 @@ func wholly(of func(*event.Request) any) func(*Cell, *event.Request) (any, strin
 }
 
 // spokenText is what is known of the text of an answer that is not whole.
-func spokenText(q *event.Request, v *Value) { v.Beginning = &q.Text }
+func spokenText(q *event.Request, v *Value) { v.SoFar = q.Text }
 
 // spokenLength is what is known of the length of an answer that is not whole.
 func spokenLength(q *event.Request, v *Value) {
-	v.Range = &event.Range{Low: float64(utf8.RuneCountInString(q.Text)), High: math.Inf(1)}
+	n := utf8.RuneCountInString(q.Text)
+	v.SoFar, v.Range = n, &event.Range{Low: float64(n), High: math.Inf(1)}
 }
+
+// spokenJSON is whether as much of an answer is JSON as came.
+func spokenJSON(q *event.Request, v *Value) { v.SoFar = isJSON(q.Text) }
