@@ -78,7 +78,7 @@ var Codes = func() []Code {
 		{"plan/model", "a model is in no models file"},
 		{"plan/pair", "a server does not serve a model"},
 		{"plan/selection", "nothing is left to play"},
-		{"plan/size", "the scenario would need more time or memory than any real one"},
+		{"plan/size", "the scenario would need more time or memory than any real one, or gives something no time at all"},
 		{"plan/server", "a server is in no servers file, or is abstract"},
 		{"plan/special", "a text holds what the model reads as a special token"},
 		{"plan/tag", "a tag that no conversation has"},

@@ -164,6 +164,24 @@ func (d *decoder) durationUpTo(n *syntax.Node, key string, absent, most time.Dur
 	return t
 }
 
+// limit is a duration that something must not exceed. Nothing can be done in no time at all.
+func (d *decoder) limit(n *syntax.Node, key string, absent time.Duration) time.Duration {
+	return d.positive(n, key, d.duration(n, key, absent), absent)
+}
+
+// positive reports a duration of zero, where nobody can mean it.
+func (d *decoder) positive(n *syntax.Node, key string, given, absent time.Duration) time.Duration {
+	v := d.get(n, key)
+	if v == nil || v.Kind != syntax.StringKind {
+		return given
+	}
+	if t, err := time.ParseDuration(v.Text()); err != nil || t > 0 {
+		return given
+	}
+	d.errorf(v, "plan/size", fmt.Sprintf("leave %s out for the default", key), "%s must be longer than 0", key)
+	return absent
+}
+
 // longestWait bounds every wait that a file may ask for.
 const longestWait = 24 * time.Hour
 

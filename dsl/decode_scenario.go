@@ -155,7 +155,7 @@ type defaults struct {
 
 func (d *decoder) defaults(n *syntax.Node) defaults {
 	return defaults{
-		timeout: d.duration(n, "timeout", defaultTimeout),
+		timeout: d.limit(n, "timeout", defaultTimeout),
 		request: d.sampling(d.get(n, "request"), Sampling{MaxTokens: defaultMaxTokens}),
 		history: d.strOr(n, "history", "live"),
 	}
@@ -221,7 +221,7 @@ func (d *decoder) step(n *syntax.Node, def defaults) decodedStep {
 	out.step = &Step{
 		Pos:     d.src.Pos(n),
 		ID:      d.declare("step", n, "id"),
-		Timeout: d.duration(n, "timeout", def.timeout),
+		Timeout: d.limit(n, "timeout", def.timeout),
 		Request: d.sampling(d.get(n, "request"), def.request),
 	}
 	for _, a := range actions {

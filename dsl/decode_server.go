@@ -56,15 +56,15 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		}
 	}
 	startup := d.get(n, "startup")
-	s.Startup = Wait{d.duration(startup, "timeout", defaultStartTimeout),
-		d.duration(startup, "interval", defaultStartInterval)}
+	s.Startup = Wait{d.limit(startup, "timeout", defaultStartTimeout),
+		d.limit(startup, "interval", defaultStartInterval)}
 	stop := d.get(n, "stop")
 	s.Stop = Stop{d.strOr(stop, "signal", "SIGTERM"), d.duration(stop, "grace", defaultGrace)}
 	http := d.get(n, "http")
 	s.HTTP = Timeouts{
-		Connect:    d.duration(http, "connect_timeout", defaultConnect),
-		FirstToken: d.duration(http, "ttft_timeout", defaultFirstToken),
-		Idle:       d.duration(http, "idle_timeout", defaultIdle),
+		Connect:    d.limit(http, "connect_timeout", defaultConnect),
+		FirstToken: d.limit(http, "ttft_timeout", defaultFirstToken),
+		Idle:       d.limit(http, "idle_timeout", defaultIdle),
 	}
 	s.Capabilities = d.capabilities(d.get(n, "capabilities"))
 	return s

@@ -85,7 +85,7 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 		File:       d.strOr(base, "file", DefaultBaseline),
 		MustMatch:  d.strs(base, "must_match"),
 		OnMismatch: d.strOr(base, "on_mismatch", "inconclusive"),
-		MaxAge:     d.durationUpTo(base, "max_age", 0, 100*365*24*time.Hour),
+		MaxAge:     d.positive(base, "max_age", d.durationUpTo(base, "max_age", 0, 100*365*24*time.Hour), 0),
 	}
 	if noise != nil {
 		d.get(noise, "from")
