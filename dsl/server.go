@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -122,6 +123,12 @@ type Timeouts struct {
 	Connect    time.Duration
 	FirstToken time.Duration
 	Idle       time.Duration
+}
+
+// Whole bounds a request that is no turn of a scenario, which brings a limit of its own, and asks for a few tokens:
+// the time-outs alone let a server that sends something now and then go on for ever.
+func (t Timeouts) Whole() time.Duration {
+	return cmp.Or(t.FirstToken, defaultFirstToken) + cmp.Or(t.Idle, defaultIdle)
 }
 
 // Capabilities is what a server can do besides completing text.

@@ -10,12 +10,13 @@ import (
 // Progress is how far a run is. It is for people: nothing is decided by it.
 type Progress struct {
 	Cell         string // labels of the cell, such as "sim x qwen2.5-3b"
-	Repeat       int
+	Repeat       int    // 0: no turn of the cell has begun
 	Repeats      int
 	Warmup       bool
 	Conversation string
 	Step         string
 	Turn         int
+	Waiting      string        // for what, if it is for no turn
 	Done, Total  int           // turns
 	TTFT         time.Duration // of the latest finished turn; 0 before there is one
 	TokensPerSec float64       // decode rate of the latest finished turn; 0 before there is one
@@ -52,6 +53,16 @@ func (p *progress) begin(passes []pass) {
 func (p *progress) extend(passes []pass, until time.Time, aim int) {
 	p.begin(passes)
 	p.until, p.aim = until, aim
+}
+
+// waiting says that something other than a turn is waited for, until the function that it returns is called.
+func (p *progress) waiting(c *dsl.Cell, what string) (done func()) {
+	p.now.Cell, p.now.Repeat, p.now.Waiting = c.String(), 0, what
+	p.report()
+	return func() {
+		p.now.Waiting = ""
+		p.report()
+	}
 }
 
 func (p *progress) turn(c *dsl.Cell, at pass, conv *dsl.Conversation, step *dsl.Step, t dsl.Turn) {

@@ -206,6 +206,10 @@ func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)
 	}
+	limit := s.cell.Server.HTTP.Whole()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer s.progress.waiting(s.cell, fmt.Sprintf("a reply of %s to a test, for %v at most", s.target.Facts.URL, limit))()
 	return c.Do(ctx, s.epoch, time.Now(), req.Prompt)
 }
 

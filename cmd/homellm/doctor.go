@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/crash"
 	"homellm/engine/doctor"
 	"homellm/engine/hub"
 	"homellm/engine/report"
@@ -50,6 +53,10 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	d := &doctor.Doctor{
 		Report: checkup, Library: lib, Model: f.model,
 		Records: servers.records(), ModelDir: hub.CacheFromEnv(p.getenv, p.home()).Dir,
+		Waiting: func(what string) func() {
+			timer := time.AfterFunc(tellAfter, crash.Guarded(func() { fmt.Fprintf(p.stderr, "homellm: waiting for %s\n", what) }))
+			return func() { timer.Stop() }
+		},
 	}
 	err = d.Examine(ctx, f.url)
 	switch bad := (*doctor.BadAddress)(nil); {

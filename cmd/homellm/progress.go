@@ -23,6 +23,8 @@ type bar struct {
 	columns int
 	latest  atomic.Pointer[engine.Progress]
 	painted string
+	seen    *engine.Progress // of line: the latest, and since when
+	since   time.Time
 	done    chan struct{}
 	ended   sync.WaitGroup
 }
@@ -30,6 +32,7 @@ type bar struct {
 const (
 	paintEvery = 100 * time.Millisecond // on a terminal
 	lineEvery  = 250 * time.Millisecond // elsewhere: how soon a new repeat is told of
+	tellAfter  = 3 * time.Second        // what is waited for longer is told
 )
 
 func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
@@ -69,22 +72,40 @@ func (b *bar) stop() {
 
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
-	if p := b.latest.Load(); p != nil {
-		fmt.Fprint(b.w, repaint+readable.Shorten(oneLine(describeProgress(b.name, *p)), b.columns-1))
+	if p := b.latest.Load(); p != nil && (p.Waiting != "" || p.Repeat > 0) {
+		text := describeProgress(b.name, *p)
+		if p.Waiting != "" {
+			text = b.waiting(*p)
+		}
+		fmt.Fprint(b.w, repaint+readable.Shorten(oneLine(text), b.columns-1))
 	}
 }
 
 // line writes one line for every pass, where no terminal can be repainted.
 func (b *bar) line() {
 	p := b.latest.Load()
-	if p == nil {
+	if p == nil || p.Waiting == "" && p.Repeat == 0 {
 		return
 	}
-	text := oneLine(fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p)))
+	if p != b.seen {
+		b.seen, b.since = p, time.Now()
+	}
+	if p.Waiting != "" && time.Since(b.since) < tellAfter {
+		return
+	}
+	text := fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p))
+	if p.Waiting != "" {
+		text = b.waiting(*p)
+	}
+	text = oneLine(text)
 	if text != b.painted {
 		b.painted = text
 		fmt.Fprintln(b.w, text)
 	}
+}
+
+func (b *bar) waiting(p engine.Progress) string {
+	return fmt.Sprintf("%s · %s · waiting for %s", b.name, p.Cell, p.Waiting)
 }
 
 func describePass(p engine.Progress) string {

@@ -254,7 +254,8 @@ func (k *call) keepHead(p []byte) {
 }
 
 func (k *call) keepRaw(p []byte, at time.Duration) {
-	if k.client.cfg.Raw != nil && len(k.raw.Body)+len(p) <= k.client.cfg.MaxBytes {
+	const readCost = 24 // bytes that a read takes in memory beside what it brought
+	if k.client.cfg.Raw != nil && len(k.raw.Body)+len(p)+readCost*len(k.raw.Reads) <= k.client.cfg.MaxBytes {
 		k.raw.Body = append(k.raw.Body, p...)
 		k.raw.Reads = append(k.raw.Reads, Read{at, len(p)})
 	}

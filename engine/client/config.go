@@ -22,7 +22,7 @@ type Config struct {
 	Connect    time.Duration // to make a connection; 10 s if zero
 	FirstToken time.Duration // from sending to the first token, reasoning or not
 	Idle       time.Duration // between two events once tokens flow; keep-alive comments do not count
-	MaxBytes   int           // of one reply's text and framing, kept in memory; 64 MiB if zero
+	MaxBytes   int           // of one reply's text and framing, kept in memory; 16 MiB if zero
 
 	TLS  *tls.Config // roots, certificates; nil: the system's
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -44,4 +44,4 @@ type Read struct {
 }
 
 // defaultMaxBytes bounds a reply where the configuration does not.
-const defaultMaxBytes = 64 << 20
+const defaultMaxBytes = 16 << 20

@@ -23,6 +23,7 @@ type Doctor struct {
 	Model    string // to send the test requests to; empty: one that is loaded
 	Records  string // folder with the records of started servers
 	ModelDir string // where models are kept; empty: nowhere
+	Waiting  func(what string) (done func())
 }
 
 // Report is what is written of an examination.

@@ -25,8 +25,12 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
 		return
 	}
 	defer one.CloseIdle()
+	limit := profile.HTTP.Whole()
 	epoch, zero := time.Now(), 0.0
 	ask := func(ctx context.Context, text string, tokens int) event.Exchange {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		defer d.Waiting(fmt.Sprintf("a reply of %s to a test, for %v at most", f.URL, limit))()
 		return one.Do(ctx, epoch, time.Now(), client.Prompt{
 			Messages: []client.Message{
 				{Role: "user", Content: text},

@@ -101,3 +101,32 @@ func TestRead_RefusesWhatNoRunCanHave(t *testing.T) {
 		})
 	}
 }
+
+// What is written can be read: an event that is longer than a reader takes is refused when it is written.
+func TestLongestLineIsThatOfReading(t *testing.T) {
+	was := longestLine
+	longestLine = 1 << 10
+	defer func() { longestLine = was }()
+	for _, n := range []int{800, 900, 950, 970, 980, 990, 1000, 1010, 1100} {
+		path := filepath.Join(t.TempDir(), "journal.jsonl")
+		j, err := Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrote := j.Append(Event{Seq: 1, Body: RunStarted{Version: Version, Homellm: strings.Repeat("x", n)}})
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j, events, err := Open(path)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+		if (wrote == nil) != (len(events) == 1) {
+			t.Errorf("%d bytes: written %v, %d events read", n, wrote, len(events))
+		}
+		if n == 1100 && wrote == nil {
+			t.Error("a line that no reader takes was written")
+		}
+		j.Close()
+	}
+}

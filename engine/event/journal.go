@@ -204,6 +204,9 @@ func encode(e Event, at position) ([]byte, position, error) {
 	if err != nil {
 		return nil, at, fmt.Errorf("encoding event %d: %w", e.Seq, err)
 	}
+	if len(raw)+sealBytes >= longestLine {
+		return nil, at, fmt.Errorf("encoding event %d (%s): it has more than %d MiB", e.Seq, e.Body.kind(), longestLine>>20)
+	}
 	if head, ok := e.Body.(RunStarted); ok {
 		at.version = head.Version
 	}
@@ -251,8 +254,8 @@ type reader struct {
 	writer string // the program version that began the journal
 }
 
-// longestLine bounds an event: the longest reply that is kept, all of it escaped, has 384 MiB.
-var longestLine = 512 << 20 // bytes; tests shorten it
+// longestLine bounds an event, written or read: the longest reply that is kept, all of it escaped, has 96 MiB.
+var longestLine = 128 << 20 // bytes; tests shorten it
 
 // line returns the bytes of the next event. It reads no more of what cannot be one than shows
 // that, and reports a part of an event as torn.

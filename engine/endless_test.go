@@ -1,0 +1,85 @@
+package engine_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"homellm/engine"
+	"homellm/engine/sim"
+	"homellm/engine/target"
+)
+
+// A test of a server, which is no turn and has no limit of the scenario's, ends whatever the server sends, and
+// it is said what is waited for.
+func TestEndlessReplies(t *testing.T) {
+	token := `data: {"choices":[{"index":0,"delta":{"content":"x"}}]}` + "\n\n"
+	for name, pour := range map[string]func(w io.Writer, n int){
+		"tokens": func(w io.Writer, _ int) { fmt.Fprint(w, token); time.Sleep(30 * time.Second) },
+		"comments": func(w io.Writer, n int) {
+			if n == 0 {
+				fmt.Fprint(w, token)
+			}
+			fmt.Fprint(w, ": still here\n\n")
+			time.Sleep(time.Second)
+		},
+		"a byte a second": func(w io.Writer, n int) {
+			fmt.Fprint(w, string(token[n%len(token)]))
+			time.Sleep(time.Second)
+		},
+		"events without text": func(w io.Writer, _ int) {
+			fmt.Fprint(w, strings.Replace(token, `"content":"x"`, "", 1))
+			time.Sleep(10 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dial, shut := sim.Pipe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					for n := 0; r.Context().Err() == nil; n++ {
+						pour(w, n)
+						_ = http.NewResponseController(w).Flush() // the client may have gone
+					}
+				}))
+				defer shut()
+				told := ""
+				g := &rig{
+					target: func(to *target.Target) { to.Client.Dial, to.Side = dial, nil },
+					options: func(o *engine.Options) {
+						o.Progress = func(p engine.Progress) { told += p.Waiting }
+					},
+				}
+				plan := load(t, "endless.yaml", []byte(`schema: homellm.scenario/v1
+name: endless
+defaults:
+  history: recorded
+  timeout: 10s
+  request: {temperature: 0, seed: 1, max_tokens: 8}
+run: {warmup: 0, repeats: 1, isolation: {cache: none}, error_budget: 100%}
+conversations:
+  - id: main
+    steps:
+      - {id: one, ask: Who goes there?, reply: Nobody}
+`), library(t))
+				began := time.Now()
+				simulator, err := sim.New(sim.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer simulator.Close()
+				_ = g.try(t, plan, simulator) // how it ends is not the question
+				whole := plan.Cells[0].Server.HTTP.Whole()
+				if took := time.Since(began); took > whole+time.Minute {
+					t.Errorf("the run took %v, and a test may take %v", took, whole)
+				}
+				if !strings.Contains(told, "a reply of http://sim to a test, for 6m0s at most") {
+					t.Errorf("told: %q", told)
+				}
+			})
+		})
+	}
+}
