@@ -167,10 +167,29 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	}
 	// What a profile says of itself is not inherited.
 	inherited = inherited.Without("abstract", "extends", "description")
+	if choosesModel(at.Node, inherited) {
+		inherited = inherited.Without("models")
+	}
 	if at.defaults != b.servers[next][nextIndex].defaults {
 		inherited = merge(inherited, base)
 	}
 	return merge(inherited, at.Node), true
+}
+
+// choosesModel says whether a profile serves what it inherits no list of: it names a server that runs, which has the
+// models that it has, or a command line that no longer takes the model from the list.
+func choosesModel(own, inherited *syntax.Node) bool {
+	if attach := own.Get("attach"); attach != nil && attach.Kind != syntax.NullKind {
+		return true
+	}
+	before, now := inherited.Get("launch"), own.Get("launch")
+	return before != nil && now != nil && takesModel(before) && !takesModel(merge(before, now))
+}
+
+// takesModel says whether a text below a node asks for the model.
+func takesModel(n *syntax.Node) bool {
+	return strings.Contains(n.Text(), "${model.") || slices.ContainsFunc(n.Items, takesModel) ||
+		slices.ContainsFunc(n.Entries, func(e syntax.Entry) bool { return takesModel(e.Node) })
 }
 
 // merge returns base with over laid on it: mappings are merged key by key, everything else is

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,28 @@ func TestInheritance(t *testing.T) {
 	}
 	if !strings.Contains(s.Description, "32,768") {
 		t.Errorf("the description is inherited: %q", s.Description)
+	}
+}
+
+// A list of models says what a command line can be started with. A profile whose server is another one does not
+// inherit it: its runs would be labelled with a model that it does not have.
+func TestInheritance_OfModels(t *testing.T) {
+	lib, diags := LoadLibrary(append(shippedFiles(t), serversFile("mine.yaml", `servers:
+  running:   {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}}
+  again:     {extends: running, context_tokens: 4096}
+  said:      {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}, models: [qwen2.5-3b]}
+  other:     {extends: phi3-debug, launch: {command: [vllm, serve, /weights/own], flags: {served_model_name: own, revision: null}}}
+  longer:    {extends: phi3-debug, launch: {flags: {gpu_memory_utilization: 0.4}}}
+  phi3-long: {extends: phi3-long, attach: {url: "http://10.0.0.3:80"}}
+`))...)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	for name, want := range map[string]string{"running": "[]", "again": "[]", "said": "[qwen2.5-3b]", "other": "[]",
+		"longer": "[phi-3.5-mini]", "phi3-long": "[]"} {
+		if got := fmt.Sprint(lib.Server(name).Models); got != want {
+			t.Errorf("%s lists %s, want %s", name, got, want)
+		}
 	}
 }
 

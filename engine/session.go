@@ -49,6 +49,7 @@ type session struct {
 	clients *target.Clients
 	maker   *prompt.Maker
 	sending *rawTurn // the measured turn whose bytes are coming in; nil: none is
+	replied string   // what the last reply before the measured ones calls the model; empty: it does not say
 }
 
 func newSession(of *instruments, cell *dsl.Cell, attempt int) *session {
@@ -112,7 +113,10 @@ func (s *session) prepare(ctx context.Context) error {
 		t.Facts.Capabilities = append(t.Facts.Capabilities, "cache_report_proven")
 	}
 	t.Facts.Unsupported = s.observer.CannotTell()
-	return err
+	if err != nil {
+		return err
+	}
+	return t.Answered(s.cell, s.replied)
 }
 
 // begin tells of the attempt.

@@ -44,6 +44,9 @@ func (s *session) pass(ctx context.Context, p pass) error {
 		}
 		for _, e := range s.converse(ctx, p, c) {
 			sent++
+			if err := s.target.Still(s.cell, e.Wire.Model); err != nil {
+				return err
+			}
 			lost = lost || e.Err != nil && broken[e.Err.Class]
 			if e.Err != nil && e.Err.Class == "connect" {
 				dead++
@@ -210,7 +213,9 @@ func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer s.progress.waiting(s.cell, fmt.Sprintf("a reply of %s to a test, for %v at most", s.target.Facts.URL, limit))()
-	return c.Do(ctx, s.epoch, time.Now(), req.Prompt)
+	e := c.Do(ctx, s.epoch, time.Now(), req.Prompt)
+	s.replied = cmp.Or(e.Wire.Model, s.replied)
+	return e
 }
 
 // unsent is the exchange of a request that cannot be sent.

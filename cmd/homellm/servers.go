@@ -33,7 +33,8 @@ type servers struct {
 // the scenario's own choice, else a server found on this machine's usual ports, else the embedded
 // simulator.
 func (s *servers) choose(ctx context.Context, address string, opt *dsl.Options) error {
-	s.opener = target.Opener{Simulate: s.simulate, Key: s.key, Launcher: s.launcher(), Note: s.note}
+	s.opener = target.Opener{Simulate: s.simulate, Key: s.key, Launcher: s.launcher(), Note: s.note,
+		Naming: target.Naming{Library: s.lib}}
 	s.nameLeftovers()
 	switch {
 	case address != "":

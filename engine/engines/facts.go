@@ -16,6 +16,8 @@ type Facts struct {
 // Model is one model that a server lists.
 type Model struct {
 	ID            string
+	Aliases       []string // further names for it
+	Root          string   // what it was loaded from: names with the same root are one model
 	OwnedBy       string
 	ContextTokens *int     // context it is served with
 	TrainedTokens *int     // context it was trained for

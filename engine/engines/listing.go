@@ -10,9 +10,11 @@ import (
 // listed is the shape of /v1/models, with what the engines add to it.
 type listed struct {
 	Data []struct {
-		ID          string `json:"id"`
-		OwnedBy     string `json:"owned_by"`
-		MaxModelLen *int   `json:"max_model_len"` // vLLM, SGLang
+		ID          string   `json:"id"`
+		Aliases     []string `json:"aliases"` // llama.cpp
+		Root        string   `json:"root"`    // vLLM, SGLang
+		OwnedBy     string   `json:"owned_by"`
+		MaxModelLen *int     `json:"max_model_len"` // vLLM, SGLang
 		Meta        *struct {
 			Trained *int `json:"n_ctx_train"`
 		} `json:"meta"` // llama.cpp
@@ -26,7 +28,7 @@ func models(seen Responses, f *Facts) bool {
 		return false
 	}
 	for _, m := range list.Data {
-		found := Model{ID: m.ID, OwnedBy: m.OwnedBy, ContextTokens: m.MaxModelLen}
+		found := Model{ID: m.ID, Aliases: m.Aliases, Root: m.Root, OwnedBy: m.OwnedBy, ContextTokens: m.MaxModelLen}
 		if m.Meta != nil {
 			found.TrainedTokens = m.Meta.Trained
 		}

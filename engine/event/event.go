@@ -101,6 +101,7 @@ type Server struct {
 	Version       string   `json:"version,omitempty"`
 	URL           string   `json:"url"` // never with credentials
 	Model         string   `json:"model"`
+	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where nobody knows that name
 	ContextTokens *int     `json:"context_tokens"`
 	Simulated     bool     `json:"simulated"`
 	Simulation    string   `json:"simulation,omitempty"`   // what is simulated, such as "RTX 4090, qwen2.5-3b"

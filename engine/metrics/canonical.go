@@ -53,6 +53,7 @@ func canonicalStart(b event.CellStarted) event.CellStarted {
 	for key, why := range s.Unsupported {
 		s.Unsupported[key] = text(why)
 	}
+	s.Answered = text(s.Answered)
 	return b
 }
 

@@ -225,10 +225,31 @@ func assertions(n int) string {
 	return fmt.Sprintf("%d assertions", n)
 }
 
+// Labels are the cell's coordinates as it was played: where the plan names no model, or the server answers as
+// another name than was asked for, what the replies name stands there.
+func (c *Cell) Labels() []event.Label {
+	labels := slices.Clone(c.Planned.Labels)
+	if c.Started == nil {
+		return labels
+	}
+	s := c.Started.Server
+	of := func(name string) int {
+		return slices.IndexFunc(labels, func(l event.Label) bool { return l.Name == name })
+	}
+	model, server := of("model"), of("server")
+	switch {
+	case model >= 0 && s.Answered != "":
+		labels[model].Value = s.Answered
+	case model < 0 && server >= 0 && s.Model != "":
+		labels = slices.Insert(labels, server+1, event.Label{Name: "model", Value: s.Model})
+	}
+	return labels
+}
+
 // Name is how reports call the cell: its server and model, then its other coordinates.
 func (c *Cell) Name() string {
 	var main, rest []string
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		switch l.Name {
 		case "server", "model":
 			main = append(main, l.Value)

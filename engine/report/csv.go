@@ -19,7 +19,7 @@ var identity = []string{"run", "scenario", "cell", "server", "model", "labels", 
 func identify(r *metrics.Run, c *metrics.Cell) []string {
 	var server, model string
 	var labels []string
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		switch l.Name {
 		case "server":
 			server = l.Value

@@ -100,7 +100,7 @@ func serverFacts(c *metrics.Cell) []fact {
 			out = append(out, fact{name, value})
 		}
 	}
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		add(l.Name, l.Value)
 	}
 	if c.Started == nil {

@@ -216,7 +216,7 @@ func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 
 func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 	out := jsonCell{ID: c.ID, Labels: map[string]string{}, Repeats: []jsonRepeat{}, Metrics: map[string]jsonMetric{}}
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		out.Labels[l.Name] = l.Value
 	}
 	switch {

@@ -184,7 +184,7 @@ func junitTime(r *metrics.Run) string {
 func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 	name := terminal(r.Started.Scenario.Name)
 	class := []string{name}
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		class = append(class, terminal(l.Value))
 	}
 	s := xmlSuite{
@@ -286,7 +286,7 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 	}
 	add("run", r.Started.ID)
 	add("homellm", r.Started.Homellm)
-	for _, l := range c.Planned.Labels {
+	for _, l := range c.Labels() {
 		add(l.Name, l.Value)
 	}
 	if c.Started != nil {

@@ -71,7 +71,8 @@ var probeTests = []struct {
 		},
 		unknown: fastAPI404,
 		want: Found{State: Ready, Engine: "vllm", Version: "0.27.1", BlockTokens: new(1600), ContextTokens: new(8192),
-			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", Root: "Qwen/Qwen2.5-7B-Instruct",
+				OwnedBy: "vllm", ContextTokens: new(8192)}}},
 		can: "cache_report cache_reset cache_salt ignore_eos metrics server_timings tokenize usage",
 	},
 	{
@@ -82,7 +83,8 @@ var probeTests = []struct {
 		},
 		unknown: fastAPI404,
 		want: Found{State: Ready, Engine: "vllm", Version: "0.11.0", ContextTokens: new(8192),
-			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", Root: "Qwen/Qwen2.5-7B-Instruct",
+				OwnedBy: "vllm", ContextTokens: new(8192)}}},
 		can: "cache_report cache_salt ignore_eos metrics tokenize usage",
 	},
 	{
@@ -105,7 +107,8 @@ var probeTests = []struct {
 		unknown: fastAPI404,
 		want: Found{State: Failing, Engine: "vllm", Version: "0.27.1", ContextTokens: new(8192),
 			Detail: "/health answers HTTP 503: its engine has died; restart it and read its log",
-			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", OwnedBy: "vllm", ContextTokens: new(8192)}}},
+			Models: []engines.Model{{ID: "Qwen/Qwen2.5-7B-Instruct", Root: "Qwen/Qwen2.5-7B-Instruct",
+				OwnedBy: "vllm", ContextTokens: new(8192)}}},
 		can: "cache_report cache_salt ignore_eos metrics server_timings tokenize usage",
 	},
 	{
@@ -191,7 +194,7 @@ var probeTests = []struct {
 		unknown: fastAPI404,
 		want: Found{State: Ready, Engine: "sglang", Version: "0.5.9", BlockTokens: new(1), Slots: new(8),
 			ContextTokens: new(8192),
-			Models:        []engines.Model{{ID: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
+			Models:        []engines.Model{{ID: "llama", Root: "llama", OwnedBy: "sglang", ContextTokens: new(8192)}}},
 		can:  "cache_report cache_reset cache_salt ignore_eos tokenize usage",
 		note: "--enable-cache-report",
 	},

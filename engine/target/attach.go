@@ -2,10 +2,8 @@ package target
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"homellm/dsl"
 	"homellm/engine/engines"
@@ -19,6 +17,7 @@ type Opener struct {
 	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
 	Key      func(dsl.Secret) (string, error) // reads a key from where the profile says
 	Launcher *Launcher                        // nil: starts nothing
+	Naming   Naming                           // of models
 	Note     func(format string, args ...any) // tells the user what is being done; may be nil
 
 	pool pool
@@ -92,7 +91,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if err := checkReady(found, profile); err != nil {
 		return nil, err
 	}
-	model, err := modelName(cell, found)
+	model, err := o.Naming.served(cell, found)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +124,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		Facts:  facts,
 		Body:   withContext(profile.Body, asked),
 		Client: ClientConfig(profile, found.URL, key, model),
+		found:  found, naming: o.Naming,
 	}
 	if found.BlockTokens != nil {
 		t.Block = *found.BlockTokens
@@ -195,49 +195,6 @@ func checkReady(f server.Found, profile *dsl.Server) error {
 	}
 	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail),
 		"look at the server's own log")
-}
-
-// modelName is what the server calls the cell's model: the name its engine is known to use, or
-// any other name of the model that the server lists. Without a model it is the only one served.
-func modelName(cell *dsl.Cell, found server.Found) (string, error) {
-	m := cell.Model
-	if m == nil {
-		switch {
-		case len(found.Models) == 1 || len(found.Models) > 1 && found.Simulated:
-			return found.Models[0].ID, nil
-		case len(found.Models) == 0:
-			return "", server.WithHint(fmt.Errorf("%s lists no model", found.URL),
-				"load a model in the server, or name one with --model")
-		}
-		ids := make([]string, len(found.Models))
-		for i, s := range found.Models {
-			ids[i] = s.ID
-		}
-		return "", server.WithHint(fmt.Errorf("%s serves several models: %s", found.URL, strings.Join(ids, ", ")),
-			"choose one with --model")
-	}
-	var names []string
-	if e, ok := m.Engines[found.Engine]; ok {
-		for _, n := range []string{e.ServedName, e.Ref} {
-			if n != "" {
-				names = append(names, n)
-			}
-		}
-	}
-	names = append(names, m.Name)
-	names = append(names, m.Aliases...)
-	for _, n := range names {
-		if _, ok := found.Model(n); ok {
-			return n, nil
-		}
-	}
-	if err := found.CheckModel(names[0]); err != nil {
-		if missing, ok := errors.AsType[*server.ModelNotFound](err); ok {
-			return "", server.WithHint(err, missing.Hint())
-		}
-		return "", err
-	}
-	return names[0], nil
 }
 
 // WithoutUser takes credentials out of an address, which goes into results.

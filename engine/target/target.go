@@ -31,6 +31,9 @@ type Target struct {
 	RTT      time.Duration                      // shortest round trip; 0: not known
 	Context  int                                // that every request asks for (Ollama's num_ctx); 0: none does
 	Embedded bool                               // it runs in this process
+
+	found  server.Found
+	naming Naming
 }
 
 // Shut closes what was opened for the target.
