@@ -201,7 +201,8 @@ func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Nod
 		if e.Node != nil && e.Node.Src != nil {
 			name.Src = e.Node.Src
 		}
-		d.add(syntax.Warning, name, "links/flag", help, fmt.Sprintf("%s is no flag of %s that homellm knows", e.Key, engine))
+		d.add(syntax.Warning, name, "links/flag", help,
+			fmt.Sprintf("%s is not a flag of %s that homellm knows", e.Key, engine))
 	}
 }
 

@@ -66,7 +66,7 @@ func (s *session) pass(ctx context.Context, p pass) error {
 	}
 	if !p.warmup {
 		if abort := s.judgeRepeat(p.repeat); abort != "" {
-			return errAbort{"assertion " + abort + " failed and says abort"}
+			return errAbort{"assertion " + abort + " failed and has abort: true"}
 		}
 	}
 	if sent > 0 && dead == sent {

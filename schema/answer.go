@@ -124,7 +124,7 @@ func (l *linter) lint(v any, path []string) {
 		where, known := subschemas[key]
 		switch {
 		case key == "$id" || key == "$schema":
-			l.add(path, "unknown-key", key, "%s has no place here: the schema is draft-07, and refers to nothing but itself",
+			l.add(path, "unknown-key", key, "%s is not possible here: the schema is draft-07, and refers to nothing but itself",
 				key).Help = "leave it out"
 		case !known:
 			l.add(path, "unknown-key", key, "unknown keyword %q", key).Known = slices.Sorted(maps.Keys(subschemas))
@@ -133,7 +133,7 @@ func (l *linter) lint(v any, path []string) {
 				l.add(at, "value", "", "%v leads to nothing in this schema",
 					m[key]).Help = "write #/definitions/NAME; nothing is loaded from elsewhere"
 			} else if len(m) > 1 {
-				l.add(path, "value", key, "what stands beside $ref is ignored").Help = "put both into allOf"
+				l.add(path, "value", key, "keys beside $ref are ignored").Help = "put both into allOf"
 			}
 		case key == "format":
 			if name, _ := m[key].(string); jsonschema.Formats[name] == nil {
@@ -199,7 +199,7 @@ func (l *linter) size(v any, path []string) int {
 	if ref, ok := m["$ref"].(string); ok {
 		n, known := l.sizes[ref]
 		if known && n < 0 {
-			l.add(path, "value", "$ref", "%s refers to itself, which has no end", ref)
+			l.add(path, "value", "$ref", "%s refers to itself without end", ref)
 			return 0
 		}
 		if !known {

@@ -61,14 +61,14 @@ func TestNewAnswerSchema_Problems(t *testing.T) {
 		`{"$ref": "http://localhost/x.json"}`:          "[$ref]  http://localhost/x.json leads to nothing",
 		`{"$ref": "file:///etc/passwd"}`:               "[$ref]  file:///etc/passwd leads to nothing",
 		`{"$ref": "#/definitions/none"}`:               "[$ref]  #/definitions/none leads to nothing",
-		`{"$id": "http://localhost/", "type": "null"}`: "[] $id $id has no place here",
+		`{"$id": "http://localhost/", "type": "null"}`: "[] $id $id is not possible here",
 		`{"type": "objekt"}`:                           "[type]",
 		`{"type": "string", "pattern": "(?=x)"}`:       "[pattern]  no regular expression",
 		`{"format": "e-mail"}`:                         "[format]  unknown format e-mail",
 		`{"minLength": "3"}`:                           "[minLength]",
 		`{"properties": {"a": 3}}`:                     "[properties a]  a schema is a mapping",
 		`3`:                                            "[]  a schema is a mapping",
-		`{"definitions": {"a": {"items": {"$ref": "#/definitions/a"}}}, "$ref": "#/definitions/a"}`:              "[] $ref what stands beside $ref is ignored",
+		`{"definitions": {"a": {"items": {"$ref": "#/definitions/a"}}}, "$ref": "#/definitions/a"}`:              "[] $ref keys beside $ref are ignored",
 		`{"definitions": {"a": {"items": {"$ref": "#/definitions/a"}}}, "allOf": [{"$ref": "#/definitions/a"}]}`: "[definitions a items] $ref #/definitions/a refers to itself",
 	} {
 		s, problems := NewAnswerSchema(doc(t, text))

@@ -105,7 +105,7 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 				p := e.add(path, "unknown-key", "unknown key %q", key)
 				p.Key, p.Known = key, slices.Sorted(maps.Keys(s.Properties))
 				if at := below(s, key); at != "" {
-					p.Help = "it belongs into " + at
+					p.Help = "it belongs in " + at
 				}
 				if s.Properties["jinja"] != nil && slices.Contains(declarative, key) {
 					p.Help = jinjaOnly

@@ -26,8 +26,8 @@ func TestSimilarNames(t *testing.T) {
 // TestMisplacedKeys holds where a key is said to belong that stands too high.
 func TestMisplacedKeys(t *testing.T) {
 	for key, want := range map[string]string{
-		"repeats": "it belongs into run", "server": "it belongs into matrix",
-		"temperature": "it belongs into defaults.request", "nonsense": "",
+		"repeats": "it belongs in run", "server": "it belongs in matrix",
+		"temperature": "it belongs in defaults.request", "nonsense": "",
 	} {
 		got := Validate("scenario", scenario(func(s, _ map[string]any) { s[key] = 1 }))
 		if len(got) != 1 || got[0].Help != want {
@@ -35,7 +35,7 @@ func TestMisplacedKeys(t *testing.T) {
 		}
 	}
 	got := Validate("scenario", scenario(func(_, step map[string]any) { step["max_tokens"] = 1 }))
-	if len(got) != 1 || got[0].Help != "it belongs into request" {
+	if len(got) != 1 || got[0].Help != "it belongs in request" {
 		t.Errorf("a key of a request in a step: %+v", got)
 	}
 }

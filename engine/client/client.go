@@ -45,7 +45,7 @@ func New(cfg Config) (*Client, error) {
 	case base.Scheme != "http" && base.Scheme != "https", base.Hostname() == "":
 		return nil, fmt.Errorf("base URL %q: want http://HOST[:PORT][/PATH] or https://", base.Redacted())
 	case base.User != nil:
-		return nil, fmt.Errorf("base URL %q: a key belongs into the server's api_key, not into its URL", base.Redacted())
+		return nil, fmt.Errorf("base URL %q: a key belongs in the server's api_key, not into its URL", base.Redacted())
 	case base.RawQuery != "" || base.Fragment != "":
 		return nil, fmt.Errorf("base URL %q: a query or fragment cannot be part of it", base.Redacted())
 	}

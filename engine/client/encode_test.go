@@ -144,7 +144,7 @@ func TestNewRefuses(t *testing.T) {
 		"localhost:8000": `base URL "localhost:8000": want http://HOST[:PORT][/PATH] or https://`,
 		"":               `base URL "": want http://HOST[:PORT][/PATH] or https://`,
 		"ftp://h":        `base URL "ftp://h": want http://HOST[:PORT][/PATH] or https://`,
-		"http://me:secret@h": `base URL "http://me:xxxxx@h": a key belongs into the server's api_key,` +
+		"http://me:secret@h": `base URL "http://me:xxxxx@h": a key belongs in the server's api_key,` +
 			` not into its URL`,
 		"http://h/v1?api-version=2": `base URL "http://h/v1?api-version=2": a query or fragment cannot be part of it`,
 	} {

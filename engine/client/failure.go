@@ -48,8 +48,8 @@ func (k *call) shortfall() *event.Error {
 		e.Message = fmt.Sprintf("HTTP %d with an empty body: look into the server's log", x.Status)
 	case x.Wire.Events+k.commentsSeen() == 0:
 		e.Class = "protocol"
-		e.Message = fmt.Sprintf("the reply (%s) is no stream of events, it is %s: check the URL, the base path and the API",
-			orNone(x.Wire.ContentType), describe(k.head))
+		e.Message = fmt.Sprintf("the reply (%s) is not a stream of events, it is %s: "+
+			"check the URL, the base path and the API", orNone(x.Wire.ContentType), describe(k.head))
 	case !r.choices && x.Wire.Events > 0 && !x.Wire.DoneMarker:
 		e.Class = "protocol"
 		e.Message = "the reply holds no completion: it is that of another API: check the base path and the API: " +
@@ -57,10 +57,10 @@ func (k *call) shortfall() *event.Error {
 	case !r.whole && !r.complete():
 		e.Class = "truncated"
 		e.Message = fmt.Sprintf("the stream ended after %d events without a finish reason and without [DONE]: the server "+
-			"gave up, and some lose the reason: look into its log", x.Wire.Events)
+			"gave up, and some servers lose the reason: look into its log", x.Wire.Events)
 	case givenUp[x.Finish]:
 		e.Class = "server_error"
-		e.Message = fmt.Sprintf("the server gave the reply up after %d events (finish reason %s): look into its log",
+		e.Message = fmt.Sprintf("the server gave up the reply after %d events (finish reason %s): look into its log",
 			x.Wire.Events, x.Finish)
 	case !r.answered():
 		e.Class = "empty"
@@ -112,8 +112,8 @@ func notJSON(data []byte) *event.Error {
 }
 
 func tooLarge(limit int) *event.Error {
-	return &event.Error{Class: "too_large", Message: fmt.Sprintf("the reply goes past the bound of %d bytes: set "+
-		"max_tokens, or look at what the server repeats", limit)}
+	return &event.Error{Class: "too_large", Message: fmt.Sprintf("the reply exceeds the limit of %d bytes: set "+
+		"max_tokens, or check whether the server repeats itself", limit)}
 }
 
 // describe says what a body is, for someone who expected something else.

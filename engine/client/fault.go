@@ -193,8 +193,9 @@ func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
 		said = "nothing"
 	}
 	e := &event.Error{
-		Class:      "protocol",
-		Message:    fmt.Sprintf("HTTP %d is no answer to a completion request: the server said: %s", resp.StatusCode, said),
+		Class: "protocol",
+		Message: fmt.Sprintf("HTTP %d is not an answer to a completion request: the server said: %s",
+			resp.StatusCode, said),
 		Body:       keep(body),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
 	}

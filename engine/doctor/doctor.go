@@ -79,14 +79,14 @@ func (d *Doctor) find(ctx context.Context, address string) ([]server.Found, erro
 		address = "http://" + address
 	}
 	if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
-		return nil, &BadAddress{errors.New("this is no address")}
+		return nil, &BadAddress{errors.New("this is not an address")}
 	}
 	one, err := server.Probe(ctx, address, nil)
 	switch {
 	case err != nil:
 		return nil, &BadAddress{err}
 	case one.State == server.PortBusy:
-		d.Report.Problem(usual, "what answers at %s is no LLM server that homellm knows", one.URL)
+		d.Report.Problem(usual, "what answers at %s is not an LLM server that homellm knows", one.URL)
 	case one.State == server.NotRunning:
 		d.Report.Section("nothing answers at %s", one.URL)
 		d.Report.Problem(usual, "nothing answers at %s: is the server started, and is the address right?", one.URL)

@@ -39,7 +39,7 @@ func (d *Doctor) machine(ctx context.Context) {
 	}
 	if others, ok := t.GPUProcesses(ctx); ok {
 		for _, o := range others {
-			memory := "memory not told"
+			memory := "memory not known"
 			if o.MiB != nil {
 				memory = fmt.Sprintf("%.0f MiB", *o.MiB)
 			}

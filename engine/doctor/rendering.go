@@ -92,7 +92,7 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 		at++
 	}
 	return false, fmt.Sprintf(
-		"the server has %d tokens, homellm %d; they part at token %d",
+		"the server has %d tokens, homellm %d; they differ from token %d on",
 		len(theirs),
 		len(ours),
 		at,

@@ -70,7 +70,7 @@ func timing(e event.Exchange) string {
 			}
 		}
 	} else {
-		parts = append(parts, "the reply counts no tokens")
+		parts = append(parts, "the reply reports no token counts")
 	}
 	if e.Finish == "" {
 		parts = append(parts, "no finish reason")
@@ -155,7 +155,7 @@ func (d *Doctor) cacheTest(
 			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL, err)
 		return
 	case reused:
-		d.Report.Line("connection", "kept open: a request finds the one before it")
+		d.Report.Line("connection", "kept open: each request reuses the connection of the one before")
 	default:
 		d.Report.Line("connection", "closed after a reply: each turn needs a new one, which is made ahead")
 	}

@@ -19,7 +19,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	}
 	d.Report.Section("%s", strings.TrimSpace(fmt.Sprintf("%s %s at %s", title, f.Version, f.URL)))
 	if f.Simulated {
-		d.Report.Line("SIMULATED", "%s: no number from here is a real server's", f.Simulation)
+		d.Report.Line("SIMULATED", "%s: none of its numbers is a real server's", f.Simulation)
 	}
 	state := strings.ReplaceAll(string(f.State), "_", " ")
 	if f.Detail != "" {
@@ -78,9 +78,9 @@ func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 		case ok:
 			about = fmt.Sprintf(", context %d tokens", n)
 		case m.TrainedTokens != nil:
-			about = fmt.Sprintf(", context not told before it is loaded (trained for %d)", *m.TrainedTokens)
+			about = fmt.Sprintf(", context not known before it is loaded (trained for %d)", *m.TrainedTokens)
 		default:
-			about = ", context not told"
+			about = ", context not known"
 		}
 		if m.Loaded != nil && !*m.Loaded {
 			about += ", not loaded"

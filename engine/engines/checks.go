@@ -113,7 +113,7 @@ func ownPort(v any, _ Values, p Profile) *Finding {
 func oneOf(values ...string) func(any, Values, Profile) *Finding {
 	return func(v any, _ Values, _ Profile) *Finding {
 		if text, ok := v.(string); ok && !slices.Contains(values, text) {
-			return &Finding{Message: text + " is no value that homellm knows of this flag", Known: values}
+			return &Finding{Message: text + " is not a value that homellm knows for this flag", Known: values}
 		}
 		return nil
 	}

@@ -58,7 +58,7 @@ var (
 	}
 	saltInBody = Capability{"cache_salt", true, "cache_salt in the body of a request"}
 	noMetrics  = Capability{"metrics", false,
-		"the engine has no metrics endpoint: whether somebody else uses it at the same time cannot be seen"}
+		"the engine has no metrics endpoint: whether other clients use it at the same time cannot be seen"}
 	noReset = Capability{
 		"cache_reset",
 		false,

@@ -103,7 +103,7 @@ var llamaLog = Log{
 		sign(
 			"model_broken",
 			`invalid magic characters|tensor .* data is not within the file bounds`,
-			"the model file is damaged or no GGUF: download it again",
+			"the model file is damaged or not a GGUF: download it again",
 		),
 		sign(
 			"model_missing",
@@ -121,7 +121,7 @@ var llamaLog = Log{
 			`failed to create context with model|failed to initialize the context`,
 			"lower ctx_size, or take a smaller KV cache type",
 		),
-		sign("crash", `GGML_ASSERT\(`, "llama.cpp failed a check of its own: update it, or take another build"),
+		sign("crash", `GGML_ASSERT\(`, "an internal check of llama.cpp failed: update it, or take another build"),
 	},
 }
 

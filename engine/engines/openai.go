@@ -11,7 +11,7 @@ var generic = Engine{
 		{"cache_report", false, "unknown engine; the self-test before a run tells whether it reports cached tokens"},
 		noReset, saltInMessage,
 		{"tokenize", false, "unknown engine; prompt ceilings are estimates"},
-		{"metrics", false, "unknown engine: whether somebody else uses it at the same time cannot be seen"},
+		{"metrics", false, "unknown engine: whether other clients use it at the same time cannot be seen"},
 		{"server_timings", false, "unknown engine"},
 		{"ignore_eos", false, "unknown engine"},
 	},

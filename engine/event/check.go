@@ -15,7 +15,7 @@ const checkedSince = 2
 // Checked says whether damage to the journal of this run would have been noticed when it was read.
 func (r RunStarted) Checked() bool { return r.Version >= checkedSince }
 
-var errDamaged = errors.New("the line does not match its check: the journal is damaged, or it was edited")
+var errDamaged = errors.New("the line does not match its checksum: the journal is damaged, or it was edited")
 
 // A check is the CRC-32C (Castagnoli) of every line up to and including this one, without the checks
 // and line ends. Since it runs on from line to line, a line that was moved, repeated or left out does

@@ -253,7 +253,7 @@ var Classes = []struct{ Name, Doc string }{
 	{"redirect", "the server answered with a redirect, which is not followed"},
 	{"protocol", "the reply is not what the API promises: HTML, bad JSON, wrong content type"},
 	{"empty", "the reply is well formed and holds no token"},
-	{"too_large", "the reply went past the bound on kept bytes"},
+	{"too_large", "the reply exceeded the limit on kept bytes"},
 	{"cancelled", "the run was interrupted while the request was in flight"},
 }
 

@@ -274,7 +274,7 @@ func (r *reader) line() (raw []byte, err error) {
 		case r.seq > 0 && raw[0] == 0:
 			return nil, ErrTorn // a power cut leaves zeros where the last blocks were to be
 		case raw[0] != '{', errors.Is(err, io.EOF) && !r.begun(raw):
-			return nil, errors.New("not an event: this is no journal, or it is damaged")
+			return nil, errors.New("not an event: this is not a journal, or it is damaged")
 		case len(raw) > longestLine:
 			return nil, fmt.Errorf("the event has more than %d MiB", longestLine>>20)
 		case errors.Is(err, io.EOF):

@@ -25,7 +25,7 @@ var consequences = []engines.Symptom{
 	{
 		Class:   "killed",
 		Pattern: regexp.MustCompile(`(?m)^Killed$`),
-		Fix:     "the kernel ended it, most likely for want of memory",
+		Fix:     "the kernel ended it, most likely because memory ran out",
 	},
 }
 

@@ -46,7 +46,7 @@ func TestDiagnose(t *testing.T) {
 		{
 			"llama.cpp: an allocation it recovered from is no cause",
 			"ggml: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\nGGML_ASSERT(x) failed\n",
-			Diagnosis{"crash", "GGML_ASSERT(x) failed", "llama.cpp failed a check of its own: update it, or take another build"},
+			Diagnosis{"crash", "GGML_ASSERT(x) failed", "an internal check of llama.cpp failed: update it, or take another build"},
 		},
 		{
 			"Ollama: port",

@@ -72,7 +72,7 @@ func (m *Meter) Read() (Energy, error) {
 	e := Energy{Seconds: time.Since(m.at).Seconds()}
 	if now, ok := totalEnergy(t.readGPUs()); ok && m.counted {
 		if now < m.counter {
-			return Energy{}, fmt.Errorf("the driver's energy counter fell: it was loaded anew")
+			return Energy{}, fmt.Errorf("the driver's energy counter fell: the driver was loaded again")
 		}
 		e.Joules, e.Source = now-m.counter, t.gpus.source+" counter"
 		return e, nil

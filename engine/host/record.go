@@ -130,7 +130,7 @@ func Leftovers(dir string) ([]Leftover, error) {
 		var r record
 		if err := json.Unmarshal(data, &r); err != nil || r.Version != recordVersion || r.Token == "" {
 			return nil, fmt.Errorf(
-				"looking for servers left running: %s is no record of this version of homellm; delete it if nothing runs",
+				"looking for servers left running: %s is not a record of this version of homellm; delete it if nothing runs",
 				path,
 			)
 		}

@@ -11,10 +11,10 @@ import (
 )
 
 // ErrBusy says that a pull holds what was to be removed.
-var ErrBusy = errors.New("a pull of it is under way")
+var ErrBusy = errors.New("a pull of it is in progress")
 
 // errLocked says that another program, or another pull of this one, holds a lock.
-var errLocked = errors.New("somebody else holds the lock")
+var errLocked = errors.New("another process holds the lock")
 
 // markSuffix ends the name of the lock's own file on systems where files cannot be locked.
 const markSuffix = ".homellm"

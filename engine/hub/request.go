@@ -97,7 +97,7 @@ func again(r *http.Response, err error) error {
 		t.after = max(0, time.Until(when))
 	}
 	if t.after > longestPause {
-		return fmt.Errorf("%w; it asks to come again in %v", err, t.after.Round(time.Second))
+		return fmt.Errorf("%w; it asks to retry in %v", err, t.after.Round(time.Second))
 	}
 	return t
 }
@@ -106,7 +106,7 @@ func again(r *http.Response, err error) error {
 const longestPause = 2 * time.Minute
 
 // errIdle is why a request that was silent for too long is cancelled.
-var errIdle = errors.New("nothing came for too long")
+var errIdle = errors.New("no data arrived for too long")
 
 // watch cancels a request that brings nothing for too long: touch says that something came.
 func (h *Hub) watch(ctx context.Context) (watched context.Context, touch, done func()) {

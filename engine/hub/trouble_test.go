@@ -184,7 +184,7 @@ func TestPullGivesUp(t *testing.T) {
 			w.Header().Set("Retry-After", "3600")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return true
-		}, "it asks to come again in 1h0m0s"},
+		}, "it asks to retry in 1h0m0s"},
 		"a pause of an hour, from the store": {func(h *testHub, w http.ResponseWriter, r *http.Request) bool {
 			if !h.large(strings.TrimPrefix(r.URL.Path, "/")) {
 				return false
@@ -192,7 +192,7 @@ func TestPullGivesUp(t *testing.T) {
 			w.Header().Set("Retry-After", "3600")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return true
-		}, "it asks to come again in 1h0m0s"},
+		}, "it asks to retry in 1h0m0s"},
 		"another range than was asked for": {func(h *testHub, w http.ResponseWriter, r *http.Request) bool {
 			if !h.large(strings.TrimPrefix(r.URL.Path, "/")) {
 				return false

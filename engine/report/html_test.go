@@ -137,8 +137,8 @@ func TestHTML_StaysSmall(t *testing.T) {
 		}
 	}
 	if out := render(t, format(t, "html"), long(1, 1, 10_000), Options{}); !strings.Contains(out,
-		"Neighbouring turns of a phase stand together") {
-		t.Error("turns were put together without a word")
+		"Neighbouring turns of a phase share one row") {
+		t.Error("turns were put together silently")
 	}
 }
 

@@ -165,7 +165,7 @@ func TestParse_NotMetrics(t *testing.T) {
 		`a web page titled "Sign in"`: {Status: 200, Kind: "text/html", Body: []byte("<html><title>Sign in</title></html>")},
 		"HTTP 404: Not Found":         {Status: 404, Kind: "application/json", Body: []byte(`{"detail":"Not Found"}`)},
 		"holds no metric":             {Status: 200, Kind: "text/plain"},
-		"no Prometheus text": {Status: 200, Kind: "application/json",
+		"not Prometheus text": {Status: 200, Kind: "application/json",
 			Body: []byte(`{"error":"Unexpected endpoint"}`)},
 	} {
 		if _, err := parse(r); err == nil || !strings.Contains(err.Error(), want) {

@@ -196,7 +196,7 @@ func stranger(seen engines.Responses) (State, string) {
 	for _, path := range engines.Identifying {
 		r := seen[path]
 		if r.Err == nil {
-			return PortBusy, "it is taken by " + r.WebServer() + "; it is no LLM server that homellm knows"
+			return PortBusy, "it is taken by " + r.WebServer() + "; it is not an LLM server that homellm knows"
 		}
 		switch {
 		case refused(r.Err):

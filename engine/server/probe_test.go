@@ -267,14 +267,14 @@ var probeTests = []struct {
 		unknown: answer{200, "text/html", "<!DOCTYPE html><html><head><title>My router</title></head></html>"},
 		want: Found{
 			State:  PortBusy,
-			Detail: `it is taken by a web server and shows a web page titled "My router"; it is no LLM server that homellm knows`,
+			Detail: `it is taken by a web server and shows a web page titled "My router"; it is not an LLM server that homellm knows`,
 		},
 	},
 	{
 		name:    "a JSON API with a version and no models",
 		routes:  map[string]answer{"/version": js(`{"version":"1"}`)},
 		unknown: fastAPI404,
-		want:    Found{State: PortBusy, Detail: "it is taken by a web server; it is no LLM server that homellm knows"},
+		want:    Found{State: PortBusy, Detail: "it is taken by a web server; it is not an LLM server that homellm knows"},
 	},
 }
 

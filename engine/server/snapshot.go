@@ -53,7 +53,7 @@ func parse(r engines.Response) (*Snapshot, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, fmt.Errorf("the reply is no Prometheus text: %w", err)
+		return nil, fmt.Errorf("the reply is not Prometheus text: %w", err)
 	}
 	if len(families) == 0 {
 		return nil, fmt.Errorf("the reply holds no metric")

@@ -76,7 +76,7 @@ func (t *Tokenizer) addStage(s stageSpec) error {
 	}
 	build, ok := stageTypes[s.Type]
 	if !ok {
-		return fmt.Errorf("the tokenizer's step %q is not known here", s.Type)
+		return fmt.Errorf("the tokenizer's step %q is not supported", s.Type)
 	}
 	stages, err := build(s)
 	if err != nil {
@@ -93,7 +93,7 @@ func prepend(s stageSpec) ([]stage, error) {
 
 func replace(s stageSpec) ([]stage, error) {
 	if s.Pattern.String == nil {
-		return nil, errors.New("the tokenizer replaces by a pattern, which is not known here")
+		return nil, errors.New("the tokenizer replaces by a pattern, which is not supported")
 	}
 	old := *s.Pattern.String
 	return []stage{rewrite(func(text string) string { return strings.ReplaceAll(text, old, s.Content) })}, nil
@@ -126,7 +126,7 @@ func split(s stageSpec) ([]stage, error) {
 		after := *s.Pattern.String
 		return []stage{func(text string, _ bool) ([]string, error) { return strings.SplitAfter(text, after), nil }}, nil
 	}
-	return nil, fmt.Errorf("the tokenizer splits with the behaviour %q, which is not known here", s.Behavior)
+	return nil, fmt.Errorf("the tokenizer splits with the behaviour %q, which is not supported", s.Behavior)
 }
 
 // gpt2Pattern is what a ByteLevel step splits by.
@@ -245,7 +245,7 @@ func (t *Tokenizer) indexAdded(added []addedToken) error {
 	t.added, t.lengths = map[string]addedToken{}, map[rune][]int{}
 	for _, a := range added {
 		if a.Single {
-			return fmt.Errorf("the token %q counts as a word only, which is not known here", a.Content)
+			return fmt.Errorf("the token %q counts as a word only, which is not supported", a.Content)
 		}
 		if _, twice := t.added[a.Content]; twice || a.Content == "" {
 			continue

@@ -96,7 +96,7 @@ func (m *bpeModel) check() error {
 	case m.Dropout > 0:
 		return errors.New("the tokenizer drops merges at random")
 	case m.Prefix != "" || m.Suffix != "":
-		return errors.New("the tokenizer marks parts of words, which is not known here")
+		return errors.New("the tokenizer marks parts of words, which is not supported")
 	case len(m.Vocab) == 0:
 		return errors.New("the tokenizer has no vocabulary")
 	}
@@ -154,7 +154,7 @@ func (t *Tokenizer) readPipeline(file tokenizerFile) error {
 	}
 	for _, a := range file.Added {
 		if a.Rewrite && t.rewrites(a.Content) {
-			return fmt.Errorf("the token %q is found only after the text is normalised, which is not known here", a.Content)
+			return fmt.Errorf("the token %q is found only after the text is normalised, which is not supported", a.Content)
 		}
 	}
 	if err := t.readStages(file.PreTokenizer); err != nil {

@@ -201,7 +201,7 @@ func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics
 				readable.Quantity(b.mean, unit), readable.Quantity(b.low, unit), readable.Quantity(b.top, unit)}})
 		}
 		if len(l) > rows {
-			out.Note = "Each row stands for several samples; journal.jsonl has every one."
+			out.Note = "Each row sums up several samples; journal.jsonl has every one."
 		}
 	}
 	return out

@@ -17,8 +17,8 @@ const gatesInChart = 24
 func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	f := Chart{ID: id, Title: "Change against the margin", Wide: true,
 		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line " +
-			"its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow goes " +
-			"on beyond the chart; beside it stands an estimate that lies there.",
+			"its 95 % interval. A gate is worse if the estimate lies beyond 1 × and chance does not explain it. An arrow " +
+			"points beyond the chart; an estimate that lies there is printed beside it.",
 		Table: Table{Caption: "Change against the margin", Head: []string{"gate", "verdict", "change", "lower end",
 			"upper end"}, Left: 2}}
 	var shown []compare.Delta

@@ -30,7 +30,7 @@ func TurnsOfTwo(id string, before, after *metrics.Cell, cells int) (out []Chart,
 		}
 	}
 	if same < max(len(now), len(then)) {
-		absent = append(absent, fmt.Sprintf("of the old run's %s, %d stand in the charts: the others are not in the new run",
+		absent = append(absent, fmt.Sprintf("of the old run's %s, %d are in the charts: the others are not in the new run",
 			readable.Plural(turnsIn(then), "turn"), turnsIn(matched)))
 	}
 	for i, of := range metrics.Charts() {

@@ -247,7 +247,7 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 		out.Rows = append(out.Rows, row)
 	}
 	if crowded {
-		out.Note = "Neighbouring turns of a phase stand together in one row and one point; turns.csv has every request."
+		out.Note = "Neighbouring turns of a phase share one row and one point; turns.csv has every request."
 	}
 	return out
 }
