@@ -122,10 +122,14 @@ func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
 	block := 1
 	if w.cell.Server != nil {
 		block = w.cell.Server.Capabilities.BlockTokens
+		if s, ok := w.served(w.cell); ok && s.BlockTokens > 0 {
+			block = s.BlockTokens
+		}
 	}
 	reusable := ceiling.Tokens(common, all.tokens, block)
 	out := PlannedTurn{
 		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Exact: all.exact && rendered, Reusable: reusable,
+		seen: ceiling.Tokens(common, all.tokens, 1), block: block,
 	}
 	if all.tokens > 0 {
 		out.Ceiling = float64(reusable) / float64(all.tokens)

@@ -49,6 +49,7 @@ type greatest struct {
 	turn  *PlannedTurn // nil: several turns share in it
 	exact bool
 	most  float64 // (n-1)/n: no estimate is needed to say that more is impossible
+	seen  float64 // what a cache of single tokens could reach, where the server's keeps whole blocks
 }
 
 // thresholds compares every hit rate that an assertion asks for with what a prefix cache can
@@ -80,7 +81,7 @@ func (p *planner) thresholds() {
 				at := f.Assertion.Pos
 				at.Col += l.From // only a key: several bounds of one assertion differ in it
 				judged[at]++
-				severity := against(l, top)
+				severity, _ := against(l, top)
 				if severity == "" {
 					continue
 				}
@@ -90,7 +91,7 @@ func (p *planner) thresholds() {
 				if found[at] == nil {
 					order = append(order, at)
 				}
-				found[at] = append(found[at], finding{c, p.beyond(f, l, top, severity), top})
+				found[at] = append(found[at], finding{c, p.beyond(c, f, l, top, severity), top})
 			}
 		}
 	}
@@ -110,8 +111,9 @@ func (p *planner) thresholds() {
 	p.diags = p.diags.Sorted()
 }
 
-// against says how bad it is that a ceiling stands over a limit; "" if it can be met.
-func against(l expr.Limit, top greatest) syntax.Severity {
+// against says how bad it is that a ceiling stands over a limit; "" if it can be met. Blocks: only the size of the
+// server's blocks puts it out of reach, and the run says so if its cache does what it can.
+func against(l expr.Limit, top greatest) (severity syntax.Severity, blocks bool) {
 	beyond := func(limit float64) bool {
 		switch l.Op {
 		case ">":
@@ -123,15 +125,17 @@ func against(l expr.Limit, top greatest) syntax.Severity {
 	}
 	switch {
 	case !beyond(top.value):
-		return ""
-	case top.exact || beyond(top.most) || l.Value > top.value+estimateTolerance:
-		return syntax.Error
+		return "", false
+	case !top.exact && !beyond(top.most) && l.Value <= top.value+estimateTolerance:
+		return syntax.Warning, false
+	case !beyond(top.seen):
+		return syntax.Warning, true
 	}
-	return syntax.Warning
+	return syntax.Error, false
 }
 
 // beyond words a threshold that no cache can reach.
-func (p *planner) beyond(f forecast, l expr.Limit, top greatest, severity syntax.Severity) syntax.Diagnostic {
+func (p *planner) beyond(c *Cell, f forecast, l expr.Limit, top greatest, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
@@ -148,10 +152,20 @@ func (p *planner) beyond(f forecast, l expr.Limit, top greatest, severity syntax
 		}
 		message += fmt.Sprintf(": %s of %s prompt tokens %s", thousands(t.Reusable), thousands(t.PromptTokens), where)
 	}
+	help := "compare with what can be reused: "
+	if _, blocks := against(l, top); blocks {
+		message = fmt.Sprintf("the prefix cache of server %s cannot exceed %s%s here: it keeps whole blocks", c.Server.Name,
+			about, hitShare(top.value))
+		if t := top.turn; t != nil {
+			message += fmt.Sprintf(" of %d tokens, and %s of %s prompt tokens have been sent before", t.block,
+				thousands(t.seen), thousands(t.PromptTokens))
+		}
+		help = "the run says unsupported if its cache reaches that. Compare with what can be reused: "
+	}
 	a := f.Assertion
 	d := a.DiagnoseAt(l.From, l.To)
 	d.Severity, d.Code, d.Message = severity, "plan/ceiling", message
-	d.Help = fmt.Sprintf("compare with what can be reused: %s >= 0.9 * %s", l.Path,
+	d.Help = help + fmt.Sprintf("%s >= 0.9 * %s", l.Path,
 		strings.Replace(l.Path, hitRate, "cache.reusable_rate", 1))
 	return d
 }
@@ -220,8 +234,10 @@ func single(turns []PlannedTurn, i int) (greatest, bool) {
 		i = len(turns) - 1
 	}
 	t := turns[i]
-	return greatest{t.Ceiling, &t, t.Exact, allButOne(t)}, t.PromptTokens > 0
+	return greatest{t.Ceiling, &t, t.Exact, allButOne(t), share(t.seen, t.PromptTokens)}, t.PromptTokens > 0
 }
+
+func share(part, whole int) float64 { return float64(part) / float64(max(1, whole)) }
 
 func allButOne(t PlannedTurn) float64 {
 	return float64(t.PromptTokens-1) / float64(max(1, t.PromptTokens))
@@ -229,17 +245,18 @@ func allButOne(t PlannedTurn) float64 {
 
 // weighted is the ceiling of a hit rate over several turns: the sums of their tokens.
 func weighted(turns []PlannedTurn) (greatest, bool) {
-	reusable, prompt := 0, 0
+	reusable, seen, prompt := 0, 0, 0
 	out := greatest{exact: true, most: 1}
 	for _, t := range turns {
 		reusable += t.Reusable
+		seen += t.seen
 		prompt += t.PromptTokens
 		out.exact = out.exact && t.Exact
 	}
 	if prompt == 0 {
 		return out, false
 	}
-	out.value = float64(reusable) / float64(prompt)
+	out.value, out.seen = share(reusable, prompt), share(seen, prompt)
 	if len(turns) == 1 {
 		return single(turns, 0)
 	}
@@ -267,6 +284,7 @@ func ofStatistic(turns []PlannedTurn, path string) (greatest, bool) {
 		out := greatest{exact: true, most: 1}
 		for _, t := range sorted {
 			out.value += t.Ceiling / float64(len(sorted))
+			out.seen += share(t.seen, t.PromptTokens) / float64(len(sorted))
 			out.exact = out.exact && t.Exact
 		}
 		if len(sorted) == 1 {

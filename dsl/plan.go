@@ -72,6 +72,7 @@ type Suspect struct {
 // Served is what a server that answers has shown.
 type Served struct {
 	ContextTokens int             // 0: not known
+	BlockTokens   int             // tokens in one block of its prefix cache; 0: not known
 	Capabilities  map[string]bool // what was looked for: found or not; what is absent is left to the profile
 }
 
@@ -127,6 +128,8 @@ type PlannedTurn struct {
 	Known        bool    // the ceiling is one: the template does not rewrite what it has rendered before
 
 	removed bool // a document was removed since the turn before
+	seen    int  // prompt tokens that have been seen before, in blocks of one token
+	block   int  // tokens in a block of the server's cache
 }
 
 // String names a cell in messages: server x model x axis=value.

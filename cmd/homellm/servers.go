@@ -103,6 +103,9 @@ func (s *servers) served(profile string) (dsl.Served, bool) {
 	if f.ContextTokens != nil {
 		out.ContextTokens = *f.ContextTokens
 	}
+	if f.BlockTokens != nil {
+		out.BlockTokens = *f.BlockTokens
+	}
 	for _, c := range f.Capabilities {
 		out.Capabilities[c.Name] = c.OK
 	}

@@ -103,6 +103,7 @@ type Server struct {
 	Model         string   `json:"model"`
 	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where nobody knows that name
 	ContextTokens *int     `json:"context_tokens"`
+	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: not known
 	Simulated     bool     `json:"simulated"`
 	Simulation    string   `json:"simulation,omitempty"`   // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Capabilities  []string `json:"capabilities,omitempty"` // what was proven, such as cache_report

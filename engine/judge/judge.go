@@ -47,7 +47,7 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 		if t.assertion.Scope == figure.ScenarioScope {
 			continue
 		}
-		r := t.assertion.Eval(j.lookup(cell, t, repeat))
+		r := j.eval(cell, t, repeat)
 		t.add(r)
 		if r.Verdict == expr.Fail && t.assertion.Abort && abort == "" {
 			abort = t.assertion.Name
@@ -65,7 +65,7 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	cell := f.Cell(j.cell.ID)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
-			r, _ := certain(cell, t.assertion, t.assertion.Eval(j.lookup(cell, t, 0)), looks)
+			r, _ := certain(cell, t.assertion, j.eval(cell, t, 0), looks)
 			t.add(r)
 		}
 	}

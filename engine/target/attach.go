@@ -131,6 +131,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	} else {
 		t.Block = profile.Capabilities.BlockTokens
 	}
+	t.Facts.BlockTokens = t.Block
 	t.Context = asked
 	if t.Context == 0 && engines.Of(facts.Engine).Models.OnRequest && facts.ContextTokens != nil {
 		t.Context = *facts.ContextTokens
