@@ -109,6 +109,7 @@ func (s *session) prepare(ctx context.Context) error {
 		Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"), Lead: s.maker.Lead(),
 		Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
 	})
+	t.Facts.Unsupported = s.observer.Unsupported()
 	if proven {
 		t.Facts.Capabilities = append(t.Facts.Capabilities, "cache_report_proven")
 	}

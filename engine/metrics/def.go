@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,12 +165,17 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 	return d.supported(c, v)
 }
 
+// ServerTimings is the key of [event.Server.Unsupported] for the server's own account of its times and tokens. What it
+// lacks of them is there by the names of the metrics.
+const ServerTimings = "server_timings"
+
 // supported says of a value that is unknown whether the server cannot tell it, which was established before the run.
 func (d *Def) supported(c *Cell, v Value) Value {
 	if v.Known() || d.Support == "" || c.Started == nil {
 		return v
 	}
-	if why, cannot := c.Started.Server.Unsupported[d.Support]; cannot {
+	cannot := c.Started.Server.Unsupported
+	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
 		v.Why, v.Unsupported, v.Range = why, true, nil
 	}
 	return v

@@ -192,6 +192,6 @@ func serverSays(name, unit string, better int, doc string) Def {
 		fold = Sum
 	}
 	return Def{Name: name, Unit: unit, Kind: Float, Better: better, Levels: turns, Fold: fold, Source: "server",
-		Support: "server_timings",
+		Support: ServerTimings,
 		Doc:     doc + ", by the server's own account", Formula: "as the server reports it", each: said(name)}
 }

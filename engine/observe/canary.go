@@ -17,6 +17,9 @@ func (r refusal) Error() string { return r.cause.Message }
 func (o *Observer) canary(salt string) server.Send {
 	return func(ctx context.Context, text string) (server.Reply, error) {
 		e := o.server.Send(ctx, text, salt)
+		if e.Err == nil {
+			o.told.add(&e)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return server.Reply{}, context.Cause(ctx)

@@ -89,6 +89,9 @@ func replyOf(e *event.Exchange) server.Reply {
 	if r.Source == "" && r.Cached != nil {
 		r.Source = "usage"
 	}
+	if n, told := e.Timings["server.prompt_tokens"]; told && r.Cached != nil {
+		r.Computed = new(int(n))
+	}
 	return r
 }
 

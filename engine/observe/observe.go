@@ -42,6 +42,7 @@ type Observer struct {
 	server Server
 
 	report    server.Report // what the self-test proved
+	told      told          // what the replies to the preflight say
 	counters  counters
 	isolation isolation
 	traffic   traffic

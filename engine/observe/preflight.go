@@ -16,7 +16,7 @@ import (
 // that the report of cached tokens was.
 func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err error) {
 	o.server = s
-	o.report, o.counters, o.isolation = server.Report{}, counters{}, isolation{}
+	o.report, o.counters, o.isolation, o.told = server.Report{}, counters{}, isolation{}, told{}
 	if !o.tested() {
 		if _, err := o.canary("")(ctx, "Hello"); err != nil {
 			return false, o.refused(ctx, err)
@@ -34,8 +34,14 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 	}
 	o.report = report
 	proven = report.Proven()
+	if report.Zero {
+		o.notes.once("cache_off", "self-test: %s", report.How())
+	}
 	if !proven {
-		o.report.Why = "self-test: " + report.Why + reportHint(s.Engine)
+		o.report.Why = "self-test: " + report.Why
+		if report.Silent {
+			o.report.Why += reportHint(s.Engine)
+		}
 	}
 	o.chooseCounters()
 	return proven, o.proveIsolation(ctx)

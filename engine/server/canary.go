@@ -20,6 +20,9 @@ type Report struct {
 	Source   string // usage or timings, if InReply
 	Counters string // the metric by whose growth cached tokens are known; empty if none was proven
 	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
+	Zero     bool   // the report is proven, and of the repeated prompt nothing was cached
+	Silent   bool   // replies report no cached tokens at all
+	Doubtful bool   // it is not proven although the server should be able to tell: it contradicts itself, or was not alone
 	Why      string // why neither is proven
 	Absent   bool   // no reply has the field, and no counter shows it: the server cannot tell
 
@@ -34,14 +37,24 @@ func (r Report) How() string {
 	switch {
 	case r.Off:
 		return "the prefix cache is switched off: 0 for every request"
-	case r.InReply && r.Counters != "":
-		return r.Source + " of every reply, checked by " + r.Counters
-	case r.InReply:
-		return r.Source + " of every reply"
-	case r.Counters != "":
-		return "growth of " + r.Counters
+	case r.Zero:
+		return "0 of a repeated prompt was cached, by " + r.accounts() + ": the prefix cache is switched off, or the model " +
+			"cannot use it"
+	case r.InReply || r.Counters != "":
+		return r.accounts()
 	}
 	return r.Why
+}
+
+// accounts names what tells of cached tokens.
+func (r Report) accounts() string {
+	switch {
+	case !r.InReply:
+		return "growth of " + r.Counters
+	case r.Counters != "":
+		return r.Source + " of every reply, checked by " + r.Counters
+	}
+	return r.Source + " of every reply"
 }
 
 // canaryBlock is the block size that a canary assumes of a server that does not tell its own.
@@ -95,53 +108,87 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 	return s.Metrics(ctx)
 }
 
-// judge decides from both replies, and from what the counters did meanwhile, what to believe.
+// judge decides from both replies, and from what the counters did meanwhile, what to believe. That nothing of the
+// repeated prompt was cached is as good a report as any: a server that says so, or whose counters account for the whole
+// prompt and show no hit, has told.
 func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
-	first, second := replies[0], replies[1]
-	var whys []string
-	switch {
-	case second.Cached == nil:
-		whys = append(whys, "the reply to a repeated prompt reports no cached tokens")
-	case *second.Cached <= 0:
-		whys = append(
-			whys,
-			"the reply to a repeated prompt reports 0 cached tokens: the cache is off, or the report is not true",
-		)
-	case second.Prompt != nil && *second.Cached > *second.Prompt:
-		whys = append(
-			whys,
-			fmt.Sprintf("the reply reports %d cached tokens of a prompt of %d", *second.Cached, *second.Prompt),
-		)
-	case first.Cached != nil && *first.Cached >= *second.Cached:
-		whys = append(
-			whys,
-			fmt.Sprintf("the reply to a new prompt reports %d cached tokens, as many as to its repetition", *first.Cached),
-		)
-	default:
+	second := replies[1]
+	r.Silent = second.Cached == nil
+	why := wrong(replies)
+	if why == "" && *second.Cached > 0 {
 		r.InReply, r.Source = true, second.Source
 	}
+	whys := []string{why}
 	switch {
 	case scrapeErr != nil:
 		whys = append(whys, "there are no counters: "+scrapeErr.Error())
 	case deltas[1].Why != "":
 		whys = append(whys, "counters: "+deltas[1].Why)
 	case n != nil:
-		for _, by := range n.Cached {
-			c1, ok1 := deltas[0].cached[by.Family]
-			c2, ok2 := deltas[1].cached[by.Family]
-			if ok2 && c2 > 0 && (!ok1 || c1 < c2) && (!r.InReply || c2 == *second.Cached) {
-				r.Counters = by.Family
-				break
-			}
-		}
-		if r.Counters == "" {
+		if r.Counters = counted(n, deltas, r.InReply, second.Cached); r.Counters == "" {
 			whys = append(whys, "none of its counters showed the repetition ("+n.Families()+")")
 		}
 	}
-	if !r.Proven() {
-		r.Why = strings.Join(whys, "; ")
-		r.Absent = first.Cached == nil && second.Cached == nil
+	if r.InReply || r.Counters != "" {
+		return
 	}
+	if n == nil {
+		n = &engines.Metrics{}
+	}
+	zero := zeroBy(n, deltas[1])
+	switch {
+	case why == "": // the reply says 0
+		r.Zero, r.InReply, r.Source, r.Counters = true, true, second.Source, zero
+	case r.Silent && zero != "":
+		r.Zero, r.Counters = true, zero
+	default:
+		r.Why = strings.Join(whys, "; ")
+		r.Doubtful = !r.Silent || deltas[1].Why != "" && scrapeErr == nil
+	}
+}
+
+// wrong says why what both replies report of cached tokens is no report; empty if it is.
+func wrong(replies [2]Reply) string {
+	first, second := replies[0], replies[1]
+	switch {
+	case second.Cached == nil:
+		return "the reply to a repeated prompt reports no cached tokens"
+	case *second.Cached < 0 || second.Prompt != nil && *second.Cached > *second.Prompt:
+		return fmt.Sprintf("the reply reports %d cached tokens of a prompt of %d", *second.Cached, *second.Prompt)
+	case second.Computed != nil && second.Prompt != nil && *second.Computed+*second.Cached != *second.Prompt:
+		return fmt.Sprintf("the reply reports %d cached and %d computed tokens of a prompt of %d", *second.Cached,
+			*second.Computed, *second.Prompt)
+	case first.Cached != nil && *first.Cached > 0 && *first.Cached >= *second.Cached:
+		return fmt.Sprintf("the reply to a new prompt reports %d cached tokens, as many as to its repetition", *first.Cached)
+	}
+	return ""
+}
+
+// counted is the counter that showed the repetition; empty if none did. It may not contradict the replies.
+func counted(n *engines.Metrics, deltas [2]Delta, inReply bool, cached *int) string {
+	for _, by := range n.Cached {
+		c1, ok1 := deltas[0].cached[by.Family]
+		c2, ok2 := deltas[1].cached[by.Family]
+		if ok2 && c2 > 0 && (!ok1 || c1 < c2) && (!inReply || c2 == *cached) {
+			return by.Family
+		}
+	}
+	return ""
+}
+
+// zeroBy is a counter that accounts for the repeated prompt and shows that nothing of it was cached; empty if there is
+// none, or if another one shows something else.
+func zeroBy(n *engines.Metrics, d Delta) string {
+	out := ""
+	for _, by := range n.Cached {
+		switch c, ok := d.cached[by.Family]; {
+		case ok && c > 0:
+			return ""
+		case ok && out == "":
+			out = by.Family
+		}
+	}
+	return out
 }
 
 // Cached is the number of a request's prompt tokens that came from the server's cache, where it

@@ -30,6 +30,8 @@ type cacheServer struct {
 	always      *int // replies carry this number whatever happened
 	counters    bool
 	cacheOff    bool
+	never       bool // nothing is ever found in its cache, and it does not say so beforehand
+	computed    *int // replies carry this number of computed tokens
 	resetLies   bool
 	foreign     bool // another client's request ends with each of ours
 }
@@ -62,8 +64,8 @@ func (c *cacheServer) send(salt string) Send {
 	return func(_ context.Context, prompt string) (Reply, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		reply, hit := Reply{Prompt: new(99), Source: "usage"}, 0
-		if c.seen[salt+prompt] && !c.cacheOff {
+		reply, hit := Reply{Prompt: new(99), Source: "usage", Computed: c.computed}, 0
+		if c.seen[salt+prompt] && !c.cacheOff && !c.never {
 			hit = 96
 		}
 		c.seen[salt+prompt] = true
@@ -102,8 +104,17 @@ func TestSelfTest(t *testing.T) {
 			how: "usage of every reply, checked by vllm:prompt_tokens_cached", proven: true, after: new(0)},
 		{name: "in counters", server: &cacheServer{counters: true}, how: "growth of vllm:prompt_tokens_cached", proven: true},
 		{name: "nowhere", server: &cacheServer{}, how: "reports no cached tokens; there are no counters"},
-		{name: "zero whatever happens", server: &cacheServer{always: new(0)},
-			how: "reports 0 cached tokens: the cache is off, or the report is not true"},
+		{name: "zero in replies", server: &cacheServer{always: new(0)}, proven: true, after: new(0),
+			how: "0 of a repeated prompt was cached, by usage of every reply: the prefix cache is switched off, or the model " +
+				"cannot use it"},
+		{name: "all computed", server: &cacheServer{always: new(0), computed: new(99)}, proven: true, after: new(0),
+			how: "by usage of every reply: the prefix cache is switched off"},
+		{name: "neither cached nor computed", server: &cacheServer{always: new(0), computed: new(50)},
+			how: "reports 0 cached and 50 computed tokens of a prompt of 99"},
+		{name: "counters without a hit", server: &cacheServer{never: true, counters: true}, proven: true,
+			how: "0 of a repeated prompt was cached, by growth of vllm:prompt_tokens_cached: the prefix cache is switched off"},
+		{name: "zero in replies, and counters that hit", server: &cacheServer{always: new(0), counters: true}, proven: true,
+			how: "growth of vllm:prompt_tokens_cached"},
 		{name: "the same whatever happens", server: &cacheServer{always: new(50)},
 			how: "the reply to a new prompt reports 50 cached tokens"},
 		{name: "more than there are", server: &cacheServer{always: new(500)},

@@ -82,6 +82,7 @@ type Reply struct {
 	Prompt     *int
 	Completion *int
 	Cached     *int
+	Computed   *int   // prompt tokens that were not cached, where the reply says so beside Cached
 	Source     string // of Cached: usage or timings
 }
 

@@ -1,0 +1,68 @@
+package observe
+
+import (
+	"maps"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// told is what replies to the requests of a preflight say of themselves.
+type told struct {
+	replies   int
+	usage     bool
+	reasoning bool
+	cached    bool
+	timings   map[string]bool // names of metrics
+}
+
+// add takes in one reply.
+func (t *told) add(e *event.Exchange) {
+	t.replies++
+	t.usage = t.usage || e.Usage.Prompt != nil && e.Usage.Completion != nil
+	t.reasoning = t.reasoning || e.Usage.Reasoning != nil
+	t.cached = t.cached || e.Usage.Cached != nil
+	if t.timings == nil {
+		t.timings = map[string]bool{}
+	}
+	for name := range e.Timings {
+		t.timings[name] = true
+	}
+}
+
+// Unsupported is what the server cannot tell, with the reason, by what was seen before anything was measured. What it
+// should tell and did not, or tells in contradiction to itself, is not in it.
+func (o *Observer) Unsupported() map[string]string {
+	out := map[string]string{}
+	if o.told.replies == 0 {
+		return nil
+	}
+	if !o.told.usage {
+		out["usage"] = "the server's replies hold no token counts"
+	}
+	if !o.told.reasoning {
+		out["reasoning_tokens"] = "the server does not count reasoning tokens"
+	}
+	switch {
+	case o.report.Proven() || o.told.cached || o.report.Doubtful:
+	case o.report.Why != "":
+		out["cache"] = o.report.Why
+	default:
+		out["cache"] = "server " + o.cell.Server.Name + " reports no cached tokens"
+	}
+	names := maps.Clone(o.told.timings)
+	if o.counters.on {
+		for _, t := range o.server.Side.Engine().Metrics.Timings {
+			names[t.Metric] = true
+		}
+	}
+	for i := range metrics.Defs {
+		if d := &metrics.Defs[i]; d.Support == metrics.ServerTimings && !names[d.Name] {
+			out[d.Name] = "the server says nothing of " + d.Name
+		}
+	}
+	if len(names) == 0 {
+		out[metrics.ServerTimings] = "the server says nothing of its own times"
+	}
+	return out
+}

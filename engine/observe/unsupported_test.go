@@ -1,0 +1,64 @@
+package observe
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"homellm/engine/event"
+	"homellm/engine/server"
+)
+
+func TestUnsupported(t *testing.T) {
+	whole := event.Exchange{Usage: event.Usage{Prompt: new(9), Completion: new(1), Reasoning: new(0), Cached: new(0)},
+		Timings: map[string]float64{}}
+	for _, name := range []string{"queue_ms", "load_ms", "prefill_ms", "decode_ms", "ttft_ms", "e2e_ms", "total_ms",
+		"prompt_tokens", "cached_tokens"} {
+		whole.Timings["server."+name] = 1
+	}
+	for name, c := range map[string]struct {
+		reply  func(e *event.Exchange)
+		report server.Report
+		want   string // the keys
+	}{
+		"it tells everything": {report: server.Report{InReply: true, Source: "usage"}},
+		"it is silent of its cache": {reply: func(e *event.Exchange) { e.Usage.Cached = nil },
+			report: server.Report{Silent: true, Why: "no cached tokens"}, want: "cache"},
+		"its counters tell": {reply: func(e *event.Exchange) { e.Usage.Cached = nil },
+			report: server.Report{Counters: "f"}},
+		"it contradicts itself": {report: server.Report{Doubtful: true, Why: "500 of 99"}},
+		"somebody else uses it": {reply: func(e *event.Exchange) { e.Usage.Cached = nil },
+			report: server.Report{Silent: true, Doubtful: true, Why: "somebody else"}},
+		"it counts no tokens": {reply: func(e *event.Exchange) { e.Usage = event.Usage{Cached: new(0)} },
+			report: server.Report{InReply: true}, want: "reasoning_tokens usage"},
+		"it has no queue": {reply: func(e *event.Exchange) { delete(e.Timings, "server.queue_ms") },
+			report: server.Report{InReply: true}, want: "server.queue_ms"},
+		"it fails": {reply: func(e *event.Exchange) { e.Err = &event.Error{Class: "server_error"} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := whole
+			e.Timings = maps.Clone(whole.Timings)
+			if c.reply != nil {
+				c.reply(&e)
+			}
+			o, _ := alone(Server{Send: func(context.Context, string, string) event.Exchange { return e }})
+			_, _ = o.canary("")(t.Context(), "Hello")
+			o.report = c.report
+			got := o.Unsupported()
+			if keys := strings.Join(slices.Sorted(maps.Keys(got)), " "); keys != c.want {
+				t.Errorf("it cannot tell %q, want %q", keys, c.want)
+			}
+			if got["cache"] != "" && got["cache"] != c.report.Why {
+				t.Errorf("reason %q", got["cache"])
+			}
+		})
+	}
+	o, _ := alone(Server{Send: func(context.Context, string, string) event.Exchange { return event.Exchange{} }})
+	_, _ = o.canary("")(t.Context(), "Hello")
+	if got := o.Unsupported(); got["server_timings"] == "" || got["server.ttft_ms"] == "" ||
+		got["cache"] != "server s reports no cached tokens" {
+		t.Errorf("of a server that tells nothing: %v", got)
+	}
+}
