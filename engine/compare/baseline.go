@@ -3,8 +3,10 @@ package compare
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
@@ -29,14 +31,28 @@ type Baseline struct {
 	Metrics     map[string]BaselineMetric `json:"metrics"`
 }
 
-// BaselineMetric is one sample of a baseline: one value for each repeat.
+// BaselineMetric is one sample of a baseline: one value for each repeat of every run.
 type BaselineMetric struct {
 	Unit    string `json:"unit"`
 	Better  int    `json:"better"`
 	Unknown int    `json:"unknown"`
 	// relative standard deviation of the difference of two samples of this size when nothing changed
-	Noise  *float64  `json:"noise"`
-	Values []float64 `json:"values"`
+	Noise *float64 `json:"noise"`
+	// the same of each statistic between runs, where there are several
+	Between map[string]float64 `json:"between,omitempty"`
+	Values  []float64          `json:"values"`
+}
+
+// steps are those that the baseline holds a metric of, in order.
+func (b *Baseline) steps() []string {
+	var out []string
+	for _, path := range b.Paths() {
+		at, ok := figure.Parse(figure.SampleScope, path)
+		if ok && strings.HasPrefix(path, "steps.") && !slices.Contains(out, at.ID) {
+			out = append(out, at.ID)
+		}
+	}
+	return out
 }
 
 // Sample returns one sample of the baseline.

@@ -26,6 +26,7 @@ func (r Rules) Runs(old, run *metrics.Run) Comparison {
 		}
 		c.Pairs = append(c.Pairs, r.Compare(cell.Name(), Measured(before, runName(old)), side, run.Started.Started))
 	}
+	adjust(c.Pairs)
 	return c
 }
 
@@ -68,6 +69,7 @@ func (r Rules) Baselines(run *metrics.Run, required bool, read func(path string)
 		}
 		c.Pairs = append(c.Pairs, r.againstBaseline(b, path, cell))
 	}
+	adjust(c.Pairs)
 	return c, nil
 }
 
@@ -108,6 +110,7 @@ func (r Rules) Servers(a, b string, cells []*metrics.Cell) Comparison {
 		now := old.Run().Started.Started
 		c.Pairs = append(c.Pairs, r.Compare(a+" -> "+b, Measured(old, old.Name()), Measured(cells[k], cells[k].Name()), now))
 	}
+	adjust(c.Pairs)
 	return c
 }
 

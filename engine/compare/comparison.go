@@ -27,6 +27,8 @@ type Pair struct {
 	Warnings   []string   `json:"warnings"`
 	Deltas     []Delta    `json:"deltas"`
 	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
+
+	moving string // why the times of sides that were played apart cannot be told from the machine's; "": they can
 }
 
 // Comparison is the comparison of all cells of two sides.
@@ -45,11 +47,13 @@ func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 				[]string{"old", "new"}[k], s.Failed, s.Requests))
 		}
 	}
-	for _, g := range r.Gates {
+	r.between(&p)
+	for _, g := range r.gates(old, new) {
 		if d, judged := r.judge(g, p); judged {
 			p.Deltas = append(p.Deltas, d)
 		}
 	}
+	adjust([]Pair{p})
 	why := ""
 	if !p.Comparable() && r.OnMismatch != MismatchWarns {
 		why = "not comparable: " + p.difference()
@@ -78,16 +82,30 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	}
 	g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
 		func(a, b stats.Looks) int { return len(a) - len(b) }))
+	if !r.InTurn {
+		g.between, g.noise = r.apart(g, old)
+	}
 	d = g.Compare(a, b, r.InTurn)
 	d.unsupported(p.Sides, [2]metrics.Sample{a, b})
 	if !p.Comparable() && r.OnMismatch != MismatchWarns {
 		d.Verdict, d.Why, d.More = event.Unknown, "not comparable: "+p.difference(), 0
 		return d, true
 	}
-	if old.Noise != nil && r.Tighter > 0 {
-		d.tooTight(old.Noise(g.Metric), r.Tighter)
+	if d.P == nil {
+		return d, true
 	}
-	d.belowFloor(max(old.floor(), new.floor()))
+	moving := ""
+	if !r.InTurn && isTime(g.Metric) {
+		moving = p.moving
+	}
+	d.evidence.withdraw = func(d *Delta) {
+		if moving != "" {
+			d.Verdict, d.Why, d.More = event.Unknown, moving, 0
+			return
+		}
+		d.belowFloor(max(old.floor(), new.floor()))
+	}
+	d.evidence.withdraw(&d)
 	return d, true
 }
 
@@ -125,23 +143,6 @@ func (d *Delta) belowFloor(floor float64) {
 	d.Verdict = event.Unknown
 	d.Why = fmt.Sprintf("the client that measured is itself up to %.3g ms late on this machine "+
 		"(client.ttft_bias_p99_ms), and cannot tell a change of %.3g ms from nothing", floor, math.Abs(*d.Change))
-}
-
-// tooTight withdraws a verdict whose margin is within the noise of the machine itself.
-func (d *Delta) tooTight(noise *float64, times float64) {
-	if d.Old.Center == nil || *d.Old.Center == 0 || d.Verdict == event.Unknown {
-		return
-	}
-	if noise == nil {
-		d.Warnings = append(d.Warnings, "the baseline holds no A/A noise of it")
-		return
-	}
-	margin := d.Gate.margin(*d.Old.Center) / math.Abs(*d.Old.Center)
-	if margin < times**noise {
-		d.Verdict = event.Unknown
-		d.Why = fmt.Sprintf("the margin of %.1f %% is tighter than %g x the A/A noise of %.1f %%: widen it, or play more "+
-			"repeats", 100*margin, times, 100**noise)
-	}
 }
 
 func days(d time.Duration) string {

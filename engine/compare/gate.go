@@ -16,7 +16,7 @@ import (
 type Gate struct {
 	Name        string          `json:"name"`
 	Metric      string          `json:"metric"` // path of a sample: steps.q1.ttft_ms
-	Stat        string          `json:"stat"`   // p50 | mean
+	Stat        string          `json:"stat"`   // p50 | mean | p90 | p95 | max
 	Better      int             `json:"better"` // +1: higher is better, -1: lower; 0: as the metric says
 	MaxWorse    *float64        `json:"max_worse"`
 	MaxWorseAbs *float64        `json:"max_worse_abs"` // in the metric's unit
@@ -31,7 +31,15 @@ type Gate struct {
 	Column      int             `json:"column,omitempty"`
 
 	looks stats.Looks // of a run whose length depends on what was seen
+	// what a change must exceed to be worse or better beside the margin, as shares of the old side: what may lie
+	// between two runs, and what their noise makes of it
+	between, noise float64
+
+	step bool // it is a built-in one of a single step
 }
+
+// OfStep says whether the gate is a built-in one of a single step, of which there are many.
+func (g Gate) OfStep() bool { return g.step }
 
 // What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
 // called worse in at most one of 200 comparisons; docs/gate-quality.md shows what the sample size finds.
@@ -50,6 +58,9 @@ const (
 	Better event.Outcome = "better"
 	// Same is no change beyond the margin, by samples that are good enough to have shown one of twice the margin.
 	Same event.Outcome = "same"
+	// NotSeen is what a mean or a tail is that is not seen to be worse: they may hide what few repeats cannot show, and
+	// so are never called the same.
+	NotSeen event.Outcome = "not seen"
 )
 
 // Side is one side of a comparison: its sample, described.
@@ -63,22 +74,35 @@ type Side struct {
 
 // Delta is the outcome of one gate.
 type Delta struct {
-	Gate     Gate          `json:"gate"`
-	Unit     string        `json:"unit"`
-	Old      Side          `json:"old"`
-	New      Side          `json:"new"`
-	Change   *float64      `json:"change"`   // new - old, in the metric's unit
-	Relative *float64      `json:"relative"` // Change / old
-	Lo       *float64      `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
-	Hi       *float64      `json:"hi"`
-	P        *float64      `json:"p"`
-	Margin   *float64      `json:"margin"` // the change that must be exceeded, in the metric's unit
+	Gate     Gate     `json:"gate"`
+	Unit     string   `json:"unit"`
+	Old      Side     `json:"old"`
+	New      Side     `json:"new"`
+	Change   *float64 `json:"change"`   // new - old, in the metric's unit
+	Relative *float64 `json:"relative"` // Change / old
+	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
+	Hi       *float64 `json:"hi"`
+	P        *float64 `json:"p"`
+	Adjusted *float64 `json:"p_adjusted,omitempty"` // by Holm, over the gates of the comparison that gate; nil: it is none
+	Margin   *float64 `json:"margin"`               // the change that must be exceeded, in the metric's unit
+	// the one that must be exceeded to be worse or better, where what lies between runs makes it larger
+	Widened  *float64      `json:"margin_widened,omitempty"`
 	Test     string        `json:"test"`
 	Verdict  event.Outcome `json:"verdict"`
 	Why      string        `json:"why,omitempty"`
 	Warnings []string      `json:"warnings,omitempty"`
 	// about how many more repeats of each side would decide what is unknown; 0: none would, or it is not known
 	More int `json:"more,omitempty"`
+
+	evidence evidence // what the verdict follows from; see [Delta.decide]
+}
+
+// evidence is what a test found.
+type evidence struct {
+	stats.Shift
+	base     float64      // the old side's statistic
+	tail     *tail        // of a gate on the tail
+	withdraw func(*Delta) // what else may speak against a verdict; nil: nothing
 }
 
 // tests are the ways to hold two samples against each other, by test and statistic.
@@ -87,25 +111,34 @@ var tests = map[string]map[string]func(a, b []float64, confidence float64) (stat
 	"paired":       {"p50": stats.Paired, "mean": stats.PairedMeans},
 }
 
+// Tests of other statistics than the median, as reports call them.
+const (
+	testMeans       = "permutation"
+	testPairedMeans = "paired permutation"
+	testTail        = "fisher"
+)
+
 // Compare judges the change from old to new. inTurn says that both were played in turn in one run,
 // so that their repeats are pairs.
 //
 // A change is worse only if it is larger than every margin of the gate and the test says that
 // chance does not explain it; better is the mirror image. Otherwise it is the same, if the
 // confidence interval rules out a change for the worse of twice the margin: a sample that cannot
-// is too noisy or too small to call anything the same, and the verdict is unknown.
+// is too noisy or too small to call anything the same, and the verdict is unknown. A mean or a tail that is not seen
+// to be worse is never the same: see [NotSeen].
 func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
-	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat), New: side(new, g.Stat), Verdict: event.Unknown,
-		Test: g.Test}
+	if g.Better == 0 {
+		g.Better = max(-1, min(1, new.Better+old.Better))
+	}
+	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat, g.Better), New: side(new, g.Stat, g.Better),
+		Verdict: event.Unknown, Test: g.Test}
 	if d.Unit == "" {
 		d.Unit = old.Unit
 	}
-	if d.Gate.Better == 0 {
-		d.Gate.Better = max(-1, min(1, new.Better+old.Better))
-	}
+	tail := tailPercent(g.Stat) > 0
 	if d.Test == "" {
 		d.Test = "mann_whitney"
-		if a, b := pairs(old, new); inTurn && inPairs(a, b) {
+		if a, b := pairs(old, new); inTurn && !tail && inPairs(a, b) {
 			d.Test = "paired"
 		}
 	}
@@ -137,10 +170,18 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 			return d
 		}
 	}
+	if tail {
+		d.Test = testTail
+		d.judgeTail(a, b)
+		return d
+	}
 	s, err := tests[d.Test][g.Stat](a, b, stats.Confidence(g.look()))
 	if err != nil {
 		d.Why = err.Error()
 		return d
+	}
+	if g.Stat == "mean" {
+		d.Test = map[string]string{"mann_whitney": testMeans, "paired": testPairedMeans}[d.Test]
 	}
 	d.Change, d.P = &s.By, &s.P
 	d.Lo, d.Hi = finite(s.Lo), finite(s.Hi)
@@ -149,45 +190,9 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 		r := s.By / math.Abs(base)
 		d.Relative = &r
 	}
-	d.judge(s, base)
+	d.evidence.Shift, d.evidence.base = s, base
+	d.decide(nil)
 	return d
-}
-
-// judge decides from the shift and the margins.
-func (d *Delta) judge(s stats.Shift, base float64) {
-	g := d.Gate
-	d.Margin = new(g.margin(base))
-	if g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
-		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
-		return
-	}
-	margin := g.margin(base)
-	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // for the worse is positive
-	if g.Better < 0 {
-		worst = s.Hi
-	}
-	sure := s.P < g.Alpha*stats.Share(g.look())
-	switch {
-	case loss > margin && sure:
-		d.Verdict = Worse
-	case -loss > margin && sure:
-		d.Verdict = Better
-	case worst > 2*margin && worst > 0:
-		d.Why = "too noisy to tell: it may have become worse by " + amount(worst, base, d.Unit) +
-			", and a sample that cannot rule out twice the margin (" + amount(2*margin, base, d.Unit) + ") says nothing"
-		if gap := 2*margin - loss; gap > 0 && !math.IsInf(worst, 0) {
-			n := float64(min(d.Old.N, d.New.N))
-			if more := math.Ceil(n * ((worst-loss)/gap*(worst-loss)/gap - 1)); more >= 1 && more <= 1000 {
-				d.More = int(more)
-				d.Why += fmt.Sprintf("; about %.0f more repeats of each side would", more)
-			}
-		} else if gap <= 0 {
-			d.More = max(1, min(d.Old.N, d.New.N))
-			d.Why += "; more repeats would tell whether it is worse"
-		}
-	default:
-		d.Verdict = Same
-	}
 }
 
 // At is the gate at looks that decide how much is measured; see [stats.Looks].
@@ -238,7 +243,7 @@ func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
 		return fmt.Sprintf("the old side is in %s, the new in %s", old.Unit, new.Unit)
 	case better == 0:
 		return "the metric does not say which direction is better: give the gate better: lower or higher"
-	case tests[test][g.Stat] == nil:
+	case tests[test][g.Stat] == nil && tailPercent(g.Stat) == 0:
 		return fmt.Sprintf("there is no test %q for %s", test, g.Stat)
 	}
 	return ""
@@ -266,7 +271,7 @@ func inPairs(a, b []float64) bool {
 }
 
 // side describes a sample: its statistic, and the confidence interval of its median.
-func side(s metrics.Sample, stat string) Side {
+func side(s metrics.Sample, stat string, better int) Side {
 	out := Side{N: len(s.Values), Unknown: s.Unknown}
 	if out.N == 0 {
 		return out
@@ -274,6 +279,9 @@ func side(s metrics.Sample, stat string) Side {
 	center, lo, hi := stats.MedianInterval(s.Values, stats.Level)
 	if stat == "mean" {
 		center = metrics.NewDist(s.Values).Mean
+	}
+	if p := tailPercent(stat); p > 0 {
+		center = tailOf(s.Values, p, better)
 	}
 	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)
 	return out

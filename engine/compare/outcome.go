@@ -12,7 +12,7 @@ import (
 func (d Delta) Judged() metrics.Judged {
 	outcome := d.Verdict
 	switch d.Verdict {
-	case Better, Same:
+	case Better, Same, NotSeen:
 		outcome = event.Pass
 	case Worse:
 		outcome = event.Fail
@@ -23,8 +23,8 @@ func (d Delta) Judged() metrics.Judged {
 // Outcome decides what the comparison comes to: the printed verdict and the exit code come from
 // this call.
 func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason string) {
-	var worse, unknown, better []string
-	same, gating := 0, 0
+	var worse, unknown, better named
+	same, unseen, gating := 0, 0, 0
 	for _, p := range c.Pairs {
 		where := ""
 		if len(c.Pairs) > 1 {
@@ -32,42 +32,74 @@ func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason strin
 		}
 		switch {
 		case p.Missing != "" && p.Required:
-			unknown = append(unknown, p.Missing)
+			unknown.names = append(unknown.names, p.Missing)
 			continue
 		case !p.Comparable() && p.OnMismatch == MismatchFails:
-			worse = append(worse, "not comparable"+where+": "+p.difference())
+			worse.names = append(worse.names, "not comparable"+where+": "+p.difference())
 			continue
 		}
 		for _, d := range p.Deltas {
-			name := d.Gate.Name + where
 			switch d.Judged() {
 			case metrics.Failed:
-				worse = append(worse, name)
+				worse.add(d, where)
 			case metrics.Unknown:
-				unknown = append(unknown, name)
+				unknown.add(d, where)
 			case metrics.Passed:
 				if d.Gate.Severity.Gates() {
 					gating++
 				}
-				if d.Verdict == Better {
-					better = append(better, name)
-				} else {
+				switch d.Verdict {
+				case Better:
+					better.add(d, where)
+				case NotSeen:
+					unseen++
+				default:
 					same++
 				}
 			}
 		}
 	}
 	switch {
-	case len(worse) > 0:
-		return event.Fail, metrics.ExitFail, "worse: " + strings.Join(worse, ", ")
-	case len(unknown) > 0:
-		return metrics.Inconclusive, metrics.ExitInconclusive, "could not be judged: " + strings.Join(unknown, ", ")
+	case worse.any():
+		return event.Fail, metrics.ExitFail, "worse: " + worse.String()
+	case unknown.any():
+		return metrics.Inconclusive, metrics.ExitInconclusive, "could not be judged: " + unknown.String()
 	case gating == 0:
 		return metrics.Inconclusive, metrics.ExitInconclusive, "no gate was evaluated"
-	case len(better) > 0:
-		return event.Pass, metrics.ExitPass, fmt.Sprintf("better: %s; %d the same", strings.Join(better, ", "), same)
+	case better.any():
+		rest := fmt.Sprintf("%d the same", same)
+		if unseen > 0 {
+			rest += fmt.Sprintf(", nothing worse seen in %d", unseen)
+		}
+		return event.Pass, metrics.ExitPass, fmt.Sprintf("better: %s; %s", better.String(), rest)
 	}
-	return event.Pass, metrics.ExitPass, fmt.Sprintf("%d gates, nothing worse", same)
+	return event.Pass, metrics.ExitPass, fmt.Sprintf("%d gates, nothing worse", same+unseen)
+}
+
+// named are gates of one outcome: by name, and those of single steps by their number, since there are many.
+type named struct {
+	names []string
+	steps int
+}
+
+func (n *named) add(d Delta, where string) {
+	if d.Gate.OfStep() {
+		n.steps++
+	} else {
+		n.names = append(n.names, d.Gate.Name+where)
+	}
+}
+
+func (n *named) any() bool { return len(n.names)+n.steps > 0 }
+
+func (n *named) String() string {
+	switch {
+	case n.steps == 0:
+		return strings.Join(n.names, ", ")
+	case len(n.names) == 0:
+		return fmt.Sprintf("%d gates of single steps", n.steps)
+	}
+	return fmt.Sprintf("%s and %d of single steps", strings.Join(n.names, ", "), n.steps)
 }
 
 // Uncertain lists the gates that more repeats would settle.

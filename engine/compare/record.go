@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"homellm/dsl/figure"
 	"homellm/engine/event"
@@ -108,12 +109,17 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		if len(s.Values) == 0 {
 			continue
 		}
-		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: s.Values}
+		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Clone(s.Values),
+			Between: between(s, more)}
 		if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
 			kept.Noise = &sd
 		}
-		if sd, ok := between(s, more); ok && (kept.Noise == nil || sd > *kept.Noise) {
+		if sd, ok := kept.Between["p50"]; ok && (kept.Noise == nil || sd > *kept.Noise) {
 			kept.Noise = &sd
+		}
+		for _, m := range more {
+			again := m.Sample(path)
+			kept.Values, kept.Unknown = append(kept.Values, again.Values...), kept.Unknown+again.Unknown
 		}
 		b.Metrics[path] = kept
 	}
@@ -127,17 +133,27 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 	return b, nil
 }
 
-// between is the standard deviation of the relative differences between the medians of runs.
-func between(s metrics.Sample, more []*metrics.Cell) (sd float64, ok bool) {
-	medians := []float64{stats.Median(s.Values)}
+// between is, of each statistic, the standard deviation of the relative difference between two runs.
+func between(s metrics.Sample, more []*metrics.Cell) map[string]float64 {
+	runs := [][]float64{s.Values}
 	for _, c := range more {
 		if v := c.Sample(s.Path).Values; len(v) > 0 {
-			medians = append(medians, stats.Median(v))
+			runs = append(runs, v)
 		}
 	}
-	d := metrics.NewDist(medians)
-	if d.N < 2 || d.Mean == 0 {
-		return 0, false
+	if len(runs) < 2 {
+		return nil
 	}
-	return d.Stddev * math.Sqrt2 / math.Abs(d.Mean), true // a difference has twice the variance of a median
+	out := map[string]float64{}
+	for stat, of := range centers {
+		var each []float64
+		for _, v := range runs {
+			each = append(each, of(v, s.Better))
+		}
+		if mean := stats.Mean(each); mean != 0 {
+			// a difference has twice the variance of one of them
+			out[stat] = stats.Deviation(each) * math.Sqrt2 / math.Abs(mean)
+		}
+	}
+	return out
 }

@@ -16,9 +16,14 @@ type Source struct {
 	Figure      func(path string) metrics.Value             // in scenario scope
 	Bounds      func(path string) (stats.Bounds, int, bool) // of a path that ends in a percentile, and of how many values
 	Noise       func(path string) *float64                  // A/A noise; nil: none was recorded
-	Failed      int                                         // requests that failed
+	// the noise between runs of a statistic; ok is false where it was not measured
+	BetweenRuns func(path, stat string) (sd float64, ok bool)
+	Runs        int // that were recorded of the same thing; 0: a run
+	Failed      int // requests that failed
 	Requests    int
 	Cell        *metrics.Cell // what a run measured; nil: a baseline
+
+	kept []string // the steps of a baseline
 }
 
 // Measured is the cell of a run as one side of a comparison.
@@ -56,5 +61,10 @@ func (b *Baseline) Source(name string) Source {
 		Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample,
 		Figure: b.Figures.value, Bounds: b.Figures.bounds,
 		Noise: func(path string) *float64 { return b.Metrics[path].Noise },
+		BetweenRuns: func(path, stat string) (float64, bool) {
+			sd, ok := b.Metrics[path].Between[stat]
+			return sd, ok
+		},
+		Runs: b.AARuns, kept: b.steps(),
 	}
 }

@@ -39,6 +39,8 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 		var rows [][]string
 		for _, delta := range p.Deltas {
 			switch {
+			case uneventful(delta):
+				continue // the last remark counts them
 			case delta.Judged() == metrics.Passed && !d.passed:
 				left.passed++
 				continue

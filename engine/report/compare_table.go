@@ -21,6 +21,9 @@ func compareTable(b *bytes.Buffer, c compare.Comparison, opt Options) error {
 		s.prose(2, "new  "+p.New)
 		var rows [][]string
 		for _, d := range p.Deltas {
+			if uneventful(d) {
+				continue
+			}
 			row := compareRow(d)
 			if j := d.Judged(); j != metrics.Passed || d.Verdict == compare.Better {
 				row[0] = s.paint(row[0], colors[j])

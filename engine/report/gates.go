@@ -11,7 +11,7 @@ import (
 )
 
 // compareHead is the header of a comparison's rows.
-var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "n"}
+var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "p adjusted", "n"}
 
 // compareRow is one gate in words.
 func compareRow(d compare.Delta) []string {
@@ -29,9 +29,9 @@ func compareRow(d compare.Delta) []string {
 		return readable.Quantity(*s.Center, d.Unit)
 	}
 	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown,
-		readable.Unknown, fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+		probability(d.P), probability(d.Adjusted), fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
 	if d.Old.N+d.New.N == 0 {
-		row[7] = readable.Unknown
+		row[8] = readable.Unknown
 	}
 	if d.Change == nil {
 		return row
@@ -52,13 +52,22 @@ func compareRow(d compare.Delta) []string {
 	if d.Lo != nil && d.Hi != nil {
 		row[5] = change(*d.Lo) + " … " + change(*d.Hi)
 	}
-	if d.P != nil {
-		row[6] = fmt.Sprintf("%.3f", *d.P)
-		if *d.P < 0.0005 {
-			row[6] = "<0.001"
-		}
-	}
 	return row
+}
+
+func probability(p *float64) string {
+	switch {
+	case p == nil:
+		return readable.Unknown
+	case *p < 0.0005:
+		return "<0.001"
+	}
+	return fmt.Sprintf("%.3f", *p)
+}
+
+// uneventful says whether a gate of a single step found nothing: there are many of them, and a person is told how many.
+func uneventful(d compare.Delta) bool {
+	return d.Gate.OfStep() && (d.Verdict == compare.Same || d.Verdict == compare.NotSeen)
 }
 
 // remarks are the lines below the rows: why a gate is unknown, and what else to know.
@@ -68,13 +77,26 @@ func remarks(p compare.Pair) []string {
 		out = append(out, p.Missing)
 	}
 	out = append(append(out, circumstances(p)...), p.Warnings...)
+	same, unseen := 0, 0
 	for _, d := range p.Deltas {
+		if uneventful(d) {
+			if d.Verdict == compare.Same {
+				same++
+			} else {
+				unseen++
+			}
+			continue
+		}
 		if d.Why != "" && !strings.HasPrefix(d.Why, "not comparable") {
 			out = append(out, d.Gate.Name+": "+d.Why)
 		}
 		for _, w := range d.Warnings {
 			out = append(out, d.Gate.Name+": "+w)
 		}
+	}
+	if same+unseen > 0 {
+		out = append(out, fmt.Sprintf("%d further gates of single steps have nothing worse: %d the same, %d of means and tails "+
+			"not seen; --format json has each", same+unseen, same, unseen))
 	}
 	return out
 }
@@ -130,7 +152,11 @@ func marginText(d compare.Delta) string {
 	if d.Gate.MinDelta > 0 {
 		parts = append(parts, withUnit(d.Gate.MinDelta, d.Unit))
 	}
-	return strings.Join(parts, ", at least ")
+	text := strings.Join(parts, ", at least ")
+	if d.Widened != nil {
+		text += "; " + withUnit(*d.Widened, d.Unit) + " with what may lie between runs"
+	}
+	return text
 }
 
 func withUnit(v float64, unit string) string {

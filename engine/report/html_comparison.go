@@ -38,9 +38,9 @@ type cellPair struct {
 
 // gateVerdict is one gate in the page's list.
 type gateVerdict struct {
-	Class, Symbol, Label   string
-	Name, Metric, Margin   string
-	Old, New, Change, P, N string
-	Interval               string
-	Why                    []string
+	Class, Symbol, Label             string
+	Name, Metric, Margin             string
+	Old, New, Change, P, Adjusted, N string
+	Interval                         string
+	Why                              []string
 }

@@ -1,0 +1,118 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+)
+
+// DefaultBetween is what may lie between the times of two runs of the same thing: no run can see it in itself.
+const DefaultBetween = 0.05
+
+// leastRuns is how many runs of a baseline measure what lies between runs.
+const leastRuns = 3
+
+// steadyAlpha is the chance, at most, that one test finds the times of a steady side moving, over all of them.
+const steadyAlpha = 0.01
+
+// isTime says whether a sample is of times or speeds, which a machine changes by itself.
+func isTime(path string) bool {
+	def, ok := metrics.OfPath(path)
+	return ok && (def.Unit == "ms" || def.Unit == "s" || def.Unit == "tokens/s")
+}
+
+// apart is what a change between sides that were played apart must exceed beside the gate's margin, as shares of the
+// old value: what may lie between two runs, or the noise where a baseline of several runs has measured that.
+func (r Rules) apart(g Gate, old Source) (between, noise float64) {
+	if old.Noise != nil && r.Tighter > 0 {
+		if sd := old.Noise(g.Metric); sd != nil {
+			noise = r.Tighter * *sd
+		}
+	}
+	if !isTime(g.Metric) {
+		return 0, noise
+	}
+	if old.Runs >= leastRuns {
+		if sd, ok := old.BetweenRuns(g.Metric, g.Stat); ok {
+			n := float64(old.Runs)
+			return 0, stats.Student(0.995, n-1) * math.Sqrt((1+1/n)/2) * sd
+		}
+	}
+	return r.Between, noise
+}
+
+// between remarks on what lies between two runs, and finds sides whose times moved while they were played.
+func (r Rules) between(p *Pair) {
+	if r.InTurn {
+		return
+	}
+	times := 0
+	for _, g := range r.gates(p.Sides[0], p.Sides[1]) {
+		if isTime(g.Metric) {
+			times++
+		}
+	}
+	if times == 0 {
+		return
+	}
+	if old := p.Sides[0]; old.Runs < leastRuns && r.Between > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("each side is one run: what lies between two runs cannot be told from a "+
+			"change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d runs "+
+			"measures it, and ab has none of it", 100*r.Between, leastRuns))
+	}
+	for k, side := range p.Sides {
+		if why := r.moves(side, p.Sides); why != "" {
+			p.moving = fmt.Sprintf("the %s side was not steady (%s): its times cannot be told from the machine's; play it "+
+				"again when the machine is, or both sides with ab", []string{"old", "new"}[k], why)
+			return
+		}
+	}
+}
+
+// moves says how the times of a side moved while it was played: it was throttled, or neighbouring repeats are more
+// alike than chance makes them, or there is a drift. "" if none of it is seen.
+func (r Rules) moves(side Source, sides [2]Source) string {
+	if side.throttled() {
+		return "a GPU slowed itself down for heat or power"
+	}
+	if side.Runs > 1 {
+		return "" // its values are of several runs, and what lies between them is measured
+	}
+	seen := map[string]metrics.Sample{}
+	var paths []string
+	for _, g := range r.gates(sides[0], sides[1]) {
+		if _, done := seen[g.Metric]; done || !isTime(g.Metric) {
+			continue
+		}
+		if s := side.Sample(g.Metric); len(s.Values) >= g.MinSamples {
+			seen[g.Metric] = s
+			paths = append(paths, g.Metric)
+		}
+	}
+	alpha := steadyAlpha / float64(max(1, len(paths)))
+	for _, path := range paths {
+		s := seen[path]
+		if t, ok := s.Trend(); ok && t.P < alpha {
+			return fmt.Sprintf("%s drifted by %+.1f %% over its repeats, p = %.2g", path, 100*t.Total, t.P)
+		}
+		if p := stats.Serial(s.Values); p < alpha {
+			return fmt.Sprintf("repeats of %s resemble their neighbours, p = %.2g", path, p)
+		}
+	}
+	return ""
+}
+
+// throttled says whether a side's machine slowed itself down while it was measured; a baseline does not tell.
+func (s Source) throttled() bool {
+	if s.Cell == nil {
+		return false
+	}
+	for _, n := range s.Cell.Notes {
+		if n.Code == "throttled" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,158 @@
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"homellm/engine/event"
+	"homellm/engine/stats"
+)
+
+// FamilyAlpha is the chance, at most, that any gate of a comparison of unchanged servers is called worse or better.
+const FamilyAlpha = 0.05
+
+// mostRepeats is the largest number of repeats that is worth naming: nobody plays more.
+const mostRepeats = 1000
+
+// decide finds the verdict that the evidence gives. A change is only sure if its p is below the gate's own alpha and,
+// where the gate is one of several that gate, adjusted for their number below [FamilyAlpha].
+func (d *Delta) decide(adjusted *float64) {
+	d.Verdict, d.Why, d.More, d.Adjusted = event.Unknown, "", 0, adjusted
+	if d.evidence.tail != nil {
+		d.decideTail()
+	} else {
+		d.decideShift()
+	}
+	if d.evidence.withdraw != nil {
+		d.evidence.withdraw(d)
+	}
+}
+
+// sure says whether chance does not explain a change to one side, which has this probability.
+func (d *Delta) sure(side float64) bool {
+	g := d.Gate
+	share := stats.Share(g.look())
+	return *d.P < g.Alpha*share && side < g.Alpha*share/2 && (d.Adjusted == nil || *d.Adjusted < FamilyAlpha*share)
+}
+
+// wide is the margin that a change must exceed to be worse or better: what may lie between two runs is no change of
+// the server.
+func (d *Delta) wide(base float64) float64 {
+	g := d.Gate
+	own := g.margin(base)
+	wide := max(own+g.between*math.Abs(base), g.noise*math.Abs(base))
+	if wide > own {
+		d.Widened = &wide
+	}
+	return wide
+}
+
+// decideShift decides from the shift of a median or a mean and the margins.
+func (d *Delta) decideShift() {
+	g, s, base := d.Gate, d.evidence.Shift, d.evidence.base
+	margin := g.margin(base)
+	d.Margin = &margin
+	mean := g.Stat == "mean"
+	if !mean && g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
+		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
+		return
+	}
+	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // for the worse is positive
+	down, up := s.Down, s.Up                                        // the probabilities of as much for the worse and for the better
+	if g.Better < 0 {
+		worst, down, up = s.Hi, s.Up, s.Down
+	}
+	wide := d.wide(base)
+	switch worse, better := d.sure(down), d.sure(up); {
+	case loss > wide && worse:
+		d.Verdict = Worse
+	case -loss > wide && better:
+		d.Verdict = Better
+	case mean:
+		d.notSeen(worst-loss, wide, base)
+	case loss > margin && worse || -loss > margin && better:
+		what := map[bool]string{true: "worse", false: "better"}[loss > 0]
+		d.Why = fmt.Sprintf("it is %s by %s, which is more than the margin and no more than may lie between two runs of the "+
+			"same server (%s): ab plays both sides in one run", what, amount(math.Abs(loss), base, d.Unit),
+			amount(wide, base, d.Unit))
+	case loss > margin && *d.P < g.Alpha*stats.Share(g.look()) && d.Adjusted != nil:
+		d.More = d.moreForFamily()
+		d.Why = fmt.Sprintf("p is %.2g, and %.2g adjusted for the number of gates, of which one of unchanged servers may be "+
+			"so far off: about %d more repeats of each side would tell", *d.P, *d.Adjusted, d.More)
+	case worst > 2*margin && worst > 0:
+		d.tooNoisy(loss, worst, margin, base)
+	default:
+		d.Verdict = Same
+	}
+}
+
+// tooNoisy says that a change for the worse of twice the margin is not ruled out, and about what would.
+func (d *Delta) tooNoisy(loss, worst, margin, base float64) {
+	d.Why = "too noisy to tell: it may have become worse by " + amount(worst, base, d.Unit) +
+		", and a sample that cannot rule out twice the margin (" + amount(2*margin, base, d.Unit) + ") says nothing"
+	n := min(d.Old.N, d.New.N)
+	switch gap := 2*margin - loss; {
+	case gap <= 0:
+		d.More = max(1, n)
+		d.Why += "; more repeats would tell whether it is worse"
+	case math.IsInf(worst, 0):
+		d.More = max(1, n)
+	default:
+		more := math.Ceil(float64(n) * ((worst-loss)/gap*(worst-loss)/gap - 1))
+		d.More = int(max(1, min(more, mostRepeats)))
+		if more <= mostRepeats {
+			d.Why += fmt.Sprintf("; about %d more repeats of each side would", d.More)
+		} else {
+			d.Why += fmt.Sprintf("; it would take more than %d more repeats of each side", mostRepeats)
+		}
+	}
+}
+
+// moreForFamily is about how many more repeats bring p below the share that each of the gates has of [FamilyAlpha]:
+// the distance of a change from nothing, in its own error, grows with the root of the sample.
+func (d *Delta) moreForFamily() int {
+	z := func(p float64) float64 { return math.Sqrt2 * math.Erfinv(1-p) }
+	family := math.Max(1, *d.Adjusted / *d.P)
+	now, wanted := z(*d.P), z(FamilyAlpha*stats.Share(d.Gate.look())/family)
+	n := float64(min(d.Old.N, d.New.N))
+	return int(max(1, min(mostRepeats, math.Ceil(n*(wanted*wanted/(now*now)-1)))))
+}
+
+// notSeen says of a mean that is not seen to be worse what could have been seen: half is the half-width of its
+// 95 % interval, which is widened to the gate's own alpha.
+func (d *Delta) notSeen(half, wide, base float64) {
+	d.Verdict = NotSeen
+	n := float64(d.Old.N + d.New.N - 2)
+	if math.IsInf(half, 0) || math.IsNaN(half) || n < 1 {
+		d.Why = "nothing worse is seen, and so few repeats could have shown no change"
+		return
+	}
+	alpha := d.Gate.Alpha * stats.Share(d.Gate.look())
+	if d.Adjusted != nil {
+		alpha = min(alpha, FamilyAlpha*stats.Share(d.Gate.look())*(*d.P)/max(*d.Adjusted, *d.P))
+	}
+	least := half * stats.Student(1-alpha/2, n) / stats.Student(1-(1-stats.Confidence(d.Gate.look()))/2, n)
+	d.Why = "nothing worse is seen: these repeats could have shown a change of the mean from about " +
+		amount(max(least, wide), base, d.Unit) + " on"
+}
+
+// adjust holds the gates of a comparison that gate against what chance does among so many (Holm 1979): the smallest p
+// is multiplied by their number, the next by one less, and none becomes smaller than one before it.
+func adjust(pairs []Pair) {
+	var tested []*Delta
+	for i := range pairs {
+		for j := range pairs[i].Deltas {
+			if d := &pairs[i].Deltas[j]; d.P != nil && d.Gate.Severity.Gates() && d.evidence.withdraw != nil {
+				tested = append(tested, d)
+			}
+		}
+	}
+	slices.SortStableFunc(tested, func(a, b *Delta) int { return cmp.Compare(*a.P, *b.P) })
+	least := 0.0
+	for i, d := range tested {
+		least = max(least, min(1, *d.P*float64(len(tested)-i)))
+		d.decide(new(least))
+	}
+}

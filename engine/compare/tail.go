@@ -1,0 +1,95 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+)
+
+// tailsOf are the statistics of the worse end of a sample, by the percent of values that are not beyond it.
+var tailsOf = map[string]int{"p90": 90, "p95": 95, "max": 100}
+
+// centers are what each statistic says of values.
+var centers = map[string]func(values []float64, better int) float64{
+	"p50":  func(v []float64, _ int) float64 { return stats.Median(v) },
+	"mean": func(v []float64, _ int) float64 { return stats.Mean(v) },
+	"p90":  func(v []float64, better int) float64 { return tailOf(v, tailsOf["p90"], better) },
+	"p95":  func(v []float64, better int) float64 { return tailOf(v, tailsOf["p95"], better) },
+	"max":  func(v []float64, better int) float64 { return tailOf(v, tailsOf["max"], better) },
+}
+
+// tailPercent is the percent of a statistic of the tail; 0: it is none.
+func tailPercent(stat string) int { return tailsOf[stat] }
+
+// tail is what a gate on the tail of a sample found: how many values of each side lie beyond the old side's limit.
+type tail struct {
+	far, n [2]int
+	limit  float64 // beyond which values are counted
+}
+
+// tailOf is the percentile of values towards the worse side: where more is better, what p percent of them exceed
+// or reach.
+func tailOf(values []float64, p, better int) float64 {
+	if better <= 0 {
+		return stats.Percentile(slices.Sorted(slices.Values(values)), p)
+	}
+	turned := make([]float64, len(values))
+	for i, v := range values {
+		turned[i] = -v
+	}
+	slices.Sort(turned)
+	return -stats.Percentile(turned, p)
+}
+
+// judgeTail counts the values of the new side beyond the old side's percentile by more than the margin. Of the old
+// side as many are beyond as its percentile says: had both sides one distribution, that count would be any like that
+// of Fisher's test, whatever the distribution is.
+func (d *Delta) judgeTail(a, b []float64) {
+	base := *d.Old.Center
+	by := *d.New.Center - base
+	d.Change = &by
+	if base != 0 {
+		d.Relative = new(by / math.Abs(base))
+	}
+	p := tailPercent(d.Gate.Stat)
+	margin := d.wide(base)
+	worse := -float64(d.Gate.Better)
+	t := tail{n: [2]int{len(a), len(b)}, limit: base + worse*margin}
+	t.far[0] = len(a) - max((p*len(a)+99)/100, 1)
+	for _, v := range b {
+		if (v-t.limit)*worse > 0 {
+			t.far[1]++
+		}
+	}
+	f := stats.Fisher(t.far, t.n)
+	d.evidence.Probabilities, d.evidence.base, d.evidence.tail = f, base, &t
+	d.P = new(math.Min(1, 2*f.Up))
+	d.decide(nil)
+}
+
+// decideTail decides from the shares of values beyond the limit.
+func (d *Delta) decideTail() {
+	t := d.evidence.tail
+	margin := d.Gate.margin(d.evidence.base)
+	d.Margin = &margin
+	if d.sure(d.evidence.Up) {
+		d.Verdict = Worse
+		return
+	}
+	d.Verdict = NotSeen
+	share := stats.Share(d.Gate.look())
+	alpha := d.Gate.Alpha * share
+	if d.Adjusted != nil {
+		alpha = min(alpha, FamilyAlpha*share*(*d.P)/max(*d.Adjusted, *d.P))
+	}
+	beyond := fmt.Sprintf("%d of %d repeats lie beyond %s, of the old side %d of %d", t.far[1], t.n[1],
+		fmt.Sprintf("%.4g%s", t.limit, metrics.UnitAfter(d.Unit)), t.far[0], t.n[0])
+	if k, ok := stats.LeastFar(t.far[0], t.n, alpha/2); ok {
+		d.Why = fmt.Sprintf("nothing worse is seen: %s, and from %d on it would have been", beyond, k)
+		return
+	}
+	d.Why = fmt.Sprintf("nothing worse is seen: %s, and so few repeats could have shown none", beyond)
+}
