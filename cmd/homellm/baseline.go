@@ -67,6 +67,9 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 		runs = append(runs, run)
 	}
+	if err := twoRuns(runs, args); err != nil {
+		return err
+	}
 	run := runs[0]
 	for i, r := range runs {
 		if !r.Started.Checked() {

@@ -73,12 +73,17 @@ func runCompare(p process, args []string, f compareFlags) error {
 	var c compare.Comparison
 	switch {
 	case len(args) == 1:
-		c, err = rules.Baselines(run, f.require, readBaseline)
+		c, err = rules.Baselines(run, f.require, func(path string) (*compare.Baseline, error) {
+			return baselineOfAnother(path, run, args[0])
+		})
 	case isBaseline(args[0]):
-		c, err = againstFile(rules, args[0], run)
+		c, err = againstFile(rules, args[0], run, args[1])
 	default:
 		var old *metrics.Run
 		if _, old, err = readRun(args[0]); err == nil {
+			err = twoRuns([]*metrics.Run{old, run}, args)
+		}
+		if err == nil {
 			c = rules.Runs(old, run)
 		}
 	}
@@ -105,8 +110,8 @@ func (f compareFlags) rules() (compare.Rules, error) {
 }
 
 // againstFile compares the cell that a baseline file was recorded of.
-func againstFile(rules compare.Rules, path string, run *metrics.Run) (compare.Comparison, error) {
-	b, err := readBaseline(path)
+func againstFile(rules compare.Rules, path string, run *metrics.Run, named string) (compare.Comparison, error) {
+	b, err := baselineOfAnother(path, run, named)
 	if err != nil {
 		return compare.Comparison{}, err
 	}
@@ -116,6 +121,31 @@ func againstFile(rules compare.Rules, path string, run *metrics.Run) (compare.Co
 			b.Name, path)
 	}
 	return c, nil
+}
+
+// twoRuns refuses a run beside itself or its own copy: nothing could ever be worse, so that whoever asks for it has
+// named the wrong folder.
+func twoRuns(runs []*metrics.Run, named []string) error {
+	seen := map[string]string{}
+	for i, r := range runs {
+		id := r.Started.ID
+		if other, ok := seen[id]; ok && id != "" {
+			return failf(exitUsage, "name two runs; homellm results list shows those there are", "%s and %s are the same run %.8s",
+				other, named[i], id)
+		}
+		seen[id] = named[i]
+	}
+	return nil
+}
+
+// baselineOfAnother reads a baseline and refuses one that was recorded from the run itself.
+func baselineOfAnother(path string, run *metrics.Run, named string) (*compare.Baseline, error) {
+	b, err := readBaseline(path)
+	if err == nil && b.Of(run) {
+		return nil, failf(exitUsage, "play it again, and compare the new run",
+			"%s was recorded from %s itself: nothing could ever be worse", path, named)
+	}
+	return b, err
 }
 
 func cellNames(r *metrics.Run) string {

@@ -182,6 +182,9 @@ Without NEW the newest run is compared with OLD.`,
 			if err != nil {
 				return err
 			}
+			if err := twoRuns([]*metrics.Run{before, after}, args); err != nil {
+				return err
+			}
 			if html {
 				err = report.CompareHTML(p.stdout, before, after)
 			} else {

@@ -22,7 +22,8 @@ type Baseline struct {
 	Name        string                    `json:"name"` // of the cell, for people
 	Labels      []event.Label             `json:"labels"`
 	Recorded    time.Time                 `json:"recorded"`
-	Run         string                    `json:"run"` // id of the run
+	Run         string                    `json:"run"`                    // id of the run
+	Further     []string                  `json:"further_runs,omitempty"` // ids of those that the noise was measured with
 	Homellm     string                    `json:"homellm"`
 	Fingerprint Fingerprint               `json:"fingerprint"`
 	AASplits    int                       `json:"aa_splits"`         // halvings behind each noise; 0: not measured
@@ -69,6 +70,11 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 		s.Repeats = append(s.Repeats, i+1)
 	}
 	return s
+}
+
+// Of says whether the baseline holds something of a run.
+func (b *Baseline) Of(r *metrics.Run) bool {
+	return r.Started.ID != "" && (b.Run == r.Started.ID || slices.Contains(b.Further, r.Started.ID))
 }
 
 // Paths lists the samples of the baseline in order.

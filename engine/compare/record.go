@@ -100,6 +100,7 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		keys[i] = k.Name
 	}
 	for _, m := range more {
+		b.Further = append(b.Further, m.Run().Started.ID)
 		if diff := b.Fingerprint.Mismatches(FingerprintOf(m), keys); len(diff) > 0 {
 			return nil, fmt.Errorf("run %s is no repetition of run %s: %v", m.Run().Started.ID, b.Run, diff[0])
 		}
