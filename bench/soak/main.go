@@ -1,9 +1,9 @@
-// Soak plays one long run over real sockets and watches what it costs to keep going: goroutines,
+// Soak plays run after run without a pause, over real sockets, and watches what it costs to keep going: goroutines,
 // file descriptors and memory. The simulator is a process of its own and resets one connection in
 // a hundred, so that the path of failed requests is worn as well.
 //
-//	go run ./bench/soak -for 2h -o docs/soak.md
-//	go run ./bench/soak -turns 400 -for 20s         a quick look, on standard output
+//	go run ./bench/soak -for 10m -o docs/soak.md
+//	go run ./bench/soak -for 20s                    a quick look, on standard output
 //
 // It exits with 1 if something grew that should not have.
 package main
@@ -26,7 +26,7 @@ import (
 )
 
 // speed is how many times as fast as the GPU that it stands for the simulator runs.
-const speed = 10
+const speed = 50
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -41,14 +41,13 @@ func main() {
 func run(ctx context.Context) error {
 	serve := flag.Bool("serve", false, "be the simulator: print its address and serve until standard input ends (soak "+
 		"starts it so itself)")
-	turns := flag.Int("turns", 10_000, "turns to play, rounded up to whole repeats")
-	duration := flag.Duration("for", 2*time.Hour, "how long they are to take, about")
+	duration := flag.Duration("for", 2*time.Hour, "how long to play; the run that is then being played is played to its end")
 	file := flag.String("o", "", "write the page to this file, not to standard output")
 	flag.Parse()
 	if *serve {
 		return serveSimulator(ctx, os.Stdout, os.Stdin) //nolint:forbidigo // a command's own process
 	}
-	seen, err := soak(ctx, *turns, *duration)
+	seen, err := soak(ctx, *duration)
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,12 @@ import (
 	"homellm/engine/target"
 )
 
-// turnsPerRepeat is how many turns the scenario has.
-const turnsPerRepeat = 10
+// turnsPerRepeat is how many turns the scenario has, and repeats how often one run plays it.
+const (
+	turnsPerRepeat = 10
+	repeats        = 200
+	turnsPerRun    = repeats * turnsPerRepeat
+)
 
 // scenario is a conversation that grows, in the harbour of which the simulator makes trouble.
 const scenario = `schema: homellm.scenario/v1
@@ -32,7 +36,7 @@ name: soak
 defaults:
   history: recorded
   request: {temperature: 0, seed: 1, max_tokens: 16, ignore_eos: true}
-run: {warmup: 0, repeats: %d, cooldown: %s, error_budget: 20%%, isolation: {cache: salt, scope: repeat}}
+run: {warmup: 0, repeats: %d, error_budget: 20%%, isolation: {cache: salt, scope: repeat}}
 conversations:
   - id: main
     system: You know the harbour and answer in one sentence.
@@ -42,7 +46,7 @@ conversations:
 assert: [run.error_rate < 0.2]
 `
 
-// sample is what the run costs at one moment.
+// sample is what playing costs at one moment.
 type sample struct {
 	at         time.Duration
 	turns      int
@@ -53,18 +57,19 @@ type sample struct {
 
 // soaked is what was seen.
 type soaked struct {
-	samples  []sample
-	left     sample // after everything was closed and the fold let go
-	start    sample // before anything was opened
+	samples  []sample // after each run, when it is closed and its fold let go
+	start    sample   // before anything was opened
 	took     time.Duration
 	turns    int
 	failed   int
-	journal  int64 // bytes
+	peak     uint64        // bytes of heap at the end of a run, its fold included; the most of all runs
+	pause    time.Duration // the longest time in which no reply ended
+	journals int64         // bytes
 	planned  time.Duration
 	finished time.Time
 }
 
-func soak(ctx context.Context, turns int, duration time.Duration) (*soaked, error) {
+func soak(ctx context.Context, duration time.Duration) (*soaked, error) {
 	address, stop, err := startSimulator(ctx)
 	if err != nil {
 		return nil, err
@@ -75,55 +80,63 @@ func soak(ctx context.Context, turns int, duration time.Duration) (*soaked, erro
 		return nil, fmt.Errorf("making a folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	repeats := (turns + turnsPerRepeat - 1) / turnsPerRepeat
-	plan, err := load(ctx, address, repeats, duration/time.Duration(repeats))
+	plan, err := load(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	out := &soaked{planned: duration, start: look(0, 0)}
 	begun := time.Now()
-	err = play(ctx, plan, filepath.Join(dir, "journal.jsonl"), out)
+	last := begun
+	for time.Since(begun) < duration {
+		path := filepath.Join(dir, "journal.jsonl")
+		if err := play(ctx, plan, path, out, &last); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("making room for the next journal: %w", err)
+		}
+		out.samples = append(out.samples, look(time.Since(begun), out.turns))
+	}
 	out.took, out.finished = time.Since(begun), time.Now()
-	time.Sleep(time.Second) // for what closes by itself
-	out.left = look(out.took, out.turns)
-	return out, err
+	return out, nil
 }
 
-// play plays the plan and takes a sample every fiftieth of it.
-func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked) error {
+// play plays the plan once. Last is when a reply ended before it.
+func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked, last *time.Time) error {
 	journal, err := event.Create(path)
 	if err != nil {
 		return fmt.Errorf("creating the journal: %w", err)
 	}
 	defer journal.Close()
-	cell := plan.Cells[0]
-	every := max(cell.Scenario.Run.Repeats*turnsPerRepeat/50, 1)
-	begun := time.Now()
 	// every cell attaches: it starts nothing
 	opener := target.Opener{Key: func(dsl.Secret) (string, error) { return "", nil }}
 	fold := &metrics.Run{}
+	turns := 0
 	err = engine.Run(ctx, plan, engine.Options{
-		Header: event.RunStarted{ID: "0123456789abcdef", Started: begun.UTC()},
+		Header: event.RunStarted{ID: fmt.Sprintf("%016x", out.turns), Started: time.Now().UTC()}, // salts differ by it
 		Open:   opener.Open,
 		Journal: engine.Journal{Fold: fold, Keep: func(e event.Event) error {
 			if r, ok := e.Body.(event.Request); ok {
+				turns++
 				if r.Err != nil {
 					out.failed++
 				}
-				if out.turns++; out.turns%every == 0 {
-					out.samples = append(out.samples, look(time.Since(begun), out.turns))
-				}
+				out.pause = max(out.pause, time.Since(*last))
+				*last = time.Now()
 			}
 			return journal.Append(e)
 		}},
 	})
 	if info, statErr := os.Stat(path); statErr == nil {
-		out.journal = info.Size()
+		out.journals += info.Size()
 	}
-	if want := cell.Scenario.Run.Repeats * turnsPerRepeat; err == nil && out.turns < want {
+	if err == nil && turns < turnsPerRun {
 		_, _, why := fold.Outcome()
-		err = fmt.Errorf("only %d of %d turns were played: %s %v", out.turns, want, why, fold.Cells[0].Done)
+		err = fmt.Errorf("only %d of %d turns were played: %s %v", turns, turnsPerRun, why, fold.Cells[0].Done)
 	}
+	out.turns += turns
+	out.peak = max(out.peak, look(0, 0).heap)
+	runtime.KeepAlive(fold)
 	return errors.Join(err, opener.Close())
 }
 
@@ -139,9 +152,8 @@ func look(at time.Duration, turns int) sample {
 	return s
 }
 
-// load plans the scenario for the simulator at address. Each repeat is to take so long, nearly
-// all of which is its cooldown.
-func load(ctx context.Context, address string, repeats int, each time.Duration) (*dsl.Plan, error) {
+// load plans the scenario for the simulator at address.
+func load(ctx context.Context, address string) (*dsl.Plan, error) {
 	found, err := server.Probe(ctx, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking the simulator what it is: %w", err)
@@ -158,16 +170,13 @@ func load(ctx context.Context, address string, repeats int, each time.Duration) 
 		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i,
 			i, i)
 	}
-	text := fmt.Sprintf(scenario, repeats, max(each-playing, time.Millisecond).Round(time.Millisecond), steps.String())
+	text := fmt.Sprintf(scenario, repeats, steps.String())
 	plan, ds := dsl.Load(dsl.File{Name: "soak.yaml", Data: []byte(text)}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		return nil, ds
 	}
 	return plan, nil
 }
-
-// playing is about how long the turns of one repeat take.
-const playing = 400 * time.Millisecond
 
 // startSimulator starts this program once more, as the simulator.
 func startSimulator(ctx context.Context) (address string, stop func(), err error) {
