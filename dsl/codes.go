@@ -46,6 +46,7 @@ var Codes = func() []Code {
 		{"links/metric", "a gate names a metric that does not exist, or has no value for each repeat"},
 		{"links/missing-key", "a profile lacks a key, with all that it inherits"},
 		{"links/model", "a model is in no models file"},
+		{"links/name", "a name that no file can have on every system"},
 		{"links/reference", "${…} names nothing"},
 		{"links/reply", "a recorded reply is missing, or has no turn"},
 		{"links/request", "settings of a request contradict each other"},

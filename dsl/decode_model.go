@@ -11,6 +11,7 @@ import (
 // model reads one entry of a models file.
 func (d *decoder) model(at syntax.Entry, templates map[string]syntax.Entry) *Model {
 	n := at.Node
+	d.nameOfFiles(at.At(), "a model", at.Key)
 	m := &Model{
 		Pos:          d.src.Pos(at.At()),
 		Name:         at.Key,

@@ -50,6 +50,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	}
 
 	d.get(root, "schema")
+	d.nameOfFiles(d.get(root, "name"), "a scenario", d.str(root, "name"))
 	s := &Scenario{
 		Pos:         d.src.Pos(root),
 		Name:        d.str(root, "name"),

@@ -24,6 +24,7 @@ const (
 // server reads a profile from its resolved settings.
 func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 	d.get(n, "extends")
+	d.nameOfFiles(at.At(), "a server", at.Key)
 	s := &Server{
 		Pos:         d.src.Pos(at.At()),
 		Name:        at.Key,

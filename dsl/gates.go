@@ -235,6 +235,11 @@ func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 			d.errorf(n, "links/reference", help, "%s names nothing here", m[0])
 		}
 	}
+	for part := range strings.SplitSeq(pattern, "/") {
+		if part != ".." && part != "." { // said below, and harmless
+			d.nameOfFiles(n, "a part of a baseline's path", part)
+		}
+	}
 	if path.IsAbs(pattern) || slices.Contains(strings.Split(pattern, "/"), "..") || strings.Contains(pattern, `\`) {
 		d.errorf(n, "links/file", "write a path from the folder of this file, with /",
 			"a baseline lies in the folder of its gates file or below")
@@ -244,9 +249,20 @@ func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 // Baseline returns the path of a cell's baseline. Each value becomes one part of a path: what
 // could be read as more than a name is replaced by a dash.
 func (g *Gates) Baseline(values map[string]string) string {
-	return pathPlaceholder.ReplaceAllStringFunc(g.File, func(m string) string {
+	file := pathPlaceholder.ReplaceAllStringFunc(g.File, func(m string) string {
 		return cmp.Or(unsafeInName.ReplaceAllString(strings.TrimLeft(values[m[2:len(m)-1]], "."), "-"), "-")
 	})
+	parts := strings.Split(file, "/")
+	for i, part := range parts {
+		if Reserved(part) {
+			part = strings.TrimRight(part, ".")
+			if devices.MatchString(part) {
+				part = "_" + part
+			}
+			parts[i] = cmp.Or(part, "-")
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._=-]+`)

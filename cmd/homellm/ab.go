@@ -127,13 +127,13 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	}
 	err = out.conclude(rules.Servers(f.a, f.b, run.Cells))
 	if !f.quiet {
-		fmt.Fprintf(p.stderr, "homellm: the run is in %s\n", dir)
+		p.say("the run is in %s", dir)
 	}
 	if code == exitPass || code == exitInconclusive {
 		return err // a scenario need not assert anything to be compared
 	}
 	_, _, reason := run.Outcome()
-	fmt.Fprintf(p.stderr, "homellm: the run itself: %s\n", reason)
+	p.say("the run itself: %s", reason)
 	return &failure{code: metrics.Worst(code, codeOf(err))}
 }
 

@@ -320,7 +320,7 @@ func play(
 	code, err := conclude(p, res, format)
 	if fold.Done != nil && fold.Done.Interrupted != "" {
 		if err != nil {
-			fmt.Fprintf(p.stderr, "homellm: %v\n", err)
+			p.say("%v", err)
 		}
 		fmt.Fprintf(
 			p.stderr,

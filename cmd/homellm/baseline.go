@@ -110,14 +110,14 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 		files[path], order = text.Bytes(), append(order, path)
 		if few := compare.FewRepeats(cell); few != "" {
-			fmt.Fprintf(p.stderr, "homellm: %s\n", few)
+			p.say("%s", few)
 		}
 	}
 	for _, path := range order {
 		if err := writeWhole(path, files[path]); err != nil {
 			return failf(exitEnvironment, "", "writing the baseline: %w", err)
 		}
-		fmt.Fprintln(p.stdout, path)
+		p.sayPath("%s", path)
 	}
 	return nil
 }
@@ -190,13 +190,13 @@ func listBaselines(p process, dir string) error {
 		}
 	}
 	for _, err := range broken {
-		fmt.Fprintf(p.stderr, "homellm: %v\n", err)
+		p.say("%v", err)
 	}
 	if len(broken) > 0 {
 		return &failure{code: exitInvalid}
 	}
 	if len(rows) == 0 {
-		fmt.Fprintf(p.stderr, "homellm: no baseline below %s\n", dir)
+		p.say("no baseline below %s", dir)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +53,7 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 		Report: checkup, Library: lib, Model: f.model,
 		Records: servers.records(), ModelDir: hub.CacheFromEnv(p.getenv, p.home()).Dir,
 		Waiting: func(what string) func() {
-			timer := time.AfterFunc(tellAfter, crash.Guarded(func() { fmt.Fprintf(p.stderr, "homellm: waiting for %s\n", what) }))
+			timer := time.AfterFunc(tellAfter, crash.Guarded(func() { p.say("waiting for %s", what) }))
 			return func() { timer.Stop() }
 		},
 	}

@@ -84,7 +84,7 @@ func bug(p process, value any, stack []byte) int {
 	if p.getenv("HOMELLM_DEBUG") != "" {
 		fmt.Fprintf(p.stderr, "%s", stack)
 	} else {
-		fmt.Fprintln(p.stderr, "homellm: hint: run it again with HOMELLM_DEBUG=1 and report what it prints")
+		p.say("hint: run it again with HOMELLM_DEBUG=1 and report what it prints")
 	}
 	return exitBug
 }
@@ -104,7 +104,7 @@ func tell(p process, err error) int {
 		return exitInvalid
 	}
 	if signal, ok := errors.AsType[engine.Interrupted](err); ok {
-		fmt.Fprintf(p.stderr, "homellm: %v\n", signal)
+		p.say("%v", signal)
 		return exitOfSignal(signal.Signal)
 	}
 	var f *failure
@@ -112,10 +112,10 @@ func tell(p process, err error) int {
 		f = &failure{code: exitUsage, err: err, hint: usageHint(err)}
 	}
 	if f.err != nil {
-		fmt.Fprintf(p.stderr, "homellm: %v\n", f.err)
+		p.say("%v", f.err)
 	}
 	if f.hint != "" {
-		fmt.Fprintf(p.stderr, "homellm: hint: %s\n", f.hint)
+		p.say("hint: %s", f.hint)
 	}
 	return f.code
 }

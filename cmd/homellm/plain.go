@@ -36,6 +36,18 @@ func (p plain) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// say prints a message to stderr. It may have lines, such as the last ones of a server's log: those after the first
+// cannot be taken for messages of ours, nor for commands of a runner that reads the log, whoever wrote them.
+func (p process) say(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	fmt.Fprintf(p.stderr, "homellm: %s\n", strings.ReplaceAll(text, "\n", "\n| "))
+}
+
+// sayPath prints a path for programs that go on with it. What is no part of any name is shown.
+func (p process) sayPath(format, path string) {
+	fmt.Fprintf(plain{p.stdout}, format+"\n", strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(path))
+}
+
 // inTurn lets one write at a time pass: progress and notes come from several goroutines, and not
 // every writer can take that.
 type inTurn struct {

@@ -2,12 +2,24 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"homellm/engine/metrics"
+	"homellm/engine/report"
 )
+
+// remark says on stderr what tables for programs have no place for.
+func remark(p process, f report.Format, fold *metrics.Run) {
+	if f.Name != "csv" && f.Name != "summary" {
+		return
+	}
+	for _, n := range fold.Notes {
+		p.say("%s", n.Text)
+	}
+}
 
 func newReport(p process) *cobra.Command {
 	var format string
@@ -26,11 +38,13 @@ It exits with the code of the run.`,
 			if err != nil {
 				return err
 			}
+			remark(p, f, fold)
 			if err := f.Write(p.stdout, fold, p.reportOptions(dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
 				return failf(exitEnvironment, "", "printing the report: %w", err)
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {
-				fmt.Fprintf(p.stderr, "homellm: this run was not finished\nhomellm: hint: continue with: %s\n",
+				p.say("this run was not finished")
+				p.say("hint: continue with: %s",
 					resumeHint(argument(fold.Started.Scenario.File), kept(fold.Started.Options), dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exitPass {

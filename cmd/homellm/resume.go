@@ -134,6 +134,9 @@ func (r *results) elsewhere(version string, host map[string]any) error {
 // createResults makes the results folder and its journal before anything is sent. An existing
 // run is never overwritten. Results hold whole chats: they are for their owner alone.
 func createResults(dir string) (*event.Journal, error) {
+	if name := filepath.Base(dir); dsl.Reserved(name) && name != "." && name != ".." {
+		return nil, failf(exitUsage, "choose another folder with --out", "no folder can be called %q on Windows", name)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, failf(exitEnvironment, "choose another folder with --out", "making the results folder: %w", err)
 	}

@@ -62,7 +62,7 @@ func keptRuns(p process, dir string) ([]keptRun, error) {
 		}
 		_, fold, err := readRun(path)
 		if err != nil {
-			fmt.Fprintf(p.stderr, "homellm: skipped: %v\n", err)
+			p.say("skipped: %v", err)
 			continue
 		}
 		out = append(out, keptRun{e.Name(), path, fold, fold.Started.Started})
@@ -125,7 +125,7 @@ func newResultsList(p process, dir *string) *cobra.Command {
 					fmt.Sprint(len(r.fold.Cells))})
 			}
 			if len(rows) == 0 {
-				fmt.Fprintf(p.stderr, "homellm: there are no runs in %s\n", *dir)
+				p.say("there are no runs in %s", *dir)
 				return nil
 			}
 			if err := report.Columns(p.stdout, []string{"started (UTC)", "scenario", "verdict", "run", "", "code", "passed",
@@ -154,6 +154,7 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			remark(p, f, fold)
 			if err := f.Write(p.stdout, fold, p.reportOptions(at)); err != nil {
 				return failf(exitEnvironment, "", "printing the report: %w", err)
 			}
@@ -247,7 +248,7 @@ func prune(p process, dir string, f pruneFlags, now time.Time) error {
 			continue
 		}
 		if why := untouchable(r.dir, f.yes); why != "" {
-			fmt.Fprintf(p.stderr, "homellm: left alone: %s: %s\n", r.dir, why)
+			p.say("left alone: %s: %s", r.dir, why)
 			continue
 		}
 		verb := "would remove"
@@ -259,9 +260,9 @@ func prune(p process, dir string, f pruneFlags, now time.Time) error {
 			}
 		}
 		gone++
-		fmt.Fprintf(p.stdout, "%s %s\n", verb, r.dir)
+		p.sayPath(verb+" %s", r.dir)
 	}
-	fmt.Fprintf(p.stderr, "homellm: %d of %d runs\n", gone, len(all))
+	p.say("%d of %d runs", gone, len(all))
 	if len(failed) > 0 {
 		return failf(exitEnvironment, "", "removing: %w", errors.Join(failed...))
 	}

@@ -114,7 +114,7 @@ func (s *servers) served(profile string) (dsl.Served, bool) {
 
 func (s *servers) note(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.stderr, "homellm: "+format+"\n", args...)
+		s.say(format, args...)
 	}
 }
 

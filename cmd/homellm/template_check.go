@@ -191,7 +191,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 			"%s could not be compared", readable.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
-		fmt.Fprintln(p.stderr, "homellm: hint: the server renders with another template; say which in a models file "+
+		p.say("hint: the server renders with another template; say which in a models file " +
 			"(docs/models.md), or use --chat-template of the server")
 		return &failure{code: exitFail}
 	}

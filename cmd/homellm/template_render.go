@@ -150,7 +150,7 @@ func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Mode
 		fmt.Fprintln(w, "↤")
 	}
 	for _, s := range t.Suspects(one.messages) {
-		fmt.Fprintf(p.stderr, "homellm: message %d (%s) holds %q at byte %d, which the model reads as a special token\n",
+		p.say("message %d (%s) holds %q at byte %d, which the model reads as a special token",
 			s.Message+1, one.messages[s.Message].Role, s.Token, s.Byte)
 	}
 	return nil

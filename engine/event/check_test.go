@@ -130,3 +130,15 @@ func TestLongestLineIsThatOfReading(t *testing.T) {
 		j.Close()
 	}
 }
+
+// A journal does not get rid of its checks by saying that it is from before there were any.
+func TestRead_ChecksOfAnOlderVersion(t *testing.T) {
+	_, raw := write(t, story())
+	older := bytes.Replace(raw, []byte(`"version":2`), []byte(`"version":1`), 1)
+	if bytes.Equal(raw, older) {
+		t.Fatal("the head does not say its version as expected")
+	}
+	if _, err := readAll(older); !errors.Is(err, errDamaged) {
+		t.Errorf("read with %v", err)
+	}
+}

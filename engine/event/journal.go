@@ -326,6 +326,8 @@ func (r *reader) parse(raw []byte) (_ Event, err error) {
 		if r.sum, err = unseal(raw, r.sum); err != nil {
 			return Event{}, err
 		}
+	} else if _, sealed := check(raw); sealed {
+		return Event{}, errDamaged // its version was written before there were checks
 	}
 	decode, ok := kinds[l.Kind]
 	if !ok {

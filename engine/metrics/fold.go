@@ -97,12 +97,12 @@ func (r *Run) Add(e event.Event) {
 	}
 }
 
-// begin opens a run. A second opening in one journal is that of a changed plan: cells that it
-// does not plan again are no longer part of the run.
 // unchecked is the remark on a journal from before lines carried a check.
 var unchecked = event.Note{Code: "unchecked", Text: "the journal is of a version without checks: " +
 	"if it was damaged or edited, nothing shows it, and it becomes no baseline"}
 
+// begin opens a run. A second opening in one journal is that of a changed plan: cells that it
+// does not plan again are no longer part of the run.
 func (r *Run) begin(b event.RunStarted) {
 	r.Started = b
 	if !b.Checked() && !slices.Contains(r.Notes, unchecked) {

@@ -94,6 +94,11 @@ func annotations(r *metrics.Run) []annotation {
 			}
 		}
 	}
+	for _, n := range r.Notes {
+		if disturbing[n.Code] {
+			out = append(out, annotation{"warning", "", 0, 0, n.Code, []string{n.Text}})
+		}
+	}
 	for _, f := range r.Findings() {
 		switch f.Code {
 		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
@@ -122,6 +127,7 @@ var disturbing = map[string]bool{
 	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true,
 	"context_truncated": true,
 	"clock_jump":        true, "throttled": true, "gpu_shared": true,
+	"unchecked": true,
 }
 
 func severityOf(j metrics.Judged) string {

@@ -208,6 +208,11 @@ func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 	if what := simulated(r); what != "" && c.Simulated() {
 		said = append(said, "SIMULATED "+what)
 	}
+	for _, n := range r.Notes {
+		if n.Code != "simulated" { // said above, of the cells that are
+			said = append(said, "note "+n.Code+": "+n.Text)
+		}
+	}
 	for _, n := range c.Notes {
 		said = append(said, "note "+n.Code+": "+n.Text)
 	}
