@@ -13,7 +13,7 @@ type forecast struct {
 	Assertion    *expr.Assertion
 	Conversation string            // empty in scenario scope
 	Step         string            // empty above step scope
-	Unavailable  map[string]string // paths that will be unknown there, and why
+	Unavailable  map[string]string // paths that the server cannot tell, and why
 }
 
 // The axes that name entries of the library.
@@ -51,7 +51,7 @@ type Options struct {
 	// Served returns what is known of a server beyond its profile; nil: nothing.
 	Served func(server string) (Served, bool)
 
-	// Unavailable says why a path will be unknown on a server, or "". Nil: nothing is known.
+	// Unavailable says why a server cannot tell a path, or "". Nil: nothing is known.
 	Unavailable func(server *Server, path string) string
 }
 

@@ -243,7 +243,7 @@ func TestPlanText(t *testing.T) {
 		"s  s.yaml\n", "cells     2 (1 skipped), one repeat of each cell in turn", "repeats   5, and 1 warm-up",
 		"isolation cache salted per repeat", "requests  24: ", "cell 1  big x tiny  " + p.Cells[0].ID,
 		"skipped: step q1 needs", "after_removal", "step  step.after.assert[1]  first_turn.cache.hit_rate > 0.2",
-		"reads first_turn.cache.hit_rate", "first_turn.cache.hit_rate will be unknown on big: cache_report.source is none",
+		"reads first_turn.cache.hit_rate", "first_turn.cache.hit_rate will be unsupported on big: cache_report.source is none",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())

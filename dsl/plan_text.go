@@ -152,7 +152,7 @@ func (c *Cell) writeAssertions(b *bytes.Buffer) {
 		fmt.Fprintf(b, "      reads %s\n", strings.Join(a.Paths(), ", "))
 		for _, path := range a.Measured() {
 			if why := f.Unavailable[path]; why != "" {
-				fmt.Fprintf(b, "      %s will be unknown on %s: %s\n", path, c.Server.Name, why)
+				fmt.Fprintf(b, "      %s will be unsupported on %s: %s\n", path, c.Server.Name, why)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ var exitCodes = []struct {
 	{exitUsage, "the command line is wrong"},
 	{exitInvalid, "a file is invalid, and nothing was sent; or an assertion can never hold on the server that was " +
 		"found, and no prompt was sent"},
-	{exitInconclusive, "no failure, but a gating assertion is unknown or nothing gating was evaluated"},
+	{exitInconclusive, "no failure, but a gating assertion is undecided or nothing gating was evaluated"},
 	{exitEnvironment, "the environment: a server did not start or is not reachable, a model is missing, every cell was " +
 		"skipped, results cannot be written"},
 	{exitRequests, "more requests failed than the error budget allows"},

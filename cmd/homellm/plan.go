@@ -27,7 +27,7 @@ func newPlan(p process) *cobra.Command {
 		Short: "Show what apply would do, without sending anything",
 		Long: `plan expands the matrix and plays every conversation dry: prompt sizes, phases,
 what a prefix cache could serve at best, what every assertion rests on, and what
-will be skipped or unknown, with the reason. It exits with 5 if nothing is left.`,
+will be skipped or unsupported, with the reason. It exits with 5 if nothing is left.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(_ *cobra.Command, args []string) error {
