@@ -25,14 +25,15 @@ func (s *soaked) page(w io.Writer) error {
 	first, last := s.samples[len(s.samples)/10], s.samples[len(s.samples)-1]
 	most := first
 	for _, v := range s.samples[len(s.samples)/10:] {
-		most.goroutines, most.files, most.heap = max(most.goroutines, v.goroutines), max(most.files, v.files), max(most.heap, v.heap)
+		most.goroutines, most.files = max(most.goroutines, v.goroutines), max(most.files, v.files)
+		most.heap = max(most.heap, v.heap)
 	}
 	kept := (float64(s.peak) - float64(first.heap)) / turnsPerRun
 	fmt.Fprintf(w, `# A long run
 
-Written by %s: %d runs, one after the other without a pause, that took %s with %d turns, %.0f a
-second, over real sockets, against a simulator in a process of its own whose clock runs %d times as fast, and that resets
-one connection in a hundred (%d requests failed, as they should). At most %s passed without the end of a reply.
+Written by %s: %d runs, one after the other without a pause, that
+took %s with %d turns, %.0f a second, over real sockets, against a simulator in a process of its own whose clock
+runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should). At most %s passed without the end of a reply.
 On %s/%s with %d processors and %s, %s.
 
 | after a run | first tenth of the runs | last run | most | may be |
@@ -42,7 +43,8 @@ On %s/%s with %d processors and %s, %s.
 | heap after a collection | %s | %s | %s | %.0f MB more |
 
 The fold keeps every turn of a run, because reports are made of it: at the end of a run it is %.0f bytes per turn (of 16
-tokens; at most %d are allowed), which is %.0f MB for 100,000 turns. It is let go with its run. The journals were %.1f MB.%s
+tokens; at most %d are allowed), which is %.0f MB for 100,000 turns. It is let go with its run. The journals were %.1f
+MB.%s
 
 | after | turns | goroutines | open files | heap |
 |---|---|---|---|---|
@@ -86,7 +88,7 @@ func (s *soaked) shorter() string {
 	if s.took >= long-long/10 {
 		return ""
 	}
-	return " What shows after\nhours alone was not seen: the promise is two hours, and this run was shorter."
+	return " What shows after hours alone was not seen: the promise is two hours, and this run was shorter."
 }
 
 func count(n int) string {
