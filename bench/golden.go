@@ -33,8 +33,7 @@ func serveGolden(ctx context.Context, out io.Writer, pace goldentest.Pace) error
 	return goldentest.New(pace).Serve(l)
 }
 
-// golden is a golden server in a process of its own, so that what it costs is not counted as the
-// client's.
+// golden is a golden server in a separate process, so that what it costs is not counted as the client's.
 type golden struct {
 	base  string
 	in    io.Closer

@@ -32,9 +32,8 @@ var loads = []load{
 	{"flood", "flood", 1, 2, goldentest.Pace{Tokens: 200_000}},
 }
 
-// rounds is how often the readers take turns: what else the machine does then hits all alike. Each
-// round's processor time is a figure of its own, of which the median counts: what else came in
-// between is then in none.
+// rounds is how often the readers take turns: what else the machine does then hits all alike. The processor time of
+// each round is measured separately and the median counts, so that other work in between is left out.
 const rounds = 7
 
 // figures are what a reader did under a load.

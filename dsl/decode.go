@@ -34,7 +34,7 @@ type decoder struct {
 	values  values                                                   // of the cell
 	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not looked at
 
-	// trace, where set, is told of every key that is asked for: a test holds it against the schema.
+	// trace, where set, is called with every key that is asked for: a test compares them with the schema.
 	trace func(n *syntax.Node, key string)
 }
 
@@ -169,7 +169,7 @@ func (d *decoder) limit(n *syntax.Node, key string, absent time.Duration) time.D
 	return d.positive(n, key, d.duration(n, key, absent), absent)
 }
 
-// positive reports a duration of zero, where nobody can mean it.
+// positive reports a duration of zero, where it cannot be meant.
 func (d *decoder) positive(n *syntax.Node, key string, given, absent time.Duration) time.Duration {
 	v := d.get(n, key)
 	if v == nil || v.Kind != syntax.StringKind {

@@ -132,8 +132,8 @@ func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 	return out
 }
 
-// Template is one entry of a models file's templates. What a template means is not for this
-// package to know: it hands on what the file says, and places what others find wrong with it.
+// Template is one entry of a models file's templates. This package does not know what a template means: it passes on
+// what the file says, and gives the position of what others find wrong with it.
 type Template struct {
 	Pos  syntax.Pos
 	Name string

@@ -83,7 +83,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	return s
 }
 
-// schemas reads the schemas that answers can be held against.
+// schemas reads the schemas that answers can be validated against.
 func (d *decoder) schemas(n *syntax.Node) map[string]*schema.AnswerSchema {
 	if n == nil || n.Kind != syntax.MapKind {
 		return nil
@@ -98,7 +98,7 @@ func (d *decoder) schemas(n *syntax.Node) map[string]*schema.AnswerSchema {
 			}
 			d.problem(at, p)
 		}
-		out[e.Key] = answer // nil where it is wrong: to name it is no second mistake
+		out[e.Key] = answer // nil where it is wrong: naming it is not a second mistake
 	}
 	return out
 }

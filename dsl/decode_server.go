@@ -207,7 +207,7 @@ func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Nod
 	}
 }
 
-// checkFlagValues holds the flags of a profile against what its engine takes, and against each other.
+// checkFlagValues checks the flags of a profile against what its engine takes, and against each other.
 func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 	values := engines.Values{}
 	for _, e := range flags.Entries {

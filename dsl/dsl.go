@@ -27,7 +27,7 @@ type Scenario struct {
 	Documents     []*Document
 	Conversations []*Conversation
 	Assert        []*expr.Assertion               // scenario scope
-	Schemas       map[string]*schema.AnswerSchema // that answers can be held against
+	Schemas       map[string]*schema.AnswerSchema // that answers can be validated against
 }
 
 // Requires is what a cell must offer; an unmet one skips the cell with the reason.

@@ -93,8 +93,8 @@ func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
 	return ReadRegular(f, most)
 }
 
-// ReadRegular reads at most so many bytes of an open file and closes it. It refuses what is no
-// regular file, such as a pipe or a device, which may have no end.
+// ReadRegular reads at most so many bytes of an open file and closes it. It refuses what is not a regular file, such
+// as a pipe or a device, which may have no end.
 func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
@@ -107,7 +107,7 @@ func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// tree is a file that has been read and held against its schema.
+// tree is a file that has been read and checked against its schema.
 type tree struct {
 	src       *syntax.Source
 	root      *syntax.Node

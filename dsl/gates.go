@@ -46,7 +46,7 @@ type GateRule struct {
 	OnUnknown   string
 }
 
-// What a gates file gets that does not say otherwise. The schema states the same values.
+// Defaults of a gates file. The schema states the same values.
 const (
 	DefaultBaseline   = "baselines/${scenario.name}/${cell}.json"
 	defaultGateAlpha  = 0.01
@@ -59,8 +59,8 @@ var baselineNames = []string{"scenario.name", "server.name", "model.name", "cell
 
 var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// LoadGates reads a gates file. The metrics are held against the vocabulary; which steps there
-// are, only a run can tell.
+// LoadGates reads a gates file. The metrics are checked against the vocabulary; only a run can tell which steps there
+// are.
 func LoadGates(f File, v expr.Vocabulary) (*Gates, syntax.Diagnostics) {
 	t, diags := readFile(f)
 	if t == nil {

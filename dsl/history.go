@@ -138,8 +138,8 @@ func wrap(doc *Document) string {
 	return fmt.Sprintf("[RETRIEVED INFORMATION: %s]\n%s\n[END RETRIEVED INFORMATION]", cmp.Or(doc.Title, doc.ID), doc.Text)
 }
 
-// remove takes a document out of the context, wherever its text stands: out of a message of its
-// own, out of the system message, or from in front of a question, which stays.
+// remove takes a document out of the context, wherever its text is: in a separate message, in the system message, or
+// before a question, which stays.
 func (h *History) remove(id, mode string) {
 	if !h.has(id) {
 		return
@@ -177,10 +177,10 @@ const (
 	stubFiller = " The passage that stood here has been taken out of the conversation."
 )
 
-// stub returns text without content that has as many runes as the text it replaces. Runes, not
-// tokens: a scenario is the same text for every model, and each model cuts it into tokens of its
-// own. It is prose, because prose has about as many runes to a token as what it replaces; a row
-// of dots has far fewer, and would leave a longer prompt than the document did.
+// stub returns text without content that has as many runes as the text it replaces. Runes, not tokens: a scenario is
+// the same text for every model, and each model cuts it into its own tokens. It is prose, because prose has about as
+// many runes to a token as what it replaces; a row of dots has far fewer, and would leave a longer prompt than the
+// document did.
 func stub(text string) string {
 	n := len([]rune(text))
 	filler := strings.Repeat(stubFiller, n/len(stubFiller)+1)

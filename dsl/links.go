@@ -97,7 +97,7 @@ func (x *contextCheck) turns(s *decodedStep) {
 	}
 }
 
-// checkReply holds the replies of a step against the history mode of its conversation.
+// checkReply checks the replies of a step against the history mode of its conversation.
 func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	if s.step.Do == nil {
 		return

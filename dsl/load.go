@@ -22,8 +22,8 @@ func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.D
 	return p.plan, diags
 }
 
-// Validate reads a file of any kind as far as it goes without a server: a scenario is held
-// against the library and its assertions are compiled; servers and models files are resolved.
+// Validate checks a file of any kind as far as that is possible without a server: a scenario is checked against the
+// library and its assertions are compiled; servers and models files are resolved.
 func Validate(f File, lib *Library, v expr.Vocabulary) syntax.Diagnostics {
 	t, diags := readFile(f)
 	if t == nil {

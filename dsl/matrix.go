@@ -274,7 +274,7 @@ func parseLiteral(text string, k expr.Kind) (any, error) {
 			return v, nil
 		}
 	case expr.Float:
-		// ParseFloat reads nan and inf, which are no numbers of a scenario.
+		// ParseFloat reads nan and inf, which a scenario may not use.
 		if v, err := strconv.ParseFloat(text, 64); err == nil && v-v == 0 {
 			return v, nil
 		}

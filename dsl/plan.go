@@ -22,7 +22,7 @@ const (
 	modelAxis  = "model"
 )
 
-// Options are what a run says beside the files.
+// Options are what a run sets in addition to the files.
 type Options struct {
 	Vars             map[string]string // replace the scenario's variables
 	Servers          []string          // replace the matrix's servers

@@ -24,9 +24,9 @@ func digest(values ...any) string {
 // neutral lists fields that say something about a value and decide nothing.
 var neutral = []string{"Pos", "SHA256", "Description"}
 
-// recordedAs gives a type the name by which digests know it. It is that of the package in which the type
-// was when the first journals were written: a digest that follows every move of a type would make them
-// strangers.
+// recordedAs gives a type the name by which digests know it. It is that of the package in which the type was when the
+// first journals were written: if digests followed every move of a type, those of earlier journals would no longer
+// match.
 var recordedAs = strings.NewReplacer("expr.", "dsl.", "figure.", "dsl.", "dsl.Isolation", "string", "dsl.Span",
 	"string", "schema.AnswerSchema", "schema.Shape")
 

@@ -42,8 +42,8 @@ func (p *planner) count(m *Model, text string) count {
 	return c
 }
 
-// render returns the prompt of messages. Without a template a mark stands on either side of
-// role and content, which costs about what real templates cost.
+// render returns the prompt of messages. Without a template a mark is put on either side of role and content, which
+// costs about what real templates cost.
 func (p *planner) render(c *Cell, api string, messages []Message) (prompt string, exact bool, err error) {
 	if p.opt.Render != nil {
 		server := c.Server

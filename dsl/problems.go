@@ -10,8 +10,8 @@ import (
 	"homellm/schema"
 )
 
-// checkSchema holds a tree against the schema of its kind. With substituted, only values that
-// were made by a substitution are reported: the others have been looked at before.
+// checkSchema checks a tree against the schema of its kind. With substituted, only values that were made by a
+// substitution are reported: the others have been looked at before.
 func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagnostics {
 	d := decoder{src: root.Src}
 	problems := schema.Validate(kind, root.Plain())

@@ -125,8 +125,8 @@ type Timeouts struct {
 	Idle       time.Duration
 }
 
-// Whole bounds a request that is no turn of a scenario, which brings a limit of its own, and asks for a few tokens:
-// the time-outs alone let a server that sends something now and then go on for ever.
+// Whole bounds a request that is not a turn of a scenario (a turn has its own limit) and asks for a few tokens: the
+// time-outs alone let a server that sends something now and then go on for ever.
 func (t Timeouts) Whole() time.Duration {
 	return cmp.Or(t.FirstToken, defaultFirstToken) + cmp.Or(t.Idle, defaultIdle)
 }

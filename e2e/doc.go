@@ -1,6 +1,5 @@
-// Package e2e tests homellm against a real engine: an Ollama that the tests start themselves, on
-// a free port and with a folder of its own, serving a tiny model with random weights that they
-// write. Run it with
+// Package e2e tests homellm against a real engine: an Ollama that the tests start themselves, on a free port and with
+// its own folder, serving a tiny model with random weights that they write. Run it with
 //
 //	go test -tags e2e ./e2e
 //

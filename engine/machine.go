@@ -128,16 +128,15 @@ func (m *machine) measure(cell string, p pass, embedded bool) func() {
 	}
 }
 
-// pauseTotal is how long all goroutines of this process have stood still for the garbage
-// collector.
+// pauseTotal is how long all goroutines of this process have been stopped for the garbage collector.
 func pauseTotal() time.Duration {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return time.Duration(min(stats.PauseTotalNs, 1<<62))
 }
 
-// foreign finds processes that share the GPU with the server. Where the server's own are not known,
-// there is no telling them apart.
+// foreign finds processes that share the GPU with the server. Where the server's own are not known, the two cannot be
+// told apart.
 func (m *machine) foreign() {
 	if m.pids == nil || m.t.Source() == "" {
 		return

@@ -11,9 +11,8 @@ import (
 	"homellm/engine/event"
 )
 
-// rawKeeper holds on to the bytes of the worst measured reply: a failed one before any that
-// succeeded, else the one with the longest time to first token. A surprising figure can then be
-// explained from what was really on the wire.
+// rawKeeper keeps the bytes of the worst measured reply: a failed one before any that succeeded, else the one with the
+// longest time to first token. A surprising figure can then be explained from what was really on the wire.
 type rawKeeper struct {
 	failed bool
 	ttft   time.Duration

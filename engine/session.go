@@ -159,7 +159,7 @@ func (s *session) emitStart() {
 	}
 }
 
-// close lets go of the server; start brings one back.
+// close releases the server; start gets one again.
 func (s *session) close() {
 	if s.target == nil {
 		return

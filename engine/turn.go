@@ -102,7 +102,7 @@ func (s *session) isolate(ctx context.Context, p pass, at dsl.Span, conversation
 	return nil
 }
 
-// restart starts the server anew, with an empty cache.
+// restart restarts the server, with an empty cache.
 func (s *session) restart(ctx context.Context) error {
 	if s.target.Restart == nil {
 		return fmt.Errorf("isolation by restart: homellm did not start server %s and cannot restart it", s.cell.Server.Name)
@@ -202,7 +202,7 @@ func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Re
 	return e
 }
 
-// probe sends a text that is no turn, as the turns are sent.
+// probe sends a text that is not a turn, as the turns are sent.
 func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
 	req := s.maker.Probe(text, salt)
 	c, err := s.clients.For(req.API)

@@ -226,8 +226,8 @@ func (l *linter) size(v any, path []string) int {
 	return n
 }
 
-// work is what a keyword asks for beside its subschemas: each entry is held against each value, and
-// each step of a pattern against each character.
+// work is what a keyword asks for beside its subschemas: each entry is compared with each value, and each step of a
+// pattern with each character.
 func (l *linter) work(key string, v any) int {
 	list, _ := v.([]any)
 	n := len(list)

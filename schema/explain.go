@@ -127,8 +127,8 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 	}
 }
 
-// below returns where in a mapping, but not at its top, a key has its place: request, or
-// defaults.request. It is empty if there is no such place.
+// below returns where in a mapping, but not at its top, a key belongs: request, or defaults.request. It is empty if
+// there is no such place.
 func below(s *jsonschema.Schema, key string) string {
 	var deeper []string
 	for _, parent := range slices.Sorted(maps.Keys(s.Properties)) {

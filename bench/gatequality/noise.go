@@ -20,7 +20,7 @@ type noise struct {
 // typical has repeats whose own coefficient of variation is 3 %; what the machine does comes on top.
 var typical = noise{Jitter: 0.03, Drift: 0.02, StepOdds: 0.3, Step: 0.02, Odds: 0.02, Least: 1.2, Most: 2.5}
 
-// scaled is the same noise, so many times as large; what happens how often stays.
+// scaled is the same noise, multiplied; how often things happen does not change.
 func (n noise) scaled(by float64) noise {
 	n.Jitter, n.Drift, n.Step = n.Jitter*by, n.Drift*by, n.Step*by
 	return n

@@ -1,5 +1,5 @@
 // Soak plays run after run without a pause, over real sockets, and watches what it costs to keep going: goroutines,
-// file descriptors and memory. The simulator is a process of its own and resets one connection in
+// file descriptors and memory. The simulator is a separate process and resets one connection in
 // a hundred, so that the path of failed requests is worn as well.
 //
 //	go run ./bench/soak -for 10m -o docs/soak.md
@@ -25,7 +25,7 @@ import (
 	"homellm/engine/sim"
 )
 
-// speed is how many times as fast as the GPU that it stands for the simulator runs.
+// speed is how many times as fast as the simulated GPU the simulator runs.
 const speed = 50
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	"homellm/dsl"
 )
 
-// mostOf bounds a file that is read whole: more is no file of ours, and could fill the memory.
+// mostOf bounds a file that is read whole: a larger one is not one of our files, and could fill the memory.
 const mostOf = 64 << 20
 
 // readBounded reads a file whole. A pipe without a writer is not waited for, and a device or a

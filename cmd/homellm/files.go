@@ -166,9 +166,8 @@ func openYAML(path string) (dsl.File, error) {
 	return f, nil
 }
 
-// shown is how a path is written in messages and results, which other people read as well: as it was
-// written or relative to the working folder, but for the user's home folder, which is ~ because it
-// has his name.
+// shown is how a path is written in messages and results, which other people read as well: as it was written or
+// relative to the working folder, except for the user's home folder, which is ~ because it has the user's name.
 func shown(path string) string {
 	full, err := filepath.Abs(path)
 	if err != nil {

@@ -51,7 +51,7 @@ type playedRun struct {
 // reportTarget is one --report FORMAT=PATH.
 type reportTarget struct{ name, path string }
 
-// targets reads the --report flags and holds them against the formats there are.
+// targets reads the --report flags and checks them against the formats.
 func (o outputFlags) targets(formats []string) ([]reportTarget, error) {
 	var out []reportTarget
 	for _, r := range o.reports {

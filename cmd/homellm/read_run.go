@@ -35,7 +35,7 @@ func readRun(path string) (dir string, fold *metrics.Run, err error) {
 	fold = &metrics.Run{}
 	for e, err := range event.Read(f) {
 		if errors.Is(err, event.ErrTorn) {
-			break // the run was cut off in the middle of a line: what stands before it is good
+			break // the run was cut off in the middle of a line: what comes before it is good
 		}
 		if err != nil {
 			return "", nil, failf(exitInvalid, "", "%s: %w", journal, err)

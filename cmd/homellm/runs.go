@@ -41,8 +41,8 @@ type keptRun struct {
 	started   time.Time
 }
 
-// keptRuns reads every run directly below a folder, the newest first. What holds no journal of
-// ours is no run; a journal that cannot be read is told and left alone.
+// keptRuns reads every run directly below a folder, the newest first. A folder without our journal is not a run; a
+// journal that cannot be read is reported and left alone.
 func keptRuns(p process, dir string) ([]keptRun, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

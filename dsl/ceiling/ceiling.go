@@ -5,9 +5,9 @@ package ceiling
 
 import "unicode/utf8"
 
-// Tokens returns how many tokens of a prompt a block-hashed cache can serve, of which so many are at the
-// beginning of a prompt that it has seen: whole blocks, and never the last token of the prompt, which
-// is always computed because it yields the first token of the reply. A block below 1 is one token.
+// Tokens returns how many tokens of a prompt a block-hashed cache can serve if the first common tokens are those of a
+// prompt that it has seen: whole blocks, and never the last token of the prompt, which is always computed because it
+// yields the first token of the reply. A block below 1 is one token.
 func Tokens(common, prompt, block int) int {
 	block = max(block, 1)
 	return max(min(common, prompt-1), 0) / block * block

@@ -109,8 +109,8 @@ func (c *Client) Do(ctx context.Context, epoch, due time.Time, p Prompt) event.E
 	return x
 }
 
-// await sleeps until due and sees to a connection shortly before. That it could not be made is
-// no news yet: the request will find out, and say so.
+// await sleeps until due and sees to a connection shortly before. If it could not be made, that is not reported here:
+// the request will find out, and say so.
 func (c *Client) await(ctx context.Context, due time.Time) error {
 	if time.Until(due) <= 0 {
 		return ctx.Err()

@@ -73,7 +73,7 @@ func (k *call) shortfall() *event.Error {
 	return e
 }
 
-// tooSlow says which of the request's own time-outs ran out, and where the reply stood.
+// tooSlow says which of the request's own time-outs ran out, and how far the reply was.
 func (k *call) tooSlow(cause error) *event.Error {
 	x, cfg := k.x, &k.client.cfg
 	e := &event.Error{Class: "timeout_first_token", Body: keep(k.head)}

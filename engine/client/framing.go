@@ -29,9 +29,8 @@ var framings = map[string]func() framer{
 	"json":   func() framer { return new(whole) },
 }
 
-// framingOf says how bodies of a media type are split. Other types, and streams that are labelled as
-// JSON, are judged by their first byte: a wrong label on a good stream is no reason to measure
-// nothing, and it is on record.
+// framingOf says how bodies of a media type are split. Other types, and streams that are labelled as JSON, are judged
+// by their first byte: a good stream is measured although its label is wrong, and the label is recorded.
 var framingOf = map[string]string{
 	"text/event-stream":    "sse",
 	"application/x-ndjson": "ndjson",

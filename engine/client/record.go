@@ -135,8 +135,8 @@ func (r *record) take(at time.Duration, f frame) {
 	r.keepText(at)
 }
 
-// undecodable handles an event that is no JSON. At the end of a stream it is the start of an event
-// that was cut off, and the verdict says so; anywhere else nothing after it can be trusted.
+// undecodable handles an event that is not JSON. At the end of a stream it is the start of an event that was cut off,
+// and the verdict says so; anywhere else nothing after it can be trusted.
 func (r *record) undecodable(data []byte) {
 	if r.ending && !r.whole {
 		r.x.Wire.Events--
@@ -163,7 +163,7 @@ func (r *record) fault(f fault, data []byte) {
 	}
 }
 
-// count keeps the latest report of usage and remembers where reports stood.
+// count keeps the latest report of usage and remembers where reports were.
 func (r *record) count() {
 	if u := r.c.usage; u.seen() {
 		r.usage = u

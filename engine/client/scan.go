@@ -11,8 +11,8 @@ import (
 // bytes for every token, of which a dozen matter, so what a decoder does not ask for is checked
 // and stepped over, never copied.
 //
-// It accepts exactly what encoding/json accepts; the fuzz targets hold it to that. The first
-// fault sticks: every later call yields nothing, and bad reports it at the end.
+// It accepts exactly what encoding/json accepts; the fuzz targets verify that. The first fault sticks: every later
+// call yields nothing, and bad reports it at the end.
 //
 //	for ok := s.open('{'); ok; ok = s.more('}') {
 //		switch string(s.key()) {
@@ -266,8 +266,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// verbatim returns how many bytes at the start of p need no escape in a JSON string. It is
-// none if they are no UTF-8.
+// verbatim returns how many bytes at the start of p need no escape in a JSON string. It is 0 if they are not UTF-8.
 func verbatim(p []byte) int {
 	n, ascii := 0, byte(0)
 	for n < len(p) && plain[p[n]] {
@@ -301,8 +300,7 @@ func (s *scanner) text() []byte {
 	return s.scratch
 }
 
-// skipText steps over a string and checks its escapes. Bytes that are no UTF-8 pass, as they do
-// in encoding/json.
+// skipText steps over a string and checks its escapes. Bytes that are not UTF-8 pass, as they do in encoding/json.
 func (s *scanner) skipText() {
 	for i := s.pos + 1; i < len(s.data); i++ {
 		switch c := s.data[i]; {
@@ -332,8 +330,8 @@ func (s *scanner) skipText() {
 	s.fail()
 }
 
-// unescape appends the text that a checked JSON string stands for. Half a surrogate pair and
-// bytes that are no UTF-8 become U+FFFD.
+// unescape appends the text that a checked JSON string stands for. Half a surrogate pair and bytes that are not UTF-8
+// become U+FFFD.
 func unescape(dst, src []byte) []byte {
 	for i := 0; i < len(src); {
 		c := src[i]

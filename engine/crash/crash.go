@@ -15,10 +15,10 @@ var end atomic.Pointer[func(value any, stack []byte)]
 // panic stays one, as a test wants it.
 func Handle(f func(value any, stack []byte)) { end.Store(&f) }
 
-// Go runs f on a new goroutine. It stands for the go statement everywhere in this module.
+// Go runs f on a new goroutine. It replaces the go statement everywhere in this module.
 func Go(f func()) { go Guarded(f)() }
 
-// Guarded is f for whoever starts the goroutine itself, such as a timer or a wait group.
+// Guarded wraps f for callers that start the goroutine themselves, such as a timer or a wait group.
 func Guarded(f func()) func() {
 	return func() {
 		defer Recover()

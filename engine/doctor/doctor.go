@@ -30,7 +30,7 @@ type Doctor struct {
 type Report interface {
 	Section(format string, args ...any)
 	Line(label, format string, args ...any)
-	Problem(next, format string, args ...any) // next is the command that puts it right
+	Problem(next, format string, args ...any) // next is the command that fixes it
 }
 
 // BadAddress is an address that cannot be examined.

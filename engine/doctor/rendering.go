@@ -99,8 +99,8 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 	), nil
 }
 
-// ask has the server render a conversation: into tokens where it tokenises, else into their count. What it
-// says if it refuses is no error.
+// ask has the server render a conversation: into tokens where it tokenises, else into their count. What it says if it
+// refuses is not an error.
 func (r Rendering) ask(
 	ctx context.Context,
 	messages []model.Message,

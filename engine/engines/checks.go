@@ -11,7 +11,7 @@ type Check struct {
 	Value func(value any, flags Values, p Profile) *Finding // nil where all is well
 }
 
-// Profile is what a check holds a flag against.
+// Profile is what a check compares a flag with.
 type Profile struct{ ContextTokens, Port int }
 
 // Finding is what is wrong with a flag.
@@ -47,7 +47,7 @@ func atLeast(low int) func(any, Values, Profile) *Finding {
 	}
 }
 
-// served holds a context flag against what the profile says is served.
+// served compares a context flag with what the profile says is served.
 func served(v any, _ Values, p Profile) *Finding {
 	if i, ok := wholeOf(v); ok && p.ContextTokens > 0 && i != p.ContextTokens {
 		return wrong("make them equal, or write ${context_tokens} here",
@@ -100,7 +100,7 @@ func forbidden(why string) func(any, Values, Profile) *Finding {
 	}
 }
 
-// ownPort holds the port of the command line against the port that requests go to.
+// ownPort compares the port of the command line with the port that requests go to.
 func ownPort(v any, _ Values, p Profile) *Finding {
 	if i, ok := wholeOf(v); ok && i != p.Port {
 		return wrong("write port: ${port} here, and the number as port: of the profile",
@@ -119,7 +119,7 @@ func oneOf(values ...string) func(any, Values, Profile) *Finding {
 	}
 }
 
-// partOf holds a batch against the larger one that it is a part of.
+// partOf compares a batch with the larger one that it is a part of.
 func partOf(larger string) func(any, Values, Profile) *Finding {
 	return func(v any, flags Values, p Profile) *Finding {
 		part, ok := wholeOf(v)
@@ -133,7 +133,7 @@ func partOf(larger string) func(any, Values, Profile) *Finding {
 
 var llamaCacheTypes = oneOf("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
-// quantisedValues holds llama.cpp's cache of values against flash attention, without which only keys may be quantised.
+// quantisedValues checks llama.cpp's cache of values: without flash attention only keys may be quantised.
 func quantisedValues(v any, flags Values, p Profile) *Finding {
 	if off, set := flags["flash_attn"]; set && slices.Contains([]string{"off", "false"}, scalar(off)) {
 		if text := scalar(v); !slices.Contains([]string{"f32", "f16", "bf16"}, text) {

@@ -22,7 +22,7 @@ type Engine struct {
 	Docs         []Row // what docs/servers.md says of it
 }
 
-// Role is what an entry stands for, if not for one engine.
+// Role is what an entry describes, if not one engine.
 type Role int
 
 // The roles.
@@ -49,7 +49,7 @@ type API struct {
 	Load         func(context.Context, Server, Target) error // loads the model
 	Loaded       func(context.Context, Server) ([]LoadedModel, error)
 	PartialReset string                      // paths that begin so reset a part of the cache only
-	ExplainReset func(Response, error) error // adds to the error of a reset what would mend it
+	ExplainReset func(Response, error) error // adds to the error of a reset what would fix it
 }
 
 // Target is what side channels are asked about.

@@ -123,7 +123,7 @@ func isLoaded(loaded []LoadedModel, model string) bool {
 	return slices.ContainsFunc(loaded, func(m LoadedModel) bool { return m.Name == model || m.Name == model+defaultTag })
 }
 
-// unloadLimit bounds how long Ollama may take to let go of a model, loadLimit to load it.
+// unloadLimit bounds how long Ollama may take to unload a model, loadLimit to load it.
 const (
 	unloadLimit = 30 * time.Second
 	loadLimit   = 10 * time.Minute

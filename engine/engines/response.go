@@ -113,7 +113,7 @@ func messageIn(raw json.RawMessage) string {
 	return ""
 }
 
-// Failure turns a response that is no success into an error; nil for a 2xx response that is no web page.
+// Failure turns an unsuccessful response into an error; nil for a 2xx response that is not a web page.
 func (r Response) Failure() error {
 	switch {
 	case r.Err != nil:
@@ -141,7 +141,7 @@ func (r Response) WebServer() string {
 	return what
 }
 
-// StatusError is a response whose status is no success.
+// StatusError is a response whose status is not a success.
 type StatusError struct {
 	Status  int
 	Message string // the server's own; may be empty
@@ -186,8 +186,7 @@ func titleOf(page []byte) string {
 	return fmt.Sprintf(" titled %q", shorten(strings.TrimSpace(string(page[from:from+length])), 80))
 }
 
-// get and post make one request on a side channel. A response that is no success, or is a web page, comes with its
-// error.
+// get and post make one request on a side channel. An unsuccessful response, or a web page, comes with its error.
 func get(ctx context.Context, s Server, path string) (Response, error) {
 	r := s.Call(ctx, http.MethodGet, path, nil, SideLimit)
 	return r, r.Failure()

@@ -17,9 +17,9 @@ func (r RunStarted) Checked() bool { return r.Version >= checkedSince }
 
 var errDamaged = errors.New("the line does not match its checksum: the journal is damaged, or it was edited")
 
-// A check is the CRC-32C (Castagnoli) of every line up to and including this one, without the checks
-// and line ends. Since it runs on from line to line, a line that was moved, repeated or left out does
-// not match either. It finds damage and no forgery: whoever edits a journal can compute it anew.
+// A check is the CRC-32C (Castagnoli) of every line up to and including this one, without the checks and line ends.
+// Since it runs on from line to line, a line that was moved, repeated or left out does not match either. It finds
+// damage, not forgery: an editor of a journal can compute it again.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // The check is the last key of a line: "crc32c", eight hexadecimal digits, and the end of the object.
@@ -54,7 +54,7 @@ func unseal(raw []byte, sum uint32) (uint32, error) {
 		return 0, errDamaged
 	}
 	sum = crc32.Update(sum, castagnoli, raw[:len(raw)-sealBytes])
-	sum = crc32.Update(sum, castagnoli, []byte("}")) // which the check stands in front of
+	sum = crc32.Update(sum, castagnoli, []byte("}")) // which follows the check
 	if sum != said {
 		return 0, errDamaged
 	}

@@ -101,7 +101,7 @@ type Server struct {
 	Version       string   `json:"version,omitempty"`
 	URL           string   `json:"url"` // never with credentials
 	Model         string   `json:"model"`
-	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where nobody knows that name
+	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where that name is not known
 	ContextTokens *int     `json:"context_tokens"`
 	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: not known
 	Simulated     bool     `json:"simulated"`
@@ -267,7 +267,7 @@ const (
 	Fail Outcome = "fail"
 	// it should have been told, and was not or cannot be believed
 	Unknown     Outcome = "unknown"
-	Unsupported Outcome = "unsupported" // nobody can tell, which was known before the run
+	Unsupported Outcome = "unsupported" // it cannot be known here, which was clear before the run
 	Skipped     Outcome = "skipped"
 )
 
@@ -293,11 +293,11 @@ type OnUnknown string
 const (
 	UnknownInconclusive OnUnknown = "inconclusive" // the run has no verdict
 	UnknownFails        OnUnknown = "fail"         // as a failure
-	UnknownSkips        OnUnknown = "skip"         // what nobody can tell is allowed
-	UnknownWarns        OnUnknown = "warn"         // what nobody can tell is allowed, with a remark
+	UnknownSkips        OnUnknown = "skip"         // what cannot be known is allowed
+	UnknownWarns        OnUnknown = "warn"         // what cannot be known is allowed, with a remark
 )
 
-// Allows says whether the author allows an outcome that nobody can tell.
+// Allows says whether the author allows an outcome that cannot be known.
 func (o OnUnknown) Allows() bool { return o == UnknownSkips || o == UnknownWarns }
 
 // Verdict is the judgement of one assertion: over all repeats of a cell, or for the cell.
@@ -316,7 +316,7 @@ type Verdict struct {
 	Evaluated    int       `json:"evaluated"`             // evaluations, one per repeat below scenario scope
 	Passed       int       `json:"passed"`                //
 	Unknown      int       `json:"unknown"`               // evaluations that are undecided, of either sort
-	Unsupported  int       `json:"unsupported,omitempty"` // of them, those that nobody can tell
+	Unsupported  int       `json:"unsupported,omitempty"` // of them, those that cannot be known
 	MinPassRate  float64   `json:"min_pass_rate"`         // 0..1
 	File         string    `json:"file"`                  //
 	Line         int       `json:"line"`                  //
@@ -336,7 +336,7 @@ type Operand struct {
 
 	Range       *Range  `json:"range,omitempty"`       // of a number that is not exact: it lies in here
 	Beginning   *string `json:"beginning,omitempty"`   // of a text that is not exact: it begins like this
-	Unsupported bool    `json:"unsupported,omitempty"` // nobody can tell it
+	Unsupported bool    `json:"unsupported,omitempty"` // it cannot be known here
 }
 
 // CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is
@@ -365,7 +365,7 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// Sample is one look at the machine while a cell ran, by metric name (gpu.power_w …).
+// Sample is one reading of the machine while a cell ran, by metric name (gpu.power_w …).
 type Sample struct {
 	Values map[string]float64 `json:"values"`
 }

@@ -104,9 +104,9 @@ func Create(path string) (*Journal, error) {
 	return &Journal{file: f}, nil
 }
 
-// Open continues a journal: it cuts a torn last line off, checks every event before it and
-// returns them for the fold. The next event is the one after the last of them. A link is refused:
-// the folder of a run may be a stranger's, and what is cut and written is to lie in it.
+// Open continues a journal: it cuts a torn last line off, checks every event before it and returns them for the fold.
+// The next event is the one after the last of them. A link is refused: the folder of a run may be a stranger's, and
+// only files in it may be cut and written.
 func Open(path string) (*Journal, []Event, error) {
 	named, err := os.Lstat(path)
 	if err != nil {

@@ -58,8 +58,8 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 	}, nil
 }
 
-// sharedMemory reports an APU: its dedicated memory is a small cut of the machine's, and large models
-// stand in what it borrows beyond that (GTT).
+// sharedMemory reports an APU: its dedicated memory is a small cut of the machine's, and large models are in what it
+// borrows beyond that (GTT).
 func sharedMemory(device string) bool {
 	return figure(device, "mem_info_gtt_total") > figure(device, "mem_info_vram_total")
 }

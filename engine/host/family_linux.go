@@ -39,8 +39,8 @@ func allPIDs() []int {
 	return pids
 }
 
-// marked reports whether a process was started with the marker in its environment. That of
-// somebody else's process cannot be read, and is not ours.
+// marked reports whether a process was started with the marker in its environment. That of another user's process
+// cannot be read, and is not ours.
 func marked(pid int, token string) bool {
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	return err == nil && slices.ContainsFunc(bytes.Split(environ, []byte{0}), func(v []byte) bool {

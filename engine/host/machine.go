@@ -26,7 +26,7 @@ type system struct {
 	listed time.Time
 }
 
-// relist is how often the server's processes are listed anew: it reads the whole process table.
+// relist is how often the server's processes are listed again: it reads the whole process table.
 const relist = 2 * time.Second
 
 // read adds cpu.util_pct, mem.used_mib, cpu.server_pct and mem.server_mib to out. Shares need
@@ -117,7 +117,7 @@ func (p *Proc) PIDs() []int {
 	return family{group: p.PID(), token: p.token}.members()
 }
 
-// Tree lists a process and its descendants that live: for a server that somebody else started.
+// Tree lists a process and its descendants that live: for a server that homellm did not start.
 func Tree(pid int) []int {
 	all := []int{pid}
 	p, err := process.NewProcess(int32(pid))

@@ -189,7 +189,7 @@ func (p *Proc) await(ctx context.Context) error {
 		err := p.spec.Ready(asking)
 		select {
 		case <-p.exited:
-			// Also when somebody else answered for it: what is wanted is this process.
+			// Also when another process answered for it: this process is the one that counts.
 			return p.Err()
 		default:
 		}
@@ -299,7 +299,7 @@ func (p *Proc) Stop() error {
 
 // family is a process and its descendants.
 type family struct {
-	group int    // process group; 0 if its leader is gone and its number may be somebody else's
+	group int    // process group; 0 if its leader is gone and its number may be another process's
 	token string // of the marker; empty: not marked
 }
 

@@ -31,8 +31,8 @@ func signalNamed(name string) (os.Signal, error) {
 	return sig, nil
 }
 
-// signal signals the family's group, or each of its processes where there is no group. Those
-// that are gone are no error.
+// signal signals the family's group, or each of its processes where there is no group. Those that are gone are not an
+// error.
 func (f family) signal(sig os.Signal, pids []int) error {
 	targets := pids
 	if f.group > 1 { // 0 and 1 would mean this process's own group and every process there is

@@ -31,7 +31,7 @@ type record struct {
 // recordVersion is the format of a record.
 const recordVersion = 1
 
-// writeRecord writes the process's record, or writes it anew when the process id is known.
+// writeRecord writes the process's record, or writes it again when the process id is known.
 func (p *Proc) writeRecord() error {
 	if p.spec.StateDir == "" {
 		return nil
@@ -54,7 +54,7 @@ func (p *Proc) writeRecord() error {
 		return fmt.Errorf("keeping a record of the process: %w", err)
 	}
 	path := filepath.Join(p.spec.StateDir, p.token+".json")
-	// Whole or not at all: a reader may come at any moment.
+	// It is written whole or not at all: it may be read at any moment.
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return fmt.Errorf("keeping a record of the process: %w", err)
 	}

@@ -50,8 +50,8 @@ func (t *Telemetry) GPUs() []GPU {
 	return t.gpus.facts()
 }
 
-// GPUProcesses lists the processes that hold GPU memory; false if the driver does not tell. own
-// are left out: the server's, so that what remains is somebody else's.
+// GPUProcesses lists the processes that hold GPU memory; false if the driver does not tell. The processes in own, the
+// server's, are left out, so that only those of others remain.
 func (t *Telemetry) GPUProcesses(ctx context.Context, own ...int) ([]GPUProcess, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +72,7 @@ func (t *Telemetry) GPUProcesses(ctx context.Context, own ...int) ([]GPUProcess,
 	return others, ok
 }
 
-// Close lets go of the driver. Sample must have returned.
+// Close releases the driver. Sample must have returned.
 func (t *Telemetry) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

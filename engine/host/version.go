@@ -61,9 +61,8 @@ func pythonModule(path string, argv []string) ([]string, error) {
 	return metadata(path, name), nil
 }
 
-// InstalledVersion asks the program that a command line starts for its version, without starting
-// the server. An error is no reason not to start it: the flags of the newest version are then
-// the best guess.
+// InstalledVersion asks the program that a command line starts for its version, without starting the server. After an
+// error it can be started all the same: the flags of the newest version are then the best guess.
 func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", fmt.Errorf("asking for a version: there is no command")

@@ -97,7 +97,7 @@ func (c Cache) Commit(repo, revision string) string {
 	return cmp.Or(revision, c.ref(repo, defaultRevision))
 }
 
-// etagOf is the hash in the name of the file that a link leads to; "" if it is no link.
+// etagOf is the hash in the name of the file that a link leads to; "" if it is not a link.
 func etagOf(link string) string {
 	target, err := os.Readlink(link)
 	if err != nil {

@@ -55,7 +55,7 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-// quantised says whether a name has a quantisation as one of its words: f16 is no bf16, q4_k no q4_k_m.
+// quantised says whether a name has a quantisation as one of its words: f16 is not bf16, q4_k is not q4_k_m.
 func quantised(name, quant string) bool {
 	return slices.Contains(strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '.' }), quant)
 }

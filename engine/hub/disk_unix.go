@@ -22,12 +22,12 @@ func free(dir string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ between systems
 }
 
-// diskFull says whether a write failed for want of space.
+// diskFull says whether a write failed because the disk is full.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// lockFile takes the lock that Hugging Face's programs take for the same file; errLocked if somebody has it.
+// lockFile takes the lock that Hugging Face's programs take for the same file; errLocked if another process has it.
 func lockFile(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -28,7 +28,7 @@ type Hub struct {
 
 	Attempts int           // tries of one request that makes no progress; 0: 5
 	Backoff  time.Duration // before the second try, doubled for each further one; 0: one second
-	Idle     time.Duration // a transfer that brings nothing for so long is tried anew; 0: 30 s
+	Idle     time.Duration // a transfer that receives nothing for this long is tried again; 0: 30 s
 }
 
 // defaultEndpoint is the hub where none is configured.

@@ -63,8 +63,8 @@ func (e *HashMismatch) Error() string {
 	return fmt.Sprintf("%s arrived with hash %s, want %s; it was removed, nothing of it is left", e.Path, e.Got, e.Want)
 }
 
-// Pull fetches a model into the cache, or what is missing of it. It can be killed at any time and
-// called again: it goes on where it was. Two pulls of one file wait for each other.
+// Pull fetches a model into the cache, or what is missing of it. It can be killed at any time and called again: it
+// continues where it stopped. Two pulls of one file wait for each other.
 //
 // A pull by commit, of files with known hashes that are all there, does not touch the network.
 func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions) (Pulled, error) {

@@ -73,7 +73,7 @@ func sameOrigin(a, b string) bool {
 	return errX == nil && errY == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-// transient is an error that another try may mend.
+// transient is an error that may go away with another try.
 type transient struct {
 	err   error
 	after time.Duration // the server asked for this pause

@@ -104,7 +104,7 @@ func (t *transfer) fetch(ctx context.Context) error {
 			before := t.have
 			err := t.request(ctx)
 			if t.have > before && errors.As(err, new(*transient)) {
-				return nil // it made progress: the next request counts its tries anew
+				return nil // it made progress: the next request counts its tries from 0
 			}
 			return err
 		})

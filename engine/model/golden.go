@@ -12,8 +12,7 @@ import (
 	"homellm/dsl/ceiling"
 )
 
-// The goldens are part of the program so that a user can check a template, also one of their own,
-// without a server.
+// The goldens are part of the program so that a user can check a template, also their own, without a server.
 //
 //go:embed goldens
 var goldenFiles embed.FS

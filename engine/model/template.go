@@ -179,7 +179,7 @@ func Compile(name string, spec Spec) (*Template, error) {
 	return Made(name, spec, func() (Renderer, error) { return Parse(name, spec) })
 }
 
-// Made checks a template whose renderer somebody else makes.
+// Made checks a template with a renderer that the caller made.
 func Made(name string, spec Spec, parse func() (Renderer, error)) (*Template, error) {
 	if spec.Jinja == "" {
 		return nil, fmt.Errorf("template %s: jinja is missing", name)

@@ -145,7 +145,7 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 			if err != nil {
 				return nil, err
 			}
-			return m.server.TokenizeText(ctx, p.String()) // with BOS, whoever adds it
+			return m.server.TokenizeText(ctx, p.String()) // with BOS, whether the template or the server adds it
 		}
 	}
 	return out

@@ -85,7 +85,7 @@ func (l local) text(messages []dsl.Message) (text string, own bool) {
 	return render(messages), false
 }
 
-// shared finds how much of a text is its beginning of so many bytes.
+// shared finds which share of a text its first bytes are.
 func (l local) shared(text string, bytes int) (share float64, e *event.Estimate) {
 	share = float64(bytes) / float64(len(text))
 	if l.count == nil {

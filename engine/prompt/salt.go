@@ -17,8 +17,8 @@ func Salt(scope string) string {
 // Use puts the prompts from here on under a salt.
 func (m *Maker) Use(salt string) { m.salt = salt }
 
-// saltLead is how many tokens of a prompt may stand before a salt that is part of the first
-// message: what templates put there, a date or the rules of a model's makers.
+// saltLead is how many tokens of a prompt may come before a salt that is part of the first message: what templates put
+// there, a date or the rules of a model's makers.
 const saltLead = 32
 
 // Lead is how many cached tokens a prompt under a new salt may have.

@@ -18,8 +18,8 @@ var labels = map[metrics.Judged]string{
 	metrics.Allowed: "unknown", metrics.Warned: "warn", metrics.Skipped: "skipped",
 }
 
-// label is how the judgement of an assertion is called: whether it is undecided because nobody can tell, or because
-// something was not told that should have been.
+// label is how the judgement of an assertion is called: whether it is undecided because it cannot be known here, or
+// because something was not reported that should have been.
 func label(v event.Verdict) string {
 	j := metrics.Judge(v)
 	if v.Verdict == event.Unsupported && (j == metrics.Unknown || j == metrics.Allowed) {

@@ -32,7 +32,7 @@ func (c *Checkup) Line(label, format string, args ...any) {
 	fmt.Fprintf(c.w, "  %-13s %s\n", label, fmt.Sprintf(format, args...))
 }
 
-// Problem remembers what is wrong, and the command that puts it right.
+// Problem remembers what is wrong, and the command that fixes it.
 func (c *Checkup) Problem(next, format string, args ...any) {
 	c.problems = append(c.problems, problem{fmt.Sprintf(format, args...), next})
 }

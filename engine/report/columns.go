@@ -13,9 +13,8 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// Columns prints rows as columns without lines: the first left ones are text and stand to the
-// left, the others are numbers and stand to the right. What came from files or servers is made
-// safe for a terminal.
+// Columns prints rows as columns without lines: the first left ones are text, aligned left; the others are numbers,
+// aligned right. What came from files or servers is made safe for a terminal.
 func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 	columns := len(head)
 	if len(rows) > 0 {

@@ -24,7 +24,7 @@ type comparedRun struct {
 
 type cellPair struct {
 	ID, Name string
-	Pairing  string // what is held against what, where gates judge it
+	Pairing  string // what is compared with what, where gates judge it
 	Gates    []gateVerdict
 	Remarks  []string
 	Changes  []chart.Chart

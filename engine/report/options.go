@@ -39,7 +39,7 @@ func whole[T any](render func(*bytes.Buffer, T, Options) error) func(io.Writer, 
 	}
 }
 
-// WriteFile writes a file that appears whole or not at all, in the place of an older one. It is for its owner alone:
+// WriteFile writes a file that appears whole or not at all, in the place of an older one. Only its owner may read it:
 // reports hold whole chats.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")

@@ -160,7 +160,7 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	var out []string
 	which := "stood before the removed document"
 	if r.Started.Scenario.Shared() {
-		which = "had been sent before" // an earlier repeat or a warm-up sent what stands behind it as well
+		which = "had been sent before" // an earlier repeat or a warm-up sent what comes after it as well
 	}
 	all := conversations(r, c)
 	for _, id := range all {

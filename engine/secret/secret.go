@@ -17,10 +17,10 @@ import (
 	"sync/atomic"
 )
 
-// Least is the length of the shortest secret. A shorter one stands in words and numbers and cannot be masked.
+// Least is the length of the shortest secret. A shorter one occurs in ordinary words and numbers and cannot be masked.
 const Least = 8
 
-// mask stands in messages where a secret stood.
+// mask replaces a secret in messages.
 const mask = "[key]"
 
 var (
@@ -28,7 +28,7 @@ var (
 	known  atomic.Pointer[forms] // nil: there are none
 )
 
-// forms are the secrets as they may stand in a text, the longest first.
+// forms are the secrets as they may occur in a text, the longest first.
 type forms struct {
 	all   []string
 	first [256]bool // the bytes that one may begin with

@@ -254,10 +254,10 @@ func (s *Side) VerifyReset(ctx context.Context, r Report, send Send) error {
 	return nil
 }
 
-// VerifySalt repeats the prompt of the self-test under a salt: the server must have nothing of
-// it beyond what stands before the salt. salted sends like the self-test's send, with a salt of
-// its own; lead is how many tokens may stand before the salt: 0 for a salt in the body, a few
-// for one at the start of the first message, which the template's opening precedes.
+// VerifySalt repeats the prompt of the self-test under a salt: the server must have nothing of it beyond what comes
+// before the salt. salted sends like the self-test's send, with its own salt; lead is how many tokens may come before
+// the salt: 0 for a salt in the body, a few for one at the start of the first message, which the template's opening
+// precedes.
 func (s *Side) VerifySalt(ctx context.Context, r Report, salted Send, lead int) error {
 	if !r.Proven() || r.prompt == "" {
 		return fmt.Errorf("verifying the cache salt: without a proven cache report it cannot be verified (%s)", r.How())

@@ -59,8 +59,7 @@ func (d difference) Histogram(name string) (sum, count float64, ok bool) {
 	return sum, count, sum >= 0 && count >= 0
 }
 
-// restarted says how the two scrapes show that the server was started anew between them; empty
-// if they do not.
+// restarted says how the two scrapes show that the server was restarted between them; empty if they do not.
 func (d difference) restarted(n *engines.Metrics) string {
 	was, okWas := d.before.sum("process_start_time_seconds", nil)
 	is, okIs := d.after.sum("process_start_time_seconds", nil)
@@ -162,9 +161,9 @@ func (d difference) alone(n *engines.Metrics, r Reply) string {
 	return d.sameTokens(n, r, true)
 }
 
-// sameTokens compares the token counters with the reply. Where the server counts requests, the
-// prompt alone is compared (what it generated past a stop string is its own business) and what
-// cannot be compared is let go. If strict, everything there is has to be there and equal.
+// sameTokens compares the token counters with the reply. Where the server counts requests, the prompt alone is
+// compared (what it generated past a stop string does not matter) and what cannot be compared is ignored. If strict,
+// everything there is has to be there and equal.
 func (d difference) sameTokens(n *engines.Metrics, r Reply, strict bool) string {
 	type pair struct {
 		name string
@@ -230,7 +229,7 @@ func (s *Side) counted(d difference) bool {
 	}
 	n := s.engine.Metrics
 	if d.restarted(n) != "" {
-		return true // waiting will not mend it
+		return true // waiting will not help
 	}
 	for _, name := range append(append([]string{}, n.Finished...), n.Output) {
 		if grown, ok := d.Sum(name, nil); ok {

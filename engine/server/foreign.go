@@ -8,8 +8,8 @@ import (
 // ForeignLoad is what a server did for other clients between two scrapes, as far as its counters tell.
 type ForeignLoad struct {
 	Ended   int // requests that ended
-	Prompt  int // tokens of prompts that were read; 0 where they cannot be told from one's own
-	Output  int // tokens that were written; 0 where they cannot be told from one's own
+	Prompt  int // tokens of prompts that were read; 0 where they cannot be told from our own
+	Output  int // tokens that were written; 0 where they cannot be told from our own
 	Running int // requests that still ran or waited at the second scrape
 }
 
@@ -52,9 +52,9 @@ func (o ForeignLoad) String() string {
 	return out + " (" + strings.Join(tokens, ", ") + ")"
 }
 
-// ForeignLoad tells what of the difference between two scrapes is not the doing of the request that
-// was sent between them. Given are requests of one's own that were given up before and may end,
-// or still run, at any time: they are not taken for somebody else's, and nor are their tokens.
+// ForeignLoad tells what part of the difference between two scrapes was not caused by the request that was sent
+// between them. Our own requests that were given up before may end, or still run, at any time: they are given, and
+// neither they nor their tokens are counted.
 //
 // Requests are the evidence. Tokens are it only where an engine counts no requests: one that
 // writes past a stop string, or reads a prompt twice, counts more than it reports.
@@ -101,8 +101,7 @@ func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignL
 	return out
 }
 
-// Restarted says how two scrapes show that the server was started anew between them; empty if
-// they do not.
+// Restarted says how two scrapes show that the server was restarted between them; empty if they do not.
 func (s *Side) Restarted(before, after *Snapshot) string {
 	if s.engine.Metrics == nil || before == nil || after == nil {
 		return ""

@@ -146,8 +146,7 @@ func (s *Snapshot) Label(family, name string) (string, bool) {
 	return label(f.GetMetric()[0], name), true
 }
 
-// InFlight is how many requests run or wait in the server: with none of one's own, they are
-// somebody else's.
+// InFlight is how many requests run or wait in the server: with none of our own, they are other clients'.
 func (s *Side) InFlight(shot *Snapshot) (int, bool) {
 	if s.engine.Metrics == nil {
 		return 0, false

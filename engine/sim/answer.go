@@ -67,7 +67,7 @@ func answer(messages []Message) string {
 			}
 			for s := range sentences(text) {
 				if !document && m.Role == "user" && strings.HasSuffix(s, "?") {
-					continue // an earlier question is no knowledge
+					continue // an earlier question is not knowledge
 				}
 				total++
 				if words, n := matches(s, terms); words != 0 {

@@ -9,8 +9,8 @@ import (
 // blockTokens is the size of a cache block, vLLM's default.
 const blockTokens = 16
 
-// digest names a block by everything that stands before its end: two blocks with equal digests hold
-// the keys and values of equal prefixes.
+// digest names a block by everything before its end: two blocks with equal digests hold the keys and values of equal
+// prefixes.
 type digest [sha256.Size]byte
 
 // rootDigest is the parent of a first block. The salt enters here and so changes the whole chain.

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Config says what the simulator stands for. The zero value is an RTX 4090 with qwen2.5-3b, in real
-// time, without faults.
+// Config says what the simulator simulates. The zero value is an RTX 4090 with qwen2.5-3b, in real time, without
+// faults.
 type Config struct {
 	GPU         string   // a name in [GPUs]; "" is the RTX 4090
 	Model       string   // a name in [Models], also with the suffix of a quant; "" is qwen2.5-3b

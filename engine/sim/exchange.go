@@ -201,7 +201,7 @@ func (x *exchange) early() bool {
 	return true
 }
 
-// errorType is vLLM's name for the kind of error that a status stands for.
+// errorType is vLLM's name for the kind of error that a status means.
 func errorType(status int) string {
 	switch status {
 	case http.StatusBadRequest:

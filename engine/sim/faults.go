@@ -19,9 +19,9 @@ type Fault struct {
 	Prompt   string  `json:"prompt,omitempty"`   // a text that the prompt contains
 	Every    int     `json:"every,omitempty"`    // only each k-th of those selected so far
 	Share    float64 `json:"share,omitempty"`    // only this share of them, by the seed
-	Times    int     `json:"times,omitempty"`    // at most so often
+	Times    int     `json:"times,omitempty"`    // at most this many times
 
-	Token      int      `json:"token,omitempty"`       // after so many tokens; negative: after the last one
+	Token      int      `json:"token,omitempty"`       // after this many tokens; negative: after the last one
 	Delay      Duration `json:"delay,omitempty"`       // of "delay", "trickle" and "skew"; of "hang", 0 is for ever
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
@@ -162,7 +162,7 @@ func (t trouble) has(kind string) bool {
 	return ok
 }
 
-// at yields the faults that strike when so many tokens of total are written.
+// at yields the faults that strike when this many tokens of total are written.
 func (t trouble) at(written, total int) func(yield func(Fault) bool) {
 	return func(yield func(Fault) bool) {
 		for _, f := range t {

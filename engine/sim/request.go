@@ -220,8 +220,8 @@ func endingOf(add *bool, continued bool) ending {
 	return withHeader
 }
 
-// prompt returns the text and the tokens of a completions prompt: one string or one list of tokens,
-// each of which may stand in a list of one.
+// prompt returns the text and the tokens of a completions prompt: one string or one list of tokens, each of which may
+// be in a list of one.
 func (q *request) prompt() (string, []Token, *refusal) {
 	raw := q.Prompt
 	var list []json.RawMessage
@@ -239,6 +239,6 @@ func (q *request) prompt() (string, []Token, *refusal) {
 	if json.Unmarshal(raw, &ids) != nil || len(ids) == 0 {
 		return "", nil, badRequest("prompt", "prompt: must be a string or a list of token ids")
 	}
-	text, _ = detokenize(ids) // numbers that are no tokens of ours are legal prompts without a text
+	text, _ = detokenize(ids) // numbers that are not our tokens are legal prompts without a text
 	return text, ids, nil
 }

@@ -28,7 +28,7 @@ type Server struct {
 	faults []*arming
 }
 
-// What the zero value of a Config stands for.
+// What the zero value of a Config means.
 const (
 	defaultGPU   = "RTX 4090"
 	defaultModel = "qwen2.5-3b"
@@ -40,7 +40,7 @@ func (s *Server) Close() { s.engine.stop() }
 // Ledger returns the truth of every request that has ended, in the order of arrival.
 func (s *Server) Ledger() []Entry { return s.ledger.list() }
 
-// setFaults replaces the faults, as POST /sim/config does. Their counts begin anew.
+// setFaults replaces the faults, as POST /sim/config does. Their counts begin again.
 func (s *Server) setFaults(faults ...Fault) error {
 	armed, err := arm(faults)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 	metalStep = 6600 * time.Microsecond // fitted to M2 Ultra
 )
 
-// GPUs is the table of accelerators that the simulator can stand for.
+// GPUs is the table of accelerators that the simulator can simulate.
 var GPUs = []GPU{
 	{Name: "RTX 3060 12GB", MemoryGiB: 12, BandwidthGBs: 360, TFLOPS: 25.5,
 		BandwidthShare: 0.90, ComputeShare: 0.80, StepOverhead: graphStep},
@@ -114,8 +114,8 @@ type Model struct {
 	TopK       int     // mixture of experts: of which one token uses so many
 }
 
-// Models is the table of models that the simulator can stand for, with 16-bit weights. A name
-// may carry a suffix of [quants].
+// Models is the table of models that the simulator can simulate, with 16-bit weights. A name may carry a suffix of
+// [quants].
 var Models = []Model{
 	{Name: "phi-3.5-mini", Repository: "microsoft/Phi-3.5-mini-instruct", ParamsB: 3.82,
 		Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 96, Hidden: 3072, Vocabulary: 32064},

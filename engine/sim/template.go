@@ -35,8 +35,8 @@ const (
 	closed                   // nothing follows
 )
 
-// markers are the texts by which the common chat templates begin and end a message. A longer text
-// stands before a shorter one that it begins with.
+// markers are the texts by which the common chat templates begin and end a message. A longer text is listed before a
+// shorter one that it begins with.
 var markers = []struct{ text, role string }{
 	{"<|im_start|>system", "system"}, {"<|im_start|>user", "user"}, {"<|im_start|>assistant", "assistant"},
 	{"<|system|>", "system"}, {"<|user|>", "user"}, {"<|assistant|>", "assistant"},

@@ -148,7 +148,7 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 		Tokenize: profile.Capabilities.Tokenize, Metrics: profile.Capabilities.Metrics,
 	}
 	if choosesContext(t.Facts.Engine, profile.API) {
-		config.ContextTokens = t.Context // as requests ask for it: another one would load the model anew
+		config.ContextTokens = t.Context // as requests ask for it: another one would load the model again
 	}
 	if _, known := engines.Lookup(config.Engine); !known {
 		return nil

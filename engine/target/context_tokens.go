@@ -37,7 +37,7 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	if n := cell.Server.ContextTokens; n > 0 {
 		return n
 	}
-	// What is loaded stays loaded if it is enough: another num_ctx would load the model anew.
+	// What is loaded stays loaded if it is enough: another num_ctx would load the model again.
 	need := cell.ContextNeed()
 	if n, ok := found.Context(model); ok && n >= need {
 		return n

@@ -37,8 +37,8 @@ var kvNumbers = map[string]float64{
 	"q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
 }
 
-// Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where
-// a card shares the machine's memory, because the driver's figure is no bound then.
+// Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where a card shares the
+// machine's memory, because the driver's figure is not a bound then.
 func Cards(t *host.Telemetry) []float64 {
 	if t == nil {
 		return nil

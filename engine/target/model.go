@@ -143,8 +143,8 @@ func plain(name string) string {
 // lastPart is a name without the folder or the organisation in front of it.
 func lastPart(name string) string { return path.Base(strings.ReplaceAll(name, `\`, "/")) }
 
-// Answered holds what a reply says of its model against what was asked for. A reply of another model is an error;
-// one that names it in a way nobody knows tells what the target really is.
+// Answered compares what a reply says of its model with what was asked for. A reply of another model is an error; one
+// with an unknown name for it tells what the target really is.
 func (t *Target) Answered(cell *dsl.Cell, replied string) error {
 	asked := t.Client.Model
 	if replied == "" || t.sameModel(cell, asked, replied) {

@@ -19,7 +19,7 @@ type pool struct {
 	mu      sync.Mutex
 	running *Running
 	key     string
-	foreign func() []int // processes of a local server that somebody else started
+	foreign func() []int // processes of a local server that homellm did not start
 }
 
 // launched opens a cell on a server that homellm starts, or has started for an earlier cell.
@@ -60,8 +60,8 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 	return t, nil
 }
 
-// findServed finds a server of this profile that a homellm serve keeps running: homellm started it,
-// and whoever keeps it running means it to be used.
+// findServed finds a server of this profile that a homellm serve keeps running: homellm started it, and the user keeps
+// it running to be used.
 func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 	left, err := host.Leftovers(o.Launcher.StateDir)
 	if err != nil {
@@ -144,8 +144,8 @@ func (o *Opener) stopRunning() error {
 // Close stops the server that was started, if any.
 func (o *Opener) Close() error { return o.stopRunning() }
 
-// PIDs lists the processes of the server that is in use, where they are known: the started one's,
-// or those of a local server that somebody else started.
+// PIDs lists the processes of the server that is in use, where they are known: the started one's, or those of a local
+// server that homellm did not start.
 func (o *Opener) PIDs() []int {
 	o.pool.mu.Lock()
 	r, foreign := o.pool.running, o.pool.foreign

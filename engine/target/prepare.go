@@ -28,7 +28,7 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 	if t.Tokenize == nil {
 		return nil
 	}
-	// A tokeniser that does not work is let go of: an estimate is better than nothing then.
+	// A tokeniser that does not work is dropped: an estimate is better than nothing then.
 	if _, err := t.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
 		t.Tokenize = nil
 		note("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)

@@ -14,7 +14,7 @@ import (
 	"homellm/engine/server"
 )
 
-// Target is a server that is ready to be measured, whoever started it.
+// Target is a server that is ready to be measured, whether homellm started it or not.
 type Target struct {
 	Facts  event.Server
 	Client client.Config  // how to reach it

@@ -308,8 +308,8 @@ func (t *Tokenizer) piece(ids []int32, p string) []int32 {
 // wordMark is how vocabularies in the style of SentencePiece write a space.
 const wordMark rune = 0x2581 // ▁
 
-// beforeMarks collects the characters that stand before a space in some token. Before any other
-// space a text may be split without a change to its tokens, and the pieces are short and known.
+// beforeMarks collects the characters that come before a space in some token. Before any other space a text may be
+// split without a change to its tokens, and the pieces are short and known.
 func (t *Tokenizer) beforeMarks() map[rune]bool {
 	out := map[rune]bool{}
 	for token := range t.vocab {

@@ -1,5 +1,5 @@
-// Package conformance holds what the client measures against what a golden server really did, one
-// stream shape after another.
+// Package conformance compares what the client measures with what a golden server really did, one stream shape after
+// another.
 package conformance
 
 import (
@@ -25,9 +25,9 @@ type Options struct {
 	// share of it. Zero for both wants them equal, which they are when time is virtual.
 	Tolerance time.Duration
 	Share     float64
-	// Tries is how often a shape is played again because a time was off: on a machine that does
-	// other things, the server's write and the client's read may be apart for reasons that are
-	// neither's. What is counted and what is text gets no second chance. At least one.
+	// Tries is how often a shape is played again because a time was off: on a machine that does other things, the
+	// server's write and the client's read may be delayed through the fault of neither. Counts and texts get no second
+	// chance. At least one.
 	Tries int
 
 	FirstToken time.Duration

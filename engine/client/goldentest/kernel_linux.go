@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelConn is a TCP connection of which the kernel says when bytes really came and went. A program that
-// looks at the clock before it writes may lose its processor in between, for milliseconds on a busy
-// machine, and would hold that against the client. See Documentation/networking/timestamping.rst of
-// the kernel; the client asks for its stamps by another option and with separate code.
+// kernelConn is a TCP connection of which the kernel says when bytes really came and went. A program that reads the
+// clock before it writes may lose its processor in between, for milliseconds on a busy machine, and would blame that
+// on the client. See Documentation/networking/timestamping.rst of the kernel; the client asks for its stamps by
+// another option and with separate code.
 type kernelConn struct {
 	*net.TCPConn
 	raw      syscall.RawConn

@@ -1,5 +1,5 @@
-// Package goldentest is an LLM server whose timing is known: it notes when it really wrote each
-// token, so that what a client measured can be held against it.
+// Package goldentest is an LLM server whose timing is known: it notes when it really wrote each token, so that what a
+// client measured can be compared with it.
 //
 // It writes HTTP by hand onto the connection, because what breaks clients lies below what an
 // HTTP library lets a handler do: a token split between two segments, a connection reset in the
@@ -206,7 +206,7 @@ type Truth struct {
 
 // Token is one event that carried text.
 type Token struct {
-	// when the write that completed the event left: the kernel's word on TCP in Linux, elsewhere when it began
+	// when the write that completed the event left: the kernel's stamp on TCP in Linux, elsewhere when it began
 	At      time.Time
 	Channel string // answer, reasoning, tool, refusal
 	Text    string

@@ -11,8 +11,8 @@ import (
 )
 
 // hungUp checks a connection without waiting. Where nothing is due the server's end of it shows as something to read.
-// Where something may come at any time, as records do under TLS, only a hang-up counts.
-// It is false for a connection that is no socket.
+// Where something may come at any time, as records do under TLS, only a hang-up counts. It is false for a connection
+// that is not a socket.
 func hungUp(nc net.Conn, due bool) bool {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {

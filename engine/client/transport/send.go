@@ -34,9 +34,9 @@ type Sending struct {
 	headers atomic.Int64 // first byte of the response
 }
 
-// send makes a round trip. A connection that ended while it was idle is no answer of the server: if that
-// shows before anything was written, or soon after and before anything came back, the request is sent
-// once more on a new connection.
+// send makes a round trip. A connection that ended while it was idle is not an answer of the server: if that shows
+// before anything was written, or soon after and before anything came back, the request is sent once more on a new
+// connection.
 func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, error) {
 	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), s.trace()))
 	defer s.stopTimer()

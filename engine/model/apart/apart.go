@@ -1,5 +1,5 @@
-// Package apart parses and renders chat templates of strangers in a process of its own, which may take no more
-// than so much time, memory and output.
+// Package apart parses and renders untrusted chat templates in a separate process with limits of time, memory and
+// output.
 //
 // A chat template is a program, and the library that runs it has no hook for its steps: a template that
 // recurses without end would end the process that renders it, one that loops would never return. In come

@@ -10,7 +10,7 @@ import (
 // mostFrame bounds what is asked and answered.
 const mostFrame = 1 << 30
 
-// head is what stands before the texts of a frame.
+// head is what comes before the texts of a frame.
 type head struct {
 	Value json.RawMessage `json:"value"`
 	Sizes []int           `json:"sizes"` // of the texts, which come as they are: JSON would take most of the time

@@ -27,7 +27,7 @@ type Chart struct {
 	Table   Table
 }
 
-// legend names what a style class stands for.
+// legend names what a style class means.
 type legend struct{ Class, Label string }
 
 // Table is what a chart shows, as numbers.
@@ -50,12 +50,12 @@ type Row struct {
 // Bounds of the charts of a page, shared by its cells: a page stays under 10 MB whatever the run. What is left out is
 // said where it is missing.
 const (
-	pageSlots     = 1200 // turns with a point and a table row of their own
+	pageSlots     = 1200 // turns with their own point and table row
 	pagePoints    = 8000 // points of thin lines, for each chart of a cell together
 	pageRequests  = 400  // requests of timelines
 	fewestSlots   = 30
 	fewestInChart = 12
-	shownRepeats  = 40 // repeats with lines and boxes of their own
+	shownRepeats  = 40 // repeats with their own lines and boxes
 )
 
 // Sizes of a chart in units of its view box. A chart is drawn about as wide as a phone, so that
@@ -153,7 +153,7 @@ func evenly[T any](all []T, n int) []T {
 	return out
 }
 
-// RepeatsShown lists the repeats that have lines and boxes of their own.
+// RepeatsShown lists the repeats that have their own lines and boxes.
 func RepeatsShown(c *metrics.Cell) []int { return evenly(c.Repeats(), shownRepeats) }
 
 func whyUnknown(c *metrics.Cell, d *metrics.Def) string {

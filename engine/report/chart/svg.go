@@ -69,7 +69,7 @@ type point struct {
 	gap  bool
 }
 
-// curve draws lines between points. A point that stands alone is a short dash, so that it is seen.
+// curve draws lines between points. A single point is a short dash, so that it is seen.
 func (s *svg) curve(class string, points []point) {
 	var d strings.Builder
 	pen := false

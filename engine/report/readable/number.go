@@ -70,8 +70,7 @@ func Count(v float64) string {
 	return s
 }
 
-// Significant prints a number with so many significant digits; whatever stands before the
-// decimal point is never rounded away.
+// Significant prints a number with so many significant digits; digits before the decimal point are never rounded away.
 func Significant(v float64, digits int) string {
 	if a := math.Abs(v); a >= 1 {
 		digits = max(digits, int(math.Log10(a))+1)
@@ -99,7 +98,7 @@ func Exact(v any, unit string) string {
 	return fmt.Sprint(v)
 }
 
-// UnitWord is a unit as it stands behind a number; shares have none.
+// UnitWord is a unit as it is written after a number; shares have none.
 func UnitWord(unit string) string {
 	if unit == "ratio" {
 		return ""
