@@ -1,6 +1,6 @@
 // Package scenarios holds the scenarios that homellm ships with, and the documents they inject.
 //
-// They are plain files: what is embedded here is what stands in this folder, and a user who copies
+// They are plain files: what is embedded here is what is in this folder, and a user who copies
 // one has everything it needs.
 package scenarios
 

@@ -1,6 +1,6 @@
 // Package figure is the grammar of the names that figures have, such as steps.q1.ttft_ms.p50: which first
-// words there are, in which scope each is known, over which turns its figures are and which metrics stand
-// below it. A path comes in; its parts go out. It knows no metric and no value, so that the language and
+// words there are, in which scope each is known, over which turns its figures are and which metrics follow
+// it. A path comes in; its parts go out. It knows no metric and no value, so that the language and
 // the fold can both read it.
 package figure
 

@@ -1,6 +1,8 @@
-// Package compare holds two sides against each other: two runs, two servers of one run, or a run and its baseline.
-// Cells of folds, baselines and the rules of a gates file come in; the verdict of each gate goes out, and that of all.
-// It reads no file and shows nothing.
+// Package compare compares two sides: two runs, two servers of one run, or a run and its baseline.
+//
+// In come cells of folds, baselines and the rules of a gates file. Out come the verdict of each gate, and that of all.
+// cells.go finds what belongs together, such as a cell and its baseline; Rules.Compare in comparison.go compares them.
+// The package reads no file and shows nothing.
 package compare
 
 import (

@@ -1,8 +1,8 @@
 // Package judge turns the fold of a run into verdicts.
 //
-// In come the assertions of a cell, what was measured of it, and how often it was judged before.
-// Out come its verdicts, the notes that belong to them, and which of them more repeats would make certain. It
-// sends nothing and keeps nothing.
+// In come the assertions of a cell, what was measured in it, and how often it was judged before. Out come
+// its verdicts, the notes that belong to them, and which of them more repeats would make certain. It sends nothing and
+// stores nothing. The verdict of the whole run, and its exit code, are decided in engine/metrics ([metrics.Run.Outcome]).
 package judge
 
 import (

@@ -1,6 +1,6 @@
 // Package metrics defines every metric in one table and folds the events of a run into numbers, distributions and the
 // outcome. Events come in; values go out, each with its unit and source, or with the reason why it is unknown.
-// It refuses to know how events come about and how numbers are drawn; an unknown value is never zero, mean or pass.
+// It does not know how events come about and how numbers are drawn; an unknown value is never zero, a mean or a pass.
 package metrics
 
 import "slices"

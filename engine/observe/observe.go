@@ -1,8 +1,8 @@
-// Package observe keeps the server's own account beside the replies.
+// Package observe records what the server itself says of the requests, next to what the client measured.
 //
 // In come what a server can be asked, and every request with its reply. Out come what the server
-// says of each of them, and remarks on what does not fit. Nothing of it happens while the clock of
-// a turn runs.
+// says of each of them, and remarks on what does not fit. None of this happens while a turn is
+// being timed.
 package observe
 
 import (

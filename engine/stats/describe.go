@@ -1,5 +1,5 @@
 // Package stats holds the statistics: plain numbers come in, ranks, bounds, tests and estimates go out.
-// It knows no metric, no event and no server, so that each function can be held against values from elsewhere.
+// It knows no metric, no event and no server, so that each function can be checked against values from elsewhere.
 // It is a leaf: it imports nothing of ours.
 package stats
 
