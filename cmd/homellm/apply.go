@@ -178,21 +178,59 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
+	if len(plans) == 1 {
+		code, err := play(ctx, p, plans[0], servers, f, format, false)
+		if err == nil && code != exitPass {
+			err = &failure{code: code}
+		}
+		return err
+	}
+	return applySeveral(ctx, p, plans, servers, f, format)
+}
+
+// applySeveral plays several plans, and ends with the gravest of their outcomes.
+func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, servers *servers, f applyFlags,
+	format report.Format) error {
+	each := format
+	if format.Several != nil { // one document at the end
+		each.Write = func(io.Writer, *metrics.Run, report.Options) error { return nil }
+	}
 	worst := exitPass
+	var broken error
 	for _, plan := range plans {
-		code, err := play(ctx, p, plan, servers, f, format, len(plans) > 1)
-		if err != nil {
-			return err
+		var code int
+		if code, broken = play(ctx, p, plan, servers, f, each, true); broken != nil {
+			break
 		}
 		worst = metrics.Worst(worst, code)
 		if ctx.Err() != nil || (f.failFast && code != exitPass) {
 			break
 		}
 	}
-	if worst != exitPass {
-		return &failure{code: worst}
+	if broken == nil && worst != exitPass {
+		broken = &failure{code: worst}
 	}
-	return nil
+	all := report.Several{Planned: len(plans), Code: exitPass}
+	if broken != nil {
+		all.Code = exitEnvironment
+		if known, ok := errors.AsType[*failure](broken); ok {
+			all.Code = known.code
+		}
+	}
+	for _, r := range f.collect.runs {
+		all.Runs = append(all.Runs, r.fold)
+	}
+	var err error
+	switch {
+	case format.Several != nil:
+		err = format.Several(p.stdout, all, p.reportOptions(""))
+	case format.Lines:
+		err = all.Overall(p.stdout, p.reportOptions(""))
+	}
+	if err != nil && broken == nil && !errors.Is(err, syscall.EPIPE) {
+		return failf(exitEnvironment, "each run has its results in a folder of its own", "printing the report: %w", err)
+	}
+	return broken
 }
 
 // check reads the files before a server is looked for, so that nothing is sent for the sake of an

@@ -19,18 +19,25 @@ type Format struct {
 	Doc   string
 	File  string // what [WriteDir] calls it; empty: not written there
 	Write func(io.Writer, *metrics.Run, Options) error
+	// writes several runs as one document; nil: they stand one below the other
+	Several func(io.Writer, Several, Options) error
+	Lines   bool // it is read by people: the line that several runs come to may stand below it
 }
 
 // Formats lists every format. A new one is a new file of this package and one line here.
 var Formats = []Format{
-	{"table", "one screen for people", "", whole(table)},
-	{"json", "everything, for programs; its schema is schema/result.v1.json", "result.json", whole(result)},
-	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV)},
-	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", whole(summaryCSV)},
-	{"markdown", "for pull requests and wikis", "report.md", whole(markdown)},
-	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html)},
-	{"junit", "JUnit XML: one test case for each assertion", "junit.xml", whole(junit)},
-	{"github", "annotations of a GitHub Actions step", "", whole(github)},
+	{"table", "one screen for people", "", whole(table), nil, true},
+	{"json", "everything, for programs; its schema is schema/result.v1.json", "result.json", whole(result), whole(severalJSON),
+		false},
+	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV),
+		whole(severalTables(turnsCSV)), false},
+	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", whole(summaryCSV),
+		whole(severalTables(summaryCSV)), false},
+	{"markdown", "for pull requests and wikis", "report.md", whole(markdown), nil, true},
+	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html), nil, false},
+	{"junit", "JUnit XML: one test case for each assertion", "junit.xml", whole(junit), whole(severalJUnit),
+		false},
+	{"github", "annotations of a GitHub Actions step", "", whole(github), nil, false},
 }
 
 // CompareFormat renders a comparison.

@@ -1,0 +1,120 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// severalSchema names the document of several runs in one: each of them is one of [resultSchema].
+const severalSchema = "homellm.results/v1"
+
+// Several is what the scenarios of one command line come to together.
+type Several struct {
+	Runs    []*metrics.Run
+	Planned int // scenarios that were to be played
+	Code    int // exit code of what kept a scenario from being played; 0: nothing did
+}
+
+// Outcome is the gravest of the outcomes, with the scenario that it is of.
+func (s Several) Outcome() (verdict event.Outcome, exitCode int, reason string) {
+	codes := []int{s.Code}
+	for _, r := range s.Runs {
+		_, code, _ := r.Outcome()
+		codes = append(codes, code)
+	}
+	exitCode = metrics.Worst(codes...)
+	passed := 0
+	for _, r := range s.Runs {
+		v, code, why := r.Outcome()
+		if code == metrics.ExitPass {
+			passed++
+		}
+		if code == exitCode && verdict == "" && code != metrics.ExitPass {
+			verdict, reason = v, r.Started.Scenario.Name+": "+why
+		}
+	}
+	tally := fmt.Sprintf("%d of %d scenarios passed", passed, s.Planned)
+	if left := s.Planned - len(s.Runs); left > 0 {
+		tally += fmt.Sprintf(", %d not played", left)
+	}
+	switch {
+	case exitCode == metrics.ExitPass && passed < s.Planned:
+		return metrics.Inconclusive, metrics.ExitInconclusive, tally
+	case exitCode == metrics.ExitPass:
+		return event.Pass, exitCode, tally
+	case verdict == "":
+		return metrics.Broken, exitCode, tally + "; a scenario could not be played to its end"
+	}
+	return verdict, exitCode, tally + "; " + reason
+}
+
+// Overall writes the one line that several scenarios come to.
+func (s Several) Overall(w io.Writer, opt Options) error {
+	return whole(func(b *bytes.Buffer, s Several, opt Options) error {
+		verdict, code, reason := s.Outcome()
+		out := newScreen(b, opt)
+		color := yellow
+		switch code {
+		case metrics.ExitPass:
+			color = green
+		case metrics.ExitFail, metrics.ExitEnvironment, metrics.ExitRequests:
+			color = red
+		}
+		out.line("%s  %s  %s", "OVERALL", out.paint(strings.ToUpper(string(verdict)), color), terminal(reason))
+		return nil
+	})(w, s, opt)
+}
+
+// severalJSON writes one document of all runs.
+func severalJSON(b *bytes.Buffer, s Several, opt Options) error {
+	out := struct {
+		Schema   string            `json:"schema"`
+		Verdict  event.Outcome     `json:"verdict"`
+		ExitCode int               `json:"exit_code"`
+		Reason   string            `json:"reason"`
+		Planned  int               `json:"planned"`
+		Runs     []json.RawMessage `json:"runs"`
+	}{Schema: severalSchema, Planned: s.Planned, Runs: []json.RawMessage{}}
+	out.Verdict, out.ExitCode, out.Reason = s.Outcome()
+	for _, r := range s.Runs {
+		var one bytes.Buffer
+		if err := result(&one, r, opt); err != nil {
+			return err
+		}
+		out.Runs = append(out.Runs, one.Bytes())
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	if err := e.Encode(out); err != nil {
+		return fmt.Errorf("encoding the results: %w", err)
+	}
+	b.Write(jsonText(text.Bytes()))
+	return nil
+}
+
+func severalJUnit(b *bytes.Buffer, s Several, _ Options) error { return junitDocument(b, s.Runs, nil) }
+
+// severalTables writes the tables of a spreadsheet one below the other, under one head.
+func severalTables(one func(*bytes.Buffer, *metrics.Run, Options) error) func(*bytes.Buffer, Several, Options) error {
+	return func(b *bytes.Buffer, s Several, opt Options) error {
+		for i, r := range s.Runs {
+			var table bytes.Buffer
+			if err := one(&table, r, opt); err != nil {
+				return err
+			}
+			rows := table.Bytes()
+			if i > 0 {
+				_, rows, _ = bytes.Cut(rows, []byte("\n"))
+			}
+			b.Write(rows)
+		}
+		return nil
+	}
+}
