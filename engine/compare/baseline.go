@@ -26,9 +26,10 @@ type Baseline struct {
 	Further     []string                  `json:"further_runs,omitempty"` // ids of those that the noise was measured with
 	Homellm     string                    `json:"homellm"`
 	Fingerprint Fingerprint               `json:"fingerprint"`
-	AASplits    int                       `json:"aa_splits"`         // halvings behind each noise; 0: not measured
-	AARuns      int                       `json:"aa_runs"`           // runs behind each noise, this one included
-	Figures     Figures                   `json:"figures,omitempty"` // that the gates file's expressions name below base.
+	ClientError float64                   `json:"client_error_ms,omitempty"` // of the client that measured; 0: not known
+	AASplits    int                       `json:"aa_splits"`                 // halvings behind each noise; 0: not measured
+	AARuns      int                       `json:"aa_runs"`                   // runs behind each noise, this one included
+	Figures     Figures                   `json:"figures,omitempty"`         // that the gates file's expressions name below base.
 	Metrics     map[string]BaselineMetric `json:"metrics"`
 }
 

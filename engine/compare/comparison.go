@@ -103,7 +103,7 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 			d.Verdict, d.Why, d.More = event.Unknown, moving, 0
 			return
 		}
-		d.belowFloor(max(old.floor(), new.floor()))
+		d.belowFloor(max(old.ClientError, new.ClientError))
 	}
 	d.evidence.withdraw(&d)
 	return d, true

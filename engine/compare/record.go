@@ -99,8 +99,10 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 	for i, k := range FingerprintKeys {
 		keys[i] = k.Name
 	}
+	b.ClientError = clientError(c)
 	for _, m := range more {
 		b.Further = append(b.Further, m.Run().Started.ID)
+		b.ClientError = max(b.ClientError, clientError(m))
 		if diff := b.Fingerprint.Mismatches(FingerprintOf(m), keys); len(diff) > 0 {
 			return nil, fmt.Errorf("run %s is no repetition of run %s: %v", m.Run().Started.ID, b.Run, diff[0])
 		}

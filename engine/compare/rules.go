@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"slices"
 	"time"
 
 	"homellm/dsl"
@@ -42,8 +43,11 @@ func RulesOf(g *dsl.Gates, folder string) Rules {
 	if g.BetweenRuns != nil {
 		rules.Between = *g.BetweenRuns
 	}
-	if rules.Match == nil {
+	switch {
+	case rules.Match == nil:
 		rules.Match = DefaultMatch
+	case !slices.Contains(rules.Match, "model"): // numbers of another model tell nothing, whatever else is asked to match
+		rules.Match = append(slices.Clone(rules.Match), "model")
 	}
 	for _, r := range g.Compare {
 		rules.Gates = append(rules.Gates, Gate{

@@ -21,6 +21,7 @@ type Source struct {
 	Runs        int // that were recorded of the same thing; 0: a run
 	Failed      int // requests that failed
 	Requests    int
+	ClientError float64       // of the client that measured, in ms; 0: not known
 	Cell        *metrics.Cell // what a run measured; nil: a baseline
 
 	kept []string // the steps of a baseline
@@ -31,7 +32,7 @@ func Measured(c *metrics.Cell, name string) Source {
 	g := c.Measured(metrics.Group{})
 	return Source{
 		Name: name, Fingerprint: FingerprintOf(c), Sample: c.Sample, Figure: figures(c), Bounds: c.Bounds,
-		Failed: metrics.CountFailed(g), Requests: len(g), Cell: c,
+		Failed: metrics.CountFailed(g), Requests: len(g), Cell: c, ClientError: clientError(c),
 	}
 }
 
@@ -46,19 +47,16 @@ func (s Source) looks() stats.Looks {
 	return s.Cell.Done.Looks
 }
 
-// floor is the error of the client that measured, in ms; 0: not known, as of a baseline.
-func (s Source) floor() float64 {
-	if s.Cell == nil {
-		return 0
-	}
-	ms, _ := s.Cell.Observed("client.ttft_bias_p99_ms").Number()
+// clientError is the error of the client that measured a cell, in ms; 0: not known.
+func clientError(c *metrics.Cell) float64 {
+	ms, _ := c.Observed("client.ttft_bias_p99_ms").Number()
 	return ms
 }
 
 // Source is the baseline as the old side of a comparison.
 func (b *Baseline) Source(name string) Source {
 	return Source{
-		Name: name, Fingerprint: b.Fingerprint, Recorded: b.Recorded, Sample: b.Sample,
+		Name: name, Fingerprint: b.Fingerprint, ClientError: b.ClientError, Recorded: b.Recorded, Sample: b.Sample,
 		Figure: b.Figures.value, Bounds: b.Figures.bounds,
 		Noise: func(path string) *float64 { return b.Metrics[path].Noise },
 		BetweenRuns: func(path, stat string) (float64, bool) {
