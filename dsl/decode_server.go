@@ -37,6 +37,7 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		Wire: Wire{
 			API:       d.strOr(n, "api", "chat"),
 			Placement: d.strOr(n, "system_placement", "native"),
+			Tags:      d.strOr(n, "reasoning_tags", "auto"),
 		},
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}

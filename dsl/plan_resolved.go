@@ -29,6 +29,7 @@ type resolvedServer struct {
 	BasePath      string            `json:"base_path"`
 	API           string            `json:"api"`
 	Placement     string            `json:"system_placement"`
+	Tags          string            `json:"reasoning_tags,omitempty"` // only none
 	ContextTokens int               `json:"context_tokens,omitempty"`
 	Timeouts      map[string]string `json:"timeouts"`
 	Body          map[string]any    `json:"body,omitempty"`
@@ -116,6 +117,9 @@ func resolveServer(s *Server) *resolvedServer {
 		},
 		CacheReport: s.Capabilities.CacheReport.Source, NullMeans: s.Capabilities.CacheReport.NullMeans,
 		BlockTokens: s.Capabilities.BlockTokens, Capabilities: s.Capabilities.abilities(),
+	}
+	if s.Tags == "none" {
+		out.Tags = s.Tags
 	}
 	if s.Launch != nil {
 		out.Argv, out.Environment = s.Launch.argv(nil), s.Launch.Environ(nil)

@@ -24,7 +24,7 @@ type errAbort struct{ why string }
 
 func (e errAbort) Error() string { return e.why }
 
-// errTurn stops a conversation whose next prompt would rest on a reply that never came.
+// errTurn stops a conversation whose next prompt would rest on a reply that never came, or that called a tool.
 var errTurn = errors.New("turn failed")
 
 // broken are the classes of errors that the end of a server's process leaves behind.
@@ -146,6 +146,11 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 				return t.Reply, nil
 			}
 			if e.Err != nil {
+				return "", errTurn
+			}
+			if e.Tools != "" {
+				s.notes.once("tool_call_unanswered", "%s/%s turn %d: the reply calls a tool, and a scenario has no answers of "+
+					"tools: the conversation ends here", c.ID, step.ID, t.N)
 				return "", errTurn
 			}
 			return e.Text, nil

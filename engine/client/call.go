@@ -67,6 +67,7 @@ func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
 		record: newRecord(x, c.dialect.decode, p.MaxTokens, c.cfg.MaxBytes),
 		shift:  c.start.Sub(epoch),
 	}
+	k.record.tags = c.cfg.ReasoningTags != "none"
 	k.dog.start = c.start
 	k.sending.Connected = func() { k.dog.set(c.cfg.FirstToken, errFirstToken) }
 	return k

@@ -33,6 +33,9 @@ type deltas struct {
 type notes struct {
 	reasoningKey string // the key that reasoning came under
 	choices      bool   // the event has a choice, empty or not
+	index        int    // of the choice that was read, the first
+	several      bool   // there were others
+	message      bool   // its text stood in a message, not in a delta
 	model        []byte // the model that the event names
 	finish       []byte // finish reason, nil if none
 	done         bool   // nothing follows
@@ -76,11 +79,12 @@ var (
 
 // reset forgets the last event and starts on the next.
 func (c *chunk) reset(data []byte) {
-	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
+	c.silence()
 	c.reasoningKey, c.finish = "", nil
 	c.model = c.model[:0]
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
-	c.tokens = 0
+	c.several, c.message = false, false
+	c.tokens, c.index = 0, 0
 	c.usage, c.timings = noUsage, noTimings
 	c.scan.reset(data)
 	c.same.into, c.same.texts = nil, 0
@@ -149,6 +153,11 @@ func (c *chunk) readText(into *[]byte) {
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
 
+// silence forgets what the event generated.
+func (c *chunk) silence() {
+	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
+}
+
 // empty reports whether the event carries no generated text.
 func (c *chunk) empty() bool {
 	return len(c.answer)+len(c.reasoning)+len(c.tool)+len(c.refusal) == 0
@@ -195,109 +204,6 @@ func decodeOpenAI(data []byte, c *chunk) error {
 		c.fault = parseFault(data)
 	}
 	return nil
-}
-
-func (c *chunk) readChoices() {
-	c.choices = false
-	s := &c.scan
-	for ok := s.open('['); ok; ok = s.more(']') {
-		c.choices = true
-		for ok := s.open('{'); ok; ok = s.more('}') {
-			switch string(s.key()) {
-			case "delta", "message":
-				c.readDelta()
-			case "text":
-				c.readText(&c.answer)
-			case "finish_reason":
-				if reason := s.text(); len(reason) > 0 {
-					c.finish = append(c.finish[:0], reason...)
-				}
-			case "token_ids":
-				c.readTokenIDs()
-			default:
-				s.skip()
-			}
-		}
-	}
-}
-
-// readDelta reads what was generated. While vLLM renamed reasoning_content to reasoning, some
-// versions sent the same text under both names: it counts once.
-func (c *chunk) readDelta() {
-	s := &c.scan
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		switch string(s.key()) {
-		case "content":
-			c.readText(&c.answer)
-		case "reasoning":
-			c.readReasoning("reasoning")
-		case "reasoning_content":
-			c.readReasoning("reasoning_content")
-		case "thinking": // Ollama
-			c.readReasoning("thinking")
-		case "refusal":
-			c.readText(&c.refusal)
-		case "tool_calls":
-			for ok := s.open('['); ok; ok = s.more(']') {
-				for ok := s.open('{'); ok; ok = s.more('}') {
-					if string(s.key()) == "function" {
-						c.readFunction()
-					} else {
-						s.skip()
-					}
-				}
-			}
-		case "function_call":
-			c.readFunction()
-		default:
-			s.skip()
-		}
-	}
-}
-
-func (c *chunk) readReasoning(key string) {
-	if c.reasoningKey != "" && c.reasoningKey != key {
-		c.scan.skip()
-		return
-	}
-	if c.readText(&c.reasoning); len(c.reasoning) > 0 {
-		c.reasoningKey = key
-	}
-}
-
-// readFunction reads the name and the arguments of a tool call: the model generated both. OpenAI
-// sends the arguments as a string, Ollama as a value.
-func (c *chunk) readFunction() {
-	s := &c.scan
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		switch string(s.key()) {
-		case "name":
-			c.readText(&c.tool)
-		case "arguments":
-			switch s.peek() {
-			case '"', 'n':
-				c.readText(&c.tool)
-			default:
-				c.tool = append(c.tool, s.raw()...)
-				c.same.texts++
-			}
-		default:
-			s.skip()
-		}
-	}
-}
-
-func (c *chunk) readTokenIDs() {
-	s := &c.scan
-	if s.peek() != '[' {
-		s.skip()
-		return
-	}
-	for ok := s.open('['); ok; ok = s.more(']') {
-		c.tokens++
-		s.skip()
-	}
-	c.counted = true
 }
 
 func (c *chunk) readUsage() {

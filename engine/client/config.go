@@ -19,6 +19,8 @@ type Config struct {
 	API     string // name of a dialect; empty: chat
 	Stream  bool
 
+	ReasoningTags string // none: what looks like reasoning in an answer is part of it
+
 	Connect    time.Duration // to make a connection; 10 s if zero
 	FirstToken time.Duration // from sending to the first token, reasoning or not
 	Idle       time.Duration // between two events once tokens flow; keep-alive comments do not count

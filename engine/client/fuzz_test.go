@@ -192,6 +192,8 @@ func FuzzChunk(f *testing.F) {
 		`{"choices":[{"delta":{"content":"\","reasoning":"a"}}]}`,
 		`{"choices":[{"delta":{"content":"\x"}}]}`,
 		`{"":1e700}`,
+		`{"choices":[{"index":1,"delta":{"content":"b"}},{"message":{"content":"c"},"delta":{"content":""},"index":0}]}`,
+		`{"choices":[{"delta":{"content":[{"type":"text","text":"b"},"c",{"refusal":"d"},{"thinking":[{"text":"e"}]}]}}]}`,
 	} {
 		f.Add([]byte(`{"choices":[{"delta":{"content":"b"}}]}`), []byte(data))
 	}
@@ -278,28 +280,48 @@ func oracle(tree map[string]any) said {
 		return -1
 	}
 	s := said{Tokens: -1}
+	first := map[string]any(nil)
 	for _, item := range list(tree["choices"]) {
+		if !s.Choices || max(count(object(item)["index"]), 0) < max(count(first["index"]), 0) {
+			first = object(item)
+		}
 		s.Choices = true
-		choice := object(item)
-		s.Answer += text(choice["text"])
-		if r := text(choice["finish_reason"]); r != "" {
-			s.Finish = r
+	}
+	s.Finish = text(first["finish_reason"])
+	if ids, ok := first["token_ids"].([]any); ok {
+		s.Tokens = len(ids)
+	}
+	var content func(v any, into *string)
+	content = func(v any, into *string) {
+		for _, part := range list(v) {
+			content(part, into)
 		}
-		if ids, ok := choice["token_ids"].([]any); ok {
-			s.Tokens = max(s.Tokens, 0) + len(ids)
+		if part := object(v); part != nil {
+			content(part["text"], into)
+			content(part["refusal"], &s.Refusal)
+			content(part["thinking"], &s.Reasoning)
+			content(part["reasoning"], &s.Reasoning)
 		}
-		for _, key := range []string{"delta", "message"} {
-			d := object(choice[key])
-			s.Answer += text(d["content"])
-			s.Refusal += text(d["refusal"])
-			for _, call := range append(list(d["tool_calls"]), map[string]any{"function": d["function_call"]}) {
-				fn := object(object(call)["function"])
-				s.Tool += text(fn["name"]) + text(fn["arguments"])
-			}
-			for _, k := range []string{"reasoning", "reasoning_content", "thinking"} {
-				if r := text(d[k]); r != "" && (s.Key == "" || s.Key == k) {
-					s.Reasoning, s.Key = s.Reasoning+r, k
-				}
+		*into += text(v)
+	}
+	for _, key := range []string{"delta", "text", "message"} {
+		if s.Answer+s.Refusal+s.Tool+s.Reasoning != "" {
+			break
+		}
+		if key == "text" {
+			s.Answer = text(first["text"])
+			continue
+		}
+		d := object(first[key])
+		content(d["content"], &s.Answer)
+		s.Refusal += text(d["refusal"])
+		for _, call := range append(list(d["tool_calls"]), map[string]any{"function": d["function_call"]}) {
+			fn := object(object(call)["function"])
+			s.Tool += text(fn["name"]) + text(fn["arguments"])
+		}
+		for _, k := range []string{"reasoning", "reasoning_content", "thinking"} {
+			if r := text(d[k]); r != "" && (s.Key == "" || s.Key == k) {
+				s.Reasoning, s.Key = s.Reasoning+r, k
 			}
 		}
 	}

@@ -11,7 +11,8 @@ import (
 type record struct {
 	x      *event.Exchange
 	decode func([]byte, *chunk) error
-	limit  int // of kept bytes
+	limit  int  // of kept bytes
+	tags   bool // reasoning may stand in the answer, between tags
 	c      chunk
 
 	progress
@@ -27,6 +28,8 @@ type progress struct {
 	fatal   bool         // nothing after this can be understood
 	ending  bool         // the body has ended; what comes now may be half an event
 	choices bool         // an event was a completion's
+	first   int          // index of the choice that came first
+	deltas  bool         // a delta had text
 }
 
 // counting is what is known of the tokens per event.
@@ -106,13 +109,14 @@ func (r *record) take(at time.Duration, f frame) {
 		r.undecodable(data)
 		return
 	case again:
+		r.choose()
 		r.keepText(at)
 		return
 	}
 	if c.hasFault {
 		r.fault(c.fault, data)
 	}
-	r.choices = r.choices || c.choices
+	r.choose()
 	if r.x.Wire.Model == "" && len(c.model) > 0 {
 		r.x.Wire.Model = string(c.model[:min(len(c.model), modelKept)])
 	}
@@ -133,6 +137,22 @@ func (r *record) take(at time.Duration, f frame) {
 	}
 	r.count()
 	r.keepText(at)
+}
+
+// choose lets only the choice that came first speak.
+func (r *record) choose() {
+	c := &r.c
+	if !c.choices {
+		return
+	}
+	if !r.choices {
+		r.choices, r.first = true, c.index
+	}
+	r.x.Wire.Several = r.x.Wire.Several || c.several || c.index != r.first
+	if c.index != r.first {
+		c.silence()
+		c.finish, c.tokens, c.counted = nil, 0, false
+	}
 }
 
 // undecodable handles an event that is not JSON. At the end of a stream it is the start of an event that was cut off,
@@ -178,6 +198,9 @@ func (r *record) count() {
 // keepText appends what the event generated, and a chunk for each channel it used.
 func (r *record) keepText(at time.Duration) {
 	c := &r.c
+	if c.message && r.deltas {
+		c.silence() // a message beside the deltas says again what they said
+	}
 	if c.empty() {
 		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
 			r.x.Wire.RoleEarly = true
@@ -188,6 +211,7 @@ func (r *record) keepText(at time.Duration) {
 	if c.reasoningKey != "" {
 		r.x.Wire.ReasoningKey = c.reasoningKey
 	}
+	r.deltas = r.deltas || !c.message
 	first := len(r.x.Chunks)
 	r.reasoning = r.part(at, event.Reasoning, r.reasoning, c.reasoning)
 	r.text = r.part(at, event.Answer, r.text, c.answer)
@@ -250,6 +274,10 @@ func (r *record) number(n int) *int {
 // close moves what was gathered into the exchange.
 func (r *record) close() {
 	x := r.x
+	r.unrepeat()
+	if r.tags {
+		r.untag()
+	}
 	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
 	x.Usage = event.Usage{
 		Prompt:     known(r.usage.prompt),

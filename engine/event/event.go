@@ -222,6 +222,8 @@ type Wire struct {
 	// most deltas that arrived in one read: their arrival times are one
 	CoalescedMax  int    `json:"coalesced_max"`
 	Bytes         int64  `json:"bytes"`                    // of the body
+	Several       bool   `json:"several,omitempty"`        // the reply had several choices: only the first is kept
+	Repeating     bool   `json:"repeating,omitempty"`      // deltas repeated all so far, which is kept once
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
 	Model         string `json:"model,omitempty"`          // as the reply names it
 	CachedIn      string `json:"cached_in,omitempty"`      // where Usage.Cached was read: usage | timings

@@ -89,9 +89,6 @@ var latencies = []Def{
 			if !streamed(q) {
 				return nil, noStream
 			}
-			if thinksAloud(q) {
-				return nil, inlined
-			}
 			for _, c := range q.Chunks {
 				if answers(c) {
 					return since(q.Sent, c.At)

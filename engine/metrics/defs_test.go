@@ -171,8 +171,8 @@ var trapTests = []struct {
 			q.Chunks[i].Channel = event.Tool
 		}
 	}, nil, "no answer text arrived"},
-	{"reasoning in the answer", "ttft_answer_ms", func(q *event.Request) { q.Text = "\n<think>So." }, nil, inlined},
-	{"reasoning in the answer", "ttfs_ms", func(q *event.Request) { q.Text = "So.</think> Hello." }, nil, inlined},
+	{"several choices", "output_tokens", func(q *event.Request) { q.Wire.Several = true }, nil, several},
+	{"several choices", "tpot_ms", func(q *event.Request) { q.Wire.Several = true }, nil, several},
 	{"not streamed", "ttft_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
 	{"not streamed", "ttfs_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},
 	{"not streamed", "icl_p50_ms", func(q *event.Request) { q.Wire.Framing = "json" }, nil, noStream},

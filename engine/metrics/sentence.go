@@ -18,9 +18,6 @@ func firstSentence(q *event.Request) (time.Duration, string) {
 	if !streamed(q) {
 		return 0, noStream
 	}
-	if thinksAloud(q) {
-		return 0, inlined
-	}
 	end := sentenceEnd(q.Text)
 	if end < 0 {
 		return 0, "the answer holds no whole sentence"
@@ -39,12 +36,6 @@ func firstSentence(q *event.Request) (time.Duration, string) {
 
 // answers says whether a delta is part of the exchange's text, which a refusal takes the place of.
 func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }
-
-// thinksAloud says whether the server left the reasoning in the answer. Its opening tag may have
-// been part of the prompt.
-func thinksAloud(q *event.Request) bool {
-	return strings.Contains(q.Text, "</think>") || strings.HasPrefix(strings.TrimSpace(q.Text), "<think>")
-}
 
 // sentenceEnd is the number of bytes up to the end of the first sentence, or -1. A sentence ends
 // with one of . ! ? (and the closing quotes and brackets that follow) before white space or the

@@ -21,7 +21,7 @@ const (
 	tooShort   = "the answer has fewer than 8 words"
 	allCached  = "every prompt token came from the cache"
 	firstPlay  = "the turn was not played before, so there is no answer to compare with"
-	inlined    = "the answer holds its reasoning (<think>): have the server tell them apart, with a reasoning parser"
+	several    = "the reply had several choices, and the server counts the tokens of all"
 
 	reusedConnection = "the connection was reused"
 	nothingReusable  = "less than 1 % of the prompt could be reused"
@@ -200,6 +200,8 @@ func output(q *event.Request) (n int, why string) {
 	switch {
 	case q.Usage.Completion == nil:
 		return 0, noUsage
+	case q.Wire.Several:
+		return 0, several
 	case Miscounted(q):
 		return 0, tooFew
 	}
@@ -207,9 +209,18 @@ func output(q *event.Request) (n int, why string) {
 }
 
 // Miscounted says that a reply came in more pieces of text than the server reports tokens, so that
-// the report is wrong. One piece more there may be: an event with text of two channels.
+// the report is wrong. Pieces of several channels may have come with one event, and one more there may be.
 func Miscounted(q *event.Request) bool {
-	return q.Usage.Completion != nil && len(q.Chunks) > *q.Usage.Completion+1
+	if q.Usage.Completion == nil {
+		return false
+	}
+	pieces := len(q.Chunks)
+	for i := 1; i < len(q.Chunks); i++ {
+		if c, last := q.Chunks[i], q.Chunks[i-1]; c.At == last.At && c.Channel != last.Channel {
+			pieces--
+		}
+	}
+	return pieces > *q.Usage.Completion+1
 }
 
 func since(from *time.Duration, to time.Duration) (any, string) {

@@ -32,6 +32,14 @@ func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 		notes.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: "+
 			"what rests on its output tokens is unknown", where, len(r.Chunks), *r.Usage.Completion)
 	}
+	if r.Wire.Repeating {
+		notes.once("text_repeated", "%s: the server sends again in a delta what it sent before: what repeats all so far is "+
+			"kept once", where)
+	}
+	if r.Wire.Several {
+		notes.once("several_choices", "%s: the reply has several choices: only the first is kept, and its tokens are unknown, "+
+			"because the server counts those of all", where)
+	}
 	if m := r.Wire.Model; m != "" {
 		if s.model == "" {
 			s.model = m
