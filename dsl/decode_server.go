@@ -35,9 +35,9 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		Launch:      d.launch(d.get(n, "launch")),
 		Address:     Address{Port: d.integer(n, "port", 0), BasePath: d.strOr(n, "base_path", "/v1")},
 		Wire: Wire{
-			API:       d.strOr(n, "api", "chat"),
-			Placement: d.strOr(n, "system_placement", "native"),
-			Tags:      d.strOr(n, "reasoning_tags", "auto"),
+			API:           d.strOr(n, "api", "chat"),
+			Placement:     d.strOr(n, "system_placement", "native"),
+			ReasoningTags: strings.TrimPrefix(d.str(n, "reasoning_tags"), "auto"),
 		},
 		ContextTokens: d.integer(n, "context_tokens", 0),
 	}

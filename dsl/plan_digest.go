@@ -24,6 +24,10 @@ func digest(values ...any) string {
 // neutral lists fields that say something about a value and decide nothing.
 var neutral = []string{"Pos", "SHA256", "Description"}
 
+// later lists fields that came after the first journals were written. One that is not set is left out, so that the digests
+// of those journals still match.
+var later = []string{"ReasoningTags"}
+
 // recordedAs gives a type the name by which digests know it. It is that of the package in which the type was when the
 // first journals were written: if digests followed every move of a type, those of earlier journals would no longer
 // match.
@@ -75,6 +79,7 @@ func writeFields(w io.Writer, v reflect.Value) {
 		switch {
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
 			writeFields(w, v.Field(i))
+		case slices.Contains(later, f.Name) && v.Field(i).IsZero():
 		case f.IsExported() && !slices.Contains(neutral, f.Name):
 			fmt.Fprintf(w, "%s=", f.Name)
 			writeDigest(w, v.Field(i))

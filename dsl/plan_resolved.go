@@ -110,16 +110,13 @@ func resolveServer(s *Server) *resolvedServer {
 		return nil
 	}
 	out := &resolvedServer{
-		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, Placement: s.Placement,
+		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, Placement: s.Placement, Tags: s.ReasoningTags,
 		ContextTokens: s.ContextTokens, Body: s.Body,
 		Timeouts: map[string]string{
 			"connect": s.HTTP.Connect.String(), "first_token": s.HTTP.FirstToken.String(), "idle": s.HTTP.Idle.String(),
 		},
 		CacheReport: s.Capabilities.CacheReport.Source, NullMeans: s.Capabilities.CacheReport.NullMeans,
 		BlockTokens: s.Capabilities.BlockTokens, Capabilities: s.Capabilities.abilities(),
-	}
-	if s.Tags == "none" {
-		out.Tags = s.Tags
 	}
 	if s.Launch != nil {
 		out.Argv, out.Environment = s.Launch.argv(nil), s.Launch.Environ(nil)

@@ -69,7 +69,8 @@ type Wire struct {
 	API       string         // chat | completions
 	Placement string         // of system messages: native | merge | first_user
 	Body      map[string]any // extra keys of every request
-	Tags      string         // around reasoning in an answer: auto | none, then they are part of the answer
+	// none: tags around reasoning are part of an answer; empty: they are not
+	ReasoningTags string
 }
 
 // Lifecycle is when a server is ready, how long its start may take, and how it is ended.

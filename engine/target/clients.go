@@ -13,7 +13,7 @@ import (
 func ClientConfig(profile *dsl.Server, address, key, model string) client.Config {
 	return client.Config{
 		BaseURL: strings.TrimSuffix(address, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
-		Stream: profile.Capabilities.Streaming, ReasoningTags: profile.Tags,
+		Stream: profile.Capabilities.Streaming, ReasoningTags: profile.ReasoningTags,
 		Connect: profile.HTTP.Connect, FirstToken: profile.HTTP.FirstToken, Idle: profile.HTTP.Idle,
 	}
 }
