@@ -43,10 +43,7 @@ type layout struct {
 	play   func(n noise, random *rand.Rand, a, b float64, repeats int) (x, y []float64)
 }
 
-var (
-	ab       = layout{true, noise.inTurn}
-	baseline = layout{false, noise.apart}
-)
+var ab = layout{true, noise.inTurn}
 
 func (l layout) data(n noise, random *rand.Rand, slowFirst, slowToken float64, repeats int) data {
 	d := data{inTurn: l.inTurn}

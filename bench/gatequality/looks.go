@@ -63,7 +63,7 @@ func sequential(s stopping, above float64, trials int) (wrong, right int, repeat
 		m := n.run(random)
 		v := make([]float64, mostRepeats)
 		for i := range v {
-			v[i] = m.at(0, ttft*(1+above))
+			v[i] = m.at(0, i, ttft*(1+above))
 		}
 		played, settled := s.of(v, ttft)
 		repeats += float64(played) / float64(trials)

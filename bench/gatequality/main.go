@@ -16,9 +16,12 @@ import (
 	"os"
 )
 
+// usualTrials are those of the committed page.
+const usualTrials = 2000
+
 func main() {
 	file := flag.String("o", "", "write to this file, not to standard output")
-	trials := flag.Int("trials", 1000, "comparisons for each figure")
+	trials := flag.Int("trials", usualTrials, "comparisons for each figure")
 	flag.Parse()
 	if err := run(*file, *trials); err != nil {
 		fmt.Fprintln(os.Stderr, "gatequality:", err) //nolint:forbidigo // a command's own process

@@ -15,6 +15,29 @@ type noise struct {
 	Odds     float64 // share of repeats that something else disturbs …
 	Least    float64 // … which then take at least this many times as long,
 	Most     float64 // and at most this many times
+	AR       float64 // correlation of the jitter of a repeat with that of the one before
+	Heat     float64 // linear rise over a run, which goes on in the next
+	Between  float64 // standard deviation of the logarithm of each run
+	Half     float64 // half of the runs are slower by this in their second half
+	Warm     float64 // the first repeat of each side is slower by this, each later one by half of the one before
+	Tick     float64 // the clock tells shares of the true value that are multiples of this
+}
+
+// noises are what the gates are held against, each on its own.
+var noises = []struct {
+	name string
+	noise
+}{
+	{"independent, 3 %", noise{Jitter: 0.03}},
+	{"correlated, AR(1) 0.5", noise{Jitter: 0.03, AR: 0.5}},
+	{"correlated, AR(1) 0.8", noise{Jitter: 0.03, AR: 0.8}},
+	{"a rise of 8 % over each run", noise{Jitter: 0.03, Heat: 0.08}},
+	{"runs shifted, 1 %", noise{Jitter: 0.03, Between: 0.01}},
+	{"second half throttled by 10 %, half of the runs", noise{Jitter: 0.03, Half: 0.1}},
+	{"warm-up of 30 %", noise{Jitter: 0.03, Warm: 0.3}},
+	{"bimodal, one of ten 10 times slower", noise{Jitter: 0.03, Odds: 0.1, Least: 10, Most: 10}},
+	{"ties, one of twenty 1.5 times slower", noise{Odds: 0.05, Least: 1.5, Most: 1.5}},
+	{"a clock of 4 % ticks", noise{Jitter: 0.03, Tick: 0.04}},
 }
 
 // typical has repeats whose own coefficient of variation is 3 %; what the machine does comes on top.
@@ -26,29 +49,41 @@ func (n noise) scaled(by float64) noise {
 	return n
 }
 
-// machine is the state of a machine over one run: what all repeats share, whichever side is played.
+// machine is the state of a machine over one run: what all repeats share, whoever is played.
 type machine struct {
 	noise
-	slope, from float64
-	random      *rand.Rand
+	slope, from, level, jitter float64
+	throttled                  bool
+	began                      float64 // what the rise of earlier runs has come to
+	random                     *rand.Rand
 }
 
-func (n noise) run(random *rand.Rand) machine {
-	m := machine{noise: n, slope: n.Drift * (2*random.Float64() - 1), from: 2, random: random}
+func (n noise) run(random *rand.Rand) *machine {
+	m := &machine{noise: n, slope: n.Drift * (2*random.Float64() - 1), from: 2, random: random,
+		level: n.Between * random.NormFloat64(), jitter: random.NormFloat64(), throttled: random.Float64() < 0.5}
 	if random.Float64() < n.StepOdds {
 		m.from = random.Float64()
 	}
 	return m
 }
 
-// at is one measured value of a server whose true value is mean, at a moment of the run from 0 to 1.
-func (m machine) at(moment, mean float64) float64 {
-	v := mean * (1 + m.slope*moment) * math.Exp(m.Jitter*m.random.NormFloat64())
+// at is one measured value of a server whose true value is mean, at a moment of the run from 0 to 1; it is the
+// repeat-th of its side, from 0.
+func (m *machine) at(moment float64, repeat int, mean float64) float64 {
+	m.jitter = m.AR*m.jitter + math.Sqrt(1-m.AR*m.AR)*m.random.NormFloat64()
+	v := mean * (1 + m.slope*moment) * (1 + m.Heat*(m.began+moment)) * math.Exp(m.Jitter*m.jitter+m.level)
 	if moment > m.from {
 		v *= 1 + m.Step
 	}
+	if moment >= 0.5 && m.throttled {
+		v *= 1 + m.Half
+	}
+	v *= 1 + m.Warm/math.Pow(2, float64(repeat))
 	if m.random.Float64() < m.Odds {
 		v *= m.Least + (m.Most-m.Least)*m.random.Float64()
+	}
+	if m.Tick > 0 {
+		v = mean * m.Tick * math.Round(v/mean/m.Tick)
 	}
 	return v
 }
@@ -59,21 +94,25 @@ func (n noise) inTurn(random *rand.Rand, a, b float64, repeats int) (x, y []floa
 	for r := range repeats {
 		first, second := float64(2*r)/float64(2*repeats), float64(2*r+1)/float64(2*repeats)
 		if r%2 == 0 {
-			x, y = append(x, m.at(first, a)), append(y, m.at(second, b))
+			x, y = append(x, m.at(first, r, a)), append(y, m.at(second, r, b))
 		} else {
-			v := m.at(first, b)
-			x, y = append(x, m.at(second, a)), append(y, v)
+			v := m.at(first, r, b)
+			x, y = append(x, m.at(second, r, a)), append(y, v)
 		}
 	}
 	return x, y
 }
 
-// apart plays two servers in two runs, as a baseline and a later run are.
-func (n noise) apart(random *rand.Rand, a, b float64, repeats int) (x, y []float64) {
-	before, after := n.run(random), n.run(random)
-	for r := range repeats {
-		moment := float64(r) / float64(repeats)
-		x, y = append(x, before.at(moment, a)), append(y, after.at(moment, b))
+// runs plays servers with these true values one after the other, each in a run of its own.
+func (n noise) runs(random *rand.Rand, means []float64, repeats int) (out [][]float64) {
+	for k, mean := range means {
+		m := n.run(random)
+		m.began = float64(k)
+		var v []float64
+		for r := range repeats {
+			v = append(v, m.at(float64(r)/float64(repeats), r, mean))
+		}
+		out = append(out, v)
 	}
-	return x, y
+	return out
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"homellm/engine/compare"
-	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
@@ -126,26 +125,7 @@ func page(w io.Writer, trials int) (missed []error) {
 			share(slow.found[0], trials), share(slow.found[1], trials), share(slow.missed[1], trials))
 	}
 
-	p("\n## Against a baseline of another day (`homellm compare`)\n\nEach run has its own drift and throttling, " +
-		"which no test can tell from a change of the server. The built-in\nmargins are too tight for that on a " +
-		"machine this unsteady; wider ones, or `noise: {from: aa}` with several runs behind the\nbaseline, are the answer. " +
-		"Prefer `homellm ab` where both sides can run.\n\n")
-	p("| margins TTFT, TPOT | false alarms | found +10 %% TTFT | found +5 %% TPOT | found +10 %% TPOT |\n" +
-		"|---|---:|---:|---:|---:|\n")
-	for _, m := range [][2]float64{{0.05, 0.025}, {0.05, 0.04}, {0.05, 0.05}} {
-		j := []judge{{"", func(d data) (event.Outcome, event.Outcome) {
-			f, t := gates()
-			f.MaxWorse, t.MaxWorse = &m[0], &m[1]
-			return f.Compare(sample(d.first[0]), sample(d.first[1]), false).Verdict,
-				t.Compare(sample(d.token[0]), sample(d.token[1]), false).Verdict
-		}}}
-		same := trial(baseline, typical, 1, 1, repeats, trials, j)[0]
-		slow := trial(baseline, typical, slowerFirst, slowerToken, repeats, trials, j)[0]
-		slower := trial(baseline, typical, slowerFirst, 1.10, repeats, trials, j)[0]
-		p("| %.0f %%, %.1f %% | %s | %s | %s | %s |\n", 100*m[0], 100*m[1], share(same.alarm, trials),
-			share(slow.found[0], trials), share(slow.found[1], trials), share(slower.found[1], trials))
-	}
-	return missed
+	return append(missed, noisy(w, trials)...)
 }
 
 // best is how often the most powerful test finds TPOT +5 %: the difference of the means against its

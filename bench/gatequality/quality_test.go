@@ -79,7 +79,7 @@ func TestPromises(t *testing.T) {
 	if len(f) != 3 || f[0].value > 100*mostAlarms || f[1].value < 100*leastFound || f[2].value < 100*leastFound {
 		t.Errorf("the promises are not kept: %s", line)
 	}
-	for _, must := range []string{"compared 1000 times", fmt.Sprintf("(`homellm ab`), %d repeats of each side",
+	for _, must := range []string{fmt.Sprintf("compared %d times", usualTrials), fmt.Sprintf("(`homellm ab`), %d repeats of each side",
 		compare.DefaultRepeats)} {
 		if !strings.Contains(string(committed), must) {
 			t.Errorf("the page does not say %q", must)
@@ -93,7 +93,7 @@ func TestNoise(t *testing.T) {
 	jitter := noise{Jitter: 0.03}.run(random)
 	var v []float64
 	for range 20000 {
-		v = append(v, jitter.at(0.5, 100))
+		v = append(v, jitter.at(0.5, 0, 100))
 	}
 	d := metrics.NewDist(v)
 	if cv := d.Stddev / d.Mean; math.Abs(cv-0.03) > 0.001 {
@@ -105,7 +105,7 @@ func TestNoise(t *testing.T) {
 		t.Errorf("a linear drift makes %v of one side and %v of the other", a, b)
 	}
 	step := noise{StepOdds: 1, Step: 0.1}.run(random)
-	if early, late := step.at(0, 100), step.at(1, 100); early != 100 || late <= 109 {
+	if early, late := step.at(0, 0, 100), step.at(1, 0, 100); early != 100 || late <= 109 {
 		t.Errorf("throttling: %v and %v", early, late)
 	}
 }

@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -15,7 +16,7 @@ const DefaultBetween = 0.05
 const leastRuns = 3
 
 // steadyAlpha is the chance, at most, that one test finds the times of a steady side moving, over all of them.
-const steadyAlpha = 0.01
+const steadyAlpha = 0.02
 
 // isTime says whether a sample is of times or speeds, which a machine changes by itself.
 func isTime(path string) bool {
@@ -62,23 +63,31 @@ func (r Rules) between(p *Pair) {
 			"change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d runs "+
 			"measures it, and ab has none of it", 100*r.Between, leastRuns))
 	}
+	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both sides " +
+		"with ab"
+	drift := 0.0 // of both sides, in standard deviations
 	for k, side := range p.Sides {
-		if why := r.moves(side, p.Sides); why != "" {
-			p.moving = fmt.Sprintf("the %s side was not steady (%s): its times cannot be told from the machine's; play it "+
-				"again when the machine is, or both sides with ab", []string{"old", "new"}[k], why)
+		z, why := r.moves(side, p.Sides)
+		if why != "" {
+			p.moving = fmt.Sprintf("the %s side was not steady (%s)%s", []string{"old", "new"}[k], why, again)
 			return
 		}
+		drift += z / math.Sqrt2
+	}
+	if odds := math.Erfc(math.Abs(drift) / math.Sqrt2); odds < steadyAlpha {
+		p.moving = fmt.Sprintf("neither side was steady (both drifted the same way, p = %.2g)%s", odds, again)
 	}
 }
 
 // moves says how the times of a side moved while it was played: it was throttled, or neighbouring repeats are more
-// alike than chance makes them, or there is a drift. "" if none of it is seen.
-func (r Rules) moves(side Source, sides [2]Source) string {
+// alike than chance makes them, or there is a drift. "" if none of it is seen. z is the drift of all times together, in
+// standard deviations.
+func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
 	if side.throttled() {
-		return "a GPU slowed itself down for heat or power"
+		return 0, "a GPU slowed itself down for heat or power"
 	}
 	if side.Runs > 1 {
-		return "" // its values are of several runs, and what lies between them is measured
+		return 0, "" // its values are of several runs, and what lies between them is measured
 	}
 	seen := map[string]metrics.Sample{}
 	var paths []string
@@ -91,15 +100,41 @@ func (r Rules) moves(side Source, sides [2]Source) string {
 			paths = append(paths, g.Metric)
 		}
 	}
-	alpha := steadyAlpha / float64(max(1, len(paths)))
+	if len(paths) == 0 {
+		return 0, ""
+	}
+	for _, path := range paths {
+		if why := moving(path, seen[path], steadyAlpha/2/float64(len(paths))); why != "" {
+			return 0, why
+		}
+	}
+	// What moves the machine moves all times, and their ranks together show it before any does alone.
+	all := metrics.Sample{Repeats: seen[paths[0]].Repeats, Values: make([]float64, len(seen[paths[0]].Values))}
 	for _, path := range paths {
 		s := seen[path]
-		if t, ok := s.Trend(); ok && t.P < alpha {
-			return fmt.Sprintf("%s drifted by %+.1f %% over its repeats, p = %.2g", path, 100*t.Total, t.P)
+		if !slices.Equal(s.Repeats, all.Repeats) {
+			continue // some of its repeats are not known
 		}
-		if p := stats.Serial(s.Values); p < alpha {
-			return fmt.Sprintf("repeats of %s resemble their neighbours, p = %.2g", path, p)
+		for i, r := range stats.Ranks(s.Values) {
+			if s.Better > 0 {
+				r = -r
+			}
+			all.Values[i] += r
 		}
+	}
+	if t, ok := stats.TrendOf(all.Values, all.Repeats); ok {
+		z = math.Copysign(math.Sqrt2*math.Erfinv(1-t.P), t.Total)
+	}
+	return z, moving("all times together", all, steadyAlpha)
+}
+
+// moving says how a sample moved over its repeats; "" if nothing of it is seen.
+func moving(what string, s metrics.Sample, alpha float64) string {
+	if t, ok := stats.TrendOf(s.Values, s.Repeats); ok && t.P < alpha {
+		return fmt.Sprintf("%s drifted over its repeats, p = %.2g", what, t.P)
+	}
+	if p := stats.Serial(s.Values); p < alpha {
+		return fmt.Sprintf("repeats of %s resemble their neighbours, p = %.2g", what, p)
 	}
 	return ""
 }

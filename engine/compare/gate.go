@@ -169,6 +169,7 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 		a, b = pairs(old, new)
 		if len(a) < g.MinSamples {
 			d.Why = fmt.Sprintf("only %d repeats are known on both sides, and the gate needs %d", len(a), g.MinSamples)
+			d.More = g.MinSamples - len(a)
 			return d
 		}
 	}

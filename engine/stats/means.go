@@ -14,8 +14,8 @@ const meanPermutations = 20_000
 // Clifford 1991, whose estimate is a valid p-value).
 const enough = 200
 
-// mostSignsOfMeans is how many differences have all their signs counted: some milliseconds.
-const mostSignsOfMeans = 20
+// mostSignsOfMeans is how many differences have all their signs counted: less than a millisecond.
+const mostSignsOfMeans = 16
 
 // Means estimates the shift of the means, with Welch's interval. The probabilities are those of the studentised
 // permutation test (Janssen 1997): exact where both samples are from one distribution, and right in the limit

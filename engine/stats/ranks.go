@@ -4,7 +4,7 @@ import "math"
 
 // RankCorrelation is Spearman's correlation of pairs; 0 where one side does not vary.
 func RankCorrelation(a, b []float64) float64 {
-	x, y := ranks(a), ranks(b)
+	x, y := Ranks(a), Ranks(b)
 	mx, my := Mean(x), Mean(y)
 	var xy, xx, yy float64
 	for i := range x {
@@ -18,8 +18,8 @@ func RankCorrelation(a, b []float64) float64 {
 	return xy / math.Sqrt(xx*yy)
 }
 
-// ranks is the middle rank of each value, from 0.
-func ranks(v []float64) []float64 {
+// Ranks is the middle rank of each value, from 0.
+func Ranks(v []float64) []float64 {
 	out := make([]float64, len(v))
 	for i, x := range v {
 		for _, y := range v {

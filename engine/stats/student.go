@@ -2,31 +2,49 @@ package stats
 
 import "math"
 
-// Student is the quantile of Student's t distribution with df degrees of freedom, found by bisection of its
-// distribution function, which Simpson's rule integrates from 0.
+// Student is the quantile of Student's t distribution with df degrees of freedom, for p of at least 0.5: bisection
+// of its distribution function, which is a regularised incomplete beta function of df/(df + t^2).
 func Student(p, df float64) float64 {
-	lg1, _ := math.Lgamma((df + 1) / 2)
-	lg2, _ := math.Lgamma(df / 2)
-	scale := math.Exp(lg1-lg2) / math.Sqrt(df*math.Pi)
-	// With t = sqrt(df)*tan(x) the density is a bounded cosine power: no long tail to integrate.
-	f := func(x float64) float64 { return scale * math.Sqrt(df) * math.Pow(math.Cos(x), df-1) }
-	area := func(to float64) float64 {
-		const n = 400
-		h := to / n
-		s := f(0) + f(to)
-		for i := 1; i < n; i++ {
-			s += float64(2+2*(i%2)) * f(float64(i)*h)
-		}
-		return s * h / 3
-	}
-	lo, hi := 0.0, math.Pi/2
-	for range 60 {
-		mid := (lo + hi) / 2
-		if 0.5+area(mid) < p {
-			lo = mid
+	tail := 2 * (1 - p)
+	low, high := 0.0, 1.0
+	for range 100 {
+		mid := (low + high) / 2
+		if incompleteBeta(mid, df/2, 0.5) < tail {
+			low = mid
 		} else {
-			hi = mid
+			high = mid
 		}
 	}
-	return math.Sqrt(df) * math.Tan((lo+hi)/2)
+	x := (low + high) / 2
+	return math.Sqrt(df * (1 - x) / x)
+}
+
+// incompleteBeta is the regularised incomplete beta function, by its continued fraction (Lentz's method).
+func incompleteBeta(x, a, b float64) float64 {
+	if x <= 0 || x >= 1 {
+		return x
+	}
+	if x > (a+1)/(a+b+2) { // the fraction converges fast on the other side
+		return 1 - incompleteBeta(1-x, b, a)
+	}
+	lga, _ := math.Lgamma(a)
+	lgb, _ := math.Lgamma(b)
+	lgab, _ := math.Lgamma(a + b)
+	front := math.Exp(lgab-lga-lgb+a*math.Log(x)+b*math.Log1p(-x)) / a
+	c, d := 1.0, 1/(1-(a+b)*x/(a+1))
+	f := d
+	for m := 1.0; m < 1000; m++ {
+		for _, t := range [2]float64{
+			m * (b - m) * x / ((a + 2*m - 1) * (a + 2*m)),
+			-(a + m) * (a + b + m) * x / ((a + 2*m) * (a + 2*m + 1)),
+		} {
+			d = 1 / (1 + t*d)
+			c = 1 + t/c
+			f *= c * d
+		}
+		if math.Abs(c*d-1) < 1e-14 {
+			break
+		}
+	}
+	return front * f
 }

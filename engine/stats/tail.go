@@ -26,7 +26,11 @@ func Fisher(far, n [2]int) (out Probabilities) {
 // where the first side has far of n[0]; ok is false if not even all of them would do.
 func LeastFar(far int, n [2]int, alpha float64) (k int, ok bool) {
 	for k = range n[1] + 1 {
-		if Fisher([2]int{far, k}, n).Up < alpha {
+		up := 0.0
+		for j := k; j <= min(far+k, n[1]) && up < alpha; j++ {
+			up += hypergeometric(j, far+k, n[1], n[0]+n[1])
+		}
+		if up < alpha {
 			return k, true
 		}
 	}
