@@ -32,7 +32,7 @@ func (s *soaked) page(w io.Writer) error {
 	fmt.Fprintf(w, `# A long run
 
 Written by %s: %d runs, one after the other without a pause, that
-took %s with %d turns, %.0f a second, over real sockets, against a simulator in a process of its own whose clock
+took %s with %d turns, %.0f a second, over real sockets, against a simulator in a separate process whose clock
 runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should). At most %s passed without the end of a reply.
 On %s/%s with %d processors and %s, %s.
 

@@ -97,7 +97,7 @@ refuse() { # ends with exit code $1 because of the format $2, whose arguments ar
 	finish
 }
 
-# The results: a folder that nobody could prepare.
+# The results: a folder that no one else could have prepared.
 work=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/homellm-judge-XXXXXXXX") || exit 5
 results=${RESULTS:-}
 if [ -z "$results" ]; then
