@@ -16,8 +16,8 @@ const (
 	prompt   = "prompt_tokens"
 )
 
-// eval evaluates an assertion. What failed only because it asks for more than any prefix cache of this server can hit is
-// unsupported, if the cache does what it can: then the failure says nothing of it. A cache below its ceiling fails.
+// eval evaluates an assertion. What failed only because it asks for more than any prefix cache of this server can hit
+// is unsupported, if the cache does what it can: then the failure says nothing of it. A cache below its ceiling fails.
 func (j *Judge) eval(cell *metrics.Cell, t *tally, repeat int) expr.Result {
 	look := j.lookup(cell, t, repeat)
 	r := t.assertion.Eval(look)

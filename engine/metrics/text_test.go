@@ -80,7 +80,8 @@ func TestAnAnswerThatIsNoneIsKnownOnlyAsFarAsItCame(t *testing.T) {
 			t.Errorf("%+v: text %+v, length %+v, JSON %+v, empty %+v", c, text, length, json, empty)
 		}
 		n := float64(len(c.text))
-		if !c.whole && (text.SoFar != c.text || length.SoFar != len(c.text) || *length.Range != event.Range{Low: n, High: math.Inf(1)}) {
+		if !c.whole && (text.SoFar != c.text || length.SoFar != len(c.text) ||
+			*length.Range != event.Range{Low: n, High: math.Inf(1)}) {
 			t.Errorf("%+v: it begins %q, and has %+v characters", c, text.SoFar, *length.Range)
 		}
 	}

@@ -37,7 +37,7 @@ func compared(v event.Verdict) string {
 		case float64, bool:
 			values[o.Path] = o
 		default:
-			if readable.Operand(o) == "unknown" || o.Range == nil {
+			if operandShown(o) == "unknown" || o.Range == nil {
 				return ""
 			}
 			values[o.Path] = o
@@ -80,7 +80,7 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 		}
 		v, number := o.Value.(float64)
 		if o.Range != nil {
-			return readable.Range(*o.Range, func(v float64) string { return readable.Significant(v, digits) })
+			return readable.Range(o.Range.Low, o.Range.High, func(v float64) string { return readable.Significant(v, digits) })
 		}
 		if !number {
 			return fmt.Sprint(o.Value)
@@ -92,12 +92,29 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 	return line, clear
 }
 
+// operandShown is a value as it was compared: exactly, or as far as it is known.
+func operandShown(o event.Operand) string {
+	switch {
+	case o.Value != nil:
+		return readable.Exact(o.Value, o.Unit)
+	case o.Unsupported:
+		return "unsupported"
+	case o.Beginning != nil && *o.Beginning != "":
+		return readable.Exact(*o.Beginning, "") + " …"
+	case o.Range != nil:
+		if text := readable.Range(o.Range.Low, o.Range.High, func(v float64) string { return readable.Exact(v, o.Unit) }); text != readable.Unknown {
+			return text
+		}
+	}
+	return "unknown"
+}
+
 // operands lists what an assertion compared, one line each, paths and values in columns.
 func operands(v event.Verdict) []string {
 	wide, value := 0, 0
 	shown := make([]string, len(v.Operands))
 	for i, o := range v.Operands {
-		shown[i] = readable.Operand(o)
+		shown[i] = operandShown(o)
 		wide = max(wide, len([]rune(o.Path)))
 		if n := len([]rune(shown[i])); n <= 24 {
 			value = max(value, n)

@@ -15,7 +15,7 @@ import (
 // sound prints a statistic, or between which limits it lies; where it is not exact, why.
 func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
 	if r, ok := dist.SoundWithin(statistic); ok {
-		return readable.Range(r, func(v float64) string { return readable.Quantity(v, d.Unit) }), dist.Why
+		return readable.Range(r.Low, r.High, func(v float64) string { return readable.Quantity(v, d.Unit) }), dist.Why
 	}
 	v, why := dist.Sound(statistic)
 	if why != "" {

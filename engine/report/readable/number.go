@@ -141,7 +141,7 @@ func Value(v metrics.Value) string {
 		return Quantity(f, v.Unit)
 	}
 	if v.Range != nil && !v.Unsupported {
-		return Range(*v.Range, func(f float64) string { return Quantity(f, v.Unit) })
+		return Range(v.Range.Low, v.Range.High, func(f float64) string { return Quantity(f, v.Unit) })
 	}
 	return Unknown
 }

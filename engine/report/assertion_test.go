@@ -1,4 +1,4 @@
-package readable
+package report
 
 import (
 	"math"
@@ -6,6 +6,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 )
 
 func TestOperandsAreShownAsFarAsTheyAreKnown(t *testing.T) {
@@ -24,11 +25,11 @@ func TestOperandsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 		{event.Operand{Beginning: new("The ans"), Why: "it was cut"}, `"The ans" …`},
 		{event.Operand{Beginning: new(""), Why: "it was cut"}, "unknown"},
 	} {
-		if got := Operand(c.of); got != c.want {
+		if got := operandShown(c.of); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.of, got, c.want)
 		}
 	}
-	if got := Value(metrics.Value{Range: between(0.344, 0.55), Unit: "ratio", Why: "1 of 2"}); got != "0.34-0.55" {
+	if got := readable.Value(metrics.Value{Range: between(0.344, 0.55), Unit: "ratio", Why: "1 of 2"}); got != "0.34-0.55" {
 		t.Errorf("a figure of a table: %s", got)
 	}
 }
