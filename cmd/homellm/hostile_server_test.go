@@ -76,10 +76,27 @@ var hostileServers = map[string]struct {
 	"endless models":   {"/v1/models", func(w http.ResponseWriter) { pour(w, `{"id":`) }},
 	"many models":      {"/v1/models", manyModels},
 	"endless tokenise": {"/tokenize", func(w http.ResponseWriter) { pour(w, `[1,`) }},
+	"large counts":     {"/v1/chat/completions", func(w http.ResponseWriter) { counts(w, 1<<52) }},
+	"huge counts":      {"/v1/chat/completions", func(w http.ResponseWriter) { counts(w, 1<<62) }},
+	"huge context": {"/v1/models", func(w http.ResponseWriter) {
+		_, _ = fmt.Fprintf(w, `{"object":"list","data":[{"id":"qwen2.5-3b","object":"model","owned_by":"vllm","max_model_len":%d}]}`,
+			uint64(1)<<62)
+	}},
+	"huge blocks": {"/metrics", func(w http.ResponseWriter) {
+		_, _ = fmt.Fprintf(w, "# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"%d\","+
+			"enable_prefix_caching=\"True\"} 1\n# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 1e300\n", 1<<34)
+	}},
 	"act": {"/v1/chat/completions", func(w http.ResponseWriter) {
 		stream(w)
 		_, _ = fmt.Fprintf(w, delta+"data: [DONE]\n\n", `\u001b]0;owned\u0007\u001b[2J\r\n::error::forged\n\u202e`)
 	}},
+}
+
+// counts answers with a reply whose usage no model has.
+func counts(w http.ResponseWriter, n uint64) {
+	stream(w)
+	_, _ = fmt.Fprintf(w, delta+`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,`+
+		`"completion_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d}}}`+"\n\ndata: [DONE]\n\n", "x", n, n, n)
 }
 
 func bomb(w http.ResponseWriter) {
@@ -138,12 +155,17 @@ func TestHostileServers(t *testing.T) {
 			if use, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok && use.Maxrss > 1<<20*raceFactor() {
 				t.Errorf("took %d MiB", use.Maxrss>>10)
 			}
-			answers := s.path != "/v1/chat/completions" || name == "act"
+			answers := s.path != "/v1/chat/completions" || name == "act" || strings.HasSuffix(name, "counts")
 			if code == exitBug || code == 0 && !answers {
 				t.Errorf("exit code %d\n%.800s", code, out)
 			}
 			if strings.ContainsAny(out, "\x1b\a\u202e") || strings.Contains(out, "\n::error::forged") {
 				t.Errorf("the answer acts:\n%.800q", out)
+			}
+			if _, err := os.Stat(filepath.Join(p.dir, "run", "journal.jsonl")); err == nil {
+				if code, _, stderr := p.run("report", "run"); code == exitInvalid {
+					t.Errorf("what was written cannot be read:\n%.400s", stderr)
+				}
 			}
 			if data, err := os.ReadFile(filepath.Join(p.dir, "run", "result.json")); err == nil && len(data) > 8<<20 &&
 				name != "endless stream" {

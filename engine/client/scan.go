@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"homellm/engine/event"
 )
 
 // scanner walks over one JSON value without building it. A stream repeats the same few hundred
@@ -193,10 +195,13 @@ func (s *scanner) number() (v float64, ok bool) {
 	return v, err == nil
 }
 
+// mostCounted bounds a count, so that the journal takes the sum of two.
+const mostCounted = event.MostTokens / 2
+
 // count reads a number of tokens: a non-negative integer. Anything else is not one.
 func (s *scanner) count() (n int, ok bool) {
 	v, ok := s.number()
-	if !ok || v < 0 || v > 1<<53 || v != float64(int(v)) {
+	if !ok || v < 0 || v > mostCounted || v != float64(int(v)) {
 		return 0, false
 	}
 	return int(v), true

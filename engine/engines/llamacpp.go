@@ -263,7 +263,9 @@ func resetLlama(ctx context.Context, s Server, _ Target) error {
 	slots := 1
 	var props llamaProps
 	if r, err := get(ctx, s, "/props"); err == nil && r.into(&props) && props.TotalSlots != nil {
-		slots = *props.TotalSlots
+		if slots = *props.TotalSlots; upTo(&slots, mostSlots) == nil {
+			return fmt.Errorf("erasing its slots: it says that it has %d", slots)
+		}
 	}
 	for id := range slots {
 		r, err := post(ctx, s, fmt.Sprintf("/slots/%d?action=erase", id), nil)

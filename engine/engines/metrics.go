@@ -76,7 +76,7 @@ func (c CacheConfig) BlockTokens(x Exposition) (int, bool) {
 		return 0, false
 	}
 	n, err := strconv.Atoi(text)
-	return n, err == nil && n > 0
+	return n, err == nil && n > 0 && n <= mostBlockTokens
 }
 
 // Off reports that the server says its prefix cache is switched off. False means that it is on, or that the server

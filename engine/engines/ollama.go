@@ -91,7 +91,7 @@ func detailsOllama(ctx context.Context, s Server, f *Facts) {
 				continue
 			}
 			loaded = true
-			m.ContextTokens = r.ContextTokens
+			m.ContextTokens = upTo(r.ContextTokens, mostTokens)
 			if share, ok := r.GPUShare(); ok {
 				m.GPUShare = &share
 				if share < 1 {

@@ -61,9 +61,11 @@ func unseal(raw []byte, sum uint32) (uint32, error) {
 	return sum, nil
 }
 
+// MostTokens is what no count of tokens or bytes is above.
+const MostTokens = 1 << 40
+
 const (
 	longestRun = 10 * 365 * 24 * time.Hour // no instant of a run lies behind it, so that sums of instants do not overflow
-	mostTokens = 1 << 40                   // no count of tokens or bytes is above it
 	clockSlack = time.Second               // instants of two clocks, the kernel's and ours, may cross by so much
 )
 
@@ -120,7 +122,7 @@ func (q Request) plausible() error {
 		{"cached_tokens", q.Usage.Cached}, {"cached_tokens", q.Cached}, {"reusable_tokens", q.Reusable},
 	}
 	for _, c := range counts {
-		if c.n != nil && (*c.n < 0 || *c.n > mostTokens) {
+		if c.n != nil && (*c.n < 0 || *c.n > MostTokens) {
 			return fmt.Errorf("%s: %d is out of range", c.name, *c.n)
 		}
 	}

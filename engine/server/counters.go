@@ -116,9 +116,10 @@ func (s *Side) Between(before, after *Snapshot, r Reply) Delta {
 		}
 	}
 	for _, c := range n.Cached {
-		tokens, ok := c.Count(d, r.Prompt)
-		if ok && tokens >= 0 && tokens == math.Trunc(tokens) && (r.Prompt == nil || tokens <= float64(*r.Prompt)) {
-			out.cached[c.Family] = int(tokens)
+		grown, ok := c.Count(d, r.Prompt)
+		tokens, whole := engines.Tokens(grown)
+		if ok && whole && (r.Prompt == nil || tokens <= *r.Prompt) {
+			out.cached[c.Family] = tokens
 		}
 	}
 	if len(out.Values) == 0 && len(out.cached) == 0 {

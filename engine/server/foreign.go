@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"strings"
+
+	"homellm/engine/engines"
 )
 
 // ForeignLoad is what a server did for other clients between two scrapes, as far as its counters tell.
@@ -71,7 +73,8 @@ func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignL
 	counted := false
 	for _, name := range n.Finished {
 		if grown, ok := d.Sum(name, nil); ok {
-			out.Ended, counted = max(int(grown)-1-given, 0), true
+			ended, _ := engines.Tokens(grown)
+			out.Ended, counted = max(ended-1-given, 0), true
 			break
 		}
 	}
@@ -89,7 +92,8 @@ func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignL
 		if !ok || own == nil {
 			return 0
 		}
-		return max(int(grown)-*own, 0)
+		tokens, _ := engines.Tokens(grown)
+		return max(tokens-*own, 0)
 	}
 	if n.Whole {
 		out.Prompt = more(n.Prompt, r.Prompt)

@@ -172,6 +172,7 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 			engine.API.Details(ctx, at, &facts)
 		}
 	}
+	facts.Believe()
 	f.Version, f.Simulation, f.Models, f.Notes = facts.Version, facts.Simulation, facts.Models, facts.Notes
 	f.BlockTokens, f.Slots = facts.BlockTokens, facts.Slots
 	f.ContextTokens = commonContext(f.Models)

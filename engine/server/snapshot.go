@@ -157,5 +157,6 @@ func (s *Side) InFlight(shot *Snapshot) (int, bool) {
 			total, any = total+v, true
 		}
 	}
-	return int(total), any
+	busy, whole := engines.Tokens(total)
+	return busy, any && whole
 }
