@@ -211,3 +211,22 @@ func TestDefaultRules_Steps(t *testing.T) {
 		t.Errorf("%s: %s", verdict, reason)
 	}
 }
+
+// TestUncertain_Hopeless: a gate that would take more repeats than anybody plays is not certain, and a budget goes on
+// while there is time.
+func TestUncertain_Hopeless(t *testing.T) {
+	var old, now []float64
+	for i := range 12 {
+		old, now = append(old, 100+float64(i*37%12)*20), append(now, 109.9+float64(i*31%12)*20)
+	}
+	g := Gate{Name: "g", Stat: "p50", Metric: "steps.q.ttft_ms", Better: -1, MaxWorseAbs: new(5.0), Alpha: 0.01, MinSamples: 10,
+		Severity: "fail"}
+	d := g.Compare(sampleOf(old...), sampleOf(now...), false)
+	if d.Verdict != event.Unknown || d.More != mostRepeats || !strings.Contains(d.Why, "more than 1000 more repeats") {
+		t.Errorf("%s, %d more (%s)", d.Verdict, d.More, d.Why)
+	}
+	c := Comparison{Pairs: []Pair{{Deltas: []Delta{d}}}}
+	if open := c.Uncertain(); len(open) != 1 {
+		t.Errorf("%d gates are open, want 1", len(open))
+	}
+}
