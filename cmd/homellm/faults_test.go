@@ -171,7 +171,7 @@ func faultsPage() string {
 	b.WriteString(`# What each fault leads to
 
 Written by ` + "`go test ./cmd/homellm -run TestFaults_Doc -update`" + ` from the table of
-expectations that the tests check every fault against: a small scenario (one cell, one warm-up and two repeats of two turns,
+expectations of the tests for every fault: a small scenario (one cell, one warm-up and two repeats of two turns,
 so six requests if none fails; a failed turn ends its conversation) is played against the simulator with one fault,
 which hits every third request unless it says otherwise; once by the program as a process over real sockets, once in
 virtual time against the simulator as a handler. Both must give the same result. Everything that was seen is in the
