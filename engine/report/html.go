@@ -105,7 +105,7 @@ func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
 			j := metrics.Judge(v)
 			row := assertionRow{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: label(v),
 				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v), Cell: c.Name()}
-			if why(j) {
+			if why(j) || v.Verdict.Undecided() {
 				row.Outcome = v.Why
 			}
 			if v.File != "" {

@@ -111,6 +111,9 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		outcome := mdCode(compared(v))
 		if outcome == "" {
 			outcome = readable.Unknown
+			if v.Verdict.Undecided() { // it fails the run all the same
+				outcome = string(v.Verdict)
+			}
 		}
 		if why(j) {
 			outcome = md(v.Why)

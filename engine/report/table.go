@@ -89,6 +89,8 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		switch {
 		case why(j):
 			row[3], row[4] = v.Why, ""
+		case row[3] == "" && v.Verdict.Undecided(): // it fails the run all the same
+			row[3] = string(v.Verdict)
 		case row[3] == "":
 			row[3] = readable.Unknown
 		}
