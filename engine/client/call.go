@@ -202,12 +202,12 @@ func (k *call) take(p []byte) {
 			return
 		}
 	}
-	before, chunks := k.x.Wire.Events, len(k.x.Chunks)
+	before, spoken := k.x.Wire.Events, k.record.spoken
 	k.frames.feed(p)
 	for f, ok := k.frames.next(); ok; f, ok = k.frames.next() {
 		k.record.take(at, f)
 	}
-	k.inRead += len(k.x.Chunks) - chunks
+	k.inRead += k.record.spoken - spoken
 	k.x.Wire.CoalescedMax = max(k.x.Wire.CoalescedMax, k.inRead)
 	k.record.bound(k.frames.pending())
 	k.lastByte = at

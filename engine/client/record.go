@@ -30,6 +30,7 @@ type progress struct {
 	choices bool         // an event was a completion's
 	first   int          // index of the choice that came first
 	deltas  bool         // a delta had text
+	spoken  int          // events with text
 }
 
 // counting is what is known of the tokens per event.
@@ -212,6 +213,7 @@ func (r *record) keepText(at time.Duration) {
 		r.x.Wire.ReasoningKey = c.reasoningKey
 	}
 	r.deltas = r.deltas || !c.message
+	r.spoken++
 	first := len(r.x.Chunks)
 	r.reasoning = r.part(at, event.Reasoning, r.reasoning, c.reasoning)
 	r.text = r.part(at, event.Answer, r.text, c.answer)

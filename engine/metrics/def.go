@@ -161,6 +161,9 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		if v.V = nil; d.spoken != nil {
 			d.spoken(q, &v)
 		}
+		if v.Why == coalesced && d.limits != nil {
+			v = d.between(d.limits(c, q), v)
+		}
 	}
 	return d.supported(c, v)
 }

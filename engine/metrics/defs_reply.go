@@ -75,12 +75,13 @@ var latencies = []Def{
 				Caption: "Lower is better. Median of the repeats; the band is their range."},
 			Box: "TTFT", Tile: &Tile{Name: "TTFT, median", Stat: "p50"}, Delta: &Delta{Rank: 1, Stat: "p50"}, Property: "p50",
 		},
-		Doc:     "time to the first token of any channel: answer, reasoning or tool call",
-		Formula: "t_1 - sent; role chunks and empty deltas do not count",
+		Doc: "time to the first token of any channel: answer, reasoning or tool call",
+		Formula: "t_1 - sent; role chunks and empty deltas do not count; from client.rtt_floor_ms to this if the read that " +
+			"brought it brought other deltas after it",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := ttft(q)
 			return event.Milliseconds(t), why
-		}},
+		}, limits: ttftLimits},
 	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
 		FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
@@ -89,21 +90,28 @@ var latencies = []Def{
 			if !streamed(q) {
 				return nil, noStream
 			}
-			for _, c := range q.Chunks {
-				if answers(c) {
-					return since(q.Sent, c.At)
-				}
+			i := firstAnswer(q)
+			if i < 0 {
+				return nil, "no answer text arrived"
 			}
-			return nil, "no answer text arrived"
-		}},
+			t, why := arrived(q, i)
+			return event.Milliseconds(t), why
+		}, limits: func(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, firstAnswer(q)) }},
 	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
 		Source: "client",
 		Doc:    "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
 		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white " +
 			"space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
-			t, why := firstSentence(q)
+			i, why := firstSentence(q)
+			if why != "" {
+				return nil, why
+			}
+			t, why := arrived(q, i)
 			return event.Milliseconds(t), why
+		}, limits: func(c *Cell, q *event.Request) event.Range {
+			i, _ := firstSentence(q)
+			return arrivalLimits(c, q, i)
 		}},
 	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
 		Source: "client",

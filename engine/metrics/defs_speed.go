@@ -37,9 +37,10 @@ var speeds = []Def{
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill, region: prefillRegion},
 	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc:     "median time between arrivals of text within the turn",
-		Formula: "50th percentile of t_i - t_(i-1), nearest rank; deltas that one read delivered are one arrival",
-		each:    gap(50)},
+		Doc: "median time between arrivals of text within the turn",
+		Formula: "50th percentile of t_i - t_(i-1), nearest rank; what arrives within 1 ms of the first of a group is one " +
+			"arrival; unknown if one read delivered several deltas",
+		each: gap(50)},
 	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Doc: "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(95)},

@@ -160,6 +160,17 @@ var trapTests = []struct {
 		oneToken},
 	{"one token without text", "stalls", func(q *event.Request) { q.Usage.Completion, q.Chunks = new(1), nil }, 0, ""},
 	{"held back", "stalls", func(q *event.Request) { q.Chunks = q.Chunks[:1] }, nil, oneArrival},
+	{"a read of several deltas", "icl_p50_ms", func(q *event.Request) { q.Wire.CoalescedMax = 2 }, nil, coalesced},
+	{"a read of several deltas", "stalls", func(q *event.Request) { q.Wire.CoalescedMax = 2 }, nil, coalesced},
+	{"the first read of several deltas", "ttft_ms", func(q *event.Request) {
+		q.Chunks[1].At, q.Wire.CoalescedMax = q.Chunks[0].At, 2
+	}, nil, coalesced},
+	{"a later read of several deltas", "ttft_ms", func(q *event.Request) {
+		q.Chunks[2].At, q.Wire.CoalescedMax = q.Chunks[1].At, 2
+	}, 100.0, ""},
+	{"the last delta of a read", "ttft_answer_ms", func(q *event.Request) {
+		q.Chunks[1].At, q.Wire.CoalescedMax = q.Chunks[0].At, 2
+	}, 100.0, ""},
 	{"refusal", "ttft_answer_ms", func(q *event.Request) { q.Chunks[1].Channel = event.Refusal }, 120.0, ""},
 	{"refusal", "ttfs_ms", func(q *event.Request) {
 		for i := range q.Chunks[1:] {

@@ -197,10 +197,8 @@ func prefillRegion(c *Cell, q *event.Request) region {
 		computed = event.Range{Low: float64(of - n), High: float64(of - n)}
 	}
 	took := event.Range{Low: 0, High: math.Inf(1)}
-	if first, why := ttft(q); why == "" {
-		if s := (event.Milliseconds(first) - rttFloor(c)) / 1000; s > 0 {
-			took = event.Range{Low: s, High: s}
-		}
+	if first := ttftLimits(c, q); first.High > rttFloor(c) {
+		took = event.Range{Low: max(first.Low-rttFloor(c), 0) / 1000, High: (first.High - rttFloor(c)) / 1000}
 	}
 	return box(computed, took)
 }
@@ -238,4 +236,26 @@ func chunkRegion(c *Cell, q *event.Request) region {
 	}
 	k := float64(len(q.Chunks))
 	return box(outputLimits(c, q), event.Range{Low: k, High: k})
+}
+
+// ttftLimits are those of the time to the first token.
+func ttftLimits(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, 0) }
+
+// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own, after one
+// round trip at least, and not later than its own read says.
+func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
+	if q.Sent == nil || !streamed(q) || i < 0 || i >= len(q.Chunks) {
+		return event.Range{Low: 0, High: math.Inf(1)}
+	}
+	high := event.Milliseconds(q.Chunks[i].At - *q.Sent)
+	if _, why := arrived(q, i); why == "" {
+		return event.Range{Low: high, High: high}
+	}
+	low := rttFloor(c)
+	for _, before := range q.Chunks[:i] {
+		if before.At < q.Chunks[i].At {
+			low = max(low, event.Milliseconds(before.At-*q.Sent))
+		}
+	}
+	return event.Range{Low: min(low, high), High: high}
 }

@@ -2,36 +2,35 @@ package metrics
 
 import (
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"homellm/engine/event"
 )
 
-// firstSentence is when the chunk arrived that holds the last character of the answer's first
+// firstSentence is the index of the chunk that holds the last character of the answer's first
 // sentence.
-func firstSentence(q *event.Request) (time.Duration, string) {
+func firstSentence(q *event.Request) (int, string) {
 	if q.Sent == nil {
-		return 0, neverSent
+		return -1, neverSent
 	}
 	if !streamed(q) {
-		return 0, noStream
+		return -1, noStream
 	}
 	end := sentenceEnd(q.Text)
 	if end < 0 {
-		return 0, "the answer holds no whole sentence"
+		return -1, "the answer holds no whole sentence"
 	}
 	have := 0
-	for _, c := range q.Chunks {
+	for i, c := range q.Chunks {
 		if !answers(c) {
 			continue
 		}
 		if have += c.Bytes; have >= end {
-			return c.At - *q.Sent, ""
+			return i, ""
 		}
 	}
-	return 0, "the chunks do not add up to the answer"
+	return -1, "the chunks do not add up to the answer"
 }
 
 // answers says whether a delta is part of the exchange's text, which a refusal takes the place of.

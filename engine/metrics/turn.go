@@ -18,6 +18,7 @@ const (
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
+	coalesced  = "several deltas came with one read, and the kernel tells when the last of them arrived"
 	tooShort   = "the answer has fewer than 8 words"
 	allCached  = "every prompt token came from the cache"
 	firstPlay  = "the turn was not played before, so there is no answer to compare with"
@@ -42,8 +43,24 @@ func ttft(q *event.Request) (time.Duration, string) {
 	case len(q.Chunks) == 0:
 		return 0, noToken
 	}
-	return q.Chunks[0].At - *q.Sent, ""
+	return arrived(q, 0)
 }
+
+// arrived is the time from sending to the arrival of a delta. Of several that came with one read only the instant of the
+// last is known.
+func arrived(q *event.Request, i int) (time.Duration, string) {
+	if q.Sent == nil {
+		return 0, neverSent
+	}
+	at := q.Chunks[i].At
+	if q.Wire.CoalescedMax > 1 && i+1 < len(q.Chunks) && q.Chunks[i+1].At == at {
+		return 0, coalesced
+	}
+	return at - *q.Sent, ""
+}
+
+// firstAnswer is the index of the first delta of the answer; -1 if there is none.
+func firstAnswer(q *event.Request) int { return slices.IndexFunc(q.Chunks, answers) }
 
 // decode is the window in which the tokens after the first arrival came, and how many they are.
 // What came with the first arrival, or was generated before it, came before the window opened and
@@ -109,8 +126,12 @@ func lastCounted(q *event.Request) time.Duration {
 	return last
 }
 
-// gaps are the times between arrivals of text. Chunks that one read delivered share a stamp and
-// are one arrival: a gap of zero between them would be made up.
+// oneGroup is how long after the first of a group of deltas others belong to it. How far apart the deltas of one event loop
+// of a server are read depends on how the client is scheduled.
+const oneGroup = time.Millisecond
+
+// gaps are the times between arrivals of text, from the first delta of a group to that of the next. Where one read delivered
+// several deltas they are unknown.
 func gaps(q *event.Request) ([]float64, string) {
 	if !streamed(q) {
 		return nil, noStream
@@ -121,10 +142,13 @@ func gaps(q *event.Request) ([]float64, string) {
 	if len(q.Chunks) == 0 {
 		return nil, noToken
 	}
+	if q.Wire.CoalescedMax > 1 {
+		return nil, coalesced
+	}
 	var out []float64
 	last := q.Chunks[0].At
 	for _, c := range q.Chunks[1:] {
-		if c.At > last {
+		if c.At > last+oneGroup {
 			out = append(out, event.Milliseconds(c.At-last))
 			last = c.At
 		}
