@@ -225,9 +225,9 @@ func noisy(w io.Writer, trials int) (missed []error) {
 	repeats := compare.DefaultRepeats
 	gates := builtIn()
 	p("\n## Unchanged servers, in noise of many kinds\n\nThe %d built-in gates on the median, the mean and the tail of "+
-		"TTFT and of the time per token of two steps, %d repeats of each side,\njudged as `ab` and `compare` do, with Holm's "+
-		"adjustment. False alarms are those of the kind of gate that has most; behind them stands\nthe upper 95 %% bound. A "+
-		"comparison that cannot tell ends with 4.\n\n", len(gates), repeats)
+		"TTFT and of the time per token of two steps, %d repeats of each side,\njudged as `ab` and `compare` do, with "+
+		"Holm's adjustment. False alarms are those of the kind of gate that has most; behind them stands\nthe upper "+
+		"95 %% bound. A comparison that cannot tell ends with 4.\n\n", len(gates), repeats)
 	p("| noise | played | false alarms of one gate | at most | any of %d gates | ends with 0 | says it cannot tell |\n"+
 		"|---|---|---:|---:|---:|---:|---:|\n", len(gates))
 	var still []func() counts
@@ -256,8 +256,8 @@ func noisy(w io.Writer, trials int) (missed []error) {
 		g.Name, g.Metric = fmt.Sprint("gate-", i), fmt.Sprintf("steps.q%d.ttft_ms", i)
 		many, of = append(many, g), append(of, metric{g.Metric, ttft})
 	}
-	p("\n## Twenty gates\n\n%d gates on metrics of their own, independent noise of 3 %%, %d repeats of each side.\n\n", family,
-		repeats)
+	p("\n## Twenty gates\n\n%d gates on metrics of their own, independent noise of 3 %%, %d repeats of each side.\n\n",
+		family, repeats)
 	p("| played | any gate called worse | at most | ends with 0 |\n|---|---:|---:|---:|\n")
 	var together []func() counts
 	for _, l := range ways {

@@ -15,7 +15,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestPage makes the page anew from a tenth of the comparisons and holds every figure of the committed
+// TestPage makes the page anew from a few comparisons and holds every figure of the committed
 // one to it, within the error of both. It so holds the promises as well, which the page keeps.
 func TestPage(t *testing.T) {
 	committed, err := os.ReadFile("../../docs/gate-quality.md")
@@ -23,7 +23,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	page(&b, 100) // what it misses with so few comparisons is no finding
+	page(&b, 50) // what it misses with so few comparisons is no finding
 	want, got := figures(string(committed)), figures(b.String())
 	if len(want) < 100 || len(want) != len(got) {
 		t.Fatalf("the committed page has %d figures, the code makes %d: go run ./bench/gatequality -o docs/gate-quality.md",
@@ -79,8 +79,9 @@ func TestPromises(t *testing.T) {
 	if len(f) != 3 || f[0].value > 100*mostAlarms || f[1].value < 100*leastFound || f[2].value < 100*leastFound {
 		t.Errorf("the promises are not kept: %s", line)
 	}
-	for _, must := range []string{fmt.Sprintf("compared %d times", usualTrials), fmt.Sprintf("(`homellm ab`), %d repeats of each side",
-		compare.DefaultRepeats)} {
+	for _, must := range []string{fmt.Sprintf("compared %d times", usualTrials),
+		fmt.Sprintf("(`homellm ab`), %d repeats of each side",
+			compare.DefaultRepeats)} {
 		if !strings.Contains(string(committed), must) {
 			t.Errorf("the page does not say %q", must)
 		}

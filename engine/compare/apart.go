@@ -16,7 +16,7 @@ const DefaultBetween = 0.05
 const leastRuns = 3
 
 // steadyAlpha is the chance, at most, that one test finds the times of a steady side moving, over all of them.
-const steadyAlpha = 0.02
+const steadyAlpha = 0.01
 
 // isTime says whether a sample is of times or speeds, which a machine changes by itself.
 func isTime(path string) bool {
@@ -63,8 +63,8 @@ func (r Rules) between(p *Pair) {
 			"change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d runs "+
 			"measures it, and ab has none of it", 100*r.Between, leastRuns))
 	}
-	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both sides " +
-		"with ab"
+	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both " +
+		"sides with ab"
 	drift := 0.0 // of both sides, in standard deviations
 	for k, side := range p.Sides {
 		z, why := r.moves(side, p.Sides)

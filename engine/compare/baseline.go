@@ -16,21 +16,22 @@ const BaselineSchema = "homellm.baseline/v1"
 
 // Baseline is what one cell of a passing run measured: a file to keep in git.
 type Baseline struct {
-	Schema      string                    `json:"schema"`
-	Scenario    string                    `json:"scenario"`
-	Cell        string                    `json:"cell"`
-	Name        string                    `json:"name"` // of the cell, for people
-	Labels      []event.Label             `json:"labels"`
-	Recorded    time.Time                 `json:"recorded"`
-	Run         string                    `json:"run"`                    // id of the run
-	Further     []string                  `json:"further_runs,omitempty"` // ids of those that the noise was measured with
-	Homellm     string                    `json:"homellm"`
-	Fingerprint Fingerprint               `json:"fingerprint"`
-	ClientError float64                   `json:"client_error_ms,omitempty"` // of the client that measured; 0: not known
-	AASplits    int                       `json:"aa_splits"`                 // halvings behind each noise; 0: not measured
-	AARuns      int                       `json:"aa_runs"`                   // runs behind each noise, this one included
-	Figures     Figures                   `json:"figures,omitempty"`         // that the gates file's expressions name below base.
-	Metrics     map[string]BaselineMetric `json:"metrics"`
+	Schema      string        `json:"schema"`
+	Scenario    string        `json:"scenario"`
+	Cell        string        `json:"cell"`
+	Name        string        `json:"name"` // of the cell, for people
+	Labels      []event.Label `json:"labels"`
+	Recorded    time.Time     `json:"recorded"`
+	Run         string        `json:"run"`                    // id of the run
+	Further     []string      `json:"further_runs,omitempty"` // ids of those that the noise was measured with
+	Homellm     string        `json:"homellm"`
+	Fingerprint Fingerprint   `json:"fingerprint"`
+	ClientError float64       `json:"client_error_ms,omitempty"` // of the client that measured; 0: not known
+	AASplits    int           `json:"aa_splits"`                 // halvings behind each noise; 0: not measured
+	AARuns      int           `json:"aa_runs"`                   // runs behind each noise, this one included
+	// what the gates file's expressions name below base.
+	Figures Figures                   `json:"figures,omitempty"`
+	Metrics map[string]BaselineMetric `json:"metrics"`
 }
 
 // BaselineMetric is one sample of a baseline: one value for each repeat of every run.

@@ -55,12 +55,13 @@ func (d *Delta) decideShift() {
 	margin := g.margin(base)
 	d.Margin = &margin
 	mean := g.Stat == "mean"
-	if !mean && g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi) {
+	if !mean && g.fromNothing(s, base) {
 		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
 		return
 	}
 	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // for the worse is positive
-	down, up := s.Down, s.Up                                        // the probabilities of as much for the worse and for the better
+	// The probabilities of as much for the worse and for the better.
+	down, up := s.Down, s.Up
 	if g.Better < 0 {
 		worst, down, up = s.Hi, s.Up, s.Down
 	}
@@ -72,12 +73,11 @@ func (d *Delta) decideShift() {
 		d.Verdict = Better
 	case mean:
 		d.notSeen(worst-loss, wide, base)
-	case loss > margin && worse || -loss > margin && better:
-		what := map[bool]string{true: "worse", false: "better"}[loss > 0]
+	case math.Abs(loss) > margin && d.sure(min(down, up)):
 		d.Why = fmt.Sprintf("it is %s by %s, which is more than the margin and no more than may lie between two runs of the "+
-			"same server (%s): ab plays both sides in one run", what, amount(math.Abs(loss), base, d.Unit),
-			amount(wide, base, d.Unit))
-	case loss > margin && *d.P < g.Alpha*stats.Share(g.look()) && d.Adjusted != nil:
+			"same server (%s): ab plays both sides in one run", map[bool]string{true: "worse", false: "better"}[loss > 0],
+			amount(math.Abs(loss), base, d.Unit), amount(wide, base, d.Unit))
+	case loss > margin && d.Adjusted != nil && *d.P < g.Alpha*stats.Share(g.look()):
 		d.More = d.moreForFamily()
 		d.Why = fmt.Sprintf("p is %.2g, and %.2g adjusted for the number of gates, of which one of unchanged servers may be "+
 			"so far off: about %d more repeats of each side would tell", *d.P, *d.Adjusted, d.More)
@@ -86,6 +86,11 @@ func (d *Delta) decideShift() {
 	default:
 		d.Verdict = Same
 	}
+}
+
+// fromNothing says whether a share of 0 would have to be told.
+func (g Gate) fromNothing(s stats.Shift, base float64) bool {
+	return g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi)
 }
 
 // tooNoisy says that a change for the worse of twice the margin is not ruled out, and about what would.

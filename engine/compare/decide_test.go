@@ -219,8 +219,8 @@ func TestUncertain_Hopeless(t *testing.T) {
 	for i := range 12 {
 		old, now = append(old, 100+float64(i*37%12)*20), append(now, 109.9+float64(i*31%12)*20)
 	}
-	g := Gate{Name: "g", Stat: "p50", Metric: "steps.q.ttft_ms", Better: -1, MaxWorseAbs: new(5.0), Alpha: 0.01, MinSamples: 10,
-		Severity: "fail"}
+	g := Gate{Name: "g", Stat: "p50", Metric: "steps.q.ttft_ms", Better: -1, MaxWorseAbs: new(5.0), Alpha: 0.01,
+		MinSamples: 10, Severity: "fail"}
 	d := g.Compare(sampleOf(old...), sampleOf(now...), false)
 	if d.Verdict != event.Unknown || d.More != mostRepeats || !strings.Contains(d.Why, "more than 1000 more repeats") {
 		t.Errorf("%s, %d more (%s)", d.Verdict, d.More, d.Why)

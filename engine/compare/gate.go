@@ -144,20 +144,7 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 			d.Test = "paired"
 		}
 	}
-	for _, s := range []struct {
-		side string
-		of   metrics.Sample
-	}{{"old", old}, {"new", new}} {
-		if s.of.Unknown > 0 {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
-		}
-		if far := s.of.Outliers(); len(far) > 0 {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
-		}
-		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
-		}
-	}
+	d.remark(old, new)
 	if d.Why = g.unfit(old, new, d.Gate.Better, d.Test); d.Why != "" {
 		if n := min(len(old.Values), len(new.Values)); n > 0 && n < g.MinSamples {
 			d.More = g.MinSamples - n
@@ -196,6 +183,24 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	d.evidence.Shift, d.evidence.base = s, base
 	d.decide(nil)
 	return d
+}
+
+// remark tells what else to know of the samples.
+func (d *Delta) remark(old, new metrics.Sample) {
+	for _, s := range []struct {
+		side string
+		of   metrics.Sample
+	}{{"old", old}, {"new", new}} {
+		if s.of.Unknown > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
+		}
+		if far := s.of.Outliers(); len(far) > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
+		}
+		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
+		}
+	}
 }
 
 // At is the gate at looks that decide how much is measured; see [stats.Looks].

@@ -71,8 +71,9 @@ func within(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-func (o odds) hold(t *testing.T, what string, got Probabilities, tolerance float64) {
+func (o odds) hold(t *testing.T, what string, got Probabilities) {
 	t.Helper()
+	const tolerance = 1e-9
 	within(t, what+" p", got.P, o.P, tolerance)
 	within(t, what+" up", got.Up, o.Up, tolerance)
 	within(t, what+" down", got.Down, o.Down, tolerance)
@@ -81,17 +82,17 @@ func (o odds) hold(t *testing.T, what string, got Probabilities, tolerance float
 func TestReference(t *testing.T) {
 	r := readReference(t)
 	for _, c := range r.RankSum {
-		c.hold(t, "rank sum", RankSum(c.A, c.B), 1e-9)
+		c.hold(t, "rank sum", RankSum(c.A, c.B))
 	}
 	for _, c := range r.Normal {
-		c.hold(t, "normal", RankSum(c.A, c.B), 1e-9)
+		c.hold(t, "normal", RankSum(c.A, c.B))
 	}
 	for _, c := range r.Means {
 		s, err := Means(c.A, c.B, Level)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.hold(t, "means", s.Probabilities, 1e-9)
+		c.hold(t, "means", s.Probabilities)
 	}
 	for _, c := range r.Welch {
 		s, err := Means(c.A, c.B, Level)
@@ -102,10 +103,10 @@ func TestReference(t *testing.T) {
 		within(t, "upper end", s.Hi, c.Hi, 1e-6)
 	}
 	for _, c := range r.SignedRank {
-		c.hold(t, "signed rank", signedRank(c.D), 1e-9)
+		c.hold(t, "signed rank", signedRank(c.D))
 	}
 	for _, c := range r.Fisher {
-		c.hold(t, "Fisher", Fisher(c.Far, c.N), 1e-9)
+		c.hold(t, "Fisher", Fisher(c.Far, c.N))
 	}
 	for _, c := range r.Student {
 		within(t, "Student", Student(c.P, c.DF), c.T, 1e-5*c.T)
