@@ -23,7 +23,7 @@ func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 		code    int
 	}{
 		"cannot tell": {sim.Config{NoCachedUsage: true, Faults: []sim.Fault{noMetrics}}, event.Unsupported, metrics.ExitPass},
-		"did not tell": {sim.Config{Faults: []sim.Fault{noMetrics, {Kind: "no_usage", Prompt: "Thank you"}}},
+		"did not tell": {sim.Config{Faults: []sim.Fault{noMetrics, {Kind: "no_usage", Prompt: "the stove called"}}},
 			event.Unknown, metrics.ExitInconclusive},
 		"no cache": {sim.Config{NoPrefixCache: true}, event.Fail, metrics.ExitFail},
 	} {

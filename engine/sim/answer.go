@@ -36,6 +36,14 @@ type sentence struct {
 	score    float64
 }
 
+// say is the answer to a conversation, in the configured way if there is one.
+func (s *Server) say(messages []Message) string {
+	if s.cfg.Answer != nil {
+		return s.cfg.Answer(messages, answer)
+	}
+	return answer(messages)
+}
+
 // answer quotes from the conversation what best matches its last question: sentences of the documents,
 // of the system message, and what the user has stated. Earlier replies are not read, so that what has
 // left the context is gone. The search is a small tf-idf: a word counts for more if few sentences have it.

@@ -13,6 +13,7 @@ type Config struct {
 	APIKey      string   // if set, /v1 needs it as a bearer token
 
 	ContextTokens    int // longest prompt and reply together; 0: 32768, or what the KV cache holds if that is less
+	BlockTokens      int // what is found in the cache are whole blocks of so many tokens, a multiple of 16; 0: 16
 	KVTokens         int // size of the KV cache; 0: what fits together with the weights
 	MaxNumSeqs       int // requests that run at once, others queue; 0: 256
 	MaxBatchedTokens int // tokens of one engine step; 0: 2048, or 8192 with 70 GiB and more
@@ -26,6 +27,10 @@ type Config struct {
 	// New, n the number of the request that the duration belongs to (the oldest one of an engine step).
 	// It is called from one goroutine at a time, but not always the same one.
 	Scale func(elapsed time.Duration, n int) float64
+
+	// Answer, if set, says what a chat is answered with. Own is the simulator's own way, which quotes what matches
+	// the question best; it may be given other messages than those that came. It must be safe for concurrent use.
+	Answer func(messages []Message, own func([]Message) string) string
 
 	NoDevMode     bool // /reset_prefix_cache is 404, as without VLLM_SERVER_DEV_MODE=1
 	NoCachedUsage bool // usage never names cached tokens, as without --enable-prompt-tokens-details

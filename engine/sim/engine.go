@@ -22,6 +22,7 @@ type engine struct {
 	speed     float64
 	scale     func(elapsed time.Duration, n int) float64
 	noCache   bool
+	grain     int // blocks of the cache's bookkeeping in one that can be found
 	started   time.Time
 	done      chan struct{} // closed by stop
 	wake      chan struct{} // a sequence was added while the engine waits for one to become ready
@@ -255,6 +256,7 @@ func (e *engine) admit(q *sequence, budget int, start time.Time) (n int, ok bool
 	if !e.noCache {
 		hits = e.cache.lookup(q.digests((q.length - 1) / blockTokens))
 	}
+	hits = hits[:len(hits)-len(hits)%e.grain]
 	cached := len(hits) * blockTokens
 	n = min(q.length-cached, budget)
 	blocks, ok := e.cache.take(hits, blocksFor(cached+n)-len(hits))

@@ -261,7 +261,7 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	if q.Seed != nil {
 		p.Seed = *q.Seed
 	}
-	text := answer(conversation)
+	text := x.s.say(conversation)
 	if x.trouble.has("split_utf8") {
 		text = "上青 " + text // so that there is a character to cut
 	}

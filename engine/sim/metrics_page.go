@@ -190,7 +190,7 @@ func (s *Server) writeMetrics() []byte {
 		fmt.Fprintf(p, `vllm:cache_config_info{block_size="%d",cache_dtype="auto",enable_prefix_caching="%s",engine="0",`+
 			`gpu_memory_utilization="%g",kv_cache_size_tokens="%d",num_gpu_blocks="%d",num_gpu_blocks_override="None",`+
 			`prefix_caching_hash_algo="sha256",sliding_window="None"} 1.0`+"\n",
-			blockTokens, pythonBool(!e.noCache), memoryShare, e.cache.total()*blockTokens, e.cache.total())
+			e.grain*blockTokens, pythonBool(!e.noCache), memoryShare, e.cache.total()*blockTokens, e.cache.total())
 	}
 	p.head("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", "gauge")
 	fmt.Fprintf(p, "process_start_time_seconds %s\n", number(unixSeconds(m.created)))

@@ -30,8 +30,8 @@ func New(cfg Config) (*Server, error) {
 	if !slices.Contains([]string{"reasoning", "reasoning_content", "both"}, s.reasoningKey) {
 		return nil, fmt.Errorf("no reasoning key %q; known are reasoning, reasoning_content, both", s.reasoningKey)
 	}
-	if cfg.negative() {
-		return nil, errors.New("a negative number in the simulator's configuration")
+	if cfg.impossible() {
+		return nil, errors.New("the simulator's configuration has a negative number, or blocks that are no multiple of 16 tokens")
 	}
 	s.served = cfg.served(model, quant)
 	roof := roofline{gpu, model, quant}
@@ -58,14 +58,16 @@ func New(cfg Config) (*Server, error) {
 	s.engine = &engine{
 		roof: roof, slots: cmp.Or(cfg.MaxNumSeqs, 256), budget: cmp.Or(cfg.MaxBatchedTokens, budget),
 		seed: cfg.Seed, jitter: cfg.Jitter, speed: cmp.Or(cfg.Speed, 1), scale: cfg.Scale, noCache: cfg.NoPrefixCache,
+		grain:   cmp.Or(cfg.BlockTokens, blockTokens) / blockTokens,
 		started: s.started, done: make(chan struct{}), wake: make(chan struct{}, 1),
 		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
 	}
 	return s, nil
 }
 
-func (c Config) negative() bool {
-	return c.Speed < 0 || c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.MaxNumSeqs < 0 ||
+func (c Config) impossible() bool {
+	return c.BlockTokens < 0 || c.BlockTokens%blockTokens != 0 || c.Speed < 0 ||
+		c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.MaxNumSeqs < 0 ||
 		c.MaxBatchedTokens < 0 || c.LedgerEntries < 0 || c.Wire.ReasoningTokens < 0
 }
 

@@ -1,0 +1,134 @@
+package engine_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"time"
+)
+
+// edits changes the requests for chats.
+func edits(change func(map[string]any)) func(*memory, http.Handler) http.Handler {
+	return func(_ *memory, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isChat(r) {
+				var q map[string]any
+				if json.NewDecoder(r.Body).Decode(&q) == nil {
+					change(q)
+				}
+				body, _ := json.Marshal(q) // it was JSON
+				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// counts changes a number of the usage in replies: the first group of the pattern.
+func counts(pattern string, change func(prompt, n int) int) func(*memory, http.Handler) http.Handler {
+	number := regexp.MustCompile(pattern)
+	rewrite := func(data []byte) []byte {
+		var prompt, n int
+		if found := counted.FindSubmatch(data); found != nil {
+			_, _ = fmt.Sscan(string(found[1]), &prompt) // digits
+		}
+		return number.ReplaceAllFunc(data, func(key []byte) []byte {
+			name, digits, _ := bytes.Cut(key, []byte(":"))
+			_, _ = fmt.Sscan(string(digits), &n) // ditto
+			return fmt.Appendf(nil, "%s:%d", name, change(prompt, n))
+		})
+	}
+	return func(_ *memory, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isChat(r) {
+				w = &rewritten{w, rewrite}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// rewritten is a reply that says something else.
+type rewritten struct {
+	http.ResponseWriter
+	change func([]byte) []byte
+}
+
+func (w *rewritten) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *rewritten) Write(data []byte) (int, error) {
+	if _, err := w.ResponseWriter.Write(w.change(data)); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+// onRemoval does something before each prompt that lacks a document which the conversation had before.
+func onRemoval(do func(next http.Handler, w http.ResponseWriter, first bool)) func(*memory, http.Handler) http.Handler {
+	return func(m *memory, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p := &paced{ResponseWriter: w, began: time.Now()}
+			if isChat(r) {
+				if removed, first := m.removed(messagesOf(r)); removed {
+					do(next, p, first)
+				}
+			}
+			next.ServeHTTP(p, r)
+		})
+	}
+}
+
+// emptyCache asks the simulator to empty its cache.
+func emptyCache(h http.Handler) {
+	r, err := http.NewRequest(http.MethodPost, "/reset_prefix_cache", nil)
+	if err != nil {
+		panic(err)
+	}
+	h.ServeHTTP(&withheld{ResponseWriter: nil, header: http.Header{}}, r)
+}
+
+// paced is a reply that is slower than the simulator's.
+type paced struct {
+	http.ResponseWriter
+	began time.Time
+	last  time.Time
+	twice bool          // the first piece takes twice as long
+	gap   time.Duration // at least between two pieces
+}
+
+func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *paced) Write(data []byte) (int, error) {
+	if len(data) > 0 {
+		switch now := time.Now(); {
+		case p.last.IsZero() && p.twice:
+			time.Sleep(now.Sub(p.began))
+		case !p.last.IsZero():
+			time.Sleep(p.gap - now.Sub(p.last))
+		}
+		p.last = time.Now()
+	}
+	return p.ResponseWriter.Write(data)
+}
+
+// withheld keeps a reply until its end.
+type withheld struct {
+	http.ResponseWriter
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (w *withheld) Header() http.Header {
+	if w.ResponseWriter == nil {
+		return w.header
+	}
+	return w.ResponseWriter.Header()
+}
+
+func (w *withheld) WriteHeader(int)                {}
+func (w *withheld) Write(data []byte) (int, error) { return w.body.Write(data) }
+func (w *withheld) FlushError() error              { return nil }
+func (w *withheld) Flush()                         {}

@@ -1,0 +1,223 @@
+package engine_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/judge"
+	"homellm/engine/metrics"
+	"homellm/engine/prompt"
+	"homellm/engine/sim"
+	"homellm/engine/target"
+	"homellm/scenarios"
+)
+
+// everywhere are the broken servers on which every shipped scenario must fail, whatever it is about.
+var everywhere = []string{
+	"silent", "one-sentence", "loop", "leaks-template", "cuts-short", "only-reasons", "unfinished", "fails-often",
+	"no-cache", "cache-claimed", "keeps-waiting", "all-at-once", "wrong-output-count", "wrong-prompt-count", "other-model",
+}
+
+// Kinds of what a scenario can be wrong about.
+var (
+	reading    = []string{"parrot", "previous-answer", "echo", "reciter", "last-message", "no-head"}
+	system     = []string{"no-system"}
+	forgetting = []string{"remembers", "forgets"}
+	keeping    = []string{"truncates", "cache-flaky"} // what is long is there, and is in the cache, turn after turn
+	claiming   = []string{"cache-doubled", "cache-dreamt"}
+	removing   = []string{"cache-lost"}
+)
+
+// mustFail declares the broken servers on which each shipped scenario fails, beside those of everywhere.
+// A server that is wrong in what a scenario never asks for passes it, and that is no defect of the scenario.
+var mustFail = map[string][]string{
+	"quickstart":      slices.Concat(reading, system, forgetting, keeping, claiming, removing),
+	"simple-qa":       slices.Concat(reading, system, claiming, []string{"truncates"}),
+	"code-discussion": slices.Concat(reading, system, keeping, claiming),
+	"deep-technical":  slices.Concat(reading, system, keeping, claiming),
+	"ultra-long":      slices.Concat(reading, system, keeping, claiming, []string{"slows-with-length"}),
+	"rag-head":        slices.Concat(reading, system, forgetting, keeping, []string{"cache-dreamt"}),
+	"rag-placement":   slices.Concat(reading, system, forgetting, keeping, claiming, removing),
+	"rag-long": slices.Concat(reading, system, forgetting, keeping, claiming, removing,
+		[]string{"slow-after-removal", "slows-with-length"}),
+	"rag-small":     slices.Concat(keeping, claiming, removing),
+	"needle":        slices.Concat(reading, system, keeping, []string{"forgets"}),
+	"context-curve": slices.Concat(reading, system, keeping, []string{"forgets"}),
+	"multilingual":  slices.Concat(reading, []string{"cache-flaky", "forgets", "ascii-only"}),
+	"cold-start":    slices.Concat(reading, system, []string{"truncates", "forgets"}),
+}
+
+// shippedNames lists the shipped scenarios.
+func shippedNames(t *testing.T) (out []string) {
+	t.Helper()
+	files, err := fs.Glob(scenarios.FS, "*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d shipped scenarios: %v", len(files), err)
+	}
+	for _, f := range files {
+		out = append(out, strings.TrimSuffix(f, ".yaml"))
+	}
+	return out
+}
+
+// TestShippedScenariosFailOnBrokenServers plays every shipped scenario on every server that it declares to fail on.
+func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
+	caught := map[string]bool{}
+	can, must := map[string]bool{}, map[string]bool{} // assertions that have failed, and all that gate
+	for _, name := range shippedNames(t) {
+		declared, ok := mustFail[name]
+		if !ok {
+			t.Errorf("%s declares no server that it must fail on", name)
+		}
+		declared = slices.Concat(everywhere, declared)
+		for _, d := range declared {
+			if !slices.ContainsFunc(brokenServers, func(b broken) bool { return b.name == d }) {
+				t.Errorf("%s declares %q, which is no broken server", name, d)
+			}
+		}
+		for _, b := range brokenServers {
+			if !slices.Contains(declared, b.name) {
+				continue
+			}
+			caught[b.name] = true
+			t.Run(name+"/"+b.name, func(t *testing.T) {
+				run := onBroken(t, name, b)
+				for _, c := range run.Cells {
+					for _, v := range c.Verdicts {
+						key := name + ": " + v.Name
+						must[key] = must[key] || v.Severity.Gates()
+						can[key] = can[key] || v.Verdict == event.Fail
+					}
+				}
+				if verdict, code, why := run.Outcome(); code == metrics.ExitPass {
+					t.Errorf("a server that %s: %s, %s", b.does, verdict, why)
+				}
+			})
+		}
+	}
+	for key, gates := range must {
+		if gates && !can[key] {
+			t.Errorf("%s fails on no broken server", key)
+		}
+	}
+	for _, b := range brokenServers {
+		if !caught[b.name] {
+			t.Errorf("no shipped scenario fails on a server that %s", b.does)
+		}
+	}
+}
+
+// TestShippedScenariosPassOnTheSimulator is the other half: nothing is wrong there. Every assertion is decided,
+// with the block sizes that engines have: there is something to find in a cache of any of them.
+func TestShippedScenariosPassOnTheSimulator(t *testing.T) {
+	for _, name := range shippedNames(t) {
+		for _, size := range []int{16, 128} {
+			t.Run(fmt.Sprintf("%s/blocks of %d", name, size), func(t *testing.T) {
+				run := onBroken(t, name, broken{config: sim.Config{BlockTokens: size}})
+				verdict, code, why := run.Outcome()
+				if code != metrics.ExitPass {
+					t.Errorf("%s: %s", verdict, why)
+				}
+				for _, c := range run.Cells {
+					for _, v := range c.Verdicts {
+						if v.Verdict != event.Pass && v.Severity.Gates() {
+							t.Errorf("%s of %s: %s (%s), operands %+v", v.Name, c.Name(), v.Verdict, v.Why, v.Operands)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// onBroken plays a shipped scenario, twice over, on a broken server.
+func onBroken(t *testing.T, name string, b broken) (run *metrics.Run) {
+	t.Helper()
+	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib := library(t)
+	opt := prompt.PlanOptions(lib)
+	opt.DefaultServer, opt.Repeats = "sim", 1
+	plan, ds := dsl.Load(dsl.File{Name: name + ".yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
+	if ds.Errors() {
+		t.Fatal(ds)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N}
+		if size := b.config.BlockTokens; size > 0 {
+			g.target = func(t *target.Target) { t.Block = size }
+		}
+		g.play(t, plan, b.wire(&g, keywords(data)))
+		run = g.fold
+	})
+	return run
+}
+
+var quoted = regexp.MustCompile(`(?:contains|matches) "((?:[^"\\]|\\.)*)"`)
+
+// keywords returns what the assertions of a scenario look for in answers; marks of a template are no keywords.
+func keywords(data []byte) (out []string) {
+	plain := strings.NewReplacer(`\\b`, "", `[,.]?`, ",", `\\`, "")
+	for _, found := range quoted.FindAllSubmatch(data, -1) {
+		if word := plain.Replace(string(found[1])); !strings.Contains(word, "<") && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+const (
+	tableOpens  = "<!-- broken servers: written by go test ./engine -run TestBrokenServersArePublished -update -->\n"
+	tableCloses = "<!-- end of broken servers -->\n"
+)
+
+// TestBrokenServersArePublished holds the table in docs/scenarios.md to what is declared here.
+func TestBrokenServersArePublished(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("\n| server | what it does | fails |\n|---|---|---|\n")
+	for _, s := range brokenServers {
+		var on []string
+		for _, name := range shippedNames(t) {
+			if slices.Contains(mustFail[name], s.name) {
+				on = append(on, "`"+name+"`")
+			}
+		}
+		where := strings.Join(on, ", ")
+		if slices.Contains(everywhere, s.name) {
+			where = "all"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.name, s.does, where)
+	}
+	b.WriteString("\n")
+
+	page := filepath.Join("..", "docs", "scenarios.md")
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, opened := strings.Cut(string(data), tableOpens)
+	old, after, closed := strings.Cut(rest, tableCloses)
+	switch {
+	case !opened || !closed:
+		t.Fatalf("%s has no table between %q and %q", page, tableOpens, tableCloses)
+	case old == b.String():
+	case *update:
+		if err := os.WriteFile(page, []byte(before+tableOpens+b.String()+tableCloses+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s does not show the table of broken servers as it is:\n%s", page, difference([]byte(old), []byte(b.String())))
+	}
+}
