@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,35 @@ func TestImpossibleDurations(t *testing.T) {
 		}
 		if _, err := json.Marshal(event.Request{Exchange: x}); err != nil {
 			t.Errorf("%s: %v", said, err)
+		}
+	}
+}
+
+// TestUsageConflict holds counts of one reply against each other.
+func TestUsageConflict(t *testing.T) {
+	report := func(prompt, cached, completion int, timings string) string {
+		return fmt.Sprintf(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,`+
+			`"completion_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d}}%s}`, prompt, completion, cached, timings)
+	}
+	timings := `,"timings":{"cache_n":60,"prompt_n":40,"predicted_n":2}`
+	first := report(100, 60, 5, "")
+	for name, c := range map[string]struct {
+		lines []string
+		want  string
+	}{
+		"they agree":           {lines: []string{first, report(100, 60, 6, timings)}},
+		"the prompt shrinks":   {lines: []string{first, report(90, 60, 6, "")}, want: "100 prompt tokens and then 90"},
+		"the cache grows":      {lines: []string{first, report(100, 80, 6, "")}, want: "60 cached tokens and then 80"},
+		"the reply shrinks":    {lines: []string{first, report(100, 60, 2, "")}, want: "5 output tokens and then 2"},
+		"the timings disagree": {lines: []string{report(120, 60, 2, timings)}, want: "its timings 60 cached and 40 computed"},
+	} {
+		body := events(c.lines...)
+		x, e := replay(t, "chat", "sse", body, len(body))
+		if e != nil {
+			t.Fatal(e)
+		}
+		if got := x.Wire.UsageConflict; (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"fmt"
 	"time"
 
 	"homellm/engine/event"
@@ -187,11 +188,30 @@ func (r *record) fault(f fault, data []byte) {
 // count keeps the latest report of usage and remembers where reports were.
 func (r *record) count() {
 	if u := r.c.usage; u.seen() {
+		r.conflicts(r.usage, u)
 		r.usage = u
 		if r.c.choices {
 			r.withChoices++
 		} else {
 			r.ownUsage++
+		}
+	}
+}
+
+// conflicts remembers how two reports of one reply contradict each other: its prompt does not change, and what it has
+// generated does not shrink.
+func (r *record) conflicts(was, is usage) {
+	for _, c := range []struct {
+		name    string
+		was, is int
+		wrong   bool
+	}{
+		{"prompt", was.prompt, is.prompt, was.prompt != is.prompt},
+		{"cached", was.cached, is.cached, was.cached != is.cached},
+		{"output", was.completion, is.completion, was.completion > is.completion},
+	} {
+		if c.was > 0 && c.is > 0 && c.wrong && r.x.Wire.UsageConflict == "" {
+			r.x.Wire.UsageConflict = fmt.Sprintf("the reply counts %d %s tokens and then %d", c.was, c.name, c.is)
 		}
 	}
 }
@@ -326,6 +346,11 @@ func (r *record) closeTimings() {
 			x.Timings = map[string]float64{}
 		}
 		x.Timings[v.name] = v.value
+	}
+	if n := x.Usage.Prompt; n != nil && t.prompt >= 0 && t.cached >= 0 && t.prompt+t.cached != *n &&
+		x.Wire.UsageConflict == "" {
+		x.Wire.UsageConflict = fmt.Sprintf("the usage of the reply counts %d prompt tokens, its timings %d cached and %d "+
+			"computed", *n, t.cached, t.prompt)
 	}
 	if t.cached >= 0 && x.Usage.Cached == nil {
 		x.Usage.Cached, x.Wire.CachedIn = known(t.cached), "timings"

@@ -123,8 +123,9 @@ type Request struct {
 	Step         string `json:"step"`
 	Turn         int    `json:"turn"` // within the step, from 1
 	Action       string `json:"action"`
-	Prefill      bool   `json:"prefill,omitempty"` // it sends the context ahead and asks nothing
-	Phase        string `json:"phase"`             // one of Phases
+	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
+	MaxTokens    int    `json:"max_tokens,omitempty"` // most output tokens that it asked for; 0: it did not say
+	Phase        string `json:"phase"`                // one of Phases
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.
@@ -227,6 +228,7 @@ type Wire struct {
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
 	Model         string `json:"model,omitempty"`          // as the reply names it
 	CachedIn      string `json:"cached_in,omitempty"`      // where Usage.Cached was read: usage | timings
+	UsageConflict string `json:"usage_conflict,omitempty"` // how two counts of this reply contradict each other
 	RequestSHA256 string `json:"request_sha256,omitempty"` // of the body sent
 }
 

@@ -18,6 +18,7 @@ import (
 type Judge struct {
 	cell    *dsl.Cell
 	tallies []*tally
+	repeats []int // that were judged
 }
 
 // New returns a judge of a cell of which nothing has been evaluated.
@@ -43,6 +44,7 @@ func New(c *dsl.Cell) *Judge {
 // the run to end.
 func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	cell := f.Cell(j.cell.ID)
+	j.repeats = append(j.repeats, repeat)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope {
 			continue
@@ -56,6 +58,19 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	return abort
 }
 
+// again evaluates anew what the repeats had told, because some of it is believed no more.
+func (j *Judge) again(cell *metrics.Cell) {
+	for _, t := range j.tallies {
+		if t.assertion.Scope == figure.ScenarioScope {
+			continue
+		}
+		*t = tally{assertion: t.assertion, conversation: t.conversation, step: t.step}
+		for _, n := range j.repeats {
+			t.add(t.assertion.Eval(j.lookup(cell, t, n)))
+		}
+	}
+}
+
 // Cell evaluates what only all repeats can tell. It returns every verdict of the cell, with the
 // notes that belong to them, and the name of the first failed gate.
 //
@@ -63,6 +78,9 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 // the only one.
 func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
+	if cell.Disbelieved() {
+		j.again(cell)
+	}
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
 			r, _ := certain(cell, t.assertion, j.eval(cell, t, 0), looks)

@@ -5,6 +5,8 @@ import "homellm/engine/event"
 // cached is the number of prompt tokens that came from the prefix cache, and the prompt's size.
 func cached(q *event.Request) (cached, prompt int, why string) {
 	switch {
+	case uncounted(q) != "":
+		return 0, 0, uncounted(q)
 	case q.Cached == nil && q.CacheWhy != "":
 		return 0, 0, q.CacheWhy
 	case q.Cached == nil:
@@ -21,6 +23,8 @@ func cached(q *event.Request) (cached, prompt int, why string) {
 
 func reusable(q *event.Request) (reusable, prompt int, why string) {
 	switch {
+	case uncounted(q) != "":
+		return 0, 0, uncounted(q)
 	case q.Reusable == nil && q.ReusableWhy != "":
 		return 0, 0, q.ReusableWhy
 	case q.Reusable == nil:

@@ -32,8 +32,8 @@ var conversations = []Def{
 		}},
 	{Name: "streams_truncated", counts: true, Unit: "requests", Kind: Int, Better: -1, Levels: groups, Source: "client",
 		Doc: "replies that began and did not end",
-		Formula: "measured requests of which the reply began and broke off: error truncated, and reset or a time-out behind " +
-			"the head of a reply without a finish reason and [DONE]",
+		Formula: "measured requests of which the reply began and broke off: error truncated, and reset or a time-out " +
+			"behind the head of a reply without a finish reason and [DONE]",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			n := 0
 			for _, q := range g {
@@ -133,17 +133,18 @@ func total(g []*event.Request) (any, string) {
 func peak(g []*event.Request) (any, string) {
 	most := 0
 	for _, q := range g {
-		switch {
-		case q.Err != nil:
+		if q.Err != nil {
 			return nil, "a request failed: " + q.Err.Class
-		case q.Usage.Prompt == nil:
-			return nil, noUsage
+		}
+		asked, why := promptTokens(q)
+		if why != "" {
+			return nil, why
 		}
 		n, why := output(q)
 		if why != "" {
 			return nil, why
 		}
-		most = max(most, *q.Usage.Prompt+n)
+		most = max(most, asked+n)
 	}
 	if len(g) == 0 {
 		return nil, "no request was measured"

@@ -90,7 +90,7 @@ var tokens = []Def{
 			Delta: &Delta{Rank: 4, Stat: "mean"},
 		},
 		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
-		each:   func(_ *Cell, q *event.Request) (any, string) { return count(q.Usage.Prompt) },
+		each:   func(_ *Cell, q *event.Request) (any, string) { return promptTokens(q) },
 		limits: promptLimits},
 	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
 		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",

@@ -20,9 +20,10 @@ type Run struct {
 	Notes   []event.Note
 	Done    *event.RunDone // nil while the run goes on, and forever if it was cut off
 
-	byID     map[string]*Cell
-	shelf    map[string]*Cell         // cells of an earlier plan, until the new one names them
-	observed map[string][]observation // facts and samples that belong to no cell
+	withdrawn map[string]string // by the address of a server
+	byID      map[string]*Cell
+	shelf     map[string]*Cell         // cells of an earlier plan, until the new one names them
+	observed  map[string][]observation // facts and samples that belong to no cell
 }
 
 // Cell is the fold of one cell's latest attempt.
@@ -36,9 +37,10 @@ type Cell struct {
 	Done     *event.CellDone
 	Failed   *event.CellFailed
 
-	run      *Run
-	observed map[string][]observation
-	tally    tally
+	run       *Run
+	observed  map[string][]observation
+	tally     tally
+	withdrawn string // why the server's report of cached tokens is believed no more
 }
 
 // observation is one value of a sample or a fact.
@@ -63,10 +65,13 @@ func (r *Run) Add(e event.Event) {
 	case event.CellPlanned:
 		r.cell(e.Cell).Planned = b
 	case event.CellStarted:
-		r.cell(e.Cell).start(canonicalStart(b))
+		c := r.cell(e.Cell)
+		c.start(canonicalStart(b))
+		c.withdrawn = r.withdrawn[b.Server.URL]
 	case event.Request:
 		b = canonicalRequest(b)
 		c := r.cell(e.Cell)
+		c.disbelieve(&b)
 		c.Requests = append(c.Requests, &b)
 		c.tally.add(&b)
 	case event.Verdict:
@@ -90,6 +95,9 @@ func (r *Run) Add(e event.Event) {
 		}
 		c := r.cell(e.Cell)
 		c.Notes = append(c.Notes, b)
+		if b.Code == Withdrawn && c.Started != nil {
+			r.withdraw(c.Started.Server.URL, b.Text)
+		}
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
 	case event.Facts:
@@ -120,6 +128,36 @@ func (c *Cell) start(b event.CellStarted) {
 	}
 	c.Started = &b
 }
+
+// Withdrawn is the code of the note that withdraws a server's report of cached tokens for the whole run.
+const Withdrawn = "cache_report_withdrawn"
+
+// withdraw takes back every count of cached tokens of a server, those of earlier turns and other cells as well.
+func (r *Run) withdraw(url, why string) {
+	if r.withdrawn == nil {
+		r.withdrawn = map[string]string{}
+	}
+	r.withdrawn[url] = why
+	for _, c := range r.Cells {
+		if c.Started == nil || c.Started.Server.URL != url {
+			continue
+		}
+		c.withdrawn = why
+		for _, q := range c.Requests {
+			c.disbelieve(q)
+		}
+	}
+}
+
+// disbelieve takes the cached tokens off a request of a server whose report is withdrawn.
+func (c *Cell) disbelieve(q *event.Request) {
+	if c.withdrawn != "" && q.Cached != nil {
+		q.Cached, q.CacheSource, q.CacheAssumed, q.CacheWhy = nil, "none", false, c.withdrawn
+	}
+}
+
+// Disbelieved says that the server's report of cached tokens was withdrawn, for turns that were judged before as well.
+func (c *Cell) Disbelieved() bool { return c.withdrawn != "" }
 
 // Cell returns the cell with an id, or nil if no event named it.
 func (r *Run) Cell(id string) *Cell { return r.byID[id] }

@@ -69,8 +69,8 @@ func missing(q *event.Request, v Value) bool {
 // long as what it shares with an earlier one and as the prompt before it, unless something was removed in between,
 // and it fits the context.
 func promptLimits(c *Cell, q *event.Request) event.Range {
-	if n := q.Usage.Prompt; n != nil && *n > 0 {
-		return event.Range{Low: float64(*n), High: float64(*n)}
+	if n, why := promptTokens(q); why == "" && n > 0 {
+		return event.Range{Low: float64(n), High: float64(n)}
 	}
 	out := event.Range{Low: 1, High: math.Inf(1)}
 	if q.Reusable != nil && q.ReusableSource == "tokens" {
@@ -154,7 +154,7 @@ func hitRegion(c *Cell, q *event.Request) region {
 		return certainly(float64(n), float64(of))
 	}
 	prompt := promptLimits(c, q)
-	if q.Cached == nil || *q.Cached < 0 || float64(*q.Cached) >= prompt.High {
+	if uncounted(q) != "" || q.Cached == nil || *q.Cached < 0 || float64(*q.Cached) >= prompt.High {
 		return part(prompt)
 	}
 	n := float64(*q.Cached)
@@ -210,7 +210,7 @@ func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
 		return free, free
 	}
 	_, _, why := decode(q)
-	if why != noUsage && why != tooFew {
+	if !slices.Contains([]string{noUsage, tooFew, tooMany, uncounted(q)}, why) {
 		return free, free
 	}
 	n := outputLimits(c, q)

@@ -15,6 +15,7 @@ const (
 	neverSent  = "the request was never sent"
 	noUsage    = "the server reported no token counts"
 	tooFew     = "the server reports fewer output tokens than the reply has pieces of text"
+	tooMany    = "the server reports more output tokens than the request allowed"
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
@@ -212,22 +213,33 @@ func said(name string) func(*Cell, *event.Request) (any, string) {
 	}
 }
 
-func count(n *int) (any, string) {
-	if n == nil {
-		return nil, noUsage
+// uncounted says why a reply has no counts of tokens that can be believed; empty if it may have.
+func uncounted(q *event.Request) string { return q.Wire.UsageConflict }
+
+// promptTokens is how many tokens a prompt has by the server's count.
+func promptTokens(q *event.Request) (n int, why string) {
+	switch {
+	case uncounted(q) != "":
+		return 0, uncounted(q)
+	case q.Usage.Prompt == nil:
+		return 0, noUsage
 	}
-	return *n, ""
+	return *q.Usage.Prompt, ""
 }
 
 // output is how many tokens a reply has by the server's count.
 func output(q *event.Request) (n int, why string) {
 	switch {
+	case uncounted(q) != "":
+		return 0, uncounted(q)
 	case q.Usage.Completion == nil:
 		return 0, noUsage
 	case q.Wire.Several:
 		return 0, several
 	case Miscounted(q):
 		return 0, tooFew
+	case Overcounted(q):
+		return 0, tooMany
 	}
 	return *q.Usage.Completion, ""
 }
@@ -245,6 +257,11 @@ func Miscounted(q *event.Request) bool {
 		}
 	}
 	return pieces > *q.Usage.Completion+1
+}
+
+// Overcounted says that the server reports more output tokens than the request allowed, so that the report is wrong.
+func Overcounted(q *event.Request) bool {
+	return q.Usage.Completion != nil && q.MaxTokens > 0 && *q.Usage.Completion > q.MaxTokens && !q.Wire.Several
 }
 
 func since(from *time.Duration, to time.Duration) (any, string) {

@@ -292,3 +292,49 @@ func TestStreamsTruncated(t *testing.T) {
 		}
 	}
 }
+
+// Counts of a reply that cannot be true are none: more output than was asked for, and counts that contradict each other.
+func TestEach_CountsThatCannotBeTrue(t *testing.T) {
+	q := reply()
+	q.MaxTokens = 4 // and the reply reports 5
+	c := &Cell{}
+	for name, unknown := range map[string]bool{"output_tokens": true, "output_tps": true, "tpot_ms": true,
+		"prompt_tokens": false, "cache.hit_rate": false} {
+		if v := Must(name).Each(c, &q); v.Known() == unknown {
+			t.Errorf("%s with more output than was allowed: %+v", name, v)
+		}
+	}
+	q.MaxTokens, q.Wire.UsageConflict = 5, "the reply counts 100 prompt tokens and then 90"
+	for _, name := range []string{"output_tokens", "output_tps", "prompt_tokens", "cache.hit_rate", "cache.reusable_rate",
+		"prefill_tps"} {
+		if v := Must(name).Each(c, &q); v.Why != q.Wire.UsageConflict {
+			t.Errorf("%s of counts that contradict each other: %+v", name, v)
+		}
+	}
+	if v := Must("context_peak_tokens").Over(c, []*event.Request{&q}); v.Known() {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A report that is withdrawn is withdrawn of every turn of the server, of the other cells that it plays as well.
+func TestAdd_WithdrawsACacheReport(t *testing.T) {
+	at := func(url string) event.CellStarted { return event.CellStarted{Server: event.Server{URL: url}} }
+	r := foldAll([]event.Event{
+		{Cell: "a", Body: at("u")}, {Cell: "b", Body: at("u")}, {Cell: "other", Body: at("v")},
+		{Cell: "a", Body: told(1, 1, 100, 50)}, {Cell: "b", Body: told(1, 1, 100, 50)},
+		{Cell: "other", Body: told(1, 1, 100, 50)},
+		{Cell: "a", Body: event.Note{Code: Withdrawn, Text: "it says 99"}},
+		{Cell: "b", Body: told(2, 1, 100, 50)}, {Cell: "late", Body: at("u")}, {Cell: "late", Body: told(1, 1, 100, 50)},
+	})
+	for id, want := range map[string]bool{"a": true, "b": true, "late": true, "other": false} {
+		c := r.Cell(id)
+		for _, q := range c.Requests {
+			if v := Must("cache.hit_rate").Each(c, q); v.Known() == want || want && v.Why != "it says 99" {
+				t.Errorf("cell %s, repeat %d: %+v", id, q.Repeat, v)
+			}
+		}
+		if c.Disbelieved() != want {
+			t.Errorf("cell %s is disbelieved: %v", id, !want)
+		}
+	}
+}

@@ -98,8 +98,11 @@ func replyOf(e *event.Exchange) server.Reply {
 // cached decides how many prompt tokens came from the prefix cache, by what the self-test proved
 // and by the profile's rule for a report that is silent.
 func (o *Observer) cached(e *event.Exchange, d *server.Delta) (n *int, source string, assumed bool, why string) {
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		return nil, "none", false, "the request failed"
+	case o.withdrawn != "":
+		return nil, "none", false, o.withdrawn
 	}
 	r := replyOf(e)
 	rule := o.cell.Server.Capabilities.CacheReport

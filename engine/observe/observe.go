@@ -43,6 +43,7 @@ type Observer struct {
 
 	report    server.Report // what the self-test proved
 	told      told          // what the replies to the preflight say
+	withdrawn string        // why the server's report of cached tokens is believed no more; empty: it is
 	counters  counters
 	isolation isolation
 	traffic   traffic
@@ -63,6 +64,7 @@ func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
 func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	d := o.awaitCounters(ctx, &r.Exchange)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
+	o.checkCeiling(r)
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)
 	o.isolation.check(r, o.cell.Scenario.Run.Cache)
 	o.accounts.reconcile(r, d, o.report, o.server.Embedded)

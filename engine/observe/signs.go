@@ -32,6 +32,13 @@ func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 		notes.once("usage_wrong", "%s: the reply came in %d pieces of text and reports %d output tokens, which cannot be: "+
 			"what rests on its output tokens is unknown", where, len(r.Chunks), *r.Usage.Completion)
 	}
+	if metrics.Overcounted(r) {
+		notes.once("usage_wrong", "%s: the reply reports %d output tokens, and the request allowed %d: what rests on its "+
+			"output tokens is unknown", where, *r.Usage.Completion, r.MaxTokens)
+	}
+	if why := r.Wire.UsageConflict; why != "" {
+		notes.once("usage_wrong", "%s: %s: what rests on its token counts is unknown", where, why)
+	}
 	if r.Wire.Repeating {
 		notes.once("text_repeated", "%s: the server sends again in a delta what it sent before: what repeats all so far is "+
 			"kept once", where)

@@ -43,6 +43,8 @@ type Maker struct {
 	server    Server
 	salt      string
 	known     map[string]*prefixes // by salt
+	lead      int                  // tokens that stand before a salt in the first message, as far as is known
+	leadOf    string               // the salt for which the server's own tokeniser counted them
 }
 
 // New returns a maker for a cell on a server that has seen no prompt yet. Counters may be nil.

@@ -3,6 +3,7 @@ package prompt
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ type prefixes struct {
 	tokenize Tokenize // nil: the server has no tokeniser
 	local    local    // instead of it
 	block    int      // tokens in one block of the cache
+	lead     int      // tokens at the beginning of every prompt under any salt
 	seen     [][]int
 	texts    []string
 	lost     string // why a prompt that the server has seen is not among them
@@ -34,6 +36,7 @@ type Ceiling struct {
 	// of the prompt, as the model's template renders it; empty where there are tokens, or no template
 	text     string
 	estimate *event.Estimate // nil: characters were compared
+	first    bool            // of the prompts under its salt, and nothing but that is known of it
 }
 
 // Ceiling finds what any prefix cache could serve of a request that is about to be sent.
@@ -44,6 +47,10 @@ func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
 		m.known[m.salt] = known
 	}
 	known.tokenize, known.local = r.tokenize, m.local(r)
+	m.findLead(ctx, r)
+	if m.inMessage() {
+		known.lead = m.lead
+	}
 	return known.before(ctx, r.messages)
 }
 
@@ -57,9 +64,16 @@ func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event
 func (m *Maker) Tell(c Ceiling, r *event.Request) {
 	r.Reusable, r.ReusableSource, r.ReusableWhy, r.Estimate = c.tokens, c.source, c.why, c.estimate
 	n := r.Usage.Prompt
+	if said := r.Usage.Cached; c.first && m.inMessage() && said != nil && *said <= saltLead {
+		m.lead = max(m.lead, *said) // a new salt: what is cached of the prompt stands before it
+	}
 	switch {
 	case c.share != nil && n != nil:
-		r.Reusable = new(ceiling.Tokens(int(*c.share*float64(*n)), *n, m.server.Block))
+		common := int(*c.share * float64(*n))
+		if m.inMessage() {
+			common = max(common, m.lead)
+		}
+		r.Reusable = new(ceiling.Tokens(common, *n, m.server.Block))
 	case c.share != nil:
 		r.ReusableWhy = "no tokeniser, and the server did not report how many tokens the prompt has"
 	}
@@ -113,7 +127,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 			return Ceiling{source: "estimated", why: "empty prompt"}
 		}
 		share, estimate := p.local.shared(text, best)
-		out := Ceiling{share: &share, source: "estimated", estimate: estimate}
+		out := Ceiling{share: &share, source: "estimated", estimate: estimate, first: len(p.texts) == 0}
 		if own {
 			out.text = text
 		}
@@ -126,7 +140,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.lost != "" {
 		return Ceiling{source: "tokens", why: p.lost, prompt: ids}
 	}
-	n := ceiling.Tokens(ceiling.Longest(ids, p.seen), len(ids), p.block)
+	n := ceiling.Tokens(max(ceiling.Longest(ids, p.seen), p.lead), len(ids), p.block)
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
@@ -146,8 +160,11 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 	if e.Err != nil || e.Reasoning != "" || e.Usage.Reasoning != nil && *e.Usage.Reasoning > 0 {
 		reply = ""
 	}
-	if e.Usage.Completion != nil {
+	switch {
+	case e.Usage.Completion != nil:
 		completion = *e.Usage.Completion
+	case reply != "":
+		completion = math.MaxInt32 // all of it may be kept
 	}
 	if found.text != "" { // the prompt ends where the reply began
 		p.texts = append(p.texts, found.text+reply)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"homellm/dsl"
+	"homellm/engine/event"
 )
 
 // TestPrefixes_Estimated holds the ceiling without a tokeniser: a share of characters, labelled.
@@ -44,5 +45,46 @@ func TestPrefixes_LastGeneratedToken(t *testing.T) {
 	r = p.before(ctx, []dsl.Message{{Role: "user", Content: "abcdefghijkl"}})
 	if r.tokens == nil || *r.tokens != 7 {
 		t.Errorf("reusable %v, want 7: four of the prompt and three of the four generated", r.tokens)
+	}
+}
+
+// TestCeiling_LeadOfTheTemplate holds that what a template puts before a salt is in every prompt, and that a tokeniser
+// which takes a letter together with the space before it is asked for each salt.
+func TestCeiling_LeadOfTheTemplate(t *testing.T) {
+	tokens := func(_ context.Context, m []dsl.Message) ([]int, error) {
+		text := "<|im_start|>" + m[0].Content
+		var ids []int
+		for i, r := range text {
+			if r == ' ' && i+1 < len(text) && text[i+1] >= 'a' && text[i+1] <= 'f' {
+				continue // " c" is one token
+			}
+			ids = append(ids, int(r))
+		}
+		return ids, nil
+	}
+	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: tokens})
+	lead := len("<|im_start|>[session")
+	for salt, want := range map[string]int{"17ab": lead + 1, "c0de": lead} {
+		m.Use(salt)
+		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: []dsl.Message{{Role: "user", Content: "Hello"}}})
+		if c := m.Ceiling(t.Context(), r); c.tokens == nil || *c.tokens != want {
+			t.Errorf("salt %s: ceiling %v, want %d", salt, c.tokens, want)
+		}
+	}
+}
+
+// TestTell_LearnsTheLead holds that without a tokeniser the first reply under a new salt tells what stands before it.
+func TestTell_LearnsTheLead(t *testing.T) {
+	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1})
+	for salt, said := range map[string]int{"17ab": 6, "c0de": 90} {
+		m.lead = 0
+		m.Use(salt)
+		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: []dsl.Message{{Role: "user", Content: "Hello"}}})
+		q := &event.Request{}
+		q.Usage.Prompt, q.Usage.Cached = new(100), &said
+		m.Tell(m.Ceiling(t.Context(), r), q)
+		if want := map[int]int{6: 6, 90: 0}[said]; q.Reusable == nil || *q.Reusable != want {
+			t.Errorf("%d cached tokens of a new salt: ceiling %v, want %d", said, q.Reusable, want)
+		}
 	}
 }

@@ -1,11 +1,14 @@
 package prompt
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"homellm/dsl"
+	"homellm/dsl/ceiling"
 )
 
 // Salt makes a short text of what names a scope of isolation: no two scopes share one.
@@ -27,6 +30,41 @@ func (m *Maker) Lead() int {
 		return 0
 	}
 	return saltLead
+}
+
+// inMessage says that prompts are under a salt which stands in their first message.
+func (m *Maker) inMessage() bool { return m.salt != "" && m.cell.Server.Capabilities.CacheSalt == "" }
+
+// findLead finds how many tokens the template puts before a salt in the first message: those that a prompt shares with
+// itself under another salt. Every prompt shares them with all others, whatever their salt.
+func (m *Maker) findLead(ctx context.Context, r Request) {
+	if m.leadOf == m.salt || !m.inMessage() || r.tokenize == nil {
+		return
+	}
+	other := slices.Clone(r.messages)
+	for i := range other {
+		other[i].Content = strings.ReplaceAll(other[i].Content, m.salt, unlike(m.salt))
+	}
+	a, err := r.tokenize(ctx, r.messages)
+	if err != nil {
+		return // the ceiling says why
+	}
+	b, err := r.tokenize(ctx, other)
+	if err != nil {
+		return
+	}
+	m.lead, m.leadOf = ceiling.Common(a, b), m.salt
+}
+
+// unlike is a salt that differs from another one in every character and has digits and letters where that one has
+// them: a tokeniser may take a letter, and not a digit, together with the space before it.
+func unlike(salt string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= '9' {
+			return '0' + (r-'0'+5)%10
+		}
+		return 'a' + (r-'a'+3)%6
+	}, salt)
 }
 
 // salted puts a salt where the server and the template of the model take it: into the body, else

@@ -1,0 +1,34 @@
+package observe
+
+import (
+	"fmt"
+
+	"homellm/dsl"
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+)
+
+// checkCeiling withdraws the server's report of cached tokens for the rest of the run if it says more than any cache
+// can have kept: by more than a block, and by more than the ceiling is sure of. Where others may have filled the cache,
+// or the prompt is the first behind an isolation, it says nothing.
+func (o *Observer) checkCeiling(r *event.Request) {
+	by := o.cell.Scenario.Run.Cache
+	if r.Err != nil || r.Cached == nil || r.Reusable == nil || r.Usage.Prompt == nil || o.isolation.most != nil ||
+		by == "" || by == dsl.NotIsolated || o.traffic.shared > 0 || o.traffic.waiting > 0 || o.traffic.turn.Any() {
+		return
+	}
+	slack := max(o.server.Block, 1)
+	if r.ReusableSource != "tokens" {
+		if r.Estimate == nil {
+			return // characters were compared: how well that fits is not known
+		}
+		slack += int(2*r.Estimate.Spread*float64(*r.Usage.Prompt)) + 1
+	}
+	if *r.Cached <= *r.Reusable+slack {
+		return
+	}
+	o.withdrawn = fmt.Sprintf("the server's report of cached tokens is withdrawn: it says %d in %s, where no cache can "+
+		"have more than %d of the %d tokens of the prompt", *r.Cached, turnOf(r), *r.Reusable, *r.Usage.Prompt)
+	o.notes.add(metrics.Withdrawn, "%s", o.withdrawn)
+	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = nil, "none", false, o.withdrawn
+}
