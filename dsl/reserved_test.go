@@ -3,13 +3,15 @@ package dsl
 import "testing"
 
 func TestReserved(t *testing.T) {
-	for _, name := range []string{"con", "CON", "nul", "aux.json", "com1", "COM9.tar.gz", "lpt0", "prn ", "a.", "a ", "con .x",
+	for _, name := range []string{"con", "CON", "nul", "aux.json", "com1", "COM9.tar.gz", "lpt0", "prn ", "a.", "a ",
+		"con .x",
 		"com¹", "CONOUT$", "..", "."} {
 		if !Reserved(name) {
 			t.Errorf("%q is taken for a name", name)
 		}
 	}
-	for _, name := range []string{"console", "com", "com10", "a.con", "null", "rag-long", "lpt", "a.b", ".x", "auxiliary"} {
+	for _, name := range []string{"console", "com", "com10", "a.con", "null", "rag-long", "lpt", "a.b",
+		".x", "auxiliary"} {
 		if Reserved(name) {
 			t.Errorf("%q is refused", name)
 		}

@@ -50,7 +50,8 @@ func (l labels) Label(_, name string) (string, bool) { v, ok := l.values[name]; 
 
 func TestBlockTokensOfMetrics(t *testing.T) {
 	c := CacheConfig{Family: "f", Block: "block_size"}
-	for text, want := range map[string]bool{"16": true, "8192": true, "17179869184": false, "-16": false, "0": false, "x": false} {
+	for text, want := range map[string]bool{"16": true, "8192": true,
+		"17179869184": false, "-16": false, "0": false, "x": false} {
 		if n, ok := c.BlockTokens(labels{values: map[string]string{"block_size": text}}); ok != want {
 			t.Errorf("%s: %d, %v", text, n, ok)
 		}
@@ -68,7 +69,8 @@ func (p *props) Call(_ context.Context, _, path string, _ any, _ time.Duration) 
 	if strings.HasPrefix(path, "/slots/") {
 		p.erased++
 	}
-	return Response{Status: http.StatusOK, Kind: "application/json", Body: []byte(`{"build_info":"b1","total_slots":` + p.slots + `}`)}
+	return Response{Status: http.StatusOK, Kind: "application/json",
+		Body: []byte(`{"build_info":"b1","total_slots":` + p.slots + `}`)}
 }
 
 // Slots are erased one by one: a server that says it has 2^62 of them would have us do so for ever, and one that says

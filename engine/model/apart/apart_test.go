@@ -91,7 +91,8 @@ func TestBombs(t *testing.T) {
 // What took too much once is not tried again for every turn of a plan.
 func TestBrokenStaysBroken(t *testing.T) {
 	r := newRenderer(t)
-	template, err := r.Compile("t", model.Spec{Jinja: "{% if messages[0].content == 'go' %}" + bombs["recursion"] + "{% endif %}x"})
+	jinja := "{% if messages[0].content == 'go' %}" + bombs["recursion"] + "{% endif %}x"
+	template, err := r.Compile("t", model.Spec{Jinja: jinja})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +220,8 @@ func BenchmarkRender(b *testing.B) {
 	text := strings.Repeat("The harbour has seen better days. ", 200)
 	var messages []model.Message
 	for range 10 {
-		messages = append(messages, model.Message{Role: "user", Content: text}, model.Message{Role: "assistant", Content: text})
+		messages = append(messages, model.Message{Role: "user", Content: text},
+			model.Message{Role: "assistant", Content: text})
 	}
 	spec := model.Spec{Jinja: "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"}
 	r := newRenderer(b)
