@@ -113,7 +113,6 @@ func (s *session) prepare(ctx context.Context) error {
 	if proven {
 		t.Facts.Capabilities = append(t.Facts.Capabilities, "cache_report_proven")
 	}
-	t.Facts.Unsupported = s.observer.CannotTell()
 	if err != nil {
 		return err
 	}

@@ -47,18 +47,6 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 	return proven, o.proveIsolation(ctx)
 }
 
-// CannotTell lists what the server cannot tell, with the reasons, as the preflight saw it.
-func (o *Observer) CannotTell() map[string]string {
-	out := map[string]string{}
-	switch rule := o.cell.Server.Capabilities.CacheReport; {
-	case !rule.Told() && !o.report.Proven():
-		out["cache"] = fmt.Sprintf("server %s reports no cached tokens", o.cell.Server.Name)
-	case o.report.Absent:
-		out["cache"] = o.report.Why
-	}
-	return out
-}
-
 // tested reports whether the cache report of this server is put to the test.
 func (o *Observer) tested() bool {
 	rule := o.cell.Server.Capabilities.CacheReport

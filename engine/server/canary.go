@@ -24,7 +24,6 @@ type Report struct {
 	Silent   bool   // replies report no cached tokens at all
 	Doubtful bool   // it is not proven although the server should be able to tell: it contradicts itself, or was not alone
 	Why      string // why neither is proven
-	Absent   bool   // no reply has the field, and no counter shows it: the server cannot tell
 
 	prompt string // is in the server's cache when SelfTest returns
 }
