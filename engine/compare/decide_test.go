@@ -230,3 +230,27 @@ func TestUncertain_Hopeless(t *testing.T) {
 		t.Errorf("%d gates are open, want 1", len(open))
 	}
 }
+
+// TestRecord_ThreeRuns: a baseline of several runs holds the values of all, and the noise between them of each
+// statistic. Medians of 100, 102 and 104 have a standard deviation of 2.
+func TestRecord_ThreeRuns(t *testing.T) {
+	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0,
+		repeated("pass", 102, 12).Cells[0], repeated("pass", 104, 12).Cells[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Metrics["steps.q.ttft_ms"]
+	if len(m.Values) != 36 || b.AARuns != 3 {
+		t.Errorf("%d values of %d runs", len(m.Values), b.AARuns)
+	}
+	s := b.Source("b")
+	for _, stat := range []string{"p50", "mean", "p90", "p95", "max"} {
+		sd, ok := s.BetweenRuns("steps.q.ttft_ms", stat)
+		if want := 2 * math.Sqrt2 / 102; !ok || math.Abs(sd-want) > 1e-3*want {
+			t.Errorf("%s: %v, want %v", stat, sd, want)
+		}
+	}
+	if !slices.Equal(s.steps(), []string{"q"}) || s.Runs != 3 {
+		t.Errorf("steps %v of %d runs", s.steps(), s.Runs)
+	}
+}
