@@ -239,8 +239,14 @@ func showBaseline(p process, b *compare.Baseline) error {
 		if m.Noise != nil {
 			noise = fmt.Sprintf("%.2f %%", 100**m.Noise)
 		}
-		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), fmt.Sprintf("%.4g", d.P50), fmt.Sprintf("%.4g", d.Min),
-			fmt.Sprintf("%.4g", d.Max), noise})
+		of := func(stat string) string {
+			v, ok := m.Shown[stat]
+			if !ok {
+				v, _ = d.Stat(stat)
+			}
+			return fmt.Sprintf("%.4g", v)
+		}
+		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), of("p50"), of("min"), of("max"), noise})
 	}
 	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows,
 		2); err != nil {

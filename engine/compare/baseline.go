@@ -44,6 +44,8 @@ type BaselineMetric struct {
 	// the same of each statistic between runs, where there are several
 	Between map[string]float64 `json:"between,omitempty"`
 	Values  []float64          `json:"values"`
+	// each statistic as every report shows it: of a step over its turns, of what is wider over its repeats
+	Shown map[string]float64 `json:"shown,omitempty"`
 }
 
 // steps are those that the baseline holds a metric of, in order.
@@ -64,7 +66,7 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 	if !ok {
 		return metrics.Sample{Path: path, Why: notKept(path)}
 	}
-	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown}
+	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown, Shown: m.Shown}
 	if m.Unknown > 0 {
 		s.Why = "unknown when the baseline was recorded"
 	}

@@ -72,6 +72,8 @@ type Side struct {
 	Center  *float64 `json:"center"` // the gate's statistic
 	Lo      *float64 `json:"lo"`     // 95 % confidence interval of the median; null where the sample is too small
 	Hi      *float64 `json:"hi"`
+
+	judged float64 // the gate's statistic of the values that are held against each other, one a repeat
 }
 
 // Delta is the outcome of one gate.
@@ -175,7 +177,7 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	}
 	d.Change, d.P = &s.By, &s.P
 	d.Lo, d.Hi = finite(s.Lo), finite(s.Hi)
-	base := *d.Old.Center
+	base := d.Old.judged
 	if base != 0 {
 		r := s.By / math.Abs(base)
 		d.Relative = &r
@@ -284,12 +286,17 @@ func side(s metrics.Sample, stat string, better int) Side {
 	if out.N == 0 {
 		return out
 	}
-	center, lo, hi := stats.MedianInterval(s.Values, stats.Level)
-	if stat == "mean" {
-		center = metrics.NewDist(s.Values).Mean
+	_, lo, hi := stats.MedianInterval(s.Values, stats.Level)
+	center, why := metrics.NewDist(s.Values).Stat(stat)
+	if why != "" { // a test that asks for no statistic of this name
+		center = metrics.NewDist(s.Values).P50
 	}
 	if p := tailPercent(stat); p > 0 {
 		center = tailOf(s.Values, p, better)
+	}
+	out.judged = center
+	if shown, ok := s.Shown[stat]; ok && (tailPercent(stat) == 0 || better <= 0) {
+		center = shown // the path and the statistic have this value everywhere: of a step over its turns
 	}
 	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)
 	return out

@@ -114,6 +114,9 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		}
 		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Clone(s.Values),
 			Between: between(s, more)}
+		if len(more) == 0 { // several runs are described by their values alone
+			kept.Shown = s.Shown
+		}
 		if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
 			kept.Noise = &sd
 		}

@@ -48,8 +48,8 @@ func tailOf(values []float64, p, better int) float64 {
 // side as many are beyond as its percentile says: had both sides one distribution, that count would be any like that
 // of Fisher's test, whatever the distribution is.
 func (d *Delta) judgeTail(a, b []float64) {
-	base := *d.Old.Center
-	by := *d.New.Center - base
+	base := d.Old.judged
+	by := d.New.judged - base
 	d.Change = &by
 	if base != 0 {
 		d.Relative = new(by / math.Abs(base))

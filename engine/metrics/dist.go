@@ -26,6 +26,9 @@ type Dist struct {
 	P99     float64
 	Upper   *Dist  // the upper limits of the same statistics, whose lower limits stand above; nil: they are exact
 	Why     string // why there is no value, or why some are unknown
+
+	Repeats int // that the values are from; 0: they are of none
+	Turns   int // behind the values
 }
 
 // Stat is one statistic of a distribution.
@@ -42,7 +45,10 @@ type Stat struct {
 
 // Stats lists the statistics in the order reports show them.
 var Stats = []Stat{
-	{"n", Int, false, "values, known or not; failed requests have none", 0, func(d Dist) float64 { return float64(d.N) }},
+	{"n", Int, false, "repeats with a value, known or not; of what is sampled, samples", 0,
+		func(d Dist) float64 { return float64(d.Count()) }},
+	{"n_turns", Int, false, "turns behind the values; failed requests have no value", 0,
+		func(d Dist) float64 { return float64(d.Turns) }},
 	{"n_unknown", Int, false, "how many of them are not known exactly", 0,
 		func(d Dist) float64 { return float64(d.Unknown) }},
 	{"min", Float, true, "smallest value", 1, func(d Dist) float64 { return d.Min }},
@@ -54,6 +60,14 @@ var Stats = []Stat{
 	{"p90", Float, true, "90th percentile, nearest rank", 29, func(d Dist) float64 { return d.P90 }},
 	{"p95", Float, true, "95th percentile, nearest rank", 59, func(d Dist) float64 { return d.P95 }},
 	{"p99", Float, true, "99th percentile, nearest rank", 299, func(d Dist) float64 { return d.P99 }},
+}
+
+// Count is the size of the sample: repeats, or what was sampled beside them.
+func (d Dist) Count() int {
+	if d.Repeats > 0 {
+		return d.Repeats
+	}
+	return d.N
 }
 
 // NewDist describes values, none of which may be NaN or infinite.
@@ -218,8 +232,8 @@ func (d Dist) SoundWithin(name string) (event.Range, bool) {
 // unsound says of how many values the statistic would have to be.
 func (d Dist) unsound(name string) string {
 	for _, s := range Stats {
-		if s.Name == name && d.N > 0 && d.N < s.Floor {
-			return fmt.Sprintf("fewer than %d values", s.Floor)
+		if s.Name == name && d.N > 0 && d.Count() < s.Floor {
+			return fmt.Sprintf("fewer than %d repeats", s.Floor)
 		}
 	}
 	return ""

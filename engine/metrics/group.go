@@ -119,6 +119,7 @@ type members struct {
 	ends    []event.Range
 	regions []region // of a ratio
 	unknown int
+	turns   int  // behind the values
 	some    bool // at least one of them says more than the metric's own limits
 }
 
@@ -137,6 +138,7 @@ func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
 		if lost {
 			out.unknown++
 		}
+		out.turns++
 		out.some = out.some || informed(v)
 		out.from[q.Repeat] = true
 		out.values, out.ends = append(out.values, v), append(out.ends, d.ends(c, q, v))
@@ -176,6 +178,7 @@ func (m members) mean() event.Range {
 // described is the distribution of the members, and why there is none or some of them are unknown.
 func (m members) described(none string) Dist {
 	out := distOf(m.ends, m.unknown, m.some)
+	out.Repeats, out.Turns = m.repeats(), m.turns
 	if m.def.Fold == Ratio && !m.folded && out.N > 0 {
 		out.setMean(m.mean())
 	}
@@ -186,6 +189,17 @@ func (m members) described(none string) Dist {
 		out.Why = none
 	}
 	return out
+}
+
+// counted is how many turns of a group are behind its folded value.
+func (d *Def) counted(c *Cell, g Group) int {
+	n := 0
+	for _, q := range d.asked(c.Measured(g)) {
+		if q.Err == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // asked leaves the prefills out of a group that holds answers too, if the metric tells something of
@@ -234,6 +248,8 @@ func (d *Def) ofRepeats(c *Cell, g Group) (m members, none string) {
 		if !v.Known() {
 			m.unknown++
 		}
+		g.Repeat = v.repeat
+		m.turns += d.counted(c, g)
 		m.some = m.some || informed(v.Value)
 		m.values, m.ends = append(m.values, v.Value), append(m.ends, d.ends(c, nil, v.Value))
 	}

@@ -120,9 +120,9 @@ func groupNumber(c *Cell, of Group, g []*event.Request, where, name string) Valu
 	return v
 }
 
-// Spread describes a metric over a group. What adds up in a conversation or phase (tokens, stalls,
-// requests) has one value a repeat; everything else has one value a turn, because a percentile of
-// means is a percentile of nothing.
+// Spread describes a metric over a group: the one function behind every path and statistic. A step is described
+// over its turns. What is wider, a phase, a conversation or the run, has one value a repeat, the turns of it folded
+// as the metric says: they share the luck of their repeat. Within one repeat there are only turns.
 func (d *Def) Spread(c *Cell, g Group) Dist {
 	m, none := d.chosen(c, g)
 	return m.described(none)
@@ -130,7 +130,7 @@ func (d *Def) Spread(c *Cell, g Group) Dist {
 
 // chosen are the values that [Def.Spread] describes, and why there are none.
 func (d *Def) chosen(c *Cell, g Group) (m members, none string) {
-	if g.Step == "" && (d.over != nil || d.Fold == Sum) {
+	if g.Step == "" && (d.over != nil || d.Fold == Sum || g.Repeat == 0 && d.Fold != None) {
 		return d.ofRepeats(c, g)
 	}
 	return d.ofTurns(c, c.Measured(g))
@@ -166,7 +166,10 @@ func cellValue(c *Cell, path string) (Value, bool) {
 }
 
 func statValue(d *Def, dist Dist, stat, source string) Value {
-	v := Value{Source: fmt.Sprintf("%s; n=%d", source, dist.N)}
+	v := Value{Source: fmt.Sprintf("%s; n=%d", source, dist.Count())}
+	if dist.Turns > dist.Count() {
+		v.Source += fmt.Sprintf(" of %d turns", dist.Turns)
+	}
 	if dist.Unknown > 0 {
 		v.Source += fmt.Sprintf(", %d unknown", dist.Unknown)
 	}

@@ -21,10 +21,15 @@ type Sample struct {
 	Unknown int    // repeats without a value
 	Hidden  int    // of these, repeats that have one which is not known: the values are not all there are
 	Why     string // why there are no values, or why some are unknown
+	// what each statistic of the path is, as [Def.Spread] has it for every report: of a step over its turns
+	Shown map[string]float64
 }
 
 // whole are metrics of a run that are one value for all its repeats.
 var whole = []string{"repeats", "duration_s"}
+
+// Whole says whether the metric is one value for all repeats of a run.
+func (d *Def) Whole() bool { return slices.Contains(whole, d.Name) || !d.Numeric() }
 
 // Sample returns the values of a path such as steps.q1.ttft_ms, phases.after_removal.tpot_ms,
 // conversations.main.total_ms or run.output_tps. Several turns of a repeat are folded as the
@@ -41,6 +46,7 @@ func (c *Cell) Sample(path string) Sample {
 		s.Why = "the run holds nothing of " + strings.TrimSuffix(path, "."+d.Name)
 		return s
 	}
+	s.Shown = shownStats(d.Spread(c, g))
 	var each []Value
 	none := ""
 	for _, v := range d.repeats(c, g) {
@@ -65,6 +71,17 @@ func (c *Cell) Sample(path string) Sample {
 		s.Why = none
 	}
 	return s
+}
+
+// shownStats are the statistics that a distribution has.
+func shownStats(of Dist) map[string]float64 {
+	out := map[string]float64{}
+	for _, s := range Stats {
+		if v, why := of.Stat(s.Name); why == "" && s.Floor > 0 {
+			out[s.Name] = v
+		}
+	}
+	return out
 }
 
 // OfPath is the metric that a sample's path ends in.

@@ -86,9 +86,11 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	head := append([]string{}, identity...)
 	head = append(head, "group", "name", "metric", "unit", "better")
 	for _, s := range metrics.Stats {
-		head = append(head, s.Name)
+		if s.Name != "n_turns" { // it came later, and older columns keep their place
+			head = append(head, s.Name)
+		}
 	}
-	head = append(head, "source", "why")
+	head = append(head, "source", "why", "n_turns")
 	rows := [][]string{head}
 	for _, c := range r.Cells {
 		id := identify(r, c)
@@ -96,13 +98,16 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit,
 				strconv.Itoa(s.def.Better))
 			for _, stat := range metrics.Stats {
+				if stat.Name == "n_turns" {
+					continue
+				}
 				field := ""
 				if v, why := s.dist.Sound(stat.Name); why == "" {
 					field = readable.Number(v)
 				}
 				row = append(row, field)
 			}
-			rows = append(rows, append(row, csvText(s.def.Source), csvText(s.dist.Why)))
+			rows = append(rows, append(row, csvText(s.def.Source), csvText(s.dist.Why), strconv.Itoa(s.dist.Turns)))
 		}
 	}
 	w := csv.NewWriter(b)

@@ -36,8 +36,7 @@ func deltas(oldRun, newRun *metrics.Run, before, after *metrics.Cell) []delta {
 			where = g.Conversation + ", " + where
 		}
 		for _, m := range metrics.Deltas() {
-			out = append(out, delta{where, m.Def, m.At.Stat, m.Dist(before, before.Measured(g)),
-				m.Dist(after, after.Measured(g))})
+			out = append(out, delta{where, m.Def, m.At.Stat, m.Spread(before, g), m.Spread(after, g)})
 		}
 	}
 	return out

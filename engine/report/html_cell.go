@@ -124,7 +124,7 @@ func serverFacts(c *metrics.Cell) []fact {
 
 // tiles are the figures a reader looks for first.
 func tiles(c *metrics.Cell) []tile {
-	g := c.Measured(metrics.Group{})
+	g, all := metrics.Group{}, c.Measured(metrics.Group{})
 	var out []tile
 	for _, t := range metrics.Tiles() {
 		d := t.Def
@@ -137,17 +137,17 @@ func tiles(c *metrics.Cell) []tile {
 			}
 			shown.Value = readable.Significant(n, 3)
 		case d.At(metrics.TurnLevel):
-			dist := d.Dist(c, g)
+			dist := d.Spread(c, g)
 			shown.Value, _ = sound(d, dist, t.At.Stat)
 			if shown.More == "" {
-				shown.More = readable.Plural(dist.N, "turn")
+				shown.More = readable.Plural(dist.Turns, "turn")
 			}
 		default:
-			shown.Value = readable.Value(d.Over(c, g))
+			shown.Value = readable.Value(d.Over(c, all))
 		}
 		if t.At.Of != "" {
 			of := metrics.Must(t.At.Of)
-			could, _ := sound(of, of.Dist(c, g), t.At.Stat)
+			could, _ := sound(of, of.Spread(c, g), t.At.Stat)
 			shown.More = "of " + could + " possible"
 		}
 		out = append(out, shown)

@@ -108,6 +108,7 @@ type jsonError struct {
 type jsonMetric struct {
 	Unit   string   `json:"unit"`
 	N      int      `json:"n"`
+	NTurns int      `json:"n_turns"`
 	NUnk   int      `json:"n_unknown"`
 	Min    *float64 `json:"min"`
 	Mean   *float64 `json:"mean"`
@@ -293,7 +294,7 @@ func metricJSON(s summary) jsonMetric {
 	}
 	return jsonMetric{
 		Within: within,
-		Unit:   s.def.Unit, N: s.dist.N, NUnk: s.dist.Unknown, Why: s.dist.Why,
+		Unit:   s.def.Unit, N: s.dist.Count(), NTurns: s.dist.Turns, NUnk: s.dist.Unknown, Why: s.dist.Why,
 		Min: value("min"), Mean: value("mean"), Max: value("max"), Stddev: value("stddev"),
 		P50: value("p50"), P90: value("p90"), P95: value("p95"), P99: value("p99"),
 	}

@@ -300,12 +300,12 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 		add("simulated", strconv.FormatBool(c.Started.Server.Simulated))
 	}
 	for _, phase := range figure.Phases() {
-		g := c.Measured(metrics.Group{Phase: phase})
-		if len(g) == 0 {
+		g := metrics.Group{Phase: phase}
+		if len(c.Measured(g)) == 0 {
 			continue
 		}
 		for _, m := range metrics.Properties() {
-			if v, why := m.Dist(c, g).Sound(m.At); why == "" {
+			if v, why := m.Spread(c, g).Sound(m.At); why == "" {
 				add("phases."+phase+"."+m.Name+"."+m.At, readable.Number(v))
 			}
 		}

@@ -290,8 +290,8 @@ func TestUnknownIsNeverZero(t *testing.T) {
 			i++
 		}
 	}
-	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 9.0 ||
-		v["n_unknown"] != 9.0 {
+	if v := doc.Cells[0].Metrics["phases.with_rag.cache.hit_rate"]; v["mean"] != nil || v["n"] != 2.0 ||
+		v["n_turns"] != 9.0 || v["n_unknown"] != 2.0 {
 		t.Errorf("%v", v)
 	}
 	passing := render(t, format(t, "csv"), replay(t, "passing"), Options{})

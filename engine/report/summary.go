@@ -63,8 +63,11 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 		d := &metrics.Defs[i]
 		switch {
 		case d.At(metrics.RunLevel):
-			v := d.Over(c, c.Measured(metrics.Group{}))
-			out = append(out, summary{"run", "", d, metrics.DistOf(v)})
+			dist := d.Spread(c, metrics.Group{})
+			if d.Whole() {
+				dist = metrics.DistOf(d.Over(c, c.Measured(metrics.Group{})))
+			}
+			out = append(out, summary{"run", "", d, dist})
 		case d.At(metrics.CellLevel):
 			out = append(out, summary{"cell", "", d, d.Dist(c, nil)})
 		}
