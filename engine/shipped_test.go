@@ -218,6 +218,7 @@ func TestBrokenServersArePublished(t *testing.T) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s does not show the table of broken servers as it is:\n%s", page, difference([]byte(old), []byte(b.String())))
+		t.Errorf("%s does not show the table of broken servers as it is:\n%s", page,
+			difference([]byte(old), []byte(b.String())))
 	}
 }

@@ -249,6 +249,30 @@ func TestFactsStandInOnePlace(t *testing.T) {
 	}
 }
 
+// TestNotesAndLogHoldTheirFactsOnce holds the same for the scenarios that inject the notes and the log.
+func TestNotesAndLogHoldTheirFactsOnce(t *testing.T) {
+	for _, name := range []string{"rag-small.yaml", "rag-placement.yaml"} {
+		scenario := load(t, name).Cells[0].Scenario
+		for _, fact := range []string{"4,300", "nineteen minutes", "every 250 events", "5,004", "paperweight",
+			"Bramwell Tighe with a spring"} {
+			n := 0
+			for _, doc := range scenario.Documents {
+				n += strings.Count(doc.Text, fact)
+			}
+			if n != 1 {
+				t.Errorf("%s: %q stands in the documents %d times, want once", name, fact, n)
+			}
+			for _, c := range scenario.Conversations {
+				for _, text := range questions(t, c) {
+					if strings.Contains(text, fact) {
+						t.Errorf("%s: the question %q gives %q away", name, text, fact)
+					}
+				}
+			}
+		}
+	}
+}
+
 // questions returns what the user of a conversation says, without the documents in front of it.
 func questions(t *testing.T, c *dsl.Conversation) []string {
 	t.Helper()

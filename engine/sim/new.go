@@ -31,7 +31,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("no reasoning key %q; known are reasoning, reasoning_content, both", s.reasoningKey)
 	}
 	if cfg.impossible() {
-		return nil, errors.New("the simulator's configuration has a negative number, or blocks that are no multiple of 16 tokens")
+		return nil, errors.New("the simulator's configuration has a negative number, or blocks not a multiple of 16 tokens")
 	}
 	s.served = cfg.served(model, quant)
 	roof := roofline{gpu, model, quant}
