@@ -71,3 +71,40 @@ func TestFirstOfARead(t *testing.T) {
 		t.Errorf("an answer that begins in a later read: %+v", v)
 	}
 }
+
+// TestFirstPieceOfSeveralTokens gives decode speed the limits that it has where the first piece may hold several tokens. The
+// truths are those of schedules of 50 tokens a second.
+func TestFirstPieceOfSeveralTokens(t *testing.T) {
+	const ms = time.Millisecond
+	token := func(i int) time.Duration { return 100*ms + time.Duration(i)*20*ms }
+	every := func(n, tokens int) (at []time.Duration) { // an event of n tokens leaves with its last
+		for i := n - 1; i < tokens; i += n {
+			at = append(at, token(i))
+		}
+		return at
+	}
+	for _, tt := range []struct {
+		name   string
+		at     []time.Duration
+		tokens int
+		exact  bool
+	}{
+		{"one token an event", every(1, 20), 20, true},
+		{"four tokens an event", every(4, 20), 20, false},
+		{"five of eight tokens an event", every(5, 10), 10, false},
+		{"reasoning as one piece, then token by token", append([]time.Duration{token(39)}, every(1, 80)[40:]...), 80, false},
+		{"reasoning that is not sent", every(1, 80)[40:], 80, false},
+		{"a first piece of three of 200 tokens", every(1, 200)[2:], 200, true},
+	} {
+		q := replyAt(tt.at...)
+		q.Usage.Completion = new(tt.tokens)
+		d, _ := Lookup("output_tps")
+		v := d.Each(&Cell{}, q)
+		if f, ok := v.Number(); ok != tt.exact || ok && (f < 50*0.97 || f > 50*1.03) {
+			t.Errorf("%s: %+v, the truth is 50", tt.name, v)
+		}
+		if !tt.exact && (v.Range == nil || v.Range.Low > 50.001 || v.Range.High < 49.999) {
+			t.Errorf("%s: %+v %v does not hold the truth, 50", tt.name, v, v.Range)
+		}
+	}
+}

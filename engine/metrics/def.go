@@ -161,8 +161,11 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		if v.V = nil; d.spoken != nil {
 			d.spoken(q, &v)
 		}
-		if v.Why == coalesced && d.limits != nil {
+		switch {
+		case v.Why == coalesced && d.limits != nil:
 			v = d.between(d.limits(c, q), v)
+		case v.Why == bundled && d.region != nil:
+			v = d.between(quotients([]region{d.region(c, q)}), v)
 		}
 	}
 	return d.supported(c, v)

@@ -11,7 +11,8 @@ var speeds = []Def{
 		},
 		Doc: "time per output token after the first chunk",
 		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which " +
-			"comes with the end-of-sequence token that n counts; unknown if n <= k1",
+			"comes with the end-of-sequence token that n counts; unknown if n <= k1; an interval where k1 is not told and " +
+			"leaves more than 5 % open",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why

@@ -210,12 +210,16 @@ func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
 		return free, free
 	}
 	_, _, why := decode(q)
-	if !slices.Contains([]string{noUsage, tooFew, tooMany, uncounted(q)}, why) {
+	if !slices.Contains([]string{noUsage, tooFew, tooMany, uncounted(q), bundled}, why) {
 		return free, free
 	}
-	n := outputLimits(c, q)
 	window.Low = event.Milliseconds(lastCounted(q) - q.Chunks[0].At)
 	window.High = window.Low
+	if why == bundled {
+		most := float64(*q.Usage.Completion - firstTokens(q))
+		return event.Range{Low: most - float64(hidden(q)), High: most}, window
+	}
+	n := outputLimits(c, q)
 	return event.Range{Low: max(n.Low-float64(firstTokens(q)), 0), High: n.High}, window
 }
 

@@ -19,6 +19,7 @@ const (
 	noCached   = "the server reports no cached tokens"
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
+	bundled    = "the first piece of text may hold several tokens, and the server does not say how many"
 	coalesced  = "several deltas came with one read, and the kernel tells when the last of them arrived"
 	tooShort   = "the answer has fewer than 8 words"
 	allCached  = "every prompt token came from the cache"
@@ -91,7 +92,40 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	if window <= 0 {
 		return 0, 0, oneArrival
 	}
+	if float64(hidden(q)) > narrow*float64(n) {
+		return 0, 0, bundled
+	}
 	return float64(n), window, ""
+}
+
+// narrow is by how much, as a share, a number may be uncertain and still be a number.
+const narrow = 0.05
+
+// hidden is how many more tokens than are counted with it may have come with the first arrival: those that no later text
+// accounts for.
+func hidden(q *event.Request) int {
+	n, why := output(q)
+	if why != "" {
+		return 0
+	}
+	told := true
+	for i, c := range q.Chunks {
+		switch {
+		case c.At == q.Chunks[0].At:
+			told = told && c.Tokens != nil
+		case c.Tokens != nil:
+			n -= *c.Tokens
+		case q.Chunks[i-1].At < c.At || q.Chunks[i-1].Channel == c.Channel: // not a second channel of one event
+			n--
+		}
+	}
+	if told {
+		return 0
+	}
+	if endsWithToken[q.Finish] {
+		n--
+	}
+	return max(n-firstTokens(q), 0)
 }
 
 // firstTokens is how many tokens came with the first arrival: as many as the server says of each
