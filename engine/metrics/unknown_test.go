@@ -293,7 +293,7 @@ func TestStreamsTruncated(t *testing.T) {
 	}
 }
 
-// Counts of a reply that cannot be true are none: more output than was asked for, and counts that contradict each other.
+// Counts of a reply that cannot be true are none: more output than was asked for, and counts that contradict.
 func TestEach_CountsThatCannotBeTrue(t *testing.T) {
 	q := reply()
 	q.MaxTokens = 4 // and the reply reports 5
