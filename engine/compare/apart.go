@@ -16,7 +16,7 @@ const DefaultBetween = 0.05
 const leastRuns = 3
 
 // steadyAlpha is the chance, at most, that one test finds the times of a steady side moving, over all of them.
-const steadyAlpha = 0.02
+const steadyAlpha = 0.01
 
 // isTime says whether a sample is of times or speeds, which a machine changes by itself.
 func isTime(path string) bool {
