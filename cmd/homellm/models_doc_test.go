@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"homellm/engine/model/apart"
 )
 
 var fenced = regexp.MustCompile("(?ms)^```(yaml|json|console)\n(.*?)^```$")
@@ -21,7 +24,12 @@ func TestModelsPage(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	home := t.TempDir()
-	p := process{getenv: func(name string) string { return map[string]string{"HOME": home}[name] }}
+	program, err := exec.LookPath("homellm") // testscript puts the program into the path of its tests
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := process{getenv: func(name string) string { return map[string]string{"HOME": home}[name] },
+		renderer: apart.New(program, renderTemplates)}
 	commands := 0
 	for _, block := range fenced.FindAllStringSubmatch(string(page), -1) {
 		kind, text := block[1], block[2]

@@ -411,7 +411,7 @@ func TestTemplateCheck_Server(t *testing.T) {
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, nil)
 	p.want(t, 0, []string{"template chatml", "same       three turns"}, "template", "check", "chatml", "--url", url)
-	p.want(t, 1, []string{"DIFFERENT  one question", "they part at token 1", "same       three turns"}, "template",
+	p.want(t, 1, []string{"DIFFERENT  one question", "they differ from token 1 on", "same       three turns"}, "template",
 		"check", "qwen2.5-3b", "--url", url)
 	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check",
 		"gemma-3-4b", "--url", url)

@@ -13,18 +13,20 @@ import (
 )
 
 var (
-	measured = regexp.MustCompile(`[0-9][0-9.,]*`)
+	measured = regexp.MustCompile(`[0-9][0-9.,]*(-[0-9][0-9.,]*)?`)
 	spaces   = regexp.MustCompile(` +`)
 	folder   = regexp.MustCompile(`\S+/$`)
 )
 
 // masked takes out of a report what differs from run to run: measured numbers, the width of
-// columns, the name of the results folder, and notes, which a busy machine is enough to bring up.
+// columns, the name of the results folder, and what a busy machine is enough to bring up: notes, and tokens that
+// came with one read.
 func masked(report string) string {
 	var out []string
 	noted := false
 	for line := range strings.Lines(report) {
-		noted = strings.TrimSpace(line) != "" && (noted || strings.HasPrefix(line, "  note "))
+		noted = strings.HasPrefix(line, "  note ") || strings.Contains(line, "several deltas came with one read") ||
+			noted && strings.HasPrefix(line, "    ")
 		if noted {
 			continue
 		}

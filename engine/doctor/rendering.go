@@ -91,12 +91,8 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 	for at < min(len(ours), len(theirs)) && ours[at] == theirs[at] {
 		at++
 	}
-	return false, fmt.Sprintf(
-		"the server has %d tokens, homellm %d; they differ from token %d on",
-		len(theirs),
-		len(ours),
-		at,
-	), nil
+	return false, fmt.Sprintf("the server has %d tokens, homellm %d; they differ from token %d on",
+		len(theirs), len(ours), at), nil
 }
 
 // ask has the server render a conversation: into tokens where it tokenises, else into their count. What it says if it
