@@ -9,9 +9,6 @@ import (
 	"homellm/engine/stats"
 )
 
-// DefaultBetween is what may lie between the times of two runs of the same thing: no run can see it in itself.
-const DefaultBetween = 0.05
-
 // leastRuns is how many runs of a baseline measure what lies between runs.
 const leastRuns = 3
 

@@ -1,40 +1,20 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
-	"math"
-	"slices"
-	"strings"
-	"time"
 )
 
 // agedAfter is the age from which a baseline gets a remark if the rules do not limit its age.
 const agedAfter = 90 * 24 * time.Hour
-
-// Pair is the comparison of one cell.
-type Pair struct {
-	Cell       string     `json:"cell"`
-	Old        string     `json:"old"`
-	New        string     `json:"new"`
-	Mismatches []Mismatch `json:"mismatches"`
-	OnMismatch string     `json:"on_mismatch"`
-	Stale      string     `json:"stale,omitempty"` // why the old side is too old
-	Missing    string     `json:"missing,omitempty"`
-	Required   bool       `json:"required"` // a missing old side is inconclusive
-	Warnings   []string   `json:"warnings"`
-	Deltas     []Delta    `json:"deltas"`
-	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
-
-	moving string // why the times of sides that were played apart cannot be told from the machine's; "": they can
-}
-
-// Comparison is the comparison of all cells of two sides.
-type Comparison struct {
-	Pairs []Pair `json:"pairs"`
-}
 
 // Compare holds two sources against each other. now is when: a baseline ages.
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
@@ -117,20 +97,6 @@ func (r Rules) absent(p Pair, new Source, now time.Time) Pair {
 	return p
 }
 
-// Comparable says whether both sides were measured under the same circumstances.
-func (p Pair) Comparable() bool { return len(p.Mismatches) == 0 && p.Stale == "" }
-
-func (p Pair) difference() string {
-	var out []string
-	for _, m := range p.Mismatches {
-		out = append(out, m.String())
-	}
-	if p.Stale != "" {
-		out = append(out, p.Stale)
-	}
-	return strings.Join(out, "; ")
-}
-
 // belowFloor withdraws a verdict on a change of a time from the sending of a request on that is smaller than twice the
 // client's own error: such a time is as late as the client's clock is. What lies between two tokens is late at both
 // ends, and what a server tells by its own clock is not.
@@ -150,4 +116,59 @@ func days(d time.Duration) string {
 		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
 	return fmt.Sprintf("%.0f hours", d.Hours())
+}
+
+// adjust holds the gates of a comparison that gate against what chance does among so many (Holm 1979): the smallest p
+// is multiplied by their number, the next by one less, and none becomes smaller than one before it.
+func adjust(pairs []Pair) {
+	var tested []*Delta
+	for i := range pairs {
+		for j := range pairs[i].Deltas {
+			if d := &pairs[i].Deltas[j]; d.P != nil && d.Gate.Severity.Gates() && d.evidence.withdraw != nil {
+				tested = append(tested, d)
+			}
+		}
+	}
+	slices.SortStableFunc(tested, func(a, b *Delta) int { return cmp.Compare(*a.P, *b.P) })
+	least := 0.0
+	for i, d := range tested {
+		least = max(least, min(1, *d.P*float64(len(tested)-i)))
+		d.decide(new(least))
+	}
+}
+
+// judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.
+func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why string) {
+	from := reading{
+		value: func(path string) metrics.Value {
+			rest, ofOld := figure.CutBase(path)
+			switch {
+			case !ofOld:
+				return new.Figure(path)
+			case rest == baseMatches && p.Missing == "":
+				return metrics.Value{V: p.Comparable(), Source: "fingerprints"}
+			case rest == baseAge && p.Missing == "" && !old.Recorded.IsZero():
+				return metrics.Value{V: now.Sub(old.Recorded).Hours(), Unit: "h", Source: "the baseline"}
+			case rest == baseAge && p.Missing == "":
+				return metrics.Value{Why: "the old side is a run, which has no age"}
+			case why != "":
+				return metrics.Value{Why: why}
+			}
+			return old.Figure(rest)
+		},
+		bounds: func(path string) (stats.Bounds, int, bool) {
+			if rest, ofOld := figure.CutBase(path); ofOld {
+				return old.Bounds(rest)
+			}
+			return new.Bounds(path)
+		},
+	}
+	for _, g := range r.Expressions {
+		if p.Missing != "" && g.asksForBase() {
+			continue // the pair says itself that there is nothing to compare with
+		}
+		d := Delta{Gate: g.Gate, Test: "expression"}
+		d.Verdict, d.Why = g.judge(from)
+		p.Deltas = append(p.Deltas, d)
+	}
 }

@@ -1,17 +1,12 @@
 package compare
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 
 	"homellm/engine/event"
 	"homellm/engine/stats"
 )
-
-// FamilyAlpha is the chance, at most, that any gate of a comparison of unchanged servers is called worse or better.
-const FamilyAlpha = 0.05
 
 // mostRepeats is the largest number of repeats that is worth naming: nobody plays more.
 const mostRepeats = 1000
@@ -28,25 +23,6 @@ func (d *Delta) decide(adjusted *float64) {
 	if d.evidence.withdraw != nil {
 		d.evidence.withdraw(d)
 	}
-}
-
-// sure says whether chance does not explain a change to one side, which has this probability.
-func (d *Delta) sure(side float64) bool {
-	g := d.Gate
-	share := stats.Share(g.look())
-	return *d.P < g.Alpha*share && side < g.Alpha*share/2 && (d.Adjusted == nil || *d.Adjusted < FamilyAlpha*share)
-}
-
-// wide is the margin that a change must exceed to be worse or better: what may lie between two runs is no change of
-// the server.
-func (d *Delta) wide(base float64) float64 {
-	g := d.Gate
-	own := g.margin(base)
-	wide := max(own+g.between*math.Abs(base), g.noise*math.Abs(base))
-	if wide > own {
-		d.Widened = &wide
-	}
-	return wide
 }
 
 // decideShift decides from the shift of a median or a mean and the margins.
@@ -141,23 +117,4 @@ func (d *Delta) notSeen(half, wide, base float64) {
 	least := half * stats.Student(1-alpha/2, n) / stats.Student(1-(1-stats.Confidence(d.Gate.look()))/2, n)
 	d.Why = "nothing worse is seen: these repeats could have shown a change of the mean from about " +
 		amount(max(least, wide), base, d.Unit) + " on"
-}
-
-// adjust holds the gates of a comparison that gate against what chance does among so many (Holm 1979): the smallest p
-// is multiplied by their number, the next by one less, and none becomes smaller than one before it.
-func adjust(pairs []Pair) {
-	var tested []*Delta
-	for i := range pairs {
-		for j := range pairs[i].Deltas {
-			if d := &pairs[i].Deltas[j]; d.P != nil && d.Gate.Severity.Gates() && d.evidence.withdraw != nil {
-				tested = append(tested, d)
-			}
-		}
-	}
-	slices.SortStableFunc(tested, func(a, b *Delta) int { return cmp.Compare(*a.P, *b.P) })
-	least := 0.0
-	for i, d := range tested {
-		least = max(least, min(1, *d.P*float64(len(tested)-i)))
-		d.decide(new(least))
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"homellm/dsl"
 	"homellm/dsl/expr"
@@ -43,20 +42,6 @@ func expressionGates(g *dsl.Gates) []ExpressionGate {
 	return out
 }
 
-// baseFigures are the paths that the expressions name of the old side.
-func (r Rules) baseFigures() []string {
-	var out []string
-	for _, g := range r.Expressions {
-		for _, path := range g.assertion.Paths() {
-			rest, ok := figure.CutBase(path)
-			if ok && rest != baseMatches && rest != baseAge && !slices.Contains(out, rest) {
-				out = append(out, rest)
-			}
-		}
-	}
-	return out
-}
-
 // asksForBase says whether the expression reads anything of the old side.
 func (g ExpressionGate) asksForBase() bool {
 	return slices.ContainsFunc(g.assertion.Paths(), func(path string) bool {
@@ -70,42 +55,6 @@ type reading struct {
 	value func(path string) metrics.Value
 	// of a percentile of n values; ok is false for any other path
 	bounds func(path string) (b stats.Bounds, n int, ok bool)
-}
-
-// judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.
-func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why string) {
-	from := reading{
-		value: func(path string) metrics.Value {
-			rest, ofOld := figure.CutBase(path)
-			switch {
-			case !ofOld:
-				return new.Figure(path)
-			case rest == baseMatches && p.Missing == "":
-				return metrics.Value{V: p.Comparable(), Source: "fingerprints"}
-			case rest == baseAge && p.Missing == "" && !old.Recorded.IsZero():
-				return metrics.Value{V: now.Sub(old.Recorded).Hours(), Unit: "h", Source: "the baseline"}
-			case rest == baseAge && p.Missing == "":
-				return metrics.Value{Why: "the old side is a run, which has no age"}
-			case why != "":
-				return metrics.Value{Why: why}
-			}
-			return old.Figure(rest)
-		},
-		bounds: func(path string) (stats.Bounds, int, bool) {
-			if rest, ofOld := figure.CutBase(path); ofOld {
-				return old.Bounds(rest)
-			}
-			return new.Bounds(path)
-		},
-	}
-	for _, g := range r.Expressions {
-		if p.Missing != "" && g.asksForBase() {
-			continue // the pair says itself that there is nothing to compare with
-		}
-		d := Delta{Gate: g.Gate, Test: "expression"}
-		d.Verdict, d.Why = g.judge(from)
-		p.Deltas = append(p.Deltas, d)
-	}
 }
 
 // mostCorners bounds the percentiles whose bounds are tried in all combinations.

@@ -68,3 +68,6 @@ func (f Figures) bounds(path string) (stats.Bounds, int, bool) {
 	}
 	return b, int(f[name+".n"]), true
 }
+
+// figures finds the value of a path in scenario scope.
+func figures(c *metrics.Cell) func(path string) metrics.Value { return c.Lookup("scenario", 0, "", "") }

@@ -5,9 +5,13 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/stats"
 )
+
+// DefaultBetween is what may lie between the times of two runs of the same thing: no run can see it in itself.
+const DefaultBetween = 0.05
 
 // Rules says what is compared and what must be alike.
 type Rules struct {
@@ -58,4 +62,18 @@ func RulesOf(g *dsl.Gates, folder string) Rules {
 		})
 	}
 	return rules
+}
+
+// baseFigures are the paths that the expressions name of the old side.
+func (r Rules) baseFigures() []string {
+	var out []string
+	for _, g := range r.Expressions {
+		for _, path := range g.assertion.Paths() {
+			rest, ok := figure.CutBase(path)
+			if ok && rest != baseMatches && rest != baseAge && !slices.Contains(out, rest) {
+				out = append(out, rest)
+			}
+		}
+	}
+	return out
 }

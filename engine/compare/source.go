@@ -36,9 +36,6 @@ func Measured(c *metrics.Cell, name string) Source {
 	}
 }
 
-// figures finds the value of a path in scenario scope.
-func figures(c *metrics.Cell) func(path string) metrics.Value { return c.Lookup("scenario", 0, "", "") }
-
 // looks are those that decided how much was measured; a baseline tells of none.
 func (s Source) looks() stats.Looks {
 	if s.Cell == nil || s.Cell.Done == nil {

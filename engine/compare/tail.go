@@ -2,7 +2,6 @@ package compare
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"homellm/engine/metrics"
@@ -24,12 +23,6 @@ var centers = map[string]func(values []float64, better int) float64{
 // tailPercent is the percent of a statistic of the tail; 0: it is none.
 func tailPercent(stat string) int { return tailsOf[stat] }
 
-// tail is what a gate on the tail of a sample found: how many values of each side lie beyond the old side's limit.
-type tail struct {
-	far, n [2]int
-	limit  float64 // beyond which values are counted
-}
-
 // tailOf is the percentile of values towards the worse side: where more is better, what p percent of them exceed
 // or reach.
 func tailOf(values []float64, p, better int) float64 {
@@ -42,32 +35,6 @@ func tailOf(values []float64, p, better int) float64 {
 	}
 	slices.Sort(turned)
 	return -stats.Percentile(turned, p)
-}
-
-// judgeTail counts the values of the new side beyond the old side's percentile by more than the margin. Of the old
-// side as many are beyond as its percentile says: had both sides one distribution, that count would be any like that
-// of Fisher's test, whatever the distribution is.
-func (d *Delta) judgeTail(a, b []float64) {
-	base := d.Old.judged
-	by := d.New.judged - base
-	d.Change = &by
-	if base != 0 {
-		d.Relative = new(by / math.Abs(base))
-	}
-	p := tailPercent(d.Gate.Stat)
-	margin := d.wide(base)
-	worse := -float64(d.Gate.Better)
-	t := tail{n: [2]int{len(a), len(b)}, limit: base + worse*margin}
-	t.far[0] = len(a) - max((p*len(a)+99)/100, 1)
-	for _, v := range b {
-		if (v-t.limit)*worse > 0 {
-			t.far[1]++
-		}
-	}
-	f := stats.Fisher(t.far, t.n)
-	d.evidence.Probabilities, d.evidence.base, d.evidence.tail = f, base, &t
-	d.P = new(math.Min(1, 2*f.Up))
-	d.decide(nil)
 }
 
 // decideTail decides from the shares of values beyond the limit.

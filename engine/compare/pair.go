@@ -1,0 +1,39 @@
+package compare
+
+import "strings"
+
+// Pair is the comparison of one cell.
+type Pair struct {
+	Cell       string     `json:"cell"`
+	Old        string     `json:"old"`
+	New        string     `json:"new"`
+	Mismatches []Mismatch `json:"mismatches"`
+	OnMismatch string     `json:"on_mismatch"`
+	Stale      string     `json:"stale,omitempty"` // why the old side is too old
+	Missing    string     `json:"missing,omitempty"`
+	Required   bool       `json:"required"` // a missing old side is inconclusive
+	Warnings   []string   `json:"warnings"`
+	Deltas     []Delta    `json:"deltas"`
+	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
+
+	moving string // why the times of sides that were played apart cannot be told from the machine's; "": they can
+}
+
+// Comparison is the comparison of all cells of two sides.
+type Comparison struct {
+	Pairs []Pair `json:"pairs"`
+}
+
+// Comparable says whether both sides were measured under the same circumstances.
+func (p Pair) Comparable() bool { return len(p.Mismatches) == 0 && p.Stale == "" }
+
+func (p Pair) difference() string {
+	var out []string
+	for _, m := range p.Mismatches {
+		out = append(out, m.String())
+	}
+	if p.Stale != "" {
+		out = append(out, p.Stale)
+	}
+	return strings.Join(out, "; ")
+}

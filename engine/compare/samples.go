@@ -1,0 +1,206 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/stats"
+)
+
+// tests are the ways to hold two samples against each other, by test and statistic.
+var tests = map[string]map[string]func(a, b []float64, confidence float64) (stats.Shift, error){
+	"mann_whitney": {"p50": stats.Unpaired, "mean": stats.Means},
+	"paired":       {"p50": stats.Paired, "mean": stats.PairedMeans},
+}
+
+// Tests of other statistics than the median, as reports call them.
+const (
+	testMeans       = "permutation"
+	testPairedMeans = "paired permutation"
+	testTail        = "fisher"
+)
+
+// Compare judges the change from old to new. inTurn says that both were played in turn in one run,
+// so that their repeats are pairs.
+//
+// A change is worse only if it is larger than every margin of the gate and the test says that
+// chance does not explain it; better is the mirror image. Otherwise it is the same, if the
+// confidence interval rules out a change for the worse of twice the margin: a sample that cannot
+// is too noisy or too small to call anything the same, and the verdict is unknown. A mean or a tail that is not seen
+// to be worse is never the same: see [NotSeen].
+func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
+	if g.Better == 0 {
+		g.Better = max(-1, min(1, new.Better+old.Better))
+	}
+	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat, g.Better), New: side(new, g.Stat, g.Better),
+		Verdict: event.Unknown, Test: g.Test}
+	if d.Unit == "" {
+		d.Unit = old.Unit
+	}
+	tail := tailPercent(g.Stat) > 0
+	if d.Test == "" {
+		d.Test = "mann_whitney"
+		if a, b := pairs(old, new); inTurn && !tail && inPairs(a, b) {
+			d.Test = "paired"
+		}
+	}
+	d.remark(old, new)
+	if d.Why = g.unfit(old, new, d.Gate.Better, d.Test); d.Why != "" {
+		if n := min(len(old.Values), len(new.Values)); n > 0 && n < g.MinSamples {
+			d.More = g.MinSamples - n
+		}
+		return d
+	}
+	a, b := old.Values, new.Values
+	if d.Test == "paired" {
+		a, b = pairs(old, new)
+		if len(a) < g.MinSamples {
+			d.Why = fmt.Sprintf("only %d repeats are known on both sides, and the gate needs %d", len(a), g.MinSamples)
+			d.More = g.MinSamples - len(a)
+			return d
+		}
+	}
+	if tail {
+		d.Test = testTail
+		d.judgeTail(a, b)
+		return d
+	}
+	s, err := tests[d.Test][g.Stat](a, b, stats.Confidence(g.look()))
+	if err != nil {
+		d.Why = err.Error()
+		return d
+	}
+	if g.Stat == "mean" {
+		d.Test = map[string]string{"mann_whitney": testMeans, "paired": testPairedMeans}[d.Test]
+	}
+	d.Change, d.P = &s.By, &s.P
+	d.Lo, d.Hi = finite(s.Lo), finite(s.Hi)
+	base := d.Old.judged
+	if base != 0 {
+		r := s.By / math.Abs(base)
+		d.Relative = &r
+	}
+	d.evidence.Shift, d.evidence.base = s, base
+	d.decide(nil)
+	return d
+}
+
+// remark tells what else to know of the samples.
+func (d *Delta) remark(old, new metrics.Sample) {
+	for _, s := range []struct {
+		side string
+		of   metrics.Sample
+	}{{"old", old}, {"new", new}} {
+		if s.of.Unknown > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
+		}
+		if far := s.of.Outliers(); len(far) > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
+		}
+		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
+		}
+	}
+}
+
+// unfit says why two samples cannot be held against each other.
+func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
+	for _, s := range []struct {
+		side string
+		of   metrics.Sample
+	}{{"old", old}, {"new", new}} {
+		switch {
+		case len(s.of.Values) == 0 && s.of.Why != "":
+			return fmt.Sprintf("the %s side has no value: %s", s.side, s.of.Why)
+		case len(s.of.Values) == 0:
+			return fmt.Sprintf("the %s side has no value", s.side)
+		case len(s.of.Values) < g.MinSamples:
+			return fmt.Sprintf("the %s side has %d values, and the gate needs %d: play more repeats (--repeats %d finds what "+
+				"docs/gate-quality.md promises)",
+				s.side, len(s.of.Values), g.MinSamples, max(DefaultRepeats, g.MinSamples))
+		case slices.ContainsFunc(s.of.Values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }):
+			return fmt.Sprintf("the %s side holds a value that is not a number", s.side)
+		}
+	}
+	switch {
+	case old.Unit != new.Unit && old.Unit != "":
+		return fmt.Sprintf("the old side is in %s, the new in %s", old.Unit, new.Unit)
+	case better == 0:
+		return "the metric does not say which direction is better: give the gate better: lower or higher"
+	case tests[test][g.Stat] == nil && tailPercent(g.Stat) == 0:
+		return fmt.Sprintf("there is no test %q for %s", test, g.Stat)
+	}
+	return ""
+}
+
+// pairs keeps the repeats that are known on both sides.
+func pairs(old, new metrics.Sample) (a, b []float64) {
+	for i, n := range old.Repeats {
+		if j := slices.Index(new.Repeats, n); j >= 0 {
+			a, b = append(a, old.Values[i]), append(b, new.Values[j])
+		}
+	}
+	return a, b
+}
+
+// inPairs says whether samples that were taken in turn share so much that their pairs tell more
+// than the samples apart: the variance of a difference is 2(1-r) that of a value, so from a rank
+// correlation r of one half. Below that a pair doubles the damage of an outlier and gains nothing,
+// and playing in turn has spread what drifts evenly over both sides all the same.
+func inPairs(a, b []float64) bool {
+	if len(a) < 4 {
+		return false
+	}
+	return stats.RankCorrelation(a, b) >= 0.5
+}
+
+// side describes a sample: its statistic, and the confidence interval of its median.
+func side(s metrics.Sample, stat string, better int) Side {
+	out := Side{N: len(s.Values), Unknown: s.Unknown}
+	if out.N == 0 {
+		return out
+	}
+	_, lo, hi := stats.MedianInterval(s.Values, stats.Level)
+	center, why := metrics.NewDist(s.Values).Stat(stat)
+	if why != "" { // a test that asks for no statistic of this name
+		center = metrics.NewDist(s.Values).P50
+	}
+	if p := tailPercent(stat); p > 0 {
+		center = tailOf(s.Values, p, better)
+	}
+	out.judged = center
+	if shown, ok := s.Shown[stat]; ok && (tailPercent(stat) == 0 || better <= 0) {
+		center = shown // the path and the statistic have this value everywhere: of a step over its turns
+	}
+	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)
+	return out
+}
+
+// judgeTail counts the values of the new side beyond the old side's percentile by more than the margin. Of the old
+// side as many are beyond as its percentile says: had both sides one distribution, that count would be any like that
+// of Fisher's test, whatever the distribution is.
+func (d *Delta) judgeTail(a, b []float64) {
+	base := d.Old.judged
+	by := d.New.judged - base
+	d.Change = &by
+	if base != 0 {
+		d.Relative = new(by / math.Abs(base))
+	}
+	p := tailPercent(d.Gate.Stat)
+	margin := d.wide(base)
+	worse := -float64(d.Gate.Better)
+	t := tail{n: [2]int{len(a), len(b)}, limit: base + worse*margin}
+	t.far[0] = len(a) - max((p*len(a)+99)/100, 1)
+	for _, v := range b {
+		if (v-t.limit)*worse > 0 {
+			t.far[1]++
+		}
+	}
+	f := stats.Fisher(t.far, t.n)
+	d.evidence.Probabilities, d.evidence.base, d.evidence.tail = f, base, &t
+	d.P = new(math.Min(1, 2*f.Up))
+	d.decide(nil)
+}
