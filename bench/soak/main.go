@@ -41,7 +41,7 @@ func main() {
 func run(ctx context.Context) error {
 	serve := flag.Bool("serve", false, "be the simulator: print its address and serve until standard input ends (soak "+
 		"starts it so itself)")
-	duration := flag.Duration("for", 2*time.Hour, "how long to play; the run that is then being played is played to its end")
+	duration := flag.Duration("for", 2*time.Hour, "how long to play; the run being played then is played to its end")
 	file := flag.String("o", "", "write the page to this file, not to standard output")
 	flag.Parse()
 	if *serve {

@@ -33,8 +33,8 @@ func (s *soaked) page(w io.Writer) error {
 
 Written by %s: %d runs, one after the other without a pause, that
 took %s with %d turns, %.0f a second, over real sockets, against a simulator in a separate process whose clock
-runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should). At most %s passed without the end of a reply.
-On %s/%s with %d processors and %s, %s.
+runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should).
+At most %s passed without the end of a reply. On %s/%s with %d processors and %s, %s.
 
 | after a run | first tenth of the runs | last run | most | may be |
 |---|---|---|---|---|
