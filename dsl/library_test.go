@@ -78,7 +78,9 @@ func TestInheritance_OfModels(t *testing.T) {
   running:   {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}}
   again:     {extends: running, context_tokens: 4096}
   said:      {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}, models: [qwen2.5-3b]}
-  other:     {extends: phi3-debug, launch: {command: [vllm, serve, /weights/own], flags: {served_model_name: own, revision: null}}}
+  other:
+    extends: phi3-debug
+    launch: {command: [vllm, serve, /weights/own], flags: {served_model_name: own, revision: null}}
   longer:    {extends: phi3-debug, launch: {flags: {gpu_memory_utilization: 0.4}}}
   phi3-long: {extends: phi3-long, attach: {url: "http://10.0.0.3:80"}}
 `))...)

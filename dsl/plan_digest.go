@@ -24,8 +24,8 @@ func digest(values ...any) string {
 // neutral lists fields that say something about a value and decide nothing.
 var neutral = []string{"Pos", "SHA256", "Description"}
 
-// later lists fields that came after the first journals were written. One that is not set is left out, so that the digests
-// of those journals still match.
+// later lists fields that came after the first journals were written. One that is not set is left out, so that the
+// digests of those journals still match.
 var later = []string{"ReasoningTags"}
 
 // recordedAs gives a type the name by which digests know it. It is that of the package in which the type was when the

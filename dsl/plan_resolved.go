@@ -110,7 +110,8 @@ func resolveServer(s *Server) *resolvedServer {
 		return nil
 	}
 	out := &resolvedServer{
-		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, Placement: s.Placement, Tags: s.ReasoningTags,
+		Name: s.Name, Engine: s.Engine, Attach: s.Attach, BasePath: s.BasePath, API: s.API, Placement: s.Placement,
+		Tags:          s.ReasoningTags,
 		ContextTokens: s.ContextTokens, Body: s.Body,
 		Timeouts: map[string]string{
 			"connect": s.HTTP.Connect.String(), "first_token": s.HTTP.FirstToken.String(), "idle": s.HTTP.Idle.String(),

@@ -13,8 +13,8 @@ import (
 	"homellm/scenarios"
 )
 
-// TestSkipLooksAwayOnlyFromWhatNobodyCanTell plays quickstart, whose gates of the cache may be skipped: it passes on a server
-// that has no word for what it found in its cache, and not on one that has it and leaves it out of one turn.
+// TestSkipLooksAwayOnlyFromWhatNobodyCanTell plays quickstart, whose gates of the cache may be skipped: it passes on
+// a server that has no word for what it found in its cache, and not on one that has it and leaves it out of one turn.
 func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 	noMetrics := sim.Fault{Kind: "no_metrics"}
 	for name, c := range map[string]struct {

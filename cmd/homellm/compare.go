@@ -130,7 +130,8 @@ func twoRuns(runs []*metrics.Run, named []string) error {
 	for i, r := range runs {
 		id := r.Started.ID
 		if other, ok := seen[id]; ok && id != "" {
-			return failf(exitUsage, "name two runs; homellm results list shows those there are", "%s and %s are the same run %.8s",
+			return failf(exitUsage, "name two runs; homellm results list shows those there are",
+				"%s and %s are the same run %.8s",
 				other, named[i], id)
 		}
 		seen[id] = named[i]

@@ -21,7 +21,8 @@ const forged = "\x1b[2J\u202e\u2028\r\nFORGED homellm: all is well\n::error::FOR
 
 // decides are the keys of a journal or a baseline whose texts are not free: with another text it is not read.
 var decides = []string{
-	"kind", "verdict", "severity", "ch", "schema", "scope", "name", "phase", "step", "conversation", "id", "source", "unit",
+	"kind", "verdict", "severity", "ch", "schema", "scope", "name", "phase", "step", "conversation", "id", "source",
+	"unit",
 	"recorded", "started", "better", "cell", "action", "isolation", "run",
 }
 
@@ -81,13 +82,15 @@ func forgeJournal(t *testing.T, from, to string, spare []string) {
 // line that is printed begins as the stranger wants.
 func TestForgedNames(t *testing.T) {
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
-	if code, _, stderr := p.run("apply", "plan.yaml", "--server", "sim", "--out", "results/good", "--repeats", "4"); code != 0 {
+	if code, _, stderr := p.run("apply", "plan.yaml", "--server", "sim", "--out", "results/good", "--repeats",
+		"4"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	t.Chdir(p.dir)
 	good := filepath.Join("results", "good")
 	cut := filepath.Join("results", "cut"+forged)
-	for name, spare := range map[string][]string{"texts": decides, "most": {"kind", "verdict", "severity", "ch", "started"}} {
+	for name, spare := range map[string][]string{"texts": decides, "most": {"kind", "verdict", "severity", "ch",
+		"started"}} {
 		dir := filepath.Join("results", name+strings.ReplaceAll(forged, "/", ""))
 		forgeJournal(t, filepath.Join(good, "journal.jsonl"), filepath.Join(dir, "journal.jsonl"), spare)
 	}
@@ -119,12 +122,14 @@ func TestForgedNames(t *testing.T) {
 	seen := 0
 	for _, args := range [][]string{
 		{"report", texts}, {"report", filepath.Join("results", "most"+forged)}, {"report", cut}, {"report", damaged},
-		{"report", texts, "--format", "github"}, {"report", texts, "--format", "csv"}, {"report", texts, "--format", "markdown"},
+		{"report", texts, "--format", "github"}, {"report", texts, "--format", "csv"},
+		{"report", texts, "--format", "markdown"},
 		{"results", "list"}, {"results", "show", texts}, {"results", "show", "nothing" + forged},
 		{"results", "diff", good, texts}, {"results", "prune", "--keep", "0", "--dry-run"},
 		{"baseline", "record", texts}, {"baseline", "record", filepath.Join("results", "most"+forged)},
 		{"baseline", "list"}, {"baseline", "show", bad}, {"baseline", "show", "none" + forged},
-		{"compare", good, texts}, {"compare", texts, good}, {"compare", bad, good}, {"compare", bad, texts, "--format", "github"},
+		{"compare", good, texts}, {"compare", texts, good}, {"compare", bad, good},
+		{"compare", bad, texts, "--format", "github"},
 		{"apply", "plan.yaml", "--server", "sim", "--resume", cut}, {"apply", "plan.yaml" + forged},
 		{"explain", forged}, {"schema", forged}, {"apply", "plan.yaml", "--server", "sim" + forged},
 		{"serve", forged}, {"stop", forged}, {"models", "pull", forged}, {"template", "check", forged},

@@ -1,7 +1,7 @@
 package client
 
-// choice is where the parts of one choice stand in an event; 0: it has none. What a part means depends on the others, and
-// they come in any order.
+// choice is where the parts of one choice stand in an event; 0: it has none. What a part means depends on the others,
+// and they come in any order.
 type choice struct {
 	delta, message, text, ids int
 	index                     int
@@ -58,8 +58,8 @@ func (c *chunk) findParts() (found choice) {
 	return found
 }
 
-// readChoice reads what a choice generated. Some servers say it twice, as a delta and beside it as a message or a text: the
-// delta counts, and the others where it says nothing.
+// readChoice reads what a choice generated. Some servers say it twice, as a delta and beside it as a message or a
+// text: the delta counts, and the others where it says nothing.
 func (c *chunk) readChoice(from choice) {
 	s := &c.scan
 	c.index, c.finish = from.index, from.finish

@@ -2,12 +2,13 @@ package client
 
 import (
 	"bytes"
+	"slices"
 
 	"homellm/engine/event"
 )
 
-// What a stream must have before its deltas are taken for repetitions: with fewer, an answer such as "no", "no no" could
-// be meant so.
+// What a stream must have before its deltas are taken for repetitions: with fewer, an answer such as "no", "no no"
+// could be meant so.
 const (
 	repeatedDeltas = 3  // deltas
 	repeatedGrowth = 2  // of them that say more than the one before
@@ -25,12 +26,7 @@ func (r *record) unrepeat() {
 // unrepeated returns a text without its repetitions. A delta that says nothing new is no arrival of a token.
 func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
 	of := func(c event.Chunk) bool {
-		for _, channel := range channels {
-			if c.Channel == channel {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(channels, c.Channel)
 	}
 	var sizes []int
 	for _, c := range r.x.Chunks {

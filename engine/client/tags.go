@@ -112,8 +112,8 @@ func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 	m.chunks = append(m.chunks, event.Chunk{At: of.At, Channel: channel, Bytes: len(text)})
 }
 
-// apart divides an answer that holds reasoning. It returns nothing if the answer holds none. Separate says that reasoning
-// came on its own channel as well: a closing tag alone is then one that the answer talks of.
+// apart divides an answer that holds reasoning. It returns nothing if the answer holds none. Separate says that
+// reasoning came on its own channel as well: a closing tag alone is then one that the answer talks of.
 func apart(text string, separate bool) []stretch {
 	c := cutter{text: text}
 	switch found := mention(text, 0, "<|channel|>"); {

@@ -85,7 +85,8 @@ func TestTextOnce(t *testing.T) {
 // TestHonestRepetition leaves alone what only looks like a repetition of all so far.
 func TestHonestRepetition(t *testing.T) {
 	for _, pieces := range [][]string{
-		{"ha", "ha", "ha", "ha"}, {"1", "12"}, {"a", "ab", "c"}, {"the ", "the ", "the the "}, {"no", "no no"}, {"-", "-", "--"},
+		{"ha", "ha", "ha", "ha"}, {"1", "12"}, {"a", "ab", "c"}, {"the ", "the ", "the the "}, {"no", "no no"},
+		{"-", "-", "--"},
 	} {
 		var lines []string
 		for _, p := range pieces {
@@ -130,12 +131,15 @@ func TestReasoningInContent(t *testing.T) {
 		{"Magistral", "[THINK]a[/THINK]One.", "One.", "a", ""},
 		{"Seed", "<seed:think>a</seed:think>One.", "One.", "a", ""},
 		{"Cohere", "<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>One.<|END_RESPONSE|>", "One.", "a", ""},
-		{"tags that are talked of", "Write `<think>` and `</think>` around it.", "Write `<think>` and `</think>` around it.", "", ""},
-		{"harmony", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Paris.", "Paris.", "Hm.", ""},
+		{"tags that are talked of", "Write `<think>` and `</think>` around it.", "Write `<think>` and `</think>` around it.",
+			"", ""},
+		{"harmony", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Paris.", "Paris.",
+			"Hm.", ""},
 		{"harmony to its end", "<|start|>assistant<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final" +
 			"<|message|>Paris.<|return|>", "Paris.", "Hm.", ""},
 		{"harmony that never answers", "<|channel|>analysis<|message|>Hm. It may be", "", "Hm. It may be", ""},
-		{"harmony that calls", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.f " +
+		{"harmony that calls", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary " +
+			"to=functions.f " +
 			"<|constrain|>json<|message|>{}<|call|>", "", "Hm.", "{}"},
 		{"harmony without its marks", "analysisHm. Paris?assistantfinalParis.", "Paris.", "Hm. Paris?", ""},
 	} {

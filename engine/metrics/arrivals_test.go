@@ -32,9 +32,11 @@ func TestGroupsOfArrivals(t *testing.T) {
 		want []float64
 	}{
 		{"one by one", []time.Duration{100 * ms, 120 * ms, 150 * ms}, []float64{20, 30}},
-		{"pairs 60 us apart", []time.Duration{100 * ms, 100*ms + 60*us, 140 * ms, 140*ms + 60*us, 180 * ms}, []float64{40, 40}},
+		{"pairs 60 us apart", []time.Duration{100 * ms, 100*ms + 60*us, 140 * ms, 140*ms + 60*us, 180 * ms},
+			[]float64{40, 40}},
 		{"a millisecond apart", []time.Duration{100 * ms, 101 * ms, 102 * ms, 104 * ms}, []float64{2, 2}},
-		{"a chain", []time.Duration{100 * ms, 100*ms + 600*us, 101*ms + 200*us, 101*ms + 800*us, 120 * ms}, []float64{1.2, 18.8}},
+		{"a chain", []time.Duration{100 * ms, 100*ms + 600*us, 101*ms + 200*us, 101*ms + 800*us, 120 * ms},
+			[]float64{1.2, 18.8}},
 	} {
 		got, why := gaps(replyAt(tt.at...))
 		if d := cmp.Diff(tt.want, got); d != "" || why != "" {
@@ -43,8 +45,8 @@ func TestGroupsOfArrivals(t *testing.T) {
 	}
 }
 
-// TestFirstOfARead gives a first token out of a read of several deltas the limits that it has: it came after the request and
-// a round trip, and at the latest with the last of the read, whose stamp they share.
+// TestFirstOfARead gives a first token out of a read of several deltas the limits that it has: it came after the
+// request and a round trip, and at the latest with the last of the read, whose stamp they share.
 func TestFirstOfARead(t *testing.T) {
 	c := &Cell{observed: map[string][]observation{"client.rtt_floor_ms": {{value: 4, fact: true}}}}
 	q := replyAt(90*time.Millisecond, 90*time.Millisecond, 110*time.Millisecond, 110*time.Millisecond)
@@ -72,8 +74,8 @@ func TestFirstOfARead(t *testing.T) {
 	}
 }
 
-// TestFirstPieceOfSeveralTokens gives decode speed the limits that it has where the first piece may hold several tokens. The
-// truths are those of schedules of 50 tokens a second.
+// TestFirstPieceOfSeveralTokens gives decode speed the limits that it has where the first piece may hold several
+// tokens. The truths are those of schedules of 50 tokens a second.
 func TestFirstPieceOfSeveralTokens(t *testing.T) {
 	const ms = time.Millisecond
 	token := func(i int) time.Duration { return 100*ms + time.Duration(i)*20*ms }

@@ -74,7 +74,8 @@ func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit
 		if repeats < stats.SmallestSample(p, stats.Level, upper) {
 			return Certainty{OK: true, More: missing}
 		}
-		return Certainty{More: missing, Why: fmt.Sprintf("%s is %.4g%s, and a bound of %.4g %% confidence takes %d repeats more",
+		return Certainty{More: missing, Why: fmt.Sprintf("%s is %.4g%s, and a bound of %.4g %% confidence takes %d repeats "+
+			"more",
 			of, at, UnitAfter(unit), 100*level, missing)}
 	}
 	if holds(bound, limit) == holds(at, limit) {

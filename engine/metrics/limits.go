@@ -245,7 +245,8 @@ func chunkRegion(c *Cell, q *event.Request) region {
 // ttftLimits are those of the time to the first token.
 func ttftLimits(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, 0) }
 
-// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own, after one
+// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own,
+// after one
 // round trip at least, and not later than its own read says.
 func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
 	if q.Sent == nil || !streamed(q) || i < 0 || i >= len(q.Chunks) {

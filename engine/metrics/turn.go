@@ -48,8 +48,8 @@ func ttft(q *event.Request) (time.Duration, string) {
 	return arrived(q, 0)
 }
 
-// arrived is the time from sending to the arrival of a delta. Of several that came with one read only the instant of the
-// last is known.
+// arrived is the time from sending to the arrival of a delta. Of several that came with one read only the instant of
+// the last is known.
 func arrived(q *event.Request, i int) (time.Duration, string) {
 	if q.Sent == nil {
 		return 0, neverSent
@@ -101,8 +101,8 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 // narrow is by how much, as a share, a number may be uncertain and still be a number.
 const narrow = 0.05
 
-// hidden is how many more tokens than are counted with it may have come with the first arrival: those that no later text
-// accounts for.
+// hidden is how many more tokens than are counted with it may have come with the first arrival: those that no later
+// text accounts for.
 func hidden(q *event.Request) int {
 	n, why := output(q)
 	if why != "" {
@@ -161,12 +161,12 @@ func lastCounted(q *event.Request) time.Duration {
 	return last
 }
 
-// oneGroup is how long after the first of a group of deltas others belong to it. How far apart the deltas of one event loop
-// of a server are read depends on how the client is scheduled.
+// oneGroup is how long after the first of a group of deltas others belong to it. How far apart the deltas of one
+// event loop of a server are read depends on how the client is scheduled.
 const oneGroup = time.Millisecond
 
-// gaps are the times between arrivals of text, from the first delta of a group to that of the next. Where one read delivered
-// several deltas they are unknown.
+// gaps are the times between arrivals of text, from the first delta of a group to that of the next. Where one read
+// delivered several deltas they are unknown.
 func gaps(q *event.Request) ([]float64, string) {
 	if !streamed(q) {
 		return nil, noStream

@@ -102,7 +102,8 @@ func operandShown(o event.Operand) string {
 	case o.Beginning != nil && *o.Beginning != "":
 		return readable.Exact(*o.Beginning, "") + " …"
 	case o.Range != nil:
-		if text := readable.Range(o.Range.Low, o.Range.High, func(v float64) string { return readable.Exact(v, o.Unit) }); text != readable.Unknown {
+		exact := func(v float64) string { return readable.Exact(v, o.Unit) }
+		if text := readable.Range(o.Range.Low, o.Range.High, exact); text != readable.Unknown {
 			return text
 		}
 	}

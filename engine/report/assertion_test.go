@@ -29,7 +29,8 @@ func TestOperandsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 			t.Errorf("%+v: %s, want %s", c.of, got, c.want)
 		}
 	}
-	if got := readable.Value(metrics.Value{Range: between(0.344, 0.55), Unit: "ratio", Why: "1 of 2"}); got != "0.34-0.55" {
+	if got := readable.Value(metrics.Value{Range: between(0.344, 0.55), Unit: "ratio",
+		Why: "1 of 2"}); got != "0.34-0.55" {
 		t.Errorf("a figure of a table: %s", got)
 	}
 }

@@ -95,7 +95,8 @@ func remarks(p compare.Pair) []string {
 		}
 	}
 	if same+unseen > 0 {
-		out = append(out, fmt.Sprintf("%d further gates of single steps have nothing worse: %d the same, %d of means and tails "+
+		out = append(out, fmt.Sprintf("%d further gates of single steps have nothing worse: %d the same, %d of means and "+
+			"tails "+
 			"not seen; --format json has each", same+unseen, same, unseen))
 	}
 	return out

@@ -97,7 +97,8 @@ func gateRow(d compare.Delta) gateVerdict {
 	j := d.Judged()
 	out := gateVerdict{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: row[0], Name: row[1],
 		Metric: d.Gate.Metric + ", " + d.Gate.Stat,
-		Old:    row[2], New: row[3], Change: row[4], Interval: row[5], P: row[6], Adjusted: row[7], N: row[8], Margin: marginText(d)}
+		Old:    row[2], New: row[3], Change: row[4], Interval: row[5], P: row[6], Adjusted: row[7], N: row[8],
+		Margin: marginText(d)}
 	if d.Why != "" {
 		out.Why = append(out.Why, d.Why)
 	}

@@ -27,7 +27,8 @@ type Format struct {
 // Formats lists every format. A new one is a new file of this package and one line here.
 var Formats = []Format{
 	{"table", "one screen for people", "", whole(table), nil, true},
-	{"json", "everything, for programs; its schema is schema/result.v1.json", "result.json", whole(result), whole(severalJSON),
+	{"json", "everything, for programs; its schema is schema/result.v1.json", "result.json", whole(result),
+		whole(severalJSON),
 		false},
 	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV),
 		whole(severalTables(turnsCSV)), false},
