@@ -77,6 +77,16 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// renamed is a journal under the id of another run: a run and its own copy are never compared.
+func renamed(t *testing.T, journal string) string {
+	t.Helper()
+	id := regexp.MustCompile(`"id":"[0-9a-f]{16}"`)
+	if !id.MatchString(journal) {
+		t.Fatal("the journal names no run")
+	}
+	return id.ReplaceAllString(journal, `"id":"0123456789abcdef"`)
+}
+
 // listing is every path below a folder but for those below one inner folder, with the sizes of
 // files.
 func listing(t *testing.T, dir, but string) string {
@@ -173,6 +183,8 @@ func TestStrangersResults(t *testing.T) {
 		links[name] = "../victim-" + name // what is named does not exist: writing through the link would make it
 	}
 	outside, dir := lay(t, links)
+	links["journal.jsonl"] = "file:" + renamed(t, journal)
+	_, other := lay(t, links)
 	must(t, os.WriteFile(filepath.Join(outside, "plan.yaml"), []byte(crashPlan), 0o600))
 	must(t, os.WriteFile(filepath.Join(outside, "evil.yaml"),
 		[]byte("schema: homellm.servers/v1\nservers:\n  sim: {engine: openai, launch: {command: [touch, owned]}}\n"), 0o600))
@@ -192,8 +204,15 @@ func TestStrangersResults(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"results", "list", "--dir", outside}, {"results", "show", dir}, {"results", "diff", dir, dir},
-		{"results", "diff", "--html", dir, dir}, {"compare", dir, dir},
+		{"results", "diff", dir, other}, {"results", "diff", "--html", other, dir}, {"compare", dir, other},
+		{"compare", other, dir, "--format", "github"},
+	} {
+		if code, out := inside(t, args...); code == exitUsage || code == exitInvalid {
+			t.Errorf("%v: exit code %d: the journals were not compared\n%.300s", args, code, out)
+		}
+	}
+	for _, args := range [][]string{
+		{"results", "list", "--dir", outside}, {"results", "show", dir},
 		{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
 		{"apply", "plan.yaml", "--server", "sim", "--resume", dir, "--keep-raw"},
 	} {
@@ -214,6 +233,11 @@ func TestStrangersResults(t *testing.T) {
 
 // Journals, baselines and gates that are links, pipes or devices.
 func TestStrangersFiles(t *testing.T) {
+	p := newProgram(t, map[string]string{"plan.yaml": crashPlan})
+	if code, _, stderr := p.run("apply", "plan.yaml", "--server", "sim", "--out", "run"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	good := filepath.Join(p.dir, "run")
 	for name, target := range map[string]string{"link": "../secret.txt", "dangling": "../none", "pipe": "fifo",
 		"device": "/dev/zero", "folder": "..", "environment": "/proc/self/environ", "no journal": "file:" + secretOutside} {
 		t.Run(name, func(t *testing.T) {
@@ -224,12 +248,15 @@ func TestStrangersFiles(t *testing.T) {
 			for _, args := range [][]string{
 				{"report", dir}, {"results", "show", dir}, {"results", "list", "--dir", outside}, {"baseline", "record", dir},
 				{"baseline", "show", dir + "/baseline.json"}, {"baseline", "list", dir},
-				{"compare", dir, dir}, {"compare", dir + "/baseline.json", dir}, {"apply", dir + "/plan.yaml", "--server", "sim",
-					"--resume", dir, "--resume-changed"},
+				{"compare", dir, dir}, {"compare", good, dir}, {"compare", dir, good}, {"results", "diff", good, dir},
+				{"results", "diff", dir, good}, {"compare", dir + "/baseline.json", dir},
+				{"compare", dir + "/baseline.json", good},
+				{"apply", dir + "/plan.yaml", "--server", "sim", "--resume", dir, "--resume-changed"},
 				{"results", "prune", "--dir", outside, "--keep", "0", "--yes"},
 			} {
-				if code, out := inside(t, args...); code == 0 && args[0] != "results" && args[1] != "list" {
-					t.Errorf("%v: exit code 0\n%.300s", args, out)
+				code, out := inside(t, args...)
+				if code == 0 && args[1] != "list" && args[1] != "prune" || strings.Contains(out, "the same run") {
+					t.Errorf("%v: exit code %d\n%.300s", args, code, out)
 				}
 			}
 			if after := listing(t, outside, ""); after != before {
