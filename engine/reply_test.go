@@ -47,8 +47,8 @@ conversations:
       - {id: two, continue: What is second?}
 `
 
-// playScripted plays two turns and returns the last message but one of the second, which is the first reply as the history
-// has it; empty if there was no second turn.
+// playScripted plays two turns and returns the last message but one of the second, which is the first reply as the
+// history has it; empty if there was no second turn.
 func playScripted(t *testing.T, tags string, events ...string) (g *rig, history string) {
 	t.Helper()
 	g, s := new(rig), &scripted{events: events}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"homellm/engine/compare"
+	"homellm/engine/crash"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -175,11 +176,11 @@ func compared(l way, n noise, gates []compare.Gate, of []metric, repeats, trials
 func later(l way, n noise, gates []compare.Gate, of []metric, repeats, trials int,
 	change func(random *rand.Rand) func(v []float64, m metric)) func() counts {
 	out := make(chan counts, 1)
-	go func() {
+	crash.Go(func() {
 		slots <- struct{}{}
 		out <- compared(l, n, gates, of, repeats, trials, change)
 		<-slots
-	}()
+	})
 	return func() counts { return <-out }
 }
 

@@ -2,7 +2,8 @@
 //
 // In come the assertions of a cell, what was measured in it, and how often it was judged before. Out come
 // its verdicts, the notes that belong to them, and which of them more repeats would make certain. It sends nothing and
-// stores nothing. The verdict of the whole run, and its exit code, are decided in engine/metrics ([metrics.Run.Outcome]).
+// stores nothing. The verdict of the whole run, and its exit code, are decided in engine/metrics
+// ([metrics.Run.Outcome]).
 package judge
 
 import (

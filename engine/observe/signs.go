@@ -44,8 +44,8 @@ func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 			"kept once", where)
 	}
 	if r.Wire.Several {
-		notes.once("several_choices", "%s: the reply has several choices: only the first is kept, and its tokens are unknown, "+
-			"because the server counts those of all", where)
+		notes.once("several_choices", "%s: the reply has several choices: only the first is kept, and its "+
+			"tokens are unknown, because the server counts those of all", where)
 	}
 	if m := r.Wire.Model; m != "" {
 		if s.model == "" {
