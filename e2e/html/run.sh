@@ -26,7 +26,7 @@ example=docs/examples/ci
 "$work/homellm" apply "$example/scenarios" --server sim --quiet --out "$work/good" >/dev/null
 "$work/homellm" apply "$example/scenarios" --server sim --servers "$example/regressed.yaml" --quiet --out "$work/bad" >/dev/null || [ $? = 1 ]
 "$work/homellm" results diff "$work/good" "$work/bad" --html >"$work/comparison.html"
-"$work/homellm" compare "$work/good" "$work/bad" --gates "$example/gates.yaml" --format html >"$work/gates.html" || [ $? = 1 ]
+"$work/homellm" compare "$work/good" "$work/bad" --gates "$example/gates-gpu.yaml" --format html >"$work/gates.html" || [ $? = 1 ]
 "$work/homellm" compare "$example/baselines/simulator/handbook/sim--qwen2.5-3b.json" "$work/bad" --gates "$example/gates.yaml" --format html >"$work/baseline.html" || [ $? = 1 ]
 for name in failing matrix; do
 	"$work/homellm" results show "engine/report/testdata/$name.jsonl" --format html >"$work/$name.html"
