@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 	}
 	for _, path := range order {
-		if err := writeWhole(path, files[path]); err != nil {
+		if err := writeWhole(cmp.Or(rules.Folder(), "."), path, files[path]); err != nil {
 			return failf(exitEnvironment, "", "writing the baseline: %w", err)
 		}
 		p.sayPath("%s", path)
@@ -122,27 +123,27 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	return nil
 }
 
-// writeWhole replaces a file at once: a reader sees the old one or the new one.
-func writeWhole(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".baseline-*")
+// writeWhole replaces a file below a folder at once: a reader sees the old one or the new one. A link that leads
+// out of the folder is an error: it may have come with a stranger's commit.
+func writeWhole(folder, path string, data []byte) error {
+	name, err := filepath.Rel(folder, path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone already if all went well
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	defer root.Close()
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	draft := name + ".new"
+	defer func() { _ = root.Remove(draft) }() // gone already if all went well
+	if err := root.WriteFile(draft, data, 0o644); err != nil {
+		return err
+	}
+	return root.Rename(draft, name)
 }
 
 func newBaselineList(p process) *cobra.Command {

@@ -136,6 +136,9 @@ func label(c *metrics.Cell, name string) string {
 	return ""
 }
 
+// Folder is the one that the paths of baselines begin at; empty for the current one.
+func (r Rules) Folder() string { return r.folder }
+
 // BaselinePath is where the baseline of a cell lies: from the folder of the gates file.
 func (r Rules) BaselinePath(c *metrics.Cell) string {
 	values := map[string]string{"scenario.name": c.Run().Started.Scenario.Name, "cell": c.Name()}
