@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"homellm/engine/engines"
@@ -421,10 +422,9 @@ func TestSettle_WaitsForTheCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scrapes := 0
+	var scrapes atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scrapes++
-		if scrapes < 4 {
+		if scrapes.Add(1) < 4 {
 			fmt.Fprintf(w, "%s", before)
 			return
 		}
@@ -440,7 +440,7 @@ func TestSettle_WaitsForTheCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := side.Between(was, is, Reply{Prompt: new(2304)}); scrapes != 4 || d.Why != "" {
-		t.Errorf("after %d scrapes: %q", scrapes, d.Why)
+	if d := side.Between(was, is, Reply{Prompt: new(2304)}); scrapes.Load() != 4 || d.Why != "" {
+		t.Errorf("after %d scrapes: %q", scrapes.Load(), d.Why)
 	}
 }
