@@ -288,6 +288,7 @@ func TestReset(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.engine+" "+tt.err, func(t *testing.T) {
+			var mu sync.Mutex
 			var calls []string
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				sent := map[string]any{}
@@ -297,6 +298,8 @@ func TestReset(t *testing.T) {
 						t.Error(err)
 					}
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				calls = append(calls, r.Method+" "+r.URL.RequestURI())
 				tt.serve(w, r, sent, len(calls))
 			}))
@@ -310,6 +313,8 @@ func TestReset(t *testing.T) {
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("got %v, want %q", err, tt.err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if got := strings.Join(calls, ", "); got != tt.want {
 				t.Errorf("requests: %s\nwant: %s", got, tt.want)
 			}
@@ -354,9 +359,12 @@ func TestTokenize(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.engine+tt.text+tt.err, func(t *testing.T) {
+			var mu sync.Mutex
 			var sent strings.Builder
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
+				mu.Lock()
+				defer mu.Unlock()
 				sent.WriteString(r.URL.Path + " " + string(body))
 				a, ok := tt.reply[r.URL.Path]
 				if !ok {
@@ -377,6 +385,8 @@ func TestTokenize(t *testing.T) {
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("got %v, want %q", err, tt.err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if len(ids) != tt.ids || sent.String() != tt.sent {
 				t.Errorf("%d ids, want %d\nsent %s\nwant %s", len(ids), tt.ids, sent.String(), tt.sent)
 			}
@@ -387,9 +397,9 @@ func TestTokenize(t *testing.T) {
 // A web page where the list of loaded models would be is an error that says so, and so is an engine without such a
 // list.
 func TestLoaded(t *testing.T) {
-	page := false
+	var page atomic.Bool
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if page {
+		if page.Load() {
 			fmt.Fprint(w, `<html><title>x</title></html>`)
 			return
 		}
@@ -404,7 +414,7 @@ func TestLoaded(t *testing.T) {
 	if share, ok := loaded[0].GPUShare(); !ok || share != 0.25 {
 		t.Errorf("GPU share %v, %v", share, ok)
 	}
-	page = true
+	page.Store(true)
 	if _, err := side.Loaded(t.Context()); err == nil || !strings.Contains(err.Error(), "web page") {
 		t.Errorf("got %v", err)
 	}

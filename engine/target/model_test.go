@@ -61,7 +61,7 @@ func openModel(t *testing.T, address, engine string, asked *dsl.Model) (*target.
 func TestOpen_TakesNoOtherModel(t *testing.T) {
 	unknown := func(name string) *dsl.Model { return &dsl.Model{Name: name} }
 	lib := library()
-	const smol = "/root/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+	const smol = "/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 	tests := []struct {
 		engine string
 		serves []string
