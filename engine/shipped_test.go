@@ -14,6 +14,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/prompt"
@@ -101,7 +102,7 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 						can[key] = can[key] || v.Verdict == event.Fail || v.Verdict == event.Unknown
 					}
 				}
-				if verdict, code, why := run.Outcome(); code == metrics.ExitPass {
+				if verdict, code, why := run.Outcome(); code == exit.Pass {
 					t.Errorf("a server that %s: %s, %s", b.does, verdict, why)
 				}
 			})
@@ -127,7 +128,7 @@ func TestShippedScenariosPassOnTheSimulator(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/blocks of %d", name, size), func(t *testing.T) {
 				run := onBroken(t, name, broken{config: sim.Config{BlockTokens: size}})
 				verdict, code, why := run.Outcome()
-				if code != metrics.ExitPass {
+				if code != exit.Pass {
 					t.Errorf("%s: %s", verdict, why)
 				}
 				for _, c := range run.Cells {

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 
 	"homellm/engine/event"
-	"homellm/engine/metrics"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 	"homellm/scenarios"
 )
@@ -22,10 +22,10 @@ func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 		verdict event.Outcome // of the gates of the cache
 		code    int
 	}{
-		"cannot tell": {sim.Config{NoCachedUsage: true, Faults: []sim.Fault{noMetrics}}, event.Unsupported, metrics.ExitPass},
+		"cannot tell": {sim.Config{NoCachedUsage: true, Faults: []sim.Fault{noMetrics}}, event.Unsupported, exit.Pass},
 		"did not tell": {sim.Config{Faults: []sim.Fault{noMetrics, {Kind: "no_usage", Prompt: "the stove called"}}},
-			event.Unknown, metrics.ExitInconclusive},
-		"no cache": {sim.Config{NoPrefixCache: true}, event.Fail, metrics.ExitFail},
+			event.Unknown, exit.Inconclusive},
+		"no cache": {sim.Config{NoPrefixCache: true}, event.Fail, exit.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := scenarios.FS.ReadFile("quickstart.yaml")
@@ -94,7 +94,7 @@ func TestNoConditionPassesOnAnAnswerThatIsNone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var g rig
 				g.play(t, plan, config)
-				if verdict, code, why := g.fold.Outcome(); code != metrics.ExitInconclusive {
+				if verdict, code, why := g.fold.Outcome(); code != exit.Inconclusive {
 					t.Errorf("%s, exit %d: %s", verdict, code, why)
 				}
 				for _, v := range g.fold.Cells[0].Verdicts {

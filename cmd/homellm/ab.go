@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/compare"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
@@ -67,7 +68,7 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 
 func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if f.a == f.b {
-		return failf(exitUsage, "name two profiles", "--a and --b are the same profile %q", f.a)
+		return exit.Errorf(exit.Usage, "name two profiles", "--a and --b are the same profile %q", f.a)
 	}
 	out, err := f.shown.open(p)
 	if err != nil {
@@ -86,7 +87,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		return err
 	}
 	if len(files) != 1 {
-		return failf(exitUsage, "name one scenario", "ab plays one scenario, and %d are named", len(files))
+		return exit.Errorf(exit.Usage, "name one scenario", "ab plays one scenario, and %d are named", len(files))
 	}
 	f.servers = []string{f.a, f.b}
 	plans, servers, err := planAll(ctx, p, lib, files, f.applyFlags)
@@ -129,18 +130,18 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if !f.quiet {
 		p.say("the run is in %s", dir)
 	}
-	if code == exitPass || code == exitInconclusive {
+	if code == exit.Pass || code == exit.Inconclusive {
 		return err // a scenario need not assert anything to be compared
 	}
 	_, _, reason := run.Outcome()
 	p.say("the run itself: %s", reason)
-	return &failure{code: metrics.Worst(code, codeOf(err))}
+	return exit.With(exit.Worst(code, codeOf(err)))
 }
 
 // codeOf is the exit code that an error of conclude asks for.
 func codeOf(err error) int {
-	if f, ok := err.(*failure); ok { //nolint:errorlint // conclude wraps nothing
-		return f.code
+	if f, ok := err.(*exit.Failure); ok { //nolint:errorlint // conclude wraps nothing
+		return f.Code
 	}
-	return exitPass
+	return exit.Pass
 }

@@ -21,6 +21,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/client"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
@@ -158,15 +159,15 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 		return err
 	}
 	if f.resume != "" && len(files) != 1 {
-		return failf(
-			exitUsage,
+		return exit.Errorf(
+			exit.Usage,
 			"name the one scenario that the folder belongs to",
 			"--resume continues one scenario, and %d are named",
 			len(files),
 		)
 	}
 	if f.resumeChanged && f.resume == "" {
-		return failf(exitUsage, "add --resume DIR", "--resume-changed needs --resume")
+		return exit.Errorf(exit.Usage, "add --resume DIR", "--resume-changed needs --resume")
 	}
 	if f.resume != "" {
 		if f.begun, err = reopen(f.resume); err != nil {
@@ -180,8 +181,8 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	}
 	if len(plans) == 1 {
 		code, err := play(ctx, p, plans[0], servers, f, format, false)
-		if err == nil && code != exitPass {
-			err = &failure{code: code}
+		if err == nil && code != exit.Pass {
+			err = exit.With(code)
 		}
 		return err
 	}
@@ -195,26 +196,26 @@ func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, servers *se
 	if format.Several != nil { // one document at the end
 		each.Write = func(io.Writer, *metrics.Run, report.Options) error { return nil }
 	}
-	worst := exitPass
+	worst := exit.Pass
 	var broken error
 	for _, plan := range plans {
 		var code int
 		if code, broken = play(ctx, p, plan, servers, f, each, true); broken != nil {
 			break
 		}
-		worst = metrics.Worst(worst, code)
-		if ctx.Err() != nil || (f.failFast && code != exitPass) {
+		worst = exit.Worst(worst, code)
+		if ctx.Err() != nil || (f.failFast && code != exit.Pass) {
 			break
 		}
 	}
-	if broken == nil && worst != exitPass {
-		broken = &failure{code: worst}
+	if broken == nil && worst != exit.Pass {
+		broken = exit.With(worst)
 	}
-	all := report.Several{Planned: len(plans), Code: exitPass}
+	all := report.Several{Planned: len(plans), Code: exit.Pass}
 	if broken != nil {
-		all.Code = exitEnvironment
-		if known, ok := errors.AsType[*failure](broken); ok {
-			all.Code = known.code
+		all.Code = exit.Environment
+		if known, ok := errors.AsType[*exit.Failure](broken); ok {
+			all.Code = known.Code
 		}
 	}
 	for _, r := range f.collect.runs {
@@ -228,7 +229,8 @@ func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, servers *se
 		err = all.Overall(p.stdout, p.reportOptions(""))
 	}
 	if err != nil && broken == nil && !errors.Is(err, syscall.EPIPE) {
-		return failf(exitEnvironment, "each run has its results in a folder of its own", "printing the report: %w", err)
+		return exit.Errorf(exit.Environment, "each run has its results in a folder of its own", "printing the report: %w",
+			err)
 	}
 	return broken
 }
@@ -316,7 +318,7 @@ func play(
 		return conclude(p, res, format)
 	}
 	if err := res.elsewhere(version(), facts); err != nil {
-		return 0, failf(exitEnvironment, "", "%w", err)
+		return 0, exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	res.header.Homellm, res.header.Host, res.header.Options = version(), facts, f.changed()
 	servers.logs, servers.opener.Launcher.Memory = dir, machine
@@ -353,7 +355,8 @@ func play(
 	}
 	servers.keepLogs()
 	if err != nil {
-		return 0, failf(exitEnvironment, "what was kept is in "+dir+"; once that is fixed, continue with: "+again, "%w", err)
+		return 0, exit.Errorf(exit.Environment, "what was kept is in "+dir+"; once that is fixed, continue with: "+again,
+			"%w", err)
 	}
 	code, err := conclude(p, res, format)
 	if fold.Done != nil && fold.Done.Interrupted != "" {
@@ -394,15 +397,15 @@ func conclude(p process, res *results, format report.Format) (int, error) {
 		if dir, err := os.MkdirTemp("", "homellm-results-"); err == nil && report.WriteDir(dir, res.fold) == nil {
 			hint += "; the reports are in " + dir
 		}
-		unwritten = failf(
-			exitEnvironment,
+		unwritten = exit.Errorf(
+			exit.Environment,
 			hint+"\nhomellm: hint: the journal is complete: homellm report "+quote(res.dir),
 			"writing the reports: %w",
 			unwritten,
 		)
 	}
 	if err := format.Write(p.stdout, res.fold, p.reportOptions(res.dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
-		return code, failf(exitEnvironment, "the results are in "+res.dir, "printing the report: %w", err)
+		return code, exit.Errorf(exit.Environment, "the results are in "+res.dir, "printing the report: %w", err)
 	}
 	return code, unwritten
 }

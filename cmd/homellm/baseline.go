@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/compare"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -54,7 +55,7 @@ when nothing has changed.`,
 
 func recordBaseline(p process, args []string, f compareFlags, splits int) error {
 	if splits < 0 {
-		return failf(exitUsage, "", "--aa must not be negative")
+		return exit.Errorf(exit.Usage, "", "--aa must not be negative")
 	}
 	rules, err := f.rules()
 	if err != nil {
@@ -74,11 +75,12 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	run := runs[0]
 	for i, r := range runs {
 		if !r.Started.Checked() {
-			return failf(exitInvalid, "play it again with this homellm",
+			return exit.Errorf(exit.Invalid, "play it again with this homellm",
 				"%s cannot become a baseline: its journal has no checksums, so damage would not be noticed", args[i])
 		}
-		if verdict, code, reason := r.Outcome(); code != exitPass {
-			return failf(code, "homellm report "+args[i]+" tells more", "only a passing run can be a baseline, and %s is %s: %s",
+		if verdict, code, reason := r.Outcome(); code != exit.Pass {
+			return exit.Errorf(code, "homellm report "+args[i]+" tells more",
+				"only a passing run can be a baseline, and %s is %s: %s",
 				args[i], verdict, reason)
 		}
 	}
@@ -92,13 +94,13 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		for i, r := range runs[1:] {
 			again := r.Cell(cell.ID)
 			if again == nil {
-				return failf(exitUsage, "", "%s has no cell %s", args[i+1], cell.Name())
+				return exit.Errorf(exit.Usage, "", "%s has no cell %s", args[i+1], cell.Name())
 			}
 			more = append(more, again)
 		}
 		b, err := rules.Record(cell, splits, more...)
 		if err != nil {
-			return failf(exitInconclusive, "", "%w", err)
+			return exit.Errorf(exit.Inconclusive, "", "%w", err)
 		}
 		var text bytes.Buffer
 		if err := b.Write(&text); err != nil {
@@ -106,7 +108,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 		path := rules.BaselinePath(cell)
 		if files[path] != nil {
-			return failf(exitInvalid, "add ${cell} to the file name in the gates file",
+			return exit.Errorf(exit.Invalid, "add ${cell} to the file name in the gates file",
 				"two cells would have the same baseline %s", path)
 		}
 		files[path], order = text.Bytes(), append(order, path)
@@ -116,7 +118,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	}
 	for _, path := range order {
 		if err := writeWhole(cmp.Or(rules.Folder(), "."), path, files[path]); err != nil {
-			return failf(exitEnvironment, "", "writing the baseline: %w", err)
+			return exit.Errorf(exit.Environment, "", "writing the baseline: %w", err)
 		}
 		p.sayPath("%s", path)
 	}
@@ -163,7 +165,7 @@ func newBaselineList(p process) *cobra.Command {
 
 func listBaselines(p process, dir string) error {
 	if _, err := os.Stat(dir); err != nil {
-		return failf(exitUsage, "homellm baseline record RUN writes the first one", "%w", err)
+		return exit.Errorf(exit.Usage, "homellm baseline record RUN writes the first one", "%w", err)
 	}
 	var rows [][]string
 	var broken []error
@@ -182,19 +184,19 @@ func listBaselines(p process, dir string) error {
 		return nil
 	})
 	if err != nil {
-		return failf(exitEnvironment, "", "looking for baselines: %w", err)
+		return exit.Errorf(exit.Environment, "", "looking for baselines: %w", err)
 	}
 	if len(rows) > 0 {
 		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"},
 			rows, 4); err != nil {
-			return failf(exitEnvironment, "", "printing the list: %w", err)
+			return exit.Errorf(exit.Environment, "", "printing the list: %w", err)
 		}
 	}
 	for _, err := range broken {
 		p.say("%v", err)
 	}
 	if len(broken) > 0 {
-		return &failure{code: exitInvalid}
+		return exit.With(exit.Invalid)
 	}
 	if len(rows) == 0 {
 		p.say("no baseline below %s", dir)
@@ -229,7 +231,7 @@ func showBaseline(p process, b *compare.Baseline) error {
 	}
 	head = append(head, []string{"A/A noise", fmt.Sprintf("%d halvings, %d runs", b.AASplits, b.AARuns)})
 	if err := report.Columns(p.stdout, nil, head, 2); err != nil {
-		return failf(exitEnvironment, "", "printing the baseline: %w", err)
+		return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
 	}
 	fmt.Fprintln(p.stdout)
 	var rows [][]string
@@ -251,7 +253,7 @@ func showBaseline(p process, b *compare.Baseline) error {
 	}
 	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows,
 		2); err != nil {
-		return failf(exitEnvironment, "", "printing the baseline: %w", err)
+		return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
 	}
 	return nil
 }

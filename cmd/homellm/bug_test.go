@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"homellm/engine/crash"
+	"homellm/engine/exit"
 )
 
 // crashing is a program that crashes as its argument says, with the ends of homellm's main.
@@ -38,7 +39,7 @@ func TestCrash_IsExitCode70(t *testing.T) {
 			c := exec.CommandContext(t.Context(), "crashing", kind)
 			c.Env = append(os.Environ(), "HOMELLM_DEBUG="+debug)
 			out, _ := c.CombinedOutput()
-			if code := c.ProcessState.ExitCode(); code != exitBug {
+			if code := c.ProcessState.ExitCode(); code != exit.Bug {
 				t.Errorf("%s: exit code %d\n%s", kind, code, out)
 			}
 			first, rest, _ := strings.Cut(string(out), "\n")

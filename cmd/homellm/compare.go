@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/compare"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/schema"
@@ -117,7 +118,8 @@ func againstFile(rules compare.Rules, path string, run *metrics.Run, named strin
 	}
 	c, ok := rules.Baseline(b, path, run)
 	if !ok {
-		return c, failf(exitInconclusive, "its cells: "+cellNames(run), "the run has no cell %s, of which %s is the baseline",
+		return c, exit.Errorf(exit.Inconclusive, "its cells: "+cellNames(run),
+			"the run has no cell %s, of which %s is the baseline",
 			b.Name, path)
 	}
 	return c, nil
@@ -130,7 +132,7 @@ func twoRuns(runs []*metrics.Run, named []string) error {
 	for i, r := range runs {
 		id := r.Started.ID
 		if other, ok := seen[id]; ok && id != "" {
-			return failf(exitUsage, "name two runs; homellm results list shows those there are",
+			return exit.Errorf(exit.Usage, "name two runs; homellm results list shows those there are",
 				"%s and %s are the same run %.8s",
 				other, named[i], id)
 		}
@@ -143,7 +145,7 @@ func twoRuns(runs []*metrics.Run, named []string) error {
 func baselineOfAnother(path string, run *metrics.Run, named string) (*compare.Baseline, error) {
 	b, err := readBaseline(path)
 	if err == nil && b.Of(run) {
-		return nil, failf(exitUsage, "play it again, and compare the new run",
+		return nil, exit.Errorf(exit.Usage, "play it again, and compare the new run",
 			"%s was recorded from %s itself: nothing could ever be worse", path, named)
 	}
 	return b, err
@@ -164,13 +166,13 @@ func isBaseline(path string) bool { return filepath.Ext(path) == ".json" }
 func readBaseline(path string) (*compare.Baseline, error) {
 	data, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failf(exitUsage, "homellm baseline list shows those there are", "%w", err)
+		return nil, exit.Errorf(exit.Usage, "homellm baseline list shows those there are", "%w", err)
 	}
 	if err != nil {
-		return nil, failf(exitEnvironment, "", "%w", err)
+		return nil, exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	corrupt := func(err error) error {
-		return failf(exitInvalid, "record it again: homellm baseline record RUN", "%s: %w", path, err)
+		return exit.Errorf(exit.Invalid, "record it again: homellm baseline record RUN", "%s: %w", path, err)
 	}
 	var doc any
 	if err := json.Unmarshal(data, &doc); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/compare"
+	"homellm/engine/exit"
 	"homellm/engine/report"
 )
 
@@ -52,7 +53,7 @@ func (f compareOutputFlags) open(p process) (*compareOutputs, error) {
 // code. A report that cannot be written changes no verdict: it is kept elsewhere, and named.
 func (o *compareOutputs) conclude(c compare.Comparison) error {
 	if err := o.format.Write(o.process.stdout, c, o.process.reportOptions("")); err != nil {
-		return failf(exitEnvironment, "", "printing the comparison: %w", err)
+		return exit.Errorf(exit.Environment, "", "printing the comparison: %w", err)
 	}
 	verdict, code, _ := c.Outcome()
 	opt := report.Options{Path: o.process.repositoryPath}
@@ -88,9 +89,9 @@ func (o *compareOutputs) conclude(c compare.Comparison) error {
 	}
 	switch {
 	case len(failed) > 0:
-		return failf(exitEnvironment, strings.Join(hints, "\nhomellm: hint: "), "%w", errors.Join(failed...))
-	case code != exitPass:
-		return &failure{code: code}
+		return exit.Errorf(exit.Environment, strings.Join(hints, "\nhomellm: hint: "), "%w", errors.Join(failed...))
+	case code != exit.Pass:
+		return exit.With(code)
 	}
 	return nil
 }

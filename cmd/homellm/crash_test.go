@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -458,7 +459,7 @@ func TestResume_RefusesASecondWriter(t *testing.T) {
 	}
 	waitForRequests(t, p.dir, 1)
 	code, _, second := p.run("apply", "crash.yaml", "--url", url, "--resume", "run")
-	if code != exitEnvironment || !strings.Contains(second, "another homellm is writing") {
+	if code != exit.Environment || !strings.Contains(second, "another homellm is writing") {
 		t.Errorf("exit code %d, want 5\n%s", code, second)
 	}
 	goOn()
@@ -491,7 +492,7 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 		}
 	})
 	code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "disk/run", "--quiet")
-	if code != exitEnvironment || !strings.Contains(stderr, "no space left on device") ||
+	if code != exit.Environment || !strings.Contains(stderr, "no space left on device") ||
 		!strings.Contains(stderr, "--resume disk/run") {
 		t.Fatalf("exit code %d on a full disk\n%s", code, stderr)
 	}
@@ -508,7 +509,7 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--out", "disk/other"}, {"--resume", "disk/run"}} {
 		code, _, stderr := p.run(append([]string{"apply", "crash.yaml", "--url", url}, args...)...)
-		if code != exitEnvironment || !strings.Contains(stderr, "read-only") || !strings.Contains(stderr, "hint:") {
+		if code != exit.Environment || !strings.Contains(stderr, "read-only") || !strings.Contains(stderr, "hint:") {
 			t.Errorf("%v on a read-only disk: exit code %d\n%s", args, code, stderr)
 		}
 	}
@@ -541,7 +542,7 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 		{[]string{"crash.yaml", "--repeats", "3"}, "its flags, server, model"},
 	} {
 		code, _, stderr := p.run(append(append([]string{"apply"}, c.args...), "--url", url, "--resume", "run", "--quiet")...)
-		if code != exitUsage || !strings.Contains(stderr, "started with another plan") || !strings.Contains(stderr, c.why) ||
+		if code != exit.Usage || !strings.Contains(stderr, "started with another plan") || !strings.Contains(stderr, c.why) ||
 			!strings.Contains(stderr, "--resume-changed") {
 			t.Errorf("%v: exit code %d\n%s", c.args, code, stderr)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"homellm/engine/exit"
 )
 
 // TestCLIDocs holds docs/cli.md to what the program prints; -update writes it.
@@ -18,8 +20,8 @@ func TestCLIDocs(t *testing.T) {
 	fmt.Fprintf(&b, "# Command line\n\n")
 	fmt.Fprintf(&b, "Generated from the program: `go test ./cmd/homellm -run CLIDocs -update`.\n\n")
 	fmt.Fprintf(&b, "## Exit codes\n\n| code | meaning |\n|---:|---|\n")
-	for _, e := range exitCodes {
-		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.doc)
+	for _, e := range exit.Codes {
+		fmt.Fprintf(&b, "| %d | %s |\n", e.Code, e.Doc)
 	}
 	fmt.Fprintf(&b, "\nWith several scenarios the gravest outcome decides. The printed verdict and the code come from "+
 		"the same decision.\n")

@@ -9,6 +9,7 @@ import (
 
 	"homellm/engine/crash"
 	"homellm/engine/doctor"
+	"homellm/engine/exit"
 	"homellm/engine/hub"
 	"homellm/engine/report"
 )
@@ -60,14 +61,14 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	err = d.Examine(ctx, f.url)
 	switch bad := (*doctor.BadAddress)(nil); {
 	case errors.As(err, &bad):
-		return failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", bad)
+		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", bad)
 	case errors.Is(err, doctor.ErrNothing):
 		checkup.End()
-		return &failure{code: exitEnvironment}
+		return exit.With(exit.Environment)
 	case ctx.Err() != nil:
 		return err
 	case err != nil:
-		return failf(exitEnvironment, "", "%w", err)
+		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	checkup.End()
 	return nil

@@ -11,6 +11,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/schema"
 )
@@ -34,7 +35,7 @@ func newExplain(p process) *cobra.Command {
 				if s := syntax.Suggest(args[0], explainable()); s != "" {
 					hint = s
 				}
-				return failf(exitUsage, hint, "nothing is known about %q", args[0])
+				return exit.Errorf(exit.Usage, hint, "nothing is known about %q", args[0])
 			}
 			_, err := fmt.Fprint(p.stdout, text)
 			return err
@@ -73,9 +74,9 @@ func explain(word string) string {
 			fmt.Fprintf(&b, "%s (function of expressions)\n  %s\n", f.Usage, f.Doc)
 		}
 	}
-	for _, c := range exitCodes {
-		if strconv.Itoa(c.code) == word {
-			fmt.Fprintf(&b, "exit code %d\n  %s\n", c.code, c.doc)
+	for _, c := range exit.Codes {
+		if strconv.Itoa(c.Code) == word {
+			fmt.Fprintf(&b, "exit code %d\n  %s\n", c.Code, c.Doc)
 		}
 	}
 	return b.String()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -46,11 +47,11 @@ type fault struct {
 
 // broken is what comes of a turn in three that fails: it ends its conversation, so that of the six
 // requests one is never sent.
-func broken(class string) outcome { return outcome{class, "", exitRequests, 5, 1} }
+func broken(class string) outcome { return outcome{class, "", exit.Requests, 5, 1} }
 
-var fine = outcome{"", "", exitPass, 6, 0}
+var fine = outcome{"", "", exit.Pass, 6, 0}
 
-func noted(code string) outcome { return outcome{"", code, exitPass, 6, 0} }
+func noted(code string) outcome { return outcome{"", code, exit.Pass, 6, 0} }
 
 const second = sim.Duration(time.Second)
 
@@ -72,7 +73,7 @@ var faults = []fault{
 	{name: "cut (partial frame)", fault: sim.Fault{Kind: "cut"}, want: broken("truncated")},
 	{fault: sim.Fault{Kind: "reset"}, want: broken("reset")},
 	{name: "crash (and gone)", fault: sim.Fault{Kind: "crash"}, want: outcome{"connect, reset", "metrics_unreadable",
-		exitEnvironment, 4, 2}},
+		exit.Environment, 4, 2}},
 	{fault: sim.Fault{Kind: "malformed"}, want: broken("protocol")},
 	{fault: sim.Fault{Kind: "oversized"}, want: fine},
 	{fault: sim.Fault{Kind: "split_utf8"}, want: fine},
@@ -81,30 +82,30 @@ var faults = []fault{
 	{fault: sim.Fault{Kind: "no_usage"}, want: fine},
 	{fault: sim.Fault{Kind: "no_done"}, want: fine},
 	{name: "cached (lying usage)", fault: sim.Fault{Kind: "cached", Count: 7},
-		want: outcome{"", "", exitEnvironment, 4, 0}},
+		want: outcome{"", "", exit.Environment, 4, 0}},
 	{name: "usage (wrong usage)", fault: sim.Fault{Kind: "usage", Count: 3}, want: noted("usage_wrong")},
-	{name: "counters (lying counters)", fault: sim.Fault{Kind: "counters"}, want: outcome{"", "", exitEnvironment, 4, 0}},
+	{name: "counters (lying counters)", fault: sim.Fault{Kind: "counters"}, want: outcome{"", "", exit.Environment, 4, 0}},
 	{name: "counters, of second turns", fault: sim.Fault{Kind: "counters", Every: 2}, want: noted("disagreement")},
 	{fault: sim.Fault{Kind: "no_metrics"}, want: noted("metrics_unreadable")},
 	{name: "restart (counters begin anew)", fault: sim.Fault{Kind: "restart"}, want: noted("server_restarted")},
 	{name: "swap (another model)", fault: sim.Fault{Kind: "swap", Body: "another-model"},
-		want: outcome{"", "model_swapped", exitEnvironment, 4, 0}},
+		want: outcome{"", "model_swapped", exit.Environment, 4, 0}},
 	{name: "truncate (context cut in silence)", fault: sim.Fault{Kind: "truncate", Count: 24, Every: 1},
 		want: noted("context_truncated")},
 	{name: "skew (clock)", fault: sim.Fault{Kind: "skew", Delay: 3600 * second}, want: fine},
 	{name: "guest (another user)", fault: sim.Fault{Kind: "guest"}, want: noted("foreign_traffic")},
 	{name: "port stolen before the first request",
 		doc:   "be replaced by a web server between the readiness check and the first request",
-		fault: sim.Fault{Kind: "no_done"}, wrap: stolen(""), want: outcome{"protocol", "metrics_unreadable", exitRequests, 3,
+		fault: sim.Fault{Kind: "no_done"}, wrap: stolen(""), want: outcome{"protocol", "metrics_unreadable", exit.Requests, 3,
 			3}},
 	{name: "port stolen after the preflight", doc: "be replaced by a web server before the first request of the scenario",
 		fault: sim.Fault{Kind: "no_done"}, wrap: stolen("number 1"), want: outcome{"protocol", "metrics_unreadable",
-			exitRequests, 3, 3}},
+			exit.Requests, 3, 3}},
 	{name: "status 500, 1 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.01}, want: fine},
 	{name: "status 500, 50 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.5},
-		want: outcome{"server_error", "", exitRequests, 4, 2}},
+		want: outcome{"server_error", "", exit.Requests, 4, 2}},
 	{name: "status 500, 100 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 1},
-		want: outcome{"server_error", "", exitRequests, 3, 3}},
+		want: outcome{"server_error", "", exit.Requests, 3, 3}},
 }
 
 // ready completes the rows.

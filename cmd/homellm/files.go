@@ -15,6 +15,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
+	"homellm/engine/exit"
 	"homellm/engine/secret"
 	"homellm/scenarios"
 )
@@ -46,7 +47,7 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 				continue
 			}
 			if err != nil {
-				return nil, failf(exitEnvironment, "", "reading your own %s: %w", name, err)
+				return nil, exit.Errorf(exit.Environment, "", "reading your own %s: %w", name, err)
 			}
 			files = append(files, dsl.File{Name: path, Data: data})
 		}
@@ -54,7 +55,7 @@ func (l libraryFlags) load(p process) (*dsl.Library, error) {
 	for _, path := range slices.Concat(l.modelFiles, l.serverFiles) {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return nil, failf(exitUsage, "", "%w", err)
+			return nil, exit.Errorf(exit.Usage, "", "%w", err)
 		}
 		files = append(files, dsl.File{Name: path, Data: data})
 	}
@@ -101,10 +102,10 @@ func findScenario(arg string) ([]dsl.File, error) {
 		case meant != "":
 			hint = meant
 		}
-		return nil, failf(exitUsage, hint, "no file, folder or shipped scenario %q", arg)
+		return nil, exit.Errorf(exit.Usage, hint, "no file, folder or shipped scenario %q", arg)
 	}
 	if err != nil {
-		return nil, failf(exitUsage, "", "%w", err)
+		return nil, exit.Errorf(exit.Usage, "", "%w", err)
 	}
 	if !info.IsDir() {
 		f, err := openYAML(arg)
@@ -118,7 +119,8 @@ func findScenario(arg string) ([]dsl.File, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, failf(exitUsage, "a scenario's first key is `schema: homellm.scenario/v1`", "no scenario below %s", arg)
+		return nil, exit.Errorf(exit.Usage, "a scenario's first key is `schema: homellm.scenario/v1`", "no scenario below %s",
+			arg)
 	}
 	return files, nil
 }
@@ -151,7 +153,7 @@ func walkYAML(dir string, kinds ...string) ([]dsl.File, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, failf(exitUsage, "", "looking for files below %s: %w", dir, err)
+		return nil, exit.Errorf(exit.Usage, "", "looking for files below %s: %w", dir, err)
 	}
 	return out, nil
 }
@@ -160,7 +162,7 @@ func walkYAML(dir string, kinds ...string) ([]dsl.File, error) {
 func openYAML(path string) (dsl.File, error) {
 	f, err := dsl.OpenFile(path)
 	if err != nil {
-		return dsl.File{}, failf(exitUsage, "", "%w", err)
+		return dsl.File{}, exit.Errorf(exit.Usage, "", "%w", err)
 	}
 	f.Name = filepath.ToSlash(shown(path))
 	return f, nil

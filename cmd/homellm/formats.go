@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"homellm/engine/exit"
 	"homellm/engine/report"
 )
 
@@ -21,7 +22,7 @@ func compareFormatNamed(name string) (report.CompareFormat, error) {
 			return f, nil
 		}
 	}
-	return report.CompareFormat{}, failf(exitUsage, "formats: "+strings.Join(compareFormatNames(), ", "),
+	return report.CompareFormat{}, exit.Errorf(exit.Usage, "formats: "+strings.Join(compareFormatNames(), ", "),
 		"unknown format %q", name)
 }
 
@@ -39,6 +40,6 @@ func formatNamed(name string) (report.Format, error) {
 			return f, nil
 		}
 	}
-	return report.Format{}, failf(exitUsage, fmt.Sprintf("formats: %s", strings.Join(formatNames(), ", ")),
+	return report.Format{}, exit.Errorf(exit.Usage, fmt.Sprintf("formats: %s", strings.Join(formatNames(), ", ")),
 		"unknown format %q", name)
 }

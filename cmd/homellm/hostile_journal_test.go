@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/report"
 )
 
@@ -181,7 +182,7 @@ func TestJournalWithoutChecks(t *testing.T) {
 		}
 	}
 	code, out := inside(t, "baseline", "record", "run")
-	if code != exitInvalid || !strings.Contains(out, "run cannot become a baseline: its journal has no checksums") {
+	if code != exit.Invalid || !strings.Contains(out, "run cannot become a baseline: its journal has no checksums") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	if _, err := os.Stat("baselines"); err == nil {

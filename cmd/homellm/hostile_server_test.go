@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -84,7 +85,8 @@ var hostileServers = map[string]struct {
 	}},
 	"huge blocks": {"/metrics", func(w http.ResponseWriter) {
 		_, _ = fmt.Fprintf(w, "# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{block_size=\"%d\","+
-			"enable_prefix_caching=\"True\"} 1\n# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 1e300\n", 1<<34)
+			"enable_prefix_caching=\"True\"} 1\n# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 1e300\n",
+			1<<34)
 	}},
 	"act": {"/v1/chat/completions", func(w http.ResponseWriter) {
 		stream(w)
@@ -156,14 +158,14 @@ func TestHostileServers(t *testing.T) {
 				t.Errorf("took %d MiB", use.Maxrss>>10)
 			}
 			answers := s.path != "/v1/chat/completions" || name == "act" || strings.HasSuffix(name, "counts")
-			if code == exitBug || code == 0 && !answers {
+			if code == exit.Bug || code == 0 && !answers {
 				t.Errorf("exit code %d\n%.800s", code, out)
 			}
 			if strings.ContainsAny(out, "\x1b\a\u202e") || strings.Contains(out, "\n::error::forged") {
 				t.Errorf("the answer acts:\n%.800q", out)
 			}
 			if _, err := os.Stat(filepath.Join(p.dir, "run", "journal.jsonl")); err == nil {
-				if code, _, stderr := p.run("report", "run"); code == exitInvalid {
+				if code, _, stderr := p.run("report", "run"); code == exit.Invalid {
 					t.Errorf("what was written cannot be read:\n%.400s", stderr)
 				}
 			}

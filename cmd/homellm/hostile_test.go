@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"homellm/engine/exit"
 )
 
 // hostileFolder lays the corpus out beside what its paths try to reach.
@@ -70,13 +72,13 @@ func TestHostileCorpus(t *testing.T) {
 					!strings.HasPrefix(name, "assert_") && !strings.HasPrefix(name, "axis_")
 				// What only a plan can see is no error of validate.
 				late := command == "validate" && (name == "requests_many.yaml" || name == "synthetic_many.yaml")
-				if refused && !late && code != exitInvalid {
+				if refused && !late && code != exit.Invalid {
 					t.Errorf("exit code %d, want 3\n%.600s", code, out.String())
 				}
-				if refused && code == exitInvalid && !strings.Contains(out.String(), "error[") {
+				if refused && code == exit.Invalid && !strings.Contains(out.String(), "error[") {
 					t.Errorf("refused without a code:\n%.600s", out.String())
 				}
-				if code == exitBug {
+				if code == exit.Bug {
 					t.Errorf("a bug:\n%.600s", out.String())
 				}
 				for _, secret := range []string{"secret of the folder above", "root:x:0:0", "HOME=", "sk-hostile"} {
@@ -125,7 +127,7 @@ func TestHostileCorpus_Applied(t *testing.T) {
 	before = list()
 	for _, name := range []string{"title_escape", "title_lines", "assert_html", "axis_csv", "axis_escape"} {
 		code, stdout, stderr := p.run("apply", name+".yaml", "--server", "sim")
-		if code == exitBug || code == exitEnvironment {
+		if code == exit.Bug || code == exit.Environment {
 			t.Errorf("%s: exit code %d\n%.500s", name, code, stderr)
 		}
 		if strings.ContainsAny(stdout+stderr, "\x1b\a\u009b") {

@@ -11,6 +11,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/report"
 )
@@ -108,7 +109,7 @@ func (t tagFilter) unknown() error {
 		for n := range t.known {
 			names = append(names, n)
 		}
-		return failf(exitInvalid, syntax.Suggest(tag, names), "no conversation has the tag %q", tag)
+		return exit.Errorf(exit.Invalid, syntax.Suggest(tag, names), "no conversation has the tag %q", tag)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"homellm/engine"
 	"homellm/engine/crash"
+	"homellm/engine/exit"
 	"homellm/engine/model/apart"
 	"homellm/engine/secret"
 )
@@ -42,13 +43,13 @@ func main() {
 }
 
 // endOnCrash ends the process where a goroutine other than the main one panics.
-func endOnCrash(p process, exit func(int)) {
+func endOnCrash(p process, end func(int)) {
 	crash.Handle(func(value any, stack []byte) {
 		masked := secret.NewWriter(plain{p.stderr})
 		p.stderr = masked
 		code := bug(p, value, stack)
 		_ = masked.Close() // the process ends, whether its terminal takes the rest or not
-		exit(code)
+		end(code)
 	})
 }
 
@@ -73,7 +74,7 @@ func system() process {
 
 // interruptible ends the context at the first signal, with the signal as its cause, and the
 // process at the second.
-func interruptible(parent context.Context, exit func(int)) (context.Context, func()) {
+func interruptible(parent context.Context, end func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -90,7 +91,7 @@ func interruptible(parent context.Context, exit func(int)) (context.Context, fun
 		}
 		cancel(engine.Interrupted{Signal: signalName(first)})
 		if second, ok := <-signals; ok {
-			exit(exitOfSignal(signalName(second)))
+			end(exit.OfSignal(signalName(second)))
 		}
 	})
 	return ctx, func() {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -188,7 +189,7 @@ func TestShortKey_IsRefused(t *testing.T) {
 		"--out",
 		"run",
 	)
-	if code != exitEnvironment || !strings.Contains(stdout+stderr, "a key of 7 characters is too short") {
+	if code != exit.Environment || !strings.Contains(stdout+stderr, "a key of 7 characters is too short") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	hidden(t, "q7w8e9r", "apply", stdout, stderr)
@@ -205,7 +206,7 @@ func TestKeyOnCommandLine_IsRefused(t *testing.T) {
 	} {
 		p := newProgram(t, map[string]string{"servers.yaml": fmt.Sprintf(profile, launch[0], launch[1])})
 		code, stdout, stderr := p.run("serve", "own", "--servers", "servers.yaml", "--dry-run", "--engine-version", "0.10.0")
-		if code != exitInvalid || !strings.Contains(stderr, "links/secret") {
+		if code != exit.Invalid || !strings.Contains(stderr, "links/secret") {
 			t.Errorf("%v: exit code %d\n%s", launch, code, stderr)
 		}
 		hidden(t, planted, launch[0], stdout, stderr)
@@ -220,7 +221,8 @@ func TestKeyOnCommandLine_IsRefused(t *testing.T) {
 // Keys in the environment of a profile are masked where its command line is shown.
 func TestLaunchEnvironment_IsMasked(t *testing.T) {
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": "schema: homellm.servers/v1\nservers:\n" +
-		"  own: {engine: vllm, launch: {command: [vllm], env: {VLLM_API_KEY: " + planted + ", HTTPS_PROXY: \"http://me:" + planted + "@proxy:3128\"}, flags: {max_model_len: 100}}}\n"})
+		"  own: {engine: vllm, launch: {command: [vllm], env: {VLLM_API_KEY: " + planted + ", HTTPS_PROXY: \"http://me:" +
+		planted + "@proxy:3128\"}, flags: {max_model_len: 100}}}\n"})
 	for _, args := range [][]string{
 		{"serve", "own", "--servers", "servers.yaml", "--dry-run", "--engine-version", "0.10.0"},
 		{"plan", "plan.yaml", "--servers", "servers.yaml", "--server", "own", "--resolved"},
@@ -236,7 +238,8 @@ func TestLaunchEnvironment_IsMasked(t *testing.T) {
 
 // The log of a started server is nobody else's to read while it is written, and is kept without the keys that it holds.
 func TestServerLog_IsMasked(t *testing.T) {
-	servers := strings.Replace(slowServers, `'homellm sim`, `'printf "key %.5s" $OTHER_TOKEN; sleep 0.05; echo $OTHER_TOKEN | cut -c6-; env; ls -l "$HOME"/cache/homellm/*.log; homellm sim`, 1)
+	servers := strings.Replace(slowServers, `'homellm sim`,
+		`'printf "key %.5s" $OTHER_TOKEN; sleep 0.05; echo $OTHER_TOKEN | cut -c6-; env; ls -l "$HOME"/cache/homellm/*.log; homellm sim`, 1)
 	servers = regexp.MustCompile(`startup_delay: \S+`).ReplaceAllString(servers, "startup_delay: 1ms")
 	p := newProgram(t, map[string]string{"crash.yaml": crashPlan, "servers.yaml": servers})
 	p.env = append(p.env, "OTHER_TOKEN="+planted, "HTTPS_PROXY=http://me:"+planted+"x@proxy.invalid:3128")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/exit"
 	"homellm/engine/hub"
 	"homellm/engine/report/readable"
 )
@@ -50,7 +51,7 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	}
 	stored, err := s.cache.List()
 	if err != nil {
-		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+		return exit.Errorf(exit.Environment, "", "reading %s: %w", s.cache.Dir, err)
 	}
 	var all checked
 	for _, repo := range stored {
@@ -73,10 +74,11 @@ func (s *store) verify(ctx context.Context, names []string) error {
 	}
 	switch {
 	case all.wrong+all.missing > 0:
-		return failf(exitFail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing",
+		return exit.Errorf(exit.Fail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing",
 			readable.Plural(all.wrong, "file"), all.missing)
 	case all.read == 0 && len(names) > 0:
-		return failf(exitEnvironment, "homellm models pull "+list[0].model.Name, "%s is not here", strings.Join(names, ", "))
+		return exit.Errorf(exit.Environment, "homellm models pull "+list[0].model.Name, "%s is not here",
+			strings.Join(names, ", "))
 	case all.read == 0:
 		fmt.Fprintf(s.stdout, "no known model is in %s\n", shown(s.cache.Dir))
 	}
@@ -112,7 +114,7 @@ func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit str
 	what := cmp.Or(strings.Join(whose, ", "), repo)
 	files, err := s.cache.Verify(ctx, repo, commit, want)
 	if err != nil {
-		return n, failf(exitEnvironment, "", "%s: %w", what, err)
+		return n, exit.Errorf(exit.Environment, "", "%s: %w", what, err)
 	}
 	say := func(path, text string) { fmt.Fprintf(s.stdout, "%-28s %s: %s\n", what, path, text) }
 	for _, f := range files {
@@ -179,7 +181,7 @@ func (s *store) remove(name, source string) error {
 	}
 	stored, err := s.cache.List()
 	if err != nil {
-		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+		return exit.Errorf(exit.Environment, "", "reading %s: %w", s.cache.Dir, err)
 	}
 	var freed int64
 	found := false
@@ -191,16 +193,16 @@ func (s *store) remove(name, source string) error {
 		}
 		n, err := s.cache.Remove(one.source.Repo)
 		if errors.Is(err, hub.ErrBusy) {
-			return failf(exitEnvironment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
+			return exit.Errorf(exit.Environment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
 		}
 		if err != nil {
-			return failf(exitEnvironment, "", "deleting %s: %w", one.source.Repo, err)
+			return exit.Errorf(exit.Environment, "", "deleting %s: %w", one.source.Repo, err)
 		}
 		found, removed[one.source.Repo] = true, true
 		freed += n
 	}
 	if !found {
-		return failf(exitEnvironment, "homellm models list shows what is here", "%s is not here", name)
+		return exit.Errorf(exit.Environment, "homellm models list shows what is here", "%s is not here", name)
 	}
 	fmt.Fprintf(s.stdout, "deleted %s: %s\n", name, gigabytes(float64(freed)))
 	return nil

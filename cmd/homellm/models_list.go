@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/exit"
 	"homellm/engine/hub"
 	"homellm/engine/model"
 	"homellm/engine/report"
@@ -41,7 +42,7 @@ func (s *store) list(ctx context.Context, vram float64) error {
 	}
 	stored, err := s.cache.List()
 	if err != nil {
-		return failf(exitEnvironment, "", "reading %s: %w", s.cache.Dir, err)
+		return exit.Errorf(exit.Environment, "", "reading %s: %w", s.cache.Dir, err)
 	}
 	here := map[string]hub.Stored{}
 	for _, one := range stored {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine"
+	"homellm/engine/exit"
 	"homellm/engine/hub"
 	"homellm/engine/model"
 	"homellm/engine/report/readable"
@@ -98,8 +99,8 @@ func (s *store) setup(ctx context.Context, f setupFlags) error {
 	bytes, name := s.memory(ctx, f.vram)
 	o, why, ok := s.recommend(bytes)
 	if !ok {
-		return failf(
-			exitEnvironment,
+		return exit.Errorf(
+			exit.Environment,
 			"homellm models list shows how much memory each needs",
 			"no known model fits %s with %.1f GiB",
 			name,
@@ -161,7 +162,7 @@ func (s *store) recommend(vram float64) (best offer, why string, ok bool) {
 
 func (s *store) pull(ctx context.Context, o offer, f pullFlags) error {
 	if v := strings.ToLower(s.getenv("HF_HUB_OFFLINE")); v != "" && v != "0" && v != "false" && v != "no" {
-		return failf(exitEnvironment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
+		return exit.Errorf(exit.Environment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
 	}
 	spec := o.spec()
 	spec.Revision = cmp.Or(f.revision, spec.Revision)
@@ -239,7 +240,7 @@ func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
 func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	again := "the same command continues where this one stopped"
 	if signal, ok := errors.AsType[engine.Interrupted](context.Cause(ctx)); ok {
-		return failf(exitOfSignal(signal.Signal), again, "%v", signal)
+		return exit.Errorf(exit.OfSignal(signal.Signal), again, "%v", signal)
 	}
 	var refused *hub.Error
 	var mismatch *hub.HashMismatch
@@ -247,10 +248,10 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	var choice *hub.NoChoice
 	switch {
 	case errors.As(err, &refused):
-		return failf(exitEnvironment, refused.Hint, "pulling %s: %w", o, err)
+		return exit.Errorf(exit.Environment, refused.Hint, "pulling %s: %w", o, err)
 	case errors.As(err, &mismatch):
-		return failf(
-			exitEnvironment,
+		return exit.Errorf(
+			exit.Environment,
 			"the file was removed; pull again, and look at the models file if it happens again",
 			"pulling %s: %w",
 			o,
@@ -261,17 +262,17 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 		if len(choice.GGUF) == 0 {
 			hint = "name the repository of another source in a models file"
 		}
-		return failf(exitEnvironment, hint, "pulling %s: %w", o, err)
+		return exit.Errorf(exit.Environment, hint, "pulling %s: %w", o, err)
 	case errors.As(err, &space):
-		return failf(
-			exitEnvironment,
+		return exit.Errorf(
+			exit.Environment,
 			"homellm models rm NAME frees space, HF_HOME names another disk",
 			"pulling %s: %w",
 			o,
 			err,
 		)
 	}
-	return failf(exitEnvironment, again, "pulling %s: %w", o, err)
+	return exit.Errorf(exit.Environment, again, "pulling %s: %w", o, err)
 }
 
 // pullBar paints the progress of a pull: a bar on a terminal, a line now and then elsewhere.

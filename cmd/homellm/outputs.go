@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 	"homellm/engine/secret"
@@ -57,18 +58,18 @@ func (o outputFlags) targets(formats []string) ([]reportTarget, error) {
 	for _, r := range o.reports {
 		name, path, ok := strings.Cut(r, "=")
 		if !ok || path == "" {
-			return nil, failf(
-				exitUsage,
+			return nil, exit.Errorf(
+				exit.Usage,
 				"write --report FORMAT=PATH, such as --report "+formats[0]+"=report.txt",
 				"--report %q names no file",
 				r,
 			)
 		}
 		if !slices.Contains(formats, name) {
-			return nil, failf(exitUsage, "formats: "+strings.Join(formats, ", "), "unknown format %q", name)
+			return nil, exit.Errorf(exit.Usage, "formats: "+strings.Join(formats, ", "), "unknown format %q", name)
 		}
 		if slices.ContainsFunc(out, func(t reportTarget) bool { return filepath.Clean(t.path) == filepath.Clean(path) }) {
-			return nil, failf(exitUsage, "", "two reports would be written to %s", path)
+			return nil, exit.Errorf(exit.Usage, "", "two reports would be written to %s", path)
 		}
 		out = append(out, reportTarget{name, path})
 	}
@@ -82,7 +83,7 @@ func (o outputFlags) annotated(p process) (annotate bool, summary string, err er
 		annotate = p.getenv("GITHUB_ACTIONS") == "true"
 	case "off":
 	default:
-		return false, "", failf(exitUsage, "auto or off", "--annotations=%s is not known", o.annotations)
+		return false, "", exit.Errorf(exit.Usage, "auto or off", "--annotations=%s is not known", o.annotations)
 	}
 	if annotate {
 		summary = p.getenv("GITHUB_STEP_SUMMARY")
@@ -141,11 +142,11 @@ func (o *outputs) finish(err error, args []string) error {
 	if errors.As(err, &bad) || err != nil && err.Error() != "" {
 		failed = append(failed, err)
 	}
-	code := exitEnvironment
-	if f, ok := errors.AsType[*failure](err); ok {
-		code = metrics.Worst(code, f.code) // an interrupted run stays one
+	code := exit.Environment
+	if f, ok := errors.AsType[*exit.Failure](err); ok {
+		code = exit.Worst(code, f.Code) // an interrupted run stays one
 	}
-	return failf(code, strings.Join(hint, "\nhomellm: hint: "), "%w", errors.Join(failed...))
+	return exit.Errorf(code, strings.Join(hint, "\nhomellm: hint: "), "%w", errors.Join(failed...))
 }
 
 // brokenFiles says for each file why it could not be played.

@@ -9,6 +9,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/report/readable"
 )
@@ -44,7 +45,7 @@ will be skipped or unsupported, with the reason. It exits with 5 if nothing is l
 func plan(p process, args []string, f planFlags) error {
 	p.stdout = plain{p.stdout}
 	if f.format != "text" && f.format != "json" {
-		return failf(exitUsage, "text or json", "unknown format %q", f.format)
+		return exit.Errorf(exit.Usage, "text or json", "unknown format %q", f.format)
 	}
 	files, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
@@ -65,11 +66,11 @@ func plan(p process, args []string, f planFlags) error {
 	}
 	for _, one := range plans {
 		if err := writePlan(p, one, f); err != nil {
-			return failf(exitEnvironment, "", "printing the plan: %w", err)
+			return exit.Errorf(exit.Environment, "", "printing the plan: %w", err)
 		}
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
-		return failf(exitEnvironment, "what would help is said above", "nothing of it can be played: %s skipped",
+		return exit.Errorf(exit.Environment, "what would help is said above", "nothing of it can be played: %s skipped",
 			readable.Plural(skipped, "cell"))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/engines"
+	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/report"
 	"homellm/engine/server"
@@ -41,7 +42,7 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 	s := &servers{process: p, lib: lib}
 	left, err := host.Leftovers(s.records())
 	if err != nil {
-		return failf(exitEnvironment, "", "%w", err)
+		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	ports := engines.Ports()
 	for _, l := range left {

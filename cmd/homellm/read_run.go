@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -14,22 +15,22 @@ import (
 func readRun(path string) (dir string, fold *metrics.Run, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", nil, failf(exitUsage, "results are below results/", "%w", err)
+		return "", nil, exit.Errorf(exit.Usage, "results are below results/", "%w", err)
 	}
 	journal := path
 	if info.IsDir() { // the author of the folder must not choose what else is read
 		journal = filepath.Join(path, "journal.jsonl")
 		named, err := os.Lstat(journal)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil, failf(exitUsage, "", "%s holds no journal.jsonl: it is not a results folder", path)
+			return "", nil, exit.Errorf(exit.Usage, "", "%s holds no journal.jsonl: it is not a results folder", path)
 		}
 		if err == nil && !named.Mode().IsRegular() {
-			return "", nil, failf(exitInvalid, "", "%s: not a regular file", journal)
+			return "", nil, exit.Errorf(exit.Invalid, "", "%s: not a regular file", journal)
 		}
 	}
 	f, err := os.Open(journal)
 	if err != nil {
-		return "", nil, failf(exitUsage, "", "%w", err)
+		return "", nil, exit.Errorf(exit.Usage, "", "%w", err)
 	}
 	defer f.Close()
 	fold = &metrics.Run{}
@@ -38,12 +39,12 @@ func readRun(path string) (dir string, fold *metrics.Run, err error) {
 			break // the run was cut off in the middle of a line: what comes before it is good
 		}
 		if err != nil {
-			return "", nil, failf(exitInvalid, "", "%s: %w", journal, err)
+			return "", nil, exit.Errorf(exit.Invalid, "", "%s: %w", journal, err)
 		}
 		fold.Add(e)
 	}
 	if len(fold.Cells) == 0 {
-		return "", nil, failf(exitInvalid, "", "%s holds no run", journal)
+		return "", nil, exit.Errorf(exit.Invalid, "", "%s holds no run", journal)
 	}
 	return filepath.Dir(journal), fold, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -40,15 +41,15 @@ It exits with the code of the run.`,
 			}
 			remark(p, f, fold)
 			if err := f.Write(p.stdout, fold, p.reportOptions(dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
-				return failf(exitEnvironment, "", "printing the report: %w", err)
+				return exit.Errorf(exit.Environment, "", "printing the report: %w", err)
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {
 				p.say("this run was not finished")
 				p.say("hint: continue with: %s",
 					resumeHint(argument(fold.Started.Scenario.File), kept(fold.Started.Options), dir))
 			}
-			if _, code, _ := fold.Outcome(); code != exitPass {
-				return &failure{code: code}
+			if _, code, _ := fold.Outcome(); code != exit.Pass {
+				return exit.With(code)
 			}
 			return nil
 		},

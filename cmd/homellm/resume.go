@@ -16,6 +16,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -36,15 +37,17 @@ func reopen(dir string) (*results, error) {
 	journal, events, err := event.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf(exitUsage, "results are below results/",
+		return nil, exit.Errorf(exit.Usage, "results are below results/",
 			"--resume: %s holds no journal.jsonl: it is not a results folder", dir)
 	case errors.Is(err, event.ErrLocked):
-		return nil, failf(exitEnvironment, "wait until it has ended, or stop it", "--resume: another homellm is writing %s",
+		return nil, exit.Errorf(exit.Environment, "wait until it has ended, or stop it",
+			"--resume: another homellm is writing %s",
 			path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return nil, failf(exitEnvironment, "copy the folder to a place where you may write", "--resume: %w", err)
+		return nil, exit.Errorf(exit.Environment, "copy the folder to a place where you may write", "--resume: %w", err)
 	case err != nil:
-		return nil, failf(exitInvalid, "a damaged journal is left as it is; start over without --resume", "--resume: %w", err)
+		return nil, exit.Errorf(exit.Invalid, "a damaged journal is left as it is; start over without --resume",
+			"--resume: %w", err)
 	}
 	r := &results{dir: dir, journal: journal, fold: &metrics.Run{}}
 	for _, e := range events {
@@ -85,7 +88,7 @@ func (r *results) refuse(plan *dsl.Plan) error {
 	if was.SHA256 != plan.SHA256 {
 		why = fmt.Sprintf("%s is not the file it was started with", plan.File)
 	}
-	return failf(exitUsage,
+	return exit.Errorf(exit.Usage,
 		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; "+
 			"without --resume everything is played anew", kept, len(plan.Cells)),
 		"--resume: %s was started with another plan: %s", r.dir, why)
@@ -135,14 +138,14 @@ func (r *results) elsewhere(version string, host map[string]any) error {
 // run is never overwritten. Results hold whole chats: they are for their owner alone.
 func createResults(dir string) (*event.Journal, error) {
 	if name := filepath.Base(dir); dsl.Reserved(name) && name != "." && name != ".." {
-		return nil, failf(exitUsage, "choose another folder with --out", "no folder can be called %q on Windows", name)
+		return nil, exit.Errorf(exit.Usage, "choose another folder with --out", "no folder can be called %q on Windows", name)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, failf(exitEnvironment, "choose another folder with --out", "making the results folder: %w", err)
+		return nil, exit.Errorf(exit.Environment, "choose another folder with --out", "making the results folder: %w", err)
 	}
 	journal, err := event.Create(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
-		return nil, failf(exitEnvironment, "choose another folder with --out", "creating the journal: %w", err)
+		return nil, exit.Errorf(exit.Environment, "choose another folder with --out", "creating the journal: %w", err)
 	}
 	return journal, nil
 }

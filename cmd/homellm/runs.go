@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
@@ -46,10 +47,10 @@ type keptRun struct {
 func keptRuns(p process, dir string) ([]keptRun, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failf(exitUsage, "name another folder with --dir", "there are no results in %s", dir)
+		return nil, exit.Errorf(exit.Usage, "name another folder with --dir", "there are no results in %s", dir)
 	}
 	if err != nil {
-		return nil, failf(exitUsage, "", "%w", err)
+		return nil, exit.Errorf(exit.Usage, "", "%w", err)
 	}
 	var out []keptRun
 	for _, e := range entries {
@@ -98,9 +99,9 @@ func findRun(p process, dir, name string) (string, *metrics.Run, error) {
 	case 1:
 		return found[0].dir, found[0].fold, nil
 	case 0:
-		return "", nil, failf(exitUsage, "homellm results list", "there is no run %q in %s", name, dir)
+		return "", nil, exit.Errorf(exit.Usage, "homellm results list", "there is no run %q in %s", name, dir)
 	}
-	return "", nil, failf(exitUsage, "give more of its name", "%d runs in %s begin with %q", len(found), dir, name)
+	return "", nil, exit.Errorf(exit.Usage, "give more of its name", "%d runs in %s begin with %q", len(found), dir, name)
 }
 
 func newResultsList(p process, dir *string) *cobra.Command {
@@ -130,7 +131,7 @@ func newResultsList(p process, dir *string) *cobra.Command {
 			}
 			if err := report.Columns(p.stdout, []string{"started (UTC)", "scenario", "verdict", "run", "", "code", "passed",
 				"failed", "cells"}, rows, 5); err != nil {
-				return failf(exitEnvironment, "", "printing the list: %w", err)
+				return exit.Errorf(exit.Environment, "", "printing the list: %w", err)
 			}
 			return nil
 		},
@@ -156,7 +157,7 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 			}
 			remark(p, f, fold)
 			if err := f.Write(p.stdout, fold, p.reportOptions(at)); err != nil {
-				return failf(exitEnvironment, "", "printing the report: %w", err)
+				return exit.Errorf(exit.Environment, "", "printing the report: %w", err)
 			}
 			return nil
 		},
@@ -192,7 +193,7 @@ Without NEW the newest run is compared with OLD.`,
 				err = report.Difference(p.stdout, before, after, p.reportOptions(""))
 			}
 			if err != nil {
-				return failf(exitEnvironment, "", "printing the difference: %w", err)
+				return exit.Errorf(exit.Environment, "", "printing the difference: %w", err)
 			}
 			return nil
 		},
@@ -218,13 +219,14 @@ directly below the results folder that hold a journal of homellm, without subfol
 and never a run that is being played.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("keep") && f.younger == 0 {
-				return failf(exitUsage, "--keep 20, --younger-than 720h, or both", "say which runs to keep")
+				return exit.Errorf(exit.Usage, "--keep 20, --younger-than 720h, or both", "say which runs to keep")
 			}
 			if f.keep < 0 || f.younger < 0 {
-				return failf(exitUsage, "", "--keep and --younger-than must not be negative")
+				return exit.Errorf(exit.Usage, "", "--keep and --younger-than must not be negative")
 			}
 			if f.yes == f.dryRun {
-				return failf(exitUsage, "look with --dry-run first, then remove with --yes", "give either --yes or --dry-run")
+				return exit.Errorf(exit.Usage, "look with --dry-run first, then remove with --yes",
+					"give either --yes or --dry-run")
 			}
 			return prune(p, *dir, f, time.Now())
 		},
@@ -264,7 +266,7 @@ func prune(p process, dir string, f pruneFlags, now time.Time) error {
 	}
 	p.say("%d of %d runs", gone, len(all))
 	if len(failed) > 0 {
-		return failf(exitEnvironment, "", "removing: %w", errors.Join(failed...))
+		return exit.Errorf(exit.Environment, "", "removing: %w", errors.Join(failed...))
 	}
 	return nil
 }

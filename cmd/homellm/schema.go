@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/exit"
 	"homellm/schema"
 )
 
@@ -29,7 +30,7 @@ func newSchema(p process) *cobra.Command {
 			}
 			data := schema.Source(args[0])
 			if data == nil {
-				return failf(exitUsage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", args[0])
+				return exit.Errorf(exit.Usage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", args[0])
 			}
 			_, err := p.stdout.Write(data)
 			return err
@@ -44,15 +45,15 @@ func writeSchemas(dir string, kinds []string) error {
 		kinds = schema.Kinds()
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return failf(exitEnvironment, "", "%w", err)
+		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	for _, k := range kinds {
 		data := schema.Source(k)
 		if data == nil {
-			return failf(exitUsage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", k)
+			return exit.Errorf(exit.Usage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", k)
 		}
 		if err := os.WriteFile(filepath.Join(dir, k+".v1.json"), data, 0o644); err != nil {
-			return failf(exitEnvironment, "", "%w", err)
+			return exit.Errorf(exit.Environment, "", "%w", err)
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -217,7 +218,7 @@ func TestNetworkManners(t *testing.T) {
 			p.env = append(p.env, "HOSTILE_KEY="+planted, "NO_PROXY=", "no_proxy=")
 			code, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
 				"qwen2.5-3b", "--out", "run")
-			if want := map[string]int{"posts": exitEnvironment, "all": exitEnvironment}[name]; code != want {
+			if want := map[string]int{"posts": exit.Environment, "all": exit.Environment}[name]; code != want {
 				t.Errorf("exit code %d, want %d\n%s", code, want, stderr)
 			}
 			if name == "posts" && !strings.Contains(stdout+stderr, "redirect") {
@@ -251,7 +252,7 @@ func TestTLS_IsVerified(t *testing.T) {
 		{"apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model", "qwen2.5-3b", "--out", "run"},
 		{"apply", "plan.yaml", "--url", hs.URL, "--model", "qwen2.5-3b", "--out", "run2"},
 	} {
-		if code, stdout, stderr := p.run(args...); code != exitEnvironment ||
+		if code, stdout, stderr := p.run(args...); code != exit.Environment ||
 			!strings.Contains(stdout+stderr, "certificate") {
 			t.Errorf("%v: exit code %d, and it does not say why\n%s%s", args, code, stdout, stderr)
 		}
@@ -305,7 +306,7 @@ func TestServersFile_OnlyFromTheUsersOwnPlaces(t *testing.T) {
 	if code, _, stderr := p.run("plan", "plan.yaml"); code != 0 {
 		t.Errorf("exit code %d: a file beside the scenario was read\n%s", code, stderr)
 	}
-	if code, _, stderr := p.run("plan", "plan.yaml", "--models", "models.yaml"); code != exitInvalid {
+	if code, _, stderr := p.run("plan", "plan.yaml", "--models", "models.yaml"); code != exit.Invalid {
 		t.Errorf("exit code %d: the named file was not read\n%s", code, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "owned")); err == nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/engine/exit"
 )
 
 // selection is the flags that choose what of a scenario is planned; plan, list and apply share
@@ -47,14 +48,14 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	for _, kv := range s.vars {
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok || k == "" {
-			return dsl.Options{}, failf(exitUsage, "write --var name=value", "--var %q is not name=value", kv)
+			return dsl.Options{}, exit.Errorf(exit.Usage, "write --var name=value", "--var %q is not name=value", kv)
 		}
 		vars[k] = v
 	}
 	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize,
 		"max-conversations": s.maxConversations} {
 		if n < 0 {
-			return dsl.Options{}, failf(exitUsage, "", "--%s must not be negative", name)
+			return dsl.Options{}, exit.Errorf(exit.Usage, "", "--%s must not be negative", name)
 		}
 	}
 	tokenizer := p.tokenizer

@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine"
+	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/target"
 )
@@ -66,7 +67,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return err
 	}
 	if f.port < 0 || f.port > 65535 {
-		return failf(exitUsage, "ports are 1 to 65535", "--port %d", f.port)
+		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
 	}
 	s := &servers{process: p, lib: lib}
 	machine := host.OpenTelemetry(ctx, host.Options{})
@@ -112,7 +113,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	}
 	died := running.Died(0)
 	if err := running.Stop(); err != nil {
-		return failf(exitEnvironment, "homellm stop "+name, "%w", err)
+		return exit.Errorf(exit.Environment, "homellm stop "+name, "%w", err)
 	}
 	if died != nil {
 		for _, line := range target.LogOf(died) {
@@ -136,7 +137,7 @@ func environment(err error) error {
 	if errors.As(err, &h) {
 		hint = h.Hint()
 	}
-	return failf(exitEnvironment, hint, "%w", err)
+	return exit.Errorf(exit.Environment, hint, "%w", err)
 }
 
 // profileAndModel finds a profile that can run and the model it would run.
@@ -154,9 +155,9 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 			hint = "homellm servers lists the profiles"
 		}
 		if profile != nil {
-			return nil, nil, failf(exitUsage, hint, "profile %q is abstract: it is only there to be extended", name)
+			return nil, nil, exit.Errorf(exit.Usage, hint, "profile %q is abstract: it is only there to be extended", name)
 		}
-		return nil, nil, failf(exitUsage, hint, "no profile %q", name)
+		return nil, nil, exit.Errorf(exit.Usage, hint, "no profile %q", name)
 	}
 	if modelName != "" {
 		if m := lib.Model(modelName); m != nil {
@@ -170,7 +171,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 		if hint == "" {
 			hint = "known: " + strings.Join(names, ", ")
 		}
-		return nil, nil, failf(exitUsage, hint, "model %q is in no models file", modelName)
+		return nil, nil, exit.Errorf(exit.Usage, hint, "model %q is in no models file", modelName)
 	}
 	for _, n := range profile.Models {
 		if m := lib.Model(n); m != nil {

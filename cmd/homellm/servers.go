@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/secret"
 	"homellm/engine/server"
 	"homellm/engine/target"
@@ -66,11 +67,11 @@ func (s *servers) attachTo(ctx context.Context, address string, opt *dsl.Options
 	}
 	found, err := server.Probe(ctx, address, nil)
 	if err != nil {
-		return failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	}
 	if found.State == server.NotRunning {
-		return failf(
-			exitEnvironment,
+		return exit.Errorf(
+			exit.Environment,
 			"start the server, or leave --url out to use one that runs here or the simulator",
 			"nothing answers at %s",
 			address,

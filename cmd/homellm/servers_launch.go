@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"homellm/dsl"
+	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/hub"
 	"homellm/engine/report"
@@ -39,7 +40,7 @@ func (s *servers) stateFile(name string) (string, error) {
 		dir = os.TempDir()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", failf(exitEnvironment, "name a file with --log", "making a folder for the server's log: %w", err)
+		return "", exit.Errorf(exit.Environment, "name a file with --log", "making a folder for the server's log: %w", err)
 	}
 	return filepath.Join(dir, name), nil
 }

@@ -9,6 +9,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/crash"
 	"homellm/engine/engines"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -29,7 +30,7 @@ func (s *servers) refuseSimulator(cell *dsl.Cell) error {
 }
 
 func simulatorRefused(format string, args ...any) error {
-	return failf(exitEnvironment, "start a server, or name one with --url or --server", format, args...)
+	return exit.Errorf(exit.Environment, "start a server, or name one with --url or --server", format, args...)
 }
 
 // simulate starts the embedded simulator on a free loopback port, so that what is measured

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"homellm/engine/exit"
 )
 
 // TestInvalidFiles_SendNothing holds every command that may talk to a server to the promise of exit
@@ -69,12 +71,12 @@ func TestInvalidFiles_SendNothing(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		p := process{stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }, stateDir: dir}
 		asked.Store(0)
-		if code := run(t.Context(), p, append(args, "--help")); code != exitPass {
+		if code := run(t.Context(), p, append(args, "--help")); code != exit.Pass {
 			t.Errorf("%v is no command line: %s", args, stderr.String())
 		}
 		stdout.Reset()
-		if code := run(t.Context(), p, args); code != exitInvalid {
-			t.Errorf("%v ends with %d, want %d\n%s%s", args, code, exitInvalid, stdout.String(), stderr.String())
+		if code := run(t.Context(), p, args); code != exit.Invalid {
+			t.Errorf("%v ends with %d, want %d\n%s%s", args, code, exit.Invalid, stdout.String(), stderr.String())
 		}
 		if n := asked.Load(); n > 0 {
 			t.Errorf("%v sends %d requests", args, n)

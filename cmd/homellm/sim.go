@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/crash"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -58,13 +59,13 @@ Models: ` + strings.Join(models, ", "),
 func serveSim(ctx context.Context, p process, listen string, config sim.Config) error {
 	handler, err := sim.New(config)
 	if err != nil {
-		return failf(exitUsage, "homellm sim --help lists the GPUs and models", "%w", err)
+		return exit.Errorf(exit.Usage, "homellm sim --help lists the GPUs and models", "%w", err)
 	}
 	defer handler.Close()
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
-		return failf(exitEnvironment, "choose another address with --listen", "%w", err)
+		return exit.Errorf(exit.Environment, "choose another address with --listen", "%w", err)
 	}
 	server := &http.Server{Handler: guarded(handler), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(p.stderr, "SIMULATED %s at http://%s/v1; Ctrl-C stops it\n", config, l.Addr())
@@ -72,7 +73,7 @@ func serveSim(ctx context.Context, p process, listen string, config sim.Config) 
 	crash.Go(func() { done <- server.Serve(l) })
 	select {
 	case err := <-done:
-		return failf(exitEnvironment, "", "serving: %w", err)
+		return exit.Errorf(exit.Environment, "", "serving: %w", err)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -81,7 +82,7 @@ func serveSim(ctx context.Context, p process, listen string, config sim.Config) 
 		_ = server.Close() // requests that outlast the grace are cut off
 	}
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return failf(exitEnvironment, "", "serving: %w", err)
+		return exit.Errorf(exit.Environment, "", "serving: %w", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/exit"
 	"homellm/engine/host"
 )
 
@@ -40,7 +41,7 @@ func stop(p process, name string) error {
 	s := &servers{process: p}
 	left, err := host.Leftovers(s.records())
 	if err != nil {
-		return failf(exitEnvironment, "", "%w", err)
+		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	stopped, inUse := 0, 0
 	for _, l := range left {
@@ -53,14 +54,15 @@ func stop(p process, name string) error {
 			continue
 		}
 		if err := host.StopLeftover(l, stopGrace); err != nil {
-			return failf(exitEnvironment, "", "%w", err)
+			return exit.Errorf(exit.Environment, "", "%w", err)
 		}
 		stopped++
 		fmt.Fprintf(p.stdout, "stopped %s\n", l)
 	}
 	switch {
 	case stopped == 0 && name != "":
-		return failf(exitUsage, "homellm servers shows what runs", "no server of profile %q runs that homellm started", name)
+		return exit.Errorf(exit.Usage, "homellm servers shows what runs", "no server of profile %q runs that homellm started",
+			name)
 	case stopped == 0 && inUse == 0:
 		fmt.Fprintln(p.stdout, "no server runs that homellm started")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/hub"
 	"homellm/engine/model"
@@ -38,7 +39,8 @@ func openStore(p process, f libraryFlags) (*store, error) {
 	}
 	s.hub.Agent = "homellm/" + version()
 	if err := secret.Add(s.hub.Token); err != nil {
-		return nil, failf(exitEnvironment, "take the token that the hub shows, or unset HF_TOKEN", "the hub's token: %w", err)
+		return nil, exit.Errorf(exit.Environment, "take the token that the hub shows, or unset HF_TOKEN",
+			"the hub's token: %w", err)
 	}
 	return s, nil
 }
@@ -80,8 +82,8 @@ func (s *store) offer(name, source string) (offer, error) {
 		names = append(names, k.Name)
 	}
 	if m == nil {
-		return offer{}, failf(
-			exitUsage,
+		return offer{}, exit.Errorf(
+			exit.Usage,
 			cmp.Or(
 				syntax.Suggest(name, names),
 				"homellm models list shows those that are known; a repository of the hub is named organisation/model",
@@ -91,8 +93,8 @@ func (s *store) offer(name, source string) (offer, error) {
 		)
 	}
 	if len(m.Sources) == 0 {
-		return offer{}, failf(
-			exitInvalid,
+		return offer{}, exit.Errorf(
+			exit.Invalid,
 			"add `sources:` to it in a models file",
 			"model %s does not say where it can be downloaded from",
 			m.Name,
@@ -105,8 +107,8 @@ func (s *store) offer(name, source string) (offer, error) {
 			return offer{m, one}, nil
 		}
 	}
-	return offer{}, failf(
-		exitUsage,
+	return offer{}, exit.Errorf(
+		exit.Usage,
 		"its sources: "+strings.Join(sources, ", "),
 		"model %s has no source %q",
 		m.Name,

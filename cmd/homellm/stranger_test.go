@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/exit"
 	"homellm/engine/report"
 )
 
@@ -38,7 +39,7 @@ func inside(t *testing.T, args ...string) (code int, out string) {
 		t.Fatalf("%v does not end", args)
 	}
 	b.Write(said.Bytes())
-	if code == exitBug {
+	if code == exit.Bug {
 		t.Errorf("%v: a bug:\n%.600s", args, b.String())
 	}
 	if strings.Contains(b.String(), secretOutside) {
@@ -120,12 +121,12 @@ func TestScenario_LinkOut(t *testing.T) {
 	for _, name := range []string{"file", "env", "pipe", "zero", "up"} {
 		for _, args := range [][]string{{"validate"}, {"plan"}, {"list"}, {"apply", "--server", "sim"},
 			{"compare", ".", "--gates"}} {
-			if code, out := inside(t, append(args, name+".yaml")...); code != exitUsage {
+			if code, out := inside(t, append(args, name+".yaml")...); code != exit.Usage {
 				t.Errorf("%v %s: exit code %d\n%.300s", args, name, code, out)
 			}
 		}
 	}
-	if code, out := inside(t, "validate", "."); code != exitUsage {
+	if code, out := inside(t, "validate", "."); code != exit.Usage {
 		t.Errorf("a folder of such files: exit code %d\n%.300s", code, out)
 	}
 	if code, out := inside(t, "validate", "link.yaml"); code != 0 {
@@ -207,7 +208,7 @@ func TestStrangersResults(t *testing.T) {
 		{"results", "diff", dir, other}, {"results", "diff", "--html", other, dir}, {"compare", dir, other},
 		{"compare", other, dir, "--format", "github"},
 	} {
-		if code, out := inside(t, args...); code == exitUsage || code == exitInvalid {
+		if code, out := inside(t, args...); code == exit.Usage || code == exit.Invalid {
 			t.Errorf("%v: exit code %d: the journals were not compared\n%.300s", args, code, out)
 		}
 	}

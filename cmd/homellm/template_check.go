@@ -10,6 +10,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/doctor"
+	"homellm/engine/exit"
 	"homellm/engine/model"
 	"homellm/engine/report/readable"
 	"homellm/engine/server"
@@ -86,7 +87,7 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 		}
 	}
 	if bad > 0 {
-		return &failure{code: exitFail}
+		return exit.With(exit.Fail)
 	}
 	return nil
 }
@@ -117,7 +118,7 @@ func known(p process, lib *dsl.Library, names []string) error {
 // checkServer compares our rendering with that of a server.
 func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, address string) error {
 	if len(names) > 1 {
-		return failf(exitUsage, "name the model that the server has", "--url compares one model")
+		return exit.Errorf(exit.Usage, "name the model that the server has", "--url compares one model")
 	}
 	if err := known(p, lib, names); err != nil { // before anything is sent
 		return err
@@ -128,9 +129,9 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	found, err := server.Probe(ctx, address, nil)
 	switch {
 	case err != nil:
-		return failf(exitUsage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	case found.State != server.Ready:
-		return failf(exitEnvironment, "homellm doctor says more", "no server is ready at %s", found.URL)
+		return exit.Errorf(exit.Environment, "homellm doctor says more", "no server is ready at %s", found.URL)
 	}
 	served := ""
 	if len(found.Models) > 0 {
@@ -141,7 +142,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		name = served
 	}
 	if name == "" {
-		return failf(exitEnvironment, "name the model: homellm template check MODEL --url …",
+		return exit.Errorf(exit.Environment, "name the model: homellm template check MODEL --url …",
 			"%s lists no model", found.URL)
 	}
 	all, t, m, err := templateOf(p, lib, name)
@@ -165,7 +166,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		config := target.ClientConfig(profile, found.URL, "", served)
 		config.Stream = false // one count is all that is wanted
 		if c.Client, err = client.New(config); err != nil {
-			return failf(exitEnvironment, "", "%w", err)
+			return exit.Errorf(exit.Environment, "", "%w", err)
 		}
 		defer c.Client.CloseIdle()
 	}
@@ -187,13 +188,13 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.Name, said)
 	}
 	if failed > 0 {
-		return failf(exitEnvironment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can",
+		return exit.Errorf(exit.Environment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can",
 			"%s could not be compared", readable.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
 		p.say("hint: the server renders with another template; say which in a models file " +
 			"(docs/models.md), or use --chat-template of the server")
-		return &failure{code: exitFail}
+		return exit.With(exit.Fail)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
 )
@@ -15,8 +16,9 @@ func templateOf(p process, lib *dsl.Library, name string) (*prompt.Templates, *m
 	if m := lib.Model(name); m != nil {
 		t := all.Of(m)
 		if t == nil {
-			return nil, nil, nil, failf(exitInvalid, "set `template:` for it in a models file; homellm template check lists "+
-				"the templates",
+			return nil, nil, nil, exit.Errorf(exit.Invalid,
+				"set `template:` for it in a models file; homellm template check lists "+
+					"the templates",
 				"the template of model %s is not known", m.Name)
 		}
 		return all, t, m, nil
@@ -32,5 +34,5 @@ func templateOf(p process, lib *dsl.Library, name string) (*prompt.Templates, *m
 	if hint == "" {
 		hint = "models: " + strings.Join(names, ", ")
 	}
-	return nil, nil, nil, failf(exitUsage, hint, "there is no model and no template %q", name)
+	return nil, nil, nil, exit.Errorf(exit.Usage, hint, "there is no model and no template %q", name)
 }

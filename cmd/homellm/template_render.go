@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
@@ -77,7 +78,7 @@ type shownPrompt struct {
 func templateRender(p process, name, file string, f renderFlags) error {
 	placement := model.SystemPlacement(f.placement)
 	if !slices.Contains(model.Placements, placement) {
-		return failf(exitUsage, "native, merge or first_user", "--system-placement %q", f.placement)
+		return exit.Errorf(exit.Usage, "native, merge or first_user", "--system-placement %q", f.placement)
 	}
 	lib, err := f.load(p)
 	if err != nil {
@@ -92,14 +93,15 @@ func templateRender(p process, name, file string, f renderFlags) error {
 		return err
 	}
 	if f.raw && len(prompts) != 1 {
-		return failf(exitUsage, "choose one with --conversation", "--raw writes one prompt, and %s has %d conversations",
+		return exit.Errorf(exit.Usage, "choose one with --conversation",
+			"--raw writes one prompt, and %s has %d conversations",
 			file, len(prompts))
 	}
 	opt := model.Options{Placement: placement, NoThink: f.noThink, Closed: f.closed}
 	for i, one := range prompts {
 		prompt, err := t.Render(one.messages, opt)
 		if err != nil {
-			return failf(exitInvalid, refusalHint(err), "%s: %w", one.title, err)
+			return exit.Errorf(exit.Invalid, refusalHint(err), "%s: %w", one.title, err)
 		}
 		if f.raw {
 			_, err = io.WriteString(p.stdout, prompt.String())
@@ -129,7 +131,7 @@ func showPrompt(p process, all *prompt.Templates, t *model.Template, m *dsl.Mode
 	prompt string) error {
 	count, err := all.Count(m, prompt, nil)
 	if err != nil {
-		return failf(exitBug, "", "counting tokens: %w", err)
+		return exit.Errorf(exit.Bug, "", "counting tokens: %w", err)
 	}
 	w := plain{p.stdout}
 	fmt.Fprintf(w, "# %s · template %s · %s", one.title, t.Name(), count)
@@ -167,7 +169,8 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 		d := json.NewDecoder(bytes.NewReader(data))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&messages); err != nil {
-			return nil, failf(exitInvalid, `a list such as [{"role": "user", "content": "Hello"}], or a scenario`, "%s: %w",
+			return nil, exit.Errorf(exit.Invalid, `a list such as [{"role": "user", "content": "Hello"}], or a scenario`,
+				"%s: %w",
 				file, err)
 		}
 		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")),
@@ -188,7 +191,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 		out = append(out, lastPrompts(plan.Cells[0], f)...)
 	}
 	if len(out) == 0 {
-		return nil, failf(exitUsage, "homellm plan "+file+" lists them", "%s has no such conversation or step", file)
+		return nil, exit.Errorf(exit.Usage, "homellm plan "+file+" lists them", "%s has no such conversation or step", file)
 	}
 	return out, nil
 }
@@ -198,7 +201,7 @@ func readMessages(p process, file string) ([]byte, error) {
 	if file == "-" {
 		data, err := io.ReadAll(p.stdin)
 		if err != nil {
-			return nil, failf(exitUsage, "", "reading standard input: %w", err)
+			return nil, exit.Errorf(exit.Usage, "", "reading standard input: %w", err)
 		}
 		return data, nil
 	}
@@ -208,7 +211,7 @@ func readMessages(p process, file string) ([]byte, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, failf(exitUsage, "", "%w", err)
+		return nil, exit.Errorf(exit.Usage, "", "%w", err)
 	}
 	if text := bytes.TrimSpace(data); len(text) > 0 && text[0] == '[' {
 		return text, nil

@@ -12,6 +12,7 @@ import (
 	"homellm"
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
 )
@@ -56,7 +57,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		return f.name == format
 	})
 	if k < 0 {
-		return failf(exitUsage, "text, json or github", "unknown format %q", format)
+		return exit.Errorf(exit.Usage, "text, json or github", "unknown format %q", format)
 	}
 	lib, err := flags.load(p)
 	var found syntax.Diagnostics
@@ -93,7 +94,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		found = append(found, ds...)
 	}
 	if err := diagnosticFormats[k].write(found, plain{p.stdout}); err != nil {
-		return failf(exitEnvironment, "", "printing the findings: %w", err)
+		return exit.Errorf(exit.Environment, "", "printing the findings: %w", err)
 	}
 	bad := found.Errors() || (strict && len(found) > 0)
 	if format == "text" {
@@ -107,7 +108,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 			count(len(found)-errs, "warning"))
 	}
 	if bad {
-		return &failure{code: exitInvalid}
+		return exit.With(exit.Invalid)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
 	"homellm/schema"
@@ -282,16 +283,16 @@ func TestComparisonOutcome(t *testing.T) {
 			t.Errorf("a baseline of about %d days: %v, %s", days, p.Warnings, p.Deltas[0].Verdict)
 		}
 	}
-	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != metrics.ExitInconclusive {
+	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}}}).Outcome(); code != exit.Inconclusive {
 		t.Errorf("without any baseline the exit code is %d", code)
 	}
 	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none"}, r.Compare("x", base(100),
-		Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != metrics.ExitPass {
+		Measured(repeated("pass", 100, 12).Cells[0], "n"), now)}}).Outcome(); code != exit.Pass {
 		t.Errorf("a new cell without a baseline: %d", code)
 	}
 	if _, code, _ := (Comparison{Pairs: []Pair{{Missing: "none", Required: true},
 		r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"),
-			now)}}).Outcome(); code != metrics.ExitInconclusive {
+			now)}}).Outcome(); code != exit.Inconclusive {
 		t.Errorf("a required baseline is missing: %d", code)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -61,19 +62,19 @@ func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason strin
 	}
 	switch {
 	case worse.any():
-		return event.Fail, metrics.ExitFail, "worse: " + worse.String()
+		return event.Fail, exit.Fail, "worse: " + worse.String()
 	case unknown.any():
-		return metrics.Inconclusive, metrics.ExitInconclusive, "could not be judged: " + unknown.String()
+		return metrics.Inconclusive, exit.Inconclusive, "could not be judged: " + unknown.String()
 	case gating == 0:
-		return metrics.Inconclusive, metrics.ExitInconclusive, "no gate was evaluated"
+		return metrics.Inconclusive, exit.Inconclusive, "no gate was evaluated"
 	case better.any():
 		rest := fmt.Sprintf("%d the same", same)
 		if unseen > 0 {
 			rest += fmt.Sprintf(", nothing worse seen in %d", unseen)
 		}
-		return event.Pass, metrics.ExitPass, fmt.Sprintf("better: %s; %s", better.String(), rest)
+		return event.Pass, exit.Pass, fmt.Sprintf("better: %s; %s", better.String(), rest)
 	}
-	return event.Pass, metrics.ExitPass, fmt.Sprintf("%d gates, nothing worse", same+unseen)
+	return event.Pass, exit.Pass, fmt.Sprintf("%d gates, nothing worse", same+unseen)
 }
 
 // named are gates of one outcome: by name, and those of single steps by their number, since there are many.

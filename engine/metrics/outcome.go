@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 )
 
 // The verdicts of a run, beside [event.Pass] and [event.Fail].
@@ -14,37 +15,6 @@ const (
 	Broken       event.Outcome = "error"        // the environment or too many requests failed
 	Interrupted  event.Outcome = "interrupted"  // a signal ended the run, or its journal was cut off
 )
-
-// Exit codes of the program.
-const (
-	ExitPass         = 0
-	ExitFail         = 1
-	ExitUsage        = 2
-	ExitInvalid      = 3
-	ExitInconclusive = 4
-	ExitEnvironment  = 5
-	ExitRequests     = 6
-	ExitBug          = 70
-	ExitHangup       = 129
-	ExitInterrupt    = 130
-	ExitTerminated   = 143
-)
-
-// precedence orders the exit codes from the one that hides all others to the one that hides none.
-var precedence = []int{
-	ExitBug, ExitInterrupt, ExitTerminated, ExitHangup, ExitInvalid, ExitUsage,
-	ExitEnvironment, ExitRequests, ExitFail, ExitInconclusive, ExitPass,
-}
-
-// Worst returns the exit code that hides the others. A code that is not one of ours counts as a
-// bug; no code at all is a pass.
-func Worst(codes ...int) int {
-	at := len(precedence) - 1
-	for _, c := range codes {
-		at = min(at, max(slices.Index(precedence, c), 0))
-	}
-	return precedence[at]
-}
 
 // Finding is one reason why a run is not simply passed.
 type Finding struct {
@@ -118,7 +88,7 @@ func (r *Run) Findings() []Finding {
 	r.environment(add)
 	for _, c := range r.Cells {
 		if g := c.Measured(Group{}); overBudget(g, r.Started.Scenario.ErrorBudget) {
-			add(ExitRequests, Broken, "%s: %d of %d requests failed, the error budget is %.4g %%",
+			add(exit.Requests, Broken, "%s: %d of %d requests failed, the error budget is %.4g %%",
 				c.Name(), CountFailed(g), len(g), 100*r.Started.Scenario.ErrorBudget)
 		}
 	}
@@ -126,39 +96,31 @@ func (r *Run) Findings() []Finding {
 	gating := counts[Passed] + counts[Failed] - r.harmless()
 	switch {
 	case counts[Failed] > 0:
-		add(ExitFail, event.Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
+		add(exit.Fail, event.Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
 	case r.Done != nil && r.Done.Aborted != "":
-		add(ExitFail, event.Fail, "ended early: %s", r.Done.Aborted)
+		add(exit.Fail, event.Fail, "ended early: %s", r.Done.Aborted)
 	}
 	if counts[Unknown] > 0 {
-		add(ExitInconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]),
+		add(exit.Inconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]),
 			strings.Join(r.names(Unknown), ", "))
 	} else if gating == 0 {
-		add(ExitInconclusive, Inconclusive, "no assertion that gates was evaluated")
+		add(exit.Inconclusive, Inconclusive, "no assertion that gates was evaluated")
 	}
 	if len(out) == 0 {
-		add(ExitPass, event.Pass, "%s passed", assertions(counts[Passed]))
+		add(exit.Pass, event.Pass, "%s passed", assertions(counts[Passed]))
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		return slices.Index(precedence, a.Code) - slices.Index(precedence, b.Code)
-	})
+	slices.SortStableFunc(out, func(a, b Finding) int { return exit.Compare(a.Code, b.Code) })
 	return out
 }
 
 // ending finds what ended the run before its time.
 func (r *Run) ending(add func(int, event.Outcome, string, ...any)) {
 	if r.Done == nil {
-		add(ExitInterrupt, Interrupted, "the journal ends before the run did")
+		add(exit.Interrupted, Interrupted, "the journal ends before the run did")
 		return
 	}
-	switch r.Done.Interrupted {
-	case "":
-	case "SIGTERM":
-		add(ExitTerminated, Interrupted, "ended by SIGTERM")
-	case "SIGHUP":
-		add(ExitHangup, Interrupted, "ended by SIGHUP")
-	default:
-		add(ExitInterrupt, Interrupted, "ended by %s", r.Done.Interrupted)
+	if signal := r.Done.Interrupted; signal != "" {
+		add(exit.OfSignal(signal), Interrupted, "ended by %s", signal)
 	}
 }
 
@@ -172,18 +134,18 @@ func (r *Run) environment(add func(int, event.Outcome, string, ...any)) {
 		case c.Planned.Skip != "":
 			skipped++
 		case c.Failed != nil:
-			add(ExitEnvironment, Broken, "%s: %s", c.Name(), c.Failed.Err)
+			add(exit.Environment, Broken, "%s: %s", c.Name(), c.Failed.Err)
 		case c.Done != nil && c.Done.Err != "":
-			add(ExitEnvironment, Broken, "%s ended early: %s", c.Name(), c.Done.Err)
+			add(exit.Environment, Broken, "%s ended early: %s", c.Name(), c.Done.Err)
 		case c.Done == nil && over:
-			add(ExitEnvironment, Broken, "%s was never played to its end", c.Name())
+			add(exit.Environment, Broken, "%s was never played to its end", c.Name())
 		}
 	}
 	switch {
 	case over && len(r.Cells) == 0:
-		add(ExitEnvironment, Broken, "nothing was planned")
+		add(exit.Environment, Broken, "nothing was planned")
 	case skipped > 0 && skipped == len(r.Cells):
-		add(ExitEnvironment, Broken, "every cell was skipped: %s", r.Cells[0].Planned.Skip)
+		add(exit.Environment, Broken, "every cell was skipped: %s", r.Cells[0].Planned.Skip)
 	}
 }
 

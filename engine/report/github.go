@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -101,8 +102,8 @@ func annotations(r *metrics.Run) []annotation {
 	}
 	for _, f := range r.Findings() {
 		switch f.Code {
-		case metrics.ExitPass, metrics.ExitFail: // its assertions are there already
-		case metrics.ExitInconclusive:
+		case exit.Pass, exit.Fail: // its assertions are there already
+		case exit.Inconclusive:
 			if r.Counts()[metrics.Unknown] == 0 {
 				out = append(out, annotation{"error", r.Started.Scenario.File, 0, 0, cmp.Or(name, "homellm"),
 					[]string{string(f.Verdict) + ": " + f.Reason}})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 
+	"homellm/engine/exit"
 	"homellm/engine/report/chart"
 
 	_ "embed"
@@ -66,7 +67,7 @@ func pageOf(r *metrics.Run) pageData {
 		Scenario: s,
 	}
 	for _, f := range r.Findings() {
-		if f.Code != metrics.ExitPass {
+		if f.Code != exit.Pass {
 			p.Findings = append(p.Findings, finding{verdictClasses[f.Verdict], string(f.Verdict), f.Reason})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl/figure"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 )
@@ -150,7 +151,7 @@ func junitRun(r *metrics.Run) []xmlSuite {
 		out = append(out, s)
 	}
 	verdict, code, _ := r.Outcome()
-	if code == metrics.ExitPass || bad > 0 && verdict != metrics.Interrupted {
+	if code == exit.Pass || bad > 0 && verdict != metrics.Interrupted {
 		return out
 	}
 	name := terminal(r.Started.Scenario.Name)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -103,7 +104,7 @@ func TestJUnit_CountersAgree(t *testing.T) {
 			t.Errorf("%s: the suites stand in the order %v", name, names)
 		}
 		_, code, _ := r.Outcome()
-		if red := root.Failures+root.Errors > 0; red != (code != metrics.ExitPass) {
+		if red := root.Failures+root.Errors > 0; red != (code != exit.Pass) {
 			t.Errorf("%s: exit code %d, but %d failures and %d errors", name, code, root.Failures, root.Errors)
 		}
 	}

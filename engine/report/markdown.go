@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 )
@@ -20,7 +21,7 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 	verdict, _, _ := r.Outcome()
 	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name), tally(r))
 	for _, f := range r.Findings() {
-		if f.Code != metrics.ExitPass {
+		if f.Code != exit.Pass {
 			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(readable.Shorten(f.Reason, 2000)))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -157,7 +158,7 @@ func TestOlderJournalsStayReadable(t *testing.T) {
 				t.Errorf("%s as %s says nothing", path, form.Name)
 			}
 		}
-		if _, code, _ := r.Outcome(); code != metrics.ExitRequests || len(r.Cells) != 1 || len(r.Cells[0].Requests) != 20 {
+		if _, code, _ := r.Outcome(); code != exit.Requests || len(r.Cells) != 1 || len(r.Cells[0].Requests) != 20 {
 			t.Errorf("%s: code %d, %d cells", path, code, len(r.Cells))
 		}
 	}

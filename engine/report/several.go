@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -28,14 +29,14 @@ func (s Several) Outcome() (verdict event.Outcome, exitCode int, reason string) 
 		_, code, _ := r.Outcome()
 		codes = append(codes, code)
 	}
-	exitCode = metrics.Worst(codes...)
+	exitCode = exit.Worst(codes...)
 	passed := 0
 	for _, r := range s.Runs {
 		v, code, why := r.Outcome()
-		if code == metrics.ExitPass {
+		if code == exit.Pass {
 			passed++
 		}
-		if code == exitCode && verdict == "" && code != metrics.ExitPass {
+		if code == exitCode && verdict == "" && code != exit.Pass {
 			verdict, reason = v, r.Started.Scenario.Name+": "+why
 		}
 	}
@@ -44,9 +45,9 @@ func (s Several) Outcome() (verdict event.Outcome, exitCode int, reason string) 
 		tally += fmt.Sprintf(", %d not played", left)
 	}
 	switch {
-	case exitCode == metrics.ExitPass && passed < s.Planned:
-		return metrics.Inconclusive, metrics.ExitInconclusive, tally
-	case exitCode == metrics.ExitPass:
+	case exitCode == exit.Pass && passed < s.Planned:
+		return metrics.Inconclusive, exit.Inconclusive, tally
+	case exitCode == exit.Pass:
 		return event.Pass, exitCode, tally
 	case verdict == "":
 		return metrics.Broken, exitCode, tally + "; a scenario could not be played to its end"
@@ -61,9 +62,9 @@ func (s Several) Overall(w io.Writer, opt Options) error {
 		out := newScreen(b, opt)
 		color := yellow
 		switch code {
-		case metrics.ExitPass:
+		case exit.Pass:
 			color = green
-		case metrics.ExitFail, metrics.ExitEnvironment, metrics.ExitRequests:
+		case exit.Fail, exit.Environment, exit.Requests:
 			color = red
 		}
 		out.line("%s  %s  %s", "OVERALL", out.paint(strings.ToUpper(string(verdict)), color), terminal(reason))

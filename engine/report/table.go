@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 )
@@ -185,15 +186,15 @@ func (s *screen) without(rows [][]string) [][]string {
 func (s *screen) verdict(r *metrics.Run) {
 	verdict, code, _ := r.Outcome()
 	for _, f := range r.Findings() {
-		if f.Code != metrics.ExitPass && f.Code != metrics.ExitFail {
+		if f.Code != exit.Pass && f.Code != exit.Fail {
 			s.prose(0, string(f.Verdict)+": "+f.Reason)
 		}
 	}
 	color := yellow
 	switch code {
-	case metrics.ExitPass:
+	case exit.Pass:
 		color = green
-	case metrics.ExitFail, metrics.ExitEnvironment, metrics.ExitRequests:
+	case exit.Fail, exit.Environment, exit.Requests:
 		color = red
 	}
 	dir := s.dir
