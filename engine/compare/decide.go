@@ -57,6 +57,8 @@ func (d *Delta) decideShift() {
 		d.More = d.moreForFamily()
 		d.Why = fmt.Sprintf("p is %.2g, and %.2g adjusted for the number of gates, of which one of unchanged servers may be "+
 			"so far off: about %d more repeats of each side would tell", *d.P, *d.Adjusted, d.More)
+	case worst > 2*margin && worst > 0 && d.usualOnesAre(2*margin):
+		d.Verdict = NotSeen
 	case worst > 2*margin && worst > 0:
 		d.tooNoisy(loss, worst, margin, base)
 	default:

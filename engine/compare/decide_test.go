@@ -72,6 +72,46 @@ func TestCompare_WhatAMedianDoesNotSee(t *testing.T) {
 	}
 }
 
+// TestCompare_FewFar: a few repeats ten times as slow, which an unchanged server has as well, make no gate on the median
+// unknown, unless there are more of them than chance gives, or the others do not tell either.
+func TestCompare_FewFar(t *testing.T) {
+	g := Gate{Name: "token", Metric: "steps.q.tpot_ms", Stat: "p50", MaxWorse: new(0.025), Better: -1, Alpha: 0.01,
+		MinSamples: 10, Severity: "fail"}
+	// values of this mean spread as noise does, and the first few are ten times as slow.
+	values := func(far int, mean, noise float64) []float64 {
+		var v []float64
+		for i := range 20 {
+			x := mean * (1 + noise*math.Sqrt2*math.Erfinv((2*float64(i*7%20)+1)/20-1))
+			if i < far {
+				x *= 10
+			}
+			v = append(v, x)
+		}
+		return v
+	}
+	turned := func(v []float64) []float64 { slices.Reverse(v); return v }
+	for _, c := range []struct {
+		name     string
+		old, new []float64
+		want     event.Outcome
+		why      string
+	}{
+		{"2 of 20, and 6", values(2, 100, 0.03), values(6, 100, 0.03), NotSeen,
+			"6 of 20 repeats lie far from the others, of the old side 2 of 20"},
+		{"none, and 6", values(0, 100, 0.03), values(6, 100, 0.03), event.Unknown, "too noisy"},
+		{"the others do not tell", values(2, 100, 0.1), turned(values(6, 100, 0.1)), event.Unknown, "too noisy"},
+		{"all are slower", values(2, 100, 0.03), values(6, 130, 0.03), Worse, ""},
+		{"as many", values(2, 100, 0.03), values(2, 100, 0.03), Same, ""},
+	} {
+		for _, inTurn := range []bool{false, true} {
+			d := g.Compare(sampleOf(c.old...), sampleOf(c.new...), inTurn)
+			if d.Verdict != c.want || !strings.Contains(d.Why, c.why) {
+				t.Errorf("%s, by %s: %s (%s), want %s", c.name, d.Test, d.Verdict, d.Why, c.want)
+			}
+		}
+	}
+}
+
 // TestAdjust holds Holm's adjustment against values by hand, and that a gate that does not gate is none of the family.
 func TestAdjust(t *testing.T) {
 	var deltas []Delta

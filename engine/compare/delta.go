@@ -61,6 +61,7 @@ type evidence struct {
 	stats.Shift
 	base     float64      // the old side's statistic
 	tail     *tail        // of a gate on the tail
+	values   [2][]float64 // of the median and the mean: what was held against each other, pairs where the test is of pairs
 	withdraw func(*Delta) // what else may speak against a verdict; nil: nothing
 }
 

@@ -83,7 +83,7 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 		r := s.By / math.Abs(base)
 		d.Relative = &r
 	}
-	d.evidence.Shift, d.evidence.base = s, base
+	d.evidence.Shift, d.evidence.base, d.evidence.values = s, base, [2][]float64{a, b}
 	d.decide(nil)
 	return d
 }
