@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -110,3 +111,55 @@ func TestFirstPieceOfSeveralTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestEndLaterThanText gives decode speed what the text says of it, however late the finish reason or the token that
+// ends the reply comes, or limits that hold the truth: 50 tokens a second, 20 ms apart, from 100 ms on.
+func TestEndLaterThanText(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name     string
+		texts    int // pieces of text, of a token each
+		finish   string
+		counted  int
+		finished time.Duration // after the last text; -1: no finish reason, but the end of the stream
+		low      float64
+		high     float64 // equal to low: a number
+	}{
+		{"the end is a token", 8, "stop", 9, 20 * ms, 50, 50},
+		{"the end is a token, and comes late", 8, "stop", 9, 500 * ms, 50, 50},
+		{"the end is no token", 8, "stop", 8, 20 * ms, 50, 50},
+		{"the end is no token, and comes late", 8, "stop", 8, 500 * ms, 50, 50},
+		{"the end of a tool call is a token", 8, "tool_calls", 9, 300 * ms, 50, 50},
+		{"one word and its end", 1, "stop", 2, 20 * ms, 50, math.Inf(1)},
+		{"two words and a late end", 2, "stop", 3, 300 * ms, 50, 50},
+		{"cut at max_tokens, the finish reason late", 8, "length", 8, 300 * ms, 50, 50},
+		{"cut at max_tokens, tokens without text last", 8, "length", 12, 80 * ms, 50, 11 / 0.14},
+		{"a token without text last", 40, "length", 41, 20 * ms, 50, 50},
+		{"no finish reason, the end a token", 8, "", 9, -1, 50, 8 / 0.14},
+	} {
+		var when []time.Duration
+		for i := range tt.texts {
+			when = append(when, 100*ms+time.Duration(i)*20*ms)
+		}
+		q := replyAt(when...)
+		q.Finish, q.Usage.Completion = tt.finish, new(tt.counted)
+		q.Done = when[len(when)-1] + 20*ms
+		if tt.finished >= 0 {
+			q.Finished = new(when[len(when)-1] + tt.finished)
+			q.Done = *q.Finished
+		}
+		d, _ := Lookup("output_tps")
+		v := d.Each(&Cell{}, q)
+		f, known := v.Number()
+		switch {
+		case tt.low == tt.high:
+			if !known || f < 0.97*tt.low || f > 1.03*tt.low {
+				t.Errorf("%s: %+v, want %v", tt.name, v, tt.low)
+			}
+		case v.Range == nil || !alike(v.Range.Low, tt.low) || !alike(v.Range.High, tt.high):
+			t.Errorf("%s: %+v %v, want %v to %v", tt.name, v, v.Range, tt.low, tt.high)
+		}
+	}
+}
+
+func alike(a, b float64) bool { return a == b || math.Abs(a-b) < 1e-9 }

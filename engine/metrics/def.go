@@ -164,7 +164,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		switch {
 		case v.Why == coalesced && d.limits != nil:
 			v = d.between(d.limits(c, q), v)
-		case v.Why == bundled && d.region != nil:
+		case (v.Why == bundled || v.Why == afterText) && d.region != nil:
 			v = d.between(quotients([]region{d.region(c, q)}), v)
 		}
 	}

@@ -10,9 +10,9 @@ var speeds = []Def{
 			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
 		},
 		Doc: "time per output token after the first chunk",
-		Formula: "(t_n - t_1) / (n - k1); t_n: last delta, or the finish reason of a reply that stopped by itself, which " +
-			"comes with the end-of-sequence token that n counts; unknown if n <= k1; an interval where k1 is not told and " +
-			"leaves more than 5 % open",
+		Formula: "(t_k - t_1) / (n - k1 - e); e: tokens without text after the last delta, such as the one that ends a reply; " +
+			"where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if n <= k1; an " +
+			"interval where what is not told of k1 and e leaves more than 5 % open",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why
@@ -27,7 +27,7 @@ var speeds = []Def{
 			Delta: &Delta{Rank: 2, Stat: "mean"}, Property: "mean",
 		},
 		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
-		Formula: "(n - k1) / (t_n - t_1), with the terms of tpot_ms",
+		Formula: "(n - k1 - e) / (t_k - t_1), with the terms of tpot_ms",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return n, window.Seconds(), why

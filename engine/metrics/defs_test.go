@@ -146,11 +146,15 @@ var trapTests = []struct {
 		q.Reasoning, q.Chunks = "", q.Chunks[1:]
 		q.Chunks[0].Tokens = new(3)
 	}, 60.0, ""},
-	{"the end is a token", "tpot_ms", func(q *event.Request) { q.Finished = new(at(260)) }, 50.0, ""},
+	{"the end is a token", "tpot_ms", func(q *event.Request) { q.Usage.Completion, q.Finished = new(6), new(at(302)) },
+		48.0, ""},
 	{"the end of a tool call is a token", "tpot_ms", func(q *event.Request) {
-		q.Finish, q.Finished = "tool_calls",
-			new(at(260))
-	}, 50.0, ""},
+		q.Finish, q.Usage.Completion, q.Finished = "tool_calls", new(6), new(at(302))
+	}, 48.0, ""},
+	{"the end is a token, and comes late", "tpot_ms", func(q *event.Request) {
+		q.Usage.Completion, q.Finished = new(6), new(at(900))
+	}, 140.0 / 3, ""},
+	{"the end is no token", "tpot_ms", func(q *event.Request) { q.Finished = new(at(302)) }, 140.0 / 3, ""},
 	{"a reply cut at max_tokens has no end", "tpot_ms", func(q *event.Request) {
 		q.Finish, q.Finished = "length",
 			new(at(260))

@@ -203,26 +203,6 @@ func prefillRegion(c *Cell, q *event.Request) region {
 	return box(computed, took)
 }
 
-// decodeLimits are those of the tokens after the first arrival of text, and of the time in which they came.
-func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
-	free := event.Range{Low: 0, High: math.Inf(1)}
-	if !streamed(q) || len(q.Chunks) == 0 {
-		return free, free
-	}
-	_, _, why := decode(q)
-	if !slices.Contains([]string{noUsage, tooFew, tooMany, uncounted(q), bundled}, why) {
-		return free, free
-	}
-	window.Low = event.Milliseconds(lastCounted(q) - q.Chunks[0].At)
-	window.High = window.Low
-	if why == bundled {
-		most := float64(*q.Usage.Completion - firstTokens(q))
-		return event.Range{Low: most - float64(hidden(q)), High: most}, window
-	}
-	n := outputLimits(c, q)
-	return event.Range{Low: max(n.Low-float64(firstTokens(q)), 0), High: n.High}, window
-}
-
 func tpotRegion(c *Cell, q *event.Request) region {
 	tokens, window := decodeLimits(c, q)
 	return box(window, tokens)

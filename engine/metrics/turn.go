@@ -20,6 +20,7 @@ const (
 	oneArrival = "the text arrived all at once"
 	oneToken   = "a reply of one token has no gaps"
 	bundled    = "the first piece of text may hold several tokens, and the server does not say how many"
+	afterText  = "tokens may have come after the last text, and the server does not say how many"
 	coalesced  = "several deltas came with one read, and the kernel tells when the last of them arrived"
 	tooShort   = "the answer has fewer than 8 words"
 	allCached  = "every prompt token came from the cache"
@@ -63,103 +64,6 @@ func arrived(q *event.Request, i int) (time.Duration, string) {
 
 // firstAnswer is the index of the first delta of the answer; -1 if there is none.
 func firstAnswer(q *event.Request) int { return slices.IndexFunc(q.Chunks, answers) }
-
-// decode is the window in which the tokens after the first arrival came, and how many they are.
-// What came with the first arrival, or was generated before it, came before the window opened and
-// does not count: a proxy that holds a reply back and hands out its last words one by one would
-// otherwise make any server fast.
-func decode(q *event.Request) (tokens float64, window time.Duration, why string) {
-	switch {
-	case !streamed(q):
-		return 0, 0, noStream
-	case len(q.Chunks) == 0:
-		return 0, 0, noToken
-	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
-		return 0, 0, "the server counts reasoning tokens that it does not send"
-	}
-	n, why := output(q)
-	if why != "" {
-		return 0, 0, why
-	}
-	n -= firstTokens(q)
-	switch {
-	case n <= 0 && q.Chunks[len(q.Chunks)-1].At > q.Chunks[0].At:
-		return 0, 0, "text went on arriving after the last token that the server counts"
-	case n <= 0:
-		return 0, 0, "the first chunk held every token"
-	}
-	window = lastCounted(q) - q.Chunks[0].At
-	if window <= 0 {
-		return 0, 0, oneArrival
-	}
-	if float64(hidden(q)) > narrow*float64(n) {
-		return 0, 0, bundled
-	}
-	return float64(n), window, ""
-}
-
-// narrow is by how much, as a share, a number may be uncertain and still be a number.
-const narrow = 0.05
-
-// hidden is how many more tokens than are counted with it may have come with the first arrival: those that no later
-// text accounts for.
-func hidden(q *event.Request) int {
-	n, why := output(q)
-	if why != "" {
-		return 0
-	}
-	told := true
-	for i, c := range q.Chunks {
-		switch {
-		case c.At == q.Chunks[0].At:
-			told = told && c.Tokens != nil
-		case c.Tokens != nil:
-			n -= *c.Tokens
-		case q.Chunks[i-1].At < c.At || q.Chunks[i-1].Channel == c.Channel: // not a second channel of one event
-			n--
-		}
-	}
-	if told {
-		return 0
-	}
-	if endsWithToken[q.Finish] {
-		n--
-	}
-	return max(n-firstTokens(q), 0)
-}
-
-// firstTokens is how many tokens came with the first arrival: as many as the server says of each
-// delta, and one where it says nothing.
-func firstTokens(q *event.Request) int {
-	n := 0
-	for _, c := range q.Chunks {
-		if c.At > q.Chunks[0].At {
-			break
-		}
-		if c.Tokens == nil {
-			n++
-		} else {
-			n += *c.Tokens
-		}
-	}
-	return max(n, 1)
-}
-
-// endsWithToken are the finish reasons of a reply that stopped by itself.
-var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
-	"tool_calls": true, "function_call": true}
-
-// lastCounted is when the last counted token arrived. A reply that stopped by itself ends with
-// tokens that are counted and carry no text, the end of sequence, a stop string or the end of a
-// tool call: they came with the finish reason. Without them a short answer would seem faster than
-// it was.
-func lastCounted(q *event.Request) time.Duration {
-	last := q.Chunks[len(q.Chunks)-1].At
-	if endsWithToken[q.Finish] && q.Finished != nil && *q.Finished > last {
-		return *q.Finished
-	}
-	return last
-}
 
 // oneGroup is how long after the first of a group of deltas others belong to it. How far apart the deltas of one
 // event loop of a server are read depends on how the client is scheduled.

@@ -1,0 +1,169 @@
+package metrics
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// narrow is by how much, as a share, a number may be uncertain and still be a number.
+const narrow = 0.05
+
+// decode is the time in which the tokens after the first arrival came, and how many they are.
+// What came with the first arrival, or was generated before it, came before the window opened and
+// does not count: a proxy that holds a reply back and hands out its last words one by one would
+// otherwise make any server fast. Neither does what came after the last text, such as the token that ends a reply: when
+// it was made is told by the finish reason alone, which may come late. It counts where the speed is the same with it.
+func decode(q *event.Request) (tokens float64, window time.Duration, why string) {
+	switch {
+	case !streamed(q):
+		return 0, 0, noStream
+	case len(q.Chunks) == 0:
+		return 0, 0, noToken
+	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
+		return 0, 0, "the server counts reasoning tokens that it does not send"
+	}
+	n, why := output(q)
+	if why != "" {
+		return 0, 0, why
+	}
+	p := place(q, n)
+	window = textWindow(q)
+	switch least, most := p.between(n); {
+	case n <= p.first && window > 0:
+		return 0, 0, "text went on arriving after the last token that the server counts"
+	case n <= p.first:
+		return 0, 0, "the first chunk held every token"
+	case window <= 0 && p.after > 0 && p.open == 0:
+		return 0, 0, afterText
+	case window <= 0:
+		return 0, 0, oneArrival
+	case most-least > narrow*most && p.early:
+		return 0, 0, bundled
+	case most-least > narrow*most:
+		return 0, 0, afterText
+	}
+	all, whole := float64(n-p.first), ended(q)-q.Chunks[0].At
+	tokens = all - float64(p.after)
+	if with, without := all/whole.Seconds(), tokens/window.Seconds(); p.after > 0 &&
+		max(with, without) <= (1+narrow)*min(with, without) {
+		return all, whole, ""
+	}
+	return tokens, window, ""
+}
+
+// placed says when the tokens of a reply came that its pieces of text do not account for.
+type placed struct {
+	first int  // tokens with the first arrival, as far as is known
+	after int  // after the last text
+	open  int  // in between, or with the first arrival, or after the last text
+	early bool // of those, some may have come with the first arrival
+}
+
+// between is how few and how many tokens came after the first arrival and not after the last text.
+func (p placed) between(n int) (least, most float64) {
+	most = float64(n - p.first)
+	if p.open == 0 {
+		most -= float64(p.after)
+	}
+	return float64(n - p.first - p.after - p.open), most
+}
+
+// place finds out when the n tokens of a reply came. Each piece of text holds as many as the server says of it, and
+// one at least where it says nothing.
+func place(q *event.Request, n int) placed {
+	p := placed{first: firstTokens(q)}
+	left, toldFirst, toldRest := n, true, true
+	for i, c := range q.Chunks {
+		isFirst := c.At == q.Chunks[0].At
+		toldFirst = toldFirst && (c.Tokens != nil || !isFirst)
+		toldRest = toldRest && (c.Tokens != nil || isFirst)
+		switch {
+		case c.Tokens != nil:
+			left -= *c.Tokens
+		case isFirst || q.Chunks[i-1].At < c.At || q.Chunks[i-1].Channel == c.Channel: // not a second channel of one event
+			left--
+		}
+	}
+	late := goesOn(q, n-p.first)
+	switch {
+	case left <= 0 || toldFirst && !late:
+	case toldFirst && toldRest:
+		p.after = left
+	default:
+		if endsWithToken[strings.ToLower(q.Finish)] {
+			left--
+			if late {
+				p.after = 1
+			}
+		}
+		p.open, p.early = left, !toldFirst
+	}
+	return p
+}
+
+// firstTokens is how many tokens came with the first arrival: as many as the server says of each
+// delta, and one where it says nothing.
+func firstTokens(q *event.Request) int {
+	n := 0
+	for _, c := range q.Chunks {
+		if c.At > q.Chunks[0].At {
+			break
+		}
+		if c.Tokens == nil {
+			n++
+		} else {
+			n += *c.Tokens
+		}
+	}
+	return max(n, 1)
+}
+
+// endsWithToken are the finish reasons of a reply that stopped by itself: its last token ends it and has no text.
+var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
+	"tool_calls": true, "function_call": true}
+
+// textWindow is the time from the first arrival of text to the last.
+func textWindow(q *event.Request) time.Duration { return q.Chunks[len(q.Chunks)-1].At - q.Chunks[0].At }
+
+// ended is when the server said that the reply is over: by a finish reason, or else by the end of the stream.
+func ended(q *event.Request) time.Duration {
+	if q.Finished != nil {
+		return *q.Finished
+	}
+	return q.Done
+}
+
+// goesOn says whether there was time for another token between the last text and the end: half of what one took before,
+// of as many as came after the first arrival.
+func goesOn(q *event.Request, tokens int) bool {
+	rest := ended(q) - q.Chunks[len(q.Chunks)-1].At
+	return rest > 0 && 2*rest*time.Duration(tokens) >= textWindow(q)
+}
+
+// decodeLimits are those of the tokens after the first arrival of text, and of the time in ms in which they came.
+func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
+	free := event.Range{Low: 0, High: math.Inf(1)}
+	if !streamed(q) || len(q.Chunks) == 0 {
+		return free, free
+	}
+	_, _, why := decode(q)
+	took := event.Milliseconds(textWindow(q))
+	window = event.Range{Low: took, High: took}
+	switch why {
+	case bundled, afterText:
+		p := place(q, *q.Usage.Completion)
+		tokens.Low, tokens.High = p.between(*q.Usage.Completion)
+		if took == 0 { // nothing but the end came after the text
+			n := float64(p.after)
+			return event.Range{Low: n, High: n}, event.Range{High: event.Milliseconds(ended(q) - q.Chunks[0].At)}
+		}
+		return tokens, window
+	case noUsage, tooFew, tooMany, uncounted(q):
+		n := outputLimits(c, q)
+		return event.Range{Low: max(n.Low-float64(firstTokens(q)), 0), High: n.High}, window
+	}
+	return free, free
+}
