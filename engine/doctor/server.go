@@ -17,7 +17,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	if e, ok := engines.Lookup(f.Engine); ok {
 		title = e.Title
 	}
-	d.Report.Section("%s", strings.TrimSpace(fmt.Sprintf("%s %s at %s", title, f.Version, f.URL)))
+	d.Report.Section("%s at %s", strings.TrimSpace(title+" "+f.Version), f.URL)
 	if f.Simulated {
 		d.Report.Line("SIMULATED", "%s: none of its numbers is a real server's", f.Simulation)
 	}
@@ -54,7 +54,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		return
 	}
 	if !loaded {
-		d.Report.Line("test", "not sent: it would load the model; name it with --model %s to have it tested", name)
+		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested", name)
 		return
 	}
 	d.test(ctx, f, name)
@@ -105,9 +105,19 @@ func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 		return d.Model, true
 	}
 	for _, m := range f.Models {
-		if m.Loaded == nil || *m.Loaded {
+		if inMemory(f, m) {
 			return m.ID, true
 		}
 	}
 	return f.Models[0].ID, false
+}
+
+// inMemory reports whether a request for a model is answered by what is loaded already, and by nobody else. Where a
+// server of which nothing is known lists several models, a request may load one of them.
+func inMemory(f server.Found, m engines.Model) bool {
+	if m.Loaded != nil {
+		return *m.Loaded
+	}
+	engine := engines.Of(f.Engine)
+	return !engine.Models.OnDemand && (engine.Role != engines.Generic || len(f.Models) == 1)
 }

@@ -37,11 +37,14 @@ type Models struct {
 	Any        bool   // serves its one model whatever name a request gives
 	DefaultTag string // it adds this to a name without a tag
 	OnRequest  bool   // it loads a model for the first request, with the context that the request asks for
+	OnDemand   bool   // a request may load a model, or be passed on to a server that costs money
 }
 
 // API is what an engine offers in addition to completions. What is nil it does not offer.
 type API struct {
 	Dialect      string                       // its own API for completions, by the name it has in engine/client
+	Sign         func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
+	Paths        []string                     // that it is asked for once it is thought to be this one
 	Identify     func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
 	Details      func(context.Context, Server, *Facts)
 	Tokenize     func(context.Context, Server, Target, Input) ([]int, error)

@@ -10,7 +10,11 @@ import (
 var koboldCPP = Engine{
 	Name: "koboldcpp", Title: "KoboldCpp", Ports: []int{5001},
 	Models: Models{Any: true},
-	API:    API{Identify: identifyKobold, Details: detailsKobold, Tokenize: tokenizeKobold},
+	API: API{
+		Sign:     func(seen Responses) bool { return ownedBy(seen, "koboldcpp") },
+		Paths:    []string{"/api/extra/version"},
+		Identify: identifyKobold, Details: detailsKobold, Tokenize: tokenizeKobold,
+	},
 	Capabilities: []Capability{
 		{"usage", false, "usage is not guaranteed in streams; tokens are counted with /api/extra/tokencount"},
 		{"cache_report", false, "KoboldCpp does not report cached tokens"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ var llamaCPP = Engine{
 	Name: "llamacpp", Title: "llama.cpp", Ports: []int{8080, 9931},
 	Models: Models{Any: true},
 	API: API{
-		Identify: identifyLlama, Details: detailsLlama, Tokenize: tokenizeLlama, Reset: resetLlama,
+		Sign: signLlama, Paths: []string{"/props"}, Identify: identifyLlama, Details: detailsLlama, Tokenize: tokenizeLlama, Reset: resetLlama,
 		PartialReset: "/slots/", // a path that names one slot leaves the others
 	},
 	Capabilities: []Capability{
@@ -197,18 +198,29 @@ func identifyLlama(seen Responses, f *Facts) bool {
 		}
 		return true
 	}
-	// While it loads the model it listens and answers 503 to everything.
-	for _, path := range []string{"/health", "/props", "/v1/models"} {
-		if r := seen[path]; r.unavailable() && strings.EqualFold(r.Message(), "Loading model") {
-			f.Starting = "it is loading its model"
-			return true
-		}
+	if loadingLlama(seen) {
+		f.Starting = "it is loading its model"
+		return true
 	}
-	if ownedBy(seen, "llamacpp") {
+	if signLlama(seen) {
 		models(seen, f)
+		locked(seen, f)
 		return true
 	}
 	return false
+}
+
+// signLlama knows llama-server by the header of all its replies, or where a proxy has replaced that by whom it names as
+// the owner of its models.
+func signLlama(seen Responses) bool {
+	return seen.serverHeader("llama.cpp") || ownedBy(seen, "llamacpp") || loadingLlama(seen)
+}
+
+// loadingLlama reports that it loads its model: it listens meanwhile, and answers 503 to everything.
+func loadingLlama(seen Responses) bool {
+	return slices.ContainsFunc([]string{"/v1/models", "/props"}, func(path string) bool {
+		return seen[path].unavailable() && strings.EqualFold(seen[path].Message(), "Loading model")
+	})
 }
 
 func detailsLlama(ctx context.Context, s Server, f *Facts) {

@@ -8,7 +8,11 @@ import (
 
 var lmStudio = Engine{
 	Name: "lmstudio", Title: "LM Studio", Ports: []int{1234},
-	API: API{Identify: identifyLMStudio, Details: detailsLMStudio},
+	API: API{
+		Sign:     func(seen Responses) bool { return ownedBy(seen, lmOwner) },
+		Paths:    []string{"/api/v0/models"},
+		Identify: identifyLMStudio, Details: detailsLMStudio,
+	},
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", false, "LM Studio does not report cached tokens"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,10 +22,15 @@ type Server interface {
 	Exposition(Response) (Exposition, error)
 }
 
-// Identifying are the paths that tell the engines apart. All are read-only and cheap.
-var Identifying = []string{
-	"/", "/health", "/version", "/v1/models", "/props", "/api/version",
-	"/get_model_info", "/api/v0/models", "/v1/model", "/api/extra/version",
+// Rounds are the paths that tell the engines apart, in the order in which an address is asked for them: the first round
+// that leaves no doubt is the last. Every one is free on every engine of the table: it reads a list or a version, runs
+// no model and loads none. /health is not among them, because LiteLLM answers it with a completion of every model that
+// it is configured for, and SGLang with a token; the engines that are known to answer it for nothing are asked for it
+// once they are recognised (see [API.Paths]).
+var Rounds = [][]string{
+	{"/v1/models"},
+	{"/props", "/version", "/model_info", "/get_model_info", "/v1/model", "/api/v0/models", "/api/extra/version"},
+	{"/", "/api/version", "/health/liveliness"},
 }
 
 const (
@@ -51,6 +57,23 @@ type Response struct {
 	Header http.Header
 	Body   []byte
 	Err    error
+}
+
+// header reports whether one of the responses has a header whose value a test accepts.
+func (all Responses) header(is func(name, value string) bool) bool {
+	for _, r := range all {
+		for name, values := range r.Header {
+			if slices.ContainsFunc(values, func(v string) bool { return is(name, v) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// serverHeader reports whether a response names a program as the server.
+func (all Responses) serverHeader(program string) bool {
+	return all.header(func(name, value string) bool { return name == "Server" && value == program })
 }
 
 // OK reports a 2xx response.

@@ -9,7 +9,11 @@ import (
 
 var sglang = Engine{
 	Name: "sglang", Title: "SGLang", Ports: []int{30000},
-	API: API{Identify: identifySGLang, Details: detailsSGLang, Tokenize: tokenizeVLLM, Reset: resetSGLang},
+	API: API{
+		Sign:     func(seen Responses) bool { return ownedBy(seen, "sglang") },
+		Paths:    []string{"/model_info", "/get_model_info"},
+		Identify: identifySGLang, Details: detailsSGLang, Tokenize: tokenizeVLLM, Reset: resetSGLang,
+	},
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", true,
@@ -87,14 +91,14 @@ func identifySGLang(seen Responses, f *Facts) bool {
 	var info struct {
 		ModelPath string `json:"model_path"`
 	}
-	own := seen["/get_model_info"].into(&info) && info.ModelPath != ""
+	own := false
+	for _, path := range []string{"/model_info", "/get_model_info"} { // the second is the name until 2025
+		own = own || seen[path].into(&info) && info.ModelPath != ""
+	}
 	if !own && !ownedBy(seen, "sglang") {
 		return false
 	}
 	models(seen, f)
-	if seen["/health"].unavailable() {
-		f.Starting = "/health answers HTTP 503"
-	}
 	return true
 }
 

@@ -4,7 +4,8 @@ package engines
 var simulator = Engine{
 	Name: "sim", Title: "homellm's simulator", Role: Simulator,
 	API: API{
-		Identify: identifySim, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
+		Sign: signSim, Paths: []string{"/version", "/health"}, Identify: identifySim,
+		Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 	},
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
@@ -12,17 +13,15 @@ var simulator = Engine{
 	Launch:       Launch{Memory: cardMemory("")},
 }
 
+// signSim knows the simulator, which plays vLLM in everything but this header of all its replies.
+func signSim(seen Responses) bool { return seen.serverHeader("homellm-sim") }
+
 func identifySim(seen Responses, f *Facts) bool {
 	var body struct {
 		Version    string `json:"version"`
 		Simulation string `json:"simulation"`
 	}
-	// The simulator plays vLLM in everything but this header, which all its replies carry.
-	marked := false
-	for _, r := range seen {
-		marked = marked || r.Header.Get("Server") == "homellm-sim"
-	}
-	if !marked {
+	if !signSim(seen) {
 		return false
 	}
 	if seen["/version"].into(&body) {

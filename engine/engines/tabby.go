@@ -4,7 +4,11 @@ import "context"
 
 var tabby = Engine{
 	Name: "tabby", Title: "TabbyAPI", Ports: []int{5000},
-	API: API{Identify: identifyTabby, Tokenize: tokenizeTabby},
+	API: API{
+		Sign:     func(seen Responses) bool { return ownedBy(seen, "tabbyAPI") },
+		Paths:    []string{"/v1/model"},
+		Identify: identifyTabby, Tokenize: tokenizeTabby,
+	},
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", false, "TabbyAPI does not report cached tokens"},

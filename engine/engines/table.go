@@ -3,7 +3,7 @@ package engines
 import "slices"
 
 // All lists every engine in the order in which people are asked to choose, and in which a machine's ports are tried.
-var All = []Engine{vllm, llamaCPP, ollama, sglang, lmStudio, tabby, koboldCPP, generic, simulator}
+var All = []Engine{vllm, llamaCPP, ollama, sglang, lmStudio, tabby, koboldCPP, liteLLM, generic, simulator}
 
 // Lookup finds an engine by name.
 func Lookup(name string) (Engine, bool) {
@@ -32,8 +32,22 @@ func WithRole(r Role) Engine {
 	return All[slices.IndexFunc(All, func(e Engine) bool { return e.Role == r })]
 }
 
+// Suspect finds the engine that the responses so far leave no doubt of, so that nothing need be asked that only others
+// answer; false if there is none yet. The generic one never is: more responses may tell what it is.
+func Suspect(seen Responses) (Engine, bool) {
+	for _, e := range slices.Backward(All) {
+		if e.Role == Generic {
+			continue
+		}
+		if e.API.Sign != nil && e.API.Sign(seen) || e.API.Identify(seen, &Facts{}) {
+			return e, true
+		}
+	}
+	return Engine{}, false
+}
+
 // Recognise finds the engine that gave these responses, and what they tell; false if none of them did. The engines
-// that imitate others come last in [All] and are asked first: KoboldCpp and LM Studio answer for Ollama and OpenAI,
+// that imitate others come last in [All] and are tried first: KoboldCpp and LM Studio answer for Ollama and OpenAI,
 // TabbyAPI has a /props like llama.cpp's, SGLang and vLLM share most paths. The generic one is what is left.
 func Recognise(seen Responses) (Engine, Facts, bool) {
 	last := WithRole(Generic)

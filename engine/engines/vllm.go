@@ -13,6 +13,7 @@ import (
 var vllm = Engine{
 	Name: "vllm", Title: "vLLM", Ports: []int{8000, 8001, 8002}, // the last two are those of the shipped profiles
 	API: API{
+		Sign: func(seen Responses) bool { return ownedBy(seen, "vllm") }, Paths: []string{"/version", "/health"},
 		Identify: identifyVLLM, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 	},
 	Capabilities: vllmCapabilities,

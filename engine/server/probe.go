@@ -130,10 +130,10 @@ func (e *ModelNotFound) Hint() string {
 }
 
 // Probe finds out what answers at an address. It asks only; nothing it requests changes the
-// server's state or takes a slot. The paths that tell engines apart are asked for at the same
-// time, each for at most a second, and the most specific answer decides, because several
-// servers imitate the APIs of others. Where some answer, those that were too slow are asked again
-// with more patience: what a busy server could not say in time is not what it does not have.
+// server's state, takes a slot, or has a model run. What tells the engines apart is asked in the rounds of
+// [engines.Rounds], and no further than to the first answer that leaves no doubt; the most specific answer decides,
+// because several servers imitate the APIs of others. What was not answered within a second is asked once more with
+// more patience: what a busy server could not say in time is not what it does not have.
 //
 // An address at which nothing answers is a finding, not an error: see [Found.State]. The error
 // is about an address that cannot be read, or a context that ended.
@@ -147,10 +147,7 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 		defer client.CloseIdleConnections()
 	}
 	at := endpoint{base, client}
-	seen := at.Ask(ctx, engines.ProbeLimit, engines.Identifying...)
-	if slow := late(seen); len(slow) > 0 && len(slow) < len(engines.Identifying) {
-		maps.Copy(seen, at.Ask(ctx, engines.Patience, slow...))
-	}
+	seen := at.askRounds(ctx)
 	if err := ctx.Err(); err != nil {
 		return Found{}, fmt.Errorf("probing %s: %w", base, context.Cause(ctx))
 	}
@@ -180,21 +177,52 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 	return f, nil
 }
 
-// late are the paths that did not answer in time, in the order of [engines.Identifying].
-func late(seen engines.Responses) (paths []string) {
-	for _, path := range engines.Identifying {
-		if errors.Is(seen[path].Err, context.DeadlineExceeded) {
-			paths = append(paths, path)
+// askRounds asks an address of which nothing is known, until one engine is left or nothing answers.
+func (e endpoint) askRounds(ctx context.Context) engines.Responses {
+	seen := engines.Responses{}
+	for _, round := range engines.Rounds {
+		e.askNew(ctx, seen, round)
+		if engine, ok := engines.Suspect(seen); ok {
+			e.askNew(ctx, seen, engine.API.Paths)
+			if recognised, _, ok := engines.Recognise(seen); ok && recognised.Name == engine.Name {
+				break
+			}
+		}
+		if !answered(seen) {
+			break
 		}
 	}
-	return paths
+	return seen
+}
+
+// askNew asks for the paths of which nothing is seen yet, and again for those that do not answer in time.
+func (e endpoint) askNew(ctx context.Context, seen engines.Responses, paths []string) {
+	unseen := func(path string) bool { _, ok := seen[path]; return !ok }
+	fresh := slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return !unseen(path) })
+	maps.Copy(seen, e.Ask(ctx, engines.ProbeLimit, fresh...))
+	slow := slices.DeleteFunc(fresh, func(path string) bool {
+		return !errors.Is(seen[path].Err, context.DeadlineExceeded)
+	})
+	if ctx.Err() == nil {
+		maps.Copy(seen, e.Ask(ctx, engines.Patience, slow...))
+	}
+}
+
+// answered reports whether one of the paths was answered, whatever the answer.
+func answered(seen engines.Responses) bool {
+	for _, r := range seen {
+		if r.Err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // stranger names what is at an address that no engine recognised.
 func stranger(seen engines.Responses) (State, string) {
 	var last error
 	timedOut := 0
-	for _, path := range engines.Identifying {
+	for _, path := range slices.Sorted(maps.Keys(seen)) { // what is shown at / says the most
 		r := seen[path]
 		if r.Err == nil {
 			return PortBusy, "it is taken by " + r.WebServer() + "; it is not an LLM server that homellm knows"
@@ -209,11 +237,8 @@ func stranger(seen engines.Responses) (State, string) {
 		}
 		last = r.Err
 	}
-	if timedOut == len(engines.Identifying) {
-		return PortBusy, fmt.Sprintf(
-			"something accepts connections there and did not answer HTTP within %v",
-			engines.ProbeLimit,
-		)
+	if timedOut == len(seen) {
+		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.Patience)
 	}
 	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(last)
 }

@@ -1,0 +1,49 @@
+package engines
+
+import (
+	"bytes"
+	"strings"
+)
+
+// liteLLM passes requests on to other servers, of which some may cost money: usage, cached tokens and pieces of text
+// come through unchanged, and what a server says of its own times does not.
+var liteLLM = Engine{
+	Name: "litellm", Title: "LiteLLM", Ports: []int{4000},
+	Models: Models{OnDemand: true},
+	API:    API{Sign: signLiteLLM, Identify: identifyLiteLLM},
+	Capabilities: []Capability{
+		{"usage", true, "the usage block of every reply, as the server behind it sends it"},
+		{"cache_report", false, "of the server behind it; the self-test before a run tells whether it reports cached tokens"},
+		noReset, saltInMessage,
+		{"tokenize", false, "LiteLLM does not say how the server behind it counts; prompt ceilings are estimates"},
+		{"metrics", false, "those of the server behind it are not passed on: whether other clients use it cannot be seen"},
+		{"server_timings", false, "LiteLLM drops them from replies that are streamed"},
+		{"ignore_eos", false, "whether the server behind it has a word for it is not known"},
+	},
+	Prompt: Prompt{Text: TextRule{Stops: 4}},
+	Launch: Launch{Memory: cardMemory("")},
+	Docs: []Row{{Tokens: "reply", Cached: "what the server behind it says", Times: "–",
+		Reusable: "estimated", Reset: "–", Salt: "first message"}},
+}
+
+func signLiteLLM(seen Responses) bool {
+	return seen.header(func(name, _ string) bool { return strings.HasPrefix(name, "X-Litellm-") }) ||
+		bytes.Contains(seen["/"].Body, []byte("<title>LiteLLM")) ||
+		string(bytes.TrimSpace(seen["/health/liveliness"].Body)) == `"I'm alive!"`
+}
+
+func identifyLiteLLM(seen Responses, f *Facts) bool {
+	if !signLiteLLM(seen) {
+		return false
+	}
+	seen.header(func(name, value string) bool {
+		if name == "X-Litellm-Version" {
+			f.Version = value
+		}
+		return f.Version != ""
+	})
+	models(seen, f)
+	locked(seen, f)
+	f.note("it passes requests on to other servers: what is measured is a server, the way to it and LiteLLM together")
+	return true
+}

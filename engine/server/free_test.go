@@ -1,0 +1,126 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// asked records which paths a server is asked for.
+type asked struct {
+	mu    sync.Mutex
+	paths []string
+}
+
+// recorded serves canned answers with extra headers, and records what it is asked for.
+func recorded(t *testing.T, routes map[string]answer, unknown answer, header http.Header) (string, *asked) {
+	t.Helper()
+	var got asked
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got.mu.Lock()
+		got.paths = append(got.paths, r.URL.RequestURI())
+		got.mu.Unlock()
+		if r.Method != http.MethodGet {
+			t.Errorf("a probe sent %s %s: it must only ask", r.Method, r.URL)
+		}
+		a, ok := routes[r.URL.RequestURI()]
+		if !ok {
+			a = unknown
+		}
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.Header().Set("Content-Type", a.kind)
+		w.WriteHeader(a.status)
+		fmt.Fprint(w, a.body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, &got
+}
+
+// LiteLLM answers /health with a completion of every model, and SGLang with a token: looking at a server makes none of
+// them work, whatever it turns out to be.
+func TestProbe_AsksForNothingThatGenerates(t *testing.T) {
+	free := []string{"vllm", "llamacpp"} // whose /health costs nothing
+	for _, tt := range probeTests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			address, got := recorded(t, tt.routes, tt.unknown, nil)
+			if _, err := Probe(t.Context(), address, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range got.paths {
+				if strings.Contains(path, "generate") || path == "/health" && !slices.Contains(free, tt.want.Engine) {
+					t.Errorf("%q was asked for %s", tt.want.Engine, path)
+				}
+			}
+			once := slices.Clone(got.paths)
+			slices.Sort(once)
+			if len(slices.Compact(once)) != len(got.paths) {
+				t.Errorf("a path was asked for twice: %q", got.paths)
+			}
+		})
+	}
+}
+
+// A sign that only one engine gives ends the questions.
+func TestProbe_StopsAtASureSign(t *testing.T) {
+	swagger := answer{200, "text/html", "<!DOCTYPE html><html><title>LiteLLM API - Swagger UI</title></html>"}
+	openAI := js(`{"object":"list","data":[{"id":"smol","object":"model","owned_by":"openai"}]}`)
+	for _, tt := range []struct {
+		name   string
+		routes map[string]answer
+		header http.Header
+		engine string
+		asked  string
+	}{
+		{
+			"llama.cpp says its name", map[string]answer{
+				"/v1/models": js(`{"data":[{"id":"m","owned_by":"llamacpp","meta":{"n_ctx_train":8192}}]}`),
+				"/props":     js(`{"default_generation_settings":{"n_ctx":4096},"total_slots":1,"build_info":"b1"}`),
+			}, http.Header{"Server": {"llama.cpp"}}, "llamacpp", "/v1/models /metrics /props",
+		},
+		{
+			"llama.cpp behind a key", map[string]answer{"/v1/models": {401, "application/json", `{"error":{"code":401}}`}},
+			http.Header{"Server": {"llama.cpp"}}, "llamacpp", "/v1/models /metrics /props",
+		},
+		{
+			"LiteLLM with its headers", map[string]answer{"/v1/models": openAI},
+			http.Header{"X-Litellm-Version": {"1.70.0"}}, "litellm", "/v1/models",
+		},
+		{
+			"LiteLLM 1.108, which has none", map[string]answer{"/v1/models": openAI, "/": swagger}, nil, "litellm",
+			"/v1/models / /api/extra/version /api/v0/models /api/version /get_model_info /health/liveliness /model_info " +
+				"/props /v1/model /version",
+		},
+		{
+			"KoboldCpp is not taken for Ollama", map[string]answer{
+				"/v1/models":         js(`{"data":[{"id":"k","owned_by":"koboldcpp"}]}`),
+				"/api/extra/version": js(`{"result":"KoboldCpp","version":"1.99"}`),
+				"/api/version":       js(`{"version":"0.0.0"}`), "/": {200, "text/plain", "Ollama is running"},
+			}, nil, "koboldcpp", "/v1/models /api/extra/true_max_context_length /api/extra/version",
+		},
+		{
+			"the simulator", map[string]answer{"/v1/models": js(`{"data":[{"id":"m","owned_by":"vllm"}]}`),
+				"/version": js(`{"version":"1","simulation":"x"}`), "/health": {200, "", ""}},
+			http.Header{"Server": {"homellm-sim"}}, "sim", "/v1/models /health /metrics /openapi.json /version",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			address, got := recorded(t, tt.routes, fastAPI404, tt.header)
+			found, err := Probe(t.Context(), address, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(got.paths[1:]) // those of a round are asked for at the same time
+			if have := strings.Join(got.paths, " "); found.Engine != tt.engine || have != tt.asked {
+				t.Errorf("found %s and asked for %s\nwant %s and %s", found.Engine, have, tt.engine, tt.asked)
+			}
+		})
+	}
+}
