@@ -120,7 +120,7 @@ func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
 		}
 	}
 	if t, ok := stats.TrendOf(all.Values, all.Repeats); ok {
-		z = math.Copysign(math.Sqrt2*math.Erfinv(1-t.P), t.Total)
+		z = math.Copysign(math.Sqrt2*math.Erfinv(1-t.P), t.Total())
 	}
 	return z, moving("all times together", all, steadyAlpha)
 }

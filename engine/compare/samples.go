@@ -100,8 +100,8 @@ func (d *Delta) remark(old, new metrics.Sample) {
 		if far := s.of.Outliers(); len(far) > 0 {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
 		}
-		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total) >= 0.03 {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total))
+		if t, ok := s.of.Trend(); ok && t.P < 0.005 && math.Abs(t.Total()) >= 0.03 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: drifted by %+.1f %% over its repeats", s.side, 100*t.Total()))
 		}
 	}
 }

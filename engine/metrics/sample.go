@@ -140,9 +140,9 @@ func (c *Cell) Unsteady() []string {
 	var out, far []string
 	for _, path := range paths {
 		s := c.Sample(path)
-		if d, ok := s.Trend(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total) >= 0.03 {
+		if d, ok := s.Trend(); ok && d.P < 0.01/float64(len(paths)) && math.Abs(d.Total()) >= 0.03 {
 			out = append(out, fmt.Sprintf("%s drifted by %+.1f %% over the %d repeats (Mann-Kendall p = %.2g): the machine "+
-				"was not steady", path, 100*d.Total, len(s.Values), d.P))
+				"was not steady", path, 100*d.Total(), len(s.Values), d.P))
 		}
 		if n := s.Outliers(); len(n) > 0 {
 			far = append(far, path+" in "+n.String())

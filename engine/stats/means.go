@@ -143,15 +143,17 @@ func studentised(a, b []float64) Probabilities {
 		choose(0, n, 0, 0)
 		return c.probabilities()
 	}
-	random := rand.New(rand.NewPCG(uint64(m), uint64(n)))
-	pool := slices.Clone(all)
-	for c.add(c.seen); c.open(); {
-		for i := range n {
-			j := i + random.IntN(len(pool)-i)
-			pool[i], pool[j] = pool[j], pool[i]
+	c.add(c.seen)
+	eachChoice(m+n, n, func(order []int32) bool {
+		var sum, square float64
+		for _, at := range order {
+			v := all[at]
+			sum += v
+			square += v * v
 		}
-		c.add(of(pool[:n]))
-	}
+		c.add(statistic(sum, square))
+		return c.open()
+	})
 	return c.probabilities()
 }
 

@@ -18,7 +18,7 @@ func TestTrendOf(t *testing.T) {
 	if !ok {
 		t.Fatal("no trend is looked for in ten values")
 	}
-	near(t, "total", d.Total, 9/104.5) // one a repeat over nine steps
+	near(t, "total", d.Total(), 9/104.5) // one a repeat over nine steps
 	// S = 45, var = 10*9*25/18 = 125, z = 44/sqrt(125)
 	near(t, "p", d.P, math.Erfc(44/math.Sqrt(125)/math.Sqrt2))
 	if _, ok := trend(1, 2, 3, 4, 5, 6, 7); ok {

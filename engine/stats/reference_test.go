@@ -151,7 +151,7 @@ func TestReference(t *testing.T) {
 			t.Fatal("no trend is looked for")
 		}
 		within(t, "Kendall", d.P, c.P, 1e-9)
-		within(t, "slope", d.Total, c.Slope*float64(len(c.V)-1)/math.Abs(Median(c.V)), 1e-9)
+		within(t, "slope", d.Total(), c.Slope*float64(len(c.V)-1)/math.Abs(Median(c.V)), 1e-9)
 	}
 }
 

@@ -9,6 +9,9 @@ func Student(p, df float64) float64 {
 	low, high := 0.0, 1.0
 	for range 100 {
 		mid := (low + high) / 2
+		if mid == low || mid == high {
+			break
+		}
 		if incompleteBeta(mid, df/2, 0.5) < tail {
 			low = mid
 		} else {

@@ -1,14 +1,25 @@
 package stats
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Trend is a steady rise or fall of values over their positions.
 type Trend struct {
-	Total float64 // from the first value to the last, relative to the median
-	P     float64 // of the Mann-Kendall test
+	P float64 // of the Mann-Kendall test
+
+	values []float64
+	at     []int
+	center float64
+}
+
+// Total is the rise from the first value to the last, relative to the median: all slopes are sorted for it.
+func (t Trend) Total() float64 {
+	var slopes []float64
+	for i, v := range t.values {
+		for j := i + 1; j < len(t.values); j++ {
+			slopes = append(slopes, (t.values[j]-v)/float64(t.at[j]-t.at[i]))
+		}
+	}
+	return Median(slopes) * float64(t.at[len(t.at)-1]-t.at[0]) / math.Abs(t.center)
 }
 
 // TrendOf finds a monotone trend of values at ascending positions: Mann-Kendall says whether there is one (Mann
@@ -20,7 +31,6 @@ func TrendOf(values []float64, at []int) (Trend, bool) {
 		return Trend{}, false
 	}
 	score := 0
-	var slopes []float64
 	ties := map[float64]int{}
 	for i, v := range values {
 		ties[v]++
@@ -31,7 +41,6 @@ func TrendOf(values []float64, at []int) (Trend, bool) {
 			case values[j] < v:
 				score--
 			}
-			slopes = append(slopes, (values[j]-v)/float64(at[j]-at[i]))
 		}
 	}
 	variance := float64(n*(n-1)*(2*n+5)) / 18
@@ -43,9 +52,5 @@ func TrendOf(values []float64, at []int) (Trend, bool) {
 		return Trend{}, false
 	}
 	z := max(math.Abs(float64(score))-1, 0) / math.Sqrt(variance)
-	slices.Sort(slopes)
-	return Trend{
-		Total: middle(slopes) * float64(at[n-1]-at[0]) / math.Abs(center),
-		P:     math.Erfc(z / math.Sqrt2),
-	}, true
+	return Trend{math.Erfc(z / math.Sqrt2), values, at, center}, true
 }
