@@ -205,6 +205,9 @@ func (p *planner) unmet(c *Cell) string {
 	}
 	known, ok := p.served(c)
 	for _, name := range c.Scenario.Requires.Capabilities {
+		if slices.Contains(selfTested, name) {
+			continue
+		}
 		has, looked := known.Capabilities[name]
 		if !ok || !looked {
 			i := slices.IndexFunc(abilities, func(a ability) bool { return a.name == name })

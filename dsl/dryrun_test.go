@@ -184,11 +184,13 @@ func TestSkips(t *testing.T) {
 		}, ""},
 		{"requires more context", "requires: {context_tokens: 9000}\n" + plain, func(*Options) {},
 			"requires a context of 9,000 tokens, and model tiny takes 4,096"},
-		{"requires a capability", "requires: {capabilities: [cache_report]}\n" + plain,
-			func(o *Options) { o.Servers = []string{"small"} }, "requires cache_report, and server small does not have it"},
-		{"a capability that was found to be missing", "requires: {capabilities: [cache_report]}\n" + plain, func(o *Options) {
-			o.Served = func(string) (Served, bool) { return Served{Capabilities: map[string]bool{"cache_report": false}}, true }
-		}, "requires cache_report"},
+		{"requires a capability", "requires: {capabilities: [tokenize]}\n" + plain,
+			func(o *Options) { o.Servers = []string{"small"} }, "requires tokenize, and server small does not have it"},
+		{"what the self-test decides", "requires: {capabilities: [cache_report, usage]}\n" + plain,
+			func(o *Options) { o.Servers = []string{"small"} }, ""},
+		{"a capability that was found to be missing", "requires: {capabilities: [metrics]}\n" + plain, func(o *Options) {
+			o.Served = func(string) (Served, bool) { return Served{Capabilities: map[string]bool{"metrics": false}}, true }
+		}, "requires metrics"},
 		{"a capability only the machine knows", "requires: {capabilities: [gpu]}\n" + plain, func(*Options) {}, ""},
 		{"the template refuses", plain, func(o *Options) {
 			o.Render = func(*Server, *Model, []Message) (string, bool, error) {

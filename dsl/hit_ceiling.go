@@ -21,16 +21,7 @@ func (p *planner) forecast(c *Cell) []forecast {
 	var out []forecast
 	add := func(list []*expr.Assertion, conversation, step string) {
 		for _, a := range list {
-			f := forecast{Assertion: a, Conversation: conversation, Step: step, Unavailable: map[string]string{}}
-			for _, path := range a.Measured() {
-				if p.opt.Unavailable == nil || c.Server == nil {
-					break
-				}
-				if why := p.opt.Unavailable(c.Server, path); why != "" {
-					f.Unavailable[path] = why
-				}
-			}
-			out = append(out, f)
+			out = append(out, forecast{Assertion: a, Conversation: conversation, Step: step, SelfTest: a.Reported()})
 		}
 	}
 	for _, conversation := range c.Scenario.Conversations {

@@ -11,9 +11,9 @@ import (
 // forecast is what a plan can say of one assertion in one cell.
 type forecast struct {
 	Assertion    *expr.Assertion
-	Conversation string            // empty in scenario scope
-	Step         string            // empty above step scope
-	Unavailable  map[string]string // paths that the server cannot tell, and why
+	Conversation string   // empty in scenario scope
+	Step         string   // empty above step scope
+	SelfTest     []string // paths of which the self-test decides whether the server can tell them
 }
 
 // The axes that name entries of the library.
@@ -50,9 +50,6 @@ type Options struct {
 
 	// Served returns what is known of a server beyond its profile; nil: nothing.
 	Served func(server string) (Served, bool)
-
-	// Unavailable says why a server cannot tell a path, or "". Nil: nothing is known.
-	Unavailable func(server *Server, path string) string
 }
 
 // Examination is what the template of a model does to a conversation.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,7 +50,7 @@ var vocabulary = expr.Vocabulary{
 		{Path: "ok", Kind: expr.Bool},
 		{Path: "ttft_ms", Kind: expr.Float, Unit: "ms", Aggregate: true},
 		{Path: "prompt_tokens", Kind: expr.Int, Unit: "tokens", Aggregate: true},
-		{Path: "cache.hit_rate", Kind: expr.Float, Rate: true, Aggregate: true},
+		{Path: "cache.hit_rate", Kind: expr.Float, Rate: true, Aggregate: true, Reported: true},
 		{Path: "cache.reusable_rate", Kind: expr.Float, Rate: true, Aggregate: true},
 	},
 	Conversation: []expr.Name{{Path: "requests", Kind: expr.Int}},
@@ -228,12 +229,6 @@ func TestPlanText(t *testing.T) {
 		"reply: [This., That.]\n        assert:\n          - first_turn.cache.hit_rate > 0.2", 1)
 	opt := exactOptions()
 	opt.Servers = []string{"big", "small"}
-	opt.Unavailable = func(s *Server, path string) string {
-		if strings.HasSuffix(path, "cache.hit_rate") && s.Name == "big" {
-			return "cache_report.source is none"
-		}
-		return ""
-	}
 	p := mustLoad(t, scenario(body), opt)
 	var b bytes.Buffer
 	if err := p.WriteText(&b); err != nil {
@@ -243,7 +238,7 @@ func TestPlanText(t *testing.T) {
 		"s  s.yaml\n", "cells     2 (1 skipped), one repeat of each cell in turn", "repeats   5, and 1 warm-up",
 		"isolation cache salted per repeat", "requests  24: ", "cell 1  big x tiny  " + p.Cells[0].ID,
 		"skipped: step q1 needs", "after_removal", "step  step.after.assert[1]  first_turn.cache.hit_rate > 0.2",
-		"reads first_turn.cache.hit_rate", "first_turn.cache.hit_rate will be unsupported on big: cache_report.source is none",
+		"reads first_turn.cache.hit_rate", "decided by the self-test, whether the server can tell it: first_turn.cache.hit_rate",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
@@ -261,8 +256,8 @@ func TestPlanText(t *testing.T) {
 				Ceiling *float64 `json:"cache_ceiling"`
 			}
 			Assertions []struct {
-				Line        int
-				Unavailable map[string]string `json:"will_be_unknown"`
+				Line     int
+				SelfTest []string `json:"decided_by_self_test"`
 			}
 		}
 	}
@@ -272,7 +267,7 @@ func TestPlanText(t *testing.T) {
 	if back.Requests != 24 || len(back.Cells) != 2 || len(back.Cells[0].Turns) != 4 ||
 		back.Cells[0].Turns[0].Ceiling == nil ||
 		*back.Cells[0].Turns[0].Ceiling != 0 || back.Cells[1].Skip == "" || back.Cells[0].Assertions[0].Line == 0 ||
-		back.Cells[0].Assertions[0].Unavailable["first_turn.cache.hit_rate"] == "" {
+		!slices.Equal(back.Cells[0].Assertions[0].SelfTest, []string{"first_turn.cache.hit_rate"}) {
 		t.Errorf("got %+v", back)
 	}
 }

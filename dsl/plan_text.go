@@ -150,10 +150,8 @@ func (c *Cell) writeAssertions(b *bytes.Buffer) {
 		a := f.Assertion
 		fmt.Fprintf(b, "  %s  %s  %s\n", a.Scope, a.Name, strings.Join(strings.Fields(a.That), " "))
 		fmt.Fprintf(b, "      reads %s\n", strings.Join(a.Paths(), ", "))
-		for _, path := range a.Measured() {
-			if why := f.Unavailable[path]; why != "" {
-				fmt.Fprintf(b, "      %s will be unsupported on %s: %s\n", path, c.Server.Name, why)
-			}
+		if len(f.SelfTest) > 0 {
+			fmt.Fprintf(b, "      decided by the self-test, whether the server can tell it: %s\n", strings.Join(f.SelfTest, ", "))
 		}
 	}
 }
@@ -172,18 +170,18 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Ceiling      *float64     `json:"cache_ceiling"`
 	}
 	type assertion struct {
-		Name         string            `json:"name"`
-		That         string            `json:"that"`
-		Scope        figure.Scope      `json:"scope"`
-		Conversation string            `json:"conversation,omitempty"`
-		Step         string            `json:"step,omitempty"`
-		Severity     string            `json:"severity"`
-		OnUnknown    string            `json:"on_unknown"`
-		Reads        []string          `json:"reads"`
-		Unavailable  map[string]string `json:"will_be_unknown,omitempty"`
-		File         string            `json:"file"`
-		Line         int               `json:"line"`
-		Column       int               `json:"column"`
+		Name         string       `json:"name"`
+		That         string       `json:"that"`
+		Scope        figure.Scope `json:"scope"`
+		Conversation string       `json:"conversation,omitempty"`
+		Step         string       `json:"step,omitempty"`
+		Severity     string       `json:"severity"`
+		OnUnknown    string       `json:"on_unknown"`
+		Reads        []string     `json:"reads"`
+		SelfTest     []string     `json:"decided_by_self_test,omitempty"`
+		File         string       `json:"file"`
+		Line         int          `json:"line"`
+		Column       int          `json:"column"`
 	}
 	type cell struct {
 		ID         string      `json:"id"`
@@ -211,7 +209,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		for _, f := range c.forecasts {
 			a := f.Assertion
 			cells[i].Assertions = append(cells[i].Assertions, assertion{
-				a.Name, a.That, a.Scope, f.Conversation, f.Step, a.Severity, a.OnUnknown, a.Paths(), f.Unavailable,
+				a.Name, a.That, a.Scope, f.Conversation, f.Step, a.Severity, a.OnUnknown, a.Paths(), f.SelfTest,
 				a.Pos.File, a.Pos.Line, a.Pos.Col,
 			})
 		}

@@ -28,6 +28,10 @@ var abilities = []ability{
 	{"metrics", func(c Capabilities) bool { return c.Metrics != "" }},
 }
 
+// selfTested are the abilities that no profile decides, nor what a server says of itself, but what its replies hold
+// when it is tested before a run.
+var selfTested = []string{"usage", "cache_report"}
+
 // abilities lists what the server can do.
 func (c Capabilities) abilities() []string {
 	var names []string

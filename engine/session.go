@@ -110,10 +110,20 @@ func (s *session) prepare(ctx context.Context) error {
 		Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
 	})
 	t.Facts.Unsupported = s.observer.Unsupported()
+	proof := s.observer.Proof()
+	t.Facts.Capabilities = nil
+	for _, c := range proof.Refine(t.Capabilities()) {
+		if c.OK {
+			t.Facts.Capabilities = append(t.Facts.Capabilities, c.Name)
+		}
+	}
 	if proven {
 		t.Facts.Capabilities = append(t.Facts.Capabilities, "cache_report_proven")
 	}
 	if err != nil {
+		return err
+	}
+	if err := proof.Lacking(s.cell.Scenario.Requires.Capabilities, s.cell.Server.Name); err != nil {
 		return err
 	}
 	return t.Answered(s.cell, s.replied)

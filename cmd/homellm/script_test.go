@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(sleepers*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"homellm": main, "crashing": crashing})
+	testscript.Main(m, map[string]func(){"homellm": main, "crashing": crashing, "oddserver": oddServer})
 }
 
 // long marks a test that takes many seconds: -short leaves it out.

@@ -122,6 +122,20 @@ func (a *Assertion) Measured() []string {
 	return paths
 }
 
+// Reported lists the paths whose values the server's replies have to tell.
+func (a *Assertion) Reported() []string {
+	if a.program == nil {
+		return nil
+	}
+	var paths []string
+	for _, l := range a.program.leaves {
+		if l.measured && l.reported {
+			paths = append(paths, l.path)
+		}
+	}
+	return paths
+}
+
 // Limit is a comparison of a measured value with a constant that must hold for an assertion to pass.
 type Limit struct {
 	Path     string

@@ -103,7 +103,7 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 			l.source = c.scope.env.Declared(at.path)
 		}
 		if at.name != nil {
-			l.metric = at.name.Path
+			l.metric, l.reported = at.name.Path, at.name.Reported
 			l.whole = at.name.Kind == Int && !strings.HasSuffix(at.path, ".mean") && !strings.HasSuffix(at.path, ".stddev")
 			// The count of a distribution has not the unit of what was counted.
 			if !strings.HasSuffix(at.path, ".n") && !strings.HasSuffix(at.path, ".n_unknown") {

@@ -31,6 +31,7 @@ type leaf struct {
 	kind     Kind
 	unit     string
 	measured bool
+	reported bool   // the server's replies have to tell it
 	rate     bool   // a share from 0 to 1
 	signed   bool   // may lie below 0
 	whole    bool   // a count, or a count out of a distribution of counts

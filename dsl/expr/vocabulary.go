@@ -27,6 +27,7 @@ type Name struct {
 	Signed    bool // may lie below 0
 	Aggregate bool // of a turn: exists for a whole step, phase and conversation as well
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
+	Reported  bool // the server's replies have to tell it: whether they do shows before anything is measured
 }
 
 // Kind is the type of a value in an expression.

@@ -20,6 +20,7 @@ import (
 type Doctor struct {
 	Report   Report
 	Library  *dsl.Library
+	Key      string // of the server that was named; empty: none
 	Model    string // to send the test requests to; empty: one that is loaded
 	Records  string // folder with the records of started servers
 	ModelDir string // where models are kept; empty: nowhere

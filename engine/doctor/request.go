@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,19 +9,29 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
+	"homellm/engine/observe"
 	"homellm/engine/server"
 	"homellm/engine/target"
 )
 
-// test sends the cache self-test and one measured request, and says what was on the wire.
-func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
+// tested is what the test of a server showed. Nothing is printed before all of it is known.
+type tested struct {
+	request event.Exchange // a measured one
+	proof   *observe.Proof // of what the server can tell; nil: none could be made
+	failed  error          // of the self-test
+	times   []float64      // in milliseconds until the first token of each of its requests
+	reused  bool           // a connection was kept for it
+}
+
+// test sends one measured request and the self-test with which a run begins.
+func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tested) {
 	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
-	config := target.ClientConfig(profile, f.URL, "", name)
+	config := target.ClientConfig(profile, f.URL, d.Key, name)
 	config.Stream = true
 	one, err := client.New(config)
 	if err != nil {
-		d.Report.Problem("", "%v", err)
-		return
+		out.request.Err = &event.Error{Class: "client", Message: err.Error()}
+		return out
 	}
 	defer one.CloseIdle()
 	limit := profile.HTTP.Whole()
@@ -37,24 +46,66 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) {
 			}, MaxTokens: tokens, Temperature: &zero, Extra: profile.Body,
 		})
 	}
-	e := ask(ctx, "Count from one to twenty.", 48)
-	if ctx.Err() != nil {
-		return
+	out.request = ask(ctx, "Count from one to twenty.", 48)
+	if ctx.Err() != nil || out.request.Err != nil {
+		return out
 	}
+	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name,
+		Client: server.NewHTTPClient(d.Key)})
+	if err != nil {
+		return out // an engine without side channels
+	}
+	block := 0
+	if f.BlockTokens != nil {
+		block = *f.BlockTokens
+	}
+	out.proof, out.failed = observe.Prove(ctx, side, block, func(ctx context.Context, text, _ string) event.Exchange {
+		e := ask(ctx, text, 1)
+		if e.Sent != nil && len(e.Chunks) > 0 {
+			out.times = append(out.times, event.Milliseconds(e.Chunks[0].At-*e.Sent))
+		}
+		out.reused = e.Wire.Reused
+		return e
+	})
+	out.proof.Saw(&out.request)
+	return out
+}
+
+// results says what was on the wire, and whether the report of cached tokens is to be believed.
+func (d *Doctor) results(f server.Found, name string, seen tested) {
+	e := seen.request
 	if e.Err != nil {
 		d.Report.Line("request", "failed: %s", e.Err.Message)
-		d.Report.Problem(
-			"homellm doctor --url "+f.URL+" --model NAME",
-			"a request to %s failed (%s): %s",
-			f.URL,
-			e.Err.Class,
-			e.Err.Message,
-		)
+		d.Report.Problem("homellm doctor --url "+f.URL+" --model NAME", "a request to %s failed (%s): %s", f.URL, e.Err.Class,
+			e.Err.Message)
 		return
 	}
 	d.Report.Line("request", "%s", timing(e))
 	d.Report.Line("wire", "%s", wire(e))
-	d.cacheTest(ctx, f, name, ask)
+	switch {
+	case seen.proof == nil:
+		return
+	case seen.failed != nil:
+		d.Report.Line("cache test", "failed: %v", seen.failed)
+		d.Report.Problem("homellm doctor --url "+f.URL+" --model "+name,
+			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL, seen.failed)
+		return
+	case seen.reused:
+		d.Report.Line("connection", "kept open: each request reuses the connection of the one before")
+	default:
+		d.Report.Line("connection", "closed after a reply: each turn needs a new one, which is made ahead")
+	}
+	if report := seen.proof.Report; report.Proven() {
+		d.Report.Line("cache test", "proven: %s", report.How())
+	} else {
+		d.Report.Line("cache test", "cached tokens are unknown: %s", report.Why)
+		if report.Silent {
+			d.reportFix(f)
+		}
+	}
+	if len(seen.times) == 2 {
+		d.Report.Line("same prompt", "first token after %.1f ms, repeated %.1f ms", seen.times[0], seen.times[1])
+	}
 }
 
 func timing(e event.Exchange) string {
@@ -108,70 +159,7 @@ func wire(e event.Exchange) string {
 	return strings.Join(parts, ", ")
 }
 
-// cacheTest sends the same new prompt twice and says whether the server's report of cached tokens
-// is to be believed.
-func (d *Doctor) cacheTest(
-	ctx context.Context,
-	f server.Found,
-	name string,
-	ask func(context.Context, string, int) event.Exchange,
-) {
-	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name})
-	if err != nil {
-		return // an engine without side channels was said above
-	}
-	block := 0
-	if f.BlockTokens != nil {
-		block = *f.BlockTokens
-	}
-	var times []float64
-	reused := false
-	report, err := side.SelfTest(ctx, block, func(ctx context.Context, text string) (server.Reply, error) {
-		e := ask(ctx, text, 1)
-		if e.Err != nil && e.Err.Class != "empty" {
-			return server.Reply{}, errors.New(e.Err.Message)
-		}
-		if e.Sent != nil && len(e.Chunks) > 0 {
-			times = append(times, event.Milliseconds(e.Chunks[0].At-*e.Sent))
-		}
-		reused = e.Wire.Reused
-		source := e.Wire.CachedIn
-		if source == "" {
-			source = "usage"
-		}
-		return server.Reply{
-			Prompt:     e.Usage.Prompt,
-			Completion: e.Usage.Completion,
-			Cached:     e.Usage.Cached,
-			Source:     source,
-		}, nil
-	})
-	switch {
-	case ctx.Err() != nil:
-		return
-	case err != nil:
-		d.Report.Line("cache test", "failed: %v", err)
-		d.Report.Problem("homellm doctor --url "+f.URL+" --model "+name,
-			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL, err)
-		return
-	case reused:
-		d.Report.Line("connection", "kept open: each request reuses the connection of the one before")
-	default:
-		d.Report.Line("connection", "closed after a reply: each turn needs a new one, which is made ahead")
-	}
-	if report.Proven() {
-		d.Report.Line("cache test", "proven: %s", report.How())
-	} else {
-		d.Report.Line("cache test", "cached tokens are unknown: %s", report.Why)
-		if report.Silent {
-			d.reportFix(f)
-		}
-	}
-	if len(times) == 2 {
-		d.Report.Line("same prompt", "first token after %.1f ms, repeated %.1f ms", times[0], times[1])
-	}
-}
-
+// reportFix says how the server is started so that it reports cached tokens.
 func (d *Doctor) reportFix(f server.Found) {
 	h := engines.Of(f.Engine).Hints
 	switch {

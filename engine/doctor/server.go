@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"homellm/engine/engines"
 	"homellm/engine/host"
+	"homellm/engine/observe"
 	"homellm/engine/server"
 )
 
@@ -40,24 +42,41 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		return
 	}
 	name, loaded := d.models(f)
-	for _, c := range f.Capabilities {
+	var seen tested
+	if loaded {
+		seen = d.test(ctx, f, name)
+	}
+	d.capabilities(f, seen)
+	for _, n := range f.Notes {
+		d.Report.Line("note", "%s", n)
+	}
+	switch {
+	case name == "":
+	case !loaded:
+		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested", name)
+	default:
+		d.results(f, name, seen)
+	}
+}
+
+// capabilities says what can be measured of a server: by what its replies showed, as a run decides it, and by what is
+// known of its engine where they show nothing.
+func (d *Doctor) capabilities(f server.Found, seen tested) {
+	list, open := f.Capabilities, observe.SelfTested
+	if seen.proof != nil {
+		list = seen.proof.Refine(list)
+		open = seen.proof.Open()
+	}
+	for _, c := range list {
 		mark := "no "
-		if c.OK {
+		switch {
+		case slices.Contains(open, c.Name):
+			mark, c.How = "?  ", "decided by the self-test before a run"
+		case c.OK:
 			mark = "yes"
 		}
 		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
 	}
-	for _, n := range f.Notes {
-		d.Report.Line("note", "%s", n)
-	}
-	if name == "" {
-		return
-	}
-	if !loaded {
-		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested", name)
-		return
-	}
-	d.test(ctx, f, name)
 }
 
 // models lists what is served and chooses the one to test.

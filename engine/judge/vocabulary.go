@@ -13,7 +13,7 @@ func Vocabulary() expr.Vocabulary {
 		out := make([]expr.Name, len(names))
 		for i, n := range names {
 			out[i] = expr.Name{Path: n.Path, Kind: kinds[n.Kind], Unit: n.Unit, Doc: n.Doc, Rate: n.Rate,
-				Signed: n.Signed, Aggregate: n.Aggregate, Better: n.Better}
+				Signed: n.Signed, Aggregate: n.Aggregate, Better: n.Better, Reported: n.Reported}
 		}
 		return out
 	}

@@ -10,6 +10,7 @@ type Name struct {
 	Signed    bool // may lie below 0
 	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
+	Reported  bool // the server's replies have to tell it
 }
 
 // Names lists what expressions may name, in the order of [Defs].
@@ -36,7 +37,7 @@ func Vocabulary() Names {
 			}
 			*level.into = append(*level.into, Name{
 				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Signed: d.Signed,
-				Aggregate: d.Aggregate(), Better: d.Better,
+				Aggregate: d.Aggregate(), Better: d.Better, Reported: d.Support == "cache" || d.Support == "usage",
 			})
 		}
 	}

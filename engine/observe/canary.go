@@ -14,11 +14,14 @@ type refusal struct{ cause *event.Error }
 func (r refusal) Error() string { return r.cause.Message }
 
 // canary returns a function that sends a prompt under a salt, or under none, for the self-test.
-func (o *Observer) canary(salt string) server.Send {
+func (o *Observer) canary(salt string) server.Send { return o.told.listen(o.server.Send, salt) }
+
+// listen returns a function that sends a prompt under a salt, or under none, and takes in what the reply tells.
+func (t *told) listen(send Send, salt string) server.Send {
 	return func(ctx context.Context, text string) (server.Reply, error) {
-		e := o.server.Send(ctx, text, salt)
+		e := send(ctx, text, salt)
 		if e.Err == nil {
-			o.told.add(&e)
+			t.add(&e)
 		}
 		switch {
 		case ctx.Err() != nil:

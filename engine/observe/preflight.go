@@ -28,11 +28,13 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 		o.noteUnproven()
 		return false, nil
 	}
-	report, err := s.Side.SelfTest(ctx, s.Block, o.canary(""))
+	proof, err := Prove(ctx, s.Side, s.Block, s.Send)
+	o.told = proof.told
 	if err != nil {
 		return false, o.refused(ctx, err)
 	}
-	o.report = report
+	o.report = proof.Report
+	report := proof.Report
 	proven = report.Proven()
 	if report.Zero {
 		o.notes.once("cache_off", "self-test: %s", report.How())
@@ -47,11 +49,14 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 	return proven, o.proveIsolation(ctx)
 }
 
-// tested reports whether the cache report of this server is put to the test.
+// tested reports whether the cache report of this server is put to the test: it is, unless its profile vouches for it.
 func (o *Observer) tested() bool {
 	rule := o.cell.Server.Capabilities.CacheReport
-	return o.server.Side != nil && rule.Told() && (rule.Verify || rule.Source == "counters")
+	return o.server.Side != nil && (!rule.Told() || rule.Verify || rule.Source == "counters")
 }
+
+// Proof is what the replies to the preflight showed.
+func (o *Observer) Proof() *Proof { return &Proof{Report: o.report, told: o.told} }
 
 // chooseCounters decides whether the counters are read around every turn: not where every reply
 // says all that they say, and better.

@@ -38,7 +38,7 @@ func (o *Observer) Unsupported() map[string]string {
 		return nil
 	}
 	if !o.told.usage {
-		out["usage"] = "the server's replies hold no token counts"
+		out["usage"] = noCounts
 	}
 	if !o.told.reasoning {
 		out["reasoning_tokens"] = "the server does not count reasoning tokens"

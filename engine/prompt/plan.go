@@ -1,8 +1,6 @@
 package prompt
 
 import (
-	"strings"
-
 	"homellm/dsl"
 	"homellm/engine/tokens"
 )
@@ -26,8 +24,7 @@ func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.
 			p, exact, _, err := t.Render(s, m, messages)
 			return p.String(), exact, err
 		},
-		Examine:     t.examine,
-		Unavailable: unavailable,
+		Examine: t.examine,
 	}
 }
 
@@ -56,13 +53,4 @@ func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message)
 		x.Suspects = append(x.Suspects, dsl.Suspect{Message: s.Message, Token: s.Token})
 	}
 	return x
-}
-
-// unavailable says why a server will not be able to report a metric; empty if it may.
-func unavailable(s *dsl.Server, path string) string {
-	if strings.Contains(path, "cache.") && !strings.Contains(path, "cache.reusable") &&
-		s.Capabilities.CacheReport.Source == "none" {
-		return "server " + s.Name + " reports no cached tokens (cache_report.source: none)"
-	}
-	return ""
 }

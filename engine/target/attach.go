@@ -102,11 +102,6 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if facts.Engine == "" {
 		facts.Engine = profile.Engine
 	}
-	for _, c := range found.Capabilities {
-		if c.OK {
-			facts.Capabilities = append(facts.Capabilities, c.Name)
-		}
-	}
 	if n, ok := found.Context(model); ok {
 		facts.ContextTokens = &n
 	} else if profile.ContextTokens > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -35,6 +36,9 @@ type Target struct {
 	found  server.Found
 	naming Naming
 }
+
+// Capabilities are what is known of the server from what it says of itself, before a prompt was sent.
+func (t *Target) Capabilities() []engines.Capability { return t.found.Capabilities }
 
 // Shut closes what was opened for the target.
 func (t *Target) Shut() {
