@@ -81,7 +81,7 @@ func (s *store) state(o offer, here hub.Stored) string {
 	switch {
 	case held.Whole():
 		return "yes, " + gigabytes(float64(held.Bytes()))
-	case held.Interrupted:
+	case held.Unfinished > 0:
 		return "interrupted, " + bytes
 	case len(held.Files) > 0:
 		return "part of it, " + bytes

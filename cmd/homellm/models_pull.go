@@ -226,11 +226,11 @@ func (s *store) pin(o offer, revision string, pulled hub.Pulled) {
 	}
 	fmt.Fprintf(s.stdout, "    files:\n")
 	files := slices.Clone(pulled.Files)
-	slices.SortFunc(files, func(a, b hub.Remote) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b hub.File) int { return strings.Compare(a.Path, b.Path) })
 	for _, f := range files {
 		fmt.Fprintf(s.stdout, "      - {path: %q, bytes: %d", f.Path, f.Bytes)
-		if len(f.Etag) == 64 { // of large files it is the SHA-256
-			fmt.Fprintf(s.stdout, ", sha256: %q", f.Etag)
+		if len(f.Hash) == 64 { // of large files it is the SHA-256
+			fmt.Fprintf(s.stdout, ", sha256: %q", f.Hash)
 		}
 		fmt.Fprintln(s.stdout, "}")
 	}
@@ -242,35 +242,8 @@ func (s *store) pullFailed(ctx context.Context, o offer, err error) error {
 	if signal, ok := errors.AsType[engine.Interrupted](context.Cause(ctx)); ok {
 		return exit.Errorf(exit.OfSignal(signal.Signal), again, "%v", signal)
 	}
-	var refused *hub.Error
-	var mismatch *hub.HashMismatch
-	var space *hub.NoSpace
-	var choice *hub.NoChoice
-	switch {
-	case errors.As(err, &refused):
-		return exit.Errorf(exit.Environment, refused.Hint, "pulling %s: %w", o, err)
-	case errors.As(err, &mismatch):
-		return exit.Errorf(
-			exit.Environment,
-			"the file was removed; pull again, and look at the models file if it happens again",
-			"pulling %s: %w",
-			o,
-			err,
-		)
-	case errors.As(err, &choice):
-		hint := "choose one with --file: " + strings.Join(choice.GGUF, ", ")
-		if len(choice.GGUF) == 0 {
-			hint = "name the repository of another source in a models file"
-		}
-		return exit.Errorf(exit.Environment, hint, "pulling %s: %w", o, err)
-	case errors.As(err, &space):
-		return exit.Errorf(
-			exit.Environment,
-			"homellm models rm NAME frees space, HF_HOME names another disk",
-			"pulling %s: %w",
-			o,
-			err,
-		)
+	if why, ok := errors.AsType[*hub.Error](err); ok {
+		return exit.Errorf(exit.Environment, why.Hint, "pulling %s: %s", o, why.Why)
 	}
 	return exit.Errorf(exit.Environment, again, "pulling %s: %w", o, err)
 }

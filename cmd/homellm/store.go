@@ -120,7 +120,7 @@ func (s *store) offer(name, source string) (offer, error) {
 func (o offer) spec() hub.PullSpec {
 	spec := hub.PullSpec{Repo: o.source.Repo, Revision: o.source.Revision, Format: o.source.Format, Quant: o.source.Quant}
 	for _, f := range o.source.Files {
-		spec.Files = append(spec.Files, hub.File{Path: f.Path, SHA256: f.SHA256, Bytes: f.Bytes})
+		spec.Files = append(spec.Files, hub.File{Path: f.Path, Hash: f.SHA256, Bytes: f.Bytes})
 	}
 	return spec
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/engine/filelock"
 	"homellm/engine/secret"
 )
 
@@ -127,6 +128,15 @@ func Open(path string) (*Journal, []Event, error) {
 		return nil, nil, errors.Join(fmt.Errorf("opening the journal %s: %w", path, err), f.Close())
 	}
 	return j, events, nil
+}
+
+// lock takes the journal for this process until it is closed.
+func lock(f *os.File) error {
+	err := filelock.Lock(f)
+	if errors.Is(err, filelock.ErrLocked) {
+		return ErrLocked
+	}
+	return err
 }
 
 func resume(f *os.File) (*Journal, []Event, error) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"homellm/engine/filelock"
 )
 
 // Cache is the folder in which Hugging Face's programs keep models, in their layout:
@@ -25,11 +27,11 @@ func (c Cache) repo(repo string) string {
 }
 
 // lock is held while a file is fetched.
-func (c Cache) lock(repo, etag string) string {
-	return filepath.Join(c.Dir, ".locks", filepath.Base(c.repo(repo)), etag+".lock")
+func (c Cache) lock(repo, hash string) string {
+	return filepath.Join(c.Dir, ".locks", filepath.Base(c.repo(repo)), hash+".lock")
 }
 
-func (c Cache) blob(repo, etag string) string { return filepath.Join(c.repo(repo), "blobs", etag) }
+func (c Cache) blob(repo, hash string) string { return filepath.Join(c.repo(repo), "blobs", hash) }
 
 // Snapshot is the folder of one commit: what a server is given as the model's path.
 func (c Cache) Snapshot(repo, commit string) string {
@@ -40,54 +42,43 @@ func (c Cache) link(repo, commit, path string) string {
 	return filepath.Join(c.Snapshot(repo, commit), filepath.FromSlash(path))
 }
 
-// publish makes a finished blob visible under its path in the snapshot.
-func (c Cache) publish(repo, commit, path, etag string) error {
-	link := c.link(repo, commit, path)
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-		return fmt.Errorf("creating the snapshot's folder: %w", err)
-	}
-	target, err := filepath.Rel(filepath.Dir(link), c.blob(repo, etag))
-	if err != nil {
-		return fmt.Errorf("linking %s: %w", path, err)
-	}
-	if old, err := os.Readlink(link); err == nil && old == target {
-		return nil
-	}
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replacing %s: %w", path, err)
-	}
-	if os.Symlink(target, link) == nil {
-		return nil
-	}
-	// Windows allows symbolic links to some accounts only.
-	if err := os.Link(c.blob(repo, etag), link); err != nil {
-		return fmt.Errorf("linking %s: %w", path, err)
-	}
-	return nil
-}
-
 func (c Cache) refPath(repo, revision string) string {
 	return filepath.Join(c.repo(repo), "refs", filepath.FromSlash(revision))
 }
 
-// setRef remembers which commit a branch was at.
-func (c Cache) setRef(repo, revision, commit string) error {
-	path := c.refPath(repo, revision)
+// publish makes a finished blob visible under its path in the snapshot.
+func (c Cache) publish(repo, commit string, f File) error {
+	link := c.link(repo, commit, f.Path)
+	target, err := filepath.Rel(filepath.Dir(link), c.blob(repo, f.Hash))
+	if err != nil {
+		return err
+	}
+	if old, err := os.Readlink(link); err == nil && old == target {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if os.Symlink(target, link) == nil {
+		return nil
+	}
+	return os.Link(c.blob(repo, f.Hash), link) // Windows allows symbolic links to some accounts only
+}
+
+// write writes a small file and its folder.
+func write(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("creating the folder of refs: %w", err)
+		return err
 	}
-	if err := os.WriteFile(path, []byte(commit), 0o644); err != nil {
-		return fmt.Errorf("writing the ref %s: %w", revision, err)
-	}
-	return nil
+	return os.WriteFile(path, []byte(text), 0o644)
 }
 
 // ref returns the commit that a branch or tag was at when it was last pulled; "" if it never was.
 func (c Cache) ref(repo, revision string) string {
-	data, err := os.ReadFile(c.refPath(repo, revision))
-	if err != nil {
-		return ""
-	}
+	data, _ := os.ReadFile(c.refPath(repo, revision))
 	return strings.TrimSpace(string(data))
 }
 
@@ -95,20 +86,6 @@ func (c Cache) ref(repo, revision string) string {
 // the revision is empty; "" if it never was.
 func (c Cache) Commit(repo, revision string) string {
 	return cmp.Or(revision, c.ref(repo, defaultRevision))
-}
-
-// etagOf is the hash in the name of the file that a link leads to; "" if it is not a link.
-func etagOf(link string) string {
-	target, err := os.Readlink(link)
-	if err != nil {
-		return ""
-	}
-	return filepath.Base(target)
-}
-
-// differs says whether an etag contradicts a SHA-256. One of another length is git's hash, which says nothing of it.
-func differs(etag, want string) bool {
-	return want != "" && len(etag) == len(want) && etag != want
 }
 
 func exists(path string) bool {
@@ -133,10 +110,7 @@ type Stored struct {
 // List returns what is in the cache, in alphabetical order. A cache that does not exist is empty.
 func (c Cache) List() ([]Stored, error) {
 	entries, err := os.ReadDir(c.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the cache: %w", err)
 	}
 	var out []Stored
@@ -163,7 +137,7 @@ func (c Cache) sizes(repo string) (finished, unfinished int64) {
 		info, err := b.Info()
 		switch {
 		case err != nil:
-		case etagName.MatchString(b.Name()):
+		case hashName.MatchString(b.Name()):
 			finished += info.Size()
 		default:
 			unfinished += info.Size()
@@ -178,14 +152,36 @@ func (c Cache) Remove(repo string) (freed int64, err error) {
 	if !exists(c.repo(repo)) {
 		return 0, fmt.Errorf("removing %s: it is not in the cache", repo)
 	}
-	unlock, err := c.lockAll(repo)
-	if err != nil {
-		return 0, fmt.Errorf("removing %s: %w", repo, err)
+	locks, _ := os.ReadDir(filepath.Dir(c.lock(repo, "")))
+	for _, l := range locks { // they stay: another program may wait for one
+		unlock, err := lock(filepath.Join(filepath.Dir(c.lock(repo, "")), l.Name()))
+		if err != nil {
+			return 0, fmt.Errorf("removing %s: %w", repo, err)
+		}
+		defer unlock()
 	}
-	defer unlock()
 	finished, unfinished := c.sizes(repo)
 	if err := os.RemoveAll(c.repo(repo)); err != nil {
 		return 0, fmt.Errorf("removing %s: %w", repo, err)
 	}
-	return finished + unfinished, nil // the locks stay: another program may wait for one
+	return finished + unfinished, nil
+}
+
+// lock takes the lock that Hugging Face's programs take for the same file, or ends at once with [ErrBusy].
+func lock(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := filelock.Lock(f); err != nil {
+		_ = f.Close()
+		if errors.Is(err, filelock.ErrLocked) {
+			err = ErrBusy
+		}
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
 }

@@ -40,11 +40,11 @@ func TestChoose(t *testing.T) {
 		"no GGUF":          {gguf("q8_0"), "config.json", "has no GGUF files"},
 		"no weights":       {PullSpec{}, "README.md", "has no safetensors files"},
 	} {
-		var l listing
+		var listed []File
 		for p := range strings.FieldsSeq(tc.paths) {
-			l.files = append(l.files, Remote{Path: p})
+			listed = append(listed, File{Path: p})
 		}
-		files, err := choose(l, tc.spec)
+		files, err := tc.spec.choose(listed)
 		var got []string
 		for _, f := range files {
 			got = append(got, f.Path)
@@ -52,18 +52,19 @@ func TestChoose(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), tc.want) || err == nil && strings.Join(got, " ") != tc.want {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, tc.want)
 		}
-		if _, ok := errors.AsType[*NoChoice](err); ok != (err != nil && tc.spec.Format == "gguf") {
-			t.Errorf("%s: %v is no NoChoice", name, err)
+		if _, ok := errors.AsType[*Error](err); ok != (err != nil && tc.spec.Format == "gguf") {
+			t.Errorf("%s: %v has no hint", name, err)
 		}
 	}
 }
 
 // Names that claim many parts are not believed for long.
 func TestAbsentParts(t *testing.T) {
-	if got := absent([]string{"a-00001-of-99999.gguf", "b-00001-of-99999.gguf"}); len(got) > mostParts {
+	if got := absent([]File{{Path: "a-00001-of-99999.gguf"}, {Path: "b-00001-of-99999.gguf"}}); len(got) > mostParts {
 		t.Errorf("%d parts are missing, want at most %d", len(got), mostParts)
 	}
-	got := absent([]string{"a-00001-of-00003.gguf", "a-00003-of-00003.gguf", "b-00002-of-00002.gguf", "a.gguf"})
+	got := absent([]File{{Path: "a-00001-of-00003.gguf"}, {Path: "a-00003-of-00003.gguf"},
+		{Path: "b-00002-of-00002.gguf"}, {Path: "a.gguf"}})
 	if want := []string{"a-00002-of-00003.gguf", "b-00001-of-00002.gguf"}; !slices.Equal(got, want) {
 		t.Errorf("missing are %v, want %v", got, want)
 	}
@@ -160,10 +161,10 @@ func TestPullLeftovers(t *testing.T) {
 	}
 	other := strings.Repeat("c", 64)
 	kept := leave("tiny-q4.gguf", other)
-	if got := c.Holds(PullSpec{Repo: h.repo}, ""); got.Interrupted {
+	if got := c.Holds(PullSpec{Repo: h.repo}, ""); got.Unfinished != 0 {
 		t.Error("a download of another source counts")
 	}
-	if got := c.Holds(PullSpec{Repo: h.repo, Format: "gguf", Quant: "q4"}, ""); !got.Interrupted || got.Unfinished == 0 {
+	if got := c.Holds(PullSpec{Repo: h.repo, Format: "gguf", Quant: "q4"}, ""); got.Unfinished != 100 {
 		t.Errorf("a download was interrupted, and it holds %+v", got)
 	}
 	mustPull(t, c, h, PullSpec{})
@@ -172,7 +173,7 @@ func TestPullLeftovers(t *testing.T) {
 	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
 		t.Errorf("left over: %v, want %v", got, kept)
 	}
-	unlock, err := lockFile(c.lock(h.repo, other))
+	unlock, err := lock(c.lock(h.repo, other))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,9 @@ import (
 
 // Held is what a cache has of what a spec asks for.
 type Held struct {
-	Files       []File   // whole, with their sizes
-	Missing     []string // what a server would miss; of safetensors that no index lists, "model.safetensors"
-	Interrupted bool     // a download of such a file was
-	Unfinished  int64    // its bytes
+	Files      []File   // whole, with their sizes
+	Missing    []string // what a server would miss; of safetensors that no index lists, "model.safetensors"
+	Unfinished int64    // bytes of interrupted downloads of such files
 }
 
 // Whole says whether a server can be given it.
@@ -37,73 +36,83 @@ const indexName = "model.safetensors.index.json"
 // Holds looks for what a spec asks for in the snapshot of a commit, by any program, and among
 // interrupted downloads.
 func (c Cache) Holds(spec PullSpec, commit string) Held {
-	var h Held
-	size := c.files(spec.Repo, commit)
-	for _, f := range spec.Files {
-		n, ok := size[f.Path]
-		if !ok || f.Bytes > 0 && n != f.Bytes || differs(etagOf(c.link(spec.Repo, commit, f.Path)), f.SHA256) {
-			h.Missing = append(h.Missing, f.Path)
-			delete(size, f.Path)
+	h := Held{Unfinished: c.interrupted(spec)}
+	here := c.files(spec.Repo, commit)
+	for _, want := range spec.Files {
+		i := slices.IndexFunc(here, func(f File) bool { return f.Path == want.Path })
+		if i < 0 {
+			h.Missing = append(h.Missing, want.Path)
+		} else if here[i].contradicts(want) != "" {
+			h.Missing = append(h.Missing, want.Path)
+			here = slices.Delete(here, i, i+1)
 		}
 	}
-	paths := spec.pick(slices.Sorted(maps.Keys(size)))
-	for _, p := range paths {
-		h.Files = append(h.Files, File{Path: p, Bytes: size[p]})
-	}
+	h.Files = spec.pick(here)
 	if len(spec.Files) == 0 {
-		h.Missing = missing(c.Snapshot(spec.Repo, commit), paths, spec.Format)
+		h.Missing = missing(c.Snapshot(spec.Repo, commit), h.Files, spec.Format)
 	}
-	h.Interrupted, h.Unfinished = c.interrupted(spec)
 	return h
 }
 
-// files are the files of a commit's snapshot with their sizes. What cannot be read is not there.
-func (c Cache) files(repo, commit string) map[string]int64 {
-	size := map[string]int64{}
+// files are the files of a commit's snapshot. What cannot be read is not there.
+func (c Cache) files(repo, commit string) (files []File) {
 	if commit == "" {
-		return size
+		return nil
 	}
 	root := c.Snapshot(repo, commit)
 	_ = filepath.WalkDir(root, func(p string, _ fs.DirEntry, err error) error {
-		if info, e := os.Stat(p); err == nil && e == nil && info.Mode().IsRegular() {
-			if rel, e := filepath.Rel(root, p); e == nil {
-				size[filepath.ToSlash(rel)] = info.Size()
-			}
+		info, e := os.Stat(p)
+		rel, _ := filepath.Rel(root, p) // p begins with root
+		if err == nil && e == nil && info.Mode().IsRegular() {
+			files = append(files, File{filepath.ToSlash(rel), info.Size(), hashOfName(p)})
 		}
 		return nil
 	})
-	return size
+	return files
 }
 
-// interrupted says whether a download of a file that a spec asks for was interrupted, and how many bytes are there.
-func (c Cache) interrupted(spec PullSpec) (found bool, bytes int64) {
+// hashOfName is the hash in the name of the file that a link leads to; "" if there is none.
+func hashOfName(link string) string {
+	target, _ := os.Readlink(link)
+	if name := filepath.Base(target); hashName.MatchString(name) {
+		return name
+	}
+	return ""
+}
+
+// interrupted is how many bytes of interrupted downloads of what a spec asks for are there.
+func (c Cache) interrupted(spec PullSpec) (bytes int64) {
 	blobs, _ := os.ReadDir(c.blob(spec.Repo, ""))
 	for _, b := range blobs {
-		info, err := b.Info()
-		if err != nil || !strings.HasSuffix(b.Name(), partSuffix) {
-			continue
-		}
 		p, err := os.ReadFile(c.blob(spec.Repo, b.Name()) + pathSuffix)
-		if err == nil && len(spec.pick([]string{string(p)})) > 0 {
-			found = true
+		info, gone := b.Info()
+		if err == nil && gone == nil && len(spec.pick([]File{{Path: string(p)}})) > 0 {
 			bytes += info.Size()
 		}
 	}
-	return found, bytes
+	return bytes
 }
 
 // missing is what a server would miss of a model that has these files.
-func missing(root string, paths []string, format string) []string {
-	out := absent(paths)
-	mistral := slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "consolidated") })
-	if format != "gguf" && !mistral && !slices.Contains(paths, "config.json") {
+func missing(root string, files []File, format string) []string {
+	out := absent(files)
+	here := map[string]bool{}
+	for _, f := range files {
+		here[f.Path] = true
+		here[path.Ext(f.Path)] = true
+		here["consolidated"] = here["consolidated"] || strings.HasPrefix(f.Path, "consolidated")
+	}
+	if format != "gguf" && !here["consolidated"] && !here["config.json"] {
 		out = append(out, "config.json")
 	}
 	kind := "." + cmp.Or(format, "safetensors")
-	switch {
-	case slices.Contains(paths, indexName):
-		out = append(out, unindexed(filepath.Join(root, indexName), paths)...)
-	case !slices.ContainsFunc(paths, func(p string) bool { return path.Ext(p) == kind }):
+	if here[indexName] {
+		for _, p := range indexed(filepath.Join(root, indexName)) {
+			if p == indexName || !here[p] {
+				out = append(out, p)
+			}
+		}
+	} else if !here[kind] {
 		out = append(out, "model"+kind)
 	}
 	slices.Sort(out)
@@ -113,29 +122,17 @@ func missing(root string, paths []string, format string) []string {
 // indexBytes bounds an index that is read; those of the largest models have some 10 MB.
 const indexBytes = 64 << 20
 
-// unindexed are the files that an index promises and that are not among the paths; the index itself if it
-// cannot be read.
-func unindexed(index string, paths []string) (out []string) {
+// indexed are the files that an index promises; the index itself if it cannot be read.
+func indexed(index string) []string {
 	var file struct {
 		Of map[string]string `json:"weight_map"` // tensors -> files
 	}
-	info, err := os.Stat(index)
-	if err != nil || info.Size() > indexBytes {
+	if info, err := os.Stat(index); err != nil || info.Size() > indexBytes {
 		return []string{indexName}
 	}
 	data, err := os.ReadFile(index)
 	if err != nil || json.Unmarshal(data, &file) != nil {
 		return []string{indexName}
 	}
-	seen := map[string]bool{}
-	for _, p := range paths {
-		seen[p] = true
-	}
-	for _, p := range file.Of {
-		if !seen[p] {
-			seen[p] = true
-			out = append(out, p)
-		}
-	}
-	return out
+	return slices.Collect(maps.Values(file.Of))
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,22 +32,15 @@ type Hub struct {
 	Idle     time.Duration // a transfer that receives nothing for this long is tried again; 0: 30 s
 }
 
-// defaultEndpoint is the hub where none is configured.
-const defaultEndpoint = "https://huggingface.co"
-
 // FromEnv reads what huggingface-cli reads: HF_ENDPOINT, and HF_TOKEN, HUGGING_FACE_HUB_TOKEN or
 // the file that HF_TOKEN_PATH names (by default "token" in the cache's parent folder).
 func FromEnv(getenv func(string) string, home string, readFile func(string) ([]byte, error)) Hub {
-	h := Hub{Endpoint: strings.TrimRight(getenv("HF_ENDPOINT"), "/")}
-	h.Token = cmp.Or(getenv("HF_TOKEN"), getenv("HUGGING_FACE_HUB_TOKEN"))
-	if h.Token == "" {
-		path := cmp.Or(getenv("HF_TOKEN_PATH"), filepath.Join(hubHome(getenv, home), "token"))
-		if data, err := readFile(path); err == nil {
-			h.Token = string(data)
-		}
+	token := cmp.Or(getenv("HF_TOKEN"), getenv("HUGGING_FACE_HUB_TOKEN"))
+	if token == "" {
+		data, _ := readFile(cmp.Or(getenv("HF_TOKEN_PATH"), filepath.Join(hubHome(getenv, home), "token")))
+		token = string(data)
 	}
-	h.Token = strings.TrimSpace(h.Token)
-	return h
+	return Hub{Endpoint: getenv("HF_ENDPOINT"), Token: strings.TrimSpace(token)}
 }
 
 // CacheFromEnv is the folder in which every Hugging Face program keeps models: HF_HUB_CACHE, else
@@ -61,97 +55,39 @@ func hubHome(getenv func(string) string, home string) string {
 	return cmp.Or(getenv("HF_HOME"), filepath.Join(base, "huggingface"))
 }
 
-// Error is a refusal of the hub, with what the user can do about it.
-type Error struct {
-	Repo    string
-	Path    string // of the file; empty if the repository was asked about
-	Status  int
-	Code    string // the hub's X-Error-Code
-	Message string // the hub's own
-	Hint    string // what to do
-}
-
-func (e *Error) Error() string {
-	what := e.Repo
-	if e.Path != "" {
-		what += "/" + e.Path
-	}
-	text := fmt.Sprintf("%s: the hub answered %d", what, e.Status)
-	if e.Message != "" {
-		text += " (" + e.Message + ")"
-	}
-	if e.Hint != "" {
-		text += ": " + e.Hint
-	}
-	return text
-}
-
-// hints say what to do about an error code. {repo} and {endpoint} are filled in.
-var hints = map[string]string{
-	"GatedRepo": "{repo} is gated: open {endpoint}/{repo}, accept its licence, " +
-		"then set HF_TOKEN to a token of that account",
-	"RepoNotFound": "there is no such repository, or it is private; check the name, " +
-		"or set HF_TOKEN to a token that may read it",
-	"RevisionNotFound": "the repository has no such revision: its history was rewritten, or the revision is mistyped",
-	"EntryNotFound":    "the revision has no such file",
-	"DisabledRepo":     "the repository was disabled by the hub",
-}
-
-// hintOf explains an answer that carries no error code.
-var hintOf = map[int]string{
-	http.StatusUnauthorized: "the repository does not exist, " +
-		"or it is private or gated and HF_TOKEN is missing or invalid",
-	http.StatusForbidden: "this account may not read it; " +
-		"if {repo} is gated, accept its licence at {endpoint}/{repo}",
-	http.StatusNotFound:        "there is no such repository, revision or file",
-	http.StatusTooManyRequests: "too many requests: wait some minutes, or set HF_TOKEN for a higher limit",
-}
-
-func (h *Hub) refusal(r *http.Response, repo, path string) error {
-	e := &Error{
-		Repo: repo, Path: path, Status: r.StatusCode, Code: r.Header.Get("X-Error-Code"),
-		Message: r.Header.Get("X-Error-Message"),
-	}
-	hint, ok := hints[e.Code]
-	if !ok {
-		hint = hintOf[e.Status]
-	}
-	e.Hint = strings.NewReplacer("{repo}", repo, "{endpoint}", h.endpoint()).Replace(hint)
-	return e
-}
-
 func (h *Hub) endpoint() string {
-	return strings.TrimRight(cmp.Or(h.Endpoint, defaultEndpoint), "/")
+	return strings.TrimRight(cmp.Or(h.Endpoint, "https://huggingface.co"), "/")
 }
 
-// listing is what a repository holds at one commit.
-type listing struct {
-	commit string
-	files  []Remote
-}
-
-// Remote is a file of a repository.
-type Remote struct {
+// File is a file of a repository: as the hub lists it, as it is in the cache, or as a models file promises it.
+type File struct {
 	Path  string
-	Bytes int64
-	Etag  string // SHA-256 of large files, git's SHA-1 of others; the name of the file in the cache
+	Bytes int64  // 0 of a promise: not known
+	Hash  string // SHA-256, of small files at a hub git's SHA-1; its name in the cache; empty: not known
+}
+
+// contradicts says what differs between what was promised of a file and what there is; "" if nothing is known to.
+func (f File) contradicts(promised File) string {
+	switch {
+	case len(f.Hash) == len(promised.Hash) && f.Hash != promised.Hash:
+		return fmt.Sprintf("has hash %s, want %s", f.Hash, promised.Hash)
+	case promised.Bytes > 0 && f.Bytes != promised.Bytes:
+		return fmt.Sprintf("has %d bytes, want %d", f.Bytes, promised.Bytes)
+	}
+	return ""
 }
 
 var (
 	repoName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 	commitName = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	etagName   = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	hashName   = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// defaultRevision is the branch that a repository has if no other is named.
-const defaultRevision = "main"
-
-// largestFile is the most that a hub may say of a file, so that sizes can be added without an overflow: a
-// listing is too short for a million files.
-const largestFile = 4 << 40
-
-// listingBytes bounds the answer to list; the largest repositories list some ten thousand files.
-const listingBytes = 64 << 20
+// Bounds of what a hub says: files of the largest repositories are some ten thousand, and their sizes are added up.
+const (
+	listingBytes = 64 << 20
+	largestFile  = 4 << 40
+)
 
 // sibling is a file in a hub's answer.
 type sibling struct {
@@ -164,65 +100,58 @@ type sibling struct {
 	} `json:"lfs"`
 }
 
-// list asks what a repository holds. Revision is a commit, a branch or a tag.
-func (h *Hub) list(ctx context.Context, repo, revision string) (listing, error) {
+// list asks what a repository holds at a commit, a branch or a tag, and which commit that is.
+func (h *Hub) list(ctx context.Context, repo, revision string) (commit string, files []File, err error) {
 	if !repoName.MatchString(repo) || strings.Contains(repo, "..") || strings.Contains(repo, "--") {
-		return listing{}, fmt.Errorf("%q is not a repository's name (want organisation/model)", repo)
+		return "", nil, fmt.Errorf("%q is not a repository's name (want organisation/model)", repo)
 	}
 	var body struct {
 		SHA      string    `json:"sha"`
 		Siblings []sibling `json:"siblings"`
 	}
-	address := h.endpoint() + "/api/models/" + repo + "/revision/" + url.PathEscape(revision) + "?blobs=true"
-	if err := h.retry(ctx, func() error { return h.getJSON(ctx, address, repo, &body) }); err != nil {
-		return listing{}, fmt.Errorf("listing %s at %s: %w", repo, revision, err)
-	}
-	if !commitName.MatchString(body.SHA) {
-		return listing{}, fmt.Errorf("listing %s at %s: the hub names no commit", repo, revision)
-	}
-	if commitName.MatchString(revision) && revision != body.SHA {
-		return listing{}, fmt.Errorf("listing %s: the pinned revision %s is answered as %s", repo, revision, body.SHA)
-	}
-	l := listing{commit: body.SHA}
-	for _, s := range body.Siblings {
-		f, err := s.remote()
+	err = h.retry(ctx, func() error {
+		r, err := h.get(ctx, h.endpoint()+"/api/models/"+repo+"/revision/"+url.PathEscape(revision)+"?blobs=true", "")
 		if err != nil {
-			return listing{}, fmt.Errorf("listing %s: %w", repo, err)
+			return err
 		}
-		l.files = append(l.files, f)
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return h.refusal(r, repo, "")
+		}
+		if err := json.NewDecoder(io.LimitReader(r.Body, listingBytes)).Decode(&body); err != nil {
+			return &transient{err: fmt.Errorf("reading the hub's answer: %w", err)}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+	case !commitName.MatchString(body.SHA):
+		err = errors.New("the hub names no commit")
+	case commitName.MatchString(revision) && revision != body.SHA:
+		err = fmt.Errorf("the pinned revision is answered as %s", body.SHA)
 	}
-	return l, nil
-}
-
-// getJSON reads the hub's answer about a repository.
-func (h *Hub) getJSON(ctx context.Context, address, repo string, into any) error {
-	ctx, touch, done := h.watch(ctx)
-	defer done()
-	r, err := h.get(ctx, address, "") //nolint:bodyclose // drain closes it
+	for _, s := range body.Siblings {
+		f, bad := s.file()
+		err = cmp.Or(err, bad)
+		files = append(files, f)
+	}
 	if err != nil {
-		return stalled(ctx, err)
+		return "", nil, fmt.Errorf("listing %s at %s: %w", repo, revision, err)
 	}
-	defer drain(r.Body)
-	if r.StatusCode != http.StatusOK {
-		return again(r, h.refusal(r, repo, ""))
-	}
-	if err := json.NewDecoder(io.LimitReader(watched{r.Body, touch}, listingBytes)).Decode(into); err != nil {
-		return stalled(ctx, &transient{err: fmt.Errorf("reading the hub's answer: %w", err)})
-	}
-	return nil
+	return body.SHA, files, nil
 }
 
-// remote is the file, if its name, size and hash can be trusted.
-func (s sibling) remote() (Remote, error) {
-	f := Remote{Path: s.Path, Bytes: s.Size, Etag: s.BlobID}
+// file is a file whose name, size and hash can be trusted.
+func (s sibling) file() (File, error) {
+	f := File{Path: s.Path, Bytes: s.Size, Hash: s.BlobID}
 	if s.LFS != nil {
-		f.Bytes, f.Etag = s.LFS.Size, s.LFS.SHA256
+		f.Bytes, f.Hash = s.LFS.Size, s.LFS.SHA256
 	}
 	if !filepath.IsLocal(filepath.FromSlash(f.Path)) || strings.Contains(f.Path, `\`) {
-		return Remote{}, fmt.Errorf("the file name %q leads out of the repository", f.Path)
+		return File{}, fmt.Errorf("the file name %q leads out of the repository", f.Path)
 	}
-	if !etagName.MatchString(f.Etag) || f.Bytes < 0 || f.Bytes > largestFile {
-		return Remote{}, fmt.Errorf("the hub gives no usable hash or size of %s", f.Path)
+	if !hashName.MatchString(f.Hash) || f.Bytes < 0 || f.Bytes > largestFile {
+		return File{}, fmt.Errorf("the hub gives no usable hash or size of %s", f.Path)
 	}
 	return f, nil
 }

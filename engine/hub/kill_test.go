@@ -33,7 +33,7 @@ func pullCommand(h *testHub, c Cache) *exec.Cmd {
 func TestPullAfterKill(t *testing.T) {
 	h := newTestHub(t)
 	h.put("model.safetensors", noise(3, 8*piece+99))
-	large := Remote{Bytes: int64(len(h.files["model.safetensors"])), Etag: h.etag("model.safetensors")}
+	large := File{Bytes: int64(len(h.files["model.safetensors"])), Hash: h.etag("model.safetensors")}
 	c := Cache{Dir: t.TempDir()}
 	h.stopAfter(2*piece, func() {})
 	for kill := range 3 {
@@ -52,7 +52,7 @@ func TestPullAfterKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
-		if c.has(h.repo, h.commit, "model.safetensors", -1) || exists(c.blob(h.repo, large.Etag)) {
+		if c.has(h.repo, h.commit, "model.safetensors", -1) || exists(c.blob(h.repo, large.Hash)) {
 			t.Fatal("an unfinished file looks finished")
 		}
 		if stored, err := c.List(); err != nil || len(stored) != 1 || stored[0].Unfinished < want {

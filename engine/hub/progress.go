@@ -1,6 +1,9 @@
 package hub
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Progress is the state of a pull.
 type Progress struct {
@@ -13,40 +16,45 @@ type Progress struct {
 	Waiting        bool          // another pull holds the file
 }
 
+const (
+	reportInterval = 100 * time.Millisecond // at most one report in this time while bytes arrive
+	speedWindow    = 5 * time.Second        // older bytes hardly count for the speed
+	longestETA     = 1000 * time.Hour       // longer ones are noise, and the longest overflow a duration
+)
+
 // meter turns byte counts into progress.
 type meter struct {
+	Progress
 	tell  func(Progress)
-	p     Progress
-	files []Remote
-	last  time.Time // of the last report
-	since time.Time // start of the window that the speed is measured over
-	base  int64     // arrived before the window
-	came  int64     // arrived over the wire
+	since time.Time // of the last update of the speed
+	came  int64     // over the wire since then
 }
 
-func newMeter(files []Remote, tell func(Progress)) *meter {
-	m := &meter{tell: tell, files: files, since: time.Now(), p: Progress{Files: len(files)}}
+func newMeter(files []File, tell func(Progress)) *meter {
+	m := &meter{tell: tell, since: time.Now(), Progress: Progress{Files: len(files)}}
 	for _, f := range files {
-		m.p.Total += f.Bytes
+		m.Total += f.Bytes
 	}
 	return m
 }
 
-func (m *meter) begin(i int) {
-	m.p.File, m.p.Number, m.p.Waiting = m.files[i].Path, i+1, false
+func (m *meter) begin(f File) {
+	m.File = f.Path
+	m.Number++
+	m.Waiting = false
 	m.report()
 }
 
 func (m *meter) waiting() {
-	m.p.Waiting = true
+	m.Waiting = true
 	m.report()
 }
 
 // add counts bytes that were there before; a negative number takes back what has to be fetched again.
 func (m *meter) add(n int64) {
-	m.p.Done += n
-	m.p.Waiting = false
-	if time.Since(m.last) >= reportInterval {
+	m.Done += n
+	m.Waiting = false
+	if time.Since(m.since) >= reportInterval {
 		m.report()
 	}
 }
@@ -57,31 +65,22 @@ func (m *meter) arrived(n int64) {
 	m.add(n)
 }
 
-const (
-	reportInterval = 100 * time.Millisecond // at most one report in this time while bytes arrive
-	speedWindow    = 5 * time.Second
-	longestETA     = 1000 * time.Hour // longer ones are noise, and the longest overflow a duration
-)
-
-// report tells the state. The speed is that of the last one to two windows.
+// report tells the state. The speed is an average in which the last seconds count most.
 func (m *meter) report() {
 	if m.tell == nil {
 		return
 	}
-	now := time.Now()
-	m.last = now
-	elapsed := now.Sub(m.since)
-	if elapsed >= reportInterval {
-		m.p.BytesPerSecond = float64(m.came-m.base) / elapsed.Seconds()
+	if elapsed := time.Since(m.since); elapsed >= reportInterval {
+		weight := 1.0
+		if m.BytesPerSecond > 0 {
+			weight -= math.Exp(-elapsed.Seconds() / speedWindow.Seconds())
+		}
+		m.BytesPerSecond += weight * (float64(m.came)/elapsed.Seconds() - m.BytesPerSecond)
+		m.since, m.came = time.Now(), 0
 	}
-	m.p.ETA = 0
-	if left := float64(m.p.Total-m.p.Done) / m.p.BytesPerSecond; left < longestETA.Seconds() { // not NaN or infinite
-		m.p.ETA = time.Duration(left * float64(time.Second))
+	m.ETA = 0
+	if left := float64(m.Total-m.Done) / m.BytesPerSecond; left < longestETA.Seconds() { // not NaN or infinite
+		m.ETA = time.Duration(left * float64(time.Second))
 	}
-	if elapsed > 2*speedWindow {
-		// Start the next window in the middle of this one, at its average speed.
-		m.base += int64(m.p.BytesPerSecond * (elapsed - speedWindow).Seconds())
-		m.since = now.Add(-speedWindow)
-	}
-	m.tell(m.p)
+	m.tell(m.Progress)
 }

@@ -5,16 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 )
-
-// File is a file that a models file promises.
-type File struct {
-	Path   string
-	SHA256 string // empty: not known
-	Bytes  int64  // 0: not known
-}
 
 // PullSpec is what to fetch.
 type PullSpec struct {
@@ -36,32 +30,12 @@ type Pulled struct {
 	Dir     string // the snapshot: what a server is given as the model's path
 	Commit  string
 	Moved   string // the commit that the branch was at when it was last pulled, if it is another
-	Files   []Remote
+	Files   []File
 	Fetched int64 // bytes that came over the wire
 }
 
-// NoSpace says that the disk cannot hold a pull.
-type NoSpace struct {
-	Dir        string
-	Need, Free int64 // bytes
-}
-
-func (e *NoSpace) Error() string {
-	const gib = 1 << 30
-	if e.Need == 0 {
-		return fmt.Sprintf("the disk of %s is full; what was fetched is kept: free some space and pull again", e.Dir)
-	}
-	return fmt.Sprintf("%s has %.1f GiB free, the pull needs %.1f GiB", e.Dir, float64(e.Free)/gib, float64(e.Need)/gib)
-}
-
-// HashMismatch says that what arrived is not what was promised. The file was removed.
-type HashMismatch struct {
-	Path, Want, Got string
-}
-
-func (e *HashMismatch) Error() string {
-	return fmt.Sprintf("%s arrived with hash %s, want %s; it was removed, nothing of it is left", e.Path, e.Got, e.Want)
-}
+// defaultRevision is the branch that a repository has if no other is named.
+const defaultRevision = "main"
 
 // Pull fetches a model into the cache, or what is missing of it. It can be killed at any time and called again: it
 // continues where it stopped. Two pulls of one file wait for each other.
@@ -72,69 +46,53 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 	if !filepath.IsLocal(filepath.FromSlash(spec.Revision)) {
 		return Pulled{}, fmt.Errorf("%q is not a revision", spec.Revision)
 	}
-	if files, ok := c.complete(spec); ok {
-		return Pulled{Dir: c.Snapshot(spec.Repo, spec.Revision), Commit: spec.Revision, Files: files}, nil
+	if commitName.MatchString(spec.Revision) && repoName.MatchString(spec.Repo) && len(spec.Files) > 0 {
+		if held := c.Holds(spec, spec.Revision); held.Whole() {
+			return Pulled{Dir: c.Snapshot(spec.Repo, spec.Revision), Commit: spec.Revision, Files: held.Files}, nil
+		}
 	}
 	h := hub.ready()
-	listing, err := h.list(ctx, spec.Repo, spec.Revision)
+	commit, listed, err := h.list(ctx, spec.Repo, spec.Revision)
 	if err != nil {
 		return Pulled{}, err
 	}
-	files, err := choose(listing, spec)
+	files, err := spec.choose(listed)
 	if err != nil {
 		return Pulled{}, err
 	}
-	out := Pulled{Dir: c.Snapshot(spec.Repo, listing.commit), Commit: listing.commit, Files: files}
-	if old := c.ref(spec.Repo, spec.Revision); old != listing.commit {
+	out := Pulled{Dir: c.Snapshot(spec.Repo, commit), Commit: commit, Files: files}
+	if old := c.ref(spec.Repo, spec.Revision); old != commit {
 		out.Moved = old
 	}
 	if err := c.checkRoom(spec.Repo, files, opt.Free); err != nil {
 		return out, err
 	}
 	meter := newMeter(files, opt.Progress)
-	for i, f := range files {
-		meter.begin(i)
-		n, err := c.fetchFile(ctx, h, spec.Repo, listing.commit, f, meter)
+	for _, f := range files {
+		meter.begin(f)
+		n, err := c.fetch(ctx, h, spec.Repo, commit, f, meter)
 		out.Fetched += n
 		if err != nil {
-			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, err)
+			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, writing(c.Dir, err))
 		}
 	}
 	meter.report()
 	for _, f := range files {
-		if !c.has(spec.Repo, listing.commit, f.Path, f.Bytes) {
+		if !c.has(spec.Repo, commit, f.Path, f.Bytes) {
 			return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", f.Path, spec.Repo)
 		}
 	}
-	if spec.Revision != listing.commit {
-		if err := c.setRef(spec.Repo, spec.Revision, listing.commit); err != nil {
-			return out, err
-		}
+	if spec.Revision != commit {
+		err = write(c.refPath(spec.Repo, spec.Revision), commit)
 	}
-	return out, nil
-}
-
-// complete says whether everything a pinned spec asks for is in the cache.
-func (c Cache) complete(spec PullSpec) ([]Remote, bool) {
-	if !commitName.MatchString(spec.Revision) || len(spec.Files) == 0 || !repoName.MatchString(spec.Repo) {
-		return nil, false
-	}
-	var files []Remote
-	for _, f := range spec.Files {
-		etag := etagOf(c.link(spec.Repo, spec.Revision, f.Path))
-		if etag == "" || differs(etag, f.SHA256) || !c.has(spec.Repo, spec.Revision, f.Path, cmp.Or(f.Bytes, -1)) {
-			return nil, false
-		}
-		files = append(files, Remote{Path: f.Path, Bytes: f.Bytes, Etag: etag})
-	}
-	return files, true
+	return out, err
 }
 
 // checkRoom checks that the disk can hold what is missing, and a twentieth more.
-func (c Cache) checkRoom(repo string, files []Remote, ask func(string) (int64, error)) error {
+func (c Cache) checkRoom(repo string, files []File, ask func(string) (int64, error)) error {
 	var missing int64
 	for _, f := range files {
-		if !exists(c.blob(repo, f.Etag)) {
+		if !exists(c.blob(repo, f.Hash)) {
 			missing += f.Bytes - c.started(repo, f)
 		}
 	}
@@ -149,53 +107,54 @@ func (c Cache) checkRoom(repo string, files []Remote, ask func(string) (int64, e
 		return fmt.Errorf("checking the disk: %w", err)
 	}
 	if need := missing + missing/20; have < need {
-		return &NoSpace{Dir: c.Dir, Need: need, Free: have}
+		const gb = 1e9
+		why := fmt.Sprintf("%s has %.4g GB free, the pull needs %.4g GB", c.Dir, float64(have)/gb, float64(need)/gb)
+		return &Error{why, freeSpace, errSpace}
 	}
 	return nil
 }
 
 // started is how many bytes of an interrupted download are there.
-func (c Cache) started(repo string, f Remote) int64 {
-	info, err := os.Stat(c.blob(repo, f.Etag) + partSuffix)
+func (c Cache) started(repo string, f File) int64 {
+	info, err := os.Stat(c.blob(repo, f.Hash) + partSuffix)
 	if err != nil || info.Size() > f.Bytes {
 		return 0
 	}
 	return info.Size()
 }
 
-// fetchFile makes sure that one file is there and published. It returns what came over the wire.
-func (c Cache) fetchFile(ctx context.Context, h *Hub, repo, commit string, f Remote, m *meter) (int64, error) {
-	blob := c.blob(repo, f.Etag)
-	unlock, err := lock(ctx, c.lock(repo, f.Etag), m.waiting)
+// fetch makes sure that one file is there and published. It returns what came over the wire.
+func (c Cache) fetch(ctx context.Context, h *Hub, repo, commit string, f File, m *meter) (int64, error) {
+	unlock, err := lock(c.lock(repo, f.Hash))
+	for first := true; errors.Is(err, ErrBusy); first = false {
+		if first {
+			m.waiting()
+		}
+		if err := sleep(ctx, reportInterval); err != nil {
+			return 0, err
+		}
+		unlock, err = lock(c.lock(repo, f.Hash))
+	}
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
+	blob := c.blob(repo, f.Hash)
 	t := &transfer{
 		hub: h, repo: repo, file: f, part: blob + partSuffix, meter: m,
-		address: h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + escapePath(f.Path),
+		address: h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + (&url.URL{Path: f.Path}).EscapedPath(),
 	}
-	if info, err := os.Stat(blob); err == nil && info.Size() == f.Bytes {
+	if info, gone := os.Stat(blob); gone == nil && info.Size() == f.Bytes {
 		m.add(f.Bytes)
-		t.remove()
-		return 0, c.publish(repo, commit, f.Path, f.Etag)
+	} else if err = t.run(ctx); err == nil {
+		err = os.Rename(t.part, blob)
 	}
-	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
-		return 0, fmt.Errorf("creating the cache: %w", err)
+	if err == nil || errors.Is(err, errHash) { // else another pull continues with it
+		_ = os.Remove(t.part)
+		_ = os.Remove(t.part + pathSuffix)
 	}
-	err = t.run(ctx)
-	switch {
-	case errors.As(err, new(*HashMismatch)):
-		t.remove()
-		return t.fetched, err
-	case diskFull(err):
-		return t.fetched, errors.Join(&NoSpace{Dir: c.Dir}, err)
-	case err != nil:
+	if err != nil {
 		return t.fetched, err
 	}
-	if err := os.Rename(t.part, blob); err != nil {
-		return t.fetched, fmt.Errorf("finishing the file: %w", err)
-	}
-	t.remove()
-	return t.fetched, c.publish(repo, commit, f.Path, f.Etag)
+	return t.fetched, c.publish(repo, commit, f)
 }

@@ -260,8 +260,8 @@ func TestPullPauses(t *testing.T) {
 func TestMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last Progress
-		m := newMeter([]Remote{{Path: "a", Bytes: 10_000}}, func(p Progress) { last = p })
-		m.begin(0)
+		m := newMeter([]File{{Path: "a", Bytes: 10_000}}, func(p Progress) { last = p })
+		m.begin(File{Path: "a"})
 		m.add(1000) // was there before
 		for range 10 {
 			time.Sleep(time.Second)

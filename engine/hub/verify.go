@@ -26,57 +26,52 @@ type Verified struct {
 // and the next pull fetches it; one that cannot be read, or whose hash is not known, stays.
 func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]Verified, error) {
 	root := c.Snapshot(repo, commit)
-	if !exists(root) {
-		return nil, fmt.Errorf("verifying %s: commit %s is not in the cache", repo, commit)
-	}
 	var out []Verified
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return fmt.Errorf("naming %s: %w", path, err)
-		}
+		rel, _ := filepath.Rel(root, path) // path begins with root
 		v := Verified{Path: filepath.ToSlash(rel)}
-		promised := ""
-		if i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path && f.SHA256 != "" }); i >= 0 {
-			promised = want[i].SHA256
+		var promised File
+		if i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path && f.Hash != "" }); i >= 0 {
+			promised = File{Hash: want[i].Hash}
 		}
 		v.Wrong, v.Unknown = verify(ctx, path, promised)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		out = append(out, v)
-		return nil
+		return ctx.Err()
 	})
 	if err != nil {
-		return out, fmt.Errorf("verifying %s: %w", repo, err)
+		return nil, fmt.Errorf("verifying %s at commit %s: %w", repo, commit, err)
 	}
 	return out, nil
 }
 
 // verify reads one file of a snapshot, and removes it if it has another hash than its name or a models file says.
-func verify(ctx context.Context, path, promised string) (wrong, unknown string) {
-	want := promised
-	if name := etagOf(path); etagName.MatchString(name) {
-		if differs(name, promised) {
-			discard(path)
-			return fmt.Sprintf("has SHA-256 %s, want %s; removed", name, promised), ""
+func verify(ctx context.Context, path string, promised File) (wrong, unknown string) {
+	named := File{Hash: hashOfName(path)}
+	wrong = named.contradicts(promised)
+	if wrong == "" {
+		if named.Hash == "" {
+			named = promised
 		}
-		want = name
+		got, err := hashOf(ctx, path, named.Hash)
+		switch {
+		case err != nil:
+			return "cannot be read: " + err.Error(), ""
+		case named.Hash == "":
+			return "", "its hash is not known"
+		}
+		wrong = File{Hash: got}.contradicts(named)
 	}
-	got, err := hashOf(ctx, path, want)
-	switch {
-	case err != nil:
-		return "cannot be read: " + err.Error(), ""
-	case want == "":
-		return "", "its hash is not known"
-	case got != want:
-		discard(path)
-		return fmt.Sprintf("has hash %s, want %s; removed", got, want), ""
+	if wrong != "" {
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			_ = os.Remove(target)
+		}
+		_ = os.Remove(path)
+		wrong += "; removed"
 	}
-	return "", ""
+	return wrong, ""
 }
 
 // hashOf reads a file and returns its hash, of the kind that like is of. Without like it only opens the file.
@@ -91,23 +86,14 @@ func hashOf(ctx context.Context, path, like string) (string, error) {
 		return "", err
 	}
 	sum := newHash(like, info.Size())
-	if _, err := io.CopyBuffer(sum, contextReader{ctx, f}, make([]byte, bufferBytes)); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	_, err = io.CopyBuffer(sum, contextReader{ctx, f}, make([]byte, bufferBytes))
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// discard removes a link and what it leads to.
-func discard(link string) {
-	if target, err := filepath.EvalSymlinks(link); err == nil {
-		_ = os.Remove(target)
-	}
-	_ = os.Remove(link)
-}
-
-// newHash is the hash that an etag is of: SHA-256, or git's SHA-1 over a header and the text.
-func newHash(etag string, bytes int64) hash.Hash {
-	if len(etag) == sha256.Size*2 {
+// newHash is the hash of a file of that size that has the length of like: SHA-256, or git's SHA-1 of a header and the
+// text.
+func newHash(like string, bytes int64) hash.Hash {
+	if len(like) == sha256.Size*2 {
 		return sha256.New()
 	}
 	h := sha1.New()
