@@ -43,7 +43,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 		return one.Do(ctx, epoch, time.Now(), client.Prompt{
 			Messages: []client.Message{
 				{Role: "user", Content: text},
-			}, MaxTokens: tokens, Temperature: &zero, Extra: profile.Body,
+			}, MaxTokens: tokens, Temperature: &zero, Extra: engines.Of(f.Engine).Counted(profile.API, profile.Body),
 		})
 	}
 	out.request = ask(ctx, "Count from one to twenty.", 48)

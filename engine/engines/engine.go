@@ -4,7 +4,10 @@
 // connection and starts no process: engine/server and engine/host do, with what the entries say.
 package engines
 
-import "context"
+import (
+	"context"
+	"maps"
+)
 
 // Engine is one kind of server. A new engine is one entry of [All].
 type Engine struct {
@@ -45,6 +48,7 @@ type API struct {
 	Dialect      string                       // its own API for completions, by the name it has in engine/client
 	Sign         func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
 	Paths        []string                     // that it is asked for once it is thought to be this one
+	Counting     map[string]any               // keys of a request on OpenAI's APIs that have each event count the tokens
 	Identify     func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
 	Details      func(context.Context, Server, *Facts)
 	Tokenize     func(context.Context, Server, Target, Input) ([]int, error)
@@ -53,6 +57,16 @@ type API struct {
 	Loaded       func(context.Context, Server) ([]LoadedModel, error)
 	PartialReset string                      // paths that begin so reset a part of the cache only
 	ExplainReset func(Response, error) error // adds to the error of a reset what would fix it
+}
+
+// Counted adds to the keys of a streamed request on an API those that have its events count the tokens.
+func (e Engine) Counted(api string, keys map[string]any) map[string]any {
+	if e.API.Counting == nil || api != "" && api == e.API.Dialect {
+		return keys
+	}
+	out := maps.Clone(e.API.Counting)
+	maps.Copy(out, keys)
+	return out
 }
 
 // Target is what side channels are asked about.

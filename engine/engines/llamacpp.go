@@ -15,6 +15,7 @@ var llamaCPP = Engine{
 	API: API{
 		Sign: signLlama, Paths: []string{"/props"}, Identify: identifyLlama, Details: detailsLlama, Tokenize: tokenizeLlama, Reset: resetLlama,
 		PartialReset: "/slots/", // a path that names one slot leaves the others
+		Counting:     map[string]any{"timings_per_token": true},
 	},
 	Capabilities: []Capability{
 		usageInReply,

@@ -15,6 +15,7 @@ var vllm = Engine{
 	API: API{
 		Sign: func(seen Responses) bool { return ownedBy(seen, "vllm") }, Paths: []string{"/version", "/health"},
 		Identify: identifyVLLM, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
+		Counting: map[string]any{"stream_options": map[string]any{"continuous_usage_stats": true}},
 	},
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,

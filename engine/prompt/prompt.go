@@ -112,6 +112,9 @@ func (m *Maker) extra() map[string]any {
 // template makes of them for text completions. An empty name is the server's own API.
 func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Request {
 	out := Request{Prompt: p, API: cmp.Or(api, m.server.API), tokenize: m.server.Tokenize}
+	if m.cell.Server.Capabilities.Streaming {
+		out.Extra = engines.Of(m.server.Engine).Counted(out.API, p.Extra)
+	}
 	template := m.templates.Of(m.cell.Model)
 	out.messages = m.placed(template, messages)
 	for _, x := range out.messages {
@@ -137,7 +140,7 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 	out.Stop = stops(p.Stop, template.Stop(), rule.Stops)
 	if rule.Extra != nil {
 		extra := maps.Clone(rule.Extra)
-		maps.Copy(extra, p.Extra)
+		maps.Copy(extra, out.Extra)
 		out.Extra = extra
 	}
 	out.tokenize = nil
