@@ -93,12 +93,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// has says whether a file of a commit is there, whole, as far as its size tells. Bytes < 0: any.
-func (c Cache) has(repo, commit, path string, bytes int64) bool {
-	info, err := os.Stat(c.link(repo, commit, path))
-	return err == nil && info.Mode().IsRegular() && (bytes < 0 || info.Size() == bytes)
-}
-
 // Stored is a repository in the cache.
 type Stored struct {
 	Repo       string

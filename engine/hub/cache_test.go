@@ -74,7 +74,7 @@ func TestCacheVerify(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := c.Verify(ctx, h.repo, h.commit, nil); !errors.Is(err, context.Canceled) ||
-		!c.has(h.repo, h.commit, "config.json", -1) {
+		!exists(c.link(h.repo, h.commit, "config.json")) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func TestCacheVerifyFindsDamage(t *testing.T) {
 		!strings.Contains(got["config.json"], "hash") {
 		t.Errorf("%v", got)
 	}
-	if exists(blob) || c.has(h.repo, h.commit, "model.safetensors", -1) {
+	if exists(blob) || exists(c.link(h.repo, h.commit, "model.safetensors")) {
 		t.Error("a wrong file is left")
 	}
 	p := mustPull(t, c, h, PullSpec{})

@@ -10,20 +10,19 @@ import (
 	"strings"
 )
 
-// wanted are the files that a server needs of a repository with safetensors.
-var wanted = []string{"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"}
-
-// unwanted are those that it does not need, whatever they are called.
-var unwanted = []string{
-	"*.bin", "*.pth", "*.pt", "*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.tflite",
-	"*.md", "*.png", "*.jpg", "*.pdf",
-}
+var (
+	// wanted are the files that a server needs of a repository with safetensors, unwanted those that it does not,
+	// whatever they are called.
+	wanted   = regexp.MustCompile(`^tokenizer|\.(safetensors|json|txt|model|jinja)$`)
+	unwanted = regexp.MustCompile(`\.(bin|pth|pt|gguf|onnx|h5|msgpack|ot|tflite|md|png|jpg|pdf)$|/`)
+	// doubled are weights that a repository may have once more as consolidated, for mistral-inference.
+	doubled = regexp.MustCompile(`^model.*\.safetensors$`)
+)
 
 // pick returns which of a repository's files a spec asks for.
 func (s PullSpec) pick(files []File) (picked []File) {
 	quant := strings.ToLower(s.Quant)
-	// Files called consolidated are the same weights once more, as mistral-inference has them.
-	twice := slices.ContainsFunc(files, func(f File) bool { return matches([]string{"model*.safetensors"}, f.Path) })
+	twice := slices.ContainsFunc(files, func(f File) bool { return doubled.MatchString(path.Base(f.Path)) })
 	for _, f := range files {
 		name := strings.ToLower(path.Base(f.Path))
 		var keep bool
@@ -31,11 +30,12 @@ func (s PullSpec) pick(files []File) (picked []File) {
 		case len(s.Files) > 0:
 			keep = slices.ContainsFunc(s.Files, func(p File) bool { return p.Path == f.Path })
 		case s.Format == "gguf":
-			// A projector for images goes with a model, and is not one.
+			// A projector for images goes with a model, and is not one. Words are compared: f16 is not bf16.
+			words := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '.' })
 			keep = strings.HasSuffix(name, ".gguf") && !strings.HasPrefix(name, "mmproj") &&
-				(quant == "" || slices.Contains(words(name), quant))
+				(quant == "" || slices.Contains(words, quant))
 		default:
-			keep = !strings.Contains(f.Path, "/") && matches(wanted, f.Path) && !matches(unwanted, f.Path) &&
+			keep = wanted.MatchString(f.Path) && !unwanted.MatchString(f.Path) &&
 				(!twice || !strings.HasPrefix(f.Path, "consolidated"))
 		}
 		if keep {
@@ -43,18 +43,6 @@ func (s PullSpec) pick(files []File) (picked []File) {
 		}
 	}
 	return picked
-}
-
-func matches(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, _ := path.Match(p, path.Base(name))
-		return ok
-	})
-}
-
-// words are those of a file name, one of which is its quantisation: f16 is not bf16, q4_k is not q4_k_m.
-func words(name string) []string {
-	return strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '.' })
 }
 
 // partOf is how the parts of a split file end.
@@ -121,26 +109,21 @@ func (s PullSpec) choose(listed []File) ([]File, error) {
 
 // ambiguous is the error of a spec that names not one GGUF file, whole or in parts.
 func (s PullSpec) ambiguous(picked, all []File) *Error {
-	e := &Error{
-		Why:  fmt.Sprintf("%s has %d GGUF files, and none is named %q", s.Repo, len(all), s.Quant),
-		Hint: "choose one with --file: " + pathsOf(all),
+	names := func(files []File) (list string) {
+		for _, f := range files {
+			list += ", " + f.Path
+		}
+		return strings.TrimPrefix(list, ", ")
 	}
+	why := fmt.Sprintf("none is named %q", s.Quant)
 	switch {
 	case len(all) == 0:
-		e.Why, e.Hint = s.Repo+" has no GGUF files", "name the repository of another source in a models file"
+		return &Error{Why: s.Repo + " has no GGUF files", Hint: "name the repository of another source in a models file"}
 	case s.Quant == "":
-		e.Why = fmt.Sprintf("%s has %d GGUF files, and nothing says which", s.Repo, len(all))
+		why = "nothing says which"
 	case len(picked) > 0:
-		e.Why = fmt.Sprintf("%s has %d GGUF files, and more than one is named %q: %s", s.Repo, len(all), s.Quant,
-			pathsOf(picked))
+		why = fmt.Sprintf("more than one is named %q: %s", s.Quant, names(picked))
 	}
-	return e
-}
-
-func pathsOf(files []File) string {
-	var paths []string
-	for _, f := range files {
-		paths = append(paths, f.Path)
-	}
-	return strings.Join(paths, ", ")
+	why = fmt.Sprintf("%s has %d GGUF files, and %s", s.Repo, len(all), why)
+	return &Error{Why: why, Hint: "choose one with --file: " + names(all)}
 }

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -35,15 +34,8 @@ var (
 	errHash  = errors.New("another hash than was promised")
 )
 
-const freeSpace = "homellm models rm NAME frees space, HF_HOME names another disk"
-
-// writing explains why a file cannot be written.
-func writing(dir string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		why := fmt.Sprintf("the disk of %s is full (%v); what was fetched is kept", dir, err)
-		return &Error{why, freeSpace, errSpace}
-	}
-	return err
+func noSpace(why string) *Error {
+	return &Error{why, "homellm models rm NAME frees space, HF_HOME names another disk", errSpace}
 }
 
 // hints say what to do about an error code, or a status without one. {repo} and {endpoint} are filled in.

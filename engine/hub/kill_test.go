@@ -52,7 +52,7 @@ func TestPullAfterKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
-		if c.has(h.repo, h.commit, "model.safetensors", -1) || exists(c.blob(h.repo, large.Hash)) {
+		if exists(c.link(h.repo, h.commit, "model.safetensors")) || exists(c.blob(h.repo, large.Hash)) {
 			t.Fatal("an unfinished file looks finished")
 		}
 		if stored, err := c.List(); err != nil || len(stored) != 1 || stored[0].Unfinished < want {

@@ -39,14 +39,7 @@ func newMeter(files []File, tell func(Progress)) *meter {
 }
 
 func (m *meter) begin(f File) {
-	m.File = f.Path
-	m.Number++
-	m.Waiting = false
-	m.report()
-}
-
-func (m *meter) waiting() {
-	m.Waiting = true
+	m.File, m.Number, m.Waiting = f.Path, m.Number+1, false
 	m.report()
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // PullSpec is what to fetch.
@@ -72,15 +73,16 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 		meter.begin(f)
 		n, err := c.fetch(ctx, h, spec.Repo, commit, f, meter)
 		out.Fetched += n
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			err = noSpace(fmt.Sprintf("the disk of %s is full (%v); what was fetched is kept", c.Dir, err))
+		}
 		if err != nil {
-			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, writing(c.Dir, err))
+			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, err)
 		}
 	}
 	meter.report()
-	for _, f := range files {
-		if !c.has(spec.Repo, commit, f.Path, f.Bytes) {
-			return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", f.Path, spec.Repo)
-		}
+	if gone := c.Holds(PullSpec{Repo: spec.Repo, Files: files}, commit).Missing; len(gone) > 0 {
+		return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", gone[0], spec.Repo)
 	}
 	if spec.Revision != commit {
 		err = write(c.refPath(spec.Repo, spec.Revision), commit)
@@ -109,7 +111,7 @@ func (c Cache) checkRoom(repo string, files []File, ask func(string) (int64, err
 	if need := missing + missing/20; have < need {
 		const gb = 1e9
 		why := fmt.Sprintf("%s has %.4g GB free, the pull needs %.4g GB", c.Dir, float64(have)/gb, float64(need)/gb)
-		return &Error{why, freeSpace, errSpace}
+		return noSpace(why)
 	}
 	return nil
 }
@@ -126,10 +128,9 @@ func (c Cache) started(repo string, f File) int64 {
 // fetch makes sure that one file is there and published. It returns what came over the wire.
 func (c Cache) fetch(ctx context.Context, h *Hub, repo, commit string, f File, m *meter) (int64, error) {
 	unlock, err := lock(c.lock(repo, f.Hash))
-	for first := true; errors.Is(err, ErrBusy); first = false {
-		if first {
-			m.waiting()
-		}
+	for errors.Is(err, ErrBusy) {
+		m.Waiting = true
+		m.report()
 		if err := sleep(ctx, reportInterval); err != nil {
 			return 0, err
 		}

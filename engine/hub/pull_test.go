@@ -261,7 +261,7 @@ func TestPullHashMismatch(t *testing.T) {
 		if left := leftovers(t, c, h.repo); left != nil {
 			t.Errorf("%s: left over: %v", path, left)
 		}
-		if c.has(h.repo, h.commit, path, -1) || exists(c.blob(h.repo, h.etag(path))) {
+		if exists(c.link(h.repo, h.commit, path)) || exists(c.blob(h.repo, h.etag(path))) {
 			t.Errorf("%s: something is left that looks valid", path)
 		}
 		if c.ref(h.repo, "main") != "" {
@@ -353,7 +353,7 @@ func TestPullMovedRevision(t *testing.T) {
 		!strings.Contains(err.Error(), "history was rewritten") {
 		t.Error(err)
 	}
-	if !c.has(h.repo, old, "config.json", -1) {
+	if !exists(c.link(h.repo, old, "config.json")) {
 		t.Error("the old snapshot is gone")
 	}
 }
