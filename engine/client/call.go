@@ -39,6 +39,7 @@ type call struct {
 type reading struct {
 	readSeen int64         // its number
 	inRead   int           // deltas that came with it
+	first    int           // the index of the first of their chunks
 	lastByte time.Duration // when its bytes arrived
 }
 
@@ -191,7 +192,7 @@ func (k *call) read(body io.Reader) error {
 func (k *call) take(p []byte) {
 	at := time.Duration(k.stamps.LastRead()) + k.shift
 	if n := k.stamps.Reads(); n != k.readSeen {
-		k.readSeen, k.inRead = n, 0
+		k.readSeen, k.inRead, k.first = n, 0, len(k.x.Chunks)
 		k.x.Wire.Reads++
 	}
 	k.x.Wire.Bytes += int64(len(p))
@@ -210,9 +211,20 @@ func (k *call) take(p []byte) {
 	k.inRead += k.record.spoken - spoken
 	k.x.Wire.CoalescedMax = max(k.x.Wire.CoalescedMax, k.inRead)
 	k.record.bound(k.frames.pending())
+	k.bracket()
 	k.lastByte = at
 	if k.x.Wire.Events > before {
 		k.progress(at)
+	}
+}
+
+// bracket notes after which instant the first of several deltas came that share the stamp of the last.
+func (k *call) bracket() {
+	if k.inRead < 2 || k.first >= len(k.x.Chunks) {
+		return
+	}
+	if before := k.at(k.stamps.Before()); before != nil && *before > k.x.Due {
+		k.x.Chunks[k.first].After = before
 	}
 }
 
@@ -229,6 +241,7 @@ func (k *call) progress(at time.Duration) {
 		k.dog.extend(at - k.shift)
 	case len(k.x.Chunks) > 0:
 		k.phase = flowing
+		k.sending.Begun()
 		k.dog.set(k.client.cfg.Idle, errIdle)
 	}
 }

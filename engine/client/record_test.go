@@ -30,7 +30,8 @@ func replay(t testing.TB, dialect, framing string, body []byte, piece int) (even
 	k.frame(framing)
 	for i := 1; len(body) > 0; i++ {
 		n := min(piece, len(body))
-		k.stamps.Arrived(int64(i) * int64(time.Millisecond))
+		at := int64(i) * int64(time.Millisecond)
+		k.stamps.Arrived(at, at-int64(300*time.Microsecond))
 		k.take(body[:n])
 		body = body[n:]
 	}
@@ -189,6 +190,31 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := retryAfter(value, now); got != want {
 			t.Errorf("Retry-After %q: %v, want %v", value, got, want)
+		}
+	}
+}
+
+// TestAfter keeps between which instants the first of several deltas came that were read at once.
+func TestAfter(t *testing.T) {
+	const delta = `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
+	body := strings.Repeat(delta, 6)
+	x, _ := replay(t, "chat", "sse", []byte(body), 2*len(delta))
+	var got []string
+	for _, c := range x.Chunks {
+		after := "–"
+		if c.After != nil {
+			after = c.After.String()
+		}
+		got = append(got, c.At.String()+" after "+after)
+	}
+	want := []string{"1ms after 700µs", "1ms after –", "2ms after 1.7ms", "2ms after –", "3ms after 2.7ms", "3ms after –"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	x, _ = replay(t, "chat", "sse", []byte(body), len(delta))
+	for i, c := range x.Chunks {
+		if c.After != nil {
+			t.Errorf("chunk %d came by itself, and has limits: %v", i, c.After)
 		}
 	}
 }

@@ -109,7 +109,11 @@ func (q Request) plausible() error {
 	}
 	last = q.Due
 	for i, c := range q.Chunks {
-		if c.At < last-clockSlack || c.At > q.Done+clockSlack || c.Bytes < 0 {
+		after := max(q.Due, c.At)
+		if c.After != nil {
+			after = *c.After
+		}
+		if c.At < last-clockSlack || c.At > q.Done+clockSlack || after < q.Due || after > c.At || c.Bytes < 0 {
 			return fmt.Errorf("chunks: number %d, of %d bytes at %d ns, is out of order or range", i+1, c.Bytes, c.At)
 		}
 		last = max(last, c.At)

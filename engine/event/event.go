@@ -193,6 +193,9 @@ type Chunk struct {
 	Channel Channel       `json:"ch"`
 	Bytes   int           `json:"b"`
 	Tokens  *int          `json:"t,omitempty"` // tokens in the chunk, where the server says
+	// an instant at which nothing of the read had arrived that brought this chunk and others after it, all of which
+	// have the instant of the last
+	After *time.Duration `json:"after,omitempty"`
 }
 
 // Usage is the server's own count of tokens.

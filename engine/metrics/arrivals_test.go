@@ -68,6 +68,15 @@ func TestFirstOfARead(t *testing.T) {
 			t.Errorf("%s: %+v, want %v", name, v, want)
 		}
 	}
+	q.Chunks[0].After = new(80 * time.Millisecond)
+	for name, want := range map[string]event.Range{
+		"ttft_ms": {Low: 80, High: 90}, "ttft_answer_ms": {Low: 80, High: 90},
+	} {
+		d, _ := Lookup(name)
+		if v := d.Each(c, q); v.Range == nil || *v.Range != want {
+			t.Errorf("%s, where the kernel had nothing at 80 ms: %+v, want %v", name, v, want)
+		}
+	}
 	q.Chunks[0].Channel, q.Chunks[1].Channel = event.Reasoning, event.Reasoning
 	d, _ := Lookup("ttft_answer_ms")
 	if v := d.Each(c, q); v.Range == nil || *v.Range != (event.Range{Low: 90, High: 110}) {

@@ -225,9 +225,8 @@ func chunkRegion(c *Cell, q *event.Request) region {
 // ttftLimits are those of the time to the first token.
 func ttftLimits(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, 0) }
 
-// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own,
-// after one
-// round trip at least, and not later than its own read says.
+// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own, after
+// the kernel last had nothing to be read, after one round trip at least, and not later than its own read says.
 func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
 	if q.Sent == nil || !streamed(q) || i < 0 || i >= len(q.Chunks) {
 		return event.Range{Low: 0, High: math.Inf(1)}
@@ -241,6 +240,10 @@ func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
 		if before.At < q.Chunks[i].At {
 			low = max(low, event.Milliseconds(before.At-*q.Sent))
 		}
+	}
+	first := slices.IndexFunc(q.Chunks, func(c event.Chunk) bool { return c.At == q.Chunks[i].At })
+	if after := q.Chunks[first].After; after != nil {
+		low = max(low, event.Milliseconds(*after-*q.Sent))
 	}
 	return event.Range{Low: min(low, high), High: high}
 }

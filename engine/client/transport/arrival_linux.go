@@ -25,11 +25,17 @@ type arrivals struct {
 	raw  syscall.RawConn
 	recv func(fd uintptr) bool // one closure for all reads
 
+	// When the kernel last had nothing to be read. Two goroutines ask it: a reader that waits, and a timer. What was
+	// found goes with the order in which they asked, so an answer is noted before the next may ask.
+	asking sync.Mutex
+	empty  time.Time
+
 	// Of the read under way.
-	into  []byte
-	n     int
-	errno syscall.Errno
-	stamp time.Duration // when the bytes arrived, since 1970; Unset if the kernel did not say
+	before time.Time // when nothing of it was there yet; zero if that was not seen
+	into   []byte
+	n      int
+	errno  syscall.Errno
+	stamp  time.Duration // when the bytes arrived, since 1970; Unset if the kernel did not say
 }
 
 // keepStamps makes the kernel stamp packets for as long as this process lives. It begins with that a while
@@ -107,9 +113,16 @@ func (a *arrivals) receive(fd uintptr) bool {
 		message := unix.Msghdr{Iov: &bytes, Control: &control[0]}
 		message.SetIovlen(1)
 		message.SetControllen(len(control))
+		a.asking.Lock()
+		asked := time.Now()
 		// unix.Recvmsg would do, but for two allocations in each call; and as nothing is waited for,
 		// the scheduler need not be told.
 		n, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&message)), unix.MSG_DONTWAIT)
+		if errno == unix.EAGAIN {
+			a.empty = asked
+		}
+		a.before = a.empty
+		a.asking.Unlock()
 		if errno == unix.EINTR {
 			continue
 		}
@@ -142,6 +155,20 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 		return 0, now, Unset, io.EOF
 	}
 	return a.n, now, a.age(now), nil
+}
+
+// check notes whether there is nothing to be read now, for a reader that waits and cannot ask. It returns false where
+// bytes wait for the reader, or the connection is closed.
+func (a *arrivals) check() (empty bool) {
+	_ = a.raw.Control(func(fd uintptr) {
+		a.asking.Lock()
+		defer a.asking.Unlock()
+		asked := time.Now()
+		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); n == 0 && err == nil {
+			a.empty, empty = asked, true
+		}
+	})
+	return empty
 }
 
 // age is for how long the bytes had been there by now. The stamp and the present are both of the

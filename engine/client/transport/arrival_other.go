@@ -8,7 +8,7 @@ import (
 )
 
 // arrivals would tell when the kernel received what was read. Only Linux does for TCP.
-type arrivals struct{}
+type arrivals struct{ before time.Time }
 
 func keepStamps() bool { return false }
 
@@ -17,3 +17,5 @@ func newArrivals(net.Conn) *arrivals { return nil }
 func (*arrivals) read([]byte) (n int, now time.Time, age time.Duration, err error) {
 	panic("there are no arrivals on this system")
 }
+
+func (*arrivals) check() bool { return false }

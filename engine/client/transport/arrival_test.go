@@ -179,3 +179,64 @@ func TestArrivals_AllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations in each read", n)
 	}
 }
+
+// A reader that comes late finds two tokens in one read, with the stamp of the second. When the first came is known all
+// the same, for while nobody read, the kernel was asked whether anything was there.
+func TestAsker_BracketsTheFirstOfARead(t *testing.T) {
+	const apart = 100 * time.Millisecond
+	for range 20 { // a machine may be so busy that nothing asks in time
+		near, far := tcpPair(t)
+		c := newConn(near, time.Now(), nil)
+		s := c.hand()
+		asker := askWhether(c)
+		time.Sleep(apart)
+		deliver(t, far, "a")
+		first := int64(time.Since(c.base))
+		time.Sleep(apart)
+		deliver(t, far, "b")
+		time.Sleep(apart)
+		if n, err := c.Read(make([]byte, 8)); n != 2 || err != nil {
+			t.Fatalf("read %d bytes, %v", n, err)
+		}
+		asker.stop()
+		if s.Before() > first {
+			t.Fatalf("nothing was there after %v, where the first token came by %v", time.Duration(s.Before()), time.Duration(first))
+		}
+		if s.Before() != Unset && first-s.Before() < int64(apart/2) {
+			return
+		}
+	}
+	t.Error("nothing tells when the first token came")
+}
+
+// A reader that takes bytes between the question whether any are there and its answer must not make the answer count:
+// what it took came before.
+func TestAsker_AsksInOrder(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, time.Now(), nil)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.arrivals.check()
+			}
+		}
+	}()
+	for range 2000 {
+		deliver(t, far, "a")
+		there := time.Now()
+		if n, err := c.Read(make([]byte, 8)); n != 1 || err != nil {
+			t.Fatalf("read %d bytes, %v", n, err)
+		}
+		if late := c.arrivals.before.Sub(there); late > 0 {
+			t.Fatalf("it is said to have been empty %v after a byte was there", late)
+		}
+	}
+	close(stop)
+	<-done
+}

@@ -72,12 +72,21 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		// Nothing arrives before what arrived earlier, whatever happens to the kernel's clock.
 		c.last = max(c.last, now.Sub(c.base)-max(age, 0))
-		s.Arrived(int64(c.last))
+		s.Arrived(int64(c.last), c.emptyBefore())
 	}
 	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // by which a pipe means this end
 		c.endedBy(err)
 	}
 	return n, err
+}
+
+// emptyBefore is an instant at which nothing of the last read had arrived; Unset if there is none that is known, or if
+// what a read brought may be another exchange's.
+func (c *conn) emptyBefore() int64 {
+	if c.arrivals == nil || c.shared.Load() || c.arrivals.before.IsZero() {
+		return Unset
+	}
+	return int64(min(c.arrivals.before.Sub(c.base), c.last))
 }
 
 // receive reads, and says when that returned and how long the bytes had been there by then.

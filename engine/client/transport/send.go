@@ -28,6 +28,7 @@ type Sending struct {
 	stamps *Stamps
 	start  time.Time
 	timer  *time.Timer // runs while the end of a used connection may be one that was on its way
+	asker  *asker      // asks the kernel whether the reply has begun, until it has
 	late   atomic.Bool // the connection was still open when that time was up
 
 	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
@@ -104,6 +105,8 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 			if s.reused {
 				s.startTimer(s.conn)
 			}
+			s.asker.stop()
+			s.asker = askWhether(s.conn)
 			if s.Connected != nil {
 				s.Connected()
 			}
@@ -128,8 +131,12 @@ func (s *Sending) sent() int64 {
 	return s.stamps.wrote.Load()
 }
 
+// Begun says that the first token has been read.
+func (s *Sending) Begun() { s.asker.stop() }
+
 // Leave marks the connection as free, and says whether the reply was whole.
 func (s *Sending) Leave(whole bool) {
+	s.asker.stop()
 	if s.conn != nil {
 		s.conn.left(whole)
 	}

@@ -10,6 +10,7 @@ const Unset = -1
 type Stamps struct {
 	wrote  atomic.Int64 // first write, or Unset
 	read   atomic.Int64 // last read that delivered bytes, or Unset
+	before atomic.Int64 // an instant at which nothing of that read had arrived, or Unset
 	reads  atomic.Int64 // how many did
 	unaged atomic.Int64 // and of how many the kernel did not say when their bytes arrived
 }
@@ -19,17 +20,23 @@ func NewStamps() *Stamps {
 	s := new(Stamps)
 	s.wrote.Store(Unset)
 	s.read.Store(Unset)
+	s.before.Store(Unset)
 	return s
 }
 
-// Arrived notes a read that delivered bytes, and when they arrived.
-func (s *Stamps) Arrived(at int64) {
+// Arrived notes a read that delivered bytes, when they arrived, and an instant at which none of them had; Unset if that
+// is not known.
+func (s *Stamps) Arrived(at, before int64) {
 	s.read.Store(at)
+	s.before.Store(before)
 	s.reads.Add(1)
 }
 
 // LastRead is when the last bytes arrived; Unset if none did.
 func (s *Stamps) LastRead() int64 { return s.read.Load() }
+
+// Before is an instant at which nothing of the last read had arrived; Unset if none is known.
+func (s *Stamps) Before() int64 { return s.before.Load() }
 
 // Reads counts the reads that delivered bytes.
 func (s *Stamps) Reads() int64 { return s.reads.Load() }
