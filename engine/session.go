@@ -105,10 +105,14 @@ func (s *session) prepare(ctx context.Context) error {
 	}
 	s.maker = prompt.New(s.cell, s.models.Templates, s.models.Tokenizer, asked)
 	proven, err := s.observer.Preflight(ctx, observe.Server{
-		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Context: t.Context,
+		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Told: t.BlockTold, Context: t.Context, Takes: t.Takes(),
 		Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"), Lead: s.maker.Lead(),
 		Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
 	})
+	if learnt := s.observer.Block(); learnt != t.Block {
+		t.Block, t.Facts.BlockTokens = learnt, learnt
+		s.maker.Blocks(learnt)
+	}
 	t.Facts.Unsupported = s.observer.Unsupported()
 	proof := s.observer.Proof()
 	t.Facts.Capabilities = nil

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -19,7 +20,7 @@ type tested struct {
 	request event.Exchange // a measured one
 	proof   *observe.Proof // of what the server can tell; nil: none could be made
 	failed  error          // of the self-test
-	times   []float64      // in milliseconds until the first token of each of its requests
+	times   []float64      // in milliseconds until the first token of the longest prompt that was sent twice
 	reused  bool           // a connection was kept for it
 }
 
@@ -55,14 +56,19 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	if err != nil {
 		return out // an engine without side channels
 	}
-	block := 0
+	known := server.Known{Block: profile.Capabilities.BlockTokens, Told: profile.Capabilities.BlockTokens == 1}
 	if f.BlockTokens != nil {
-		block = *f.BlockTokens
+		known.Block, known.Told = *f.BlockTokens, true
 	}
-	out.proof, out.failed = observe.Prove(ctx, side, block, func(ctx context.Context, text, _ string) event.Exchange {
+	known.Context, _ = f.Context(name)
+	times, longest := map[string][]float64{}, 0
+	out.proof, out.failed = observe.Prove(ctx, side, known, func(ctx context.Context, text, _ string) event.Exchange {
 		e := ask(ctx, text, 1)
 		if e.Sent != nil && len(e.Chunks) > 0 {
-			out.times = append(out.times, event.Milliseconds(e.Chunks[0].At-*e.Sent))
+			times[text] = append(times[text], event.Milliseconds(e.Chunks[0].At-*e.Sent))
+			if len(times[text]) == 2 && len(text) > longest {
+				longest, out.times = len(text), times[text]
+			}
 		}
 		out.reused = e.Wire.Reused
 		return e
@@ -97,6 +103,13 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 	if report := seen.proof.Report; report.Proven() {
 		d.Report.Line("cache test", "proven: %s", report.How())
+		if report.Block > 0 {
+			d.Report.Line("cache blocks", "%d tokens, learnt from what it kept of prompts of known lengths", report.Block)
+		}
+		if report.Off || report.Zero {
+			d.Report.Problem(cmp.Or(engines.Of(f.Engine).Hints.CacheOn, "start the server with its prefix cache"),
+				"%s caches no prompt: %s", f.URL, report.How())
+		}
 	} else {
 		d.Report.Line("cache test", "cached tokens are unknown: %s", report.Why)
 		if report.Silent {

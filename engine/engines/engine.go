@@ -139,6 +139,7 @@ type Hints struct {
 	ReportFlag     string // has it report cached tokens
 	StartReporting string // command that starts it so
 	ReportSince    string // which versions report cached tokens
+	CacheOn        string // command that starts it with its prefix cache, where that can be switched off
 }
 
 // Launch is what is known of the program.

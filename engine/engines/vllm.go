@@ -35,6 +35,7 @@ var vllm = Engine{
 		Start:          "vllm serve MODEL --enable-prompt-tokens-details",
 		ReportFlag:     "--enable-prompt-tokens-details",
 		StartReporting: "vllm serve MODEL --enable-prompt-tokens-details",
+		CacheOn:        "vllm serve MODEL --enable-prefix-caching",
 	},
 	Docs: []Row{{Tokens: "reply", Cached: "reply with `--enable-prompt-tokens-details`, else counters",
 		Times: "counters: queue, prefill, decode, TTFT, whole request", Reusable: "exact, `/tokenize`",

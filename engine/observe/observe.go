@@ -23,6 +23,8 @@ type Server struct {
 	Engine   string
 	Side     *server.Side // what can be asked beside completing text; nil: nothing
 	Block    int          // tokens in one block of its prefix cache
+	Told     bool         // it says so itself, or its engine keeps single tokens
+	Takes    int          // tokens of context that it is served with; 0: not known
 	Context  int          // tokens that it takes where it cuts longer prompts; 0: it does not, or that is not known
 	Embedded bool         // it runs in this process
 	Resets   bool         // its prefix cache can be emptied
@@ -55,6 +57,9 @@ type Observer struct {
 func New(cell *dsl.Cell, clocks *Clocks, note Note) *Observer {
 	return &Observer{cell: cell, clocks: clocks, notes: notes{add: note, said: map[string]bool{}}, accounts: accounts{}}
 }
+
+// Block is the size of the blocks of the server's cache: as it was told or learnt, else as the profile says.
+func (o *Observer) Block() int { return o.server.Block }
 
 // Before reads the counters before a turn.
 func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }

@@ -28,7 +28,7 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 		o.noteUnproven()
 		return false, nil
 	}
-	proof, err := Prove(ctx, s.Side, s.Block, s.Send)
+	proof, err := Prove(ctx, s.Side, server.Known{Block: s.Block, Told: s.Told, Context: s.Takes}, s.Send)
 	o.told = proof.told
 	if err != nil {
 		return false, o.refused(ctx, err)
@@ -36,7 +36,7 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 	o.report = proof.Report
 	report := proof.Report
 	proven = report.Proven()
-	if report.Zero {
+	if report.Zero || report.Off {
 		o.notes.once("cache_off", "self-test: %s", report.How())
 	}
 	if !proven {
@@ -45,8 +45,22 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 			o.report.Why += reportHint(s.Engine)
 		}
 	}
+	o.adoptBlock()
 	o.chooseCounters()
 	return proven, o.proveIsolation(ctx)
+}
+
+// adoptBlock takes the size of the cache's blocks that was learnt in the place of the profile's.
+func (o *Observer) adoptBlock() {
+	learnt := o.report.Block
+	if learnt == 0 || learnt == o.server.Block {
+		return
+	}
+	if said := o.server.Block; said > 0 {
+		o.notes.once("block_learnt", "the prefix cache keeps blocks of %d tokens, and the profile says %d: what was "+
+			"seen counts", learnt, said)
+	}
+	o.server.Block = learnt
 }
 
 // tested reports whether the cache report of this server is put to the test: it is, unless its profile vouches for it.

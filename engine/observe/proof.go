@@ -18,9 +18,9 @@ type Proof struct {
 }
 
 // Prove sends the self-test of the report of cached tokens. The error is about requests that failed.
-func Prove(ctx context.Context, side *server.Side, block int, send Send) (*Proof, error) {
+func Prove(ctx context.Context, side *server.Side, known server.Known, send Send) (*Proof, error) {
 	p := &Proof{}
-	report, err := side.SelfTest(ctx, block, p.told.listen(send, ""))
+	report, err := side.SelfTest(ctx, known, p.told.listen(send, ""))
 	if err != nil {
 		return p, err
 	}

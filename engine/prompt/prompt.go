@@ -54,6 +54,9 @@ func New(cell *dsl.Cell, templates *Templates, counters Counters, server Server)
 	return &Maker{cell: cell, templates: templates, counters: counters, server: server, known: map[string]*prefixes{}}
 }
 
+// Blocks says how many tokens one block of the server's prefix cache holds.
+func (m *Maker) Blocks(tokens int) { m.server.Block = tokens }
+
 // Forget says that the server's prefix cache was emptied.
 func (m *Maker) Forget() { clear(m.known) }
 

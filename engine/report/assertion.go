@@ -148,6 +148,7 @@ func evidence(c *metrics.Cell, v event.Verdict) []string {
 	}
 	for _, line := range []struct{ label, text string }{
 		{"why", whyOf(v)}, {"message", v.Message}, {"reply", v.TextSeen}, {"note", ceiling(c, v)},
+		{"note", cacheOff(c, v)},
 	} {
 		if line.text != "" {
 			out = append(out, line.label+": "+line.text)
@@ -164,6 +165,22 @@ func whyOf(v event.Verdict) string {
 		}
 	}
 	return v.Why
+}
+
+// cacheOff says of a failed gate on the cache that the server's is switched off, if the cell was told so.
+func cacheOff(c *metrics.Cell, v event.Verdict) string {
+	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
+		return strings.HasPrefix(o.Path, "cache.") || strings.Contains(o.Path, ".cache.")
+	})
+	if !gate || v.Verdict != event.Fail {
+		return ""
+	}
+	for _, n := range c.Notes {
+		if n.Code == "cache_off" {
+			return n.Text
+		}
+	}
+	return ""
 }
 
 // ceiling tells the author of a cache gate what no prefix cache could have exceeded.

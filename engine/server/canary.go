@@ -24,6 +24,7 @@ type Report struct {
 	Silent   bool   // replies report no cached tokens at all
 	Doubtful bool   // it is not proven although the server should be able to tell: it contradicts itself, or was not alone
 	Why      string // why neither is proven
+	Block    int    // tokens in one block of the cache, learnt from what it kept; 0: told beforehand, or not learnt
 
 	prompt string // is in the server's cache when SelfTest returns
 }
@@ -59,45 +60,114 @@ func (r Report) accounts() string {
 // canaryBlock is the block size that a canary assumes of a server that does not tell its own.
 const canaryBlock = 16
 
+// Known is what is known of a server's cache before its self-test.
+type Known struct {
+	Block   int  // tokens in one block; 0: not known
+	Told    bool // the server says so itself
+	Context int  // tokens that it takes; 0: not known
+}
+
+// enough is how many tokens of a repeated prompt say that a server caches nothing: no block is so long.
+const enough = 2048
+
 // SelfTest finds out whether the server's report of cached tokens can be believed: the same new
-// prompt is sent twice, and the second time the server must report that it had most of it. The
-// error is about requests that failed; a server that reports nothing is a finding in the Report.
-//
-// block is the size of the server's cache blocks in tokens; 0 if it is not known.
-func (s *Side) SelfTest(ctx context.Context, block int, send Send) (Report, error) {
-	var report Report
-	before, scrapeErr := s.scrapeIfAny(ctx)
-	if before != nil {
-		report.Off = s.engine.Metrics.Config.Off(before)
-		if told, ok := s.engine.Metrics.Config.BlockTokens(before); ok {
-			block = told
+// prompt is sent twice, and the second time the server must report that it had most of it. Where the size of its
+// blocks is not certain, a prompt of which nothing was cached may have been shorter than one: it is doubled until
+// something was, or [enough] tokens were not; and the size is learnt. The error is about requests that failed; a
+// server that reports nothing is a finding in the Report.
+func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, error) {
+	t := selfTest{side: s, send: send}
+	off := false
+	t.before, t.scrapeErr = s.scrapeIfAny(ctx)
+	if t.before != nil {
+		off = s.engine.Metrics.Config.Off(t.before)
+		if told, ok := s.engine.Metrics.Config.BlockTokens(t.before); ok {
+			known.Block, known.Told = told, true
 		}
 	}
-	report.prompt = canary(s.config.Draw, max(block, canaryBlock))
+	words := wordsOf(max(known.Block, canaryBlock))
+	report, size, err := t.twice(ctx, canary(s.config.Draw, words))
+	switch {
+	case err != nil:
+		return Report{}, err
+	case off:
+		return Report{Off: true, prompt: report.prompt}, nil
+	case known.Told:
+		return report, nil
+	}
+	for report.nothing() && size < enough && words < enough {
+		if known.Context > 0 && 2*max(size, words) >= known.Context {
+			break
+		}
+		longer := min(2*words, enough)
+		if size > 0 {
+			longer = min(longer, enough*words/size+words/8) // a word is a token and more
+		}
+		words = longer
+		again, n, err := t.twice(ctx, canary(s.config.Draw, words))
+		if ctx.Err() != nil {
+			return Report{}, context.Cause(ctx)
+		}
+		if err != nil {
+			break // it may be longer than what the server takes
+		}
+		report, size = again, n
+	}
+	if report.Proven() && !report.Zero {
+		if err := t.learnBlock(ctx, &report, known.Context); err != nil {
+			return Report{}, err
+		}
+	}
+	return report, nil
+}
+
+// selfTest is a self-test under way.
+type selfTest struct {
+	side      *Side
+	send      Send
+	before    *Snapshot // holds every request so far; nil: there are no counters
+	scrapeErr error     // why there are none
+}
+
+// once sends a prompt. The delta is that of the counters, if there are any.
+func (t *selfTest) once(ctx context.Context, prompt string) (Reply, *Delta, error) {
+	reply, err := t.send(ctx, prompt)
+	if err != nil || t.before == nil {
+		return reply, nil, err
+	}
+	var after *Snapshot
+	if after, t.scrapeErr = t.side.AwaitCounters(ctx, t.before); t.scrapeErr != nil {
+		t.before = nil
+		return reply, nil, nil
+	}
+	d := t.side.Between(t.before, after, reply)
+	t.before = after
+	return reply, &d, nil
+}
+
+// twice sends a new prompt twice and judges what was reported of it. Size is how many tokens it has; 0: not known.
+func (t *selfTest) twice(ctx context.Context, prompt string) (report Report, size int, err error) {
+	report.prompt = prompt
 	var replies [2]Reply
 	var deltas [2]Delta
 	for i := range replies {
-		var err error
-		if replies[i], err = send(ctx, report.prompt); err != nil {
-			return Report{}, fmt.Errorf("testing the cache report: request %d of 2: %w", i+1, err)
+		var d *Delta
+		if replies[i], d, err = t.once(ctx, prompt); err != nil {
+			return Report{}, 0, fmt.Errorf("testing the cache report: request %d of 2: %w", i+1, err)
 		}
-		if before == nil {
-			continue
+		if d != nil {
+			deltas[i] = *d
 		}
-		after, err := s.AwaitCounters(ctx, before)
-		if err != nil {
-			before, scrapeErr = nil, err
-			continue
-		}
-		deltas[i] = s.Between(before, after, replies[i])
-		before = after
 	}
-	if report.Off {
-		return report, nil
+	if n := replies[1].Prompt; n != nil {
+		size = *n
 	}
-	report.judge(replies, deltas, s.engine.Metrics, scrapeErr)
-	return report, nil
+	report.judge(replies, deltas, t.side.engine.Metrics, t.scrapeErr)
+	return report, size, nil
 }
+
+// nothing reports that the repeated prompt was not found in the cache, by all that was said.
+func (r Report) nothing() bool { return r.Zero || !r.Proven() && !r.Doubtful }
 
 // scrapeIfAny scrapes a server that has metrics; the error says why there is no scrape.
 func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
@@ -308,10 +378,13 @@ func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
 var canaryWords = strings.Fields(`stone river cloud table green window paper seven market silver garden winter
 	letter bridge yellow morning forest candle orange simple mirror circle pocket summer ladder copper`)
 
-// canary writes a prompt that no server has seen, of at least three blocks and one token.
-func canary(draw func(n uint64) uint64, block int) string {
-	words := make([]string, 0, 4*block+8)
-	for range 4*block + 8 {
+// wordsOf is how many words have at least three blocks and one token.
+func wordsOf(block int) int { return 4*block + 8 }
+
+// canary writes a prompt of so many words that no server has seen.
+func canary(draw func(n uint64) uint64, n int) string {
+	words := make([]string, 0, n)
+	for range n {
 		words = append(words, canaryWords[draw(uint64(len(canaryWords)))])
 	}
 	return fmt.Sprintf("%016x %s", draw(math.MaxUint64), strings.Join(words, " "))

@@ -128,7 +128,7 @@ func TestSelfTest(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			side := tt.server.start(t)
-			report, err := side.SelfTest(t.Context(), 0, tt.server.send(""))
+			report, err := side.SelfTest(t.Context(), Known{}, tt.server.send(""))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func TestSelfTest_RequestFails(t *testing.T) {
 	c := cacheServer{}
 	side := c.start(t)
 	why := errors.New("HTTP 500")
-	if _, err := side.SelfTest(t.Context(), 0, func(context.Context, string) (Reply, error) {
+	if _, err := side.SelfTest(t.Context(), Known{}, func(context.Context, string) (Reply, error) {
 		return Reply{},
 			why
 	}); !errors.Is(err, why) {
@@ -189,7 +189,7 @@ func TestSelfTest_RequestFails(t *testing.T) {
 }
 
 func TestCanary_LongEnough(t *testing.T) {
-	one, two := canary(rand.Uint64N, 1600), canary(rand.Uint64N, 1600)
+	one, two := canary(rand.Uint64N, wordsOf(1600)), canary(rand.Uint64N, wordsOf(1600))
 	if one == two {
 		t.Error("two canaries are the same")
 	}
@@ -203,7 +203,7 @@ func TestVerifyReset(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := cacheServer{inReply: !counters, counters: counters}
 			side := c.start(t)
-			report, err := side.SelfTest(t.Context(), 0, c.send(""))
+			report, err := side.SelfTest(t.Context(), Known{}, c.send(""))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -120,7 +120,7 @@ func TestSim_Canary(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				report, err := side.SelfTest(t.Context(), 0, sender(s.URL, model, ""))
+				report, err := side.SelfTest(t.Context(), Known{}, sender(s.URL, model, ""))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,7 +138,7 @@ func TestSim_Canary(t *testing.T) {
 				if err := side.VerifyReset(t.Context(), report, sender(s.URL, model, "")); err != nil {
 					t.Error(err)
 				}
-				report, err = side.SelfTest(t.Context(), 0, sender(s.URL, model, ""))
+				report, err = side.SelfTest(t.Context(), Known{}, sender(s.URL, model, ""))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,7 +162,7 @@ func TestSim_Counters(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := sender(s.URL, model, "")
-	prompt := canary(rand.Uint64N, 16)
+	prompt := canary(rand.Uint64N, wordsOf(16))
 	for round := range 2 {
 		before, err := side.Metrics(t.Context())
 		if err != nil {

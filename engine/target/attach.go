@@ -126,6 +126,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	} else {
 		t.Block = profile.Capabilities.BlockTokens
 	}
+	t.BlockTold = found.BlockTokens != nil || t.Block == 1
 	t.Facts.BlockTokens = t.Block
 	t.Context = asked
 	if t.Context == 0 && engines.Of(facts.Engine).Models.OnRequest && facts.ContextTokens != nil {

@@ -25,13 +25,15 @@ type Target struct {
 	Reset    func(context.Context) error                   // empties its prefix cache; nil: it cannot
 	Restart  func(context.Context) (url string, err error) // nil: homellm did not start it
 	Block    int                                           // tokens in one block of its prefix cache; 1: single tokens
-	Close    func()
-	Side     *server.Side                       // what can be asked of the server beside completing text; nil: nothing
-	Started  *Running                           // nil: homellm did not start it
-	Died     func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
-	RTT      time.Duration                      // shortest round trip; 0: not known
-	Context  int                                // that every request asks for (Ollama's num_ctx); 0: none does
-	Embedded bool                               // it runs in this process
+	// it says so itself, or its engine keeps single tokens: nothing is to be learnt
+	BlockTold bool
+	Close     func()
+	Side      *server.Side                       // what can be asked of the server beside completing text; nil: nothing
+	Started   *Running                           // nil: homellm did not start it
+	Died      func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
+	RTT       time.Duration                      // shortest round trip; 0: not known
+	Context   int                                // that every request asks for (Ollama's num_ctx); 0: none does
+	Embedded  bool                               // it runs in this process
 
 	found  server.Found
 	naming Naming
@@ -39,6 +41,14 @@ type Target struct {
 
 // Capabilities are what is known of the server from what it says of itself, before a prompt was sent.
 func (t *Target) Capabilities() []engines.Capability { return t.found.Capabilities }
+
+// Takes is the context that the server is served with, in tokens; 0: not known.
+func (t *Target) Takes() int {
+	if t.Facts.ContextTokens == nil {
+		return 0
+	}
+	return *t.Facts.ContextTokens
+}
 
 // Shut closes what was opened for the target.
 func (t *Target) Shut() {

@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"strings"
+)
+
+// shared are lengths in tokens at which caches of all usual block sizes keep different numbers of them; the first ones
+// that fit the context are taken, the longest of each first, so that the server computes little of the others.
+var shared = [][3]int{{1151, 1023, 1088}, {639, 511, 576}, {383, 255, 320}}
+
+// fill is a word that is one token everywhere.
+const fill = " the"
+
+// kept is how many tokens of a repeated prompt a server had.
+type kept struct{ prompt, cached int }
+
+// learnBlock learns the size of the cache's blocks from what it keeps of prompts of known lengths, of which the third
+// has to confirm the others. Where it cannot be learnt, the report stays as it is. The error is that of the context.
+func (t *selfTest) learnBlock(ctx context.Context, report *Report, context int) error {
+	head := canary(t.side.config.Draw, canaryBlock)
+	reply, _, err := t.once(ctx, head)
+	if err != nil || reply.Prompt == nil {
+		return ctx.Err()
+	}
+	for _, lengths := range shared {
+		if context > 0 && lengths[0] >= context || lengths[2] <= *reply.Prompt {
+			continue
+		}
+		var seen []kept
+		for _, n := range lengths {
+			prompt := head + strings.Repeat(fill, n-*reply.Prompt)
+			k, ok := t.repeated(ctx, *report, prompt)
+			if !ok {
+				break
+			}
+			report.prompt = prompt
+			seen = append(seen, k)
+		}
+		if len(seen) > 0 {
+			report.Block = blockOf(seen)
+			break
+		} // else it may be longer than what the server takes
+	}
+	return ctx.Err()
+}
+
+// repeated sends a prompt twice and returns what was kept of it; false if that is not told.
+func (t *selfTest) repeated(ctx context.Context, report Report, prompt string) (kept, bool) {
+	if _, _, err := t.once(ctx, prompt); err != nil {
+		return kept{}, false
+	}
+	reply, delta, err := t.once(ctx, prompt)
+	if err != nil || reply.Prompt == nil {
+		return kept{}, false
+	}
+	n, _, _, _ := report.Cached(reply, delta, true)
+	if n == nil {
+		return kept{}, false
+	}
+	return kept{*reply.Prompt, *n}, true
+}
+
+// blockOf is the one size of blocks by which a cache keeps what it was seen to keep: whole blocks, and never the last
+// token of a prompt. It is 0 if there is none, if there are several, and if less was seen than tells them apart.
+func blockOf(seen []kept) int {
+	if len(seen) < len(shared[0]) {
+		return 0
+	}
+	found := 0
+	for block := 1; block < seen[0].prompt; block++ {
+		fits := true
+		for _, k := range seen {
+			fits = fits && k.cached == (k.prompt-1)/block*block
+		}
+		switch {
+		case fits && found > 0:
+			return 0
+		case fits:
+			found = block
+		}
+	}
+	return found
+}
