@@ -9,6 +9,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/engines"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/server"
 )
@@ -43,6 +44,9 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		if c.Skip == "" && !finished[c.ID] {
 			playable = append(playable, i)
 		}
+	}
+	if err := r.judgeAgain(); err != nil { // the run was cut off before it could
+		return err
 	}
 	passes := schedule(r.plan.Cells, playable)
 	groups := r.groups(playable)
@@ -104,8 +108,17 @@ func (r *run) played(g *group, cell int) error {
 	return r.assess(g)
 }
 
-// playPass plays one pass. An error ends the run; failed says that the cell has.
+// playPass plays one pass, and judges the cells again that it takes something back of. An error ends the run; failed
+// says that the cell has.
 func (r *run) playPass(ctx context.Context, p pass, rest bool) (failed bool, err error) {
+	failed, err = r.playOne(ctx, p, rest)
+	if again := r.judgeAgain(); err == nil {
+		err = again
+	}
+	return failed, err
+}
+
+func (r *run) playOne(ctx context.Context, p pass, rest bool) (failed bool, err error) {
 	began := time.Now()
 	wasOpen := r.isOpen(p.cell)
 	s, err := r.session(ctx, p.cell)
@@ -197,6 +210,39 @@ func (r *run) finish(cell int, done event.CellDone) error {
 		return errAbort{"--fail-fast: " + failedGate + " failed"}
 	}
 	return nil
+}
+
+// judgeAgain judges the cells again that ended before their server's report of cached tokens was withdrawn. What they
+// end with then is what any reader of the journal finds.
+func (r *run) judgeAgain() error {
+	type judgement struct {
+		cell     string
+		why      string
+		verdicts []event.Body
+		failed   string
+		done     event.CellDone
+	}
+	var all []judgement
+	r.out.read(func(f *metrics.Run) {
+		for _, c := range r.plan.Cells {
+			if cell := f.Cell(c.ID); cell != nil && cell.Stale() {
+				verdicts, failed := judge.Again(c, f)
+				all = append(all, judgement{c.ID, cell.Disbelieved(), verdicts, failed, *cell.Done})
+			}
+		}
+	})
+	var first error
+	for _, j := range all {
+		r.out.emit(j.cell, event.Note{Code: metrics.JudgedAgain, Text: "the verdicts were found again when " + j.why})
+		for _, v := range j.verdicts {
+			r.out.emit(j.cell, v)
+		}
+		r.out.emit(j.cell, j.done)
+		if j.failed != "" && r.failFast && first == nil {
+			first = errAbort{"--fail-fast: " + j.failed + " failed"}
+		}
+	}
+	return first
 }
 
 // fail closes a cell that the environment did not let run. A cell that was already being

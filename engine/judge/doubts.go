@@ -17,6 +17,7 @@ type Doubt struct {
 func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 	var out []Doubt
 	cell := f.Cell(j.cell.ID)
+	j.recant(cell)
 	for _, t := range j.tallies {
 		a := t.assertion
 		more := 0

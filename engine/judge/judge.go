@@ -20,6 +20,8 @@ type Judge struct {
 	cell    *dsl.Cell
 	tallies []*tally
 	repeats []int // that were judged
+
+	recanted string // why the server's report was withdrawn, after which all repeats were evaluated anew
 }
 
 // New returns a judge of a cell of which nothing has been evaluated.
@@ -59,15 +61,19 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	return abort
 }
 
-// again evaluates anew what the repeats had told, because some of it is believed no more.
-func (j *Judge) again(cell *metrics.Cell) {
+// recant evaluates anew what the repeats had told, if some of it is believed no more.
+func (j *Judge) recant(cell *metrics.Cell) {
+	if j.recanted == cell.Disbelieved() {
+		return
+	}
+	j.recanted = cell.Disbelieved()
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope {
 			continue
 		}
 		*t = tally{assertion: t.assertion, conversation: t.conversation, step: t.step}
 		for _, n := range j.repeats {
-			t.add(t.assertion.Eval(j.lookup(cell, t, n)))
+			t.add(j.eval(cell, t, n))
 		}
 	}
 }
@@ -79,9 +85,7 @@ func (j *Judge) again(cell *metrics.Cell) {
 // the only one.
 func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
-	if cell.Disbelieved() {
-		j.again(cell)
-	}
+	j.recant(cell)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
 			r, _ := certain(cell, t.assertion, j.eval(cell, t, 0), looks)
@@ -103,6 +107,21 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 		}
 	}
 	return out, failed
+}
+
+// Again judges a cell that was judged before its server's report of cached tokens was withdrawn, from what is left of it.
+func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
+	j, cell := New(c), f.Cell(c.ID)
+	for _, n := range cell.Judged() {
+		j.Repeat(f, n)
+	}
+	all, failed := j.Cell(f, cell.Done.Looks)
+	for _, b := range all {
+		if v, ok := b.(event.Verdict); ok { // the remarks have been made
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts, failed
 }
 
 // lookup resolves the paths of an expression: what the files say, and what was measured.

@@ -20,7 +20,7 @@ type Run struct {
 	Notes   []event.Note
 	Done    *event.RunDone // nil while the run goes on, and forever if it was cut off
 
-	withdrawn map[string]string // by the address of a server
+	withdrawn []withdrawal
 	byID      map[string]*Cell
 	shelf     map[string]*Cell         // cells of an earlier plan, until the new one names them
 	observed  map[string][]observation // facts and samples that belong to no cell
@@ -41,6 +41,7 @@ type Cell struct {
 	observed  map[string][]observation
 	tally     tally
 	withdrawn string // why the server's report of cached tokens is believed no more
+	stale     bool   // it was judged when that was believed
 }
 
 // observation is one value of a sample or a fact.
@@ -67,7 +68,7 @@ func (r *Run) Add(e event.Event) {
 	case event.CellStarted:
 		c := r.cell(e.Cell)
 		c.start(canonicalStart(b))
-		c.withdrawn = r.withdrawn[b.Server.URL]
+		c.withdrawn = r.withdrawnFrom(b.Server)
 	case event.Request:
 		b = canonicalRequest(b)
 		c := r.cell(e.Cell)
@@ -80,9 +81,9 @@ func (r *Run) Add(e event.Event) {
 	case event.CellDone:
 		b.Err = text(b.Err)
 		c := r.cell(e.Cell)
-		c.Done = &b
+		c.Done, c.stale = &b, false
 		if text, ok := c.Estimate().note(); ok {
-			c.Notes = append(c.Notes, event.Note{Code: "estimated", Text: text})
+			c.note(event.Note{Code: "estimated", Text: text})
 		}
 	case event.CellFailed:
 		b.Err, b.Hint = text(b.Err), text(b.Hint)
@@ -94,9 +95,15 @@ func (r *Run) Add(e event.Event) {
 			return
 		}
 		c := r.cell(e.Cell)
-		c.Notes = append(c.Notes, b)
-		if b.Code == Withdrawn && c.Started != nil {
-			r.withdraw(c.Started.Server.URL, b.Text)
+		switch {
+		case b.Code == JudgedAgain:
+			c.Verdicts = nil
+			c.note(b)
+		case b.Code == Withdrawn && c.Started != nil:
+			r.withdraw(c.Started.Server, b.Text)
+			fallthrough
+		default:
+			c.Notes = append(c.Notes, b)
 		}
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
@@ -128,36 +135,6 @@ func (c *Cell) start(b event.CellStarted) {
 	}
 	c.Started = &b
 }
-
-// Withdrawn is the code of the note that withdraws a server's report of cached tokens for the whole run.
-const Withdrawn = "cache_report_withdrawn"
-
-// withdraw takes back every count of cached tokens of a server, those of earlier turns and other cells as well.
-func (r *Run) withdraw(url, why string) {
-	if r.withdrawn == nil {
-		r.withdrawn = map[string]string{}
-	}
-	r.withdrawn[url] = why
-	for _, c := range r.Cells {
-		if c.Started == nil || c.Started.Server.URL != url {
-			continue
-		}
-		c.withdrawn = why
-		for _, q := range c.Requests {
-			c.disbelieve(q)
-		}
-	}
-}
-
-// disbelieve takes the cached tokens off a request of a server whose report is withdrawn.
-func (c *Cell) disbelieve(q *event.Request) {
-	if c.withdrawn != "" && q.Cached != nil {
-		q.Cached, q.CacheSource, q.CacheAssumed, q.CacheWhy = nil, "none", false, c.withdrawn
-	}
-}
-
-// Disbelieved says that the server's report of cached tokens was withdrawn, for turns that were judged before as well.
-func (c *Cell) Disbelieved() bool { return c.withdrawn != "" }
 
 // Cell returns the cell with an id, or nil if no event named it.
 func (r *Run) Cell(id string) *Cell { return r.byID[id] }
