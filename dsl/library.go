@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/syntax"
 	"homellm/engine/engines"
 )
 
@@ -20,6 +21,7 @@ func (l *Library) Attach(name, engine, address string) string {
 		s = *base
 	}
 	s.Name, s.Description, s.Attach = name, "", address
+	s.Pos = syntax.Pos{} // it stands in no file
 	s.Launch, s.Abstract, s.Models, s.ContextTokens, s.Port = nil, false, nil, 0, 0
 	// A server that a file declares may need a key that this one does not.
 	s.APIKey = Secret{}

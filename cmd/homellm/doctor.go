@@ -29,7 +29,7 @@ func newDoctor(p process) *cobra.Command {
 which source, and what about the machine makes numbers worse than necessary.
 It sends a few short requests to a server that is ready. Every problem comes with
 the command to type next. It exits with 0 whether or not it found problems, and with
-5 if nothing answers at the address of --url.`,
+5 if no server was found.`,
 		Example: `  homellm doctor
   homellm doctor --url http://127.0.0.1:8000/v1`,
 		Args: cobra.NoArgs,

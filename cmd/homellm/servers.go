@@ -69,15 +69,10 @@ func (s *servers) attachTo(ctx context.Context, address string, opt *dsl.Options
 	if err != nil {
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	}
-	if found.State == server.NotRunning {
-		return exit.Errorf(
-			exit.Environment,
-			"start the server, or leave --url out to use one that runs here or the simulator",
-			"nothing answers at %s",
-			address,
-		)
+	name := s.lib.Attach(found.Name(), found.Engine, found.URL)
+	if err := target.CheckReady(found, s.lib.Server(name), opt.Model != ""); err != nil {
+		return exit.Errorf(exit.Environment, server.HintOf(err), "%w", err)
 	}
-	name := s.lib.Attach(found.Name(), found.Engine, address)
 	s.remember(name, found)
 	opt.Servers = []string{name}
 	opt.Served = s.served

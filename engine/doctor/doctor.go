@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"homellm/dsl"
@@ -43,8 +44,8 @@ func (e *BadAddress) Error() string { return e.err.Error() }
 // Unwrap returns the reason.
 func (e *BadAddress) Unwrap() error { return e.err }
 
-// ErrNothing says that nothing answers at the address that was named.
-var ErrNothing = errors.New("nothing answers at the address")
+// ErrNothing says that no server was found: none at the address that was named, or none at all.
+var ErrNothing = errors.New("no server was found")
 
 // Examine looks at the server of an address, or at all that answer at this machine's usual ports, and then at the
 // machine.
@@ -82,15 +83,20 @@ func (d *Doctor) find(ctx context.Context, address string) ([]server.Found, erro
 	if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
 		return nil, &BadAddress{errors.New("this is not an address")}
 	}
-	one, err := server.Probe(ctx, address, nil)
+	hc := server.NewHTTPClient(d.Key)
+	defer hc.CloseIdleConnections()
+	one, err := server.Probe(ctx, address, hc)
 	switch {
 	case err != nil:
 		return nil, &BadAddress{err}
 	case one.State == server.PortBusy:
-		d.Report.Problem(usual, "what answers at %s is not an LLM server that homellm knows", one.URL)
+		d.server(ctx, one)
+		d.Report.Problem(usual, "what answers at %s is not an LLM server that homellm knows: %s", one.URL, one.Detail)
+		return nil, ErrNothing
 	case one.State == server.NotRunning:
-		d.Report.Section("nothing answers at %s", one.URL)
-		d.Report.Problem(usual, "nothing answers at %s: is the server started, and is the address right?", one.URL)
+		d.Report.Section("no server runs at %s", one.URL)
+		d.Report.Problem(usual, "no server runs at %s (%s): is the server started, and is the address right?", one.URL,
+			one.Detail)
 		return nil, ErrNothing
 	}
 	return []server.Found{one}, nil
@@ -120,11 +126,15 @@ func (d *Doctor) scan(ctx context.Context) ([]server.Found, error) {
 			delete(byPort, port)
 		}
 	}
-	if len(found) == 0 {
+	if !slices.ContainsFunc(found, func(f server.Found) bool { return f.State != server.PortBusy }) {
+		for _, f := range found {
+			d.server(ctx, f)
+		}
 		d.Report.Section("no server answers on this machine's usual ports")
 		d.Report.Problem("homellm apply quickstart   (plays on the built-in simulator)\n      "+
 			"homellm servers            (profiles that homellm can start: homellm serve PROFILE)",
 			"there is no server to measure")
+		return nil, ErrNothing
 	}
 	return found, nil
 }

@@ -51,8 +51,9 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	if ctx.Err() != nil || out.request.Err != nil {
 		return out
 	}
-	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name,
-		Client: server.NewHTTPClient(d.Key)})
+	hc := server.NewHTTPClient(d.Key)
+	defer hc.CloseIdleConnections()
+	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name, Client: hc})
 	if err != nil {
 		return out // an engine without side channels
 	}

@@ -35,6 +35,9 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	case server.Failing:
 		d.Report.Problem("look at its log, then start it again", "%s says that it is broken: %s", f.URL, f.Detail)
 		return
+	case server.Locked:
+		d.Report.Problem("homellm doctor --url "+f.URL+" --api-key-env NAME   (or --api-key-file PATH)", "%s: %s", f.URL, f.Detail)
+		return
 	case server.PortBusy:
 		if pid, command, ok := host.Listener(ctx, f.Port()); ok {
 			d.Report.Line("process", "%d (%s)", pid, command)

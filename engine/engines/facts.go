@@ -5,6 +5,7 @@ type Facts struct {
 	Version      string       // as the server spells it
 	Starting     string       // how it says that it is not ready yet
 	Broken       string       // how it says that it is broken
+	Locked       int          // HTTP status by which it wants a key, or another one; 0: it does not
 	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Models       []Model      // in the server's order
 	BlockTokens  *int         // tokens in one block of the prefix cache

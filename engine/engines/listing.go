@@ -1,7 +1,6 @@
 package engines
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,7 +49,7 @@ func locked(seen Responses, f *Facts) bool {
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return false
 	}
-	f.note(fmt.Sprintf("/v1/models wants an API key (HTTP %d): set api_key in the profile", status))
+	f.Locked = status
 	return true
 }
 

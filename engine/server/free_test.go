@@ -86,7 +86,7 @@ func TestProbe_StopsAtASureSign(t *testing.T) {
 		},
 		{
 			"llama.cpp behind a key", map[string]answer{"/v1/models": {401, "application/json", `{"error":{"code":401}}`}},
-			http.Header{"Server": {"llama.cpp"}}, "llamacpp", "/v1/models /metrics /props",
+			http.Header{"Server": {"llama.cpp"}}, "llamacpp", "/v1/models /props",
 		},
 		{
 			"LiteLLM with its headers", map[string]answer{"/v1/models": openAI},

@@ -134,6 +134,12 @@ func (e endpoint) Call(ctx context.Context, method, path string, body any, limit
 	return engines.Response{Status: response.StatusCode, Kind: kind, Header: response.Header, Body: raw, Err: err}
 }
 
+// connectionReset reports that the other end broke a connection off.
+func connectionReset(err error) bool {
+	const wsaReset = syscall.Errno(10054)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaReset) || errors.Is(err, syscall.EPIPE)
+}
+
 // refused reports that nothing listens at the other end.
 func refused(err error) bool {
 	// Windows has its own number for it (WSAECONNREFUSED), which package syscall does not map.
@@ -147,8 +153,8 @@ func dialing(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// baseURL brings an address to scheme://host:port without path. People paste addresses with the
-// path of an API on them, so one that ends in /v1 is accepted.
+// baseURL brings an address to scheme://host:port without the path of an API: people paste what stands in manuals, such
+// as http://127.0.0.1:8000/v1/chat/completions.
 func baseURL(address string) (string, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
@@ -164,14 +170,55 @@ func baseURL(address string) (string, error) {
 		return "", fmt.Errorf("reading the server's address %q: it names no host", address)
 	}
 	if u.User != nil {
-		return "", fmt.Errorf("reading the server's address: a password in a URL ends up in logs; use the profile's api_key")
+		return "", fmt.Errorf("reading the server's address: a password in a URL ends up in logs; %s", whereKeys)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf(
-			"reading the server's address: leave out what follows ? or #; " +
-				"a key there ends up in logs: use the profile's api_key",
-		)
+		return "", fmt.Errorf("reading the server's address: leave out what follows ? or #; a key there ends up in logs; %s",
+			whereKeys)
 	}
-	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
-	return u.Scheme + "://" + u.Host + path, nil
+	return u.Scheme + "://" + u.Host + withoutAPI(u.Path), nil
+}
+
+// whereKeys says where a key belongs.
+const whereKeys = "name where the key is with --api-key-env or --api-key-file, or as the profile's api_key"
+
+// apiPaths end the addresses that manuals show.
+var apiPaths = []string{"/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models", "/health",
+	"/api/chat", "/api/generate", "/api/tags", "/api/version"}
+
+// withoutAPI takes the path of an API off the end of a path.
+func withoutAPI(path string) string {
+	path = strings.TrimRight(path, "/")
+	for _, end := range apiPaths {
+		if rest, ok := cutSuffixFold(path, end); ok {
+			path = rest
+			break
+		}
+	}
+	path, _ = cutSuffixFold(strings.TrimRight(path, "/"), "/v1")
+	return path
+}
+
+func cutSuffixFold(s, end string) (before string, found bool) {
+	if len(s) >= len(end) && strings.EqualFold(s[len(s)-len(end):], end) {
+		return s[:len(s)-len(end)], true
+	}
+	return s, false
+}
+
+// literals are the two addresses that localhost stands for, written out; none for another host.
+func literals(base string) []string {
+	u, err := url.Parse(base)
+	if err != nil || !strings.EqualFold(u.Hostname(), "localhost") {
+		return nil
+	}
+	var out []string
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		one := *u
+		if one.Host = host; u.Port() != "" {
+			one.Host += ":" + u.Port()
+		}
+		out = append(out, one.String())
+	}
+	return out
 }

@@ -22,6 +22,7 @@ const (
 	StartingUp State = "starting_up" // an LLM server that says it is not ready yet
 	Ready      State = "ready"       // it answers as it should
 	Failing    State = "failing"     // an LLM server that says it is broken
+	Locked     State = "locked"      // an API that wants a key, or another one
 	PortBusy   State = "port_busy"   // something else listens there
 )
 
@@ -30,6 +31,7 @@ type Found struct {
 	URL           string               // scheme, host, port and any prefix; never with /v1
 	State         State                //
 	Detail        string               // one clause that explains State, such as what keeps the port busy
+	Status        int                  // by which the list of models was refused; 0: it was not, or nothing answered
 	Engine        string               // a name in [engines.All]; empty if it was not recognised
 	Version       string               // as the server spells it
 	Simulated     bool                 // homellm's own simulator
@@ -137,6 +139,8 @@ func (e *ModelNotFound) Hint() string {
 //
 // An address at which nothing answers is a finding, not an error: see [Found.State]. The error
 // is about an address that cannot be read, or a context that ended.
+//
+// The name localhost stands for two addresses. Where no server answers at the one that it leads to, both are asked.
 func Probe(ctx context.Context, address string, client *http.Client) (Found, error) {
 	base, err := baseURL(address)
 	if err != nil {
@@ -146,6 +150,20 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 		client = NewHTTPClient("")
 		defer client.CloseIdleConnections()
 	}
+	found, err := probe(ctx, base, client)
+	if err != nil || found.State != NotRunning && found.State != PortBusy {
+		return found, err
+	}
+	for _, literal := range literals(base) {
+		if other, err := probe(ctx, literal, client); err != nil || other.State != NotRunning && other.State != PortBusy {
+			return other, err
+		}
+	}
+	return found, nil
+}
+
+// probe finds out what answers at an address without a path.
+func probe(ctx context.Context, base string, client *http.Client) (Found, error) {
 	at := endpoint{base, client}
 	seen := at.askRounds(ctx)
 	if err := ctx.Err(); err != nil {
@@ -153,16 +171,18 @@ func Probe(ctx context.Context, address string, client *http.Client) (Found, err
 	}
 	engine, facts, known := engines.Recognise(seen)
 	if !known {
-		f := Found{URL: base}
-		f.State, f.Detail = stranger(seen)
+		f := Found{URL: base, Status: refusedWith(seen)}
+		f.State, f.Detail = at.stranger(ctx, seen)
 		return f, nil
 	}
-	f := Found{URL: base, Engine: engine.Name, Simulated: engine.Role == engines.Simulator}
+	f := Found{URL: base, Engine: engine.Name, Simulated: engine.Role == engines.Simulator, Status: refusedWith(seen)}
 	switch {
 	case facts.Starting != "":
 		f.State, f.Detail = StartingUp, facts.Starting
 	case facts.Broken != "":
 		f.State, f.Detail = Failing, facts.Broken
+	case facts.Locked != 0:
+		f.State, f.Detail, _ = at.refusal(seen["/v1/models"])
 	default:
 		f.State = Ready
 		if engine.API.Details != nil {
@@ -216,31 +236,6 @@ func answered(seen engines.Responses) bool {
 		}
 	}
 	return false
-}
-
-// stranger names what is at an address that no engine recognised.
-func stranger(seen engines.Responses) (State, string) {
-	var last error
-	timedOut := 0
-	for _, path := range slices.Sorted(maps.Keys(seen)) { // what is shown at / says the most
-		r := seen[path]
-		if r.Err == nil {
-			return PortBusy, "it is taken by " + r.WebServer() + "; it is not an LLM server that homellm knows"
-		}
-		switch {
-		case refused(r.Err):
-			return NotRunning, "nothing listens there"
-		case dialing(r.Err):
-			return NotRunning, "no connection could be made: " + cause(r.Err)
-		case strings.Contains(r.Err.Error(), "no answer within"):
-			timedOut++
-		}
-		last = r.Err
-	}
-	if timedOut == len(seen) {
-		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.Patience)
-	}
-	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(last)
 }
 
 // cause is the innermost text of a network error, without the URL that the caller shows anyway.

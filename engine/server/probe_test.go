@@ -95,9 +95,9 @@ var probeTests = []struct {
 			"/metrics": {200, "text/plain", smallMetrics},
 		},
 		unknown: fastAPI404,
-		want:    Found{State: Ready, Engine: "vllm", Version: "0.17.0", BlockTokens: new(1600)},
-		can:     "cache_report cache_salt ignore_eos metrics server_timings tokenize usage",
-		note:    "wants an API key (HTTP 401)",
+		want: Found{State: Locked, Engine: "vllm", Version: "0.17.0",
+			Detail: "it wants an API key (/v1/models answers HTTP 401: Unauthorized)"},
+		can: "cache_report cache_salt ignore_eos metrics server_timings tokenize usage",
 	},
 	{
 		name: "vLLM whose engine died",
@@ -305,7 +305,7 @@ func TestProbe(t *testing.T) {
 				t.Errorf("notes = %q, want %q", notes, tt.note)
 			}
 			tt.want.URL = s.URL
-			got.Capabilities, got.Notes = nil, nil
+			got.Capabilities, got.Notes, got.Status = nil, nil, 0
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("found (-want +got):\n%s", diff)
 			}

@@ -102,8 +102,8 @@ func TestSim_Found(t *testing.T) {
 	if _, found := simulated(t, sim.Config{StartupDelay: time.Hour}); found.State != StartingUp || found.Engine != "sim" {
 		t.Errorf("while it starts: %+v", found)
 	}
-	if _, found := simulated(t, sim.Config{APIKey: "k"}); found.State != Ready ||
-		!strings.Contains(strings.Join(found.Notes, ""), "API key") {
+	if _, found := simulated(t, sim.Config{APIKey: "k"}); found.State != Locked ||
+		!strings.Contains(found.Detail, "wants an API key") {
 		t.Errorf("behind a key: %+v", found)
 	}
 }

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"homellm/dsl"
@@ -88,7 +89,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if err != nil {
 		return nil, err
 	}
-	if err := checkReady(found, profile); err != nil {
+	if err := CheckReady(found, profile, cell.Model != nil); err != nil {
 		return nil, err
 	}
 	model, err := o.Naming.served(cell, found)
@@ -173,25 +174,35 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	return nil
 }
 
-// checkReady turns the state of an address into what a person needs to do.
-func checkReady(f server.Found, profile *dsl.Server) error {
+// CheckReady turns the state of an address into what a person needs to do. Named says that the run knows which model it
+// wants, so that a list of models can be done without.
+func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
+	about := ""
+	if profile.Pos.File != "" { // the user wrote it
+		about = "server " + profile.Name + ": "
+	}
+	fail := func(hint, format string) error {
+		return server.WithHint(fmt.Errorf(about+format+": %s", f.URL, f.Detail), hint)
+	}
 	switch f.State {
 	case server.Ready:
 		return nil
+	case server.Locked:
+		if named && f.Status == http.StatusForbidden && profile.APIKey != (dsl.Secret{}) {
+			return nil // a key may be good for completions alone: the first one will tell
+		}
+		return fail(keyHint(profile), "%s")
 	case server.NotRunning:
-		return server.WithHint(fmt.Errorf("server %s: nothing answers at %s", profile.Name, f.URL), startHint(profile))
+		return fail(startHint(profile), "no server runs at %s")
 	case server.StartingUp:
-		return server.WithHint(fmt.Errorf("server %s at %s is still starting: %s", profile.Name, f.URL, f.Detail),
-			"wait until it has loaded its model, then run this again")
+		return fail("wait until it has loaded its model, then run this again", "%s is still starting")
 	case server.PortBusy:
-		if engines.Of(profile.Engine).Role == engines.Generic {
+		if engines.Of(profile.Engine).Role == engines.Generic && f.Status != 0 && named {
 			return nil // a server that is not recognised may still complete text: its first request will tell
 		}
-		return server.WithHint(fmt.Errorf("server %s: something else answers at %s: %s", profile.Name, f.URL, f.Detail),
-			"is the address right?")
+		return fail("is the address right? If it is, name the model with --model", "something else answers at %s")
 	}
-	return server.WithHint(fmt.Errorf("server %s at %s is not ready: %s", profile.Name, f.URL, f.Detail),
-		"look at the server's own log")
+	return fail("look at the server's own log", "%s is not ready")
 }
 
 // WithoutUser takes credentials out of an address, which goes into results.

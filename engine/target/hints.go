@@ -8,10 +8,26 @@ import (
 
 // startHint is how a profile's server is started by hand.
 func startHint(profile *dsl.Server) string {
+	if profile.Pos.File == "" { // its address was named, and no profile
+		return "start the server, or leave --url out to use one that runs here or the simulator"
+	}
 	if command := engines.Of(profile.Engine).Hints.Start; command != "" {
 		return "start it: " + command
 	}
 	return "start the server, or name its address with --url"
+}
+
+// keyHint is how a server is given its key.
+func keyHint(profile *dsl.Server) string {
+	switch given := profile.APIKey; {
+	case given.Env != "":
+		return "is what the environment variable " + given.Env + " holds the key of this server?"
+	case given.File != "":
+		return "is what the named file holds the key of this server?"
+	case profile.Pos.File == "":
+		return "say where the key is: --api-key-env NAME, or --api-key-file PATH"
+	}
+	return "say in the profile where the key is: api_key: {env: NAME}, or {file: PATH}"
 }
 
 // modelHint is what to do about a model that the server does not have.

@@ -90,6 +90,8 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 		}
 	case server.NotRunning:
 		return errors.New("nothing listens on its port yet")
+	case server.Locked:
+		return fmt.Errorf("%w: %s; %s", host.ErrHopeless, found.Detail, keyHint(profile))
 	default:
 		return fmt.Errorf("it says that it is not ready: %s", found.Detail)
 	}

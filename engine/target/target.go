@@ -74,7 +74,7 @@ func (t *Target) Hints(profile *dsl.Server) map[string]string {
 	return map[string]string{
 		"connect":         startHint(profile),
 		"model_not_found": modelHint(t.Facts),
-		"unauthorized":    "the profile's api_key says where the key is read from",
+		"unauthorized":    keyHint(profile),
 		"redirect":        "name the address that it redirects to",
 	}
 }

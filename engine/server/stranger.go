@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"homellm/engine/engines"
+)
+
+// stranger names what is at an address that no engine recognised.
+func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, string) {
+	if state, detail, ok := e.refusal(seen["/v1/models"]); ok {
+		return state, detail
+	}
+	var last error
+	timedOut := 0
+	for _, path := range slices.Sorted(maps.Keys(seen)) { // what is shown at / says the most
+		r := seen[path]
+		if r.Err == nil {
+			return PortBusy, answering(r)
+		}
+		switch {
+		case refused(r.Err):
+			return NotRunning, "nothing listens there"
+		case dialing(r.Err):
+			return NotRunning, "no connection could be made: " + cause(r.Err)
+		case strings.Contains(r.Err.Error(), "no answer within"):
+			timedOut++
+		}
+		last = r.Err
+	}
+	if timedOut == len(seen) {
+		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.Patience)
+	}
+	return e.unspoken(ctx, last)
+}
+
+// answering names a web server that is no LLM server.
+func answering(r engines.Response) string {
+	if strings.Contains(strings.ToLower(string(r.Body)), "http request") && strings.Contains(strings.ToLower(string(r.Body)),
+		"https") && r.Status == http.StatusBadRequest {
+		return "it speaks HTTPS: write https:// before the address"
+	}
+	what := "it is taken by " + r.WebServer()
+	if r.Status >= http.StatusBadRequest && r.Status != http.StatusNotFound {
+		what += fmt.Sprintf(" (HTTP %d)", r.Status)
+	}
+	return what + "; it is not an LLM server that homellm knows"
+}
+
+// refusal is what the list of models is refused for, where it says so.
+func (e endpoint) refusal(r engines.Response) (State, string, bool) {
+	if r.Err != nil || r.Status < http.StatusBadRequest {
+		return "", "", false
+	}
+	said := fmt.Sprintf("/v1/models answers HTTP %d", r.Status)
+	if text := r.Message(); text != "" {
+		said += ": " + text
+	}
+	switch {
+	case (r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden) && !r.HTML():
+		return Locked, fmt.Sprintf("%s (%s)", e.wantsKey(r.Status), said), true
+	case r.Status == http.StatusBadGateway || r.Status == http.StatusGatewayTimeout:
+		return Failing, said + ": the server behind a proxy is down", true
+	case r.Status >= http.StatusInternalServerError:
+		return Failing, said, true
+	}
+	return "", "", false
+}
+
+// refusedWith is the status by which the list of models was refused; 0: it was not, or nothing answered.
+func refusedWith(seen engines.Responses) int {
+	if status := seen["/v1/models"].Status; status >= http.StatusBadRequest {
+		return status
+	}
+	return 0
+}
+
+// wantsKey says what a status means to someone who has sent a key, or none.
+func (e endpoint) wantsKey(status int) string {
+	_, keyed := e.client.Transport.(bearer)
+	switch {
+	case status == http.StatusForbidden && keyed:
+		return "it forbids this API key to list its models"
+	case status == http.StatusForbidden:
+		return "it forbids that without an API key"
+	case keyed:
+		return "it does not accept the API key"
+	}
+	return "it wants an API key"
+}
+
+// unspoken names what takes connections and does not answer in HTTP/1.
+func (e endpoint) unspoken(ctx context.Context, err error) (State, string) {
+	var plain tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	text := err.Error()
+	switch {
+	case errors.As(err, &plain), strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		return PortBusy, "it does not speak TLS: write http:// before the address"
+	case errors.As(err, &unknown), errors.As(err, &name):
+		return PortBusy, "its certificate is not trusted: " + cause(err)
+	case strings.Contains(text, `malformed HTTP response "\x15\x03`):
+		return PortBusy, "it speaks HTTPS: write https:// before the address"
+	case e.speaksHTTP2(ctx):
+		return PortBusy, "it speaks HTTP/2 only, and LLM servers are measured over HTTP/1 where there is no TLS: " +
+			"have it accept HTTP/1.1"
+	case errors.Is(err, io.EOF), connectionReset(err):
+		return NotRunning, "what listens there accepts connections and closes them: a proxy whose server is down does that"
+	}
+	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(err)
+}
+
+// speaksHTTP2 reports whether a server answers the opening of HTTP/2 without TLS: with a frame of settings.
+func (e endpoint) speaksHTTP2(ctx context.Context) bool {
+	u, err := url.Parse(e.base)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	dialer := net.Dialer{Timeout: engines.ProbeLimit}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(engines.ProbeLimit)); err != nil {
+		return false
+	}
+	const opening = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	settings := [9]byte{3: 4} // an empty frame of the same kind
+	if _, err := conn.Write(append([]byte(opening), settings[:]...)); err != nil {
+		return false
+	}
+	var frame [9]byte
+	_, err = io.ReadFull(conn, frame[:])
+	return err == nil && frame[3] == settings[3] && frame[0] == 0
+}
