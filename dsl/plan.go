@@ -89,7 +89,8 @@ type Plan struct {
 
 // Cell is one combination of the matrix.
 type Cell struct {
-	ID       string // digest of everything that decides what the cell does
+	ID       string // digest of everything that decides what the cell does and how it is judged
+	Does     string // digest of what it sends, whatever the file looks like; see does
 	Labels   []Label
 	Values   map[string]any // of the axes
 	Server   *Server        // nil: whichever server the run finds

@@ -101,6 +101,7 @@ func (p *planner) cell(axes []axis, in decoded) *Cell {
 	}
 	p.synthesize(c)
 	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
+	c.Does = does(c.Scenario)
 	p.fit(c)
 	return c
 }

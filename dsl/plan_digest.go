@@ -21,8 +21,9 @@ func digest(values ...any) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// neutral lists fields that say something about a value and decide nothing.
-var neutral = []string{"Pos", "SHA256", "Description"}
+// neutral lists fields that say something about a value and decide nothing, some of one type alone: the title of a
+// document is sent.
+var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title"}
 
 // later lists fields that came after the first journals were written. One that is not set is left out, so that the
 // digests of those journals still match.
@@ -80,7 +81,8 @@ func writeFields(w io.Writer, v reflect.Value) {
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
 			writeFields(w, v.Field(i))
 		case slices.Contains(later, f.Name) && v.Field(i).IsZero():
-		case f.IsExported() && !slices.Contains(neutral, f.Name):
+		case slices.Contains(neutral, f.Name), slices.Contains(neutral, v.Type().Name()+"."+f.Name):
+		case f.IsExported():
 			fmt.Fprintf(w, "%s=", f.Name)
 			writeDigest(w, v.Field(i))
 		}

@@ -209,10 +209,10 @@ func TestPlanIsDeterministic(t *testing.T) {
 	if len(ids) != 4 {
 		t.Errorf("cells share ids: %v", ids)
 	}
-	same, _ := read("# a comment\n\n" + body)
+	same, _ := read("# a comment\n\n" + strings.Replace(body, "- id: main\n", "- id: main\n    title: A title\n", 1))
 	other, _ := read(strings.Replace(body, "reply: Hi.", "reply: Ho.", 1))
 	if same.Digest != first.Digest {
-		t.Error("a comment changes the digest")
+		t.Error("a comment and a title change the digest")
 	}
 	for i, c := range other.Cells {
 		if c.ID == first.Cells[i].ID {

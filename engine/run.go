@@ -277,7 +277,7 @@ func (r *run) closeAll() {
 }
 
 func planned(c *dsl.Cell) event.CellPlanned {
-	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip}
+	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip, Does: c.Does}
 	for _, l := range c.Labels {
 		p.Labels = append(p.Labels, event.Label{Name: l.Name, Value: l.Value})
 	}

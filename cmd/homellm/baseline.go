@@ -92,7 +92,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 		var more []*metrics.Cell
 		for i, r := range runs[1:] {
-			again := r.Cell(cell.ID)
+			again := compare.Counterpart(r, cell)
 			if again == nil {
 				return exit.Errorf(exit.Usage, "", "%s has no cell %s", args[i+1], cell.Name())
 			}

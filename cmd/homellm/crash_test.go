@@ -521,9 +521,12 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{
-		"crash.yaml":  crashPlan,
-		"reply.yaml":  strings.Replace(crashPlan, "Say more about that.", "Say less.", 1),
-		"fourth.yaml": strings.Replace(crashPlan, "n: [1, 2, 3]", "n: [1, 2, 4]", 1),
+		"crash.yaml":   crashPlan,
+		"reply.yaml":   strings.Replace(crashPlan, "Say more about that.", "Say less.", 1),
+		"asserts.yaml": strings.Replace(crashPlan, "assert: [run.", "assert: [run.error_rate == 0, run.", 1),
+		"title.yaml": "# The same in other words.\n" +
+			strings.Replace(crashPlan, "- id: main", "- id: main\n    title: A chat", 1),
+		"fourth.yaml":  strings.Replace(crashPlan, "n: [1, 2, 3]", "n: [1, 2, 4]", 1),
 	})
 	if code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "run", "--quiet"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
@@ -538,6 +541,7 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 		why  string
 	}{
 		{[]string{"reply.yaml"}, "reply.yaml is not the file it was started with"},
+		{[]string{"asserts.yaml"}, "asserts.yaml sends what it sent then, but its assertions"},
 		{[]string{"fourth.yaml"}, "keeps the finished cells that did not change (2 of 3)"},
 		{[]string{"crash.yaml", "--repeats", "3"}, "its flags, server, model"},
 	} {
@@ -549,6 +553,9 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a refused plan changed the journal: %v", err)
+	}
+	if code, _, stderr := p.run("apply", "title.yaml", "--url", url, "--resume", "run", "--quiet"); code != 0 {
+		t.Errorf("a comment and a title make another plan: exit code %d\n%s", code, stderr)
 	}
 	if code, _, stderr := p.run("apply", "fourth.yaml", "--url", url, "--resume", "run", "--resume-changed",
 		"--quiet"); code != 0 {

@@ -83,15 +83,27 @@ func (r *results) refuse(plan *dsl.Plan) error {
 			kept++
 		}
 	}
-	was := r.fold.Started.Scenario
 	why := "its flags, server, model or models and servers files are not those it was started with"
-	if was.SHA256 != plan.SHA256 {
+	switch edited := r.fold.Started.Scenario.SHA256 != plan.SHA256; {
+	case edited && r.sends(plan):
+		why = fmt.Sprintf("%s sends what it sent then, but its assertions or settings, or the flags, server or model, are "+
+			"not those it was started with", plan.File)
+	case edited:
 		why = fmt.Sprintf("%s is not the file it was started with", plan.File)
 	}
 	return exit.Errorf(exit.Usage,
 		fmt.Sprintf("--resume-changed keeps the finished cells that did not change (%d of %d) and plays the others; "+
 			"without --resume everything is played anew", kept, len(plan.Cells)),
 		"--resume: %s was started with another plan: %s", r.dir, why)
+}
+
+// sends says whether the cells of a plan send what those of the journal have sent.
+func (r *results) sends(plan *dsl.Plan) bool {
+	known := map[string]bool{}
+	for _, c := range r.fold.Cells {
+		known[c.Planned.Does] = true
+	}
+	return !slices.ContainsFunc(plan.Cells, func(c *dsl.Cell) bool { return !known[c.Does] })
 }
 
 // complete says that nothing of the plan is left to play.

@@ -21,6 +21,14 @@ func isTime(path string) bool {
 	return ok && (def.Unit == "ms" || def.Unit == "s" || def.Unit == "tokens/s")
 }
 
+// isTimeFigure says the same of a path in scenario scope, such as steps.q1.ttft_ms.p95.
+func isTimeFigure(path string) bool {
+	if name, _, ok := metrics.CutStat(path); ok {
+		path = name
+	}
+	return isTime(path)
+}
+
 // apart is what a change between sides that were played apart must exceed beside the gate's margin, as shares of the
 // old value: what may lie between two runs, or the noise where a baseline of several runs has measured that.
 func (r Rules) apart(g Gate, old Source) (between, noise float64) {
@@ -46,6 +54,20 @@ func (r Rules) between(p *Pair) {
 	if r.InTurn {
 		return
 	}
+	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both " +
+		"sides with ab"
+	defer func() {
+		if p.moving != "" {
+			p.moving += again
+		}
+	}()
+	for k, side := range p.Sides {
+		if side.Fingerprint.throttled() {
+			p.moving = fmt.Sprintf("the %s side was not steady (a GPU slowed itself down for heat or power, share of "+
+				"samples: %s)", sideNames[k], side.Fingerprint[throttledShare])
+			return
+		}
+	}
 	times := 0
 	for _, g := range r.gates(p.Sides[0], p.Sides[1]) {
 		if isTime(g.Metric) {
@@ -60,29 +82,24 @@ func (r Rules) between(p *Pair) {
 			"change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d runs "+
 			"measures it, and ab has none of it", 100*r.Between, leastRuns))
 	}
-	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both " +
-		"sides with ab"
 	drift := 0.0 // of both sides, in standard deviations
 	for k, side := range p.Sides {
 		z, why := r.moves(side, p.Sides)
 		if why != "" {
-			p.moving = fmt.Sprintf("the %s side was not steady (%s)%s", []string{"old", "new"}[k], why, again)
+			p.moving = fmt.Sprintf("the %s side was not steady (%s)", sideNames[k], why)
 			return
 		}
 		drift += z / math.Sqrt2
 	}
 	if odds := math.Erfc(math.Abs(drift) / math.Sqrt2); odds < steadyAlpha {
-		p.moving = fmt.Sprintf("neither side was steady (both drifted the same way, p = %.2g)%s", odds, again)
+		p.moving = fmt.Sprintf("neither side was steady (both drifted the same way, p = %.2g)", odds)
 	}
 }
 
-// moves says how the times of a side moved while it was played: it was throttled, or neighbouring repeats are more
-// alike than chance makes them, or there is a drift. "" if none of it is seen. z is the drift of all times together, in
+// moves says how the times of a side moved while it was played: neighbouring repeats are more alike than chance makes
+// them, or there is a drift. "" if none of it is seen. z is the drift of all times together, in
 // standard deviations.
 func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
-	if side.throttled() {
-		return 0, "a GPU slowed itself down for heat or power"
-	}
 	if side.Runs > 1 {
 		return 0, "" // its values are of several runs, and what lies between them is measured
 	}
@@ -134,17 +151,4 @@ func moving(what string, s metrics.Sample, alpha float64) string {
 		return fmt.Sprintf("repeats of %s resemble their neighbours, p = %.2g", what, p)
 	}
 	return ""
-}
-
-// throttled says whether a side's machine slowed itself down while it was measured; a baseline does not tell.
-func (s Source) throttled() bool {
-	if s.Cell == nil {
-		return false
-	}
-	for _, n := range s.Cell.Notes {
-		if n.Code == "throttled" {
-			return true
-		}
-	}
-	return false
 }

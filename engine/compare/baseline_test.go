@@ -39,7 +39,7 @@ func repeated(verdict event.Outcome, first float64, n int, broken ...int) *metri
 		Scenario: event.Scenario{Name: "s", SHA256: "abc", ErrorBudget: 1,
 			Conversations: []event.Conversation{{ID: "c", Steps: []event.Step{{ID: "q", Turns: 1}}}}},
 	})
-	add("x", event.CellPlanned{Labels: []event.Label{{Name: "server", Value: "v"}}, Turns: 1})
+	add("x", event.CellPlanned{Labels: []event.Label{{Name: "server", Value: "v"}}, Turns: 1, Does: "d0"})
 	add("x", event.CellStarted{Attempt: 1, Server: event.Server{Engine: "vllm", Version: "1", Model: "m",
 		Revision: "f00"}})
 	for i := range n {
@@ -66,14 +66,15 @@ func repeated(verdict event.Outcome, first float64, n int, broken ...int) *metri
 
 // known says whether a fingerprint key exists.
 func known(key string) bool {
-	return slices.ContainsFunc(FingerprintKeys, func(k struct{ Name, Doc string }) bool { return k.Name == key })
+	return slices.ContainsFunc(FingerprintKeys, func(k Key) bool { return k.Name == key })
 }
 
 func TestFingerprint(t *testing.T) {
 	want := Fingerprint{
-		"scenario.sha256": "abc", "scenario.options": "--var=a=1", "gpu.name": "RTX 4090", "driver.version": "580.1",
+		"scenario.digest": "d0", "scenario.sha256": "abc", "scenario.options": "--var=a=1",
+		"gpu.name": "RTX 4090", "driver.version": "580.1",
 		"cpu.name":      "Ryzen",
-		"server.engine": "vllm", "server.version": "1", "model": "m", "model.revision": "f00",
+		"server.engine": "vllm", "server.version": "1", "server.simulated": "no", "model": "m", "model.revision": "f00",
 	}
 	got := FingerprintOf(repeated("pass", 100, 1).Cells[0])
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -85,7 +86,7 @@ func TestFingerprint(t *testing.T) {
 		}
 	}
 	other := Fingerprint{"gpu.name": "RTX 3090", "driver.version": "580.1"}
-	wantDiff := []Mismatch{{"gpu.name", "RTX 4090", "RTX 3090"}, {"model", "m", ""}}
+	wantDiff := []Mismatch{{"gpu.name", "RTX 4090", "RTX 3090", ""}, {"model", "m", "", ""}}
 	if diff := cmp.Diff(wantDiff, got.Mismatches(other, []string{"gpu.name", "driver.version", "model",
 		"server.simulation"})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -157,15 +158,11 @@ func TestMustMatchKeys(t *testing.T) {
 	if err := json.Unmarshal(schema.Source("gates"), &s); err != nil {
 		t.Fatal(err)
 	}
-	var keys []string
-	for _, k := range FingerprintKeys {
-		keys = append(keys, k.Name)
-	}
-	if diff := cmp.Diff(keys, s.Properties.Baseline.Properties.Keys.Items.Enum); diff != "" {
+	if diff := cmp.Diff(MatchKeys(), s.Properties.Baseline.Properties.Keys.Items.Enum); diff != "" {
 		t.Errorf("(-table +schema)\n%s", diff)
 	}
 	for _, k := range DefaultMatch {
-		if !known(k) {
+		if !slices.Contains(MatchKeys(), k) {
 			t.Errorf("%s is not a key", k)
 		}
 	}

@@ -10,14 +10,50 @@ import (
 	"homellm/engine/metrics"
 )
 
+// counterpart finds what is to be compared with the cell of another run or of a baseline: the cell of its id, which a
+// changed assertion changes; the only one of its name; or the only one there is, if the other side has one as well.
+func counterpart(in *metrics.Run, id, name string, alone bool) *metrics.Cell {
+	if c := in.Cell(id); c != nil {
+		return c
+	}
+	if c := named(in, name); c != nil {
+		return c
+	}
+	if alone && len(in.Cells) == 1 {
+		return in.Cells[0]
+	}
+	return nil
+}
+
+// Counterpart is the cell of another run that does what a cell does; nil: there is none.
+func Counterpart(in *metrics.Run, of *metrics.Cell) *metrics.Cell {
+	name := of.Name()
+	if named(of.Run(), name) == nil {
+		name = "" // one of several, of which each could be meant
+	}
+	return counterpart(in, of.ID, name, len(of.Run().Cells) == 1)
+}
+
+// named is the only cell of a name; nil: there is none, or several.
+func named(in *metrics.Run, name string) *metrics.Cell {
+	var found *metrics.Cell
+	for _, c := range in.Cells {
+		switch {
+		case c.Name() != name:
+		case found != nil:
+			return nil
+		default:
+			found = c
+		}
+	}
+	return found
+}
+
 // Runs compares the cells that both runs have; two runs of one cell each are compared whatever that is.
 func (r Rules) Runs(old, run *metrics.Run) Comparison {
 	var c Comparison
 	for _, cell := range run.Cells {
-		before := old.Cell(cell.ID)
-		if before == nil && len(old.Cells) == 1 && len(run.Cells) == 1 {
-			before = old.Cells[0]
-		}
+		before := Counterpart(old, cell)
 		side := Measured(cell, runName(run))
 		if before == nil {
 			p := Pair{Cell: cell.Name(), Old: runName(old), New: side.Name, Missing: "the old run has no cell " + cell.Name()}
@@ -30,13 +66,9 @@ func (r Rules) Runs(old, run *metrics.Run) Comparison {
 	return c
 }
 
-// Baseline compares the cell that a baseline was recorded of: the one of its id, or the only one there is. ok is
-// false if the run has no such cell.
+// Baseline compares the cell that a baseline was recorded of. ok is false if the run has no such cell.
 func (r Rules) Baseline(b *Baseline, path string, run *metrics.Run) (c Comparison, ok bool) {
-	cell := run.Cell(b.Cell)
-	if cell == nil && len(run.Cells) == 1 {
-		cell = run.Cells[0]
-	}
+	cell := counterpart(run, b.Cell, b.Name, true)
 	if cell == nil {
 		return c, false
 	}

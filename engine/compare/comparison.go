@@ -19,12 +19,16 @@ const agedAfter = 90 * 24 * time.Hour
 // Compare holds two sources against each other. now is when: a baseline ages.
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch,
-		Mismatches: old.Fingerprint.Mismatches(new.Fingerprint, r.Match)}
+		Mismatches:  old.Fingerprint.Mismatches(new.Fingerprint, r.Match),
+		Differences: old.Fingerprint.Differences(new.Fingerprint, r.Match)}
+	if slices.Contains(r.Match, scenarioDigest) && !old.Fingerprint.digested(new.Fingerprint) {
+		p.Warnings = append(p.Warnings, beforeDigests)
+	}
 	r.age(&p, old, now)
 	for k, s := range p.Sides {
 		if s.Failed > 0 {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %d of %d requests failed; their times are in no sample",
-				[]string{"old", "new"}[k], s.Failed, s.Requests))
+				sideNames[k], s.Failed, s.Requests))
 		}
 	}
 	r.between(&p)
@@ -153,6 +157,8 @@ func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why str
 				return metrics.Value{Why: "the old side is a run, which has no age"}
 			case why != "":
 				return metrics.Value{Why: why}
+			case p.moving != "" && isTimeFigure(rest):
+				return metrics.Value{Why: p.moving}
 			}
 			return old.Figure(rest)
 		},

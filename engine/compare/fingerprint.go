@@ -8,83 +8,129 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Fingerprint is what two runs must share for their numbers to be comparable, by key. What is not
-// known has no key.
+// Fingerprint is under which circumstances a side was measured, by key. What is not known has no key.
 type Fingerprint map[string]string
 
+// Key is one circumstance.
+type Key struct {
+	Name, Doc string
+	// it was measured while the side was played, and is a little different each time: it is told where it differs,
+	// and nothing can ask for it to match
+	Measured bool
+}
+
+// OptionsKey are the flags of a side that change what is sent.
+const OptionsKey = "scenario.options"
+
+// The keys that the code looks at by name.
+const (
+	scenarioDigest = "scenario.digest"
+	scenarioSum    = "scenario.sha256"
+	homellmVersion = "homellm.version"
+	throttledShare = "gpu.throttled"
+)
+
 // FingerprintKeys lists the keys in the order in which they are shown.
-var FingerprintKeys = []struct{ Name, Doc string }{
-	{"scenario.sha256", "the scenario and every document it reads"},
-	{"scenario.options", "flags that change what is sent: --var, --context-size, tags"},
-	{"gpu.name", "the graphics cards"},
-	{"driver.version", "their driver"},
-	{"cpu.name", "the processor"},
-	{"server.engine", "vllm, llamacpp, …"},
-	{"server.version", "as the server reports it"},
-	{"server.flags_sha256", "of the command line, where homellm started the server"},
-	{"server.simulation", "what is simulated; only of the embedded simulator"},
-	{"model", "as the server calls it"},
-	{"model.revision", "as the models file pins it"},
+var FingerprintKeys = []Key{
+	{scenarioDigest, "what one repeat sends, however the file says it", false},
+	{scenarioSum, "the bytes of the scenario and of every document it reads", false},
+	{OptionsKey, "flags that change what is sent: --var, --context-size, tags", false},
+	{"gpu.name", "the graphics cards", false},
+	{"gpu.memory", "their memory", false},
+	{"gpu.power_limit", "the power that they may draw", false},
+	{"driver.version", "their driver", false},
+	{"cpu.name", "the processor", false},
+	{"cpu.cores", "its cores, and threads where these are more", false},
+	{"cpu.governor", "what chooses its clock", false},
+	{"host.memory", "the memory of the machine", false},
+	{"host.power_profile", "the power profile of the machine's firmware", false},
+	{"host.power_source", "mains or battery", false},
+	{"host.system", "the operating system", false},
+	{"server.engine", "vllm, llamacpp, …", false},
+	{"server.version", "as the server reports it", false},
+	{"server.address", "where it answers: loopback, private network or public", false},
+	{"server.context_tokens", "the context that it serves", false},
+	{"server.flags_sha256", "of the command line, where homellm started the server", false},
+	{"server.simulated", "whether homellm's simulator answered: yes or no", false},
+	{"server.simulation", "what is simulated; only of the embedded simulator", false},
+	{"model", "as the server calls it", false},
+	{"model.revision", "as the models file pins it", false},
+	{homellmVersion, "the homellm that measured", false},
+	{"gpu.clock", "of the cores of the fastest card, on average", true},
+	{"gpu.memory_clock", "of the memory of the fastest card, on average", true},
+	{throttledShare, "share of samples in which a card slowed itself down for heat or power", true},
+}
+
+// MatchKeys are the keys that may be asked to match.
+func MatchKeys() []string {
+	var out []string
+	for _, k := range FingerprintKeys {
+		if !k.Measured {
+			out = append(out, k.Name)
+		}
+	}
+	return out
 }
 
 // DefaultMatch are the keys that must match where a gates file does not say. The server's version
 // and flags are not among them: they are what one changes and wants to compare.
-var DefaultMatch = []string{"scenario.sha256", "scenario.options", "gpu.name", "driver.version", "cpu.name",
+var DefaultMatch = []string{scenarioDigest, OptionsKey, "gpu.name", "driver.version", "cpu.name",
 	"server.engine", "server.simulation", "model", "model.revision"}
+
+// put keeps what is known.
+func (f Fingerprint) put(key, value string) {
+	if value != "" {
+		f[key] = value
+	}
+}
 
 // FingerprintOf tells under which circumstances a cell was measured.
 func FingerprintOf(c *metrics.Cell) Fingerprint {
 	f := Fingerprint{}
-	put := func(key, value string) {
-		if value != "" {
-			f[key] = value
-		}
-	}
+	f.put(scenarioDigest, c.Planned.Does)
 	if run := c.Run(); run != nil {
-		put("scenario.sha256", run.Started.Scenario.SHA256)
-		var changing []string
-		for _, o := range run.Started.Options {
-			name, _, _ := strings.Cut(o, "=")
-			if !slices.Contains([]string{"--repeats", "--server", "--model", "--url", "--budget"}, name) {
-				changing = append(changing, o)
-			}
-		}
-		put("scenario.options", strings.Join(changing, " "))
-		if cpu := run.Started.Host["cpu"]; cpu != nil {
-			put("cpu.name", fmt.Sprint(cpu))
-		}
-		var names, drivers []string
-		gpus, _ := run.Started.Host["gpus"].([]any)
-		for _, g := range gpus {
-			facts, _ := g.(map[string]any)
-			if name, ok := facts["name"].(string); ok {
-				names = append(names, name)
-			}
-			if driver, ok := facts["driver"].(string); ok && !slices.Contains(drivers, driver) {
-				drivers = append(drivers, driver)
-			}
-		}
-		put("gpu.name", strings.Join(names, " + "))
-		put("driver.version", strings.Join(drivers, " + "))
+		f.put(scenarioSum, run.Started.Scenario.SHA256)
+		f.put(OptionsKey, strings.Join(sending(run.Started.Options), " "))
+		f.put(homellmVersion, run.Started.Homellm)
+		f.machine(run.Started.Host)
 	}
+	f.clocks(c)
 	if c.Started == nil {
 		return f
 	}
 	s := c.Started.Server
-	put("server.engine", s.Engine)
-	put("server.version", s.Version)
-	put("server.flags_sha256", s.Flags)
-	put("server.simulation", s.Simulation)
-	put("model", s.Model)
-	put("model.revision", s.Revision)
+	f.put("server.engine", s.Engine)
+	f.put("server.version", s.Version)
+	f.put("server.address", s.Address)
+	if s.ContextTokens != nil {
+		f.put("server.context_tokens", fmt.Sprint(*s.ContextTokens))
+	}
+	f.put("server.flags_sha256", s.Flags)
+	f.put("server.simulated", map[bool]string{true: "yes", false: "no"}[s.Simulated])
+	f.put("server.simulation", s.Simulation)
+	f.put("model", s.Model)
+	f.put("model.revision", s.Revision)
 	return f
+}
+
+// sending are the options that may change what is sent.
+func sending(options []string) []string {
+	var out []string
+	for _, o := range options {
+		name, _, _ := strings.Cut(o, "=")
+		if !slices.Contains([]string{"--repeats", "--server", "--model", "--url", "--budget"}, name) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // Mismatch is one key in which two fingerprints differ. An empty value is not known.
 type Mismatch struct {
-	Key string `json:"key"`
-	Old string `json:"old"`
-	New string `json:"new"`
+	Key  string `json:"key"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+	Note string `json:"note,omitempty"` // what the difference is, where it has a name: a downgrade
 }
 
 func (m Mismatch) String() string {
@@ -92,22 +138,70 @@ func (m Mismatch) String() string {
 		switch {
 		case v == "":
 			return "not known"
-		case len(v) == 64 && strings.HasSuffix(m.Key, "sha256"):
+		case len(v) == 64 && (strings.HasSuffix(m.Key, "sha256") || m.Key == scenarioDigest):
 			return v[:12] + "…"
 		}
 		return v
 	}
-	return fmt.Sprintf("%s: %s -> %s", m.Key, shown(m.Old), shown(m.New))
+	out := fmt.Sprintf("%s: %s -> %s", m.Key, shown(m.Old), shown(m.New))
+	if m.Note != "" {
+		out += " (" + m.Note + ")"
+	}
+	return out
 }
 
 // Mismatches lists the keys in which f and the newer fingerprint differ. A key that only one of
 // them knows is a mismatch.
 func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {
 	var out []Mismatch
-	for _, k := range keys {
-		if f[k] != newer[k] {
-			out = append(out, Mismatch{k, f[k], newer[k]})
+	for _, k := range f.identifying(newer, keys) {
+		if a, b := f.compared(newer, k); a != b {
+			out = append(out, f.difference(newer, k))
 		}
 	}
 	return out
+}
+
+// beforeDigests remarks on sides that do not both know what their scenario sends.
+const beforeDigests = "a side was measured before homellm kept what a scenario sends: the bytes of its file must " +
+	"match instead, in which a comment is another scenario; a new run and a new baseline keep it"
+
+// digested says whether both sides know what their scenario sends.
+func (f Fingerprint) digested(newer Fingerprint) bool {
+	return f[scenarioDigest] != "" && newer[scenarioDigest] != ""
+}
+
+// identifying are the keys to compare by: what a scenario sends is told by the bytes of its file where a side is from
+// before its digest.
+func (f Fingerprint) identifying(newer Fingerprint, keys []string) []string {
+	i := slices.Index(keys, scenarioDigest)
+	if i < 0 || f.digested(newer) {
+		return keys
+	}
+	out := slices.Clone(keys)
+	if slices.Contains(keys, scenarioSum) {
+		return slices.Delete(out, i, i+1)
+	}
+	out[i] = scenarioSum
+	return out
+}
+
+// compared are the values of a key that have to be equal. What an option does to what is sent is in the digest; of
+// the context that it asks for nothing is.
+func (f Fingerprint) compared(newer Fingerprint, key string) (old, new string) {
+	old, new = f[key], newer[key]
+	if key == OptionsKey && f.digested(newer) {
+		return beyondDigest(old), beyondDigest(new)
+	}
+	return old, new
+}
+
+// beyondDigest is the option among those of a side that says nothing of what is sent, and changes the server.
+func beyondDigest(options string) string {
+	for o := range strings.FieldsSeq(options) {
+		if strings.HasPrefix(o, "--context-size=") {
+			return o
+		}
+	}
+	return ""
 }

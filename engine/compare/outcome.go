@@ -24,7 +24,7 @@ func (d Delta) Judged() metrics.Judged {
 // Outcome decides what the comparison comes to: the printed verdict and the exit code come from
 // this call.
 func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason string) {
-	var worse, unknown, better named
+	var worse, unknown, better gateNames
 	same, unseen, gating := 0, 0, 0
 	for _, p := range c.Pairs {
 		where := ""
@@ -77,13 +77,13 @@ func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason strin
 	return event.Pass, exit.Pass, fmt.Sprintf("%d gates, nothing worse", same+unseen)
 }
 
-// named are gates of one outcome: by name, and those of single steps by their number, since there are many.
-type named struct {
+// gateNames are gates of one outcome: by name, and those of single steps by their number, since there are many.
+type gateNames struct {
 	names []string
 	steps int
 }
 
-func (n *named) add(d Delta, where string) {
+func (n *gateNames) add(d Delta, where string) {
 	if d.Gate.OfStep() {
 		n.steps++
 	} else {
@@ -91,9 +91,9 @@ func (n *named) add(d Delta, where string) {
 	}
 }
 
-func (n *named) any() bool { return len(n.names)+n.steps > 0 }
+func (n *gateNames) any() bool { return len(n.names)+n.steps > 0 }
 
-func (n *named) String() string {
+func (n *gateNames) String() string {
 	switch {
 	case n.steps == 0:
 		return strings.Join(n.names, ", ")

@@ -8,16 +8,21 @@ type Pair struct {
 	Old        string     `json:"old"`
 	New        string     `json:"new"`
 	Mismatches []Mismatch `json:"mismatches"`
-	OnMismatch string     `json:"on_mismatch"`
-	Stale      string     `json:"stale,omitempty"` // why the old side is too old
-	Missing    string     `json:"missing,omitempty"`
-	Required   bool       `json:"required"` // a missing old side is inconclusive
-	Warnings   []string   `json:"warnings"`
-	Deltas     []Delta    `json:"deltas"`
-	Sides      [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
+	// what else is not the same on both sides, as far as both tell
+	Differences []Mismatch `json:"differences"`
+	OnMismatch  string     `json:"on_mismatch"`
+	Stale       string     `json:"stale,omitempty"` // why the old side is too old
+	Missing     string     `json:"missing,omitempty"`
+	Required    bool       `json:"required"` // a missing old side is inconclusive
+	Warnings    []string   `json:"warnings"`
+	Deltas      []Delta    `json:"deltas"`
+	Sides       [2]Source  `json:"-"` // old and new, for reports that show more than the outcome
 
 	moving string // why the times of sides that were played apart cannot be told from the machine's; "": they can
 }
+
+// sideNames are what texts call the sides of a pair.
+var sideNames = [2]string{"old", "new"}
 
 // Comparison is the comparison of all cells of two sides.
 type Comparison struct {

@@ -95,16 +95,18 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		Recorded: r.Started.Started, Run: r.Started.ID, Homellm: r.Started.Homellm,
 		Fingerprint: FingerprintOf(c), AASplits: splits, AARuns: 1 + len(more), Metrics: map[string]BaselineMetric{},
 	}
-	keys := make([]string, len(FingerprintKeys))
-	for i, k := range FingerprintKeys {
-		keys[i] = k.Name
-	}
+	// the same thing was played again, whatever its file looked like and whichever homellm did it
+	alike := slices.DeleteFunc(MatchKeys(), func(k string) bool { return k == scenarioSum || k == homellmVersion })
 	b.ClientError = clientError(c)
 	for _, m := range more {
 		b.Further = append(b.Further, m.Run().Started.ID)
 		b.ClientError = max(b.ClientError, clientError(m))
-		if diff := b.Fingerprint.Mismatches(FingerprintOf(m), keys); len(diff) > 0 {
+		again := FingerprintOf(m)
+		if diff := b.Fingerprint.Mismatches(again, alike); len(diff) > 0 {
 			return nil, fmt.Errorf("run %s is no repetition of run %s: %v", m.Run().Started.ID, b.Run, diff[0])
+		}
+		if again.throttled() {
+			b.Fingerprint.put(throttledShare, again[throttledShare])
 		}
 	}
 	for _, path := range paths {

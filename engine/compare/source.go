@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"maps"
 	"time"
 
 	"homellm/engine/metrics"
@@ -52,8 +53,12 @@ func clientError(c *metrics.Cell) float64 {
 
 // Source is the baseline as the old side of a comparison.
 func (b *Baseline) Source(name string) Source {
+	made := maps.Clone(b.Fingerprint)
+	if made[homellmVersion] == "" { // of a file from before it was one of the circumstances
+		made.put(homellmVersion, b.Homellm)
+	}
 	return Source{
-		Name: name, Fingerprint: b.Fingerprint, ClientError: b.ClientError, Recorded: b.Recorded, Sample: b.Sample,
+		Name: name, Fingerprint: made, ClientError: b.ClientError, Recorded: b.Recorded, Sample: b.Sample,
 		Figure: b.Figures.value, Bounds: b.Figures.bounds,
 		Noise: func(path string) *float64 { return b.Metrics[path].Noise },
 		BetweenRuns: func(path, stat string) (float64, bool) {

@@ -80,6 +80,8 @@ type CellPlanned struct {
 	Labels []Label `json:"labels"`
 	Turns  int     `json:"turns"`          // measured requests of one repeat
 	Skip   string  `json:"skip,omitempty"` // why the cell cannot run here; empty if it can
+	// digest of what one repeat sends, whatever the scenario's file looks like; empty in journals from before it
+	Does string `json:"does_sha256,omitempty"`
 }
 
 // Label is one coordinate of a cell.
@@ -99,7 +101,8 @@ type Server struct {
 	Profile       string   `json:"profile"`
 	Engine        string   `json:"engine"`
 	Version       string   `json:"version,omitempty"`
-	URL           string   `json:"url"` // never with credentials
+	URL           string   `json:"url"`                     // never with credentials
+	Address       string   `json:"address_class,omitempty"` // loopback | private network | public; empty: not known
 	Model         string   `json:"model"`
 	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where that name is not known
 	ContextTokens *int     `json:"context_tokens"`

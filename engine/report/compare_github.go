@@ -31,6 +31,8 @@ func compareAnnotations(c compare.Comparison) []annotation {
 			if severity == "error" {
 				continue // none of its gates was judged, and all for this reason
 			}
+		case len(p.Differences) > 0:
+			out = append(out, annotation{"notice", "", 0, 0, p.Cell, circumstances(p)})
 		}
 		for _, d := range p.Deltas {
 			severity := severityOf(d.Judged())

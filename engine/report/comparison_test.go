@@ -195,3 +195,32 @@ func TestCompareFormats_SurviveHostileText(t *testing.T) {
 		}
 	}
 }
+
+// What makes the numbers of two sides differ by itself stands in every form of a comparison, and where two runs stand
+// side by side.
+func TestCompareFormats_TellWhatDiffers(t *testing.T) {
+	before, after := replay(t, "passing"), slower()
+	before.Started.Homellm, after.Started.Homellm = "v1.3.0", "v1.2.0"
+	before.Cells[0].Started.Server.Address, after.Cells[0].Started.Server.Address = "loopback", "public"
+	c := judged(compare.Measured(before.Cells[0], "old"), compare.Measured(after.Cells[0], "new"),
+		gate("ttft", "phases.after_removal.ttft_ms"))
+	version, address := "v1.3.0", "public"
+	for _, f := range CompareFormats {
+		out := compareAs(t, f.Name, c)
+		if !strings.Contains(out, version) || !strings.Contains(out, "downgrade") || !strings.Contains(out, address) {
+			t.Errorf("%s does not tell of another version or address:\n%s", f.Name, out)
+		}
+	}
+	var text, page bytes.Buffer
+	if err := Difference(&text, before, after, Options{Width: 200}); err != nil {
+		t.Fatal(err)
+	}
+	if err := CompareHTML(&page, before, after); err != nil {
+		t.Fatal(err)
+	}
+	for name, out := range map[string]string{"text": text.String(), "page": page.String()} {
+		if strings.Count(out, "(a downgrade)") != 1 || !strings.Contains(out, "server.address: loopback") {
+			t.Errorf("the %s of two runs side by side:\n%s", name, out)
+		}
+	}
+}

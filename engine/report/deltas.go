@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 )
@@ -121,25 +123,30 @@ func differences(oldRun, newRun *metrics.Run) []string {
 	}
 	a, b := oldRun.Started, newRun.Started
 	differ("scenario", a.Scenario.Name, b.Scenario.Name)
-	if a.Scenario.Name == b.Scenario.Name && a.Scenario.SHA256 != b.Scenario.SHA256 {
-		out = append(out, "the scenario file was changed in between")
-	}
-	differ("homellm", a.Homellm, b.Homellm)
 	differ("setting", planned(a.Scenario), planned(b.Scenario))
 	differ("options", fmt.Sprint(a.Options), fmt.Sprint(b.Options))
 	both, only := pairs(oldRun, newRun)
+	cells := map[string][]string{} // in which a circumstance differs
+	var order []string
 	for _, p := range both {
 		if p.before.Name() != p.after.Name() {
 			differ("cell", p.before.Name(), p.after.Name())
 		}
-		if p.before.Started == nil || p.after.Started == nil {
-			continue
+		for _, m := range compare.FingerprintOf(p.before).Differences(compare.FingerprintOf(p.after), nil) {
+			if m.Key == compare.OptionsKey {
+				continue // the run's own line has all of them
+			}
+			if line := m.String(); cells[line] == nil {
+				order = append(order, line)
+			}
+			cells[m.String()] = append(cells[m.String()], p.after.Name())
 		}
-		s, t := p.before.Started.Server, p.after.Started.Server
-		differ(p.after.Name()+": engine", s.Engine+" "+s.Version, t.Engine+" "+t.Version)
-		differ(p.after.Name()+": served model", s.Model, t.Model)
-		differ(p.after.Name()+": simulated", s.Simulation, t.Simulation)
-		differ(p.after.Name()+": flags", s.Flags, t.Flags)
+	}
+	for _, line := range order {
+		if n := len(cells[line]); n < len(both) {
+			line = strings.Join(cells[line], ", ") + ": " + line
+		}
+		out = append(out, line)
 	}
 	return append(out, only...)
 }

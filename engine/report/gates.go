@@ -102,11 +102,20 @@ func remarks(p compare.Pair) []string {
 	return out
 }
 
-// circumstances says what makes the two sides incomparable.
+// circumstances says what is not the same on both sides: first what makes them incomparable.
 func circumstances(p compare.Pair) []string {
+	out := incomparable(p)
+	for _, m := range p.Differences {
+		out = append(out, "differs: "+m.String())
+	}
+	return out
+}
+
+// incomparable says what makes the two sides incomparable.
+func incomparable(p compare.Pair) []string {
 	var out []string
 	for _, m := range p.Mismatches {
-		out = append(out, "differs: "+m.String())
+		out = append(out, "differs: "+m.String()+", which must match")
 	}
 	if p.Stale != "" {
 		out = append(out, p.Stale)

@@ -133,7 +133,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if t.Context == 0 && engines.Of(facts.Engine).Models.OnRequest && facts.ContextTokens != nil {
 		t.Context = *facts.ContextTokens
 	}
-	t.RTT, _ = roundTrip(ctx, found.URL)
+	t.RTT, t.Facts.Address, _ = roundTrip(ctx, found.URL)
 	o.findProcesses(ctx, found.URL)
 	return t, sideChannels(t, profile, found, model, key)
 }
