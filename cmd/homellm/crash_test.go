@@ -526,7 +526,7 @@ func TestResume_RefusesAChangedPlan(t *testing.T) {
 		"asserts.yaml": strings.Replace(crashPlan, "assert: [run.", "assert: [run.error_rate == 0, run.", 1),
 		"title.yaml": "# The same in other words.\n" +
 			strings.Replace(crashPlan, "- id: main", "- id: main\n    title: A chat", 1),
-		"fourth.yaml":  strings.Replace(crashPlan, "n: [1, 2, 3]", "n: [1, 2, 4]", 1),
+		"fourth.yaml": strings.Replace(crashPlan, "n: [1, 2, 3]", "n: [1, 2, 4]", 1),
 	})
 	if code, _, stderr := p.run("apply", "crash.yaml", "--url", url, "--out", "run", "--quiet"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
