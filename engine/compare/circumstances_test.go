@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
 
@@ -158,7 +159,7 @@ func TestCompare_ThrottledTimesAreUnknown(t *testing.T) {
 		}
 		all := Comparison{Pairs: []Pair{p}}
 		adjust(all.Pairs)
-		if _, code, _ := all.Outcome(); code != metrics.ExitInconclusive {
+		if _, code, _ := all.Outcome(); code != exit.Inconclusive {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 	}
