@@ -100,6 +100,9 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	for _, n := range running.Command.Notes {
 		s.note("%s: %s", name, n)
 	}
+	if running.Unseen() {
+		s.note("%s: which process answers cannot be seen, as behind a container", name)
+	}
 	first := ""
 	if running.First > 0 {
 		first = fmt.Sprintf(" (first request %v)", running.First.Round(time.Millisecond))
@@ -122,7 +125,8 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return environment(died)
 	}
 	if ctx.Err() == nil {
-		return nil // homellm stop ended it
+		s.note("%s was stopped by another homellm", name)
+		return nil
 	}
 	return context.Cause(ctx)
 }

@@ -56,6 +56,7 @@ type Proc struct {
 	record  string // path of its record, empty if none
 
 	mu       sync.Mutex
+	unseen   bool
 	wasReady bool
 	stopping bool
 	ended    time.Duration
@@ -87,6 +88,9 @@ func Start(ctx context.Context, spec Spec) (*Proc, error) {
 		if err := checkPort(ctx, spec.Address); err != nil {
 			return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 		}
+	}
+	if err := checkRecords(spec.StateDir, spec.Address); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
 	p := &Proc{spec: spec, token: rand.Text(), exited: make(chan struct{})}
 	if err := p.launch(ctx); err != nil {
@@ -193,8 +197,10 @@ func (p *Proc) await(ctx context.Context) error {
 			return p.Err()
 		default:
 		}
-		if err == nil {
-			return nil
+		if answered := err == nil || errors.Is(err, ErrHopeless); answered {
+			if foreign := p.checkOwner(ctx); foreign != nil || err == nil {
+				return foreign
+			}
 		}
 		if asking.Err() == nil || !errors.Is(err, asking.Err()) {
 			last = err
@@ -211,18 +217,23 @@ func (p *Proc) await(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
 		case <-asking.Done():
-			if ctx.Err() != nil {
-				return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
-			}
-			select {
-			case <-p.exited:
-				return p.Err()
-			default:
-			}
-			return p.notReady(last)
+			return p.lateEnd(ctx, last)
 		case <-ticker.C:
 		}
 	}
+}
+
+// lateEnd says why nobody asks any more whether the process is ready.
+func (p *Proc) lateEnd(ctx context.Context, last error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
+	}
+	select {
+	case <-p.exited:
+		return p.Err()
+	default:
+	}
+	return p.notReady(last)
 }
 
 // notReady describes a start that did not come to its end.
@@ -245,7 +256,7 @@ func (p *Proc) PID() int { return p.cmd.Process.Pid }
 // Exited is closed when the process has ended, for whatever reason.
 func (p *Proc) Exited() <-chan struct{} { return p.exited }
 
-// Err says how the process ended: nil while it runs and after an end that Stop brought about,
+// Err says how the process ended: nil while it runs and after an end that Stop or another homellm brought about,
 // an [*ExitError] otherwise, also after exit code 0, since a server ends only when it is told to.
 func (p *Proc) Err() error {
 	select {
@@ -255,7 +266,7 @@ func (p *Proc) Err() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopping {
+	if p.stopping || p.stoppedByOther() {
 		return nil
 	}
 	log := p.readLog()

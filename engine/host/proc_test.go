@@ -41,6 +41,10 @@ var children = map[string]func(){
 		})
 		childServe()
 	},
+	"late": func() { // it answers when another one of this address was started
+		time.Sleep(300 * time.Millisecond)
+		childServe()
+	},
 	"never_ready": func() {
 		fmt.Println("No available memory for the cache blocks")
 		time.Sleep(time.Hour)

@@ -26,6 +26,8 @@ type record struct {
 	Owner   int       `json:"owner"` // pid of the homellm that started it
 	Born    string    `json:"owner_birth"`
 	Started time.Time `json:"started"`
+	// somebody asked for its end: how it ends is no surprise
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // recordVersion is the format of a record.
@@ -49,27 +51,52 @@ func (p *Proc) writeRecord() error {
 		r.PID = p.cmd.Process.Pid
 		r.Birth, _ = birth(r.PID) // gone already: the record then says so
 	}
+	path := filepath.Join(p.spec.StateDir, p.token+".json")
+	if err := r.write(path); err != nil {
+		return err
+	}
+	p.record = path
+	return nil
+}
+
+// write writes a record, whole or not at all: it may be read at any moment.
+func (r record) write(path string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keeping a record of the process: %w", err)
 	}
-	path := filepath.Join(p.spec.StateDir, p.token+".json")
-	// It is written whole or not at all: it may be read at any moment.
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return fmt.Errorf("keeping a record of the process: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("keeping a record of the process: %w", err)
 	}
-	p.record = path
 	return nil
+}
+
+// stoppedByOther reports that another homellm stopped the process: it says so in the record first, and removes that
+// in the end.
+func (p *Proc) stoppedByOther() bool {
+	if p.record == "" {
+		return false
+	}
+	data, err := os.ReadFile(p.record)
+	if errors.Is(err, os.ErrNotExist) {
+		return true
+	}
+	var r record
+	return err == nil && json.Unmarshal(data, &r) == nil && r.Stopping
 }
 
 // removeRecord removes the record of a process that is gone. A record that stays behind does no
 // harm: Leftovers sees that nothing belongs to it.
 func (p *Proc) removeRecord() {
-	if p.record != "" {
-		_ = os.Remove(p.record)
+	p.mu.Lock()
+	path := p.record
+	p.record = "" // that it is gone is our own doing
+	p.mu.Unlock()
+	if path != "" {
+		_ = os.Remove(path)
 	}
 }
 
@@ -168,7 +195,12 @@ func StopLeftover(l Leftover, grace time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("stopping %s: %w", l.Name, err)
 	}
-	if err := endFamily(l.record.family(), sig, grace); err != nil {
+	r := l.record
+	r.Stopping = true
+	if err := r.write(l.path); err != nil {
+		return fmt.Errorf("stopping %s: %w", l.Name, err)
+	}
+	if err := endFamily(r.family(), sig, grace); err != nil {
 		return fmt.Errorf("stopping %s: %w", l.Name, err)
 	}
 	if err := os.Remove(l.path); err != nil && !errors.Is(err, os.ErrNotExist) {

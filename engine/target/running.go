@@ -30,8 +30,7 @@ type Running struct {
 func (r *Running) Died(patience time.Duration) error {
 	select {
 	case <-r.proc.Exited():
-	case <-time.After(patience):
-		return nil
+	case <-time.After(patience): // both may be ready, and then either is chosen
 	}
 	err := r.proc.Err()
 	if err == nil {
@@ -46,6 +45,9 @@ func (r *Running) Died(patience time.Duration) error {
 
 // Exited is closed when the server has ended, for whatever reason.
 func (r *Running) Exited() <-chan struct{} { return r.proc.Exited() }
+
+// Unseen reports that which process answers cannot be seen, as behind a container.
+func (r *Running) Unseen() bool { return r.proc.Unseen() }
 
 // PIDs lists the server's processes.
 func (r *Running) PIDs() []int { return r.proc.PIDs() }
