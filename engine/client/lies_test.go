@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,40 @@ func TestUsageConflict(t *testing.T) {
 		}
 		if got := x.Wire.UsageConflict; (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestPromptOfNothing holds that no prompt has no tokens: Ollama said so of one that it had cached.
+func TestPromptOfNothing(t *testing.T) {
+	line := func(counts string) []byte {
+		return []byte(`{"model":"m","message":{"content":"Hi"},"done":true,"done_reason":"stop","eval_count":1` + counts + "}\n")
+	}
+	for name, c := range map[string]struct {
+		api, kind      string
+		body           []byte
+		prompt, cached string
+	}{
+		"Ollama, 0":      {"ollama", "ndjson", line(`,"prompt_eval_count":0`), "unknown", "unknown"},
+		"Ollama, absent": {"ollama", "ndjson", line(""), "unknown", "unknown"},
+		"Ollama":         {"ollama", "ndjson", line(`,"prompt_eval_count":26`), "26", "unknown"},
+		"Ollama, told":   {"ollama", "ndjson", line(`,"prompt_eval_count":26,"prompt_eval_cached_count":20`), "26", "20"},
+		"Ollama, none":   {"ollama", "ndjson", line(`,"prompt_eval_count":26,"prompt_eval_cached_count":0`), "26", "0"},
+		"OpenAI, 0": {"chat", "sse", events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],` +
+			`"usage":{"prompt_tokens":0,"completion_tokens":1}}`), "unknown", "unknown"},
+	} {
+		x, e := replay(t, c.api, c.kind, c.body, len(c.body))
+		if e != nil {
+			t.Fatalf("%s: %v", name, e)
+		}
+		said := func(n *int) string {
+			if n == nil {
+				return "unknown"
+			}
+			return strconv.Itoa(*n)
+		}
+		if prompt, cached := said(x.Usage.Prompt), said(x.Usage.Cached); prompt != c.prompt || cached != c.cached {
+			t.Errorf("%s: prompt %s, cached %s; want %s and %s", name, prompt, cached, c.prompt, c.cached)
 		}
 	}
 }

@@ -59,8 +59,8 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	return r, nil
 }
 
-// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count
-// is the whole prompt, cached or not.
+// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count is the whole prompt,
+// cached or not, and in some versions what was computed of it: the self-test of a run tells which.
 func decodeOllama(data []byte, c *chunk) error {
 	s := &c.scan
 	if s.peek() != '{' {
@@ -81,6 +81,8 @@ func decodeOllama(data []byte, c *chunk) error {
 			}
 		case "prompt_eval_count":
 			s.countInto(&c.usage.prompt)
+		case "prompt_eval_cached_count":
+			s.countInto(&c.usage.cached)
 		case "eval_count":
 			s.countInto(&c.usage.completion)
 		case "total_duration":

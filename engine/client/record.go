@@ -301,6 +301,9 @@ func (r *record) close() {
 		r.untag()
 	}
 	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
+	if r.usage.prompt == 0 {
+		r.usage.prompt = -1 // no prompt has no tokens: the server means that it computed none, or does not say
+	}
 	x.Usage = event.Usage{
 		Prompt:     known(r.usage.prompt),
 		Completion: known(r.usage.completion),
