@@ -95,6 +95,16 @@ func replyOf(e *event.Exchange) server.Reply {
 	return r
 }
 
+// countWhole puts the whole prompt in the place of what a server counts of it, where the self-test saw that it leaves out
+// what was cached.
+func (o *Observer) countWhole(r *event.Request) {
+	whole, why := o.report.Whole(replyOf(&r.Exchange))
+	if r.Err == nil && why != "" {
+		o.notes.once("prompt_uncounted", "self-test: %s: the tokens of prompts are unknown", why)
+	}
+	r.Usage.Prompt = whole
+}
+
 // cached decides how many prompt tokens came from the prefix cache, by what the self-test proved
 // and by the profile's rule for a report that is silent.
 func (o *Observer) cached(e *event.Exchange, d *server.Delta) (n *int, source string, assumed bool, why string) {

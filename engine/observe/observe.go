@@ -68,6 +68,7 @@ func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
 // what contradicts it. Plain is the prompt without its template.
 func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	d := o.awaitCounters(ctx, &r.Exchange)
+	o.countWhole(r)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
 	o.checkCeiling(r)
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)

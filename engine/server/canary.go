@@ -23,6 +23,7 @@ type Report struct {
 	Zero     bool   // the report is proven, and of the repeated prompt nothing was cached
 	Silent   bool   // replies report no cached tokens at all
 	Doubtful bool   // it is not proven although the server should be able to tell: it contradicts itself, or was not alone
+	Partial  bool   // replies count what was computed of a prompt, and leave out what was cached
 	Why      string // why neither is proven
 	Block    int    // tokens in one block of the cache, learnt from what it kept; 0: told beforehand, or not learnt
 
@@ -181,6 +182,12 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 // repeated prompt was cached is as good a report as any: a server that says so, or whose counters account for the whole
 // prompt and show no hit, has told.
 func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
+	r.Partial = partial(replies)
+	for i := range replies {
+		if whole, why := r.Whole(replies[i]); why == "" {
+			replies[i].Prompt = whole
+		}
+	}
 	second := replies[1]
 	r.Silent = second.Cached == nil
 	why := wrong(replies)
@@ -214,6 +221,24 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 		r.Why = strings.Join(whys, "; ")
 		r.Doubtful = !r.Silent || deltas[1].Why != "" && scrapeErr == nil
 	}
+}
+
+// partial reports that the repetition of a prompt is counted as shorter than the prompt, or not at all: the server counts
+// what it computed.
+func partial(replies [2]Reply) bool {
+	first, second := replies[0].Prompt, replies[1].Prompt
+	return first != nil && (second == nil || *second < *first)
+}
+
+// Whole is how many tokens a prompt has, cached or not; nil with the reason if the reply does not tell.
+func (r Report) Whole(reply Reply) (tokens *int, why string) {
+	switch {
+	case !r.Partial:
+		return reply.Prompt, ""
+	case reply.Prompt == nil || reply.Cached == nil:
+		return nil, "the server counts what it computed of a prompt, and does not say how much of it was cached"
+	}
+	return new(*reply.Prompt + *reply.Cached), ""
 }
 
 // wrong says why what both replies report of cached tokens is no report; empty if it is.

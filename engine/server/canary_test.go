@@ -35,6 +35,8 @@ type cacheServer struct {
 	computed    *int // replies carry this number of computed tokens
 	resetLies   bool
 	foreign     bool // another client's request ends with each of ours
+	partial     bool // a prompt's count leaves out what was cached
+	zero        bool // a prompt that was cached is counted as none
 }
 
 func (c *cacheServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,6 +82,12 @@ func (c *cacheServer) send(salt string) Send {
 		if c.always != nil {
 			reply.Cached = c.always
 		}
+		if c.partial {
+			reply.Prompt = new(99 - hit)
+		}
+		if c.zero && hit > 0 {
+			reply.Prompt = nil
+		}
 		return reply, nil
 	}
 }
@@ -124,6 +132,8 @@ func TestSelfTest(t *testing.T) {
 			how: "somebody else uses the server"},
 		{name: "switched off", server: &cacheServer{counters: true, cacheOff: true}, how: "switched off", proven: true,
 			after: new(0)},
+		{name: "counted without what was cached", server: &cacheServer{inReply: true, partial: true}, proven: true,
+			how: "usage of every reply", after: new(0)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -452,5 +462,34 @@ func TestSettle_WaitsForTheCount(t *testing.T) {
 	}
 	if d := side.Between(was, is, Reply{Prompt: new(2304)}); scrapes.Load() != 4 || d.Why != "" {
 		t.Errorf("after %d scrapes: %q", scrapes.Load(), d.Why)
+	}
+}
+
+// Some versions of Ollama count what they computed of a prompt, and some of a prompt that was cached nothing.
+func TestSelfTest_Partial(t *testing.T) {
+	for name, tt := range map[string]struct {
+		server *cacheServer
+		cached *int // of a later reply that counts 30 prompt tokens
+		want   *int // tokens of its prompt
+		why    string
+	}{
+		"the whole":                  {&cacheServer{}, nil, new(30), ""},
+		"the whole, cached told":     {&cacheServer{inReply: true}, new(16), new(30), ""},
+		"computed, cached told":      {&cacheServer{inReply: true, partial: true}, new(16), new(46), ""},
+		"computed, a later silence":  {&cacheServer{inReply: true, partial: true}, nil, nil, "what it computed of a prompt"},
+		"computed, nothing is told":  {&cacheServer{partial: true}, nil, nil, "what it computed of a prompt"},
+		"nothing of a cached prompt": {&cacheServer{zero: true}, nil, nil, "what it computed of a prompt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := tt.server.start(t).SelfTest(t.Context(), 0, tt.server.send(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, why := report.Whole(Reply{Prompt: new(30), Cached: tt.cached})
+			if (n == nil) != (tt.want == nil) || n != nil && *n != *tt.want ||
+				!strings.Contains(why, tt.why) || (why == "") != (tt.why == "") {
+				t.Errorf("a prompt has %v tokens (%s), want %v", n, why, tt.want)
+			}
+		})
 	}
 }
