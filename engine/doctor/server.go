@@ -95,7 +95,7 @@ func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 	}
 	for _, m := range f.Models {
 		about := ""
-		n, ok := f.Context(m.ID)
+		n, ok := f.Default(m.ID)
 		switch {
 		case ok:
 			about = fmt.Sprintf(", context %d tokens", n)

@@ -16,6 +16,7 @@ func (f *Facts) Believe() {
 	for i := range f.Models {
 		m := &f.Models[i]
 		m.ContextTokens, m.TrainedTokens = upTo(m.ContextTokens, mostTokens), upTo(m.TrainedTokens, mostTokens)
+		m.DefaultTokens = upTo(m.DefaultTokens, mostTokens)
 	}
 }
 

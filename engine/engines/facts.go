@@ -21,6 +21,7 @@ type Model struct {
 	Root          string   // what it was loaded from: names with the same root are one model
 	OwnedBy       string
 	ContextTokens *int     // context it is served with
+	DefaultTokens *int     // context of requests that ask for none, where requests may ask
 	TrainedTokens *int     // context it was trained for
 	Loaded        *bool    // in memory now, where the server says so
 	GPUShare      *float64 // 0..1 of its bytes in GPU memory, where the server says so

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -100,6 +101,39 @@ func detailsOllama(ctx context.Context, s Server, f *Facts) {
 			}
 		}
 		m.Loaded = &loaded
+	}
+	// Reading what is in a model's file takes some milliseconds a model.
+	ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
+	defer cancel()
+	for i := range f.Models {
+		describeOllama(ctx, s, &f.Models[i])
+	}
+}
+
+// describeOllama adds what Ollama knows of a model without loading it: the context that its own settings give to
+// requests, and the one that it was trained for.
+func describeOllama(ctx context.Context, s Server, m *Model) {
+	var shown struct {
+		Parameters string                     `json:"parameters"` // lines of a name and a value
+		Info       map[string]json.RawMessage `json:"model_info"`
+	}
+	if !s.Call(ctx, http.MethodPost, "/api/show", map[string]any{"model": m.ID}, ProbeLimit).into(&shown) {
+		return
+	}
+	for line := range strings.Lines(shown.Parameters) {
+		words := strings.Fields(line)
+		if len(words) != 2 || words[0] != "num_ctx" {
+			continue
+		}
+		if n, err := strconv.Atoi(words[1]); err == nil {
+			m.DefaultTokens = upTo(&n, mostTokens)
+		}
+	}
+	for key, raw := range shown.Info {
+		var n int
+		if strings.HasSuffix(key, ".context_length") && json.Unmarshal(raw, &n) == nil {
+			m.TrainedTokens = upTo(&n, mostTokens)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type Server struct {
 	Hints map[string]string
 	Ended func() error // how a server that homellm started ended by itself; nil if it runs, or is not ours
 	Send  Send
+	// homellm's own count of the prompt that Send makes of a text; nil where the server tokenises
+	Expect func(text, salt string) *event.Estimate
 }
 
 // Observer observes the server of one cell.

@@ -207,6 +207,51 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// Whole messages that a server leaves out make a count that is far under homellm's own, which the prompts before it
+// have calibrated. Later counts are not compared with one that was cut.
+func TestCut_Estimate(t *testing.T) {
+	type turn struct{ counted, told int }
+	for name, c := range map[string]struct {
+		canary *turn // nil: nothing was counted before the first turn
+		turns  []turn
+		spread float64
+		cut    string // whether each turn is: y or n
+	}{
+		"as many":                         {&turn{110, 112}, []turn{{381, 384}}, 0.21, "n"},
+		"the first big turn":              {&turn{110, 112}, []turn{{381, 300}}, 0.21, "y"},
+		"not calibrated, and near":        {nil, []turn{{381, 310}}, 0.21, "n"},
+		"not calibrated, and far":         {nil, []turn{{3810, 2048}}, 0.21, "y"},
+		"a template that says more":       {&turn{110, 150}, []turn{{2000, 2040}}, 0.1, "n"},
+		"a vocabulary with fewer":         {&turn{110, 90}, []turn{{2000, 1640}}, 0.1, "n"},
+		"a short prompt":                  {&turn{110, 112}, []turn{{120, 60}}, 0.1, "n"},
+		"an exact count":                  {&turn{110, 110}, []turn{{381, 340}}, 0, "y"},
+		"the one after it is not excused": {&turn{110, 112}, []turn{{3000, 1000}, {3100, 1010}}, 0.1, "yy"},
+		"what fitted widens":              {&turn{110, 112}, []turn{{2000, 1720}, {2000, 1520}}, 0.2, "nn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, notes := alone(Server{})
+			if c.canary != nil {
+				o.signs.calibrate(&event.Estimate{Prompt: c.canary.counted, Spread: c.spread}, &c.canary.told)
+			}
+			got := ""
+			for i, turn := range c.turns {
+				r := reply(time.Millisecond, nil)
+				r.Usage.Prompt, r.Cached, r.CacheSource = &turn.told, new(5), "usage"
+				r.Estimate = &event.Estimate{Prompt: turn.counted, Spread: c.spread}
+				o.signs.checkContext(r, strings.Repeat(string(rune('a'+i)), turn.counted*4), 0, o.notes)
+				if r.Cached == nil && r.Estimate == nil {
+					got += "y"
+				} else {
+					got += "n"
+				}
+			}
+			if got != c.cut || strings.Contains(c.cut, "y") != strings.Contains(notes.String(), "context_truncated: ") {
+				t.Errorf("cut %s, want %s; notes %q", got, c.cut, notes.String())
+			}
+		})
+	}
+}
+
 func TestCached_Rules(t *testing.T) {
 	rule := func(source, null string, verify bool) dsl.CacheReport {
 		return dsl.CacheReport{Source: source, NullMeans: null, Verify: verify}

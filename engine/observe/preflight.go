@@ -6,6 +6,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/engines"
+	"homellm/engine/event"
 	"homellm/engine/server"
 )
 
@@ -15,6 +16,16 @@ import (
 // be found in the cache, and must not be found after a reset or under another salt. Proven says
 // that the report of cached tokens was.
 func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err error) {
+	if s.Expect != nil {
+		send := s.Send
+		s.Send = func(ctx context.Context, text, salt string) event.Exchange {
+			e := send(ctx, text, salt)
+			if e.Err == nil {
+				o.signs.calibrate(s.Expect(text, salt), e.Usage.Prompt)
+			}
+			return e
+		}
+	}
 	o.server = s
 	o.report, o.counters, o.isolation, o.told = server.Report{}, counters{}, isolation{}, told{}
 	if !o.tested() {

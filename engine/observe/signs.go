@@ -15,6 +15,10 @@ type signs struct {
 	model  string // as the first reply names it
 	prompt string // of the turn before, in the same conversation
 	tokens *int   // what the server counted of it
+
+	fits bool    // prompts were counted by the server and by homellm; the two fields below say how the counts differ
+	by   float64 // smallest quotient of the server's count and homellm's
+	more float64 // smallest difference of the two
 }
 
 // check remarks on a finished request whose numbers are not what they seem. Jumped is by how much
@@ -84,9 +88,56 @@ func (s *signs) checkContext(r *event.Request, text string, context int, notes n
 		why = fmt.Sprintf("the server counts %d prompt tokens, all of its context of %d: it seems to drop the beginning of "+
 			"the context", n, context)
 	default:
-		return
+		if why = s.missing(r.Estimate, n); why == "" {
+			s.calibrate(r.Estimate, r.Usage.Prompt)
+			return
+		}
 	}
 	notes.add("context_truncated", "%s: %s", turnOf(r), why)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = nil, "none", false, why
 	r.Reusable, r.ReusableWhy = nil, why
+	r.Estimate = nil // what was counted is another prompt: later estimates are not held against it
+}
+
+// calibrate remembers how the server's count of a whole prompt differs from homellm's. What differs may be the template,
+// which adds the same to every prompt, or the vocabulary, which adds a share.
+func (s *signs) calibrate(e *event.Estimate, told *int) {
+	if e == nil || e.Prompt <= 0 || told == nil {
+		return
+	}
+	by, more := float64(*told)/float64(e.Prompt), float64(*told-e.Prompt)
+	if s.fits {
+		by, more = min(s.by, by), min(s.more, more)
+	}
+	s.fits, s.by, s.more = true, by, more
+}
+
+// A prompt is too short to say that part of it is missing below so many tokens, and a part too small below so many.
+const (
+	bigPrompt    = 256
+	smallestPart = 8
+)
+
+// missing says that a server counted far fewer tokens of a prompt than there must be; empty if it did not.
+func (s *signs) missing(e *event.Estimate, told int) string {
+	if e == nil || e.Prompt < bigPrompt {
+		return ""
+	}
+	least, spread := float64(e.Prompt), e.Spread
+	if s.fits {
+		least = min(least*s.by, least+s.more)
+		spread *= 0.75 // what is left is how the kinds of text differ, not the vocabularies as a whole
+	}
+	if e.Spread > 0 {
+		spread = max(spread, sameShare)
+	}
+	if float64(told) >= least*(1-spread)-smallestPart {
+		return ""
+	}
+	fitted := ""
+	if s.fits {
+		fitted = ", which fits its other prompts,"
+	}
+	return fmt.Sprintf("the server counts %d prompt tokens, and by homellm's count%s there are %.0f (± %.0f %%): it seems to "+
+		"drop messages, or the beginning of the context", told, fitted, least, 100*spread)
 }

@@ -118,6 +118,20 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 		Source: whole.Source}
 }
 
+// Estimate is homellm's own count of a request's prompt; nil where the server tokenises, or nothing can be counted.
+func (m *Maker) Estimate(r Request) *event.Estimate {
+	if r.tokenize != nil {
+		return nil
+	}
+	l := m.local(r)
+	text, _ := l.text(r.messages)
+	if text == "" {
+		return nil
+	}
+	_, estimate := l.shared(text, 0)
+	return estimate
+}
+
 // before finds the ceiling of a prompt that is about to be sent.
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.tokenize == nil {

@@ -85,6 +85,15 @@ func (f Found) Context(model string) (tokens int, ok bool) {
 	return 0, false
 }
 
+// Default is the context of requests for a model that ask for none; false if the server does not say. What is loaded
+// may have another.
+func (f Found) Default(model string) (tokens int, ok bool) {
+	if m, found := f.Model(model); found && m.DefaultTokens != nil {
+		return *m.DefaultTokens, true
+	}
+	return f.Context(model)
+}
+
 // CheckModel explains why a request for a model would fail here; nil if it would not. A server
 // that ignores the name of the model (llama.cpp with one model) accepts any.
 func (f Found) CheckModel(name string) error {

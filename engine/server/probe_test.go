@@ -31,7 +31,7 @@ func js(body string) answer { return answer{200, "application/json", body} }
 func play(t *testing.T, routes map[string]answer, unknown answer) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
+		if r.Method != http.MethodGet && r.URL.Path != "/api/show" {
 			t.Errorf("a probe sent %s %s: it must only ask", r.Method, r.URL)
 		}
 		a, ok := routes[r.URL.Path]
@@ -157,11 +157,14 @@ var probeTests = []struct {
 			"/api/ps": js(
 				`{"models":[{"name":"qwen2.5:7b","model":"qwen2.5:7b","size":8000,"size_vram":6000,"context_length":8192}]}`,
 			),
+			"/api/show": js(`{"parameters":"stop \"<|im_end|>\"\nnum_ctx                        300\ntemperature 0.7",` +
+				`"model_info":{"general.architecture":"qwen2","qwen2.context_length":32768}}`),
 		},
 		unknown: answer{404, "text/plain", "404 page not found"},
 		want: Found{State: Ready, Engine: "ollama", Version: "0.33.0", Models: []engines.Model{
-			{ID: "qwen2.5:7b", OwnedBy: "library", ContextTokens: new(8192), Loaded: new(true), GPUShare: new(0.75)},
-			{ID: "phi3:latest", OwnedBy: "library", Loaded: new(false)}}},
+			{ID: "qwen2.5:7b", OwnedBy: "library", ContextTokens: new(8192), DefaultTokens: new(300),
+				TrainedTokens: new(32768), Loaded: new(true), GPUShare: new(0.75)},
+			{ID: "phi3:latest", OwnedBy: "library", DefaultTokens: new(300), TrainedTokens: new(32768), Loaded: new(false)}}},
 		can:  "cache_reset cache_salt server_timings usage",
 		note: "75 % of qwen2.5:7b is in GPU memory",
 	},

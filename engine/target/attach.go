@@ -103,7 +103,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if facts.Engine == "" {
 		facts.Engine = profile.Engine
 	}
-	if n, ok := found.Context(model); ok {
+	if n, ok := found.Default(model); ok {
 		facts.ContextTokens = &n
 	} else if profile.ContextTokens > 0 {
 		n := profile.ContextTokens

@@ -39,8 +39,10 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	}
 	// What is loaded stays loaded if it is enough: another num_ctx would load the model again.
 	need := cell.ContextNeed()
-	if n, ok := found.Context(model); ok && n >= need {
-		return n
+	for _, of := range []func(string) (int, bool){found.Context, found.Default} {
+		if n, ok := of(model); ok && n >= need {
+			return n
+		}
 	}
 	return max(ollamaContext, (need+need/4+1023)/1024*1024)
 }
