@@ -481,7 +481,7 @@ func TestSelfTest_Partial(t *testing.T) {
 		"nothing of a cached prompt": {&cacheServer{zero: true}, nil, nil, "what it computed of a prompt"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, err := tt.server.start(t).SelfTest(t.Context(), 0, tt.server.send(""))
+			report, err := tt.server.start(t).SelfTest(t.Context(), Known{}, tt.server.send(""))
 			if err != nil {
 				t.Fatal(err)
 			}
