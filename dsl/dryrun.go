@@ -46,7 +46,7 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 		turns, w.sent = nil, 0
 		for _, conversation := range c.Scenario.Conversations {
 			if run.Scope == OfConversation && run.Cache != NotIsolated {
-				w.seen = nil
+				w.seen = ceiling.Seen[byte]{}
 			}
 			played, err := w.play(conversation)
 			if err != nil {
@@ -62,8 +62,8 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 type walker struct {
 	*planner
 	cell *Cell
-	seen []string // prompts with their replies, as the template renders them
-	sent int      // requests of this pass
+	seen ceiling.Seen[byte] // prompts with their replies, as the template renders them
+	sent int                // requests of this pass
 }
 
 func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
@@ -117,8 +117,8 @@ func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
 		return PlannedTurn{}, err
 	}
 	all := w.count(m, prompt)
-	common := w.count(m, prompt[:ceiling.LongestText(prompt, w.seen)]).tokens
-	w.seen = append(w.seen, prompt+reply)
+	common := w.count(m, prompt[:ceiling.LongestText(prompt, &w.seen)]).tokens
+	w.seen.Add([]byte(prompt + reply))
 	block := 1
 	if w.cell.Server != nil {
 		block = w.cell.Server.Capabilities.BlockTokens

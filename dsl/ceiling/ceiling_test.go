@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/quick"
 	"unicode/utf8"
@@ -56,24 +57,26 @@ func TestTokensAreThoseOfAPagedCache(t *testing.T) {
 	property := func(seed uint64) bool {
 		random := rand.New(rand.NewPCG(seed, 1))
 		cache := blocks{size: 1 + random.IntN(5), kept: map[string]bool{}}
-		var seen [][]int
+		var earlier [][]int
+		var seen Seen[int]
 		for range 12 {
 			var prompt []int
-			if len(seen) > 0 && random.IntN(4) > 0 {
-				earlier := seen[random.IntN(len(seen))]
-				prompt = slices.Clone(earlier[:random.IntN(len(earlier)+1)])
+			if len(earlier) > 0 && random.IntN(4) > 0 {
+				one := earlier[random.IntN(len(earlier))]
+				prompt = slices.Clone(one[:random.IntN(len(one)+1)])
 			}
 			for range random.IntN(9) {
 				prompt = append(prompt, random.IntN(3))
 			}
-			got := Tokens(Longest(prompt, seen), len(prompt), cache.size)
+			got := Tokens(seen.Longest(prompt), len(prompt), cache.size)
 			want := cache.take(prompt)
 			if got != want {
-				t.Logf("%v after %v in blocks of %d: %d tokens, and the cache serves %d", prompt, seen, cache.size, got, want)
+				t.Logf("%v after %v in blocks of %d: %d tokens, and the cache serves %d", prompt, earlier, cache.size, got, want)
 				return false
 			}
 			served += want
-			seen = append(seen, prompt)
+			earlier = append(earlier, prompt)
+			seen.Add(prompt)
 		}
 		return true
 	}
@@ -110,4 +113,28 @@ func TestCommonTextKeepsCharactersWhole(t *testing.T) {
 			t.Errorf("%q and %q: %d", tt.a, tt.b, got)
 		}
 	}
+}
+
+// A conversation of a thousand turns is kept once, and each turn finds the whole of the last one. Kept as they
+// were sent, its prompts would be 500 times as much.
+func TestSeenKeepsWhatIsNew(t *testing.T) {
+	var seen Seen[byte]
+	var prompt []byte
+	for i := range 1000 {
+		if got := seen.Longest(append(prompt, "other"...)); got != len(prompt) {
+			t.Fatalf("turn %d finds %d bytes, want %d", i, got, len(prompt))
+		}
+		prompt = fmt.Appendf(prompt, "turn %d: %s\n", i, strings.Repeat("x", i%300))
+		seen.Add(prompt)
+	}
+	if kept := size(seen.children); kept != len(prompt) || seen.Len() != 1000 {
+		t.Errorf("%d bytes are kept of %d prompts, want %d of 1000", kept, seen.Len(), len(prompt))
+	}
+}
+
+func size(all []*stretch[byte]) (n int) {
+	for _, s := range all {
+		n += len(s.text) + size(s.children)
+	}
+	return n
 }

@@ -21,8 +21,8 @@ type prefixes struct {
 	local    local    // instead of it
 	block    int      // tokens in one block of the cache
 	lead     int      // tokens at the beginning of every prompt under any salt
-	seen     [][]int
-	texts    []string
+	seen     ceiling.Seen[int]
+	texts    ceiling.Seen[byte]
 	lost     string // why a prompt that the server has seen is not among them
 }
 
@@ -136,12 +136,12 @@ func (m *Maker) Estimate(r Request) *event.Estimate {
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.tokenize == nil {
 		text, own := p.local.text(messages)
-		best := ceiling.LongestText(text, p.texts)
+		best := ceiling.LongestText(text, &p.texts)
 		if len(text) == 0 {
 			return Ceiling{source: "estimated", why: "empty prompt"}
 		}
 		share, estimate := p.local.shared(text, best)
-		out := Ceiling{share: &share, source: "estimated", estimate: estimate, first: len(p.texts) == 0}
+		out := Ceiling{share: &share, source: "estimated", estimate: estimate, first: p.texts.Len() == 0}
 		if own {
 			out.text = text
 		}
@@ -154,7 +154,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.lost != "" {
 		return Ceiling{source: "tokens", why: p.lost, prompt: ids}
 	}
-	n := ceiling.Tokens(max(ceiling.Longest(ids, p.seen), p.lead), len(ids), p.block)
+	n := ceiling.Tokens(max(p.seen.Longest(ids), p.lead), len(ids), p.block)
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
@@ -181,7 +181,7 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 		completion = math.MaxInt32 // all of it may be kept
 	}
 	if found.text != "" { // the prompt ends where the reply began
-		p.texts = append(p.texts, found.text+reply)
+		p.texts.Add([]byte(found.text + reply))
 		return
 	}
 	p.after(ctx, found.prompt, messages, reply, completion)
@@ -191,7 +191,7 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 // token, whose keys and values were never computed.
 func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Message, reply string, completion int) {
 	if p.tokenize == nil {
-		p.texts = append(p.texts, render(append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply})))
+		p.texts.Add([]byte(render(append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply}))))
 		return
 	}
 	seen := prompt
@@ -201,7 +201,7 @@ func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Messa
 			seen = ids[:min(len(ids), len(prompt)+completion-1)]
 		}
 	}
-	p.seen = append(p.seen, seen)
+	p.seen.Add(seen)
 }
 
 // render replaces a chat template where only shares of characters are needed.
