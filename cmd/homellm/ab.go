@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -12,9 +11,11 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/results"
 	"homellm/engine/stats"
 )
 
@@ -78,7 +79,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	files, err := findScenarios(args)
+	named, err := files.Scenarios(args)
 	if err != nil {
 		return err
 	}
@@ -86,11 +87,11 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	if len(files) != 1 {
-		return exit.Errorf(exit.Usage, "name one scenario", "ab plays one scenario, and %d are named", len(files))
+	if len(named) != 1 {
+		return exit.Errorf(exit.Usage, "name one scenario", "ab plays one scenario, and %d are named", len(named))
 	}
 	f.servers = []string{f.a, f.b}
-	plans, servers, err := planAll(ctx, p, lib, files, f.applyFlags)
+	plans, choice, err := planAll(ctx, p, lib, named, f.applyFlags)
 	if err != nil {
 		return err
 	}
@@ -100,11 +101,11 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		c.Scenario.Run.Order = "abba"
 	}
 	if f.out == "" {
-		id, err := newID()
+		id, err := results.NewID()
 		if err != nil {
 			return err
 		}
-		f.out = filepath.Join("results", time.Now().UTC().Format("20060102T150405Z")+"-"+plan.Name+"-ab-"+id[:4])
+		f.out = results.NewDir(plan.Name+"-ab", id, time.Now())
 	}
 	rules = rules.BetweenServers()
 	f.judge = func(run *metrics.Run, ids []string, looks stats.Looks) []judge.Doubt {
@@ -117,12 +118,12 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		return out
 	}
 	silent := report.Format{Write: func(io.Writer, *metrics.Run, report.Options) error { return nil }}
-	code, err := play(ctx, p, plan, servers, f.applyFlags, silent, false)
+	code, err := play(ctx, p, plan, choice, f.applyFlags, silent, false)
 	if err != nil {
 		return err
 	}
 	rules.Looks = nil
-	dir, run, err := readRun(f.out)
+	dir, run, err := results.Read(f.out)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,9 @@ import (
 	"homellm/engine/compare"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 	"homellm/engine/report"
+	"homellm/engine/results"
 )
 
 func newBaseline(p process) *cobra.Command {
@@ -63,7 +65,7 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	}
 	var runs []*metrics.Run
 	for _, arg := range args {
-		_, run, err := readRun(arg)
+		_, run, err := results.Read(arg)
 		if err != nil {
 			return err
 		}
@@ -117,35 +119,12 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 		}
 	}
 	for _, path := range order {
-		if err := writeWhole(cmp.Or(rules.Folder(), "."), path, files[path]); err != nil {
+		if err := replace.Below(cmp.Or(rules.Folder(), "."), path, files[path]); err != nil {
 			return exit.Errorf(exit.Environment, "", "writing the baseline: %w", err)
 		}
 		p.sayPath("%s", path)
 	}
 	return nil
-}
-
-// writeWhole replaces a file below a folder at once: a reader sees the old one or the new one. A link that leads
-// out of the folder is an error: it may have come with a stranger's commit.
-func writeWhole(folder, path string, data []byte) error {
-	name, err := filepath.Rel(folder, path)
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	draft := name + ".new"
-	defer func() { _ = root.Remove(draft) }() // gone already if all went well
-	if err := root.WriteFile(draft, data, 0o644); err != nil {
-		return err
-	}
-	return root.Rename(draft, name)
 }
 
 func newBaselineList(p process) *cobra.Command {

@@ -25,7 +25,7 @@ func crashing() {
 		g.Go(crash.Guarded(func() { panic(errors.New("planted \x1b[31m")) }))
 		g.Wait()
 	case "handler":
-		h := guarded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("planted \x1b[31m") }))
+		h := crash.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("planted \x1b[31m") }))
 		hs := httptest.NewServer(h)
 		_, _ = http.Get(hs.URL)
 	}

@@ -13,8 +13,10 @@ import (
 	"homellm/dsl"
 	"homellm/engine/compare"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
+	"homellm/engine/results"
 	"homellm/schema"
 )
 
@@ -67,7 +69,7 @@ func runCompare(p process, args []string, f compareFlags) error {
 	if err != nil {
 		return err
 	}
-	_, run, err := readRun(args[len(args)-1])
+	_, run, err := results.Read(args[len(args)-1])
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func runCompare(p process, args []string, f compareFlags) error {
 		c, err = againstFile(rules, args[0], run, args[1])
 	default:
 		var old *metrics.Run
-		if _, old, err = readRun(args[0]); err == nil {
+		if _, old, err = results.Read(args[0]); err == nil {
 			err = twoRuns([]*metrics.Run{old, run}, args)
 		}
 		if err == nil {
@@ -99,7 +101,7 @@ func (f compareFlags) rules() (compare.Rules, error) {
 	if f.gates == "" {
 		return compare.DefaultRules(), nil
 	}
-	file, err := openYAML(f.gates)
+	file, err := files.Open(f.gates)
 	if err != nil {
 		return compare.Rules{}, err
 	}
@@ -164,7 +166,7 @@ func isBaseline(path string) bool { return filepath.Ext(path) == ".json" }
 
 // readBaseline reads and checks a baseline file.
 func readBaseline(path string) (*compare.Baseline, error) {
-	data, err := readBounded(path)
+	data, err := files.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, exit.Errorf(exit.Usage, "homellm baseline list shows those there are", "%w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/exit"
+	"homellm/engine/replace"
 	"homellm/engine/report"
 )
 
@@ -103,5 +104,5 @@ func keptElsewhere(name string, write func(io.Writer) error) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, name)
-	return path, report.WriteFile(path, write)
+	return path, replace.File(path, write)
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm"
 	"homellm/dsl"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
 )
@@ -18,7 +18,7 @@ type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 // completeScenarios offers the shipped names in addition to the shell's files.
 func completeScenarios(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var out []string
-	for _, n := range shippedNames() {
+	for _, n := range files.ShippedNames() {
 		if strings.HasPrefix(n, typed) {
 			out = append(out, n)
 		}
@@ -29,7 +29,7 @@ func completeScenarios(_ *cobra.Command, _ []string, typed string) ([]string, co
 // completeServers offers the runnable profiles of the shipped file.
 func completeServers(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, s := range shippedLibrary().Servers {
+	for _, s := range files.ShippedLibrary().Servers {
 		if !s.Abstract {
 			names = append(names, s.Name+"\t"+s.Description)
 		}
@@ -39,7 +39,7 @@ func completeServers(_ *cobra.Command, _ []string, typed string) ([]string, cobr
 
 func completeModels(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, m := range shippedLibrary().Models {
+	for _, m := range files.ShippedLibrary().Models {
 		names = append(names, m.Name)
 	}
 	return lastOf(names, typed), cobra.ShellCompDirectiveNoFileComp
@@ -48,19 +48,19 @@ func completeModels(_ *cobra.Command, _ []string, typed string) ([]string, cobra
 // completeTags offers the tags of the scenarios named so far, or of all shipped ones.
 func completeTags(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		args = shippedNames()
+		args = files.ShippedNames()
 	}
 	var tags []string
-	lib := shippedLibrary()
+	lib := files.ShippedLibrary()
 	for _, arg := range args {
-		if _, err := os.Stat(arg); err != nil && !slices.Contains(shippedNames(), arg) {
+		if _, err := os.Stat(arg); err != nil && !slices.Contains(files.ShippedNames(), arg) {
 			continue
 		}
-		files, err := findScenario(arg)
+		named, err := files.Scenario(arg)
 		if err != nil {
 			continue
 		}
-		for _, f := range files {
+		for _, f := range named {
 			plan, _ := dsl.Load(f, lib, judge.Vocabulary(), prompt.PlanOptions(lib))
 			if plan == nil {
 				continue
@@ -89,16 +89,4 @@ func lastOf(names []string, typed string) []string {
 		}
 	}
 	return out
-}
-
-// shippedLibrary is the embedded servers and models, which are valid by test.
-func shippedLibrary() *dsl.Library {
-	lib, ds := dsl.LoadLibrary(
-		dsl.File{Name: "models.yaml", Data: homellm.Models},
-		dsl.File{Name: "servers.yaml", Data: homellm.Servers},
-	)
-	if ds.Errors() {
-		return &dsl.Library{}
-	}
-	return lib
 }

@@ -10,8 +10,8 @@ import (
 	"homellm/engine/crash"
 	"homellm/engine/doctor"
 	"homellm/engine/exit"
-	"homellm/engine/hub"
 	"homellm/engine/report"
+	"homellm/engine/target"
 )
 
 type doctorFlags struct {
@@ -49,10 +49,9 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 		return err
 	}
 	checkup := report.NewCheckup(p.stdout)
-	servers := &servers{process: p, lib: lib}
 	d := &doctor.Doctor{
 		Report: checkup, Library: lib, Model: f.model,
-		Records: servers.records(), ModelDir: hub.CacheFromEnv(p.getenv, p.home()).Dir,
+		Records: target.Records(p.stateDir), ModelDir: p.downloads().Dir,
 		Waiting: func(what string) func() {
 			timer := time.AfterFunc(tellAfter, crash.Guarded(func() { p.say("waiting for %s", what) }))
 			return func() { timer.Stop() }

@@ -12,6 +12,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/report"
 )
@@ -51,9 +52,9 @@ type listed struct {
 
 func list(p process, args []string, f listFlags) error {
 	if len(args) == 0 {
-		args = shippedNames()
+		args = files.ShippedNames()
 	}
-	files, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
+	named, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func list(p process, args []string, f listFlags) error {
 	opt.IncludeTags, opt.ExcludeTags = nil, nil // over several files a tag is unknown only if no file has it
 	var rows []listed
 	var all syntax.Diagnostics
-	for _, file := range files {
+	for _, file := range named {
 		plan, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
 		if plan == nil {
 			all = append(all, ds...)

@@ -3,17 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"path"
-	"slices"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/catalog"
 	"homellm/engine/exit"
-	"homellm/engine/hub"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 func newModelsVerify(p process) *cobra.Command {
@@ -25,128 +24,61 @@ func newModelsVerify(p process) *cobra.Command {
 it with the hash that the hub gave, and with that of the models file. A file that is
 wrong is removed, so that the next pull fetches it anew.`,
 		ValidArgsFunction: completeModels,
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openStore(p, lib)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := p.catalog(lib)
 			if err != nil {
 				return err
 			}
-			return s.verify(c.Context(), args)
+			return verify(cmd.Context(), p, c, args)
 		},
 	}
 	lib.add(c)
 	return c
 }
 
-func (s *store) verify(ctx context.Context, names []string) error {
-	var list []offer
+func verify(ctx context.Context, p process, c *catalog.Catalog, names []string) error {
+	var offers []catalog.Offer
 	for _, name := range names {
-		o, err := s.offer(name, "")
+		o, err := c.Find(name, "")
 		if err != nil {
 			return err
 		}
-		list = append(list, s.sourcesOf(o)...)
+		offers = append(offers, o.Siblings()...)
 	}
 	if len(names) == 0 {
-		list = s.offers()
+		offers = c.Offers()
 	}
-	stored, err := s.cache.List()
-	if err != nil {
-		return exit.Errorf(exit.Environment, "", "reading %s: %w", s.cache.Dir, err)
-	}
-	var all checked
-	for _, repo := range stored {
-		var of []offer
-		for _, o := range list {
-			if o.source.Repo == repo.Repo {
-				of = append(of, o)
-			}
-		}
-		if len(of) == 0 {
-			continue
-		}
-		for _, commit := range repo.Commits {
-			one, err := s.verifySnapshot(ctx, of, repo.Repo, commit)
-			if err != nil {
-				return err
-			}
-			all.read, all.wrong, all.missing = all.read+one.read, all.wrong+one.wrong, all.missing+one.missing
-		}
-	}
+	read, wrong, missing := 0, 0, 0
+	err := c.Verify(ctx, offers, func(v catalog.Verified) {
+		read, wrong, missing = read+len(v.Files), wrong+v.Wrong(), missing+len(v.Missing)
+		showVerified(p.stdout, v)
+	})
 	switch {
-	case all.wrong+all.missing > 0:
+	case err != nil:
+		return err
+	case wrong+missing > 0:
 		return exit.Errorf(exit.Fail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing",
-			readable.Plural(all.wrong, "file"), all.missing)
-	case all.read == 0 && len(names) > 0:
-		return exit.Errorf(exit.Environment, "homellm models pull "+list[0].model.Name, "%s is not here",
+			readable.Plural(wrong, "file"), missing)
+	case read == 0 && len(names) > 0:
+		return exit.Errorf(exit.Environment, "homellm models pull "+offers[0].Model.Name, "%s is not here",
 			strings.Join(names, ", "))
-	case all.read == 0:
-		fmt.Fprintf(s.stdout, "no known model is in %s\n", shown(s.cache.Dir))
+	case read == 0:
+		fmt.Fprintf(p.stdout, "no known model is in %s\n", text.Path(c.Cache.Dir))
 	}
 	return nil
 }
 
-// checked counts the files of a verification.
-type checked struct{ read, wrong, missing int }
-
-// verifySnapshot reads the files of one commit of a repository, for the offers that may be in it.
-func (s *store) verifySnapshot(ctx context.Context, of []offer, repo, commit string) (n checked, err error) {
-	var whose, missing []string
-	var want []hub.File
-	for _, o := range of {
-		held := s.cache.Holds(o.spec(), commit)
-		if len(held.Files) == 0 {
-			continue
-		}
-		whose = append(whose, o.String())
-		if commit == s.commit(o) {
-			want = append(want, o.spec().Files...)
-		}
-		// A pull of single files, such as a tokeniser, leaves the rest out on purpose.
-		if slices.ContainsFunc(held.Files, func(f hub.File) bool {
-			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
-		}) {
-			missing = append(missing, held.Missing...)
-		}
-		if o.model.Sources == nil { // a repository of no models file may never have had one
-			missing = slices.DeleteFunc(missing, func(p string) bool { return p == "config.json" })
+func showVerified(w io.Writer, v catalog.Verified) {
+	say := func(path, what string) { fmt.Fprintf(w, "%-28s %s: %s\n", v.What, path, what) }
+	for _, f := range v.Files {
+		if what := cmp.Or(f.Wrong, f.Unknown); what != "" {
+			say(f.Path, what)
 		}
 	}
-	what := cmp.Or(strings.Join(whose, ", "), repo)
-	files, err := s.cache.Verify(ctx, repo, commit, want)
-	if err != nil {
-		return n, exit.Errorf(exit.Environment, "", "%s: %w", what, err)
+	for _, path := range v.Missing {
+		say(path, "missing")
 	}
-	say := func(path, text string) { fmt.Fprintf(s.stdout, "%-28s %s: %s\n", what, path, text) }
-	for _, f := range files {
-		n.read++
-		if f.Wrong != "" {
-			n.wrong++
-			missing = slices.DeleteFunc(missing, func(p string) bool { return p == f.Path }) // it is here, and wrong
-			say(f.Path, f.Wrong)
-		} else if f.Unknown != "" {
-			say(f.Path, f.Unknown)
-		}
-	}
-	slices.Sort(missing)
-	missing = slices.Compact(missing)
-	for _, p := range missing {
-		say(p, "missing")
-	}
-	n.missing = len(missing)
-	fmt.Fprintf(s.stdout, "%-28s %s checked\n", what, readable.Plural(n.read, "file"))
-	return n, nil
-}
-
-// sourcesOf lists every source of an offer's model.
-func (s *store) sourcesOf(o offer) []offer {
-	if len(o.model.Sources) == 0 {
-		return []offer{o}
-	}
-	var out []offer
-	for _, source := range o.model.Sources {
-		out = append(out, offer{o.model, source})
-	}
-	return out
+	fmt.Fprintf(w, "%-28s %s checked\n", v.What, readable.Plural(len(v.Files), "file"))
 }
 
 func newModelsRemove(p process) *cobra.Command {
@@ -158,11 +90,11 @@ func newModelsRemove(p process) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeModels,
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := openStore(p, lib)
+			c, err := p.catalog(lib)
 			if err != nil {
 				return err
 			}
-			return s.remove(args[0], source)
+			return remove(p, c, args[0], source)
 		},
 	}
 	lib.add(c)
@@ -170,40 +102,22 @@ func newModelsRemove(p process) *cobra.Command {
 	return c
 }
 
-func (s *store) remove(name, source string) error {
-	o, err := s.offer(name, source)
+func remove(p process, c *catalog.Catalog, name, source string) error {
+	o, err := c.Find(name, source)
 	if err != nil {
 		return err
 	}
-	list := []offer{o}
+	offers := []catalog.Offer{o}
 	if source == "" {
-		list = s.sourcesOf(o)
+		offers = o.Siblings()
 	}
-	stored, err := s.cache.List()
+	freed, found, err := c.Remove(offers)
 	if err != nil {
-		return exit.Errorf(exit.Environment, "", "reading %s: %w", s.cache.Dir, err)
-	}
-	var freed int64
-	found := false
-	removed := map[string]bool{}
-	for _, one := range list {
-		if removed[one.source.Repo] || !slices.ContainsFunc(stored,
-			func(x hub.Stored) bool { return x.Repo == one.source.Repo }) {
-			continue
-		}
-		n, err := s.cache.Remove(one.source.Repo)
-		if errors.Is(err, hub.ErrBusy) {
-			return exit.Errorf(exit.Environment, "wait for it, or end it", "deleting %s: %w", one.source.Repo, err)
-		}
-		if err != nil {
-			return exit.Errorf(exit.Environment, "", "deleting %s: %w", one.source.Repo, err)
-		}
-		found, removed[one.source.Repo] = true, true
-		freed += n
+		return err
 	}
 	if !found {
 		return exit.Errorf(exit.Environment, "homellm models list shows what is here", "%s is not here", name)
 	}
-	fmt.Fprintf(s.stdout, "deleted %s: %s\n", name, gigabytes(float64(freed)))
+	fmt.Fprintf(p.stdout, "deleted %s: %s\n", name, text.Bytes(float64(freed)))
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"homellm/dsl"
+	"homellm/engine/files"
 	"homellm/engine/hub"
 	"homellm/engine/sim"
 )
@@ -361,7 +362,7 @@ func TestPlan_ExactTokens(t *testing.T) {
 // TestOllamaNames holds what is sent to Ollama for a model of one name everywhere.
 func TestOllamaNames(t *testing.T) {
 	t.Parallel()
-	lib := shippedLibrary()
+	lib := files.ShippedLibrary()
 	for name, want := range map[string]string{
 		"qwen2.5-3b": "qwen2.5:3b", "llama-3.1-8b": "llama3.1:8b", "phi-3.5-mini": "phi3.5:3.8b", "gemma-3-4b": "gemma3:4b",
 		"mistral-7b-v0.3": "mistral:7b", "smollm2-1.7b": "smollm2:1.7b", "deepseek-r1-distill-qwen-7b": "deepseek-r1:7b",
@@ -496,7 +497,7 @@ func TestModels_SetupAfterKill(t *testing.T) {
 	p := modelsProgram(t, h)
 	// Of the shipped models nothing is on this hub: only ours is to be had, and is the largest that fits.
 	only := "schema: homellm.models/v1\nmodels:\n"
-	lib := shippedLibrary()
+	lib := files.ShippedLibrary()
 	for _, m := range lib.Models {
 		only += fmt.Sprintf("  %s: {context: {trained: 1024}}\n", m.Name)
 	}

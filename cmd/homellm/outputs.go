@@ -15,6 +15,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 	"homellm/engine/report"
 	"homellm/engine/secret"
 )
@@ -234,7 +235,7 @@ func writeOutput(path string, unmasked func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return report.WriteFile(path, write)
+	return replace.File(path, write)
 }
 
 func (o *outputs) options(dir string) report.Options {

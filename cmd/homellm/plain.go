@@ -6,7 +6,8 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"unicode"
+
+	"homellm/engine/text"
 )
 
 // repaint is what the progress line of a terminal begins with.
@@ -24,11 +25,11 @@ func (p plain) Write(b []byte) (int, error) {
 		out, rest = append(out, repaint...), b[len(repaint):]
 	}
 	for _, r := range string(rest) {
-		if r == '\n' || r == '\t' || !acts(r) {
+		if r == '\n' || r == '\t' || !text.Acts(r) {
 			out = fmt.Appendf(out, "%c", r)
 			continue
 		}
-		out = append(out, visible(r)...)
+		out = append(out, text.Visible(r)...)
 	}
 	if _, err := p.w.Write(out); err != nil {
 		return 0, err
@@ -60,19 +61,3 @@ func (t *inTurn) Write(b []byte) (int, error) {
 	defer t.mu.Unlock()
 	return t.w.Write(b)
 }
-
-// acts reports whether a terminal does something other than show the character, or shows other
-// characters in another order because of it.
-func acts(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
-}
-
-func visible(r rune) string {
-	if r < 0x100 {
-		return fmt.Sprintf(`\x%02x`, r)
-	}
-	return fmt.Sprintf(`\u%04x`, r)
-}
-
-// oneLine is text of a scenario in the middle of a line of ours.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

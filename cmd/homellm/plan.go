@@ -47,13 +47,13 @@ func plan(p process, args []string, f planFlags) error {
 	if f.format != "text" && f.format != "json" {
 		return exit.Errorf(exit.Usage, "text or json", "unknown format %q", f.format)
 	}
-	files, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
+	named, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
 		return err
 	}
 	var plans []*dsl.Plan
 	var all syntax.Diagnostics
-	for _, file := range files {
+	for _, file := range named {
 		one, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
 		all = append(all, ds...)
 		plans = append(plans, one)

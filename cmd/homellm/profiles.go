@@ -15,6 +15,7 @@ import (
 	"homellm/engine/host"
 	"homellm/engine/report"
 	"homellm/engine/server"
+	"homellm/engine/target"
 )
 
 func newServers(p process) *cobra.Command {
@@ -39,8 +40,7 @@ func listServers(ctx context.Context, p process, f libraryFlags) error {
 	if err != nil {
 		return err
 	}
-	s := &servers{process: p, lib: lib}
-	left, err := host.Leftovers(s.records())
+	left, err := host.Leftovers(target.Records(p.stateDir))
 	if err != nil {
 		return exit.Errorf(exit.Environment, "", "%w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"homellm/engine/crash"
 	"homellm/engine/event"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // bar shows where a run is. The engine stores the latest snapshot and never waits: a ticker
@@ -73,11 +74,11 @@ func (b *bar) stop() {
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
 	if p := b.latest.Load(); p != nil && (p.Waiting != "" || p.Repeat > 0) {
-		text := describeProgress(b.name, *p)
+		said := describeProgress(b.name, *p)
 		if p.Waiting != "" {
-			text = b.waiting(*p)
+			said = b.waiting(*p)
 		}
-		fmt.Fprint(b.w, repaint+readable.Shorten(oneLine(text), b.columns-1))
+		fmt.Fprint(b.w, repaint+readable.Shorten(text.OneLine(said), b.columns-1))
 	}
 }
 
@@ -93,14 +94,14 @@ func (b *bar) line() {
 	if p.Waiting != "" && time.Since(b.since) < tellAfter {
 		return
 	}
-	text := fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p))
+	said := fmt.Sprintf("%s · %s · %s", b.name, p.Cell, describePass(*p))
 	if p.Waiting != "" {
-		text = b.waiting(*p)
+		said = b.waiting(*p)
 	}
-	text = oneLine(text)
-	if text != b.painted {
-		b.painted = text
-		fmt.Fprintln(b.w, text)
+	said = text.OneLine(said)
+	if said != b.painted {
+		b.painted = said
+		fmt.Fprintln(b.w, said)
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/results"
 )
 
 // remark says on stderr what tables for programs have no place for.
@@ -35,7 +37,7 @@ It exits with the code of the run.`,
 			if err != nil {
 				return err
 			}
-			dir, fold, err := readRun(args[0])
+			dir, fold, err := results.Read(args[0])
 			if err != nil {
 				return err
 			}
@@ -46,7 +48,7 @@ It exits with the code of the run.`,
 			if fold.Done == nil || fold.Done.Interrupted != "" {
 				p.say("this run was not finished")
 				p.say("hint: continue with: %s",
-					resumeHint(argument(fold.Started.Scenario.File), kept(fold.Started.Options), dir))
+					results.Command(files.Argument(fold.Started.Scenario.File), results.Kept(fold.Started.Options), dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exit.Pass {
 				return exit.With(code)

@@ -1,28 +1,21 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"homellm/engine/event"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/results"
 )
 
-// resultsFolder is where apply keeps runs unless it is told otherwise.
-const resultsFolder = "results"
-
 func newResults(p process) *cobra.Command {
-	dir := resultsFolder
+	dir := results.Default
 	c := &cobra.Command{
 		Use:   "results",
 		Short: "List, show, compare and remove earlier runs",
@@ -35,95 +28,31 @@ the newest one.`,
 	return c
 }
 
-// keptRun is a run in the results folder.
-type keptRun struct {
-	name, dir string
-	fold      *metrics.Run
-	started   time.Time
-}
-
-// keptRuns reads every run directly below a folder, the newest first. A folder without our journal is not a run; a
-// journal that cannot be read is reported and left alone.
-func keptRuns(p process, dir string) ([]keptRun, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, exit.Errorf(exit.Usage, "name another folder with --dir", "there are no results in %s", dir)
-	}
-	if err != nil {
-		return nil, exit.Errorf(exit.Usage, "", "%w", err)
-	}
-	var out []keptRun
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !e.IsDir() {
-			continue // a link to a folder is not followed
-		}
-		if info, err := os.Lstat(filepath.Join(path, "journal.jsonl")); err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		_, fold, err := readRun(path)
-		if err != nil {
-			p.say("skipped: %v", err)
-			continue
-		}
-		out = append(out, keptRun{e.Name(), path, fold, fold.Started.Started})
-	}
-	slices.SortFunc(out, func(a, b keptRun) int {
-		if c := b.started.Compare(a.started); c != 0 {
-			return c
-		}
-		return strings.Compare(b.name, a.name)
-	})
-	return out, nil
-}
-
-// findRun finds a run by folder, name or unique start of a name.
-func findRun(p process, dir, name string) (string, *metrics.Run, error) {
-	if _, err := os.Stat(name); err == nil {
-		return readRun(name)
-	}
-	all, err := keptRuns(p, dir)
-	if err != nil {
-		return "", nil, err
-	}
-	var found []keptRun
-	for _, r := range all {
-		switch {
-		case name == "latest", r.name == name:
-			return r.dir, r.fold, nil
-		case strings.HasPrefix(r.name, name), strings.HasPrefix(r.fold.Started.ID, name):
-			found = append(found, r)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0].dir, found[0].fold, nil
-	case 0:
-		return "", nil, exit.Errorf(exit.Usage, "homellm results list", "there is no run %q in %s", name, dir)
-	}
-	return "", nil, exit.Errorf(exit.Usage, "give more of its name", "%d runs in %s begin with %q", len(found), dir, name)
+// runs are those below a folder; what cannot be read is told of.
+func (p process) runs(dir string) results.Runs {
+	return results.Runs{Dir: dir, Skipped: func(err error) { p.say("skipped: %v", err) }}
 }
 
 func newResultsList(p process, dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the runs, the newest first", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			all, err := keptRuns(p, *dir)
+			all, err := p.runs(*dir).All()
 			if err != nil {
 				return err
 			}
 			var rows [][]string
 			for _, r := range all {
-				verdict, code, _ := r.fold.Outcome()
+				verdict, code, _ := r.Fold.Outcome()
 				simulated := ""
-				if slices.ContainsFunc(r.fold.Cells, (*metrics.Cell).Simulated) {
+				if slices.ContainsFunc(r.Fold.Cells, (*metrics.Cell).Simulated) {
 					simulated = "simulated"
 				}
-				counts := r.fold.Counts()
-				rows = append(rows, []string{r.started.UTC().Format("2006-01-02 15:04"), r.fold.Started.Scenario.Name,
-					string(verdict), r.name, simulated,
+				counts := r.Fold.Counts()
+				rows = append(rows, []string{r.Started.UTC().Format("2006-01-02 15:04"), r.Fold.Started.Scenario.Name,
+					string(verdict), r.Name, simulated,
 					fmt.Sprint(code), fmt.Sprint(counts[metrics.Passed]), fmt.Sprint(counts[metrics.Failed]),
-					fmt.Sprint(len(r.fold.Cells))})
+					fmt.Sprint(len(r.Fold.Cells))})
 			}
 			if len(rows) == 0 {
 				p.say("there are no runs in %s", *dir)
@@ -147,11 +76,11 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			name := "latest"
+			name := results.Latest
 			if len(args) == 1 {
 				name = args[0]
 			}
-			at, fold, err := findRun(p, *dir, name)
+			at, fold, err := p.runs(*dir).Find(name)
 			if err != nil {
 				return err
 			}
@@ -175,12 +104,12 @@ their tables, and the assertions whose verdicts changed. It judges nothing and
 exits with 0: whether a difference is more than noise is for homellm compare.
 Without NEW the newest run is compared with OLD.`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			args = append(args, "latest")
-			_, before, err := findRun(p, *dir, args[0])
+			args = append(args, results.Latest)
+			_, before, err := p.runs(*dir).Find(args[0])
 			if err != nil {
 				return err
 			}
-			_, after, err := findRun(p, *dir, args[1])
+			_, after, err := p.runs(*dir).Find(args[1])
 			if err != nil {
 				return err
 			}
@@ -239,62 +168,20 @@ and never a run that is being played.`,
 }
 
 func prune(p process, dir string, f pruneFlags, now time.Time) error {
-	all, err := keptRuns(p, dir)
+	all, err := p.runs(dir).All()
 	if err != nil {
 		return err
 	}
-	gone := 0
-	var failed []error
-	for i, r := range all {
-		if i < f.keep || f.younger > 0 && now.Sub(r.started) < f.younger {
-			continue
-		}
-		if why := untouchable(r.dir, f.yes); why != "" {
-			p.say("left alone: %s: %s", r.dir, why)
-			continue
-		}
-		verb := "would remove"
-		if f.yes {
-			verb = "removed"
-			if err := os.RemoveAll(r.dir); err != nil {
-				failed = append(failed, err)
-				continue
-			}
-		}
-		gone++
-		p.sayPath(verb+" %s", r.dir)
+	verb := "removed"
+	if f.dryRun {
+		verb = "would remove"
 	}
+	pruning := results.Pruning{
+		Keep: f.keep, Younger: f.younger, DryRun: f.dryRun,
+		Left: func(dir, why string) { p.say("left alone: %s: %s", dir, why) },
+		Gone: func(dir string) { p.sayPath(verb+" %s", dir) },
+	}
+	gone, err := pruning.Prune(all, now)
 	p.say("%d of %d runs", gone, len(all))
-	if len(failed) > 0 {
-		return exit.Errorf(exit.Environment, "", "removing: %w", errors.Join(failed...))
-	}
-	return nil
-}
-
-// untouchable says why a folder must not be removed: it holds more than a run, or its run goes on.
-// Whether it does is found out by taking the journal, which stays as it is where runs are only listed.
-func untouchable(dir string, take bool) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err.Error()
-	}
-	for _, e := range entries {
-		if !e.Type().IsRegular() {
-			return e.Name() + " in it is not a file of a run"
-		}
-	}
-	if !take {
-		return ""
-	}
-	j, _, err := event.Open(filepath.Join(dir, "journal.jsonl"))
-	switch {
-	case errors.Is(err, event.ErrLocked):
-		return "it is being played right now"
-	case err != nil:
-		return err.Error()
-	}
-	if err := j.Close(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return err
 }

@@ -7,6 +7,8 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/exit"
+	"homellm/engine/files"
+	"homellm/engine/target"
 )
 
 // selection is the flags that choose what of a scenario is planned; plan, list and apply share
@@ -72,7 +74,7 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 // readOnly reads what a command needs that plans and sends nothing: the simulator is assumed where
 // no server is named.
 func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
-	files, err := findScenarios(args)
+	named, err := files.Scenarios(args)
 	if err != nil {
 		return nil, nil, dsl.Options{}, err
 	}
@@ -81,6 +83,6 @@ func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File
 		return nil, nil, dsl.Options{}, err
 	}
 	opt, err := s.options(p, lib)
-	opt.DefaultServer = simulator
-	return files, lib, opt, err
+	opt.DefaultServer = target.Simulator
+	return named, lib, opt, err
 }

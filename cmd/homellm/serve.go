@@ -16,6 +16,7 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/host"
 	"homellm/engine/target"
+	"homellm/engine/text"
 )
 
 type serveFlags struct {
@@ -69,18 +70,18 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	if f.port < 0 || f.port > 65535 {
 		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
 	}
-	s := &servers{process: p, lib: lib}
+	means := p.means(false)
+	logs := target.Logs{State: p.stateDir}
 	machine := host.OpenTelemetry(ctx, host.Options{})
 	defer machine.Close()
-	launcher := s.launcher()
-	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
-	launcher.Log = func(profile string) (path, kept string, err error) {
+	launcher := means.Launcher(func(profile string) (path, kept string, err error) {
 		if f.logPath != "" {
 			return f.logPath, "", nil
 		}
-		path, err = s.stateFile("server-" + profile + ".log")
+		path, err = logs.Lasting(profile)
 		return path, "", err
-	}
+	})
+	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
 	if f.dryRun {
 		launcher.File = nil // a file that is not there yet is no reason not to show the line
 		command, err := launcher.Command(ctx, profile, m)
@@ -89,16 +90,16 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		}
 		return showCommand(p, command, profile, m, target.Cards(machine))
 	}
-	s.nameLeftovers()
+	means.NoteLeftovers()
 	running, err := launcher.Start(ctx, profile, m)
 	if err != nil {
 		for _, line := range target.LogOf(err) {
-			s.note("| %s", line)
+			p.say("| %s", line)
 		}
 		return environment(err)
 	}
 	for _, n := range running.Command.Notes {
-		s.note("%s: %s", name, n)
+		p.say("%s: %s", name, n)
 	}
 	if running.Unseen() {
 		s.note("%s: which process answers cannot be seen, as behind a container", name)
@@ -108,10 +109,10 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		first = fmt.Sprintf(" (first request %v)", running.First.Round(time.Millisecond))
 	}
 	fmt.Fprintf(p.stdout, "%s is ready at %s%s after %v%s; Ctrl-C stops it\nits log is %s\n",
-		name, running.Command.URL(), profile.BasePath, running.Load.Round(10*time.Millisecond), first, shown(running.Log))
+		name, running.Command.URL(), profile.BasePath, running.Load.Round(10*time.Millisecond), first, text.Path(running.Log))
 	select {
 	case <-ctx.Done():
-		s.note("stopping %s", name)
+		p.say("stopping %s", name)
 	case <-running.Exited():
 	}
 	died := running.Died(0)
@@ -120,7 +121,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	}
 	if died != nil {
 		for _, line := range target.LogOf(died) {
-			s.note("| %s", line)
+			p.say("| %s", line)
 		}
 		return environment(died)
 	}
@@ -195,16 +196,16 @@ func showCommand(p process, c target.Command, profile *dsl.Server, m *dsl.Model,
 	fmt.Fprintf(&b, "# %s on %s, for %s\n", profile.Name, c.Address(), version)
 	for _, e := range c.Env {
 		name, value, _ := strings.Cut(e, "=")
-		fmt.Fprintf(&b, "%s=%s \\\n", name, quote(value))
+		fmt.Fprintf(&b, "%s=%s \\\n", name, text.Quote(value))
 	}
 	for i, a := range c.Argv {
 		switch {
 		case i == 0:
-			b.WriteString(quote(a))
+			b.WriteString(text.Quote(a))
 		case strings.HasPrefix(a, "-") && len(a) > 1:
-			b.WriteString(" \\\n  " + quote(a))
+			b.WriteString(" \\\n  " + text.Quote(a))
 		default:
-			b.WriteString(" " + quote(a))
+			b.WriteString(" " + text.Quote(a))
 		}
 	}
 	b.WriteString("\n")

@@ -67,7 +67,7 @@ func serveSim(ctx context.Context, p process, listen string, config sim.Config) 
 	if err != nil {
 		return exit.Errorf(exit.Environment, "choose another address with --listen", "%w", err)
 	}
-	server := &http.Server{Handler: guarded(handler), ReadHeaderTimeout: 10 * time.Second}
+	server := handler.HTTP()
 	fmt.Fprintf(p.stderr, "SIMULATED %s at http://%s/v1; Ctrl-C stops it\n", config, l.Addr())
 	done := make(chan error, 1)
 	crash.Go(func() { done <- server.Serve(l) })

@@ -1,14 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/engine/crash"
 	"homellm/engine/sim"
 )
 
@@ -58,19 +57,25 @@ func configure(launch *dsl.Launch, config *sim.Config) error {
 	return nil
 }
 
-// guarded ends the process where a handler panics; net/http would print its stack and go on. A handler that cuts its
-// connection off panics on purpose.
-func guarded(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			switch value := recover(); value {
-			case nil:
-			case http.ErrAbortHandler:
-				panic(value)
-			default:
-				crash.Report(value)
+// simulate starts the embedded simulator as the profile of a cell says.
+func simulate(note func(string, ...any)) func(context.Context, *dsl.Cell) (string, string, func(), error) {
+	return func(ctx context.Context, cell *dsl.Cell) (address, what string, stop func(), err error) {
+		config := sim.Config{}
+		if m := cell.Model; m != nil {
+			// A model that the simulator has no figures for is played with those of its default, under its own name.
+			config.ServedNames = []string{m.Name}
+			if sim.Knows(m.Name) {
+				config.Model = m.Name
 			}
-		}()
-		h.ServeHTTP(w, r)
-	})
+		}
+		if cell.Server.ContextTokens > 0 {
+			config.ContextTokens = cell.Server.ContextTokens
+		}
+		if err := configure(cell.Server.Launch, &config); err != nil {
+			return "", "", nil, err
+		}
+		note("SIMULATED: playing on the embedded simulator (%s), not on a real server", config)
+		address, stop, err = sim.Embed(ctx, config)
+		return address, config.String(), stop, err
+	}
 }

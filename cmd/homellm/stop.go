@@ -8,6 +8,7 @@ import (
 
 	"homellm/engine/exit"
 	"homellm/engine/host"
+	"homellm/engine/target"
 )
 
 func newStop(p process) *cobra.Command {
@@ -38,8 +39,7 @@ Servers that homellm did not start are never touched.`,
 const stopGrace = 30 * time.Second
 
 func stop(p process, name string) error {
-	s := &servers{process: p}
-	left, err := host.Leftovers(s.records())
+	left, err := host.Leftovers(target.Records(p.stateDir))
 	if err != nil {
 		return exit.Errorf(exit.Environment, "", "%w", err)
 	}

@@ -15,10 +15,12 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
 	"homellm/engine/report/readable"
+	"homellm/engine/target"
 )
 
 type renderFlags struct {
@@ -176,14 +178,14 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")),
 			messages: messages}}, nil
 	}
-	files, err := findScenario(file)
+	named, err := files.Scenario(file)
 	if err != nil {
 		return nil, err
 	}
 	var out []shownPrompt
-	for _, one := range files {
+	for _, one := range named {
 		opt := p.templates(lib).PlanOptions(nil)
-		opt.DefaultServer = simulator
+		opt.DefaultServer = target.Simulator
 		plan, ds := dsl.Load(one, lib, judge.Vocabulary(), opt)
 		if plan == nil {
 			return nil, ds

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -13,6 +13,7 @@ import (
 	"homellm/dsl"
 	"homellm/dsl/syntax"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
 )
@@ -63,16 +64,16 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	var found syntax.Diagnostics
 	if err != nil {
 		var ds syntax.Diagnostics
-		if !asDiagnostics(err, &ds) {
+		if !errors.As(err, &ds) {
 			return err
 		}
 		found = append(found, ds...)
 		lib = &dsl.Library{}
 	}
-	files, err := filesToValidate(args)
+	named, err := files.ToValidate(args)
 	if err != nil {
 		var ds syntax.Diagnostics
-		if !asDiagnostics(err, &ds) {
+		if !errors.As(err, &ds) {
 			return err
 		}
 		found = append(found, ds...)
@@ -82,7 +83,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	if len(args) == 0 {
 		compile = p.renderer.Parse // the user did not name the file: its programs are read and not run
 	}
-	for _, f := range files {
+	for _, f := range named {
 		if bytes.Equal(f.Data, homellm.Models) || bytes.Equal(f.Data, homellm.Servers) {
 			continue // the shipped file, which the library has just been read from
 		}
@@ -104,7 +105,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 				errs++
 			}
 		}
-		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(files), "file"), count(errs, "error"),
+		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(named), "file"), count(errs, "error"),
 			count(len(found)-errs, "warning"))
 	}
 	if bad {
@@ -119,47 +120,4 @@ func count(n int, thing string) string {
 		thing += "s"
 	}
 	return fmt.Sprintf("%d %s", n, thing)
-}
-
-func filesToValidate(args []string) ([]dsl.File, error) {
-	var out []dsl.File
-	if len(args) > 0 {
-		for _, arg := range args {
-			info, err := os.Stat(arg)
-			if err == nil && info.IsDir() {
-				files, err := walkYAML(arg)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, files...)
-				continue
-			}
-			files, err := findScenario(arg)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, files...)
-		}
-		return out, nil
-	}
-	for _, path := range []string{"models.yaml", "servers.yaml", "gates.yaml"} {
-		if _, err := os.Stat(path); err != nil {
-			continue
-		}
-		f, err := openYAML(path)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, f)
-	}
-	if info, err := os.Stat("scenarios"); err == nil && info.IsDir() {
-		files, err := walkYAML("scenarios")
-		return append(out, files...), err
-	}
-	for _, name := range shippedNames() {
-		if f, ok := shipped(name); ok {
-			out = append(out, f)
-		}
-	}
-	return out, nil
 }

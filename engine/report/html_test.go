@@ -14,6 +14,7 @@ import (
 	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 	"homellm/engine/report/chart"
 )
 
@@ -202,7 +203,7 @@ func TestHTML_WritesTheLongPage(t *testing.T) {
 	if path == "" {
 		t.Skip("HOMELLM_LONG_PAGE names no file; e2e/html/run.sh sets it")
 	}
-	if err := WriteFile(path, func(w io.Writer) error {
+	if err := replace.File(path, func(w io.Writer) error {
 		return format(t, "html").Write(w, long(1, 10, 1000),
 			Options{})
 	}); err != nil {

@@ -2,11 +2,8 @@ package report
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 )
 
 // Options says how a report is shown; it never changes what it says.
@@ -37,23 +34,4 @@ func whole[T any](render func(*bytes.Buffer, T, Options) error) func(io.Writer, 
 		}
 		return nil
 	}
-}
-
-// WriteFile writes a file that appears whole or not at all, in the place of an older one. Only its owner may read it:
-// reports hold whole chats.
-func WriteFile(path string, write func(io.Writer) error) (err error) {
-	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(t.Name()))
-		}
-	}()
-	err = errors.Join(write(t), t.Sync(), t.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), path)
 }

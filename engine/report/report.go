@@ -11,6 +11,7 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 )
 
 // Format is one way to render a run.
@@ -63,7 +64,7 @@ func WriteDir(dir string, r *metrics.Run) error {
 		if f.File == "" {
 			continue
 		}
-		if err := WriteFile(filepath.Join(dir, f.File),
+		if err := replace.File(filepath.Join(dir, f.File),
 			func(w io.Writer) error { return f.Write(w, r, Options{}) }); err != nil {
 			return fmt.Errorf("writing %s: %w", f.File, err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -205,7 +206,7 @@ func TestWriteFile_LeavesNothingHalf(t *testing.T) {
 	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	err := WriteFile(path, func(w io.Writer) error {
+	err := replace.File(path, func(w io.Writer) error {
 		if _, err := io.WriteString(w, "half of the n"); err != nil {
 			return err
 		}

@@ -1,4 +1,9 @@
-package main
+// Package results keeps runs: the folder of each with its journal, and what finds one again.
+//
+// In come plans and paths; out come folders whose journal is open for writing, and the folds of earlier runs. A run
+// is never overwritten, and a folder that holds anything else than a run is never touched. It plays nothing and shows
+// nothing.
+package results
 
 import (
 	"errors"
@@ -11,15 +16,15 @@ import (
 	"homellm/engine/metrics"
 )
 
-// readRun folds the journal of a results folder, or the journal itself.
-func readRun(path string) (dir string, fold *metrics.Run, err error) {
+// Read folds the journal of a results folder, or the journal itself.
+func Read(path string) (dir string, fold *metrics.Run, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", nil, exit.Errorf(exit.Usage, "results are below results/", "%w", err)
 	}
 	journal := path
 	if info.IsDir() { // the author of the folder must not choose what else is read
-		journal = filepath.Join(path, "journal.jsonl")
+		journal = filepath.Join(path, journalName)
 		named, err := os.Lstat(journal)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil, exit.Errorf(exit.Usage, "", "%s holds no journal.jsonl: it is not a results folder", path)

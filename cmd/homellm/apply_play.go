@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/client"
+	"homellm/engine/exit"
+	"homellm/engine/files"
+	"homellm/engine/host"
+	"homellm/engine/replace"
+	"homellm/engine/report"
+	"homellm/engine/results"
+	"homellm/engine/secret"
+	"homellm/engine/target"
+	"homellm/engine/text"
+)
+
+// play runs one plan into its own results folder and prints its report.
+func play(
+	ctx context.Context,
+	p process,
+	plan *dsl.Plan,
+	choice *target.Choice,
+	f applyFlags,
+	format report.Format,
+	several bool,
+) (int, error) {
+	res, err := f.openResults(plan, several)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Journal.Close()
+	dir, fold := res.Dir, res.Fold
+	f.collect.played(fold, dir)
+	again := results.Command(files.Argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
+
+	machine := openTelemetry(ctx, choice.Opener.PIDs)
+	defer machine.Close()
+	facts := machine.Inspect(ctx)
+
+	if res.Complete(plan) {
+		choice.Means.Note("nothing is left to play in %s", dir)
+		return conclude(p, res, format)
+	}
+	if err := res.Elsewhere(version(), facts); err != nil {
+		return 0, exit.Errorf(exit.Environment, "", "%w", err)
+	}
+	res.Header.Homellm, res.Header.Host, res.Header.Options = version(), facts, f.changed()
+	choice.Logs.Results, choice.Opener.Launcher.Memory = dir, machine
+	bar := startProgress(p, plan, f.quiet)
+	opt := engine.Options{
+		Header: res.Header,
+		Journal: engine.Journal{
+			Keep:    res.Journal.Append,
+			Fold:    fold,
+			Seq:     res.Journal.Seq(),
+			Elapsed: res.Elapsed,
+			Changed: res.Changed,
+		},
+		Open: choice.Open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
+		Machine: engine.Machine{Telemetry: machine, PIDs: choice.Opener.PIDs},
+		Models:  engine.Models{Templates: p.templates(choice.Library), Tokenizer: p.tokenizer},
+	}
+	if f.keepRaw {
+		opt.KeepRaw = func(name string, raw []byte) error {
+			return replace.File(filepath.Join(dir, name), func(w io.Writer) error {
+				_, err := w.Write(secret.Stars(raw))
+				return err
+			})
+		}
+	}
+	if p.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcMeasured)
+	}
+	err = engine.Run(ctx, plan, opt)
+	bar.stop()
+	if stopErr := choice.Opener.Close(); stopErr != nil {
+		choice.Means.Note("%v", stopErr)
+	}
+	choice.Logs.Keep(choice.Means.Note)
+	if err != nil {
+		return 0, exit.Errorf(exit.Environment, "what was kept is in "+dir+"; once that is fixed, continue with: "+again,
+			"%w", err)
+	}
+	code, err := conclude(p, res, format)
+	if fold.Done != nil && fold.Done.Interrupted != "" {
+		if err != nil {
+			p.say("%v", err)
+		}
+		fmt.Fprintf(
+			p.stderr,
+			"homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: continue with: %s\n",
+			fold.Done.Interrupted,
+			dir,
+			again,
+		)
+		return code, nil // a terminal that is gone cannot take the report; the results are on disk
+	}
+	return code, err
+}
+
+// openTelemetry opens the machine's sensors. A GPU is read ten times a second, so that its energy is known
+// from its power where the driver counts none.
+func openTelemetry(ctx context.Context, pids func() []int) *host.Telemetry {
+	t := host.OpenTelemetry(ctx, host.Options{Processes: pids})
+	if t.Source() == "" {
+		return t
+	}
+	t.Close()
+	return host.OpenTelemetry(ctx, host.Options{Processes: pids, Every: 100 * time.Millisecond})
+}
+
+// conclude writes the reports of a run and prints the one that was asked for. A reader that has
+// seen enough, such as head, ends the printing and nothing else. Where the results folder takes no
+// more, the reports are kept elsewhere: the run has been played, and its verdict stands.
+func conclude(p process, res *results.Folder, format report.Format) (int, error) {
+	verdict, code, _ := res.Fold.Outcome()
+	unwritten := report.WriteDir(res.Dir, res.Fold)
+	if unwritten != nil {
+		hint := "the verdict stands: " + strings.ToUpper(string(verdict))
+		if dir, err := os.MkdirTemp("", "homellm-results-"); err == nil && report.WriteDir(dir, res.Fold) == nil {
+			hint += "; the reports are in " + dir
+		}
+		unwritten = exit.Errorf(
+			exit.Environment,
+			hint+"\nhomellm: hint: the journal is complete: homellm report "+text.Quote(res.Dir),
+			"writing the reports: %w",
+			unwritten,
+		)
+	}
+	if err := format.Write(p.stdout, res.Fold, p.reportOptions(res.Dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return code, exit.Errorf(exit.Environment, "the results are in "+res.Dir, "printing the report: %w", err)
+	}
+	return code, unwritten
+}
+
+// openResults starts a results folder or, with --resume, continues in the named one.
+func (f applyFlags) openResults(plan *dsl.Plan, several bool) (*results.Folder, error) {
+	if f.begun != nil {
+		return f.begun, f.begun.GoOn(plan, f.resumeChanged)
+	}
+	dir := f.out
+	if dir != "" && several {
+		dir = filepath.Join(dir, plan.Name)
+	}
+	return results.Start(dir, plan)
+}

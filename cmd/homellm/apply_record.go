@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"homellm/engine/results"
+	"homellm/engine/target"
+)
+
+func (f *applyFlags) addBudget(fl *pflag.FlagSet) {
+	fl.Var(
+		(*budget)(&f.budget),
+		"budget",
+		"time for the run, such as 10m: what the planned repeats leave of it is spent on further ones,\n"+
+			"on the gates that are least certain, until all are",
+	)
+}
+
+// budget is a duration of more than 0.
+type budget time.Duration
+
+func (b *budget) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return time.Duration(*b).String()
+}
+
+func (b *budget) Type() string { return "duration" }
+
+func (b *budget) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("write a time such as 10m or 1h30m")
+	}
+	*b = budget(d)
+	return nil
+}
+
+// changed lists the flags that changed the plan, for the record.
+func (f applyFlags) changed() []string {
+	values := map[string][]string{
+		"server": {strings.Join(f.servers, ",")}, "url": {target.WithoutUser(f.url)}, "model": {f.model},
+		"repeats": {
+			fmt.Sprint(f.repeats),
+		}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
+		"budget":       {f.budget.String()},
+		"include-tags": {strings.Join(f.include, ",")}, "exclude-tags": {strings.Join(f.exclude, ",")}, "var": f.vars,
+	}
+	var out []string
+	for _, name := range results.Recorded {
+		for _, value := range values[name] {
+			if value != "" && value != "0" && value != "0s" {
+				out = append(out, "--"+name+"="+value)
+			}
+		}
+	}
+	return out
+}
+
+// where lists the flags that say on what to play and change no plan. They are for the user's eyes: a path may
+// hold a name that has no place in results.
+func (f applyFlags) where() []string {
+	var out []string
+	for _, path := range f.serverFiles {
+		out = append(out, "--servers="+path)
+	}
+	for _, path := range f.modelFiles {
+		out = append(out, "--models="+path)
+	}
+	if f.noSim {
+		out = append(out, "--no-sim")
+	}
+	return out
+}

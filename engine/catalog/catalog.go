@@ -1,0 +1,134 @@
+// Package catalog holds the models that are known, and those that are here.
+//
+// In come the models files and the folder of downloads; out come offers: what can be downloaded, what of it is here,
+// what fits a card, and which one suits it. It shows nothing, and how a file is downloaded is the matter of engine/hub.
+package catalog
+
+import (
+	"cmp"
+	"os"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/dsl/syntax"
+	"homellm/engine/exit"
+	"homellm/engine/hub"
+	"homellm/engine/secret"
+)
+
+// Catalog is the models of a library, and the downloads that may be of them.
+type Catalog struct {
+	Library *dsl.Library
+	Cache   hub.Cache
+
+	hub    hub.Hub
+	getenv func(string) string
+}
+
+// Open opens the downloads of a user. The hub is told who asks.
+func Open(lib *dsl.Library, getenv func(string) string, home, agent string) (*Catalog, error) {
+	c := &Catalog{Library: lib, Cache: hub.CacheFromEnv(getenv, home), hub: hub.FromEnv(getenv, home, os.ReadFile),
+		getenv: getenv}
+	c.hub.Agent = agent
+	if err := secret.Add(c.hub.Token); err != nil {
+		return nil, exit.Errorf(exit.Environment, "take the token that the hub shows, or unset HF_TOKEN",
+			"the hub's token: %w", err)
+	}
+	return c, nil
+}
+
+// Offer is a source of a model.
+type Offer struct {
+	Model  *dsl.Model
+	Source *dsl.ModelSource
+}
+
+func (o Offer) String() string { return o.Model.Name + " (" + o.Source.Name + ")" }
+
+// Offers lists every source of every model.
+func (c *Catalog) Offers() []Offer {
+	var out []Offer
+	for _, m := range c.Library.Models {
+		for _, source := range m.Sources {
+			out = append(out, Offer{m, source})
+		}
+	}
+	return out
+}
+
+// Siblings lists every source of an offer's model.
+func (o Offer) Siblings() []Offer {
+	if len(o.Model.Sources) == 0 {
+		return []Offer{o}
+	}
+	var out []Offer
+	for _, source := range o.Model.Sources {
+		out = append(out, Offer{o.Model, source})
+	}
+	return out
+}
+
+// Find finds what a name and a source mean. A name with a slash that is in no models file is a
+// repository of the hub.
+func (c *Catalog) Find(name, source string) (Offer, error) {
+	m := c.Library.Model(name)
+	if m == nil && strings.Contains(name, "/") {
+		return Offer{
+			&dsl.Model{Name: name},
+			&dsl.ModelSource{
+				Name:   cmp.Or(source, "hf"),
+				Repo:   name,
+				Format: map[bool]string{true: "gguf", false: ""}[source == "gguf"],
+			},
+		}, nil
+	}
+	var names []string
+	for _, k := range c.Library.Models {
+		names = append(names, k.Name)
+	}
+	if m == nil {
+		return Offer{}, exit.Errorf(
+			exit.Usage,
+			cmp.Or(
+				syntax.Suggest(name, names),
+				"homellm models list shows those that are known; a repository of the hub is named organisation/model",
+			),
+			"there is no model %q",
+			name,
+		)
+	}
+	if len(m.Sources) == 0 {
+		return Offer{}, exit.Errorf(
+			exit.Invalid,
+			"add `sources:` to it in a models file",
+			"model %s does not say where it can be downloaded from",
+			m.Name,
+		)
+	}
+	var sources []string
+	for _, one := range m.Sources {
+		sources = append(sources, one.Name)
+		if source == "" || one.Name == source {
+			return Offer{m, one}, nil
+		}
+	}
+	return Offer{}, exit.Errorf(
+		exit.Usage,
+		"its sources: "+strings.Join(sources, ", "),
+		"model %s has no source %q",
+		m.Name,
+		source,
+	)
+}
+
+// Spec is what a pull of an offer asks for.
+func (o Offer) Spec() hub.PullSpec {
+	spec := hub.PullSpec{Repo: o.Source.Repo, Revision: o.Source.Revision, Format: o.Source.Format, Quant: o.Source.Quant}
+	for _, f := range o.Source.Files {
+		spec.Files = append(spec.Files, hub.File{Path: f.Path, Hash: f.SHA256, Bytes: f.Bytes})
+	}
+	return spec
+}
+
+// Commit is the snapshot that a source means; "" if that cannot be known yet.
+func (c *Catalog) Commit(o Offer) string { return c.Cache.Commit(o.Source.Repo, o.Source.Revision) }

@@ -1,0 +1,128 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"homellm/engine/host"
+	"homellm/engine/model"
+	"homellm/engine/prompt"
+)
+
+// UsualContext is what a fit is worked out for: enough for the longest shipped scenario.
+const UsualContext = 16384
+
+// weights is the size of an offer's files as the models file gives it; 0 if it does not.
+func (o Offer) weights() float64 {
+	var sum float64
+	for _, f := range o.Source.Files {
+		if f.Bytes == 0 {
+			return 0
+		}
+		sum += float64(f.Bytes)
+	}
+	return sum
+}
+
+// Fit says whether an offer with a context of so many tokens, or all that the model takes, fits a
+// card.
+func (o Offer) Fit(context int, vram float64) (model.Fit, error) {
+	most := max(o.Model.Context.Trained, o.Model.Context.Extended)
+	if o.Model.Architecture == nil {
+		return model.Fit{}, errors.New("its architecture is not in the models file")
+	}
+	q, err := model.QuantOf(cmp.Or(o.Source.Quant, "bf16"))
+	if err != nil {
+		return model.Fit{}, err
+	}
+	a := o.Model.Architecture
+	f, err := model.Fits(
+		model.Architecture{
+			Layers:     a.Layers,
+			KVHeads:    a.KVHeads,
+			HeadDim:    a.HeadDim,
+			Hidden:     a.Hidden,
+			Vocab:      a.Vocab,
+			Parameters: a.Parameters,
+		},
+		q,
+		min(context, most),
+		vram,
+		model.FitOptions{WeightBytes: o.weights()},
+	)
+	f.MaxContext = min(f.MaxContext, most)
+	return f, err
+}
+
+// Card is the memory of the machine's largest GPU in bytes, and its name; 0 if there is none.
+func Card(ctx context.Context) (bytes float64, name string) {
+	machine := host.OpenTelemetry(ctx, host.Options{})
+	defer machine.Close()
+	for _, g := range machine.GPUs() {
+		if b := g.MemoryMiB * (1 << 20); b > bytes {
+			bytes, name = b, g.Name
+		}
+	}
+	return bytes, name
+}
+
+// Size is what the files of an offer hold in bytes, as the models file gives it or else as its architecture lets one
+// estimate; 0 if neither tells.
+func (o Offer) Size() (bytes float64, estimated bool) {
+	if known := o.weights(); known > 0 {
+		return known, false
+	}
+	a := o.Model.Architecture
+	if q, err := model.QuantOf(cmp.Or(o.Source.Quant, "bf16")); a != nil && err == nil {
+		return model.WeightBytes(model.Architecture{Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters}, q), true
+	}
+	return 0, false
+}
+
+// Recommend picks an offer for a card of so many bytes, and says why; 0 is no card.
+func (c *Catalog) Recommend(templates *prompt.Templates, vram float64) (best Offer, why string, ok bool) {
+	better := func(a, b Offer) bool { // more parameters, then more bits
+		pa, pb := a.Model.Architecture.Parameters, b.Model.Architecture.Parameters
+		if vram == 0 {
+			return pa < pb
+		}
+		if pa != pb {
+			return pa > pb
+		}
+		qa, _ := model.QuantOf(a.Source.Quant)
+		qb, _ := model.QuantOf(b.Source.Quant)
+		return qa.Block > qb.Block
+	}
+	for _, o := range c.Offers() {
+		if !o.suitable(templates) {
+			continue
+		}
+		said := "the smallest, for the processor alone"
+		if vram > 0 {
+			fit, err := o.Fit(UsualContext, vram)
+			if err != nil || !fit.OK {
+				continue
+			}
+			said = fit.String()
+		} else if o.Source.Format != "gguf" {
+			continue // what runs on a processor takes GGUF
+		}
+		if !ok || better(o, best) {
+			best, why, ok = o, said, true
+		}
+	}
+	return best, why, ok
+}
+
+// suitable says whether an offer can be recommended at all: no licence has to be accepted, the usual context is what
+// the model was trained for, and a prefix cache can keep its prompts.
+func (o Offer) suitable(templates *prompt.Templates) bool {
+	t := templates.Of(o.Model)
+	if o.Source.Gated || o.Model.Context.Trained < UsualContext || o.Model.Architecture == nil || o.Source.Quant == "" ||
+		t == nil {
+		return false
+	}
+	stable, err := t.Stable(model.Probe(), model.Options{}, nil)
+	return err == nil && stable.OK
+}

@@ -1,0 +1,165 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"homellm/engine/exit"
+	"homellm/engine/hub"
+)
+
+// State says how much of an offer is here.
+type State string
+
+// The states of an offer.
+const (
+	Whole       State = "yes"
+	Interrupted State = "interrupted"
+	Part        State = "part of it"
+	Older       State = "another revision"
+	Absent      State = "no"
+)
+
+// Stored lists what was downloaded, also what no models file knows.
+func (c *Catalog) Stored() ([]hub.Stored, error) {
+	stored, err := c.Cache.List()
+	if err != nil {
+		return nil, exit.Errorf(exit.Environment, "", "reading %s: %w", c.Cache.Dir, err)
+	}
+	return stored, nil
+}
+
+// State says what is here of an offer, and its bytes. Several may be of one repository: what is counted is its own.
+func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
+	held := c.Cache.Holds(o.Spec(), c.Commit(o))
+	switch {
+	case held.Whole():
+		return Whole, held.Bytes()
+	case held.Unfinished > 0:
+		return Interrupted, held.Bytes() + held.Unfinished
+	case len(held.Files) > 0:
+		return Part, held.Bytes() + held.Unfinished
+	}
+	spec := o.Spec()
+	for i := range spec.Files {
+		spec.Files[i] = hub.File{Path: spec.Files[i].Path} // the rest is promised of its own revision
+	}
+	for _, commit := range here.Commits {
+		if other := c.Cache.Holds(spec, commit); commit != c.Commit(o) && other.Whole() {
+			return Older, other.Bytes()
+		}
+	}
+	return Absent, 0
+}
+
+// Verified is the outcome of reading one downloaded snapshot again.
+type Verified struct {
+	What    string // its offers, or its repository
+	Files   []hub.Verified
+	Missing []string // files that should be here
+}
+
+// Wrong counts the files that are not what they should be.
+func (v Verified) Wrong() (n int) {
+	for _, f := range v.Files {
+		if f.Wrong != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Verify reads again what was downloaded of offers, one snapshot after another, and tells of each.
+func (c *Catalog) Verify(ctx context.Context, offers []Offer, tell func(Verified)) error {
+	stored, err := c.Stored()
+	if err != nil {
+		return err
+	}
+	for _, repo := range stored {
+		var of []Offer
+		for _, o := range offers {
+			if o.Source.Repo == repo.Repo {
+				of = append(of, o)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		for _, commit := range repo.Commits {
+			one, err := c.verify(ctx, of, repo.Repo, commit)
+			if err != nil {
+				return err
+			}
+			tell(one)
+		}
+	}
+	return nil
+}
+
+// verify reads the files of one commit of a repository, for the offers that may be in it.
+func (c *Catalog) verify(ctx context.Context, of []Offer, repo, commit string) (Verified, error) {
+	var whose, missing []string
+	var want []hub.File
+	for _, o := range of {
+		held := c.Cache.Holds(o.Spec(), commit)
+		if len(held.Files) == 0 {
+			continue
+		}
+		whose = append(whose, o.String())
+		if commit == c.Commit(o) {
+			want = append(want, o.Spec().Files...)
+		}
+		// A pull of single files, such as a tokeniser, leaves the rest out on purpose.
+		if slices.ContainsFunc(held.Files, func(f hub.File) bool {
+			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
+		}) {
+			missing = append(missing, held.Missing...)
+		}
+		if o.Model.Sources == nil { // a repository of no models file may never have had one
+			missing = slices.DeleteFunc(missing, func(p string) bool { return p == "config.json" })
+		}
+	}
+	out := Verified{What: cmp.Or(strings.Join(whose, ", "), repo)}
+	var err error
+	if out.Files, err = c.Cache.Verify(ctx, repo, commit, want); err != nil {
+		return out, exit.Errorf(exit.Environment, "", "%s: %w", out.What, err)
+	}
+	for _, f := range out.Files {
+		if f.Wrong != "" {
+			missing = slices.DeleteFunc(missing, func(p string) bool { return p == f.Path }) // it is here, and wrong
+		}
+	}
+	slices.Sort(missing)
+	out.Missing = slices.Compact(missing)
+	return out, nil
+}
+
+// Remove deletes the downloaded repositories of offers and returns the bytes that were freed; found says whether
+// there were any.
+func (c *Catalog) Remove(offers []Offer) (freed int64, found bool, err error) {
+	stored, err := c.Stored()
+	if err != nil {
+		return 0, false, err
+	}
+	removed := map[string]bool{}
+	for _, one := range offers {
+		if removed[one.Source.Repo] || !slices.ContainsFunc(stored,
+			func(x hub.Stored) bool { return x.Repo == one.Source.Repo }) {
+			continue
+		}
+		n, err := c.Cache.Remove(one.Source.Repo)
+		if errors.Is(err, hub.ErrBusy) {
+			return freed, found, exit.Errorf(exit.Environment, "wait for it, or end it", "deleting %s: %w", one.Source.Repo, err)
+		}
+		if err != nil {
+			return freed, found, exit.Errorf(exit.Environment, "", "deleting %s: %w", one.Source.Repo, err)
+		}
+		found, removed[one.Source.Repo] = true, true
+		freed += n
+	}
+	return freed, found, nil
+}

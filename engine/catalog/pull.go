@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"homellm/engine/exit"
+	"homellm/engine/hub"
+)
+
+// Wanted says which part of an offer is pulled; the zero value is what the models file says.
+type Wanted struct {
+	Revision string   // commit, branch or tag
+	Files    []string // only these
+}
+
+// spec is what a pull of that part asks for.
+func (w Wanted) spec(o Offer) hub.PullSpec {
+	spec := o.Spec()
+	spec.Revision = cmp.Or(w.Revision, spec.Revision)
+	if len(w.Files) > 0 {
+		promised := spec.Files
+		spec.Files = nil
+		for _, path := range w.Files {
+			file := hub.File{Path: path}
+			if i := slices.IndexFunc(promised, func(p hub.File) bool { return p.Path == path }); i >= 0 {
+				file = promised[i]
+			}
+			spec.Files = append(spec.Files, file)
+		}
+	}
+	if w.Revision != "" && w.Revision != o.Source.Revision { // what the models file promises is of its own revision
+		for i := range spec.Files {
+			spec.Files[i] = hub.File{Path: spec.Files[i].Path}
+		}
+	}
+	return spec
+}
+
+// Online fails where the environment says not to ask the hub.
+func (c *Catalog) Online() error {
+	if v := strings.ToLower(c.getenv("HF_HUB_OFFLINE")); v != "" && v != "0" && v != "false" && v != "no" {
+		return exit.Errorf(exit.Environment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
+	}
+	return nil
+}
+
+// Again is what to do about a pull that was ended.
+const Again = "the same command continues where this one stopped"
+
+// Pull downloads an offer.
+func (c *Catalog) Pull(ctx context.Context, o Offer, w Wanted, progress func(hub.Progress)) (hub.Pulled, error) {
+	pulled, err := c.Cache.Pull(ctx, c.hub, w.spec(o), hub.PullOptions{Progress: progress})
+	if why, ok := errors.AsType[*hub.Error](err); ok {
+		err = exit.Errorf(exit.Environment, why.Hint, "pulling %s: %s", o, why.Why)
+	} else if err != nil {
+		err = exit.Errorf(exit.Environment, Again, "pulling %s: %w", o, err)
+	}
+	return pulled, err
+}

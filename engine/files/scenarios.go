@@ -1,0 +1,102 @@
+// Package files finds and reads the files that a command works on: scenarios, servers, models, those that homellm
+// carries and those of the user.
+//
+// In come arguments, out come opened files and the library of what they declare. It judges no file (that is dsl) and
+// plays none.
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/dsl/syntax"
+	"homellm/engine/exit"
+	"homellm/scenarios"
+)
+
+// Scenarios turns arguments into files: a file, a folder (every YAML file below it that is a
+// scenario) or the name of a shipped scenario.
+func Scenarios(args []string) ([]dsl.File, error) {
+	var out []dsl.File
+	for _, arg := range args {
+		files, err := Scenario(arg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
+// Scenario turns one argument into files.
+func Scenario(arg string) ([]dsl.File, error) {
+	info, err := os.Stat(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, ok := Shipped(arg); ok {
+			return []dsl.File{f}, nil
+		}
+		hint := "shipped scenarios: " + strings.Join(ShippedNames(), ", ")
+		base := strings.TrimSuffix(filepath.Base(arg), ".yaml")
+		switch meant := syntax.Suggest(base, ShippedNames()); {
+		case slices.Contains(ShippedNames(), base):
+			hint = fmt.Sprintf("the shipped scenario of that name is %q", base)
+		case meant != "":
+			hint = meant
+		}
+		return nil, exit.Errorf(exit.Usage, hint, "no file, folder or shipped scenario %q", arg)
+	}
+	if err != nil {
+		return nil, exit.Errorf(exit.Usage, "", "%w", err)
+	}
+	if !info.IsDir() {
+		f, err := Open(arg)
+		if err != nil {
+			return nil, err
+		}
+		return []dsl.File{f}, nil
+	}
+	files, err := Walk(arg, "scenario")
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, exit.Errorf(exit.Usage, "a scenario's first key is `schema: homellm.scenario/v1`", "no scenario below %s",
+			arg)
+	}
+	return files, nil
+}
+
+// Argument is what the user writes to name a scenario file again: a shipped one has a name.
+func Argument(file string) string {
+	if _, err := os.Stat(file); err != nil {
+		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); file == "scenarios/"+name+".yaml" &&
+			slices.Contains(ShippedNames(), name) {
+			return name
+		}
+	}
+	return file
+}
+
+// Shipped opens a scenario that homellm carries.
+func Shipped(name string) (dsl.File, bool) {
+	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
+	if err != nil {
+		return dsl.File{}, false
+	}
+	return dsl.File{Name: "scenarios/" + name + ".yaml", Data: data, Dir: scenarios.FS}, true
+}
+
+// ShippedNames are the scenarios that homellm carries.
+func ShippedNames() []string {
+	paths, _ := fs.Glob(scenarios.FS, "*.yaml") // the pattern is constant and well formed
+	for i, p := range paths {
+		paths[i] = strings.TrimSuffix(p, ".yaml")
+	}
+	return paths
+}

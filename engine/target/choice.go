@@ -1,0 +1,153 @@
+package target
+
+import (
+	"context"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/engines"
+	"homellm/engine/exit"
+	"homellm/engine/server"
+)
+
+// Simulator is the profile that plays when there is nothing else.
+var Simulator = engines.WithRole(engines.Simulator).Name
+
+// Means are what servers are found, started and reached with.
+type Means struct {
+	Exe      string // this program, which a profile calls homellm
+	StateDir string // of this user; empty: none
+	Getenv   func(string) string
+	File     func(m *dsl.Model, engine string) (string, error) // where a model's file lies
+	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
+	Note     func(format string, args ...any) // tells the user what is being done
+}
+
+// Launcher starts servers for this user. Their output goes where logs say.
+func (m Means) Launcher(log func(profile string) (path, kept string, err error)) *Launcher {
+	return &Launcher{
+		Exe: m.Exe, StateDir: Records(m.StateDir), Key: m.key, File: m.File, Waiting: tellStart(m.Note), Note: m.Note,
+		Log: log,
+	}
+}
+
+// Choice decides which server runs, and opens it for each cell.
+type Choice struct {
+	Means   Means
+	Library *dsl.Library
+	NoSim   bool // no cell may be played on a simulator
+	Opener  Opener
+	Logs    Logs // of the servers that are started
+
+	found   map[string]server.Found // by profile
+	lacking bool                    // no server was chosen, and none was found
+}
+
+// Choose decides which server plays cells for which none was chosen: the address, else the profiles of opt, else
+// the scenario's own choice, else a server found on this machine's usual ports, else the embedded simulator.
+func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) error {
+	c.Logs.State = c.Means.StateDir
+	c.Opener = Opener{Simulate: c.Means.Simulate, Key: c.Means.key, Launcher: c.Means.Launcher(c.Logs.file),
+		Note: c.Means.Note, Naming: Naming{Library: c.Library}}
+	c.Means.NoteLeftovers()
+	switch {
+	case address != "":
+		return c.attachTo(ctx, address, opt)
+	case len(opt.Servers) == 0:
+		found, err := server.Scan(ctx)
+		if err != nil {
+			return err
+		}
+		opt.DefaultServer, c.lacking = Simulator, true
+		for _, f := range found {
+			if f.State == server.Ready {
+				opt.DefaultServer = c.Library.Attach(f.Name(), f.Engine, f.URL)
+				c.remember(opt.DefaultServer, f)
+				c.lacking = false
+				c.Means.Note("found %s at %s", f.Label(), f.URL)
+				break
+			}
+		}
+	}
+	opt.Served = c.served
+	return nil
+}
+
+// attachTo plays on an address that the user named. A server that has one model is asked for it.
+func (c *Choice) attachTo(ctx context.Context, address string, opt *dsl.Options) error {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	found, err := server.Probe(ctx, address, nil)
+	if err != nil {
+		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+	}
+	name := c.Library.Attach(found.Name(), found.Engine, found.URL)
+	if err := CheckReady(found, c.Library.Server(name), opt.Model != ""); err != nil {
+		return exit.Errorf(exit.Environment, server.HintOf(err), "%w", err)
+	}
+	c.remember(name, found)
+	opt.Servers = []string{name}
+	opt.Served = c.served
+	if opt.Model == "" && len(found.Models) == 1 && c.Library.Model(found.Models[0].ID) != nil {
+		opt.Model = found.Models[0].ID
+	}
+	return nil
+}
+
+func (c *Choice) remember(profile string, f server.Found) {
+	if c.found == nil {
+		c.found = map[string]server.Found{}
+	}
+	c.found[profile] = f
+}
+
+// served tells the plan what a running server has shown of itself.
+func (c *Choice) served(profile string) (dsl.Served, bool) {
+	f, ok := c.found[profile]
+	if !ok {
+		return dsl.Served{}, false
+	}
+	out := dsl.Served{Capabilities: map[string]bool{}}
+	if f.ContextTokens != nil {
+		out.ContextTokens = *f.ContextTokens
+	}
+	if f.BlockTokens != nil {
+		out.BlockTokens = *f.BlockTokens
+	}
+	for _, c := range f.Capabilities {
+		out.Capabilities[c.Name] = c.OK
+	}
+	return out, true
+}
+
+// Open makes the server of a cell ready.
+func (c *Choice) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
+	t, err := c.Opener.Open(ctx, cell)
+	if err == nil && c.NoSim && t.Facts.Simulated { // a profile attaches to it, and only its answer tells
+		t.Close()
+		return nil, simulatorRefused("server %s at %s is a simulator, and --no-sim allows none", cell.Server.Name,
+			t.Facts.URL)
+	}
+	return t, err
+}
+
+// Allows fails where simulators are not allowed and a cell would be played on one.
+func (c *Choice) Allows(cell *dsl.Cell) error {
+	profile := cell.Server
+	embedded := engines.Of(profile.Engine).Role == engines.Simulator && profile.Attach == ""
+	switch {
+	case !c.NoSim:
+	case c.found[profile.Name].Simulated:
+		return simulatorRefused("the server at %s is a simulator, and --no-sim allows none", profile.Attach)
+	case embedded && c.lacking:
+		return simulatorRefused("no server was found on this machine, and --no-sim allows no simulator")
+	case embedded:
+		return simulatorRefused("server %s is the simulator, and --no-sim allows none", profile.Name)
+	}
+	return nil
+}
+
+func simulatorRefused(format string, args ...any) error {
+	return exit.Errorf(exit.Environment, "start a server, or name one with --url or --server", format, args...)
+}

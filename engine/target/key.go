@@ -1,0 +1,44 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"homellm/dsl"
+	"homellm/engine/secret"
+)
+
+// key reads a key from the environment or a file; a profile never holds one. It is masked from here on.
+func (m Means) key(k dsl.Secret) (string, error) {
+	key, err := m.readKey(k)
+	if err != nil {
+		return "", err
+	}
+	if err := secret.Add(key); err != nil {
+		return "", err
+	}
+	return key, nil
+}
+
+func (m Means) readKey(k dsl.Secret) (string, error) {
+	switch {
+	case k.Env != "":
+		if v := m.Getenv(k.Env); v != "" {
+			return v, nil
+		}
+		return "", fmt.Errorf("environment variable %s is not set", k.Env)
+	case k.File != "":
+		data, err := os.ReadFile(k.File)
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
+			return "", fmt.Errorf("the file that api_key names: %w", cause.Err) // its path may hold a user's name
+		}
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimSpace(string(data)), nil
+	}
+	return "", nil
+}

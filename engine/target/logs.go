@@ -1,0 +1,105 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"homellm/engine/exit"
+	"homellm/engine/replace"
+	"homellm/engine/secret"
+	"homellm/engine/text"
+)
+
+// Logs are the files for the output of servers that are started.
+type Logs struct {
+	State   string // folder of this user; empty: that for temporary files
+	Results string // folder of the run; empty: they stay below State
+
+	pending []serverLog
+}
+
+// serverLog is the output of a server that was started for a run.
+type serverLog struct {
+	written string // a file for its owner alone, outside of the results: the server may print its environment
+	kept    string // in the results, without the secrets, once the server has ended
+}
+
+// Lasting names the file for the output of a server that is started for no run.
+func (l *Logs) Lasting(profile string) (string, error) {
+	dir, err := l.folder()
+	return filepath.Join(dir, "server-"+profile+".log"), err
+}
+
+func (l *Logs) folder() (string, error) {
+	dir := l.State
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", exit.Errorf(exit.Environment, "name a file with --log", "making a folder for the server's log: %w", err)
+	}
+	return dir, nil
+}
+
+// file names a new file for the output of a server, and where it is kept in the results folder: one for each start.
+func (l *Logs) file(profile string) (written, kept string, err error) {
+	if l.Results == "" {
+		written, err = l.Lasting(profile)
+		return written, "", err
+	}
+	for n := 1; kept == ""; n++ {
+		name := "server-" + profile + ".log"
+		if n > 1 {
+			name = fmt.Sprintf("server-%s-%d.log", profile, n)
+		}
+		path := filepath.Join(l.Results, name)
+		_, err := os.Lstat(path)
+		switch named := slices.ContainsFunc(l.pending, func(l serverLog) bool { return l.kept == path }); {
+		case errors.Is(err, os.ErrNotExist) && !named:
+			kept = path
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			return "", "", fmt.Errorf("naming the server's log: %w", err)
+		}
+	}
+	folder, err := l.folder()
+	if err != nil {
+		return "", "", err
+	}
+	f, err := os.CreateTemp(folder, "server-"+profile+"-*.log")
+	if err != nil {
+		return "", "", fmt.Errorf("making the server's log: %w", err)
+	}
+	l.pending = append(l.pending, serverLog{f.Name(), kept})
+	return f.Name(), kept, f.Close()
+}
+
+// Keep puts the logs of servers that have ended into the results, without the secrets that are known.
+func (l *Logs) Keep(note func(format string, args ...any)) {
+	for _, one := range l.pending {
+		if err := one.keep(); err != nil {
+			note("the log of a server stays in %s: %v", text.Path(one.written), err)
+		}
+	}
+	l.pending = nil
+}
+
+func (l serverLog) keep() error {
+	in, err := os.Open(l.written)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	err = replace.File(l.kept, func(w io.Writer) error {
+		masked := secret.NewWriter(w)
+		_, err := io.Copy(masked, in)
+		return errors.Join(err, masked.Close())
+	})
+	if err != nil {
+		return err
+	}
+	return os.Remove(l.written)
+}
