@@ -102,7 +102,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		p.say("%s: %s", name, n)
 	}
 	if running.Unseen() {
-		s.note("%s: which process answers cannot be seen, as behind a container", name)
+		p.say("%s: which process answers cannot be seen, as behind a container", name)
 	}
 	first := ""
 	if running.First > 0 {
@@ -126,7 +126,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return environment(died)
 	}
 	if ctx.Err() == nil {
-		s.note("%s was stopped by another homellm", name)
+		p.say("%s was stopped by another homellm", name)
 		return nil
 	}
 	return context.Cause(ctx)
