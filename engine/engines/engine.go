@@ -55,6 +55,7 @@ type API struct {
 	Reset        func(context.Context, Server, Target) error // drops the prefix cache
 	Load         func(context.Context, Server, Target) error // loads the model
 	Loaded       func(context.Context, Server) ([]LoadedModel, error)
+	Mute         bool                        // a reply that says nothing of cached tokens never will, whatever is cached
 	PartialReset string                      // paths that begin so reset a part of the cache only
 	ExplainReset func(Response, error) error // adds to the error of a reset what would fix it
 }

@@ -13,6 +13,7 @@ var koboldCPP = Engine{
 	API: API{
 		Sign:     func(seen Responses) bool { return ownedBy(seen, "koboldcpp") },
 		Paths:    []string{"/api/extra/version"},
+		Mute:     true,
 		Identify: identifyKobold, Details: detailsKobold, Tokenize: tokenizeKobold,
 	},
 	Capabilities: []Capability{

@@ -11,6 +11,7 @@ var lmStudio = Engine{
 	API: API{
 		Sign:     func(seen Responses) bool { return ownedBy(seen, lmOwner) },
 		Paths:    []string{"/api/v0/models"},
+		Mute:     true,
 		Identify: identifyLMStudio, Details: detailsLMStudio,
 	},
 	Capabilities: []Capability{

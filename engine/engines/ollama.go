@@ -15,7 +15,7 @@ var ollama = Engine{
 	Name: "ollama", Title: "Ollama", Ports: []int{11434},
 	Models: Models{DefaultTag: defaultTag, OnRequest: true},
 	API: API{
-		Dialect: "ollama", Paths: []string{"/api/version", "/"}, Identify: identifyOllama, Details: detailsOllama,
+		Dialect: "ollama", Mute: true, Paths: []string{"/api/version", "/"}, Identify: identifyOllama, Details: detailsOllama,
 		Reset: resetOllama, Load: loadOllama, Loaded: loadedOllama,
 	},
 	Capabilities: []Capability{

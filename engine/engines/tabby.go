@@ -7,6 +7,7 @@ var tabby = Engine{
 	API: API{
 		Sign:     func(seen Responses) bool { return ownedBy(seen, "tabbyAPI") },
 		Paths:    []string{"/v1/model"},
+		Mute:     true,
 		Identify: identifyTabby, Tokenize: tokenizeTabby,
 	},
 	Capabilities: []Capability{

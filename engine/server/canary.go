@@ -96,6 +96,9 @@ func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, er
 	case known.Told:
 		return report, nil
 	}
+	if report.Silent && s.engine.API.Mute {
+		return report, nil
+	}
 	for report.nothing() && size < enough && words < enough {
 		if known.Context > 0 && 2*max(size, words) >= known.Context {
 			break

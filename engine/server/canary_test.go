@@ -493,3 +493,18 @@ func TestSelfTest_Partial(t *testing.T) {
 		})
 	}
 }
+
+// An engine whose replies never tell is not made to read longer and longer prompts.
+func TestSelfTest_Mute(t *testing.T) {
+	for engine, want := range map[string]int{"ollama": 2, "lmstudio": 2, "openai": 12} {
+		sent := 0
+		report, err := sideOf(t, engine, "http://127.0.0.1:1").SelfTest(t.Context(), Known{},
+			func(_ context.Context, prompt string) (Reply, error) {
+				sent++
+				return Reply{Prompt: new(len(strings.Fields(prompt)))}, nil
+			})
+		if err != nil || report.Proven() || sent != want {
+			t.Errorf("%s: %d requests, want %d; %s, %v", engine, sent, want, report.How(), err)
+		}
+	}
+}

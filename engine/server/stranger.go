@@ -117,7 +117,7 @@ func (e endpoint) unspoken(ctx context.Context, err error) (State, string) {
 	case e.speaksHTTP2(ctx):
 		return PortBusy, "it speaks HTTP/2 only, and LLM servers are measured over HTTP/1 where there is no TLS: " +
 			"have it accept HTTP/1.1"
-	case errors.Is(err, io.EOF), connectionReset(err):
+	case errors.Is(err, io.EOF), connectionReset(err), strings.Contains(text, "server closed idle connection"):
 		return NotRunning, "what listens there accepts connections and closes them: a proxy whose server is down does that"
 	}
 	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(err)
