@@ -45,16 +45,18 @@ type Models struct {
 
 // API is what an engine offers in addition to completions. What is nil it does not offer.
 type API struct {
-	Dialect      string                       // its own API for completions, by the name it has in engine/client
-	Sign         func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
-	Paths        []string                     // that it is asked for once it is thought to be this one
-	Counting     map[string]any               // keys of a request on OpenAI's APIs that have each event count the tokens
-	Identify     func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
-	Details      func(context.Context, Server, *Facts)
-	Tokenize     func(context.Context, Server, Target, Input) ([]int, error)
-	Reset        func(context.Context, Server, Target) error // drops the prefix cache
-	Load         func(context.Context, Server, Target) error // loads the model
-	Loaded       func(context.Context, Server) ([]LoadedModel, error)
+	Dialect  string                       // its own API for completions, by the name it has in engine/client
+	Sign     func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
+	Paths    []string                     // that it is asked for once it is thought to be this one
+	Counting map[string]any               // keys of a request on OpenAI's APIs that have each event count the tokens
+	Identify func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
+	Details  func(context.Context, Server, *Facts)
+	Tokenize func(context.Context, Server, Target, Input) ([]int, error)
+	Reset    func(context.Context, Server, Target) error // drops the prefix cache
+	Load     func(context.Context, Server, Target) error // loads the model
+	Loaded   func(context.Context, Server) ([]LoadedModel, error)
+	// puts back what Load and requests have changed of a model: was is what Loaded said of it before, nil if nothing
+	Restore      func(ctx context.Context, s Server, t Target, was *LoadedModel) error
 	Mute         bool                        // a reply that says nothing of cached tokens never will, whatever is cached
 	PartialReset string                      // paths that begin so reset a part of the cache only
 	ExplainReset func(Response, error) error // adds to the error of a reset what would fix it
@@ -103,6 +105,7 @@ type LoadedModel struct {
 	Size          int64  `json:"size"`      // bytes
 	SizeVRAM      int64  `json:"size_vram"` // bytes
 	ContextTokens *int   `json:"context_length"`
+	Expires       string `json:"expires_at"` // when it leaves memory if nobody asks for it again
 }
 
 // GPUShare is the part of the model that is in GPU memory, 0..1; false if it is not told.

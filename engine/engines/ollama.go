@@ -16,7 +16,7 @@ var ollama = Engine{
 	Models: Models{DefaultTag: defaultTag, OnRequest: true},
 	API: API{
 		Dialect: "ollama", Mute: true, Paths: []string{"/api/version", "/"}, Identify: identifyOllama, Details: detailsOllama,
-		Reset: resetOllama, Load: loadOllama, Loaded: loadedOllama,
+		Reset: resetOllama, Load: loadOllama, Loaded: loadedOllama, Restore: restoreOllama,
 	},
 	Capabilities: []Capability{
 		usageInReply,
@@ -190,6 +190,30 @@ func resetOllama(ctx context.Context, s Server, t Target) error {
 		}
 	}
 	return loadOllama(ctx, s, t)
+}
+
+// forever is what stands for a model that is kept until somebody unloads it: Ollama adds 290 years to the time.
+const forever = 50 * 365 * 24 * time.Hour
+
+// restoreOllama has a model leave memory as it would have without the run: at once if it was not there, else after the
+// time that it had left, which each request for it starts anew.
+func restoreOllama(ctx context.Context, s Server, t Target, was *LoadedModel) error {
+	body := map[string]any{"model": t.Model, "keep_alive": 0}
+	if was != nil {
+		left := time.Minute
+		if at, err := time.Parse(time.RFC3339, was.Expires); err == nil {
+			left = time.Until(at)
+		}
+		body["keep_alive"] = fmt.Sprintf("%ds", max(1, int(left.Seconds())))
+		if left > forever {
+			body["keep_alive"] = -1
+		}
+		if was.ContextTokens != nil {
+			body["options"] = map[string]any{"num_ctx": *was.ContextTokens}
+		}
+	}
+	r := s.Call(ctx, http.MethodPost, "/api/generate", body, loadLimit)
+	return r.Failure()
 }
 
 // loadOllama has the server load its model, which it otherwise does on the first request.

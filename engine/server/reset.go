@@ -45,6 +45,31 @@ func (s *Side) Preload(ctx context.Context) error {
 	return s.engine.API.Load(ctx, s.at, s.target())
 }
 
+// Restores reports whether what a run changes of a model in memory can be put back.
+func (s *Side) Restores() bool { return s.engine.API.Restore != nil }
+
+// InMemory is what the server says of the model: nil if it is not in memory.
+func (s *Side) InMemory(ctx context.Context) (*engines.LoadedModel, error) {
+	loaded, err := s.Loaded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range loaded {
+		if m.Name == s.config.Model || m.Name == s.config.Model+s.engine.Models.DefaultTag {
+			return &m, nil
+		}
+	}
+	return nil, nil
+}
+
+// Restore puts back what a run has changed of the model: was is what [Side.InMemory] said before.
+func (s *Side) Restore(ctx context.Context, was *engines.LoadedModel) error {
+	if err := s.engine.API.Restore(ctx, s.at, s.target(), was); err != nil {
+		return fmt.Errorf("putting %s back as it was: %w", s.config.Model, err)
+	}
+	return nil
+}
+
 // Loaded asks the server which models are in memory, and with which context.
 func (s *Side) Loaded(ctx context.Context) ([]engines.LoadedModel, error) {
 	if s.engine.API.Loaded == nil {

@@ -135,7 +135,13 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	}
 	t.RTT, t.Facts.Address, _ = roundTrip(ctx, found.URL)
 	o.findProcesses(ctx, found.URL)
-	return t, sideChannels(t, profile, found, model, key)
+	if err := sideChannels(t, profile, found, model, key); err != nil {
+		return nil, err
+	}
+	if t.Side != nil && t.Side.Restores() {
+		t.keep = func(ctx context.Context) { o.remember(ctx, found.URL+"\x00"+model, t.Side) }
+	}
+	return t, nil
 }
 
 // sideChannels adds what can be asked of the server beside completing text.

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -19,7 +20,8 @@ type pool struct {
 	mu      sync.Mutex
 	running *Running
 	key     string
-	foreign func() []int // processes of a local server that homellm did not start
+	foreign func() []int       // processes of a local server that homellm did not start
+	changed map[string]changed // by address and model
 }
 
 // launched opens a cell on a server that homellm starts, or has started for an earlier cell.
@@ -141,8 +143,8 @@ func (o *Opener) stopRunning() error {
 	return r.Stop()
 }
 
-// Close stops the server that was started, if any.
-func (o *Opener) Close() error { return o.stopRunning() }
+// Close stops the server that was started, if any, and puts back what the run has changed of others.
+func (o *Opener) Close() error { return errors.Join(o.putBack(), o.stopRunning()) }
 
 // PIDs lists the processes of the server that is in use, where they are known: the started one's, or those of a local
 // server that homellm did not start.

@@ -12,6 +12,9 @@ import (
 // Prepare has the model loaded, and learns what only a server with a loaded model tells: the
 // context in force, and whether its tokeniser works. What is worth a remark goes to note.
 func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, format string, args ...any)) error {
+	if t.keep != nil {
+		t.keep(ctx)
+	}
 	if t.Side != nil {
 		if err := t.Side.Preload(ctx); err != nil {
 			if ctx.Err() != nil {

@@ -37,6 +37,7 @@ type Target struct {
 
 	found  server.Found
 	naming Naming
+	keep   func(context.Context) // remembers what the run is about to change; nil: nothing that can be put back
 }
 
 // Capabilities are what is known of the server from what it says of itself, before a prompt was sent.
