@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/baseline"
 	"homellm/engine/compare"
 	"homellm/engine/exit"
 	"homellm/engine/files"
@@ -75,7 +76,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	rules, err := f.rules()
+	rules, err := baseline.Rules(f.gates)
 	if err != nil {
 		return err
 	}

@@ -1,22 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/baseline"
 	"homellm/engine/compare"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
-	"homellm/engine/replace"
 	"homellm/engine/report"
-	"homellm/engine/results"
 )
 
 func newBaseline(p process) *cobra.Command {
@@ -59,70 +54,22 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	if splits < 0 {
 		return exit.Errorf(exit.Usage, "", "--aa must not be negative")
 	}
-	rules, err := f.rules()
+	rules, err := baseline.Rules(f.gates)
 	if err != nil {
 		return err
 	}
-	var runs []*metrics.Run
-	for _, arg := range args {
-		_, run, err := results.Read(arg)
-		if err != nil {
-			return err
-		}
-		runs = append(runs, run)
-	}
-	if err := twoRuns(runs, args); err != nil {
+	drafts, err := baseline.Record(rules, args, splits)
+	if err != nil {
 		return err
 	}
-	run := runs[0]
-	for i, r := range runs {
-		if !r.Started.Checked() {
-			return exit.Errorf(exit.Invalid, "play it again with this homellm",
-				"%s cannot become a baseline: its journal has no checksums, so damage would not be noticed", args[i])
+	for _, d := range drafts {
+		if d.Few != "" {
+			p.say("%s", d.Few)
 		}
-		if verdict, code, reason := r.Outcome(); code != exit.Pass {
-			return exit.Errorf(code, "homellm report "+args[i]+" tells more",
-				"only a passing run can be a baseline, and %s is %s: %s",
-				args[i], verdict, reason)
-		}
-	}
-	files := map[string][]byte{}
-	var order []string
-	for _, cell := range run.Cells {
-		if cell.Planned.Skip != "" {
-			continue
-		}
-		var more []*metrics.Cell
-		for i, r := range runs[1:] {
-			again := compare.Counterpart(r, cell)
-			if again == nil {
-				return exit.Errorf(exit.Usage, "", "%s has no cell %s", args[i+1], cell.Name())
-			}
-			more = append(more, again)
-		}
-		b, err := rules.Record(cell, splits, more...)
-		if err != nil {
-			return exit.Errorf(exit.Inconclusive, "", "%w", err)
-		}
-		var text bytes.Buffer
-		if err := b.Write(&text); err != nil {
+		if err := d.Write(rules.Folder()); err != nil {
 			return err
 		}
-		path := rules.BaselinePath(cell)
-		if files[path] != nil {
-			return exit.Errorf(exit.Invalid, "add ${cell} to the file name in the gates file",
-				"two cells would have the same baseline %s", path)
-		}
-		files[path], order = text.Bytes(), append(order, path)
-		if few := compare.FewRepeats(cell); few != "" {
-			p.say("%s", few)
-		}
-	}
-	for _, path := range order {
-		if err := replace.Below(cmp.Or(rules.Folder(), "."), path, files[path]); err != nil {
-			return exit.Errorf(exit.Environment, "", "writing the baseline: %w", err)
-		}
-		p.sayPath("%s", path)
+		p.sayPath("%s", d.Path)
 	}
 	return nil
 }
@@ -143,27 +90,15 @@ func newBaselineList(p process) *cobra.Command {
 }
 
 func listBaselines(p process, dir string) error {
-	if _, err := os.Stat(dir); err != nil {
-		return exit.Errorf(exit.Usage, "homellm baseline record RUN writes the first one", "%w", err)
+	found, broken, err := baseline.List(dir)
+	if err != nil {
+		return err
 	}
 	var rows [][]string
-	var broken []error
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".json" {
-			return err
-		}
-		b, err := readBaseline(path)
-		if err != nil {
-			broken = append(broken, err)
-			return nil
-		}
-		age := time.Since(b.Recorded)
-		rows = append(rows, []string{path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly),
-			fmt.Sprintf("%.0f d", age.Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
-		return nil
-	})
-	if err != nil {
-		return exit.Errorf(exit.Environment, "", "looking for baselines: %w", err)
+	for _, one := range found {
+		b := one.Baseline
+		rows = append(rows, []string{one.Path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly),
+			fmt.Sprintf("%.0f d", time.Since(b.Recorded).Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
 	}
 	if len(rows) > 0 {
 		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"},
@@ -189,7 +124,7 @@ func newBaselineShow(p process) *cobra.Command {
 		Short: "Show a baseline: where it is from, and its samples",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			b, err := readBaseline(args[0])
+			b, err := baseline.Read(args[0])
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/baseline"
 	"homellm/engine/compare"
 	"homellm/engine/metrics"
 )
@@ -28,7 +29,7 @@ func TestGatesDoc_LetsNothingElsePass(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := (compareFlags{gates: path}).rules()
+	rules, err := baseline.Rules(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/baseline"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
@@ -113,7 +114,7 @@ Without NEW the newest run is compared with OLD.`,
 			if err != nil {
 				return err
 			}
-			if err := twoRuns([]*metrics.Run{before, after}, args); err != nil {
+			if err := baseline.Distinct([]*metrics.Run{before, after}, args); err != nil {
 				return err
 			}
 			if html {
