@@ -105,9 +105,10 @@ func (s *session) prepare(ctx context.Context) error {
 	}
 	s.maker = prompt.New(s.cell, s.models.Templates, s.models.Tokenizer, asked)
 	proven, err := s.observer.Preflight(ctx, observe.Server{
-		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Told: t.BlockTold, Context: t.Context, Takes: t.Takes(),
-		Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"), Lead: s.maker.Lead(),
-		Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
+		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Told: t.BlockTold, Context: t.Context,
+		Takes: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"),
+		Lead: s.maker.Lead(), Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
+		Window: func() (int, string) { return t.Window(s.cell) },
 		Expect: func(text, salt string) *event.Estimate { return s.maker.Estimate(s.maker.Probe(text, salt)) },
 	})
 	if learnt := s.observer.Block(); learnt != t.Block {

@@ -144,6 +144,7 @@ type Hints struct {
 	StartReporting string // command that starts it so
 	ReportSince    string // which versions report cached tokens
 	CacheOn        string // command that starts it with its prefix cache, where that can be switched off
+	WholeWindow    string // has it keep everything of layers that look back so many tokens, as its prefix cache needs it
 }
 
 // Launch is what is known of the program.

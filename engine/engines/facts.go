@@ -19,6 +19,7 @@ type Model struct {
 	ID            string
 	Aliases       []string // further names for it
 	Root          string   // what it was loaded from: names with the same root are one model
+	File          string   // its weights, as the server's machine names them
 	OwnedBy       string
 	ContextTokens *int     // context it is served with
 	DefaultTokens *int     // context of requests that ask for none, where requests may ask

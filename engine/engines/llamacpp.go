@@ -61,6 +61,7 @@ var llamaCPP = Engine{
 		Start:          "llama-server -m MODEL.gguf --metrics",
 		StartReporting: "llama-server -m MODEL.gguf --metrics",
 		ReportSince:    "a build since September 2025 does",
+		WholeWindow:    "--swa-full",
 	},
 	Docs: []Row{{Tokens: "reply", Cached: "timings (`cache_n`, since about build 6400)", Times: "timings: prefill, decode",
 		Reusable: "exact, `/apply-template` and `/tokenize`",
@@ -134,7 +135,7 @@ var llamaFlags = FlagSet{
 		ubatch_size ub flash_attn fa cache_type_k ctk cache_type_v ctv threads t threads_batch tb no_warmup warmup
 		jinja no_jinja chat_template chat_template_file chat_template_kwargs reasoning_format reasoning_budget
 		reasoning rea metrics slots no_slots props cache_prompt no_cache_prompt cache_reuse cache_ram cram
-		ctx_checkpoints slot_prompt_similarity sps kv_unified context_shift no_context_shift fit fit_target fit_ctx
+		ctx_checkpoints swa_full slot_prompt_similarity sps kv_unified context_shift no_context_shift fit fit_target fit_ctx
 		load_mode mlock no_mmap api_key alias a slot_save_path sse_ping_interval sleep_idle_seconds timeout to no_ui
 		no_webui log_file log_verbosity log_jsonl seed s split_mode sm tensor_split ts main_gpu mg device dev
 		override_tensor ot cpu_moe n_cpu_moe no_kv_offload nkvo lora offline rope_scaling rope_freq_base
@@ -179,6 +180,7 @@ var llamaFlags = FlagSet{
 // llamaProps is what /props tells.
 type llamaProps struct {
 	BuildInfo  string `json:"build_info"`
+	ModelPath  string `json:"model_path"`
 	TotalSlots *int   `json:"total_slots"`
 	Defaults   *struct {
 		ContextTokens *int `json:"n_ctx"` // in force for each slot
@@ -192,9 +194,12 @@ func identifyLlama(seen Responses, f *Facts) bool {
 		f.Version, f.Slots = body.BuildInfo, body.TotalSlots
 		models(seen, f)
 		locked(seen, f)
-		if body.Defaults != nil {
-			for i := range f.Models {
+		for i := range f.Models {
+			if body.Defaults != nil {
 				f.Models[i].ContextTokens = body.Defaults.ContextTokens
+			}
+			if len(f.Models) == 1 { // a router has a process for each
+				f.Models[i].File = body.ModelPath
 			}
 		}
 		return true

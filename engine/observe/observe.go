@@ -32,8 +32,10 @@ type Server struct {
 	Lead     int          // cached tokens that a prompt under a new salt may have
 	// what to do about a first request that fails, by the class of its error; none: the server is measured all the same
 	Hints map[string]string
-	Ended func() error // how a server that homellm started ended by itself; nil if it runs, or is not ours
-	Send  Send
+	// how many tokens some layers of its model look back, and where that is said; 0: it makes no difference to its cache
+	Window func() (tokens int, source string)
+	Ended  func() error // how a server that homellm started ended by itself; nil if it runs, or is not ours
+	Send   Send
 	// homellm's own count of the prompt that Send makes of a text; nil where the server tokenises
 	Expect func(text, salt string) *event.Estimate
 }
@@ -53,6 +55,7 @@ type Observer struct {
 	traffic   traffic
 	signs     signs
 	accounts  accounts
+	window    window
 }
 
 // New returns an observer of a cell. It observes nothing before its first preflight.
@@ -76,6 +79,7 @@ func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)
 	o.isolation.check(r, o.cell.Scenario.Run.Cache)
 	o.accounts.reconcile(r, d, o.report, o.server.Embedded)
+	o.window.check(r)
 }
 
 // Kept remarks on a request that is in the journal.
@@ -88,6 +92,7 @@ func (o *Observer) Kept(ctx context.Context, r *event.Request) {
 func (o *Observer) Sum() {
 	o.accounts.sum(o.notes)
 	o.traffic.sum(o.notes)
+	o.window.sum(o.server.Engine, o.server.Window, o.notes)
 }
 
 // Forget says that others may have used the server since the counters were read.

@@ -134,7 +134,8 @@ var probeTests = []struct {
 			`{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}`,
 		},
 		want: Found{State: Ready, Engine: "llamacpp", Version: "b10488-abcdef", Slots: new(1), ContextTokens: new(8192),
-			Models: []engines.Model{{ID: "qwen", OwnedBy: "llamacpp", ContextTokens: new(8192), TrainedTokens: new(32768)}}},
+			Models: []engines.Model{{ID: "qwen", File: "m.gguf", OwnedBy: "llamacpp", ContextTokens: new(8192),
+				TrainedTokens: new(32768)}}},
 		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
