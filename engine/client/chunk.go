@@ -67,14 +67,15 @@ func (u usage) seen() bool { return u.prompt > 0 || u.completion > 0 }
 // timings is what a server says of its work on the request, in its order of work. A negative
 // figure was not reported. Tokens are counted, durations are milliseconds.
 type timings struct {
-	load, prefill, decode, total float64
-	prompt, cached, completion   int
+	queue, load, prefill, decode, total, gap float64
+	prompt, cached, completion               int
+	drafted, accepted                        int // by speculative decoding
 }
 
 // The values of a chunk before an event has said anything.
 var (
 	noUsage   = usage{-1, -1, -1, -1}
-	noTimings = timings{-1, -1, -1, -1, -1, -1, -1}
+	noTimings = timings{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 )
 
 // reset forgets the last event and starts on the next.
@@ -182,6 +183,8 @@ func decodeOpenAI(data []byte, c *chunk) error {
 			c.readUsage()
 		case "timings":
 			c.readTimings()
+		case "metrics":
+			c.readMetrics()
 		case "error":
 			if s.peek() == 'n' {
 				s.skip()
@@ -260,6 +263,41 @@ func (c *chunk) readTimings() {
 			s.countInto(&c.timings.completion)
 		case "predicted_ms":
 			s.scaledInto(&c.timings.decode, 1)
+		case "draft_n":
+			s.countInto(&c.timings.drafted)
+		case "draft_n_accepted":
+			s.countInto(&c.timings.accepted)
+		default:
+			s.skip()
+		}
+	}
+}
+
+// readMetrics reads vLLM's account of one request, which it gives if it is started to. Its time to the first token
+// begins when the request leaves the queue: it is the prefill.
+func (c *chunk) readMetrics() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "queue_time_ms":
+			s.scaledInto(&c.timings.queue, 1)
+		case "time_to_first_token_ms":
+			s.scaledInto(&c.timings.prefill, 1)
+		case "generation_time_ms":
+			s.scaledInto(&c.timings.decode, 1)
+		case "mean_itl_ms":
+			s.scaledInto(&c.timings.gap, 1)
+		case "speculative_decoding":
+			for ok := s.open('{'); ok; ok = s.more('}') {
+				switch string(s.key()) {
+				case "num_draft_tokens":
+					s.countInto(&c.timings.drafted)
+				case "num_accepted_draft_tokens":
+					s.countInto(&c.timings.accepted)
+				default:
+					s.skip()
+				}
+			}
 		default:
 			s.skip()
 		}

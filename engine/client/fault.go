@@ -139,6 +139,8 @@ func oneLine(text string) string {
 var overflowWords = []string{
 	"maximum context length",           // vLLM, SGLang
 	"longer than the maximum model",    // vLLM, a prompt that does not fit by itself
+	"be greater than max_model_len",    // vLLM, more output than the whole context
+	"exceeds model's maximum context",  // vLLM, a prompt that was rendered before
 	"exceed_context_size_error",        // llama.cpp, the type
 	"exceeds the available context",    // llama.cpp, TabbyAPI
 	"context_length_exceeded",          // OpenAI and TabbyAPI, the code

@@ -148,7 +148,7 @@ type said struct {
 	Choices, Done, Fault                          bool
 	Tokens                                        int
 	Usage                                         [4]int
-	Timings                                       [7]float64
+	Timings                                       [11]float64
 }
 
 func saying(c *chunk) said {
@@ -157,8 +157,8 @@ func saying(c *chunk) said {
 		Answer: string(c.answer), Reasoning: string(c.reasoning), Tool: string(c.tool), Refusal: string(c.refusal),
 		Key: c.reasoningKey, Finish: string(c.finish), Choices: c.choices, Done: c.done, Fault: c.hasFault, Tokens: -1,
 		Usage: [4]int{u.prompt, u.completion, u.reasoning, u.cached},
-		Timings: [7]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached),
-			float64(m.completion)},
+		Timings: [11]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached),
+			float64(m.completion), m.queue, m.gap, float64(m.drafted), float64(m.accepted)},
 	}
 	if c.counted {
 		s.Tokens = c.tokens
@@ -333,8 +333,16 @@ func oracle(tree map[string]any) said {
 	s.Usage = [4]int{count(u["prompt_tokens"]), count(u["completion_tokens"]), thought,
 		count(object(u["prompt_tokens_details"])["cached_tokens"])}
 	m := object(tree["timings"])
-	s.Timings = [7]float64{-1, number(m["prompt_ms"], 1), number(m["predicted_ms"], 1), number(u["total_time"], 1e3),
-		float64(count(m["prompt_n"])), float64(count(m["cache_n"])), float64(count(m["predicted_n"]))}
+	s.Timings = [11]float64{-1, number(m["prompt_ms"], 1), number(m["predicted_ms"], 1), number(u["total_time"], 1e3),
+		float64(count(m["prompt_n"])), float64(count(m["cache_n"])), float64(count(m["predicted_n"])),
+		-1, -1, float64(count(m["draft_n"])), float64(count(m["draft_n_accepted"]))}
+	if m := object(tree["metrics"]); m != nil { // vLLM's, which has no timings
+		drafts := object(m["speculative_decoding"])
+		s.Timings[1], s.Timings[2] = number(m["time_to_first_token_ms"], 1), number(m["generation_time_ms"], 1)
+		s.Timings[7], s.Timings[8] = number(m["queue_time_ms"], 1), number(m["mean_itl_ms"], 1)
+		s.Timings[9] = float64(count(drafts["num_draft_tokens"]))
+		s.Timings[10] = float64(count(drafts["num_accepted_draft_tokens"]))
+	}
 	if s.Timings[1] < 0 {
 		s.Timings[1] = number(u["prompt_time"], 1e3)
 	}

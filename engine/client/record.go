@@ -335,12 +335,16 @@ func (r *record) closeTimings() {
 		name  string
 		value float64
 	}{
+		{"server.queue_ms", t.queue},
 		{"server.load_ms", t.load},
 		{"server.prefill_ms", t.prefill},
 		{"server.decode_ms", t.decode},
 		{"server.total_ms", t.total},
+		{"server.itl_ms", t.gap},
 		{"server.prompt_tokens", float64(t.prompt)},
 		{"server.cached_tokens", float64(t.cached)},
+		{"spec.draft_tokens", float64(t.drafted)},
+		{"spec.accepted_tokens", float64(t.accepted)},
 	} {
 		if v.value < 0 {
 			continue

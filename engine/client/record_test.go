@@ -49,6 +49,7 @@ type summary struct {
 	RoleEarly                                  bool
 	Tokens                                     []int // of each chunk; -1: unknown
 	Prefill, Decode, Load, Computed, FromCache float64
+	Queue, Gap, Drafted, Accepted              float64
 }
 
 func summarise(x event.Exchange, e *event.Error) summary {
@@ -59,6 +60,8 @@ func summarise(x event.Exchange, e *event.Error) summary {
 		UsageIn: x.Wire.UsageIn, CachedIn: x.Wire.CachedIn, ReasoningKey: x.Wire.ReasoningKey, RoleEarly: x.Wire.RoleEarly,
 		Prefill: x.Timings["server.prefill_ms"], Decode: x.Timings["server.decode_ms"], Load: x.Timings["server.load_ms"],
 		Computed: x.Timings["server.prompt_tokens"], FromCache: x.Timings["server.cached_tokens"],
+		Queue: x.Timings["server.queue_ms"], Gap: x.Timings["server.itl_ms"],
+		Drafted: x.Timings["spec.draft_tokens"], Accepted: x.Timings["spec.accepted_tokens"],
 	}
 	if e != nil {
 		s.Class = e.Class
@@ -93,6 +96,10 @@ func TestRecorded(t *testing.T) {
 		{"vllm/reasoning-both-old.sse", "chat", summary{Text: "上青", Reasoning: "Hm", Finish: "stop", Prompt: -1,
 			Completion: -1, Cached: -1, Thought: -1,
 			ReasoningKey: "reasoning", RoleEarly: true, Tokens: []int{-1, -1}}},
+		{"vllm/request-metrics.sse", "chat", summary{Text: "One two three one two three one two three one two three",
+			Finish: "stop", Prompt: 44, Completion: 13, Cached: 0, Thought: -1, UsageIn: "own_chunk", CachedIn: "usage",
+			RoleEarly: true, Tokens: []int{-1, -1, -1, -1, -1, -1, -1}, Queue: 0.04215199987811502,
+			Prefill: 11035.530966999431, Decode: 20319.996829000956, Gap: 1693.333069083413, Drafted: 8, Accepted: 6}},
 		{"vllm/completions.sse", "completions", summary{Text: " Paris.", Finish: "stop", Prompt: 5, Completion: 2, Cached: -1,
 			Thought: -1,
 			UsageIn: "own_chunk", Tokens: []int{-1, -1}}},
@@ -157,6 +164,12 @@ func TestRefusals(t *testing.T) {
 		{400, "vllm/400-overflow.json", "context_overflow",
 			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
 				"This model's maximum context length is 16384 tokens."},
+		{400, "vllm/400-max-tokens.json", "context_overflow",
+			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
+				"max_tokens=9000 cannot be greater than max_model_len=8192."},
+		{400, "vllm/400-prompt.json", "context_overflow",
+			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
+				"This model's maximum context length is 8192 tokens."},
 		{400, "llamacpp/400-overflow.json", "context_overflow",
 			"HTTP 400: shorten the documents or lower max_tokens, or serve the model with a larger context; the server said: " +
 				"request (9000 tokens) exceeds"},

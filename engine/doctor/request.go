@@ -15,6 +15,9 @@ import (
 	"homellm/engine/target"
 )
 
+// counting is what a server is asked for the measured request.
+const counting = "Count from one to twenty."
+
 // tested is what the test of a server showed. Nothing is printed before all of it is known.
 type tested struct {
 	request event.Exchange // a measured one
@@ -47,7 +50,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 			}, MaxTokens: tokens, Temperature: &zero, Extra: engines.Of(f.Engine).Counted(profile.API, profile.Body),
 		})
 	}
-	out.request = ask(ctx, "Count from one to twenty.", 48)
+	out.request = ask(ctx, counting, 48)
 	if ctx.Err() != nil || out.request.Err != nil {
 		return out
 	}
@@ -89,6 +92,10 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 	d.Report.Line("request", "%s", timing(e))
 	d.Report.Line("wire", "%s", wire(e))
+	if m := observe.Leak(e.Text+e.Reasoning, counting); m != "" {
+		d.Report.Problem(observe.LeakHint(f.Engine),
+			"the reply of %s holds %s, a marker of a chat template: the model does not know the template it is asked with", f.URL, m)
+	}
 	switch {
 	case seen.proof == nil:
 		return

@@ -143,6 +143,7 @@ type Hints struct {
 	ReportFlag     string // has it report cached tokens
 	StartReporting string // command that starts it so
 	ReportSince    string // which versions report cached tokens
+	Template       string // what to do about a model that does not know the template it is asked with
 	CacheOn        string // command that starts it with its prefix cache, where that can be switched off
 	WholeWindow    string // has it keep everything of layers that look back so many tokens, as its prefix cache needs it
 }

@@ -58,7 +58,9 @@ var llamaCPP = Engine{
 		Flags: llamaFlags,
 	},
 	Hints: Hints{
-		Start:          "llama-server -m MODEL.gguf --metrics",
+		Start: "llama-server -m MODEL.gguf --metrics",
+		Template: "serve a GGUF that holds its chat template, or name one (llama-server --chat-template NAME, or " +
+			"--chat-template-file FILE); without one llama-server takes ChatML",
 		StartReporting: "llama-server -m MODEL.gguf --metrics",
 		ReportSince:    "a build since September 2025 does",
 		WholeWindow:    "--swa-full",

@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	Path     string
 	Timings  []Timing
+	Counts   []Count
 	Finished []string // counter of finished requests, whatever their end
 	InFlight []string // gauges that add up to the requests running and waiting
 	Prompt   string   // counter of prompt tokens
@@ -25,6 +26,12 @@ type Timing struct {
 	Metric     string // in milliseconds
 	Histograms []string
 	Counter    string // seconds; where there is no histogram
+}
+
+// Count maps one metric of homellm to a counter of the server.
+type Count struct {
+	Metric  string
+	Counter string
 }
 
 // CachedBy is one way to learn the cached tokens of the single request between two scrapes. The tokens of its prompt

@@ -66,6 +66,11 @@ var vllmMetrics = &Metrics{
 		{Metric: "server.ttft_ms", Histograms: []string{"vllm:time_to_first_token_seconds"}},
 		{Metric: "server.e2e_ms", Histograms: []string{"vllm:e2e_request_latency_seconds"}},
 	},
+	// vllm:inter_token_latency_seconds is left out: with drafts it counts pieces of several tokens, not tokens.
+	Counts: []Count{
+		{Metric: "spec.draft_tokens", Counter: "vllm:spec_decode_num_draft_tokens"},
+		{Metric: "spec.accepted_tokens", Counter: "vllm:spec_decode_num_accepted_tokens"},
+	},
 	Finished: []string{"vllm:request_success"},
 	InFlight: []string{"vllm:num_requests_running", "vllm:num_requests_waiting"},
 	Prompt:   vllmPrompt, Whole: true,

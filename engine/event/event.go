@@ -114,7 +114,8 @@ type Server struct {
 	Flags         string   `json:"flags_sha256,omitempty"` // of the rendered argv, when homellm started it
 	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
 
-	// what this server or machine cannot tell, with the reason: cache, usage, reasoning_tokens, server_timings, block_size
+	// what this server or machine cannot tell, with the reason: cache, usage, reasoning_tokens, server_timings,
+	// speculation, block_size
 	Unsupported map[string]string `json:"unsupported,omitempty"`
 }
 

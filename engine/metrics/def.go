@@ -136,6 +136,12 @@ func (d Def) ofAnswer() Def {
 	return d
 }
 
+// told says what a server must tell for the metric to be known.
+func (d Def) told(key string) Def {
+	d.Support = key
+	return d
+}
+
 // Each returns the metric of one request of the cell.
 func (d *Def) Each(c *Cell, q *event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
@@ -174,6 +180,9 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 // ServerTimings is the key of [event.Server.Unsupported] for the server's own account of its times and tokens. What it
 // lacks of them is there by the names of the metrics.
 const ServerTimings = "server_timings"
+
+// Speculation is the key of [event.Server.Unsupported] for the server's account of speculative decoding.
+const Speculation = "speculation"
 
 // supported says of a value that is unknown whether the server cannot tell it, which was established before the run.
 func (d *Def) supported(c *Cell, v Value) Value {

@@ -186,6 +186,26 @@ var serverAccounts = []Def{
 	serverSays("server.total_ms", "ms", -1, "time spent on the whole request").ofAnswer(),
 	serverSays("server.prompt_tokens", "tokens", 0, "prompt tokens that were computed"),
 	serverSays("server.cached_tokens", "tokens", 0, "prompt tokens that came from the cache"),
+	serverSays("server.itl_ms", "ms", -1, "mean time between two tokens").ofAnswer(),
+	serverSays("spec.draft_tokens", "tokens", 0, "tokens that speculative decoding proposed").ofAnswer().told(Speculation),
+	serverSays("spec.accepted_tokens", "tokens", 0, "proposed tokens that the model kept").ofAnswer().told(Speculation),
+	{Name: "spec.acceptance", Unit: "ratio", Kind: Float, Rate: true, Better: +1, Levels: turns, answer: true, Fold: Ratio,
+		Source: "server", Support: Speculation,
+		Doc:     "share of the tokens that speculative decoding proposed that the model kept",
+		Formula: "spec.accepted_tokens / spec.draft_tokens; over several turns the sums of both",
+		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
+			drafted, told := q.Timings["spec.draft_tokens"]
+			accepted, toldToo := q.Timings["spec.accepted_tokens"]
+			switch {
+			case !told || !toldToo:
+				return 0, 0, "the server says nothing of speculative decoding"
+			case drafted == 0:
+				return 0, 0, "nothing was proposed"
+			case accepted > drafted:
+				return 0, 0, "the server says that more was kept than was proposed"
+			}
+			return accepted, drafted, ""
+		}},
 }
 
 func serverSays(name, unit string, better int, doc string) Def {

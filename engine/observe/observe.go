@@ -77,6 +77,7 @@ func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
 	o.checkCeiling(r)
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)
+	o.signs.checkText(r, plain, o.server.Engine, o.notes)
 	o.isolation.check(r, o.cell.Scenario.Run.Cache)
 	o.accounts.reconcile(r, d, o.report, o.server.Embedded)
 	o.window.check(r)

@@ -61,6 +61,9 @@ func (o *Observer) Unsupported() map[string]string {
 			out[d.Name] = "the server says nothing of " + d.Name
 		}
 	}
+	if !names["spec.draft_tokens"] {
+		out[metrics.Speculation] = "the server says nothing of speculative decoding"
+	}
 	if len(names) == 0 {
 		out[metrics.ServerTimings] = "the server says nothing of its own times"
 	}

@@ -15,9 +15,10 @@ func TestUnsupported(t *testing.T) {
 	whole := event.Exchange{Usage: event.Usage{Prompt: new(9), Completion: new(1), Reasoning: new(0), Cached: new(0)},
 		Timings: map[string]float64{}}
 	for _, name := range []string{"queue_ms", "load_ms", "prefill_ms", "decode_ms", "ttft_ms", "e2e_ms", "total_ms",
-		"prompt_tokens", "cached_tokens"} {
+		"itl_ms", "prompt_tokens", "cached_tokens"} {
 		whole.Timings["server."+name] = 1
 	}
+	whole.Timings["spec.draft_tokens"] = 0
 	for name, c := range map[string]struct {
 		reply  func(e *event.Exchange)
 		report server.Report
@@ -35,6 +36,8 @@ func TestUnsupported(t *testing.T) {
 			report: server.Report{InReply: true}, want: "reasoning_tokens usage"},
 		"it has no queue": {reply: func(e *event.Exchange) { delete(e.Timings, "server.queue_ms") },
 			report: server.Report{InReply: true}, want: "server.queue_ms"},
+		"it does not draft": {reply: func(e *event.Exchange) { delete(e.Timings, "spec.draft_tokens") },
+			report: server.Report{InReply: true}, want: "speculation"},
 		"it fails": {reply: func(e *event.Exchange) { e.Err = &event.Error{Class: "server_error"} }},
 	} {
 		t.Run(name, func(t *testing.T) {

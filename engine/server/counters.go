@@ -115,6 +115,11 @@ func (s *Side) Between(before, after *Snapshot, r Reply) Delta {
 			out.Values[t.Metric] = 1000 * seconds
 		}
 	}
+	for _, c := range n.Counts {
+		if grown, ok := d.Sum(c.Counter, nil); ok {
+			out.Values[c.Metric] = grown
+		}
+	}
 	for _, c := range n.Cached {
 		grown, ok := c.Count(d, r.Prompt)
 		tokens, whole := engines.Tokens(grown)

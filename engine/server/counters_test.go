@@ -53,6 +53,14 @@ func TestBetween(t *testing.T) {
 				"vllm:prompt_tokens_cached": 2288, "vllm:prefix_cache_hits": 2288},
 		},
 		{
+			name: "vLLM with drafts, whose gaps between pieces are none between tokens", engine: "vllm",
+			before: "vllm-0.32-drafts-before.prom", after: "vllm-0.32-drafts-after.prom",
+			reply: Reply{Prompt: new(44)},
+			values: map[string]float64{"server.decode_ms": 20319.996829000956, "spec.draft_tokens": 8,
+				"spec.accepted_tokens": 6},
+			cached: map[string]int{},
+		},
+		{
 			name: "vLLM 0.8", engine: "vllm", before: "vllm-0.8-before.prom", after: "vllm-0.8-after.prom",
 			reply:  Reply{Prompt: new(200)},
 			values: map[string]float64{"server.ttft_ms": 250},
