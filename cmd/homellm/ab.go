@@ -128,7 +128,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	err = out.conclude(rules.Servers(f.a, f.b, run.Cells))
+	err = out.Conclude(rules.Servers(f.a, f.b, run.Cells))
 	if !f.quiet {
 		p.say("the run is in %s", dir)
 	}

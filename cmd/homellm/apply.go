@@ -15,6 +15,7 @@ import (
 	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
+	"homellm/engine/publish"
 	"homellm/engine/report"
 	"homellm/engine/results"
 	"homellm/engine/stats"
@@ -32,7 +33,7 @@ type applyFlags struct {
 	keepRaw  bool
 	noSim    bool
 	outputs  outputFlags
-	collect  *outputs // what the outputs are made of; nil: none are
+	collect  *publish.Runs // what the outputs are made of; nil: none are
 
 	resume        string
 	resumeChanged bool
@@ -61,12 +62,12 @@ simulator, even if the scenario names one.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
-			out, err := f.outputs.open(p)
+			out, err := publish.Asked(f.outputs).Runs(p.place())
 			if err != nil {
 				return err
 			}
 			f.collect = out
-			return out.finish(apply(c.Context(), p, args, f), args)
+			return out.Finish(apply(c.Context(), p, args, f), args)
 		},
 	}
 	f.selection.add(c)
@@ -75,7 +76,7 @@ simulator, even if the scenario names one.`,
 	fl := c.Flags()
 	fl.StringVar(&f.url, "url", "", "base URL of a running OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
 	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-<scenario>-<id>)")
-	fl.StringVar(&f.format, "format", "table", "what to print: "+strings.Join(formatNames(), ", "))
+	fl.StringVar(&f.format, "format", "table", "what to print: "+strings.Join(publish.Names(), ", "))
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
 	fl.BoolVar(
@@ -106,7 +107,7 @@ simulator, even if the scenario names one.`,
 // apply plans every file before it starts the first server, then plays them one after another.
 // The exit code is the gravest of their outcomes.
 func apply(ctx context.Context, p process, args []string, f applyFlags) error {
-	format, err := formatNamed(f.format)
+	format, err := publish.Named(f.format)
 	if err != nil {
 		return err
 	}
@@ -178,8 +179,8 @@ func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, choice *tar
 			all.Code = known.Code
 		}
 	}
-	for _, r := range f.collect.runs {
-		all.Runs = append(all.Runs, r.fold)
+	for _, r := range f.collect.Played {
+		all.Runs = append(all.Runs, r.Fold)
 	}
 	var err error
 	switch {

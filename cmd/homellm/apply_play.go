@@ -43,7 +43,7 @@ func play(
 	}
 	defer res.Journal.Close()
 	dir, fold := res.Dir, res.Fold
-	f.collect.played(fold, dir)
+	f.collect.Add(fold, dir)
 	again := results.Command(files.Argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
 	machine := openTelemetry(ctx, choice.Opener.PIDs)

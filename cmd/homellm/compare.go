@@ -65,5 +65,5 @@ func runCompare(p process, args []string, f compareFlags) error {
 	if err != nil {
 		return err
 	}
-	return out.conclude(c)
+	return out.Conclude(c)
 }

@@ -3,12 +3,11 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"homellm/dsl"
 	"homellm/engine/model/apart"
 	"homellm/engine/prompt"
+	"homellm/engine/publish"
 	"homellm/engine/report"
 )
 
@@ -40,23 +39,6 @@ func (p process) templates(lib *dsl.Library) *prompt.Templates {
 	return prompt.NewTemplates(lib, p.renderer.Compile)
 }
 
-// repositoryPath names a file by its path in the repository that GitHub checked out.
-func (p process) repositoryPath(file string) string {
-	workspace := p.getenv("GITHUB_WORKSPACE")
-	if workspace == "" || filepath.IsAbs(file) && !strings.HasPrefix(file, workspace+"/") {
-		return filepath.ToSlash(file)
-	}
-	abs, err := filepath.Abs(file)
-	if err != nil {
-		return filepath.ToSlash(file)
-	}
-	rel, err := filepath.Rel(workspace, abs)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return filepath.ToSlash(file)
-	}
-	return filepath.ToSlash(rel)
-}
-
 // reportOptions fits reports to this terminal.
 func (p process) reportOptions(dir string) report.Options {
 	return report.Options{Width: p.width, Color: p.width > 0 && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb",
@@ -70,4 +52,9 @@ func (p process) home() string {
 	}
 	home, _ := os.UserHomeDir() // where it is needed it is missed
 	return home
+}
+
+// place is where this command line's reports go.
+func (p process) place() publish.Place {
+	return publish.Place{Stdout: p.stdout, Stderr: p.stderr, Getenv: p.getenv, Shown: p.reportOptions("")}
 }

@@ -10,6 +10,7 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/files"
 	"homellm/engine/metrics"
+	"homellm/engine/publish"
 	"homellm/engine/report"
 	"homellm/engine/results"
 )
@@ -33,7 +34,7 @@ func newReport(p process) *cobra.Command {
 It exits with the code of the run.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := formatNamed(format)
+			f, err := publish.Named(format)
 			if err != nil {
 				return err
 			}
@@ -56,6 +57,6 @@ It exits with the code of the run.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", "what to print: "+strings.Join(formatNames(), ", "))
+	c.Flags().StringVar(&format, "format", "table", "what to print: "+strings.Join(publish.Names(), ", "))
 	return c
 }

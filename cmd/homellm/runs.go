@@ -11,6 +11,7 @@ import (
 	"homellm/engine/baseline"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
+	"homellm/engine/publish"
 	"homellm/engine/report"
 	"homellm/engine/results"
 )
@@ -73,7 +74,7 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show [RUN]", Short: "Show a run again; the newest one if none is named", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := formatNamed(format)
+			f, err := publish.Named(format)
 			if err != nil {
 				return err
 			}
@@ -92,7 +93,7 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", format, "what to print: "+strings.Join(formatNames(), ", "))
+	c.Flags().StringVar(&format, "format", format, "what to print: "+strings.Join(publish.Names(), ", "))
 	return c
 }
 

@@ -1,4 +1,4 @@
-package main
+package publish
 
 import (
 	"errors"
@@ -8,65 +8,45 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"homellm/engine/compare"
 	"homellm/engine/exit"
 	"homellm/engine/replace"
 	"homellm/engine/report"
 )
 
-// compareOutputFlags say how a comparison is shown.
-type compareOutputFlags struct {
-	format string
-	outputFlags
+// Comparison is where a comparison goes.
+type Comparison struct {
+	outlets
+	format report.CompareFormat
 }
 
-func (f *compareOutputFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.format, "format", "table", "what to print: "+strings.Join(compareFormatNames(), ", "))
-	f.outputFlags.add(c)
-}
-
-// compareOutputs is where a comparison goes.
-type compareOutputs struct {
-	process  process
-	format   report.CompareFormat
-	targets  []reportTarget
-	annotate bool
-	summary  string
-}
-
-// open checks the flags before anything is read or sent.
-func (f compareOutputFlags) open(p process) (*compareOutputs, error) {
-	out := &compareOutputs{process: p}
-	var err error
-	if out.format, err = compareFormatNamed(f.format); err != nil {
+// Comparison checks what was asked for before anything is read or sent.
+func (a Asked) Comparison(p Place, format string) (*Comparison, error) {
+	f, err := comparisonNamed(format)
+	if err != nil {
 		return nil, err
 	}
-	if out.targets, err = f.targets(compareFormatNames()); err != nil {
-		return nil, err
-	}
-	out.annotate, out.summary, err = f.annotated(p)
-	return out, err
+	o, err := a.outlets(p, ComparisonNames())
+	return &Comparison{outlets: o, format: f}, err
 }
 
-// conclude shows a comparison in every way that was asked for, and turns its outcome into the exit
+// Conclude shows a comparison in every way that was asked for, and turns its outcome into the exit
 // code. A report that cannot be written changes no verdict: it is kept elsewhere, and named.
-func (o *compareOutputs) conclude(c compare.Comparison) error {
-	if err := o.format.Write(o.process.stdout, c, o.process.reportOptions("")); err != nil {
+func (o *Comparison) Conclude(c compare.Comparison) error {
+	if err := o.format.Write(o.Stdout, c, o.Shown); err != nil {
 		return exit.Errorf(exit.Environment, "", "printing the comparison: %w", err)
 	}
 	verdict, code, _ := c.Outcome()
-	opt := report.Options{Path: o.process.repositoryPath}
+	opt := report.Options{Path: o.path}
 	var failed []error
 	hints := []string{"the verdict stands: " + strings.ToUpper(string(verdict))}
 	for _, t := range o.targets {
-		format, err := compareFormatNamed(t.name)
+		format, err := comparisonNamed(t.name)
 		if err != nil {
 			return err
 		}
 		write := func(w io.Writer) error { return format.Write(w, c, opt) }
-		if err := writeOutput(t.path, write); err != nil {
+		if err := writeFile(t.path, write); err != nil {
 			failed = append(failed, fmt.Errorf("writing the %s report %s: %w", t.name, t.path, err))
 			if kept, err := keptElsewhere(filepath.Base(t.path), write); err == nil {
 				hints = append(hints, "the report is in "+kept)
@@ -74,13 +54,13 @@ func (o *compareOutputs) conclude(c compare.Comparison) error {
 		}
 	}
 	if o.annotate {
-		format, err := compareFormatNamed("github")
+		format, err := comparisonNamed("github")
 		if err == nil {
-			err = format.Write(o.process.stderr, c, opt)
+			err = format.Write(o.Stderr, c, opt)
 		}
 		if err == nil && o.summary != "" {
 			err = appendSummary(o.summary, string(verdict), func(w io.Writer) error {
-				markdown, ferr := compareFormatNamed("markdown")
+				markdown, ferr := comparisonNamed("markdown")
 				return errors.Join(ferr, markdown.Write(w, c, report.Options{}))
 			})
 		}

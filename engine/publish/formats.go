@@ -1,4 +1,4 @@
-package main
+package publish
 
 import (
 	"fmt"
@@ -8,7 +8,8 @@ import (
 	"homellm/engine/report"
 )
 
-func compareFormatNames() []string {
+// ComparisonNames are the formats of comparisons.
+func ComparisonNames() []string {
 	var out []string
 	for _, f := range report.CompareFormats {
 		out = append(out, f.Name)
@@ -16,17 +17,18 @@ func compareFormatNames() []string {
 	return out
 }
 
-func compareFormatNamed(name string) (report.CompareFormat, error) {
+func comparisonNamed(name string) (report.CompareFormat, error) {
 	for _, f := range report.CompareFormats {
 		if f.Name == name {
 			return f, nil
 		}
 	}
-	return report.CompareFormat{}, exit.Errorf(exit.Usage, "formats: "+strings.Join(compareFormatNames(), ", "),
+	return report.CompareFormat{}, exit.Errorf(exit.Usage, "formats: "+strings.Join(ComparisonNames(), ", "),
 		"unknown format %q", name)
 }
 
-func formatNames() []string {
+// Names are the formats of runs.
+func Names() []string {
 	var out []string
 	for _, f := range report.Formats {
 		out = append(out, f.Name)
@@ -34,12 +36,13 @@ func formatNames() []string {
 	return out
 }
 
-func formatNamed(name string) (report.Format, error) {
+// Named finds a format of runs.
+func Named(name string) (report.Format, error) {
 	for _, f := range report.Formats {
 		if f.Name == name {
 			return f, nil
 		}
 	}
-	return report.Format{}, exit.Errorf(exit.Usage, fmt.Sprintf("formats: %s", strings.Join(formatNames(), ", ")),
+	return report.Format{}, exit.Errorf(exit.Usage, fmt.Sprintf("formats: %s", strings.Join(Names(), ", ")),
 		"unknown format %q", name)
 }
