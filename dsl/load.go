@@ -155,7 +155,7 @@ func Check(f File, lib *Library, v expr.Vocabulary, opt Options) syntax.Diagnost
 }
 
 func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
-	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt, counts: map[countKey]count{},
+	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt,
 		texts: map[syntheticKey]string{}}
 }
 

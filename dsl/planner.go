@@ -1,7 +1,6 @@
 package dsl
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,30 +14,18 @@ import (
 // cell is skipped, and a threshold refused, only if it fails by more.
 const estimateTolerance = 0.05
 
-// countKey is a text and the model that counts it.
-type countKey struct {
-	model *Model
-	text  [sha256.Size]byte
-}
-
 type count struct {
 	tokens int
 	exact  bool
 }
 
-// count returns the tokens of a text. The same prompts come back for every server, and counting
-// is what planning spends its time on, so counts are remembered.
+// count returns the tokens of a text.
 func (p *planner) count(m *Model, text string) count {
-	key := countKey{m, sha256.Sum256([]byte(text))}
-	if c, ok := p.counts[key]; ok {
-		return c
-	}
 	// About four characters of English make one token.
 	c := count{tokens: (utf8.RuneCountInString(text) + 3) / 4}
 	if p.opt.Count != nil {
 		c.tokens, c.exact = p.opt.Count(m, text)
 	}
-	p.counts[key] = c
 	return c
 }
 
@@ -107,8 +94,7 @@ type planner struct {
 	diags syntax.Diagnostics
 	plan  *Plan
 
-	counts map[countKey]count
-	texts  map[syntheticKey]string
+	texts map[syntheticKey]string
 }
 
 // decoded is a cell before it is looked at as a whole.

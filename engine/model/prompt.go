@@ -74,22 +74,40 @@ func (t *Template) Count(c *tokens.Counter, prompt string) (tokens.Count, error)
 	if c.KnowsSpecial() {
 		return c.Count(prompt)
 	}
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	if t.counter != c {
+		t.counter, t.counted = c, tokens.Sums[tokens.Count]{}
+	}
 	confidence := c.Confidence()
-	sum := tokens.Count{Confidence: confidence}
-	for _, p := range t.Split(prompt) {
-		if p.Special {
-			one := tokens.Confidence{Exact: true, Source: confidence.Source}
-			sum = sum.Add(tokens.Count{Tokens: 1, Confidence: one})
-			continue
+	one := tokens.Count{Tokens: 1, Confidence: tokens.Confidence{Exact: true, Source: confidence.Source}}
+	sum, err := t.counted.Over(prompt, t.longestSpecial(), func(rest string, sum tokens.Count) (int, tokens.Count, error) {
+		at, token := t.special(rest)
+		switch at {
+		case 0:
+			return len(token), sum.Add(one), nil
+		case -1:
+			at = len(rest)
 		}
-		n, err := c.Count(p.Text)
-		if err != nil {
-			return tokens.Count{}, err
-		}
-		sum = sum.Add(n)
+		n, err := c.Count(rest[:at])
+		return at, sum.Add(n), err
+	})
+	if err != nil {
+		return tokens.Count{}, err
+	}
+	if prompt == "" {
+		return tokens.Count{Confidence: confidence}, nil
 	}
 	sum.Exact, sum.Source = confidence.Exact, confidence.Source
 	return sum, nil
+}
+
+// longestSpecial is the length of the longest special token.
+func (t *Template) longestSpecial() int {
+	if len(t.specials) == 0 {
+		return 0
+	}
+	return len(t.specials[0])
 }
 
 // Suspect is text of a message that the model would read as a special token.

@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"homellm/engine/tokens"
 )
 
 // Message is one message of a conversation. Role is "system", "user" or "assistant".
@@ -142,6 +144,10 @@ type Template struct {
 
 	specials []string // longest first
 	firsts   string   // the characters they begin with
+
+	counting sync.Mutex
+	counter  *tokens.Counter // that counted last
+	counted  tokens.Sums[tokens.Count]
 
 	// What the template takes as it is; found by trying.
 	takesSystem, takesLaterSystem, takesTwoUsers bool

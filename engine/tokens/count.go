@@ -58,6 +58,10 @@ type Counter struct {
 
 	mu   sync.Mutex
 	seen map[string]counted // parts of texts met before
+	held int                // bytes of them
+
+	long sync.Mutex
+	last Sums[counted] // of the last long text
 }
 
 // counted is what is known about one text.
@@ -68,7 +72,13 @@ type counted struct {
 
 // Texts are counted again and again while a plan is made: every turn after a document was injected has
 // it. The memory is cleared when it is full, which keeps it bounded without bookkeeping on every hit.
-const seenLimit = 1 << 14
+const (
+	seenLimit = 1 << 14 // parts
+	heldLimit = 8 << 20 // bytes of them
+)
+
+// longText is from how many bytes on a text may be a prompt, whose beginning the last one had.
+const longText = 4 << 10
 
 func newCounter(tokens func(string) (counted, error), c Confidence) *Counter {
 	return &Counter{tokens: tokens, confidence: c, seen: map[string]counted{}}
@@ -108,23 +118,24 @@ func (c *Counter) Count(text string) (Count, error) {
 	return out, nil
 }
 
-// countParts counts a text part by part: what a prompt shares with earlier ones is remembered.
+// countParts counts a text part by part: what a prompt shares with earlier ones is remembered, and what it shares
+// with the last one is not even looked at again.
 func (c *Counter) countParts(text string) (counted, error) {
-	var sum counted
-	for text != "" {
-		n := len(text)
-		if c.segment != nil {
-			n = c.segment(text)
-		}
-		part, err := c.part(text[:n])
-		if err != nil {
-			return counted{}, err
-		}
-		sum.tokens += part.tokens
-		sum.foreign += part.foreign
-		text = text[n:]
+	if c.segment == nil {
+		return c.part(text)
 	}
-	return sum, nil
+	sums := new(Sums[counted])
+	if len(text) >= longText {
+		c.long.Lock()
+		defer c.long.Unlock()
+		sums = &c.last
+	}
+	const ahead = 1 // segment looks at the byte after a part
+	return sums.Over(text, ahead, func(rest string, sum counted) (int, counted, error) {
+		n := c.segment(rest)
+		part, err := c.part(rest[:n])
+		return n, counted{sum.tokens + part.tokens, sum.foreign + part.foreign}, err
+	})
 }
 
 func (c *Counter) part(text string) (counted, error) {
@@ -140,9 +151,11 @@ func (c *Counter) part(text string) (counted, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.seen) >= seenLimit {
+	if len(c.seen) >= seenLimit || c.held+len(text) > heldLimit {
 		clear(c.seen)
+		c.held = 0
 	}
+	c.held += len(text)
 	c.seen[strings.Clone(text)] = t
 	return t, nil
 }

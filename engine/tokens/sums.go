@@ -1,0 +1,54 @@
+package tokens
+
+import "sort"
+
+// Sums remembers how far the sum of a text's parts had come at the end of each, so that a text which begins like the
+// last one is summed from where it leaves that. It is used by one goroutine at a time. The zero value remembers none.
+type Sums[S any] struct {
+	text  string
+	marks []mark[S]
+}
+
+type mark[S any] struct {
+	end int
+	sum S
+}
+
+// Over sums the parts of a text. Next finds the length of the first part of a text and what it adds to a sum. It looks
+// at most ahead bytes beyond a part's end.
+func (s *Sums[S]) Over(text string, ahead int, next func(rest string, sum S) (int, S, error)) (sum S, err error) {
+	common := commonBytes(text, s.text)
+	known := len(s.marks)
+	for known > 0 && s.marks[known-1].end+ahead > common && s.marks[known-1].end != len(text) {
+		known--
+	}
+	at := 0
+	if known > 0 {
+		at, sum = s.marks[known-1].end, s.marks[known-1].sum
+	}
+	longer := len(text) > common || len(text) == len(s.text)
+	if longer {
+		s.text, s.marks = text, s.marks[:known]
+	}
+	for at < len(text) {
+		n, more, err := next(text[at:], sum)
+		if err != nil {
+			*s = Sums[S]{}
+			return sum, err
+		}
+		at, sum = at+n, more
+		if longer {
+			s.marks = append(s.marks, mark[S]{at, sum})
+		}
+	}
+	return sum, nil
+}
+
+// commonBytes is how many bytes two texts share at their beginnings.
+func commonBytes(a, b string) int {
+	n := min(len(a), len(b))
+	if a[:n] == b[:n] {
+		return n
+	}
+	return sort.Search(n, func(i int) bool { return a[:i+1] != b[:i+1] })
+}

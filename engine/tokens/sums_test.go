@@ -1,0 +1,56 @@
+package tokens
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// A text is summed as if no other had been, whatever was summed before.
+func TestSumsAreThoseOfTheWhole(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c := Estimate(VocabularyOf("qwen2.5-3b"))
+	last := readText(t, "prose") + readText(t, "code")
+	for i := range 300 {
+		text := last[:random.IntN(len(last)+1)]
+		if random.IntN(3) > 0 {
+			text += strings.Repeat("\n", random.IntN(3)) + readText(t, []string{"json", "chinese", "prose"}[random.IntN(3)])
+		}
+		want, err := Estimate(VocabularyOf("qwen2.5-3b")).Count(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Count(text); err != nil || got != want {
+			t.Fatalf("text %d of %d bytes: %+v, %v; want %+v", i, len(text), got, err, want)
+		}
+		if len(text) > longText {
+			last = text
+		}
+		if len(last) > 40_000 {
+			last = last[:20_000]
+		}
+	}
+}
+
+// What a conversation of a thousand turns had before is not looked at again.
+func TestSumsLookAtWhatIsNew(t *testing.T) {
+	var s Sums[int]
+	var text strings.Builder
+	looked := 0
+	for i := range 1000 {
+		text.WriteString("question and answer of some length\n")
+		for _, cut := range []int{text.Len(), text.Len() - 20} { // as a prompt, and what of it was seen
+			lines, err := s.Over(text.String()[:cut], 1, func(rest string, sum int) (int, int, error) {
+				n := segment(rest)
+				looked += n
+				return n, sum + 1, nil
+			})
+			if err != nil || lines != i+1 {
+				t.Fatalf("%d lines, %v; want %d", lines, err, i+1)
+			}
+		}
+	}
+	if most := 4 * text.Len(); looked > most {
+		t.Errorf("%d bytes were looked at for a text of %d, want at most %d", looked, text.Len(), most)
+	}
+}
