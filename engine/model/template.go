@@ -199,7 +199,7 @@ func Made(name string, spec Spec, parse func() (Renderer, error)) (*Template, er
 	if err := unusable(render); err != nil {
 		return nil, err
 	}
-	t.render = render
+	t.render = growing(render)
 	t.try()
 	return t, nil
 }
