@@ -21,7 +21,8 @@ type doneTurn struct {
 	Prefill            bool
 	MaxTokens          int // where it is not the request's own
 	Request            Sampling
-	Messages           []Message
+	Kept               int       // messages that the request before began with as well
+	Messages           []Message // after these
 }
 
 // doneRun is what of the settings of a run bears on what a server is sent, when, and what it has seen before. How
@@ -47,12 +48,18 @@ func does(s *Scenario) string {
 	keep(doneRun{s.Run.Warmup, s.Run.Order, s.Run.Cooldown, s.Run.Cache, s.Run.Scope})
 	for _, c := range s.Conversations {
 		h := NewHistory(c.System)
+		var last []Message
 		for _, step := range c.Steps {
 			if step.Do == nil {
 				continue
 			}
 			err := step.Do.Play(h, func(t Turn) (string, error) {
-				keep(doneTurn{c.ID, step.ID, t.N, t.Phase, t.Prefill, t.MaxTokens, step.Request, t.Messages})
+				kept := 0
+				for kept < min(len(last), len(t.Messages)) && last[kept] == t.Messages[kept] {
+					kept++
+				}
+				last = t.Messages
+				keep(doneTurn{c.ID, step.ID, t.N, t.Phase, t.Prefill, t.MaxTokens, step.Request, kept, t.Messages[kept:]})
 				if c.History == "recorded" && t.Reply != "" {
 					return t.Reply, nil
 				}

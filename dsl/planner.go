@@ -43,11 +43,19 @@ func (p *planner) render(c *Cell, api string, messages []Message) (prompt string
 			return prompt, exact, err
 		}
 	}
-	var b strings.Builder
+	const ask = "\x01assistant\x02\n"
+	size := len(ask)
 	for _, msg := range messages {
-		fmt.Fprintf(&b, "\x01%s\x02\n%s\x03\n", msg.Role, msg.Content)
+		size += len("\x01\x02\n\x03\n") + len(msg.Role) + len(msg.Content)
 	}
-	b.WriteString("\x01assistant\x02\n")
+	var b strings.Builder
+	b.Grow(size)
+	for _, msg := range messages {
+		for _, s := range []string{"\x01", msg.Role, "\x02\n", msg.Content, "\x03\n"} {
+			b.WriteString(s)
+		}
+	}
+	b.WriteString(ask)
 	return b.String(), false, nil
 }
 

@@ -29,7 +29,11 @@ func (s *Seen[E]) Add(prompt []E) {
 			return
 		}
 		n := common(prompt, next.text)
-		if n < len(next.text) {
+		switch {
+		case n == len(next.text) && next.children == nil: // a conversation goes on
+			next.text = append(next.text, prompt[n:]...)
+			return
+		case n < len(next.text):
 			rest := &stretch[E]{text: next.text[n:], children: next.children}
 			next.text, next.children = next.text[:n:n], []*stretch[E]{rest}
 		}

@@ -206,7 +206,13 @@ func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Messa
 
 // render replaces a chat template where only shares of characters are needed.
 func render(messages []dsl.Message) string {
+	const marks = len("<||>\n\n")
+	size := 0
+	for _, m := range messages {
+		size += len(m.Role) + len(m.Content) + marks
+	}
 	var b strings.Builder
+	b.Grow(size)
 	for _, m := range messages {
 		b.WriteString("<|")
 		b.WriteString(m.Role)
