@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -271,7 +272,8 @@ func (d *decoder) errorAt(s *Server, n *syntax.Node, code, help, format string, 
 func (d *decoder) checkModelNames(n *syntax.Node, l *Library) {
 	for _, m := range d.list(n, "models") {
 		if name := m.Text(); name != "any" && l.Model(name) == nil {
-			d.errorf(m, "links/model", syntax.SuggestOr(name, l.modelNames(), "models"), "model %q is in no models file", name)
+			d.errorf(m, "links/model", cmp.Or(l.SuggestModel(name),
+				syntax.SuggestOr(name, l.modelNames(), "models")), "model %q is in no models file", name)
 		}
 	}
 }

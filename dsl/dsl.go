@@ -126,7 +126,7 @@ type Model struct {
 	Name         string
 	Description  string
 	Aliases      []string
-	Patterns     []string // how servers may call it; see Library.Model
+	Patterns     []string // how servers may call it; see Library.Recognise
 	Template     string
 	Context      Context
 	Tokenizer    string

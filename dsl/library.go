@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -65,8 +66,9 @@ func (l *Library) Server(name string) *Server {
 	return nil
 }
 
-// Model returns the model that a name means, or nil: its own name, an alias, a name that an
-// engine gives it, or the longest pattern that fits, in this order. Upper and lower case are alike.
+// Model returns the model that a name means, or nil: its own name, an alias, or a name that an
+// engine gives it, in this order. Upper and lower case are alike. A name that is none of these is no model, however
+// much it looks like one: two quantisations of a model are two.
 func (l *Library) Model(name string) *Model {
 	if l == nil || name == "" {
 		return nil
@@ -89,6 +91,15 @@ func (l *Library) Model(name string) *Model {
 		if i := slices.IndexFunc(l.Models, rule); i >= 0 {
 			return l.Models[i]
 		}
+	}
+	return nil
+}
+
+// Recognise returns the model that a server means by a name, or nil: what Model returns, else the one with the longest
+// pattern that fits. Its context, template and architecture are those of what is served; its weights need not be.
+func (l *Library) Recognise(name string) *Model {
+	if m := l.Model(name); m != nil || l == nil {
+		return m
 	}
 	var best *Model
 	length := 0
@@ -120,6 +131,30 @@ func matches(pattern, text string) bool {
 		rest = rest[i+len(part):]
 	}
 	return strings.HasSuffix(rest, parts[len(parts)-1])
+}
+
+// Adopt adds what a server calls its model, so that it can be asked for by that name: with what is known of the model
+// that the name is recognised as, and nothing of where that one is downloaded from or how it is quantised.
+func (l *Library) Adopt(name string) {
+	of := l.Recognise(name)
+	if of == nil || l.Model(name) != nil {
+		return
+	}
+	m := *of
+	m.Name, m.Pos = name, syntax.Pos{}
+	m.Aliases, m.Patterns, m.Sources, m.Engines = nil, nil, nil, nil
+	l.Models = append(l.Models, &m)
+}
+
+// SuggestModel says which model may have been meant by a name that is none; empty: no name is near.
+func (l *Library) SuggestModel(name string) string {
+	if near := syntax.Suggest(name, l.modelNames()); near != "" {
+		return near
+	}
+	if m := l.Recognise(name); m != nil {
+		return fmt.Sprintf("did you mean %q? A name is never taken for another model", m.Name)
+	}
+	return ""
 }
 
 func (l *Library) serverNames() []string {

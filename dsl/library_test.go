@@ -62,7 +62,7 @@ func TestInheritance(t *testing.T) {
 	}
 	want := []string{"host", "port", "served_model_name", "revision", "max_model_len", "generation_config",
 		"enable_prefix_caching", "enable_prompt_tokens_details", "disable_uvicorn_access_log", "gpu_memory_utilization",
-		"max_num_seqs", "max_num_batched_tokens"}
+		"max_num_seqs", "max_num_batched_tokens", "disable_sliding_window", "enable_log_requests"}
 	if diff := cmp.Diff(want, flags); diff != "" {
 		t.Errorf("flags out of order (-want +got)\n%s", diff)
 	}
@@ -159,24 +159,49 @@ servers:
 
 func TestModelNames(t *testing.T) {
 	lib := shippedLibrary(t)
-	for name, want := range map[string]string{
+	of := func(m *Model) string {
+		if m == nil {
+			return ""
+		}
+		return m.Name
+	}
+	// What a user types is one of the names of a model.
+	own := map[string]string{
 		"qwen2.5-3b": "qwen2.5-3b", "Qwen2.5-3B": "qwen2.5-3b", "phi3": "phi-3.5-mini",
 		"Qwen/Qwen2.5-3B-Instruct": "qwen2.5-3b", "Qwen/Qwen2.5-3B-Instruct-GPTQ-Int4": "qwen2.5-3b-gptq",
-		"qwen2.5:3b-instruct-q4_K_M": "qwen2.5-3b", "/models/Qwen2.5-3B-Instruct-Q8_0.gguf": "qwen2.5-3b",
-		"qwen2.5-32b-instruct":                 "",
-		"bartowski/Llama-3.2-1B-Instruct-GGUF": "llama-3.2-1b", "llama3.1:8b-instruct-q8_0": "llama-3.1-8b",
 		"deepseek-r1:7b": "deepseek-r1-distill-qwen-7b", "gpt-4o": "", "": "",
-	} {
-		got := ""
-		if m := lib.Model(name); m != nil {
-			got = m.Name
-		}
-		if got != want {
+	}
+	for name, want := range own {
+		if got := of(lib.Model(name)); got != want {
 			t.Errorf("%q means %q, want %q", name, got, want)
+		}
+		if got := of(lib.Recognise(name)); got != want {
+			t.Errorf("%q is recognised as %q, want %q", name, got, want)
+		}
+	}
+	// What a server calls its model is recognised, and no other model than itself.
+	for name, want := range map[string]string{
+		"qwen2.5:3b-instruct-q4_K_M": "qwen2.5-3b", "/models/Qwen2.5-3B-Instruct-Q8_0.gguf": "qwen2.5-3b",
+		"qwen2.5-32b-instruct": "", "phi-3.5-mini-4bit": "phi-3.5-mini", "qwen2.5-3b-gptq-int8": "qwen2.5-3b-gptq",
+		"bartowski/Llama-3.2-1B-Instruct-GGUF": "llama-3.2-1b", "llama3.1:8b-instruct-q8_0": "llama-3.1-8b",
+	} {
+		if m := lib.Model(name); m != nil {
+			t.Errorf("%q means %q", name, m.Name)
+		}
+		if got := of(lib.Recognise(name)); got != want {
+			t.Errorf("%q is recognised as %q, want %q", name, got, want)
+		}
+		lib.Adopt(name)
+		switch m := lib.Model(name); {
+		case want == "" && m != nil:
+			t.Errorf("%q was adopted", name)
+		case want == "":
+		case m == nil || m.Name != name || len(m.Sources)+len(m.Engines) > 0 || m.Template != lib.Model(want).Template:
+			t.Errorf("%q is adopted as %+v", name, m)
 		}
 	}
 	var none *Library
-	if none.Model("x") != nil || none.Server("x") != nil {
+	if none.Model("x") != nil || none.Recognise("x") != nil || none.Server("x") != nil {
 		t.Error("a library that is not there has something")
 	}
 }

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -218,7 +219,8 @@ func linkLibrary(t *tree, lib *Library) syntax.Diagnostics {
 		case axis == "server":
 			d.serverName(n, lib)
 		case axis == "model" && lib.Model(n.Text()) == nil:
-			d.errorf(n, "links/model", syntax.SuggestOr(n.Text(), lib.modelNames(), "models"), "model %q is in no models file",
+			d.errorf(n, "links/model", cmp.Or(lib.SuggestModel(n.Text()),
+				syntax.SuggestOr(n.Text(), lib.modelNames(), "models")), "model %q is in no models file",
 				n.Text())
 		}
 	}

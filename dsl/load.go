@@ -110,7 +110,7 @@ func (p *planner) named(d *decoder) {
 		}
 	}
 	if name := p.opt.Model; name != "" && p.lib != nil && p.lib.Model(name) == nil {
-		d.warnf(nil, "plan/model", syntax.Suggest(name, p.lib.modelNames()),
+		d.warnf(nil, "plan/model", p.lib.SuggestModel(name),
 			"--model %s is in no models file: its context and template are not known, and the server is asked for it by this "+
 				"name", name)
 	}

@@ -272,6 +272,20 @@ var launchNames = []string{"port", "context_tokens", "model.name", "model.ref", 
 
 var launchForm = regexp.MustCompile(`\$\{([^{}]*)\}?`)
 
+// WithContext returns the profile with another context. It has to be one whose command line takes the context from the
+// profile.
+func (s *Server) WithContext(tokens int) (*Server, error) {
+	if tokens < 0 {
+		return nil, fmt.Errorf("%d is less than nothing", tokens)
+	}
+	if s.Launch == nil || s.Launch.Needs("context_tokens") == "" {
+		return nil, s.Errorf("its command line does not take the context from it")
+	}
+	out := *s
+	out.ContextTokens = tokens
+	return &out, nil
+}
+
 // Errorf is an error about the profile, at its place in its file.
 func (s *Server) Errorf(format string, args ...any) error {
 	return s.errorAt(s.Pos, fmt.Errorf(format, args...))

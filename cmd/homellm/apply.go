@@ -25,7 +25,7 @@ import (
 type applyFlags struct {
 	selection
 	libraryFlags
-	url      string
+	addressFlags
 	out      string
 	format   string
 	failFast bool
@@ -74,7 +74,7 @@ simulator, even if the scenario names one.`,
 	f.libraryFlags.add(c)
 	f.outputs.add(c)
 	fl := c.Flags()
-	fl.StringVar(&f.url, "url", "", "base URL of a running OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
+	f.addressFlags.add(c, "base URL of a running OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
 	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-<scenario>-<id>)")
 	fl.StringVar(&f.format, "format", "table", "what to print: "+strings.Join(publish.Names(), ", "))
 	fl.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed gate")

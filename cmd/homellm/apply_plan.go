@@ -32,10 +32,14 @@ func planAll(
 	if err != nil {
 		return nil, nil, err
 	}
+	where, err := f.secret()
+	if err != nil {
+		return nil, nil, err
+	}
 	if bad := check(named, lib, opt); bad.Errors() {
 		return nil, nil, bad
 	}
-	choice := &target.Choice{Means: p.means(f.quiet), Library: lib, NoSim: f.noSim}
+	choice := &target.Choice{Means: p.means(f.quiet), Library: lib, NoSim: f.noSim, Key: where}
 	if err := choice.Choose(ctx, f.url, &opt); err != nil {
 		return nil, nil, err
 	}

@@ -73,6 +73,7 @@ func (f applyFlags) where() []string {
 	for _, path := range f.modelFiles {
 		out = append(out, "--models="+path)
 	}
+	out = append(out, f.again()...)
 	if f.noSim {
 		out = append(out, "--no-sim")
 	}

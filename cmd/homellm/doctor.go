@@ -16,7 +16,7 @@ import (
 
 type doctorFlags struct {
 	libraryFlags
-	url   string
+	addressFlags
 	model string
 }
 
@@ -37,8 +37,8 @@ the command to type next. It exits with 0 whether or not it found problems, and 
 			return examine(c.Context(), p, f)
 		},
 	}
-	f.add(c)
-	c.Flags().StringVar(&f.url, "url", "", "address of the server to look at, instead of this machine's usual ports")
+	f.libraryFlags.add(c)
+	f.addressFlags.add(c, "address of the server to look at, instead of this machine's usual ports")
 	c.Flags().StringVar(&f.model, "model", "", "model to send the test requests to, where a server has several")
 	return c
 }
@@ -48,9 +48,13 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	if err != nil {
 		return err
 	}
+	key, err := f.key(p)
+	if err != nil {
+		return err
+	}
 	checkup := report.NewCheckup(p.stdout)
 	d := &doctor.Doctor{
-		Report: checkup, Library: lib, Model: f.model,
+		Report: checkup, Library: lib, Model: f.model, Key: key,
 		Records: target.Records(p.stateDir), ModelDir: p.downloads().Dir,
 		Waiting: func(what string) func() {
 			timer := time.AfterFunc(tellAfter, crash.Guarded(func() { p.say("waiting for %s", what) }))

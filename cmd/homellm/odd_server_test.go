@@ -40,7 +40,16 @@ func serveOddly(address string, ways []string) error {
 			_ = conn.Close()
 		}
 	}
-	config := sim.Config{ServedNames: []string{"m"}, Seed: 1,
+	models := []string{"m"}
+	for _, way := range ways {
+		if name, ok := strings.CutPrefix(way, "model="); ok {
+			models = append(models, name)
+		}
+	}
+	if len(models) > 1 {
+		models = models[1:]
+	}
+	config := sim.Config{ServedNames: models, Seed: 1,
 		NoCachedUsage: is("silent"), NoPrefixCache: is("silent")}
 	if is("keyed") {
 		config.APIKey = "correct-horse-battery"
@@ -57,7 +66,7 @@ func serveOddly(address string, ways []string) error {
 			time.Sleep(1500 * time.Millisecond)
 			fallthrough
 		default:
-			answerOddly(odd, r, inner, is)
+			answerOddly(odd, r, inner, models, is)
 		}
 	})}
 	if is("http2") {
@@ -67,7 +76,8 @@ func serveOddly(address string, ways []string) error {
 	return hs.Serve(l)
 }
 
-func answerOddly(w http.ResponseWriter, r *http.Request, inner http.Handler, is func(string) bool) {
+func answerOddly(w http.ResponseWriter, r *http.Request, inner http.Handler, models []string,
+	is func(string) bool) {
 	say := func(status int, text string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -81,7 +91,11 @@ func answerOddly(w http.ResponseWriter, r *http.Request, inner http.Handler, is 
 	case is("keyed") && r.Header.Get("Authorization") != "Bearer correct-horse-battery":
 		say(http.StatusUnauthorized, `{"error": "Unauthorized"}`)
 	case r.URL.Path == "/v1/models":
-		say(http.StatusOK, `{"object": "list", "data": [{"id": "m", "object": "model"}]}`)
+		var list []string
+		for _, m := range models {
+			list = append(list, fmt.Sprintf(`{"id": %q, "object": "model"}`, m))
+		}
+		say(http.StatusOK, `{"object": "list", "data": [`+strings.Join(list, ",")+`]}`)
 	case strings.HasPrefix(r.URL.Path, "/v1/chat/"):
 		if is("uncounted") {
 			w = uncounted{w}

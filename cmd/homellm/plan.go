@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +13,13 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/report/readable"
+	"homellm/engine/target"
 )
 
 type planFlags struct {
 	selection
 	libraryFlags
+	addressFlags
 	resolved bool
 	format   string
 }
@@ -31,18 +34,20 @@ what a prefix cache could serve at best, what every assertion rests on, and what
 will be skipped or unsupported, with the reason. It exits with 5 if nothing is left.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return plan(p, args, f)
+		RunE: func(c *cobra.Command, args []string) error {
+			return plan(c.Context(), p, args, f)
 		},
 	}
 	f.selection.add(c)
 	f.libraryFlags.add(c)
+	f.addressFlags.add(c, "address of a running server to plan for: its context and cache blocks are asked for")
+	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.Flags().BoolVar(&f.resolved, "resolved", false, "show profiles and requests with every default filled in")
 	c.Flags().StringVar(&f.format, "format", "text", "text or json")
 	return c
 }
 
-func plan(p process, args []string, f planFlags) error {
+func plan(ctx context.Context, p process, args []string, f planFlags) error {
 	p.stdout = plain{p.stdout}
 	if f.format != "text" && f.format != "json" {
 		return exit.Errorf(exit.Usage, "text or json", "unknown format %q", f.format)
@@ -50,6 +55,16 @@ func plan(p process, args []string, f planFlags) error {
 	named, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
 		return err
+	}
+	where, err := f.secret()
+	if err != nil {
+		return err
+	}
+	if f.url != "" {
+		choice := &target.Choice{Means: p.means(true), Library: lib, Key: where}
+		if err := choice.Choose(ctx, f.url, &opt); err != nil {
+			return err
+		}
 	}
 	var plans []*dsl.Plan
 	var all syntax.Diagnostics

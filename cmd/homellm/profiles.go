@@ -19,26 +19,54 @@ import (
 )
 
 func newServers(p process) *cobra.Command {
-	var f libraryFlags
+	var f serversFlags
 	c := &cobra.Command{
 		Use:   "servers",
 		Short: "List server profiles and the servers that run on this machine",
 		Long: `servers lists the profiles that can run, and what answers at their addresses and
 at the usual ports of this machine now. It asks addresses of this machine only and
-changes nothing.`,
+changes nothing. With --url it asks that one address, wherever it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return listServers(c.Context(), p, f)
 		},
 	}
-	f.add(c)
+	f.libraryFlags.add(c)
+	f.addressFlags.add(c, "address of one server to ask, instead of the profiles and this machine's ports")
 	return c
 }
 
-func listServers(ctx context.Context, p process, f libraryFlags) error {
+type serversFlags struct {
+	libraryFlags
+	addressFlags
+}
+
+// listAddress says what answers at one address.
+func listAddress(ctx context.Context, p process, f serversFlags) error {
+	key, err := f.key(p)
+	if err != nil {
+		return err
+	}
+	hc := server.NewHTTPClient(key)
+	defer hc.CloseIdleConnections()
+	found, err := server.Probe(ctx, f.url, hc)
+	if err != nil {
+		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
+	}
+	return report.Columns(p.stdout, []string{"running at", "what", "models"},
+		[][]string{{found.URL, describeFound(found), modelsOf(found)}}, 3)
+}
+
+func listServers(ctx context.Context, p process, f serversFlags) error {
 	lib, err := f.load(p)
 	if err != nil {
 		return err
+	}
+	if _, err := f.secret(); err != nil {
+		return err
+	}
+	if f.url != "" {
+		return listAddress(ctx, p, f)
 	}
 	left, err := host.Leftovers(target.Records(p.stateDir))
 	if err != nil {
@@ -115,6 +143,18 @@ func describeFound(f server.Found) string {
 	return f.Label()
 }
 
+// modelsOf names the models of a server.
+func modelsOf(f server.Found) string {
+	if len(f.Models) == 0 {
+		return "–"
+	}
+	ids := make([]string, len(f.Models))
+	for i, m := range f.Models {
+		ids[i] = m.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
 // writeRunning lists the servers that run now, also those that homellm did not start.
 func writeRunning(ctx context.Context, p process, found map[int]server.Found, left []host.Leftover) error {
 	owner := map[int]host.Leftover{}
@@ -139,14 +179,7 @@ func writeRunning(ctx context.Context, p process, found map[int]server.Found, le
 		f, answers := found[port]
 		what, model := "does not answer", "–"
 		if answers {
-			what = describeFound(f)
-			var ids []string
-			for _, m := range f.Models {
-				ids = append(ids, m.ID)
-			}
-			if len(ids) > 0 {
-				model = strings.Join(ids, ", ")
-			}
+			what, model = describeFound(f), modelsOf(f)
 		}
 		by := "somebody else"
 		if l, ok := owner[port]; ok {

@@ -23,6 +23,7 @@ type serveFlags struct {
 	libraryFlags
 	model   string
 	port    int
+	context int
 	version string
 	dryRun  bool
 	logPath string
@@ -52,6 +53,7 @@ memory of the graphics card the model and its context take.`,
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "", "model to serve, instead of the profile's first")
 	fl.IntVar(&f.port, "port", 0, "port to listen on, instead of the profile's")
+	fl.IntVar(&f.context, "context-size", 0, "context in tokens, instead of the profile's")
 	fl.StringVar(&f.version, "engine-version", "", "version of the server program, instead of asking it")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the command line and start nothing")
 	fl.StringVar(&f.logPath, "log", "", "file for the server's output (default: in the cache folder)")
@@ -66,6 +68,11 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	profile, m, err := profileAndModel(lib, name, f.model)
 	if err != nil {
 		return err
+	}
+	if f.context != 0 {
+		if profile, err = profile.WithContext(f.context); err != nil {
+			return exit.Errorf(exit.Usage, "write context_tokens: and ${context_tokens} in the profile", "--context-size: %w", err)
+		}
 	}
 	if f.port < 0 || f.port > 65535 {
 		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
@@ -172,7 +179,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 		for _, m := range lib.Models {
 			names = append(names, m.Name)
 		}
-		hint := syntax.Suggest(modelName, names)
+		hint := lib.SuggestModel(modelName)
 		if hint == "" {
 			hint = "known: " + strings.Join(names, ", ")
 		}

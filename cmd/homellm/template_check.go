@@ -19,7 +19,7 @@ import (
 
 type checkFlags struct {
 	libraryFlags
-	url string
+	addressFlags
 }
 
 func newTemplateCheck(p process) *cobra.Command {
@@ -39,9 +39,8 @@ tokens that it reports for a short request.`,
 			return templateCheck(c.Context(), p, args, f)
 		},
 	}
-	f.add(c)
-	c.Flags().StringVar(&f.url, "url", "", "address of a running server to compare with; MODEL is then one name, or "+
-		"what it serves")
+	f.libraryFlags.add(c)
+	f.addressFlags.add(c, "address of a running server to compare with; MODEL is then one name, or what it serves")
 	return c
 }
 
@@ -50,8 +49,11 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 	if err != nil {
 		return err
 	}
+	if _, err := f.secret(); err != nil {
+		return err
+	}
 	if f.url != "" {
-		return checkServer(ctx, p, lib, names, f.url)
+		return checkServer(ctx, p, lib, names, f.addressFlags)
 	}
 	if len(names) == 0 {
 		for _, m := range lib.Models {
@@ -98,7 +100,7 @@ func servedAs(found server.Found, lib *dsl.Library, m *dsl.Model, usual string) 
 		return usual
 	}
 	for _, one := range found.Models {
-		if lib.Model(one.ID) == m {
+		if lib.Recognise(one.ID) == m {
 			usual = one.ID
 		}
 	}
@@ -116,26 +118,31 @@ func known(p process, lib *dsl.Library, names []string) error {
 }
 
 // checkServer compares our rendering with that of a server.
-func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, address string) error {
+func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, at addressFlags) error {
 	if len(names) > 1 {
 		return exit.Errorf(exit.Usage, "name the model that the server has", "--url compares one model")
 	}
 	if err := known(p, lib, names); err != nil { // before anything is sent
 		return err
 	}
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
+	key, err := at.key(p)
+	if err != nil {
+		return err
 	}
-	found, err := server.Probe(ctx, address, nil)
+	hc := server.NewHTTPClient(key)
+	defer hc.CloseIdleConnections()
+	found, err := server.Probe(ctx, at.url, hc)
 	switch {
 	case err != nil:
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	case found.State != server.Ready:
-		return exit.Errorf(exit.Environment, "homellm doctor says more", "no server is ready at %s", found.URL)
+		return exit.Errorf(exit.Environment, "homellm doctor --url "+found.URL+" says more", "no server is ready at %s: %s",
+			found.URL, found.Detail)
 	}
 	served := ""
 	if len(found.Models) > 0 {
 		served = found.Models[0].ID
+		lib.Adopt(served)
 	}
 	name := strings.Join(names, "")
 	if name == "" {
@@ -150,8 +157,6 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		return err
 	}
 	served = servedAs(found, lib, m, served)
-	hc := server.NewHTTPClient("")
-	defer hc.CloseIdleConnections()
 	profile := lib.Server(lib.Attach("check", found.Engine, found.URL))
 	side, err := server.NewSide(server.Config{BaseURL: found.URL, Engine: found.Engine, Model: served, Client: hc})
 	if err != nil {
@@ -163,7 +168,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", found.Label(), found.URL, served, t.Name())
 	c := doctor.Rendering{Templates: all, Template: t, Model: m, Side: side}
 	if side == nil {
-		config := target.ClientConfig(profile, found.URL, "", served)
+		config := target.ClientConfig(profile, found.URL, key, served)
 		config.Stream = false // one count is all that is wanted
 		if c.Client, err = client.New(config); err != nil {
 			return exit.Errorf(exit.Environment, "", "%w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"homellm/dsl"
@@ -30,7 +31,7 @@ func templateOf(p process, lib *dsl.Library, name string) (*prompt.Templates, *m
 	for _, m := range lib.Models {
 		names = append(names, m.Name)
 	}
-	hint := syntax.Suggest(name, append(names, all.Names()...))
+	hint := cmp.Or(syntax.Suggest(name, append(names, all.Names()...)), lib.SuggestModel(name))
 	if hint == "" {
 		hint = "models: " + strings.Join(names, ", ")
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"homellm/dsl"
-	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/hub"
 	"homellm/engine/secret"
@@ -82,15 +81,11 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 			},
 		}, nil
 	}
-	var names []string
-	for _, k := range c.Library.Models {
-		names = append(names, k.Name)
-	}
 	if m == nil {
 		return Offer{}, exit.Errorf(
 			exit.Usage,
 			cmp.Or(
-				syntax.Suggest(name, names),
+				c.Library.SuggestModel(name),
 				"homellm models list shows those that are known; a repository of the hub is named organisation/model",
 			),
 			"there is no model %q",

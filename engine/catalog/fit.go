@@ -25,10 +25,10 @@ func (o Offer) weights() float64 {
 	return sum
 }
 
-// Fit says whether an offer with a context of so many tokens, or all that the model takes, fits a
-// card.
+// Fit says whether an offer with a context of so many tokens, or all that the model was trained for, fits a card. What
+// position scaling adds takes flags of the server that nobody has given yet.
 func (o Offer) Fit(context int, vram float64) (model.Fit, error) {
-	most := max(o.Model.Context.Trained, o.Model.Context.Extended)
+	most := o.Model.Context.Trained
 	if o.Model.Architecture == nil {
 		return model.Fit{}, errors.New("its architecture is not in the models file")
 	}

@@ -110,7 +110,7 @@ func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 		if m.GPUShare != nil {
 			about += fmt.Sprintf(", %.0f %% in GPU memory", 100**m.GPUShare)
 		}
-		if known := d.Library.Model(m.ID); known != nil && known.Name != m.ID {
+		if known := d.Library.Recognise(m.ID); known != nil && known.Name != m.ID {
 			about += ", known as " + known.Name
 		}
 		d.Report.Line("model", "%s%s", m.ID, about)

@@ -23,8 +23,12 @@ var profiles = []struct {
 		{"generation_config", "vllm"},
 		{"enable_prefix_caching", true}, {"enable_prompt_tokens_details", true}, {"disable_uvicorn_access_log", true},
 		{"gpu_memory_utilization", 0.5}, {"max_num_seqs", 1}, {"max_num_batched_tokens", 8192}, {"enforce_eager", true},
-		{"enable_log_requests", true},
-	}, []string{"0.6.6", "0.8.5", "0.10.1", "0.11.0", "0.17.0", "0.27.1", ""}},
+		{"enable_log_requests", true}, {"disable_sliding_window", true},
+	}, []string{"0.6.0", "0.6.6", "0.8.5", "0.10.1", "0.11.0", "0.17.0", "0.27.1", ""}},
+	{"phi3-production", "vllm", []Flag{
+		{"generation_config", "vllm"}, {"enable_prompt_tokens_details", true}, {"disable_uvicorn_access_log", true},
+		{"enable_log_requests", false}, {"disable_sliding_window", true},
+	}, []string{"0.6.0", "0.7.3", "0.8.1", "0.8.5", "0.10.0", "0.10.1", "0.27.1", ""}},
 	{"old-habits", "vllm", []Flag{
 		{"disable_log_requests", true}, {"disable_log_stats", true}, {"swap_space", 4}, {"enable_prefix_caching", false},
 		{"enable_chunked_prefill", false},

@@ -207,6 +207,16 @@ var vllmFlags = FlagSet{
 			}
 			return []string{"--no-" + w.name}, ""
 		}},
+		// Until 0.8 nothing but neutral sampling was the default, and vllm was the name of a folder to look in.
+		{[]string{"generation-config"}, func(w written, b Binary) ([]string, string) {
+			if w.value == "vllm" && !b.atLeast(0, 8) {
+				return nil, "left out: this version samples so anyway, and takes the value for a folder"
+			}
+			return w.plain(w.value), ""
+		}},
+		// Cached tokens came into replies with 0.6.4, and requests out of the log of the web server with 0.8.2.
+		{[]string{"enable-prompt-tokens-details"}, since(0, 6, 4)},
+		{[]string{"disable-uvicorn-access-log"}, since(0, 8, 2)},
 		// The swap space went with the V0 engine.
 		{[]string{"swap-space"}, func(w written, b Binary) ([]string, string) {
 			if b.atLeast(0, 11) {
@@ -299,6 +309,16 @@ func devMode(r Response, err error) error {
 		return fmt.Errorf("%w; /reset_prefix_cache exists only with VLLM_SERVER_DEV_MODE=1 in the server's environment", err)
 	}
 	return err
+}
+
+// since leaves a flag out for versions that do not know it yet.
+func since(version ...int) func(written, Binary) ([]string, string) {
+	return func(w written, b Binary) ([]string, string) {
+		if !b.atLeast(version...) {
+			return nil, "left out: this version does not have it"
+		}
+		return w.plain(w.value), ""
+	}
 }
 
 func logRequests(on bool, name string, b Binary) (argv []string, note string) {

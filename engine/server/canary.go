@@ -18,6 +18,7 @@ type Send func(ctx context.Context, prompt string) (Reply, error)
 type Report struct {
 	InReply  bool   // replies report cached tokens, and did so truthfully
 	Source   string // usage or timings, if InReply
+	Blank    bool   // the reply to the new prompt named no cached tokens, if InReply: that is how this server says 0
 	Counters string // the metric by whose growth cached tokens are known; empty if none was proven
 	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
 	Zero     bool   // the report is proven, and of the repeated prompt nothing was cached
@@ -195,7 +196,7 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 	r.Silent = second.Cached == nil
 	why := wrong(replies)
 	if why == "" && *second.Cached > 0 {
-		r.InReply, r.Source = true, second.Source
+		r.InReply, r.Source, r.Blank = true, second.Source, replies[0].Cached == nil
 	}
 	whys := []string{why}
 	switch {
@@ -308,7 +309,7 @@ func (r Report) Cached(reply Reply, d *Delta, nullMeansZero bool) (n *int, sourc
 		why = d.Why
 	}
 	switch {
-	case reply.Cached == nil && r.InReply && nullMeansZero:
+	case reply.Cached == nil && r.InReply && (nullMeansZero || r.Blank):
 		return &none, r.Source, true, ""
 	case reply.Cached == nil && r.InReply:
 		return nil, "none", false, "the reply reports no cached tokens, which may mean 0"

@@ -168,6 +168,10 @@ func TestCached(t *testing.T) {
 	if n, _, _, why := proven.Cached(Reply{}, nil, false); n != nil || why == "" {
 		t.Errorf("a silent reply of a server whose silence means nothing: %v, %q", n, why)
 	}
+	blank := Report{InReply: true, Source: "usage", Blank: true}
+	if n, _, assumed, _ := blank.Cached(Reply{}, nil, false); n == nil || *n != 0 || !assumed {
+		t.Errorf("a silent reply of a server that was silent of a new prompt: %v, assumed %v", n, assumed)
+	}
 	// A number that the self-test found to be untrue stays unused.
 	if n, source, _, why := (Report{Why: "lies"}).Cached(Reply{Cached: new(0)}, nil, true); n != nil || source != "none" ||
 		why != "lies" {

@@ -2,7 +2,6 @@ package target
 
 import (
 	"context"
-	"strings"
 
 	"homellm/dsl"
 	"homellm/engine/engines"
@@ -26,7 +25,7 @@ type Means struct {
 // Launcher starts servers for this user. Their output goes where logs say.
 func (m Means) Launcher(log func(profile string) (path, kept string, err error)) *Launcher {
 	return &Launcher{
-		Exe: m.Exe, StateDir: Records(m.StateDir), Key: m.key, File: m.File, Waiting: tellStart(m.Note), Note: m.Note,
+		Exe: m.Exe, StateDir: Records(m.StateDir), Key: m.Key, File: m.File, Waiting: tellStart(m.Note), Note: m.Note,
 		Log: log,
 	}
 }
@@ -35,7 +34,8 @@ func (m Means) Launcher(log func(profile string) (path, kept string, err error))
 type Choice struct {
 	Means   Means
 	Library *dsl.Library
-	NoSim   bool // no cell may be played on a simulator
+	NoSim   bool       // no cell may be played on a simulator
+	Key     dsl.Secret // where the key of the server is whose address was named
 	Opener  Opener
 	Logs    Logs // of the servers that are started
 
@@ -47,7 +47,7 @@ type Choice struct {
 // the scenario's own choice, else a server found on this machine's usual ports, else the embedded simulator.
 func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) error {
 	c.Logs.State = c.Means.StateDir
-	c.Opener = Opener{Simulate: c.Means.Simulate, Key: c.Means.key, Launcher: c.Means.Launcher(c.Logs.file),
+	c.Opener = Opener{Simulate: c.Means.Simulate, Key: c.Means.Key, Launcher: c.Means.Launcher(c.Logs.file),
 		Note: c.Means.Note, Naming: Naming{Library: c.Library}}
 	c.Means.NoteLeftovers()
 	switch {
@@ -60,6 +60,9 @@ func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) e
 		}
 		opt.DefaultServer, c.lacking = Simulator, true
 		for _, f := range found {
+			if f.State == server.Locked {
+				c.Means.Note("%s at %s: %s; to play on it: --url %s --api-key-env NAME", f.Name(), f.URL, f.Detail, f.URL)
+			}
 			if f.State == server.Ready {
 				opt.DefaultServer = c.Library.Attach(f.Name(), f.Engine, f.URL)
 				c.remember(opt.DefaultServer, f)
@@ -75,21 +78,25 @@ func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) e
 
 // attachTo plays on an address that the user named. A server that has one model is asked for it.
 func (c *Choice) attachTo(ctx context.Context, address string, opt *dsl.Options) error {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
+	key, err := c.Means.Key(c.Key)
+	if err != nil {
+		return exit.Errorf(exit.Usage, "say where the key is: --api-key-env NAME, or --api-key-file PATH", "%w", err)
 	}
-	found, err := server.Probe(ctx, address, nil)
+	hc := server.NewHTTPClient(key)
+	defer hc.CloseIdleConnections()
+	found, err := server.Probe(ctx, address, hc)
 	if err != nil {
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	}
 	name := c.Library.Attach(found.Name(), found.Engine, found.URL)
+	c.Library.Server(name).APIKey = c.Key
 	if err := CheckReady(found, c.Library.Server(name), opt.Model != ""); err != nil {
 		return exit.Errorf(exit.Environment, server.HintOf(err), "%w", err)
 	}
 	c.remember(name, found)
 	opt.Servers = []string{name}
 	opt.Served = c.served
-	if opt.Model == "" && len(found.Models) == 1 && c.Library.Model(found.Models[0].ID) != nil {
+	if opt.Model == "" && len(found.Models) == 1 && c.Library.Model(found.Models[0].ID) != nil { // an adopted name too
 		opt.Model = found.Models[0].ID
 	}
 	return nil
@@ -100,6 +107,9 @@ func (c *Choice) remember(profile string, f server.Found) {
 		c.found = map[string]server.Found{}
 	}
 	c.found[profile] = f
+	for _, m := range f.Models {
+		c.Library.Adopt(m.ID)
+	}
 }
 
 // served tells the plan what a running server has shown of itself.

@@ -11,8 +11,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// key reads a key from the environment or a file; a profile never holds one. It is masked from here on.
-func (m Means) key(k dsl.Secret) (string, error) {
+// Key reads a key from the environment or a file; a profile never holds one. It is masked from here on.
+func (m Means) Key(k dsl.Secret) (string, error) {
 	key, err := m.readKey(k)
 	if err != nil {
 		return "", err

@@ -118,7 +118,7 @@ func (n Naming) means(name string, m *dsl.Model) bool {
 // known is the model of the models file that a name means; nil: none.
 func (n Naming) known(name string) *dsl.Model {
 	for _, form := range []string{name, lastPart(name), plain(name)} {
-		if m := n.Library.Model(form); m != nil {
+		if m := n.Library.Recognise(form); m != nil {
 			return m
 		}
 	}
