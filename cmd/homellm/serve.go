@@ -14,6 +14,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine"
 	"homellm/engine/exit"
+	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/target"
 	"homellm/engine/text"
@@ -174,6 +175,9 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 	if modelName != "" {
 		if m := lib.Model(modelName); m != nil {
 			return profile, m, nil
+		}
+		if engines.Of(profile.Engine).Models.OnRequest && profile.Launch != nil && profile.Launch.Needs("model.") == "" {
+			return profile, &dsl.Model{Name: modelName}, nil // the server has its own models, of which no file need know
 		}
 		var names []string
 		for _, m := range lib.Models {
