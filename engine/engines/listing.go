@@ -15,9 +15,33 @@ type listed struct {
 		OwnedBy     string   `json:"owned_by"`
 		MaxModelLen *int     `json:"max_model_len"` // vLLM, SGLang
 		Meta        *struct {
+			Context *int `json:"n_ctx"`
 			Trained *int `json:"n_ctx_train"`
 		} `json:"meta"` // llama.cpp
+		Status *modelStatus `json:"status"` // of servers that load on demand
 	} `json:"data"`
+}
+
+// modelStatus is how far a model is on a server that loads on demand.
+type modelStatus struct {
+	Value  string `json:"value"` // unloaded, loading, loaded, sleeping, failed …
+	Failed bool   `json:"failed"`
+}
+
+func (s modelStatus) loaded() bool { return s.Value == "loaded" || s.Value == "ready" }
+
+func (s modelStatus) unloaded() bool {
+	return s.Value == "" || s.Value == "unloaded" || s.Value == "stopped"
+}
+
+// state is how far a model is, and whether its last start failed.
+func (l listed) state(model string) (state modelStatus, failed bool) {
+	for _, m := range l.Data {
+		if m.ID == model && m.Status != nil {
+			return *m.Status, m.Status.Failed || m.Status.Value == "failed"
+		}
+	}
+	return modelStatus{}, false
 }
 
 // models reads /v1/models into f and reports whether it was such a list.
@@ -30,6 +54,12 @@ func models(seen Responses, f *Facts) bool {
 		found := Model{ID: m.ID, Aliases: m.Aliases, Root: m.Root, OwnedBy: m.OwnedBy, ContextTokens: m.MaxModelLen}
 		if m.Meta != nil {
 			found.TrainedTokens = m.Meta.Trained
+		}
+		if m.Status != nil && m.Status.Value != "" {
+			found.Loaded = new(m.Status.loaded())
+			if m.Meta != nil && found.ContextTokens == nil {
+				found.ContextTokens = m.Meta.Context
+			}
 		}
 		f.Models = append(f.Models, found)
 	}

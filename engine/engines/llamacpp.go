@@ -198,7 +198,7 @@ func identifyLlama(seen Responses, f *Facts) bool {
 		locked(seen, f)
 		for i := range f.Models {
 			if body.Defaults != nil {
-				f.Models[i].ContextTokens = body.Defaults.ContextTokens
+				f.Models[i].ContextTokens = upTo(body.Defaults.ContextTokens, mostTokens)
 			}
 			if len(f.Models) == 1 { // a router has a process for each
 				f.Models[i].File = body.ModelPath
@@ -253,7 +253,7 @@ func detailsLlama(ctx context.Context, s Server, f *Facts) {
 func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, error) {
 	text := in.Text
 	if in.Messages != nil {
-		r, err := post(ctx, s, "/apply-template", map[string]any{"messages": in.Messages})
+		r, err := post(ctx, s, "/apply-template", map[string]any{"model": t.Model, "messages": in.Messages})
 		if err != nil {
 			return nil, fmt.Errorf("rendering the chat template: %w", err)
 		}
@@ -270,7 +270,7 @@ func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, er
 		ctx,
 		s,
 		t.tokenizePath("/tokenize"),
-		map[string]any{"content": text, "add_special": in.Messages != nil, "parse_special": true},
+		map[string]any{"model": t.Model, "content": text, "add_special": in.Messages != nil, "parse_special": true},
 	)
 	if err != nil {
 		return nil, err

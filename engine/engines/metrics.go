@@ -9,6 +9,7 @@ import (
 // there counts.
 type Metrics struct {
 	Path     string
+	Of       func(model string) string // path of one model's, where each has its own; nil: one path is for all
 	Timings  []Timing
 	Counts   []Count
 	Finished []string // counter of finished requests, whatever their end

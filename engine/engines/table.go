@@ -3,7 +3,7 @@ package engines
 import "slices"
 
 // All lists every engine in the order in which people are asked to choose, and in which a machine's ports are tried.
-var All = []Engine{vllm, llamaCPP, ollama, sglang, lmStudio, tabby, koboldCPP, liteLLM, generic, simulator}
+var All = []Engine{vllm, llamaCPP, llamaRouter, ollama, sglang, lmStudio, tabby, koboldCPP, liteLLM, generic, simulator}
 
 // Lookup finds an engine by name.
 func Lookup(name string) (Engine, bool) {

@@ -213,7 +213,7 @@ func (e endpoint) askRounds(ctx context.Context) engines.Responses {
 		e.askNew(ctx, seen, round)
 		if engine, ok := engines.Suspect(seen); ok {
 			e.askNew(ctx, seen, engine.API.Paths)
-			if recognised, _, ok := engines.Recognise(seen); ok && recognised.Name == engine.Name {
+			if recognised, _, ok := engines.Recognise(seen); ok && recognised.Role != engines.Generic {
 				break
 			}
 		}

@@ -54,6 +54,9 @@ func NewSide(c Config) (*Side, error) {
 	if s.metrics == "" && engine.Metrics != nil {
 		s.metrics = engine.Metrics.Path
 	}
+	if engine.Metrics != nil && engine.Metrics.Of != nil {
+		s.metrics = engine.Metrics.Of(c.Model)
+	}
 	return s, nil
 }
 

@@ -103,10 +103,11 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if facts.Engine == "" {
 		facts.Engine = profile.Engine
 	}
-	if n, ok := found.Default(model); ok {
+	n, told := found.Default(model)
+	if told {
 		facts.ContextTokens = &n
 	} else if profile.ContextTokens > 0 {
-		n := profile.ContextTokens
+		n = profile.ContextTokens
 		facts.ContextTokens = &n
 	}
 	asked := requestContext(cell, found, model)
@@ -120,7 +121,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		Facts:  facts,
 		Body:   withContext(profile.Body, asked),
 		Client: ClientConfig(profile, found.URL, key, model),
-		found:  found, naming: o.Naming,
+		found:  found, naming: o.Naming, told: told || asked > 0,
 	}
 	if found.BlockTokens != nil {
 		t.Block = *found.BlockTokens

@@ -41,18 +41,21 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 
 // learnContext learns the context in force once the model is loaded, where the server says so then.
 func (t *Target) learnContext(ctx context.Context, note func(code, format string, args ...any)) {
-	if t.Facts.ContextTokens != nil || !engines.Of(t.Facts.Engine).Models.OnRequest {
+	engine := engines.Of(t.Facts.Engine)
+	if t.told || engine.API.Loaded == nil {
 		return
 	}
 	loaded, err := t.Side.Loaded(ctx)
 	if err != nil {
 		return // it stays unknown
 	}
-	tag := engines.Of(t.Facts.Engine).Models.DefaultTag
+	tag := engine.Models.DefaultTag
 	for _, m := range loaded {
 		if m.Name == t.Facts.Model || m.Name == t.Facts.Model+tag {
-			t.Facts.ContextTokens = m.ContextTokens
 			if m.ContextTokens != nil {
+				t.Facts.ContextTokens = m.ContextTokens
+			}
+			if m.ContextTokens != nil && engine.Models.OnRequest {
 				t.Context = *m.ContextTokens
 			}
 			if share, ok := m.GPUShare(); ok && share > 0 && share < 1 {

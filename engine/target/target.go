@@ -36,6 +36,7 @@ type Target struct {
 	Embedded  bool                               // it runs in this process
 
 	found  server.Found
+	told   bool // its context is what the server said
 	naming Naming
 	keep   func(context.Context) // remembers what the run is about to change; nil: nothing that can be put back
 }
