@@ -45,3 +45,51 @@ func TestDoctor_FailedCacheTest(t *testing.T) {
 		}
 	}
 }
+
+// A server that may load a model for a request, or pass it on to one that costs money, is tested only if the user names
+// a model, and what a load takes is no time of a reply.
+func TestDoctor_OnDemand(t *testing.T) {
+	s, err := sim.New(sim.Config{Speed: 100, ServedNames: []string{"m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var completions atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/chat/completions") {
+			completions.Add(1)
+			s.ServeHTTP(w, r)
+			return
+		}
+		if r.URL.Path == "/health" {
+			t.Error("doctor asked LiteLLM for /health, which has every model of it write a reply")
+		}
+		w.Header().Set("X-Litellm-Version", "1.70.0")
+		if r.URL.Path != "/v1/models" {
+			http.NotFound(w, r)
+			return
+		}
+		if _, err := w.Write([]byte(`{"object":"list","data":[{"id":"m","owned_by":"openai"}]}`)); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer front.Close()
+	doctor := func(args ...string) string {
+		var out bytes.Buffer
+		p := process{stdout: &out, stderr: &out, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+		root := newRoot(p)
+		root.SetArgs(append([]string{"doctor", "--url", front.URL}, args...))
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if out := doctor(); completions.Load() != 0 || !strings.Contains(out, "not sent: it may load a model, or cost money") {
+		t.Errorf("%d completions were asked for:\n%s", completions.Load(), out)
+	}
+	out := doctor("--model", "m")
+	cold, request := strings.Index(out, "\n  cold "), strings.Index(out, "\n  request ")
+	if completions.Load() < 3 || cold < 0 || request < cold {
+		t.Errorf("%d completions, of which the first is not told as cold:\n%s", completions.Load(), out)
+	}
+}

@@ -20,11 +20,12 @@ const counting = "Count from one to twenty."
 
 // tested is what the test of a server showed. Nothing is printed before all of it is known.
 type tested struct {
-	request event.Exchange // a measured one
-	proof   *observe.Proof // of what the server can tell; nil: none could be made
-	failed  error          // of the self-test
-	times   []float64      // in milliseconds until the first token of the longest prompt that was sent twice
-	reused  bool           // a connection was kept for it
+	cold    *event.Exchange // the request that had the model loaded; nil: it was in memory
+	request event.Exchange  // a measured one
+	proof   *observe.Proof  // of what the server can tell; nil: none could be made
+	failed  error           // of the self-test
+	times   []float64       // in milliseconds until the first token of the longest prompt that was sent twice
+	reused  bool            // a connection was kept for it
 }
 
 // test sends one measured request and the self-test with which a run begins.
@@ -49,6 +50,9 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 				{Role: "user", Content: text},
 			}, MaxTokens: tokens, Temperature: &zero, Extra: engines.Of(f.Engine).Counted(profile.API, profile.Body),
 		})
+	}
+	if m, listed := f.Model(name); listed && !inMemory(f, m) {
+		out.cold = new(ask(ctx, "Hello", 1)) // what it takes is a load, and no time of a reply
 	}
 	out.request = ask(ctx, counting, 48)
 	if ctx.Err() != nil || out.request.Err != nil {
@@ -83,6 +87,10 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 
 // results says what was on the wire, and whether the report of cached tokens is to be believed.
 func (d *Doctor) results(f server.Found, name string, seen tested) {
+	if e := seen.cold; e != nil && e.Sent != nil && len(e.Chunks) > 0 {
+		d.Report.Line("cold", "first token after %.1f ms, with what it took to load the model if it was not loaded",
+			event.Milliseconds(e.Chunks[0].At-*e.Sent))
+	}
 	e := seen.request
 	if e.Err != nil {
 		d.Report.Line("request", "failed: %s", e.Err.Message)
