@@ -119,6 +119,11 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
+	if format.Alone && len(named) > 1 {
+		return exit.Errorf(exit.Usage, "leave it out: each run's folder has its page, and --report "+format.Name+
+			"=FILE writes one for each scenario beside it", "--format %s is one page of one scenario, and %d are named",
+			format.Name, len(named))
+	}
 	if f.resume != "" && len(named) != 1 {
 		return exit.Errorf(
 			exit.Usage,

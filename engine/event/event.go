@@ -115,7 +115,7 @@ type Server struct {
 	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
 
 	// what this server or machine cannot tell, with the reason: cache, usage, reasoning_tokens, server_timings,
-	// speculation, block_size
+	// speculation, or a metric
 	Unsupported map[string]string `json:"unsupported,omitempty"`
 }
 

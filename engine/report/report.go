@@ -23,23 +23,23 @@ type Format struct {
 	// writes several runs as one document; nil: they stand one below the other
 	Several func(io.Writer, Several, Options) error
 	Lines   bool // it is read by people: the line that several runs come to may stand below it
+	Alone   bool // a document is of one run, and several would be several documents
 }
 
 // Formats lists every format. A new one is a new file of this package and one line here.
 var Formats = []Format{
-	{"table", "one screen for people", "", whole(table), nil, true},
-	{"json", "everything, for programs; its schema is schema/result.v1.json", "result.json", whole(result),
-		whole(severalJSON),
-		false},
+	{"table", "one screen for people", "", whole(table), nil, true, false},
+	{"json", "everything, for programs: schema/result.v1.json, of several scenarios schema/results.v1.json",
+		"result.json", whole(result), whole(severalJSON), false, false},
 	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV),
-		whole(severalTables(turnsCSV)), false},
+		whole(severalTables(turnsCSV)), false, false},
 	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", whole(summaryCSV),
-		whole(severalTables(summaryCSV)), false},
-	{"markdown", "for pull requests and wikis", "report.md", whole(markdown), nil, true},
-	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html), nil, false},
+		whole(severalTables(summaryCSV)), false, false},
+	{"markdown", "for pull requests and wikis", "report.md", whole(markdown), nil, true, false},
+	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html), nil, false, true},
 	{"junit", "JUnit XML: one test case for each assertion", "junit.xml", whole(junit), whole(severalJUnit),
-		false},
-	{"github", "annotations of a GitHub Actions step", "", whole(github), nil, false},
+		false, false},
+	{"github", "annotations of a GitHub Actions step", "", whole(github), nil, false, false},
 }
 
 // CompareFormat renders a comparison.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/metrics"
 	"homellm/engine/replace"
 
@@ -220,6 +221,54 @@ func TestWriteFile_LeavesNothingHalf(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("left over: %v (%v)", entries, err)
+	}
+}
+
+func TestJSON_SeveralFollowTheirSchema(t *testing.T) {
+	folder := filepath.Join("..", "..", "schema")
+	one, err := jsonschema.Compile(filepath.Join(folder, "result.v1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := jsonschema.Compile(filepath.Join(folder, "results.v1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []Several{
+		{Planned: 3, Code: exit.Environment, Runs: []*metrics.Run{replay(t, "failing"), replay(t, "matrix")}},
+		{Planned: 1, Code: exit.Interrupted},
+	} {
+		var b bytes.Buffer
+		if err := format(t, "json").Several(&b, s, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		var doc map[string]any
+		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if err := all.Validate(doc); err != nil {
+			t.Errorf("%#v", err)
+		}
+		runs := doc["runs"].([]any)
+		if len(runs) != len(s.Runs) {
+			t.Errorf("%d runs of %d", len(runs), len(s.Runs))
+		}
+		for i, r := range runs {
+			if err := one.Validate(r); err != nil {
+				t.Errorf("run %d: %#v", i, err)
+			}
+			delete(r.(map[string]any), "verdict")
+			if all.Validate(doc) == nil {
+				t.Error("a run without a verdict follows the schema")
+			}
+		}
+		for key, v := range doc {
+			delete(doc, key)
+			if all.Validate(doc) == nil {
+				t.Errorf("the schema does not ask for %q", key)
+			}
+			doc[key] = v
+		}
 	}
 }
 
