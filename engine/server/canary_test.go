@@ -357,9 +357,10 @@ func TestTokenize(t *testing.T) {
 			sent: `/tokenize {"add_special_tokens":false,"model":"m","prompt":"hi"}`},
 		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`},
 			ids:  2,
-			sent: `/apply-template {"messages":` + chat + `}/tokenize {"add_special":true,"content":"P","parse_special":true}`},
+			sent: `/apply-template {"messages":` + chat + `,"model":"m"}/tokenize {"add_special":true,"content":"P",` +
+				`"model":"m","parse_special":true}`},
 		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{}`}, err: "holds no prompt",
-			sent: `/apply-template {"messages":` + chat + `}`},
+			sent: `/apply-template {"messages":` + chat + `,"model":"m"}`},
 		{engine: "tabby", reply: map[string]string{"/v1/token/encode": `{"tokens":[1,2],"length":2}`}, ids: 2,
 			sent: `/v1/token/encode {"text":` + chat + `}`},
 		{engine: "koboldcpp", text: "hi", reply: map[string]string{"/api/extra/tokencount": `{"value":2,"ids":[1,2]}`},
