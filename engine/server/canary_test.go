@@ -356,7 +356,7 @@ func TestTokenize(t *testing.T) {
 		{engine: "sim", text: "hi", reply: map[string]string{"/tokenize": `{"count":1,"tokens":[9]}`}, ids: 1,
 			sent: `/tokenize {"add_special_tokens":false,"model":"m","prompt":"hi"}`},
 		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{"prompt":"P"}`, "/tokenize": `{"tokens":[5,6]}`},
-			ids:  2,
+			ids: 2,
 			sent: `/apply-template {"messages":` + chat + `,"model":"m"}/tokenize {"add_special":true,"content":"P",` +
 				`"model":"m","parse_special":true}`},
 		{engine: "llamacpp", reply: map[string]string{"/apply-template": `{}`}, err: "holds no prompt",
