@@ -42,7 +42,7 @@ func waits(requests ...int) sim.Config {
 		Faults: []sim.Fault{{Kind: "delay", Delay: sim.Duration(time.Second), Requests: requests}}}
 }
 
-// noSide leaves the preflight's canaries out, so that each cell begins with one request that is no turn.
+// noSide leaves the preflight's canaries out, so that each cell begins with two requests that are no turns.
 func noSide(target *target.Target) { target.Side = nil }
 
 func withBudget(g *rig, b engine.Budget) {
@@ -84,18 +84,18 @@ func TestBudget(t *testing.T) {
 	}{
 		"certain at once": {"repeats: 6", time.Hour, nil, event.CellDone{Repeats: 6, Stopped: "certain"}, "pass",
 			"the 6 planned repeats were played and none was added"},
-		"surely broken at once": {"repeats: 6", time.Hour, []int{2, 3, 4, 5, 6, 7},
+		"surely broken at once": {"repeats: 6", time.Hour, []int{3, 4, 5, 6, 7, 8},
 			event.CellDone{Repeats: 6, Stopped: "certain"}, "fail", "none was added"},
-		"certain after a while": {"repeats: 6", time.Hour, []int{2, 3, 4},
+		"certain after a while": {"repeats: 6", time.Hour, []int{3, 4, 5},
 			event.CellDone{Repeats: 19, Looks: []int{6, 9, 13, 19}, Stopped: "certain"}, "pass",
 			"19 repeats were played, 13 more than planned"},
 		"too few for any bound": {"repeats: 3", time.Hour, nil,
 			event.CellDone{Repeats: 6, Looks: []int{3, 4, 6}, Stopped: "certain"}, "pass", "6 repeats were played, 3 more"},
 		// 17 repeats, with pauses of a minute: one look would bound the median below the three slow
 		// ones (P(B < 13) = 0.975), and the fourth look does not.
-		"time over between looks": {"repeats: 6, cooldown: 1m", 17 * time.Minute, []int{2, 3, 4},
+		"time over between looks": {"repeats: 6, cooldown: 1m", 17 * time.Minute, []int{3, 4, 5},
 			event.CellDone{Repeats: 17, Looks: []int{6, 9, 13, 17}, Stopped: "budget"}, "unknown", "17 repeats were played"},
-		"no time": {"repeats: 6", time.Millisecond, []int{2, 3, 4},
+		"no time": {"repeats: 6", time.Millisecond, []int{3, 4, 5},
 			event.CellDone{Repeats: 6, Stopped: "budget"}, "unknown", "the time is used up before these are certain: median"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,9 +170,9 @@ func TestBudget_LeastCertain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := rig{target: noSide}
 				withBudget(&g, engine.Budget{Time: time.Hour})
-				slow, slower := []int{9, 10, 11}, []int{16, 17, 18} // of the second and the third cell, which is less certain
+				slow, slower := []int{11, 12, 13}, []int{19, 20, 21} // of the second and the third cell, which is less certain
 				if order == "interleaved" {
-					slow, slower = []int{4, 8, 11}, []int{6, 9, 12}
+					slow, slower = []int{6, 11, 14}, []int{9, 12, 15}
 				}
 				config := waits(slow...)
 				config.Faults = append(config.Faults,
@@ -247,7 +247,7 @@ func TestBudget_Resume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{target: noSide}
 		g.options = func(o *engine.Options) { o.Budget, o.Journal.Elapsed = engine.Budget{Time: time.Hour}, time.Hour }
-		g.play(t, plan, waits(2, 3, 4))
+		g.play(t, plan, waits(3, 4, 5))
 		if got := g.ends()[0]; got.Repeats != 6 || got.Stopped != "budget" {
 			t.Errorf("ended with %+v: the planned repeats are played, and none after them", got)
 		}
@@ -259,7 +259,7 @@ func TestBudget_Resume(t *testing.T) {
 func TestBudget_Interrupted(t *testing.T) {
 	plan := budgetPlan(t, "repeats: 6", "")
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(waits(2, 3, 4))
+		server, err := sim.New(waits(3, 4, 5))
 		if err != nil {
 			t.Fatal(err)
 		}

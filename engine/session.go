@@ -108,8 +108,9 @@ func (s *session) prepare(ctx context.Context) error {
 		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Told: t.BlockTold, Context: t.Context,
 		Takes: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"),
 		Lead: s.maker.Lead(), Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
+		Ask:    s.ask,
 		Window: func() (int, string) { return t.Window(s.cell) },
-		Expect: func(text, salt string) *event.Estimate { return s.maker.Estimate(s.maker.Probe(text, salt)) },
+		Expect: func(text, salt string) *event.Estimate { return s.maker.Estimate(s.maker.Probe(text, salt, 1)) },
 	})
 	if learnt := s.observer.Block(); learnt != t.Block {
 		t.Block, t.Facts.BlockTokens = learnt, learnt

@@ -207,9 +207,18 @@ func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Re
 	return e
 }
 
-// probe sends a text that is not a turn, as the turns are sent.
+// probe sends a text that is not a turn, as the turns are sent, and asks for one token.
 func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
-	req := s.maker.Probe(text, salt)
+	return s.test(ctx, s.maker.Probe(text, salt, 1))
+}
+
+// ask does the same under no salt, and asks for so many tokens.
+func (s *session) ask(ctx context.Context, text string, tokens int) event.Exchange {
+	return s.test(ctx, s.maker.Probe(text, "", tokens))
+}
+
+// test sends a request that is not a turn.
+func (s *session) test(ctx context.Context, req prompt.Request) event.Exchange {
 	c, err := s.clients.For(req.API)
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)

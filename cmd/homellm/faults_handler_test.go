@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -43,7 +44,7 @@ func TestFaults_Handler(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				code, events := f.inMemory(t, plan)
-				if got := came(code, events); got != f.want {
+				if got := came(code, events, f.want); got != f.want {
 					t.Errorf("\n got %+v\nwant %+v", got, f.want)
 					for _, e := range events {
 						if n, ok := e.Body.(event.Note); ok {
@@ -60,7 +61,7 @@ func TestFaults_Handler(t *testing.T) {
 func (f fault) inMemory(t *testing.T, plan *dsl.Plan) (code int, events []event.Event) {
 	t.Helper()
 	var down atomic.Bool
-	s, err := sim.New(sim.Config{Speed: 40, Faults: []sim.Fault{f.fault}, Crash: func() { down.Store(true) }})
+	s, err := sim.New(sim.Config{Speed: cmp.Or(f.speed, 40), Faults: []sim.Fault{f.fault}, Crash: func() { down.Store(true) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,6 +42,7 @@ type outcome struct {
 type fault struct {
 	name, doc string
 	fault     sim.Fault
+	speed     float64                         // of the simulator; 0: 40
 	wrap      func(http.Handler) http.Handler // what stands before the simulator; nil: nothing
 	want      outcome
 }
@@ -78,6 +80,11 @@ var faults = []fault{
 	{fault: sim.Fault{Kind: "oversized"}, want: fine},
 	{fault: sim.Fault{Kind: "split_utf8"}, want: fine},
 	{fault: sim.Fault{Kind: "coalesce"}, want: fine},
+	{fault: sim.Fault{Kind: "bundle"}, want: fine},
+	{fault: sim.Fault{Kind: "buffer"}, speed: 1, want: noted("buffered")},
+	{fault: sim.Fault{Kind: "late_end"}, want: fine},
+	{fault: sim.Fault{Kind: "whole_reasoning"}, want: fine},
+	{fault: sim.Fault{Kind: "hidden_reasoning"}, want: fine},
 	{fault: sim.Fault{Kind: "role_early"}, want: fine},
 	{fault: sim.Fault{Kind: "no_usage"}, want: fine},
 	{fault: sim.Fault{Kind: "no_done"}, want: fine},
@@ -103,7 +110,7 @@ var faults = []fault{
 			exit.Requests, 3, 3}},
 	{name: "status 500, 1 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.01}, want: fine},
 	{name: "status 500, 50 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 0.5},
-		want: outcome{"server_error", "", exit.Requests, 4, 2}},
+		want: outcome{"server_error", "", exit.Requests, 5, 2}},
 	{name: "status 500, 100 % of requests", fault: sim.Fault{Kind: "status", Status: 500, Share: 1},
 		want: outcome{"server_error", "", exit.Requests, 3, 3}},
 }
@@ -212,7 +219,7 @@ func TestFaults_Doc(t *testing.T) {
 }
 
 // came reads off a run's events what it has come to.
-func came(code int, events []event.Event) outcome {
+func came(code int, events []event.Event, want outcome) outcome {
 	out := outcome{code: code}
 	var classes, notes []string
 	add := func(to *[]string, what string) {
@@ -230,7 +237,7 @@ func came(code int, events []event.Event) outcome {
 		}
 		n, ok := e.Body.(event.Note)
 		late := n.Code == "disagreement" && strings.Contains(n.Text, "_ms")
-		if ok && !late && !loud[n.Code] {
+		if ok && !late && (!loud[n.Code] || n.Code == want.notes) {
 			add(&notes, n.Code)
 		}
 	}
@@ -241,7 +248,7 @@ func came(code int, events []event.Event) outcome {
 }
 
 // loud are notes that a busy machine brings about, whatever the server does.
-var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true}
+var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true, "buffered": true}
 
 // TestFaults_Process plays every fault against the program as a process, several at a time: most
 // of them wait.
@@ -267,7 +274,7 @@ func TestFaults_Process(t *testing.T) {
 			defer func() { <-turn }()
 			code, _, stderr := p.run("apply", "fault.yaml", "--url", url, "--out", "run", "--quiet")
 			events := eventsOf(t, filepath.Join(p.dir, "run", "journal.jsonl"))
-			if got := came(code, events); got != f.want {
+			if got := came(code, events, f.want); got != f.want {
 				t.Errorf("%s:\n got %+v\nwant %+v\n%s", f.name, got, f.want, stderr)
 				for _, e := range events {
 					if n, ok := e.Body.(event.Note); ok {
@@ -288,7 +295,7 @@ func TestFaults_Process(t *testing.T) {
 // handler is a simulator with the fault. Down is how it vanishes, once it has crashed.
 func (f fault) handler(t *testing.T, down func()) http.Handler {
 	t.Helper()
-	config := sim.Config{Speed: 40, Crash: down}
+	config := sim.Config{Speed: cmp.Or(f.speed, 40), Crash: down}
 	if f.fault.Kind != "" {
 		config.Faults = []sim.Fault{f.fault}
 	}

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/observe"
 	"homellm/engine/server"
 	"homellm/engine/target"
@@ -26,6 +28,8 @@ type tested struct {
 	failed  error           // of the self-test
 	times   []float64       // in milliseconds until the first token of the longest prompt that was sent twice
 	reused  bool            // a connection was kept for it
+
+	sideless bool // nothing but completions can be asked
 }
 
 // test sends one measured request and the self-test with which a run begins.
@@ -61,8 +65,11 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	hc := server.NewHTTPClient(d.Key)
 	defer hc.CloseIdleConnections()
 	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name, Client: hc})
-	if err != nil {
-		return out // an engine without side channels
+	if err != nil { // an engine without side channels
+		out.proof, out.sideless = &observe.Proof{}, true
+		out.proof.ProveStream(ctx, nil, ask)
+		out.proof.Saw(&out.request)
+		return out
 	}
 	known := server.Known{Block: profile.Capabilities.BlockTokens, Told: profile.Capabilities.BlockTokens == 1}
 	if f.BlockTokens != nil {
@@ -81,6 +88,9 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 		out.reused = e.Wire.Reused
 		return e
 	})
+	if out.failed == nil {
+		out.proof.ProveStream(ctx, side, ask)
+	}
 	out.proof.Saw(&out.request)
 	return out
 }
@@ -98,14 +108,22 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 			e.Err.Message)
 		return
 	}
-	d.Report.Line("request", "%s", timing(e))
+	held := ""
+	if seen.proof != nil {
+		held = seen.proof.Held()
+	}
+	d.Report.Line("request", "%s", timing(e, held))
 	d.Report.Line("wire", "%s", wire(e))
 	if m := observe.Leak(e.Text+e.Reasoning, counting); m != "" {
 		d.Report.Problem(observe.LeakHint(f.Engine),
 			"the reply of %s holds %s, a marker of a chat template: the model does not know the template it is asked with", f.URL, m)
 	}
+	if held != "" {
+		d.Report.Problem("turn buffering off in the server, or in the proxy before it (nginx: proxy_buffering off)",
+			"%s holds replies back until they are whole: %s; when tokens are made cannot be measured", f.URL, held)
+	}
 	switch {
-	case seen.proof == nil:
+	case seen.proof == nil || seen.sideless:
 		return
 	case seen.failed != nil:
 		d.Report.Line("cache test", "failed: %v", seen.failed)
@@ -137,18 +155,19 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 }
 
-func timing(e event.Exchange) string {
+// timing says how fast a reply came. Held is how it was held back; empty: it was not.
+func timing(e event.Exchange, held string) string {
 	var parts []string
 	if e.Sent != nil && len(e.Chunks) > 0 {
-		parts = append(parts, fmt.Sprintf("first token after %.1f ms", event.Milliseconds(e.Chunks[0].At-*e.Sent)))
+		what := "first token"
+		if held != "" {
+			what = "the whole reply"
+		}
+		parts = append(parts, fmt.Sprintf("%s after %.1f ms", what, event.Milliseconds(e.Chunks[0].At-*e.Sent)))
 	}
 	if e.Usage.Prompt != nil && e.Usage.Completion != nil {
-		parts = append(parts, fmt.Sprintf("%d prompt tokens, %d generated", *e.Usage.Prompt, *e.Usage.Completion))
-		if n := len(e.Chunks); n > 1 && *e.Usage.Completion > 1 {
-			if window := (e.Chunks[n-1].At - e.Chunks[0].At).Seconds(); window > 0 {
-				parts = append(parts, fmt.Sprintf("%.1f tokens/s", float64(*e.Usage.Completion-1)/window))
-			}
-		}
+		parts = append(parts, fmt.Sprintf("%d prompt tokens, %d generated", *e.Usage.Prompt, *e.Usage.Completion),
+			speed(&event.Request{Exchange: e, Buffered: held != ""}))
 	} else {
 		parts = append(parts, "the reply reports no token counts")
 	}
@@ -158,6 +177,20 @@ func timing(e event.Exchange) string {
 		parts = append(parts, "finished: "+e.Finish)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// speed is the decode speed of a reply.
+func speed(q *event.Request) string {
+	d, _ := metrics.Lookup("output_tps")
+	v := d.Each(&metrics.Cell{}, q)
+	f, known := v.Number()
+	switch {
+	case known:
+		return fmt.Sprintf("%.1f tokens/s", f)
+	case v.Range != nil && !math.IsInf(v.Range.High, 1):
+		return fmt.Sprintf("%.1f to %.1f tokens/s: %s", v.Range.Low, v.Range.High, v.Why)
+	}
+	return "decode speed unknown: " + v.Why
 }
 
 // wire tells what explains a surprising figure.

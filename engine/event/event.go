@@ -142,6 +142,9 @@ type Request struct {
 	ReusableSource string `json:"reusable_source"` // tokens | estimated
 	ReusableWhy    string `json:"reusable_why,omitempty"`
 
+	// the reply was not sent as it was generated but held back: when its tokens were made is not known
+	Buffered bool `json:"buffered,omitempty"`
+
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or nothing could
 }
 

@@ -25,6 +25,9 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
 		return 0, 0, "the server counts reasoning tokens that it does not send"
 	}
+	if q.Buffered {
+		return 0, 0, buffered
+	}
 	n, why := output(q)
 	if why != "" {
 		return 0, 0, why

@@ -142,6 +142,9 @@ func (d Def) told(key string) Def {
 	return d
 }
 
+// intervals are the reasons for which the value of one turn is shown as an interval.
+var intervals = []string{coalesced, buffered, bundled, afterText}
+
 // Each returns the metric of one request of the cell.
 func (d *Def) Each(c *Cell, q *event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
@@ -167,10 +170,10 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		if v.V = nil; d.spoken != nil {
 			d.spoken(q, &v)
 		}
-		switch {
-		case v.Why == coalesced && d.limits != nil:
+		switch within := slices.Contains(intervals, v.Why); {
+		case within && d.limits != nil:
 			v = d.between(d.limits(c, q), v)
-		case (v.Why == bundled || v.Why == afterText) && d.region != nil:
+		case within && d.region != nil:
 			v = d.between(quotients([]region{d.region(c, q)}), v)
 		}
 	}

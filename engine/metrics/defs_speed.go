@@ -38,22 +38,27 @@ var speeds = []Def{
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill, region: prefillRegion},
 	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc: "median time between arrivals of text within the turn",
+		Support: "streaming",
+		Doc:     "median time between arrivals of text within the turn",
 		Formula: "50th percentile of t_i - t_(i-1), nearest rank; what arrives within 1 ms of the first of a group is one " +
 			"arrival; unknown if one read delivered several deltas",
 		each: gap(50)},
 	{Name: "icl_p95_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc: "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
+		Support: "streaming",
+		Doc:     "95th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(95)},
 	{Name: "icl_p99_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc: "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
+		Support: "streaming",
+		Doc:     "99th percentile of the time between arrivals of text within the turn", Formula: "as icl_p50_ms",
 		each: gap(99)},
 	{Name: "icl_max_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Max, Source: "client",
+		Support: "streaming",
 		Doc:     "longest time between arrivals of text within the turn",
 		Formula: "largest t_i - t_(i-1); over several turns, those of one token left out",
 		each:    gap(100)},
 	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum, Source: "client",
-		Doc: "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one " +
+		Support: "streaming",
+		Doc:     "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one " +
 			"token has none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			g, why := gaps(q)

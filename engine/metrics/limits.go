@@ -232,6 +232,9 @@ func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
 		return event.Range{Low: 0, High: math.Inf(1)}
 	}
 	high := event.Milliseconds(q.Chunks[i].At - *q.Sent)
+	if q.Buffered { // it was generated at any time before
+		return event.Range{Low: min(rttFloor(c), high), High: high}
+	}
 	if _, why := arrived(q, i); why == "" {
 		return event.Range{Low: high, High: high}
 	}

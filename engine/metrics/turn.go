@@ -22,6 +22,7 @@ const (
 	bundled    = "the first piece of text may hold several tokens, and the server does not say how many"
 	afterText  = "tokens may have come after the last text, and the server does not say how many"
 	coalesced  = "several deltas came with one read, and the kernel tells when the last of them arrived"
+	buffered   = "the reply was held back and not sent as it was generated"
 	tooShort   = "the answer has fewer than 8 words"
 	allCached  = "every prompt token came from the cache"
 	firstPlay  = "the turn was not played before, so there is no answer to compare with"
@@ -55,6 +56,9 @@ func arrived(q *event.Request, i int) (time.Duration, string) {
 	if q.Sent == nil {
 		return 0, neverSent
 	}
+	if q.Buffered {
+		return 0, buffered
+	}
 	at := q.Chunks[i].At
 	if q.Wire.CoalescedMax > 1 && i+1 < len(q.Chunks) && q.Chunks[i+1].At == at {
 		return 0, coalesced
@@ -80,6 +84,9 @@ func gaps(q *event.Request) ([]float64, string) {
 	}
 	if len(q.Chunks) == 0 {
 		return nil, noToken
+	}
+	if q.Buffered {
+		return nil, buffered
 	}
 	if q.Wire.CoalescedMax > 1 {
 		return nil, coalesced

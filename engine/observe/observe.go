@@ -36,6 +36,7 @@ type Server struct {
 	Window func() (tokens int, source string)
 	Ended  func() error // how a server that homellm started ended by itself; nil if it runs, or is not ours
 	Send   Send
+	Ask    Ask // nil: how it streams is not tested
 	// homellm's own count of the prompt that Send makes of a text; nil where the server tokenises
 	Expect func(text, salt string) *event.Estimate
 }
@@ -50,6 +51,7 @@ type Observer struct {
 	report    server.Report // what the self-test proved
 	told      told          // what the replies to the preflight say
 	withdrawn string        // why the server's report of cached tokens is believed no more; empty: it is
+	flow      flow
 	counters  counters
 	isolation isolation
 	traffic   traffic
@@ -66,6 +68,12 @@ func New(cell *dsl.Cell, clocks *Clocks, note Note) *Observer {
 // Block is the size of the blocks of the server's cache: as it was told or learnt, else as the profile says.
 func (o *Observer) Block() int { return o.server.Block }
 
+// tested reports whether the cache report of this server is put to the test: it is, unless its profile vouches for it.
+func (o *Observer) tested() bool {
+	rule := o.cell.Server.Capabilities.CacheReport
+	return o.server.Side != nil && (!rule.Told() || rule.Verify || rule.Source == "counters")
+}
+
 // Before reads the counters before a turn.
 func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
 
@@ -78,6 +86,7 @@ func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	o.checkCeiling(r)
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)
 	o.signs.checkText(r, plain, o.server.Engine, o.notes)
+	o.flow.check(r, o.notes)
 	o.isolation.check(r, o.cell.Scenario.Run.Cache)
 	o.accounts.reconcile(r, d, o.report, o.server.Embedded)
 	o.window.check(r)
@@ -92,6 +101,7 @@ func (o *Observer) Kept(ctx context.Context, r *event.Request) {
 // Sum remarks on all turns of the cell together.
 func (o *Observer) Sum() {
 	o.accounts.sum(o.notes)
+	o.flow.sum(o.notes)
 	o.traffic.sum(o.notes)
 	o.window.sum(o.server.Engine, o.server.Window, o.notes)
 }

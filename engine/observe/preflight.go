@@ -26,8 +26,30 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 			return e
 		}
 	}
+	if proven, err = o.proveReport(ctx, s); err != nil || s.Ask == nil || o.told.replies == 0 {
+		return proven, err
+	}
+	o.proveStream(ctx)
+	return proven, context.Cause(ctx)
+}
+
+// proveStream finds out whether the server sends replies as it generates them, last of all: what it caches of this
+// prompt may take the place of the others.
+func (o *Observer) proveStream(ctx context.Context) {
+	p := Proof{told: o.told}
+	p.ProveStream(ctx, o.server.Side, o.server.Ask)
+	o.flow.stream = p.stream
+	if held := p.stream.held; held != "" {
+		o.notes.once("buffered", "the server, or what is in front of it, holds replies back: of a reply before the "+
+			"measured ones %s; decode speed is unknown, and a first token was made at any time before it arrived", held)
+	}
+}
+
+// proveReport makes sure of the report of cached tokens and of the isolation.
+func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err error) {
 	o.server = s
 	o.report, o.counters, o.isolation, o.told = server.Report{}, counters{}, isolation{}, told{}
+	o.flow = flow{}
 	if !o.tested() {
 		if _, err := o.canary("")(ctx, "Hello"); err != nil {
 			return false, o.refused(ctx, err)
@@ -74,14 +96,10 @@ func (o *Observer) adoptBlock() {
 	o.server.Block = learnt
 }
 
-// tested reports whether the cache report of this server is put to the test: it is, unless its profile vouches for it.
-func (o *Observer) tested() bool {
-	rule := o.cell.Server.Capabilities.CacheReport
-	return o.server.Side != nil && (!rule.Told() || rule.Verify || rule.Source == "counters")
-}
-
 // Proof is what the replies to the preflight showed.
-func (o *Observer) Proof() *Proof { return &Proof{Report: o.report, told: o.told} }
+func (o *Observer) Proof() *Proof {
+	return &Proof{Report: o.report, told: o.told, stream: o.flow.stream}
+}
 
 // chooseCounters decides whether the counters are read around every turn: not where every reply
 // says all that they say, and better.

@@ -15,6 +15,7 @@ import (
 type Proof struct {
 	Report server.Report // of cached tokens
 	told   told
+	stream stream
 }
 
 // Prove sends the self-test of the report of cached tokens. The error is about requests that failed.
@@ -28,15 +29,33 @@ func Prove(ctx context.Context, side *server.Side, known server.Known, send Send
 	return p, nil
 }
 
+// ProveStream asks a server for a few tokens in answer to a new prompt, to see whether it sends them as it generates
+// them. A server that refuses, or generates too little, shows nothing; one that seems to hold its replies back is asked
+// again, for a machine that is busy holds one back now and then.
+func (p *Proof) ProveStream(ctx context.Context, side *server.Side, ask Ask) {
+	for range 2 {
+		e := ask(ctx, side.NewPrompt(streamWords)+" repeat all of these words", streamTokens)
+		p.stream.held = ""
+		p.stream.learn(&e)
+		if p.stream.see(&e); p.stream.held == "" {
+			return
+		}
+	}
+}
+
 // Saw takes in one more reply.
 func (p *Proof) Saw(e *event.Exchange) {
 	if e.Err == nil {
 		p.told.add(e)
+		p.stream.see(e)
 	}
 }
 
 // SelfTested are the capabilities that replies decide.
-var SelfTested = []string{"usage", "cache_report"}
+var SelfTested = []string{"usage", "cache_report", "streaming"}
+
+// Held says how the replies of the server are held back; empty if they are not, as far as was seen.
+func (p *Proof) Held() string { return p.stream.held }
 
 // Open are those of them that these replies have not decided.
 func (p *Proof) Open() []string {
@@ -55,6 +74,8 @@ func (p *Proof) capability(name string) (engines.Capability, bool) {
 		return engines.Capability{}, false
 	}
 	switch name {
+	case "streaming":
+		return p.stream.capability()
 	case "usage":
 		if p.told.usage {
 			return engines.Capability{Name: name, OK: true, How: "the replies count prompt and generated tokens"}, true
@@ -76,6 +97,9 @@ func (p *Proof) Refine(known []engines.Capability) []engines.Capability {
 		if seen, ok := p.capability(c.Name); ok {
 			out[i] = seen
 		}
+	}
+	if seen, ok := p.stream.capability(); ok {
+		out = append(out, seen)
 	}
 	return out
 }

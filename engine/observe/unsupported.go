@@ -40,6 +40,11 @@ func (o *Observer) Unsupported() map[string]string {
 	if !o.told.usage {
 		out["usage"] = noCounts
 	}
+	if seen, ok := o.flow.capability(); ok && !seen.OK {
+		for _, name := range []string{"streaming", "tpot_ms", "output_tps"} {
+			out[name] = seen.How
+		}
+	}
 	if !o.told.reasoning {
 		out["reasoning_tokens"] = "the server does not count reasoning tokens"
 	}

@@ -94,13 +94,12 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	return m.frame(req.API, messages, out)
 }
 
-// Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for
-// one token.
-func (m *Maker) Probe(text, salt string) Request {
+// Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for so many tokens.
+func (m *Maker) Probe(text, salt string, most int) Request {
 	extra := m.extra()
 	messages := m.salted([]dsl.Message{{Role: "user", Content: text}}, extra, salt)
 	zero := 0.0
-	return m.frame("", messages, client.Prompt{MaxTokens: 1, Temperature: &zero, Extra: extra})
+	return m.frame("", messages, client.Prompt{MaxTokens: most, Temperature: &zero, Extra: extra})
 }
 
 // extra are the keys that every request carries, to be added to.

@@ -63,6 +63,15 @@ func NewSide(c Config) (*Side, error) {
 // Engine is the server's engine.
 func (s *Side) Engine() engines.Engine { return s.engine }
 
+// NewPrompt is a prompt of so many words at least that no server has seen.
+func (s *Side) NewPrompt(words int) string {
+	draw := rand.Uint64N
+	if s != nil {
+		draw = s.config.Draw
+	}
+	return canary(draw, words)
+}
+
 // target is what the engine's functions are asked about.
 func (s *Side) target() engines.Target {
 	return engines.Target{Model: s.config.Model, ContextTokens: s.config.ContextTokens, TokenizePath: s.config.Tokenize}

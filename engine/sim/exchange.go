@@ -34,6 +34,7 @@ type exchange struct {
 	recorded   bool
 	held       []byte        // events that flush will write
 	heldTokens int           // how many tokens are among them
+	kept       [][]byte      // events of a reply that is held back
 	fat        int           // bytes that the next event is padded to, of the fault "oversized"
 	broken     bool          // a reply in one piece is cut, of the fault "malformed"
 	trickle    time.Duration // between two bytes, of the fault of that name

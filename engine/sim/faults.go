@@ -22,7 +22,7 @@ type Fault struct {
 	Times    int     `json:"times,omitempty"`    // at most this many times
 
 	Token      int      `json:"token,omitempty"`       // after this many tokens; negative: after the last one
-	Delay      Duration `json:"delay,omitempty"`       // of "delay", "trickle" and "skew"; of "hang", 0 is for ever
+	Delay      Duration `json:"delay,omitempty"`       // of "delay", "trickle", "buffer", "late_end" and "skew"; of "hang", 0 is for ever
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
 	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"
@@ -60,6 +60,11 @@ var Kinds = []struct{ Name, Doc string }{
 	{"oversized", "make the event after some tokens longer than count bytes (default 131072)"},
 	{"split_utf8", "write every event in two parts that cut a character in half"},
 	{"coalesce", "write count events (default 4) at once"},
+	{"bundle", "put count tokens (default 4) into every event, as speculative decoding does"},
+	{"buffer", "hold the reply back until it is whole, then send its events with a delay (default 200us) between them"},
+	{"late_end", "send the finish reason in an event of its own, a delay (default 300ms) after the last token"},
+	{"whole_reasoning", "send all reasoning as one event once it is complete"},
+	{"hidden_reasoning", "count the reasoning and never send it"},
 	{"role_early", "send the role chunk with the headers"},
 	{"no_usage", "leave the usage out"},
 	{"no_done", "leave [DONE] out"},

@@ -26,6 +26,35 @@ func hit(t *testing.T, f func(b *bench, lines []line, s seen, err error), faults
 	})
 }
 
+// reasoned plays a reply of ten tokens of which six are reasoning, under a fault that leaves so many events of those.
+func reasoned(t *testing.T, kind string, events int) {
+	t.Helper()
+	var plain seen
+	play := func(check func(b *bench, s seen, lines []line), faults ...Fault) {
+		virtual(t, Config{Wire: Wire{ReasoningTokens: 6}, Faults: faults}, func(b *bench) {
+			more := fixed(10)
+			more["stream_options"] = fields{"include_usage": true}
+			lines, err := b.chat(user("Hello there."), more)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(b, digestEvents(b.T, lines), lines)
+		})
+	}
+	play(func(_ *bench, s seen, _ []line) { plain = s })
+	play(func(b *bench, s seen, lines []line) {
+		want := append(slices.Repeat(plain.tokens[5:6], events), plain.tokens[6:]...)
+		all := 0
+		for _, l := range lines {
+			all += strings.Count(l.data, `"reasoning"`)
+		}
+		if !slices.Equal(s.tokens, want) || all != events || s.usage.Completion != 10 || s.text != plain.text ||
+			b.last().ReasoningTokens != 6 {
+			t.Errorf("%+v, %d events of reasoning, want %v", s, all, want)
+		}
+	}, Fault{Kind: kind})
+}
+
 // faultTests has a test for every kind of fault.
 var faultTests = map[string]func(t *testing.T){
 	"status": func(t *testing.T) {
@@ -219,6 +248,44 @@ var faultTests = map[string]func(t *testing.T){
 			}
 		}, Fault{Kind: "coalesce", Count: 3})
 	},
+	"bundle": func(t *testing.T) {
+		var plain seen
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s })
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			p := plain.tokens
+			want := []time.Duration{p[2], p[2], p[2], p[5], p[5], p[5], p[8], p[8], p[8], p[9]}
+			if !slices.Equal(s.tokens, []time.Duration{p[2], p[5], p[8], p[9]}) || s.text != plain.text ||
+				!slices.Equal(b.last().Tokens, want) || s.usage.Completion != 10 || s.finish != "length" || err != nil {
+				t.Errorf("%+v, ledger %v, want %v", s, b.last().Tokens, want)
+			}
+		}, Fault{Kind: "bundle", Count: 3})
+	},
+	"buffer": func(t *testing.T) {
+		var plain seen
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s })
+		hit(t, func(b *bench, _ []line, s seen, err error) {
+			var want []time.Duration
+			for i := range 10 {
+				want = append(want, plain.tokens[9]+time.Duration(i)*200*time.Microsecond)
+			}
+			if !slices.Equal(s.tokens, want) || s.text != plain.text || b.last().TTFT != want[9] || s.finish != "length" ||
+				!s.done || err != nil {
+				t.Errorf("%+v, want %v", s, want)
+			}
+		}, Fault{Kind: "buffer"})
+	},
+	"late_end": func(t *testing.T) {
+		var plain seen
+		hit(t, func(b *bench, _ []line, s seen, _ error) { plain = s })
+		hit(t, func(b *bench, lines []line, s seen, err error) {
+			if want := append(slices.Clone(plain.tokens), plain.tokens[9]+300*time.Millisecond); !slices.Equal(s.tokens, want) ||
+				s.finish != "length" || s.text != plain.text || err != nil || strings.Contains(lines[10].data, `"length"`) {
+				t.Errorf("%+v, want %v", s, want)
+			}
+		}, Fault{Kind: "late_end"})
+	},
+	"whole_reasoning":  func(t *testing.T) { reasoned(t, "whole_reasoning", 1) },
+	"hidden_reasoning": func(t *testing.T) { reasoned(t, "hidden_reasoning", 0) },
 	"role_early": func(t *testing.T) {
 		check := func(want time.Duration, faults ...Fault) {
 			hit(t, func(b *bench, lines []line, s seen, err error) {

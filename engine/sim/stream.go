@@ -33,7 +33,7 @@ func (x *exchange) stream() {
 		x.abandon("abort")
 		return
 	}
-	total, group := len(x.reply.tokens), 1
+	total, group, from := len(x.reply.tokens), 1, 0
 	if f, ok := x.trouble.find("coalesce"); ok {
 		group = orDefault(f.Count, defaultGroup)
 	}
@@ -49,15 +49,23 @@ func (x *exchange) stream() {
 			x.hold(encode(x.role()))
 			roleDue = false
 		}
-		x.hold(encode(x.token(i)))
 		x.heldTokens++
-		if x.heldTokens < group && i < total-1 {
+		if !x.complete(from, i) {
+			continue
+		}
+		said := x.speak(from, i)
+		from = i + 1
+		if !said || x.heldTokens < group && i < total-1 || x.keepsBack() {
 			continue
 		}
 		if !x.flush() {
 			x.abandon("abort")
 			return
 		}
+	}
+	if !x.release() || !x.finishLate() {
+		x.abandon("abort")
+		return
 	}
 	if !x.strikes(total) {
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // null is a field that is there without a value. vLLM tells it apart from one that is not there.
@@ -87,27 +88,28 @@ func (s *Server) delta(text string, reasoning bool) json.RawMessage {
 	return append(b, '}')
 }
 
-// token returns the chunk of token i.
-func (x *exchange) token(i int) event {
+// tokens returns the chunk of the tokens from one to another, the last included.
+func (x *exchange) tokens(from, i int) event {
 	r := x.reply
 	ev := x.blank()
 	c := choice{Logprobs: null}
+	text := strings.Join(r.texts[from:i+1], "")
 	if x.chat {
-		c.Delta = x.s.delta(r.texts[i], i < r.reasoning)
+		c.Delta = x.s.delta(text, i < r.reasoning)
 		c.TokenIDs = null
 	} else {
-		c.Text = &r.texts[i]
+		c.Text = &text
 		c.StopReason = null
-		if x.req.ReturnTokenIDs && i == 0 {
+		if x.req.ReturnTokenIDs && from == 0 {
 			c.PromptTokenIDs = encode(x.prompt)
 		}
 	}
-	if i == len(r.tokens)-1 && !x.quietEnd() {
+	if i == len(r.tokens)-1 && !x.quietEnd() && !x.trouble.has("late_end") {
 		c.FinishReason = &r.finish
 		c.StopReason = r.stopReason()
 	}
 	if x.req.ReturnTokenIDs {
-		c.TokenIDs = encode(r.tokens[i : i+1])
+		c.TokenIDs = encode(r.tokens[from : i+1])
 	}
 	ev.Choices = []choice{c}
 	switch {
@@ -116,6 +118,20 @@ func (x *exchange) token(i int) event {
 	case !x.chat:
 		ev.Usage = null
 	}
+	return ev
+}
+
+// ending returns the chunk that has the finish reason alone.
+func (x *exchange) ending() event {
+	r := x.reply
+	ev := x.blank()
+	c := choice{Logprobs: null, FinishReason: &r.finish, StopReason: r.stopReason()}
+	if x.chat {
+		c.Delta = x.s.delta("", false)
+	} else {
+		c.Text = new(string)
+	}
+	ev.Choices = []choice{c}
 	return ev
 }
 
