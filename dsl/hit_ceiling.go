@@ -10,6 +10,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+	"homellm/engine/text"
 )
 
 // hitRate is the one metric whose greatest value a plan knows: what a prefix cache can hit is
@@ -95,7 +96,7 @@ func (p *planner) thresholds() {
 			return int(math.Copysign(1, a.top.value-b.top.value))
 		})
 		if len(p.plan.Cells) > 1 {
-			worst.diag.Message += fmt.Sprintf(" (%s; %d of %s)", worst.cell, len(all), syntax.Plural(judged[at], "cell"))
+			worst.diag.Message += fmt.Sprintf(" (%s; %d of %s)", worst.cell, len(all), text.Plural(judged[at], "cell"))
 		}
 		p.diags = append(p.diags, worst.diag)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/text"
 )
 
 // playContext follows the documents through a conversation and reports steps that cannot work:
@@ -119,7 +120,7 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 			"with history: recorded, step %q needs a reply", s.step.ID)
 	case c.History == "recorded" && turns > 0 && len(s.replies) != turns:
 		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID,
-			syntax.Plural(turns, "turn"), len(s.replies))
+			text.Plural(turns, "turn"), len(s.replies))
 	}
 }
 

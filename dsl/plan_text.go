@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 
 	"homellm/dsl/figure"
-	"homellm/dsl/syntax"
+	"homellm/engine/text"
 )
 
 // requests returns how many requests the plan makes, warm-ups included, in all cells that are
@@ -98,7 +98,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 		skipped = fmt.Sprintf(" (%d skipped)", n)
 	}
 	fmt.Fprintf(&b, "\n  cells     %d%s, %s\n", len(p.Cells), skipped, orders[p.Order])
-	fmt.Fprintf(&b, "  repeats   %d, and %s\n", p.Repeats, syntax.Plural(p.Warmup, "warm-up"))
+	fmt.Fprintf(&b, "  repeats   %d, and %s\n", p.Repeats, text.Plural(p.Warmup, "warm-up"))
 	if len(p.Cells) > 0 {
 		fmt.Fprintf(&b, "  isolation %s\n", isolation(p.Cells[0].Scenario.Run))
 	}
@@ -151,7 +151,8 @@ func (c *Cell) writeAssertions(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  %s  %s  %s\n", a.Scope, a.Name, strings.Join(strings.Fields(a.That), " "))
 		fmt.Fprintf(b, "      reads %s\n", strings.Join(a.Paths(), ", "))
 		if len(f.SelfTest) > 0 {
-			fmt.Fprintf(b, "      decided by the self-test, whether the server can tell it: %s\n", strings.Join(f.SelfTest, ", "))
+			fmt.Fprintf(b, "      decided by the self-test, whether the server can tell it: %s\n",
+				strings.Join(f.SelfTest, ", "))
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"homellm/engine/catalog"
 	"homellm/engine/exit"
-	"homellm/engine/report/readable"
 	"homellm/engine/text"
 )
 
@@ -58,7 +57,7 @@ func verify(ctx context.Context, p process, c *catalog.Catalog, names []string) 
 		return err
 	case wrong+missing > 0:
 		return exit.Errorf(exit.Fail, "homellm models pull NAME fetches what is not there", "%s wrong, %d missing",
-			readable.Plural(wrong, "file"), missing)
+			text.Plural(wrong, "file"), missing)
 	case read == 0 && len(names) > 0:
 		return exit.Errorf(exit.Environment, "homellm models pull "+offers[0].Model.Name, "%s is not here",
 			strings.Join(names, ", "))
@@ -78,7 +77,7 @@ func showVerified(w io.Writer, v catalog.Verified) {
 	for _, path := range v.Missing {
 		say(path, "missing")
 	}
-	fmt.Fprintf(w, "%-28s %s checked\n", v.What, readable.Plural(len(v.Files), "file"))
+	fmt.Fprintf(w, "%-28s %s checked\n", v.What, text.Plural(len(v.Files), "file"))
 }
 
 func newModelsRemove(p process) *cobra.Command {

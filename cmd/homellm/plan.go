@@ -12,8 +12,8 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/judge"
-	"homellm/engine/report/readable"
 	"homellm/engine/target"
+	"homellm/engine/text"
 )
 
 type planFlags struct {
@@ -86,7 +86,7 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
 		return exit.Errorf(exit.Environment, "what would help is said above", "nothing of it can be played: %s skipped",
-			readable.Plural(skipped, "cell"))
+			text.Plural(skipped, "cell"))
 	}
 	return nil
 }

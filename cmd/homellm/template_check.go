@@ -12,9 +12,9 @@ import (
 	"homellm/engine/doctor"
 	"homellm/engine/exit"
 	"homellm/engine/model"
-	"homellm/engine/report/readable"
 	"homellm/engine/server"
 	"homellm/engine/target"
+	"homellm/engine/text"
 )
 
 type checkFlags struct {
@@ -194,7 +194,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	}
 	if failed > 0 {
 		return exit.Errorf(exit.Environment, "look at the server's log; homellm doctor --url "+found.URL+" says what it can",
-			"%s could not be compared", readable.Plural(failed, "conversation"))
+			"%s could not be compared", text.Plural(failed, "conversation"))
 	}
 	if bad > 0 {
 		p.say("hint: the server renders with another template; say which in a models file " +

@@ -19,8 +19,8 @@ import (
 	"homellm/engine/judge"
 	"homellm/engine/model"
 	"homellm/engine/prompt"
-	"homellm/engine/report/readable"
 	"homellm/engine/target"
+	"homellm/engine/text"
 )
 
 type renderFlags struct {
@@ -175,7 +175,7 @@ func promptsOf(p process, lib *dsl.Library, file string, f renderFlags) ([]shown
 				"%s: %w",
 				file, err)
 		}
-		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, readable.Plural(len(messages), "message")),
+		return []shownPrompt{{title: fmt.Sprintf("%s, %s", file, text.Plural(len(messages), "message")),
 			messages: messages}}, nil
 	}
 	named, err := files.Scenario(file)

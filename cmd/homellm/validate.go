@@ -16,6 +16,7 @@ import (
 	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
+	"homellm/engine/text"
 )
 
 // diagnosticFormats is how findings are printed.
@@ -105,19 +106,11 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 				errs++
 			}
 		}
-		fmt.Fprintf(p.stderr, "%s, %s, %s\n", count(len(named), "file"), count(errs, "error"),
-			count(len(found)-errs, "warning"))
+		fmt.Fprintf(p.stderr, "%s, %s, %s\n", text.Plural(len(named), "file"), text.Plural(errs, "error"),
+			text.Plural(len(found)-errs, "warning"))
 	}
 	if bad {
 		return exit.With(exit.Invalid)
 	}
 	return nil
-}
-
-// count is a number of things in words.
-func count(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }

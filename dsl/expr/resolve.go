@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/file"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/text"
 )
 
 // refused says what to use instead of functions that expr has and this language leaves out.
@@ -347,7 +348,7 @@ func (c *compilation) conforms(n, text, name ast.Node) ast.Node {
 
 func takes(low, high int) string {
 	if low == high {
-		return syntax.Plural(low, "argument")
+		return text.Plural(low, "argument")
 	}
 	return fmt.Sprintf("%d to %d arguments", low, high)
 }

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+	"homellm/engine/text"
 	"homellm/schema"
 )
 
@@ -265,9 +266,9 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 
 // times words a sample count.
 func times(repeats, turns int) string {
-	s := syntax.Plural(repeats, "repeat")
+	s := text.Plural(repeats, "repeat")
 	if turns > 1 {
-		s += " x " + syntax.Plural(turns, "turn")
+		s += " x " + text.Plural(turns, "turn")
 	}
 	return s
 }

@@ -13,7 +13,7 @@ import (
 
 func canonicalRun(b event.RunStarted) event.RunStarted {
 	b.Started = b.Started.Round(0).UTC()
-	b.Scenario.Description = text(b.Scenario.Description)
+	b.Scenario.Description = encoded(b.Scenario.Description)
 	if len(b.Host) > 0 {
 		host, ok := plain(b.Host).(map[string]any)
 		if !ok {
@@ -27,20 +27,21 @@ func canonicalRun(b event.RunStarted) event.RunStarted {
 }
 
 func canonicalRequest(b event.Request) event.Request {
-	b.Text, b.Reasoning, b.Tools, b.Finish = text(b.Text), text(b.Reasoning), text(b.Tools), text(b.Finish)
+	b.Text, b.Reasoning, b.Tools, b.Finish = encoded(b.Text), encoded(b.Reasoning), encoded(b.Tools), encoded(b.Finish)
 	if b.Estimate != nil {
 		e := *b.Estimate
-		e.Source = text(e.Source)
+		e.Source = encoded(e.Source)
 		b.Estimate = &e
 	}
-	b.CacheWhy, b.ReusableWhy = text(b.CacheWhy), text(b.ReusableWhy)
-	b.Wire.ContentType, b.Wire.Model, b.Wire.Protocol = text(b.Wire.ContentType), text(b.Wire.Model), text(b.Wire.Protocol)
+	b.CacheWhy, b.ReusableWhy = encoded(b.CacheWhy), encoded(b.ReusableWhy)
+	b.Wire.ContentType, b.Wire.Model, b.Wire.Protocol = encoded(b.Wire.ContentType), encoded(b.Wire.Model),
+		encoded(b.Wire.Protocol)
 	if len(b.Timings) == 0 {
 		b.Timings = nil
 	}
 	if b.Err != nil {
 		e := *b.Err
-		e.Message, e.Body = text(e.Message), text(e.Body)
+		e.Message, e.Body = encoded(e.Message), encoded(e.Body)
 		b.Err = &e
 	}
 	return b
@@ -48,22 +49,23 @@ func canonicalRequest(b event.Request) event.Request {
 
 func canonicalStart(b event.CellStarted) event.CellStarted {
 	s := &b.Server
-	s.Engine, s.Version, s.URL, s.Model, s.Simulation = text(s.Engine), text(s.Version), text(s.URL), text(s.Model),
-		text(s.Simulation)
+	s.Engine, s.Version, s.URL, s.Model, s.Simulation = encoded(s.Engine), encoded(s.Version), encoded(s.URL),
+		encoded(s.Model),
+		encoded(s.Simulation)
 	for key, why := range s.Unsupported {
-		s.Unsupported[key] = text(why)
+		s.Unsupported[key] = encoded(why)
 	}
-	s.Answered = text(s.Answered)
+	s.Answered = encoded(s.Answered)
 	return b
 }
 
 func canonicalVerdict(b event.Verdict) event.Verdict {
-	b.Why, b.Message, b.Excerpt, b.TextSeen = text(b.Why), text(b.Message), text(b.Excerpt), text(b.TextSeen)
+	b.Why, b.Message, b.Excerpt, b.TextSeen = encoded(b.Why), encoded(b.Message), encoded(b.Excerpt), encoded(b.TextSeen)
 	operands := make([]event.Operand, len(b.Operands))
 	for i, o := range b.Operands {
-		o.Value, o.Why = plain(o.Value), text(o.Why)
+		o.Value, o.Why = plain(o.Value), encoded(o.Why)
 		if o.Beginning != nil {
-			o.Beginning = new(text(*o.Beginning))
+			o.Beginning = new(encoded(*o.Beginning))
 		}
 		operands[i] = o
 	}
@@ -71,8 +73,8 @@ func canonicalVerdict(b event.Verdict) event.Verdict {
 	return b
 }
 
-// text is what encoding/json makes of a string.
-func text(s string) string {
+// encoded is what encoding/json makes of a string.
+func encoded(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
@@ -87,7 +89,7 @@ func plain(v any) any {
 	case int:
 		return float64(v)
 	case string:
-		return text(v)
+		return encoded(v)
 	}
 	raw, err := json.Marshal(v)
 	if err != nil {

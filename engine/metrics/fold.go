@@ -61,7 +61,7 @@ func (r *Run) Add(e event.Event) {
 	case event.RunStarted:
 		r.begin(canonicalRun(b))
 	case event.RunDone:
-		b.Aborted = text(b.Aborted)
+		b.Aborted = encoded(b.Aborted)
 		r.Done = &b
 	case event.CellPlanned:
 		r.cell(e.Cell).Planned = b
@@ -79,17 +79,17 @@ func (r *Run) Add(e event.Event) {
 		c := r.cell(e.Cell)
 		c.Verdicts = append(c.Verdicts, canonicalVerdict(b))
 	case event.CellDone:
-		b.Err = text(b.Err)
+		b.Err = encoded(b.Err)
 		c := r.cell(e.Cell)
 		c.Done, c.stale = &b, false
 		if text, ok := c.Estimate().note(); ok {
 			c.note(event.Note{Code: "estimated", Text: text})
 		}
 	case event.CellFailed:
-		b.Err, b.Hint = text(b.Err), text(b.Hint)
+		b.Err, b.Hint = encoded(b.Err), encoded(b.Hint)
 		r.cell(e.Cell).Failed = &b
 	case event.Note:
-		b.Text = text(b.Text)
+		b.Text = encoded(b.Text)
 		if e.Cell == "" {
 			r.Notes = append(r.Notes, b)
 			return

@@ -7,6 +7,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/exit"
+	"homellm/engine/text"
 )
 
 // The verdicts of a run, beside [event.Pass] and [event.Fail].
@@ -96,18 +97,19 @@ func (r *Run) Findings() []Finding {
 	gating := counts[Passed] + counts[Failed] - r.harmless()
 	switch {
 	case counts[Failed] > 0:
-		add(exit.Fail, event.Fail, "%s failed: %s", assertions(counts[Failed]), strings.Join(r.names(Failed), ", "))
+		add(exit.Fail, event.Fail, "%s failed: %s", text.Plural(counts[Failed], "assertion"),
+			strings.Join(r.names(Failed), ", "))
 	case r.Done != nil && r.Done.Aborted != "":
 		add(exit.Fail, event.Fail, "ended early: %s", r.Done.Aborted)
 	}
 	if counts[Unknown] > 0 {
-		add(exit.Inconclusive, Inconclusive, "%s could not be judged: %s", assertions(counts[Unknown]),
+		add(exit.Inconclusive, Inconclusive, "%s could not be judged: %s", text.Plural(counts[Unknown], "assertion"),
 			strings.Join(r.names(Unknown), ", "))
 	} else if gating == 0 {
 		add(exit.Inconclusive, Inconclusive, "no assertion that gates was evaluated")
 	}
 	if len(out) == 0 {
-		add(exit.Pass, event.Pass, "%s passed", assertions(counts[Passed]))
+		add(exit.Pass, event.Pass, "%s passed", text.Plural(counts[Passed], "assertion"))
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int { return exit.Compare(a.Code, b.Code) })
 	return out
@@ -178,13 +180,6 @@ func (r *Run) names(j Judged) []string {
 // budget times 100 is a little less than 29.
 func overBudget(g []*event.Request, budget float64) bool {
 	return len(g) > 0 && float64(CountFailed(g))/float64(len(g)) > budget
-}
-
-func assertions(n int) string {
-	if n == 1 {
-		return "1 assertion"
-	}
-	return fmt.Sprintf("%d assertions", n)
 }
 
 // Labels are the cell's coordinates as it was played: where the plan names no model, or the server answers as

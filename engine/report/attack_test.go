@@ -14,6 +14,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/text"
 )
 
 // payloads attack the formats: terminals, HTML, Markdown, spreadsheets, XML and GitHub's runner.
@@ -92,7 +93,7 @@ func TestFormats_SurviveHostileText(t *testing.T) {
 		for _, f := range Formats {
 			out := render(t, f, r, Options{})
 			where := fmt.Sprintf("payload %d in %s", i, f.Name)
-			if f.Name != "json" && strings.ContainsFunc(strings.NewReplacer("\n", "", joiner, "").Replace(out), acts) {
+			if f.Name != "json" && strings.ContainsFunc(strings.NewReplacer("\n", "", joiner, "").Replace(out), text.Acts) {
 				t.Errorf("%s: a character that acts reached the output", where)
 			}
 			switch f.Name {
@@ -129,7 +130,7 @@ func TestFormats_SurviveHostileText(t *testing.T) {
 		if err := Difference(&b, r, r, Options{}); err != nil {
 			t.Fatal(err)
 		}
-		if strings.ContainsFunc(strings.ReplaceAll(b.String(), "\n", ""), acts) || command.MatchString(b.String()) {
+		if strings.ContainsFunc(strings.ReplaceAll(b.String(), "\n", ""), text.Acts) || command.MatchString(b.String()) {
 			t.Errorf("payload %d in the difference: %q", i, b.String())
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"homellm/engine/text"
 )
 
 // Text of scenarios, servers and models passes through one of these functions on its way into a
@@ -19,13 +21,13 @@ func terminal(s string) string {
 	if strings.Contains(s, "##[") || strings.Contains(s, "::") {
 		s = runnerCommand.ReplaceAllString(strings.ReplaceAll(s, "##[", `#\x23[`), `:\x3a$1`)
 	}
-	if !strings.ContainsFunc(s, acts) && utf8.ValidString(s) {
+	if !strings.ContainsFunc(s, text.Acts) && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case !acts(r):
+		case !text.Acts(r):
 			b.WriteRune(r)
 		case r == '\n':
 			b.WriteString(`\n`)
@@ -33,10 +35,8 @@ func terminal(s string) string {
 			b.WriteByte(' ')
 		case r == '\r':
 			b.WriteString(`\r`)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
+			b.WriteString(text.Visible(r))
 		}
 	}
 	return b.String()
@@ -45,27 +45,18 @@ func terminal(s string) string {
 // runnerCommand is the start of a workflow command: ::name or ::name key=value before ::.
 var runnerCommand = regexp.MustCompile(`::([A-Za-z][A-Za-z-]*(?:\s[^\n]*?)?::)`)
 
-// acts says whether a terminal would do something other than print the character.
-func acts(r rune) bool {
-	switch {
-	case unicode.IsControl(r):
-		return true
-	case r >= '\u200b' && r <= '\u200f', r >= '\u2028' && r <= '\u202e', r >= '\u2060' && r <= '\u206f', r == '\ufeff':
-		return true // invisible, line and paragraph separators, changes of direction
-	}
-	return false
-}
-
 // jsonText writes the characters of a JSON document that a terminal would obey as escapes. They
 // are in its strings only, where the escape means the same.
 func jsonText(raw []byte) []byte {
-	if !bytes.ContainsFunc(raw, func(r rune) bool { return r != '\n' && acts(r) }) {
+	if !bytes.ContainsFunc(raw, func(r rune) bool { return r != '\n' && text.Acts(r) }) {
 		return raw
 	}
 	var out []byte
 	for _, r := range string(raw) {
-		if r != '\n' && acts(r) {
-			out = fmt.Appendf(out, `\u%04x`, r)
+		if r != '\n' && text.Acts(r) {
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
 		} else {
 			out = utf8.AppendRune(out, r)
 		}

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"homellm/engine/event"
+	"homellm/engine/text"
 )
 
 func TestTerminal(t *testing.T) {
@@ -92,6 +94,23 @@ func TestCompared(t *testing.T) {
 	} {
 		if got := compared(event.Verdict{That: tt.that, Operands: tt.operands}); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.that, got, tt.want)
+		}
+	}
+}
+
+// What acts beyond the first plane needs two escapes in JSON; the document means the same.
+func TestJSONText_BeyondTheFirstPlane(t *testing.T) {
+	for _, s := range []string{"a\u202eb", "a\U000e0041b", "a\u00adb"} {
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back string
+		if err := json.Unmarshal(jsonText(raw), &back); err != nil || back != s {
+			t.Errorf("%q: %s reads back as %q, %v", s, jsonText(raw), back, err)
+		}
+		if strings.ContainsFunc(string(jsonText(raw)), text.Acts) {
+			t.Errorf("%q: %q acts", s, jsonText(raw))
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strings"
 
-	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // markdownLimit is how long a Markdown report gets, in bytes: it fits a comment of a pull request,
@@ -42,7 +42,7 @@ func (l leftOut) String() string {
 		what string
 	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.cells, "cell"}} {
 		if p.n > 0 {
-			parts = append(parts, readable.Plural(p.n, p.what))
+			parts = append(parts, text.Plural(p.n, p.what))
 		}
 	}
 	return strings.Join(parts, ", ")

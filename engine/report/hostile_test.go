@@ -15,6 +15,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/text"
 )
 
 // hostile are texts as a scenario or a model may write them. Each names what it tries.
@@ -133,7 +134,7 @@ func harmless(t *testing.T, format, out string) {
 		t.Errorf("%s: not UTF-8", format)
 	}
 	for i, r := range out {
-		if r != '\n' && r != '\r' && acts(r) && string(r) != joiner {
+		if r != '\n' && r != '\r' && text.Acts(r) && string(r) != joiner {
 			t.Errorf("%s: U+%04X at byte %d: %q", format, r, i, out[max(0, i-20):min(len(out), i+20)])
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/report/chart"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // pageCells is how many cells of a page have charts.
@@ -114,7 +115,7 @@ func serverFacts(c *metrics.Cell) []fact {
 	add("engine", engine)
 	add("served model", s.Model)
 	if s.ContextTokens != nil {
-		add("context", readable.Count(float64(*s.ContextTokens))+" tokens")
+		add("context", text.Count(float64(*s.ContextTokens))+" tokens")
 	}
 	if s.Simulated {
 		add("simulated", "yes: "+s.Simulation)
@@ -140,7 +141,7 @@ func tiles(c *metrics.Cell) []tile {
 			dist := d.Spread(c, g)
 			shown.Value, _ = sound(d, dist, t.At.Stat)
 			if shown.More == "" {
-				shown.More = readable.Plural(dist.Turns, "turn")
+				shown.More = text.Plural(dist.Turns, "turn")
 			}
 		default:
 			shown.Value = readable.Value(d.Over(c, all))

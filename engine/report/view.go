@@ -10,6 +10,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // sound prints a statistic, or between which limits it lies; where it is not exact, why.
@@ -200,7 +201,7 @@ func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, kno
 	a, knownA := metrics.Must("cache.reusable_tokens").Over(c, turns).Number()
 	b, knownB := metrics.Must("prompt_tokens").Over(c, turns).Number()
 	if n := float64(len(turns)); n > 0 {
-		kept, prompt = readable.Count(a/n), readable.Count(b/n)
+		kept, prompt = text.Count(a/n), text.Count(b/n)
 	}
 	return kept, prompt, knownA && knownB
 }
@@ -208,10 +209,10 @@ func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, kno
 // measured is how a cell was measured, in one line. An interruption plays fewer repeats than were
 // planned, a budget may play more.
 func measured(s event.Scenario, c *metrics.Cell) string {
-	repeats := readable.Plural(s.Repeats, "repeat")
+	repeats := text.Plural(s.Repeats, "repeat")
 	switch played := len(c.Repeats()); {
 	case played > s.Repeats:
-		repeats = fmt.Sprintf("%s (%d planned)", readable.Plural(played, "repeat"), s.Repeats)
+		repeats = fmt.Sprintf("%s (%d planned)", text.Plural(played, "repeat"), s.Repeats)
 	case played > 0 && played < s.Repeats:
 		repeats = fmt.Sprintf("%d of %s", played, repeats)
 	}
@@ -219,12 +220,12 @@ func measured(s event.Scenario, c *metrics.Cell) string {
 }
 
 // planned is how every cell of a scenario is to be measured.
-func planned(s event.Scenario) string { return setting(readable.Plural(s.Repeats, "repeat"), s) }
+func planned(s event.Scenario) string { return setting(text.Plural(s.Repeats, "repeat"), s) }
 
 func setting(repeats string, s event.Scenario) string {
 	parts := []string{repeats}
 	if s.Warmup > 0 {
-		parts = append(parts, readable.Plural(s.Warmup, "warm-up"))
+		parts = append(parts, text.Plural(s.Warmup, "warm-up"))
 	}
 	if how, ok := isolations[s.Isolation]; ok {
 		if s.Scope != "" && s.Isolated() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"homellm/engine/engines"
+	"homellm/engine/text"
 )
 
 // ForeignLoad is what a server did for other clients between two scrapes, as far as its counters tell.
@@ -25,12 +26,6 @@ func (o ForeignLoad) Plus(more ForeignLoad) ForeignLoad {
 
 // String says it in words, such as "2 requests ended (310 prompt tokens, 40 output tokens), 1 ran".
 func (o ForeignLoad) String() string {
-	requests := func(n int) string {
-		if n == 1 {
-			return "1 request"
-		}
-		return fmt.Sprintf("%d requests", n)
-	}
 	var parts, tokens []string
 	if o.Prompt > 0 {
 		tokens = append(tokens, fmt.Sprintf("%d prompt tokens", o.Prompt))
@@ -39,10 +34,10 @@ func (o ForeignLoad) String() string {
 		tokens = append(tokens, fmt.Sprintf("%d output tokens", o.Output))
 	}
 	if o.Ended > 0 {
-		parts = append(parts, requests(o.Ended)+" ended")
+		parts = append(parts, text.Plural(o.Ended, "request")+" ended")
 	}
 	if o.Running > 0 {
-		parts = append(parts, requests(o.Running)+" ran or waited")
+		parts = append(parts, text.Plural(o.Running, "request")+" ran or waited")
 	}
 	out := strings.Join(parts, " and ")
 	switch {

@@ -18,8 +18,11 @@ func Acts(r rune) bool {
 
 // Visible is how a character that acts is shown instead.
 func Visible(r rune) string {
-	if r < 0x100 {
+	switch {
+	case r < 0x100:
 		return fmt.Sprintf(`\x%02x`, r)
+	case r > 0xffff:
+		return fmt.Sprintf(`\U%08x`, r)
 	}
 	return fmt.Sprintf(`\u%04x`, r)
 }

@@ -11,6 +11,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 	"homellm/engine/stats"
+	"homellm/engine/text"
 )
 
 // dotsShown is up to how many values a chart of distributions draws each of them.
@@ -107,7 +108,7 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	}
 	height := 16 + row*float64(len(rows)) + 24
 	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc,
-		readable.Plural(len(rows), "row"), readable.Quantity(top, unit)))
+		text.Plural(len(rows), "row"), readable.Quantity(top, unit)))
 	x := axis{0, ceiling, label, chartWidth - 22}
 	for v := 0.0; v <= ceiling+step/2; v += step {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)

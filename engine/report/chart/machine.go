@@ -9,6 +9,7 @@ import (
 
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // The strips.
@@ -159,7 +160,7 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 // stripTick prints the value of a grid line.
 func stripTick(v float64) string {
 	if v >= 1000 && v == float64(int64(v)) {
-		return readable.Count(v)
+		return text.Count(v)
 	}
 	return readable.Significant(v, 4)
 }

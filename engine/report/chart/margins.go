@@ -7,6 +7,7 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // gatesInChart is how many gates of a cell have a chart of their samples.
@@ -33,7 +34,7 @@ func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	const row, label, end = 26.0, 190.0, 4.0
 	height := 22 + row*float64(len(shown)) + 26
 	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.",
-		readable.Plural(len(shown), "gate")))
+		text.Plural(len(shown), "gate")))
 	x := axis{-end, end, label, wideWidth - 30}
 	s.rect("zone better", x.from, 18, x.at(-1)-x.from, height-44, "better than the margin")
 	s.rect("zone worse", x.at(1), 18, x.to-x.at(1), height-44, "worse than the margin")

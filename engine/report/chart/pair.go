@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"homellm/engine/metrics"
-	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // TurnsOfTwo draws the same metrics of the same turns in two runs, and says what it does not draw.
@@ -31,7 +31,7 @@ func TurnsOfTwo(id string, before, after *metrics.Cell, cells int) (out []Chart,
 	}
 	if same < max(len(now), len(then)) {
 		absent = append(absent, fmt.Sprintf("of the old run's %s, %d are in the charts: the others are not in the new run",
-			readable.Plural(turnsIn(then), "turn"), turnsIn(matched)))
+			text.Plural(turnsIn(then), "turn"), turnsIn(matched)))
 	}
 	for i, of := range metrics.Charts() {
 		line := of.Lines[0]

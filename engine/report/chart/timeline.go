@@ -11,6 +11,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // slowestShown is how many requests a chart of the slowest ones has: a screen of them.
@@ -73,7 +74,7 @@ func timeline(id, title string, c *metrics.Cell, shown []*event.Request, longest
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(shown)) + 24
 	f.Legend = phaseLegend(shown)
-	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", readable.Plural(len(shown), "request"),
+	s := newSVG(id, wideWidth, height, title, fmt.Sprintf("%s, from 0 to %s.", text.Plural(len(shown), "request"),
 		readable.Quantity(longest, "ms")))
 	ceiling, step := niceCeil(longest, 6)
 	x := axis{0, ceiling, label, wideWidth - 24}

@@ -11,6 +11,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 	"homellm/engine/stats"
+	"homellm/engine/text"
 )
 
 // Turns draws what the table of metrics says over the turns of a cell, which shares the page with so many cells,
@@ -254,7 +255,7 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 
 // describe says in a sentence what a sighted reader takes from the curve.
 func describe(slots []slot, tracks []track) string {
-	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, readable.Plural(turnsIn(slots), "turn"))}
+	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, text.Plural(turnsIn(slots), "turn"))}
 	for _, t := range tracks {
 		low, high := math.Inf(1), math.Inf(-1)
 		for _, group := range t.at {

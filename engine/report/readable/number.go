@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"homellm/engine/metrics"
+	"homellm/engine/text"
 )
 
 // Unknown is how text shows a number that was not measured. It is never a zero.
@@ -19,10 +20,10 @@ const Unknown = "–"
 var shows = map[string]func(float64) string{
 	"ms":       duration,
 	"s":        func(v float64) string { return duration(1000 * v) },
-	"tokens":   Count,
-	"turns":    Count,
-	"requests": Count,
-	"repeats":  Count,
+	"tokens":   text.Count,
+	"turns":    text.Count,
+	"requests": text.Count,
+	"repeats":  text.Count,
 	"ratio":    func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"tokens/s": rate,
 }
@@ -43,7 +44,7 @@ func duration(ms float64) string {
 	case a >= 10_000:
 		return fmt.Sprintf("%.1f s", ms/1000)
 	case a >= 9.95:
-		return Count(ms) + " ms"
+		return text.Count(ms) + " ms"
 	}
 	return fmt.Sprintf("%.1f ms", ms)
 }
@@ -51,23 +52,11 @@ func duration(ms float64) string {
 func rate(v float64) string {
 	switch {
 	case v >= 99.5:
-		return Count(v)
+		return text.Count(v)
 	case v >= 9.95:
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
-}
-
-// Count prints a whole number with a comma every three digits.
-func Count(v float64) string {
-	s := strconv.FormatFloat(math.Round(math.Abs(v)), 'f', 0, 64)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	if v < 0 && s != "0" {
-		s = "-" + s
-	}
-	return s
 }
 
 // Significant prints a number with so many significant digits; digits before the decimal point are never rounded away.
@@ -125,14 +114,6 @@ func Signed(v float64, show func(float64) string) string {
 // Percent prints a relative change.
 func Percent(v float64) string {
 	return Signed(100*v, func(v float64) string { return fmt.Sprintf("%.1f %%", v) })
-}
-
-// Plural counts things: "1 turn", "2 turns".
-func Plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return Count(float64(n)) + " " + what + "s"
 }
 
 // Value prints a metric, or the limits between which it lies, or that it is not known.
