@@ -28,7 +28,9 @@ func (p *planner) fit(c *Cell) {
 	for i := range c.Turns {
 		c.Turns[i].Known = stable
 	}
-	c.Skip = p.overflow(c)
+	if limit, by := p.limit(c); limit > 0 {
+		c.Skip = overflow(c.Turns, limit, by)
+	}
 	p.declared(c)
 	c.forecasts = p.forecast(c)
 }
@@ -174,13 +176,9 @@ func (p *planner) served(c *Cell) (Served, bool) {
 	return p.opt.Served(c.Server.Name)
 }
 
-// overflow says where the context of a cell is too small.
-func (p *planner) overflow(c *Cell) string {
-	limit, by := p.limit(c)
-	if limit == 0 {
-		return ""
-	}
-	for _, t := range c.Turns {
+// overflow says where a context is too small for turns.
+func overflow(turns []PlannedTurn, limit int, by string) string {
+	for _, t := range turns {
 		need := t.PromptTokens + t.ReplyTokens
 		if t.ReplyTokens >= limit {
 			return fmt.Sprintf("step %s asks for %s tokens of reply, and %s %s", t.Step, thousands(t.ReplyTokens), by,

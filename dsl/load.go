@@ -48,12 +48,24 @@ func (p *planner) load(f File) {
 	if !ok {
 		return
 	}
+	var made []*Cell
 	for _, c := range cells {
-		cell := p.cell(axes, c)
+		made = append(made, p.cell(axes, c))
 		if p.diags.Errors() {
 			return
 		}
-		p.plan.Cells = append(p.plan.Cells, cell)
+	}
+	if p.selection != nil {
+		p.selectFitting(made)
+	}
+	for _, c := range made {
+		if len(c.Scenario.Conversations) == 0 {
+			continue
+		}
+		if p.finish(c); p.diags.Errors() {
+			return
+		}
+		p.plan.Cells = append(p.plan.Cells, c)
 	}
 	p.thresholds()
 	var all []any
@@ -183,6 +195,10 @@ func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
 		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
 	}
 	p.isolation(first)
+	if p.selection != nil {
+		p.selectTags(cells)
+		return axes, cells, p.bounded(cells)
+	}
 	for _, c := range cells {
 		p.selectConversations(c.scenario)
 	}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"homellm/dsl/expr"
-	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -34,40 +32,19 @@ func (p *planner) selectConversations(s *Scenario) {
 				"no conversation has the tag %q", t)
 		}
 	}
-	var kept []*Conversation
-	// what is not played, and its conversation
-	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}}
-	for _, c := range s.Conversations {
+	kept := 0
+	p.keep(s, func(c *Conversation) bool {
 		has := func(t string) bool { return slices.Contains(c.Tags, t) }
-		wanted := len(include) == 0 || slices.ContainsFunc(include, has)
-		if wanted && !slices.ContainsFunc(exclude, has) && (p.opt.MaxConversations <= 0 ||
-			len(kept) < p.opt.MaxConversations) {
-			kept = append(kept, c)
-			continue
+		wanted := (len(include) == 0 || slices.ContainsFunc(include, has)) && !slices.ContainsFunc(exclude, has) &&
+			(p.opt.MaxConversations <= 0 || kept < p.opt.MaxConversations)
+		if wanted {
+			kept++
 		}
-		gone[figure.ConversationPart][c.ID] = c.ID
-		for _, step := range c.Steps {
-			gone[figure.StepPart][step.ID] = c.ID
-		}
-	}
-	if len(kept) == 0 {
-		p.fail("plan/tag", "known tags: "+strings.Join(keys(known), ", "), "no conversation is left to play")
-		return
-	}
-	s.Conversations = kept
-	s.Assert = slices.DeleteFunc(s.Assert, func(a *expr.Assertion) bool {
-		for _, path := range a.Paths() {
-			name, ok := figure.Parse(a.Scope, path)
-			if !ok {
-				continue
-			}
-			if id, ok := gone[name.Part][name.ID]; ok {
-				p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
-				return true
-			}
-		}
-		return false
+		return wanted
 	})
+	if kept == 0 {
+		p.fail("plan/tag", "known tags: "+strings.Join(keys(known), ", "), "no conversation is left to play")
+	}
 }
 
 // splitTags accepts `--tags a,b` as well as `--tags a --tags b`.
@@ -100,10 +77,14 @@ func (p *planner) cell(axes []axis, in decoded) *Cell {
 		p.ownModel(c)
 	}
 	p.synthesize(c)
+	return c
+}
+
+// finish gives a cell its identity, and its turns or the reason why it has none.
+func (p *planner) finish(c *Cell) {
 	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
 	c.Does = does(c.Scenario)
 	p.fit(c)
-	return c
 }
 
 // ownModel gives a cell that names no model the first one that its profile lists.

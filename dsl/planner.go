@@ -102,6 +102,8 @@ type planner struct {
 	diags syntax.Diagnostics
 	plan  *Plan
 
+	selection *selection // over all files of a command; nil: this file is planned alone
+
 	texts map[syntheticKey]string
 }
 

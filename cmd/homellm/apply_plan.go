@@ -5,6 +5,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/syntax"
+	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/target"
 )
@@ -13,10 +14,20 @@ import (
 // invalid one. Where a file names no server, the simulator is assumed.
 func check(named []dsl.File, lib *dsl.Library, opt dsl.Options) (all syntax.Diagnostics) {
 	opt.DefaultServer = target.Simulator
-	for _, file := range named {
-		all = append(all, dsl.Check(file, lib, judge.Vocabulary(), opt)...)
+	return dsl.CheckAll(named, lib, judge.Vocabulary(), opt)
+}
+
+// leftOut says what options leave out. That nothing is left is an error.
+func (p process) leftOut(out []dsl.LeftOut, left int, quiet bool) error {
+	if !quiet || left == 0 {
+		if err := dsl.WriteLeftOut(plain{p.stderr}, "homellm: ", out); err != nil {
+			return err
+		}
 	}
-	return all
+	if left == 0 {
+		return exit.Errorf(exit.Environment, "give a larger --context-size", "nothing is left to play")
+	}
+	return nil
 }
 
 // planAll checks all files, decides which server runs, and plans them; every problem of every file
@@ -43,15 +54,12 @@ func planAll(
 	if err := choice.Choose(ctx, f.url, &opt); err != nil {
 		return nil, nil, err
 	}
-	var plans []*dsl.Plan
-	var all syntax.Diagnostics
-	for _, file := range named {
-		plan, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
-		all = append(all, ds...)
-		plans = append(plans, plan)
-	}
+	plans, out, all := dsl.LoadAll(named, lib, judge.Vocabulary(), opt)
 	if all.Errors() {
 		return nil, nil, all
+	}
+	if err := p.leftOut(out, len(plans), f.quiet); err != nil {
+		return nil, nil, err
 	}
 	for _, plan := range plans {
 		for _, cell := range plan.Cells {

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/dsl/syntax"
-	"homellm/engine/exit"
 	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/report"
@@ -43,8 +39,8 @@ prompt and reply), and whether it fits the context.`,
 // listed is one conversation as a row.
 type listed struct {
 	scenario, conversation string
-	turns                  int
-	declared, counted      int
+	turns                  int // 0: not known
+	declared, counted      int // 0: not known
 	exact                  bool
 	tags                   []string
 	skip                   string
@@ -58,68 +54,48 @@ func list(p process, args []string, f listFlags) error {
 	if err != nil {
 		return err
 	}
-	tags := tagFilter{include: opt.IncludeTags, exclude: opt.ExcludeTags, known: map[string]bool{}}
-	opt.IncludeTags, opt.ExcludeTags = nil, nil // over several files a tag is unknown only if no file has it
-	var rows []listed
-	var all syntax.Diagnostics
-	for _, file := range named {
-		plan, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
-		if plan == nil {
-			all = append(all, ds...)
-			continue
-		}
-		rows = append(rows, conversations(plan, tags)...)
-	}
-	if len(all) > 0 {
+	plans, out, all := dsl.LoadAll(named, lib, judge.Vocabulary(), opt)
+	if all.Errors() {
 		return all
 	}
-	if err := tags.unknown(); err != nil {
-		return err
-	}
-	return writeList(plain{p.stdout}, rows, opt.ContextSize)
-}
-
-// tagFilter selects conversations over several files.
-type tagFilter struct {
-	include, exclude []string
-	known            map[string]bool
-}
-
-func (t tagFilter) wants(tags []string) bool {
-	wanted := len(t.include) == 0
-	for _, tag := range tags {
-		t.known[tag] = true
-		for _, i := range t.include {
-			wanted = wanted || i == tag
+	for _, d := range all {
+		if d.Code == "plan/tag" {
+			p.say("%s", d.Message)
 		}
 	}
-	for _, tag := range tags {
-		if slices.Contains(t.exclude, tag) {
-			return false
-		}
-	}
-	return wanted
+	return writeList(plain{p.stdout}, rowsOf(plans, out))
 }
 
-func (t tagFilter) unknown() error {
-	for _, tag := range append(append([]string{}, t.include...), t.exclude...) {
-		if t.known[tag] {
-			continue
+// rowsOf lists the conversations that are left, and those that do not fit the context that was given, file by file.
+func rowsOf(plans []*dsl.Plan, out []dsl.LeftOut) []listed {
+	var rows []listed
+	seen := map[string]bool{} // a conversation may be left out of several cells
+	add := func(r listed) {
+		if name := r.scenario + "/" + r.conversation; !seen[name] {
+			seen[name] = true
+			rows = append(rows, r)
 		}
-		var names []string
-		for n := range t.known {
-			names = append(names, n)
-		}
-		return exit.Errorf(exit.Invalid, syntax.Suggest(tag, names), "no conversation has the tag %q", tag)
 	}
-	return nil
+	for _, plan := range plans {
+		for _, cell := range plan.Cells {
+			for _, r := range conversations(plan.Name, cell) {
+				add(r)
+			}
+		}
+	}
+	for _, l := range out {
+		if l.Context {
+			add(listed{scenario: l.Scenario, conversation: l.Conversation.ID, declared: l.Conversation.Tokens, counted: l.Tokens,
+				turns: l.Turns, tags: l.Conversation.Tags, skip: l.Reason})
+		}
+	}
+	return rows
 }
 
-func conversations(plan *dsl.Plan, tags tagFilter) []listed {
-	cell := plan.Cells[0]
+func conversations(scenario string, cell *dsl.Cell) []listed {
 	var out []listed
 	for _, c := range cell.Scenario.Conversations {
-		row := listed{scenario: plan.Name, conversation: c.ID, declared: c.Tokens, counted: cell.Size(c.ID), tags: c.Tags,
+		row := listed{scenario: scenario, conversation: c.ID, declared: c.Tokens, counted: cell.Size(c.ID), tags: c.Tags,
 			skip: cell.Skip}
 		for _, t := range cell.Turns {
 			if t.Conversation == c.ID {
@@ -127,32 +103,35 @@ func conversations(plan *dsl.Plan, tags tagFilter) []listed {
 				row.exact = t.Exact
 			}
 		}
-		if tags.wants(c.Tags) {
-			out = append(out, row)
+		for _, s := range c.Steps {
+			if len(cell.Turns) == 0 { // it is skipped before its turns are played dry
+				row.turns += s.Do.Turns()
+			}
 		}
+		out = append(out, row)
 	}
 	return out
 }
 
-func writeList(w io.Writer, rows []listed, context int) error {
+func writeList(w io.Writer, rows []listed) error {
 	header := []string{"scenario", "conversation", "fits", "tags", "turns", "declared tok", "counted tok"}
+	known := func(n int) string {
+		if n == 0 {
+			return "–"
+		}
+		return strconv.Itoa(n)
+	}
 	var cells [][]string
 	for _, r := range rows {
-		declared, counted, fits := "–", strconv.Itoa(r.counted), "yes"
-		if r.declared > 0 {
-			declared = strconv.Itoa(r.declared)
-		}
-		if !r.exact {
+		counted, fits := known(r.counted), "yes"
+		if !r.exact && r.counted > 0 {
 			counted = "≈ " + counted
 		}
-		switch {
-		case context > 0 && r.counted > context:
-			fits = fmt.Sprintf("no: %d over", r.counted-context)
-		case r.skip != "":
+		if r.skip != "" {
 			fits = "no: " + r.skip
 		}
-		cells = append(cells, []string{r.scenario, r.conversation, fits, strings.Join(r.tags, ", "), strconv.Itoa(r.turns),
-			declared, counted})
+		cells = append(cells, []string{r.scenario, r.conversation, fits, strings.Join(r.tags, ", "), known(r.turns),
+			known(r.declared), counted})
 	}
 	return report.Columns(w, header, cells, 4)
 }

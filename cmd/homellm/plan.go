@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
-	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/target"
@@ -66,17 +65,14 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 			return err
 		}
 	}
-	var plans []*dsl.Plan
-	var all syntax.Diagnostics
-	for _, file := range named {
-		one, ds := dsl.Load(file, lib, judge.Vocabulary(), opt)
-		all = append(all, ds...)
-		plans = append(plans, one)
-	}
+	plans, out, all := dsl.LoadAll(named, lib, judge.Vocabulary(), opt)
 	if all.Errors() {
 		return all
 	}
 	if err := all.WriteText(p.stderr); err != nil {
+		return err
+	}
+	if err := p.leftOut(out, len(plans), false); err != nil {
 		return err
 	}
 	for _, one := range plans {

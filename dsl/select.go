@@ -1,0 +1,250 @@
+package dsl
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"homellm/dsl/expr"
+	"homellm/dsl/figure"
+	"homellm/dsl/syntax"
+)
+
+// LeftOut is a conversation that an option leaves out.
+type LeftOut struct {
+	Scenario     string
+	Conversation *Conversation
+	Cell         string // the one that it is left out of; empty: all
+	Reason       string
+	Context      bool // it does not fit the context that was given
+	Turns        int  // 0: not known
+	Tokens       int  // at its largest; 0: not known
+}
+
+// String names it.
+func (l LeftOut) String() string {
+	name := l.Scenario + "/" + l.Conversation.ID
+	if l.Cell != "" {
+		name += " (" + l.Cell + ")"
+	}
+	return name
+}
+
+// LoadAll plans the scenarios of several files for one command. Tags, the context that is given and the number of
+// conversations go over all of them: what these options leave out is no error and no skip, and a file of which nothing is
+// left has no plan. An error is what no file can be played with.
+func LoadAll(list []File, lib *Library, v expr.Vocabulary, opt Options) ([]*Plan, []LeftOut, syntax.Diagnostics) {
+	s := newSelection(opt)
+	var plans []*Plan
+	var all syntax.Diagnostics
+	for _, f := range list {
+		p := newPlanner(f, lib, v, opt)
+		p.selection = s
+		p.load(f)
+		diags := p.diags.Sorted()
+		all = append(all, diags...)
+		if !diags.Errors() && len(p.plan.Cells) > 0 {
+			p.plan.Warnings = diags
+			plans = append(plans, p.plan)
+		}
+	}
+	return plans, s.out, append(all, s.check(all.Errors())...)
+}
+
+// CheckAll finds what is wrong with several scenarios whichever server plays them.
+func CheckAll(list []File, lib *Library, v expr.Vocabulary, opt Options) (all syntax.Diagnostics) {
+	s := newSelection(opt)
+	for _, f := range list {
+		p := newPlanner(f, lib, v, opt)
+		p.selection = s
+		if _, cells, ok := p.read(f); ok {
+			s.kept += len(cells[0].scenario.Conversations)
+		}
+		all = append(all, p.diags.Sorted()...)
+	}
+	return append(all, s.check(all.Errors())...)
+}
+
+// selection is what the options leave of all files of a command.
+type selection struct {
+	include, exclude []string
+	most             int // conversations; 0: any number
+	known            map[string]bool
+	kept             int // conversations
+	out              []LeftOut
+}
+
+func newSelection(opt Options) *selection {
+	return &selection{include: splitTags(opt.IncludeTags), exclude: splitTags(opt.ExcludeTags), most: opt.MaxConversations,
+		known: map[string]bool{}}
+}
+
+// check tells of tags that no conversation has: they were misspelt. What is left without them is played.
+func (s *selection) check(failed bool) (diags syntax.Diagnostics) {
+	if failed {
+		return nil
+	}
+	for _, t := range slices.Concat(s.include, s.exclude) {
+		if s.known[t] {
+			continue
+		}
+		severity, flag := syntax.Warning, "--include-tags"
+		if slices.Contains(s.exclude, t) {
+			severity, flag = syntax.Error, "--exclude-tags"
+		}
+		if s.kept == 0 {
+			severity = syntax.Error
+		}
+		diags = append(diags, syntax.Diagnostic{Pos: syntax.Pos{File: flag}, Severity: severity, Code: "plan/tag",
+			Message: fmt.Sprintf("no conversation has the tag %q", t),
+			Help:    cmp.Or(syntax.SuggestOr(t, keys(s.known), "known tags"), "no conversation has tags")})
+	}
+	tagged := !slices.ContainsFunc(s.out, func(l LeftOut) bool { return l.Context })
+	if s.kept == 0 && len(s.out) > 0 && tagged && len(diags) == 0 {
+		diags = append(diags, syntax.Diagnostic{Pos: syntax.Pos{File: "tags"}, Severity: syntax.Error, Code: "plan/tag",
+			Message: "no conversation is left to play", Help: "known tags: " + strings.Join(keys(s.known), ", ")})
+	}
+	return diags
+}
+
+// byTags says why tags leave a conversation out; empty: they do not.
+func (s *selection) byTags(c *Conversation) string {
+	for _, t := range c.Tags {
+		s.known[t] = true
+	}
+	for _, t := range s.exclude {
+		if slices.Contains(c.Tags, t) {
+			return fmt.Sprintf("tag %q of --exclude-tags", t)
+		}
+	}
+	if len(s.include) > 0 && !slices.ContainsFunc(s.include, func(t string) bool { return slices.Contains(c.Tags, t) }) {
+		return "no tag of --include-tags " + strings.Join(s.include, ",")
+	}
+	return ""
+}
+
+// selectTags leaves the conversations that tags leave, of every cell.
+func (p *planner) selectTags(cells []decoded) {
+	for i, in := range cells {
+		p.keep(in.scenario, func(c *Conversation) bool {
+			why := p.selection.byTags(c)
+			if why != "" && i == 0 {
+				p.leave(LeftOut{Conversation: c, Reason: why})
+			}
+			return why == ""
+		})
+	}
+}
+
+// selectFitting leaves the conversations that fit the context that was given, and of these as many as may still be played.
+func (p *planner) selectFitting(cells []*Cell) {
+	for _, c := range cells {
+		p.fitGiven(c, len(cells) > 1)
+	}
+	allowed := map[string]bool{}
+	for _, c := range cells {
+		p.keep(c.Scenario, func(conversation *Conversation) bool {
+			may, asked := allowed[conversation.ID]
+			if !asked {
+				may = p.selection.most == 0 || p.selection.kept < p.selection.most
+				allowed[conversation.ID] = may
+				if may {
+					p.selection.kept++
+				} else {
+					p.leave(LeftOut{Conversation: conversation, Reason: fmt.Sprintf("--max-conversations %d", p.selection.most)})
+				}
+			}
+			return may
+		})
+	}
+}
+
+// fitGiven leaves the conversations of a cell that fit the context that was given.
+func (p *planner) fitGiven(c *Cell, several bool) {
+	given := p.opt.ContextSize
+	if given == 0 || p.mismatch(c) != "" {
+		return
+	}
+	turns, err := p.walk(c)
+	if err != nil {
+		return // the cell is skipped, with the reason
+	}
+	const by = "--context-size gives"
+	p.keep(c.Scenario, func(conversation *Conversation) bool {
+		var own []PlannedTurn
+		for _, t := range turns {
+			if t.Conversation == conversation.ID {
+				own = append(own, t)
+			}
+		}
+		why := overflow(own, given, by)
+		if need := c.Scenario.Requires.ContextTokens; why == "" && need > given {
+			why = fmt.Sprintf("the scenario requires a context of %s tokens, and %s %s", thousands(need), by, thousands(given))
+		}
+		if why == "" {
+			return true
+		}
+		out := LeftOut{Conversation: conversation, Reason: why, Context: true, Turns: len(own),
+			Tokens: (&Cell{Turns: own}).Size(conversation.ID)}
+		if several {
+			out.Cell = c.String()
+		}
+		p.leave(out)
+		return false
+	})
+}
+
+func (p *planner) leave(l LeftOut) {
+	l.Scenario = p.plan.Name
+	p.selection.out = append(p.selection.out, l)
+}
+
+// keep leaves some conversations of a scenario, and the assertions that read nothing of the others.
+func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
+	// what is not played, and its conversation
+	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}}
+	s.Conversations = slices.DeleteFunc(slices.Clone(s.Conversations), func(c *Conversation) bool {
+		if wanted(c) {
+			return false
+		}
+		gone[figure.ConversationPart][c.ID] = c.ID
+		for _, step := range c.Steps {
+			gone[figure.StepPart][step.ID] = c.ID
+		}
+		return true
+	})
+	if len(s.Conversations) == 0 {
+		return // nothing of it is judged
+	}
+	s.Assert = slices.DeleteFunc(s.Assert, func(a *expr.Assertion) bool {
+		for _, path := range a.Paths() {
+			name, ok := figure.Parse(a.Scope, path)
+			if !ok {
+				continue
+			}
+			if id, ok := gone[name.Part][name.ID]; ok {
+				p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// WriteLeftOut says once of every reason what it leaves out, one line each.
+func WriteLeftOut(w io.Writer, prefix string, out []LeftOut) error {
+	var reasons []string
+	names := map[string][]string{}
+	for _, l := range out {
+		reasons = remember(reasons, l.Reason)
+		names[l.Reason] = append(names[l.Reason], l.String())
+	}
+	for _, why := range reasons {
+		if _, err := fmt.Fprintf(w, "%sleft out, %s: %s\n", prefix, why, strings.Join(names[why], ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
