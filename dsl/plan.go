@@ -152,6 +152,15 @@ func (c *Cell) ContextNeed() int {
 	return need
 }
 
+// LongestPrompt is how many tokens the longest prompt of the cell has, by the plan.
+func (c *Cell) LongestPrompt() int {
+	longest := 0
+	for _, t := range c.Turns {
+		longest = max(longest, t.PromptTokens)
+	}
+	return longest
+}
+
 // Size is how many tokens a conversation has at its largest: every prompt token and the reply
 // that the history keeps.
 func (c *Cell) Size(conversation string) int {

@@ -160,6 +160,9 @@ func (s *session) measureTarget(ctx context.Context) {
 		s.emit(event.Facts{Source: "client",
 			Values: map[string]float64{"client.rtt_floor_ms": event.Milliseconds(t.RTT)}})
 	}
+	if cold := s.observer.ColdPrompts(ctx, s.cell.LongestPrompt()); cold != nil {
+		s.emit(*cold)
+	}
 	if t.Embedded {
 		return
 	}

@@ -22,7 +22,7 @@ func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 		verdict event.Outcome // of the gates of the cache
 		code    int
 	}{
-		"cannot tell": {sim.Config{NoCachedUsage: true, Faults: []sim.Fault{noMetrics}}, event.Unsupported, exit.Pass},
+		"cannot tell": {sim.Config{Faults: []sim.Fault{noMetrics, {Kind: "no_usage"}}}, event.Unsupported, exit.Pass},
 		"did not tell": {sim.Config{Faults: []sim.Fault{noMetrics, {Kind: "no_usage", Prompt: "the stove called"}}},
 			event.Unknown, exit.Inconclusive},
 		"no cache": {sim.Config{NoPrefixCache: true}, event.Fail, exit.Fail},

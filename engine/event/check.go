@@ -78,8 +78,17 @@ func (r *reader) plausible(e Event) error {
 	if r.version >= checkedSince && e.At < r.at {
 		return fmt.Errorf("its instant %v lies before that of the event before it, %v", e.At, r.at)
 	}
-	if q, ok := e.Body.(Request); ok {
-		return q.plausible()
+	if b, ok := e.Body.(interface{ plausible() error }); ok {
+		return b.plausible()
+	}
+	return nil
+}
+
+func (c ColdPrompts) plausible() error {
+	for i, p := range c.Prompts {
+		if p.Tokens <= 0 || p.Tokens > MostTokens || p.TTFT <= 0 || p.TTFT > longestRun {
+			return fmt.Errorf("prompts: number %d, of %d tokens in %d ns, is out of range", i+1, p.Tokens, p.TTFT)
+		}
 	}
 	return nil
 }

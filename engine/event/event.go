@@ -384,6 +384,18 @@ type Sample struct {
 	Values map[string]float64 `json:"values"`
 }
 
+// ColdPrompts are prompts that were new to the server, sent before the first pass to a server that reports no cached
+// tokens: how long a first token takes after a prompt of which nothing is cached.
+type ColdPrompts struct {
+	Prompts []ColdPrompt `json:"prompts"`
+}
+
+// ColdPrompt is one of them.
+type ColdPrompt struct {
+	Tokens int           `json:"tokens"` // as the server counts them
+	TTFT   time.Duration `json:"ttft_ns"`
+}
+
 // Facts are figures about a cell that are measured once, by metric name, with their source.
 type Facts struct {
 	Values map[string]float64 `json:"values"`
@@ -405,6 +417,7 @@ func (CellDone) kind() string    { return "cell_done" }
 func (CellFailed) kind() string  { return "cell_failed" }
 func (Note) kind() string        { return "note" }
 func (Sample) kind() string      { return "sample" }
+func (ColdPrompts) kind() string { return "cold_prompts" }
 func (Facts) kind() string       { return "facts" }
 func (RunDone) kind() string     { return "run_done" }
 

@@ -35,6 +35,7 @@ var kinds = map[string]func([]byte) (Body, error){
 	CellFailed{}.kind():  decode[CellFailed],
 	Note{}.kind():        decode[Note],
 	Sample{}.kind():      decode[Sample],
+	ColdPrompts{}.kind(): decode[ColdPrompts],
 	Facts{}.kind():       decode[Facts],
 	RunDone{}.kind():     decode[RunDone],
 }
@@ -60,7 +61,7 @@ func lasting(b Body) bool {
 	switch b.(type) {
 	case CellStarted, CellDone, CellFailed, RunDone:
 		return true
-	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts:
+	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts, ColdPrompts:
 		return false
 	}
 	return false

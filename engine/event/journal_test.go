@@ -30,6 +30,7 @@ func story() []Event {
 		Request{Repeat: 1, Warmup: true, Exchange: Exchange{Err: &Error{Class: "connect", Message: "refused",
 			RetryAfter: time.Second}}},
 		Sample{Values: map[string]float64{"gpu.power_w": 212.5}},
+		ColdPrompts{Prompts: []ColdPrompt{{Tokens: 64, TTFT: 20}, {Tokens: 900, TTFT: 70}}},
 		Facts{Values: map[string]float64{"load_ms": 1200}, Source: "client"},
 		Verdict{Name: "hit", That: "a > 1", Verdict: "unknown", Operands: []Operand{{Path: "a", Why: "not reported"},
 			{Path: "b", Value: 1.5, Unit: "ms"}}},

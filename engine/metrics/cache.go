@@ -60,9 +60,12 @@ func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
 const foreign = 64
 
 // cacheSource names who reported the cached tokens.
-func cacheSource(_ *Cell, q *event.Request) string {
+func cacheSource(c *Cell, q *event.Request) string {
 	switch {
-	case q.CacheSource == "":
+	case q.CacheSource == "" || q.CacheSource == "none":
+		if _, ok := c.timedTokens(q); ok {
+			return timedSource
+		}
 		return "none"
 	case q.CacheAssumed:
 		return q.CacheSource + ", absent means 0"

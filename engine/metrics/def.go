@@ -175,6 +175,8 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 			v = d.between(d.limits(c, q), v)
 		case within && d.region != nil:
 			v = d.between(quotients([]region{d.region(c, q)}), v)
+		case d.Support == "cache" && v.Source == timedSource:
+			v = d.between(d.timed(c, q), v)
 		}
 	}
 	return d.supported(c, v)
@@ -194,7 +196,11 @@ func (d *Def) supported(c *Cell, v Value) Value {
 	}
 	cannot := c.Started.Server.Unsupported
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
-		v.Why, v.Unsupported, v.Range = why, true, nil
+		if v.Why, v.Unsupported = why, true; d.Support == "cache" && c.cold != nil && v.Range != nil {
+			v.Why = c.cold.why // the server tells nothing, and its times something
+		} else {
+			v.Range = nil
+		}
 	}
 	return v
 }

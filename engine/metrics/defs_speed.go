@@ -1,6 +1,10 @@
 package metrics
 
-import "homellm/engine/event"
+import (
+	"cmp"
+
+	"homellm/engine/event"
+)
 
 // speeds say how fast tokens came.
 var speeds = []Def{
@@ -144,6 +148,7 @@ var cacheUse = []Def{
 			return float64(n), float64(of), why
 		}, region: hitRegion},
 	{Name: "cache.reusable_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "tokens | estimated",
+		Support: "usage",
 		from:    reusableSource,
 		Doc:     "prompt tokens that any prefix cache could have kept",
 		Formula: "longest token prefix shared with an earlier prompt of the same cache scope, in whole blocks",
@@ -152,7 +157,8 @@ var cacheUse = []Def{
 			return n, why
 		}, limits: cachedLimits},
 	{Name: "cache.reusable_rate", Unit: "ratio", Kind: Float, Rate: true, Levels: turns, Fold: Ratio,
-		Source: "tokens | estimated", from: reusableSource,
+		Support: "usage",
+		Source:  "tokens | estimated", from: reusableSource,
 		Shown: Shown{
 			Columns: []Column{{Rank: 5, Head: "ceiling", Stat: "mean"}},
 			Line:    &Line{Chart: "Cache hit rate and its ceiling", Label: "ceiling", Limit: true},
@@ -171,12 +177,13 @@ var cacheUse = []Def{
 			"or if far more was cached than could be",
 		parts: efficiency, region: efficiencyRegion},
 	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
-		Doc: "who reported the cached tokens", Formula: "usage | timings | counters | none",
-		each: func(_ *Cell, q *event.Request) (any, string) {
-			if q.CacheSource == "" {
-				return "none", ""
+		Doc:     "who reported the cached tokens; ttft_fit: nobody, and the time to the first token tells about how many",
+		Formula: "usage | timings | counters | ttft_fit | none",
+		each: func(c *Cell, q *event.Request) (any, string) {
+			if _, timed := c.timedTokens(q); timed {
+				return timedSource, ""
 			}
-			return q.CacheSource, ""
+			return cmp.Or(q.CacheSource, "none"), ""
 		}},
 }
 

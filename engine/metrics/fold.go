@@ -40,8 +40,9 @@ type Cell struct {
 	run       *Run
 	observed  map[string][]observation
 	tally     tally
-	withdrawn string // why the server's report of cached tokens is believed no more
-	stale     bool   // it was judged when that was believed
+	cold      *coldFit // nil: nothing tells by time how much of a prompt was cached
+	withdrawn string   // why the server's report of cached tokens is believed no more
+	stale     bool     // it was judged when that was believed
 }
 
 // observation is one value of a sample or a fact.
@@ -107,6 +108,8 @@ func (r *Run) Add(e event.Event) {
 		}
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
+	case event.ColdPrompts:
+		r.cell(e.Cell).cold = fitCold(b)
 	case event.Facts:
 		r.observe(e, b.Values, b.Source, true)
 	}

@@ -133,8 +133,33 @@ func (c *Cell) removedBetween(from, to *event.Request) bool {
 	return true
 }
 
+// timedTokens is between which limits the cached tokens of a turn lie by its time to the first token, where the server
+// cannot report them.
+func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
+	if c == nil || c.cold == nil || c.Started == nil || c.Started.Server.Unsupported["cache"] == "" || q.Cached != nil ||
+		q.Err != nil || !streamed(q) || len(q.Chunks) == 0 {
+		return cached, false
+	}
+	n, why := promptTokens(q)
+	if why != "" || n <= 0 {
+		return cached, false
+	}
+	return c.cold.cached(n, ttftLimits(c, q))
+}
+
+// timed is a metric of the cache by the time to the first token of a turn.
+func (d *Def) timed(c *Cell, q *event.Request) event.Range {
+	if d.region != nil {
+		return quotients([]region{d.region(c, q)})
+	}
+	return d.limits(c, q)
+}
+
 // cachedLimits are those of a count of prompt tokens that came, or could have come, from a cache.
 func cachedLimits(c *Cell, q *event.Request) event.Range {
+	if timed, ok := c.timedTokens(q); ok {
+		return timed
+	}
 	return event.Range{Low: 0, High: promptLimits(c, q).High - 1}
 }
 
@@ -154,6 +179,9 @@ func hitRegion(c *Cell, q *event.Request) region {
 		return certainly(float64(n), float64(of))
 	}
 	prompt := promptLimits(c, q)
+	if timed, ok := c.timedTokens(q); ok {
+		return box(timed, prompt)
+	}
 	if uncounted(q) != "" || q.Cached == nil || *q.Cached < 0 || float64(*q.Cached) >= prompt.High {
 		return part(prompt)
 	}

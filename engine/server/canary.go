@@ -410,6 +410,9 @@ var canaryWords = strings.Fields(`stone river cloud table green window paper sev
 // wordsOf is how many words have at least three blocks and one token.
 func wordsOf(block int) int { return 4*block + 8 }
 
+// NewText is a text of so many words that no server has seen.
+func (s *Side) NewText(words int) string { return canary(s.config.Draw, words) }
+
 // canary writes a prompt of so many words that no server has seen.
 func canary(draw func(n uint64) uint64, n int) string {
 	words := make([]string, 0, n)

@@ -121,7 +121,7 @@ func Value(v metrics.Value) string {
 	if f, ok := v.Number(); ok {
 		return Quantity(f, v.Unit)
 	}
-	if v.Range != nil && !v.Unsupported {
+	if v.Range != nil {
 		return Range(v.Range.Low, v.Range.High, func(f float64) string { return Quantity(f, v.Unit) })
 	}
 	return Unknown

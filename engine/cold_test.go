@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"homellm/engine/event"
+	"homellm/engine/metrics"
+	"homellm/engine/sim"
+	"homellm/scenarios"
+)
+
+// TestCacheByTime plays scenarios on a server that reports no cached tokens, and compares what its times say with what
+// it found in its cache: the truth lies within the limits of every turn, and they are narrow where prompts are long.
+func TestCacheByTime(t *testing.T) {
+	turns := 0
+	for _, file := range []string{"rag-long.yaml", "rag-small.yaml", "rag-head.yaml", "deep-technical.yaml"} {
+		data, err := scenarios.FS.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := load(t, file, data, library(t))
+		synctest.Test(t, func(t *testing.T) {
+			var g rig
+			g.play(t, plan, sim.Config{NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}})
+			ledger := g.ledger(t)
+			rate, _ := metrics.Lookup("cache.hit_rate")
+			cell := g.fold.Cells[0]
+			for i, q := range cell.Requests {
+				turns++
+				e := ledger[i]
+				truth := float64(e.CachedTokens) / float64(e.PromptTokens)
+				v := rate.Each(cell, q)
+				switch {
+				case v.Range == nil || v.Source != "ttft_fit":
+					t.Errorf("%s %s: %+v, and %d of %d were cached", file, q.Step, v, e.CachedTokens, e.PromptTokens)
+				case truth < v.Range.Low || truth > v.Range.High:
+					t.Errorf("%s %s: %+v, and %d of %d were cached, which is %.3f", file, q.Step, *v.Range, e.CachedTokens,
+						e.PromptTokens, truth)
+				case e.PromptTokens > 1500 && e.PromptTokens < 4000 && v.Range.High-v.Range.Low > 0.2:
+					t.Errorf("%s %s: %+v is wide for %d tokens", file, q.Step, *v.Range, e.PromptTokens)
+				}
+			}
+		})
+	}
+	if turns < 200 {
+		t.Errorf("only %d turns were compared", turns)
+	}
+}
+
+// TestCacheByTime_Judges passes a cache that works and fails one that is switched off, though neither server reports it.
+func TestCacheByTime_Judges(t *testing.T) {
+	for want, config := range map[event.Outcome]sim.Config{
+		event.Pass: {NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}},
+		event.Fail: {NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}, NoPrefixCache: true},
+	} {
+		data, err := scenarios.FS.ReadFile("rag-long.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := load(t, "rag-long.yaml", data, library(t))
+		synctest.Test(t, func(t *testing.T) {
+			var g rig
+			g.play(t, plan, config)
+			judged := 0
+			for _, v := range g.fold.Cells[0].Verdicts {
+				if v.Name != "cache-survives-removal" && v.Name != "documents-are-cached" {
+					continue
+				}
+				if judged++; v.Verdict != want {
+					t.Errorf("%s is %s (%s), want %s", v.Name, v.Verdict, v.Why, want)
+				}
+			}
+			if judged == 0 {
+				t.Error("nothing was judged")
+			}
+		})
+	}
+}
