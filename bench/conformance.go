@@ -51,7 +51,9 @@ A golden server plays every shape that a real server is known to send and notes 
 wrote each token; the client's figures are compared with that. Each line is one shape in one API
 (openai chat, openai completions, Ollama's own chat API). A cell holds "truth → measured", or one
 value where both are the same; a dash is a figure that cannot be known from the reply, and that the
-client does not claim to know.
+client does not claim to know. Two values are limits: what the wire tells leaves the figure open, and
+the truth lies between them. The truth of a time per token is that of the tokens the server had made when
+each event left, whatever the wire says of them.
 
 Over a loopback socket an instant may be off by %v and a time per token by %.0f %%; counts, texts,
 finish reasons and error classes have no tolerance. A shape with a time out of bounds is played

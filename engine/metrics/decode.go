@@ -22,8 +22,6 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, noStream
 	case len(q.Chunks) == 0:
 		return 0, 0, noToken
-	case q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0 && q.Chunks[0].Tokens == nil:
-		return 0, 0, "the server counts reasoning tokens that it does not send"
 	}
 	if q.Buffered {
 		return 0, 0, buffered
@@ -39,6 +37,8 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, "text went on arriving after the last token that the server counts"
 	case n <= p.first:
 		return 0, 0, "the first chunk held every token"
+	case p.early && q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0:
+		return 0, 0, "the server counts reasoning tokens that it does not send"
 	case window <= 0 && p.after > 0 && p.open == 0:
 		return 0, 0, afterText
 	case window <= 0:
@@ -60,18 +60,18 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 // placed says when the tokens of a reply came that its pieces of text do not account for.
 type placed struct {
 	first int  // tokens with the first arrival, as far as is known
-	after int  // after the last text
+	after int  // after the last text; where some are open, one of those, in all likelihood
 	open  int  // in between, or with the first arrival, or after the last text
 	early bool // of those, some may have come with the first arrival
 }
 
 // between is how few and how many tokens came after the first arrival and not after the last text.
 func (p placed) between(n int) (least, most float64) {
-	most = float64(n - p.first)
 	if p.open == 0 {
-		most -= float64(p.after)
+		known := float64(n - p.first - p.after)
+		return known, known
 	}
-	return float64(n - p.first - p.after - p.open), most
+	return float64(n - p.first - p.open), float64(n - p.first)
 }
 
 // place finds out when the n tokens of a reply came. Each piece of text holds as many as the server says of it, and
@@ -96,13 +96,13 @@ func place(q *event.Request, n int) placed {
 	case toldFirst && toldRest:
 		p.after = left
 	default:
-		if endsWithToken[strings.ToLower(q.Finish)] {
-			left--
-			if late {
-				p.after = 1
-			}
+		ends := endsWithToken[strings.ToLower(q.Finish)]
+		if ends && late {
+			p.after = 1
 		}
-		p.open, p.early = left, !toldFirst
+		if !ends || left > 1 { // a single one is the end itself
+			p.open, p.early = left, !toldFirst
+		}
 	}
 	return p
 }

@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/client/goldentest"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 )
 
 // Options says how the shapes are played. Server and Base are required.
@@ -219,12 +221,15 @@ func (t *table) count(figure string, truth int, measured *int) {
 	t.text(figure, want, got)
 }
 
-// times compares instants: that of the first token, the time per token, and every token's.
+// times compares the figures of time with the truth, and every instant.
 func (t *table) times(truth goldentest.Truth, x event.Exchange) {
-	t.duration("TTFT", span(truth.TTFT()), span(ttft(x)), t.o.Tolerance)
+	q := event.Request{Exchange: x}
+	q.Buffered = metrics.Buffered(&x, metrics.Pace{Output: t.o.Server.Pace().Gap}) != ""
 
-	want := span(truth.TPOT())
-	t.duration("TPOT", want, span(tpot(x)), time.Duration(float64(want.d)*t.o.Share))
+	want := span(truth.TTFT())
+	t.figure("TTFT", want, measured("ttft_ms", &q), t.o.Tolerance, x.Wire.CoalescedMax < 2 && !q.Buffered)
+	want = span(truth.TPOT())
+	t.figure("TPOT", want, measured("tpot_ms", &q), time.Duration(float64(want.d)*t.o.Share), truth.Told())
 
 	var worst time.Duration
 	for i, k := range x.Chunks {
@@ -235,29 +240,40 @@ func (t *table) times(truth goldentest.Truth, x event.Exchange) {
 	t.duration("worst instant", span(0, true), span(worst, true), 2*t.o.Tolerance)
 }
 
-func ttft(x event.Exchange) (time.Duration, bool) {
-	if len(x.Chunks) == 0 || x.Sent == nil {
-		return 0, false
-	}
-	return x.Chunks[0].At - *x.Sent, true
+// measured is a figure as reports have it.
+func measured(name string, q *event.Request) metrics.Value {
+	d, _ := metrics.Lookup(name)
+	q.Err = nil // how far a reply came that broke off is compared as well
+	return d.Each(&metrics.Cell{}, q)
 }
 
-// tpot is the time per token after the first event. Where nothing tells how many tokens that
-// held, it is taken to be one.
-func tpot(x event.Exchange) (time.Duration, bool) {
-	n := len(x.Chunks)
-	if n < 2 || x.Usage.Completion == nil {
-		return 0, false
+// figure compares a figure with the truth: a number has to be it, within a tolerance, and limits have to hold it. Where
+// the wire does not tell enough for a number, it may be unknown; where it does, it may not.
+func (t *table) figure(name string, want interval, got metrics.Value, tolerance time.Duration, told bool) {
+	row := Row{Figure: name, Truth: want.String(), Measured: "unknown"}
+	f, known := got.Number()
+	switch {
+	case known:
+		is := span(time.Duration(math.Round(f*float64(time.Millisecond))), true)
+		row.Measured, row.timed = is.String(), want.known
+		row.OK = want.known && (is.d-want.d).Abs() <= max(tolerance, roundedOff)
+	case got.Range != nil:
+		low, high := got.Range.Low, got.Range.High
+		at := float64(want.d) / float64(time.Millisecond)
+		slack := float64(max(tolerance, roundedOff)) / float64(time.Millisecond)
+		row.Measured, row.timed = fmt.Sprintf("%.3f ms to %.3f ms", low, high), true
+		row.OK = want.known && !told && low-slack <= at && at <= high+slack
+	default:
+		row.OK = !want.known || !told
 	}
-	first := 1
-	if k := x.Chunks[0].Tokens; k != nil {
-		first = *k
+	if row.Measured == "unknown" && row.OK {
+		row.Truth = "unknown"
 	}
-	if *x.Usage.Completion <= first {
-		return 0, false
-	}
-	return (x.Chunks[n-1].At - x.Chunks[0].At) / time.Duration(*x.Usage.Completion-first), true
+	t.add(row)
 }
+
+// roundedOff is what a figure may lose between nanoseconds and milliseconds.
+const roundedOff = time.Nanosecond
 
 // gaveUp checks that a request that waited for nothing stopped waiting when it was told to.
 func (t *table) gaveUp(x event.Exchange) {

@@ -197,6 +197,7 @@ type Truth struct {
 	Received time.Time // the whole request was there
 	Tokens   []Token
 	Ended    time.Time
+	Each     time.Duration // what a token took, where events did not leave as tokens were made; else 0
 
 	Finish                              string
 	Prompt, Completion, Cached, Thought int // as put on the wire; -1 if not
@@ -245,17 +246,38 @@ func (t Truth) TTFT() (time.Duration, bool) {
 	return t.Tokens[0].At.Sub(t.Received), true
 }
 
-// TPOT is the time per token after the first event; false if it cannot be known from the wire.
-// Where the wire does not tell how many tokens the first event held, it is taken to be one, as
-// every client has to.
+// TPOT is the time that a token took after the first event, by what the server had made until each event left; false if
+// nothing came after the first. What the wire says of the tokens is no part of it.
 func (t Truth) TPOT() (time.Duration, bool) {
-	if len(t.Tokens) < 2 || t.Completion < 0 {
+	if t.Each > 0 {
+		return t.Each, true
+	}
+	if len(t.Tokens) < 2 {
 		return 0, false
 	}
-	first, last := t.Tokens[0], t.Tokens[len(t.Tokens)-1]
-	held := max(first.Told, 1)
-	if t.Completion <= held {
+	window, tokens := t.Tokens[len(t.Tokens)-1].At.Sub(t.Tokens[0].At), 0
+	for _, k := range t.Tokens[1:] {
+		tokens += k.N
+	}
+	if window <= 0 {
 		return 0, false
 	}
-	return last.At.Sub(first.At) / time.Duration(t.Completion-held), true
+	return window / time.Duration(tokens), true
 }
+
+// Told says whether the wire tells enough for the time per token to be a number: how many tokens each event holds, or
+// that each holds one.
+func (t Truth) Told() bool {
+	if t.Completion < 0 || t.Each > 0 {
+		return false
+	}
+	told, tokens := true, 0
+	for _, k := range t.Tokens {
+		told = told && k.Told >= 0
+		tokens += max(k.Told, 1)
+	}
+	return told || t.Completion == tokens || t.Completion == tokens+1 && t.Finish == "stop"
+}
+
+// Pace is how fast shapes are played.
+func (s *Server) Pace() Pace { return s.pace }

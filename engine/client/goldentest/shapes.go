@@ -19,7 +19,7 @@ type Shape struct {
 
 // Shapes lists every shape, in the order of reports.
 func Shapes() []Shape {
-	return append(append(streams(), framings()...), failures()...)
+	return append(append(append(streams(), bundles()...), framings()...), failures()...)
 }
 
 var (
