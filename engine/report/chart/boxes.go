@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"homellm/dsl/figure"
-	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 	"homellm/engine/stats"
@@ -23,6 +22,7 @@ type box struct {
 	repeat string // for the filter; empty: always shown
 	class  string
 	values []float64
+	unset  int // turns whose value is not known, so that the quartiles are not either
 }
 
 // Repeats shows how metrics are distributed over the turns of each repeat.
@@ -41,8 +41,7 @@ func boxesByRepeat(id, title, caption string, d *metrics.Def, c *metrics.Cell) (
 	numbers := c.Repeats()
 	var rows []box
 	for _, n := range evenly(numbers, shownRepeats) {
-		rows = append(rows, box{"repeat " + strconv.Itoa(n), strconv.Itoa(n), boxClass(d),
-			valuesOf(c, d, c.Measured(metrics.Group{Repeat: n}))})
+		rows = append(rows, boxOf("repeat "+strconv.Itoa(n), strconv.Itoa(n), boxClass(d), c, d, metrics.Group{Repeat: n}))
 	}
 	f, ok := boxes(id, title, caption, d.Doc, d.Unit, rows)
 	if len(numbers) > shownRepeats {
@@ -58,11 +57,10 @@ func PhasesOfTwo(id string, before, after *metrics.Cell) (out []Chart) {
 		d := of.Def
 		var rows []box
 		for _, phase := range figure.Phases() {
-			a, b := valuesOf(before, d, before.Measured(metrics.Group{Phase: phase})),
-				valuesOf(after, d, after.Measured(metrics.Group{Phase: phase}))
-			if len(a)+len(b) > 0 {
-				rows = append(rows, box{readable.Phase(phase) + ", old", "", "old", a},
-					box{readable.Phase(phase) + ", new", "", boxClass(d), b})
+			name, g := readable.Phase(phase), metrics.Group{Phase: phase}
+			a, b := boxOf(name+", old", "", "old", before, d, g), boxOf(name+", new", "", boxClass(d), after, d, g)
+			if len(a.values)+len(b.values) > 0 {
+				rows = append(rows, a, b)
 			}
 		}
 		if f, ok := boxes(fmt.Sprintf("%s-d%d", id, i), of.At+" by phase", "Every dot is one turn.", d.Doc, d.Unit,
@@ -81,8 +79,9 @@ func boxClass(d *metrics.Def) string {
 	return lineClass(*d.Shown.Line)
 }
 
-func valuesOf(c *metrics.Cell, d *metrics.Def, q []*event.Request) []float64 {
-	return sortedValues(readings(c, d, q))
+func boxOf(label, repeat, class string, c *metrics.Cell, d *metrics.Def, g metrics.Group) box {
+	q := c.Measured(g)
+	return box{label, repeat, class, sortedValues(readings(c, d, q)), d.Dist(c, q).Unknown}
 }
 
 // boxes draws each box: whiskers from the smallest to the largest value, a box
@@ -123,6 +122,9 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	if !dots {
 		f.Caption = "The box holds the middle half, the line reaches from the smallest to the largest."
 	}
+	if slices.ContainsFunc(rows, func(r box) bool { return r.unset > 0 }) {
+		f.Caption += " Where a turn's value is not known there is no box."
+	}
 	f.Table = Table{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {
 		y := 16 + row*(float64(i)+0.5)
@@ -131,16 +133,20 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 		f.Table.Rows = append(f.Table.Rows, boxRow(r, unit))
 		if n := len(r.values); n > 0 {
 			q1, q2, q3 := stats.Percentile(r.values, 25), stats.Percentile(r.values, 50), stats.Percentile(r.values, 75)
-			s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
-			s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12,
-				fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
-					r.label, readable.Quantity(q2, unit), n, readable.Quantity(q1, unit), readable.Quantity(q3, unit)))
+			if r.unset == 0 {
+				s.line("whisker "+r.class, x.at(r.values[0]), y, x.at(r.values[n-1]), y)
+				s.rect("box "+r.class, x.at(q1), y-6, x.at(q3)-x.at(q1), 12,
+					fmt.Sprintf("%s: median %s, half of %d values from %s to %s",
+						r.label, readable.Quantity(q2, unit), n, readable.Quantity(q1, unit), readable.Quantity(q3, unit)))
+			}
 			if dots {
 				for _, v := range r.values {
 					s.dot("mote "+r.class, x.at(v), y, 1.9, "")
 				}
 			}
-			s.line("median "+r.class, x.at(q2), y-8, x.at(q2), y+8)
+			if r.unset == 0 {
+				s.line("median "+r.class, x.at(q2), y-8, x.at(q2), y+8)
+			}
 		}
 		s.end()
 	}
@@ -150,7 +156,10 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 
 func boxRow(r box, unit string) Row {
 	out := Row{Cells: []string{r.label, strconv.Itoa(len(r.values))}, Repeat: r.repeat}
-	if len(r.values) == 0 {
+	if r.unset > 0 {
+		out.Cells[1] = fmt.Sprintf("%d, %d unknown", len(r.values)+r.unset, r.unset)
+	}
+	if len(r.values) == 0 || r.unset > 0 {
 		out.Cells = append(out.Cells, readable.Unknown, readable.Unknown, readable.Unknown, readable.Unknown,
 			readable.Unknown)
 		return out

@@ -48,6 +48,12 @@ func (s *svg) text(class string, x, y float64, text string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s</text>`, class, px(x), px(y), template.HTMLEscapeString(text))
 }
 
+// tipped is a text with a tip.
+func (s *svg) tipped(class string, x, y float64, text, tip string) {
+	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s<title>%s</title></text>`, class, px(x), px(y),
+		template.HTMLEscapeString(text), template.HTMLEscapeString(tip))
+}
+
 func (s *svg) dot(class string, x, y, r float64, tip string) {
 	if tip == "" {
 		fmt.Fprintf(&s.b, `<circle class="%s" cx="%s" cy="%s" r="%s"/>`, class, px(x), px(y), px(r))

@@ -10,7 +10,6 @@ import (
 	"homellm/dsl/figure"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
-	"homellm/engine/stats"
 	"homellm/engine/text"
 )
 
@@ -45,7 +44,8 @@ func Turns(id string, c *metrics.Cell, cells int) (out []Chart, absent []string)
 type track struct {
 	label, class string
 	def          *metrics.Def
-	at           [][]reading // for each slot
+	at           [][]reading    // for each slot
+	all          []metrics.Dist // of each slot, with what is not known of it
 	warm         [][]reading
 	single       bool // one line, such as a ceiling: neither band nor repeats
 }
@@ -54,6 +54,7 @@ func trackOf(c *metrics.Cell, slots []slot, d *metrics.Def, label, class string)
 	t := track{label: label, class: class, def: d}
 	for _, p := range slots {
 		t.at = append(t.at, readings(c, t.def, p.requests))
+		t.all = append(t.all, t.def.Dist(c, p.requests))
 		t.warm = append(t.warm, readings(c, t.def, p.warmups))
 	}
 	return t
@@ -61,6 +62,12 @@ func trackOf(c *metrics.Cell, slots []slot, d *metrics.Def, label, class string)
 
 func (t track) known() bool {
 	return slices.ContainsFunc(t.at, func(r []reading) bool { return len(r) > 0 })
+}
+
+// open says whether a slot has a median that is not exactly known.
+func (t track) open(slot int) bool {
+	_, ok := exact(t.all[slot], "p50")
+	return t.all[slot].Unknown > 0 && !ok
 }
 
 // perTurn draws tracks turn by turn, phases shaded: the median of the repeats as a line, their
@@ -93,6 +100,11 @@ func perTurn(id, title, caption string, slots []slot, tracks []track, detail boo
 		drawTrack(s, t, slots, x, y, detail)
 	}
 	f.SVG = s.done()
+	if slices.ContainsFunc(tracks, func(t track) bool {
+		return slices.ContainsFunc(t.all, func(d metrics.Dist) bool { return d.Unknown > 0 })
+	}) {
+		f.Caption = strings.TrimSpace(f.Caption + " " + openCaption)
+	}
 	f.Table = turnTable(title, slots, tracks)
 	return f
 }
@@ -142,18 +154,17 @@ func turnTicks(s *svg, slots []slot, x axis) {
 func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {
 	var low, mid, high []point
 	many := false
-	for i, group := range t.at {
+	for i, d := range t.all {
 		cx := x.at(float64(i) + 0.5)
-		v := sortedValues(group)
-		if len(v) == 0 {
-			gap := point{cx, 0, true}
-			low, mid, high = append(low, gap), append(mid, gap), append(high, gap)
-			continue
+		at := func(stat string) point {
+			v, ok := exact(d, stat)
+			if !ok {
+				return point{cx, 0, true}
+			}
+			return point{cx, y.at(v), false}
 		}
-		many = many || len(v) > 1
-		low = append(low, point{cx, y.at(v[0]), false})
-		mid = append(mid, point{cx, y.at(stats.Percentile(v, 50)), false})
-		high = append(high, point{cx, y.at(v[len(v)-1]), false})
+		many = many || d.N > 1
+		low, mid, high = append(low, at("min")), append(mid, at("p50")), append(high, at("max"))
 	}
 	s.group("all")
 	if many && !t.single {
@@ -168,10 +179,14 @@ func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {
 	if !t.single && len(slots) <= 60 {
 		for i, p := range mid {
 			if !p.gap {
-				v := sortedValues(t.at[i])
 				s.dot("dot "+t.class, p.x, p.y, 2.6, fmt.Sprintf("%s: %s %s", slots[i].name(), t.label,
-					readable.Quantity(stats.Percentile(v, 50), t.def.Unit)))
+					shown(t.all[i], "p50", t.def.Unit)))
 			}
+		}
+	}
+	for i, p := range mid {
+		if t.open(i) {
+			drawOpen(s, t, slots[i], t.all[i], p.x, y)
 		}
 	}
 	s.end()
@@ -232,17 +247,13 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 		row := Row{Cells: []string{strconv.Itoa(p.index), p.name(), readable.Phase(p.phase)}}
 		crowded = crowded || p.turns > 1
 		for _, t := range tracks {
-			v := sortedValues(t.at[i])
-			switch {
-			case t.single && len(v) == 0:
-				row.Cells = append(row.Cells, readable.Unknown)
-			case t.single:
-				row.Cells = append(row.Cells, readable.Quantity(stats.Percentile(v, 50), t.def.Unit))
-			case len(v) == 0:
-				row.Cells = append(row.Cells, "0", readable.Unknown, readable.Unknown, readable.Unknown)
-			default:
-				row.Cells = append(row.Cells, strconv.Itoa(len(v)), readable.Quantity(stats.Percentile(v, 50), t.def.Unit),
-					readable.Quantity(v[0], t.def.Unit), readable.Quantity(v[len(v)-1], t.def.Unit))
+			d, unit := t.all[i], t.def.Unit
+			if !t.single {
+				row.Cells = append(row.Cells, counted(d))
+			}
+			row.Cells = append(row.Cells, shown(d, "p50", unit))
+			if !t.single {
+				row.Cells = append(row.Cells, shown(d, "min", unit), shown(d, "max", unit))
 			}
 		}
 		out.Rows = append(out.Rows, row)
@@ -257,18 +268,22 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 func describe(slots []slot, tracks []track) string {
 	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, text.Plural(turnsIn(slots), "turn"))}
 	for _, t := range tracks {
-		low, high := math.Inf(1), math.Inf(-1)
-		for _, group := range t.at {
+		low, high, unknown := math.Inf(1), math.Inf(-1), 0
+		for i, group := range t.at {
 			for _, r := range group {
 				low, high = min(low, r.value), max(high, r.value)
 			}
+			unknown += t.all[i].Unknown
 		}
+		said := t.label + ": unknown."
 		if low <= high {
-			out = append(out, fmt.Sprintf("%s: from %s to %s.", t.label, readable.Quantity(low, t.def.Unit),
-				readable.Quantity(high, t.def.Unit)))
-		} else {
-			out = append(out, t.label+": unknown.")
+			said = fmt.Sprintf("%s: from %s to %s.", t.label, readable.Quantity(low, t.def.Unit),
+				readable.Quantity(high, t.def.Unit))
+			if unknown > 0 {
+				said = fmt.Sprintf("%s, and %d unknown.", strings.TrimSuffix(said, "."), unknown)
+			}
 		}
+		out = append(out, said)
 	}
 	return strings.Join(out, " ")
 }
