@@ -23,6 +23,7 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
+	"homellm/engine/server"
 	"homellm/engine/sim"
 	"homellm/engine/target"
 )
@@ -64,6 +65,7 @@ type attempt struct {
 	changed bool
 	wall    func() time.Time
 	reset   func(context.Context) error
+	side    bool            // its counters are read
 	ctx     context.Context //nolint:containedctx // one call's
 }
 
@@ -113,7 +115,17 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 		Journal: engine.Journal{Keep: journal.Append, Fold: fold, Seq: journal.Seq(), Changed: a.changed},
 		Machine: engine.Machine{Wall: a.wall},
 		Open: func(_ context.Context, c *dsl.Cell) (*target.Target, error) {
+			var side *server.Side
+			if a.side {
+				var err error
+				if side, err = server.NewSide(server.Config{
+					BaseURL: "http://sim", Engine: "sim", Model: "qwen2.5-3b", Client: hc,
+				}); err != nil {
+					return nil, err
+				}
+			}
 			return &target.Target{
+				Side: side,
 				Facts: event.Server{Profile: c.Server.Name, Engine: "sim", URL: "http://sim", Model: "qwen2.5-3b",
 					Simulated: true},
 				Client: client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial,

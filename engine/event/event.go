@@ -108,6 +108,7 @@ type Server struct {
 	ContextTokens *int     `json:"context_tokens"`
 	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: not known
 	Simulated     bool     `json:"simulated"`
+	Embedded      bool     `json:"embedded,omitempty"`     // it is simulated within homellm itself
 	Simulation    string   `json:"simulation,omitempty"`   // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Capabilities  []string `json:"capabilities,omitempty"` // what was proven, such as cache_report
 	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, when cells are isolated by salt

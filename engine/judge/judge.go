@@ -21,7 +21,7 @@ type Judge struct {
 	tallies []*tally
 	repeats []int // that were judged
 
-	recanted string // why the server's report was withdrawn, after which all repeats were evaluated anew
+	recanted string // what had been revised when all repeats were last evaluated anew
 }
 
 // New returns a judge of a cell of which nothing has been evaluated.
@@ -63,10 +63,10 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 
 // recant evaluates anew what the repeats had told, if some of it is believed no more.
 func (j *Judge) recant(cell *metrics.Cell) {
-	if j.recanted == cell.Disbelieved() {
+	if j.recanted == cell.Revised() {
 		return
 	}
-	j.recanted = cell.Disbelieved()
+	j.recanted = cell.Revised()
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope {
 			continue
@@ -94,6 +94,9 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	}
 	for _, text := range cell.Unsteady() {
 		out = append(out, event.Note{Code: "unsteady", Text: text})
+	}
+	for _, n := range cell.Held() {
+		out = append(out, n)
 	}
 	floor, _ := cell.Observed("client.ttft_bias_p99_ms").Number()
 	for _, t := range j.tallies {

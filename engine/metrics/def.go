@@ -73,6 +73,7 @@ type Def struct {
 	Support     string // what a server must tell for this to be known: a key of [event.Server.Unsupported]
 	Signed      bool   // may lie below 0
 	anyway      bool   // also defined for a request that failed
+	first       bool   // rests on the time to the first token: see held
 	answer      bool   // tells something of an answer: see asked
 	counts      bool   // counts requests or their failures, of groups that were not played to their end as well
 	absent      string
@@ -178,6 +179,9 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		case d.Support == "cache" && v.Source == timedSource:
 			v = d.between(d.timed(c, q), v)
 		}
+	}
+	if v.Why == "" && d.first {
+		v = d.withheld(c, q, v)
 	}
 	return d.supported(c, v)
 }

@@ -68,7 +68,7 @@ var outcomes = []Def{
 // latencies are times of one request.
 var latencies = []Def{
 	{Name: "ttft_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
-		FromSending: true, Source: "client",
+		first: true, FromSending: true, Source: "client",
 		Shown: Shown{
 			Columns: []Column{{Rank: 6, Head: "TTFT p50", Stat: "p50"}, {Rank: 7, Head: "p95", After: "TTFT p95", Stat: "p95"}},
 			Line: &Line{Chart: "Time to first token", Label: "TTFT", Color: 1,
@@ -77,13 +77,13 @@ var latencies = []Def{
 		},
 		Doc: "time to the first token of any channel: answer, reasoning or tool call",
 		Formula: "t_1 - sent; role chunks and empty deltas do not count; from client.rtt_floor_ms to this if the read that " +
-			"brought it brought other deltas after it",
+			"brought it brought other deltas after it; an interval if it holds a load, a wait or something unexplained",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			t, why := ttft(q)
 			return event.Milliseconds(t), why
 		}, limits: ttftLimits},
 	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
-		FromSending: true, Source: "client",
+		first: true, FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
 		Formula: "first answer delta - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -97,9 +97,10 @@ var latencies = []Def{
 			t, why := arrived(q, i)
 			return event.Milliseconds(t), why
 		}, limits: func(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, firstAnswer(q)) }},
-	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
-		Source: "client",
-		Doc:    "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
+	{Name: "ttfs_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, first: true,
+		FromSending: true,
+		Source:      "client",
+		Doc:         "time to the first whole sentence of the answer: when a reader, or a voice, can begin",
 		Formula: "arrival of the delta that holds its last character - sent; a sentence ends with . ! or ? before white " +
 			"space or the end, with 。！？, or with a line break behind a word",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -113,8 +114,9 @@ var latencies = []Def{
 			i, _ := firstSentence(q)
 			return arrivalLimits(c, q, i)
 		}},
-	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
-		Source: "client",
+	{Name: "ttfr_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, first: true,
+		FromSending: true,
+		Source:      "client",
 		Doc: "time to the first event with choices, empty or not: what several other tools call TTFT; a diagnostic, " +
 			"never a gate",
 		Formula: "first event - sent",

@@ -40,7 +40,7 @@ var speeds = []Def{
 		Source:  "client, usage",
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
-		parts:   prefill, region: prefillRegion},
+		parts:   prefill, region: prefillRegion, first: true},
 	{Name: "icl_p50_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
 		Support: "streaming",
 		Doc:     "median time between arrivals of text within the turn",

@@ -43,6 +43,7 @@ type Cell struct {
 	cold      *coldFit // nil: nothing tells by time how much of a prompt was cached
 	withdrawn string   // why the server's report of cached tokens is believed no more
 	stale     bool     // it was judged when that was believed
+	ways      *ways    // of the requests; nil: not worked out
 }
 
 // observation is one value of a sample or a fact.

@@ -156,7 +156,11 @@ func (m members) repeats() int {
 
 // regionOf is where the parts of a ratio lie in one turn.
 func (d *Def) regionOf(c *Cell, q *event.Request, v Value) region {
-	if num, den, why := d.parts(c, q); why == "" && v.Known() {
+	num, den, why := d.parts(c, q)
+	if h, ok := c.holding(q); ok && d.first && why == "" { // the denominator is a time in seconds
+		return box(event.Range{Low: num, High: num}, event.Range{Low: max(0, den-h.most/1000), High: den})
+	}
+	if why == "" && v.Known() {
 		return certainly(num, den)
 	}
 	if d.region != nil {

@@ -27,6 +27,7 @@ func played() *Cell {
 			for i := range q.Chunks {
 				q.Chunks[i].At = start + at(float64(100*repeat+10*k)+float64(i))
 			}
+			q.Timings = map[string]float64{"server.prefill_ms": float64(100*repeat + 10*k - 12)} // the way is 12 ms
 			q.Usage.Prompt, q.Cached = new(100*(k+1)), new(50*k)
 			if repeat == 3 && k == 2 {
 				q.Err = &event.Error{Class: "truncated"}

@@ -45,8 +45,8 @@ func (s *signs) checkText(r *event.Request, plain, engine string, notes notes) {
 	}
 	if !r.Prefill && r.Wire.ReasoningKey != "" && r.Finish == "stop" && r.Tools == "" &&
 		strings.TrimSpace(r.Text) == "" && strings.TrimSpace(r.Reasoning) != "" {
-		notes.once("answer_in_reasoning", "%s: the reply ended by itself, and all of it is in %s: a reasoning parser in front of "+
-			"a model that does not think puts the answer there; what rests on its text is unknown; start the server without that "+
-			"parser", turnOf(r), r.Wire.ReasoningKey)
+		notes.once("answer_in_reasoning", "%s: the reply ended by itself, and all of it is in %s: a reasoning parser in "+
+			"front of a model that does not think puts the answer there; what rests on its text is unknown; start the server "+
+			"without that parser", turnOf(r), r.Wire.ReasoningKey)
 	}
 }

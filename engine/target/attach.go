@@ -46,7 +46,7 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 		return nil, err
 	}
 	if what != "" {
-		t.Facts.Simulated, t.Facts.Simulation, t.Embedded = true, what, true
+		t.Facts.Simulated, t.Facts.Simulation, t.Embedded, t.Facts.Embedded = true, what, true, true
 		t.Facts.Flags = simulatorFlags(profile.Launch)
 	}
 	side := t.Close
