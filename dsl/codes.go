@@ -78,6 +78,7 @@ var Codes = func() []Code {
 		{"plan/matrix", "the matrix contradicts itself, or has too many or no combinations"},
 		{"plan/model", "a model is in no models file"},
 		{"plan/pair", "a server does not serve a model"},
+		{"plan/request", "the server has no word for a key of a request"},
 		{"plan/selection", "nothing is left to play"},
 		{"plan/size", "the scenario would need more time or memory than any real one, or gives something no time at all"},
 		{"plan/server", "a server is in no servers file, or is abstract"},

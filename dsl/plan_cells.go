@@ -85,6 +85,7 @@ func (p *planner) finish(c *Cell) {
 	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
 	c.Does = does(c.Scenario)
 	p.fit(c)
+	p.unkept(c)
 }
 
 // ownModel gives a cell that names no model the first one that its profile lists.

@@ -117,6 +117,14 @@ func (s *session) prepare(ctx context.Context) error {
 		s.maker.Blocks(learnt)
 	}
 	t.Facts.Unsupported = s.observer.Unsupported()
+	if keys, _ := s.cell.Unkept(); len(keys) > 0 {
+		why := s.cell.Server.WhyUnkept(keys)
+		s.notes.once("request_key_unknown", "%s", why)
+		if t.Facts.Unsupported == nil {
+			t.Facts.Unsupported = map[string]string{}
+		}
+		t.Facts.Unsupported[metrics.ReplyLength] = why
+	}
 	proof := s.observer.Proof()
 	t.Facts.Capabilities = nil
 	for _, c := range proof.Refine(t.Capabilities()) {

@@ -181,7 +181,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
-		Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase), Exchange: e,
+		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase), Exchange: e,
 	}
 	s.maker.Tell(ceiling, &r)
 	s.observer.After(ctx, &r, req.Plain())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl"
 	"homellm/engine/engines"
 	"homellm/engine/host"
 	"homellm/engine/observe"
@@ -79,6 +80,11 @@ func (d *Doctor) capabilities(f server.Found, seen tested) {
 			mark = "yes"
 		}
 		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
+	}
+	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
+	if keys := profile.Unkept(dsl.Sampling{IgnoreEOS: new(true), MinTokens: new(1)}); len(keys) > 0 {
+		d.Report.Line("request keys", "no word for %s: a run does not send them, and what rests on the length of a reply is "+
+			"unsupported where a scenario has them", strings.Join(keys, " and "))
 	}
 }
 

@@ -73,5 +73,6 @@ var (
 		"the engine ends a reply when the model does: reply lengths differ between runs",
 	}
 	ignoreEOS = Capability{"ignore_eos", true, "ignore_eos in the body of a request"}
+	banEOS    = Capability{"ignore_eos", true, "ban_eos_token in the body of a request"}
 	noTimings = Capability{"server_timings", false, "they come from /metrics, which is not there"}
 )

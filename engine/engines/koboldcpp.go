@@ -23,7 +23,7 @@ var koboldCPP = Engine{
 		{"tokenize", true, "/api/extra/tokencount, for plain text only: the chat format is the server's own adapter"},
 		noMetrics,
 		{"server_timings", false, "only of the last request, at /api/extra/perf, rounded"},
-		noIgnoreEOS,
+		banEOS,
 	},
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, OtherTemplates: true, SystemFallback: "merge"},
 	Launch: Launch{

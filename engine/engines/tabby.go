@@ -17,7 +17,7 @@ var tabby = Engine{
 		{"tokenize", true, "/v1/token/encode"},
 		noMetrics,
 		{"server_timings", true, "times in the usage block; prompt speed there counts cached tokens"},
-		noIgnoreEOS,
+		banEOS,
 	},
 	Prompt: Prompt{Text: TextRule{BOS: true, Extra: map[string]any{"add_bos_token": false}, Stops: manyStops}},
 	Launch: Launch{Memory: cardMemory("")},

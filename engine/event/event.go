@@ -131,6 +131,8 @@ type Request struct {
 	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
 	MaxTokens    int    `json:"max_tokens,omitempty"` // most output tokens that it asked for; 0: it did not say
 	Phase        string `json:"phase"`                // one of Phases
+	// keys of the scenario's request that the server has no word for, and did not get
+	Unkept []string `json:"unkept,omitempty"`
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.

@@ -75,6 +75,7 @@ type Def struct {
 	anyway      bool   // also defined for a request that failed
 	first       bool   // rests on the time to the first token: see held
 	answer      bool   // tells something of an answer: see asked
+	length      bool   // rests on how long the scenario has replies be
 	counts      bool   // counts requests or their failures, of groups that were not played to their end as well
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
@@ -157,6 +158,8 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		v.Source = d.from(c, q)
 	}
 	switch {
+	case d.length && unkept(q):
+		v.Why = "the engine has no word for " + strings.Join(q.Unkept, " and ")
 	case d.parts != nil:
 		var num, den float64
 		if num, den, v.Why = d.parts(c, q); v.Why == "" {
@@ -193,12 +196,20 @@ const ServerTimings = "server_timings"
 // Speculation is the key of [event.Server.Unsupported] for the server's account of speculative decoding.
 const Speculation = "speculation"
 
+// ReplyLength is the key of [event.Server.Unsupported] for a server that has no word for the keys of requests that decide
+// how long a reply is.
+const ReplyLength = "reply_length"
+
 // supported says of a value that is unknown whether the server cannot tell it, which was established before the run.
 func (d *Def) supported(c *Cell, v Value) Value {
-	if v.Known() || d.Support == "" || c.Started == nil {
+	if v.Known() || d.Support == "" && !d.length || c.Started == nil {
 		return v
 	}
 	cannot := c.Started.Server.Unsupported
+	if why := cannot[ReplyLength]; why != "" && d.length {
+		v.Why, v.Unsupported, v.Range = why, true, nil
+		return v
+	}
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
 		if v.Why, v.Unsupported = why, true; d.Support == "cache" && c.cold != nil && v.Range != nil {
 			v.Why = c.cold.why // the server tells nothing, and its times something

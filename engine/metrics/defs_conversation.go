@@ -43,7 +43,8 @@ var conversations = []Def{
 			}
 			return n, ""
 		}},
-	{Name: "total_ms", Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
+	{Name: "total_ms", length: true,
+		Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
 		Doc:     "time from the first request of a conversation to the end of its last reply",
 		Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
 		over:    func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},

@@ -126,7 +126,8 @@ var latencies = []Def{
 			}
 			return since(q.Sent, *q.FirstEvent)
 		}},
-	{Name: "e2e_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
+	{Name: "e2e_ms", length: true,
+		Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
 		FromSending: true, Source: "client",
 		Doc:     "time until the last token",
 		Formula: "t_k - sent; of a reply that was not streamed: end of the exchange - sent",
@@ -137,7 +138,8 @@ var latencies = []Def{
 			}
 			return since(q.Sent, t)
 		}},
-	{Name: "e2e_due_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
+	{Name: "e2e_due_ms", length: true,
+		Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, FromSending: true,
 		Source:  "client",
 		Doc:     "time until the last token, counted from when the request was due: includes waiting to be sent",
 		Formula: "t_k - due",

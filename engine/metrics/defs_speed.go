@@ -102,7 +102,8 @@ var tokens = []Def{
 		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
 		each:   func(_ *Cell, q *event.Request) (any, string) { return promptTokens(q) },
 		limits: promptLimits},
-	{Name: "output_tokens", Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
+	{Name: "output_tokens", length: true,
+		Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
 		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, why := output(q)

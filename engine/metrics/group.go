@@ -21,6 +21,10 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
 	if d.over != nil {
 		v.V, v.Why = d.over(c, g)
+		if d.length && slices.ContainsFunc(g, unkept) {
+			v.V, v.Why = nil, "the engine has no word for what says how long replies are"
+			return d.supported(c, v)
+		}
 		if v.Why != "" && d.span != nil && len(g) > 0 {
 			v = d.between(d.span(c, g), v)
 		}

@@ -158,6 +158,9 @@ func said(name string) func(*Cell, *event.Request) (any, string) {
 	}
 }
 
+// unkept reports whether a request did not get what the scenario says of the length of its reply.
+func unkept(q *event.Request) bool { return len(q.Unkept) > 0 }
+
 // uncounted says why a reply has no counts of tokens that can be believed; empty if it may have.
 func uncounted(q *event.Request) string { return q.Wire.UsageConflict }
 

@@ -63,8 +63,9 @@ func (m *Maker) Forget() { clear(m.known) }
 // Request is one request in the form that goes on the wire.
 type Request struct {
 	client.Prompt
-	API string // that it is for
-	Err error  // why it cannot be sent
+	API    string   // that it is for
+	Err    error    // why it cannot be sent
+	Unkept []string // keys that the server has no word for
 
 	messages []dsl.Message // as the server gets them, or as they were rendered
 	tokenize Tokenize      // as the server will read it; nil: not known
@@ -91,7 +92,11 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
 		extra[caps.MinTokens] = *req.MinTokens
 	}
-	return m.frame(req.API, messages, out)
+	framed := m.frame(req.API, messages, out)
+	if t.MaxTokens == 0 {
+		framed.Unkept = m.cell.Server.Unkept(req)
+	}
+	return framed
 }
 
 // Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for so many tokens.

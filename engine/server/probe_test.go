@@ -238,7 +238,7 @@ var probeTests = []struct {
 		want: Found{State: Ready, Engine: "tabby", Slots: new(4), BlockTokens: new(256), Models: []engines.Model{
 			{ID: "other", OwnedBy: "tabbyAPI", Loaded: new(false)},
 			{ID: "exl3", OwnedBy: "tabbyAPI", Loaded: new(true), ContextTokens: new(16384)}}},
-		can: "cache_salt server_timings tokenize usage",
+		can: "cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
 		name: "KoboldCpp 1.76, which imitates Ollama",
@@ -253,7 +253,7 @@ var probeTests = []struct {
 		unknown: answer{404, "text/html", "Error: HTTP Server is running, but this endpoint does not exist."},
 		want: Found{State: Ready, Engine: "koboldcpp", Version: "1.76", ContextTokens: new(8192),
 			Models: []engines.Model{{ID: "koboldcpp/phi3", OwnedBy: "koboldcpp", ContextTokens: new(8192)}}},
-		can: "cache_salt tokenize",
+		can: "cache_salt ignore_eos tokenize",
 	},
 	{
 		name: "anything OpenAI-compatible, with a /version of its own",
