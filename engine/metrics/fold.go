@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +20,7 @@ type Run struct {
 
 	withdrawn []withdrawal
 	byID      map[string]*Cell
+	steps     map[[2]string]spot       // of the scenario; nil: not looked for yet
 	shelf     map[string]*Cell         // cells of an earlier plan, until the new one names them
 	observed  map[string][]observation // facts and samples that belong to no cell
 }
@@ -40,6 +39,7 @@ type Cell struct {
 	run       *Run
 	observed  map[string][]observation
 	tally     tally
+	index     index
 	cold      *coldFit // nil: nothing tells by time how much of a prompt was cached
 	withdrawn string   // why the server's report of cached tokens is believed no more
 	stale     bool     // it was judged when that was believed
@@ -123,7 +123,7 @@ var unchecked = event.Note{Code: "unchecked", Text: "the journal is of a version
 // begin opens a run. A second opening in one journal is that of a changed plan: cells that it
 // does not plan again are no longer part of the run.
 func (r *Run) begin(b event.RunStarted) {
-	r.Started = b
+	r.Started, r.steps = b, nil
 	if !b.Checked() && !slices.Contains(r.Notes, unchecked) {
 		r.Notes = append(r.Notes, unchecked)
 	}
@@ -187,35 +187,6 @@ type Group struct {
 	Conversation string
 	Step         string
 	Phase        string
-}
-
-// Measured returns the requests of a group without warm-ups and without those that the end of
-// the run cancelled, ordered by repeat and by time.
-func (c *Cell) Measured(g Group) []*event.Request {
-	var out []*event.Request
-	for _, q := range c.Requests {
-		if q.Warmup || Cancelled(q) ||
-			g.Repeat != 0 && q.Repeat != g.Repeat ||
-			g.Conversation != "" && q.Conversation != g.Conversation ||
-			g.Step != "" && q.Step != g.Step ||
-			g.Phase != "" && q.Phase != g.Phase {
-			continue
-		}
-		out = append(out, q)
-	}
-	slices.SortStableFunc(out, func(a, b *event.Request) int {
-		return cmp.Or(cmp.Compare(a.Repeat, b.Repeat), cmp.Compare(a.Due, b.Due))
-	})
-	return out
-}
-
-// Repeats lists the numbers of the measured repeats of which at least one request ended.
-func (c *Cell) Repeats() []int {
-	seen := map[int]bool{}
-	for _, q := range c.Measured(Group{}) {
-		seen[q.Repeat] = true
-	}
-	return slices.Sorted(maps.Keys(seen))
 }
 
 // Passes splits the requests of the cell into its passes, warm-ups apart, in the order they began.

@@ -95,16 +95,7 @@ func (c *Cell) context() int {
 
 // promptBefore is the size of the latest prompt of which a turn repeats everything; nil: none is known.
 func (c *Cell) promptBefore(q *event.Request) *int {
-	var before *event.Request
-	for _, x := range c.Requests {
-		if x == q {
-			break
-		}
-		if x.Repeat == q.Repeat && x.Warmup == q.Warmup && x.Conversation == q.Conversation && !x.Prefill &&
-			x.Err == nil && x.Usage.Prompt != nil {
-			before = x
-		}
-	}
+	before := c.indexed().before[q]
 	if before == nil || c.removedBetween(before, q) {
 		return nil
 	}
@@ -119,18 +110,15 @@ func (c *Cell) removedBetween(from, to *event.Request) bool {
 	if c.run == nil {
 		return true
 	}
-	for _, conv := range c.run.Started.Scenario.Conversations {
-		if conv.ID != to.Conversation {
-			continue
-		}
-		i := slices.IndexFunc(conv.Steps, func(s event.Step) bool { return s.ID == from.Step })
-		j := slices.IndexFunc(conv.Steps, func(s event.Step) bool { return s.ID == to.Step })
-		if i < 0 || j < i {
-			return true
-		}
-		return slices.ContainsFunc(conv.Steps[i:j+1], func(s event.Step) bool { return s.Action == "remove" })
+	i, known := c.run.spots()[[2]string{to.Conversation, from.Step}]
+	j, knownTo := c.run.spots()[[2]string{to.Conversation, to.Step}]
+	if !known || !knownTo || j.at < i.at {
+		return true
 	}
-	return true
+	conv := slices.IndexFunc(c.run.Started.Scenario.Conversations,
+		func(s event.Conversation) bool { return s.ID == to.Conversation })
+	return slices.ContainsFunc(c.run.Started.Scenario.Conversations[conv].Steps[i.at:j.at+1],
+		func(s event.Step) bool { return s.Action == "remove" })
 }
 
 // timedTokens is between which limits the cached tokens of a turn lie by its time to the first token, where the server

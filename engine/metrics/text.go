@@ -45,9 +45,8 @@ func isJSON(text string) bool {
 // sameText compares the answer with that of the first time the same turn was played, warm-ups
 // included.
 func sameText(c *Cell, q *event.Request) (any, string) {
-	for _, first := range c.Requests {
-		if first == q || first.Err != nil || first.Conversation != q.Conversation || first.Step != q.Step ||
-			first.Turn != q.Turn {
+	for _, first := range c.indexed().same[turnOf{q.Conversation, q.Step, q.Turn}] {
+		if first == q || first.Err != nil {
 			continue
 		}
 		if q.Warmup && !first.Warmup || q.Warmup == first.Warmup && first.Repeat >= q.Repeat {

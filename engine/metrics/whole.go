@@ -14,22 +14,35 @@ func (c *Cell) cut(d *Def, g Group) string {
 	if d.counts || c.run == nil || g.Repeat == 0 {
 		return ""
 	}
+	if g.Step != "" && g.Conversation != "" {
+		step := c.run.spots()[[2]string{g.Conversation, g.Step}]
+		return c.short(g, step.turns, g.Step, c.Measured(Group{Repeat: g.Repeat, Conversation: g.Conversation}))
+	}
 	for _, conv := range c.run.Started.Scenario.Conversations {
 		if g.Conversation != "" && g.Conversation != conv.ID {
 			continue
 		}
+		of := g
+		of.Conversation = conv.ID
 		turns := c.Measured(Group{Repeat: g.Repeat, Conversation: conv.ID})
 		for _, step := range conv.Steps {
-			played := 0
-			for _, q := range turns {
-				if q.Step == step.ID {
-					played++
-				}
+			if g.Step != "" && g.Step != step.ID {
+				continue
 			}
-			if played < step.Turns && (g.Step == "" || g.Step == step.ID) && c.reaches(conv.ID, step.ID, g.Phase, turns) {
-				return cutBy(g.Repeat, turns)
+			if why := c.short(of, step.Turns, step.ID, turns); why != "" {
+				return why
 			}
 		}
+	}
+	return ""
+}
+
+// short says why fewer turns of a step were played in a repeat than it has, if they were. Turns are those of its
+// conversation.
+func (c *Cell) short(g Group, want int, step string, turns []*event.Request) string {
+	played := len(c.Measured(Group{Repeat: g.Repeat, Conversation: g.Conversation, Step: step}))
+	if played < want && c.reaches(g.Conversation, step, g.Phase, turns) {
+		return cutBy(g.Repeat, turns)
 	}
 	return ""
 }

@@ -1,0 +1,136 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+
+	"homellm/engine/event"
+)
+
+// index finds the requests of a cell by what they belong to, so that what is asked of each turn or step does not
+// look at all of them. It grows with the cell.
+type index struct {
+	known    int            // requests that are in it
+	last     *event.Request // of them
+	disorder bool           // one began before another that is in it
+	groups   map[Group][]*event.Request
+	repeats  []int                             // measured ones
+	same     map[turnOf][]*event.Request       // every time that one turn was played, in the order of the cell
+	prompts  map[passOf]*event.Request         // the latest one of a pass of a conversation whose prompt was counted
+	before   map[*event.Request]*event.Request // the prompt that a request came after
+}
+
+// turnOf names a turn of every repeat.
+type turnOf struct {
+	conversation, step string
+	turn               int
+}
+
+// passOf names one play of a conversation.
+type passOf struct {
+	repeat       int
+	warmup       bool
+	conversation string
+}
+
+// indexed brings the index up to date.
+func (c *Cell) indexed() *index {
+	x := &c.index
+	if n := len(c.Requests); n < x.known || x.known > 0 && c.Requests[x.known-1] != x.last {
+		*x = index{}
+	}
+	if x.groups == nil {
+		x.groups, x.same = map[Group][]*event.Request{}, map[turnOf][]*event.Request{}
+		x.prompts, x.before = map[passOf]*event.Request{}, map[*event.Request]*event.Request{}
+	}
+	for _, q := range c.Requests[x.known:] {
+		x.add(q)
+	}
+	if x.disorder {
+		for _, g := range x.groups {
+			slices.SortStableFunc(g, byTime)
+		}
+		x.disorder = false
+	}
+	return x
+}
+
+func byTime(a, b *event.Request) int {
+	return cmp.Or(cmp.Compare(a.Repeat, b.Repeat), cmp.Compare(a.Due, b.Due))
+}
+
+func (x *index) add(q *event.Request) {
+	x.known, x.last = x.known+1, q
+	turn := turnOf{q.Conversation, q.Step, q.Turn}
+	x.same[turn] = append(x.same[turn], q)
+	pass := passOf{q.Repeat, q.Warmup, q.Conversation}
+	if p := x.prompts[pass]; p != nil {
+		x.before[q] = p
+	}
+	if !q.Prefill && q.Err == nil && q.Usage.Prompt != nil {
+		x.prompts[pass] = q
+	}
+	if q.Warmup || Cancelled(q) {
+		return
+	}
+	if i, found := slices.BinarySearch(x.repeats, q.Repeat); !found {
+		x.repeats = slices.Insert(x.repeats, i, q.Repeat)
+	}
+	if all := x.groups[Group{}]; len(all) > 0 && byTime(all[len(all)-1], q) > 0 {
+		x.disorder = true
+	}
+	groups := []Group{
+		{}, {Conversation: q.Conversation}, {Conversation: q.Conversation, Step: q.Step},
+		{Repeat: q.Repeat}, {Repeat: q.Repeat, Conversation: q.Conversation},
+		{Repeat: q.Repeat, Conversation: q.Conversation, Step: q.Step},
+	}
+	for i, g := range groups {
+		if !slices.Contains(groups[:i], g) { // a field may be empty
+			x.groups[g] = append(x.groups[g], q)
+		}
+	}
+}
+
+// Measured returns the requests of a group without warm-ups and without those that the end of
+// the run cancelled, ordered by repeat and by time.
+func (c *Cell) Measured(g Group) []*event.Request {
+	x := c.indexed()
+	from := g
+	from.Phase = ""
+	if g.Conversation == "" {
+		from.Step = ""
+	}
+	group := x.groups[from]
+	if from == g {
+		return slices.Clone(group)
+	}
+	var out []*event.Request
+	for _, q := range group {
+		if (g.Step == "" || q.Step == g.Step) && (g.Phase == "" || q.Phase == g.Phase) {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// Repeats lists the numbers of the measured repeats of which at least one request ended.
+func (c *Cell) Repeats() []int { return slices.Clone(c.indexed().repeats) }
+
+// spot is a step of the scenario as the journal announces it.
+type spot struct {
+	at    int // among the steps of its conversation
+	turns int
+}
+
+// spots finds the steps of the scenario by their conversation and their own name.
+func (r *Run) spots() map[[2]string]spot {
+	if r.steps == nil {
+		r.steps = map[[2]string]spot{}
+		for _, conv := range r.Started.Scenario.Conversations {
+			for i, s := range conv.Steps {
+				r.steps[[2]string{conv.ID, s.ID}] = spot{i, s.Turns}
+			}
+		}
+	}
+	return r.steps
+}
