@@ -18,8 +18,9 @@ type mark[S any] struct {
 // at most ahead bytes beyond a part's end.
 func (s *Sums[S]) Over(text string, ahead int, next func(rest string, sum S) (int, S, error)) (sum S, err error) {
 	common := commonBytes(text, s.text)
+	fits := func(end int) bool { return end+ahead <= common || end == common && common == len(text) }
 	known := len(s.marks)
-	for known > 0 && s.marks[known-1].end+ahead > common && s.marks[known-1].end != len(text) {
+	for known > 0 && !fits(s.marks[known-1].end) {
 		known--
 	}
 	at := 0

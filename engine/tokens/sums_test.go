@@ -32,6 +32,19 @@ func TestSumsAreThoseOfTheWhole(t *testing.T) {
 	}
 }
 
+// A text that is as long as a part of the last one, and another, is summed anew.
+func TestSumsAreNotOfAnotherText(t *testing.T) {
+	var s Sums[int]
+	lengths := func(rest string, sum int) (int, int, error) { return segment(rest), sum + int(rest[0]), nil }
+	for _, text := range []string{"first\nsecond\n", "other\n", "first\n", "first\nother\n"} {
+		got, err := s.Over(text, 1, lengths)
+		var fresh Sums[int]
+		if want, _ := fresh.Over(text, 1, lengths); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
 // What a conversation of a thousand turns had before is not looked at again.
 func TestSumsLookAtWhatIsNew(t *testing.T) {
 	var s Sums[int]
