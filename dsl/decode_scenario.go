@@ -11,6 +11,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 	"homellm/schema"
 )
 
@@ -131,7 +132,7 @@ func (d *decoder) run(n *syntax.Node) Run {
 	r := Run{
 		Repeats:     d.integer(n, "repeats", defaultRepeats),
 		Warmup:      d.integer(n, "warmup", defaultWarmup),
-		Order:       d.strOr(n, "order", "interleaved"),
+		Order:       Order(d.strOr(n, "order", string(Interleaved))),
 		Cooldown:    d.duration(n, "cooldown", 0),
 		ErrorBudget: d.percent(n, "error_budget", 0),
 	}
@@ -151,14 +152,14 @@ func (d *decoder) run(n *syntax.Node) Run {
 type defaults struct {
 	timeout time.Duration
 	request Sampling
-	history string
+	history HistoryMode
 }
 
 func (d *decoder) defaults(n *syntax.Node) defaults {
 	return defaults{
 		timeout: d.limit(n, "timeout", defaultTimeout),
 		request: d.sampling(d.get(n, "request"), Sampling{MaxTokens: defaultMaxTokens}),
-		history: d.strOr(n, "history", "live"),
+		history: HistoryMode(d.strOr(n, "history", string(Live))),
 	}
 }
 
@@ -185,7 +186,7 @@ func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 		s.Stop = stop
 	}
 	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
-	s.API = d.strOr(n, "api", s.API)
+	s.API = wire.API(d.strOr(n, "api", string(s.API)))
 	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
 		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request",
 			"lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
@@ -201,7 +202,7 @@ func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Co
 		Description: d.str(n, "description"),
 		Tokens:      d.integer(n, "tokens", 0),
 		System:      d.str(n, "system"),
-		History:     d.strOr(n, "history", def.history),
+		History:     HistoryMode(d.strOr(n, "history", string(def.history))),
 	}
 	for _, tag := range slices.Concat(tags, d.strs(n, "tags")) {
 		if !slices.Contains(c.Tags, tag) {

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
+	"homellm/engine/wire"
 )
 
 // What a server gets that does not say otherwise. The schema states the same values.
@@ -36,7 +37,7 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		Launch:      d.launch(d.get(n, "launch")),
 		Address:     Address{Port: d.integer(n, "port", 0), BasePath: d.strOr(n, "base_path", "/v1")},
 		Wire: Wire{
-			API:           d.strOr(n, "api", "chat"),
+			API:           wire.API(d.strOr(n, "api", string(wire.Chat))),
 			Placement:     d.strOr(n, "system_placement", "native"),
 			ReasoningTags: strings.TrimPrefix(d.str(n, "reasoning_tags"), "auto"),
 		},

@@ -7,6 +7,7 @@ import (
 
 	"homellm/dsl/ceiling"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // fit plays the conversations of a cell without a server, and says why the cell cannot be
@@ -86,7 +87,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			// What the server has seen is what it generated, also where the history keeps another text.
 			generated := w.synthetic(w.cell.Model, int64(w.sent), limit)
 			kept := generated
-			if conversation.History == "recorded" && t.Reply != "" {
+			if conversation.History == Recorded && t.Reply != "" {
 				kept = t.Reply
 			}
 			planned, err := w.turn(t, step.Request.API, generated)
@@ -96,7 +97,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			planned.Conversation, planned.Step = conversation.ID, step.ID
 			planned.ReplyTokens, planned.KeptTokens = limit, limit
 			planned.removed, removals = h.removals > removals, h.removals
-			if conversation.History == "recorded" {
+			if conversation.History == Recorded {
 				planned.KeptTokens = w.count(w.cell.Model, kept).tokens
 			}
 			turns = append(turns, planned)
@@ -112,7 +113,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 }
 
 // turn counts one prompt, and how much of it has been sent before.
-func (w *walker) turn(t Turn, api, reply string) (PlannedTurn, error) {
+func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
 	prompt, rendered, err := w.render(w.cell, api, t.Messages)
 	if err != nil {
@@ -259,7 +260,7 @@ func (p *planner) declared(c *Cell) {
 		}
 		size := c.Size(conversation.ID)
 		off := float64(size-conversation.Tokens) / float64(conversation.Tokens)
-		if off < -far || off > far && conversation.History == "recorded" {
+		if off < -far || off > far && conversation.History == Recorded {
 			p.once(syntax.Diagnostic{
 				Pos: conversation.Pos, Severity: syntax.Warning, Code: "plan/tokens",
 				Message: fmt.Sprintf("conversation %q declares %s tokens, and about %s are planned", conversation.ID,

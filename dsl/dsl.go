@@ -11,6 +11,7 @@ import (
 
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 	"homellm/schema"
 )
 
@@ -40,7 +41,7 @@ type Requires struct {
 type Run struct {
 	Repeats     int
 	Warmup      int
-	Order       string // interleaved | sequential | abba
+	Order       Order
 	Cooldown    time.Duration
 	Cache       Isolation
 	Scope       Span    // what one salt, reset or restart covers
@@ -50,6 +51,25 @@ type Run struct {
 
 // shared reports whether a later pass finds in the cache what an earlier one has left there.
 func (r Run) shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
+
+// Order is the order in which the repeats of cells are played.
+type Order string
+
+// The orders.
+const (
+	Interleaved Order = "interleaved" // one repeat of each cell in turn
+	Sequential  Order = "sequential"  // cell after cell
+	ABBA        Order = "abba"        // forwards and backwards in turn
+)
+
+// HistoryMode says what a history keeps of a turn.
+type HistoryMode string
+
+// The modes of a history.
+const (
+	Live     HistoryMode = "live"     // what the server replied
+	Recorded HistoryMode = "recorded" // the reply of the step
+)
 
 // Isolation says how a repeat is kept from what an earlier one has left in the server's cache.
 type Isolation string
@@ -92,7 +112,7 @@ type Conversation struct {
 	Tags        []string // its own and the scenario's
 	Tokens      int      // declared size at its end: every prompt token and reply; 0 if not declared
 	System      string
-	History     string // live | recorded
+	History     HistoryMode
 	Steps       []*Step
 	Assert      []*expr.Assertion
 }
@@ -106,7 +126,7 @@ type Sampling struct {
 	Stop        []string
 	IgnoreEOS   *bool
 	MinTokens   *int
-	API         string // chat | completions
+	API         wire.API // empty: the server's own
 }
 
 // Step is one step of a conversation. Do is what it does to the history and what it sends.

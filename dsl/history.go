@@ -7,13 +7,11 @@ import (
 	"strings"
 
 	"homellm/dsl/figure"
+	"homellm/engine/wire"
 )
 
 // Message is one message as it goes on the wire.
-type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
+type Message = wire.Message
 
 // Turn is one request that a step wants sent.
 type Turn struct {
@@ -102,7 +100,7 @@ func NewHistory(system string) *History {
 func (h *History) Messages() []Message {
 	out := make([]Message, len(h.messages))
 	for i, m := range h.messages {
-		out[i] = Message{m.role, m.content()}
+		out[i] = Message{Role: m.role, Content: m.content()}
 	}
 	return out
 }
@@ -216,9 +214,9 @@ func (h *History) prefill() []Message {
 	out := h.Messages()
 	switch {
 	case len(h.pending) > 0:
-		return append(out, Message{roleUser, message{parts: h.pending}.content()})
+		return append(out, Message{Role: roleUser, Content: message{parts: h.pending}.content()})
 	case len(out) == 0 || out[len(out)-1].Role != roleUser:
-		return append(out, Message{roleUser, prefillText})
+		return append(out, Message{Role: roleUser, Content: prefillText})
 	}
 	return out
 }

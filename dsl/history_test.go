@@ -282,7 +282,7 @@ func TestHistoryProperties(t *testing.T) {
 				now := p.turns[len(p.turns)-1].Messages
 				if appended {
 					before := p.turns[len(p.turns)-2].Messages
-					before = append(before, Message{roleAssistant, fmt.Sprintf("A%d", len(p.turns)-1)})
+					before = append(before, Message{Role: roleAssistant, Content: fmt.Sprintf("A%d", len(p.turns)-1)})
 					if d := cmp.Diff(before, now[:len(before)]); d != "" {
 						t.Fatalf("seed %d: the prefix changed (-want +got):\n%s", seed, d)
 					}

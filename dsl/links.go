@@ -112,13 +112,13 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	case s.reply != nil && d.reported(s.reply):
 	case turns == 0 && s.reply != nil:
 		d.errorf(s.reply, "links/reply", "remove it", "step %q has no turn whose reply is kept", s.step.ID)
-	case c.History != "recorded" && s.reply != nil:
+	case c.History != Recorded && s.reply != nil:
 		d.warnf(s.reply, "links/reply", "set history: recorded, or remove it",
 			"with history: %s the reply of the server is kept and this one is not used", c.History)
-	case c.History == "recorded" && turns > 0 && s.reply == nil:
+	case c.History == Recorded && turns > 0 && s.reply == nil:
 		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said",
 			"with history: recorded, step %q needs a reply", s.step.ID)
-	case c.History == "recorded" && turns > 0 && len(s.replies) != turns:
+	case c.History == Recorded && turns > 0 && len(s.replies) != turns:
 		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID,
 			text.Plural(turns, "turn"), len(s.replies))
 	}

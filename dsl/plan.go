@@ -80,7 +80,7 @@ type Plan struct {
 	File        string
 	SHA256      string // of the scenario and of every document file it reads
 	Digest      string // of everything that decides what is done
-	Order       string
+	Order       Order
 	Repeats     int
 	Warmup      int
 	Cells       []*Cell

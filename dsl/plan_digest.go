@@ -33,7 +33,8 @@ var later = []string{"ReasoningTags"}
 // first journals were written: if digests followed every move of a type, those of earlier journals would no longer
 // match.
 var recordedAs = strings.NewReplacer("expr.", "dsl.", "figure.", "dsl.", "dsl.Isolation", "string", "dsl.Span",
-	"string", "schema.AnswerSchema", "schema.Shape")
+	"string", "dsl.Order", "string", "dsl.HistoryMode", "string", "wire.API", "string", "wire.Message", "dsl.Message",
+	"schema.AnswerSchema", "schema.Shape")
 
 // writeDigest writes a value so that different values write different bytes: every value has
 // its type, and every list and text its length.

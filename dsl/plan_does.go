@@ -29,7 +29,7 @@ type doneTurn struct {
 // often that is repeated does not.
 type doneRun struct {
 	Warmup   int
-	Order    string
+	Order    Order
 	Cooldown time.Duration
 	Cache    Isolation
 	Scope    Span
@@ -60,7 +60,7 @@ func does(s *Scenario) string {
 				}
 				last = t.Messages
 				keep(doneTurn{c.ID, step.ID, t.N, t.Phase, t.Prefill, t.MaxTokens, step.Request, kept, t.Messages[kept:]})
-				if c.History == "recorded" && t.Reply != "" {
+				if c.History == Recorded && t.Reply != "" {
 					return t.Reply, nil
 				}
 				return standIn, nil

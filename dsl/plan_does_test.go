@@ -117,7 +117,7 @@ func TestDoes(t *testing.T) {
 // What a live conversation keeps of a reply is the server's; what a recorded one keeps is sent.
 func TestDoes_RecordedReplies(t *testing.T) {
 	does := func(history, reply string) string {
-		c := &Conversation{ID: "c", History: history, Steps: []*Step{
+		c := &Conversation{ID: "c", History: HistoryMode(history), Steps: []*Step{
 			{ID: "a", Do: Ask{Text: "Hello?", Reply: reply}}, {ID: "b", Do: Ask{Text: "And?", Reply: "Yes."}}}}
 		return does(&Scenario{Conversations: []*Conversation{c}, Run: Run{Cooldown: time.Second}})
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/goccy/go-yaml"
+
+	"homellm/engine/wire"
 )
 
 // resolved is one cell with everything filled in that a file may leave out: what the author
@@ -27,7 +29,7 @@ type resolvedServer struct {
 	Environment   []string          `json:"environment,omitempty"`
 	APIKey        map[string]string `json:"api_key,omitempty"`
 	BasePath      string            `json:"base_path"`
-	API           string            `json:"api"`
+	API           wire.API          `json:"api"`
 	Placement     string            `json:"system_placement"`
 	Tags          string            `json:"reasoning_tags,omitempty"` // only none
 	ContextTokens int               `json:"context_tokens,omitempty"`
@@ -50,7 +52,7 @@ type resolvedModel struct {
 type resolvedRun struct {
 	Repeats     int     `json:"repeats"`
 	Warmup      int     `json:"warmup"`
-	Order       string  `json:"order"`
+	Order       Order   `json:"order"`
 	Cooldown    string  `json:"cooldown"`
 	Cache       string  `json:"isolation_cache"`
 	Scope       string  `json:"isolation_scope"`
@@ -59,7 +61,7 @@ type resolvedRun struct {
 
 type resolvedConversation struct {
 	ID      string         `json:"id"`
-	History string         `json:"history"`
+	History HistoryMode    `json:"history"`
 	Steps   []resolvedStep `json:"steps"`
 }
 

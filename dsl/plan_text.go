@@ -63,10 +63,10 @@ func (p *Plan) exact() bool {
 }
 
 // orders words how cells are ordered.
-var orders = map[string]string{
-	"interleaved": "one repeat of each cell in turn",
-	"sequential":  "cell after cell",
-	"abba":        "repeats of the cells forwards and backwards in turn",
+var orders = map[Order]string{
+	Interleaved: "one repeat of each cell in turn",
+	Sequential:  "cell after cell",
+	ABBA:        "repeats of the cells forwards and backwards in turn",
 }
 
 // isolations words how a repeat is kept from the cache of another.
@@ -226,7 +226,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		File         string    `json:"file"`
 		SHA256       string    `json:"sha256"`
 		Digest       string    `json:"digest"`
-		Order        string    `json:"order"`
+		Order        Order     `json:"order"`
 		Repeats      int       `json:"repeats"`
 		Warmup       int       `json:"warmup"`
 		Requests     int       `json:"requests"`

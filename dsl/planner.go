@@ -8,6 +8,7 @@ import (
 
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // estimateTolerance is how far a count from characters may be off the tokens of a model: a
@@ -31,7 +32,7 @@ func (p *planner) count(m *Model, text string) count {
 
 // render returns the prompt of messages. Without a template a mark is put on either side of role and content, which
 // costs about what real templates cost.
-func (p *planner) render(c *Cell, api string, messages []Message) (prompt string, exact bool, err error) {
+func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt string, exact bool, err error) {
 	if p.opt.Render != nil {
 		server := c.Server
 		if server != nil && api != "" {

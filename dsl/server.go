@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // ability is one thing that a server can do, and whether a profile says so.
@@ -70,7 +71,7 @@ type Address struct {
 
 // Wire is how prompts are put to a server.
 type Wire struct {
-	API       string         // chat | completions
+	API       wire.API
 	Placement string         // of system messages: native | merge | first_user
 	Body      map[string]any // extra keys of every request
 	// none: tags around reasoning are part of an answer; empty: they are not

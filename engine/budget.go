@@ -106,7 +106,7 @@ func apartFromServer(c *dsl.Cell) string {
 // ahead of another; else a group is played until its next look, so that a server that is started
 // for it is started rarely.
 func (r *run) spend(ctx context.Context, groups []*group) error {
-	inTurn := len(groups) > 0 && r.plan.Cells[groups[0].cells[0]].Scenario.Run.Order != "sequential"
+	inTurn := len(groups) > 0 && r.plan.Cells[groups[0].cells[0]].Scenario.Run.Order != dsl.Sequential
 	var current *group
 	for {
 		open := slices.DeleteFunc(slices.Clone(groups), func(g *group) bool { return g.stopped != "" })

@@ -9,14 +9,15 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
 	"homellm/engine/target"
+	"homellm/engine/wire"
 )
 
 // TestCountedEvents asks an engine that can for the tokens of every event, in the preflight as well. Each of four
 // tokens that came with one write is then known.
 func TestCountedEvents(t *testing.T) {
 	for engineName, asks := range map[string]bool{"vllm": true, "sim": false} {
-		for _, api := range []string{"chat", "completions"} {
-			t.Run(engineName+" "+api, func(t *testing.T) {
+		for _, api := range []wire.API{wire.Chat, wire.Completions} {
+			t.Run(engineName+" "+string(api), func(t *testing.T) {
 				plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: none}}", "turn.ok"),
 					library(t))
 				synctest.Test(t, func(t *testing.T) {

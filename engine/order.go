@@ -25,7 +25,7 @@ func schedule(cells []*dsl.Cell, playable []int) []pass {
 			out = append(out, pass{cell: i, repeat: r, warmup: true})
 		}
 	}
-	if cells[playable[0]].Scenario.Run.Order == "sequential" {
+	if cells[playable[0]].Scenario.Run.Order == dsl.Sequential {
 		for _, i := range playable {
 			warm(i)
 			for r := 1; r <= cells[i].Scenario.Run.Repeats; r++ {
@@ -39,7 +39,7 @@ func schedule(cells []*dsl.Cell, playable []int) []pass {
 		warm(i)
 		most = max(most, cells[i].Scenario.Run.Repeats)
 	}
-	mirror := cells[playable[0]].Scenario.Run.Order == "abba"
+	mirror := cells[playable[0]].Scenario.Run.Order == dsl.ABBA
 	for r := 1; r <= most; r++ {
 		for k := range playable {
 			if mirror && r%2 == 0 {

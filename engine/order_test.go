@@ -25,7 +25,8 @@ func TestSchedule(t *testing.T) {
 	} {
 		var cells []*dsl.Cell
 		for _, r := range c.cells {
-			cells = append(cells, &dsl.Cell{Scenario: &dsl.Scenario{Run: dsl.Run{Repeats: r, Warmup: c.warmup, Order: c.order}}})
+			cells = append(cells, &dsl.Cell{Scenario: &dsl.Scenario{Run: dsl.Run{Repeats: r, Warmup: c.warmup,
+				Order: dsl.Order(c.order)}}})
 		}
 		var got []string
 		for _, p := range schedule(cells, c.playable) {

@@ -15,6 +15,7 @@ import (
 	"homellm/engine/prompt"
 	"homellm/engine/sim"
 	"homellm/engine/target"
+	"homellm/engine/wire"
 	"homellm/scenarios"
 )
 
@@ -279,7 +280,7 @@ conversations:
 		{"", "vllm", "completions", "native", "name one with --model"},
 	} {
 		s := own
-		s.Engine, s.API, s.Placement, s.Models = tt.engine, tt.api, tt.placement, nil
+		s.Engine, s.API, s.Placement, s.Models = tt.engine, wire.API(tt.api), tt.placement, nil
 		*lib.Server("sim") = s
 		opt := prompt.PlanOptions(lib)
 		opt.DefaultServer, opt.Model = "sim", tt.model

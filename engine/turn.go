@@ -142,7 +142,7 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 			if ctx.Err() != nil {
 				return "", context.Cause(ctx)
 			}
-			if c.History == "recorded" {
+			if c.History == dsl.Recorded {
 				return t.Reply, nil
 			}
 			if e.Err != nil {

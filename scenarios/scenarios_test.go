@@ -160,7 +160,7 @@ func TestDeclaredSizes(t *testing.T) {
 				continue
 			}
 			declared[plan.Name] = c.Tokens
-			if c.History != "recorded" {
+			if c.History != dsl.Recorded {
 				t.Errorf("%s declares %d tokens, but what a server answers live has no fixed size", name, c.Tokens)
 			}
 			size := 0

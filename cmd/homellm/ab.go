@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/dsl"
 	"homellm/engine/baseline"
 	"homellm/engine/compare"
 	"homellm/engine/exit"
@@ -97,9 +98,9 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		return err
 	}
 	plan := plans[0]
-	plan.Order = "abba"
+	plan.Order = dsl.ABBA
 	for _, c := range plan.Cells {
-		c.Scenario.Run.Order = "abba"
+		c.Scenario.Run.Order = dsl.ABBA
 	}
 	if f.out == "" {
 		id, err := results.NewID()

@@ -239,10 +239,7 @@ func lastPrompts(cell *dsl.Cell, f renderFlags) []shownPrompt {
 			}
 			err := step.Do.Play(h, func(t dsl.Turn) (string, error) {
 				if f.step == "" || step.ID == f.step {
-					last = shownPrompt{title: fmt.Sprintf("%s, step %s", c.ID, step.ID), messages: nil}
-					for _, m := range t.Messages {
-						last.messages = append(last.messages, model.Message{Role: m.Role, Content: m.Content})
-					}
+					last = shownPrompt{title: fmt.Sprintf("%s, step %s", c.ID, step.ID), messages: t.Messages}
 				}
 				if t.Reply != "" {
 					return t.Reply, nil

@@ -24,6 +24,7 @@ import (
 
 	"homellm/engine/client/transport"
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // Client talks to one server. It is safe for concurrent use.
@@ -49,12 +50,12 @@ func New(cfg Config) (*Client, error) {
 	case base.RawQuery != "" || base.Fragment != "":
 		return nil, fmt.Errorf("base URL %q: a query or fragment cannot be part of it", base.Redacted())
 	}
-	api := cmp.Or(cfg.API, "chat")
+	api := cmp.Or(cfg.API, wire.Chat)
 	at := slices.IndexFunc(dialects, func(d dialect) bool { return d.Name == api })
 	if at < 0 {
 		var names []string
 		for _, d := range dialects {
-			names = append(names, d.Name)
+			names = append(names, string(d.Name))
 		}
 		return nil, fmt.Errorf("API %q is not known: want one of %s", api, strings.Join(names, ", "))
 	}

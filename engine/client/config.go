@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // Config says which server to talk to and how. The zero value of every bound means that there is
 // none, except for those that say otherwise.
 type Config struct {
-	BaseURL string // http or https; the path is where the API starts, /v1 if there is none
-	APIKey  string // sent as a bearer token; empty: none
-	Model   string // as the server calls it
-	API     string // name of a dialect; empty: chat
+	BaseURL string   // http or https; the path is where the API starts, /v1 if there is none
+	APIKey  string   // sent as a bearer token; empty: none
+	Model   string   // as the server calls it
+	API     wire.API // name of a dialect; empty: chat
 	Stream  bool
 
 	ReasoningTags string // none: what looks like reasoning in an answer is part of it

@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 // dialect is one way to ask a server for a completion and to read what it answers. Its functions
 // are pure; framing, time and transport are the same for all.
 type dialect struct {
-	Name string // what [Config].API says
+	Name wire.API // what [Config].API says
 	Doc  string
 
 	url    func(base *url.URL) *url.URL
@@ -19,11 +21,12 @@ type dialect struct {
 
 // dialects lists every dialect. A new one is a file and a line here.
 var dialects = []dialect{
-	{"chat", "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat,
+	{wire.Chat, "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat,
 		decodeOpenAI},
-	{"completions", "OpenAI text completions: the prompt is one text, its template applied by the caller",
+	{wire.Completions, "OpenAI text completions: the prompt is one text, its template applied by the caller",
 		openAIURL("/completions"), encodeText, decodeOpenAI},
-	{"ollama", "Ollama's own chat API: newline-delimited JSON, with the server's own durations", ollamaURL, encodeOllama,
+	{wire.Ollama, "Ollama's own chat API: newline-delimited JSON, with the server's own durations", ollamaURL,
+		encodeOllama,
 		decodeOllama},
 }
 

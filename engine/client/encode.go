@@ -14,13 +14,12 @@ import (
 	"slices"
 
 	openai "github.com/sashabaranov/go-openai"
+
+	"homellm/engine/wire"
 )
 
 // Message is one message of a chat.
-type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
+type Message = wire.Message
 
 // Prompt is what one request asks. A nil or zero field is not sent, so that the server's own
 // default applies; a pointer to zero is sent as zero.

@@ -8,10 +8,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"homellm/engine/wire"
 )
 
 func TestEncode(t *testing.T) {
-	messages := []Message{{"system", "Be <brief>."}, {"user", "Hi"}, {"assistant", ""}, {"user", "üben 🙂"}}
+	messages := []Message{{Role: "system", Content: "Be <brief>."}, {Role: "user", Content: "Hi"},
+		{Role: "assistant", Content: ""}, {Role: "user", Content: "üben 🙂"}}
 	const wire = `[{"role":"system","content":"Be <brief>."},{"role":"user","content":"Hi"},{"role":"assistant",` +
 		`"content":""},{"role":"user","content":"üben 🙂"}]`
 	for _, tt := range []struct {
@@ -103,7 +106,7 @@ func TestEncode(t *testing.T) {
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	for _, api := range []string{"chat", "completions", "ollama"} {
+	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama} {
 		c, err := New(Config{BaseURL: "http://h", API: api, Stream: true})
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +119,11 @@ func TestEncodeRefuses(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
-	for _, tt := range []struct{ base, api, want string }{
+	for _, tt := range []struct {
+		base string
+		api  wire.API
+		want string
+	}{
 		{"http://h:8000", "chat", "http://h:8000/v1/chat/completions"},
 		{"http://h:8000/", "completions", "http://h:8000/v1/completions"},
 		{"http://h:8000/v1/", "chat", "http://h:8000/v1/chat/completions"},

@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 // A framer cuts a body into events, however the bytes were split on the way. After feed, next is
@@ -50,7 +52,7 @@ func sniff(p []byte, d *dialect, labelledJSON bool) string {
 		return "json"
 	case p[0] != '{':
 		return "sse"
-	case d.Name == "ollama":
+	case d.Name == wire.Ollama:
 		return "ndjson"
 	}
 	return "json"

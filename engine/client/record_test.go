@@ -13,12 +13,13 @@ import (
 
 	"homellm/engine/client/transport"
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // replay records a body as if it had arrived in pieces of the given size, one a millisecond.
 func replay(t testing.TB, dialect, framing string, body []byte, piece int) (event.Exchange, *event.Error) {
 	t.Helper()
-	c, err := New(Config{BaseURL: "http://replayed", API: dialect})
+	c, err := New(Config{BaseURL: "http://replayed", API: wire.API(dialect)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,11 +102,7 @@ func (r Rendering) ask(
 	messages []model.Message,
 ) (ids []int, count int, refused string, err error) {
 	if r.Side != nil {
-		list := make([]engines.Message, len(messages))
-		for i, m := range messages {
-			list[i] = engines.Message{Role: m.Role, Content: m.Content}
-		}
-		ids, err = r.Side.Tokenize(ctx, list)
+		ids, err = r.Side.Tokenize(ctx, messages)
 		count = len(ids)
 	} else {
 		count, err = r.usage(ctx, messages)
@@ -120,10 +116,7 @@ func (r Rendering) ask(
 // usage asks for one token and reads how many the prompt had.
 func (r Rendering) usage(ctx context.Context, messages []model.Message) (int, error) {
 	zero := 0.0
-	p := client.Prompt{MaxTokens: 1, Temperature: &zero}
-	for _, m := range messages {
-		p.Messages = append(p.Messages, client.Message{Role: m.Role, Content: m.Content})
-	}
+	p := client.Prompt{Messages: messages, MaxTokens: 1, Temperature: &zero}
 	e := r.Client.Do(ctx, time.Now(), time.Now(), p)
 	switch {
 	case e.Usage.Prompt != nil:

@@ -7,6 +7,8 @@ package engines
 import (
 	"context"
 	"maps"
+
+	"homellm/engine/wire"
 )
 
 // Engine is one kind of server. A new engine is one entry of [All].
@@ -45,7 +47,7 @@ type Models struct {
 
 // API is what an engine offers in addition to completions. What is nil it does not offer.
 type API struct {
-	Dialect  string                       // its own API for completions, by the name it has in engine/client
+	Dialect  wire.API                     // its own API for completions, by the name it has in engine/client
 	Sign     func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
 	Paths    []string                     // that it is asked for once it is thought to be this one
 	Counting map[string]any               // keys of a request on OpenAI's APIs that have each event count the tokens
@@ -63,7 +65,7 @@ type API struct {
 }
 
 // Counted adds to the keys of a streamed request on an API those that have its events count the tokens.
-func (e Engine) Counted(api string, keys map[string]any) map[string]any {
+func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 	if e.API.Counting == nil || api != "" && api == e.API.Dialect {
 		return keys
 	}
@@ -88,10 +90,7 @@ func (t Target) tokenizePath(own string) string {
 }
 
 // Message is one message of a chat prompt.
-type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
+type Message = wire.Message
 
 // Input is a prompt to tokenise: messages, or text if there are none.
 type Input struct {

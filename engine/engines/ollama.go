@@ -9,14 +9,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"homellm/engine/wire"
 )
 
 var ollama = Engine{
 	Name: "ollama", Title: "Ollama", Ports: []int{11434},
 	Models: Models{DefaultTag: defaultTag, OnRequest: true},
 	API: API{
-		Dialect: "ollama", Mute: true, Paths: []string{"/api/version", "/"}, Identify: identifyOllama, Details: detailsOllama,
-		Reset: resetOllama, Load: loadOllama, Loaded: loadedOllama, Restore: restoreOllama,
+		Dialect: wire.Ollama, Mute: true, Paths: []string{"/api/version", "/"}, Identify: identifyOllama,
+		Details: detailsOllama,
+		Reset:   resetOllama, Load: loadOllama, Loaded: loadedOllama, Restore: restoreOllama,
 	},
 	Capabilities: []Capability{
 		usageInReply,

@@ -84,7 +84,8 @@ func schemaTitle() string {
 // elsewhere are places whose texts may be an engine's name, and what it means there.
 var elsewhere = map[string]string{
 	"cmd/homellm/sim.go": "the command sim",
-	"engine/client/":     "the dialect ollama",
+	"engine/client/":     "the golden server of the dialect ollama",
+	"engine/wire/":       "the API ollama",
 	"engine/sim/":        "the simulator shares nothing with what it is measured by",
 }
 

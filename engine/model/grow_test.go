@@ -18,14 +18,14 @@ func (r *rendered) by(whole Renderer) Renderer {
 
 // conversation makes n messages of the roles of a chat.
 func conversation(n int) []Message {
-	out := []Message{{"system", "Be brief."}}
+	out := []Message{{Role: "system", Content: "Be brief."}}
 	for i := 1; i < n; i++ {
 		role := []string{"assistant", "user"}[i%2]
 		text := fmt.Sprintf("%s %d", role, i)
 		if i%14 == 2 {
 			text = "<think>\nwhy\n</think>\n\n" + text
 		}
-		out = append(out, Message{role, text})
+		out = append(out, Message{Role: role, Content: text})
 	}
 	return out
 }

@@ -37,10 +37,10 @@ func (s Stability) String() string {
 // Probe is a conversation of three turns with a system message, for when no other is at hand.
 func Probe() []Message {
 	return []Message{
-		{"system", "Be brief."},
-		{"user", "What is a pump?"}, {"assistant", "A machine that moves fluids."},
-		{"user", "And a valve?"}, {"assistant", "A machine that stops them."},
-		{"user", "Thanks."},
+		{Role: "system", Content: "Be brief."},
+		{Role: "user", Content: "What is a pump?"}, {Role: "assistant", Content: "A machine that moves fluids."},
+		{Role: "user", Content: "And a valve?"}, {Role: "assistant", Content: "A machine that stops them."},
+		{Role: "user", Content: "Thanks."},
 	}
 }
 

@@ -15,13 +15,11 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"homellm/engine/tokens"
+	"homellm/engine/wire"
 )
 
 // Message is one message of a conversation. Role is "system", "user" or "assistant".
-type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
+type Message = wire.Message
 
 // Spec is a chat template: Jinja, and what has to be known beside it.
 type Spec struct {
@@ -247,13 +245,16 @@ func (t *Template) try() {
 	t.takesSystem = takes("system", "user")
 	t.takesLaterSystem = takes("user", "assistant", "system", "user")
 	t.takesTwoUsers = takes("user", "user")
-	thought := []Message{{"user", "x"}, {"assistant", "<think>\nwhy\n</think>\n\ny"}, {"user", "z"}}
+	thought := []Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: "<think>\nwhy\n</think>\n\ny"},
+		{Role: "user", Content: "z"}}
 	if p, err := t.render(thought, Options{}); err == nil {
 		t.dropsThought = !strings.Contains(p.Text, "why")
 	}
-	system := []Message{{"system", "x"}, {"user", "y"}, {"assistant", "z"}, {"user", "y"}}
+	system := []Message{{Role: "system", Content: "x"}, {Role: "user", Content: "y"}, {Role: "assistant", Content: "z"},
+		{Role: "user", Content: "y"}}
 	t.takesSystem = t.takesSystem && t.extends(system[:2], system)
-	later := []Message{{"user", "y"}, {"assistant", "z"}, {"system", "x"}, {"user", "y"}}
+	later := []Message{{Role: "user", Content: "y"}, {Role: "assistant", Content: "z"}, {Role: "system", Content: "x"},
+		{Role: "user", Content: "y"}}
 	t.takesLaterSystem = t.takesLaterSystem && t.extends(later[:1], later)
 }
 

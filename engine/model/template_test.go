@@ -98,8 +98,9 @@ func TestGoldenCheckFindsDifferences(t *testing.T) {
 
 func TestRefusalNamesTheAlternative(t *testing.T) {
 	all := shippedTemplates(t)
-	late := []Message{{"system", "Be brief."}, {"user", "Hi"}, {"assistant", "Hello!"}, {"system", "DOC: x=1"},
-		{"user", "x?"}}
+	late := []Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "Hi"},
+		{Role: "assistant", Content: "Hello!"}, {Role: "system", Content: "DOC: x=1"},
+		{Role: "user", Content: "x?"}}
 	for _, tc := range []struct {
 		template string
 		messages []Message
@@ -110,10 +111,11 @@ func TestRefusalNamesTheAlternative(t *testing.T) {
 		{"gemma-2", late, 0, `"system_placement: merge"`},
 		{"gemma-3", late, 3, `"system_placement: merge"`},
 		{"mistral-v0.3", late, 3, `"system_placement: merge"`},
-		{"mistral-v0.3", []Message{{"user", "a"}, {"user", "b"}}, 1, `"system_placement: merge"`},
-		{"mistral-v0.3", []Message{{"assistant", "a"}}, 0, ""},
+		{"mistral-v0.3", []Message{{Role: "user", Content: "a"}, {Role: "user", Content: "b"}}, 1,
+			`"system_placement: merge"`},
+		{"mistral-v0.3", []Message{{Role: "assistant", Content: "a"}}, 0, ""},
 		{"qwen2.5", nil, -1, ""},
-		{"qwen2.5", []Message{{"tool", "a"}}, 0, ""},
+		{"qwen2.5", []Message{{Role: "tool", Content: "a"}}, 0, ""},
 	} {
 		_, err := all[tc.template].Render(tc.messages, Options{})
 		refusal, ok := errors.AsType[*Refusal](err)
@@ -130,7 +132,8 @@ func TestRefusalNamesTheAlternative(t *testing.T) {
 
 func TestPlacement(t *testing.T) {
 	all := shippedTemplates(t)
-	rag := []Message{{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"system", "D"}, {"system", "E"}, {"user", "c"}}
+	rag := []Message{{Role: "system", Content: "S"}, {Role: "user", Content: "a"}, {Role: "assistant", Content: "b"},
+		{Role: "system", Content: "D"}, {Role: "system", Content: "E"}, {Role: "user", Content: "c"}}
 	const gemma = "<bos><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n" +
 		"<start_of_turn>user\nD\n\nE\n\nc<end_of_turn>\n<start_of_turn>model\n"
 	for _, tc := range []struct {
@@ -142,13 +145,17 @@ func TestPlacement(t *testing.T) {
 		{"gemma-2", PlaceMerge, rag, gemma},
 		{"gemma-3", PlaceMerge, rag, gemma},
 		{"mistral-v0.3", PlaceMerge, rag, "<s>[INST] S\n\na[/INST] b</s>[INST] D\n\nE\n\nc[/INST]"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"user", "b"}, {"assistant", "c"}},
+		{"mistral-v0.3", PlaceMerge, []Message{{Role: "user", Content: "a"}, {Role: "user", Content: "b"},
+			{Role: "assistant", Content: "c"}},
 			"<s>[INST] a\n\nb[/INST] c</s>"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"user", "a"}, {"assistant", "b"}, {"system", "D"}},
+		{"mistral-v0.3", PlaceMerge, []Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"},
+			{Role: "system", Content: "D"}},
 			"<s>[INST] a[/INST] b</s>[INST] D[/INST]"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"system", "S"}, {"assistant", "b"}, {"user", "c"}},
+		{"mistral-v0.3", PlaceMerge, []Message{{Role: "system", Content: "S"}, {Role: "assistant", Content: "b"},
+			{Role: "user", Content: "c"}},
 			"<s>[INST] S[/INST] b</s>[INST] c[/INST]"},
-		{"mistral-v0.3", PlaceMerge, []Message{{"system", ""}, {"user", "c"}}, "<s>[INST] c[/INST]"},
+		{"mistral-v0.3", PlaceMerge, []Message{{Role: "system", Content: ""}, {Role: "user", Content: "c"}},
+			"<s>[INST] c[/INST]"},
 		{"mistral-v0.3", PlaceFirstUser, rag[:3], "<s>[INST] S\n\na[/INST] b</s>"},
 		{"deepseek-r1-distill", PlaceMerge, rag,
 			"<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>D\n\nE\n\nc<｜Assistant｜><think>\n"},
@@ -176,7 +183,7 @@ func TestPlacement(t *testing.T) {
 
 func TestDates(t *testing.T) {
 	all := shippedTemplates(t)
-	hi := []Message{{"user", "Hi"}}
+	hi := []Message{{Role: "user", Content: "Hi"}}
 	for _, tc := range []struct {
 		template string
 		now      time.Time
@@ -226,7 +233,7 @@ raw: {jinja: "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}
 		t.Fatal(err)
 	}
 	all := compiled(t, own)
-	hi := []Message{{"user", "Hi"}}
+	hi := []Message{{Role: "user", Content: "Hi"}}
 	for name, want := range map[string]string{
 		"mine":  "Hi</s>",
 		"raw":   "<s>Hi;",
@@ -251,13 +258,13 @@ func conversation15K(t testing.TB) []Message {
 		t.Fatal(err)
 	}
 	prose := string(data)
-	messages := []Message{{"system", "Answer from the manual."}}
+	messages := []Message{{Role: "system", Content: "Answer from the manual."}}
 	for i := range 10 {
 		n := string(rune('a' + i))
-		messages = append(messages, Message{"user", n + strings.Repeat(prose, 10)},
-			Message{"assistant", n + strings.Repeat(prose, 5)})
+		messages = append(messages, Message{Role: "user", Content: n + strings.Repeat(prose, 10)},
+			Message{Role: "assistant", Content: n + strings.Repeat(prose, 5)})
 	}
-	return append(messages, Message{"user", "And then?"})
+	return append(messages, Message{Role: "user", Content: "And then?"})
 }
 
 // A conversation of 15K tokens is rendered in under 2 ms.

@@ -35,12 +35,11 @@ func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message)
 		return dsl.Examination{}
 	}
 	opt := renderOptions(s)
-	list := modelMessages(messages)
 	counter := t.counter(m, nil)
-	stability, err := template.Stable(list, opt, counter)
+	stability, err := template.Stable(messages, opt, counter)
 	if err != nil && s != nil && systemFallback(s) != "" {
 		opt.Placement = systemFallback(s)
-		stability, err = template.Stable(list, opt, counter)
+		stability, err = template.Stable(messages, opt, counter)
 	}
 	if err != nil {
 		return dsl.Examination{}
@@ -49,7 +48,7 @@ func (t *Templates) examine(s *dsl.Server, m *dsl.Model, messages []dsl.Message)
 	if !stability.OK {
 		x.Rewrites = stability.String()
 	}
-	for _, s := range template.Suspects(list) {
+	for _, s := range template.Suspects(messages) {
 		x.Suspects = append(x.Suspects, dsl.Suspect{Message: s.Message, Token: s.Token})
 	}
 	return x

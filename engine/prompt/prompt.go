@@ -15,6 +15,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/tokens"
+	"homellm/engine/wire"
 )
 
 // Tokenize counts messages as a server renders them, with the opening of the reply.
@@ -23,7 +24,7 @@ type Tokenize func(context.Context, []dsl.Message) ([]int, error)
 // Server is what a prompt depends on beside the profile of its server.
 type Server struct {
 	Engine string         // that was found; empty: as the profile says
-	API    string         // of requests that name none; empty: chat
+	API    wire.API       // of requests that name none; empty: chat
 	Body   map[string]any // extra keys of every request
 	Block  int            // tokens in one block of its prefix cache; 1: it keeps single tokens
 
@@ -49,7 +50,7 @@ type Maker struct {
 
 // New returns a maker for a cell on a server that has seen no prompt yet. Counters may be nil.
 func New(cell *dsl.Cell, templates *Templates, counters Counters, server Server) *Maker {
-	server.API = cmp.Or(server.API, "chat")
+	server.API = cmp.Or(server.API, wire.Chat)
 	server.Engine = cmp.Or(server.Engine, cell.Server.Engine)
 	return &Maker{cell: cell, templates: templates, counters: counters, server: server, known: map[string]*prefixes{}}
 }
@@ -63,7 +64,7 @@ func (m *Maker) Forget() { clear(m.known) }
 // Request is one request in the form that goes on the wire.
 type Request struct {
 	client.Prompt
-	API    string   // that it is for
+	API    wire.API // that it is for
 	Err    error    // why it cannot be sent
 	Unkept []string // keys that the server has no word for
 
@@ -117,17 +118,15 @@ func (m *Maker) extra() map[string]any {
 
 // frame puts messages into the form of an API: messages for chat, the text that the model's
 // template makes of them for text completions. An empty name is the server's own API.
-func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Request {
+func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Request {
 	out := Request{Prompt: p, API: cmp.Or(api, m.server.API), tokenize: m.server.Tokenize}
 	if m.cell.Server.Capabilities.Streaming {
 		out.Extra = engines.Of(m.server.Engine).Counted(out.API, p.Extra)
 	}
 	template := m.templates.Of(m.cell.Model)
 	out.messages = m.placed(template, messages)
-	for _, x := range out.messages {
-		out.Messages = append(out.Messages, client.Message{Role: x.Role, Content: x.Content})
-	}
-	if out.API != "completions" {
+	out.Messages = out.messages
+	if out.API != wire.Completions {
 		return out
 	}
 	profile := m.profile(out.API)
@@ -135,7 +134,7 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 		return out
 	}
 	rule := engines.Of(profile.Engine).Prompt.Text
-	rendered, err := template.Render(modelMessages(out.messages), renderOptions(profile))
+	rendered, err := template.Render(out.messages, renderOptions(profile))
 	if err != nil {
 		out.Err = err
 		return out
@@ -153,7 +152,7 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 	out.tokenize = nil
 	if m.server.Tokenize != nil && m.server.TokenizeText != nil {
 		out.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-			p, err := template.Render(modelMessages(messages), renderOptions(profile))
+			p, err := template.Render(messages, renderOptions(profile))
 			if err != nil {
 				return nil, err
 			}
@@ -164,7 +163,7 @@ func (m *Maker) frame(api string, messages []dsl.Message, p client.Prompt) Reque
 }
 
 // profile is the profile of the server with the engine that was found, for requests to an API.
-func (m *Maker) profile(api string) *dsl.Server {
+func (m *Maker) profile(api wire.API) *dsl.Server {
 	out := *m.cell.Server
 	out.API, out.Engine = api, m.server.Engine
 	return &out
@@ -182,7 +181,7 @@ func (m *Maker) local(r Request) local {
 	}
 	profile := m.profile(m.cell.Server.API)
 	if r.Text != "" {
-		profile.API = "completions"
+		profile.API = wire.Completions
 	}
 	out.render = func(messages []dsl.Message) (string, bool) {
 		rendered, _, err := renderFor(template, profile, messages)
@@ -197,9 +196,5 @@ func (m *Maker) placed(template *model.Template, messages []dsl.Message) []dsl.M
 	if template == nil || placement == "" || placement == model.PlaceNative {
 		return messages
 	}
-	var out []dsl.Message
-	for _, x := range template.Place(modelMessages(messages), placement) {
-		out = append(out, dsl.Message{Role: x.Role, Content: x.Content})
-	}
-	return out
+	return template.Place(messages, placement)
 }

@@ -13,6 +13,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/model"
 	"homellm/engine/tokens"
+	"homellm/engine/wire"
 )
 
 // Templates are the chat templates of a library of models. They are compiled when one is first
@@ -150,7 +151,7 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 		return model.Prompt{}, false, false, nil
 	}
 	p, placed, err := renderFor(template, s, messages)
-	exact = !placed && (s == nil || s.API == "completions" || !engines.Of(s.Engine).Prompt.OtherTemplates)
+	exact = !placed && (s == nil || s.API == wire.Completions || !engines.Of(s.Engine).Prompt.OtherTemplates)
 	return p, exact, true, err
 }
 
@@ -158,26 +159,17 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool,
 	err error) {
 	opt := renderOptions(s)
-	list := modelMessages(messages)
-	p, err = template.Render(list, opt)
-	if _, refused := errors.AsType[*model.Refusal](err); !refused || s == nil || s.API == "completions" {
+	p, err = template.Render(messages, opt)
+	if _, refused := errors.AsType[*model.Refusal](err); !refused || s == nil || s.API == wire.Completions {
 		return p, false, err
 	}
 	if other := systemFallback(s); other != "" {
 		opt.Placement = other
-		if q, again := template.Render(list, opt); again == nil {
+		if q, again := template.Render(messages, opt); again == nil {
 			return q, true, nil
 		}
 	}
 	return p, false, err
-}
-
-func modelMessages(messages []dsl.Message) []model.Message {
-	out := make([]model.Message, len(messages))
-	for i, m := range messages {
-		out[i] = model.Message{Role: m.Role, Content: m.Content}
-	}
-	return out
 }
 
 // Count counts the tokens of a prompt, or of any other text, as a model reads it.

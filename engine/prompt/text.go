@@ -8,12 +8,13 @@ import (
 	"homellm/dsl"
 	"homellm/engine/engines"
 	"homellm/engine/model"
+	"homellm/engine/wire"
 )
 
 // errText says why a cell cannot be played with text completions; nil if it can.
 func errText(s *dsl.Server, m *dsl.Model, template *model.Template) error {
 	switch {
-	case s == nil || s.API != "completions":
+	case s == nil || s.API != wire.Completions:
 		return nil
 	case engines.Of(s.Engine).Prompt.Text.Never != "":
 		return fmt.Errorf("api: completions: %s; use api: chat", engines.Of(s.Engine).Prompt.Text.Never)

@@ -166,13 +166,7 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	}
 	t.Side = side
 	if found.Can("tokenize") {
-		t.Tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-			out := make([]engines.Message, len(messages))
-			for i, m := range messages {
-				out[i] = engines.Message{Role: m.Role, Content: m.Content}
-			}
-			return side.Tokenize(ctx, out)
-		}
+		t.Tokenize = side.Tokenize
 	}
 	if side.CanReset() {
 		t.Reset = side.ResetCache

@@ -7,6 +7,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/client"
+	"homellm/engine/wire"
 )
 
 // ClientConfig says how the server of a profile is reached at an address.
@@ -21,20 +22,20 @@ func ClientConfig(profile *dsl.Server, address, key, model string) client.Config
 // Clients are the clients of one server: one for each API that requests ask for.
 type Clients struct {
 	config client.Config
-	by     map[string]*client.Client
+	by     map[wire.API]*client.Client
 }
 
 // NewClients makes the client of the configuration's own API. Others are made when they are first
 // asked for.
 func NewClients(config client.Config) (*Clients, error) {
-	config.API = cmp.Or(config.API, "chat")
-	c := &Clients{config: config, by: map[string]*client.Client{}}
+	config.API = cmp.Or(config.API, wire.Chat)
+	c := &Clients{config: config, by: map[wire.API]*client.Client{}}
 	_, err := c.For(config.API)
 	return c, err
 }
 
 // For returns the client for an API.
-func (c *Clients) For(api string) (*client.Client, error) {
+func (c *Clients) For(api wire.API) (*client.Client, error) {
 	if one := c.by[api]; one != nil {
 		return one, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/target"
+	"homellm/engine/wire"
 )
 
 // A client is made once for each API, and one that cannot be made says whose it is.
@@ -17,7 +18,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	of := func(api string) *client.Client {
+	of := func(api wire.API) *client.Client {
 		t.Helper()
 		one, err := c.For(api)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
+	"homellm/engine/wire"
 )
 
 // checkContext makes sure that the served context takes the longest prompt of the cell and its reply.
@@ -48,7 +49,7 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 }
 
 // choosesContext reports whether requests over an API say with which context the model is to be loaded.
-func choosesContext(engine, api string) bool {
+func choosesContext(engine string, api wire.API) bool {
 	e := engines.Of(engine)
 	return e.Models.OnRequest && api == e.API.Dialect
 }

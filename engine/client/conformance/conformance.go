@@ -15,6 +15,7 @@ import (
 	"homellm/engine/client/goldentest"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/wire"
 )
 
 // Options says how the shapes are played. Server and Base are required.
@@ -108,7 +109,7 @@ func (o Options) play(ctx context.Context, shape goldentest.Shape, api string, t
 		open = client.New
 	}
 	c, err := open(client.Config{
-		BaseURL: base, APIKey: "secret-key", Model: "golden", API: api, Stream: true,
+		BaseURL: base, APIKey: "secret-key", Model: "golden", API: wire.API(api), Stream: true,
 		FirstToken: o.FirstToken, Idle: o.Idle, MaxBytes: maxBytes, Dial: o.Dial,
 	})
 	if err != nil {
