@@ -19,7 +19,7 @@ func TestBaseline_KeepsTheErrorOfItsClient(t *testing.T) {
 	rules := Rules{Gates: []Gate{g}, Match: DefaultMatch, OnMismatch: "inconclusive"}
 	old := withFloor(repeated("pass", 100, 12), 5.1)
 	old.Add(event.Event{Body: event.RunDone{}})
-	b, err := record(old.Cells[0], []string{"steps.q.ttft_ms"}, nil, 0)
+	b, err := record(old.Cells[0], wants("steps.q.ttft_ms"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

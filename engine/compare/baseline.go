@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -44,8 +45,13 @@ type BaselineMetric struct {
 	// the same of each statistic between runs, where there are several
 	Between map[string]float64 `json:"between,omitempty"`
 	Values  []float64          `json:"values"`
-	// each statistic as every report shows it: of a step over its turns, of what is wider over its repeats
-	Shown map[string]float64 `json:"shown,omitempty"`
+	// of repeats whose value was not known exactly, what it lies between
+	Hidden []event.Range `json:"hidden,omitempty"`
+	Why    string        `json:"why,omitempty"` // it was not
+	// each statistic as every report shows it, or between which limits it lies: of a step over its turns, of what is
+	// wider over its repeats
+	Shown  map[string]float64     `json:"shown,omitempty"`
+	Within map[string]event.Range `json:"within,omitempty"`
 }
 
 // steps are those that the baseline holds a metric of, in order.
@@ -66,12 +72,16 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 	if !ok {
 		return metrics.Sample{Path: path, Why: notKept(path)}
 	}
-	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown, Shown: m.Shown}
+	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown, Shown: m.Shown,
+		Within: m.Within}
 	if m.Unknown > 0 {
-		s.Why = "unknown when the baseline was recorded"
+		s.Why = cmp.Or(m.Why, "unknown when the baseline was recorded")
 	}
 	for i := range m.Values {
 		s.Repeats = append(s.Repeats, i+1)
+	}
+	for i, r := range m.Hidden {
+		s.Hidden = append(s.Hidden, metrics.Hidden{Repeat: len(m.Values) + i + 1, Range: r})
 	}
 	return s
 }

@@ -55,7 +55,7 @@ func ReadBaseline(data []byte) (*Baseline, error) {
 		return nil, errors.New("it has no fingerprint")
 	}
 	for _, path := range b.Paths() {
-		if len(b.Metrics[path].Values) == 0 {
+		if m := b.Metrics[path]; len(m.Values)+len(m.Hidden) == 0 {
 			return nil, fmt.Errorf("%s has no values", path)
 		}
 	}

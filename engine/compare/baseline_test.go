@@ -64,6 +64,15 @@ func repeated(verdict event.Outcome, first float64, n int, broken ...int) *metri
 	return r
 }
 
+// wants are paths that a baseline keeps where the run has them.
+func wants(paths ...string) []wanted {
+	var out []wanted
+	for _, path := range paths {
+		out = append(out, wanted{path: path})
+	}
+	return out
+}
+
 // known says whether a fingerprint key exists.
 func known(key string) bool {
 	return slices.ContainsFunc(FingerprintKeys, func(k Key) bool { return k.Name == key })
@@ -95,7 +104,7 @@ func TestFingerprint(t *testing.T) {
 
 func TestBaselineFile(t *testing.T) {
 	r := repeated("pass", 100, 12)
-	b, err := record(r.Cells[0], []string{"steps.q.ttft_ms", "steps.q.tpot_ms"}, nil, 50)
+	b, err := record(r.Cells[0], wants("steps.q.ttft_ms", "steps.q.tpot_ms"), nil, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +189,13 @@ func TestRecordRefuses(t *testing.T) {
 		"an unknown metric": {repeated("pass", 100, 12), "steps.q.tpot_ms", "no value"},
 		"failed repeats":    {repeated("pass", 100, 2, 1, 2), "steps.q.ttft_ms", "no value"},
 	} {
-		if _, err := record(c.run.Cells[0], []string{c.path}, nil, 0); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := record(c.run.Cells[0], wants(c.path), nil, 0); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want …%s…", name, err, c.want)
 		}
 	}
 	other := repeated("pass", 100, 12)
 	other.Cells[0].Started.Server.Version = "2"
-	if _, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0,
+	if _, err := record(repeated("pass", 100, 12).Cells[0], wants("steps.q.ttft_ms"), nil, 0,
 		other.Cells[0]); err == nil || !strings.Contains(err.Error(), "server.version: 1 -> 2") {
 		t.Errorf("another server repeats a run: %v", err)
 	}
@@ -195,7 +204,7 @@ func TestRecordRefuses(t *testing.T) {
 // TestNoiseBetweenRuns: medians of 100.01 and 110.01 have a standard deviation of 10/sqrt(2), a
 // difference of two such medians sqrt(2) times that, over a mean of 105.01.
 func TestNoiseBetweenRuns(t *testing.T) {
-	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100,
+	b, err := record(repeated("pass", 100, 12).Cells[0], wants("steps.q.ttft_ms"), nil, 100,
 		repeated("pass", 110, 12).Cells[0])
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +219,7 @@ func TestComparisonOutcome(t *testing.T) {
 	g := Gate{Name: "ttft", Metric: "steps.q.ttft_ms", Stat: "p50", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10,
 		Severity: "fail", OnUnknown: "inconclusive"}
 	base := func(first float64) Source {
-		b, err := record(repeated("pass", first, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 100)
+		b, err := record(repeated("pass", first, 12).Cells[0], wants("steps.q.ttft_ms"), nil, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func changed(first float64, change func(*event.RunStarted, *event.Server), also 
 // kept is what a baseline file of the run gives back.
 func kept(t *testing.T, r *metrics.Run, more ...*metrics.Cell) *Baseline {
 	t.Helper()
-	b, err := record(r.Cells[0], []string{"steps.q.ttft_ms"}, nil, 0, more...)
+	b, err := record(r.Cells[0], wants("steps.q.ttft_ms"), nil, 0, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestCompare_SameScenario(t *testing.T) {
 		t.Errorf("further runs: %v", b.Further)
 	}
 	that := of("sends that", "bytes").Cells[0]
-	if _, err := record(first.Cells[0], []string{"steps.q.ttft_ms"}, nil, 0, that); err == nil {
+	if _, err := record(first.Cells[0], wants("steps.q.ttft_ms"), nil, 0, that); err == nil {
 		t.Error("a run that sent something else repeats the first one")
 	}
 }

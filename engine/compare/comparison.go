@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -82,14 +81,13 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	if !r.InTurn && isTime(g.Metric) {
 		moving = p.moving
 	}
-	d.evidence.withdraw = func(d *Delta) {
+	d.withdraws(func(d *Delta) {
 		if moving != "" {
 			d.Verdict, d.Why, d.More = event.Unknown, moving, 0
 			return
 		}
 		d.belowFloor(max(old.ClientError, new.ClientError))
-	}
-	d.evidence.withdraw(&d)
+	})
 	return d, true
 }
 
@@ -133,12 +131,27 @@ func adjust(pairs []Pair) {
 			}
 		}
 	}
-	slices.SortStableFunc(tested, func(a, b *Delta) int { return cmp.Compare(*a.P, *b.P) })
-	least := 0.0
+	all := make([]float64, len(tested))
 	for i, d := range tested {
-		least = max(least, min(1, *d.P*float64(len(tested)-i)))
-		d.decide(new(least))
+		all[i] = *d.P
 	}
+	for i, d := range tested {
+		d.decide(func(p float64) float64 { return holm(p, slices.Concat(all[:i], all[i+1:])) })
+	}
+}
+
+// holm adjusts a p for those of the other gates.
+func holm(p float64, others []float64) float64 {
+	family := append(slices.Clone(others), p)
+	slices.Sort(family)
+	adjusted := 0.0
+	for i, q := range family {
+		if q > p {
+			break
+		}
+		adjusted = max(adjusted, min(1, q*float64(len(family)-i)))
+	}
+	return adjusted
 }
 
 // judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.

@@ -13,8 +13,19 @@ const mostRepeats = 1000
 
 // decide finds the verdict that the evidence gives. A change is only sure if its p is below the gate's own alpha and,
 // where the gate is one of several that gate, adjusted for their number below [FamilyAlpha].
-func (d *Delta) decide(adjusted *float64) {
-	d.Verdict, d.Why, d.More, d.Adjusted = event.Unknown, "", 0, adjusted
+func (d *Delta) decide(adjusted func(p float64) float64) {
+	if d.evidence.among != nil {
+		for _, e := range d.evidence.among {
+			e.decide(adjusted)
+		}
+		d.agree()
+		d.Adjusted = new(adjusted(*d.P))
+		return
+	}
+	d.Verdict, d.Why, d.More, d.Adjusted = event.Unknown, "", 0, nil
+	if adjusted != nil {
+		d.Adjusted = new(adjusted(*d.P))
+	}
 	if d.evidence.tail != nil {
 		d.decideTail()
 	} else {

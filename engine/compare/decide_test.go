@@ -274,7 +274,7 @@ func TestUncertain_Hopeless(t *testing.T) {
 // TestRecord_ThreeRuns: a baseline of several runs holds the values of all, and the noise between them of each
 // statistic. Medians of 100, 102 and 104 have a standard deviation of 2.
 func TestRecord_ThreeRuns(t *testing.T) {
-	b, err := record(repeated("pass", 100, 12).Cells[0], []string{"steps.q.ttft_ms"}, nil, 0,
+	b, err := record(repeated("pass", 100, 12).Cells[0], wants("steps.q.ttft_ms"), nil, 0,
 		repeated("pass", 102, 12).Cells[0], repeated("pass", 104, 12).Cells[0])
 	if err != nil {
 		t.Fatal(err)

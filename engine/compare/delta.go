@@ -24,26 +24,30 @@ const (
 type Side struct {
 	N       int      `json:"n"`
 	Unknown int      `json:"n_unknown"`
-	Center  *float64 `json:"center"` // the gate's statistic
-	Lo      *float64 `json:"lo"`     // 95 % confidence interval of the median; null where the sample is too small
-	Hi      *float64 `json:"hi"`
+	Center  *float64 `json:"center"` // the gate's statistic; null where it is not known exactly
+	// in which interval the statistic lies that is not known exactly
+	Within *event.Range `json:"center_within,omitempty"`
+	Lo     *float64     `json:"lo"` // 95 % confidence interval of the median; null where the sample is too small
+	Hi     *float64     `json:"hi"`
 
 	judged float64 // the gate's statistic of the values that are held against each other, one a repeat
 }
 
 // Delta is the outcome of one gate.
 type Delta struct {
-	Gate     Gate     `json:"gate"`
-	Unit     string   `json:"unit"`
-	Old      Side     `json:"old"`
-	New      Side     `json:"new"`
-	Change   *float64 `json:"change"`   // new - old, in the metric's unit
-	Relative *float64 `json:"relative"` // Change / old
-	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
-	Hi       *float64 `json:"hi"`
-	P        *float64 `json:"p"`
-	Adjusted *float64 `json:"p_adjusted,omitempty"` // by Holm, over the gates of the comparison that gate; nil: it is none
-	Margin   *float64 `json:"margin"`               // the change that must be exceeded, in the metric's unit
+	Gate   Gate     `json:"gate"`
+	Unit   string   `json:"unit"`
+	Old    Side     `json:"old"`
+	New    Side     `json:"new"`
+	Change *float64 `json:"change"` // new - old, in the metric's unit; null where it is not known exactly
+	// in which interval a change lies that is not known exactly
+	Between  *event.Range `json:"change_within,omitempty"`
+	Relative *float64     `json:"relative"` // Change / old
+	Lo       *float64     `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
+	Hi       *float64     `json:"hi"`
+	P        *float64     `json:"p"`
+	Adjusted *float64     `json:"p_adjusted,omitempty"` // by Holm, over the gates of the comparison that gate; nil: it is none
+	Margin   *float64     `json:"margin"`               // the change that must be exceeded, in the metric's unit
 	// the one that must be exceeded to be worse or better, where what lies between runs makes it larger
 	Widened  *float64      `json:"margin_widened,omitempty"`
 	Test     string        `json:"test"`
@@ -63,6 +67,8 @@ type evidence struct {
 	tail     *tail        // of a gate on the tail
 	values   [2][]float64 // of the median and the mean: what was held against each other, pairs where the test is of pairs
 	withdraw func(*Delta) // what else may speak against a verdict; nil: nothing
+	among    []*Delta     // the same gate with what the values may be that are not known exactly; nil: all are
+	hides    string       // which values are not known exactly
 }
 
 // tail is what a gate on the tail of a sample found: how many values of each side lie beyond the old side's limit.

@@ -69,7 +69,7 @@ func TestExpressionGates(t *testing.T) {
 	} {
 		gates := expressions(t, c.that, c.more)
 		rules := Rules{Expressions: gates}
-		b, err := record(c.old, []string{"steps.q.ttft_ms"}, rules.baseFigures(), 0)
+		b, err := record(c.old, wants("steps.q.ttft_ms"), rules.baseFigures(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,39 +5,66 @@ import (
 	"math"
 	"strings"
 
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
 )
 
 // Figures are what expressions read of a baseline beside its samples: full paths in scenario scope, such as
-// steps.q1.ttft_ms.p95. The bounds of a percentile stand beside it as .lo and .hi where they are finite, the
-// number of its repeats as .n of its metric.
+// steps.q1.ttft_ms.p95. Of one that is not known exactly the limits stand as .least and .most where there are
+// any. The bounds of a percentile stand beside it as .lo and .hi where they are finite, the number of its repeats as .n
+// of its metric.
 type Figures map[string]float64
 
-// figuresOf reads these paths of a cell, or says which one is not known.
-func figuresOf(c *metrics.Cell, paths []string) (Figures, error) {
+// What ends the names of limits.
+const (
+	least = ".least"
+	most  = ".most"
+)
+
+// figuresOf reads these paths of a cell, or says which one is not known that has to be.
+func figuresOf(c *metrics.Cell, paths []wanted) (Figures, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
 	out := Figures{}
-	for _, path := range paths {
-		v := figures(c)(path)
+	for _, w := range paths {
+		path, v := w.path, figures(c)(w.path)
 		f, ok := v.Number()
-		if !ok {
+		switch {
+		case ok:
+			out[path] = f
+		case v.Range != nil:
+			out.keep(path+least, v.Range.Low)
+			out.keep(path+most, v.Range.High)
+		case w.needed && !(v.Unsupported && w.allowed):
 			return nil, fmt.Errorf("the run has no value of %s: %s", path, v.Why)
+		default:
+			continue
 		}
-		out[path] = f
 		if b, n, ok := c.Bounds(path); ok {
 			name, _, _ := metrics.CutStat(path)
 			out[name+".n"] = float64(n)
-			for key, bound := range map[string]float64{".lo": b.Lo, ".hi": b.Hi} {
-				if !math.IsInf(bound, 0) {
-					out[path+key] = bound
-				}
-			}
+			out.keep(path+".lo", b.Lo)
+			out.keep(path+".hi", b.Hi)
 		}
 	}
 	return out, nil
+}
+
+// keep keeps a limit that is one.
+func (f Figures) keep(name string, limit float64) {
+	if !math.IsInf(limit, 0) {
+		f[name] = limit
+	}
+}
+
+// limit is a limit that was kept, or that there is none.
+func (f Figures) limit(name string, none float64) float64 {
+	if v, ok := f[name]; ok {
+		return v
+	}
+	return none
 }
 
 // notKept says that a baseline was recorded with another gates file.
@@ -47,11 +74,14 @@ func notKept(path string) string {
 
 // value is one figure.
 func (f Figures) value(path string) metrics.Value {
-	v, ok := f[path]
-	if !ok {
+	if v, ok := f[path]; ok {
+		return metrics.Value{V: v, Source: "baseline"}
+	}
+	within := event.Range{Low: f.limit(path+least, math.Inf(-1)), High: f.limit(path+most, math.Inf(1))}
+	if math.IsInf(within.Low, 0) && math.IsInf(within.High, 0) {
 		return metrics.Value{Why: notKept(path)}
 	}
-	return metrics.Value{V: v, Source: "baseline"}
+	return metrics.Value{Why: "not known exactly when the baseline was recorded", Range: &within}
 }
 
 func (f Figures) bounds(path string) (stats.Bounds, int, bool) {
@@ -59,13 +89,7 @@ func (f Figures) bounds(path string) (stats.Bounds, int, bool) {
 	if !ok || !strings.HasPrefix(stat, "p") {
 		return stats.Bounds{}, 0, false
 	}
-	b := stats.Bounds{Lo: math.Inf(-1), Hi: math.Inf(1)}
-	if lo, ok := f[path+".lo"]; ok {
-		b.Lo = lo
-	}
-	if hi, ok := f[path+".hi"]; ok {
-		b.Hi = hi
-	}
+	b := stats.Bounds{Lo: f.limit(path+".lo", math.Inf(-1)), Hi: f.limit(path+".hi", math.Inf(1))}
 	return b, int(f[name+".n"]), true
 }
 

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -12,32 +13,25 @@ import (
 )
 
 // paths lists the samples of a cell that a baseline keeps: those of the gates of a file, or the usual ones.
-func (r Rules) paths(c *metrics.Cell) []string {
+func (r Rules) paths(c *metrics.Cell) []wanted {
+	var out []wanted
 	if r.Usual {
-		return baselinePaths(c)
+		for _, path := range baselinePaths(c) {
+			out = append(out, wanted{path: path})
+		}
+		return out
 	}
-	var out []string
 	for _, g := range r.Gates {
-		out = append(out, g.Metric)
+		out = want(out, g.Metric, g)
 	}
 	return out
 }
 
-// Record makes a baseline of a cell of a passing run. It refuses a cell that was not measured and one without a
-// value of a gate of the file. More cells are further runs of the same thing when nothing changed: how far their
+// Record makes a baseline of a cell of a passing run. It refuses a cell that was not measured and one without any
+// value of what a gate of the file rests on; what only warns may lack it. More cells are further runs of the same thing when nothing changed: how far their
 // medians lie apart is the noise that one run cannot see in itself.
 func (r Rules) Record(c *metrics.Cell, splits int, more ...*metrics.Cell) (*Baseline, error) {
-	paths := r.paths(c)
-	b, err := record(c, paths, r.baseFigures(), splits, more...)
-	if err != nil || r.Usual {
-		return b, err
-	}
-	for _, path := range paths {
-		if _, ok := b.Metrics[path]; !ok {
-			return nil, fmt.Errorf("%s: the run has no value of %s: %s", c.Name(), path, c.Sample(path).Why)
-		}
-	}
-	return b, nil
+	return record(c, r.paths(c), r.baseFigures(), splits, more...)
 }
 
 // FewRepeats says what a baseline of so few repeats cannot do, and what to do about it; empty: nothing.
@@ -82,7 +76,7 @@ func baselinePaths(c *metrics.Cell) []string {
 
 // record makes a baseline of the samples of these paths. Figures are the paths that expressions of
 // a gates file name below base.
-func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metrics.Cell) (*Baseline, error) {
+func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metrics.Cell) (*Baseline, error) {
 	r := c.Run()
 	if verdict, _, reason := r.Outcome(); verdict != event.Pass {
 		return nil, fmt.Errorf("only a passing run can be a baseline, and this one is %s: %s", verdict, reason)
@@ -109,15 +103,19 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 			b.Fingerprint.put(throttledShare, again[throttledShare])
 		}
 	}
-	for _, path := range paths {
-		s := c.Sample(path)
-		if len(s.Values) == 0 {
+	for _, w := range paths {
+		path, s := w.path, c.Sample(w.path)
+		if !s.Told() {
+			if w.needed && !(w.allowed && Measured(c, "").cannotTell(Gate{Metric: path, Stat: "p50"}) != "") {
+				return nil, fmt.Errorf("%s: the run has no value of %s: %s", c.Name(), path, s.Why)
+			}
 			continue
 		}
 		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Clone(s.Values),
 			Between: between(s, more)}
+		kept.hide(s)
 		if len(more) == 0 { // several runs are described by their values alone
-			kept.Shown = s.Shown
+			kept.Shown, kept.Within = s.Shown, s.Within
 		}
 		if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
 			kept.Noise = &sd
@@ -128,6 +126,7 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		for _, m := range more {
 			again := m.Sample(path)
 			kept.Values, kept.Unknown = append(kept.Values, again.Values...), kept.Unknown+again.Unknown
+			kept.hide(again)
 		}
 		b.Metrics[path] = kept
 	}
@@ -139,6 +138,14 @@ func record(c *metrics.Cell, paths, figures []string, splits int, more ...*metri
 		return nil, fmt.Errorf("%s has no value of any metric that is gated", c.Name())
 	}
 	return b, nil
+}
+
+// hide keeps the values of a sample that are not known exactly.
+func (m *BaselineMetric) hide(s metrics.Sample) {
+	for _, h := range s.Hidden {
+		m.Hidden = append(m.Hidden, h.Range)
+	}
+	m.Why = cmp.Or(m.Why, s.Why)
 }
 
 // between is, of each statistic, the standard deviation of the relative difference between two runs.

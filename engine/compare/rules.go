@@ -64,14 +64,34 @@ func RulesOf(g *dsl.Gates, folder string) Rules {
 	return rules
 }
 
+// wanted is a path that a baseline keeps.
+type wanted struct {
+	path    string
+	needed  bool // a gate that gates rests on it
+	allowed bool // each of these accepts that it cannot be known
+}
+
+// want adds what a gate asks for.
+func want(paths []wanted, path string, g Gate) []wanted {
+	i := slices.IndexFunc(paths, func(w wanted) bool { return w.path == path })
+	if i < 0 {
+		i = len(paths)
+		paths = append(paths, wanted{path: path, allowed: true})
+	}
+	if g.Severity.Gates() {
+		paths[i].needed = true
+		paths[i].allowed = paths[i].allowed && g.OnUnknown.Allows()
+	}
+	return paths
+}
+
 // baseFigures are the paths that the expressions name of the old side.
-func (r Rules) baseFigures() []string {
-	var out []string
+func (r Rules) baseFigures() []wanted {
+	var out []wanted
 	for _, g := range r.Expressions {
 		for _, path := range g.assertion.Paths() {
-			rest, ok := figure.CutBase(path)
-			if ok && rest != baseMatches && rest != baseAge && !slices.Contains(out, rest) {
-				out = append(out, rest)
+			if rest, ok := figure.CutBase(path); ok && rest != baseMatches && rest != baseAge {
+				out = want(out, rest, g.Gate)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -31,23 +32,27 @@ const (
 // confidence interval rules out a change for the worse of twice the margin: a sample that cannot
 // is too noisy or too small to call anything the same, and the verdict is unknown. A mean or a tail that is not seen
 // to be worse is never the same: see [NotSeen].
+//
+// Values that are only known to lie between limits count with all that they may be: see [Gate.among].
 func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	if g.Better == 0 {
 		g.Better = max(-1, min(1, new.Better+old.Better))
 	}
-	d := Delta{Gate: g, Unit: new.Unit, Old: side(old, g.Stat, g.Better), New: side(new, g.Stat, g.Better),
-		Verdict: event.Unknown, Test: g.Test}
-	if d.Unit == "" {
-		d.Unit = old.Unit
-	}
-	tail := tailPercent(g.Stat) > 0
-	if d.Test == "" {
-		d.Test = "mann_whitney"
-		if a, b := pairs(old, new); inTurn && !tail && inPairs(a, b) {
-			d.Test = "paired"
-		}
+	var d Delta
+	if len(old.Hidden)+len(new.Hidden) > 0 && old.Told() && new.Told() {
+		d = g.among(old, new, inTurn)
+	} else {
+		d = g.exactly(old, new, inTurn)
 	}
 	d.remark(old, new)
+	return d
+}
+
+// exactly judges the change between samples whose values are known.
+func (g Gate) exactly(old, new metrics.Sample, inTurn bool) Delta {
+	d := Delta{Gate: g, Unit: cmp.Or(new.Unit, old.Unit), Old: side(old, g.Stat, g.Better),
+		New: side(new, g.Stat, g.Better), Verdict: event.Unknown, Test: g.testOf(old, new, inTurn)}
+	tail := tailPercent(g.Stat) > 0
 	if d.Why = g.unfit(old, new, d.Gate.Better, d.Test); d.Why != "" {
 		if n := min(len(old.Values), len(new.Values)); n > 0 && n < g.MinSamples {
 			d.More = g.MinSamples - n
@@ -86,6 +91,17 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	d.evidence.Shift, d.evidence.base, d.evidence.values = s, base, [2][]float64{a, b}
 	d.decide(nil)
 	return d
+}
+
+// testOf is the test that a gate does not name: repeats that were played in turn and are alike are pairs.
+func (g Gate) testOf(old, new metrics.Sample, inTurn bool) string {
+	if g.Test != "" {
+		return g.Test
+	}
+	if a, b := pairs(old, new); inTurn && tailPercent(g.Stat) == 0 && inPairs(a, b) {
+		return "paired"
+	}
+	return "mann_whitney"
 }
 
 // remark tells what else to know of the samples.
@@ -159,8 +175,8 @@ func inPairs(a, b []float64) bool {
 
 // side describes a sample: its statistic, and the confidence interval of its median.
 func side(s metrics.Sample, stat string, better int) Side {
-	out := Side{N: len(s.Values), Unknown: s.Unknown}
-	if out.N == 0 {
+	out := Side{N: s.Count(), Unknown: s.Unknown}
+	if len(s.Values) == 0 {
 		return out
 	}
 	_, lo, hi := stats.MedianInterval(s.Values, stats.Level)

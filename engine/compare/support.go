@@ -29,7 +29,7 @@ func (d *Delta) unsupported(sides [2]Source, samples [2]metrics.Sample) {
 	}
 	why := ""
 	for i, s := range sides {
-		if len(samples[i].Values) > 0 {
+		if samples[i].Told() {
 			continue
 		}
 		if why = s.cannotTell(d.Gate); why == "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"homellm/dsl/figure"
+	"homellm/engine/event"
 	"homellm/engine/stats"
 )
 
@@ -19,10 +20,30 @@ type Sample struct {
 	Values  []float64
 	Repeats []int  // that the values are from
 	Unknown int    // repeats without a value
-	Hidden  int    // of these, repeats that have one which is not known: the values are not all there are
-	Why     string // why there are no values, or why some are unknown
-	// what each statistic of the path is, as [Def.Spread] has it for every report: of a step over its turns
-	Shown map[string]float64
+	// of these, repeats that have one which is not known exactly: the values are not all there are
+	Hidden []Hidden
+	Why    string // why there are no values, or why some are unknown
+	// what each statistic of the path is, as [Def.Spread] has it for every report, or in which interval it lies: of a
+	// step over its turns
+	Shown  map[string]float64
+	Within map[string]event.Range
+}
+
+// Hidden is the value of a repeat that is only known to lie between limits.
+type Hidden struct {
+	Repeat int
+	event.Range
+}
+
+// Count is how many repeats have a value, known or not.
+func (s Sample) Count() int { return len(s.Values) + len(s.Hidden) }
+
+// Told says whether anything is known of any value.
+func (s Sample) Told() bool {
+	return len(s.Values) > 0 || slices.ContainsFunc(s.Hidden, func(h Hidden) bool {
+		d, ok := OfPath(s.Path)
+		return !ok || h.Range != d.natural()
+	})
 }
 
 // whole are metrics of a run that are one value for all its repeats.
@@ -46,7 +67,7 @@ func (c *Cell) Sample(path string) Sample {
 		s.Why = "the run holds nothing of " + strings.TrimSuffix(path, "."+d.Name)
 		return s
 	}
-	s.Shown = shownStats(d.Spread(c, g))
+	s.Shown, s.Within = shownStats(d.Spread(c, g))
 	var each []Value
 	none := ""
 	for _, v := range d.repeats(c, g) {
@@ -60,12 +81,12 @@ func (c *Cell) Sample(path string) Sample {
 			each = append(each, v.Value)
 		default:
 			s.Unknown++
-			s.Hidden++
+			s.Hidden = append(s.Hidden, Hidden{v.repeat, d.ends(c, nil, v.Value)})
 			each = append(each, v.Value)
 		}
 	}
 	switch {
-	case s.Hidden > 0:
+	case len(s.Hidden) > 0:
 		s.Why = reason(each)
 	case s.Unknown > 0:
 		s.Why = none
@@ -73,15 +94,24 @@ func (c *Cell) Sample(path string) Sample {
 	return s
 }
 
-// shownStats are the statistics that a distribution has.
-func shownStats(of Dist) map[string]float64 {
-	out := map[string]float64{}
+// shownStats are the statistics that a distribution has, and those that are only known to lie in an interval.
+func shownStats(of Dist) (exact map[string]float64, within map[string]event.Range) {
+	exact = map[string]float64{}
 	for _, s := range Stats {
-		if v, why := of.Stat(s.Name); why == "" && s.Floor > 0 {
-			out[s.Name] = v
+		if s.Floor == 0 {
+			continue
+		}
+		if v, why := of.Stat(s.Name); why == "" {
+			exact[s.Name] = v
+		}
+		if r, ok := of.Within(s.Name); ok {
+			if within == nil {
+				within = map[string]event.Range{}
+			}
+			within[s.Name] = r
 		}
 	}
-	return out
+	return exact, within
 }
 
 // OfPath is the metric that a sample's path ends in.

@@ -222,7 +222,7 @@ func TestRepeats_ACutGroupHasNoValue(t *testing.T) {
 	if v := look("phases.with_rag.prompt_tokens.mean"); v.V != 282.0 {
 		t.Errorf("the mean of two whole repeats and half a one is %+v, want 282", v)
 	}
-	if s := c.Sample("phases.with_rag.prompt_tokens"); len(s.Values) != 2 || s.Unknown != 1 || s.Hidden != 0 ||
+	if s := c.Sample("phases.with_rag.prompt_tokens"); len(s.Values) != 2 || s.Unknown != 1 || len(s.Hidden) != 0 ||
 		s.Why != "not all turns of repeat 3 were played" {
 		t.Errorf("%+v", s)
 	}
