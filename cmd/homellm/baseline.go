@@ -2,15 +2,12 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"homellm/engine/baseline"
-	"homellm/engine/compare"
 	"homellm/engine/exit"
-	"homellm/engine/metrics"
 	"homellm/engine/report"
 )
 
@@ -128,46 +125,10 @@ func newBaselineShow(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showBaseline(p, b)
+			if err := report.Baseline(p.stdout, b); err != nil {
+				return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
+			}
+			return nil
 		},
 	}
-}
-
-func showBaseline(p process, b *compare.Baseline) error {
-	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)},
-		{"run", b.Run}, {"homellm", b.Homellm}}
-	for _, k := range compare.FingerprintKeys {
-		value := b.Fingerprint[k.Name]
-		if value == "" {
-			value = "not known"
-		}
-		head = append(head, []string{k.Name, value})
-	}
-	head = append(head, []string{"A/A noise", fmt.Sprintf("%d halvings, %d runs", b.AASplits, b.AARuns)})
-	if err := report.Columns(p.stdout, nil, head, 2); err != nil {
-		return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
-	}
-	fmt.Fprintln(p.stdout)
-	var rows [][]string
-	for _, path := range b.Paths() {
-		m := b.Metrics[path]
-		d := metrics.NewDist(slices.Clone(m.Values))
-		noise := "–"
-		if m.Noise != nil {
-			noise = fmt.Sprintf("%.2f %%", 100**m.Noise)
-		}
-		of := func(stat string) string {
-			v, ok := m.Shown[stat]
-			if !ok {
-				v, _ = d.Stat(stat)
-			}
-			return fmt.Sprintf("%.4g", v)
-		}
-		rows = append(rows, []string{path, m.Unit, fmt.Sprint(d.N), of("p50"), of("min"), of("max"), noise})
-	}
-	if err := report.Columns(p.stdout, []string{"metric", "unit", "n", "p50", "min", "max", "A/A noise"}, rows,
-		2); err != nil {
-		return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
-	}
-	return nil
 }

@@ -131,15 +131,15 @@ func sideAmong(s metrics.Sample, filled [4]metrics.Sample, g Gate, far float64) 
 	if out.Lo != nil && *out.Lo < -far/2 {
 		out.Lo = nil
 	}
-	r := unbounded(low.judged, high.judged, far)
 	if tailPercent(g.Stat) == 0 || g.Better <= 0 { // the path and the statistic have this value everywhere
-		if shown, ok := s.Within[g.Stat]; ok {
-			r = shown
-		} else if shown, ok := s.Shown[g.Stat]; ok {
-			r = event.Range{Low: shown, High: shown}
+		v := s.Stat(g.Stat)
+		if f, ok := v.Number(); ok {
+			out.Center = &f
 		}
+		out.Within = v.Range
+		return out
 	}
-	if r.Low == r.High {
+	if r := unbounded(low.judged, high.judged, far); r.Low == r.High {
 		out.Center = &r.Low
 	} else {
 		out.Within = &r

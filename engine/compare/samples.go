@@ -188,7 +188,7 @@ func side(s metrics.Sample, stat string, better int) Side {
 		center = tailOf(s.Values, p, better)
 	}
 	out.judged = center
-	if shown, ok := s.Shown[stat]; ok && (tailPercent(stat) == 0 || better <= 0) {
+	if shown, ok := s.Stat(stat).Number(); ok && (tailPercent(stat) == 0 || better <= 0) {
 		center = shown // the path and the statistic have this value everywhere: of a step over its turns
 	}
 	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)

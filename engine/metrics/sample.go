@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -92,6 +93,28 @@ func (c *Cell) Sample(path string) Sample {
 		s.Why = none
 	}
 	return s
+}
+
+// Stat is a statistic of the path as every report has it: exact, or the limits that it lies between.
+func (s Sample) Stat(name string) Value {
+	out := Value{Unit: s.Unit, Why: cmp.Or(s.Why, "nothing was measured")}
+	exact, within := s.Shown, s.Within
+	if exact == nil && within == nil { // nobody has described it but by its values
+		var all []event.Range
+		for _, v := range s.Values {
+			all = append(all, event.Range{Low: v, High: v})
+		}
+		for _, h := range s.Hidden {
+			all = append(all, h.Range)
+		}
+		exact, within = shownStats(distOf(all, len(s.Hidden), s.Told()))
+	}
+	if v, ok := exact[name]; ok {
+		out.V, out.Why = v, ""
+	} else if r, ok := within[name]; ok {
+		out.Range = &r
+	}
+	return out
 }
 
 // shownStats are the statistics that a distribution has, and those that are only known to lie in an interval.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"homellm/engine/compare"
+	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 )
@@ -19,14 +20,20 @@ func compareRow(d compare.Delta) []string {
 	if d.Judged() == metrics.Warned || d.Judged() == metrics.Allowed {
 		verdict += " (allowed)"
 	}
-	center := func(s compare.Side) string {
-		if s.Center == nil {
-			return readable.Unknown
-		}
+	quantity := func(v float64) string {
 		if d.Unit == "tokens/s" {
-			return readable.Quantity(*s.Center, d.Unit) + " " + d.Unit
+			return readable.Quantity(v, d.Unit) + " " + d.Unit
 		}
-		return readable.Quantity(*s.Center, d.Unit)
+		return readable.Quantity(v, d.Unit)
+	}
+	center := func(s compare.Side) string {
+		switch {
+		case s.Center != nil:
+			return quantity(*s.Center)
+		case s.Within != nil:
+			return readable.Range(s.Within.Low, s.Within.High, quantity)
+		}
+		return readable.Unknown
 	}
 	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown,
 		probability(d.P), probability(d.Adjusted), fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
@@ -34,6 +41,13 @@ func compareRow(d compare.Delta) []string {
 		row[8] = readable.Unknown
 	}
 	if d.Change == nil {
+		signed := func(v float64) string { return readable.Signed(v, quantity) }
+		if d.Between != nil {
+			row[4] = spanned(*d.Between, signed)
+		}
+		if d.Between != nil && d.Lo != nil && d.Hi != nil {
+			row[5] = spanned(event.Range{Low: *d.Lo, High: *d.Hi}, signed)
+		}
 		return row
 	}
 	base := 0.0
@@ -53,6 +67,19 @@ func compareRow(d compare.Delta) []string {
 		row[5] = change(*d.Lo) + " … " + change(*d.Hi)
 	}
 	return row
+}
+
+// spanned is between which limits a change lies.
+func spanned(r event.Range, show func(float64) string) string {
+	switch {
+	case math.IsInf(r.Low, 0) && math.IsInf(r.High, 0):
+		return readable.Unknown
+	case math.IsInf(r.High, 0):
+		return "≥ " + show(r.Low)
+	case math.IsInf(r.Low, 0):
+		return "≤ " + show(r.High)
+	}
+	return show(r.Low) + " … " + show(r.High)
 }
 
 func probability(p *float64) string {

@@ -107,7 +107,8 @@ func Samples(id string, of compare.Pair) (out []Chart, absent []string) {
 		}
 		var rows []box
 		for k, side := range []struct{ label, class string }{{"old", "old"}, {"new", "c1"}} {
-			rows = append(rows, box{label: side.label, class: side.class, values: sorted(of.Sides[k].Sample(path).Values)})
+			s := of.Sides[k].Sample(path)
+			rows = append(rows, box{label: side.label, class: side.class, values: sorted(s.Values), unset: len(s.Hidden)})
 		}
 		if f, ok := boxes(fmt.Sprintf("%s-s%d", id, i), path, "Every dot is one repeat.", path, d.Unit, rows); ok {
 			out = append(out, f)
