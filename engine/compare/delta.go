@@ -35,21 +35,22 @@ type Side struct {
 
 // Delta is the outcome of one gate.
 type Delta struct {
-	Gate   Gate     `json:"gate"`
-	Unit   string   `json:"unit"`
-	Old    Side     `json:"old"`
-	New    Side     `json:"new"`
-	Change *float64 `json:"change"` // new - old, in the metric's unit; null where it is not known exactly
-	// in which interval a change lies that is not known exactly
-	Between  *event.Range `json:"change_within,omitempty"`
-	Relative *float64     `json:"relative"` // Change / old
-	Lo       *float64     `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
-	Hi       *float64     `json:"hi"`
-	P        *float64     `json:"p"`
-	Adjusted *float64     `json:"p_adjusted,omitempty"` // by Holm, over the gates of the comparison that gate; nil: it is none
-	Margin   *float64     `json:"margin"`               // the change that must be exceeded, in the metric's unit
-	// the one that must be exceeded to be worse or better, where what lies between runs makes it larger
-	Widened  *float64      `json:"margin_widened,omitempty"`
+	Gate     Gate     `json:"gate"`
+	Unit     string   `json:"unit"`
+	Old      Side     `json:"old"`
+	New      Side     `json:"new"`
+	Change   *float64 `json:"change"`   // new - old, in the metric's unit; null where it is not known exactly
+	Relative *float64 `json:"relative"` // Change / old
+	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
+	Hi       *float64 `json:"hi"`
+	P        *float64 `json:"p"`
+	Margin   *float64 `json:"margin"` // the change that must be exceeded, in the metric's unit
+
+	Between  *event.Range `json:"change_within,omitempty"` // in which interval a change lies that is not known exactly
+	Adjusted *float64     `json:"p_adjusted,omitempty"`    // p by Holm, over the gates that gate; nil: it is none
+	// the margin of worse and better, where what lies between runs makes it larger
+	Widened *float64 `json:"margin_widened,omitempty"`
+
 	Test     string        `json:"test"`
 	Verdict  event.Outcome `json:"verdict"`
 	Why      string        `json:"why,omitempty"`

@@ -37,7 +37,7 @@ func figuresOf(c *metrics.Cell, paths []wanted) (Figures, error) {
 		case v.Range != nil:
 			out.keep(path+least, v.Range.Low)
 			out.keep(path+most, v.Range.High)
-		case w.needed && !(v.Unsupported && w.allowed):
+		case w.missed(v.Unsupported):
 			return nil, fmt.Errorf("the run has no value of %s: %s", path, v.Why)
 		default:
 			continue

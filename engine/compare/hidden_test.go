@@ -91,7 +91,8 @@ func TestCompare_HiddenValues(t *testing.T) {
 		}
 	}
 	// What is shown of such a side is the interval in which its statistic lies, and of the change alike.
-	d := gate("p50").Compare(with(ms, steady(100, 20)), hiding(with(ms, nil), of(20, event.Range{Low: 118, High: 122})...), false)
+	slower := hiding(with(ms, nil), of(20, event.Range{Low: 118, High: 122})...)
+	d := gate("p50").Compare(with(ms, steady(100, 20)), slower, false)
 	if d.New.Center != nil || d.New.Within == nil || d.New.Within.Low != 118 || d.New.Within.High != 122 || d.New.N != 20 {
 		t.Errorf("the new side is %+v", d.New)
 	}
@@ -134,8 +135,8 @@ func hidingHits(all bool) *metrics.Run {
 // A baseline keeps what was not known of its run.
 func TestBaseline_KeepsHiddenValues(t *testing.T) {
 	const path = "steps.q.cache.hit_rate"
-	rules := Rules{Gates: []Gate{{Name: "hits", Metric: path, Stat: "mean", MaxWorseAbs: new(0.06), Alpha: 0.01, MinSamples: 6,
-		Severity: "fail", OnUnknown: "inconclusive"}}}
+	rules := Rules{Gates: []Gate{{Name: "hits", Metric: path, Stat: "mean", MaxWorseAbs: new(0.06), Alpha: 0.01,
+		MinSamples: 6, Severity: "fail", OnUnknown: "inconclusive"}}}
 	r := hidingHits(false)
 	b, err := rules.Record(r.Cells[0], 0)
 	if err != nil {
@@ -187,7 +188,8 @@ func TestRecord_WarningsNeedNoValue(t *testing.T) {
 		t.Fatalf("a figure that is an interval: %v", err)
 	}
 	v := b.Source("").Figure("run.cache.hit_rate")
-	if want := cell.Lookup("scenario", 0, "", "")("run.cache.hit_rate"); v.Known() || v.Range == nil || *v.Range != *want.Range {
+	want := cell.Lookup("scenario", 0, "", "")("run.cache.hit_rate")
+	if v.Known() || v.Range == nil || *v.Range != *want.Range {
 		t.Errorf("the baseline has %+v, the run %+v", v, want)
 	}
 	for that, want := range map[string]event.Outcome{

@@ -28,8 +28,8 @@ func (r Rules) paths(c *metrics.Cell) []wanted {
 }
 
 // Record makes a baseline of a cell of a passing run. It refuses a cell that was not measured and one without any
-// value of what a gate of the file rests on; what only warns may lack it. More cells are further runs of the same thing when nothing changed: how far their
-// medians lie apart is the noise that one run cannot see in itself.
+// value of what a gate of the file rests on; what only warns may lack it. More cells are further runs of the same thing
+// when nothing changed: how far their medians lie apart is the noise that one run cannot see in itself.
 func (r Rules) Record(c *metrics.Cell, splits int, more ...*metrics.Cell) (*Baseline, error) {
 	return record(c, r.paths(c), r.baseFigures(), splits, more...)
 }
@@ -104,31 +104,13 @@ func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metri
 		}
 	}
 	for _, w := range paths {
-		path, s := w.path, c.Sample(w.path)
-		if !s.Told() {
-			if w.needed && !(w.allowed && Measured(c, "").cannotTell(Gate{Metric: path, Stat: "p50"}) != "") {
-				return nil, fmt.Errorf("%s: the run has no value of %s: %s", c.Name(), path, s.Why)
-			}
-			continue
+		kept, ok := recordSample(c, w.path, splits, more)
+		switch {
+		case ok:
+			b.Metrics[w.path] = kept
+		case w.missed(Measured(c, "").cannotTell(Gate{Metric: w.path, Stat: "p50"}) != ""):
+			return nil, fmt.Errorf("%s: the run has no value of %s: %s", c.Name(), w.path, c.Sample(w.path).Why)
 		}
-		kept := BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Clone(s.Values),
-			Between: between(s, more)}
-		kept.hide(s)
-		if len(more) == 0 { // several runs are described by their values alone
-			kept.Shown, kept.Within = s.Shown, s.Within
-		}
-		if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
-			kept.Noise = &sd
-		}
-		if sd, ok := kept.Between["p50"]; ok && (kept.Noise == nil || sd > *kept.Noise) {
-			kept.Noise = &sd
-		}
-		for _, m := range more {
-			again := m.Sample(path)
-			kept.Values, kept.Unknown = append(kept.Values, again.Values...), kept.Unknown+again.Unknown
-			kept.hide(again)
-		}
-		b.Metrics[path] = kept
 	}
 	var err error
 	if b.Figures, err = figuresOf(c, figures); err != nil {
@@ -138,6 +120,32 @@ func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metri
 		return nil, fmt.Errorf("%s has no value of any metric that is gated", c.Name())
 	}
 	return b, nil
+}
+
+// recordSample is what a baseline keeps of a path; ok is false where nothing is known of it.
+func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell) (kept BaselineMetric, ok bool) {
+	s := c.Sample(path)
+	if !s.Told() {
+		return kept, false
+	}
+	kept = BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Concat([]float64{}, s.Values),
+		Between: between(s, more)}
+	kept.hide(s)
+	if len(more) == 0 { // several runs are described by their values alone
+		kept.Shown, kept.Within = s.Shown, s.Within
+	}
+	if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
+		kept.Noise = &sd
+	}
+	if sd, ok := kept.Between["p50"]; ok && (kept.Noise == nil || sd > *kept.Noise) {
+		kept.Noise = &sd
+	}
+	for _, m := range more {
+		again := m.Sample(path)
+		kept.Values, kept.Unknown = append(kept.Values, again.Values...), kept.Unknown+again.Unknown
+		kept.hide(again)
+	}
+	return kept, true
 }
 
 // hide keeps the values of a sample that are not known exactly.

@@ -71,6 +71,9 @@ type wanted struct {
 	allowed bool // each of these accepts that it cannot be known
 }
 
+// missed says whether a baseline without a value of the path would be of no use to a gate.
+func (w wanted) missed(unsupported bool) bool { return w.needed && (!w.allowed || !unsupported) }
+
 // want adds what a gate asks for.
 func want(paths []wanted, path string, g Gate) []wanted {
 	i := slices.IndexFunc(paths, func(w wanted) bool { return w.path == path })

@@ -19,8 +19,8 @@ type Sample struct {
 	Unit    string
 	Better  int // +1: higher is better, -1: lower is better, 0: neither
 	Values  []float64
-	Repeats []int  // that the values are from
-	Unknown int    // repeats without a value
+	Repeats []int // that the values are from
+	Unknown int   // repeats without a value
 	// of these, repeats that have one which is not known exactly: the values are not all there are
 	Hidden []Hidden
 	Why    string // why there are no values, or why some are unknown
@@ -107,7 +107,9 @@ func (s Sample) Stat(name string) Value {
 		for _, h := range s.Hidden {
 			all = append(all, h.Range)
 		}
-		exact, within = shownStats(distOf(all, len(s.Hidden), s.Told()))
+		d := distOf(all, len(s.Hidden), s.Told())
+		d.Why = out.Why
+		exact, within = shownStats(d)
 	}
 	if v, ok := exact[name]; ok {
 		out.V, out.Why = v, ""

@@ -14,10 +14,10 @@ import (
 
 // Baseline prints where a baseline is from, and its samples.
 func Baseline(w io.Writer, b *compare.Baseline) error {
-	return whole(func(out *bytes.Buffer, b *compare.Baseline, _ Options) error { return baseline(out, b) })(w, b, Options{})
+	return whole(baseline)(w, b, Options{})
 }
 
-func baseline(out *bytes.Buffer, b *compare.Baseline) error {
+func baseline(out *bytes.Buffer, b *compare.Baseline, _ Options) error {
 	head := [][]string{{"scenario", b.Scenario}, {"cell", b.Name}, {"recorded", b.Recorded.UTC().Format(time.RFC3339)},
 		{"run", b.Run}, {"homellm", b.Homellm}}
 	for _, k := range compare.FingerprintKeys {

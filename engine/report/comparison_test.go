@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	markup "html"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
 	"homellm/schema"
 )
 
@@ -222,5 +224,42 @@ func TestCompareFormats_TellWhatDiffers(t *testing.T) {
 		if strings.Count(out, "(a downgrade)") != 1 || !strings.Contains(out, "server.address: loopback") {
 			t.Errorf("the %s of two runs side by side:\n%s", name, out)
 		}
+	}
+}
+
+// A side of which values are not known exactly is shown by the interval that its statistic lies in.
+func TestCompareFormats_HiddenValues(t *testing.T) {
+	g := gate("hits", "phases.with_rag.cache.hit_rate")
+	g.MaxWorse, g.MaxWorseAbs = nil, new(0.01)
+	c := judged(compare.Measured(uneven().Cells[0], "old"), compare.Measured(hiding().Cells[0], "new"), g)
+	d := c.Pairs[0].Deltas[0]
+	if d.New.Within == nil || d.Between == nil || d.Verdict != event.Unknown {
+		t.Fatalf("%s: %+v, change %v", d.Verdict, d.New, d.Between)
+	}
+	row := compareRow(d)
+	if want := readable.Range(d.New.Within.Low, d.New.Within.High, func(v float64) string {
+		return readable.Quantity(v, d.Unit)
+	}); row[3] != want || !strings.Contains(row[4], " … ") || row[8] != "12/12" {
+		t.Errorf("the row is %q, want %s on the new side", row, want)
+	}
+	for _, f := range CompareFormats {
+		out := markup.UnescapeString(compareAs(t, f.Name, c))
+		if f.Name != "json" && (!strings.Contains(out, row[3]) || !strings.Contains(out, row[4])) {
+			t.Errorf("%s shows neither %s nor %s:\n%s", f.Name, row[3], row[4], out)
+		}
+		if !strings.Contains(out, "3 of 12 repeats of the new side") {
+			t.Errorf("%s does not say what is not known:\n%s", f.Name, out)
+		}
+	}
+	var doc any
+	if err := json.Unmarshal([]byte(compareAs(t, "json", c)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if problems := schema.Validate("compare", doc); len(problems) > 0 {
+		t.Errorf("the schema refuses what is written: %v", problems)
+	}
+	said := "Not known exactly, and in neither the chart nor its table: 3 values."
+	if out := compareAs(t, "html", c); !strings.Contains(out, said) {
+		t.Error("the chart of the samples says nothing of those it does not draw")
 	}
 }

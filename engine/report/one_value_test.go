@@ -150,8 +150,8 @@ func walkOf(t *testing.T, r *metrics.Run) walk {
 		gates = append(gates, compare.Gate{Name: s.path(), Metric: s.path(), Stat: "mean", Severity: "warn"})
 		for _, stat := range metrics.Stats {
 			if stat.Floor > 0 && s.group != "run" {
-				names = append(names, fmt.Sprintf("  - {name: n%d, that: base.%s.%s >= -1, severity: warn, allow_small_n: true}",
-					len(names), s.path(), stat.Name))
+				names = append(names, fmt.Sprintf("  - {name: n%d, that: base.%s.%s >= -1, severity: warn, "+
+					"allow_small_n: true}", len(names), s.path(), stat.Name))
 			}
 		}
 	}
