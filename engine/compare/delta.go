@@ -44,12 +44,12 @@ type Delta struct {
 	Lo       *float64 `json:"lo"`       // 95 % confidence interval of Change; null where unbounded
 	Hi       *float64 `json:"hi"`
 	P        *float64 `json:"p"`
-	Margin   *float64 `json:"margin"` // the change that must be exceeded, in the metric's unit
-
-	Between  *event.Range `json:"change_within,omitempty"` // in which interval a change lies that is not known exactly
-	Adjusted *float64     `json:"p_adjusted,omitempty"`    // p by Holm, over the gates that gate; nil: it is none
-	// the margin of worse and better, where what lies between runs makes it larger
+	Adjusted *float64 `json:"p_adjusted,omitempty"` // P by Holm, over the gates that gate; nil: it is none of them
+	Margin   *float64 `json:"margin"`               // the change that must be exceeded, in the metric's unit
+	// the one that must be exceeded to be worse or better, where what lies between runs makes it larger
 	Widened *float64 `json:"margin_widened,omitempty"`
+	// in which interval a change lies that is not known exactly
+	Between *event.Range `json:"change_within,omitempty"`
 
 	Test     string        `json:"test"`
 	Verdict  event.Outcome `json:"verdict"`
