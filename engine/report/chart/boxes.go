@@ -123,7 +123,7 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 		f.Caption = "The box holds the middle half, the line reaches from the smallest to the largest."
 	}
 	if slices.ContainsFunc(rows, func(r box) bool { return r.unset > 0 }) {
-		f.Caption += " Where a turn's value is not known there is no box."
+		f.Caption += " Where a value is not known exactly there is no box."
 	}
 	f.Table = Table{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {
