@@ -149,3 +149,43 @@ func TestBuffered(t *testing.T) {
 		})
 	}
 }
+
+// TestCountedText counts the text behind a first piece of several tokens, where nothing else tells how many those were:
+// with the server's tokeniser decode speed is a number, and else an interval that holds the truth.
+func TestCountedText(t *testing.T) {
+	data := strings.ReplaceAll(string(scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: none}}", "turn.ok")),
+		"max_tokens: 8", "max_tokens: 96, ignore_eos: true")
+	d, _ := metrics.Lookup("output_tps")
+	for name, exact := range map[string]bool{"tokeniser": true, "no tokeniser": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := load(t, "small.yaml", []byte(data), library(t))
+				var plain, g rig
+				plain.play(t, plan, sim.Config{})
+				g.target = func(x *target.Target) {
+					if !exact {
+						x.Side = nil
+					}
+				}
+				g.play(t, plan, sim.Config{Faults: []sim.Fault{{Kind: "bundle", Count: 6}}})
+				truths := plain.requests()
+				for i, r := range g.requests() {
+					truth, _ := d.Each(&metrics.Cell{}, &truths[i]).Number()
+					v := d.Each(&metrics.Cell{}, &r)
+					if (r.Later != nil) != exact {
+						t.Fatalf("%s: the text is counted as %+v", r.Step, r.Later)
+					}
+					f, known := v.Number()
+					switch {
+					case known != exact:
+						t.Errorf("%s: %+v of %+v, the truth is %v", r.Step, v, r.Later, truth)
+					case known && (f < 0.97*truth || f > 1.03*truth):
+						t.Errorf("%s: %v, the truth is %v", r.Step, f, truth)
+					case !known && (v.Range == nil || v.Range.Low > truth || v.Range.High < truth):
+						t.Errorf("%s: %v does not hold the truth, %v", r.Step, v.Range, truth)
+					}
+				}
+			})
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/observe"
 	"homellm/engine/prompt"
 	"homellm/engine/target"
@@ -184,6 +185,9 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase), Exchange: e,
 	}
 	s.maker.Tell(ceiling, &r)
+	if metrics.Unplaced(&r) {
+		r.Later = s.maker.Later(ctx, &r.Exchange)
+	}
 	s.observer.After(ctx, &r, req.Plain())
 	s.emit(r)
 	s.observer.Kept(ctx, &r)

@@ -147,8 +147,16 @@ type Request struct {
 
 	// the reply was not sent as it was generated but held back: when its tokens were made is not known
 	Buffered bool `json:"buffered,omitempty"`
+	// tokens of the text behind the first arrival, where the server does not tell how many came with that; nil: not counted
+	Later *Counted `json:"later_tokens,omitempty"`
 
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or nothing could
+}
+
+// Counted is how many tokens a text has by a tokeniser.
+type Counted struct {
+	Tokens int `json:"tokens"`
+	Spread int `json:"spread"` // so many more or fewer the model may have made of it
 }
 
 // Estimate is homellm's own count of a prompt, made before it was sent and before the server's count

@@ -32,7 +32,8 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	}
 	p := place(q, n)
 	window = textWindow(q)
-	switch least, most := p.between(n); {
+	least, most := p.between(q, n)
+	switch {
 	case n <= p.first && window > 0:
 		return 0, 0, "text went on arriving after the last token that the server counts"
 	case n <= p.first:
@@ -50,6 +51,9 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	}
 	all, whole := float64(n-p.first), ended(q)-q.Chunks[0].At
 	tokens = all - float64(p.after)
+	if p.open > 0 && q.Later != nil {
+		return min(max(float64(q.Later.Tokens), least), most), window, ""
+	}
 	if with, without := all/whole.Seconds(), tokens/window.Seconds(); p.after > 0 &&
 		max(with, without) <= (1+narrow)*min(with, without) {
 		return all, whole, ""
@@ -65,13 +69,26 @@ type placed struct {
 	early bool // of those, some may have come with the first arrival
 }
 
-// between is how few and how many tokens came after the first arrival and not after the last text.
-func (p placed) between(n int) (least, most float64) {
+// between is how few and how many tokens came after the first arrival and not after the last text: what a tokeniser
+// counts of that text, within what the pieces allow.
+func (p placed) between(q *event.Request, n int) (least, most float64) {
 	if p.open == 0 {
 		known := float64(n - p.first - p.after)
 		return known, known
 	}
-	return float64(n - p.first - p.open), float64(n - p.first)
+	least, most = float64(n-p.first-p.open), float64(n-p.first)
+	if l := q.Later; l != nil {
+		if low, high := float64(l.Tokens-l.Spread), float64(l.Tokens+l.Spread); high >= least && low <= most {
+			least, most = max(least, low), min(most, high)
+		}
+	}
+	return least, most
+}
+
+// Unplaced says that it would help to know how many tokens the text of a reply has.
+func Unplaced(q *event.Request) bool {
+	_, _, why := decode(q)
+	return q.Err == nil && (why == bundled || why == afterText)
 }
 
 // place finds out when the n tokens of a reply came. Each piece of text holds as many as the server says of it, and
@@ -158,7 +175,7 @@ func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
 	switch why {
 	case bundled, afterText:
 		p := place(q, *q.Usage.Completion)
-		tokens.Low, tokens.High = p.between(*q.Usage.Completion)
+		tokens.Low, tokens.High = p.between(q, *q.Usage.Completion)
 		if took == 0 { // nothing but the end came after the text
 			n := float64(p.after)
 			return event.Range{Low: n, High: n}, event.Range{High: event.Milliseconds(ended(q) - q.Chunks[0].At)}
