@@ -91,6 +91,8 @@ var brokenServers = []broken{
 				return m
 			}))
 		}},
+	{name: "swaps", does: "reads another document in the place of each",
+		says: func(m *memory, chat []sim.Message, own speaker) string { return own(m.swapped(chat)) }},
 	{name: "no-system", does: "ignores the system message",
 		says: func(_ *memory, chat []sim.Message, own speaker) string {
 			return own(slices.DeleteFunc(slices.Clone(chat), func(m sim.Message) bool { return m.Role == "system" }))
@@ -114,6 +116,11 @@ var brokenServers = []broken{
 		}},
 	{name: "cuts-short", does: "ends every answer after three tokens (finish reason length)",
 		front: edits(func(body map[string]any) { body["max_tokens"] = 3 })},
+	{name: "stops-short", does: "ends every answer after 16 characters and says that it had ended (finish reason stop)",
+		says: func(_ *memory, chat []sim.Message, own speaker) string {
+			said := own(chat)
+			return strings.ToValidUTF8(said[:min(16, len(said))], "")
+		}},
 	{name: "only-reasons", does: "spends every answer's tokens on reasoning",
 		config: sim.Config{Wire: sim.Wire{ReasoningTokens: 600}}},
 	{name: "truncates", does: "drops the head of a prompt of more than 300 tokens, and counts what is left",
@@ -141,6 +148,20 @@ var brokenServers = []broken{
 				next.ServeHTTP(w, r)
 			})
 		}},
+	{name: "cache-mixed-up", does: "tells the cached tokens of another conversation's latest turn",
+		front: reports(`"cached_tokens":(\d+)`, func(of map[string]int, conversation string) (int, bool) {
+			for other, n := range of {
+				if other != conversation && other != "" {
+					return n, true
+				}
+			}
+			return 0, false
+		})},
+	{name: "usage-late", does: "counts the prompt tokens of the turn before",
+		front: reports(`"prompt_tokens":(\d+)`, func(of map[string]int, _ string) (int, bool) {
+			n, ok := of[""]
+			return n, ok
+		})},
 	{name: "cache-lost", does: "loses its cache when a document is removed",
 		front: onRemoval(func(next http.Handler, _ http.ResponseWriter, first bool) {
 			if first {
@@ -225,6 +246,25 @@ func (m *memory) recalled(chat []sim.Message) (out []sim.Message) {
 		out = append(out, sim.Message{Role: "user", Content: blockOpen + "]\n" + d + "\n" + blockClose})
 	}
 	return out
+}
+
+// swapped puts in the place of each document the one that was first sent before it.
+func (m *memory) swapped(chat []sim.Message) []sim.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range documentsOf(chat) {
+		if !slices.Contains(m.documents, d) {
+			m.documents = append(m.documents, d)
+		}
+	}
+	return changed(chat, func(msg sim.Message) sim.Message {
+		msg.Content = block.ReplaceAllStringFunc(msg.Content, func(whole string) string {
+			own := block.FindStringSubmatch(whole)[1]
+			n := len(m.documents)
+			return strings.Replace(whole, own, m.documents[(slices.Index(m.documents, own)+n-1)%n], 1)
+		})
+		return msg
+	})
 }
 
 func (m *memory) count() int {

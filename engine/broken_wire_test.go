@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"regexp"
 	"time"
+
+	"homellm/engine/sim"
 )
 
 // edits changes the requests for chats.
@@ -47,6 +49,39 @@ func counts(pattern string, change func(prompt, n int) int) func(*memory, http.H
 				w = &rewritten{w, rewrite}
 			}
 			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// reports gives a number of the usage in replies from what the server counted before: of the latest turn of each
+// conversation, by its first message, and under "" of the latest turn of all.
+func reports(pattern string, of func(seen map[string]int, conversation string) (int, bool)) func(*memory,
+	http.Handler) http.Handler {
+	number := regexp.MustCompile(pattern)
+	return func(_ *memory, next http.Handler) http.Handler {
+		seen := map[string]int{}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			chat := []sim.Message(nil)
+			if isChat(r) {
+				chat = messagesOf(r)
+			}
+			if len(chat) == 0 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			told, lie := of(seen, chat[0].Content)
+			next.ServeHTTP(&rewritten{w, func(data []byte) []byte {
+				return number.ReplaceAllFunc(data, func(key []byte) []byte {
+					name, digits, _ := bytes.Cut(key, []byte(":"))
+					var n int
+					_, _ = fmt.Sscan(string(digits), &n) // digits
+					seen[chat[0].Content], seen[""] = n, n
+					if !lie {
+						told = n
+					}
+					return fmt.Appendf(nil, "%s:%d", name, told)
+				})
+			}}, r)
 		})
 	}
 }
