@@ -72,8 +72,8 @@ func TestCacheByTime_Judges(t *testing.T) {
 					t.Errorf("%s is %s (%s), want %s", v.Name, v.Verdict, v.Why, want)
 				}
 			}
-			if judged == 0 {
-				t.Error("nothing was judged")
+			if _, code, why := g.fold.Outcome(); judged == 0 || code != map[event.Outcome]int{event.Fail: 1}[want] {
+				t.Errorf("%d gates of the cache judged, exit %d (%s)", judged, code, why)
 			}
 		})
 	}

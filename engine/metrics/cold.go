@@ -32,7 +32,7 @@ func fitCold(b event.ColdPrompts) *coldFit {
 		return nil
 	}
 	why := fmt.Sprintf("the server reports no cached tokens; by the time to the first token, as %d cold prompts of %.0f "+
-		"to %.0f tokens foretell it (± %.1f %%, 95 %%)", len(x), least, most, 196*curve.Spread)
+		"to %.0f tokens predict it (± %.1f %%, 95 %%)", len(x), least, most, 196*curve.Spread)
 	return &coldFit{curve, least, most, why}
 }
 

@@ -211,7 +211,7 @@ func (d *Def) supported(c *Cell, v Value) Value {
 		return v
 	}
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
-		if v.Why, v.Unsupported = why, true; d.Support == "cache" && c.cold != nil && v.Range != nil {
+		if v.Why, v.Unsupported = why, true; c.cold != nil && v.Range != nil && strings.Contains(v.Source, timedSource) {
 			v.Why = c.cold.why // the server tells nothing, and its times something
 		} else {
 			v.Range = nil

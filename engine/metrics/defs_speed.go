@@ -37,7 +37,7 @@ var speeds = []Def{
 			return n, window.Seconds(), why
 		}, region: decodeRegion},
 	{Name: "prefill_tps", Unit: "tokens/s", Kind: Float, Better: +1, Levels: turns, Fold: Ratio, Baseline: true,
-		Source:  "client, usage",
+		Source: "client, usage", Support: "cache",
 		Doc:     "prompt tokens the server computed per second; cached tokens do not count",
 		Formula: "(prompt_tokens - cache.cached_tokens) / (ttft - client.rtt_floor_ms where it was measured)",
 		parts:   prefill, region: prefillRegion, first: true},
