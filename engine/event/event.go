@@ -104,6 +104,7 @@ type Server struct {
 	URL           string   `json:"url"`                     // never with credentials
 	Address       string   `json:"address_class,omitempty"` // loopback | private network | public; empty: not known
 	Model         string   `json:"model"`
+	Quant         string   `json:"quant,omitempty"`    // how its weights are quantised; empty: not known
 	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where that name is not known
 	ContextTokens *int     `json:"context_tokens"`
 	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: not known

@@ -55,7 +55,7 @@ func canonicalStart(b event.CellStarted) event.CellStarted {
 	for key, why := range s.Unsupported {
 		s.Unsupported[key] = encoded(why)
 	}
-	s.Answered = encoded(s.Answered)
+	s.Answered, s.Quant = encoded(s.Answered), encoded(s.Quant)
 	return b
 }
 

@@ -186,6 +186,7 @@ type Group struct {
 	Repeat       int
 	Conversation string
 	Step         string
+	Turn         int // within the step
 	Phase        string
 }
 

@@ -96,7 +96,7 @@ func (x *index) add(q *event.Request) {
 func (c *Cell) Measured(g Group) []*event.Request {
 	x := c.indexed()
 	from := g
-	from.Phase = ""
+	from.Phase, from.Turn = "", 0
 	if g.Conversation == "" {
 		from.Step = ""
 	}
@@ -106,7 +106,7 @@ func (c *Cell) Measured(g Group) []*event.Request {
 	}
 	var out []*event.Request
 	for _, q := range group {
-		if (g.Step == "" || q.Step == g.Step) && (g.Phase == "" || q.Phase == g.Phase) {
+		if (g.Step == "" || q.Step == g.Step) && (g.Turn == 0 || q.Turn == g.Turn) && (g.Phase == "" || q.Phase == g.Phase) {
 			out = append(out, q)
 		}
 	}

@@ -47,4 +47,5 @@ func (c *Checkup) End() {
 	for _, p := range c.problems {
 		fmt.Fprintf(c.w, "  %s\n      %s\n", p.what, p.next)
 	}
+	fmt.Fprintln(c.w, "  more: docs/troubleshooting.md")
 }

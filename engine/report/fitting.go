@@ -17,30 +17,32 @@ const markdownLimit = 60_000
 type detail struct {
 	evidence int  // assertions with their evidence, for each cell
 	passed   bool // list what passed
+	turns    bool // tell every turn
 	rows     int  // assertions listed, for each cell
 	cells    int
 }
 
 // details are tried in turn until a report fits.
 var details = []detail{
-	{math.MaxInt, true, math.MaxInt, math.MaxInt},
-	{20, true, math.MaxInt, math.MaxInt},
-	{10, false, 200, math.MaxInt},
-	{3, false, 40, 60},
-	{1, false, 10, 20},
-	{0, false, 3, 10},
-	{0, false, 0, 0},
+	{math.MaxInt, true, true, math.MaxInt, math.MaxInt},
+	{math.MaxInt, true, false, math.MaxInt, math.MaxInt},
+	{20, true, false, math.MaxInt, math.MaxInt},
+	{10, false, false, 200, math.MaxInt},
+	{3, false, false, 40, 60},
+	{1, false, false, 10, 20},
+	{0, false, false, 3, 10},
+	{0, false, false, 0, 0},
 }
 
 // leftOut counts what a shorter report does not tell.
-type leftOut struct{ evidence, passed, rows, cells int }
+type leftOut struct{ evidence, passed, rows, cells, turns int }
 
 func (l leftOut) String() string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.cells, "cell"}} {
+	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.turns, "turn"}, {l.cells, "cell"}} {
 		if p.n > 0 {
 			parts = append(parts, text.Plural(p.n, p.what))
 		}

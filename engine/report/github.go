@@ -114,8 +114,11 @@ func annotations(r *metrics.Run) []annotation {
 		}
 	}
 	verdict, _, _ := r.Outcome()
-	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"),
-		[]string{strings.ToUpper(string(verdict)) + "  " + tally(r)}})
+	lines := []string{strings.ToUpper(string(verdict)) + "  " + tally(r)}
+	for _, on := range servers(r) {
+		lines = append(lines, "on "+on)
+	}
+	out = append(out, annotation{"notice", "", 0, 0, cmp.Or(name, "homellm"), lines})
 	if what := simulated(r); what != "" {
 		out = append(out, annotation{"notice", "", 0, 0, "SIMULATED", []string{what}})
 	}

@@ -9,6 +9,7 @@ import (
 
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +63,8 @@ func pageOf(r *metrics.Run) pageData {
 	verdict, _, _ := r.Outcome()
 	s := r.Started.Scenario
 	p := pageData{
-		Title:   strings.ToUpper(string(verdict)) + ": " + cmp.Or(s.Name, "empty run") + " · homellm",
+		Title: strings.Join(slices.DeleteFunc([]string{strings.ToUpper(string(verdict)) + ": " + cmp.Or(s.Name, "empty run"),
+			about(r), "homellm"}, func(part string) bool { return part == "" }), " · "),
 		Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict], Tally: tally(r), Simulated: simulated(r),
 		Scenario: s,
 	}

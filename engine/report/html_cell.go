@@ -112,8 +112,12 @@ func serverFacts(c *metrics.Cell) []fact {
 	if s.Version != "" {
 		engine += " " + s.Version
 	}
+	if s.Profile != s.Engine {
+		add("profile", s.Profile)
+	}
 	add("engine", engine)
 	add("served model", s.Model)
+	add("quantisation", s.Quant)
 	if s.ContextTokens != nil {
 		add("context", text.Count(float64(*s.ContextTokens))+" tokens")
 	}

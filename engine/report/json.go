@@ -69,6 +69,7 @@ type jsonServer struct {
 	Version       string   `json:"version"`
 	URL           string   `json:"url"`
 	Model         string   `json:"model"`
+	Quant         string   `json:"quant,omitempty"`
 	ContextTokens *int     `json:"context_tokens"`
 	Simulated     bool     `json:"simulated"`
 	Simulation    string   `json:"simulation"`
@@ -235,7 +236,7 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 	}
 	if c.Started != nil {
 		s := c.Started.Server
-		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.ContextTokens, s.Simulated, s.Simulation,
+		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.Quant, s.ContextTokens, s.Simulated, s.Simulation,
 			append([]string{}, s.Capabilities...), s.SaltMethod}
 	}
 	if w := c.Wire(); w.Turns > 0 {

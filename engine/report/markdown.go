@@ -19,7 +19,11 @@ func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 
 func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err error) {
 	verdict, _, _ := r.Outcome()
-	fmt.Fprintf(b, "## %s: %s\n\n%s.", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name), tally(r))
+	fmt.Fprintf(b, "## %s: %s", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name))
+	if on := about(r); on != "" {
+		fmt.Fprintf(b, " on %s", mdCode(on))
+	}
+	fmt.Fprintf(b, "\n\n%s.", tally(r))
 	for _, f := range r.Findings() {
 		if f.Code != exit.Pass {
 			fmt.Fprintf(b, " **%s**: %s.", f.Verdict, md(readable.Shorten(f.Reason, 2000)))
@@ -43,6 +47,8 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 			return left, err
 		}
 	}
+	mdFacts(b, "Machine", machineFacts(r))
+	mdFacts(b, "Settings", runFacts(r))
 	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID),
 		r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
 	return left, nil
@@ -50,6 +56,9 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 
 func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
 	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(measured(r.Started.Scenario, c)))
+	if on := playedOn(c); on != "" && about(r) == "" {
+		fmt.Fprintf(b, " On %s.", mdCode(on))
+	}
 	switch {
 	case c.Planned.Skip != "":
 		fmt.Fprintf(b, " **Skipped**: %s.", md(c.Planned.Skip))
@@ -86,6 +95,9 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 			fmt.Fprintf(b, "- %s\n", md(l))
 		}
 		b.WriteString("\n")
+		if err := mdTurns(b, r, c, d, left); err != nil {
+			return err
+		}
 	}
 	for _, n := range c.Notes {
 		fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))

@@ -35,6 +35,9 @@ func table(b *bytes.Buffer, r *metrics.Run, opt Options) error {
 
 func (s *screen) cell(r *metrics.Run, c *metrics.Cell) error {
 	s.apart(terminal(r.Started.Scenario.Name+" · "+c.Name()), measured(r.Started.Scenario, c))
+	if on := playedOn(c); on != "" {
+		s.prose(2, "on "+on)
+	}
 	switch {
 	case c.Planned.Skip != "":
 		s.prose(2, "skipped: "+c.Planned.Skip)

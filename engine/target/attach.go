@@ -98,7 +98,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	}
 	facts := event.Server{
 		Profile: profile.Name, Engine: found.Engine, Version: found.Version, URL: WithoutUser(found.URL), Model: model,
-		Simulated: found.Simulated, Simulation: found.Simulation,
+		Quant: quantOf(cell, model), Simulated: found.Simulated, Simulation: found.Simulation,
 	}
 	if facts.Engine == "" {
 		facts.Engine = profile.Engine

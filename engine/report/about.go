@@ -1,0 +1,142 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"homellm/engine/metrics"
+	"homellm/engine/report/readable"
+	"homellm/engine/text"
+)
+
+// playedOn says what a cell's numbers are of: the server with its version, the model, how it is quantised, and its
+// context. It is empty for a cell whose server was never reached.
+func playedOn(c *metrics.Cell) string {
+	if c.Started == nil {
+		return ""
+	}
+	s := c.Started.Server
+	server := strings.TrimSpace(s.Engine + " " + s.Version)
+	if s.Profile != "" && s.Profile != s.Engine {
+		server = s.Profile + " (" + server + ")"
+	}
+	parts := []string{server}
+	if s.Model != "" {
+		parts = append(parts, s.Model)
+	}
+	if s.Quant != "" {
+		parts = append(parts, s.Quant)
+	}
+	if s.ContextTokens != nil {
+		parts = append(parts, "context "+text.Count(float64(*s.ContextTokens)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// servers lists what the cells of a run were played on, each once.
+func servers(r *metrics.Run) []string {
+	var out []string
+	for _, c := range r.Cells {
+		if on := playedOn(c); on != "" && !slices.Contains(out, on) {
+			out = append(out, on)
+		}
+	}
+	return out
+}
+
+// about is what all cells of a run were played on; empty where that is not one thing.
+func about(r *metrics.Run) string {
+	if all := servers(r); len(all) == 1 {
+		return all[0]
+	}
+	return ""
+}
+
+// machineFacts are what is known of the machine that the client ran on, in the order of their names.
+func machineFacts(r *metrics.Run) []fact {
+	var out []fact
+	for _, name := range slices.Sorted(maps.Keys(r.Started.Host)) {
+		value := fmt.Sprint(r.Started.Host[name])
+		if list, ok := r.Started.Host[name].([]any); ok {
+			parts := make([]string, len(list))
+			for i, v := range list {
+				parts[i] = fmt.Sprint(v)
+			}
+			value = strings.Join(parts, ", ")
+		}
+		out = append(out, fact{strings.ReplaceAll(name, "_", " "), value})
+	}
+	return out
+}
+
+// turnGrid has one row for every turn of a conversation, over all repeats.
+func turnGrid(c *metrics.Cell, conversation string) grid {
+	out := grid{head: []string{"step", "turn", "phase"}, left: 3}
+	columns := slices.DeleteFunc(metrics.Columns(), func(col metrics.In[metrics.Column]) bool {
+		return col.Def.Name == "turns" || col.At.Stat == "p95" // of a turn there are as many values as repeats
+	})
+	for _, col := range columns {
+		out.head = append(out.head, fullHead(col.At))
+	}
+	type turn struct {
+		step  string
+		n     int
+		phase string
+	}
+	var turns []turn
+	seen := map[turn]bool{}
+	for _, q := range c.Measured(metrics.Group{Conversation: conversation}) {
+		if t := (turn{q.Step, q.Turn, q.Phase}); !seen[t] {
+			seen[t] = true
+			turns = append(turns, t)
+		}
+	}
+	for _, t := range turns {
+		row := []string{t.step, fmt.Sprint(t.n), t.phase}
+		for _, col := range columns {
+			value, _ := sound(col.Def, col.Spread(c, metrics.Group{Conversation: conversation, Step: t.step, Turn: t.n}),
+				col.At.Stat)
+			row = append(row, value)
+		}
+		out.rows = append(out.rows, row)
+	}
+	return out
+}
+
+// mostTurns is how many turns of a conversation are told in words: of more, the charts and turns.csv tell.
+const mostTurns = 100
+
+// mdTurns tells every turn of a cell, conversation by conversation.
+func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
+	for _, id := range conversations(r, c) {
+		if played := len(c.Measured(metrics.Group{Conversation: id, Repeat: c.Repeats()[0]})); !d.turns || played > mostTurns {
+			left.turns += played
+			continue
+		}
+		fmt.Fprintf(b, "#### Turns of %s\n\n", mdCode(id))
+		g := turnGrid(c, id)
+		for _, row := range g.rows {
+			row[0], row[2] = mdCode(row[0]), mdCode(row[2])
+		}
+		if err := mdTable(b, g.head, g.rows, g.left); err != nil {
+			return err
+		}
+		b.WriteString("\n")
+	}
+	return nil
+}
+
+// mdFacts lists names and values.
+func mdFacts(b *bytes.Buffer, title string, facts []fact) {
+	if len(facts) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "### %s\n\n", title)
+	for _, f := range facts {
+		fmt.Fprintf(b, "- %s: %s\n", md(f.Name), mdCode(readable.Shorten(f.Value, 300)))
+	}
+	b.WriteString("\n")
+}
