@@ -80,9 +80,10 @@ func (r roofline) step(parts []work) time.Duration {
 		ops := 2*body*n + 4*float64(m.Layers*m.Heads*m.HeadDim)*n*(float64(p.ctx)+n/2) + 2*head
 		compute += ops / (rate * n / (n + rampTokens))
 	}
-	memory := (r.readBytes(tokens) + read) / (r.gpu.BandwidthShare * r.gpu.BandwidthGBs * 1e9)
+	share, overhead := r.gpu.decoding(r.quant)
+	memory := (r.readBytes(tokens) + read) / (share * r.gpu.BandwidthGBs * 1e9)
 	seconds := max(memory, compute) * r.quant.Slowdown
-	return time.Duration(math.Round(seconds*1e9)) + r.gpu.StepOverhead
+	return time.Duration(math.Round(seconds*1e9)) + overhead
 }
 
 // kvBlocks is the number of cache blocks that fit together with the weights.

@@ -97,6 +97,40 @@ var GPUs = []GPU{
 		UnifiedWithHost: true, Note: "two channels; compute assumed"},
 }
 
+// llamaFit is how llama.cpp decodes on a card.
+type llamaFit struct {
+	share float64       // of the bandwidth
+	step  time.Duration // constant part of every step
+}
+
+// llamaFits are fitted to tg1024 of Llama 3 8B in F16 and in Q4_K_M, two figures for two constants, as published in
+// https://github.com/XiongjieDai/GPU-Benchmarks-on-LLM-Inference (a batch of one, one card). The constants of [GPUs]
+// are those of vLLM, and on Apple's machines of llama.cpp already.
+var llamaFits = map[string]llamaFit{
+	"RTX 3090":       {0.89, 3450 * time.Microsecond}, // 46.5 and 111.7 tokens a second
+	"RTX 4080":       {0.95, 2680 * time.Microsecond}, // 40.3 and 106.2
+	"RTX 4090":       {0.98, 3200 * time.Microsecond}, // 54.3 and 127.7
+	"L40S":           {0.85, 2570 * time.Microsecond}, // 43.4 and 113.6
+	"A100 80GB PCIe": {0.49, 2380 * time.Microsecond}, // 54.6 and 138.3
+	"H100 PCIe":      {0.67, 3500 * time.Microsecond}, // 67.8 and 144.5
+}
+
+// llamaStep is the constant part of a step of llama.cpp on a card of which nothing was published: the middle of the fits.
+const llamaStep = 2900 * time.Microsecond
+
+// decoding is which share of a card's bandwidth an engine reaches with weights of a format, and the constant part of
+// its steps.
+func (g GPU) decoding(q Quant) (share float64, step time.Duration) {
+	fit, known := llamaFits[g.Name]
+	switch {
+	case q.GGUF && known:
+		return fit.share, fit.step
+	case q.GGUF && g.StepOverhead == graphStep && !g.UnifiedWithHost:
+		return g.BandwidthShare, llamaStep
+	}
+	return g.BandwidthShare, g.StepOverhead
+}
+
 // Model is one row of the table of models: the shape that decides how much is read and computed.
 type Model struct {
 	Name       string  // short name, as in Config.Model
@@ -172,6 +206,7 @@ type Quant struct {
 	BlockBytes float64 // bytes a parameter inside the transformer blocks
 	HeadBytes  float64 // bytes a parameter of the embedding and the output head
 	Slowdown   float64 // factor on every step, for the conversion of activations; 1 if none
+	GGUF       bool    // llama.cpp runs it, else vLLM
 }
 
 // quants is the table of weight formats. The bytes a parameter are averages of published files.
@@ -180,8 +215,9 @@ var quants = []Quant{
 	{Name: "awq", BlockBytes: 0.53, HeadBytes: 2, Slowdown: 1},
 	{Name: "gptq-int4", BlockBytes: 0.53, HeadBytes: 2, Slowdown: 1},
 	{Name: "fp8", BlockBytes: 1, HeadBytes: 2, Slowdown: 1.15},
-	{Name: "q4_k_m", BlockBytes: 0.605, HeadBytes: 0.605, Slowdown: 1},
-	{Name: "q8_0", BlockBytes: 1.0625, HeadBytes: 1.0625, Slowdown: 1},
+	{Name: "f16", BlockBytes: 2, HeadBytes: 2, Slowdown: 1, GGUF: true},
+	{Name: "q4_k_m", BlockBytes: 0.605, HeadBytes: 0.605, Slowdown: 1, GGUF: true},
+	{Name: "q8_0", BlockBytes: 1.0625, HeadBytes: 1.0625, Slowdown: 1, GGUF: true},
 }
 
 // embedding is the number of parameters of the input embedding, and of the output head.
