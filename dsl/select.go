@@ -12,26 +12,6 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// LeftOut is a conversation that an option leaves out.
-type LeftOut struct {
-	Scenario     string
-	Conversation *Conversation
-	Cell         string // the one that it is left out of; empty: all
-	Reason       string
-	Context      bool // it does not fit the context that was given
-	Turns        int  // 0: not known
-	Tokens       int  // at its largest; 0: not known
-}
-
-// String names it.
-func (l LeftOut) String() string {
-	name := l.Scenario + "/" + l.Conversation.ID
-	if l.Cell != "" {
-		name += " (" + l.Cell + ")"
-	}
-	return name
-}
-
 // LoadAll plans the scenarios of several files for one command. Tags, the context that is given and the number of
 // conversations go over all of them: what these options leave out is no error and no skip, and a file of which nothing is
 // left has no plan. An error is what no file can be played with.
@@ -65,15 +45,6 @@ func CheckAll(list []File, lib *Library, v expr.Vocabulary, opt Options) (all sy
 		all = append(all, p.diags.Sorted()...)
 	}
 	return append(all, s.check(all.Errors())...)
-}
-
-// selection is what the options leave of all files of a command.
-type selection struct {
-	include, exclude []string
-	most             int // conversations; 0: any number
-	known            map[string]bool
-	kept             int // conversations
-	out              []LeftOut
 }
 
 func newSelection(opt Options) *selection {

@@ -112,11 +112,6 @@ func (s *system) list() {
 	s.server, s.used = server, used
 }
 
-// PIDs lists the process and its descendants that live.
-func (p *Proc) PIDs() []int {
-	return family{group: p.PID(), token: p.token}.members()
-}
-
 // Tree lists a process and its descendants that live: for a server that homellm did not start.
 func Tree(pid int) []int {
 	all := []int{pid}
@@ -149,20 +144,6 @@ func Listener(ctx context.Context, port int) (pid int, command string, ok bool) 
 	}
 	pid = int(connections[i].Pid)
 	return pid, commandName(pid), true
-}
-
-// commandName is the name of a process, empty if it cannot be read. Arguments are left out: they
-// may hold keys and paths.
-func commandName(pid int) string {
-	p, err := process.NewProcess(int32(pid))
-	if err != nil {
-		return ""
-	}
-	name, err := p.Name()
-	if err != nil {
-		return ""
-	}
-	return name
 }
 
 // DiskFree is how many bytes are free for this user where path lies.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	gopsnet "github.com/shirou/gopsutil/v4/net"
+	"github.com/shirou/gopsutil/v4/process"
 )
 
 // forwarders are programs that listen for a server in a container or on another machine, and those that start them.
@@ -109,4 +110,18 @@ func checkRecords(dir, address string) error {
 		}
 	}
 	return nil
+}
+
+// commandName is the name of a process, empty if it cannot be read. Arguments are left out: they
+// may hold keys and paths.
+func commandName(pid int) string {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return ""
+	}
+	name, err := p.Name()
+	if err != nil {
+		return ""
+	}
+	return name
 }

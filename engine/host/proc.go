@@ -348,3 +348,8 @@ func (f family) gone(limit time.Duration) bool {
 		time.Sleep(wait)
 	}
 }
+
+// PIDs lists the process and its descendants that live.
+func (p *Proc) PIDs() []int {
+	return family{group: p.PID(), token: p.token}.members()
+}

@@ -179,3 +179,6 @@ func lock(path string) (unlock func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
+
+// bufferBytes is how much is read, hashed and written at a time.
+const bufferBytes = 256 << 10

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -58,30 +57,6 @@ func hubHome(getenv func(string) string, home string) string {
 func (h *Hub) endpoint() string {
 	return strings.TrimRight(cmp.Or(h.Endpoint, "https://huggingface.co"), "/")
 }
-
-// File is a file of a repository: as the hub lists it, as it is in the cache, or as a models file promises it.
-type File struct {
-	Path  string
-	Bytes int64  // 0 of a promise: not known
-	Hash  string // SHA-256, of small files at a hub git's SHA-1; its name in the cache; empty: not known
-}
-
-// contradicts says what differs between what was promised of a file and what there is; "" if nothing is known to.
-func (f File) contradicts(promised File) string {
-	switch {
-	case len(f.Hash) == len(promised.Hash) && f.Hash != promised.Hash:
-		return fmt.Sprintf("has hash %s, want %s", f.Hash, promised.Hash)
-	case promised.Bytes > 0 && f.Bytes != promised.Bytes:
-		return fmt.Sprintf("has %d bytes, want %d", f.Bytes, promised.Bytes)
-	}
-	return ""
-}
-
-var (
-	repoName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
-	commitName = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	hashName   = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-)
 
 // Bounds of what a hub says: files of the largest repositories are some ten thousand, and their sizes are added up.
 const (

@@ -11,15 +11,6 @@ import (
 	"syscall"
 )
 
-// PullSpec is what to fetch.
-type PullSpec struct {
-	Repo     string // organisation/model
-	Revision string // a commit pins it; a branch or tag is looked up; empty: main
-	Format   string // safetensors or gguf: which files count where Files is empty; empty: safetensors
-	Quant    string // of the GGUF files where Files is empty; empty: there is only one
-	Files    []File // exactly these; empty: all of Format
-}
-
 // PullOptions say how.
 type PullOptions struct {
 	Progress func(Progress)                  // called some ten times a second; nil: not
@@ -34,9 +25,6 @@ type Pulled struct {
 	Files   []File
 	Fetched int64 // bytes that came over the wire
 }
-
-// defaultRevision is the branch that a repository has if no other is named.
-const defaultRevision = "main"
 
 // Pull fetches a model into the cache, or what is missing of it. It can be killed at any time and called again: it
 // continues where it stopped. Two pulls of one file wait for each other.

@@ -12,17 +12,6 @@ import (
 	"os"
 )
 
-// A file that is being fetched lies beside its future place and grows from its start on, so that its size says
-// what is there. A second file holds its path in the repository, since the name is only a hash. What a power
-// failure takes from the disk is found by the hash.
-const (
-	partSuffix = ".part"
-	pathSuffix = ".path" // after partSuffix
-)
-
-// bufferBytes is how much is read, hashed and written at a time.
-const bufferBytes = 256 << 10
-
 // transfer fetches one file over one connection and hashes it as it arrives.
 type transfer struct {
 	hub     *Hub

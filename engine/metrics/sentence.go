@@ -33,9 +33,6 @@ func firstSentence(q *event.Request) (int, string) {
 	return -1, "the chunks do not add up to the answer"
 }
 
-// answers says whether a delta is part of the exchange's text, which a refusal takes the place of.
-func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }
-
 // sentenceEnd is the number of bytes up to the end of the first sentence, or -1. A sentence ends
 // with one of . ! ? (and the closing quotes and brackets that follow) before white space or the
 // end of the text, with 。！？ anywhere, or with a line break behind a word. The dot of a list

@@ -238,3 +238,6 @@ func lastToken(q *event.Request) (t time.Duration, why string) {
 	}
 	return q.Chunks[len(q.Chunks)-1].At, ""
 }
+
+// answers says whether a delta is part of the exchange's text, which a refusal takes the place of.
+func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }

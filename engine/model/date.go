@@ -49,3 +49,6 @@ var directives = map[byte]string{
 	'j': "002", 'm': "01", 'M': "04", 'p': "PM", 'S': "05", 'y': "06", 'Y': "2006", 'Z': "MST", 'z': "-0700",
 	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04",
 }
+
+// probeTime is the moment the goldens were rendered for.
+var probeTime = time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC)

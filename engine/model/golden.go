@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"homellm/dsl/ceiling"
 )
@@ -16,9 +15,6 @@ import (
 //
 //go:embed goldens
 var goldenFiles embed.FS
-
-// probeTime is the moment the goldens were rendered for.
-var probeTime = time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC)
 
 // Golden is what an independent implementation of Jinja made of a conversation.
 type Golden struct {
