@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,23 +54,31 @@ const (
 	scattered
 )
 
-// farAway stands for a value that nothing bounds.
+// farAway stands for a value that nothing bounds: so many times the largest that is known that a mean of many repeats,
+// of which it is one, is beyond all that is known as well.
 func farAway(samples ...metrics.Sample) float64 {
 	most := 1.0
-	for _, s := range samples {
-		for _, v := range s.Values {
+	larger := func(v float64) {
+		if !math.IsInf(v, 0) {
 			most = max(most, math.Abs(v))
 		}
+	}
+	for _, s := range samples {
+		for _, v := range s.Values {
+			larger(v)
+		}
 		for _, h := range s.Hidden {
-			for _, v := range []float64{h.Low, h.High} {
-				if !math.IsInf(v, 0) {
-					most = max(most, math.Abs(v))
-				}
-			}
+			larger(h.Low)
+			larger(h.High)
 		}
 	}
-	return 1e6 * most
+	return farTimes * most
 }
+
+const farTimes = 1e6
+
+// bounded says whether a value comes of values that are known.
+func bounded(v, far float64) bool { return math.Abs(v) < 10*far/farTimes }
 
 // fills are samples in which every repeat has a value that it may have, by [atLow] and the others.
 func fills(s metrics.Sample, far float64) [4]metrics.Sample {
@@ -104,19 +113,25 @@ func fills(s metrics.Sample, far float64) [4]metrics.Sample {
 	return out
 }
 
-// hides says what is not known of both sides.
+// hides says what is not known of both sides, and why.
 func hides(old, new metrics.Sample) string {
-	side := func(name string, s metrics.Sample) string {
-		return fmt.Sprintf("%d of %d repeats of the %s side (%s)", len(s.Hidden), s.Count(), name, s.Why)
+	var sides []string
+	for k, s := range []metrics.Sample{old, new} {
+		if len(s.Hidden) > 0 {
+			sides = append(sides, fmt.Sprintf("%d of %d repeats of the %s side", len(s.Hidden), s.Count(), sideNames[k]))
+		}
 	}
-	switch {
-	case len(old.Hidden) == 0:
-		return side(sideNames[1], new)
-	case len(new.Hidden) == 0:
-		return side(sideNames[0], old)
+	var why []string
+	for _, s := range []metrics.Sample{old, new} {
+		if reason := counted.ReplaceAllString(s.Why, ""); len(s.Hidden) > 0 && !slices.Contains(why, reason) {
+			why = append(why, reason)
+		}
 	}
-	return side(sideNames[0], old) + " and " + side(sideNames[1], new)
+	return strings.Join(sides, ", ") + ": " + strings.Join(why, "; ")
 }
+
+// counted ends a reason that says how many it is of.
+var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
 
 // sideAmong describes a side of which values hide: its statistic lies within an interval.
 func sideAmong(s metrics.Sample, filled [4]metrics.Sample, g Gate, far float64) Side {
@@ -125,10 +140,10 @@ func sideAmong(s metrics.Sample, filled [4]metrics.Sample, g Gate, far float64) 
 	}
 	low, high := side(filled[atLow], g.Stat, g.Better), side(filled[atHigh], g.Stat, g.Better)
 	out := Side{N: s.Count(), Unknown: s.Unknown, Lo: low.Lo, Hi: high.Hi, judged: low.judged}
-	if out.Hi != nil && *out.Hi > far/2 {
+	if out.Hi != nil && !bounded(*out.Hi, far) {
 		out.Hi = nil
 	}
-	if out.Lo != nil && *out.Lo < -far/2 {
+	if out.Lo != nil && !bounded(*out.Lo, far) {
 		out.Lo = nil
 	}
 	if tailPercent(g.Stat) == 0 || g.Better <= 0 { // the path and the statistic have this value everywhere
@@ -149,10 +164,10 @@ func sideAmong(s metrics.Sample, filled [4]metrics.Sample, g Gate, far float64) 
 
 // unbounded is an interval whose ends are open where a value stands for any.
 func unbounded(low, high, far float64) event.Range {
-	if low < -far/2 {
+	if !bounded(low, far) {
 		low = math.Inf(-1)
 	}
-	if high > far/2 {
+	if !bounded(high, far) {
 		high = math.Inf(1)
 	}
 	return event.Range{Low: low, High: high}
@@ -164,8 +179,12 @@ func (d *Delta) agree() {
 	var verdicts []string
 	d.Verdict, d.Why, d.More, d.P, d.Adjusted = each[0].Verdict, each[0].Why, 0, new(0.0), nil
 	for _, e := range each {
-		if v := string(e.Verdict); !slices.Contains(verdicts, v) {
-			verdicts = append(verdicts, v)
+		verdict := string(e.Verdict)
+		if e.Verdict == event.Unknown {
+			verdict = "unsure"
+		}
+		if !slices.Contains(verdicts, verdict) {
+			verdicts = append(verdicts, verdict)
 		}
 		if e.P == nil {
 			d.P = nil
@@ -175,7 +194,7 @@ func (d *Delta) agree() {
 	}
 	switch {
 	case len(verdicts) == 1 && d.Verdict == event.Unknown:
-		d.Why += "; not known exactly: " + d.evidence.hides
+		d.Why += " (not known exactly are " + d.evidence.hides + ")"
 		for _, e := range each {
 			d.More = max(d.More, e.More)
 		}
@@ -187,8 +206,7 @@ func (d *Delta) agree() {
 		}
 	default:
 		d.Verdict = event.Unknown
-		d.Why = "it depends on values that are not known exactly, of " + d.evidence.hides + ": with what they may be it is " +
-			strings.Join(verdicts, " or ")
+		d.Why = "it is " + strings.Join(verdicts, " or ") + " by what is not known exactly (" + d.evidence.hides + ")"
 	}
 }
 
@@ -218,10 +236,10 @@ func (d *Delta) spans(far float64) {
 	} else {
 		d.Change, d.Relative = low.Change, low.Relative
 	}
-	if low.Lo != nil && *low.Lo > -far/2 {
+	if low.Lo != nil && bounded(*low.Lo, far) {
 		d.Lo = low.Lo
 	}
-	if high.Hi != nil && *high.Hi < far/2 {
+	if high.Hi != nil && bounded(*high.Hi, far) {
 		d.Hi = high.Hi
 	}
 }

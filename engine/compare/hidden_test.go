@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,9 +97,60 @@ func TestCompare_HiddenValues(t *testing.T) {
 	if d.New.Center != nil || d.New.Within == nil || d.New.Within.Low != 118 || d.New.Within.High != 122 || d.New.N != 20 {
 		t.Errorf("the new side is %+v", d.New)
 	}
+	if len(d.Warnings) > 0 && !strings.Contains(d.Warnings[0], "kept it to itself") {
+		t.Errorf("the remarks are %q", d.Warnings)
+	}
 	if d.Change != nil || d.Between == nil || math.Abs(d.Between.Low-18) > 1.1 || math.Abs(d.Between.High-22) > 1.1 ||
 		d.P == nil || *d.P > 0.01 {
 		t.Errorf("the change is %v, in %v, p %v", d.Change, d.Between, d.P)
+	}
+}
+
+// Where nothing bounds a value, nothing bounds a mean of it, nor its change.
+func TestCompare_OpenEnds(t *testing.T) {
+	old := in("ms", -1)
+	old.Values = steady(100, 12)
+	now := hiding(in("ms", -1), event.Range{Low: 90, High: math.Inf(1)})
+	now.Values = steady(100, 12)
+	g := Gate{Name: "g", Metric: "m", Stat: "mean", MaxWorse: new(0.05), Alpha: 0.01, MinSamples: 10}
+	d := g.Compare(old, now, false)
+	if d.New.Within == nil || !math.IsInf(d.New.Within.High, 1) || math.IsInf(d.New.Within.Low, 0) {
+		t.Errorf("the new side is %+v", d.New.Within)
+	}
+	if d.Between == nil || !math.IsInf(d.Between.High, 1) || math.IsInf(d.Between.Low, 0) || d.Lo == nil || d.Hi != nil {
+		t.Errorf("the change is in %v, %v to %v", d.Between, d.Lo, d.Hi)
+	}
+}
+
+// A baseline of which every value hides is one all the same: it can be written and read.
+func TestBaseline_AllHidden(t *testing.T) {
+	r := hidingHits(true)
+	for _, q := range slices.Clone(r.Cells[0].Requests) { // a second turn of each repeat keeps its count to itself
+		again := *q
+		again.Turn, again.Cached = 2, nil
+		r.Cells[0].Requests = append(r.Cells[0].Requests, &again)
+	}
+	s := r.Cells[0].Sample("steps.q.cache.cached_tokens")
+	if len(s.Values) > 0 || !s.Told() {
+		t.Fatalf("the fixture has %+v", s)
+	}
+	b, err := record(r.Cells[0], wants("steps.q.cache.cached_tokens"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := b.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	var doc any
+	if err := json.Unmarshal(file.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if problems := schema.Validate("baseline", doc); len(problems) > 0 {
+		t.Errorf("the schema refuses what is written: %v", problems)
+	}
+	if b, err = ReadBaseline(file.Bytes()); err != nil || len(b.Sample("steps.q.cache.cached_tokens").Hidden) != 24 {
+		t.Errorf("%v, %+v", err, b)
 	}
 }
 

@@ -128,7 +128,7 @@ func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell
 	if !s.Told() {
 		return kept, false
 	}
-	kept = BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: slices.Concat([]float64{}, s.Values),
+	kept = BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: append([]float64{}, s.Values...),
 		Between: between(s, more)}
 	kept.hide(s)
 	if len(more) == 0 { // several runs are described by their values alone

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
@@ -110,7 +111,7 @@ func (d *Delta) remark(old, new metrics.Sample) {
 		side string
 		of   metrics.Sample
 	}{{"old", old}, {"new", new}} {
-		if s.of.Unknown > 0 {
+		if s.of.Unknown > 0 && !strings.Contains(d.Why, counted.ReplaceAllString(s.of.Why, "")) {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
 		}
 		if far := s.of.Outliers(); len(far) > 0 {
