@@ -151,7 +151,7 @@ func fileKind(t *tree) (string, syntax.Diagnostics) {
 	v := t.root.Get("schema")
 	var known []string
 	for _, kind := range schema.Kinds() {
-		if slices.Contains([]string{"result", "baseline", "compare"}, kind) {
+		if slices.Contains([]string{"result", "results", "baseline", "compare"}, kind) {
 			continue // written, never read as a file of the user
 		}
 		name := "homellm." + kind + "/v1"

@@ -6,6 +6,7 @@ type Facts struct {
 	Starting     string       // how it says that it is not ready yet
 	Broken       string       // how it says that it is broken
 	Locked       int          // HTTP status by which it wants a key, or another one; 0: it does not
+	Prefix       string       // path under which its API is, where that is not the root
 	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Models       []Model      // in the server's order
 	BlockTokens  *int         // tokens in one block of the prefix cache

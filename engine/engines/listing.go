@@ -8,18 +8,20 @@ import (
 
 // listed is the shape of /v1/models, with what the engines add to it.
 type listed struct {
-	Data []struct {
-		ID          string   `json:"id"`
-		Aliases     []string `json:"aliases"` // llama.cpp
-		Root        string   `json:"root"`    // vLLM, SGLang
-		OwnedBy     string   `json:"owned_by"`
-		MaxModelLen *int     `json:"max_model_len"` // vLLM, SGLang
-		Meta        *struct {
-			Context *int `json:"n_ctx"`
-			Trained *int `json:"n_ctx_train"`
-		} `json:"meta"` // llama.cpp
-		Status *modelStatus `json:"status"` // of servers that load on demand
-	} `json:"data"`
+	Data []listedModel `json:"data"`
+}
+
+type listedModel struct {
+	ID          string   `json:"id"`
+	Aliases     []string `json:"aliases"` // llama.cpp
+	Root        string   `json:"root"`    // vLLM, SGLang
+	OwnedBy     string   `json:"owned_by"`
+	MaxModelLen *int     `json:"max_model_len"` // vLLM, SGLang
+	Meta        *struct {
+		Context *int `json:"n_ctx"`
+		Trained *int `json:"n_ctx_train"`
+	} `json:"meta"` // llama.cpp
+	Status *modelStatus `json:"status"` // of servers that load on demand
 }
 
 // modelStatus is how far a model is on a server that loads on demand.

@@ -30,7 +30,7 @@ type Server interface {
 var Rounds = [][]string{
 	{"/v1/models"},
 	{"/props", "/version", "/model_info", "/get_model_info", "/v1/model", "/api/v0/models", "/api/extra/version"},
-	{"/", "/api/version", "/health/liveliness"},
+	{"/", "/api/version", "/health/liveliness", "/system", "/engines/v1/models"},
 }
 
 const (

@@ -3,7 +3,8 @@ package engines
 import "slices"
 
 // All lists every engine in the order in which people are asked to choose, and in which a machine's ports are tried.
-var All = []Engine{vllm, llamaCPP, llamaRouter, ollama, sglang, lmStudio, tabby, koboldCPP, liteLLM, generic, simulator}
+var All = []Engine{vllm, llamaCPP, llamaRouter, ollama, sglang, lmStudio, tabby, koboldCPP, jan, lemonade, dockerModels,
+	localAI, mlxLM, llamaSwap, liteLLM, generic, simulator}
 
 // Lookup finds an engine by name.
 func Lookup(name string) (Engine, bool) {
@@ -68,7 +69,11 @@ func Recognise(seen Responses) (Engine, Facts, bool) {
 func Ports() []int {
 	var out []int
 	for _, e := range All {
-		out = append(out, e.Ports...)
+		for _, port := range e.Ports {
+			if !slices.Contains(out, port) {
+				out = append(out, port)
+			}
+		}
 	}
 	return out
 }

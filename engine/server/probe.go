@@ -199,6 +199,7 @@ func probe(ctx context.Context, base string, client *http.Client) (Found, error)
 		}
 	}
 	facts.Believe()
+	f.URL += facts.Prefix
 	f.Version, f.Simulation, f.Models, f.Notes = facts.Version, facts.Simulation, facts.Models, facts.Notes
 	f.BlockTokens, f.Slots = facts.BlockTokens, facts.Slots
 	f.ContextTokens = commonContext(f.Models)
