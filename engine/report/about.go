@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"homellm/engine/metrics"
@@ -59,15 +60,18 @@ func about(r *metrics.Run) string {
 func machineFacts(r *metrics.Run) []fact {
 	var out []fact
 	for _, name := range slices.Sorted(maps.Keys(r.Started.Host)) {
-		value := fmt.Sprint(r.Started.Host[name])
-		if list, ok := r.Started.Host[name].([]any); ok {
-			parts := make([]string, len(list))
-			for i, v := range list {
-				parts[i] = fmt.Sprint(v)
-			}
-			value = strings.Join(parts, ", ")
+		var parts []string
+		list, several := r.Started.Host[name].([]any)
+		if !several {
+			list = []any{r.Started.Host[name]}
 		}
-		out = append(out, fact{strings.ReplaceAll(name, "_", " "), value})
+		for _, v := range list {
+			if n, ok := v.(float64); ok {
+				v = strconv.FormatFloat(n, 'f', -1, 64)
+			}
+			parts = append(parts, fmt.Sprint(v))
+		}
+		out = append(out, fact{strings.ReplaceAll(name, "_", " "), strings.Join(parts, ", ")})
 	}
 	return out
 }
