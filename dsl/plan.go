@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"strings"
+	"time"
 
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
@@ -157,6 +158,17 @@ func (c *Cell) LongestPrompt() int {
 	longest := 0
 	for _, t := range c.Turns {
 		longest = max(longest, t.PromptTokens)
+	}
+	return longest
+}
+
+// LongestTimeout is the longest time that a turn of the cell may take.
+func (c *Cell) LongestTimeout() time.Duration {
+	var longest time.Duration
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			longest = max(longest, step.Timeout)
+		}
 	}
 	return longest
 }

@@ -221,13 +221,13 @@ func (s *session) ask(ctx context.Context, text string, tokens int) event.Exchan
 	return s.test(ctx, s.maker.Probe(text, "", tokens))
 }
 
-// test sends a request that is not a turn.
+// test sends a request that is not a turn, and takes no longer than a turn may.
 func (s *session) test(ctx context.Context, req prompt.Request) event.Exchange {
 	c, err := s.clients.For(req.API)
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)
 	}
-	limit := s.cell.Server.HTTP.Whole()
+	limit := min(s.cell.Server.HTTP.Whole(), s.cell.LongestTimeout())
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer s.progress.waiting(s.cell, fmt.Sprintf("a reply of %s to a test, for %v at most", s.target.Facts.URL, limit))()

@@ -28,7 +28,7 @@ func (s *Side) Metrics(ctx context.Context) (*Snapshot, error) {
 	if !s.HasMetrics() {
 		return nil, fmt.Errorf("scraping the metrics of %s: %w", s.engine.Title, engines.ErrUnsupported)
 	}
-	shot, err := parse(s.at.Call(ctx, http.MethodGet, s.metrics, nil, engines.SideLimit))
+	shot, err := parse(s.at.Call(ctx, http.MethodGet, s.metrics, nil, engines.Patience))
 	if err != nil {
 		return nil, fmt.Errorf("scraping %s: %w", s.metrics, err)
 	}
