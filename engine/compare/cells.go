@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"homellm/engine/metrics"
 )
@@ -114,13 +115,11 @@ func runName(r *metrics.Run) string {
 	return fmt.Sprintf("run %.8s of %s", r.Started.ID, r.Started.Started.UTC().Format("2006-01-02 15:04"))
 }
 
-// ofServers are the fingerprint keys in which two servers differ because they are two.
-var ofServers = []string{"server.engine", "server.version", "server.flags_sha256", "server.simulation"}
-
-// BetweenServers are the rules for two servers that are played in turn in one run.
+// BetweenServers are the rules for two servers that are played in turn in one run. What is said of a server differs
+// because they are two.
 func (r Rules) BetweenServers() Rules {
 	r.InTurn = true
-	r.Match = slices.DeleteFunc(slices.Clone(r.Match), func(key string) bool { return slices.Contains(ofServers, key) })
+	r.Match = slices.DeleteFunc(slices.Clone(r.Match), func(key string) bool { return strings.HasPrefix(key, "server.") })
 	return r
 }
 

@@ -206,7 +206,7 @@ func (d *Delta) agree() {
 		}
 	default:
 		d.Verdict = event.Unknown
-		d.Why = "it is " + strings.Join(verdicts, " or ") + " by what is not known exactly (" + d.evidence.hides + ")"
+		d.Why = strings.Join(verdicts, " or ") + ", depending on what is not known exactly (" + d.evidence.hides + ")"
 	}
 }
 
