@@ -49,51 +49,54 @@ func (r Rules) apart(g Gate, old Source) (between, noise float64) {
 	return r.Between, noise
 }
 
-// between remarks on what lies between two runs, and finds sides whose times moved while they were played.
+// between remarks on what lies between two runs, and says of sides whose times moved while they were played that they
+// tell nothing.
 func (r Rules) between(p *Pair) {
 	if r.InTurn {
 		return
 	}
-	const again = ": its times cannot be told from the machine's; play it again when the machine is steady, or both " +
-		"sides with ab"
-	defer func() {
-		if p.moving != "" {
-			p.moving += again
+	why := throttled(p.Sides)
+	if slices.ContainsFunc(r.gates(p.Sides[0], p.Sides[1]), func(g Gate) bool { return isTime(g.Metric) }) {
+		if p.Sides[0].Runs < leastRuns && r.Between > 0 {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("each side is one run: what lies between two runs cannot be told from "+
+				"a change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d "+
+				"runs measures it, and ab has none of it", 100*r.Between, leastRuns))
 		}
-	}()
-	for k, side := range p.Sides {
+		if why == "" {
+			why = r.unsteady(p.Sides)
+		}
+	}
+	if why != "" {
+		p.moving = why + ": its times cannot be told from the machine's; play it again when the machine is steady, or both " +
+			"sides with ab"
+	}
+}
+
+// throttled says which side's machine slowed itself down; "": none.
+func throttled(sides [2]Source) string {
+	for k, side := range sides {
 		if side.Fingerprint.throttled() {
-			p.moving = fmt.Sprintf("the %s side was not steady (a GPU slowed itself down for heat or power, share of "+
-				"samples: %s)", sideNames[k], side.Fingerprint[throttledShare])
-			return
+			return fmt.Sprintf("the %s side was not steady (a GPU slowed itself down for heat or power, share of samples: %s)",
+				sideNames[k], side.Fingerprint[throttledShare])
 		}
 	}
-	times := 0
-	for _, g := range r.gates(p.Sides[0], p.Sides[1]) {
-		if isTime(g.Metric) {
-			times++
-		}
-	}
-	if times == 0 {
-		return
-	}
-	if old := p.Sides[0]; old.Runs < leastRuns && r.Between > 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("each side is one run: what lies between two runs cannot be told from a "+
-			"change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d runs "+
-			"measures it, and ab has none of it", 100*r.Between, leastRuns))
-	}
+	return ""
+}
+
+// unsteady says how the times of the sides moved while they were played; "" if nothing of it is seen.
+func (r Rules) unsteady(sides [2]Source) string {
 	drift := 0.0 // of both sides, in standard deviations
-	for k, side := range p.Sides {
-		z, why := r.moves(side, p.Sides)
+	for k, side := range sides {
+		z, why := r.moves(side, sides)
 		if why != "" {
-			p.moving = fmt.Sprintf("the %s side was not steady (%s)", sideNames[k], why)
-			return
+			return fmt.Sprintf("the %s side was not steady (%s)", sideNames[k], why)
 		}
 		drift += z / math.Sqrt2
 	}
 	if odds := math.Erfc(math.Abs(drift) / math.Sqrt2); odds < steadyAlpha {
-		p.moving = fmt.Sprintf("neither side was steady (both drifted the same way, p = %.2g)", odds)
+		return fmt.Sprintf("neither side was steady (both drifted the same way, p = %.2g)", odds)
 	}
+	return ""
 }
 
 // moves says how the times of a side moved while it was played: neighbouring repeats are more alike than chance makes
