@@ -72,8 +72,8 @@ func TestCompare_WhatAMedianDoesNotSee(t *testing.T) {
 	}
 }
 
-// TestCompare_FewFar: a few repeats ten times as slow, which an unchanged server has as well, make no gate on the median
-// unknown, unless there are more of them than chance gives, or the others do not tell either.
+// TestCompare_FewFar: a few repeats ten times as slow, which an unchanged server has as well, make no gate on the
+// median unknown, unless there are more of them than chance gives, or the others do not tell either.
 func TestCompare_FewFar(t *testing.T) {
 	g := Gate{Name: "token", Metric: "steps.q.tpot_ms", Stat: "p50", MaxWorse: new(0.025), Better: -1, Alpha: 0.01,
 		MinSamples: 10, Severity: "fail"}

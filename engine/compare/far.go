@@ -11,10 +11,10 @@ import (
 const farAlpha = 0.05
 
 // usualOnesAre says whether the repeats that are not far from the others rule out a change for the worse of more than
-// most, where all of them do not: an interval of ranks takes a few repeats ten times as slow, which either side may have
-// had, for as much doubt about every other one. It says so only where the new side has no more of them than chance gives;
-// whether there are more is what the mean and the tail are for. What is left out is left out of this alone: worse and
-// better are found with all repeats.
+// most, where all of them do not: an interval of ranks takes a few repeats ten times as slow, which either side may
+// have had, for as much doubt about every other one. It says so only where the new side has no more of them than
+// chance gives; whether there are more is what the mean and the tail are for. What is left out is left out of this
+// alone: worse and better are found with all repeats.
 func (d *Delta) usualOnesAre(most float64) bool {
 	g := d.Gate
 	usual, far := d.withoutFar()
@@ -31,8 +31,8 @@ func (d *Delta) usualOnesAre(most float64) bool {
 		return false
 	}
 	base := d.evidence.base
-	d.Why = fmt.Sprintf("nothing worse is seen: %d of %d repeats lie far from the others, of the old side %d of %d; the rest "+
-		"would have shown a change of %s", far[1], of[1], far[0], of[0], amount(most, base, d.Unit))
+	d.Why = fmt.Sprintf("nothing worse is seen: %d of %d repeats lie far from the others, of the old side %d of %d; the "+
+		"rest would have shown a change of %s", far[1], of[1], far[0], of[0], amount(most, base, d.Unit))
 	return true
 }
 

@@ -339,14 +339,16 @@ func TestAdd_WithdrawsACacheReport(t *testing.T) {
 	}
 }
 
-// Two servers that homellm starts one after the other on one port are two, and a server that plays at two addresses is one.
+// Two servers that homellm starts one after the other on one port are two, and a server that plays at two addresses
+// is one.
 func TestAdd_WithdrawsOfOneServer(t *testing.T) {
 	at := func(profile, url, flags string) event.CellStarted {
 		return event.CellStarted{Server: event.Server{Profile: profile, URL: url, Flags: flags}}
 	}
 	r := foldAll([]event.Event{
 		{Cell: "a", Body: at("one", "u", "x")}, {Cell: "b", Body: at("one", "v", "x")}, {Cell: "c", Body: at("two", "u", "y")},
-		{Cell: "a", Body: told(1, 1, 100, 50)}, {Cell: "b", Body: told(1, 1, 100, 50)}, {Cell: "c", Body: told(1, 1, 100, 50)},
+		{Cell: "a", Body: told(1, 1, 100, 50)}, {Cell: "b", Body: told(1, 1, 100, 50)},
+		{Cell: "c", Body: told(1, 1, 100, 50)},
 		{Cell: "a", Body: event.Note{Code: Withdrawn, Text: "it says 99"}},
 	})
 	for id, want := range map[string]string{"a": "it says 99", "b": "it says 99", "c": ""} {

@@ -51,7 +51,8 @@ func gguf(version uint32, pairs ...any) []byte {
 }
 
 func TestSlidingWindow(t *testing.T) {
-	gemma := []any{"general.architecture", "gemma3", "general.quantized", true, "tokenizer.ggml.tokens", []string{"a", "bc"},
+	gemma := []any{"general.architecture", "gemma3", "general.quantized", true,
+		"tokenizer.ggml.tokens", []string{"a", "bc"},
 		"tokenizer.ggml.scores", []float32{1, 2}, "gemma3.context_length", uint64(32768)}
 	for name, c := range map[string]struct {
 		file []byte
