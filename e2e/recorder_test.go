@@ -1,0 +1,202 @@
+//go:build e2e && unix
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+)
+
+// account is what an engine says of one completion.
+type account struct {
+	prompt, cached, output int
+	tokens                 int     // that the request allowed
+	stream                 bool    // as all of homellm's requests are
+	text                   string  // as it was sent
+	itl                    float64 // mean seconds between pieces; 0: not told
+}
+
+// recorder is a proxy in front of an engine that keeps the engine's own account of every completion.
+type recorder struct {
+	address string
+	around  func() func(*account) // called before a completion; what it returns, after it; may be nil
+
+	mu       sync.Mutex
+	accounts []account
+}
+
+// record puts a recorder in front of an engine.
+func record(t *testing.T, address string, around func() func(*account)) *recorder {
+	t.Helper()
+	to, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.FlushInterval = -1
+	r := &recorder{around: around}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if !strings.HasSuffix(q.URL.Path, "/completions") {
+			proxy.ServeHTTP(w, q)
+			return
+		}
+		var asked bytes.Buffer
+		body := http.MaxBytesReader(w, q.Body, 1<<22)
+		if _, err := asked.ReadFrom(body); err != nil {
+			t.Error(err)
+		}
+		q.Body = http.NoBody
+		q.Body = readCloser{bytes.NewReader(asked.Bytes())}
+		var after func(*account)
+		if r.around != nil {
+			after = r.around()
+		}
+		copied := &copying{ResponseWriter: w}
+		proxy.ServeHTTP(copied, q)
+		a := read(copied.body.String())
+		var request struct {
+			MaxTokens int `json:"max_tokens"`
+			Stream    bool
+		}
+		_ = json.Unmarshal(asked.Bytes(), &request) // 0: it did not say
+		a.tokens, a.stream = request.MaxTokens, request.Stream
+		if after != nil {
+			after(&a)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.accounts = append(r.accounts, a)
+	}))
+	t.Cleanup(server.Close)
+	r.address = server.URL
+	return r
+}
+
+type readCloser struct{ *bytes.Reader }
+
+func (readCloser) Close() error { return nil }
+
+// copying keeps what it writes.
+type copying struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+func (c *copying) Write(b []byte) (int, error) {
+	c.body.Write(b)
+	return c.ResponseWriter.Write(b)
+}
+
+func (c *copying) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
+
+// read reads what a streamed or whole reply counts, without any code of homellm's client.
+func read(body string) account {
+	var a account
+	for line := range strings.Lines(body) {
+		var e struct {
+			Choices []struct {
+				Delta   struct{ Content, Reasoning string }
+				Message struct{ Content string }
+			}
+			Usage *struct {
+				Prompt  int `json:"prompt_tokens"`
+				Output  int `json:"completion_tokens"`
+				Details struct {
+					Cached int `json:"cached_tokens"`
+				} `json:"prompt_tokens_details"`
+			}
+			Timings *struct {
+				Computed int `json:"prompt_n"`
+				Cached   int `json:"cache_n"`
+				Output   int `json:"predicted_n"`
+			}
+		}
+		if json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(line), "data: ")), &e) != nil {
+			continue
+		}
+		for _, c := range e.Choices {
+			a.text += c.Delta.Content + c.Message.Content
+		}
+		switch {
+		case e.Timings != nil:
+			a.prompt, a.cached, a.output = e.Timings.Computed+e.Timings.Cached, e.Timings.Cached, e.Timings.Output
+		case e.Usage != nil:
+			a.prompt, a.cached, a.output = e.Usage.Prompt, e.Usage.Details.Cached, e.Usage.Output
+		}
+	}
+	return a
+}
+
+// last are the accounts of the last n completions.
+func (r *recorder) last(t *testing.T, n int) []account {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.accounts) < n {
+		t.Fatalf("%d completions reached the engine, of %d turns", len(r.accounts), n)
+	}
+	return r.accounts[len(r.accounts)-n:]
+}
+
+// turns plays rag-small once on a server, into the folder out, and returns its turns, those of the warm-up
+// included. What a small model says is not judged here, nor are times of a machine that is shared: the run has to be
+// judged, and no turn may fail.
+func (p program) turns(t *testing.T, flags ...string) []*event.Request {
+	t.Helper()
+	began := time.Now()
+	args := append([]string{"apply", "rag-small", "--out", "out", "--repeats", "1"}, flags...)
+	code, printed := p.run(t, args...)
+	t.Logf("exit code %d after %v\n%s", code, time.Since(began).Round(time.Second), printed)
+	if code != 0 && code != 1 && code != 4 {
+		t.Errorf("exit code %d", code)
+	}
+	var turns []*event.Request
+	for _, e := range p.events(t, "out") {
+		if r, ok := e.Body.(event.Request); ok {
+			turns = append(turns, &r)
+		}
+	}
+	if len(turns) < 6 {
+		t.Fatalf("%d turns were played", len(turns))
+	}
+	return turns
+}
+
+// agree holds every turn to the engine's account of it.
+func agree(t *testing.T, turns []*event.Request, accounts []account) {
+	t.Helper()
+	for i, r := range turns {
+		a := accounts[i]
+		switch {
+		case r.Err != nil:
+			t.Errorf("%s: %s: %s", r.Step, r.Err.Class, r.Err.Message)
+		case r.Usage.Prompt == nil || *r.Usage.Prompt != a.prompt:
+			t.Errorf("%s: %v prompt tokens, the engine counts %d", r.Step, number(r.Usage.Prompt), a.prompt)
+		case r.Cached == nil || *r.Cached != a.cached:
+			t.Errorf("%s: %v cached tokens (%s), the engine counts %d", r.Step, number(r.Cached), r.CacheWhy, a.cached)
+		case r.Usage.Completion == nil || *r.Usage.Completion != a.output || a.output > a.tokens:
+			t.Errorf("%s: %v tokens, the engine counts %d of %d", r.Step, number(r.Usage.Completion), a.output, a.tokens)
+		case r.Text != a.text:
+			t.Errorf("%s: the text is %q, and %q was sent", r.Step, r.Text, a.text)
+		case r.Reusable != nil && r.ReusableSource == "tokens" && *r.Cached > *r.Reusable:
+			t.Errorf("%s: %d cached tokens above the ceiling of %d", r.Step, *r.Cached, *r.Reusable)
+		}
+	}
+}
+
+func number(n *int) any {
+	if n == nil {
+		return "unknown"
+	}
+	return *n
+}

@@ -1,0 +1,311 @@
+//go:build e2e && unix
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/host"
+)
+
+// startVLLM starts a vLLM on the processor with the small model. It is stopped when the test ends.
+func startVLLM(t *testing.T, flags ...string) (address string) {
+	t.Helper()
+	const suite = "e2e/engines/vllm.sh"
+	program, model := needs(t, "HOMELLM_E2E_VLLM", suite), needs(t, "HOMELLM_E2E_VLLM_MODEL", suite)
+	listen := freeAddress(t)
+	_, port, _ := strings.Cut(listen, ":")
+	start(t, host.Spec{
+		Name: "vllm", Address: listen, Timeout: 10 * time.Minute,
+		Argv: append([]string{program, "serve", model, "--served-model-name", "smol", "--host", "127.0.0.1", "--port", port,
+			"--max-model-len", "4096", "--dtype", "bfloat16", "--enforce-eager"}, flags...),
+		Env: []string{"HF_HUB_OFFLINE=1", "VLLM_CPU_KVCACHE_SPACE=1", "VLLM_CPU_OMP_THREADS_BIND=nobind", "OMP_NUM_THREADS=2",
+			"VLLM_NO_USAGE_STATS=1", "VLLM_SERVER_DEV_MODE=1", "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")},
+	}, "/health")
+	return "http://" + listen
+}
+
+// counted has the engine's own counters tell of a completion.
+func counted(t *testing.T, address string) func() func(*account) {
+	t.Helper()
+	return func() func(*account) {
+		before := scrape(t, address)
+		return func(a *account) {
+			after := before
+			deadline := time.Now().Add(5 * time.Second)
+			for time.Now().Before(deadline) {
+				if after = scrape(t, address); after["vllm:request_success_total"] > before["vllm:request_success_total"] {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			grown := func(name string) float64 { return after[name] - before[name] }
+			a.prompt = int(grown("vllm:prompt_tokens_total"))
+			a.cached = int(grown("vllm:prompt_tokens_cached_total"))
+			a.output = int(grown("vllm:generation_tokens_total"))
+			if n := grown("vllm:inter_token_latency_seconds_count"); n > 0 {
+				a.itl = grown("vllm:inter_token_latency_seconds_sum") / n
+			}
+		}
+	}
+}
+
+// scrape adds up the counters of a server by name, without any code of homellm's.
+func scrape(t *testing.T, address string) map[string]float64 {
+	t.Helper()
+	response, err := http.Get(address + "/metrics")
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	defer response.Body.Close()
+	out := map[string]float64{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(lines.Text(), "{")
+		i := strings.LastIndexByte(rest, ' ')
+		if !ok || i < 0 || strings.HasPrefix(name, "#") {
+			continue
+		}
+		if v, err := strconv.ParseFloat(rest[i+1:], 64); err == nil {
+			out[name] += v
+		}
+	}
+	return out
+}
+
+// plays plays rag-small through a recorder and holds every turn to vLLM's counters.
+func plays(t *testing.T, address string) (p program, turns []*event.Request) {
+	t.Helper()
+	r := record(t, address, counted(t, address))
+	p = build(t)
+	turns = p.turns(t, "--url", r.address)
+	accounts := r.last(t, len(turns))
+	agree(t, turns, accounts)
+	var off []float64
+	for i, q := range turns {
+		if n := len(q.Chunks); n > 8 && accounts[i].itl > 0 {
+			off = append(off, (q.Chunks[n-1].At-q.Chunks[0].At).Seconds()/float64(n-1)/accounts[i].itl-1)
+		}
+	}
+	slices.Sort(off)
+	if len(off) > 0 {
+		t.Logf("time between pieces against vLLM's own, of %d turns: median %+.1f %%, from %+.1f %% to %+.1f %%", len(off),
+			100*off[len(off)/2], 100*off[0], 100*off[len(off)-1])
+	}
+	return p, turns
+}
+
+// further skips what is played at night.
+func further(t *testing.T) {
+	t.Helper()
+	if os.Getenv("HOMELLM_E2E_FURTHER") == "" {
+		t.Skip("HOMELLM_E2E_FURTHER=1 plays this one")
+	}
+}
+
+// cachedInAll is how many prompt tokens of all turns came from the cache.
+func cachedInAll(turns []*event.Request) (n int) {
+	for _, q := range turns {
+		if q.Cached != nil {
+			n += *q.Cached
+		}
+	}
+	return n
+}
+
+// TestVLLM: prompt, cached and generated tokens of every turn are those of vLLM's counters.
+func TestVLLM(t *testing.T) {
+	p, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--enable-per-request-metrics"))
+	if cachedInAll(turns) == 0 {
+		t.Error("nothing was cached")
+	}
+	for _, q := range turns {
+		if _, told := q.Timings["server.itl_ms"]; !told && q.Usage.Completion != nil && *q.Usage.Completion > 1 {
+			t.Errorf("%s: the reply's own times are not read: %v", q.Step, q.Timings)
+		}
+	}
+	for _, e := range p.events(t, "out") {
+		if s, ok := e.Body.(event.CellStarted); ok && (s.Server.Engine != "vllm" || s.Server.BlockTokens != 128) {
+			t.Errorf("found %s with blocks of %d tokens", s.Server.Engine, s.Server.BlockTokens)
+		}
+	}
+}
+
+// TestVLLM_Counters: without a report in its replies the counters tell.
+func TestVLLM_Counters(t *testing.T) {
+	further(t)
+	_, turns := plays(t, startVLLM(t))
+	for _, q := range turns {
+		if q.CacheSource != "counters" {
+			t.Errorf("%s: cached tokens from %q", q.Step, q.CacheSource)
+		}
+	}
+}
+
+// TestVLLM_BlocksAreLearnt: without its counters vLLM does not tell the size of its blocks.
+func TestVLLM_BlocksAreLearnt(t *testing.T) {
+	further(t)
+	p := build(t)
+	address := startVLLM(t, "--enable-prompt-tokens-details", "--disable-log-stats")
+	turns := p.turns(t, "--url", address)
+	if cachedInAll(turns) == 0 {
+		t.Error("nothing was cached")
+	}
+	for _, e := range p.events(t, "out") {
+		if s, ok := e.Body.(event.CellStarted); ok && s.Server.BlockTokens != 128 {
+			t.Errorf("blocks of %d tokens", s.Server.BlockTokens)
+		}
+	}
+	if code, printed := p.run(t, "doctor", "--url", address); !strings.Contains(printed, "cache blocks  128 tokens") {
+		t.Errorf("exit code %d\n%s", code, printed)
+	}
+}
+
+// TestVLLM_NoCache: a cache that is switched off is told as that.
+func TestVLLM_NoCache(t *testing.T) {
+	further(t)
+	address := startVLLM(t, "--no-enable-prefix-caching", "--enable-prompt-tokens-details")
+	p, turns := plays(t, address)
+	if n := cachedInAll(turns); n != 0 {
+		t.Errorf("%d tokens were cached", n)
+	}
+	if len(notes(p.events(t, "out"), "cache_off")) != 1 {
+		t.Error("the run does not say that the cache is switched off")
+	}
+	if code, printed := p.run(t, "doctor", "--url", address); !strings.Contains(printed, "caches no prompt") {
+		t.Errorf("exit code %d\n%s", code, printed)
+	}
+}
+
+// TestVLLM_Drafts: with drafts a piece holds several tokens, whose gaps are not compared with anything.
+func TestVLLM_Drafts(t *testing.T) {
+	further(t)
+	_, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--speculative-config",
+		`{"method":"ngram","num_speculative_tokens":4,"prompt_lookup_max":4}`))
+	drafted := 0.0
+	for _, q := range turns {
+		drafted += q.Timings["spec.draft_tokens"]
+		if q.Timings["spec.accepted_tokens"] > q.Timings["spec.draft_tokens"] {
+			t.Errorf("%s: %v", q.Step, q.Timings)
+		}
+		if _, told := q.Timings["server.itl_ms"]; told {
+			t.Errorf("%s: a time between tokens that counts pieces: %v", q.Step, q.Timings)
+		}
+	}
+	if drafted == 0 {
+		t.Error("nothing was drafted")
+	}
+}
+
+// TestVLLM_StreamInterval: four tokens a piece are as many as the counters say.
+func TestVLLM_StreamInterval(t *testing.T) {
+	further(t)
+	_, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--stream-interval", "4"))
+	for _, q := range turns {
+		if n := q.Usage.Completion; n != nil && *n > 12 && len(q.Chunks) > *n/2 {
+			t.Errorf("%s: %d pieces of %d tokens", q.Step, len(q.Chunks), *n)
+		}
+	}
+}
+
+// TestVLLM_Reset: the development mode's reset empties the cache between repeats.
+func TestVLLM_Reset(t *testing.T) {
+	further(t)
+	address := startVLLM(t, "--enable-prompt-tokens-details")
+	p := build(t)
+	name := p.write(t, "reset.yaml", fmt.Sprintf(`schema: homellm.scenario/v1
+name: reset
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 4}}
+run: {warmup: 0, repeats: 2, isolation: {cache: reset, scope: repeat}}
+conversations:
+  - id: main
+    steps:
+      - {id: first, ask: %q, assert: [turn.cache.cached_tokens == 0]}
+      - {id: again, ask: And again?, assert: [turn.cache.cached_tokens >= 128]}
+`, strings.Repeat("the river runs below the old stone bridge. ", 40)))
+	if code, printed := p.run(t, "apply", name, "--url", address, "--out", "reset"); code != 0 {
+		t.Errorf("exit code %d\n%s", code, printed)
+	}
+}
+
+// vllmProfile starts vLLM by a profile of ours.
+func vllmProfile(t *testing.T, p program) string {
+	t.Helper()
+	const suite = "e2e/engines/vllm.sh"
+	program, model := needs(t, "HOMELLM_E2E_VLLM", suite), needs(t, "HOMELLM_E2E_VLLM_MODEL", suite)
+	return p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
+servers:
+  ours:
+    extends: vllm-base
+    models: []
+    context_tokens: 4096
+    startup: {timeout: 600s}
+    launch:
+      command: [%q, serve, %q]
+      env:
+        HF_HUB_OFFLINE: "1"
+        VLLM_CPU_KVCACHE_SPACE: "1"
+        VLLM_CPU_OMP_THREADS_BIND: nobind
+        OMP_NUM_THREADS: "2"
+        PATH: %q
+      flags: {served_model_name: smol, revision: null, dtype: bfloat16, enforce_eager: true}
+`, program, model, filepath.Dir(program)+":"+os.Getenv("PATH")))
+}
+
+// TestVLLM_CoreKilled: vLLM ends with code 0 when its engine dies, and serve names it, shows the log and exits 5.
+func TestVLLM_CoreKilled(t *testing.T) {
+	further(t)
+	p := build(t)
+	serve := p.command(t.Context(), "serve", "ours", "--servers", vllmProfile(t, p))
+	var said bytes.Buffer
+	serve.Stderr = &said
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	ready := false
+	for !ready && lines.Scan() {
+		ready = strings.Contains(lines.Text(), "is ready at")
+	}
+	if !ready {
+		_ = serve.Wait() // what it said is shown
+		t.Fatalf("it is not ready:\n%s", &said)
+	}
+	killed := false
+	for _, pid := range host.Tree(serve.Process.Pid) {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && strings.HasPrefix(string(name), "VLLM::EngineCor") {
+			killed = syscall.Kill(pid, syscall.SIGKILL) == nil
+		}
+	}
+	if !killed {
+		t.Error("there is no engine core to kill")
+		_ = serve.Process.Signal(os.Interrupt) // the wait says how it ended
+	}
+	err = serve.Wait()
+	exited, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exited.ExitCode() != 5 || !strings.Contains(said.String(), "ours exited with code") ||
+		!strings.Contains(said.String(), "homellm: | ") {
+		t.Errorf("%v\n%s", err, &said)
+	}
+	t.Logf("%s", &said)
+}
