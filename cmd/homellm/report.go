@@ -43,7 +43,12 @@ It exits with the code of the run.`,
 				return err
 			}
 			remark(p, f, fold)
-			if err := f.Write(p.stdout, fold, p.reportOptions(dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
+			opt := p.reportOptions(dir)
+			tell, end := p.rendering("rendering " + f.Name)
+			opt.Progress = tell
+			err = f.Write(p.stdout, fold, opt)
+			end()
+			if err != nil && !errors.Is(err, syscall.EPIPE) {
 				return exit.Errorf(exit.Environment, "", "printing the report: %w", err)
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {

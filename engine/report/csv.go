@@ -1,10 +1,9 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/csv"
-	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -34,7 +33,7 @@ func identify(r *metrics.Run, c *metrics.Cell) []string {
 }
 
 // turnsCSV writes one row a request in the order they ended. An unknown number is an empty field.
-func turnsCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+func turnsCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	head := append([]string{}, identity...)
 	head = append(head, "repeat", "warmup", "conversation", "step", "turn", "action", "phase", "ok", "error",
 		"error_message",
@@ -47,17 +46,17 @@ func turnsCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 		}
 	}
 	w := csv.NewWriter(b)
-	rows := [][]string{head}
+	_ = w.Write(head) // Flush keeps the first error
+	far := progressOf(r, 1, opt)
 	for _, c := range r.Cells {
 		id := identify(r, c)
 		for _, q := range c.Requests {
-			rows = append(rows, append(append([]string{}, id...), turnRow(c, q, defs)...))
+			_ = w.Write(append(append([]string{}, id...), turnRow(c, q, defs)...))
+			far.add(1)
 		}
 	}
-	if err := w.WriteAll(rows); err != nil {
-		return fmt.Errorf("writing CSV: %w", err)
-	}
-	return nil
+	w.Flush()
+	return w.Error()
 }
 
 func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
@@ -82,7 +81,7 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 }
 
 // summaryCSV writes one row for each cell, group and metric.
-func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+func summaryCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	head := append([]string{}, identity...)
 	head = append(head, "group", "name", "metric", "unit", "better")
 	for _, s := range metrics.Stats {
@@ -91,10 +90,12 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 		}
 	}
 	head = append(head, "source", "why", "n_turns")
-	rows := [][]string{head}
+	w := csv.NewWriter(b)
+	_ = w.Write(head) // Flush keeps the first error
+	far := progressOf(r, 1, opt)
 	for _, c := range r.Cells {
 		id := identify(r, c)
-		for _, s := range summarise(r, c) {
+		for _, s := range summarise(r, c, far) {
 			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit,
 				strconv.Itoa(s.def.Better))
 			for _, stat := range metrics.Stats {
@@ -107,12 +108,9 @@ func summaryCSV(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 				}
 				row = append(row, field)
 			}
-			rows = append(rows, append(row, csvText(s.def.Source), csvText(s.dist.Why), strconv.Itoa(s.dist.Turns)))
+			_ = w.Write(append(row, csvText(s.def.Source), csvText(s.dist.Why), strconv.Itoa(s.dist.Turns)))
 		}
 	}
-	w := csv.NewWriter(b)
-	if err := w.WriteAll(rows); err != nil {
-		return fmt.Errorf("writing CSV: %w", err)
-	}
-	return nil
+	w.Flush()
+	return w.Error()
 }

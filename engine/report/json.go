@@ -1,10 +1,8 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"fmt"
+	"io"
 	"time"
 
 	"homellm/engine/event"
@@ -171,7 +169,7 @@ type jsonFinding struct {
 }
 
 // result renders result.json. An unknown number is null.
-func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+func result(w io.Writer, r *metrics.Run, opt Options) error {
 	s := r.Started.Scenario
 	out := jsonResult{
 		Schema: resultSchema,
@@ -198,7 +196,6 @@ func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 		out.Notes = append(out.Notes, jsonNote{"", n.Code, n.Text})
 	}
 	for _, c := range r.Cells {
-		out.Cells = append(out.Cells, cellJSON(r, c))
 		for _, n := range c.Notes {
 			out.Notes = append(out.Notes, jsonNote{c.ID, n.Code, n.Text})
 		}
@@ -206,17 +203,22 @@ func result(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 			out.Assertions = append(out.Assertions, assertionJSON(c, v))
 		}
 	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetIndent("", "  ")
-	if err := e.Encode(out); err != nil {
-		return fmt.Errorf("encoding the result: %w", err)
+	far := progressOf(r, 2, opt)
+	p := pieces{w: w}
+	parts := map[string]func(string){}
+	if len(r.Cells) > 0 {
+		parts["cells"] = func(indent string) {
+			for i, c := range r.Cells {
+				p.cell(r, c, i, indent, far)
+			}
+		}
 	}
-	b.Write(jsonText(text.Bytes()))
-	return nil
+	p.object(out, "", "\n", parts)
+	return p.err
 }
 
-func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
+// cellJSON is a cell without its repeats and metrics.
+func cellJSON(c *metrics.Cell) jsonCell {
 	out := jsonCell{ID: c.ID, Labels: map[string]string{}, Repeats: []jsonRepeat{}, Metrics: map[string]jsonMetric{}}
 	for _, l := range c.Labels() {
 		out.Labels[l.Name] = l.Value
@@ -243,16 +245,6 @@ func cellJSON(r *metrics.Run, c *metrics.Cell) jsonCell {
 		out.Wire = &w
 	}
 	out.TokenEstimate = c.Estimate()
-	for _, pass := range c.Passes() {
-		p := jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup}
-		for _, q := range pass {
-			p.Turns = append(p.Turns, turnJSON(c, q))
-		}
-		out.Repeats = append(out.Repeats, p)
-	}
-	for _, s := range summarise(r, c) {
-		out.Metrics[s.path()] = metricJSON(s)
-	}
 	return out
 }
 

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
+
+	"homellm/engine/metrics"
 )
 
 // Options says how a report is shown; it never changes what it says.
@@ -15,6 +18,9 @@ type Options struct {
 	// Path says how annotations name a file of the run; nil: as the run does. GitHub finds files
 	// by their path in the repository, which only the caller knows.
 	Path func(file string) string
+
+	// Progress is told how far a report with a row or an entry for each turn is; nil: it is not.
+	Progress func(done, total int)
 }
 
 // whole renders into memory first and writes once: a report is written whole, or its error is
@@ -33,5 +39,41 @@ func whole[T any](render func(*bytes.Buffer, T, Options) error) func(io.Writer, 
 			return fmt.Errorf("writing the report: %w", err)
 		}
 		return nil
+	}
+}
+
+// streamed renders piece by piece: what has a row or an entry for each turn can be large. An error ends it in the
+// middle, and is returned.
+func streamed(render func(io.Writer, *metrics.Run, Options) error) func(io.Writer, *metrics.Run, Options) error {
+	return func(w io.Writer, r *metrics.Run, opt Options) error {
+		b := bufio.NewWriterSize(w, 64<<10)
+		if err := render(b, r, opt); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+		if err := b.Flush(); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+		return nil
+	}
+}
+
+// steady tells a report's progress by the turns that it has been through.
+type steady struct {
+	tell        func(done, total int)
+	done, total int
+}
+
+// progressOf is the progress of a report that goes through the turns of a run so many times.
+func progressOf(r *metrics.Run, times int, opt Options) *steady {
+	s := &steady{tell: opt.Progress}
+	for _, c := range r.Cells {
+		s.total += times * len(c.Requests)
+	}
+	return s
+}
+
+func (s *steady) add(turns int) {
+	if s.done += turns; s.tell != nil {
+		s.tell(s.done, s.total)
 	}
 }

@@ -30,10 +30,10 @@ type Format struct {
 var Formats = []Format{
 	{"table", "one screen for people", "", whole(table), nil, true, false},
 	{"json", "everything, for programs: schema/result.v1.json, of several scenarios schema/results.v1.json",
-		"result.json", whole(result), whole(severalJSON), false, false},
-	{"csv", "one row a request, warm-ups and failures included", "turns.csv", whole(turnsCSV),
+		"result.json", streamed(result), whole(severalJSON), false, false},
+	{"csv", "one row a request, warm-ups and failures included", "turns.csv", streamed(turnsCSV),
 		whole(severalTables(turnsCSV)), false, false},
-	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", whole(summaryCSV),
+	{"summary", "CSV: one row for each group and metric of a cell", "summary.csv", streamed(summaryCSV),
 		whole(severalTables(summaryCSV)), false, false},
 	{"markdown", "for pull requests and wikis", "report.md", whole(markdown), nil, true, false},
 	{"html", "one page with charts, for browsers; loads nothing", "report.html", whole(html), nil, false, true},

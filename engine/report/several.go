@@ -103,7 +103,7 @@ func severalJSON(b *bytes.Buffer, s Several, opt Options) error {
 func severalJUnit(b *bytes.Buffer, s Several, _ Options) error { return junitDocument(b, s.Runs, nil) }
 
 // severalTables writes the tables of a spreadsheet one below the other, under one head.
-func severalTables(one func(*bytes.Buffer, *metrics.Run, Options) error) func(*bytes.Buffer, Several, Options) error {
+func severalTables(one func(io.Writer, *metrics.Run, Options) error) func(*bytes.Buffer, Several, Options) error {
 	return func(b *bytes.Buffer, s Several, opt Options) error {
 		for i, r := range s.Runs {
 			var table bytes.Buffer

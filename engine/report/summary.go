@@ -25,8 +25,8 @@ func (s summary) path() string {
 }
 
 // summarise lists everything that expressions can name in scenario scope, in the order of the
-// scenario and of the table of metrics. What a cell did not play is not listed.
-func summarise(r *metrics.Run, c *metrics.Cell) []summary {
+// scenario and of the table of metrics. What a cell did not play is not listed. Far is told of the turns.
+func summarise(r *metrics.Run, c *metrics.Cell, far *steady) []summary {
 	if len(c.Measured(metrics.Group{})) == 0 {
 		return nil
 	}
@@ -48,7 +48,9 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 	}
 	for _, id := range conversations(r, c) {
 		for _, step := range steps(c, id) {
-			each("step", step, metrics.Group{Conversation: id, Step: step})
+			g := metrics.Group{Conversation: id, Step: step}
+			each("step", step, g)
+			far.add(len(c.Measured(g)))
 		}
 	}
 	for _, p := range figure.Phases() {

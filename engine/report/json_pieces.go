@@ -1,0 +1,112 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"homellm/engine/metrics"
+)
+
+// pieces writes a JSON document piece by piece, laid out as if it were encoded at once.
+type pieces struct {
+	w   io.Writer
+	err error // the first; nothing is written behind it
+}
+
+// put writes a piece of JSON.
+func (p *pieces) put(text []byte) {
+	if p.err == nil {
+		_, p.err = p.w.Write(jsonText(text))
+	}
+}
+
+// text is a value as it stands behind an indent.
+func (p *pieces) text(v any, indent string) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent(indent, "  ")
+	if err := e.Encode(v); err != nil && p.err == nil {
+		p.err = fmt.Errorf("encoding the result: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// object writes an object. What is empty in it and has a part is filled by that; parts get the indent of what they
+// write.
+func (p *pieces) object(v any, indent, end string, parts map[string]func(indent string)) {
+	rest := p.text(v, indent)
+	for len(rest) > 0 && p.err == nil {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		line = rest[:len(rest)-len(after)]
+		rest = after
+		key, open, shut := emptyList(line, indent)
+		part := parts[key]
+		if part == nil {
+			p.put(line)
+			continue
+		}
+		p.put(open)
+		part(indent + "    ")
+		p.put([]byte("\n" + indent + "  "))
+		p.put(shut)
+	}
+	p.put([]byte(end))
+}
+
+// emptyList takes a line such as `  "cells": [],` apart, if it is an empty list or object of an object at an indent.
+func emptyList(line []byte, indent string) (key string, open, shut []byte) {
+	rest, ok := bytes.CutPrefix(line, []byte(indent+"  \""))
+	name, value, cut := bytes.Cut(rest, []byte("\": "))
+	if !ok || !cut || len(value) < 2 || string(value[:2]) != "[]" && string(value[:2]) != "{}" {
+		return "", nil, nil
+	}
+	at := len(line) - len(value) + 1
+	return string(name), line[:at], line[at:]
+}
+
+// item begins the next item of a list or an object.
+func (p *pieces) item(i int, indent string) {
+	if i > 0 {
+		p.put([]byte(","))
+	}
+	p.put([]byte("\n" + indent))
+}
+
+// cell writes a cell, which has most of the document: an entry for each turn, and one for each metric of each group.
+func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far *steady) {
+	p.item(i, indent)
+	parts := map[string]func(string){}
+	if passes := c.Passes(); len(passes) > 0 {
+		parts["repeats"] = func(indent string) {
+			for i, pass := range passes {
+				p.item(i, indent)
+				p.object(jsonRepeat{N: pass[0].Repeat, Warmup: pass[0].Warmup, Turns: []jsonTurn{}}, indent, "",
+					map[string]func(string){"turns": func(indent string) {
+						for i, q := range pass {
+							p.item(i, indent)
+							p.put(p.text(turnJSON(c, q), indent))
+							far.add(1)
+						}
+					}})
+			}
+		}
+	}
+	summaries := map[string]summary{}
+	for _, s := range summarise(r, c, far) {
+		summaries[s.path()] = s
+	}
+	if len(summaries) > 0 {
+		parts["metrics"] = func(indent string) {
+			for i, path := range slices.Sorted(maps.Keys(summaries)) {
+				p.item(i, indent)
+				p.put(append(p.text(path, indent), ": "...))
+				p.put(p.text(metricJSON(summaries[path]), indent))
+			}
+		}
+	}
+	p.object(cellJSON(c), indent, "", parts)
+}
