@@ -121,7 +121,7 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	w := &k.x.Wire
 	k.x.Status = resp.StatusCode
 	k.raw.Header = resp.Header
-	w.Protocol, w.ContentType = resp.Proto, resp.Header.Get("Content-Type")
+	w.Protocol, w.ContentType = resp.Proto, beginning([]byte(resp.Header.Get("Content-Type")), wordKept)
 	switch {
 	case resp.StatusCode >= 400:
 		return refused(resp, k.start(resp.Body), time.Now())
@@ -134,7 +134,7 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 			"for that, which hides when its tokens arrived: turn compression off in the server or the proxy before it",
 			oneLine(resp.Header.Get("Content-Encoding")))}
 	}
-	k.choose(w.ContentType)
+	k.choose(resp.Header.Get("Content-Type"))
 	err := k.read(resp.Body)
 	return k.failure(ctx, inner, err)
 }

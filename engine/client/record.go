@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"homellm/engine/event"
 )
@@ -84,8 +85,19 @@ func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "
 // answered reports whether anything was generated.
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
 
-// modelKept bounds what is kept of the name of a model, in bytes.
-const modelKept = 256
+// wordKept bounds what is kept of the name of a model, a finish reason and a content type, in bytes.
+const wordKept = 256
+
+// beginning is the start of a text, of whole characters.
+func beginning(text []byte, most int) string {
+	if len(text) > most {
+		for most > 0 && !utf8.RuneStart(text[most]) {
+			most--
+		}
+		text = text[:most]
+	}
+	return string(text)
+}
 
 var doneMarker = []byte("[DONE]")
 
@@ -120,14 +132,14 @@ func (r *record) take(at time.Duration, f frame) {
 	}
 	r.choose()
 	if r.x.Wire.Model == "" && len(c.model) > 0 {
-		r.x.Wire.Model = string(c.model[:min(len(c.model), modelKept)])
+		r.x.Wire.Model = beginning(c.model, wordKept)
 	}
 	if c.choices && r.x.FirstEvent == nil && !r.whole {
 		first := at // its own variable, for taking its address moves it to the heap
 		r.x.FirstEvent = &first
 	}
 	if len(c.finish) > 0 {
-		r.x.Finish = string(c.finish)
+		r.x.Finish = beginning(c.finish, wordKept)
 		if !r.whole && r.x.Finished == nil { // some servers repeat it on every event that follows
 			finished := at
 			r.x.Finished = &finished
