@@ -109,7 +109,8 @@ func (p *planner) selectTags(cells []decoded) {
 	}
 }
 
-// selectFitting leaves the conversations that fit the context that was given, and of these as many as may still be played.
+// selectFitting leaves the conversations that fit the context that was given, and of these as many as may still be
+// played.
 func (p *planner) selectFitting(cells []*Cell) {
 	for _, c := range cells {
 		p.fitGiven(c, len(cells) > 1)

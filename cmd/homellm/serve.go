@@ -66,14 +66,9 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	profile, m, err := profileAndModel(lib, name, f.model)
+	profile, m, err := f.served(lib, name)
 	if err != nil {
 		return err
-	}
-	if f.context != 0 {
-		if profile, err = profile.WithContext(f.context); err != nil {
-			return exit.Errorf(exit.Usage, "write context_tokens: and ${context_tokens} in the profile", "--context-size: %w", err)
-		}
 	}
 	if f.port < 0 || f.port > 65535 {
 		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
@@ -138,6 +133,19 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return nil
 	}
 	return context.Cause(ctx)
+}
+
+// served is the profile and the model that are to be served, with the context that was asked for.
+func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Model, error) {
+	profile, m, err := profileAndModel(lib, name, f.model)
+	if err != nil || f.context == 0 {
+		return profile, m, err
+	}
+	if profile, err = profile.WithContext(f.context); err != nil {
+		return nil, nil, exit.Errorf(exit.Usage, "write context_tokens: and ${context_tokens} in the profile",
+			"--context-size: %w", err)
+	}
+	return profile, m, nil
 }
 
 // environment gives an error of a server the exit code of the environment and keeps its hint.

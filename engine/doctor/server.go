@@ -37,7 +37,8 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		d.Report.Problem("look at its log, then start it again", "%s says that it is broken: %s", f.URL, f.Detail)
 		return
 	case server.Locked:
-		d.Report.Problem("homellm doctor --url "+f.URL+" --api-key-env NAME   (or --api-key-file PATH)", "%s: %s", f.URL, f.Detail)
+		d.Report.Problem("homellm doctor --url "+f.URL+" --api-key-env NAME   (or --api-key-file PATH)", "%s: %s", f.URL,
+			f.Detail)
 		return
 	case server.PortBusy:
 		if pid, command, ok := host.Listener(ctx, f.Port()); ok {

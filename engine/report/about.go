@@ -80,7 +80,7 @@ func machineFacts(r *metrics.Run) []fact {
 func turnGrid(c *metrics.Cell, conversation string) grid {
 	out := grid{head: []string{"step", "turn", "phase"}, left: 3}
 	columns := slices.DeleteFunc(metrics.Columns(), func(col metrics.In[metrics.Column]) bool {
-		return col.Def.Name == "turns" || col.At.Stat == "p95" // of a turn there are as many values as repeats
+		return col.Name == "turns" || col.At.Stat == "p95" // of a turn there are as many values as repeats
 	})
 	for _, col := range columns {
 		out.head = append(out.head, fullHead(col.At))

@@ -42,7 +42,10 @@ func (l leftOut) String() string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.turns, "turn"}, {l.cells, "cell"}} {
+	}{
+		{l.passed, "passed assertion"}, {l.rows, "other assertion"}, {l.evidence, "detail"}, {l.turns, "turn"},
+		{l.cells, "cell"},
+	} {
 		if p.n > 0 {
 			parts = append(parts, text.Plural(p.n, p.what))
 		}

@@ -238,7 +238,8 @@ func cellJSON(c *metrics.Cell) jsonCell {
 	}
 	if c.Started != nil {
 		s := c.Started.Server
-		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.Quant, s.ContextTokens, s.Simulated, s.Simulation,
+		out.Server = &jsonServer{s.Profile, s.Engine, s.Version, s.URL, s.Model, s.Quant, s.ContextTokens, s.Simulated,
+			s.Simulation,
 			append([]string{}, s.Capabilities...), s.SaltMethod}
 	}
 	if w := c.Wire(); w.Turns > 0 {

@@ -183,8 +183,8 @@ func baseURL(address string) (string, error) {
 const whereKeys = "name where the key is with --api-key-env or --api-key-file, or as the profile's api_key"
 
 // apiPaths end the addresses that manuals show.
-var apiPaths = []string{"/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models", "/health",
-	"/api/chat", "/api/generate", "/api/tags", "/api/version"}
+var apiPaths = []string{"/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models",
+	"/health", "/api/chat", "/api/generate", "/api/tags", "/api/version"}
 
 // withoutAPI takes the path of an API off the end of a path.
 func withoutAPI(path string) string {

@@ -41,7 +41,8 @@ func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, 
 		last = r.Err
 	}
 	if timedOut == len(seen) {
-		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v", engines.Patience)
+		return PortBusy, fmt.Sprintf("something accepts connections there and did not answer HTTP within %v",
+			engines.Patience)
 	}
 	return e.unspoken(ctx, last)
 }
