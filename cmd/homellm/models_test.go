@@ -4,20 +4,12 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -25,149 +17,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/files"
 	"homellm/engine/hub"
-	"homellm/engine/sim"
 )
-
-// fakeHub plays a model hub with one repository, whose files are all kept as large ones are.
-type fakeHub struct {
-	*httptest.Server
-	mu     sync.Mutex
-	files  map[string][]byte
-	commit string
-	status int    // refuses everything, if set
-	code   string // X-Error-Code of the refusal
-	stall  bool   // large files stop in their middle
-}
-
-func sha256Of(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
-
-func newHub(t *testing.T) *fakeHub {
-	t.Helper()
-	weights := make([]byte, 40<<20)
-	for i := range weights {
-		weights[i] = byte(i*7 + i>>9)
-	}
-	h := &fakeHub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
-		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20],
-		"tiny-q8_0.gguf": weights[:6<<20],
-	}}
-	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
-	t.Cleanup(h.Close)
-	return h
-}
-
-func (h *fakeHub) set(f func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f()
-}
-
-func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
-	h.mu.Lock()
-	status, code, commit, stall := h.status, h.code, h.commit, h.stall
-	h.mu.Unlock()
-	if status != 0 {
-		w.Header().Set("X-Error-Code", code)
-		w.WriteHeader(status)
-		return
-	}
-	if name, revision, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/models/"), "/revision/"); ok {
-		if name != "acme/tiny" || revision != "main" && revision != "dev" && revision != commit {
-			w.Header().Set("X-Error-Code", "RevisionNotFound")
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		type sibling struct {
-			Name string         `json:"rfilename"`
-			Size int            `json:"size"`
-			Blob string         `json:"blobId"`
-			LFS  map[string]any `json:"lfs"`
-		}
-		out := struct {
-			SHA      string    `json:"sha"`
-			Gated    bool      `json:"gated"`
-			Siblings []sibling `json:"siblings"`
-		}{SHA: commit}
-		for _, name := range slices.Sorted(maps.Keys(h.files)) {
-			data := h.files[name]
-			out.Siblings = append(out.Siblings, sibling{name, len(data), fmt.Sprintf("%x", sha1.Sum(data)),
-				map[string]any{"sha256": sha256Of(data), "size": len(data)}})
-		}
-		_ = json.NewEncoder(w).Encode(out) // a client that is gone was killed
-		return
-	}
-	_, name, ok := strings.Cut(r.URL.Path, "/resolve/"+commit+"/")
-	data, found := h.files[name]
-	if !ok || !found {
-		w.Header().Set("X-Error-Code", "EntryNotFound")
-		w.WriteHeader(http.StatusNotFound)
-		return
-	}
-	if stall && len(data) > 1<<20 {
-		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
-		_, _ = w.Write(data[:len(data)/2]) // a client that is gone was killed
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-		return
-	}
-	etag := `"` + sha256Of(data) + `"`
-	w.Header().Set("X-Repo-Commit", commit)
-	w.Header().Set("X-Linked-Etag", etag)
-	w.Header().Set("X-Linked-Size", fmt.Sprint(len(data)))
-	w.Header().Set("ETag", etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
-}
-
-// modelsProgram is homellm with a hub and a models file whose sources it has.
-func modelsProgram(t *testing.T, h *fakeHub) program {
-	t.Helper()
-	p := newProgram(t, map[string]string{"config/homellm/models.yaml": `schema: homellm.models/v1
-models:
-  tiny:
-    template: chatml
-    context: {trained: 32768}
-    architecture: {layers: 2, heads: 2, kv_heads: 1, head_dim: 64, hidden: 128, vocab: 1000, parameters: 1e6}
-    sources:
-      hf: {repo: acme/tiny, format: safetensors, quant: bf16}
-      gguf: {repo: acme/tiny, format: gguf, quant: q4_k_m}
-  promised:
-    context: {trained: 32768}
-    sources:
-      hf:
-        repo: acme/tiny
-        revision: "` + h.commit + `"
-        files: [{path: config.json, sha256: "` + strings.Repeat("0", 64) + `"}]
-  named:
-    context: {trained: 32768}
-    sources:
-      old:
-        repo: acme/tiny
-        revision: "` + strings.Repeat("2", 40) + `"
-        format: gguf
-        files: [{path: tiny-q8_0.gguf, bytes: 77, sha256: "` + strings.Repeat("0", 64) + `"}]
-      half: {repo: acme/tiny, revision: "` + h.commit + `", files: [{path: config.json}, {path: model.safetensors}]}
-  elsewhere:
-    context: {trained: 32768}
-    sources:
-      hf: {repo: acme/tiny, revision: "` + strings.Repeat("1", 40) + `"}
-`})
-	p.env = append(p.env, "HF_ENDPOINT="+h.URL, "HF_TOKEN=", "HF_HOME=", "HF_HUB_CACHE=", "HF_HUB_OFFLINE=")
-	return p
-}
-
-func (p program) want(t *testing.T, code int, words []string, args ...string) string {
-	t.Helper()
-	got, stdout, stderr := p.run(args...)
-	if got != code {
-		t.Fatalf("%s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
-	}
-	for _, w := range words {
-		if !strings.Contains(stdout+stderr, w) {
-			t.Errorf("%s does not say %q:\n%s%s", strings.Join(args, " "), w, stdout, stderr)
-		}
-	}
-	return stdout
-}
 
 func TestModels_FromPullToRemoval(t *testing.T) {
 	t.Parallel()
@@ -357,89 +207,6 @@ func TestPlan_ExactTokens(t *testing.T) {
 	if out := p.want(t, 0, nil, "plan", "quickstart", "--model", "tiny", "--exact-tokens"); strings.Contains(out, "~") {
 		t.Errorf("counts are not exact:\n%s", out)
 	}
-}
-
-// TestOllamaNames holds what is sent to Ollama for a model of one name everywhere.
-func TestOllamaNames(t *testing.T) {
-	t.Parallel()
-	lib := files.ShippedLibrary()
-	for name, want := range map[string]string{
-		"qwen2.5-3b": "qwen2.5:3b", "llama-3.1-8b": "llama3.1:8b", "phi-3.5-mini": "phi3.5:3.8b", "gemma-3-4b": "gemma3:4b",
-		"mistral-7b-v0.3": "mistral:7b", "smollm2-1.7b": "smollm2:1.7b", "deepseek-r1-distill-qwen-7b": "deepseek-r1:7b",
-		"qwen3-8b": "qwen3:8b",
-	} {
-		m := lib.Model(name)
-		if m == nil || m.Engines["ollama"].ServedName != want || lib.Model(want) != m {
-			t.Errorf("%s: Ollama is asked for %+v, want %s", name, m.Engines["ollama"], want)
-		}
-	}
-	asked := make(chan string, 64)
-	ollama := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/api/version":
-			fmt.Fprint(w, `{"version":"0.33.0"}`)
-		case "/api/tags":
-			fmt.Fprint(w, `{"models":[{"name":"qwen2.5:3b","model":"qwen2.5:3b","details":{}}]}`)
-		case "/v1/models":
-			fmt.Fprint(w, `{"object":"list","data":[{"id":"qwen2.5:3b","object":"model","owned_by":"library"}]}`)
-		case "/api/generate", "/api/chat":
-			var body struct{ Model string }
-			_ = json.NewDecoder(r.Body).Decode(&body) // a body that is none has no model
-			asked <- body.Model
-			http.Error(w, `{"error":"no more than the name was wanted"}`, http.StatusInternalServerError)
-		default:
-			fmt.Fprint(w, `{}`)
-		}
-	}))
-	defer ollama.Close()
-	p := newProgram(t, map[string]string{"config/homellm/servers.yaml": "schema: homellm.servers/v1\nservers:\n  " +
-		"ollama:\n    extends: ollama\n    attach: {url: \"" + ollama.URL + "\"}\n"})
-	_, stdout, stderr := p.run("apply", "quickstart", "--model", "qwen2.5-3b", "--server", "ollama", "--quiet")
-	select {
-	case name := <-asked:
-		if name != "qwen2.5:3b" {
-			t.Errorf("Ollama was asked for %q", name)
-		}
-	default:
-		t.Errorf("Ollama was not asked:\n%s%s", stdout, stderr)
-	}
-}
-
-// TestTemplateCheck_Server compares with a server that renders ChatML for every model, and does not
-// open a conversation with the system message that Qwen's own template has.
-func TestTemplateCheck_Server(t *testing.T) {
-	t.Parallel()
-	_, url := startSimulator(t, sim.Config{})
-	p := newProgram(t, nil)
-	p.want(t, 0, []string{"template chatml", "same       three turns"}, "template", "check", "chatml", "--url", url)
-	p.want(t, 1, []string{"DIFFERENT  one question", "they differ from token 1 on", "same       three turns"}, "template",
-		"check", "qwen2.5-3b", "--url", url)
-	p.want(t, 1, []string{"DIFFERENT  a system message in the middle", "the template does not"}, "template", "check",
-		"gemma-3-4b", "--url", url)
-	p.want(t, 5, []string{"no server is ready"}, "template", "check", "--url", "http://127.0.0.1:1")
-	for _, tokenises := range []bool{true, false} {
-		broken := startSimulatorBehind(t, func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.Method == http.MethodPost && (tokenises || r.URL.Path == "/v1/chat/completions"):
-					http.Error(w, `{"error": {"message": "CUDA out of memory"}}`, http.StatusInternalServerError)
-				case !tokenises && r.URL.Path == "/v1/models": // of an engine that is not known: what a reply used is asked for
-					fmt.Fprint(w, `{"object": "list", "data": [{"id": "gemma", "object": "model"}]}`)
-				case !tokenises:
-					http.NotFound(w, r)
-				default:
-					next.ServeHTTP(w, r)
-				}
-			})
-		})
-		out := p.want(t, 5, []string{"UNKNOWN", " HTTP 500: ", "CUDA out of memory", "could not be compared"}, "template",
-			"check", "gemma-2-9b", "--url", broken)
-		if strings.Contains(out, "same") || strings.Contains(out, "DIFFERENT") ||
-			strings.Contains(out, "HTTP 500: HTTP 500") {
-			t.Errorf("a server that is broken was compared:\n%s", out)
-		}
-	}
-	p.want(t, 2, []string{"one model"}, "template", "check", "chatml", "qwen2.5", "--url", url)
 }
 
 // pinned lays what a pull printed into a models file and checks that it is one.
