@@ -22,8 +22,7 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return 0, 0, noStream
 	case len(q.Chunks) == 0:
 		return 0, 0, noToken
-	}
-	if q.Buffered {
+	case q.Buffered:
 		return 0, 0, buffered
 	}
 	n, why := output(q)
@@ -32,26 +31,13 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 	}
 	p := place(q, n)
 	window = textWindow(q)
-	least, most := p.between(q, n)
-	switch {
-	case n <= p.first && window > 0:
-		return 0, 0, "text went on arriving after the last token that the server counts"
-	case n <= p.first:
-		return 0, 0, "the first chunk held every token"
-	case p.early && q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0:
-		return 0, 0, "the server counts reasoning tokens that it does not send"
-	case window <= 0 && p.after > 0 && p.open == 0:
-		return 0, 0, afterText
-	case window <= 0:
-		return 0, 0, oneArrival
-	case most-least > narrow*most && p.early:
-		return 0, 0, bundled
-	case most-least > narrow*most:
-		return 0, 0, afterText
+	if why := p.unclear(q, n, window); why != "" {
+		return 0, 0, why
 	}
 	all, whole := float64(n-p.first), ended(q)-q.Chunks[0].At
 	tokens = all - float64(p.after)
 	if p.open > 0 && q.Later != nil {
+		least, most := p.between(q, n)
 		return min(max(float64(q.Later.Tokens), least), most), window, ""
 	}
 	if with, without := all/whole.Seconds(), tokens/window.Seconds(); p.after > 0 &&
@@ -89,6 +75,28 @@ func (p placed) between(q *event.Request, n int) (least, most float64) {
 func Unplaced(q *event.Request) bool {
 	_, _, why := decode(q)
 	return q.Err == nil && (why == bundled || why == afterText)
+}
+
+// unclear says why the speed of a reply of n tokens, whose text came within a window, is no number; empty if it is one.
+func (p placed) unclear(q *event.Request, n int, window time.Duration) string {
+	least, most := p.between(q, n)
+	switch {
+	case n <= p.first && window > 0:
+		return "text went on arriving after the last token that the server counts"
+	case n <= p.first:
+		return "the first chunk held every token"
+	case p.early && q.Reasoning == "" && q.Usage.Reasoning != nil && *q.Usage.Reasoning > 0:
+		return "the server counts reasoning tokens that it does not send"
+	case window <= 0 && p.after > 0 && p.open == 0:
+		return afterText
+	case window <= 0:
+		return oneArrival
+	case most-least <= narrow*most:
+		return ""
+	case p.early:
+		return bundled
+	}
+	return afterText
 }
 
 // place finds out when the n tokens of a reply came. Each piece of text holds as many as the server says of it, and

@@ -14,8 +14,8 @@ var speeds = []Def{
 			Delta: &Delta{Rank: 3, Stat: "p50"}, Property: "p50",
 		},
 		Doc: "time per output token after the first chunk",
-		Formula: "(t_k - t_1) / (n - k1 - e); e: tokens without text after the last delta, such as the one that ends a reply; " +
-			"where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if n <= k1; an " +
+		Formula: "(t_k - t_1) / (n - k1 - e); e: tokens without text after the last delta, such as the one that ends a " +
+			"reply; where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if n <= k1; an " +
 			"interval where what is not told of k1 and e leaves more than 5 % open",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
@@ -62,8 +62,8 @@ var speeds = []Def{
 		each:    gap(100)},
 	{Name: "stalls", Unit: "stalls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum, Source: "client",
 		Support: "streaming",
-		Doc:     "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply of one " +
-			"token has none",
+		Doc:     "how often the text stood still", Formula: "gaps longer than 5 x the median gap of the turn; a reply " +
+			"of one token has none",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			g, why := gaps(q)
 			switch why {

@@ -70,8 +70,8 @@ rate; they are counted by ` + "`requests_failed`" + `.
 In the formulas *sent* is the first byte of the request handed to the kernel, *t_1 … t_k* are the arrivals of
 the non-empty deltas of any channel, *n* is the server's own count of output tokens and *k1* the tokens that
 came with the first delta (1 for each delta of that read unless the server says more, or a tokeniser counts the
-text behind it; where none of these settles it, and more than 5 % hangs on it, an interval). Instants are monotonic. On Linux
-they are the kernel's stamps of the packets that brought the bytes (` + kernelStamps + ` in result.json), so
+text behind it; where none of these settles it, and more than 5 % hangs on it, an interval). Instants are monotonic. On
+Linux they are the kernel's stamps of the packets that brought the bytes (` + kernelStamps + ` in result.json), so
 that what a reader waits to be woken is in no figure; elsewhere they are taken when a read returns,
 before anything is decoded (` + "`" + `reader` + "`" + `). Deltas that one read delivered share an instant.
 

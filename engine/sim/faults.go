@@ -22,7 +22,7 @@ type Fault struct {
 	Times    int     `json:"times,omitempty"`    // at most this many times
 
 	Token      int      `json:"token,omitempty"`       // after this many tokens; negative: after the last one
-	Delay      Duration `json:"delay,omitempty"`       // of "delay", "trickle", "buffer", "late_end" and "skew"; of "hang", 0 is for ever
+	Delay      Duration `json:"delay,omitempty"`       // as the kind says; of "hang", 0 is for ever
 	Status     int      `json:"status,omitempty"`      // of "status"
 	RetryAfter int      `json:"retry_after,omitempty"` // of "status", seconds; 0 for no such header
 	Body       string   `json:"body,omitempty"`        // of "status", in place of vLLM's; of "html"

@@ -38,11 +38,7 @@ func (x *exchange) stream() {
 		group = orDefault(f.Count, defaultGroup)
 	}
 	for i := range total {
-		if !x.strikes(i) {
-			return
-		}
-		if !x.next() {
-			x.abandon("abort")
+		if !x.proceed(i) {
 			return
 		}
 		if roleDue {
@@ -67,6 +63,23 @@ func (x *exchange) stream() {
 		x.abandon("abort")
 		return
 	}
+	x.close(total)
+}
+
+// proceed waits for token i, and lets the faults strike that come before it; false if the exchange is over.
+func (x *exchange) proceed(i int) bool {
+	if !x.strikes(i) {
+		return false
+	}
+	if !x.next() {
+		x.abandon("abort")
+		return false
+	}
+	return true
+}
+
+// close ends a stream of so many tokens.
+func (x *exchange) close(total int) {
 	if !x.strikes(total) {
 		return
 	}
@@ -85,11 +98,7 @@ func (x *exchange) stream() {
 func (x *exchange) answer() {
 	total := len(x.reply.tokens)
 	for i := range total {
-		if !x.strikes(i) {
-			return
-		}
-		if !x.next() {
-			x.abandon("abort")
+		if !x.proceed(i) {
 			return
 		}
 		x.entry.Tokens = append(x.entry.Tokens, x.due.Sub(x.arrival))
