@@ -152,7 +152,11 @@ func hideKeys(diags syntax.Diagnostics) {
 
 // flagValue returns a bool, int, float64, string or []string.
 func flagValue(n *syntax.Node) any {
-	if n.Kind != syntax.ListKind {
+	switch n.Kind {
+	case syntax.MapKind:
+		return n.Plain()
+	case syntax.ListKind:
+	default:
 		return n.Scalar
 	}
 	out := []string{}
@@ -214,7 +218,7 @@ func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Nod
 func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 	values := engines.Values{}
 	for _, e := range flags.Entries {
-		if e.Node != nil {
+		if e.Node != nil && e.Node.Kind != syntax.MapKind {
 			values[e.Key] = e.Node.Scalar
 		}
 	}
@@ -224,7 +228,11 @@ func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 		if v == nil || v.Reference != "" {
 			continue
 		}
-		f := check.Value(v.Scalar, values, profile)
+		value := v.Scalar
+		if v.Kind == syntax.MapKind {
+			value = v.Plain()
+		}
+		f := check.Value(value, values, profile)
 		if f == nil {
 			continue
 		}

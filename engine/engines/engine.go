@@ -160,7 +160,7 @@ type Program struct {
 	Command string
 	Install string // how it is installed; empty: no advice
 	Version Version
-	Help    string // argument that prints its flags; empty: it prints none, or takes as long as a start
+	Help    string // arguments that print its flags; empty: it prints none
 }
 
 // Version is how a program is asked for its version: by an argument, or by what Python says of a package, without

@@ -126,3 +126,26 @@ func renderOf(engine string, flags []Flag, b Binary) (argv, notes []string) {
 	e := Of(engine)
 	return e.Launch.Flags.Render(flags, b)
 }
+
+// Flags that vLLM 0.32 does not have are left out there or given as it takes them, and a mapping becomes JSON.
+func TestRender_Gone(t *testing.T) {
+	flags := []Flag{{"disable_frontend_multiprocessing", true}, {"max_seq_len_to_capture", 8192},
+		{"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 4.0}},
+		{"speculative_config", map[string]any{"method": "ngram", "num_speculative_tokens": 4}}}
+	for version, want := range map[string]string{
+		"0.10.0": `--disable-frontend-multiprocessing --max-seq-len-to-capture 8192 --rope-scaling ` +
+			`{"factor":4,"rope_type":"yarn"} --speculative-config {"method":"ngram","num_speculative_tokens":4}`,
+		"0.32.0": `--hf-overrides {"rope_scaling":{"factor":4,"rope_type":"yarn"}} --speculative-config ` +
+			`{"method":"ngram","num_speculative_tokens":4}`,
+	} {
+		argv, notes := vllmFlags.Render(flags, Binary{Version: version})
+		if got := strings.Join(argv, " "); got != want || (len(notes) == 3) != (version == "0.32.0") {
+			t.Errorf("%s: %s\nwant %s\nnotes %q", version, got, want, notes)
+		}
+	}
+	help := "  --speculative-config SPECULATIVE_CONFIG\n  --port PORT\n"
+	argv, notes := vllmFlags.Render(flags, Binary{Version: "0.20.0", Help: help})
+	if len(argv) != 2 || len(notes) != 3 || !strings.Contains(notes[0], "the help of the installed program does not have") {
+		t.Errorf("%q, notes %q", argv, notes)
+	}
+}

@@ -26,7 +26,7 @@ var vllm = Engine{
 	Launch: Launch{
 		Programs: []Program{{Command: "vllm",
 			Install: "install it in a virtual environment: pip install vllm; then activate that environment",
-			Version: Version{Package: "vllm", Pattern: pythonVersion}}},
+			Version: Version{Package: "vllm", Pattern: pythonVersion}, Help: "serve --help=all"}},
 		Memory: cardMemory("gpu_memory_utilization"),
 		Log:    vllmLog,
 		Flags:  vllmFlags,
@@ -182,6 +182,9 @@ var vllmFlags = FlagSet{
 		{"disable_log_stats", forbidden("it removes the counters from the metrics endpoint")},
 		{"disable_log_requests", forbidden("newer versions have no such flag and refuse to start")},
 		{"port", ownPort},
+		{"disable_frontend_multiprocessing", forbidden("vLLM 0.32 has no such flag; it is left out there")},
+		{"max_seq_len_to_capture", forbidden("vLLM 0.32 has no such flag; it is left out there")},
+		{"rope_scaling", forbidden("vLLM 0.32 has no such flag; it is given as hf_overrides: {rope_scaling: ...} there")},
 	},
 	ListInOne: true,
 	Rules: []Rule{
@@ -217,6 +220,20 @@ var vllmFlags = FlagSet{
 		// Cached tokens came into replies with 0.6.4, and requests out of the log of the web server with 0.8.2.
 		{[]string{"enable-prompt-tokens-details"}, since(0, 6, 4)},
 		{[]string{"disable-uvicorn-access-log"}, since(0, 8, 2)},
+		// All of them are gone in 0.32, and in some versions before it, whose help says so.
+		{[]string{"disable-frontend-multiprocessing", "max-seq-len-to-capture"}, func(w written, b Binary) ([]string, string) {
+			if b.atLeast(0, 32) {
+				return nil, "left out: this version has no such flag"
+			}
+			return w.plain(w.value), ""
+		}},
+		{[]string{"rope-scaling"}, func(w written, b Binary) ([]string, string) {
+			if !b.atLeast(0, 32) {
+				return w.plain(w.value), ""
+			}
+			return []string{"--hf-overrides", `{"rope_scaling":` + scalar(w.value) + `}`},
+				"given as --hf-overrides, because this version has no such flag"
+		}},
 		// The swap space went with the V0 engine.
 		{[]string{"swap-space"}, func(w written, b Binary) ([]string, string) {
 			if b.atLeast(0, 11) {

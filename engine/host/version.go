@@ -3,6 +3,7 @@ package host
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,7 +80,7 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", name, err)
 	}
-	out, err := answer(ctx, command)
+	out, err := answer(ctx, versionLimit, command)
 	m := regexp.MustCompile(program.Version.Pattern).FindSubmatch(out)
 	if m == nil {
 		if err != nil {
@@ -90,20 +91,44 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	return string(m[1]), nil
 }
 
+// helpLimit bounds the question for the flags of a program. A Python server imports all of itself to answer it.
+const helpLimit = 90 * time.Second
+
 // InstalledHelp asks the program that a command line starts for its help, which says better than a
-// version which flags it takes. It is empty where the table of versions has no way to ask.
-func InstalledHelp(ctx context.Context, argv []string) string {
+// version which flags it takes. It is empty where the table of versions has no way to ask. What a program says is kept
+// in a folder, for that very file: a Python server takes many seconds to say it. An empty folder keeps nothing.
+func InstalledHelp(ctx context.Context, argv []string, folder string) string {
 	if len(argv) == 0 {
 		return ""
 	}
 	_, program := programOf(argv[0])
-	if program.Help == "" {
+	path, err := exec.LookPath(argv[0])
+	if program.Help == "" || err != nil {
 		return ""
 	}
-	out, err := answer(ctx, []string{argv[0], program.Help})
+	if program.Version.Package != "" {
+		// A script of somebody's own may start a server, whatever its arguments.
+		if python, err := interpreter(path); err != nil || !strings.Contains(filepath.Base(python), "python") {
+			return ""
+		}
+	}
+	kept := ""
+	if info, err := os.Stat(path); err == nil && folder != "" {
+		id := sha256.Sum256(fmt.Appendf(nil, "%s %d %d %s", path, info.Size(), info.ModTime().UnixNano(), program.Help))
+		kept = filepath.Join(folder, fmt.Sprintf("help-%x.txt", id[:8]))
+		if text, err := os.ReadFile(kept); err == nil {
+			return string(text)
+		}
+	}
+	out, err := answer(ctx, helpLimit, append([]string{path}, strings.Fields(program.Help)...))
 	if err != nil ||
 		!strings.Contains(string(out), "--port") { // which every server has: without it this is something else
 		return ""
+	}
+	if kept != "" {
+		if err := os.MkdirAll(folder, 0o700); err == nil {
+			_ = os.WriteFile(kept, out, 0o600) // it is asked again where it cannot be kept
+		}
 	}
 	return string(out)
 }
@@ -116,8 +141,8 @@ func programOf(path string) (string, engines.Program) {
 }
 
 // answer is what a command prints that ends by itself.
-func answer(ctx context.Context, argv []string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+func answer(ctx context.Context, limit time.Duration, argv []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = time.Second

@@ -25,12 +25,12 @@ func TestInstalledHelp(t *testing.T) {
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if got := InstalledHelp(t.Context(), []string{path, "-m", "x"}); got != want {
+		if got := InstalledHelp(t.Context(), []string{path, "-m", "x"}, ""); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}
 	for _, argv := range [][]string{nil, {"vllm", "serve"}, {filepath.Join(t.TempDir(), "llama-server")}} {
-		if got := InstalledHelp(t.Context(), argv); got != "" {
+		if got := InstalledHelp(t.Context(), argv, ""); got != "" {
 			t.Errorf("%v: %q", argv, got)
 		}
 	}
@@ -77,5 +77,41 @@ func TestInstalledVersion(t *testing.T) {
 	if _, err := InstalledVersion(t.Context(), []string{filepath.Join(dir, "vllm")}); err == nil ||
 		!strings.Contains(err.Error(), "does not name its Python") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a program says of its flags is asked once of the same file.
+func TestInstalledHelp_Kept(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the fake programs are shell scripts")
+	}
+	dir, folder := t.TempDir(), filepath.Join(t.TempDir(), "kept")
+	python, path, asked := filepath.Join(dir, "python3"), filepath.Join(dir, "vllm"), filepath.Join(dir, "asked")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(python, "#!/bin/sh\n[ \"$2 $3\" = 'serve --help=all' ] && echo x >>"+asked+" && echo '--port PORT'\n")
+	write(path, "#!"+python+"\n")
+	count := func() int {
+		text, err := os.ReadFile(asked)
+		if err != nil {
+			return 0
+		}
+		return len(text) / len("x\n")
+	}
+	for i, want := range []int{1, 1, 2} {
+		if i == 2 {
+			write(path, "#!"+python+"\n# another version\n")
+		}
+		if got := InstalledHelp(t.Context(), []string{path, "serve"}, folder); got != "--port PORT\n" || count() != want {
+			t.Errorf("call %d: %q, asked %d times, want %d", i, got, count(), want)
+		}
+	}
+	write(path, "#!/bin/sh\necho x >>"+asked+"\necho '--port PORT'\n")
+	if got := InstalledHelp(t.Context(), []string{path, "serve"}, folder); got != "" || count() != 2 {
+		t.Errorf("a script of somebody's own: %q, asked %d times", got, count())
 	}
 }

@@ -103,7 +103,7 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 	if binary.Version == "" {
 		// Without an answer the flags of the newest version are the best guess.
 		binary.Version, _ = host.InstalledVersion(ctx, launch.Command)
-		binary.Help = host.InstalledHelp(ctx, launch.Command)
+		binary.Help = host.InstalledHelp(ctx, launch.Command, l.StateDir)
 	}
 	c.Version = binary.Version
 	engine := engines.Of(profile.Engine)
