@@ -44,6 +44,8 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 	}
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	proxy.FlushInterval = -1
+	// llama-server closes connections that it announced to keep: each request has its own
+	proxy.Transport = &http.Transport{DisableKeepAlives: true}
 	r := &recorder{around: around}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if !strings.HasSuffix(q.URL.Path, "/completions") {

@@ -252,7 +252,6 @@ func vllmProfile(t *testing.T, p program) string {
 servers:
   ours:
     extends: vllm-base
-    models: []
     context_tokens: 4096
     startup: {timeout: 600s}
     launch:

@@ -29,5 +29,5 @@ if [ ! -s "$work/smollm2/generation_config.json" ]; then
 fi
 echo "installed after ${SECONDS}s"
 HOMELLM_E2E_VLLM=$work/bin/vllm HOMELLM_E2E_VLLM_MODEL=$work/smollm2 \
-	go test -tags e2e -count=1 -timeout 30m -v -run '^TestVLLM' ./e2e
+	go test -tags e2e -count=1 -timeout 90m -v -run '^TestVLLM' ./e2e
 echo "done after ${SECONDS}s"
