@@ -3,7 +3,9 @@ package tokens
 import "sort"
 
 // Sums remembers how far the sum of a text's parts had come at the end of each, so that a text which begins like the
-// last one is summed from where it leaves that. It is used by one goroutine at a time. The zero value remembers none.
+// last one is summed from where it leaves that. Short texts, such as
+// the reply between two prompts, are summed and not remembered. It is used by one goroutine at a time. The zero value
+// remembers none.
 type Sums[S any] struct {
 	text  string
 	marks []mark[S]
@@ -17,6 +19,9 @@ type mark[S any] struct {
 // Over sums the parts of a text. Next finds the length of the first part of a text and what it adds to a sum. It looks
 // at most ahead bytes beyond a part's end.
 func (s *Sums[S]) Over(text string, ahead int, next func(rest string, sum S) (int, S, error)) (sum S, err error) {
+	if len(text) < longText {
+		s = new(Sums[S])
+	}
 	common := commonBytes(text, s.text)
 	fits := func(end int) bool { return end+ahead <= common || end == common && common == len(text) }
 	known := len(s.marks)
