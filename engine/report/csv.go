@@ -95,7 +95,10 @@ func summaryCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	far := progressOf(r, 1, opt)
 	for _, c := range r.Cells {
 		id := identify(r, c)
-		for _, s := range summarise(r, c, far) {
+		summaries := summarise(r, c)
+		for i, s := range summaries {
+			dist := s.dist()
+			far.share(i, len(summaries), len(c.Requests))
 			row := append(append([]string{}, id...), s.group, csvText(s.name), s.def.Name, s.def.Unit,
 				strconv.Itoa(s.def.Better))
 			for _, stat := range metrics.Stats {
@@ -103,12 +106,12 @@ func summaryCSV(b io.Writer, r *metrics.Run, opt Options) error {
 					continue
 				}
 				field := ""
-				if v, why := s.dist.Sound(stat.Name); why == "" {
+				if v, why := dist.Sound(stat.Name); why == "" {
 					field = readable.Number(v)
 				}
 				row = append(row, field)
 			}
-			_ = w.Write(append(row, csvText(s.def.Source), csvText(s.dist.Why), strconv.Itoa(s.dist.Turns)))
+			_ = w.Write(append(row, csvText(s.def.Source), csvText(dist.Why), strconv.Itoa(dist.Turns)))
 		}
 	}
 	w.Flush()

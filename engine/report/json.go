@@ -273,8 +273,9 @@ func turnJSON(c *metrics.Cell, q *event.Request) jsonTurn {
 }
 
 func metricJSON(s summary) jsonMetric {
+	dist := s.dist()
 	value := func(statistic string) *float64 {
-		v, why := s.dist.Sound(statistic)
+		v, why := dist.Sound(statistic)
 		if why != "" {
 			return nil
 		}
@@ -282,13 +283,13 @@ func metricJSON(s summary) jsonMetric {
 	}
 	within := map[string]event.Range{}
 	for _, stat := range metrics.Stats {
-		if r, ok := s.dist.SoundWithin(stat.Name); ok {
+		if r, ok := dist.SoundWithin(stat.Name); ok {
 			within[stat.Name] = r
 		}
 	}
 	return jsonMetric{
 		Within: within,
-		Unit:   s.def.Unit, N: s.dist.Count(), NTurns: s.dist.Turns, NUnk: s.dist.Unknown, Why: s.dist.Why,
+		Unit:   s.def.Unit, N: dist.Count(), NTurns: dist.Turns, NUnk: dist.Unknown, Why: dist.Why,
 		Min: value("min"), Mean: value("mean"), Max: value("max"), Stddev: value("stddev"),
 		P50: value("p50"), P90: value("p90"), P95: value("p95"), P99: value("p99"),
 	}

@@ -96,7 +96,7 @@ func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far
 		}
 	}
 	summaries := map[string]summary{}
-	for _, s := range summarise(r, c, far) {
+	for _, s := range summarise(r, c) {
 		summaries[s.path()] = s
 	}
 	if len(summaries) > 0 {
@@ -105,6 +105,7 @@ func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far
 				p.item(i, indent)
 				p.put(append(p.text(path, indent), ": "...))
 				p.put(p.text(metricJSON(summaries[path]), indent))
+				far.share(i, len(summaries), len(c.Requests))
 			}
 		}
 	}

@@ -143,7 +143,7 @@ func walkOf(t *testing.T, r *metrics.Run) walk {
 	// Gates that ask for everything, so that the baseline holds it as samples and as figures.
 	var gates []compare.Gate
 	var names []string
-	for _, s := range summarise(r, w.cell, new(steady)) {
+	for _, s := range summarise(r, w.cell) {
 		if sample := w.cell.Sample(s.path()); !sample.Told() {
 			continue // a metric that no gate can ask for
 		}
@@ -242,9 +242,9 @@ func TestEveryPathHasOneValue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := walkOf(t, r)
 			seen := map[string]int{}
-			for _, s := range summarise(w.run, w.cell, new(steady)) {
+			for _, s := range summarise(w.run, w.cell) {
 				for _, stat := range metrics.Stats {
-					want := described(s.dist, stat.Name)
+					want := described(s.dist(), stat.Name)
 					if s.group == "cell" || stat.Floor > 0 && !want.Known() && want.Range == nil {
 						continue
 					}
@@ -296,7 +296,7 @@ func (w walk) inPrint(t *testing.T, s summary, stat string, want metrics.Value, 
 	if got, shown := row[at], shownAs(want, func(v float64) string { return fmt.Sprintf("%.4g", v) }); got != shown {
 		t.Errorf("%s.%s is %s in the summary and %s in baseline show", s.path(), stat, shown, got)
 	}
-	if n := strconv.Itoa(s.dist.Count()); row[len(row)-5] != n {
+	if n := strconv.Itoa(s.dist().Count()); row[len(row)-5] != n {
 		t.Errorf("%s has n %s in the summary and %s in baseline show", s.path(), n, row[len(row)-5])
 	}
 }
@@ -305,9 +305,9 @@ func (w walk) inPrint(t *testing.T, s summary, stat string, want metrics.Value, 
 func (w walk) inTables(t *testing.T, seen map[string]int) {
 	t.Helper()
 	of := map[string]metrics.Value{}
-	for _, s := range summarise(w.run, w.cell, new(steady)) {
+	for _, s := range summarise(w.run, w.cell) {
 		for _, stat := range metrics.Stats {
-			of[s.path()+"."+stat.Name] = described(s.dist, stat.Name)
+			of[s.path()+"."+stat.Name] = described(s.dist(), stat.Name)
 		}
 	}
 	check := func(where, path string, d *metrics.Def, got string) {

@@ -72,8 +72,11 @@ func progressOf(r *metrics.Run, times int, opt Options) *steady {
 	return s
 }
 
+// share counts the i-th of n entries that go through so many turns together.
+func (s *steady) share(i, n, turns int) { s.add((i+1)*turns/n - i*turns/n) }
+
 func (s *steady) add(turns int) {
-	if s.done += turns; s.tell != nil {
+	if s.done += turns; s.tell != nil && turns > 0 {
 		s.tell(s.done, s.total)
 	}
 }

@@ -10,7 +10,20 @@ type summary struct {
 	group string // step | phase | conversation | run | cell
 	name  string // of the step, phase or conversation
 	def   *metrics.Def
-	dist  metrics.Dist
+	cell  *metrics.Cell
+	of    metrics.Group
+}
+
+// dist describes the metric in the group. It is found when it is asked for: a report has one for each metric of each
+// step.
+func (s summary) dist() metrics.Dist {
+	switch {
+	case s.group == "cell":
+		return s.def.Dist(s.cell, nil)
+	case s.group == "run" && s.def.Whole():
+		return metrics.DistOf(s.def.Over(s.cell, s.cell.Measured(s.of)))
+	}
+	return s.def.Spread(s.cell, s.of)
 }
 
 // path is the name that expressions have for the summary.
@@ -25,8 +38,8 @@ func (s summary) path() string {
 }
 
 // summarise lists everything that expressions can name in scenario scope, in the order of the
-// scenario and of the table of metrics. What a cell did not play is not listed. Far is told of the turns.
-func summarise(r *metrics.Run, c *metrics.Cell, far *steady) []summary {
+// scenario and of the table of metrics. What a cell did not play is not listed.
+func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 	if len(c.Measured(metrics.Group{})) == 0 {
 		return nil
 	}
@@ -42,7 +55,7 @@ func summarise(r *metrics.Run, c *metrics.Cell, far *steady) []summary {
 				of = of && d.Aggregate() || d.At(metrics.ConversationLevel)
 			}
 			if of {
-				out = append(out, summary{group, name, d, d.Spread(c, g)})
+				out = append(out, summary{group, name, d, c, g})
 			}
 		}
 	}
@@ -50,7 +63,6 @@ func summarise(r *metrics.Run, c *metrics.Cell, far *steady) []summary {
 		for _, step := range steps(c, id) {
 			g := metrics.Group{Conversation: id, Step: step}
 			each("step", step, g)
-			far.add(len(c.Measured(g)))
 		}
 	}
 	for _, p := range figure.Phases() {
@@ -65,13 +77,9 @@ func summarise(r *metrics.Run, c *metrics.Cell, far *steady) []summary {
 		d := &metrics.Defs[i]
 		switch {
 		case d.At(metrics.RunLevel):
-			dist := d.Spread(c, metrics.Group{})
-			if d.Whole() {
-				dist = metrics.DistOf(d.Over(c, c.Measured(metrics.Group{})))
-			}
-			out = append(out, summary{"run", "", d, dist})
+			out = append(out, summary{"run", "", d, c, metrics.Group{}})
 		case d.At(metrics.CellLevel):
-			out = append(out, summary{"cell", "", d, d.Dist(c, nil)})
+			out = append(out, summary{"cell", "", d, c, metrics.Group{}})
 		}
 	}
 	return out
