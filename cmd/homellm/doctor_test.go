@@ -46,6 +46,36 @@ func TestDoctor_FailedCacheTest(t *testing.T) {
 	}
 }
 
+// A server whose replies are held back until they are whole is told so, over real sockets: what was 3257 tokens a second
+// and no problem is a speed that nobody knows.
+func TestDoctor_Buffered(t *testing.T) {
+	s, err := sim.New(sim.Config{ServedNames: []string{"m"}, Faults: []sim.Fault{{Kind: "buffer"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	front := httptest.NewServer(s)
+	defer front.Close()
+	var out bytes.Buffer
+	p := process{stdout: &out, stderr: &out, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+	root := newRoot(p)
+	root.SetArgs([]string{"doctor", "--url", front.URL})
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"streaming     no   replies are held back", "the whole reply after", "decode speed unknown",
+		"holds replies back until they are whole", "proxy_buffering off"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	for _, wrong := range []string{"tokens/s", "no problems found"} {
+		if strings.Contains(out.String(), wrong) {
+			t.Errorf("%q is in:\n%s", wrong, out.String())
+		}
+	}
+}
+
 // A server that may load a model for a request, or pass it on to one that costs money, is tested only if the user names
 // a model, and what a load takes is no time of a reply.
 func TestDoctor_OnDemand(t *testing.T) {
@@ -88,7 +118,7 @@ func TestDoctor_OnDemand(t *testing.T) {
 		t.Errorf("%d completions were asked for:\n%s", completions.Load(), out)
 	}
 	out := doctor("--model", "m")
-	cold, request := strings.Index(out, "\n  cold "), strings.Index(out, "\n  request ")
+	cold, request := strings.Index(out, "\n  cold "), strings.Index(out, "\n  request  ")
 	if completions.Load() < 3 || cold < 0 || request < cold {
 		t.Errorf("%d completions, of which the first is not told as cold:\n%s", completions.Load(), out)
 	}

@@ -108,11 +108,11 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 			e.Err.Message)
 		return
 	}
-	held := ""
+	held, whole := "", ""
 	if seen.proof != nil {
-		held = seen.proof.Held()
+		held, whole = seen.proof.Held(), seen.proof.Buffered(&e)
 	}
-	d.Report.Line("request", "%s", timing(e, held))
+	d.Report.Line("request", "%s", timing(e, cmp.Or(whole, held)))
 	d.Report.Line("wire", "%s", wire(e))
 	if m := observe.Leak(e.Text+e.Reasoning, counting); m != "" {
 		d.Report.Problem(observe.LeakHint(f.Engine),

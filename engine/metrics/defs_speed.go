@@ -15,8 +15,8 @@ var speeds = []Def{
 		},
 		Doc: "time per output token after the first chunk",
 		Formula: "(t_k - t_1) / (n - k1 - e); e: tokens without text after the last delta, such as the one that ends a " +
-			"reply; where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if n <= k1; an " +
-			"interval where what is not told of k1 and e leaves more than 5 % open",
+			"reply; where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if " +
+			"n <= k1; an interval where what is not told of k1 and e leaves more than 5 % open",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why

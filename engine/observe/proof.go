@@ -7,6 +7,7 @@ import (
 
 	"homellm/engine/engines"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/server"
 )
 
@@ -47,12 +48,14 @@ func (p *Proof) ProveStream(ctx context.Context, side *server.Side, ask Ask) {
 func (p *Proof) Saw(e *event.Exchange) {
 	if e.Err == nil {
 		p.told.add(e)
-		p.stream.see(e)
 	}
 }
 
 // SelfTested are the capabilities that replies decide.
 var SelfTested = []string{"usage", "cache_report", "streaming"}
+
+// Buffered says why a reply was not sent as it was generated; empty if it was, as far as can be told.
+func (p *Proof) Buffered(e *event.Exchange) string { return metrics.Buffered(e, p.stream.pace) }
 
 // Held says how the replies of the server are held back; empty if they are not, as far as was seen.
 func (p *Proof) Held() string { return p.stream.held }
