@@ -17,7 +17,7 @@ import (
 )
 
 // usualTrials are those of the committed page.
-const usualTrials = 1000
+const usualTrials = 10_000
 
 func main() {
 	file := flag.String("o", "", "write to this file, not to standard output")
