@@ -212,6 +212,10 @@ func TestCompare_SameScenario(t *testing.T) {
 		{"an edited file, from before", of("", "other bytes"), "scenario.sha256: bytes -> other bytes"},
 		{"another variable, from before", of("", "bytes", "--var=a=2"), "scenario.options: not known -> --var=a=2"},
 	} {
+		back := ttft().Compare("x", Measured(c.now.Cells[0], ""), Measured(first.Cells[0], ""), time.Time{})
+		if back.Comparable() != (c.differ == "") {
+			t.Errorf("%s before the other: %v", c.what, back.Mismatches)
+		}
 		for name, side := range map[string]Source{
 			"run": Measured(first.Cells[0], ""), "baseline": kept(t, first).Source("")} {
 			p := ttft().Compare("x", side, Measured(c.now.Cells[0], ""), time.Time{})

@@ -9,36 +9,18 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
-	"homellm/engine/stats"
 )
 
-// among judges the change between samples of which some values are only known to lie between limits: it judges what
-// they may be, and has a verdict where all of that has the same.
-//
-// A rank moves one way if a value does, and so the verdicts of a median and of a tail lie between those of the two ends
-// that are farthest apart. A mean is less sure the more its values scatter, at any of them, so it is judged as well
-// where the hidden values are as near to the others as they can be, and where they scatter.
+// among judges the change between samples of which some values are only known to lie between limits. It judges the two
+// ends of what they may be that are farthest apart, best on one side and worst on the other, and has a verdict where
+// both have the same: what lies between the ends is judged between them.
 func (g Gate) among(old, new metrics.Sample, inTurn bool) Delta {
 	far := farAway(old, new)
-	a, b := fills(old, far), fills(new, far)
-	g.Test = g.testOf(a[nearOthers], b[nearOthers], inTurn)
-	type fill struct{ old, new metrics.Sample }
-	sides := []fill{{a[atLow], b[atHigh]}, {a[atHigh], b[atLow]}}
-	if g.Stat == "mean" {
-		sides = nil
-		for _, x := range a {
-			for _, y := range b {
-				sides = append(sides, fill{x, y})
-			}
-		}
-	}
-	var each []*Delta
-	for _, s := range sides {
-		e := g.exactly(s.old, s.new, inTurn)
-		each = append(each, &e)
-	}
-	d := Delta{Gate: g, Unit: each[0].Unit, Test: each[0].Test}
-	d.evidence.among = each
+	a, b := endsOf(old, far), endsOf(new, far)
+	g.Test = g.testOf(a[lowest], b[lowest], inTurn)
+	up, down := g.exactly(a[lowest], b[highest], inTurn), g.exactly(a[highest], b[lowest], inTurn)
+	d := Delta{Gate: g, Unit: up.Unit, Test: up.Test}
+	d.evidence.among = []*Delta{&up, &down}
 	d.evidence.hides = hides(old, new)
 	d.Old, d.New = sideAmong(old, a, g, far), sideAmong(new, b, g, far)
 	d.agree()
@@ -46,30 +28,28 @@ func (g Gate) among(old, new metrics.Sample, inTurn bool) Delta {
 	return d
 }
 
-// The ways to put values in the place of those that hide.
+// The ends of what hides.
 const (
-	atLow = iota
-	atHigh
-	nearOthers
-	scattered
+	lowest = iota
+	highest
 )
 
 // farAway stands for a value that nothing bounds: so many times the largest that is known that a mean of many repeats,
 // of which it is one, is beyond all that is known as well.
 func farAway(samples ...metrics.Sample) float64 {
 	most := 1.0
-	larger := func(v float64) {
+	see := func(v float64) {
 		if !math.IsInf(v, 0) {
 			most = max(most, math.Abs(v))
 		}
 	}
 	for _, s := range samples {
 		for _, v := range s.Values {
-			larger(v)
+			see(v)
 		}
 		for _, h := range s.Hidden {
-			larger(h.Low)
-			larger(h.High)
+			see(h.Low)
+			see(h.High)
 		}
 	}
 	return farTimes * most
@@ -80,35 +60,19 @@ const farTimes = 1e6
 // bounded says whether a value comes of values that are known.
 func bounded(v, far float64) bool { return math.Abs(v) < 10*far/farTimes }
 
-// fills are samples in which every repeat has a value that it may have, by [atLow] and the others.
-func fills(s metrics.Sample, far float64) [4]metrics.Sample {
-	center := 0.0
-	if len(s.Values) > 0 {
-		center = stats.Median(s.Values)
-	} else {
-		var mids []float64
+// endsOf are the samples in which every repeat has the lowest and the highest value that it may have.
+func endsOf(s metrics.Sample, far float64) [2]metrics.Sample {
+	var out [2]metrics.Sample
+	for end := range out {
+		whole := metrics.Sample{Path: s.Path, Unit: s.Unit, Better: s.Better, Unknown: s.Unknown - len(s.Hidden), Why: s.Why,
+			Values: slices.Clone(s.Values), Repeats: slices.Clone(s.Repeats)}
 		for _, h := range s.Hidden {
-			mids = append(mids, (max(h.Low, -far)+min(h.High, far))/2)
+			value := [2]float64{lowest: max(h.Low, -far), highest: min(h.High, far)}[end]
+			at, _ := slices.BinarySearch(whole.Repeats, h.Repeat)
+			whole.Values = slices.Insert(whole.Values, at, value)
+			whole.Repeats = slices.Insert(whole.Repeats, at, h.Repeat)
 		}
-		center = stats.Median(mids)
-	}
-	var out [4]metrics.Sample
-	for way := range out {
-		filled := s
-		filled.Values, filled.Repeats = slices.Clone(s.Values), slices.Clone(s.Repeats)
-		filled.Hidden, filled.Shown, filled.Within = nil, nil, nil
-		filled.Unknown = s.Unknown - len(s.Hidden)
-		for i, h := range s.Hidden {
-			low, high := max(h.Low, -far), min(h.High, far)
-			value := [4]float64{atLow: low, atHigh: high, nearOthers: min(max(center, low), high), scattered: low}[way]
-			if way == scattered && i%2 == 0 {
-				value = high
-			}
-			at, _ := slices.BinarySearch(filled.Repeats, h.Repeat)
-			filled.Values = slices.Insert(filled.Values, at, value)
-			filled.Repeats = slices.Insert(filled.Repeats, at, h.Repeat)
-		}
-		out[way] = filled
+		out[end] = whole
 	}
 	return out
 }
@@ -134,11 +98,11 @@ func hides(old, new metrics.Sample) string {
 var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
 
 // sideAmong describes a side of which values hide: its statistic lies within an interval.
-func sideAmong(s metrics.Sample, filled [4]metrics.Sample, g Gate, far float64) Side {
+func sideAmong(s metrics.Sample, ends [2]metrics.Sample, g Gate, far float64) Side {
 	if len(s.Hidden) == 0 {
 		return side(s, g.Stat, g.Better)
 	}
-	low, high := side(filled[atLow], g.Stat, g.Better), side(filled[atHigh], g.Stat, g.Better)
+	low, high := side(ends[lowest], g.Stat, g.Better), side(ends[highest], g.Stat, g.Better)
 	out := Side{N: s.Count(), Unknown: s.Unknown, Lo: low.Lo, Hi: high.Hi, judged: low.judged}
 	if out.Hi != nil && !bounded(*out.Hi, far) {
 		out.Hi = nil
@@ -210,38 +174,32 @@ func (d *Delta) agree() {
 	}
 }
 
-// spans tells between which limits the change lies.
+// spans tells between which limits the change lies, of the ends at which it is highest and lowest.
 func (d *Delta) spans(far float64) {
-	each := d.evidence.among
-	low, high := each[0], each[0]
-	for _, e := range each {
-		if e.Change == nil {
-			return
-		}
-		if *e.Change < *low.Change {
-			low = e
-		}
-		if *e.Change > *high.Change {
-			high = e
-		}
-		if e.Margin != nil && (d.Margin == nil || *e.Margin > *d.Margin) {
-			d.Margin = e.Margin
-		}
-		if e.Widened != nil && (d.Widened == nil || *e.Widened > *d.Widened) {
-			d.Widened = e.Widened
-		}
+	up, down := d.evidence.among[0], d.evidence.among[1]
+	if up.Change == nil || down.Change == nil {
+		return
 	}
-	if r := unbounded(*low.Change, *high.Change, far); r.Low < r.High {
+	if r := unbounded(*down.Change, *up.Change, far); r.Low < r.High {
 		d.Between = &r
 	} else {
-		d.Change, d.Relative = low.Change, low.Relative
+		d.Change, d.Relative = up.Change, up.Relative
 	}
-	if low.Lo != nil && bounded(*low.Lo, far) {
-		d.Lo = low.Lo
+	if down.Lo != nil && bounded(*down.Lo, far) {
+		d.Lo = down.Lo
 	}
-	if high.Hi != nil && bounded(*high.Hi, far) {
-		d.Hi = high.Hi
+	if up.Hi != nil && bounded(*up.Hi, far) {
+		d.Hi = up.Hi
 	}
+	d.Margin, d.Widened = larger(up.Margin, down.Margin), larger(up.Widened, down.Widened)
+}
+
+// larger is the larger of two values, of which either may be missing.
+func larger(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
 }
 
 // withdraws lets what else may speak against a verdict do so, now and whenever it is decided again.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -270,5 +271,59 @@ func TestRecord_WarningsNeedNoValue(t *testing.T) {
 	none.Severity = "fail"
 	if _, err := record("run.error_rate == 0", "", kept, none); err == nil {
 		t.Error("a gate that fails and has no value is recorded")
+	}
+}
+
+// Whatever values within their limits the hidden ones have, a verdict holds: worse is worse with all of them, and what is
+// no worse is worse with none.
+func TestCompare_HoldsForWhateverHides(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	verdicts := map[string]int{}
+	for range 400 {
+		g := Gate{Name: "g", Metric: "m", Stat: []string{"p50", "mean", "p90"}[random.IntN(3)], Better: -1,
+			MaxWorse: new(0.02), Alpha: 0.05, MinSamples: 10}
+		shift, width, share := 8*random.Float64(), 20*random.Float64(), 0.5*random.Float64()
+		draw := func(center float64) metrics.Sample {
+			s := metrics.Sample{Unit: "ms", Better: -1, Why: "it hides"}
+			for i := range 14 {
+				v := center + 4*random.NormFloat64()
+				if random.Float64() < share {
+					r := event.Range{Low: v - width*random.Float64(), High: v + width*random.Float64()}
+					if random.IntN(10) == 0 {
+						r.High = math.Inf(1)
+					}
+					s.Hidden = append(s.Hidden, metrics.Hidden{Repeat: i + 1, Range: r})
+					s.Unknown++
+					continue
+				}
+				s.Values, s.Repeats = append(s.Values, v), append(s.Repeats, i+1)
+			}
+			return s
+		}
+		old, now := draw(100), draw(100+shift)
+		verdict := g.Compare(old, now, false).Verdict
+		verdicts[g.Stat+" "+string(verdict)]++
+		if verdict == event.Unknown || len(old.Hidden)+len(now.Hidden) == 0 {
+			continue
+		}
+		for range 20 {
+			told := func(s metrics.Sample) metrics.Sample {
+				for _, h := range s.Hidden {
+					at := []float64{0, 1, random.Float64()}[random.IntN(3)]
+					s.Values = append(slices.Clone(s.Values), h.Low+at*(min(h.High, 1000)-h.Low))
+					s.Repeats = append(slices.Clone(s.Repeats), h.Repeat)
+				}
+				s.Hidden, s.Unknown = nil, 0
+				return s
+			}
+			if truth := g.Compare(told(old), told(now), false).Verdict; (truth == Worse) != (verdict == Worse) {
+				t.Errorf("a %s is %s, and %s if all were known", g.Stat, verdict, truth)
+			}
+		}
+	}
+	for _, want := range []string{"p50 worse", "mean worse", "p90 worse", "mean not seen", "p90 not seen", "p50 unknown"} {
+		if verdicts[want] < 5 {
+			t.Errorf("only %d times %s: %v", verdicts[want], want, verdicts)
+		}
 	}
 }
