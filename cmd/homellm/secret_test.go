@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -45,13 +46,14 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 	for name, refuse := range map[string]bool{"accepted": false, "refused": true, "repeated": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got atomic.Int64
+			var got, answered atomic.Int64
 			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				key := r.Header.Get("Authorization")
 				if strings.Contains(key, planted) {
 					got.Add(1)
 				}
-				if refuse && strings.HasSuffix(r.URL.Path, "completions") {
+				// not at once: what is refused before anything is measured is in no file
+				if refuse && strings.HasSuffix(r.URL.Path, "completions") && answered.Add(1) > 12 {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(http.StatusUnauthorized)
 					_, _ = fmt.Fprintf(
@@ -68,9 +70,11 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 			}))
 			defer hs.Close()
 			for _, source := range []string{"env: HOSTILE_KEY", "file: key.txt"} {
-				p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(hs.URL, source),
+				plan := strings.Replace(crashPlan, "{cache: salt, scope: repeat}", "{cache: none, allow_contaminated: true}", 1)
+				p := newProgram(t, map[string]string{"plan.yaml": plan, "servers.yaml": keyed(hs.URL, source),
 					"key.txt": planted + "\n"})
 				p.env = append(p.env, "HOSTILE_KEY="+planted, "HOMELLM_DEBUG=1")
+				answered.Store(0)
 				before := got.Load()
 				_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
 					"qwen2.5-3b", "--out", "run", "--keep-raw")
@@ -78,6 +82,10 @@ func TestPlantedKey_IsNowhere(t *testing.T) {
 					t.Fatalf("the key never reached the server: the test sees nothing\n%s", stderr)
 				}
 				nowhere(t, planted, p.dir, "key.txt")
+				journal, err := os.ReadFile(filepath.Join(p.dir, "run", "journal.jsonl"))
+				if err != nil || !bytes.Contains(journal, []byte(`"kind":"request"`)) {
+					t.Errorf("%s: no request was measured: the test sees nothing, %v\n%s", source, err, stdout)
+				}
 				for _, out := range []string{stdout, stderr} {
 					if strings.Contains(out, planted) {
 						t.Errorf("%s: the key is printed:\n%.800s", source, out)
@@ -100,7 +108,7 @@ func repeatKey(w http.ResponseWriter, r *http.Request, key string) bool {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = fmt.Fprintf(
 			w,
-			`data: {"model":%[1]q,"choices":[{"index":0,"delta":{"content":"the key is %[1]s","reasoning_content":%[1]q},"finish_reason":%[1]q}]}`+"\n\ndata: [DONE]\n\n",
+			`data: {"model":"qwen2.5-3b","choices":[{"index":0,"delta":{"content":"the key is %[1]s","reasoning_content":%[1]q},"finish_reason":%[1]q}]}`+"\n\ndata: [DONE]\n\n",
 			key,
 		)
 	case r.URL.Path == "/version":
