@@ -40,8 +40,8 @@ func (p *pieces) text(v any, indent string) []byte {
 func (p *pieces) object(v any, indent, end string, parts map[string]func(indent string)) {
 	rest := p.text(v, indent)
 	for len(rest) > 0 && p.err == nil {
-		line, after, _ := bytes.Cut(rest, []byte("\n"))
-		line = rest[:len(rest)-len(after)]
+		_, after, _ := bytes.Cut(rest, []byte("\n"))
+		line := rest[:len(rest)-len(after)]
 		rest = after
 		key, open, shut := emptyList(line, indent)
 		part := parts[key]

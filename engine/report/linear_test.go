@@ -34,7 +34,8 @@ func longRun(steps int) *metrics.Run {
 	return r
 }
 
-// What a report costs grows with its turns, not with their square, it is written as it is made, and tells how far it is.
+// What a report costs grows with its turns, not with their square, it is written as it is made, and tells how far it
+// is.
 func TestFormats_AreLinear(t *testing.T) {
 	const few, many = 400, 1600
 	short, long := longRun(few), longRun(many)

@@ -115,7 +115,8 @@ var llamaFits = map[string]llamaFit{
 	"H100 PCIe":      {0.67, 3500 * time.Microsecond}, // 67.8 and 144.5
 }
 
-// llamaStep is the constant part of a step of llama.cpp on a card of which nothing was published: the middle of the fits.
+// llamaStep is the constant part of a step of llama.cpp on a card of which nothing was published: the middle of the
+// fits.
 const llamaStep = 2900 * time.Microsecond
 
 // decoding is which share of a card's bandwidth an engine reaches with weights of a format, and the constant part of
