@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -82,9 +82,7 @@ func play(
 			})
 		}
 	}
-	if p.getenv("GOGC") == "" {
-		debug.SetGCPercent(gcMeasured)
-	}
+	pace(p.getenv, gcMeasured, math.MaxInt64)
 	err = engine.Run(ctx, plan, opt)
 	bar.stop()
 	if stopErr := choice.Opener.Close(); stopErr != nil {

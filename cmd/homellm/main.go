@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
@@ -30,9 +29,7 @@ func main() {
 		apart.Serve(os.Stdin, os.Stdout, os.Exit)
 		return
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcReading)
-	}
+	pace(os.Getenv, gcReading, memoryReading)
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // net/http's own logger prints what servers send, keys included
 	secret.AddEnvironment(os.Environ())
 	p := system()

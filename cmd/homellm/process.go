@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"runtime/debug"
 
 	"homellm/dsl"
 	"homellm/engine/model/apart"
@@ -27,12 +28,22 @@ type process struct {
 }
 
 // Reading files makes garbage and is soon over: collecting it five times later takes a quarter less
-// processor time. While a run is measured the collector goes back to its usual pace, which keeps
-// memory flat over hours. A GOGC of the user's own is left alone.
+// processor time, as long as there is little of it: the plan of a conversation of thousands of turns makes gigabytes.
+// While a run is measured and reported the collector goes back to its usual pace, which keeps memory flat over hours. A
+// GOGC or GOMEMLIMIT of the user's own is left alone.
 const (
-	gcReading  = 400
-	gcMeasured = 100
+	gcReading     = 400
+	memoryReading = 96 << 20
+	gcMeasured    = 100
 )
+
+// pace sets how far the heap grows before it is collected, in percent of what lives, and in bytes.
+func pace(getenv func(string) string, percent int, limit int64) {
+	if getenv("GOGC") == "" && getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
+}
 
 // templates are those that homellm ships and those of a library.
 func (p process) templates(lib *dsl.Library) *prompt.Templates {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"syscall"
 
@@ -38,6 +39,7 @@ It exits with the code of the run.`,
 			if err != nil {
 				return err
 			}
+			pace(p.getenv, gcMeasured, math.MaxInt64)
 			dir, fold, err := results.Read(args[0])
 			if err != nil {
 				return err
