@@ -190,6 +190,7 @@ func agree(t *testing.T, turns []*event.Request, accounts []account) {
 			t.Errorf("%s: %v tokens, the engine counts %d of %d", r.Step, number(r.Usage.Completion), a.output, a.tokens)
 		case r.Text != a.text:
 			t.Errorf("%s: the text is %q, and %q was sent", r.Step, r.Text, a.text)
+		case r.Timings["spec.draft_tokens"] > 0: // what was proposed beyond the last reply may be cached as well
 		case r.Reusable != nil && r.ReusableSource == "tokens" && *r.Cached > *r.Reusable:
 			t.Errorf("%s: %d cached tokens above the ceiling of %d", r.Step, *r.Cached, *r.Reusable)
 		}

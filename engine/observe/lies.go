@@ -8,6 +8,15 @@ import (
 	"homellm/engine/metrics"
 )
 
+// longestDraft is how many tokens speculative decoding proposes at once at most.
+const longestDraft = 64
+
+// sawDrafts remembers that a server may know more than it was sent and has said: what was proposed beyond the end of a
+// reply is in its cache, and the template begins the next message with it.
+func (o *Observer) sawDrafts(r *event.Request) {
+	o.drafted = max(o.drafted, min(int(r.Timings["spec.draft_tokens"]), longestDraft))
+}
+
 // checkCeiling withdraws the server's report of cached tokens for the rest of the run if it says more than any cache
 // can have kept: by more than a block, and by more than the ceiling is sure of. Where others may have filled the cache,
 // or the prompt is the first behind an isolation, it says nothing.
@@ -17,7 +26,7 @@ func (o *Observer) checkCeiling(r *event.Request) {
 		by == "" || by == dsl.NotIsolated || o.traffic.shared > 0 || o.traffic.waiting > 0 || o.traffic.turn.Any() {
 		return
 	}
-	slack := max(o.server.Block, 1)
+	slack := max(o.server.Block, 1) + o.drafted
 	if r.ReusableSource != "tokens" {
 		if r.Estimate == nil {
 			return // characters were compared: how well that fits is not known

@@ -21,6 +21,7 @@ func TestCheckCeiling(t *testing.T) {
 		cache            dsl.Isolation
 		first            bool // the first prompt behind an isolation
 		shared           int
+		drafted          float64 // tokens that were proposed for an earlier reply
 		lie              bool
 	}{
 		"the ceiling":                   {cached: 64, reusable: 64, block: 1},
@@ -33,6 +34,9 @@ func TestCheckCeiling(t *testing.T) {
 		"a guess that nobody vouches":   {cached: 99, reusable: 10, block: 1, source: "estimated"},
 		"a cache that all share":        {cached: 99, reusable: 10, block: 1, cache: dsl.NotIsolated},
 		"a server that others use":      {cached: 99, reusable: 10, block: 1, shared: 1},
+		"a draft beyond the last reply": {cached: 81, reusable: 77, block: 1, drafted: 24},
+		"more than was drafted":         {cached: 81, reusable: 77, block: 1, drafted: 2, lie: true},
+		"more than any draft":           {cached: 99, reusable: 10, block: 1, drafted: 4000, lie: true},
 		"the first behind an isolation": {cached: 30, reusable: 0, block: 1, first: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +49,7 @@ func TestCheckCeiling(t *testing.T) {
 				o.isolate(32)
 			}
 			o.traffic.shared = c.shared
+			o.sawDrafts(reply(0, map[string]float64{"spec.draft_tokens": c.drafted}))
 			r := reply(time.Millisecond, nil)
 			r.Usage.Prompt, r.Cached, r.CacheSource = new(100), &c.cached, "usage"
 			r.Reusable, r.ReusableSource = &c.reusable, "tokens"

@@ -52,6 +52,7 @@ type Observer struct {
 	told      told          // what the replies to the preflight say
 	withdrawn string        // why the server's report of cached tokens is believed no more; empty: it is
 	flow      flow
+	drafted   int // most tokens that were proposed for one reply, as far as they can be beyond its end
 	counters  counters
 	isolation isolation
 	traffic   traffic
@@ -84,6 +85,7 @@ func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
 	o.countWhole(r)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
 	o.checkCeiling(r)
+	o.sawDrafts(r)
 	o.signs.checkContext(r, plain, o.server.Context, o.notes)
 	o.signs.checkText(r, plain, o.server.Engine, o.notes)
 	o.flow.check(r, o.notes)
