@@ -55,7 +55,7 @@ var FingerprintKeys = []Key{
 	{"server.simulation", "what is simulated; only of the embedded simulator", false},
 	{"model", "as the server calls it", false},
 	{"model.revision", "as the models file pins it", false},
-	{homellmVersion, "the homellm that measured", false},
+	{homellmVersion, "which version of homellm", false},
 	{"gpu.clock", "of the cores of the fastest card, on average", true},
 	{"gpu.memory_clock", "of the memory of the fastest card, on average", true},
 	{throttledShare, "share of samples in which a card slowed itself down for heat or power", true},
@@ -163,7 +163,7 @@ func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {
 }
 
 // beforeDigests remarks on sides that do not both know what their scenario sends.
-const beforeDigests = "a side was measured before homellm kept what a scenario sends: the bytes of its file must " +
+const beforeDigests = "a side was measured before what a scenario sends was kept: the bytes of its file must " +
 	"match instead, in which a comment is another scenario; a new run and a new baseline keep it"
 
 // digested says whether both sides know what their scenario sends.
