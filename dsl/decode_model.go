@@ -1,7 +1,10 @@
 package dsl
 
 import (
+	"cmp"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -67,6 +70,27 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 	return a
 }
 
+// local is the path of a source that lies on this machine: a relative one begins at the models file's folder, ~ is the
+// home folder.
+func (d *decoder) local(n *syntax.Node) string {
+	node := d.get(n, "path")
+	if (node == nil) == (d.get(n, "repo") == nil) {
+		d.errorf(n, "links/source", "give repo for one that is downloaded, or path for a file or folder of this machine",
+			"a source has either repo or path")
+		return ""
+	}
+	path := d.str(n, "path")
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(d.src.Pos(node).File), path)
+}
+
 func (d *decoder) sources(n *syntax.Node) []*ModelSource {
 	if n == nil {
 		return nil
@@ -77,6 +101,7 @@ func (d *decoder) sources(n *syntax.Node) []*ModelSource {
 			Pos:      d.src.Pos(e.At()),
 			Name:     e.Key,
 			Repo:     d.str(e.Node, "repo"),
+			Path:     d.local(e.Node),
 			Revision: d.str(e.Node, "revision"),
 			Format:   d.str(e.Node, "format"),
 			Quant:    d.str(e.Node, "quant"),
@@ -96,9 +121,10 @@ func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 		return nil
 	}
 	var sources []string
-	files := map[string][]string{}
+	files, paths := map[string][]string{}, map[string]string{}
 	for _, s := range m.Sources {
 		sources = append(sources, s.Name)
+		paths[s.Name] = s.Path
 		for _, f := range s.Files {
 			files[s.Name] = append(files[s.Name], f.Path)
 		}
@@ -111,7 +137,17 @@ func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 			File:       d.str(e.Node, "file"),
 			ServedName: d.str(e.Node, "served_name"),
 		}
-		if em.ServedName == "" {
+		switch path := paths[em.Source]; {
+		case path == "":
+		case strings.HasSuffix(path, ".gguf"):
+			em.File = cmp.Or(em.File, path)
+		default:
+			em.Ref = cmp.Or(em.Ref, path)
+			if em.File != "" && !filepath.IsAbs(em.File) {
+				em.File = filepath.Join(path, em.File)
+			}
+		}
+		if em.ServedName == "" && em.Ref != paths[em.Source] {
 			em.ServedName = em.Ref
 		}
 		if em.Ref == "" && em.File == "" && em.ServedName == "" {

@@ -177,11 +177,12 @@ type Architecture struct {
 	SlidingWindow int // tokens that some or all layers look back; 0: every layer sees the whole context
 }
 
-// ModelSource is one place a model can be downloaded from.
+// ModelSource is one place a model can be downloaded from, or a file or folder of this machine.
 type ModelSource struct {
 	Pos      syntax.Pos
 	Name     string
 	Repo     string
+	Path     string // of a GGUF or a folder on this machine; empty: it has a repository
 	Revision string
 	Format   string
 	Quant    string

@@ -49,7 +49,9 @@ func (c *Catalog) Offers() []Offer {
 	var out []Offer
 	for _, m := range c.Library.Models {
 		for _, source := range m.Sources {
-			out = append(out, Offer{m, source})
+			if source.Path == "" {
+				out = append(out, Offer{m, source})
+			}
 		}
 	}
 	return out
@@ -62,7 +64,9 @@ func (o Offer) Siblings() []Offer {
 	}
 	var out []Offer
 	for _, source := range o.Model.Sources {
-		out = append(out, Offer{o.Model, source})
+		if source.Path == "" {
+			out = append(out, Offer{o.Model, source})
+		}
 	}
 	return out
 }
@@ -102,10 +106,16 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 	}
 	var sources []string
 	for _, one := range m.Sources {
+		if one.Path != "" {
+			continue // it lies on this machine
+		}
 		sources = append(sources, one.Name)
 		if source == "" || one.Name == source {
 			return Offer{m, one}, nil
 		}
+	}
+	if len(sources) == 0 {
+		return Offer{}, exit.Errorf(exit.Usage, "", "model %s lies on this machine: there is nothing to download", m.Name)
 	}
 	return Offer{}, exit.Errorf(
 		exit.Usage,

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,12 @@ import (
 // known. An estimate is made then, and labelled so.
 func Tokenizer(cache hub.Cache, m *dsl.Model) *tokens.Counter {
 	for _, source := range m.Sources {
+		if source.Path != "" {
+			if t, err := tokens.Load(filepath.Join(source.Path, cmp.Or(m.Tokenizer, "tokenizer.json"))); err == nil {
+				return t.Counter()
+			}
+			continue
+		}
 		commit := cache.Commit(source.Repo, source.Revision)
 		name := cmp.Or(m.Tokenizer, "tokenizer.json")
 		if commit == "" {
@@ -36,6 +43,9 @@ func File(cache hub.Cache, m *dsl.Model, engine string) (string, error) {
 	i := slices.IndexFunc(m.Sources, func(src *dsl.ModelSource) bool { return src.Name == e.Source })
 	if i >= 0 {
 		src := m.Sources[i]
+		if src.Path != "" {
+			return "", fmt.Errorf("there is no %s on this machine", e.File)
+		}
 		commit := cache.Commit(src.Repo, src.Revision)
 		path := filepath.Join(cache.Snapshot(src.Repo, commit), e.File)
 		if _, err := os.Stat(path); commit != "" && err == nil {

@@ -116,7 +116,8 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	d.Report.Line("wire", "%s", wire(e))
 	if m := observe.Leak(e.Text+e.Reasoning, counting); m != "" {
 		d.Report.Problem(observe.LeakHint(f.Engine),
-			"the reply of %s holds %s, a marker of a chat template: the model does not know the template it is asked with", f.URL, m)
+			"the reply of %s holds %s, a marker of a chat template: the model does not know the template it is asked with",
+			f.URL, m)
 	}
 	if held != "" {
 		d.Report.Problem("turn buffering off in the server, or in the proxy before it (nginx: proxy_buffering off)",

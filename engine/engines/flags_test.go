@@ -145,7 +145,8 @@ func TestRender_Gone(t *testing.T) {
 	}
 	help := "  --speculative-config SPECULATIVE_CONFIG\n  --port PORT\n"
 	argv, notes := vllmFlags.Render(flags, Binary{Version: "0.20.0", Help: help})
-	if len(argv) != 2 || len(notes) != 3 || !strings.Contains(notes[0], "the help of the installed program does not have") {
+	if len(argv) != 2 || len(notes) != 3 ||
+		!strings.Contains(notes[0], "the help of the installed program does not have") {
 		t.Errorf("%q, notes %q", argv, notes)
 	}
 }

@@ -13,7 +13,8 @@ var llamaCPP = Engine{
 	Name: "llamacpp", Title: "llama.cpp", Ports: []int{8080, 9931},
 	Models: Models{Any: true},
 	API: API{
-		Sign: signLlama, Paths: []string{"/props"}, Identify: identifyLlama, Details: detailsLlama, Tokenize: tokenizeLlama, Reset: resetLlama,
+		Sign: signLlama, Paths: []string{"/props"}, Identify: identifyLlama, Details: detailsLlama,
+		Tokenize: tokenizeLlama, Reset: resetLlama,
 		PartialReset: "/slots/", // a path that names one slot leaves the others
 		Counting:     map[string]any{"timings_per_token": true},
 	},

@@ -16,7 +16,7 @@ func onDemand(e Engine) Engine {
 	e.Models.OnDemand = true
 	e.Capabilities = []Capability{
 		{"usage", true, "the usage block of a reply, as the program that runs the model sends it"},
-		{"cache_report", false, "of the program that runs the model; the self-test tells whether its replies report cached tokens"},
+		{"cache_report", false, "of the program that runs the model; the self-test tells whether its replies report them"},
 		noReset, saltInMessage,
 		{"tokenize", false, "that of the program that runs the model is not passed on; prompt ceilings are estimates"},
 		{"metrics", false, "those of the program that runs the model are not passed on: other clients cannot be seen"},
@@ -152,7 +152,10 @@ var dockerModels = onDemand(Engine{
 		Sign:     func(seen Responses) bool { return ownedBy(seen, "docker") },
 		Identify: identifyDocker,
 	},
-	Hints: Hints{Start: "docker desktop enable model-runner --tcp 12434", Pull: "docker model pull", SmallModel: "ai/smollm2"},
+	Hints: Hints{
+		Start: "docker desktop enable model-runner --tcp 12434",
+		Pull:  "docker model pull", SmallModel: "ai/smollm2",
+	},
 })
 
 // identifyDocker knows it by the owner of its models. Older ones have their API under /engines only.

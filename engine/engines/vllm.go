@@ -221,12 +221,15 @@ var vllmFlags = FlagSet{
 		{[]string{"enable-prompt-tokens-details"}, since(0, 6, 4)},
 		{[]string{"disable-uvicorn-access-log"}, since(0, 8, 2)},
 		// All of them are gone in 0.32, and in some versions before it, whose help says so.
-		{[]string{"disable-frontend-multiprocessing", "max-seq-len-to-capture"}, func(w written, b Binary) ([]string, string) {
-			if b.atLeast(0, 32) {
-				return nil, "left out: this version has no such flag"
-			}
-			return w.plain(w.value), ""
-		}},
+		{
+			[]string{"disable-frontend-multiprocessing", "max-seq-len-to-capture"},
+			func(w written, b Binary) ([]string, string) {
+				if b.atLeast(0, 32) {
+					return nil, "left out: this version has no such flag"
+				}
+				return w.plain(w.value), ""
+			},
+		},
 		{[]string{"rope-scaling"}, func(w written, b Binary) ([]string, string) {
 			if !b.atLeast(0, 32) {
 				return w.plain(w.value), ""

@@ -15,8 +15,9 @@ func TestBaseURL(t *testing.T) {
 		"http://h:1": "http://h:1", "h:1": "http://h:1", "http://h:1/": "http://h:1", "http://h:1/v1": "http://h:1",
 		"http://h:1/v1/": "http://h:1", "http://h:1/v1/chat/completions": "http://h:1",
 		"http://h:1/v1/chat/completions/": "http://h:1", "http://h:1/chat/completions": "http://h:1",
-		"http://h:1/v1/completions": "http://h:1", "http://h:1/v1/models": "http://h:1", "http://h:1/v1/messages": "http://h:1",
-		"http://h:1/api/chat": "http://h:1", "http://h:1/api/generate": "http://h:1", "http://h:1/api/tags": "http://h:1",
+		"http://h:1/v1/completions": "http://h:1", "http://h:1/v1/models": "http://h:1",
+		"http://h:1/v1/messages": "http://h:1",
+		"http://h:1/api/chat":    "http://h:1", "http://h:1/api/generate": "http://h:1", "http://h:1/api/tags": "http://h:1",
 		"https://h/proxy/v1/chat/completions": "https://h/proxy", "https://h/proxy": "https://h/proxy",
 		"https://h/openai/v1": "https://h/openai", "http://h:1/health": "http://h:1", "http://h:1/V1": "http://h:1",
 	} {

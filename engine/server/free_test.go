@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -33,9 +34,7 @@ func recorded(t *testing.T, routes map[string]answer, unknown answer, header htt
 		if !ok {
 			a = unknown
 		}
-		for name, values := range header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), header)
 		w.Header().Set("Content-Type", a.kind)
 		w.WriteHeader(a.status)
 		fmt.Fprint(w, a.body)

@@ -14,8 +14,8 @@ import (
 	"homellm/engine/engines"
 )
 
-// router answers as llama-server without a model of its own does (b11434): a model is loaded by a request for it, unless
-// that says otherwise.
+// router answers as llama-server without a model of its own does (b11434): a model is loaded by a request for it,
+// unless that says otherwise.
 type router struct {
 	mu     sync.Mutex
 	loaded map[string]bool

@@ -49,8 +49,8 @@ func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, 
 
 // answering names a web server that is no LLM server.
 func answering(r engines.Response) string {
-	if strings.Contains(strings.ToLower(string(r.Body)), "http request") && strings.Contains(strings.ToLower(string(r.Body)),
-		"https") && r.Status == http.StatusBadRequest {
+	said := strings.ToLower(string(r.Body))
+	if strings.Contains(said, "http request") && strings.Contains(said, "https") && r.Status == http.StatusBadRequest {
 		return "it speaks HTTPS: write https:// before the address"
 	}
 	what := "it is taken by " + r.WebServer()
