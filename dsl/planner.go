@@ -22,12 +22,11 @@ type count struct {
 
 // count returns the tokens of a text.
 func (p *planner) count(m *Model, text string) count {
-	// About four characters of English make one token.
-	c := count{tokens: (utf8.RuneCountInString(text) + 3) / 4}
-	if p.opt.Count != nil {
-		c.tokens, c.exact = p.opt.Count(m, text)
+	if p.opt.Count == nil {
+		return count{tokens: (utf8.RuneCountInString(text) + 3) / 4} // about four characters of English make one token
 	}
-	return c
+	tokens, exact := p.opt.Count(m, text)
+	return count{tokens, exact}
 }
 
 // render returns the prompt of messages. Without a template a mark is put on either side of role and content, which
