@@ -224,7 +224,8 @@ func (w walk) everywhere(path, stat, group string) map[string]metrics.Value {
 	case "p50", "mean", "p90", "p95", "max":
 		g := compare.Gate{Name: "g", Metric: path, Stat: stat, MaxWorse: new(0.05), Better: -1, Alpha: 0.01, MinSamples: 2}
 		for where, side := range map[string]compare.Side{
-			"a comparison": g.Compare(sample, sample, false).New, "a comparison with a baseline": g.Compare(kept, sample, false).Old,
+			"a comparison":                 g.Compare(sample, sample, false).New,
+			"a comparison with a baseline": g.Compare(kept, sample, false).Old,
 		} {
 			v := metrics.Value{Why: name, Range: side.Within}
 			if side.Center != nil {
