@@ -185,6 +185,8 @@ func decodeOpenAI(data []byte, c *chunk) error {
 			c.readTimings()
 		case "metrics":
 			c.readMetrics()
+		case "stats":
+			c.readStats()
 		case "error":
 			if s.peek() == 'n' {
 				s.skip()
@@ -298,6 +300,23 @@ func (c *chunk) readMetrics() {
 					s.skip()
 				}
 			}
+		default:
+			s.skip()
+		}
+	}
+}
+
+// readStats reads LM Studio's account of one request, which it gives on its own API, in seconds.
+func (c *chunk) readStats() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "time_to_first_token", "time_to_first_token_seconds":
+			s.scaledInto(&c.timings.prefill, 1e3)
+		case "generation_time":
+			s.scaledInto(&c.timings.decode, 1e3)
+		case "model_load_time_seconds":
+			s.scaledInto(&c.timings.load, 1e3)
 		default:
 			s.skip()
 		}

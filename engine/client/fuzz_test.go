@@ -346,6 +346,16 @@ func oracle(tree map[string]any) said {
 	if s.Timings[1] < 0 {
 		s.Timings[1] = number(u["prompt_time"], 1e3)
 	}
+	stats := object(tree["stats"])
+	s.Timings[0] = number(stats["model_load_time_seconds"], 1e3)
+	for _, key := range []string{"time_to_first_token", "time_to_first_token_seconds"} {
+		if s.Timings[1] < 0 {
+			s.Timings[1] = number(stats[key], 1e3)
+		}
+	}
+	if s.Timings[2] < 0 {
+		s.Timings[2] = number(stats["generation_time"], 1e3)
+	}
 	if s.Timings[2] < 0 {
 		s.Timings[2] = number(u["completion_time"], 1e3)
 	}

@@ -156,3 +156,17 @@ func TestPromptOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestStats reads LM Studio's own statistics, as its pages show them.
+func TestStats(t *testing.T) {
+	body := events(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"stats":{"tokens_per_second":51.43,` +
+		`"time_to_first_token":0.111,"generation_time":0.954,"model_load_time_seconds":2.5,"stop_reason":"eosFound"}}`)
+	x, e := replay(t, "chat", "sse", body, len(body))
+	if e != nil {
+		t.Fatal(e)
+	}
+	want := map[string]float64{"server.prefill_ms": 111, "server.decode_ms": 954, "server.load_ms": 2500}
+	if diff := cmp.Diff(want, x.Timings); diff != "" {
+		t.Errorf("timings (-want +got):\n%s", diff)
+	}
+}

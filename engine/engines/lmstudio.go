@@ -20,7 +20,7 @@ var lmStudio = Engine{
 		noReset, saltInMessage,
 		{"tokenize", false, "LM Studio has no tokenise endpoint; prompt ceilings are estimates"},
 		noMetrics,
-		{"server_timings", false, "only on its own /api/v0 wire"},
+		{"server_timings", false, "the stats of a reply on its own API: write base_path: /api/v0 in the profile"},
 		noIgnoreEOS,
 	},
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, OtherTemplates: true, SystemFallback: "merge"},
@@ -28,7 +28,7 @@ var lmStudio = Engine{
 		Programs: []Program{{Command: "lms", Install: "install LM Studio and run: lms bootstrap"}},
 		Memory:   cardMemory(""),
 	},
-	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "–",
+	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "reply on its own API (`base_path: /api/v0`)",
 		Reusable: "estimated", Reset: "–", Salt: "first message"}},
 }
 
