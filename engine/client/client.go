@@ -12,7 +12,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -143,8 +142,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 // of an answer.
 const realKey = 8
 
-// withoutKey takes the key out of what a server said: some repeat the key that they refuse, and a
-// reply goes into files that others read. Lengths stay, for chunks are found by them.
+// withoutKey takes the key out of what a server said: some repeat the key that they refuse. What stands in one piece is
+// taken out where it is written; of a key whose pieces came in several deltas nothing there can tell.
 func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 	key := c.cfg.APIKey
 	if key == "" {
@@ -154,27 +153,8 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 		e.Message = strings.ReplaceAll(e.Message, key, "[key]")
 		e.Body = strings.ReplaceAll(e.Body, key, "[key]")
 	}
-	if len(key) < realKey {
-		return
-	}
-	stars := strings.Repeat("*", len(key))
-	if strings.Contains(x.Text, key) || strings.Contains(x.Reasoning, key) || strings.Contains(x.Tools, key) {
-		starTexts(raw.Body) // its pieces may be in several deltas
-	}
-	for _, s := range []*string{&x.Text, &x.Reasoning, &x.Tools, &x.Finish, &x.Wire.Model, &x.Wire.ContentType} {
-		*s = strings.ReplaceAll(*s, key, stars)
-	}
-	for _, values := range raw.Header {
-		for i := range values {
-			values[i] = strings.ReplaceAll(values[i], key, stars)
-		}
-	}
-	for rest := raw.Body; ; {
-		i := bytes.Index(rest, []byte(key))
-		if i < 0 {
-			break
-		}
-		rest = rest[i+copy(rest[i:], stars):]
+	if len(key) >= realKey && strings.Contains(x.Text+"\x00"+x.Reasoning+"\x00"+x.Tools, key) {
+		starTexts(raw.Body)
 	}
 }
 
