@@ -13,7 +13,8 @@ import (
 )
 
 // LoadAll plans the scenarios of several files for one command. Tags, the context that is given and the number of
-// conversations go over all of them: what these options leave out is no error and no skip, and a file of which nothing is
+// conversations go over all of them: what these options leave out is no error and no skip, and a file of which
+// nothing is
 // left has no plan. An error is what no file can be played with.
 func LoadAll(list []File, lib *Library, v expr.Vocabulary, opt Options) ([]*Plan, []LeftOut, syntax.Diagnostics) {
 	s := newSelection(opt)

@@ -14,7 +14,8 @@ import (
 // it found in its cache: the truth lies within the limits of every turn, and they are narrow where prompts are long.
 func TestCacheByTime(t *testing.T) {
 	turns := 0
-	for _, file := range []string{"rag-long.yaml", "rag-small.yaml", "rag-head.yaml", "deep-technical.yaml", "ultra-long.yaml",
+	for _, file := range []string{"rag-long.yaml", "rag-small.yaml", "rag-head.yaml", "deep-technical.yaml",
+		"ultra-long.yaml",
 		"needle.yaml", "multilingual.yaml"} {
 		data, err := scenarios.FS.ReadFile(file)
 		if err != nil {
@@ -49,7 +50,8 @@ func TestCacheByTime(t *testing.T) {
 	}
 }
 
-// TestCacheByTime_Judges passes a cache that works and fails one that is switched off, though neither server reports it.
+// TestCacheByTime_Judges passes a cache that works and fails one that is switched off, though neither server
+// reports it.
 func TestCacheByTime_Judges(t *testing.T) {
 	for want, config := range map[event.Outcome]sim.Config{
 		event.Pass: {NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}},

@@ -90,7 +90,8 @@ conversations:
 // A page of metrics that comes a byte a second costs seconds, and what rests on it is unknown.
 func TestEndlessMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt}}", "turn.ok"), library(t))
+		plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt}}", "turn.ok"),
+			library(t))
 		simulator, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
 		if err != nil {
 			t.Fatal(err)

@@ -182,7 +182,8 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
-		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase), Exchange: e,
+		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
+		Exchange: e,
 	}
 	s.maker.Tell(ceiling, &r)
 	if metrics.Unplaced(&r) {

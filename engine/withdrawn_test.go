@@ -103,7 +103,8 @@ func agrees(t *testing.T, live *metrics.Run, journal string) {
 	}
 }
 
-// TestWithdrawn: a server's report of cached tokens that is withdrawn in a later repeat or in another cell reaches every
+// TestWithdrawn: a server's report of cached tokens that is withdrawn in a later repeat or in another cell reaches
+// every
 // verdict that it had a part in, also of cells that have ended.
 func TestWithdrawn(t *testing.T) {
 	for _, c := range []struct {

@@ -61,7 +61,8 @@ func TestFaults_Handler(t *testing.T) {
 func (f fault) inMemory(t *testing.T, plan *dsl.Plan) (code int, events []event.Event) {
 	t.Helper()
 	var down atomic.Bool
-	s, err := sim.New(sim.Config{Speed: cmp.Or(f.speed, 40), Faults: []sim.Fault{f.fault}, Crash: func() { down.Store(true) }})
+	s, err := sim.New(sim.Config{Speed: cmp.Or(f.speed, 40), Faults: []sim.Fault{f.fault},
+		Crash: func() { down.Store(true) }})
 	if err != nil {
 		t.Fatal(err)
 	}

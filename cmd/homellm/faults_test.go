@@ -248,7 +248,8 @@ func came(code int, events []event.Event, want outcome) outcome {
 }
 
 // loud are notes that a busy machine brings about, whatever the server does.
-var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true, "buffered": true}
+var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true,
+	"buffered": true}
 
 // TestFaults_Process plays every fault against the program as a process, several at a time: most
 // of them wait.

@@ -74,16 +74,9 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
 	}
 	means := p.means(false)
-	logs := target.Logs{State: p.stateDir}
 	machine := host.OpenTelemetry(ctx, host.Options{})
 	defer machine.Close()
-	launcher := means.Launcher(func(profile string) (path, kept string, err error) {
-		if f.logPath != "" {
-			return f.logPath, "", nil
-		}
-		path, err = logs.Lasting(profile)
-		return path, "", err
-	})
+	launcher := means.Launcher(f.log(target.Logs{State: p.stateDir}))
 	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
 	if f.dryRun {
 		launcher.File = nil // a file that is not there yet is no reason not to show the line
@@ -146,6 +139,17 @@ func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Mod
 			"--context-size: %w", err)
 	}
 	return profile, m, nil
+}
+
+// log names the file for the server's output: the one that was asked for, else that of the profile.
+func (f serveFlags) log(logs target.Logs) func(profile string) (path, kept string, err error) {
+	return func(profile string) (path, kept string, err error) {
+		if f.logPath != "" {
+			return f.logPath, "", nil
+		}
+		path, err = logs.Lasting(profile)
+		return path, "", err
+	}
 }
 
 // environment gives an error of a server the exit code of the environment and keeps its hint.

@@ -129,7 +129,8 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	case seen.failed != nil:
 		d.Report.Line("cache test", "failed: %v", seen.failed)
 		d.Report.Problem("homellm doctor --url "+f.URL+" --model "+name,
-			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL, seen.failed)
+			"the cache test of %s failed, so its cached tokens are not known: %v; look into the server's log", f.URL,
+			seen.failed)
 		return
 	case seen.reused:
 		d.Report.Line("connection", "kept open: each request reuses the connection of the one before")

@@ -58,7 +58,8 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	switch {
 	case name == "":
 	case !loaded:
-		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested", name)
+		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested",
+			name)
 	default:
 		d.results(f, name, seen)
 	}

@@ -148,7 +148,8 @@ type Request struct {
 
 	// the reply was not sent as it was generated but held back: when its tokens were made is not known
 	Buffered bool `json:"buffered,omitempty"`
-	// tokens of the text behind the first arrival, where the server does not tell how many came with that; nil: not counted
+	// tokens of the text behind the first arrival, where the server does not tell how many came with that; nil: not
+	// counted
 	Later *Counted `json:"later_tokens,omitempty"`
 
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or nothing could

@@ -112,7 +112,8 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	return out, failed
 }
 
-// Again judges a cell that was judged before its server's report of cached tokens was withdrawn, from what is left of it.
+// Again judges a cell that was judged before its server's report of cached tokens was withdrawn, from what is left
+// of it.
 func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
 	j, cell := New(c), f.Cell(c.ID)
 	for _, n := range cell.Judged() {

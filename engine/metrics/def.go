@@ -196,7 +196,8 @@ const ServerTimings = "server_timings"
 // Speculation is the key of [event.Server.Unsupported] for the server's account of speculative decoding.
 const Speculation = "speculation"
 
-// ReplyLength is the key of [event.Server.Unsupported] for a server that has no word for the keys of requests that decide
+// ReplyLength is the key of [event.Server.Unsupported] for a server that has no word for the keys of requests that
+// decide
 // how long a reply is.
 const ReplyLength = "reply_length"
 

@@ -346,7 +346,8 @@ func TestAdd_WithdrawsOfOneServer(t *testing.T) {
 		return event.CellStarted{Server: event.Server{Profile: profile, URL: url, Flags: flags}}
 	}
 	r := foldAll([]event.Event{
-		{Cell: "a", Body: at("one", "u", "x")}, {Cell: "b", Body: at("one", "v", "x")}, {Cell: "c", Body: at("two", "u", "y")},
+		{Cell: "a", Body: at("one", "u", "x")}, {Cell: "b", Body: at("one", "v", "x")},
+		{Cell: "c", Body: at("two", "u", "y")},
 		{Cell: "a", Body: told(1, 1, 100, 50)}, {Cell: "b", Body: told(1, 1, 100, 50)},
 		{Cell: "c", Body: told(1, 1, 100, 50)},
 		{Cell: "a", Body: event.Note{Code: Withdrawn, Text: "it says 99"}},

@@ -95,7 +95,8 @@ func replyOf(e *event.Exchange) server.Reply {
 	return r
 }
 
-// countWhole puts the whole prompt in the place of what a server counts of it, where the self-test saw that it leaves out
+// countWhole puts the whole prompt in the place of what a server counts of it, where the self-test saw that it
+// leaves out
 // what was cached.
 func (o *Observer) countWhole(r *event.Request) {
 	whole, why := o.report.Whole(replyOf(&r.Exchange))

@@ -12,7 +12,8 @@ const (
 )
 
 // Later counts the tokens of the text that came after the first arrival of a reply: with the server's tokeniser, or
-// else with the model's own. It is nil where there is neither, and of a call of a tool, whose text is only a part of it.
+// else with the model's own. It is nil where there is neither, and of a call of a tool, whose text is only a part
+// of it.
 func (m *Maker) Later(ctx context.Context, e *event.Exchange) *event.Counted {
 	var from [2]int // bytes that came with the first arrival, of the answer and the reasoning
 	for _, c := range e.Chunks {

@@ -116,7 +116,8 @@ const mostTurns = 100
 // mdTurns tells every turn of a cell, conversation by conversation.
 func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
 	for _, id := range conversations(r, c) {
-		if played := len(c.Measured(metrics.Group{Conversation: id, Repeat: c.Repeats()[0]})); !d.turns || played > mostTurns {
+		if played := len(c.Measured(metrics.Group{Conversation: id, Repeat: c.Repeats()[0]})); !d.turns ||
+			played > mostTurns {
 			left.turns += played
 			continue
 		}

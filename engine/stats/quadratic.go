@@ -40,7 +40,8 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 
 func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
 
-// misfit is by how much, as a share, a curve through all other points misses those of a place: that is how far it can be
+// misfit is by how much, as a share, a curve through all other points misses those of a place: that is how far it
+// can be
 // from what lies between the places. The first and the last place have nothing beyond them and do not count.
 func misfit(x, y []float64, count int) (largest float64) {
 	for _, place := range x {

@@ -24,7 +24,8 @@ func cellOf(cached ...int) *metrics.Cell {
 	return r.Cells[0]
 }
 
-// A turn of which a repeat is not known is drawn as what it is: no point of the line, no box, and no median in the table.
+// A turn of which a repeat is not known is drawn as what it is: no point of the line, no box, and no median in the
+// table.
 func TestTurns_WhatIsNotKnown(t *testing.T) {
 	find := func(charts []Chart) (c Chart) {
 		for _, c := range charts {
