@@ -15,9 +15,7 @@ import (
 // exchange is one generation request and its reply.
 type exchange struct {
 	s       *Server
-	w       http.ResponseWriter
 	r       *http.Request
-	rc      *http.ResponseController
 	chat    bool
 	arrival time.Time
 	created int64
@@ -29,9 +27,17 @@ type exchange struct {
 	reply   *reply
 	seq     *sequence
 
+	recorded bool
+	outlet
+}
+
+// outlet is where a reply is written, and what of it waits to be.
+type outlet struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+
 	due        time.Time // the instant that belongs to what is being written
 	late       time.Duration
-	recorded   bool
 	held       []byte        // events that flush will write
 	heldTokens int           // how many tokens are among them
 	kept       [][]byte      // events of a reply that is held back
@@ -52,9 +58,9 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, arrival time.T
 func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.Time, chat bool) {
 	n := int(s.count.Add(1))
 	x := &exchange{
-		s: s, w: w, r: r, rc: http.NewResponseController(w), chat: chat,
-		arrival: arrival, created: arrival.Unix(), due: arrival,
-		entry: &Entry{N: n, Path: r.URL.Path, Arrival: arrival},
+		s: s, r: r, chat: chat, arrival: arrival, created: arrival.Unix(),
+		outlet: outlet{w: w, rc: http.NewResponseController(w), due: arrival},
+		entry:  &Entry{N: n, Path: r.URL.Path, Arrival: arrival},
 	}
 	defer x.record("")
 	hold := s.hold()

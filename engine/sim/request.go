@@ -12,35 +12,59 @@ import (
 type request struct {
 	chat bool // it came by the route of chats
 
-	Model    string          `json:"model"`
-	Messages []wireMessage   `json:"messages"`
-	Prompt   json.RawMessage `json:"prompt"`
+	Model     string  `json:"model"`
+	RequestID string  `json:"request_id"`
+	CacheSalt *string `json:"cache_salt"`
 
-	Stream        bool           `json:"stream"`
-	StreamOptions *streamOptions `json:"stream_options"`
+	asked
+	drawn
+	ended
+	returned
+	unserved
+}
 
-	MaxTokens           *int            `json:"max_tokens"`
-	MaxCompletionTokens *int            `json:"max_completion_tokens"`
-	MinTokens           int             `json:"min_tokens"`
-	IgnoreEOS           bool            `json:"ignore_eos"`
-	Temperature         *float64        `json:"temperature"`
-	TopP                *float64        `json:"top_p"`
-	N                   *int            `json:"n"`
-	Seed                *int64          `json:"seed"`
-	Stop                stringOrList    `json:"stop"`
-	StopTokenIDs        []Token         `json:"stop_token_ids"`
-	IncludeStop         bool            `json:"include_stop_str_in_output"`
-	CacheSalt           *string         `json:"cache_salt"`
-	ReturnTokenIDs      bool            `json:"return_token_ids"`
-	RequestID           string          `json:"request_id"`
+// asked is the prompt, in the form of either route.
+type asked struct {
+	Messages            []wireMessage   `json:"messages"`
+	Prompt              json.RawMessage `json:"prompt"`
 	AddGenerationPrompt *bool           `json:"add_generation_prompt"`
 	ContinueFinal       bool            `json:"continue_final_message"`
 	Echo                bool            `json:"echo"`
-	Logprobs            json.RawMessage `json:"logprobs"`
-	PromptLogprobs      json.RawMessage `json:"prompt_logprobs"`
-	Tools               []any           `json:"tools"`
 	Suffix              string          `json:"suffix"`
-	ResponseFormat      *struct {
+}
+
+// drawn says how tokens are drawn.
+type drawn struct {
+	Temperature *float64 `json:"temperature"`
+	TopP        *float64 `json:"top_p"`
+	Seed        *int64   `json:"seed"`
+	N           *int     `json:"n"`
+}
+
+// ended says where a reply ends.
+type ended struct {
+	MaxTokens           *int         `json:"max_tokens"`
+	MaxCompletionTokens *int         `json:"max_completion_tokens"`
+	MinTokens           int          `json:"min_tokens"`
+	IgnoreEOS           bool         `json:"ignore_eos"`
+	Stop                stringOrList `json:"stop"`
+	StopTokenIDs        []Token      `json:"stop_token_ids"`
+	IncludeStop         bool         `json:"include_stop_str_in_output"`
+}
+
+// returned says in which form a reply comes back.
+type returned struct {
+	Stream         bool           `json:"stream"`
+	StreamOptions  *streamOptions `json:"stream_options"`
+	ReturnTokenIDs bool           `json:"return_token_ids"`
+}
+
+// unserved is what a request may ask for and the simulator refuses or passes over.
+type unserved struct {
+	Logprobs       json.RawMessage `json:"logprobs"`
+	PromptLogprobs json.RawMessage `json:"prompt_logprobs"`
+	Tools          []any           `json:"tools"`
+	ResponseFormat *struct {
 		Type string `json:"type"`
 	} `json:"response_format"`
 }
