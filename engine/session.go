@@ -184,8 +184,8 @@ func (s *session) emitStart() {
 	if r := s.target.Started; r != nil {
 		s.emit(r.Facts())
 		if r.Unseen() {
-			s.notes.once("owner_unseen", "which process answers at %s cannot be seen, as behind a container: that it is the one "+
-				"that was started is not certain", s.target.Facts.URL)
+			s.notes.once("owner_unseen", "which process answers at %s cannot be seen, as behind a container: that it is the "+
+				"one that was started is not certain", s.target.Facts.URL)
 		}
 	}
 }

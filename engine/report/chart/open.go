@@ -8,8 +8,8 @@ import (
 )
 
 // What a chart says of turns whose values are not all known: it draws no value for them.
-const openCaption = "A dashed bar is where a value lies that is not exactly known; a question mark stands for one that " +
-	"nothing bounds."
+const openCaption = "A dashed bar is where a value lies that is not exactly known; a question mark stands for one " +
+	"that nothing bounds."
 
 // exact is a statistic of the turns of a slot, if those that are unknown leave no doubt about it.
 func exact(d metrics.Dist, stat string) (float64, bool) {
