@@ -154,9 +154,9 @@ http {
 	}
 }
 
-// TestGateway_HoldsBack: a proxy that keeps each reply until it is whole is told as that, and no speed is made of it.
+// TestGateway_HoldsBack: a proxy that keeps each reply until it is whole is noticed before anything is measured, and a
+// scenario that requires streaming does not run.
 func TestGateway_HoldsBack(t *testing.T) {
-	further(t)
 	r := record(t, startLlamaServer(t), nil)
 	to, err := url.Parse(r.address)
 	if err != nil {
@@ -173,8 +173,10 @@ func TestGateway_HoldsBack(t *testing.T) {
 	}))
 	defer proxy.Close()
 	p := build(t)
-	turns := p.turns(t, "--url", proxy.URL)
-	agree(t, turns, r.last(t, len(turns)))
+	code, printed := p.run(t, "apply", "rag-small", "--out", "out", "--url", proxy.URL)
+	if code != 5 || !strings.Contains(printed, "the scenario requires streaming") {
+		t.Errorf("exit code %d\n%s", code, printed)
+	}
 	if held := notes(p.events(t, "out"), "buffered"); len(held) == 0 {
 		t.Error("the run does not say that replies were held back")
 	}
