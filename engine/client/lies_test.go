@@ -126,7 +126,8 @@ func TestUsageConflict(t *testing.T) {
 // TestPromptOfNothing holds that no prompt has no tokens: Ollama said so of one that it had cached.
 func TestPromptOfNothing(t *testing.T) {
 	line := func(counts string) []byte {
-		return []byte(`{"model":"m","message":{"content":"Hi"},"done":true,"done_reason":"stop","eval_count":1` + counts + "}\n")
+		return []byte(`{"model":"m","message":{"content":"Hi"},"done":true,"done_reason":"stop","eval_count":1` +
+			counts + "}\n")
 	}
 	for name, c := range map[string]struct {
 		api, kind      string
