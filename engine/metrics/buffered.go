@@ -16,6 +16,10 @@ const (
 // much is how many times as fast as before a server may generate: drafts of which all are taken, and then none.
 const much = 8
 
+// slower is by how much longer a token of a prompt may seem to take than one of a reply: one processor reads about as
+// fast as it generates, and a busy machine makes either look slow.
+const slower = 2
+
 // Pace is what one token takes a server, as far as is known; else 0.
 type Pace struct {
 	Prompt time.Duration // of a new prompt, until the first of the reply
@@ -44,8 +48,11 @@ func Buffered(x *event.Exchange, of Pace) string {
 	case window == 0 || all-first < fewInRow:
 		return ""
 	}
+	if told, ok := x.Timings["server.decode_ms"]; ok && 2*event.Milliseconds(window) > told {
+		return "" // it was generated so fast, by the server's own account
+	}
 	switch each := window / time.Duration(all-first); {
-	case each < of.Prompt:
+	case slower*each < of.Prompt:
 		return fmt.Sprintf("its tokens came %v apart, faster than the server computes those of a prompt, which take %v each",
 			shortly(each), shortly(of.Prompt))
 	case much*each < of.Output:

@@ -24,6 +24,8 @@ func TestBufferedReplies(t *testing.T) {
 	one.Usage.Completion = new(40)
 	word := paced(time.Second, 0, 1)
 	word.Usage.Completion = new(2)
+	told := paced(500*ms, 200*us, 20)
+	told.Timings = map[string]float64{"server.decode_ms": 4}
 	failed := paced(time.Second, 200*us, 20)
 	failed.Err = &event.Error{Class: "reset"}
 	for _, tt := range []struct {
@@ -37,6 +39,9 @@ func TestBufferedReplies(t *testing.T) {
 		{"an event each 0.2 ms, of a card", paced(500*ms, 200*us, 20), card, "200µs apart, where the server generated"},
 		{"at the speed of drafts that are taken", paced(100*ms, 1500*us, 20), card, ""},
 		{"an event each 0.2 ms, nothing known", paced(500*ms, 200*us, 20), Pace{}, ""},
+		{"a busy machine that reads as slowly as it writes", paced(time.Second, 13700*us, 20),
+			Pace{Prompt: 15400 * us, Output: 14 * ms}, ""},
+		{"as fast as the server says that it generated", told, home, ""},
 		{"all at once", paced(500*ms, 0, 20), Pace{}, "all of its 20 tokens came at once"},
 		{"one piece of 40 tokens", one, Pace{}, "all of its 40 tokens came at once"},
 		{"one word and its end", word, home, ""},
