@@ -46,7 +46,8 @@ func TestDoctor_FailedCacheTest(t *testing.T) {
 	}
 }
 
-// A server whose replies are held back until they are whole is told so, over real sockets: what was 3257 tokens a second
+// A server whose replies are held back until they are whole is told so, over real sockets: what was 3257 tokens a
+// second
 // and no problem is a speed that nobody knows.
 func TestDoctor_Buffered(t *testing.T) {
 	s, err := sim.New(sim.Config{ServedNames: []string{"m"}, Faults: []sim.Fault{{Kind: "buffer"}}})
@@ -63,7 +64,8 @@ func TestDoctor_Buffered(t *testing.T) {
 	if err := root.ExecuteContext(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"streaming     no   replies are held back", "the whole reply after", "decode speed unknown",
+	for _, want := range []string{"streaming     no   replies are held back", "the whole reply after",
+		"decode speed unknown",
 		"holds replies back until they are whole", "proxy_buffering off"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())

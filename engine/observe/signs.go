@@ -99,7 +99,8 @@ func (s *signs) checkContext(r *event.Request, text string, context int, notes n
 	r.Estimate = nil // what was counted is another prompt: later estimates are not held against it
 }
 
-// calibrate remembers how the server's count of a whole prompt differs from homellm's. What differs may be the template,
+// calibrate remembers how the server's count of a whole prompt differs from homellm's. What differs may be the
+// template,
 // which adds the same to every prompt, or the vocabulary, which adds a share.
 func (s *signs) calibrate(e *event.Estimate, told *int) {
 	if e == nil || e.Prompt <= 0 || told == nil {

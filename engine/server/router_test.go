@@ -127,7 +127,8 @@ func TestRouter(t *testing.T) {
 	if _, err := side.Metrics(t.Context()); err != nil {
 		t.Errorf("metrics: %v", err)
 	}
-	if ids, err := side.Tokenize(t.Context(), []engines.Message{{Role: "user", Content: "x"}}); err != nil || len(ids) != 3 {
+	if ids, err := side.Tokenize(t.Context(), []engines.Message{{Role: "user", Content: "x"}}); err != nil ||
+		len(ids) != 3 {
 		t.Errorf("tokens %v, %v", ids, err)
 	}
 	if err := side.Restore(t.Context(), is); err != nil || !x.loaded["a"] {
