@@ -158,14 +158,6 @@ func (p *planner) declaredAt(t *tree, path string) string {
 	return fmt.Sprintf("%s:%d", t.src.Name, e.Line)
 }
 
-// Check finds what is wrong with a scenario whichever server plays it: of what Load finds, the part
-// that needs no server to be asked.
-func Check(f File, lib *Library, v expr.Vocabulary, opt Options) syntax.Diagnostics {
-	p := newPlanner(f, lib, v, opt)
-	p.read(f)
-	return p.diags.Sorted()
-}
-
 func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
 	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt,
 		texts: map[syntheticKey]string{}}
