@@ -27,9 +27,9 @@ type Pace struct {
 }
 
 // Buffered says why a reply was not sent as it was generated, but held back; empty if it was not, as far as can be
-// told. It came all at once, or its tokens came more than twice as fast as the server computes those of a prompt, for no
-// server generates faster than it reads, or far faster than it generated before; unless the server itself says that it
-// generated so fast. Of a reply that took less than a millisecond a token from its sending on it cannot be told: a
+// told. It came all at once, or its tokens came more than twice as fast as the server computes those of a prompt, as
+// no server generates faster than it reads, or far faster than it generated before; unless the server itself says that
+// it generated so fast. Of a reply that took less than a millisecond a token from its sending on it cannot be told: a
 // client reads what comes so fast at once.
 func Buffered(x *event.Exchange, of Pace) string {
 	if x.Err != nil || x.Wire.Framing == "json" || len(x.Chunks) == 0 || x.Sent == nil {

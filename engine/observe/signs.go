@@ -139,6 +139,6 @@ func (s *signs) missing(e *event.Estimate, told int) string {
 	if s.fits {
 		fitted = ", which fits its other prompts,"
 	}
-	return fmt.Sprintf("the server counts %d prompt tokens, and by homellm's count%s there are %.0f (± %.0f %%): it seems "+
-		"to drop messages, or the beginning of the context", told, fitted, least, 100*spread)
+	return fmt.Sprintf("the server counts %d prompt tokens, and by homellm's count%s there are %.0f (± %.0f %%): it "+
+		"seems to drop messages, or the beginning of the context", told, fitted, least, 100*spread)
 }
