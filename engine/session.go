@@ -157,6 +157,9 @@ func (s *session) begin(ctx context.Context) {
 	s.emit(event.CellStarted{Attempt: s.attempt, Server: t.Facts})
 	s.notes.begun = true
 	s.measureTarget(ctx)
+	if cold := s.observer.ColdPrompts(ctx, s.cell.LongestPrompt()); cold != nil {
+		s.emit(*cold)
+	}
 }
 
 // measureTarget tells what is measured once of a server: what its start cost, how far away it is,
@@ -167,9 +170,6 @@ func (s *session) measureTarget(ctx context.Context) {
 	if t.RTT > 0 {
 		s.emit(event.Facts{Source: "client",
 			Values: map[string]float64{"client.rtt_floor_ms": event.Milliseconds(t.RTT)}})
-	}
-	if cold := s.observer.ColdPrompts(ctx, s.cell.LongestPrompt()); cold != nil {
-		s.emit(*cold)
 	}
 	if t.Embedded {
 		return

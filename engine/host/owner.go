@@ -75,7 +75,9 @@ func (p *Proc) checkOwner(ctx context.Context) error {
 	if p.spec.Address == "" {
 		return nil
 	}
-	seen, foreign := owned(listeners(ctx, p.spec.Address), p.PIDs(), p.spec.Argv[0])
+	members := p.PIDs() // before as well: who listens may end while it is looked for
+	all := listeners(ctx, p.spec.Address)
+	seen, foreign := owned(all, append(members, p.PIDs()...), p.spec.Argv[0])
 	if foreign != nil {
 		return fmt.Errorf("starting %s: %w", p.spec.Name, &PortError{Address: p.spec.Address, err: fmt.Errorf(
 			"process %d (%s) answers there, and it is not the one that was started", foreign.pid, foreign.command)})

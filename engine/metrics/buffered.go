@@ -16,8 +16,8 @@ const (
 // much is how many times as fast as before a server may generate: drafts of which all are taken, and then none.
 const much = 8
 
-// slower is by how much longer a token of a prompt may seem to take than one of a reply: one processor reads about as
-// fast as it generates, and a busy machine makes either look slow.
+// slower is by how much longer a token of a prompt may seem to take than one of a reply, where either takes a
+// millisecond and more: one processor reads about as fast as it generates, and a busy machine makes either look slow.
 const slower = 2
 
 // Pace is what one token takes a server, as far as is known; else 0.
@@ -27,8 +27,8 @@ type Pace struct {
 }
 
 // Buffered says why a reply was not sent as it was generated, but held back; empty if it was not, as far as can be
-// told. It came all at once, or its tokens came more than twice as fast as the server computes those of a prompt, as
-// no server generates faster than it reads, or far faster than it generated before; unless the server itself says that
+// told. It came all at once, or its tokens came faster than the server computes those of a prompt, as no server
+// generates faster than it reads, or far faster than it generated before; unless the server itself says that
 // it generated so fast. Of a reply that took less than a millisecond a token from its sending on it cannot be told: a
 // client reads what comes so fast at once.
 func Buffered(x *event.Exchange, of Pace) string {
@@ -53,7 +53,7 @@ func Buffered(x *event.Exchange, of Pace) string {
 		return "" // it was generated so fast, by the server's own account
 	}
 	switch each := window / time.Duration(all-first); {
-	case slower*each < of.Prompt:
+	case each < of.Prompt && each < oneGroup, slower*each < of.Prompt:
 		return fmt.Sprintf("its tokens came %v apart, faster than the server computes those of a prompt, which take %v each",
 			shortly(each), shortly(of.Prompt))
 	case much*each < of.Output:

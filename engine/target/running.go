@@ -47,7 +47,7 @@ func (r *Running) Died(patience time.Duration) error {
 func (r *Running) Exited() <-chan struct{} { return r.proc.Exited() }
 
 // Unseen reports that which process answers cannot be seen, as behind a container.
-func (r *Running) Unseen() bool { return r.proc.Unseen() }
+func (r *Running) Unseen() bool { return r.proc != nil && r.proc.Unseen() }
 
 // PIDs lists the server's processes.
 func (r *Running) PIDs() []int { return r.proc.PIDs() }
