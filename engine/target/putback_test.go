@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,11 @@ func TestClose_PutsBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			var generated []string
+			sent := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(generated)
+			}
 			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
 				case "/":
@@ -77,15 +83,15 @@ func TestClose_PutsBack(t *testing.T) {
 				}
 				ready.Shut()
 			}
-			loads := len(generated)
+			loads := len(sent())
 			if err := opener.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(generated[loads:], "\n"); loads != 2 || !regexp.MustCompile("^"+c.want+"$").MatchString(got) {
+			if got := strings.Join(sent()[loads:], "\n"); loads != 2 || !regexp.MustCompile("^"+c.want+"$").MatchString(got) {
 				t.Errorf("%d loads, then %s\nwant %s", loads, got, c.want)
 			}
-			if err := opener.Close(); err != nil || len(generated) != loads+1 {
-				t.Errorf("put back twice: %q, %v", generated, err)
+			if err := opener.Close(); err != nil || len(sent()) != loads+1 {
+				t.Errorf("put back twice: %q, %v", sent(), err)
 			}
 		})
 	}
