@@ -23,11 +23,11 @@ type router struct {
 	broken bool
 }
 
-// has reports whether a model is loaded.
-func (x *router) has(model string) bool {
+// hasA reports whether model a is loaded.
+func (x *router) hasA() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.loaded[model]
+	return x.loaded["a"]
 }
 
 func (x *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +107,7 @@ func TestRouter(t *testing.T) {
 		t.Errorf("models (-want +got):\n%s", diff)
 	}
 	if found.Engine != "llamacpp-router" || found.Version != "b11434" || found.State != Ready || !found.Can("metrics") ||
-		found.Can("cache_reset") || x.has("a") {
+		found.Can("cache_reset") || x.hasA() {
 		t.Errorf("found %+v, loaded %v", found, x.loaded)
 	}
 	if n, ok := found.Context("a"); ok {
@@ -124,7 +124,7 @@ func TestRouter(t *testing.T) {
 	if err != nil || was != nil {
 		t.Errorf("in memory: %+v, %v", was, err)
 	}
-	if err := side.Preload(t.Context()); err != nil || !x.has("a") {
+	if err := side.Preload(t.Context()); err != nil || !x.hasA() {
 		t.Errorf("loading: %v", err)
 	}
 	is, err := side.InMemory(t.Context())
@@ -138,10 +138,10 @@ func TestRouter(t *testing.T) {
 		len(ids) != 3 {
 		t.Errorf("tokens %v, %v", ids, err)
 	}
-	if err := side.Restore(t.Context(), is); err != nil || !x.has("a") {
+	if err := side.Restore(t.Context(), is); err != nil || !x.hasA() {
 		t.Errorf("a model that was loaded is unloaded: %v", err)
 	}
-	if err := side.Restore(t.Context(), nil); err != nil || x.has("a") {
+	if err := side.Restore(t.Context(), nil); err != nil || x.hasA() {
 		t.Errorf("a model that was not loaded stays: %v", err)
 	}
 	x.none = true
