@@ -174,13 +174,12 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		if v.V = nil; d.spoken != nil {
 			d.spoken(q, &v)
 		}
-		switch within := slices.Contains(intervals, v.Why); {
-		case within && d.limits != nil:
+		switch timed := d.Support == "cache" && v.Source == timedSource; {
+		case !timed && !slices.Contains(intervals, v.Why):
+		case d.limits != nil:
 			v = d.between(d.limits(c, q), v)
-		case within && d.region != nil:
+		case d.region != nil:
 			v = d.between(quotients([]region{d.region(c, q)}), v)
-		case d.Support == "cache" && v.Source == timedSource:
-			v = d.between(d.timed(c, q), v)
 		}
 	}
 	if v.Why == "" && d.first {
@@ -197,8 +196,7 @@ const ServerTimings = "server_timings"
 const Speculation = "speculation"
 
 // ReplyLength is the key of [event.Server.Unsupported] for a server that has no word for the keys of requests that
-// decide
-// how long a reply is.
+// decide how long a reply is.
 const ReplyLength = "reply_length"
 
 // supported says of a value that is unknown whether the server cannot tell it, which was established before the run.

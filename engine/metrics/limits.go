@@ -135,14 +135,6 @@ func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
 	return c.cold.cached(n, ttftLimits(c, q))
 }
 
-// timed is a metric of the cache by the time to the first token of a turn.
-func (d *Def) timed(c *Cell, q *event.Request) event.Range {
-	if d.region != nil {
-		return quotients([]region{d.region(c, q)})
-	}
-	return d.limits(c, q)
-}
-
 // cachedLimits are those of a count of prompt tokens that came, or could have come, from a cache.
 func cachedLimits(c *Cell, q *event.Request) event.Range {
 	if timed, ok := c.timedTokens(q); ok {

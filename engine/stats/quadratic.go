@@ -9,6 +9,7 @@ type Quadratic struct {
 	Misfit  float64 // by how much a curve through the others misses a point, as a share of y
 	cov     [3][3]float64
 	free    float64 // degrees of freedom
+	times   float64 // Student's quantile of 97.5 % for them
 }
 
 // terms are the factors of A, B and C in a value.
@@ -34,7 +35,7 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 		count = 2
 		q, ok = fitTerms(x, y, count)
 	}
-	q.Misfit = misfit(x, y, count)
+	q.Misfit, q.times = misfit(x, y, count), Student(0.975, q.free)
 	return q, ok && q.B > 0
 }
 
@@ -162,7 +163,6 @@ func invert(m [3][3]float64, n int) (out [3][3]float64, ok bool) {
 // error of the fit, that of a single value, and by how far the points are from the curve. It is false if no u explains
 // the value: it is too large for all of n.
 func (q Quadratic) Rest(n, low, high float64) (least, most float64, ok bool) {
-	times := Student(0.975, q.free)
 	band := func(u float64) (value, error float64) {
 		row := terms{1, u, 2*n*u - u*u}
 		v := q.A*row[0] + q.B*row[1] + q.C*row[2]
@@ -172,12 +172,12 @@ func (q Quadratic) Rest(n, low, high float64) (least, most float64, ok bool) {
 				variance += row[j] * row[k] * q.cov[j][k]
 			}
 		}
-		return v, times*math.Sqrt(variance) + q.Misfit*v
+		return v, q.times*math.Sqrt(variance) + q.Misfit*v
 	}
 	upper := func(u float64) float64 { v, e := band(u); return v + e }
 	lower := func(u float64) float64 { v, e := band(u); return v - e }
 	switch {
-	case n < 1 || times*q.Spread+q.Misfit >= 1:
+	case n < 1 || q.times*q.Spread+q.Misfit >= 1:
 		return 1, max(n, 1), true
 	case upper(n) < low:
 		return 0, 0, false

@@ -55,32 +55,10 @@ func bundles() []Shape {
 			s.truth.Cached = 0
 			s.close("stop")
 		}},
-		{"end-late", "a finish reason long after the last text", openAI, "", func(s *stage) {
-			s.stream()
-			s.tokens("answer")
-			s.wait(10 * s.pace.Gap)
-			s.close("stop")
-		}},
-		{"end-token", "the end of the sequence is a token without text, which is counted", every, "", func(s *stage) {
-			s.stream()
-			s.tokens("answer")
-			s.wait(s.pace.Gap)
-			s.written++
-			s.close("stop")
-		}},
-		{"end-token-late", "the same, and it takes long", every, "", func(s *stage) {
-			s.stream()
-			s.tokens("answer")
-			s.wait(10 * s.pace.Gap)
-			s.written++
-			s.close("stop")
-		}},
-		{"length-late", "cut at max_tokens, and told so long after", openAI, "", func(s *stage) {
-			s.stream()
-			s.tokens("answer")
-			s.wait(10 * s.pace.Gap)
-			s.close("length")
-		}},
+		{"end-late", "a finish reason long after the last text", openAI, "", ending(10, 0, "stop")},
+		{"end-token", "the end of the sequence is a token without text, which is counted", every, "", ending(1, 1, "stop")},
+		{"end-token-late", "the same, and it takes long", every, "", ending(10, 1, "stop")},
+		{"length-late", "cut at max_tokens, and told so long after", openAI, "", ending(10, 0, "length")},
 		{"buffered", "all of it kept back, then sent event by event", every, "", func(s *stage) {
 			s.stream()
 			s.truth.Each = s.pace.Gap
@@ -108,4 +86,15 @@ func (s *stage) hidden() (tokens int) {
 	s.written += tokens
 	s.wait(time.Duration(tokens) * s.pace.Gap)
 	return tokens
+}
+
+// ending sends one token an event, and then the end, some gaps later and after tokens without text.
+func ending(gaps, unseen int, reason string) func(*stage) {
+	return func(s *stage) {
+		s.stream()
+		s.tokens("answer")
+		s.wait(time.Duration(gaps) * s.pace.Gap)
+		s.written += unseen
+		s.close(reason)
+	}
 }

@@ -157,18 +157,16 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	return a.n, now, a.age(now), nil
 }
 
-// check notes whether there is nothing to be read now, for a reader that waits and cannot ask. It returns false where
-// bytes wait for the reader, or the connection is closed.
-func (a *arrivals) check() (empty bool) {
+// check notes the present if there is nothing to be read, for a reader that waits and cannot ask.
+func (a *arrivals) check() {
 	_ = a.raw.Control(func(fd uintptr) {
 		a.asking.Lock()
 		defer a.asking.Unlock()
 		asked := time.Now()
 		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); n == 0 && err == nil {
-			a.empty, empty = asked, true
+			a.empty = asked
 		}
 	})
-	return empty
 }
 
 // age is for how long the bytes had been there by now. The stamp and the present are both of the

@@ -38,7 +38,7 @@ func askWhether(c *conn) *asker {
 	return a
 }
 
-// ask asks once, and goes on unless bytes are there: then it is for the reader to read them.
+// ask asks once, and again later: what has arrived may be the headers of the reply, or an event without a token.
 func (a *asker) ask() {
 	a.conn.arrivals.check()
 	a.mu.Lock()
