@@ -14,19 +14,20 @@ import (
 	"homellm/engine/crash"
 )
 
-// Floor is how well this client measures on this machine at this moment: differences smaller than
-// twice the bias are its own, not a server's.
+// Floor is how precisely this client measures on this machine at this moment. A difference between two servers that
+// is smaller than twice the bias may come from the client.
 type Floor struct {
 	Requests int
 	Chunks   int
-	TTFTp50  time.Duration // by how much the time to first token comes out too long: median
-	TTFTp99  time.Duration // and 99th percentile, by nearest rank
-	TimerP99 time.Duration // by how much a sleep of a millisecond takes longer: 99th percentile
-	// of the whole process, the other end included: an upper bound; nil where the system does not tell
+	TTFTp50  time.Duration // median of how much too long the time to first token is measured
+	TTFTp99  time.Duration // its 99th percentile, by nearest rank
+	TimerP99 time.Duration // 99th percentile of how much longer a sleep of 1 ms takes
+	// processor time of the whole process, including the loopback server: an upper bound; nil where the system does not
+	// report it
 	CPUPerChunk *time.Duration
 }
 
-// How Calibrate plays: short replies, so that half a second holds many first tokens.
+// Calibrate uses short replies, so that half a second holds many first tokens.
 const (
 	calibration     = 500 * time.Millisecond
 	calibrationGap  = time.Millisecond
@@ -97,8 +98,8 @@ func measureFloor(ctx context.Context, c *Client, truths <-chan truth) (Floor, e
 	return floor, nil
 }
 
-// nearestRank is the p-th percentile: the smallest value that p percent of the values do not
-// exceed. It is zero for no values, which a calibration cannot have.
+// nearestRank is the p-th percentile: the smallest value that p percent of the values do not exceed. It is zero for
+// no values, which cannot happen in a calibration.
 func nearestRank(values []time.Duration, p int) time.Duration {
 	if len(values) == 0 {
 		return 0
@@ -107,9 +108,9 @@ func nearestRank(values []time.Duration, p int) time.Duration {
 	return values[max((len(values)*p+99)/100, 1)-1]
 }
 
-// truth is what the metronome did for one request.
+// truth is what the metronome measured for one request.
 type truth struct {
-	first     time.Duration // from having read the request to writing the first token
+	first     time.Duration // from reading the request to writing the first token
 	overslept []time.Duration
 }
 

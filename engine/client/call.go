@@ -22,20 +22,20 @@ type call struct {
 	record *record
 	shift  time.Duration // from the client's stamps to the run's
 
-	// What every read needs.
-	stamps *transport.Stamps // what the connection noted
+	// State that every read uses.
+	stamps *transport.Stamps // the connection's time stamps
 	frames framer
 	phase  phase
 	reading
-	json bool   // the body is labelled JSON
-	head []byte // the first bytes of the body, for messages
+	json bool   // the content type says JSON
+	head []byte // the first bytes of the body, for error messages
 	dog  watchdog
 
 	sending transport.Sending
 	raw     Raw
 }
 
-// reading is what is known of the last read that delivered bytes.
+// reading describes the last read that delivered bytes.
 type reading struct {
 	readSeen int64         // its number
 	inRead   int           // deltas that came with it
@@ -52,13 +52,13 @@ const (
 	over                 // nothing more counts
 )
 
-// drain is how long the end of a body may take after the last event. Until the body has ended its
-// connection cannot be used again, so it is worth a moment, but no more.
+// drain is how long the client waits for the end of a body after the last event. The connection cannot be reused
+// before the body has ended.
 const drain = 200 * time.Millisecond
 
-// bufferSize is the most that one read takes from a body, in bytes: more than the transport's own
-// buffer holds, so that large chunks come past it, and no power of two, for buffers that lie a power of
-// two apart push each other out of the processor's cache.
+// bufferSize is the most that one read takes from a body, in bytes. It is larger than the transport's own buffer, so
+// that large chunks bypass that buffer. It is not a power of two, because buffers that are a power of two apart evict
+// each other from the processor's cache.
 const bufferSize = 4864
 
 func newCall(c *Client, x *event.Exchange, epoch time.Time, p Prompt) *call {
@@ -96,7 +96,7 @@ func (k *call) run(ctx context.Context, req *http.Request) {
 // now is the present on the run's clock.
 func (k *call) now() time.Duration { return time.Since(k.client.start) + k.shift }
 
-// at puts a stamp of a connection on the run's clock; nil if it was not seen.
+// at converts a connection's stamp to the run's clock; nil if there is no stamp.
 func (k *call) at(stamp int64) *time.Duration {
 	if stamp == transport.Unset {
 		return nil
@@ -116,7 +116,7 @@ func (k *call) hashBody(req *http.Request) {
 	}
 }
 
-// answer reads a response and judges it.
+// answer reads a response and classifies it.
 func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Error {
 	w := &k.x.Wire
 	k.x.Status = resp.StatusCode
@@ -139,7 +139,7 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	return k.failure(ctx, inner, err)
 }
 
-// start reads the beginning of an error's body.
+// start reads the first bytes of an error body.
 func (k *call) start(body io.Reader) []byte {
 	start, _ := io.ReadAll(io.LimitReader(body, 64<<10))
 	k.x.Wire.Bytes = int64(len(start))
@@ -147,11 +147,11 @@ func (k *call) start(body io.Reader) []byte {
 	return start
 }
 
-// choose picks the framing by content type, if that settles it.
+// choose picks the framing by content type, if the content type is conclusive.
 func (k *call) choose(contentType string) {
 	media, _, _ := mime.ParseMediaType(contentType)
 	if name := framingOf[media]; name == "json" {
-		k.json = true // or a stream under that name: its first byte tells
+		k.json = true // or a stream with the wrong label: its first byte decides
 	} else {
 		k.frame(name)
 	}
@@ -166,8 +166,7 @@ func (k *call) frame(name string) {
 	k.record.whole = name == "json"
 }
 
-// read reads the body until it ends, breaks, or holds nothing more that counts. The error is nil
-// at a clean end.
+// read reads the body until it ends, breaks, or can hold nothing more of interest. The error is nil at a clean end.
 func (k *call) read(body io.Reader) error {
 	buf := k.client.buffers.Get().(*[bufferSize]byte)
 	defer k.client.buffers.Put(buf)
@@ -188,7 +187,7 @@ func (k *call) read(body io.Reader) error {
 	}
 }
 
-// take handles what one read delivered.
+// take handles the bytes of one read.
 func (k *call) take(p []byte) {
 	at := time.Duration(k.stamps.LastRead()) + k.shift
 	if n := k.stamps.Reads(); n != k.readSeen {
@@ -218,7 +217,7 @@ func (k *call) take(p []byte) {
 	}
 }
 
-// bracket notes after which instant the first of several deltas came that share the stamp of the last.
+// bracket records the instant after which the first of several deltas arrived that share one stamp.
 func (k *call) bracket() {
 	if k.inRead < 2 || k.first >= len(k.x.Chunks) {
 		return
@@ -228,8 +227,8 @@ func (k *call) bracket() {
 	}
 }
 
-// progress moves the time-outs along: once tokens flow each event buys the next one time, and
-// after the last event only the end of the body is waited for.
+// progress extends the time-outs: each event restarts the idle time-out, and after the last event only the end of the
+// body is awaited.
 func (k *call) progress(at time.Duration) {
 	switch {
 	case k.phase == over:
@@ -246,8 +245,8 @@ func (k *call) progress(at time.Duration) {
 	}
 }
 
-// finish takes what a body without its last line end still holds. A piece that cannot be decoded
-// is the start of an event that was cut off, unless it is all there is.
+// finish handles what is left of a body without a final line end. A piece that cannot be decoded is an event that was
+// cut off, unless it is the whole body.
 func (k *call) finish() {
 	if k.frames == nil {
 		return
@@ -268,14 +267,14 @@ func (k *call) keepHead(p []byte) {
 }
 
 func (k *call) keepRaw(p []byte, at time.Duration) {
-	const readCost = 24 // bytes that a read takes in memory beside what it brought
+	const readCost = 24 // bytes of memory that a read takes besides the data it delivers
 	if k.client.cfg.Raw != nil && len(k.raw.Body)+len(p)+readCost*len(k.raw.Reads) <= k.client.cfg.MaxBytes {
 		k.raw.Body = append(k.raw.Body, p...)
 		k.raw.Reads = append(k.raw.Reads, Read{at, len(p)})
 	}
 }
 
-// close puts together what is known only at the end.
+// close fills in what is known only at the end.
 func (k *call) close() {
 	x := k.x
 	if x.Done == 0 {

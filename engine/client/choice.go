@@ -1,7 +1,7 @@
 package client
 
-// choice is where the parts of one choice stand in an event; 0: it has none. What a part means depends on the others,
-// and they come in any order.
+// choice holds the offsets of a choice's parts in an event; 0 if a part is absent. How a part is read depends on the
+// other parts, and they come in any order.
 type choice struct {
 	delta, message, text, ids int
 	index                     int
@@ -58,8 +58,8 @@ func (c *chunk) findParts() (found choice) {
 	return found
 }
 
-// readChoice reads what a choice generated. Some servers say it twice, as a delta and beside it as a message or a
-// text: the delta counts, and the others where it says nothing.
+// readChoice reads what a choice generated. Some servers send a text twice, as a delta and as a message or a text:
+// the delta counts, and the others only where the delta is empty.
 func (c *chunk) readChoice(from choice) {
 	s := &c.scan
 	c.index, c.finish = from.index, from.finish
@@ -82,8 +82,8 @@ func (c *chunk) readChoice(from choice) {
 	}
 }
 
-// readDelta reads what was generated. While vLLM renamed reasoning_content to reasoning, some
-// versions sent the same text under both names: it counts once.
+// readDelta reads what was generated. While vLLM renamed reasoning_content to reasoning, some versions sent the same
+// text under both names: it is counted once.
 func (c *chunk) readDelta() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -131,7 +131,7 @@ func (c *chunk) readContent(into *[]byte) {
 	}
 }
 
-// readPart reads one part of a content: a text, a refusal, or reasoning, which holds parts of its own.
+// readPart reads one part of a content: a text, a refusal, or reasoning, which has parts itself.
 func (c *chunk) readPart(into *[]byte) {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -158,8 +158,8 @@ func (c *chunk) readReasoning(key string) {
 	}
 }
 
-// readFunction reads the name and the arguments of a tool call: the model generated both. OpenAI
-// sends the arguments as a string, Ollama as a value.
+// readFunction reads the name and the arguments of a tool call, because the model generated both. OpenAI sends the
+// arguments as a string, Ollama as a value.
 func (c *chunk) readFunction() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {

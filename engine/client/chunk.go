@@ -5,23 +5,23 @@ import (
 	"errors"
 )
 
-// chunk is what one event says. Decoders fill it; the record keeps what matters. Its memory is
-// used again for the next event, so nothing in it may be kept.
+// chunk is the content of one event. Decoders fill it and the record copies what it needs. Its memory is reused for
+// the next event.
 type chunk struct {
-	same pattern // first, as the field that every event needs: a cold line of the cache costs more than all else
+	same pattern // first in the struct, because every event needs it and a cache miss costs most
 
 	deltas
 	notes
 
 	usage    usage
 	timings  timings
-	fault    fault // what the server reports instead of a reply
+	fault    fault // the error that the server reports in place of a reply
 	hasFault bool
 
 	scan scanner
 }
 
-// deltas is what an event generated, by channel.
+// deltas is the text that an event generated, by channel.
 type deltas struct {
 	answer    []byte
 	reasoning []byte
@@ -29,56 +29,55 @@ type deltas struct {
 	refusal   []byte
 }
 
-// notes is what else an event says of the reply.
+// notes is everything else an event reports about the reply.
 type notes struct {
-	reasoningKey string // the key that reasoning came under
+	reasoningKey string // the key of the reasoning text
 	choices      bool   // the event has a choice, empty or not
-	index        int    // of the choice that was read, the first
-	several      bool   // there were others
-	message      bool   // its text stood in a message, not in a delta
+	index        int    // index of the choice that was read, the first
+	several      bool   // there were other choices
+	message      bool   // the text was in a message, not in a delta
 	model        []byte // the model that the event names
 	finish       []byte // finish reason, nil if none
-	done         bool   // nothing follows
-	tokens       int    // tokens in the event, if counted
+	done         bool   // no event follows
+	tokens       int    // tokens in the event, if the server counts them
 	counted      bool
 }
 
-// pattern is an event that says nothing but one text. Servers repeat it for every token with only
-// the text changed; an event with the same bytes around its text is then read by comparing them,
-// which is ten times as fast as reading JSON and cannot come to another result: what comes
-// before a text decides how it is read, and what comes after it is read the same.
+// pattern is an event that holds nothing but one text. Servers repeat such an event for every token and change only
+// the text. An event with the same bytes around its text is compared instead of parsed, which is ten times as fast
+// and gives the same result: what precedes a text decides how it is read, and what follows it is the same too.
 type pattern struct {
-	into       *[]byte // where the text goes; nil: there is no pattern
-	head, tail []byte  // around the text, without its quotes
-	kept       []byte  // memory of the event
-	texts      int     // texts in the event being read
-	from, end  int     // of the last of them, in the event
+	into       *[]byte // the channel of the text; nil: there is no pattern
+	head, tail []byte  // the bytes around the text, without its quotes
+	kept       []byte  // a copy of the event
+	texts      int     // number of texts in the event being read
+	from, end  int     // offset of the last of them in the event
 }
 
-// usage is a report of token counts. A negative count was not reported.
+// usage is a report of token counts. A negative count means: not reported.
 type usage struct {
 	prompt, completion, reasoning, cached int
 }
 
-// seen reports whether the server counted anything. Some servers attach zeros to every event
-// before the counts are known; a prompt of no tokens does not exist.
+// seen reports whether the server counted anything. Some servers attach zeros to every event before the counts are
+// known; no prompt has zero tokens.
 func (u usage) seen() bool { return u.prompt > 0 || u.completion > 0 }
 
-// timings is what a server says of its work on the request, in its order of work. A negative
-// figure was not reported. Tokens are counted, durations are milliseconds.
+// timings are the server's figures of its work on the request, in the order of the work. A negative figure means: not
+// reported. Tokens are counts, durations are milliseconds.
 type timings struct {
 	queue, load, prefill, decode, total, gap float64
 	prompt, cached, completion               int
-	drafted, accepted                        int // by speculative decoding
+	drafted, accepted                        int // of speculative decoding
 }
 
-// The values of a chunk before an event has said anything.
+// The values of a chunk before an event is read.
 var (
 	noUsage   = usage{-1, -1, -1, -1}
 	noTimings = timings{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 )
 
-// reset forgets the last event and starts on the next.
+// reset clears the chunk for the next event.
 func (c *chunk) reset(data []byte) {
 	c.silence()
 	c.reasoningKey, c.finish = "", nil
@@ -91,7 +90,7 @@ func (c *chunk) reset(data []byte) {
 	c.same.into, c.same.texts = nil, 0
 }
 
-// read reads an event. It reports whether that was a repetition, which says nothing new but its text.
+// read reads an event. It reports whether the event repeats the pattern and so differs only in its text.
 func (c *chunk) read(data []byte, decode func([]byte, *chunk) error) (again bool, err error) {
 	if c.repeats(data) {
 		return true, nil
@@ -105,8 +104,8 @@ func (c *chunk) read(data []byte, decode func([]byte, *chunk) error) (again bool
 	return false, nil
 }
 
-// repeats reads an event that differs from the last one in its text only. It reports false, and
-// has done nothing, if data is not such an event.
+// repeats reads an event that differs from the last one only in its text. It returns false, and changes nothing, if
+// data is not such an event.
 func (c *chunk) repeats(data []byte) bool {
 	p := &c.same
 	n := len(data) - len(p.tail)
@@ -118,7 +117,7 @@ func (c *chunk) repeats(data []byte) bool {
 		*p.into = append((*p.into)[:0], text...)
 		return true
 	}
-	// With an escape in it, the string has to be read, and to end where the pattern says.
+	// A string with an escape has to be parsed, and must end where the pattern does.
 	c.scan.reset(data[len(p.head)-1:])
 	unescaped := c.scan.text()
 	if c.scan.pos != len(text)+2 {
@@ -128,7 +127,7 @@ func (c *chunk) repeats(data []byte) bool {
 	return true
 }
 
-// learn keeps an event as a pattern if it says nothing but one text.
+// learn keeps an event as the pattern if it holds nothing but one text.
 func (c *chunk) learn(data []byte) {
 	p := &c.same
 	if p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage ||
@@ -154,7 +153,7 @@ func (c *chunk) readText(into *[]byte) {
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
 
-// silence forgets what the event generated.
+// silence clears the texts of the event.
 func (c *chunk) silence() {
 	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
 }
@@ -166,9 +165,9 @@ func (c *chunk) empty() bool {
 
 var errNotJSON = errors.New("not JSON")
 
-// decodeOpenAI reads one event of /v1/chat/completions or /v1/completions, or the whole body of
-// a reply that was not streamed. It knows the dialects of vLLM, SGLang, llama.cpp, Ollama,
-// LM Studio, TabbyAPI and KoboldCpp: keys that one server does not send are keys it never sees.
+// decodeOpenAI reads one event of /v1/chat/completions or /v1/completions, or the whole body of a reply that was not
+// streamed. It knows the dialects of vLLM, SGLang, llama.cpp, Ollama, LM Studio, TabbyAPI and KoboldCpp; a server
+// sends some of the keys only.
 func decodeOpenAI(data []byte, c *chunk) error {
 	s := &c.scan
 	if s.peek() != '{' {
@@ -249,8 +248,8 @@ func (c *chunk) readDetail(key string, into *int) {
 	}
 }
 
-// readTimings reads llama.cpp's timings: prompt_n counts the tokens it computed, cache_n those it
-// found in its cache; together they are the prompt.
+// readTimings reads llama.cpp's timings: prompt_n counts the tokens that were computed, cache_n those found in the
+// cache; the prompt is the sum of both.
 func (c *chunk) readTimings() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -275,8 +274,8 @@ func (c *chunk) readTimings() {
 	}
 }
 
-// readMetrics reads vLLM's account of one request, which it gives if it is started to. Its time to the first token
-// begins when the request leaves the queue: it is the prefill.
+// readMetrics reads vLLM's metrics of one request, which it sends only if it is started with that option. Its time to
+// first token begins when the request leaves the queue, so it is the prefill time.
 func (c *chunk) readMetrics() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -306,7 +305,7 @@ func (c *chunk) readMetrics() {
 	}
 }
 
-// readStats reads LM Studio's account of one request, which it gives on its own API, in seconds.
+// readStats reads LM Studio's statistics of one request, which its own API sends, in seconds.
 func (c *chunk) readStats() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -323,18 +322,18 @@ func (c *chunk) readStats() {
 	}
 }
 
-// countInto stores a count, and leaves what is there if the value is none.
+// countInto stores a count, and changes nothing if the value is not a count.
 func (s *scanner) countInto(v *int) {
 	if n, ok := s.count(); ok {
 		*v = n
 	}
 }
 
-// longest is the longest duration that is believed, in milliseconds: a year. What a journal cannot
-// hold, infinity above all, must not get into it.
+// longest is the longest duration that is accepted, in milliseconds: a year. It keeps values out that a journal
+// cannot hold, such as infinity.
 const longest = 365 * 24 * 3600 * 1000
 
-// scaledInto stores a duration times factor, and leaves what is there if the value is none.
+// scaledInto stores a duration times factor, and changes nothing if the value is not a duration.
 func (s *scanner) scaledInto(v *float64, factor float64) {
 	if f, ok := s.number(); ok && f >= 0 && f <= longest/factor {
 		*v = f * factor

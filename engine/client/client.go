@@ -1,14 +1,15 @@
 // Package client sends one prompt to an LLM server and measures the reply as it arrives.
 //
-// It knows no scenario, and it never returns an error for a reply: a request that failed is a fact like any other, with
-// a class and a message that a person can act on.
+// It knows no scenario. It never returns an error for a reply: a failed request is a fact like any other, with an
+// error class and a message that says what to do.
 //
-// The instant of a byte is the kernel's stamp of the packet that brought it, so that no figure contains the time that a
-// reader waits to be woken. Where the kernel gives no stamp (other systems than Linux, pipes) it is taken when the read
-// that delivered the byte returns, below HTTP and TLS. [event.Wire] says which. The instant of sending is the first
-// write of the request to a connection that is ready; making the connection is a separate figure and part of no other.
+// The instant of a byte is the kernel's stamp of the packet that carried it, so that no figure contains the time
+// until the reader wakes up. Where the kernel gives no stamp (systems other than Linux, pipes), the stamp is taken
+// when the read that delivered the byte returns, below HTTP and TLS. [event.Wire] records which of the two was used.
+// The instant of sending is the first write of the request to a connection that is ready; connecting is a separate
+// figure and part of no other.
 //
-// In come a server's address and prompts. Out goes one [event.Exchange] per prompt.
+// The input is a server's address and prompts, the output one [event.Exchange] per prompt.
 package client
 
 import (
@@ -36,7 +37,7 @@ type Client struct {
 	buffers   sync.Pool
 }
 
-// New returns a client for the server at cfg.BaseURL. It connects to nothing yet.
+// New returns a client for the server at cfg.BaseURL. It makes no connection yet.
 func New(cfg Config) (*Client, error) {
 	base, err := url.Parse(cfg.BaseURL)
 	switch {
@@ -71,9 +72,9 @@ func New(cfg Config) (*Client, error) {
 // CloseIdle closes the connections that no request uses.
 func (c *Client) CloseIdle() { c.transport.CloseIdle() }
 
-// Warm makes sure that the next request finds a connection, and returns how long it took to make
-// one; nil if there was one already. Servers close connections that idle for seconds, and some close them
-// after each reply, which without this costs the next turn a new one.
+// Warm makes a connection for the next request, unless one is ready, and returns how long that took; nil if one was
+// ready. Servers close connections that are idle for seconds, and some close them after each reply; without Warm the
+// next turn would pay for a new one.
 func (c *Client) Warm(ctx context.Context) (*time.Duration, error) {
 	took, err := c.transport.Warm(ctx)
 	if err != nil {
@@ -82,13 +83,12 @@ func (c *Client) Warm(ctx context.Context) (*time.Duration, error) {
 	return took, nil
 }
 
-// warmLead is how long before a request is due its connection is checked. A server that closes
-// an idle connection within it costs the request a new one, so it is short; a TLS handshake on a
-// home network must fit in.
+// warmLead is how long before a request is due its connection is checked. If a server closes an idle connection
+// within this time, the request pays for a new one, so it is short; a TLS handshake on a home network must fit in.
 const warmLead = 100 * time.Millisecond
 
-// Do sends p when it is due, at once if that has passed, and returns what came of it. Instants of
-// the exchange count from epoch. The request is built and the connection made before it is due.
+// Do sends p when it is due, or at once if that time has passed, and returns the exchange. The exchange's instants
+// count from epoch. The request is built and the connection made before the request is due.
 func (c *Client) Do(ctx context.Context, epoch, due time.Time, p Prompt) event.Exchange {
 	if due.IsZero() {
 		due = time.Now()
@@ -109,8 +109,8 @@ func (c *Client) Do(ctx context.Context, epoch, due time.Time, p Prompt) event.E
 	return x
 }
 
-// await sleeps until due and sees to a connection shortly before. If it could not be made, that is not reported here:
-// the request will find out, and say so.
+// await sleeps until due and makes a connection shortly before. A failure to connect is not reported here: the
+// request meets it again and reports it.
 func (c *Client) await(ctx context.Context, due time.Time) error {
 	if time.Until(due) <= 0 {
 		return ctx.Err()
@@ -138,12 +138,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// realKey is the length from which a key is searched for in replies. A shorter one is no secret, and may well be a word
-// of an answer.
+// realKey is the length from which a key is searched for in replies. A shorter key may well be an ordinary word of an
+// answer.
 const realKey = 8
 
-// withoutKey takes the key out of what a server said: some repeat the key that they refuse. What stands in one piece is
-// taken out where it is written; of a key whose pieces came in several deltas nothing there can tell.
+// withoutKey removes the key from what a server sent: some servers repeat a key that they reject. In a raw body the key
+// may be split over several deltas, so if a reply's text holds it, every string of the body is overwritten.
 func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 	key := c.cfg.APIKey
 	if key == "" {
@@ -158,9 +158,9 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 	}
 }
 
-// starTexts writes stars over every text that is a value in a body of JSON objects, whatever stands between them.
+// starTexts writes stars over every string value in a body of JSON objects, whatever is between the objects.
 func starTexts(body []byte) {
-	value := false // the next text follows a colon
+	value := false // a string after a colon is a value
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case ':':

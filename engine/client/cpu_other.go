@@ -4,5 +4,5 @@ package client
 
 import "time"
 
-// cpuTime is not known here.
+// cpuTime is not available on this system.
 func cpuTime() (time.Duration, bool) { return 0, false }

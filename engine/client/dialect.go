@@ -8,8 +8,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// dialect is one way to ask a server for a completion and to read what it answers. Its functions
-// are pure; framing, time and transport are the same for all.
+// dialect is one API: how to request a completion and how to read the reply. Its functions are pure; framing, time
+// and transport are the same for all.
 type dialect struct {
 	Name wire.API // what [Config].API says
 	Doc  string
@@ -19,7 +19,7 @@ type dialect struct {
 	decode func(data []byte, c *chunk) error
 }
 
-// dialects lists every dialect. A new one is a file and a line here.
+// dialects lists every dialect. To add one, write a file and add a line here.
 var dialects = []dialect{
 	{wire.Chat, "OpenAI chat completions, as nearly every server speaks them", openAIURL("/chat/completions"), encodeChat,
 		decodeOpenAI},

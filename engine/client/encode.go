@@ -21,8 +21,8 @@ import (
 // Message is one message of a chat.
 type Message = wire.Message
 
-// Prompt is what one request asks. A nil or zero field is not sent, so that the server's own
-// default applies; a pointer to zero is sent as zero.
+// Prompt is one request. A nil or zero field is not sent, so that the server's default applies; a pointer to zero is
+// sent as zero.
 type Prompt struct {
 	Messages    []Message // for chat
 	Text        string    // for completions
@@ -34,11 +34,11 @@ type Prompt struct {
 	Extra       map[string]any // keys of the body; nil removes a key
 }
 
-// placeholder is the model name that go-openai sees. It refuses names that look like OpenAI's own
-// models with options those do not take, and a home server may serve any model under any name.
+// placeholder is the model name that go-openai sees. The library refuses some options for names that look like
+// OpenAI's models, but a home server may serve any model under any name.
 const placeholder = "model"
 
-// encodeChat has go-openai's client make the request and puts in what its types cannot hold.
+// encodeChat lets go-openai's client build the request and adds what the library's types cannot hold.
 func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	r := openai.ChatCompletionRequest{
 		Model:         placeholder,
@@ -79,11 +79,10 @@ func encodeText(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	})
 }
 
-// sampling holds what go-openai would drop: it takes a zero for "not set", a temperature of zero
-// above all.
+// sampling holds the values that go-openai drops: it takes a zero for "not set", above all a temperature of zero.
 func sampling(cfg *Config, p Prompt) map[string]any {
 	set := map[string]any{"model": cfg.Model}
-	if p.MaxTokens > 0 { // go-openai calls it deprecated, but its successor is what servers ignore
+	if p.MaxTokens > 0 { // deprecated in go-openai, but most servers ignore its successor
 		set["max_tokens"] = p.MaxTokens
 	}
 	if p.Temperature != nil {
@@ -110,8 +109,8 @@ func streamOptions(cfg *Config) *openai.StreamOptions {
 	return &openai.StreamOptions{IncludeUsage: true}
 }
 
-// prepare runs one call of go-openai's client against a transport that keeps the request instead
-// of sending it. The endpoint's path has depth elements that the library adds by itself.
+// prepare runs one call of go-openai's client against a transport that keeps the request instead of sending it. The
+// library appends depth elements to the endpoint's path.
 func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any,
 	ask func(context.Context, *openai.Client) error) (*http.Request, error) {
 	root := *to
@@ -135,7 +134,7 @@ type rewriter struct {
 	set, extra map[string]any
 }
 
-// prepared carries a finished request through go-openai's error return.
+// prepared carries a finished request out through go-openai's error return.
 type prepared struct{ request *http.Request }
 
 func (p *prepared) Error() string { return "request prepared, not sent" }
@@ -199,8 +198,8 @@ func marshal(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }
 
-// join writes an object with its keys in order, so that equal prompts are equal bytes. The values
-// are already JSON; a prompt of megabytes is not parsed once more.
+// join writes an object with its keys in order, so that equal prompts give equal bytes. The values are JSON already,
+// so a prompt of megabytes is not parsed again.
 func join(fields map[string]json.RawMessage) []byte {
 	size := 2
 	for key, raw := range fields {

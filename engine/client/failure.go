@@ -14,8 +14,8 @@ import (
 	"homellm/engine/event"
 )
 
-// failure says what is wrong with a reply whose body ended with err, nil if nothing is. Inner is
-// the request's own context, whose cause tells which of its time-outs ran out.
+// failure says what is wrong with a reply whose body ended with err, or nil. Inner is the request's own context; its
+// cause tells which of the request's time-outs expired.
 func (k *call) failure(ctx, inner context.Context, err error) *event.Error {
 	x, r := k.x, k.record
 	switch cause := context.Cause(inner); {
@@ -34,11 +34,11 @@ func (k *call) failure(ctx, inner context.Context, err error) *event.Error {
 	return k.shortfall()
 }
 
-// givenUp are the finish reasons by which servers say that a reply is not whole: SGLang and vLLM
-// when they drop a request, gateways when what is behind them failed.
+// givenUp are the finish reasons by which servers report an incomplete reply: SGLang and vLLM when they abort a
+// request, gateways when their upstream failed.
 var givenUp = map[string]bool{"abort": true, "error": true}
 
-// shortfall says what a reply that ended in order lacks.
+// shortfall says what is missing in a reply that ended cleanly.
 func (k *call) shortfall() *event.Error {
 	x, r := k.x, k.record
 	e := new(event.Error)
@@ -73,7 +73,7 @@ func (k *call) shortfall() *event.Error {
 	return e
 }
 
-// tooSlow says which of the request's own time-outs ran out, and how far the reply was.
+// tooSlow says which of the request's time-outs expired, and how far the reply was.
 func (k *call) tooSlow(cause error) *event.Error {
 	x, cfg := k.x, &k.client.cfg
 	e := &event.Error{Class: "timeout_first_token", Body: keep(k.head)}
@@ -97,7 +97,7 @@ func (k *call) tooSlow(cause error) *event.Error {
 	return e
 }
 
-// interrupted tells a step's own time-out from the end of the run.
+// interrupted tells the step's time-out from the end of the run.
 func interrupted(err error) *event.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &event.Error{Class: "timeout", Message: "the step's time-out ran out before the reply was complete: raise " +
@@ -116,7 +116,7 @@ func tooLarge(limit int) *event.Error {
 		"max_tokens, or check whether the server repeats itself", limit)}
 }
 
-// describe says what a body is, for someone who expected something else.
+// describe names what a body is, for a message to someone who expected something else.
 func describe(body []byte) string {
 	if f := textFault(string(body)); f.html {
 		return f.message

@@ -13,20 +13,20 @@ import (
 	"homellm/engine/event"
 )
 
-// keptBody bounds how much of an error's body is kept, in bytes.
+// keptBody bounds how many bytes of an error body are kept.
 const keptBody = 4 << 10
 
-// fault is what a server says went wrong, in any of the forms in which servers say it.
+// fault is an error that a server reports, in any of the formats of the servers.
 type fault struct {
 	message string // one line
 	kind    string // the server's own name for the kind of error
 	code    string
-	html    bool // a web page, not an answer of an API
+	html    bool // a web page, not an API's reply
 }
 
-// parseFault reads an error body. It knows the object of OpenAI, vLLM and llama.cpp, the string
-// of Ollama and of vLLM's 401, the flat object of older vLLM and SGLang, FastAPI's detail, and
-// takes anything else as text. It never fails: the worst body is still worth showing.
+// parseFault reads an error body. It knows the object of OpenAI, vLLM and llama.cpp, the string of Ollama and of
+// vLLM's 401, the flat object of older vLLM and SGLang, and FastAPI's detail; anything else is taken as text, so it
+// never fails.
 func parseFault(body []byte) fault {
 	var object map[string]any
 	if json.Unmarshal(body, &object) != nil {
@@ -55,7 +55,7 @@ func parseFault(body []byte) fault {
 	return f
 }
 
-// detail flattens FastAPI's list of complaints, each {loc, msg}, into one text.
+// detail turns FastAPI's list of complaints, each {loc, msg}, into one text.
 func detail(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -86,7 +86,7 @@ func location(v any) string {
 	return "(" + strings.Join(parts, ".") + ")"
 }
 
-// word renders a JSON string or number; anything else is none.
+// word renders a JSON string or number; any other value gives "".
 func word(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -114,7 +114,7 @@ func textFault(body string) fault {
 	return f
 }
 
-// oneLine makes a server's text fit for a message: valid, on one line, of bounded length.
+// oneLine makes a server's text fit for a message: valid UTF-8, on one line, of bounded length.
 func oneLine(text string) string {
 	const limit = 600
 	cut := len(text) > limit
@@ -134,22 +134,22 @@ func oneLine(text string) string {
 	return text
 }
 
-// overflowWords is how servers say that a prompt does not fit, in lower case, in the message, the
-// type or the code of an error.
+// overflowWords are the phrases by which servers say that a prompt does not fit the context, in lower case. They
+// occur in the message, the type or the code of an error.
 var overflowWords = []string{
 	"maximum context length",           // vLLM, SGLang
-	"longer than the maximum model",    // vLLM, a prompt that does not fit by itself
-	"be greater than max_model_len",    // vLLM, more output than the whole context
-	"exceeds model's maximum context",  // vLLM, a prompt that was rendered before
-	"exceed_context_size_error",        // llama.cpp, the type
+	"longer than the maximum model",    // vLLM: the prompt alone is too long
+	"be greater than max_model_len",    // vLLM: max_tokens is more than the whole context
+	"exceeds model's maximum context",  // vLLM: a prompt of token ids
+	"exceed_context_size_error",        // llama.cpp, in the type
 	"exceeds the available context",    // llama.cpp, TabbyAPI
-	"context_length_exceeded",          // OpenAI and TabbyAPI, the code
+	"context_length_exceeded",          // OpenAI and TabbyAPI, in the code
 	"longer than the model's context",  // SGLang
 	"input length exceeds the context", // Ollama with truncate: false
-	"context the overflows",            // LM Studio, with their typing error
+	"context the overflows",            // LM Studio, spelt as it sends it
 }
 
-// missingWords is how servers say that they do not have the model.
+// missingWords are the phrases by which servers say that they do not have the model.
 var missingWords = []string{"model", "not_found_error", "notfounderror"}
 
 func (f fault) says(words []string) bool {
@@ -162,8 +162,8 @@ func (f fault) says(words []string) bool {
 	return false
 }
 
-// refusals says which class an HTTP status belongs to and what to do about it; the first row that
-// fits decides. A zero upper bound means the one status.
+// refusals maps an HTTP status to an error class and to what the user can do; the first row that fits decides. An
+// upper bound of zero means a single status.
 var refusals = []struct {
 	from, to int
 	when     func(fault) bool
@@ -187,7 +187,7 @@ var refusals = []struct {
 	{500, 599, nil, "server_error", "look into the server's log"},
 }
 
-// refused turns an HTTP error status into what a person needs to act on it.
+// refused turns an HTTP error status into an event.Error that says what to do.
 func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
 	f := parseFault(body)
 	said := f.message
@@ -215,8 +215,8 @@ func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
 	return e
 }
 
-// reported turns an error that came inside a reply into an event.Error. The status was already
-// sent by then, so only the text tells what it is.
+// reported turns an error inside a reply into an event.Error. The status was already sent, so only the text tells the
+// class.
 func reported(f fault, body []byte) *event.Error {
 	e := &event.Error{Class: "server_error", Body: keep(body)}
 	advice := "the server failed while it answered: look into its log"

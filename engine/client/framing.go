@@ -7,32 +7,32 @@ import (
 	"homellm/engine/wire"
 )
 
-// A framer cuts a body into events, however the bytes were split on the way. After feed, next is
-// called until it reports false; after the last feed, end is, for what a body without its last
-// line end still holds. Data is valid until the next call.
+// A framer cuts a body into events, wherever the reads split it. After feed, call next until it returns false. At the
+// end of the body call end, which returns what is left of a body without a final line end. Data is valid until the
+// next call.
 type framer interface {
 	feed(p []byte)
 	next() (frame, bool)
 	end() (frame, bool)
-	pending() int  // bytes kept for an event that is not complete
-	comments() int // keep-alive lines seen so far
+	pending() int  // bytes kept for an incomplete event
+	comments() int // keep-alive lines so far
 }
 
 // frame is one event of a body.
 type frame struct {
 	data  []byte
-	error bool // the framing itself calls it an error: `event: error`, or a field named `error`
+	error bool // the framing marks an error: `event: error`, or a field named `error`
 }
 
-// framings lists the ways a body is cut up, by the name that the wire facts carry.
+// framings lists the framings by the name that [event.Wire] records.
 var framings = map[string]func() framer{
 	"sse":    func() framer { return new(sse) },
 	"ndjson": func() framer { return new(ndjson) },
 	"json":   func() framer { return new(whole) },
 }
 
-// framingOf says how bodies of a media type are split. Other types, and streams that are labelled as JSON, are judged
-// by their first byte: a good stream is measured although its label is wrong, and the label is recorded.
+// framingOf returns the framing of a media type. For other types, and for streams labelled as JSON, the first byte
+// decides: a good stream with a wrong label is measured, and the label is recorded.
 var framingOf = map[string]string{
 	"text/event-stream":    "sse",
 	"application/x-ndjson": "ndjson",
@@ -41,10 +41,10 @@ var framingOf = map[string]string{
 	"application/json":     "json",
 }
 
-// sniff picks the framing by the first byte that is not space; none while there is only space.
+// sniff picks the framing by the first byte that is not white space; nil until there is one.
 func sniff(p []byte, d *dialect, labelledJSON bool) string {
 	p = bytes.TrimLeft(p, " \t\r\n")
-	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins so
+	const beginSSE = "de:ir" // data, event, a comment, id, retry: no JSON begins with these
 	switch {
 	case len(p) == 0:
 		return ""
@@ -60,11 +60,11 @@ func sniff(p []byte, d *dialect, labelledJSON bool) string {
 
 // lines cuts a byte stream into lines that end in LF, CR LF or CR.
 type lines struct {
-	in     []byte // fed and not yet cut; the caller's memory
-	carry  []byte // start of a line whose end has not arrived
-	taken  bool   // carry was handed out and is free
-	skipLF bool   // the last line ended in CR: a LF that follows belongs to it
-	loneCR bool   // CR alone ends a line (SSE); elsewhere it is space
+	in     []byte // fed and not yet cut; memory of the caller
+	carry  []byte // the start of an incomplete line
+	taken  bool   // carry was returned and can be reused
+	skipLF bool   // the last line ended in CR: an LF that follows belongs to it
+	loneCR bool   // CR alone ends a line (SSE); in other framings it is white space
 }
 
 func (l *lines) feed(p []byte) { l.in = p }
@@ -112,7 +112,7 @@ func (l *lines) line() ([]byte, bool) {
 	return line, true
 }
 
-// rest is the last line of a body that does not end in a line end.
+// rest is the last line of a body without a final line end.
 func (l *lines) rest() ([]byte, bool) {
 	if l.taken || len(l.carry) == 0 {
 		return nil, false
@@ -128,17 +128,17 @@ func (l *lines) pending() int {
 	return len(l.carry)
 }
 
-// sse is text/event-stream as the HTML standard frames it, with two liberties that real servers
-// need: the last event counts without the blank line after it, and a field named `error`, which
-// llama.cpp used to send, is a separate event.
+// sse is text/event-stream as the HTML standard defines it, with two extensions that real servers need: the last
+// event counts without the blank line after it, and a field named `error`, which llama.cpp used to send, is a
+// separate event.
 type sse struct {
 	lines
 	begun   bool
 	isError bool   // `event: error` was seen for the event being read
 	has     bool   // it has data
 	data    []byte // its data so far
-	alias   bool   // data points into the bytes fed and is not in copied yet
-	copied  []byte // memory for data that outlives the bytes fed
+	alias   bool   // data still points into the bytes fed and is not yet copied
+	copied  []byte // a copy that is valid after the next feed
 	seen    int    // comments
 }
 
@@ -215,7 +215,7 @@ func (f *sse) take(line []byte) (frame, bool) {
 func (f *sse) append(value []byte) {
 	if !f.has {
 		f.data, f.has, f.alias = value, true, true
-		if f.taken { // the line is in memory that the next line may take
+		if f.taken { // the next line may reuse the memory of this one
 			f.keep()
 		}
 		return
@@ -225,7 +225,7 @@ func (f *sse) append(value []byte) {
 	f.data = f.copied
 }
 
-// ndjson is one JSON value a line.
+// ndjson is one JSON value per line.
 type ndjson struct{ lines }
 
 func (f *ndjson) comments() int { return 0 }
@@ -248,7 +248,7 @@ func (f *ndjson) end() (frame, bool) {
 	return frame{data: line}, len(line) > 0
 }
 
-// whole is a body that is one value.
+// whole is a body with a single value.
 type whole struct{ body []byte }
 
 func (f *whole) feed(p []byte)       { f.body = append(f.body, p...) }

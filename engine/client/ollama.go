@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// ollamaURL finds Ollama's own API beside the OpenAI one, whose /v1 a base often ends in.
+// ollamaURL derives the URL of Ollama's own API from the base URL, which often ends in the /v1 of the OpenAI API.
 func ollamaURL(base *url.URL) *url.URL {
 	root := strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/v1")
 	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/chat"}
 }
 
-// encodeOllama builds a request of Ollama's own API. The prompt must not be cut and the context
-// must not slide without a word: both would make a long scenario fast and wrong.
+// encodeOllama builds a request of Ollama's own API. It asks the server not to truncate the prompt or shift the
+// context silently: both would make a long scenario fast and wrong.
 func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	options := map[string]any{}
 	if p.MaxTokens > 0 {
@@ -59,8 +59,8 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	return r, nil
 }
 
-// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds; prompt_eval_count is the whole prompt,
-// cached or not, and in some versions what was computed of it: the self-test of a run tells which.
+// decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds. prompt_eval_count is the whole
+// prompt, cached or not, but in some versions only the computed part: the self-test of a run finds out which.
 func decodeOllama(data []byte, c *chunk) error {
 	s := &c.scan
 	if s.peek() != '{' {

@@ -13,8 +13,8 @@ import (
 type record struct {
 	x      *event.Exchange
 	decode func([]byte, *chunk) error
-	limit  int  // of kept bytes
-	tags   bool // reasoning may stand in the answer, between tags
+	limit  int  // of the kept texts
+	tags   bool // the answer may hold reasoning between tags
 	c      chunk
 
 	progress
@@ -23,23 +23,23 @@ type record struct {
 	reports
 }
 
-// progress is how far a reply was understood.
+// progress is how far a reply is decoded.
 type progress struct {
-	whole   bool         // the reply is one body: nothing is known of when its tokens were made
-	err     *event.Error // the first that the server reported, or that ended the reading
-	fatal   bool         // nothing after this can be understood
-	ending  bool         // the body has ended; what comes now may be half an event
-	choices bool         // an event was a completion's
+	whole   bool         // the reply is one body: when its tokens were made is unknown
+	err     *event.Error // the first error that the server reported, or that ended the reading
+	fatal   bool         // nothing after this point can be decoded
+	ending  bool         // the body has ended; what is left may be half an event
+	choices bool         // an event belonged to a completion
 	first   int          // index of the choice that came first
 	deltas  bool         // a delta had text
 	spoken  int          // events with text
 }
 
-// counting is what is known of the tokens per event.
+// counting is what the server reports of the tokens per event.
 type counting struct {
-	runningKnown bool  // the last chunk came with the server's running count of tokens
-	running      int   // which was this
-	silent       int   // tokens listed by events without text since the last chunk
+	runningKnown bool  // the last chunk carried a running count of tokens
+	running      int   // that count
+	silent       int   // tokens of events without text since the last chunk
 	ints         []int // memory for Chunk.Tokens
 }
 
@@ -50,15 +50,15 @@ type kept struct {
 	tool      []byte
 }
 
-// reports are the server's counts and times of the whole reply, and where they were.
+// reports are the server's counts and times of the whole reply, and where they came.
 type reports struct {
-	withChoices int // reports of usage on events with choices
-	ownUsage    int // and on events without
+	withChoices int // usage reports on events with choices
+	ownUsage    int // and on events without choices
 	usage       usage
 	timings     timings
 }
 
-// newRecord starts a record with room for the tokens to expect.
+// newRecord returns a record with room for the expected tokens.
 func newRecord(x *event.Exchange, decode func([]byte, *chunk) error, expect, limit int) *record {
 	expect = min(max(expect, 64), 1<<15)
 	x.Chunks = make([]event.Chunk, 0, expect)
@@ -74,21 +74,21 @@ func newRecord(x *event.Exchange, decode func([]byte, *chunk) error, expect, lim
 // chunkCost is roughly what a chunk takes besides its text, in bytes.
 const chunkCost = 48
 
-// size is how many bytes the record holds on to.
+// size is how many bytes of memory the record uses.
 func (r *record) size() int {
 	return len(r.text) + len(r.reasoning) + len(r.tool) + chunkCost*len(r.x.Chunks)
 }
 
-// complete reports whether the server said that its reply is whole.
+// complete reports whether the server marked its reply as whole.
 func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "" }
 
 // answered reports whether anything was generated.
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
 
-// wordKept bounds what is kept of the name of a model, a finish reason and a content type, in bytes.
+// wordKept bounds, in bytes, what is kept of a model's name, a finish reason and a content type.
 const wordKept = 256
 
-// beginning is the start of a text, of whole characters.
+// beginning is the start of a text, cut between characters.
 func beginning(text []byte, most int) string {
 	if len(text) > most {
 		for most > 0 && !utf8.RuneStart(text[most]) {
@@ -135,12 +135,12 @@ func (r *record) take(at time.Duration, f frame) {
 		r.x.Wire.Model = beginning(c.model, wordKept)
 	}
 	if c.choices && r.x.FirstEvent == nil && !r.whole {
-		first := at // its own variable, for taking its address moves it to the heap
+		first := at // a variable of its own: taking the address moves it to the heap
 		r.x.FirstEvent = &first
 	}
 	if len(c.finish) > 0 {
 		r.x.Finish = beginning(c.finish, wordKept)
-		if !r.whole && r.x.Finished == nil { // some servers repeat it on every event that follows
+		if !r.whole && r.x.Finished == nil { // some servers repeat it on every later event
 			finished := at
 			r.x.Finished = &finished
 		}
@@ -153,7 +153,7 @@ func (r *record) take(at time.Duration, f frame) {
 	r.keepText(at)
 }
 
-// choose lets only the choice that came first speak.
+// choose keeps only the choice that came first.
 func (r *record) choose() {
 	c := &r.c
 	if !c.choices {
@@ -169,8 +169,8 @@ func (r *record) choose() {
 	}
 }
 
-// undecodable handles an event that is not JSON. At the end of a stream it is the start of an event that was cut off,
-// and the verdict says so; anywhere else nothing after it can be trusted.
+// undecodable handles an event that is not JSON. At the end of a stream it is an event that was cut off, and the
+// missing end is reported; anywhere else the rest of the reply cannot be trusted.
 func (r *record) undecodable(data []byte) {
 	if r.ending && !r.whole {
 		r.x.Wire.Events--
@@ -182,7 +182,7 @@ func (r *record) undecodable(data []byte) {
 	}
 }
 
-// bound ends a reply that grows past what may be kept, counting what the framing holds back.
+// bound ends a reply that exceeds the limit, counting the bytes that the framing holds.
 func (r *record) bound(pending int) {
 	if r.size()+pending > r.limit && !r.fatal {
 		r.fatal = true
@@ -190,14 +190,14 @@ func (r *record) bound(pending int) {
 	}
 }
 
-// fault keeps the first error that the server reports; what it says after that follows from it.
+// fault keeps the first error that the server reports; later ones follow from it.
 func (r *record) fault(f fault, data []byte) {
 	if r.err == nil {
 		r.err = reported(f, data)
 	}
 }
 
-// count keeps the latest report of usage and remembers where reports were.
+// count keeps the latest usage report and records where reports came.
 func (r *record) count() {
 	if u := r.c.usage; u.seen() {
 		r.conflicts(r.usage, u)
@@ -210,8 +210,8 @@ func (r *record) count() {
 	}
 }
 
-// conflicts remembers how two reports of one reply contradict each other: its prompt does not change, and what it has
-// generated does not shrink.
+// conflicts records a contradiction between two reports of one reply: prompt tokens must not change, and completion
+// tokens must not shrink.
 func (r *record) conflicts(was, is usage) {
 	for _, c := range []struct {
 		name    string
@@ -228,11 +228,11 @@ func (r *record) conflicts(was, is usage) {
 	}
 }
 
-// keepText appends what the event generated, and a chunk for each channel it used.
+// keepText appends the text of an event, and one chunk for each channel.
 func (r *record) keepText(at time.Duration) {
 	c := &r.c
 	if c.message && r.deltas {
-		c.silence() // a message beside the deltas says again what they said
+		c.silence() // a message beside the deltas repeats their text
 	}
 	if c.empty() {
 		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
@@ -255,12 +255,12 @@ func (r *record) keepText(at time.Duration) {
 		return
 	}
 	tokens := r.tokens()
-	if len(r.x.Chunks) == first+1 { // no server says how an event's tokens divide between channels
+	if len(r.x.Chunks) == first+1 { // no server reports how an event's tokens divide between channels
 		r.x.Chunks[first].Tokens = tokens
 	}
 }
 
-// part appends what the event says on one channel to what is kept of it.
+// part appends an event's text on one channel.
 func (r *record) part(at time.Duration, channel event.Channel, kept, text []byte) []byte {
 	if len(text) == 0 {
 		return kept
@@ -271,10 +271,9 @@ func (r *record) part(at time.Duration, channel event.Channel, kept, text []byte
 	return append(kept, text...)
 }
 
-// tokens is how many tokens the event holds, if the server says: by listing them, or by the step
-// that its running count took. A count says nothing of this event if the one before had none,
-// for then it is the total. Tokens without text, such as the tag that begins reasoning or the first
-// bytes of a character, count with the text that follows them.
+// tokens is the number of tokens in the event, if the server reports it: as a list of tokens, or as the increase of
+// its running count. The increase is unknown if the previous event had no count. Tokens without text, such as the tag
+// that begins reasoning or the first bytes of a character, count with the text that follows them.
 func (r *record) tokens() *int {
 	c := &r.c
 	silent := r.silent
@@ -296,7 +295,7 @@ func (r *record) tokens() *int {
 	return nil
 }
 
-// number returns a pointer to n, from memory that is allocated for many at once.
+// number returns a pointer to n. One allocation serves many numbers.
 func (r *record) number(n int) *int {
 	if len(r.ints) == cap(r.ints) {
 		r.ints = make([]int, 0, 256)
@@ -305,7 +304,7 @@ func (r *record) number(n int) *int {
 	return &r.ints[len(r.ints)-1]
 }
 
-// close moves what was gathered into the exchange.
+// close moves the record into the exchange.
 func (r *record) close() {
 	x := r.x
 	r.unrepeat()
@@ -314,7 +313,7 @@ func (r *record) close() {
 	}
 	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
 	if r.usage.prompt == 0 {
-		r.usage.prompt = -1 // no prompt has no tokens: the server means that it computed none, or does not say
+		r.usage.prompt = -1 // no prompt has zero tokens: the server computed none, or does not report the count
 	}
 	x.Usage = event.Usage{
 		Prompt:     known(r.usage.prompt),
@@ -339,8 +338,8 @@ func (r *record) close() {
 	r.closeTimings()
 }
 
-// closeTimings keeps the server's own figures under the names of metrics, and fills gaps in usage
-// from them: llama.cpp's prompt is what it computed plus what it had in its cache.
+// closeTimings stores the server's figures under the names of metrics, and fills gaps in usage from them: llama.cpp's
+// prompt is the computed tokens plus the cached ones.
 func (r *record) closeTimings() {
 	x, t := r.x, r.timings
 	for _, v := range []struct {
@@ -382,7 +381,7 @@ func (r *record) closeTimings() {
 	}
 }
 
-// known is a count that was reported, or nil.
+// known is a reported count, or nil.
 func known(n int) *int {
 	if n < 0 {
 		return nil

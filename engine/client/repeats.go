@@ -7,23 +7,23 @@ import (
 	"homellm/engine/event"
 )
 
-// What a stream must have before its deltas are taken for repetitions: with fewer, an answer such as "no", "no no"
-// could be meant so.
+// A stream must have at least this much before its deltas are taken for repetitions: a short answer such as "no", "no
+// no" may be meant so.
 const (
 	repeatedDeltas = 3  // deltas
-	repeatedGrowth = 2  // of them that say more than the one before
-	repeatedBytes  = 12 // in a last delta that repeats all the others
+	repeatedGrowth = 2  // deltas that extend the one before
+	repeatedBytes  = 12 // bytes of a last delta that repeats all the others
 )
 
-// unrepeat takes out of the texts what deltas repeat: some servers send all so far with each delta, and some send
-// everything once more at the end.
+// unrepeat removes repeated text: some servers send the whole text so far with each delta, and some send everything
+// once more at the end.
 func (r *record) unrepeat() {
 	r.text = r.unrepeated(r.text, event.Answer, event.Refusal)
 	r.reasoning = r.unrepeated(r.reasoning, event.Reasoning)
 	r.tool = r.unrepeated(r.tool, event.Tool)
 }
 
-// unrepeated returns a text without its repetitions. A delta that says nothing new is no arrival of a token.
+// unrepeated returns a text without its repetitions. A delta without new text is not the arrival of a token.
 func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
 	of := func(c event.Chunk) bool {
 		return slices.Contains(channels, c.Channel)
@@ -53,8 +53,8 @@ func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
 	return kept
 }
 
-// once returns a text whose deltas, of the given sizes, repeat all so far, and how much each of them adds to it; nil if
-// they do not.
+// once returns the text without repetition, and how much each delta adds to it, where every delta repeats all text so
+// far; nil for other streams. Sizes are the lengths of the deltas.
 func once(text []byte, sizes []int) (kept []byte, added []int) {
 	if len(sizes) < repeatedDeltas {
 		return nil, nil

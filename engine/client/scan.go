@@ -9,20 +9,19 @@ import (
 	"homellm/engine/event"
 )
 
-// scanner walks over one JSON value without building it. A stream repeats the same few hundred
-// bytes for every token, of which a dozen matter, so what a decoder does not ask for is checked
-// and stepped over, never copied.
+// scanner walks over one JSON value without building it. A stream repeats the same few hundred bytes for every token,
+// of which a dozen matter, so what a decoder does not ask for is checked and skipped, never copied.
 //
-// It accepts exactly what encoding/json accepts; the fuzz targets verify that. The first fault sticks: every later
-// call yields nothing, and bad reports it at the end.
+// It accepts exactly what encoding/json accepts; the fuzz targets verify that. The first error sticks: every later
+// call returns nothing, and bad reports it at the end.
 //
 //	for ok := s.open('{'); ok; ok = s.more('}') {
-//		switch string(s.key()) {
-//		case "id":
-//			id = s.text()
-//		default:
-//			s.skip()
-//		}
+//	switch string(s.key()) {
+//	case "id":
+//	id = s.text()
+//	default:
+//	s.skip()
+//	}
 //	}
 type scanner struct {
 	data    []byte
@@ -32,7 +31,7 @@ type scanner struct {
 	scratch []byte // the last string that had to be unescaped
 }
 
-// maxDepth is the nesting at which encoding/json gives up too.
+// maxDepth is encoding/json's limit of nesting.
 const maxDepth = 10000
 
 func (s *scanner) reset(data []byte) {
@@ -57,7 +56,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// end reports whether the value was whole and nothing but space follows it.
+// end reports whether the value was complete and only white space follows it.
 func (s *scanner) end() bool {
 	if s.peek() != 0 || s.pos < len(s.data) {
 		s.fail()
@@ -65,8 +64,8 @@ func (s *scanner) end() bool {
 	return !s.bad
 }
 
-// open enters an array or object and reports whether it holds anything. A value of another kind,
-// null above all, is stepped over as if it were empty.
+// open enters an array or object and reports whether it has elements. A value of another kind, null above all, is
+// skipped as if it were empty.
 func (s *scanner) open(bracket byte) bool {
 	if s.peek() != bracket {
 		s.skip()
@@ -115,7 +114,7 @@ func (s *scanner) key() []byte {
 	return name
 }
 
-// skip steps over any value.
+// skip skips any value.
 func (s *scanner) skip() {
 	switch c := s.peek(); c {
 	case '{':
@@ -149,7 +148,7 @@ func (s *scanner) skip() {
 	}
 }
 
-// raw steps over any value and returns its bytes unchanged.
+// raw skips any value and returns its bytes unchanged.
 func (s *scanner) raw() []byte {
 	s.peek()
 	from := s.pos
@@ -168,7 +167,7 @@ func (s *scanner) literal(word string) {
 	s.pos += len(word)
 }
 
-// truth reads a boolean; any other value is stepped over and counts as false.
+// truth reads a boolean; any other value is skipped and counts as false.
 func (s *scanner) truth() bool {
 	if s.peek() == 't' {
 		s.literal("true")
@@ -178,7 +177,7 @@ func (s *scanner) truth() bool {
 	return false
 }
 
-// number reads a number. Any other value is stepped over, and ok is false.
+// number reads a number. Any other value is skipped, and ok is false.
 func (s *scanner) number() (v float64, ok bool) {
 	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
 		s.skip()
@@ -195,10 +194,10 @@ func (s *scanner) number() (v float64, ok bool) {
 	return v, err == nil
 }
 
-// mostCounted bounds a count, so that the journal takes the sum of two.
+// mostCounted bounds a count, so that the sum of two fits the journal.
 const mostCounted = event.MostTokens / 2
 
-// count reads a number of tokens: a non-negative integer. Anything else is not one.
+// count reads a number of tokens: a non-negative integer. For anything else ok is false.
 func (s *scanner) count() (n int, ok bool) {
 	v, ok := s.number()
 	if !ok || v < 0 || v > mostCounted || v != float64(int(v)) {
@@ -220,7 +219,7 @@ func shortInteger(digits []byte) (n int, ok bool) {
 	return n, true
 }
 
-// numeral steps over a number by JSON's grammar.
+// numeral skips a number by JSON's grammar.
 func (s *scanner) numeral() []byte {
 	from := s.pos
 	if s.at('-') {
@@ -284,8 +283,7 @@ func verbatim(p []byte) int {
 	return n
 }
 
-// text reads a string. The bytes are valid until the next call. Any other value is stepped over
-// and yields nothing.
+// text reads a string. The bytes are valid until the next call. Any other value is skipped and gives nothing.
 func (s *scanner) text() []byte {
 	if s.peek() != '"' {
 		s.skip()
@@ -305,7 +303,7 @@ func (s *scanner) text() []byte {
 	return s.scratch
 }
 
-// skipText steps over a string and checks its escapes. Bytes that are not UTF-8 pass, as they do in encoding/json.
+// skipText skips a string and checks its escapes. Bytes that are not UTF-8 are accepted, as in encoding/json.
 func (s *scanner) skipText() {
 	for i := s.pos + 1; i < len(s.data); i++ {
 		switch c := s.data[i]; {
@@ -335,8 +333,8 @@ func (s *scanner) skipText() {
 	s.fail()
 }
 
-// unescape appends the text that a checked JSON string stands for. Half a surrogate pair and bytes that are not UTF-8
-// become U+FFFD.
+// unescape appends the text of a checked JSON string. Half a surrogate pair and bytes that are not UTF-8 become
+// U+FFFD.
 func unescape(dst, src []byte) []byte {
 	for i := 0; i < len(src); {
 		c := src[i]

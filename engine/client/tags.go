@@ -19,18 +19,18 @@ var thoughtTags = []struct{ open, closing string }{
 	{"<|channel>thought", "<channel|>"},            // Gemma
 }
 
-// answerTags stand around an answer that follows reasoning.
+// answerTags enclose an answer that follows reasoning.
 var answerTags = []string{"<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|begin_of_solution|>", "<|end_of_solution|>"}
 
-// stretch is a part of an answer as it came: what belongs to a channel, or markup, which belongs to none.
+// stretch is a part of an answer as it came: text of a channel, or markup, which has no channel.
 type stretch struct {
 	end     int
 	channel event.Channel
 	markup  bool
 }
 
-// untag moves reasoning that the server left in the answer to its own channel. The answer is what is left: what is
-// judged, and what goes back as history.
+// untag moves reasoning that the server left in the answer to the reasoning channel. The rest is the answer:
+// assertions judge it, and it goes into the history.
 func (r *record) untag() {
 	stretches := apart(string(r.text), len(r.reasoning) > 0)
 	if len(stretches) == 0 {
@@ -49,10 +49,10 @@ func (r *record) untag() {
 	r.kept, r.x.Chunks = m.out, m.chunks
 }
 
-// mover deals the texts of a reply out to their channels.
+// mover distributes the texts of a reply over their channels.
 type mover struct {
 	rest      kept      // what is not moved yet
-	stretches []stretch // of the answer, those that are left
+	stretches []stretch // the stretches of the answer that are left
 	at        int       // in the answer
 	out       kept
 	chunks    []event.Chunk
@@ -69,8 +69,8 @@ func (k *kept) of(channel event.Channel) *[]byte {
 	return &k.text
 }
 
-// move moves the text of one chunk, to several channels if it holds the end of a stretch. A chunk of nothing but markup
-// stays, with no text: tokens arrived.
+// move moves the text of one chunk, to several channels if the chunk holds the end of a stretch. A chunk with nothing
+// but markup stays, with no text, because tokens arrived with it.
 func (m *mover) move(c event.Chunk) {
 	rest := m.rest.of(c.Channel)
 	text := (*rest)[:c.Bytes]
@@ -112,8 +112,8 @@ func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 	m.chunks = append(m.chunks, event.Chunk{At: of.At, Channel: channel, Bytes: len(text)})
 }
 
-// apart divides an answer that holds reasoning. It returns nothing if the answer holds none. Separate says that
-// reasoning came on its own channel as well: a closing tag alone is then one that the answer talks of.
+// apart divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on its
+// own channel: a lone closing tag is then part of the answer's text.
 func apart(text string, separate bool) []stretch {
 	c := cutter{text: text}
 	switch found := mention(text, 0, "<|channel|>"); {
@@ -139,7 +139,7 @@ type cutter struct {
 	text  string
 	at    int
 	out   []stretch
-	found bool // there is more than an answer
+	found bool // the text holds more than an answer
 }
 
 func (c *cutter) keep(end int, channel event.Channel) {
@@ -157,8 +157,8 @@ func (c *cutter) markup(end int, channel event.Channel) {
 	}
 }
 
-// mention is where a mark next stands in a text, from an index on; -1 if it does not. One that follows a quotation mark
-// is talked of.
+// mention is the index of the next mark in a text, from an index on, or -1. A mark after a quotation mark does not
+// count: the answer quotes it.
 func mention(text string, from int, mark string) int {
 	for {
 		i := strings.Index(text[from:], mark)
@@ -173,7 +173,7 @@ func mention(text string, from int, mark string) int {
 	}
 }
 
-// next finds the first of the tags that thought begins or ends with.
+// next finds the first opening or closing tag of reasoning.
 func (c *cutter) next(inside string) (at, size int, closing string, opens bool) {
 	at = -1
 	see := func(mark, ends string, opening bool) {
@@ -190,7 +190,7 @@ func (c *cutter) next(inside string) (at, size int, closing string, opens bool) 
 	return at, size, closing, opens
 }
 
-// tags cuts at tags around thoughts.
+// tags cuts the text at reasoning tags.
 func (c *cutter) tags(separate bool) {
 	inside := ""
 	for {
@@ -225,8 +225,8 @@ func (c *cutter) tags(separate bool) {
 // harmonyEnds end a message of the harmony format.
 var harmonyEnds = []string{"<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>"}
 
-// harmony cuts an answer in the harmony format of gpt-oss: <|channel|>NAME<|message|>TEXT<|end|>, again and again. The
-// channel final is the answer.
+// harmony cuts an answer in the harmony format of gpt-oss, a sequence of <|channel|>NAME<|message|>TEXT<|end|>. The
+// channel final holds the answer.
 func (c *cutter) harmony() {
 	start := strings.Index(c.text, "<|channel|>")
 	if s := strings.Index(c.text, "<|start|>"); s >= 0 && s < start {
@@ -266,7 +266,7 @@ func (c *cutter) harmony() {
 	}
 }
 
-// tidy makes markup of what stands around an answer: the space before it, and the tags that say that it is one.
+// tidy marks as markup what surrounds an answer: the space before it, and the tags that enclose it.
 func (c *cutter) tidy() []stretch {
 	var out []stretch
 	at := 0

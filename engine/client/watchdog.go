@@ -10,18 +10,18 @@ import (
 	"homellm/engine/crash"
 )
 
-// Why a request was given up.
+// Why a request was abandoned.
 var (
 	errFirstToken = errors.New("first-token time-out")
 	errIdle       = errors.New("idle time-out")
 	errDrained    = errors.New("the body did not end after its last event")
 )
 
-// watchdog gives a request up when nothing happens for too long. Extending the wait happens with every token, so it
-// costs one store only: when the timer fires it checks whether the time is really up.
+// watchdog cancels a request when nothing happens for too long. Every token extends the wait, so extending is a
+// single store: when the timer fires it checks whether the time is really up.
 type watchdog struct {
-	since  atomic.Int64 // the last progress, in nanoseconds
-	start  time.Time    // from which since counts
+	since  atomic.Int64 // the last progress, in nanoseconds since start
+	start  time.Time    // the origin of since
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -50,7 +50,7 @@ func (w *watchdog) set(d time.Duration, cause error) {
 	}
 }
 
-// extend starts the same wait again, from an instant since start.
+// extend restarts the same wait at an instant since start.
 func (w *watchdog) extend(at time.Duration) { w.since.Store(int64(at)) }
 
 func (w *watchdog) check() {
