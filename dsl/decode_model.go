@@ -43,6 +43,11 @@ func (d *decoder) model(at syntax.Entry, templates map[string]syntax.Entry) *Mod
 	}
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
 	m.Architecture = d.architecture(d.get(n, "architecture"))
+	m.Thinking = d.thinking(d.get(n, "thinking"))
+	if d.get(n, "tools") != nil {
+		tools := d.flag(n, "tools", false)
+		m.Tools = &tools
+	}
 	m.Sources = d.sources(d.get(n, "sources"))
 	m.Engines = d.engines(d.get(n, "engines"), m)
 	return m

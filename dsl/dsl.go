@@ -153,6 +153,8 @@ type Model struct {
 	PrefixStable bool
 	Reason       string // why the prefix is not stable
 	Architecture *Architecture
+	Thinking     *Thinking // nil: it never thinks, or nothing is known of it
+	Tools        *bool     // whether its chat template takes tools; nil: not known
 	Sources      []*ModelSource
 	Engines      map[string]EngineModel
 }

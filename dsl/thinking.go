@@ -1,0 +1,77 @@
+package dsl
+
+import (
+	"slices"
+
+	"homellm/dsl/syntax"
+)
+
+// Thinking is how a model is told to think before it answers, or not to.
+type Thinking struct {
+	Kwarg   string   // variable of the chat template that decides it; empty: nothing does
+	Field   string   // field of a request that servers turn into the variable; empty: they know none
+	Off, On any      // values of the variable, truth values or texts; nil: it cannot be told so
+	Levels  []string // values that say how much, the least first
+	Default string   // off, on or a level: what it does where a request says nothing
+}
+
+// Value is what the variable has to be for a model that shall think so: off, on or a level. It is nil where the model
+// does so unless told otherwise and no value says it; ok is false where it cannot be told so at all.
+func (t *Thinking) Value(how string) (value any, ok bool) {
+	switch {
+	case t == nil:
+		return nil, how == "off" // what never thinks need not be told
+	case how == "off" && t.Off != nil:
+		return t.Off, true
+	case how == "on" && t.On != nil:
+		return t.On, true
+	case slices.Contains(t.Levels, how):
+		return how, true
+	case how == "on" && t.Default != "off":
+		return nil, true
+	}
+	return nil, how == t.Default
+}
+
+// thinking reads how a model thinks.
+func (d *decoder) thinking(n *syntax.Node) *Thinking {
+	if n == nil {
+		return nil
+	}
+	t := &Thinking{
+		Kwarg: d.str(n, "kwarg"), Field: d.str(n, "field"), Off: d.said(n, "off"), On: d.said(n, "on"),
+		Levels: d.strs(n, "levels"), Default: d.str(n, "default"),
+	}
+	var named *syntax.Node
+	for _, key := range []string{"off", "on", "levels", "field"} {
+		if v := d.get(n, key); v != nil && named == nil {
+			named = v
+		}
+	}
+	if named != nil && t.Kwarg == "" {
+		d.errorf(named, "links/thinking", "add kwarg: the variable of its chat_template, such as enable_thinking",
+			"no variable of the template is named that takes this value")
+	}
+	if t.Off != nil && t.Off == t.On {
+		d.errorf(d.get(n, "on"), "links/thinking", "take both values from the model's chat_template",
+			"thinking is turned on and off by the same value")
+	}
+	unknown := slices.Contains([]string{"on", "low", "medium", "high"}, t.Default) && !slices.Contains(t.Levels, t.Default)
+	if unknown && (t.Default != "on" || len(t.Levels) > 0 && t.On == nil) {
+		d.errorf(d.get(n, "default"), "links/thinking", "name one of its levels, or off or on where it has no levels",
+			"the model has no %q that it could think by", t.Default)
+	}
+	return t
+}
+
+// said returns a truth value or a text; nil where the key is absent.
+func (d *decoder) said(n *syntax.Node, key string) any {
+	switch v := d.get(n, key); {
+	case v == nil:
+		return nil
+	case v.Kind == syntax.BoolKind:
+		return v.Scalar
+	default:
+		return v.Text()
+	}
+}
