@@ -1,4 +1,4 @@
-package doctor
+package rendering
 
 import (
 	"context"
@@ -9,12 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"homellm/dsl"
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/model"
-	"homellm/engine/prompt"
-	"homellm/engine/server"
 )
 
 // Conversation is one that a server is asked to render.
@@ -33,33 +30,22 @@ func Conversations() []Conversation {
 		},
 		{"three turns", model.Probe()},
 		{"a system message in the middle", []model.Message{
-			{
-				Role:    "system",
-				Content: "Be brief.",
-			}, {Role: "user", Content: "What is a pump?"}, {Role: "assistant", Content: "A machine."},
+			{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is a pump?"},
+			{Role: "assistant", Content: "A machine."},
 			{Role: "system", Content: "DOC: x = 1"}, {Role: "user", Content: "What is x?"},
 		}},
 	}
 }
 
-// Rendering compares the chat template of a model with what a server makes of messages.
-type Rendering struct {
-	Templates *prompt.Templates
-	Template  *model.Template
-	Model     *dsl.Model     // nil: the template is of no model
-	Side      *server.Side   // tokenises; nil: the server cannot
-	Client    *client.Client // asks for the count of tokens where Side is nil
-}
-
 // Compare says whether the server makes of a conversation what the template does. The error is that of a
 // server that cannot say.
-func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same bool, said string, err error) {
-	prompt, unrendered := r.Template.Render(messages, model.Options{})
+func (s *Served) Compare(ctx context.Context, messages []model.Message) (same bool, said string, err error) {
+	prompt, unrendered := s.Template.Render(messages, model.Options{})
 	refusal := ""
 	if unrendered != nil {
 		refusal = unrendered.Error()
 	}
-	theirs, count, refused, err := r.ask(ctx, messages)
+	theirs, count, refused, err := s.ask(ctx, messages)
 	switch {
 	case err != nil:
 		return false, "", err
@@ -70,8 +56,8 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 	case refusal != "":
 		return false, fmt.Sprintf("the server takes it (%d tokens), and the template does not: %s", count, refusal), nil
 	}
-	if r.Side == nil {
-		ours, err := r.Templates.Count(r.Model, prompt.String(), nil)
+	if s.side == nil {
+		ours, err := s.All.Count(s.Model, prompt.String(), nil)
 		if err != nil {
 			return false, "", err
 		}
@@ -80,7 +66,7 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 		near := off*off <= (3+ours.Spread*float64(count))*(3+ours.Spread*float64(count))
 		return near, fmt.Sprintf("the server counts %d tokens, homellm %s", count, ours), nil
 	}
-	ours, err := r.Side.TokenizeText(ctx, prompt.String())
+	ours, err := s.side.TokenizeText(ctx, prompt.String())
 	if err != nil {
 		return false, "", err
 	}
@@ -97,15 +83,12 @@ func (r Rendering) Compare(ctx context.Context, messages []model.Message) (same 
 
 // ask has the server render a conversation: into tokens where it tokenises, else into their count. What it says if it
 // refuses is not an error.
-func (r Rendering) ask(
-	ctx context.Context,
-	messages []model.Message,
-) (ids []int, count int, refused string, err error) {
-	if r.Side != nil {
-		ids, err = r.Side.Tokenize(ctx, messages)
+func (s *Served) ask(ctx context.Context, messages []model.Message) (ids []int, count int, refused string, err error) {
+	if s.side != nil {
+		ids, err = s.side.Tokenize(ctx, messages)
 		count = len(ids)
 	} else {
-		count, err = r.usage(ctx, messages)
+		count, err = s.usage(ctx, messages)
 	}
 	if status, ok := errors.AsType[*engines.StatusError](err); ok && status.Refused() {
 		return nil, 0, status.Error(), nil
@@ -114,10 +97,10 @@ func (r Rendering) ask(
 }
 
 // usage asks for one token and reads how many the prompt had.
-func (r Rendering) usage(ctx context.Context, messages []model.Message) (int, error) {
+func (s *Served) usage(ctx context.Context, messages []model.Message) (int, error) {
 	zero := 0.0
 	p := client.Prompt{Messages: messages, MaxTokens: 1, Temperature: &zero}
-	e := r.Client.Do(ctx, time.Now(), time.Now(), p)
+	e := s.client.Do(ctx, time.Now(), time.Now(), p)
 	switch {
 	case e.Usage.Prompt != nil:
 		return *e.Usage.Prompt, nil
