@@ -55,7 +55,7 @@ func does(s *Scenario) string {
 			}
 			err := step.Do.Play(h, func(t Turn) (string, error) {
 				kept := 0
-				for kept < min(len(last), len(t.Messages)) && last[kept] == t.Messages[kept] {
+				for kept < min(len(last), len(t.Messages)) && last[kept].Equal(t.Messages[kept]) {
 					kept++
 				}
 				last = t.Messages

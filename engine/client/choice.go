@@ -100,16 +100,10 @@ func (c *chunk) readDelta() {
 			c.readText(&c.refusal)
 		case "tool_calls":
 			for ok := s.open('['); ok; ok = s.more(']') {
-				for ok := s.open('{'); ok; ok = s.more('}') {
-					if string(s.key()) == "function" {
-						c.readFunction()
-					} else {
-						s.skip()
-					}
-				}
+				c.readCall()
 			}
 		case "function_call":
-			c.readFunction()
+			c.readFunction(&piece{index: -1})
 		default:
 			s.skip()
 		}
@@ -158,26 +152,56 @@ func (c *chunk) readReasoning(key string) {
 	}
 }
 
-// readFunction reads the name and the arguments of a tool call, because the model generated both. OpenAI sends the
-// arguments as a string, Ollama as a value.
-func (c *chunk) readFunction() {
+// readCall reads a tool call, or a piece of one.
+func (c *chunk) readCall() {
 	s := &c.scan
+	p := piece{index: -1}
+	function := 0
 	for ok := s.open('{'); ok; ok = s.more('}') {
 		switch string(s.key()) {
-		case "name":
-			c.readText(&c.tool)
-		case "arguments":
-			switch s.peek() {
-			case '"', 'n':
-				c.readText(&c.tool)
-			default:
-				c.tool = append(c.tool, s.raw()...)
-				c.same.texts++
-			}
+		case "index":
+			s.countInto(&p.index)
+		case "id":
+			p.id = string(s.text())
+		case "function":
+			s.peek()
+			function = s.pos
+			s.skip()
 		default:
 			s.skip()
 		}
 	}
+	if function > 0 && !s.bad {
+		end := s.pos
+		s.pos = function
+		c.readFunction(&p)
+		s.pos = end
+	}
+}
+
+// readFunction reads the name and the arguments of a tool call, because the model generated both. OpenAI sends the
+// arguments as a string, Ollama as a value.
+func (c *chunk) readFunction(p *piece) {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "name":
+			p.name = string(s.text())
+			c.tool = append(c.tool, p.name...)
+		case "arguments":
+			switch s.peek() {
+			case '"', 'n':
+				p.arguments = append(p.arguments, s.text()...)
+			default:
+				p.arguments, p.whole = append(p.arguments, s.raw()...), true
+			}
+			c.tool = append(c.tool, p.arguments...)
+		default:
+			s.skip()
+		}
+	}
+	c.calls = append(c.calls, *p)
+	c.same.texts += 2 // what is generated has parts, so another event is not read like this one
 }
 
 func (c *chunk) readTokenIDs() {

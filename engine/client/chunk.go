@@ -27,6 +27,7 @@ type deltas struct {
 	reasoning []byte
 	tool      []byte
 	refusal   []byte
+	calls     []piece // what tool is made of
 }
 
 // notes is everything else an event reports about the reply.
@@ -156,6 +157,7 @@ func (c *chunk) readText(into *[]byte) {
 // silence clears the texts of the event.
 func (c *chunk) silence() {
 	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
+	c.calls = c.calls[:0]
 }
 
 // empty reports whether the event carries no generated text.

@@ -31,7 +31,13 @@ type Prompt struct {
 	TopP        *float64
 	Seed        *int64
 	Stop        []string
-	Extra       map[string]any // keys of the body; nil removes a key
+
+	Tools      []wire.Tool
+	ToolChoice string        // one of the wire.Choose…, or the name of a tool; empty: the server's default
+	Format     *wire.Format  // that the reply is to keep to
+	Thinking   wire.Thinking // for APIs with words of their own for it; what a template takes is in Extra
+
+	Extra map[string]any // keys of the body; nil removes a key
 }
 
 // placeholder is the model name that go-openai sees. The library refuses some options for names that look like
@@ -48,6 +54,7 @@ func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	}
 	set := sampling(cfg, p)
 	set["messages"] = p.Messages
+	chatTools(set, p)
 	return prepare(to, 2, cfg, p, set, func(ctx context.Context, c *openai.Client) error {
 		if cfg.Stream {
 			_, err := c.CreateChatCompletionStream(ctx, r)
@@ -90,6 +97,10 @@ func sampling(cfg *Config, p Prompt) map[string]any {
 	}
 	if p.TopP != nil {
 		set["top_p"] = *p.TopP
+	}
+	if p.Format != nil {
+		set["response_format"] = map[string]any{"type": "json_schema",
+			"json_schema": map[string]any{"name": p.Format.Name, "schema": p.Format.Schema, "strict": true}}
 	}
 	return set
 }

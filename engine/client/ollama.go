@@ -35,14 +35,28 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 		options["stop"] = p.Stop
 	}
 	fields := map[string]json.RawMessage{}
-	err := merge(fields, map[string]any{
+	set := map[string]any{
 		"model":    cfg.Model,
-		"messages": p.Messages,
+		"messages": ollamaMessages(p.Messages),
 		"stream":   cfg.Stream,
 		"options":  options,
 		"truncate": false,
 		"shift":    false,
-	}, p.Extra)
+	}
+	if len(p.Tools) > 0 {
+		set["tools"] = functions(p.Tools)
+	}
+	if p.Format != nil {
+		set["format"] = p.Format.Schema
+	}
+	switch p.Thinking.Level {
+	case "":
+	case "on", "off":
+		set["think"] = p.Thinking.Level == "on"
+	default:
+		set["think"] = p.Thinking.Level
+	}
+	err := merge(fields, set, p.Extra)
 	if err != nil {
 		return nil, fmt.Errorf("building the request: %w", err)
 	}

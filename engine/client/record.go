@@ -16,6 +16,7 @@ type record struct {
 	limit  int  // of the kept texts
 	tags   bool // the answer may hold reasoning between tags
 	c      chunk
+	calls  calls
 
 	progress
 	counting
@@ -251,6 +252,7 @@ func (r *record) keepText(at time.Duration) {
 	r.text = r.part(at, event.Answer, r.text, c.answer)
 	r.text = r.part(at, event.Refusal, r.text, c.refusal)
 	r.tool = r.part(at, event.Tool, r.tool, c.tool)
+	r.calls.add(at, c.calls)
 	if r.whole {
 		return
 	}
@@ -312,6 +314,9 @@ func (r *record) close() {
 		r.untag()
 	}
 	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
+	if x.Calls = r.calls.done(); x.Calls != nil && !r.whole {
+		x.FirstCall = &r.calls.first
+	}
 	if r.usage.prompt == 0 {
 		r.usage.prompt = -1 // no prompt has zero tokens: the server computed none, or does not report the count
 	}

@@ -7,7 +7,11 @@
 // [RunStarted]. A value that was not observed is a nil pointer, never a zero.
 package event
 
-import "time"
+import (
+	"time"
+
+	"homellm/engine/wire"
+)
 
 // Version is the journal's format. Readers refuse a journal of a later version. Since version 2
 // every line carries a check.
@@ -188,7 +192,11 @@ type Exchange struct {
 	Reasoning  string         `json:"reasoning,omitempty"`     // the reasoning channel
 	Tools      string         `json:"tools,omitempty"`         // tool calls: names and arguments as they came
 	Finish     string         `json:"finish_reason,omitempty"` // as the server spelt it
-	Usage      Usage          `json:"usage"`
+	// tool calls of the reply, told apart; a journal from before they were has only Tools
+	Calls []wire.ToolCall `json:"tool_calls,omitempty"`
+	// when the first of them stood whole: the arrival of its last piece; nil: the reply was not streamed, or calls none
+	FirstCall *time.Duration `json:"first_call_ns,omitempty"`
+	Usage     Usage          `json:"usage"`
 	// what the server said of this request, by metric name (server.prefill_ms …)
 	Timings map[string]float64 `json:"timings,omitempty"`
 	Wire    Wire               `json:"wire"`

@@ -80,8 +80,8 @@ func (g *grower) render(messages []Message, opt Options) (Prompt, error) {
 func (g *grower) find(messages []Message, opt Options) (found grown, ok bool) {
 	at := slices.IndexFunc(g.kept, func(k grown) bool {
 		n := len(k.messages)
-		return n <= len(messages) && len(messages)-n <= mostNew && k.messages[n-1] == messages[n-1] && k.day == today() &&
-			slices.Equal(k.messages, messages[:n]) && reflect.DeepEqual(k.options, opt)
+		return n <= len(messages) && len(messages)-n <= mostNew && k.messages[n-1].Equal(messages[n-1]) && k.day == today() &&
+			slices.EqualFunc(k.messages, messages[:n], Message.Equal) && reflect.DeepEqual(k.options, opt)
 	})
 	if at < 0 {
 		return grown{}, false

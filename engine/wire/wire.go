@@ -4,10 +4,23 @@
 // own: it shares no code with the client that it is to judge.
 package wire
 
-// Message is one message as it goes on the wire.
+import "slices"
+
+// Message is one message as it goes on the wire. Its JSON is that of OpenAI's chat completions, which most servers
+// read; other APIs spell it themselves.
 type Message struct {
-	Role    string `json:"role"` // system, user or assistant
+	Role    string `json:"role"` // system, user, assistant or tool
 	Content string `json:"content"`
+
+	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant
+	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool: the call that it answers
+	Name       string     `json:"name,omitempty"`         // of a tool: which one it is
+}
+
+// Equal reports whether two messages are the same on the wire.
+func (m Message) Equal(other Message) bool {
+	return m.Role == other.Role && m.Content == other.Content && m.ToolCallID == other.ToolCallID && m.Name == other.Name &&
+		slices.Equal(m.ToolCalls, other.ToolCalls)
 }
 
 // API is the endpoint that a request is for, in the word of a profile.

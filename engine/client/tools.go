@@ -1,0 +1,159 @@
+package client
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"homellm/engine/wire"
+)
+
+// noParameters is the schema of a tool that takes none.
+var noParameters = json.RawMessage(`{"type":"object","properties":{}}`)
+
+// functions are tools as chat completions and Ollama have them.
+func functions(tools []wire.Tool) []any {
+	out := make([]any, len(tools))
+	for i, t := range tools {
+		f := map[string]any{"name": t.Name, "parameters": t.Parameters}
+		if t.Parameters == nil {
+			f["parameters"] = noParameters
+		}
+		if t.Description != "" {
+			f["description"] = t.Description
+		}
+		out[i] = map[string]any{"type": "function", "function": f}
+	}
+	return out
+}
+
+// chatTools puts tools into a body of chat completions.
+func chatTools(set map[string]any, p Prompt) {
+	if len(p.Tools) > 0 {
+		set["tools"] = functions(p.Tools)
+	}
+	switch p.ToolChoice {
+	case "":
+	case wire.ChooseAuto, wire.ChooseNone, wire.ChooseRequired:
+		set["tool_choice"] = p.ToolChoice
+	default:
+		set["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": p.ToolChoice}}
+	}
+}
+
+// ollamaMessages are messages as Ollama's own API has them: arguments are values, and a tool's answer names the tool.
+func ollamaMessages(messages []Message) []any {
+	out := make([]any, len(messages))
+	for i, m := range messages {
+		if m.Role != "tool" && len(m.ToolCalls) == 0 {
+			out[i] = m
+			continue
+		}
+		message := map[string]any{"role": m.Role, "content": m.Content}
+		if m.Name != "" {
+			message["tool_name"] = m.Name
+		}
+		if m.ToolCallID != "" {
+			message["tool_call_id"] = m.ToolCallID
+		}
+		var calls []any
+		for _, c := range m.ToolCalls {
+			arguments := json.RawMessage(c.Function.Arguments)
+			if !json.Valid(arguments) {
+				arguments = json.RawMessage(`{}`) // it takes objects only
+			}
+			calls = append(calls, map[string]any{"id": c.ID,
+				"function": map[string]any{"name": c.Function.Name, "arguments": arguments}})
+		}
+		if calls != nil {
+			message["tool_calls"] = calls
+		}
+		out[i] = message
+	}
+	return out
+}
+
+// piece is what one event says of one tool call.
+type piece struct {
+	index     int // of the call in the reply; -1: the event does not say
+	id, name  string
+	arguments []byte
+	whole     bool // the arguments came as a value, so there is no more of them
+}
+
+// builtCall is a tool call as it comes in.
+type builtCall struct {
+	call      wire.ToolCall
+	index     int // -1: not told
+	arguments []byte
+	sizes     []int // of its pieces, in bytes
+	whole     bool
+}
+
+// calls are the tool calls of a reply.
+type calls struct {
+	built []builtCall
+	first time.Duration // arrival of the last piece of the first call
+}
+
+// add takes the pieces of one event.
+func (k *calls) add(at time.Duration, pieces []piece) {
+	for _, p := range pieces {
+		i := k.of(p)
+		b := &k.built[i]
+		if b.call.ID == "" {
+			b.call.ID = p.id
+		}
+		if p.name != b.call.Function.Name { // some servers repeat it with every piece
+			b.call.Function.Name += p.name
+		}
+		b.arguments = append(b.arguments, p.arguments...)
+		b.sizes = append(b.sizes, len(p.arguments))
+		b.whole = b.whole || p.whole
+		if i == 0 {
+			k.first = at
+		}
+	}
+}
+
+// of returns the index of the call that a piece belongs to. Some servers number nothing, and some give all calls the
+// same number: there another identity with a name begins another call.
+func (k *calls) of(p piece) int {
+	i := -1
+	if p.index >= 0 {
+		for j := range slices.Backward(k.built) {
+			if k.built[j].index == p.index {
+				i = j
+				break
+			}
+		}
+	} else if !p.whole {
+		i = len(k.built) - 1
+	}
+	if i >= 0 {
+		b := &k.built[i]
+		renamed := p.id != "" && b.call.ID != "" && p.id != b.call.ID || b.whole
+		another := renamed && b.call.Function.Name != ""
+		another = another || p.index < 0 && p.name != b.call.Function.Name && len(b.arguments) > 0
+		if p.name == "" || !another {
+			return i
+		}
+	}
+	k.built = append(k.built, builtCall{index: p.index, call: wire.Call("", "", "")})
+	return len(k.built) - 1
+}
+
+// done returns the calls; nil for none. Arguments that pieces repeat are taken once.
+func (k *calls) done() []wire.ToolCall {
+	var out []wire.ToolCall
+	for _, b := range k.built {
+		if kept, _ := once(b.arguments, b.sizes); kept != nil {
+			b.arguments = kept
+		}
+		b.call.Function.Arguments = string(b.arguments)
+		if b.call.Function.Name != "" || len(b.arguments) > 0 {
+			out = append(out, b.call)
+		}
+	}
+	return out
+}

@@ -1,0 +1,50 @@
+package wire
+
+import "encoding/json"
+
+// ToolCall is one call of a tool that an assistant makes.
+type ToolCall struct {
+	ID       string   `json:"id"`
+	Type     string   `json:"type"` // function
+	Function Function `json:"function"`
+}
+
+// Function is what a call names. Its arguments are JSON as the model wrote it, which need not be valid.
+type Function struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+// Call returns a call of a tool.
+func Call(id, name, arguments string) ToolCall {
+	return ToolCall{ID: id, Type: "function", Function: Function{name, arguments}}
+}
+
+// Tool is a tool that a model may call.
+type Tool struct {
+	Name        string
+	Description string
+	Parameters  json.RawMessage // a JSON Schema; nil: it takes none
+}
+
+// Which tools a model is to call. Any other choice is the name of the one tool that it must call.
+const (
+	ChooseAuto     = "auto"     // what it likes
+	ChooseNone     = "none"     // none
+	ChooseRequired = "required" // at least one
+)
+
+// Format is the JSON Schema that a reply is to keep to.
+type Format struct {
+	Name   string
+	Schema json.RawMessage
+}
+
+// Thinking says whether a model is to think before it answers, and how much.
+type Thinking struct {
+	Level  string // off, on, low, medium or high; empty: as the server does by itself
+	Budget *int   // most tokens of thinking; nil: no limit is set
+}
+
+// Set reports whether anything is said of thinking.
+func (t Thinking) Set() bool { return t.Level != "" || t.Budget != nil }
