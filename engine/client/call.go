@@ -121,7 +121,7 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	w := &k.x.Wire
 	k.x.Status = resp.StatusCode
 	k.raw.Header = resp.Header
-	w.Protocol, w.ContentType = resp.Proto, beginning([]byte(resp.Header.Get("Content-Type")), wordKept)
+	w.Protocol, w.ContentType = resp.Proto, beginning([]byte(resp.Header.Get("Content-Type")), maxWord)
 	switch {
 	case resp.StatusCode >= 400:
 		return refused(resp, k.start(resp.Body), time.Now())
@@ -240,7 +240,7 @@ func (k *call) progress(at time.Duration) {
 		k.dog.extend(at - k.shift)
 	case len(k.x.Chunks) > 0:
 		k.phase = flowing
-		k.sending.Begun()
+		k.sending.TokenRead()
 		k.dog.set(k.client.cfg.Idle, errIdle)
 	}
 }
@@ -286,7 +286,7 @@ func (k *call) close() {
 	x.Wire.Reused = connected && a.Connect == nil
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
-	k.sending.Leave(k.x.Err == nil)
+	k.sending.Release(k.x.Err == nil)
 	k.client.withoutKey(x, k.raw)
 	if k.client.cfg.Raw != nil {
 		k.client.cfg.Raw(x, k.raw)

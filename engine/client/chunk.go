@@ -80,7 +80,7 @@ var (
 
 // reset clears the chunk for the next event.
 func (c *chunk) reset(data []byte) {
-	c.silence()
+	c.clearTexts()
 	c.reasoningKey, c.finish = "", nil
 	c.model = c.model[:0]
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
@@ -154,8 +154,8 @@ func (c *chunk) readText(into *[]byte) {
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
 
-// silence clears the texts of the event.
-func (c *chunk) silence() {
+// clearTexts clears the texts of the event.
+func (c *chunk) clearTexts() {
 	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
 	c.calls = c.calls[:0]
 }
@@ -331,13 +331,13 @@ func (s *scanner) countInto(v *int) {
 	}
 }
 
-// longest is the longest duration that is accepted, in milliseconds: a year. It keeps values out that a journal
+// maxDuration is the longest duration that is accepted, in milliseconds: a year. It keeps values out that a journal
 // cannot hold, such as infinity.
-const longest = 365 * 24 * 3600 * 1000
+const maxDuration = 365 * 24 * 3600 * 1000
 
 // scaledInto stores a duration times factor, and changes nothing if the value is not a duration.
 func (s *scanner) scaledInto(v *float64, factor float64) {
-	if f, ok := s.number(); ok && f >= 0 && f <= longest/factor {
+	if f, ok := s.number(); ok && f >= 0 && f <= maxDuration/factor {
 		*v = f * factor
 	}
 }

@@ -138,9 +138,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// realKey is the length from which a key is searched for in replies. A shorter key may well be an ordinary word of an
+// minSearchedKey is the length from which a key is searched for in replies. A shorter key may well be an ordinary word of an
 // answer.
-const realKey = 8
+const minSearchedKey = 8
 
 // withoutKey removes the key from what a server sent: some servers repeat a key that they reject. In a raw body the key
 // may be split over several deltas, so if a reply's text holds it, every string of the body is overwritten.
@@ -153,7 +153,7 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 		e.Message = strings.ReplaceAll(e.Message, key, "[key]")
 		e.Body = strings.ReplaceAll(e.Body, key, "[key]")
 	}
-	if len(key) >= realKey && strings.Contains(x.Text+"\x00"+x.Reasoning+"\x00"+x.Tools, key) {
+	if len(key) >= minSearchedKey && strings.Contains(x.Text+"\x00"+x.Reasoning+"\x00"+x.Tools, key) {
 		starTexts(raw.Body)
 	}
 }

@@ -88,7 +88,7 @@ func decodeOllama(data []byte, c *chunk) error {
 		case "model":
 			c.model = append(c.model[:0], s.text()...)
 		case "done":
-			c.done = s.truth()
+			c.done = s.boolean()
 		case "done_reason":
 			if reason := s.text(); len(reason) > 0 {
 				c.finish = append(c.finish[:0], reason...)

@@ -86,8 +86,8 @@ func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "
 // answered reports whether anything was generated.
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
 
-// wordKept bounds, in bytes, what is kept of a model's name, a finish reason and a content type.
-const wordKept = 256
+// maxWord bounds, in bytes, what is kept of a model's name, a finish reason and a content type.
+const maxWord = 256
 
 // beginning is the start of a text, cut between characters.
 func beginning(text []byte, most int) string {
@@ -133,14 +133,14 @@ func (r *record) take(at time.Duration, f frame) {
 	}
 	r.choose()
 	if r.x.Wire.Model == "" && len(c.model) > 0 {
-		r.x.Wire.Model = beginning(c.model, wordKept)
+		r.x.Wire.Model = beginning(c.model, maxWord)
 	}
 	if c.choices && r.x.FirstEvent == nil && !r.whole {
 		first := at // a variable of its own: taking the address moves it to the heap
 		r.x.FirstEvent = &first
 	}
 	if len(c.finish) > 0 {
-		r.x.Finish = beginning(c.finish, wordKept)
+		r.x.Finish = beginning(c.finish, maxWord)
 		if !r.whole && r.x.Finished == nil { // some servers repeat it on every later event
 			finished := at
 			r.x.Finished = &finished
@@ -165,7 +165,7 @@ func (r *record) choose() {
 	}
 	r.x.Wire.Several = r.x.Wire.Several || c.several || c.index != r.first
 	if c.index != r.first {
-		c.silence()
+		c.clearTexts()
 		c.finish, c.tokens, c.counted = nil, 0, false
 	}
 }
@@ -233,7 +233,7 @@ func (r *record) conflicts(was, is usage) {
 func (r *record) keepText(at time.Duration) {
 	c := &r.c
 	if c.message && r.deltas {
-		c.silence() // a message beside the deltas repeats their text
+		c.clearTexts() // a message beside the deltas repeats their text
 	}
 	if c.empty() {
 		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
@@ -309,9 +309,9 @@ func (r *record) number(n int) *int {
 // close moves the record into the exchange.
 func (r *record) close() {
 	x := r.x
-	r.unrepeat()
+	r.dropRepeats()
 	if r.tags {
-		r.untag()
+		r.splitReasoning()
 	}
 	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
 	if x.Calls = r.calls.done(); x.Calls != nil && !r.whole {

@@ -15,16 +15,16 @@ const (
 	repeatedBytes  = 12 // bytes of a last delta that repeats all the others
 )
 
-// unrepeat removes repeated text: some servers send the whole text so far with each delta, and some send everything
+// dropRepeats removes repeated text: some servers send the whole text so far with each delta, and some send everything
 // once more at the end.
-func (r *record) unrepeat() {
-	r.text = r.unrepeated(r.text, event.Answer, event.Refusal)
-	r.reasoning = r.unrepeated(r.reasoning, event.Reasoning)
-	r.tool = r.unrepeated(r.tool, event.Tool)
+func (r *record) dropRepeats() {
+	r.text = r.withoutRepeats(r.text, event.Answer, event.Refusal)
+	r.reasoning = r.withoutRepeats(r.reasoning, event.Reasoning)
+	r.tool = r.withoutRepeats(r.tool, event.Tool)
 }
 
-// unrepeated returns a text without its repetitions. A delta without new text is not the arrival of a token.
-func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
+// withoutRepeats returns a text without its repetitions. A delta without new text is not the arrival of a token.
+func (r *record) withoutRepeats(text []byte, channels ...event.Channel) []byte {
 	of := func(c event.Chunk) bool {
 		return slices.Contains(channels, c.Channel)
 	}
@@ -34,7 +34,7 @@ func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
 			sizes = append(sizes, c.Bytes)
 		}
 	}
-	kept, sizes := once(text, sizes)
+	kept, sizes := dropCumulative(text, sizes)
 	if kept == nil {
 		return text
 	}
@@ -53,9 +53,9 @@ func (r *record) unrepeated(text []byte, channels ...event.Channel) []byte {
 	return kept
 }
 
-// once returns the text without repetition, and how much each delta adds to it, where every delta repeats all text so
+// dropCumulative returns the text without repetition, and how much each delta adds to it, where every delta repeats all text so
 // far; nil for other streams. Sizes are the lengths of the deltas.
-func once(text []byte, sizes []int) (kept []byte, added []int) {
+func dropCumulative(text []byte, sizes []int) (kept []byte, added []int) {
 	if len(sizes) < repeatedDeltas {
 		return nil, nil
 	}

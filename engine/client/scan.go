@@ -167,8 +167,8 @@ func (s *scanner) literal(word string) {
 	s.pos += len(word)
 }
 
-// truth reads a boolean; any other value is skipped and counts as false.
-func (s *scanner) truth() bool {
+// boolean reads a boolean; any other value is skipped and counts as false.
+func (s *scanner) boolean() bool {
 	if s.peek() == 't' {
 		s.literal("true")
 		return !s.bad

@@ -29,10 +29,10 @@ type stretch struct {
 	markup  bool
 }
 
-// untag moves reasoning that the server left in the answer to the reasoning channel. The rest is the answer:
+// splitReasoning moves reasoning that the server left in the answer to the reasoning channel. The rest is the answer:
 // assertions judge it, and it goes into the history.
-func (r *record) untag() {
-	stretches := apart(string(r.text), len(r.reasoning) > 0)
+func (r *record) splitReasoning() {
+	stretches := splitAnswer(string(r.text), len(r.reasoning) > 0)
 	if len(stretches) == 0 {
 		return
 	}
@@ -112,11 +112,11 @@ func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 	m.chunks = append(m.chunks, event.Chunk{At: of.At, Channel: channel, Bytes: len(text)})
 }
 
-// apart divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on its
+// splitAnswer divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on its
 // own channel: a lone closing tag is then part of the answer's text.
-func apart(text string, separate bool) []stretch {
+func splitAnswer(text string, separate bool) []stretch {
 	c := cutter{text: text}
-	switch found := mention(text, 0, "<|channel|>"); {
+	switch found := nextMark(text, 0, "<|channel|>"); {
 	case found >= 0 && strings.Contains(text[found:], "<|message|>"):
 		c.harmony()
 	case strings.HasPrefix(text, "analysis") && strings.Contains(text, "assistantfinal"):
@@ -131,7 +131,7 @@ func apart(text string, separate bool) []stretch {
 	if !c.found {
 		return nil
 	}
-	return c.tidy()
+	return c.trimAnswer()
 }
 
 // cutter divides a text from its beginning to its end.
@@ -157,9 +157,9 @@ func (c *cutter) markup(end int, channel event.Channel) {
 	}
 }
 
-// mention is the index of the next mark in a text, from an index on, or -1. A mark after a quotation mark does not
+// nextMark is the index of the next mark in a text, from an index on, or -1. A mark after a quotation mark does not
 // count: the answer quotes it.
-func mention(text string, from int, mark string) int {
+func nextMark(text string, from int, mark string) int {
 	for {
 		i := strings.Index(text[from:], mark)
 		if i < 0 {
@@ -177,7 +177,7 @@ func mention(text string, from int, mark string) int {
 func (c *cutter) next(inside string) (at, size int, closing string, opens bool) {
 	at = -1
 	see := func(mark, ends string, opening bool) {
-		if i := mention(c.text, c.at, mark); i >= 0 && (at < 0 || i < at) {
+		if i := nextMark(c.text, c.at, mark); i >= 0 && (at < 0 || i < at) {
 			at, size, closing, opens = i, len(mark), ends, opening
 		}
 	}
@@ -266,8 +266,8 @@ func (c *cutter) harmony() {
 	}
 }
 
-// tidy marks as markup what surrounds an answer: the space before it, and the tags that enclose it.
-func (c *cutter) tidy() []stretch {
+// trimAnswer marks as markup what surrounds an answer: the space before it, and the tags that enclose it.
+func (c *cutter) trimAnswer() []stretch {
 	var out []stretch
 	at := 0
 	blank := true // no answer yet

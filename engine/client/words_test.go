@@ -16,8 +16,8 @@ func TestWordsAreBounded(t *testing.T) {
 		t.Errorf("%q, %v", x.Text, e)
 	}
 	for name, word := range map[string]string{"finish reason": x.Finish, "model": x.Wire.Model} {
-		if !strings.HasPrefix(word, "xxx") || len(word) > wordKept {
-			t.Errorf("%d bytes of the %s are kept, want at most %d", len(word), name, wordKept)
+		if !strings.HasPrefix(word, "xxx") || len(word) > maxWord {
+			t.Errorf("%d bytes of the %s are kept, want at most %d", len(word), name, maxWord)
 		}
 	}
 	if got := beginning([]byte("aäö"), 4); got != "aä" {

@@ -1,5 +1,5 @@
-// Package conformance compares what the client measures with what a golden server really did, one stream shape after
-// another.
+// Package conformance compares what the client measures with what a golden server really did, for one shape of stream
+// after another.
 package conformance
 
 import (
@@ -21,16 +21,15 @@ import (
 // Options says how the shapes are played. Server and Base are required.
 type Options struct {
 	Server *goldentest.Server
-	Base   string // where the server is reached, such as http://127.0.0.1:8080
+	Base   string // the server's address, such as http://127.0.0.1:8080
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Tolerance is how far an instant may be off, and Share how far a time per token may be, as a
-	// share of it. Zero for both wants them equal, which they are when time is virtual.
+	// Tolerance is how far an instant may be off, and Share how far a time per token may be, as a share of its value.
+	// Zero demands equality, which holds in virtual time.
 	Tolerance time.Duration
 	Share     float64
-	// Tries is how often a shape is played again because a time was off: on a machine that does other things, the
-	// server's write and the client's read may be delayed through the fault of neither. Counts and texts get no second
-	// chance. At least one.
+	// Tries is how often a shape is played if a time is off, at least once: on a busy machine the server's write and
+	// the client's read may be late, and neither is wrong. Counts and texts are compared once only.
 	Tries int
 
 	FirstToken time.Duration
@@ -38,7 +37,7 @@ type Options struct {
 
 	Only func(goldentest.Shape) bool                     // nil: all
 	New  func(client.Config) (*client.Client, error)     // nil: client.New
-	Seen func(goldentest.Shape, string, *event.Exchange) // nil, or gets every exchange
+	Seen func(goldentest.Shape, string, *event.Exchange) // receives every exchange; may be nil
 }
 
 // maxBytes bounds a reply: more than the largest good shape, less than the endless one.
@@ -52,7 +51,7 @@ type Row struct {
 	timed              bool
 }
 
-// Run plays every shape in every API it occurs in and returns the rows in order.
+// Run plays every shape in each of its APIs and returns the rows in order.
 func Run(ctx context.Context, o Options) ([]Row, error) {
 	var rows []Row
 	for _, shape := range goldentest.Shapes() {
@@ -76,7 +75,7 @@ func Run(ctx context.Context, o Options) ([]Row, error) {
 	return rows, nil
 }
 
-// Failed returns the rows that are not as they should be.
+// Failed returns the rows that are wrong.
 func Failed(rows []Row) []Row {
 	var bad []Row
 	for _, r := range rows {
@@ -87,7 +86,7 @@ func Failed(rows []Row) []Row {
 	return bad
 }
 
-// lateOnly reports whether all that is wrong is a time.
+// lateOnly reports whether only times are wrong.
 func lateOnly(rows []Row) bool {
 	bad := Failed(rows)
 	for _, r := range bad {
@@ -154,7 +153,7 @@ func class(e *event.Error) string {
 	return e.Class
 }
 
-// told is what the wire told of tokens per event.
+// told is what the wire says of tokens per event.
 func told(truth goldentest.Truth) string {
 	var b strings.Builder
 	for _, k := range truth.Tokens {
@@ -182,8 +181,7 @@ func perEvent(n int) string {
 	return strconv.Itoa(n) + " "
 }
 
-// openSoon is how many connections the server still has. A real one hears of a close a moment
-// after it happened.
+// openSoon is how many connections the server still has. A real server notices a close a moment later.
 func (o Options) openSoon() int {
 	for range 100 {
 		if n, _ := o.Server.Conns(); n == 0 {
@@ -195,7 +193,7 @@ func (o Options) openSoon() int {
 	return n
 }
 
-// table gathers the rows of one shape.
+// table collects the rows of one shape.
 type table struct {
 	shape, api string
 	o          Options
@@ -222,7 +220,7 @@ func (t *table) count(figure string, truth int, measured *int) {
 	t.text(figure, want, got)
 }
 
-// times compares the figures of time with the truth, and every instant.
+// times compares the time figures and every instant with the truth.
 func (t *table) times(truth goldentest.Truth, x event.Exchange) {
 	q := event.Request{Exchange: x}
 	q.Buffered = metrics.Buffered(&x, metrics.Pace{Output: t.o.Server.Pace().Gap}) != ""
@@ -241,15 +239,15 @@ func (t *table) times(truth goldentest.Truth, x event.Exchange) {
 	t.duration("worst instant", span(0, true), span(worst, true), 2*t.o.Tolerance)
 }
 
-// measured is a figure as reports have it.
+// measured is a figure in the form of the reports.
 func measured(name string, q *event.Request) metrics.Value {
 	d, _ := metrics.Lookup(name)
-	q.Err = nil // how far a reply came that broke off is compared as well
+	q.Err = nil // how much of a broken reply arrived is compared as well
 	return d.Each(&metrics.Cell{}, q)
 }
 
-// figure compares a figure with the truth: a number has to be it, within a tolerance, and limits have to hold it. Where
-// the wire does not tell enough for a number, it may be unknown; where it does, it may not.
+// figure compares a figure with the truth: a number must equal it within the tolerance, and an interval must contain
+// it. The figure may be unknown only where the wire does not determine it.
 func (t *table) figure(name string, want interval, got metrics.Value, tolerance time.Duration, told bool) {
 	row := Row{Figure: name, Truth: want.String(), Measured: "unknown"}
 	f, known := got.Number()
@@ -273,10 +271,10 @@ func (t *table) figure(name string, want interval, got metrics.Value, tolerance 
 	t.add(row)
 }
 
-// roundedOff is what a figure may lose between nanoseconds and milliseconds.
+// roundedOff is what rounding from nanoseconds to milliseconds may change.
 const roundedOff = time.Nanosecond
 
-// gaveUp checks that a request that waited for nothing stopped waiting when it was told to.
+// gaveUp checks that a request that times out ends when its time-out says.
 func (t *table) gaveUp(x event.Exchange) {
 	if x.Err == nil || x.Sent == nil {
 		return

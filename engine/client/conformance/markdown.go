@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// columns are the figures that the table shows, in its order, and the words for them.
+// columns are the figures of the table, in order, with their headings.
 var columns = []struct{ figure, head string }{
 	{"class", "error"},
 	{"finish", "finish"},
@@ -21,10 +21,9 @@ var columns = []struct{ figure, head string }{
 	{"gave up after", "gave up after"},
 }
 
-// Markdown writes a table with a line for each shape and API. A cell holds the truth and what was
-// measured; where both are the same, it holds that once. A dash is a figure that cannot be known
-// from the reply, and the client did not claim to. Texts and the tokens of each event are compared
-// too and named where they differ.
+// Markdown writes a table with a row for each shape and API. A cell holds the truth and the measured value, or one
+// value if both are the same. A dash is a figure that the reply does not determine and the client did not report.
+// Texts and the tokens of each event are compared too and named where they differ.
 func Markdown(w io.Writer, rows []Row) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprint(out, "| | shape | API |")
@@ -86,7 +85,7 @@ func cell(r Row) string {
 	return text
 }
 
-// escape makes text fit for a cell.
+// escape makes text safe for a table cell.
 func escape(text string) string {
 	if text == "" {
 		return "none"

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// bundles are replies whose events are not the tokens that were made.
+// bundles are replies whose events do not correspond to the tokens as they were made.
 func bundles() []Shape {
 	return []Shape{
 		{"reasoning-flushed", "half of it reasoning, kept back and sent as one event", chat, "", func(s *stage) {
@@ -33,7 +33,7 @@ func bundles() []Shape {
 			thought := s.hidden()
 			s.usage = runningUsage
 			s.half("answer")
-			for i := range s.truth.Tokens { // the first event tells of all before it
+			for i := range s.truth.Tokens { // the first event counts all tokens before it
 				s.truth.Tokens[i].Told = 1
 			}
 			s.truth.Tokens[0].Told += thought
@@ -70,7 +70,7 @@ func bundles() []Shape {
 	}
 }
 
-// flushed plays the first half of the pace's tokens as one event.
+// flushed sends the first half of the pace's tokens as one event.
 func (s *stage) flushed() {
 	per := s.per
 	s.per = s.pace.Tokens / 2
@@ -79,8 +79,8 @@ func (s *stage) flushed() {
 	s.per = per
 }
 
-// hidden makes the first half of the pace's tokens, and sends nothing of them. The first that is sent comes after the
-// usual time for the first.
+// hidden makes the first half of the pace's tokens and does not send them. The first token that is sent comes later
+// than the pace's time to first token.
 func (s *stage) hidden() (tokens int) {
 	tokens = s.pace.Tokens / 2
 	s.written += tokens
@@ -88,7 +88,7 @@ func (s *stage) hidden() (tokens int) {
 	return tokens
 }
 
-// ending sends one token an event, and then the end, some gaps later and after tokens without text.
+// ending sends one token per event, and then the end after some gaps and some tokens without text.
 func ending(gaps, unseen int, reason string) func(*stage) {
 	return func(s *stage) {
 		s.stream()

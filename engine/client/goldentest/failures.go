@@ -2,7 +2,7 @@ package goldentest
 
 import "fmt"
 
-// failures are replies that a client must not take for good ones.
+// failures are replies that a client must report as failed.
 func failures() []Shape {
 	refusal := func(code int, body string, header ...string) func(*stage) {
 		return func(s *stage) { s.answer(code, "application/json", body, header...) }
@@ -52,7 +52,7 @@ func failures() []Shape {
 			s.end()
 		})},
 
-		// Streams that end or break before they should.
+		// Streams that end or break too early.
 		{"truncated", "the stream ends in order, without finish reason or [DONE]", every, "truncated", midway((*stage).end)},
 		{"truncated-event", "the body ends in order in the middle of an event", every, "truncated", midway(func(s *stage) {
 			s.raw(s.dress(s.event("answer", "never whole", ""))[:40], nil)
@@ -90,7 +90,7 @@ func failures() []Shape {
 		}},
 		{"closed", "the connection closes without an answer", every, "reset", func(*stage) {}},
 
-		// Replies that are well formed and hold nothing.
+		// Well-formed replies with no content.
 		{"empty-stream", "a finish reason and no token", every, "empty", func(s *stage) {
 			s.stream()
 			s.close("stop")
@@ -102,7 +102,7 @@ func failures() []Shape {
 		}},
 		{"empty-body", "HTTP 200 and no body", every, "empty", func(s *stage) { s.answer(200, s.mediaType(), "") }},
 
-		// Replies that are something else.
+		// Replies of something that is not an LLM API.
 		{"html", "a web page with status 200", every, "protocol", func(s *stage) {
 			s.answer(200, "text/html; charset=utf-8", "<!DOCTYPE html>\n<html><head><title>Open "+
 				"WebUI</title></head><body></body></html>")
@@ -145,7 +145,7 @@ func failures() []Shape {
 				s.answer(200, "application/json", body)
 			}},
 
-		// Refusals, as the servers word them.
+		// Refusals, in the words of the servers.
 		{"redirect", "a redirect to another host", every, "redirect",
 			refusal(307, "", "Location: https://elsewhere.example/v1")},
 		{"overflow-vllm", "vLLM: the prompt does not fit", openAI, "context_overflow",

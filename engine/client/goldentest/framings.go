@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// framings are replies that differ in how their bytes reach the client.
+// framings are replies whose bytes reach the client in different ways.
 func framings() []Shape {
 	dressed := func(change func(*stage)) func(*stage) {
 		return func(s *stage) {
@@ -159,8 +159,8 @@ func framings() []Shape {
 	}
 }
 
-// flood is for measuring speed, not correctness: tokens as fast as the connection takes them. Its
-// events go out many at a time, and the truth has no instants.
+// flood measures speed, not correctness: it sends tokens as fast as the connection takes them. Many events share a
+// write, and the truth has no instants.
 var flood = Shape{"flood", "all tokens as fast as the connection takes them", openAI, "", func(s *stage) {
 	s.stream()
 	data := s.dress(s.event("answer", " token", ""))

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelConn is a TCP connection of which the kernel says when bytes really came and went. A program that reads the
-// clock before it writes may lose its processor in between, for milliseconds on a busy machine, and would blame that
-// on the client. See Documentation/networking/timestamping.rst of the kernel; the client asks for its stamps by
-// another option and with separate code.
+// kernelConn is a TCP connection whose bytes the kernel stamps. A program that reads the clock before it writes may
+// lose its processor in between, for milliseconds on a busy machine, and the client would look wrong. See
+// Documentation/networking/timestamping.rst of the kernel; the client gets its stamps by another option and with
+// separate code.
 type kernelConn struct {
 	*net.TCPConn
 	raw      syscall.RawConn
-	received time.Time // when what was last read had come
-	written  uint32    // bytes so far, by which the kernel names a stamp
+	received time.Time // when the last bytes read arrived
+	written  uint32    // bytes so far: the kernel's key of a stamp
 }
 
-// stampable asks the kernel for stamps; without them a connection stays as it is.
+// stampable asks the kernel for stamps; where there are none it returns the connection unchanged.
 func stampable(conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -50,7 +50,7 @@ func (w *kernelConn) Read(p []byte) (n int, err error) {
 		return err != unix.EAGAIN
 	})
 	if failed != nil || err != nil || n == 0 {
-		return w.TCPConn.Read(p) // which reports it as net does
+		return w.TCPConn.Read(p) // reported as net reports it
 	}
 	w.received = time.Now()
 	if at, _, ok := stamp(control[:size]); ok {
@@ -67,8 +67,8 @@ func (w *kernelConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// send writes, and says when the kernel sent the last byte; exact is false where it does not know
-// and the instant is the one before the write.
+// send writes, and returns when the kernel sent the last byte. If the kernel does not say, exact is false and the
+// instant is the one before the write.
 func (w *kernelConn) send(p []byte) (left time.Time, exact bool, err error) {
 	before := time.Now()
 	var n int
@@ -83,7 +83,7 @@ func (w *kernelConn) send(p []byte) (left time.Time, exact bool, err error) {
 		return before, false, err
 	}
 	w.written += uint32(n)
-	if n < len(p) { // a full buffer: the kernel sends the rest when it can
+	if n < len(p) { // the buffer is full: the kernel sends the rest later
 		_, err := w.Write(p[n:])
 		return before, false, err
 	}
@@ -93,7 +93,7 @@ func (w *kernelConn) send(p []byte) (left time.Time, exact bool, err error) {
 	return before, false, nil
 }
 
-// sent looks for the stamp of the last byte written.
+// sent reads the stamp of the last byte written.
 func (w *kernelConn) sent() (at time.Time, ok bool) {
 	control := make([]byte, 128)
 	err := w.raw.Control(func(fd uintptr) {
@@ -110,7 +110,7 @@ func (w *kernelConn) sent() (at time.Time, ok bool) {
 	return at, ok && err == nil
 }
 
-// askForStamp is the control message that asks for a stamp of what it is sent with.
+// askForStamp is the control message that requests a stamp for the data it is sent with.
 var askForStamp = func() []byte {
 	const size = 4 // of the flags
 	b := make([]byte, unix.CmsgSpace(size))
@@ -121,8 +121,7 @@ var askForStamp = func() []byte {
 	return b
 }()
 
-// stamp takes the kernel's stamp out of control messages, and the number of the last byte that it
-// is of.
+// stamp extracts the kernel's stamp from control messages, and the number of the last byte it belongs to.
 func stamp(control []byte) (at time.Time, last uint32, ok bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {

@@ -4,5 +4,5 @@ package goldentest
 
 import "net"
 
-// stampable is for kernels that say when bytes came and went. See kernel_linux.go.
+// stampable is for kernels that stamp bytes. See kernel_linux.go.
 func stampable(conn net.Conn) net.Conn { return conn }

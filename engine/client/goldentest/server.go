@@ -1,13 +1,12 @@
-// Package goldentest is an LLM server whose timing is known: it notes when it really wrote each token, so that what a
-// client measured can be compared with it.
+// Package goldentest is an LLM server whose timing is known: it records when it really wrote each token, so that a
+// client's measurements can be compared with the truth.
 //
-// It writes HTTP by hand onto the connection, because what breaks clients lies below what an
-// HTTP library lets a handler do: a token split between two segments, a connection reset in the
-// middle of a chunk, headers that come with the first token. It shares no code with the client;
-// two ends that share a mistake would agree on it.
+// It writes HTTP by hand, because what breaks clients is below what an HTTP library exposes: a token split between
+// two segments, a connection reset in the middle of a chunk, headers that arrive with the first token. It shares no
+// code with the client, because two ends with the same mistake would agree.
 //
-// A request names what it wants played in its path: /SHAPE/ID/v1/chat/completions. ID is any text;
-// [Server.Truth] gives back what was played for it.
+// A request names the shape of its reply in its path: /SHAPE/ID/v1/chat/completions. ID is any text; [Server.Truth]
+// returns what was played for it.
 package goldentest
 
 import (
@@ -33,7 +32,7 @@ type Pace struct {
 	Tokens int           // how many events carry text
 }
 
-// Server plays shapes. Its zero value is not useful; see New.
+// Server plays shapes. Create it with New.
 type Server struct {
 	pace   Pace
 	shapes map[string]Shape
@@ -82,14 +81,14 @@ func (s *Server) Pipe() net.Conn {
 	return theirs
 }
 
-// Conns returns how many connections are open, and how many there ever were.
+// Conns returns how many connections are open, and how many there have been.
 func (s *Server) Conns() (open, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns), s.total
 }
 
-// CloseIdle closes every connection, as servers do with those that idle for too long.
+// CloseIdle closes every connection, as servers do with idle ones.
 func (s *Server) CloseIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +97,7 @@ func (s *Server) CloseIdle() {
 	}
 }
 
-// Truth waits for the end of what was last played for id and returns it. It is false if nothing
-// was.
+// Truth waits for the end of the last reply for id and returns its truth; false if there was none.
 func (s *Server) Truth(id string) (Truth, bool) {
 	all := s.truthsOf(id)
 	if len(all) == 0 {
@@ -108,7 +106,7 @@ func (s *Server) Truth(id string) (Truth, bool) {
 	return all[len(all)-1], true
 }
 
-// truthsOf waits for the end of all that was played for id and returns it in order.
+// truthsOf waits for the end of all replies for id and returns their truths in order.
 func (s *Server) truthsOf(id string) []Truth {
 	s.mu.Lock()
 	entries := slices.Clone(s.truths[id])
@@ -121,7 +119,7 @@ func (s *Server) truthsOf(id string) []Truth {
 	return all
 }
 
-// enter counts a connection in.
+// enter registers a connection.
 func (s *Server) enter(conn net.Conn) {
 	s.mu.Lock()
 	s.conns[conn] = struct{}{}
@@ -177,8 +175,8 @@ func (s *Server) play(conn net.Conn, in *bufio.Reader, r *http.Request) bool {
 	return st.reusable
 }
 
-// tell answers with the truth of earlier requests, for a client in another process: their clocks
-// do not compare, so instants are counted from when a request was there.
+// tell answers with the truths of earlier requests, for a client in another process. The two clocks cannot be
+// compared, so instants count from the arrival of the request.
 func (s *Server) tell(conn net.Conn, id string) bool {
 	offsets := [][]time.Duration{}
 	for _, t := range s.truthsOf(id) {
@@ -194,28 +192,29 @@ func (s *Server) tell(conn net.Conn, id string) bool {
 
 // Truth is what really happened.
 type Truth struct {
-	Received time.Time // the whole request was there
+	Received time.Time // when the whole request had arrived
 	Tokens   []Token
 	Ended    time.Time
-	Each     time.Duration // what a token took, where events did not leave as tokens were made; else 0
+	Each     time.Duration // time per token, where events did not leave as tokens were made; else 0
 
 	Finish                              string
-	Prompt, Completion, Cached, Thought int // as put on the wire; -1 if not
+	Prompt, Completion, Cached, Thought int // the count on the wire; -1 if none
 	Class                               string
-	Whole                               string // the text, if it came in one body and not token by token
+	Whole                               string // the text, if it was sent in one body
 }
 
 // Token is one event that carried text.
 type Token struct {
-	// when the write that completed the event left: the kernel's stamp on TCP in Linux, elsewhere when it began
+	// when the write that completed the event left: the kernel's stamp for TCP on Linux, elsewhere the start of the
+	// write
 	At      time.Time
 	Channel string // answer, reasoning, tool, refusal
 	Text    string
-	N       int // tokens in it
-	Told    int // tokens in it as the wire told; -1 if it did not
+	N       int // number of tokens in it
+	Told    int // number of tokens that the wire reports for it; -1 if none
 }
 
-// offsets returns when each token was written, since the request was there.
+// offsets returns when each token was written, counted from the arrival of the request.
 func (t Truth) offsets() []time.Duration {
 	var d []time.Duration
 	for _, k := range t.Tokens {
@@ -238,7 +237,7 @@ func (t Truth) Text(channels ...string) string {
 	return b.String()
 }
 
-// TTFT is the time to the first token, of any channel; false if there was none.
+// TTFT is the time to the first token on any channel; false if there was no token.
 func (t Truth) TTFT() (time.Duration, bool) {
 	if len(t.Tokens) == 0 {
 		return 0, false
@@ -246,8 +245,8 @@ func (t Truth) TTFT() (time.Duration, bool) {
 	return t.Tokens[0].At.Sub(t.Received), true
 }
 
-// TPOT is the time that a token took after the first event, by what the server had made until each event left; false if
-// nothing came after the first. What the wire says of the tokens is no part of it.
+// TPOT is the time per token after the first event, from the tokens that were made when each event left, not from the
+// counts on the wire; false if nothing came after the first event.
 func (t Truth) TPOT() (time.Duration, bool) {
 	if t.Each > 0 {
 		return t.Each, true
@@ -265,8 +264,8 @@ func (t Truth) TPOT() (time.Duration, bool) {
 	return window / time.Duration(tokens), true
 }
 
-// Told says whether the wire tells enough for the time per token to be a number: how many tokens each event holds, or
-// that each holds one.
+// Told reports whether the wire determines the time per token: it says how many tokens each event holds, or that each
+// holds one.
 func (t Truth) Told() bool {
 	if t.Completion < 0 || t.Each > 0 {
 		return false
@@ -279,5 +278,5 @@ func (t Truth) Told() bool {
 	return told || t.Completion == tokens || t.Completion == tokens+1 && t.Finish == "stop"
 }
 
-// Pace is how fast shapes are played.
+// Pace returns the pace of the shapes.
 func (s *Server) Pace() Pace { return s.pace }

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Shape is one way in which a server may reply.
+// Shape is one form of a server's reply.
 type Shape struct {
 	Name string
 	Doc  string
-	APIs []string // in which it occurs
-	Want string   // error class that the reply deserves; empty: none
+	APIs []string // the APIs that have it
+	Want string   // the error class expected; empty: none
 	play func(*stage)
 }
 
@@ -27,7 +27,7 @@ var (
 	every  = []string{Chat, Completions, Ollama}
 )
 
-// streams are replies that differ in what their events say.
+// streams are replies whose events differ in content.
 func streams() []Shape {
 	return []Shape{
 		{"plain", "text, finish reason, usage, [DONE]", every, "", func(s *stage) {

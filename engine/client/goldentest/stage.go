@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The APIs that a shape may be played in.
+// The APIs of the shapes.
 const (
 	Chat        = "chat"
 	Completions = "completions"
@@ -29,8 +29,7 @@ func apiOf(path string) string {
 	return Ollama
 }
 
-// stage is where one reply is played: the connection, how events are dressed, and the record of
-// what was done.
+// stage plays one reply: it holds the connection, the form of the events, and the record of what was sent.
 type stage struct {
 	conn     net.Conn
 	in       *bufio.Reader
@@ -38,15 +37,15 @@ type stage struct {
 	api      string
 	pace     Pace
 	truth    Truth
-	reusable bool // the reply ended as HTTP wants it
-	gone     bool // the client went away: nothing more is worth waiting for
+	reusable bool // the reply ended as HTTP requires
+	gone     bool // the client closed the connection: stop waiting
 	plain    bool // the body ends with the connection: no chunked encoding
 
 	style
 	written int // tokens so far
 }
 
-// style is how events are dressed.
+// style is the form of the events.
 type style struct {
 	eol    string                 // line end
 	space  string                 // between "data:" and the data
@@ -55,7 +54,7 @@ type style struct {
 	cut    func([]byte) [][]byte  // how an event is split into writes
 	pause  time.Duration          // between those writes
 	per    int                    // tokens per event
-	tell   bool                   // each event tells its tokens
+	tell   bool                   // each event reports its token count
 	usage  func(sofar int) string // a member to add to each event that carries text
 	choice string                 // a member to add to each choice
 }
@@ -97,14 +96,14 @@ func (s *stage) mediaType() string {
 	return "text/event-stream; charset=utf-8"
 }
 
-// answer sends a reply that is not streamed.
+// answer sends a reply in one body.
 func (s *stage) answer(code int, mediaType, body string, header ...string) {
 	header = append(header, "Content-Type: "+mediaType, fmt.Sprintf("Content-Length: %d", len(body)))
 	fmt.Fprintf(s.conn, "HTTP/1.1 %d %s\r\n%s\r\n%s", code, http.StatusText(code), lines(header), body)
 	s.reusable = true
 }
 
-// wait lets time pass.
+// wait sleeps.
 func (s *stage) wait(d time.Duration) {
 	if s.gone {
 		return
@@ -112,14 +111,14 @@ func (s *stage) wait(d time.Duration) {
 	time.Sleep(d)
 }
 
-// raw writes bytes of the body, and tells mark when the write that completes them left.
+// raw writes bytes of the body, and passes to mark when the write that completes them left.
 func (s *stage) raw(b []byte, mark func(time.Time)) {
 	head, tail := "", ""
 	if !s.plain {
 		head, tail = fmt.Sprintf("%x\r\n", len(b)), "\r\n"
 	}
 	whole := append([]byte(head), b...)
-	const most = 32 << 10 // what is in one write is on its way before the write returns
+	const most = 32 << 10 // the bytes of a single write may be under way before the write returns
 	pieces := split(whole, most)
 	if s.cut != nil {
 		pieces = s.cut(whole)
@@ -141,13 +140,13 @@ func (s *stage) raw(b []byte, mark func(time.Time)) {
 	}
 }
 
-// exact is a connection that knows better than a look at the clock when bytes came and went.
+// exact is a connection whose stamps are more precise than reading the clock.
 type exact interface {
-	came() time.Time // what was last read
+	came() time.Time // of the last read
 	send(p []byte) (left time.Time, exact bool, err error)
 }
 
-// write puts bytes on the connection, and says when they left.
+// write puts bytes on the connection, and returns when they left.
 func (s *stage) write(p []byte) (left time.Time) {
 	var err error
 	if e, ok := s.conn.(exact); ok {
@@ -160,7 +159,7 @@ func (s *stage) write(p []byte) (left time.Time) {
 	return left
 }
 
-// dress frames the data of one event as the API and the shape want it.
+// dress frames the data of one event in the form of the API and the shape.
 func (s *stage) dress(data string) []byte {
 	if s.api == Ollama {
 		return []byte(data + s.eol)
@@ -179,7 +178,7 @@ func (s *stage) dress(data string) []byte {
 	return []byte(b.String())
 }
 
-// splitLines breaks JSON after commas between members, where a line end is only space.
+// splitLines breaks JSON after commas between members, where a line end is white space.
 func splitLines(data string, n int) []string {
 	out := []string{}
 	for ; n > 1; n-- {
@@ -204,7 +203,7 @@ func channelOf(key string) string {
 	return key
 }
 
-// token writes one event that carries text under a key, and notes when.
+// token writes one event with text under a key, and records when.
 func (s *stage) token(key, text string) {
 	s.written += s.per
 	told := -1
@@ -240,7 +239,7 @@ func (s *stage) event(key, text, finish string) string {
 		delta(key, text, false), reason, s.choice, usage)
 }
 
-// delta is the member of a delta that holds text under a key, as OpenAI writes it or as Ollama does.
+// delta is the member of a delta that holds text under a key, in the form of OpenAI or Ollama.
 func delta(key, text string, ollama bool) string {
 	switch key {
 	case "":
@@ -256,7 +255,7 @@ func delta(key, text string, ollama bool) string {
 		if ollama {
 			return `"content":"","thinking":` + quote(text)
 		}
-	case "both": // while vLLM renamed the key
+	case "both": // both names, as vLLM did for a while
 		return `"reasoning":` + quote(text) + `,"reasoning_content":` + quote(text) + `,"content":null`
 	}
 	return quote(key) + ":" + quote(text)
@@ -273,7 +272,7 @@ func quote(text string) string {
 // words are what the shapes say: plain text, text outside ASCII, and what JSON has to escape.
 var words = []string{"The", " torque", " is", " 41", " Nm", ".", "\n", " \"über\"", " 上青", " \\d+", " <|x|>", " 🙂"}
 
-// tokens plays the pace's tokens: a wait for the first, then one event after each gap.
+// tokens sends the pace's tokens: a wait for the first, then one event after each gap.
 func (s *stage) tokens(key string) {
 	for i := range s.pace.Tokens {
 		if len(s.truth.Tokens) == 0 {
@@ -285,7 +284,7 @@ func (s *stage) tokens(key string) {
 	}
 }
 
-// half plays the first or the second half of the pace's tokens.
+// half sends the first or the second half of the pace's tokens.
 func (s *stage) half(key string) {
 	whole := s.pace
 	s.pace.Tokens /= 2
@@ -293,7 +292,7 @@ func (s *stage) half(key string) {
 	s.pace = whole
 }
 
-// finish sends a finish reason in a separate event; in Ollama's API it comes with the end.
+// finish sends a finish reason in a separate event; in Ollama's API it is part of the end.
 func (s *stage) finish(reason string) {
 	s.truth.Finish = reason
 	if s.api != Ollama {
@@ -301,15 +300,15 @@ func (s *stage) finish(reason string) {
 	}
 }
 
-// prompt is how many tokens every prompt is said to hold.
+// prompt is the reported token count of every prompt.
 const prompt = 2674
 
-// counts notes the figures that the wire carries.
+// counts records the counts that the wire reports.
 func (s *stage) counts() {
 	s.truth.Prompt, s.truth.Completion = prompt, s.written
 }
 
-// usageObject is a report of usage in OpenAI's words.
+// usageObject is a usage report in OpenAI's form.
 func (s *stage) usageObject() string {
 	s.counts()
 	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, prompt, prompt+s.written,
@@ -346,7 +345,7 @@ func (s *stage) end() {
 	s.reusable = err == nil
 }
 
-// close plays the end of an ordinary reply.
+// close sends the end of an ordinary reply.
 func (s *stage) close(reason string) {
 	s.finish(reason)
 	s.ownUsage()
@@ -354,12 +353,12 @@ func (s *stage) close(reason string) {
 	s.end()
 }
 
-// hang keeps silent until the client goes away.
+// hang sends nothing until the client closes the connection.
 func (s *stage) hang() {
 	_, _ = io.Copy(io.Discard, s.in)
 }
 
-// reset breaks the connection without the courtesy of an end.
+// reset breaks the connection without closing it cleanly.
 func (s *stage) reset() {
 	if tcp, ok := s.conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)

@@ -14,40 +14,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrivals reads a TCP connection and tells when the kernel received what was read. A reader that
-// stamps bytes itself counts the time that it took to be woken as time of the server's: some
-// hundred microseconds on an idle machine, milliseconds on a busy one.
+// arrivals reads a TCP connection and tells when the kernel received the bytes. A reader that takes the stamps itself
+// adds the time until it wakes up: some hundred microseconds on an idle machine, milliseconds on a busy one.
 //
-// The kernel stamps each packet (SO_TIMESTAMPNS_NEW, Linux 5.1), and a read gets the stamp of the
-// last packet that it took bytes from. See Documentation/networking/timestamping.rst of the kernel.
+// The kernel stamps each packet (SO_TIMESTAMPNS_NEW, Linux 5.1), and a read gets the stamp of the last packet from
+// which it took bytes. See Documentation/networking/timestamping.rst of the kernel.
 type arrivals struct {
 	nc   net.Conn
 	raw  syscall.RawConn
 	recv func(fd uintptr) bool // one closure for all reads
 
-	// When the kernel last had nothing to be read. Two goroutines ask it: a reader that waits, and a timer. What was
-	// found goes with the order in which they asked, so an answer is noted before the next may ask.
+	// When the kernel last had nothing to read. Two goroutines ask the kernel, a waiting reader and a timer. The lock
+	// keeps an answer with its question: each answer is stored before the next question.
 	asking sync.Mutex
 	empty  time.Time
 
-	// Of the read under way.
-	before time.Time // when nothing of it was there yet; zero if that was not seen
+	// State of the current read.
+	before time.Time // an instant before its bytes arrived; zero if there is none
 	into   []byte
 	n      int
 	errno  syscall.Errno
-	stamp  time.Duration // when the bytes arrived, since 1970; Unset if the kernel did not say
+	stamp  time.Duration // when the bytes arrived, since 1970; Unset if the kernel gave no stamp
 }
 
-// keepStamps makes the kernel stamp packets for as long as this process lives. It begins with that a while
-// after the first socket asks for it, and leaves off after the last is closed: without one that stays,
-// the first replies of a run may come without. It returns whether stamps come by now, which takes some
-// milliseconds.
+// keepStamps makes the kernel stamp packets as long as this process lives. The kernel starts to stamp some time after
+// the first socket asks for it, and stops after the last such socket is closed. Without a socket that stays open, the
+// first replies of a run may have no stamps. It reports whether stamps arrive, which takes some milliseconds.
 var keepStamps = sync.OnceValue(func() bool {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return false // connections fail then too, and say why
+		return false // connections fail then too, with an error
 	}
-	// The socket stays open. It talks to itself; raw calls, for the clock of a test may stand still.
+	// The socket stays open and sends to itself. The calls are raw system calls, because the clock of a test may stand
+	// still.
 	wait := unix.NsecToTimeval(int64(time.Second))
 	err = errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1),
@@ -78,12 +77,12 @@ var keepStamps = sync.OnceValue(func() bool {
 			return true
 		}
 		pause := unix.NsecToTimespec(int64(time.Millisecond))
-		_ = unix.Nanosleep(&pause, nil) // cut short, it is tried again sooner
+		_ = unix.Nanosleep(&pause, nil) // an interrupted read is tried again sooner
 	}
 	return false
 })
 
-// newArrivals asks the kernel for stamps; nil where it has none to give.
+// newArrivals asks the kernel for stamps; nil where the kernel has none.
 func newArrivals(nc net.Conn) *arrivals {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -104,7 +103,7 @@ func newArrivals(nc net.Conn) *arrivals {
 	return a
 }
 
-// receive asks the kernel for bytes once. It reports false if there are none yet.
+// receive makes one non-blocking read. It returns false if there are no bytes yet.
 func (a *arrivals) receive(fd uintptr) bool {
 	var control [64]byte // a control message with a timespec takes 32
 	bytes := unix.Iovec{Base: &a.into[0]}
@@ -115,8 +114,8 @@ func (a *arrivals) receive(fd uintptr) bool {
 		message.SetControllen(len(control))
 		a.asking.Lock()
 		asked := time.Now()
-		// unix.Recvmsg would do, but for two allocations in each call; and as nothing is waited for,
-		// the scheduler need not be told.
+		// A raw call, because unix.Recvmsg makes two allocations, and a call that never blocks need not go through the
+		// scheduler.
 		n, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&message)), unix.MSG_DONTWAIT)
 		if errno == unix.EAGAIN {
 			a.empty = asked
@@ -131,8 +130,8 @@ func (a *arrivals) receive(fd uintptr) bool {
 	}
 }
 
-// read is Read of the connection. It also returns the instant at which it returned, and for how
-// long the bytes had been there by then; Unset where the kernel did not say.
+// read is Read of the connection. It also returns the instant of its return, and how long before that the bytes
+// arrived; Unset where the kernel gave no stamp.
 func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err error) {
 	if len(p) == 0 {
 		return 0, now, Unset, nil
@@ -142,7 +141,7 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	now = time.Now()
 	a.into = nil
 	switch {
-	case err != nil: // closed, or past the deadline
+	case err != nil: // closed, or the deadline has passed
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			op.Op, op.Source, op.Addr = "read", a.nc.LocalAddr(), a.nc.RemoteAddr()
 		}
@@ -157,7 +156,8 @@ func (a *arrivals) read(p []byte) (n int, now time.Time, age time.Duration, err 
 	return a.n, now, a.age(now), nil
 }
 
-// check notes the present if there is nothing to be read, for a reader that waits and cannot ask.
+// check records the present as an instant without bytes if there is nothing to read. A timer calls it, because a
+// waiting reader cannot.
 func (a *arrivals) check() {
 	_ = a.raw.Control(func(fd uintptr) {
 		a.asking.Lock()
@@ -169,8 +169,8 @@ func (a *arrivals) check() {
 	})
 }
 
-// age is for how long the bytes had been there by now. The stamp and the present are both of the
-// wall clock, moments apart; if that was set back in between there is no age.
+// age is how long ago the bytes arrived. The stamp and the present are both wall clock times; if the clock was set
+// back in between, the age is Unset.
 func (a *arrivals) age(now time.Time) time.Duration {
 	if a.stamp == Unset {
 		return Unset
@@ -178,7 +178,7 @@ func (a *arrivals) age(now time.Time) time.Duration {
 	return max(time.Duration(now.UnixNano())-a.stamp, Unset)
 }
 
-// stampIn takes the kernel's stamp out of control messages.
+// stampIn extracts the kernel's stamp from control messages.
 func stampIn(control []byte) time.Duration {
 	const header = unix.SizeofCmsghdr
 	if len(control) < header+16 {

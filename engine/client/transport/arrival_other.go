@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// arrivals would tell when the kernel received what was read. Only Linux does for TCP.
+// arrivals tells when the kernel received bytes. Only Linux does so for TCP.
 type arrivals struct{ before time.Time }
 
 func keepStamps() bool { return false }

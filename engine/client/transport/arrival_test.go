@@ -75,15 +75,15 @@ func TestConn_KeepsTheKernelsStamp(t *testing.T) {
 			t.Fatalf("read %d bytes, %v", n, err)
 		}
 	}
-	if got := c.hand().By(); got != "" {
+	if got := c.acquire().By(); got != "" {
 		t.Errorf("stamped by %q before any read", got)
 	}
-	s := c.hand()
+	s := c.acquire()
 	for begun := time.Now(); s.By() != "kernel"; { // see above
 		if time.Since(begun) > 10*time.Second {
 			t.Fatal("no read is stamped by the kernel")
 		}
-		s = c.hand()
+		s = c.acquire()
 		deliver(t, far, "ab")
 		written := time.Since(c.base)
 		time.Sleep(20 * time.Millisecond)
@@ -187,8 +187,8 @@ func TestAsker_BracketsTheFirstOfARead(t *testing.T) {
 	for range 20 { // a machine may be so busy that nothing asks in time
 		near, far := tcpPair(t)
 		c := newConn(near, time.Now(), nil)
-		s := c.hand()
-		asker := askWhether(c)
+		s := c.acquire()
+		poller := startPoller(c)
 		time.Sleep(apart)
 		deliver(t, far, "a")
 		first := int64(time.Since(c.base))
@@ -198,7 +198,7 @@ func TestAsker_BracketsTheFirstOfARead(t *testing.T) {
 		if n, err := c.Read(make([]byte, 8)); n != 2 || err != nil {
 			t.Fatalf("read %d bytes, %v", n, err)
 		}
-		asker.stop()
+		poller.stop()
 		if s.Before() > first {
 			t.Fatalf("nothing was there after %v, where the first token came by %v", time.Duration(s.Before()), time.Duration(first))
 		}

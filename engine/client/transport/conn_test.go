@@ -79,7 +79,7 @@ func TestConn_LooksBeforeItWrites(t *testing.T) {
 			c := newConn(near, time.Now(), nil)
 			c.secure.Store(tt.secure)
 			if !tt.unused {
-				c.hand()
+				c.acquire()
 				if _, err := c.Write([]byte("first")); err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +91,7 @@ func TestConn_LooksBeforeItWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * time.Millisecond) // on its way through the loopback
-			s := c.hand()
+			s := c.acquire()
 			n, err := c.Write([]byte("second"))
 			if ended := errors.Is(err, errEnded); ended != tt.ended || ended != (n == 0) {
 				t.Errorf("wrote %d bytes, %v", n, err)
@@ -117,7 +117,7 @@ func TestPool_LearnsThatAServerCloses(t *testing.T) {
 		closes bool
 	}{
 		"at once":           {closes: true},
-		"while it was idle": {idle: promptEnd + 50*time.Millisecond},
+		"while it was idle": {idle: afterReplyWithin + 50*time.Millisecond},
 		"before any use":    {unused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestPool_LearnsThatAServerCloses(t *testing.T) {
 			c := newConn(near, p.base, p)
 			p.open[c] = struct{}{}
 			if !tt.unused {
-				c.hand()
+				c.acquire()
 			}
 			deliver(t, far, "reply")
 			if _, err := c.Read(make([]byte, 5)); err != nil {
@@ -148,7 +148,7 @@ func TestPool_LearnsThatAServerCloses(t *testing.T) {
 func TestConn_Refuses(t *testing.T) {
 	near, _ := tcpPair(t)
 	c := newConn(near, time.Now(), nil)
-	c.hand()
+	c.acquire()
 	c.refuse.Store(true)
 	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, errNotNew) {
 		t.Errorf("wrote %d bytes, %v", n, err)

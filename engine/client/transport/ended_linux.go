@@ -2,5 +2,5 @@ package transport
 
 import "golang.org/x/sys/unix"
 
-// pollHangUp makes poll say that the other end writes no more, whatever is left to be read.
+// pollHangUp makes poll report that the other end has closed its writing side, even if there are bytes left to read.
 const pollHangUp = unix.POLLRDHUP

@@ -2,5 +2,5 @@
 
 package transport
 
-// pollHangUp would make poll say that the other end writes no more. Only Linux can.
+// pollHangUp is the flag for a closed writing side of the other end. Only Linux has one.
 const pollHangUp = 0

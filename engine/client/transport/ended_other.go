@@ -4,6 +4,6 @@ package transport
 
 import "net"
 
-// hungUp would check a connection without waiting. This system cannot, so a connection that has ended is noticed when a
-// request on it fails.
+// hungUp checks for the end of a connection without waiting. This system cannot, so the end is noticed when a request
+// fails.
 func hungUp(net.Conn, bool) bool { return false }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hungUp checks a connection without waiting. Where nothing is due the server's end of it shows as something to read.
-// Where something may come at any time, as records do under TLS, only a hang-up counts. It is false for a connection
+// hungUp checks for the end of a connection without waiting. If the server owes nothing, anything to read means the
+// end. If something may arrive at any time, such as TLS records, only a hang-up counts. It is false for a connection
 // that is not a socket.
 func hungUp(nc net.Conn, due bool) bool {
 	sc, ok := nc.(syscall.Conn)

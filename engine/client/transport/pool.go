@@ -14,23 +14,23 @@ import (
 	"homellm/engine/crash"
 )
 
-// defaultConnect bounds the making of a connection where the configuration does not.
+// defaultConnect bounds the time to connect where the configuration sets no bound.
 const defaultConnect = 10 * time.Second
 
-// errConnectTimeout is the cause of a connection that was not made in time.
+// errConnectTimeout is the cause when a connection is not made in time.
 var errConnectTimeout = errors.New("connect time-out")
 
-// pool makes connections for an http.Transport and can make one before it is asked to. The
-// transport keeps the connections in use and notices when a server closes an idle one; the pool
-// knows which are open, and whether the server closes them after each reply.
+// pool makes connections for an http.Transport, ahead of requests where it can. The transport owns the connections in
+// use and notices when a server closes an idle one; the pool knows which are open, and whether the server closes them
+// after each reply.
 type pool struct {
 	dial      func(ctx context.Context, network, addr string) (net.Conn, error)
 	base      time.Time
 	limit     time.Duration
 	tls       *tls.Config // nil: plain TCP
-	addresses []string    // to try in this order; the first that answers is kept
+	addresses []string    // tried in this order; the first that answers is kept
 
-	closes atomic.Bool // the server was seen closing a connection right after a reply
+	closes atomic.Bool // the server has closed a connection right after a reply
 
 	mu    sync.Mutex
 	open  map[*conn]struct{}
@@ -77,10 +77,10 @@ type ConnectError struct{ error }
 
 func (e ConnectError) Unwrap() error { return e.error }
 
-// connect serves a transport that needs a connection. The address it asks for is the one of the
-// base URL, which the pool knows better.
+// connect makes a connection for the transport. It ignores the address that the transport asks for: the pool knows
+// which address of the base URL answered.
 func (p *pool) connect(ctx context.Context, network, _ string) (net.Conn, error) {
-	defer crash.Recover() // net/http's goroutine
+	defer crash.Recover() // on a goroutine of net/http
 	if nc := p.takeSpare(); nc != nil {
 		return nc, nil
 	}
@@ -115,7 +115,7 @@ func (p *pool) make(ctx context.Context, network string) (net.Conn, error) {
 	return nc, nil
 }
 
-// reach dials the addresses in turn and keeps to the first that answers.
+// reach dials the addresses in turn and keeps the first that answers.
 func (p *pool) reach(ctx context.Context, network string) (nc net.Conn, err error) {
 	p.mu.Lock()
 	addresses := p.addresses
@@ -150,7 +150,7 @@ func (p *pool) forget(c *conn) {
 	p.mu.Unlock()
 }
 
-// ready reports whether the next request finds a connection that it need not make.
+// ready reports whether a connection is ready for the next request.
 func (p *pool) ready() bool {
 	fresh := p.wantsNew()
 	p.mu.Lock()
@@ -170,9 +170,9 @@ func (p *pool) ready() bool {
 	return false
 }
 
-// wantsNew reports whether requests get new connections, because the server closes each after its reply:
-// one that it has not closed yet may end under the next request. A connection that is still open long after
-// its last reply tells that the server does so no more.
+// wantsNew reports whether requests get new connections because the server closes each after its reply: an open one
+// may end during the next request. If a connection stays open long after its last reply, the server no longer does
+// so.
 func (p *pool) wantsNew() bool {
 	if !p.closes.Load() {
 		return false

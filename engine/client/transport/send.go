@@ -11,33 +11,32 @@ import (
 	"homellm/engine/crash"
 )
 
-// resendWithin is how soon after a request was written its connection has to end for the end to have been
-// on its way already. A server that ends it later may have read the prompt, and died of it. What decides is whether the
-// connection was still open when that time was up: on a busy machine its end may be noticed long after it came.
+// resendWithin is how soon after a request was written its connection must end for the end to have been on its way
+// already. A server that ends it later may have read the prompt, and crashed because of it. The check is whether the
+// connection was still open when that time was up, because a busy machine may notice the end long after it came.
 const resendWithin = 50 * time.Millisecond
 
-// Sending is one request on its way: which connection it got, and its instants. The last connection
-// counts, where it took more than one.
+// Sending is one request in progress: its connection and its instants. If it used several connections, the last one
+// counts.
 type Sending struct {
-	Connected func() // called when a connection is ready, before the request is written; nil: nothing
+	Connected func() // called when a connection is ready, before the request is written; may be nil
 
-	fresh  bool // it wants a connection that carried no request before
+	fresh  bool // it wants a connection that has carried no request
 	resent bool
 	conn   *conn
-	reused bool // the connection had carried a request before
+	reused bool // the connection had carried an earlier request
 	stamps *Stamps
 	start  time.Time
-	timer  *time.Timer // runs while the end of a used connection may be one that was on its way
-	asker  *asker      // asks the kernel whether the reply has begun, until it has
+	timer  *time.Timer // runs while an end of the reused connection may have been on its way
+	poller *poller     // polls the kernel until the reply has begun
 	late   atomic.Bool // the connection was still open when that time was up
 
 	beganH2 atomic.Int64 // request headers are about to be written, for HTTP/2
 	headers atomic.Int64 // first byte of the response
 }
 
-// send makes a round trip. A connection that ended while it was idle is not an answer of the server: if that shows
-// before anything was written, or soon after and before anything came back, the request is sent once more on a new
-// connection.
+// send makes a round trip. The end of an idle connection is not an answer of the server: if it shows before anything
+// was written, or soon after and before any reply, the request is sent once more on a new connection.
 func send(t *http.Transport, req *http.Request, s *Sending) (*http.Response, error) {
 	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), s.trace()))
 	defer s.stopTimer()
@@ -65,7 +64,7 @@ func (s *Sending) repeatable(err error) bool {
 	}
 	s.conn.failed(err)
 	switch {
-	case s.conn.over() == Unset:
+	case s.conn.endedAt() == Unset:
 		return false
 	case s.sent() == Unset:
 		return true
@@ -73,10 +72,10 @@ func (s *Sending) repeatable(err error) bool {
 	return s.reused && !s.late.Load()
 }
 
-// startTimer checks on a used connection when the time is up in which its end may have been on its way.
+// startTimer checks a reused connection after resendWithin.
 func (s *Sending) startTimer(c *conn) {
 	s.stopTimer()
-	s.timer = time.AfterFunc(resendWithin, crash.Guarded(func() { s.late.Store(c.open()) }))
+	s.timer = time.AfterFunc(resendWithin, crash.Guarded(func() { s.late.Store(c.serverOpen()) }))
 }
 
 func (s *Sending) stopTimer() {
@@ -85,13 +84,13 @@ func (s *Sending) stopTimer() {
 	}
 }
 
-// trace notes which connection the request gets and when the first byte of the answer came.
+// trace records which connection the request gets and when the first byte of the response arrived.
 func (s *Sending) trace() *httptrace.ClientTrace {
 	s.beganH2.Store(Unset)
 	s.headers.Store(Unset)
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			s.Leave(false)
+			s.Release(false)
 			s.conn, s.reused = stamped(info.Conn), info.Reused
 			s.conn.busy.Add(1)
 			if _, secure := info.Conn.(*tls.Conn); secure {
@@ -101,18 +100,17 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 				s.conn.refuse.Store(true)
 			}
 			s.beganH2.Store(Unset)
-			s.stamps = s.conn.hand()
+			s.stamps = s.conn.acquire()
 			if s.reused {
 				s.startTimer(s.conn)
 			}
-			s.asker.stop()
-			s.asker = askWhether(s.conn)
+			s.poller.stop()
+			s.poller = startPoller(s.conn)
 			if s.Connected != nil {
 				s.Connected()
 			}
 		},
-		// HTTP/2 calls this while it builds the frame that it writes next. Its WroteHeaders may come
-		// after the answer.
+		// HTTP/2 calls this while it builds the frame that it writes next. WroteHeaders may come after the response.
 		WroteHeaderField: func(string, []string) {
 			s.beganH2.CompareAndSwap(Unset, int64(time.Since(s.start)))
 		},
@@ -120,7 +118,7 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 	}
 }
 
-// sent is when the request began to be written, or Unset.
+// sent is when the first byte of the request was written, or Unset.
 func (s *Sending) sent() int64 {
 	switch {
 	case s.conn == nil:
@@ -131,32 +129,32 @@ func (s *Sending) sent() int64 {
 	return s.stamps.wrote.Load()
 }
 
-// Begun says that the first token has been read.
-func (s *Sending) Begun() { s.asker.stop() }
+// TokenRead says that the first token has been read.
+func (s *Sending) TokenRead() { s.poller.stop() }
 
-// Leave marks the connection as free, and says whether the reply was whole.
-func (s *Sending) Leave(whole bool) {
-	s.asker.stop()
+// Release frees the connection, and says whether the reply was whole.
+func (s *Sending) Release(whole bool) {
+	s.poller.stop()
 	if s.conn != nil {
-		s.conn.left(whole)
+		s.conn.release(whole)
 	}
 }
 
-// Stamps are those of the connection in use.
+// Stamps are the instants of the connection in use.
 func (s *Sending) Stamps() *Stamps { return s.stamps }
 
-// Account is what a request's connection tells once the exchange is over. Instants are nanoseconds since
-// the start of the transport, or Unset.
+// Account is what a request's connection recorded. Instants are nanoseconds since the start of the transport, or
+// Unset.
 type Account struct {
 	Sent    int64          // first write of the request
 	Headers int64          // first byte of the response
-	Connect *time.Duration // how long the connection took to make; nil if it had carried a request before
+	Connect *time.Duration // time to make the connection; nil if it had carried an earlier request
 	Warmed  bool           // the connection was made before the request was due
-	Resent  bool           // the request was sent before, on a connection that ended under it
-	By      string         // who told when bytes arrived: kernel or reader
+	Resent  bool           // an earlier attempt was on a connection that ended
+	By      string         // who stamped the arrivals: kernel or reader
 }
 
-// Account tells how the request went; false if there was no connection.
+// Account returns the record of the connection; false if there was no connection.
 func (s *Sending) Account() (Account, bool) {
 	if s.conn == nil {
 		return Account{Sent: Unset, Headers: Unset}, false

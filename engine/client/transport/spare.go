@@ -9,18 +9,17 @@ import (
 	"homellm/engine/crash"
 )
 
-// spare is a connection made ahead. A goroutine reads from it, for that is how a connection that
-// the server closes is noticed. What arrives meanwhile, such as TLS session tickets and the
-// settings of HTTP/2, is kept for whoever uses the connection.
+// spare is a connection made ahead. A goroutine reads from it, to notice when the server closes it. What arrives
+// meanwhile, such as TLS session tickets and HTTP/2 settings, is kept for the exchange that uses the connection.
 type spare struct {
 	nc   net.Conn
-	conn *conn         // below nc
-	done chan struct{} // closed when the goroutine is out of Read
+	conn *conn         // the conn inside nc
+	done chan struct{} // closed when the goroutine has returned from Read
 	live bool          // valid once done is closed
 }
 
-// warm makes sure that the next request finds a connection, and says how long it took to make
-// one; nil if there was one.
+// warm makes a connection for the next request, unless one is ready, and returns how long that took; nil if one was
+// ready.
 func (p *pool) warm(ctx context.Context) (*time.Duration, error) {
 	if p.ready() {
 		return nil, nil
@@ -36,7 +35,7 @@ func (p *pool) warm(ctx context.Context) (*time.Duration, error) {
 	old := p.spare
 	p.spare = s
 	p.mu.Unlock()
-	if old != nil { // two callers warmed at once
+	if old != nil { // another caller has warmed meanwhile
 		old.nc.Close()
 	}
 	crash.Go(func() { p.readAhead(s) })
@@ -64,7 +63,7 @@ func (p *pool) readAhead(s *spare) {
 	close(s.done)
 }
 
-// takeSpare hands out the connection made ahead, if there is one and it is alive.
+// takeSpare returns the connection made ahead, if there is one and it is alive.
 func (p *pool) takeSpare() net.Conn {
 	p.mu.Lock()
 	s := p.spare
@@ -74,7 +73,7 @@ func (p *pool) takeSpare() net.Conn {
 		return nil
 	}
 	if err := s.conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
-		s.nc.Close() // which ends the goroutine's read just as well
+		s.nc.Close() // this too ends the goroutine's read
 	}
 	<-s.done
 	if !s.live || s.conn.SetReadDeadline(time.Time{}) != nil {

@@ -1,9 +1,9 @@
-// Package transport keeps the connections to a server: it makes one ahead of a request, notes the
-// instants of every exchange, looks whether an idle connection has ended before a request goes out on it,
-// and sends a request once more that a dying connection swallowed.
+// Package transport keeps the connections to a server: it makes one ahead of a request, stamps the instants of every
+// exchange, checks that an idle connection has not ended before it sends a request on it, and sends a request once
+// more if it was lost on a connection that ended.
 //
-// In come HTTP requests. Out go responses, and what the connection saw: when the request was written, when
-// the last bytes arrived, how long the connection took, whether the request was sent again.
+// The input is HTTP requests, the output responses and what the connection recorded: when the request was written,
+// when the last bytes arrived, how long connecting took, whether the request was sent again.
 package transport
 
 import (
@@ -17,8 +17,8 @@ import (
 
 // Config says how connections are made.
 type Config struct {
-	Start   time.Time     // all stamps count from here
-	Connect time.Duration // to make a connection; 10 s if zero
+	Start   time.Time     // origin of all stamps
+	Connect time.Duration // time to connect; 10 s if zero
 	TLS     *tls.Config   // roots, certificates; nil: the system's
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -29,11 +29,11 @@ type Transport struct {
 	http *http.Transport
 }
 
-// New returns a transport to the host of base. It connects to nothing yet. It uses no proxy and no
-// compression, follows no redirects, and sets no limit to idle connections.
+// New returns a transport to the host of base. It makes no connection yet. It uses no proxy and no compression,
+// follows no redirects, and sets no limit on idle connections.
 func New(base *url.URL, cfg Config) *Transport {
 	if cfg.Dial == nil {
-		_ = keepStamps() // without, the reader stamps, and every exchange says so
+		_ = keepStamps() // without kernel stamps the reader stamps, and every exchange says so
 	}
 	t := &Transport{pool: newPool(base, cfg), http: &http.Transport{
 		MaxIdleConnsPerHost:    1 << 10,
@@ -57,9 +57,9 @@ func (t *Transport) CloseIdle() {
 	t.http.CloseIdleConnections()
 }
 
-// Warm makes sure that the next request finds a connection, and returns how long it took to make
-// one; nil if there was one already. Servers close connections that idle for seconds, and some close them
-// after each reply, which without this costs the next turn a new one.
+// Warm makes a connection for the next request, unless one is ready, and returns how long that took; nil if one was
+// ready. Servers close connections that are idle for seconds, and some close them after each reply; without Warm the
+// next turn would pay for a new one.
 func (t *Transport) Warm(ctx context.Context) (*time.Duration, error) { return t.pool.warm(ctx) }
 
 // Send makes a round trip and fills s.
@@ -69,7 +69,7 @@ func (t *Transport) Send(req *http.Request, s *Sending) (*http.Response, error) 
 	return send(t.http, req, s)
 }
 
-// Keep makes a transport of requests that are not measured look after its connections in the same way.
+// Keep wraps a transport for requests that are not measured, with the same care for its connections.
 func Keep(t *http.Transport) http.RoundTripper {
 	k := &kept{http: t, start: time.Now()}
 	dial := t.DialContext
@@ -86,7 +86,7 @@ func Keep(t *http.Transport) http.RoundTripper {
 	return k
 }
 
-// kept is a round tripper that looks after its connections.
+// kept is the round tripper that Keep returns.
 type kept struct {
 	http  *http.Transport
 	start time.Time
