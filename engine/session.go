@@ -105,8 +105,8 @@ func (s *session) prepare(ctx context.Context) error {
 	}
 	s.maker = prompt.New(s.cell, s.models.Templates, s.models.Tokenizer, asked)
 	proven, err := s.observer.Preflight(ctx, observe.Server{
-		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, Told: t.BlockTold, Context: t.Context,
-		Takes: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"),
+		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, BlockKnown: t.BlockTold, TruncatesAt: t.Context,
+		ContextSize: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"),
 		Lead: s.maker.Lead(), Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
 		Ask:    s.ask,
 		Window: func() (int, string) { return t.Window(s.cell) },
@@ -209,7 +209,7 @@ func (s *session) judgeRepeat(repeat int) (abort string) {
 // judgeAll judges the cell over all its repeats, emits its verdicts and returns the name of the
 // first failed gate.
 func (s *session) judgeAll() (failed string) {
-	s.observer.Sum()
+	s.observer.Summarise()
 	s.machine.remark(s.notes.add)
 	var verdicts []event.Body
 	s.out.read(func(f *metrics.Run) { verdicts, failed = s.judge.Cell(f, s.looks) })

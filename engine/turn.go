@@ -33,7 +33,7 @@ var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
 
 // pass plays every conversation of the cell once and judges what a single repeat can tell.
 func (s *session) pass(ctx context.Context, p pass) error {
-	s.observer.Forget() // other cells may have played on the same server since
+	s.observer.ForgetCounters() // other cells may have played on the same server since
 	if err := s.isolate(ctx, p, dsl.OfRepeat, ""); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	}
 	s.observer.After(ctx, &r, req.Plain())
 	s.emit(r)
-	s.observer.Kept(ctx, &r)
+	s.observer.CheckJournaled(ctx, &r)
 	s.maker.Remember(ctx, req, ceiling, &r.Exchange)
 	return r.Exchange
 }

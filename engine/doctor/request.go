@@ -68,7 +68,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	if err != nil { // an engine without side channels
 		out.proof, out.sideless = &observe.Proof{}, true
 		out.proof.ProveStream(ctx, nil, ask)
-		out.proof.Saw(&out.request)
+		out.proof.Add(&out.request)
 		return out
 	}
 	known := server.Known{Block: profile.Capabilities.BlockTokens, Told: profile.Capabilities.BlockTokens == 1}
@@ -91,7 +91,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	if out.failed == nil {
 		out.proof.ProveStream(ctx, side, ask)
 	}
-	out.proof.Saw(&out.request)
+	out.proof.Add(&out.request)
 	return out
 }
 
@@ -110,7 +110,7 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 	held, whole := "", ""
 	if seen.proof != nil {
-		held, whole = seen.proof.Held(), seen.proof.Buffered(&e)
+		held, whole = seen.proof.HeldBack(), seen.proof.Buffered(&e)
 	}
 	d.Report.Line("request", "%s", timing(e, cmp.Or(whole, held)))
 	d.Report.Line("wire", "%s", wire(e))

@@ -71,7 +71,7 @@ func (d *Doctor) capabilities(f server.Found, seen tested) {
 	list, open := f.Capabilities, observe.SelfTested
 	if seen.proof != nil {
 		list = seen.proof.Refine(list)
-		open = seen.proof.Open()
+		open = seen.proof.Undecided()
 	}
 	for _, c := range list {
 		mark := "no "

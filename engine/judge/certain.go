@@ -12,12 +12,12 @@ import (
 	"homellm/engine/stats"
 )
 
-// certain withdraws a verdict that the sample is too small for: a percentile whose 95 % bound lies on
-// the other side of its limit has neither passed nor failed. A bound that the sample cannot give
-// at all withdraws nothing; there the author has accepted few samples.
+// certain withdraws a verdict for which the sample is too small: if the 95 % bound of a percentile lies on the other
+// side of the limit, the assertion has neither passed nor failed. An infinite bound withdraws nothing, because the
+// author accepted few samples.
 //
-// Looks are the judgements that decide whether more is played, this one included; none where
-// there is only one. More is about how many more repeats would decide what is open.
+// Looks are the judgements that decide whether to play on, including this one; none if the sample is judged once.
+// More is about how many more repeats would decide the open limits.
 func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
 	if r.Verdict != expr.Pass && r.Verdict != expr.Fail {
 		return r, 0
@@ -43,14 +43,14 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 		}
 		holds, open := decides(v, l)
 		if open {
-			continue // what is unknown leaves it open, and it did not decide
+			continue // an unknown value leaves the limit open and did not decide the result
 		}
 		if r.Verdict == expr.Fail && holds {
-			continue // it is not what failed
+			continue // this limit did not fail
 		}
 		s := cell.Certain(l.Path, l.Op, l.Value, looks)
 		if s.OK && s.More == 0 && r.Verdict == expr.Fail {
-			return r, 0 // one limit is surely broken, whatever the others are
+			return r, 0 // one limit is certainly broken, so the others do not matter
 		}
 		if !s.OK {
 			s.More = max(s.More, 1)
@@ -66,7 +66,7 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 	return r, more
 }
 
-// decides says whether a limit holds over all of an interval; open where it holds over a part of it.
+// decides says whether a limit holds over a whole interval; open if it holds over a part only.
 func decides(v expr.Range, l expr.Limit) (holds, open bool) {
 	at := func(v float64) bool {
 		return map[string]bool{"<": v < l.Value, "<=": v <= l.Value, ">": v > l.Value, ">=": v >= l.Value,
@@ -75,8 +75,8 @@ func decides(v expr.Range, l expr.Limit) (holds, open bool) {
 	return at(v.Low), at(v.Low) != at(v.High) || l.Op == "==" && v.Low != v.High
 }
 
-// indistinct says which comparisons of measured times come out closer than this client can tell: it
-// may be late by its floor for each of them, times its factor. The floor is in ms, 0 if not known.
+// indistinct describes comparisons of measured times whose sides are closer than this client can tell apart: each
+// side may be late by the floor, times its factor. The floor is in ms; 0 if unknown.
 func indistinct(v event.Verdict, differences []expr.Difference, floor float64) (texts []string) {
 	times := map[string]float64{}
 	for _, o := range v.Operands {

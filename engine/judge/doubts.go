@@ -10,14 +10,14 @@ import (
 // Doubt is a gate that more repeats would make certain.
 type Doubt struct {
 	Gate string
-	More int // about how many more repeats that takes; at least 1
+	More int // about how many more repeats are needed; at least 1
 }
 
 // Doubts lists the gates of the cell that more repeats would make certain.
 func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 	var out []Doubt
 	cell := f.Cell(j.cell.ID)
-	j.recant(cell)
+	j.reevaluate(cell)
 	for _, t := range j.tallies {
 		a := t.assertion
 		more := 0

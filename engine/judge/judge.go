@@ -1,9 +1,8 @@
 // Package judge turns the fold of a run into verdicts.
 //
-// In come the assertions of a cell, what was measured in it, and how often it was judged before. Out come
-// its verdicts, the notes that belong to them, and which of them more repeats would make certain. It sends nothing and
-// stores nothing. The verdict of the whole run, and its exit code, are decided in engine/metrics
-// ([metrics.Run.Outcome]).
+// The input is a cell's assertions, its measurements, and the looks at them so far. The output is the cell's
+// verdicts, their notes, and which verdicts more repeats would make certain. It sends nothing and stores nothing.
+// engine/metrics decides the verdict of the whole run and its exit code ([metrics.Run.Outcome]).
 package judge
 
 import (
@@ -15,16 +14,16 @@ import (
 	"homellm/engine/stats"
 )
 
-// Judge holds what has been evaluated of one cell, in the order of its file.
+// Judge holds the evaluations of one cell, in the order of its file.
 type Judge struct {
 	cell    *dsl.Cell
 	tallies []*tally
-	repeats []int // that were judged
+	repeats []int // that were evaluated
 
-	recanted string // what had been revised when all repeats were last evaluated anew
+	recanted string // the cell's revision when all repeats were last reevaluated
 }
 
-// New returns a judge of a cell of which nothing has been evaluated.
+// New returns a judge of a cell without evaluations.
 func New(c *dsl.Cell) *Judge {
 	j := &Judge{cell: c}
 	for _, conv := range c.Scenario.Conversations {
@@ -43,8 +42,7 @@ func New(c *dsl.Cell) *Judge {
 	return j
 }
 
-// Repeat evaluates what one repeat can tell and returns the name of a failed assertion that wants
-// the run to end.
+// Repeat evaluates the assertions of one repeat and returns the name of a failed assertion that aborts the run.
 func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	cell := f.Cell(j.cell.ID)
 	j.repeats = append(j.repeats, repeat)
@@ -61,8 +59,8 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 	return abort
 }
 
-// recant evaluates anew what the repeats had told, if some of it is believed no more.
-func (j *Judge) recant(cell *metrics.Cell) {
+// reevaluate evaluates the earlier repeats again if measurements were withdrawn.
+func (j *Judge) reevaluate(cell *metrics.Cell) {
 	if j.recanted == cell.Revised() {
 		return
 	}
@@ -78,14 +76,13 @@ func (j *Judge) recant(cell *metrics.Cell) {
 	}
 }
 
-// Cell evaluates what only all repeats can tell. It returns every verdict of the cell, with the
-// notes that belong to them, and the name of the first failed gate.
+// Cell evaluates the assertions over all repeats. It returns every verdict of the cell with its notes, and the name
+// of the first failed gate.
 //
-// Looks are the judgements at which it was decided to play on, this one included; none if this is
-// the only one.
+// Looks are the judgements that decided whether to play on, including this one; none if this is the only one.
 func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, failed string) {
 	cell := f.Cell(j.cell.ID)
-	j.recant(cell)
+	j.reevaluate(cell)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
 			r, _ := certain(cell, t.assertion, j.eval(cell, t, 0), looks)
@@ -112,8 +109,7 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	return out, failed
 }
 
-// Again judges a cell that was judged before its server's report of cached tokens was withdrawn, from what is left
-// of it.
+// Again judges a cell once more after its server's report of cached tokens was withdrawn.
 func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
 	j, cell := New(c), f.Cell(c.ID)
 	for _, n := range cell.Judged() {
@@ -121,14 +117,14 @@ func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
 	}
 	all, failed := j.Cell(f, cell.Done.Looks)
 	for _, b := range all {
-		if v, ok := b.(event.Verdict); ok { // the remarks have been made
+		if v, ok := b.(event.Verdict); ok { // the notes were made the first time
 			verdicts = append(verdicts, v)
 		}
 	}
 	return verdicts, failed
 }
 
-// lookup resolves the paths of an expression: what the files say, and what was measured.
+// lookup resolves the names of an expression: from the files, and from the measurements.
 func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 	measured := cell.Lookup(t.assertion.Scope, repeat, t.conversation, t.step)
 	return func(path string) expr.Value {
@@ -139,7 +135,7 @@ func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
 	}
 }
 
-// valueOf is a measured value in the terms of the language.
+// valueOf converts a measured value to a value of the language.
 func valueOf(v metrics.Value) expr.Value {
 	out := expr.Value{V: v.V, Unit: v.Unit, Source: v.Source, Why: v.Why, SoFar: v.SoFar,
 		Unsupported: v.Unsupported}

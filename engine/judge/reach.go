@@ -9,15 +9,16 @@ import (
 	"homellm/engine/metrics"
 )
 
-// The names of a hit rate, of its ceiling, and of what both are shares of.
+// The metrics of a hit rate, its ceiling, and the tokens that both are shares of.
 const (
 	hitRate  = "cache.hit_rate"
 	reusable = "cache.reusable_rate"
 	prompt   = "prompt_tokens"
 )
 
-// eval evaluates an assertion. What failed only because it asks for more than any prefix cache of this server can hit
-// is unsupported, if the cache does what it can: then the failure says nothing of it. A cache below its ceiling fails.
+// eval evaluates an assertion. If it failed only because it asks for a hit rate above the ceiling of any prefix
+// cache, and the server's cache reaches the ceiling, the outcome is unsupported: the failure says nothing about the
+// server. A cache below the ceiling fails.
 func (j *Judge) eval(cell *metrics.Cell, t *tally, repeat int) expr.Result {
 	look := j.lookup(cell, t, repeat)
 	r := t.assertion.Eval(look)
@@ -45,8 +46,8 @@ func (j *Judge) eval(cell *metrics.Cell, t *tally, repeat int) expr.Result {
 	return r
 }
 
-// beyondReach says why a limit of a hit rate is out of reach of a cache that reaches its ceiling to within a block;
-// "" if it is not.
+// beyondReach says why a limit of a hit rate is out of reach for a cache that is within a block of its ceiling; "" if
+// it is not.
 func beyondReach(l expr.Limit, look expr.Lookup, s event.Server) string {
 	number := func(name string) (float64, bool) {
 		v := look(strings.Replace(l.Path, hitRate, name, 1))

@@ -8,24 +8,24 @@ import (
 	"homellm/engine/event"
 )
 
-// textKept bounds how much of a reply an operand keeps: enough to see why a text assertion
-// failed. The whole reply is in the request's own event.
+// textKept bounds how much of a reply an operand keeps: enough to see why an assertion about text failed. The whole
+// reply is in the request's event.
 const textKept = 240
 
-// tally counts the outcomes of one assertion over the repeats of a cell.
+// tally counts the outcomes of one assertion over a cell's repeats.
 type tally struct {
 	assertion    *expr.Assertion
 	conversation string
 	step         string
 
 	evaluated, passed int
-	unknown           int         // those that are undecided
-	unsupported       int         // of them, those that nobody can tell
-	decisive          expr.Result // the first of the gravest, of passes the latest
-	open              expr.Result // the first of the gravest that are undecided
+	unknown           int         // the undecided ones
+	unsupported       int         // of those, the ones that the server does not support
+	decisive          expr.Result // the first of the most serious; of passes the latest
+	open              expr.Result // the first of the most serious undecided ones
 }
 
-// graver orders the verdicts of evaluations by what they say of an assertion.
+// graver orders outcomes by how serious they are for an assertion.
 var graver = map[expr.Verdict]int{expr.Pass: 0, expr.Unsupported: 1, expr.Unknown: 2, expr.Fail: 3}
 
 func (t *tally) add(r expr.Result) {
@@ -47,12 +47,12 @@ func (t *tally) add(r expr.Result) {
 	}
 }
 
-// verdict is one judgement over all evaluations. It does not guess what is unknown: the share of
-// passes is reached if it is even when every unknown evaluation counts as a failure, and missed if
-// it is even when every one counts as a pass. In between it is unknown.
+// verdict combines all evaluations. Unknown evaluations are not guessed: the required share of passes is reached if
+// it is reached even with every unknown as a failure, and missed if it is missed even with every unknown as a pass.
+// In between the verdict is unknown.
 func (t *tally) verdict() (verdict event.Outcome, why string) {
 	least := t.assertion.MinPassRate
-	// 11 of 20 is 0.55, but 20 times 0.55 is more than 11
+	// multiplying 20 by 0.55 gives more than 11
 	share := func(passed int) float64 { return float64(passed) / float64(t.evaluated) }
 	switch {
 	case t.evaluated == 0:
@@ -60,13 +60,13 @@ func (t *tally) verdict() (verdict event.Outcome, why string) {
 	case share(t.passed+t.unknown) < least:
 		return event.Fail, t.decisive.Why
 	case t.passed == 0 && t.unknown > 0, share(t.passed) < least:
-		return event.Outcome(t.open.Verdict), t.whyOpen()
+		return event.Outcome(t.open.Verdict), t.whyUndecided()
 	}
 	return event.Pass, ""
 }
 
-// whyOpen says why it is unknown whether enough repeats passed.
-func (t *tally) whyOpen() string {
+// whyUndecided says why it is unknown whether enough repeats passed.
+func (t *tally) whyUndecided() string {
 	why := t.open.Why
 	if t.assertion.MinPassRate >= 1 || t.unknown == t.evaluated {
 		return why
@@ -93,7 +93,7 @@ func (t *tally) event() event.Verdict {
 	return v
 }
 
-// operand is a value that was compared, as the journal keeps it.
+// operand converts a compared value for the journal.
 func operand(o expr.Operand) event.Operand {
 	out := event.Operand{Path: o.Path, Value: o.V, Unit: o.Unit, Source: o.Source, Why: o.Why, Unsupported: o.Unsupported}
 	if text, ok := o.V.(string); ok {

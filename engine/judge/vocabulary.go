@@ -5,7 +5,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Vocabulary is what expressions may name: the table of metrics in the terms of the language.
+// Vocabulary is the names that expressions may use: the table of metrics in terms of the language.
 func Vocabulary() expr.Vocabulary {
 	kinds := map[metrics.Kind]expr.Kind{metrics.Float: expr.Float, metrics.Int: expr.Int, metrics.String: expr.String,
 		metrics.Bool: expr.Bool}

@@ -8,16 +8,16 @@ import (
 	"homellm/engine/server"
 )
 
-// refusal is a request of a canary that failed.
+// refusal is a canary request that failed.
 type refusal struct{ cause *event.Error }
 
 func (r refusal) Error() string { return r.cause.Message }
 
-// canary returns a function that sends a prompt under a salt, or under none, for the self-test.
+// canary returns a function for the self-test that sends a prompt, under a salt if there is one.
 func (o *Observer) canary(salt string) server.Send { return o.told.listen(o.server.Send, salt) }
 
-// listen returns a function that sends a prompt under a salt, or under none, and takes in what the reply tells.
-func (t *told) listen(send Send, salt string) server.Send {
+// listen returns a function that sends a prompt, under a salt if there is one, and records what the reply reports.
+func (t *replyFacts) listen(send Send, salt string) server.Send {
 	return func(ctx context.Context, text string) (server.Reply, error) {
 		e := send(ctx, text, salt)
 		if e.Err == nil {
@@ -26,7 +26,7 @@ func (t *told) listen(send Send, salt string) server.Send {
 		switch {
 		case ctx.Err() != nil:
 			return server.Reply{}, context.Cause(ctx)
-		case e.Err != nil && e.Err.Class != "empty": // one token may be the one that ends the reply
+		case e.Err != nil && e.Err.Class != "empty": // a single token may be the end of the sequence
 			return server.Reply{}, refusal{e.Err}
 		}
 		return replyOf(&e), nil

@@ -2,19 +2,19 @@ package observe
 
 import "time"
 
-// clockJump is by how much the wall clock and the monotonic clock may part during one turn before
-// that is worth a word. Corrections by a time service stay far below it.
+// clockJump is the difference between the wall clock and the monotonic one during one turn from which it is reported.
+// Corrections by a time service are far smaller.
 const clockJump = 2 * time.Second
 
-// Clocks notices that the wall clock moved against the monotonic one. On Linux the monotonic
-// clock stands still while the machine sleeps, so that a sleep shows as a jump as well.
+// Clocks detects jumps of the wall clock against the monotonic one. On Linux the monotonic clock stands still while
+// the machine sleeps, so a sleep shows as a jump as well.
 type Clocks struct {
 	wall  func() time.Time
-	start time.Time // by the monotonic clock
+	start time.Time // monotonic
 	ahead time.Duration
 }
 
-// NewClocks begins to compare a wall clock with the monotonic one; nil is the machine's.
+// NewClocks starts to compare a wall clock with the monotonic one; nil means the machine's wall clock.
 func NewClocks(wall func() time.Time) *Clocks {
 	if wall == nil {
 		wall = time.Now

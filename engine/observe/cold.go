@@ -25,7 +25,7 @@ func (o *Observer) ColdPrompts(ctx context.Context, longest int) *event.ColdProm
 		return nil
 	}
 	longest = int(coldMore * float64(longest))
-	if takes := o.server.Takes; takes > 0 {
+	if takes := o.server.ContextSize; takes > 0 {
 		longest = min(longest, takes*9/10)
 	}
 	begun := time.Now()

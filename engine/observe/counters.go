@@ -8,14 +8,14 @@ import (
 	"homellm/engine/server"
 )
 
-// counters are a server's counters, of which turns are the difference.
+// counters are the server's counters; a turn's figures are their differences.
 type counters struct {
 	on     bool             // they are read around every turn
-	before *server.Snapshot // holds every request so far; nil: there may be more
-	last   *server.Snapshot // the latest of all, to notice a restart
+	before *server.Snapshot // includes every request so far; nil: there may be more
+	last   *server.Snapshot // the latest reading, to detect a restart
 }
 
-// scrape reads the counters before a turn, unless what was read after the last one still holds.
+// scrape reads the counters before a turn, unless the reading after the last turn is still valid.
 func (o *Observer) scrape(ctx context.Context) {
 	c := &o.counters
 	if !c.on || c.before != nil {
@@ -38,8 +38,8 @@ func (o *Observer) scrape(ctx context.Context) {
 	c.before = shot
 }
 
-// awaitCounters reads the counters once a turn is in them, and adds to the reply what the server
-// says of it. The delta is nil if there were none to read.
+// awaitCounters reads the counters until they include the turn, and adds what they say to the reply. The delta is nil
+// if there are no counters.
 func (o *Observer) awaitCounters(ctx context.Context, e *event.Exchange) *server.Delta {
 	c := &o.counters
 	before := c.before
@@ -48,22 +48,22 @@ func (o *Observer) awaitCounters(ctx context.Context, e *event.Exchange) *server
 	}
 	c.before = nil
 	if e.Err != nil || ctx.Err() != nil {
-		return nil // what the server counts of a failed request does not belong to a turn
+		return nil // the counters of a failed request do not belong to a turn
 	}
 	after, err := o.server.Side.AwaitCounters(ctx, before)
 	if err != nil {
-		return nil // the next scrape says so
+		return nil // the next scrape reports it
 	}
 	o.checkRestart(after)
 	o.traffic.turn = o.server.Side.ForeignLoad(before, after, replyOf(e), o.traffic.given)
 	if busy, ok := o.server.Side.InFlight(after); ok && busy == 0 {
-		c.before = after // else who is being served is read again when the next turn begins
+		c.before = after // else the number of running requests is read again when the next turn begins
 		o.traffic.given = 0
 	}
 	d := o.server.Side.Between(before, after, replyOf(e))
 	for name, v := range d.Values {
 		if _, told := e.Timings[name]; told {
-			continue // the reply itself knows better
+			continue // the reply's own figure is more precise
 		}
 		if e.Timings == nil {
 			e.Timings = map[string]float64{}
@@ -73,8 +73,8 @@ func (o *Observer) awaitCounters(ctx context.Context, e *event.Exchange) *server
 	return &d
 }
 
-// checkRestart notices that the server was started anew behind our back: its cache is empty then,
-// and what it counts begins at 0.
+// checkRestart detects a restart of the server that homellm did not cause: the cache is then empty, and the counters
+// begin at 0.
 func (o *Observer) checkRestart(shot *server.Snapshot) {
 	if why := o.server.Side.Restarted(o.counters.last, shot); why != "" {
 		o.notes.add("server_restarted", "%s: its cache was lost, and the turns after that are those of a cold server", why)
@@ -82,7 +82,7 @@ func (o *Observer) checkRestart(shot *server.Snapshot) {
 	o.counters.last = shot
 }
 
-// replyOf is what a reply says of its tokens.
+// replyOf extracts the token counts of a reply.
 func replyOf(e *event.Exchange) server.Reply {
 	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached,
 		Source: e.Wire.CachedIn}
@@ -95,9 +95,8 @@ func replyOf(e *event.Exchange) server.Reply {
 	return r
 }
 
-// countWhole puts the whole prompt in the place of what a server counts of it, where the self-test saw that it
-// leaves out
-// what was cached.
+// countWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the
+// server leaves out cached tokens.
 func (o *Observer) countWhole(r *event.Request) {
 	whole, why := o.report.Whole(replyOf(&r.Exchange))
 	if r.Err == nil && why != "" {
@@ -106,8 +105,8 @@ func (o *Observer) countWhole(r *event.Request) {
 	r.Usage.Prompt = whole
 }
 
-// cached decides how many prompt tokens came from the prefix cache, by what the self-test proved
-// and by the profile's rule for a report that is silent.
+// cached decides how many prompt tokens came from the prefix cache, from what the self-test proved and from the
+// profile's rule for a reply without a report.
 func (o *Observer) cached(e *event.Exchange, d *server.Delta) (n *int, source string, assumed bool, why string) {
 	switch {
 	case e.Err != nil:

@@ -8,22 +8,22 @@ import (
 	"homellm/engine/server"
 )
 
-// isolation is what the next prompt has to find of its server's cache.
+// isolation is the expected state of the server's cache for the next prompt.
 type isolation struct {
-	most   *int  // cached tokens that the next prompt may have; nil: any number
-	broken error // it did not isolate
+	most   *int  // most cached tokens that the next prompt may have; nil: any number
+	broken error // set when the cache was not isolated
 }
 
-// Unisolated is the error of an isolation that fails, at the place of the server's profile.
+// Unisolated is the error of an isolation that fails, placed at the server's profile.
 func Unisolated(profile *dsl.Server, format string, args ...any) error {
 	return server.WithHint(profile.Errorf(format, args...),
 		"use another isolation: run.isolation.cache: salt, reset, restart or none")
 }
 
-// check holds the first prompt after an isolation against what isolation means.
+// check compares the cached tokens of the first prompt after an isolation with what the isolation allows.
 func (i *isolation) check(r *event.Request, by dsl.Isolation) {
 	most := i.most
-	// After a request that failed nothing is certain any more: the server may have read its prompt.
+	// After a failed request nothing is certain: the server may have read its prompt.
 	i.most = nil
 	if most == nil || r.Err != nil {
 		return

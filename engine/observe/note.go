@@ -6,16 +6,16 @@ import (
 	"homellm/engine/event"
 )
 
-// Note puts a remark beside a cell.
+// Note adds a remark to a cell.
 type Note func(code, format string, args ...any)
 
 // notes makes the remarks of an observer.
 type notes struct {
 	add  Note
-	said map[string]bool // codes of those that are made once
+	said map[string]bool // codes of the remarks that are made once
 }
 
-// once makes a remark, unless one of its code was made.
+// once makes a remark unless one with its code exists.
 func (n notes) once(code, format string, args ...any) {
 	if !n.said[code] {
 		n.said[code] = true
@@ -23,7 +23,7 @@ func (n notes) once(code, format string, args ...any) {
 	}
 }
 
-// turnOf names a turn for people.
+// turnOf names a turn in messages.
 func turnOf(r *event.Request) string {
 	kind := "repeat"
 	if r.Warmup {

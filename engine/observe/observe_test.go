@@ -96,12 +96,12 @@ func TestReconcile(t *testing.T) {
 			for _, r := range c.replies {
 				o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 			}
-			o.Sum()
+			o.Summarise()
 			if got := notes.String(); !strings.HasSuffix(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("notes %q, want %q", got, c.want)
 			}
 			notes.Reset()
-			o.Sum()
+			o.Summarise()
 			if got := notes.String(); got != "" {
 				t.Errorf("said twice: %q", got)
 			}
@@ -114,7 +114,7 @@ func TestReconcile(t *testing.T) {
 	for _, r := range []*event.Request{warm, failed, unsent} {
 		o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
 	}
-	if o.Sum(); notes.Len() > 0 {
+	if o.Summarise(); notes.Len() > 0 {
 		t.Errorf("warm-ups and failures are reconciled: %q", notes)
 	}
 }
@@ -125,12 +125,12 @@ func TestReconcile_End(t *testing.T) {
 	r.Finished = new(200 * time.Millisecond)
 	o, notes := alone(Server{})
 	o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
-	if o.Sum(); notes.Len() > 0 {
+	if o.Summarise(); notes.Len() > 0 {
 		t.Errorf("notes %q", notes.String())
 	}
 	r.Timings["server.total_ms"] = 300
 	o.accounts.reconcile(r, nil, o.report, o.server.Embedded)
-	if o.Sum(); !strings.Contains(notes.String(), "e2e_ms and server.total_ms differ") ||
+	if o.Summarise(); !strings.Contains(notes.String(), "e2e_ms and server.total_ms differ") ||
 		strings.Contains(notes.String(), "server.e2e_ms") {
 		t.Errorf("notes %q", notes.String())
 	}

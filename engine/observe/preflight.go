@@ -10,11 +10,10 @@ import (
 	"homellm/engine/server"
 )
 
-// Preflight sends requests that are not part of the scenario, before anything is measured. It
-// makes sure that the model answers at all, that what the server reports of its cache is true,
-// and that what isolates one repeat from the next does so: the same new prompt sent twice must
-// be found in the cache, and must not be found after a reset or under another salt. Proven says
-// that the report of cached tokens was.
+// Preflight sends requests that are not part of the scenario, before anything is measured. It checks that the model
+// answers, that the server's report of cached tokens is true, and that isolation between repeats works: a new prompt
+// that is sent twice must be found in the cache, and must not be found after a reset or under another salt. Proven
+// says whether the report of cached tokens passed.
 func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err error) {
 	if s.Expect != nil {
 		send := s.Send
@@ -33,8 +32,8 @@ func (o *Observer) Preflight(ctx context.Context, s Server) (proven bool, err er
 	return proven, context.Cause(ctx)
 }
 
-// proveStream finds out whether the server sends replies as it generates them, last of all: what it caches of this
-// prompt may take the place of the others.
+// proveStream finds out whether the server sends replies as it generates them. It comes last, because its prompt may
+// evict the others from the cache.
 func (o *Observer) proveStream(ctx context.Context) {
 	p := Proof{told: o.told}
 	p.ProveStream(ctx, o.server.Side, o.server.Ask)
@@ -45,10 +44,10 @@ func (o *Observer) proveStream(ctx context.Context) {
 	}
 }
 
-// proveReport makes sure of the report of cached tokens and of the isolation.
+// proveReport checks the report of cached tokens and the isolation.
 func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err error) {
 	o.server = s
-	o.report, o.counters, o.isolation, o.told = server.Report{}, counters{}, isolation{}, told{}
+	o.report, o.counters, o.isolation, o.told = server.Report{}, counters{}, isolation{}, replyFacts{}
 	o.flow = flow{}
 	if !o.tested() {
 		if _, err := o.canary("")(ctx, "Hello"); err != nil {
@@ -61,7 +60,7 @@ func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err 
 		o.noteUnproven()
 		return false, nil
 	}
-	proof, err := Prove(ctx, s.Side, server.Known{Block: s.Block, Told: s.Told, Context: s.Takes}, s.Send)
+	proof, err := Prove(ctx, s.Side, server.Known{Block: s.Block, Told: s.BlockKnown, Context: s.ContextSize}, s.Send)
 	o.told = proof.told
 	if err != nil {
 		return false, o.refused(ctx, err)
@@ -83,7 +82,7 @@ func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err 
 	return proven, o.proveIsolation(ctx)
 }
 
-// adoptBlock takes the size of the cache's blocks that was learnt in the place of the profile's.
+// adoptBlock replaces the profile's block size by the measured one.
 func (o *Observer) adoptBlock() {
 	learnt := o.report.Block
 	if learnt == 0 || learnt == o.server.Block {
@@ -96,20 +95,20 @@ func (o *Observer) adoptBlock() {
 	o.server.Block = learnt
 }
 
-// Proof is what the replies to the preflight showed.
+// Proof returns what the replies to the preflight showed.
 func (o *Observer) Proof() *Proof {
 	return &Proof{Report: o.report, told: o.told, stream: o.flow.stream}
 }
 
-// chooseCounters decides whether the counters are read around every turn: not where every reply
-// says all that they say, and better.
+// chooseCounters decides whether the counters are read around every turn. They are not needed where every reply
+// reports the same figures.
 func (o *Observer) chooseCounters() {
 	side := o.server.Side
 	o.counters.on = side != nil && side.HasMetrics() && o.cell.Server.Capabilities.Metrics != "" &&
 		(!side.Engine().Metrics.InReply || !o.report.InReply)
 }
 
-// proveIsolation makes sure that the scenario's isolation isolates on this server.
+// proveIsolation checks that the scenario's isolation works on this server.
 func (o *Observer) proveIsolation(ctx context.Context) error {
 	if !o.report.Proven() {
 		o.noteUnproven()
@@ -132,8 +131,7 @@ func (o *Observer) proveIsolation(ctx context.Context) error {
 	return Unisolated(o.cell.Server, "%s: isolation by %s does not work: %w", o.server.URL, cache, err)
 }
 
-// noteUnproven says of an isolation that it was taken on trust, where no report of cached tokens
-// can tell whether it works.
+// noteUnproven notes that the isolation could not be checked, because there is no report of cached tokens.
 func (o *Observer) noteUnproven() {
 	if cache := o.cell.Scenario.Run.Cache; cache == dsl.ByReset && o.server.Resets {
 		o.notes.once("isolation_unproven",
@@ -142,7 +140,7 @@ func (o *Observer) noteUnproven() {
 	}
 }
 
-// reportHint says how an engine is told to report cached tokens.
+// reportHint says how to make an engine report cached tokens.
 func reportHint(engine string) string {
 	if e := engines.Of(engine); e.Hints.ReportFlag != "" {
 		return "; start " + e.Title + " with " + e.Hints.ReportFlag
@@ -150,8 +148,8 @@ func reportHint(engine string) string {
 	return ""
 }
 
-// refused decides whether a failed preflight request means that this cell cannot run here. A
-// server that answers with errors is measured all the same: its failures are what the run finds.
+// refused decides whether a failed preflight request ends the cell. A server that answers with errors is measured all
+// the same: its failures are a result of the run.
 func (o *Observer) refused(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -11,15 +11,15 @@ import (
 	"homellm/engine/server"
 )
 
-// Proof is what a server showed of itself in replies that are not part of a scenario. What it shows decides what the
-// server can tell, whatever is known of its engine and whatever its profile says.
+// Proof is what a server showed in replies that are not part of a scenario. It overrides what is known of its engine
+// and what its profile says.
 type Proof struct {
 	Report server.Report // of cached tokens
-	told   told
+	told   replyFacts
 	stream stream
 }
 
-// Prove sends the self-test of the report of cached tokens. The error is about requests that failed.
+// Prove runs the self-test of the report of cached tokens. It returns an error if its requests failed.
 func Prove(ctx context.Context, side *server.Side, known server.Known, send Send) (*Proof, error) {
 	p := &Proof{}
 	report, err := side.SelfTest(ctx, known, p.told.listen(send, ""))
@@ -30,9 +30,9 @@ func Prove(ctx context.Context, side *server.Side, known server.Known, send Send
 	return p, nil
 }
 
-// ProveStream asks a server for a few tokens in answer to a new prompt, to see whether it sends them as it generates
-// them. A server that refuses, or generates too little, shows nothing; one that seems to hold its replies back is asked
-// again, for a machine that is busy holds one back now and then.
+// ProveStream asks a server for a few tokens after a new prompt, to see whether it sends them as it generates them.
+// If the server refuses or generates too little, nothing is known. If it seems to hold its reply back it is asked
+// again, because a busy machine may delay one.
 func (p *Proof) ProveStream(ctx context.Context, side *server.Side, ask Ask) {
 	for range 2 {
 		e := ask(ctx, side.NewPrompt(streamWords)+" repeat all of these words", streamTokens)
@@ -44,8 +44,8 @@ func (p *Proof) ProveStream(ctx context.Context, side *server.Side, ask Ask) {
 	}
 }
 
-// Saw takes in one more reply.
-func (p *Proof) Saw(e *event.Exchange) {
+// Add records one more reply.
+func (p *Proof) Add(e *event.Exchange) {
 	if e.Err == nil {
 		p.told.add(e)
 	}
@@ -54,24 +54,24 @@ func (p *Proof) Saw(e *event.Exchange) {
 // SelfTested are the capabilities that replies decide.
 var SelfTested = []string{"usage", "cache_report", "streaming"}
 
-// Buffered says why a reply was not sent as it was generated; empty if it was, as far as can be told.
+// Buffered says why a reply was not sent as it was generated; empty if nothing shows that.
 func (p *Proof) Buffered(e *event.Exchange) string { return metrics.Buffered(e, p.stream.pace) }
 
-// Held says how the replies of the server are held back; empty if they are not, as far as was seen.
-func (p *Proof) Held() string { return p.stream.held }
+// HeldBack says how the server holds replies back; empty if no reply showed that.
+func (p *Proof) HeldBack() string { return p.stream.held }
 
-// Open are those of them that these replies have not decided.
-func (p *Proof) Open() []string {
+// Undecided are the self-tested capabilities that these replies have not decided.
+func (p *Proof) Undecided() []string {
 	return slices.DeleteFunc(slices.Clone(SelfTested), func(name string) bool {
 		_, decided := p.capability(name)
 		return decided
 	})
 }
 
-// noCounts is what is said of a server whose replies count no tokens.
+// noCounts is the reason where replies count no tokens.
 const noCounts = "the server's replies hold no token counts"
 
-// capability is what the replies showed of a capability; false if it is none that replies show, or if there were none.
+// capability is what the replies showed of a capability; false if they showed nothing of it.
 func (p *Proof) capability(name string) (engines.Capability, bool) {
 	if p.told.replies == 0 {
 		return engines.Capability{}, false
@@ -93,7 +93,7 @@ func (p *Proof) capability(name string) (engines.Capability, bool) {
 	return engines.Capability{}, false
 }
 
-// Refine replaces what is known of an engine by what this server showed.
+// Refine replaces the known capabilities of an engine by what this server showed.
 func (p *Proof) Refine(known []engines.Capability) []engines.Capability {
 	out := slices.Clone(known)
 	for i, c := range out {
@@ -107,7 +107,7 @@ func (p *Proof) Refine(known []engines.Capability) []engines.Capability {
 	return out
 }
 
-// Lacking says which of the capabilities that a scenario requires the server does not have.
+// Lacking is an error that names a required capability which the server does not have, or nil.
 func (p *Proof) Lacking(required []string, server string) error {
 	for _, name := range required {
 		if seen, ok := p.capability(name); ok && !seen.OK {

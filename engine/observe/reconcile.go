@@ -9,42 +9,41 @@ import (
 	"homellm/engine/server"
 )
 
-// disagreement is what client and server say differently of one figure.
+// disagreement is a difference between client and server in one figure.
 type disagreement struct {
 	turns, over int
-	worst       float64 // share of the larger figure
+	worst       float64 // relative to the larger figure
 	where       string
 	client      float64
 	server      float64
 	unit        string
 }
 
-// Figures of client and server that differ by less than this are the same: what a connection on
-// this machine takes, and the resolution of the server's clock.
+// Figures of client and server that differ by less than this are taken as equal: it covers the local connection and
+// the resolution of the server's clock.
 const (
 	sameShare = 0.05
 	sameMs    = 2
 )
 
-// seldom says up to when a difference may be one of single turns that the operating system
-// delayed, and not one of accounts: in less than every fourth turn. It is told all the same.
+// seldom is the share of turns below which a difference may come from single turns that the operating system delayed.
+// It is reported all the same.
 const seldom = 4
 
-// accounts are what client and server say differently of all turns, by figure.
+// accounts are the differences between client and server over all turns, by figure.
 type accounts map[string]*disagreement
 
-// reconcile compares what client and server say of the same turn.
+// reconcile compares the figures of client and server for one turn.
 func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Report, embedded bool) {
 	if r.Err != nil || r.Sent == nil || r.Warmup {
 		return
 	}
 	where := turnOf(r)
-	// Of a simulator in this process the clocks are the same and the processor is shared: a
-	// difference says nothing about a server.
+	// An embedded simulator has the client's clock and shares its processor: a difference says nothing about a server.
 	if n := len(r.Chunks); n > 0 && !embedded {
 		first, last := event.Milliseconds(r.Chunks[0].At-*r.Sent), event.Milliseconds(r.Chunks[n-1].At-*r.Sent)
 		if r.Finished != nil {
-			// The server's clock stops at the end of the sequence, which has no text.
+			// The server's clock stops at the end of sequence, which has no text.
 			last = max(last, event.Milliseconds(*r.Finished-*r.Sent))
 		}
 		a.compare("ttft_ms", "server.ttft_ms", first, r.Timings["server.ttft_ms"], "ms", where)
@@ -59,7 +58,7 @@ func (a accounts) reconcile(r *event.Request, d *server.Delta, report server.Rep
 
 func (a accounts) compare(name, other string, client, server float64, unit, where string) {
 	if server <= 0 && unit == "ms" {
-		return // the server does not tell
+		return // the server does not report it
 	}
 	key := name + " and " + other
 	d := a[key]
@@ -79,7 +78,7 @@ func (a accounts) compare(name, other string, client, server float64, unit, wher
 	}
 }
 
-// sum says once for all turns what client and server say differently.
+// sum notes the differences of all turns once.
 func (a accounts) sum(notes notes) {
 	for _, key := range slices.Sorted(maps.Keys(a)) {
 		d := a[key]

@@ -9,20 +9,18 @@ import (
 	"homellm/engine/metrics"
 )
 
-// signs are what is remembered of the replies so far, to notice that the server is no longer the
-// one that it was.
+// signs are facts of the earlier replies, to detect that the server has changed.
 type signs struct {
-	model  string // as the first reply names it
+	model  string // the name in the first reply
 	prompt string // of the turn before, in the same conversation
-	tokens *int   // what the server counted of it
+	tokens *int   // the server's prompt count of that turn
 
-	fits bool    // prompts were counted by the server and by homellm; the two fields below say how the counts differ
-	by   float64 // smallest quotient of the server's count and homellm's
+	fits bool    // both the server and homellm have counted prompts; the next two fields compare the counts
+	by   float64 // smallest ratio of the server's count to homellm's
 	more float64 // smallest difference of the two
 }
 
-// check remarks on a finished request whose numbers are not what they seem. Jumped is by how much
-// the wall clock did.
+// check notes implausible figures of a finished request. Jumped is the jump of the wall clock during it.
 func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 	where := turnOf(r)
 	if jumped.Abs() >= clockJump {
@@ -61,13 +59,13 @@ func (s *signs) check(r *event.Request, jumped time.Duration, notes notes) {
 	}
 }
 
-// grown is by how many characters a prompt must have grown before the same count of tokens says
-// that the server cut it.
+// grown is by how many characters a prompt must have grown before an unchanged token count shows that the server cut
+// it.
 const grown = 64
 
-// checkContext notices a server that silently drops the head of a prompt: one that begins with all
-// of the one before it and says more cannot have as few tokens. What rests on such a prompt is
-// unknown. Context is the tokens that the server takes; 0 if that is not known.
+// checkContext detects a server that silently drops the beginning of a prompt: a prompt that extends the one before
+// cannot have fewer tokens. Figures that rest on such a prompt are unknown. Context is the tokens that the server
+// takes; 0 if unknown.
 func (s *signs) checkContext(r *event.Request, text string, context int, notes notes) {
 	if r.Err != nil {
 		return
@@ -96,12 +94,11 @@ func (s *signs) checkContext(r *event.Request, text string, context int, notes n
 	notes.add("context_truncated", "%s: %s", turnOf(r), why)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = nil, "none", false, why
 	r.Reusable, r.ReusableWhy = nil, why
-	r.Estimate = nil // what was counted is another prompt: later estimates are not held against it
+	r.Estimate = nil // the count belongs to a truncated prompt: it does not calibrate later estimates
 }
 
-// calibrate remembers how the server's count of a whole prompt differs from homellm's. What differs may be the
-// template,
-// which adds the same to every prompt, or the vocabulary, which adds a share.
+// calibrate records how the server's count of a whole prompt differs from homellm's. The template adds a constant,
+// another vocabulary a factor.
 func (s *signs) calibrate(e *event.Estimate, told *int) {
 	if e == nil || e.Prompt <= 0 || told == nil {
 		return
@@ -113,13 +110,13 @@ func (s *signs) calibrate(e *event.Estimate, told *int) {
 	s.fits, s.by, s.more = true, by, more
 }
 
-// A prompt is too short to say that part of it is missing below so many tokens, and a part too small below so many.
+// A missing part is not reported below so many tokens of the prompt or of the part.
 const (
 	bigPrompt    = 256
 	smallestPart = 8
 )
 
-// missing says that a server counted far fewer tokens of a prompt than there must be; empty if it did not.
+// missing says that the server counted far fewer tokens than the prompt must have; empty if it did not.
 func (s *signs) missing(e *event.Estimate, told int) string {
 	if e == nil || e.Prompt < bigPrompt {
 		return ""
@@ -127,7 +124,7 @@ func (s *signs) missing(e *event.Estimate, told int) string {
 	least, spread := float64(e.Prompt), e.Spread
 	if s.fits {
 		least = min(least*s.by, least+s.more)
-		spread *= 0.75 // what is left is how the kinds of text differ, not the vocabularies as a whole
+		spread *= 0.75 // after calibration only the difference between kinds of text is left
 	}
 	if e.Spread > 0 {
 		spread = max(spread, sameShare)

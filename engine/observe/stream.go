@@ -9,24 +9,24 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Ask sends a text as the run sends its prompts, and asks for so many tokens.
+// Ask sends a text in the same way as the run sends its prompts, and asks for so many tokens.
 type Ask func(ctx context.Context, text string, tokens int) event.Exchange
 
-// The reply that shows how a server streams: to a new prompt, long enough for the time of one of its tokens to be
-// that and not the time of a request.
+// The reply that shows how a server streams answers a new prompt. The prompt is so long that the time per token
+// exceeds the overhead of a request.
 const (
-	streamWords  = 264 // a token each, at least
+	streamWords  = 264 // at least one token each
 	streamTokens = 16
 )
 
-// stream is what a reply showed of how its server streams.
+// stream is what replies showed of the server's streaming.
 type stream struct {
-	seen bool         // a reply was long enough to show it
-	held string       // how replies are held back; empty: they are not
-	pace metrics.Pace // of a reply that was not held back, and of its prompt
+	seen bool         // a reply was long enough to tell
+	held string       // how replies are held back; empty if they are not
+	pace metrics.Pace // prefill and decode pace of a reply that was not held back
 }
 
-// learn takes the time of a token of a new prompt from a reply.
+// learn takes the prefill time per token of a new prompt from a reply.
 func (s *stream) learn(e *event.Exchange) {
 	if e.Err != nil || e.Sent == nil || len(e.Chunks) == 0 {
 		return
@@ -40,7 +40,7 @@ func (s *stream) learn(e *event.Exchange) {
 	}
 }
 
-// see takes in a reply of several tokens.
+// see records a reply of several tokens.
 func (s *stream) see(e *event.Exchange) {
 	held := metrics.Buffered(e, s.pace)
 	if e.Err != nil || held == "" && arrivals(e) < severalArrivals {
@@ -55,10 +55,10 @@ func (s *stream) see(e *event.Exchange) {
 	}
 }
 
-// severalArrivals are so many that a reply was not held back.
+// severalArrivals is the number of arrivals from which a reply was not held back.
 const severalArrivals = 3
 
-// arrivals is how often text of a reply arrived.
+// arrivals counts the instants at which text of a reply arrived.
 func arrivals(e *event.Exchange) int {
 	n := 0
 	for i, c := range e.Chunks {
@@ -69,7 +69,7 @@ func arrivals(e *event.Exchange) int {
 	return n
 }
 
-// capability is the one that streams show; false if none was seen.
+// capability is the streaming capability as seen; false if no reply could tell.
 func (s stream) capability() (engines.Capability, bool) {
 	c := engines.Capability{Name: "streaming", OK: s.held == "", How: "replies are sent as they are generated"}
 	if !c.OK {
@@ -78,13 +78,13 @@ func (s stream) capability() (engines.Capability, bool) {
 	return c, s.seen
 }
 
-// flow remarks on replies that were held back.
+// flow counts the replies that were held back.
 type flow struct {
 	stream
-	turns, late int // replies, and those of them that were held back
+	turns, late int // all replies, and those held back
 }
 
-// check marks a reply that was held back.
+// check notes a reply that was held back.
 func (f *flow) check(r *event.Request, notes notes) {
 	if r.Err != nil {
 		return
@@ -100,7 +100,7 @@ func (f *flow) check(r *event.Request, notes notes) {
 		"unknown, and its first token was made at any time before it arrived", turnOf(r), why)
 }
 
-// sum says how many replies were held back.
+// sum notes how many replies were held back.
 func (f *flow) sum(notes notes) {
 	if f.late > 1 {
 		notes.add("buffered", "%d of %d replies were held back and not sent as they were generated", f.late, f.turns)

@@ -5,31 +5,30 @@ import (
 	"homellm/engine/server"
 )
 
-// traffic is what a server did for somebody else while turns were played. Without counters there
-// is no telling.
+// traffic is what a server did for other clients while turns were played. Only counters show it.
 type traffic struct {
-	given   int                // requests of our own that were given up; the server may still be busy with them
-	waiting int                // of somebody else, when the turn began
-	turn    server.ForeignLoad // during the turn that has just ended
+	given   int                // homellm's cancelled requests; the server may still work on them
+	waiting int                // other clients' requests when the turn began
+	turn    server.ForeignLoad // during the last turn
 
 	turns, shared int
-	load          server.ForeignLoad // of the shared ones together
+	load          server.ForeignLoad // sum over the shared turns
 }
 
-// begin remembers how many requests are being served when a turn is about to begin.
+// begin records how many requests are running before a turn.
 func (t *traffic) begin(busy int) {
-	t.given = min(t.given, busy) // those that have ended
+	t.given = min(t.given, busy) // cancelled requests that have ended
 	t.waiting = busy - t.given
 }
 
-// check remarks on a turn that did not have the server for itself: at once for the first one of a
-// cell, and with the sum at its end. Known says that the counters told.
+// check notes a turn during which the server served other clients: the first of a cell at once, all of them in sum.
+// Known says that there were counters.
 func (t *traffic) check(r *event.Request, known bool, notes notes) {
 	seen := t.turn
 	seen.Running = max(seen.Running, t.waiting)
 	t.turn, t.waiting = server.ForeignLoad{}, 0
 	if r.Err != nil {
-		t.given++ // the server may not have noticed yet
+		t.given++ // the server may not have noticed the cancellation yet
 	}
 	if !known {
 		return
@@ -46,7 +45,7 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 	}
 }
 
-// sum says at the end of a cell how many of its turns were shared.
+// sum notes at the end of a cell how many of its turns were shared.
 func (t *traffic) sum(notes notes) {
 	if t.shared > 1 {
 		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when no "+

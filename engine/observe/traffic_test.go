@@ -29,7 +29,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 	o.counters.on = true
 	turn := func(busy int, failed bool) (waiting int) {
 		running.Store(int64(busy))
-		o.Forget()
+		o.ForgetCounters()
 		o.scrape(t.Context())
 		waiting = o.traffic.waiting
 		r := reply(time.Millisecond, nil)

@@ -7,8 +7,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// told is what replies to the requests of a preflight say of themselves.
-type told struct {
+// replyFacts is what replies to preflight requests report.
+type replyFacts struct {
 	replies   int
 	usage     bool
 	reasoning bool
@@ -16,8 +16,8 @@ type told struct {
 	timings   map[string]bool // names of metrics
 }
 
-// add takes in one reply.
-func (t *told) add(e *event.Exchange) {
+// add records one reply.
+func (t *replyFacts) add(e *event.Exchange) {
 	t.replies++
 	t.usage = t.usage || e.Usage.Prompt != nil && e.Usage.Completion != nil
 	t.reasoning = t.reasoning || e.Usage.Reasoning != nil
@@ -30,8 +30,8 @@ func (t *told) add(e *event.Exchange) {
 	}
 }
 
-// Unsupported is what the server cannot tell, with the reason, by what was seen before anything was measured. What it
-// should tell and did not, or tells in contradiction to itself, is not in it.
+// Unsupported lists what the server does not report, with the reason, as seen before anything was measured. It leaves
+// out figures that the server should report and did not, or reports with contradictions.
 func (o *Observer) Unsupported() map[string]string {
 	out := map[string]string{}
 	if o.told.replies == 0 {

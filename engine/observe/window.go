@@ -7,20 +7,21 @@ import (
 	"homellm/engine/event"
 )
 
-// window is what a cache of layers that look back so many tokens only cannot give back.
+// window finds turns that lost cached tokens to sliding window attention, whose layers look back a fixed number of
+// tokens.
 type window struct {
 	turns int
-	worst *event.Request // that lacks most
+	worst *event.Request // the one that lost most
 }
 
-// What a cache must lack before it is said why.
+// The loss from which a cause is named.
 const (
 	leastLacking = 64   // tokens
-	shareLacking = 0.25 // of what could have been found
+	shareLacking = 0.25 // share of the reusable tokens
 )
 
-// check looks for a turn whose prompt should have been found in the cache to a larger part. What is cached or could be
-// is taken as the run has it: a report that is not believed is none.
+// check looks for a turn that found far less of its prompt in the cache than was reusable. It uses the run's figures:
+// a withdrawn report counts as no report.
 func (w *window) check(r *event.Request) {
 	if r.Warmup || r.Err != nil || r.Cached == nil || r.Reusable == nil || r.Usage.Prompt == nil {
 		return
@@ -37,7 +38,7 @@ func (w *window) check(r *event.Request) {
 
 func lacking(r *event.Request) int { return *r.Reusable - *r.Cached }
 
-// sum names the likely cause where prompts were not found that are longer than the model's layers look back.
+// sum names the likely cause if the prompt that lost most is longer than the window.
 func (w *window) sum(engine string, looksBack func() (tokens int, source string), notes notes) {
 	if w.worst == nil || looksBack == nil {
 		return

@@ -40,8 +40,8 @@ func TestWindow(t *testing.T) {
 				}
 				o.window.check(r)
 			}
-			o.Sum()
-			o.Sum()
+			o.Summarise()
+			o.Summarise()
 			said := notes.String()
 			if got := strings.Count(said, "sliding_window: "); got > 1 || (got == 1) != c.want {
 				t.Fatalf("%q", said)

@@ -7,19 +7,18 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// Level is the confidence of every one-sided bound and of every interval of a sample that is judged once.
+// Level is the confidence of every one-sided bound, and of every interval of a sample that is judged once.
 const Level = 0.95
 
-// Bounds are one-sided bounds of a true percentile, taken from the order of the values alone: with
-// the confidence asked for it is not below Lo, and with the same not above Hi. A bound that the
-// sample is too small for is infinite.
+// Bounds are one-sided bounds of a true percentile, from the order of the values alone: with the given confidence it
+// is not below Lo, and with the same confidence not above Hi. A bound is infinite if the sample is too small for it.
 type Bounds struct{ Lo, Hi float64 }
 
-// PercentileBounds bounds the p-th percentile of values from n repeats. Repeats are the sample: the values of one
-// share its luck and are no independent ones. Of n repeats the number below the true percentile is binomial with n
-// and p/100, whatever the distribution; Hi is the smallest rank k with P(B < k) >= confidence, Lo the largest
-// with P(B >= k) >= confidence, each read at its share of the pooled values. Where every repeat gave one value they
-// are the values of these ranks.
+// PercentileBounds bounds the p-th percentile of values from n repeats. The repeats are the independent sample, not
+// the values: the values of one repeat share its conditions. The number of repeats below the true percentile is
+// binomial with n and p/100 for any distribution. Hi is the smallest rank k with P(B < k) >= confidence, Lo the
+// largest with P(B >= k) >= confidence, each taken at its share of the pooled values. With one value per repeat the
+// bounds are the values of these ranks.
 func PercentileBounds(values []float64, n, p int, confidence float64) Bounds {
 	s := slices.Sorted(slices.Values(values))
 	b := Bounds{math.Inf(-1), math.Inf(1)}
@@ -38,8 +37,8 @@ func PercentileBounds(values []float64, n, p int, confidence float64) Bounds {
 	return b
 }
 
-// SmallestSample is the sample size from which the upper or lower bound of a percentile is finite: the
-// chance that all values lie on its other side is at most 1 - confidence.
+// SmallestSample is the sample size from which the upper or lower bound of a percentile is finite, which is when the
+// probability that all values lie on its other side is at most 1 - confidence.
 func SmallestSample(p int, confidence float64, upper bool) int {
 	q := float64(p) / 100
 	if !upper {
@@ -55,8 +54,8 @@ func binomial(n, k int, q float64) float64 {
 	return math.Exp(a - b - c + float64(k)*math.Log(q) + float64(n-k)*math.Log(1-q))
 }
 
-// MedianInterval is the median of a sample and its confidence interval, from the order of the values alone;
-// infinite where the sample is too small for one.
+// MedianInterval is the median of a sample and its confidence interval, from the order of the values alone; infinite
+// if the sample is too small for one.
 func MedianInterval(values []float64, confidence float64) (median, lo, hi float64) {
 	t := benchmath.DefaultThresholds
 	sum := benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(values), &t), confidence)

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// withTerm is the number of ways to reach each sum once a term may be added or left out.
+// withTerm extends the distribution of a sum by a term that may be added or left out.
 func withTerm(ways []float64, term int) []float64 {
 	out := make([]float64, len(ways)+term)
 	for s, n := range ways {
@@ -24,14 +24,14 @@ func wCounts(n int) []float64 {
 	return ways
 }
 
-// mostExact is the work, in additions, up to which a distribution is counted out: some hundredths of a second.
+// mostExact is the work, in additions, up to which a distribution is counted exactly: some hundredths of a second.
 const mostExact = 40_000_000
 
-// untied keeps the distributions of U that were counted: they depend on the two sizes alone.
+// untied caches the distributions of U without ties, which depend on the two sizes alone.
 var untied sync.Map
 
-// uCounts is the distribution of U of samples of m and n values without ties, from 0 to mn; nil where it is
-// too large to be counted.
+// uCounts is the distribution of U of samples of m and n values without ties, from 0 to mn; nil if it is too large to
+// count.
 func uCounts(m, n int) []float64 {
 	m, n = min(m, n), max(m, n)
 	if (m+n)*m*m*n/2 > mostExact {
@@ -49,13 +49,13 @@ func uCounts(m, n int) []float64 {
 	return dist
 }
 
-// sumCounts is the distribution of the sum of k of these scores, none of which is negative, when every choice
-// is equally likely. The scores are taken in one after the other, each with the probability that it is chosen
-// given how many of those before it were.
+// sumCounts is the distribution of the sum of k of these scores, all non-negative, when every choice of k is equally
+// likely. The scores are added one after another, each with the probability that it is chosen given how many were
+// chosen before it.
 func sumCounts(scores []int, k int) []float64 {
 	total := len(scores)
 	most := largestSum(scores, k)
-	by := make([][]float64, k+1) // by[j] is the distribution of the sum of j scores, times the chance of j
+	by := make([][]float64, k+1) // by[j] is the distribution of the sum of j scores, times the probability of j
 	for j := range by {
 		by[j] = make([]float64, most+1)
 	}
@@ -104,7 +104,7 @@ func lowRank(dist []float64, tail float64) int {
 	return len(dist)
 }
 
-// normalRank is [lowRank] of a whole number that is normal with this mean and deviation.
+// normalRank is [lowRank] for a whole number that is normal with this mean and deviation.
 func normalRank(mean, sd, tail float64) int {
 	z := math.Sqrt2 * math.Erfinv(1-2*tail)
 	return max(0, int(math.Floor(mean-z*sd+0.5)))

@@ -1,6 +1,6 @@
-// Package stats holds the statistics: plain numbers come in, ranks, bounds, tests and estimates go out.
-// It knows no metric, no event and no server, so that each function can be checked against values from elsewhere.
-// It is a leaf: it imports nothing of ours.
+// Package stats holds the statistics: plain numbers come in; ranks, bounds, tests and estimates go out. It knows no
+// metric, event or server, so that each function can be checked against published values. It imports no other package
+// of homellm.
 package stats
 
 import (
@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Sum adds values up.
+// Sum is the sum of the values.
 func Sum(values []float64) float64 {
 	var s float64
 	for _, v := range values {
@@ -33,14 +33,14 @@ func Deviation(values []float64) float64 {
 	return math.Sqrt(squares / float64(len(values)-1))
 }
 
-// Percentile returns the nearest-rank percentile of sorted values: the value of rank ceil(p*n/100). The
-// arithmetic is in integers, so that no rounding picks a neighbour.
+// Percentile returns the nearest-rank percentile of sorted values: the value of rank ceil(p*n/100). The arithmetic is
+// in integers, so that rounding never selects a neighbour.
 func Percentile(sorted []float64, p int) float64 {
 	rank := (p*len(sorted) + 99) / 100
 	return sorted[max(rank, 1)-1]
 }
 
-// Median is the middle value: of an even number of values the mean of the middle two.
+// Median is the middle value, or the mean of the middle two.
 func Median(values []float64) float64 { return middle(slices.Sorted(slices.Values(values))) }
 
 // middle is the median of sorted values.

@@ -7,24 +7,25 @@ import (
 	"slices"
 )
 
-// Permutations of a mean: all of them where they are no more than this, else as many random ones.
+// All permutations of a mean are counted if there are no more than this; otherwise this many random ones are drawn.
 const meanPermutations = 20_000
 
-// enough random permutations as extreme as what was seen tell its probability well: no more are drawn (Besag and
-// Clifford 1991, whose estimate is a valid p-value).
+// enough is the number of random permutations as extreme as the observed one after which drawing stops: their share
+// is then precise (Besag and Clifford 1991, whose estimate is a valid p-value).
 const enough = 200
 
-// mostSignsOfMeans is how many differences have all their signs counted: less than a millisecond.
+// mostSignsOfMeans is the number of differences up to which all combinations of signs are counted, in less than a
+// millisecond.
 const mostSignsOfMeans = 16
 
 // Means estimates the shift of the means, with Welch's interval. The probabilities are those of the studentised
-// permutation test (Janssen 1997): exact where both samples are from one distribution, and right in the limit
-// where they differ in spread alone.
+// permutation test (Janssen 1997): exact if both samples come from one distribution, and right in the limit if they
+// differ in spread alone.
 func Means(a, b []float64, confidence float64) (Shift, error) {
 	if len(a) == 0 || len(b) == 0 {
 		return Shift{}, errNoSample
 	}
-	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)) // the sum does not depend on the order
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)) // for a sum that does not depend on the order
 	s := Shift{By: Mean(b) - Mean(a), Lo: math.Inf(-1), Hi: math.Inf(1)}
 	if len(a) > 1 && len(b) > 1 {
 		na, nb := float64(len(a)), float64(len(b))
@@ -41,15 +42,15 @@ func Means(a, b []float64, confidence float64) (Shift, error) {
 	return s, nil
 }
 
-// PairedMeans is [Means] for samples taken in turn: the probabilities are those of the differences with every sign
-// as likely as the other, the interval is Student's. To studentise would change nothing: the mean square of the
-// differences is the same whatever their signs.
+// PairedMeans is [Means] for samples taken in turn. The probabilities come from the differences with each sign
+// equally likely, the interval is Student's. Studentising would change nothing: the mean square of the differences
+// does not depend on their signs.
 func PairedMeans(a, b []float64, confidence float64) (Shift, error) {
 	diffs, err := differences(a, b)
 	if err != nil {
 		return Shift{}, err
 	}
-	slices.Sort(diffs) // the sum does not depend on the order
+	slices.Sort(diffs) // for a sum that does not depend on the order
 	s := Shift{By: Mean(diffs), Lo: math.Inf(-1), Hi: math.Inf(1)}
 	if n := float64(len(diffs)); n > 1 {
 		half := Student(1-(1-confidence)/2, n-1) * Deviation(diffs) / math.Sqrt(n)
@@ -64,7 +65,7 @@ func PairedMeans(a, b []float64, confidence float64) (Shift, error) {
 			signs[i] = -1
 		}
 		c.add(sum)
-		for step := 1; step < 1<<n; step++ { // every set of signs, of which neighbours differ in one (Gray's code)
+		for step := 1; step < 1<<n; step++ { // each set of signs differs in one sign from the last (Gray code)
 			i := bits.TrailingZeros(uint(step))
 			signs[i] = -signs[i]
 			sum += 2 * signs[i] * diffs[i]
@@ -103,7 +104,7 @@ func studentised(a, b []float64) Probabilities {
 		squares += all[i] * all[i]
 	}
 	m, n := len(a), len(b)
-	// statistic is Welch's, of the sum and the squares of the values that make up b.
+	// statistic is Welch's, from the sum and the sum of squares of the values of b.
 	statistic := func(sum, square float64) float64 {
 		rest, restSquare := total-sum, squares-square
 		diff := sum/float64(n) - rest/float64(m)
@@ -113,7 +114,7 @@ func studentised(a, b []float64) Probabilities {
 		variance := max(0, square-sum*sum/float64(n))/float64(n-1)/float64(n) +
 			max(0, restSquare-rest*rest/float64(m))/float64(m-1)/float64(m)
 		if variance <= 1e-24*squares {
-			variance = 1e-24 * squares // all values of a side are the same: beyond what any spread gives
+			variance = 1e-24 * squares // each side is constant: more extreme than any spread gives
 		}
 		if variance == 0 {
 			return 0
@@ -157,7 +158,7 @@ func studentised(a, b []float64) Probabilities {
 	return c.probabilities()
 }
 
-// choices is how many ways there are to choose k of n.
+// choices is the number of ways to choose k of n.
 func choices(n, k int) float64 {
 	c := 1.0
 	for i := range min(k, n-k) {
@@ -166,7 +167,8 @@ func choices(n, k int) float64 {
 	return math.Round(c)
 }
 
-// counter counts permutations that are as extreme as what was seen. Rounding does not make two equal ones differ.
+// counter counts permutations that are as extreme as the observed one. Its tolerance makes equal statistics equal
+// despite rounding.
 type counter struct {
 	seen               float64
 	far, up, down, all int
@@ -187,7 +189,7 @@ func (c *counter) add(v float64) {
 	}
 }
 
-// open says whether more random permutations are worth their while.
+// open says whether more random permutations are needed.
 func (c *counter) open() bool { return c.far < enough && c.all < meanPermutations }
 
 func (c *counter) probabilities() Probabilities {

@@ -6,10 +6,9 @@ import (
 	"slices"
 )
 
-// HalvingNoise is the noise floor of a sample: the standard deviation of the relative difference of
-// the medians of two samples of this size when nothing has changed. It is found from
-// splits random halvings of the sample; a half has half the values, so its variance is halved.
-// It is unknown for fewer than four values or a median of 0.
+// HalvingNoise is the noise floor of a sample: the standard deviation of the relative difference of the medians of
+// two samples of this size when nothing has changed. It comes from random halvings of the sample; a half has half as
+// many values, so the variance is halved. It is unknown for fewer than four values or a median of 0.
 func HalvingNoise(values []float64, splits int) (sd float64, ok bool) {
 	n := len(values)
 	if n < 4 || splits < 1 {
@@ -19,7 +18,7 @@ func HalvingNoise(values []float64, splits int) (sd float64, ok bool) {
 	if center == 0 {
 		return 0, false
 	}
-	random := rand.New(rand.NewPCG(uint64(n), uint64(splits))) // the same values give the same floor
+	random := rand.New(rand.NewPCG(uint64(n), uint64(splits))) // a fixed seed: the same values give the same floor
 	v := slices.Clone(values)
 	var squares float64
 	for range splits {
@@ -30,7 +29,8 @@ func HalvingNoise(values []float64, splits int) (sd float64, ok bool) {
 	return math.Sqrt(squares / float64(splits) / 2), true
 }
 
-// Outliers lists the positions of the values that lie more than five scaled median deviations from the median.
+// Outliers lists the positions of the values that lie more than five scaled median absolute deviations from the
+// median.
 func Outliers(values []float64) []int {
 	if len(values) < 5 {
 		return nil
@@ -40,7 +40,7 @@ func Outliers(values []float64) []int {
 	for i, v := range values {
 		dev[i] = math.Abs(v - m)
 	}
-	mad := 1.4826 * Median(dev) // the standard deviation, were they normal
+	mad := 1.4826 * Median(dev) // the standard deviation of a normal distribution
 	var out []int
 	for i := range values {
 		if mad > 0 && dev[i] > 5*mad && dev[i] > 0.05*math.Abs(m) {

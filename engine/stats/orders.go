@@ -5,14 +5,13 @@ import (
 	"sync"
 )
 
-// mostKept is how many positions of random orders are kept for samples of one size.
-const mostKept = 1_000_000
+// maxKept bounds how many positions of random orders are cached for samples of one size.
+const maxKept = 1_000_000
 
-// keptOrders are the random orders of samples of usual sizes, one after the other.
+// keptOrders caches the random orders of samples of usual sizes.
 var keptOrders sync.Map
 
-// eachChoice gives random choices of take out of size positions until it is told to stop, or there are
-// [meanPermutations].
+// eachChoice yields [meanPermutations] random choices of take out of size positions, or fewer if yield stops it.
 func eachChoice(size, take int, yield func(order []int32) bool) {
 	random := rand.New(rand.NewPCG(uint64(size-take), uint64(take)))
 	orders(size, take, func(pool []int32) {
@@ -23,7 +22,7 @@ func eachChoice(size, take int, yield func(order []int32) bool) {
 	}, yield)
 }
 
-// eachOrder gives random orders of all positions likewise.
+// eachOrder yields random orders of all positions in the same way.
 func eachOrder(size int, yield func(order []int32) bool) {
 	random := rand.New(rand.NewPCG(uint64(size), 2))
 	orders(size, size, func(pool []int32) {
@@ -31,10 +30,10 @@ func eachOrder(size int, yield func(order []int32) bool) {
 	}, yield)
 }
 
-// orders gives what mix makes of the positions, again and again. It is the same in every test of samples of one size,
-// because mix begins from a fixed seed, and so it is drawn once for all of them where it is not too much to keep.
+// orders yields what mix makes of the positions, repeatedly. Mix starts from a fixed seed, so all tests with samples
+// of one size use the same orders; they are drawn once and cached if they are not too large.
 func orders(size, take int, mix func(pool []int32), yield func(order []int32) bool) {
-	if size == 0 || take*meanPermutations > mostKept {
+	if size == 0 || take*meanPermutations > maxKept {
 		mixed(size, take, mix, yield)
 		return
 	}

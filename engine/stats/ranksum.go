@@ -6,20 +6,19 @@ import (
 	"slices"
 )
 
-// Probabilities are those of a difference like the one that was seen when both samples are from one distribution.
+// Probabilities are those of a difference as large as the observed one when both samples come from one distribution.
 type Probabilities struct {
-	P    float64 // as far from what is expected, to either side
+	P    float64 // as far from the expected value, to either side
 	Up   float64 // as far up
 	Down float64 // as far down
 }
 
-// permutations are the random ones where all are too many to count. They are drawn with a fixed seed.
+// permutations is the number of random ones, drawn with a fixed seed, where there are too many to count.
 const permutations = 100_000
 
-// RankSum holds the ranks of b against those of a by the exact permutation distribution of their middle ranks,
-// whatever ties there are. P is P(|R - E R| >= |r - E R|). Where the distribution is too large to be counted
-// it is a normal approximation with tie and continuity correction, or random permutations where few values or
-// ties decide the sum.
+// RankSum compares the ranks of b with those of a by the exact permutation distribution of their middle ranks, with
+// any ties. P is P(|R - E R| >= |r - E R|). Where the distribution is too large to count, it uses a normal
+// approximation with tie and continuity correction, or random permutations if few values or ties dominate the sum.
 func RankSum(a, b []float64) Probabilities {
 	m, n := len(a), len(b)
 	scores, tied := doubledRanks(slices.Concat(a, b))
@@ -60,7 +59,7 @@ func RankSum(a, b []float64) Probabilities {
 	return out
 }
 
-// doubledRanks are the middle ranks of values, from 2 and doubled, so that those of ties are whole numbers.
+// doubledRanks are the middle ranks of values, from 2, doubled so that those of ties are whole numbers.
 func doubledRanks(values []float64) (scores []int, tied bool) {
 	order := make([]int, len(values))
 	for i := range order {
@@ -104,8 +103,8 @@ func stepOf(sorted []int) int {
 	return step
 }
 
-// tails adds up what lies at least as far from the centre as a sum. The centre is k/N of the sum of all scores,
-// and everything is multiplied by N, so that it is a whole number.
+// tails adds up the probability of sums at least as far from the centre as the given one. The centre is k/N of the
+// sum of all scores; everything is multiplied by N to stay in whole numbers.
 func tails(dist []float64, scale, center, at int) (out Probabilities) {
 	seen := scale*at - center
 	for s, p := range dist {
@@ -123,14 +122,14 @@ func tails(dist []float64, scale, center, at int) (out Probabilities) {
 	return Probabilities{math.Min(1, out.P), math.Min(1, out.Up), math.Min(1, out.Down)}
 }
 
-// normalTails approximates the tails by a normal distribution, with the variance that the ties leave and half a
-// rank of continuity.
+// normalTails approximates the tails by a normal distribution, with the variance corrected for ties and half a rank
+// of continuity.
 func normalTails(sorted []int, k, sum int) (out Probabilities) {
 	mean, squares := moments(sorted)
 	n := float64(len(sorted))
 	sd := math.Sqrt(float64(k) * (n - float64(k)) / (n * (n - 1)) * squares)
 	d := float64(sum) - float64(k)*mean
-	upper := func(d float64) float64 { return math.Erfc((d-1)/sd/math.Sqrt2) / 2 } // a rank's half is 1 here
+	upper := func(d float64) float64 { return math.Erfc((d-1)/sd/math.Sqrt2) / 2 } // half a rank, doubled, is 1
 	return Probabilities{P: math.Min(1, 2*upper(math.Abs(d))), Up: math.Min(1, upper(d)), Down: math.Min(1, upper(-d))}
 }
 
@@ -141,7 +140,7 @@ func drawn(scores []int, k, at int) Probabilities {
 	seen := n*at - center
 	random := rand.New(rand.NewPCG(uint64(n), uint64(k)))
 	pool := slices.Clone(scores)
-	far, up, down := 1, 1, 1 // what was seen is one of them
+	far, up, down := 1, 1, 1 // the observed choice is one of them
 	for range permutations {
 		sum := 0
 		for i := range k {
@@ -164,8 +163,8 @@ func drawn(scores []int, k, at int) Probabilities {
 	return Probabilities{float64(far) / all, float64(up) / all, float64(down) / all}
 }
 
-// smooth says whether the sum of k scores is near enough to normal: no group of ties holds a quarter of them,
-// and so many of k scores matter that no few of them decide the sum.
+// smooth says whether the sum of k scores is close enough to normal: no group of ties holds a quarter of the scores,
+// and no few scores dominate the sum.
 func smooth(sorted []int, k int) bool {
 	n, run := len(sorted), 0
 	for i, s := range sorted {

@@ -1,8 +1,8 @@
 package stats
 
-// Serial is the probability that neighbours are as alike as these by chance: the squared distances between the ranks
-// of neighbours (von Neumann's ratio of ranks, Bartels 1982) under random orders of the same values. It finds what
-// lasts longer than one value, such as a correlation of lag one, a shift of the level or a drift.
+// Serial is the probability that neighbouring values are as similar as these by chance: the squared distances between
+// the ranks of neighbours (von Neumann's ratio of ranks, Bartels 1982) under random orders of the same values. It
+// detects what lasts longer than one value, such as a correlation of lag one, a shift of the level or a drift.
 func Serial(values []float64) float64 {
 	n := len(values)
 	ranks, _ := doubledRanks(values)

@@ -7,20 +7,20 @@ import (
 	"slices"
 )
 
-// errNoSample says that a test had nothing to work on.
+// errNoSample says that a test had no values.
 var errNoSample = errors.New("there is no sample")
 
-// Shift is how far the values of one sample lie from those of another, and how sure that is.
+// Shift is how far the values of one sample lie from those of another, and how certain that is.
 type Shift struct {
 	By     float64 // best estimate, in the unit of the values
-	Lo, Hi float64 // confidence interval of By; infinite where the samples are too few for one
+	Lo, Hi float64 // confidence interval of By; infinite if the samples are too small for one
 	Probabilities
 }
 
-// Unpaired estimates the shift from a to b without assuming a distribution: the probabilities are those of
-// [RankSum], By the median of all differences b[j]-a[i] (Hodges and Lehmann 1963), which is the estimate that
-// belongs to the test, and the interval inverts the test without ties: the differences of rank k and mn+1-k,
-// where k is the largest rank with P(U < k) <= (1-confidence)/2.
+// Unpaired estimates the shift from a to b without assuming a distribution. The probabilities are those of [RankSum].
+// By is the median of all differences b[j]-a[i] (Hodges and Lehmann 1963), the estimate that belongs to this test.
+// The interval inverts the test without ties: it spans the differences of rank k and mn+1-k, where k is the largest
+// rank with P(U < k) <= (1-confidence)/2.
 func Unpaired(a, b []float64, confidence float64) (Shift, error) {
 	m, n := len(a), len(b)
 	if m == 0 || n == 0 {
@@ -46,10 +46,10 @@ func Unpaired(a, b []float64, confidence float64) (Shift, error) {
 	return s, nil
 }
 
-// Paired estimates the shift from a[i] to b[i] of samples that were taken in turn, so that what
-// both share, such as a drift of the machine, cancels. P is that of the Wilcoxon signed-rank test
-// under the exact distribution given the ties (differences of 0 are left out), By the median of
-// the Walsh averages, and the interval inverts the test as above.
+// Paired estimates the shift from a[i] to b[i] of samples that were taken in turn, so that what both share, such as a
+// drift of the machine, cancels. P is that of the Wilcoxon signed-rank test under the exact distribution given the
+// ties (differences of 0 are left out), By the median of the Walsh averages, and the interval inverts the test as
+// above.
 func Paired(a, b []float64, confidence float64) (Shift, error) {
 	diffs, err := differences(a, b)
 	if err != nil {
@@ -91,7 +91,8 @@ func differences(a, b []float64) ([]float64, error) {
 	return diffs, nil
 }
 
-// mostSigns is how many differences have their signs counted out; of more the sum of ranks is normal.
+// mostSigns is the number of differences up to which all signs are counted; above it the sum of ranks is taken as
+// normal.
 const mostSigns = 200
 
 // signedRank is the Wilcoxon signed-rank test: under the null hypothesis each difference is as likely to be
@@ -120,7 +121,7 @@ func signedRank(diffs []float64) Probabilities {
 	if len(ranks) > mostSigns {
 		sd := math.Sqrt(squares) / 2
 		d := float64(w) - float64(total)/2
-		upper := func(d float64) float64 { return math.Erfc((d-1)/sd/math.Sqrt2) / 2 } // half a rank is 1 here
+		upper := func(d float64) float64 { return math.Erfc((d-1)/sd/math.Sqrt2) / 2 } // half a rank, doubled, is 1
 		return Probabilities{P: math.Min(1, 2*upper(math.Abs(d))), Up: math.Min(1, upper(d)), Down: math.Min(1, upper(-d))}
 	}
 	ways := []float64{1}

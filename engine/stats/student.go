@@ -2,8 +2,8 @@ package stats
 
 import "math"
 
-// Student is the quantile of Student's t distribution with df degrees of freedom, for p of at least 0.5: bisection
-// of its distribution function, which is a regularised incomplete beta function of df/(df + t^2).
+// Student is the quantile of Student's t distribution with df degrees of freedom, for p of at least 0.5. It bisects
+// the distribution function, which is a regularised incomplete beta function of df/(df + t^2).
 func Student(p, df float64) float64 {
 	tail := 2 * (1 - p)
 	low, high := 0.0, 1.0
@@ -27,7 +27,7 @@ func incompleteBeta(x, a, b float64) float64 {
 	if x <= 0 || x >= 1 {
 		return x
 	}
-	if x > (a+1)/(a+b+2) { // the fraction converges fast on the other side
+	if x > (a+1)/(a+b+2) { // the fraction converges fast for the complement
 		return 1 - incompleteBeta(1-x, b, a)
 	}
 	lga, _ := math.Lgamma(a)

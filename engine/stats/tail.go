@@ -2,8 +2,8 @@ package stats
 
 import "math"
 
-// Fisher is the exact test of two shares: far[0] of n[0] against far[1] of n[1]. Up is the probability of as many
-// on the second side, P that of any table no likelier than this one.
+// Fisher is the exact test of two shares: far[0] of n[0] against far[1] of n[1]. Up is the probability of at least as
+// many on the second side, P that of any table that is not likelier than this one.
 func Fisher(far, n [2]int) (out Probabilities) {
 	all, most := n[0]+n[1], far[0]+far[1]
 	at := hypergeometric(far[1], most, n[1], all)
@@ -22,8 +22,8 @@ func Fisher(far, n [2]int) (out Probabilities) {
 	return Probabilities{math.Min(1, out.P), math.Min(1, out.Up), math.Min(1, out.Down)}
 }
 
-// LeastFar is the smallest number on the second side of n[1] values for which Fisher's test has P(as many) < alpha,
-// where the first side has far of n[0]; ok is false if not even all of them would do.
+// LeastFar is the smallest number on the second side, of n[1] values, for which Fisher's test has P(as many) < alpha
+// when the first side has far of n[0]; ok is false if even n[1] is not enough.
 func LeastFar(far int, n [2]int, alpha float64) (k int, ok bool) {
 	for k = range n[1] + 1 {
 		up := 0.0
@@ -37,7 +37,7 @@ func LeastFar(far int, n [2]int, alpha float64) (k int, ok bool) {
 	return 0, false
 }
 
-// hypergeometric is the probability that k of the marked ones are among n drawn of all.
+// hypergeometric is the probability that a draw of n contains k of the marked ones.
 func hypergeometric(k, marked, n, all int) float64 {
 	return math.Exp(logChoices(marked, k) + logChoices(all-marked, n-k) - logChoices(all, n))
 }

@@ -11,7 +11,7 @@ type Trend struct {
 	center float64
 }
 
-// Total is the rise from the first value to the last, relative to the median: all slopes are sorted for it.
+// Total is the rise from the first value to the last, relative to the median. It needs all slopes sorted.
 func (t Trend) Total() float64 {
 	var slopes []float64
 	for i, v := range t.values {
@@ -22,9 +22,9 @@ func (t Trend) Total() float64 {
 	return Median(slopes) * float64(t.at[len(t.at)-1]-t.at[0]) / math.Abs(t.center)
 }
 
-// TrendOf finds a monotone trend of values at ascending positions: Mann-Kendall says whether there is one (Mann
-// 1945; normal approximation with continuity and tie correction, for at least eight values), Theil and
-// Sen's median of all slopes how large it is.
+// TrendOf tests for a monotone trend of values at ascending positions: Mann-Kendall (Mann 1945; normal approximation
+// with continuity and tie correction, for at least eight values) says whether there is one, Theil and Sen's median of
+// all slopes how large it is.
 func TrendOf(values []float64, at []int) (Trend, bool) {
 	n := len(values)
 	if n < 8 {

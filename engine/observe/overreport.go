@@ -8,18 +8,18 @@ import (
 	"homellm/engine/metrics"
 )
 
-// longestDraft is how many tokens speculative decoding proposes at once at most.
+// longestDraft is the most tokens that speculative decoding drafts at once.
 const longestDraft = 64
 
-// sawDrafts remembers that a server may know more than it was sent and has said: what was proposed beyond the end of a
-// reply is in its cache, and the template begins the next message with it.
-func (o *Observer) sawDrafts(r *event.Request) {
+// addDrafts records that the server's cache may hold more tokens than the request and its reply: drafts beyond the
+// end of a reply are cached, and the template begins the next message with the same tokens.
+func (o *Observer) addDrafts(r *event.Request) {
 	o.drafted = max(o.drafted, min(int(r.Timings["spec.draft_tokens"]), longestDraft))
 }
 
-// checkCeiling withdraws the server's report of cached tokens for the rest of the run if it says more than any cache
-// can have kept: by more than a block, and by more than the ceiling is sure of. Where others may have filled the cache,
-// or the prompt is the first behind an isolation, it says nothing.
+// checkCeiling withdraws the server's report of cached tokens for the rest of the run if it exceeds what any cache
+// can hold, by more than a block and by more than the ceiling's uncertainty. It does not judge where other clients
+// may have filled the cache, or the first prompt after an isolation.
 func (o *Observer) checkCeiling(r *event.Request) {
 	by := o.cell.Scenario.Run.Cache
 	if r.Err != nil || r.Cached == nil || r.Reusable == nil || r.Usage.Prompt == nil || o.isolation.most != nil ||
@@ -29,7 +29,7 @@ func (o *Observer) checkCeiling(r *event.Request) {
 	slack := max(o.server.Block, 1) + o.drafted
 	if r.ReusableSource != "tokens" {
 		if r.Estimate == nil {
-			return // characters were compared: how well that fits is not known
+			return // the ceiling compares characters, and how precise that is is unknown
 		}
 		slack += int(2*r.Estimate.Spread*float64(*r.Usage.Prompt)) + 1
 	}

@@ -49,7 +49,7 @@ func TestCheckCeiling(t *testing.T) {
 				o.isolate(32)
 			}
 			o.traffic.shared = c.shared
-			o.sawDrafts(reply(0, map[string]float64{"spec.draft_tokens": c.drafted}))
+			o.addDrafts(reply(0, map[string]float64{"spec.draft_tokens": c.drafted}))
 			r := reply(time.Millisecond, nil)
 			r.Usage.Prompt, r.Cached, r.CacheSource = new(100), &c.cached, "usage"
 			r.Reusable, r.ReusableSource = &c.reusable, "tokens"
