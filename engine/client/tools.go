@@ -147,7 +147,7 @@ func (k *calls) of(p piece) int {
 func (k *calls) done() []wire.ToolCall {
 	var out []wire.ToolCall
 	for _, b := range k.built {
-		if kept, _ := once(b.arguments, b.sizes); kept != nil {
+		if kept, _ := dropCumulative(b.arguments, b.sizes); kept != nil {
 			b.arguments = kept
 		}
 		b.call.Function.Arguments = string(b.arguments)
