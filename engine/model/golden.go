@@ -48,7 +48,13 @@ func Goldens(template string) ([]Golden, error) {
 			Text: file.Goldens[name].Text, Raised: file.Goldens[name].Error,
 			Options: Options{Closed: variant == "closed", NoThink: variant == "no_think"},
 		}
-		if template == "llama-3.2" { // of the shipped ones, the one that prints today's date
+		switch variant {
+		case "think":
+			g.Options.Vars = map[string]any{"enable_thinking": true}
+		case "high":
+			g.Options.Vars = map[string]any{"reasoning_effort": "high"}
+		}
+		if template == "llama-3.2" || template == "gpt-oss" { // of the shipped ones, those that print today's date
 			g.Options.Now = probeTime
 		}
 		out = append(out, g)

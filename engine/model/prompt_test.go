@@ -88,6 +88,17 @@ func TestStable(t *testing.T) {
 			{Role: "assistant", Content: "b"}, {Role: "system", Content: "D"},
 			{Role: "user", Content: "c"}}, false, 1, "<｜begin▁of▁sentence｜>", "differently", false},
 		{"qwen3", Options{}, Probe()[:2], true, 0, "", "", false},
+		{"qwen3.5", Options{}, Probe(), false, 1, "<|im_start|>assistant\n", "opens is left out", false},
+		{"qwen3.5", Options{NoThink: true}, Probe(), false, 1, "<|im_start|>assistant\n", "opens is left out", false},
+		{"gemma-4", Options{}, Probe(), false, 1, "<|turn>model\n", "opens is left out", false},
+		{"gemma-4", Options{Vars: map[string]any{"enable_thinking": true}}, Probe(), false, 1, "<|turn>model\n",
+			"of an answer is left out", false},
+		{"gpt-oss", Options{Now: probeTime}, Probe(), false, 1, "<|start|>assistant", "of an answer is left out", false},
+		{"gpt-oss", Options{}, Probe()[:2], true, 0, "", "", true},
+		{"phi-4", Options{}, Probe(), true, 0, "", "", false},
+		{"phi-4-mini", Options{}, Probe(), true, 0, "", "", false},
+		{"granite-4.0", Options{}, Probe(), true, 0, "", "", false},
+		{"granite-4.1", Options{}, Probe(), true, 0, "", "", false},
 	} {
 		got, err := all[tc.template].Stable(tc.messages, tc.opt, c)
 		if err != nil {

@@ -86,7 +86,8 @@ func (t *Template) Stable(messages []Message, opt Options, c *tokens.Counter) (S
 // part finds where the next prompt leaves the previous one, and why. No reason: it does not.
 func (t *Template) part(previous, next string, opt Options) (at int, why string) {
 	if at = ceiling.CommonText(previous, next); at < len(previous) {
-		if t.dropsThought && strings.HasPrefix(strings.TrimSpace(previous[at:]), "<think>") {
+		rest := strings.TrimSpace(previous[at:])
+		if t.dropsThought && (strings.HasPrefix(rest, "<think>") || strings.HasPrefix(rest, "<|channel>thought")) {
 			return at, "the reasoning that the generation prompt opens is left out of the history"
 		}
 		return at, "the template renders earlier messages differently once the conversation goes on"

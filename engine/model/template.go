@@ -245,17 +245,39 @@ func (t *Template) try() {
 	t.takesSystem = takes("system", "user")
 	t.takesLaterSystem = takes("user", "assistant", "system", "user")
 	t.takesTwoUsers = takes("user", "user")
-	thought := []Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: "<think>\nwhy\n</think>\n\ny"},
-		{Role: "user", Content: "z"}}
-	if p, err := t.render(thought, Options{}); err == nil {
-		t.dropsThought = !strings.Contains(p.Text, "why")
-	}
+	t.dropsThought = t.drops()
 	system := []Message{{Role: "system", Content: "x"}, {Role: "user", Content: "y"}, {Role: "assistant", Content: "z"},
 		{Role: "user", Content: "y"}}
 	t.takesSystem = t.takesSystem && t.extends(system[:2], system)
 	later := []Message{{Role: "user", Content: "y"}, {Role: "assistant", Content: "z"}, {Role: "system", Content: "x"},
 		{Role: "user", Content: "y"}}
 	t.takesLaterSystem = t.takesLaterSystem && t.extends(later[:1], later)
+}
+
+// thoughts are answers with the reasoning before them, as models write it: in tags, in a channel of Gemma's, in the
+// channels of the harmony format.
+var thoughts = []string{
+	"<think>\nwhy\n</think>\n\ny",
+	"<|channel>thought\nwhy\n<channel|>y",
+	"<|channel|>analysis<|message|>why<|end|><|start|>assistant<|channel|>final<|message|>y",
+}
+
+// drops says whether the template keeps no reasoning of an answer that a question follows: it leaves it out, or takes
+// an answer only without it.
+func (t *Template) drops() bool {
+	answered := func(answer string) (Prompt, error) {
+		return t.render([]Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: answer},
+			{Role: "user", Content: "z"}}, Options{})
+	}
+	if _, err := answered("y"); err != nil {
+		return false
+	}
+	for _, answer := range thoughts {
+		if p, err := answered(answer); err != nil || !strings.Contains(p.Text, "why") {
+			return true
+		}
+	}
+	return false
 }
 
 // extends says whether the prompt of a longer conversation begins with that of a shorter one, with or without

@@ -22,6 +22,12 @@ TOKENS = {
     "mistral-v0.3": {"bos_token": "<s>", "eos_token": "</s>"},
     "gemma-2": {"bos_token": "<bos>", "eos_token": "<eos>"},
     "gemma-3": {"bos_token": "<bos>", "eos_token": "<eos>"},
+    "gemma-4": {"bos_token": "<bos>", "eos_token": "<turn|>"},
+    "gpt-oss": {"bos_token": "", "eos_token": "<|return|>"},
+    "phi-4": {"bos_token": "", "eos_token": "<|im_end|>"},
+    "phi-4-mini": {"bos_token": "", "eos_token": "<|endoftext|>"},
+    "granite-4.0": {"bos_token": "", "eos_token": "<|end_of_text|>"},
+    "granite-4.1": {"bos_token": "", "eos_token": "<|end_of_text|>"},
     "deepseek-r1-distill": {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>"},
 }
 NOW = datetime.datetime(2026, 3, 9, 14, 5, 6)
@@ -29,6 +35,11 @@ VARIANTS = {
     "answer": {"add_generation_prompt": True},
     "closed": {"add_generation_prompt": False},
     "no_think": {"add_generation_prompt": True, "enable_thinking": False},
+}
+# What only some templates know.
+OTHERS = {
+    "gemma-4": {"think": {"add_generation_prompt": True, "enable_thinking": True}},
+    "gpt-oss": {"high": {"add_generation_prompt": True, "reasoning_effort": "high"}},
 }
 
 
@@ -58,7 +69,7 @@ def main():
         template = env.from_string(path.read_text(encoding="utf-8"))
         out = {}
         for key, messages in conversations.items():
-            for variant, options in VARIANTS.items():
+            for variant, options in {**VARIANTS, **OTHERS.get(path.stem, {})}.items():
                 out[f"{key}/{variant}"] = render(template, path.stem, messages, options)
         dump(HERE.parent / "goldens" / f"{path.stem}.json", {"jinja2": jinja2.__version__, **TOKENS.get(path.stem, {}), "goldens": out})
 
