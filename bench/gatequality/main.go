@@ -22,7 +22,15 @@ const usualTrials = 10_000
 func main() {
 	file := flag.String("o", "", "write to this file, not to standard output")
 	trials := flag.Int("trials", usualTrials, "comparisons for each figure")
+	only := flag.Bool("histories", false, "write the histories in which changes are looked for, and nothing else")
 	flag.Parse()
+	if *only {
+		if err := writeHistories(os.Stdout, *trials); err != nil { //nolint:forbidigo // a command's own process
+			fmt.Fprintln(os.Stderr, "gatequality:", err) //nolint:forbidigo // a command's own process
+			os.Exit(1)                                   //nolint:forbidigo // a command's own process
+		}
+		return
+	}
 	if err := run(*file, *trials); err != nil {
 		fmt.Fprintln(os.Stderr, "gatequality:", err) //nolint:forbidigo // a command's own process
 		os.Exit(1)                                   //nolint:forbidigo // a command's own process

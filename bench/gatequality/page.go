@@ -125,7 +125,8 @@ func page(w io.Writer, trials int) (missed []error) {
 			share(slow.found[0], trials), share(slow.found[1], trials), share(slow.missed[1], trials))
 	}
 
-	return append(missed, noisy(w, trials)...)
+	missed = append(missed, noisy(w, trials)...)
+	return append(missed, changes(w, trials)...)
 }
 
 // best is how often the most powerful test finds TPOT +5 %: the difference of the means against its
