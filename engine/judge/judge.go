@@ -92,7 +92,7 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	for _, text := range cell.Unsteady() {
 		out = append(out, event.Note{Code: "unsteady", Text: text})
 	}
-	for _, n := range cell.Held() {
+	for _, n := range cell.Delays() {
 		out = append(out, n)
 	}
 	floor, _ := cell.Observed("client.ttft_bias_p99_ms").Number()

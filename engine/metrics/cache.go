@@ -37,7 +37,7 @@ func reusable(q *event.Request) (reusable, prompt int, why string) {
 	return *q.Reusable, *q.Usage.Prompt, ""
 }
 
-// efficiency is what was kept and what could have been.
+// efficiency is the ratio of cached to reusable tokens.
 func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
 	n, _, why := cached(q)
 	if why != "" {
@@ -55,8 +55,8 @@ func efficiency(_ *Cell, q *event.Request) (have, could float64, why string) {
 	return float64(n), float64(most), ""
 }
 
-// foreign is by how many tokens a cache may serve more than it should be able to, because its
-// blocks are of another size, its template begins as other prompts do, or the ceiling is an estimate.
+// foreign is by how many tokens the cached tokens may exceed the ceiling without being wrong: blocks may have another
+// size, the template may begin as other prompts do, or the ceiling may be an estimate.
 const foreign = 64
 
 // cacheSource names who reported the cached tokens.
@@ -73,7 +73,7 @@ func cacheSource(c *Cell, q *event.Request) string {
 	return q.CacheSource
 }
 
-// efficiencySource names both sides of the quotient, where the ceiling is not exact.
+// efficiencySource names the sources of both sides of the ratio, if the ceiling is not exact.
 func efficiencySource(c *Cell, q *event.Request) string {
 	if q.ReusableSource == "estimated" {
 		return cacheSource(c, q) + ", ceiling " + reusableSource(c, q)
@@ -81,7 +81,7 @@ func efficiencySource(c *Cell, q *event.Request) string {
 	return cacheSource(c, q)
 }
 
-// reusableSource says how the ceiling is known; of an estimate, how well.
+// reusableSource says how the ceiling is known, and how precise an estimate is.
 func reusableSource(c *Cell, q *event.Request) string {
 	if q.ReusableSource == "" {
 		return "none"

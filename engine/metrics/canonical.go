@@ -7,9 +7,9 @@ import (
 	"homellm/engine/event"
 )
 
-// The live fold receives events as they were made, the replayed one as JSON brought them back.
-// What JSON does not keep is levelled here, so that both folds are equal: numbers in any-typed
-// fields become float64, and each byte that is not UTF-8 becomes U+FFFD.
+// The live fold receives events as they were made, the replayed fold as JSON returns them. These functions remove
+// what JSON does not keep, so that both folds are equal: numbers in any-typed fields become float64, and bytes that
+// are not UTF-8 become U+FFFD.
 
 func canonicalRun(b event.RunStarted) event.RunStarted {
 	b.Started = b.Started.Round(0).UTC()
@@ -17,7 +17,7 @@ func canonicalRun(b event.RunStarted) event.RunStarted {
 	if len(b.Host) > 0 {
 		host, ok := plain(b.Host).(map[string]any)
 		if !ok {
-			host = nil // not JSON: the journal refused it before
+			host = nil // not JSON: the journal has rejected it
 		}
 		b.Host = host
 	} else {
@@ -73,7 +73,7 @@ func canonicalVerdict(b event.Verdict) event.Verdict {
 	return b
 }
 
-// encoded is what encoding/json makes of a string.
+// encoded is a string after encoding and decoding as JSON.
 func encoded(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -81,7 +81,7 @@ func encoded(s string) string {
 	return string([]rune(s))
 }
 
-// plain is what encoding/json makes of a value: nil if it cannot hold it.
+// plain is a value after encoding and decoding as JSON; nil if JSON cannot hold it.
 func plain(v any) any {
 	switch v := v.(type) {
 	case nil, bool, float64:

@@ -17,38 +17,38 @@ var compares = map[string]func(v, limit float64) bool{
 
 // Certainty says whether a sample decides on which side of a limit a percentile lies.
 type Certainty struct {
-	OK   bool   // it does, or nothing better can be asked of it
-	Why  string // why not: the bound, and what would settle it
-	More int    // about how many more repeats would settle it, at most [mostRepeats]; 0: it is settled
+	OK   bool   // it does, or no bound can be computed
+	Why  string // why not: the bound, and how many repeats would decide
+	More int    // about how many more repeats would decide, at most [mostRepeats]; 0: decided
 }
 
-// mostRepeats is the largest number of repeats that is worth naming: nobody plays more.
+// mostRepeats is the largest number of repeats that a message names: more are not practical.
 const mostRepeats = 1000
 
-// Certain holds the bounds of a percentile of values from so many repeats against a limit. Repeats are the sample:
-// the values of one share its luck. If the bounds lie on both sides of the limit the reason names the one on the
-// other and about how many more repeats would settle it: an interval shrinks with the root of the sample. A sample
-// too small for a 95 % bound decides nothing and everything: it is judged as it stands, which its author has
-// accepted, and More says what the bound takes.
+// Certain compares the bounds of a percentile with a limit. The repeats are the independent sample: the values of one
+// repeat share its conditions. If the bounds lie on both sides of the limit, the reason names the bound on the other
+// side and about how many more repeats would decide, since an interval shrinks with the square root of the sample
+// size. A sample too small for a 95 % bound is judged as it is, because its author has accepted that; More then says
+// how many repeats the bound needs.
 func (d Dist) Certain(values []float64, p int, op string, limit float64, unit string, repeats int,
 	looks stats.Looks) Certainty {
 	return d.certain(values, values, p, op, limit, unit, repeats, looks)
 }
 
-// certain is Certain for values of which some are only known to lie between limits: the lowest and the highest that
-// all of them may be. A bound takes the worse.
+// certain is Certain for values of which some are only known as intervals: it takes the lowest and the highest values
+// they may have, and for each bound the worse.
 func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit string, repeats int,
 	looks stats.Looks) Certainty {
 	between, why := d.limits(fmt.Sprintf("p%d", p))
 	holds, known := compares[op]
 	if !known || why != "" || holds(between.Low, limit) != holds(between.High, limit) {
-		return Certainty{OK: true} // or the unknown values leave it open, and no bound says more
+		return Certainty{OK: true} // or the unknown values leave it open, and more repeats do not help
 	}
 	of := fmt.Sprintf("p%d of %d values", p, d.N)
 	if d.N != repeats {
 		of += fmt.Sprintf(" from %d repeats", repeats)
 	}
-	// A pass must hold at the worst bound, a failure must fail at the best one.
+	// A pass must hold at the worse bound, a failure must fail even at the better one.
 	upper := (op == "<" || op == "<=") == holds(between.Low, limit)
 	at := between.Low
 	if upper {
@@ -61,7 +61,7 @@ func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit
 			return repeats*size/looks[len(looks)-1] >= stats.SmallestSample(p, stats.Confidence(look), upper)
 		})
 		if !enough {
-			look++ // the one that is missing
+			look++ // the bound that is missing
 		}
 	}
 	level := stats.Confidence(look)
@@ -95,7 +95,7 @@ func (d Dist) certain(low, high []float64, p int, op string, limit float64, unit
 	return s
 }
 
-// UnitAfter is a unit as it follows a number; shares have none.
+// UnitAfter is a unit with the space before it, to follow a number; shares have none.
 func UnitAfter(unit string) string {
 	if unit == "" || unit == "ratio" {
 		return ""
@@ -103,8 +103,8 @@ func UnitAfter(unit string) string {
 	return " " + unit
 }
 
-// Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as
-// steps.q1.ttft_ms.p50. Any other path is settled: no bound is claimed for it.
+// Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as steps.q1.ttft_ms.p50. Any other
+// path is decided, because no bound is claimed for it.
 func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certainty {
 	m, p, ok := c.percentile(path)
 	if !ok {
@@ -114,7 +114,7 @@ func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certai
 	return m.described("").certain(low, high, p, op, limit, m.def.Unit, m.repeats(), looks)
 }
 
-// percentile takes the path of a percentile apart and returns the values that it is one of.
+// percentile splits the path of a percentile and returns the values of its metric.
 func (c *Cell) percentile(path string) (m members, p int, ok bool) {
 	name, stat, found := CutStat(path)
 	if _, err := fmt.Sscanf(stat, "p%d", &p); !found || err != nil {
@@ -129,8 +129,8 @@ func (c *Cell) percentile(path string) (m members, p int, ok bool) {
 	return m, p, true
 }
 
-// Bounds are those of a path that ends in a percentile, of values from how many repeats; ok is false for any other
-// path.
+// Bounds are the bounds of a path that ends in a percentile, and the number of repeats behind its values; ok is false
+// for any other path.
 func (c *Cell) Bounds(path string) (b stats.Bounds, repeats int, ok bool) {
 	m, p, ok := c.percentile(path)
 	if !ok {

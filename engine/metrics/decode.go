@@ -8,14 +8,13 @@ import (
 	"homellm/engine/event"
 )
 
-// narrow is by how much, as a share, a number may be uncertain and still be a number.
-const narrow = 0.05
+// maxUncertainty is the relative uncertainty up to which a value is shown as a number.
+const maxUncertainty = 0.05
 
-// decode is the time in which the tokens after the first arrival came, and how many they are.
-// What came with the first arrival, or was generated before it, came before the window opened and
-// does not count: a proxy that holds a reply back and hands out its last words one by one would
-// otherwise make any server fast. Neither does what came after the last text, such as the token that ends a reply: when
-// it was made is told by the finish reason alone, which may come late. It counts where the speed is the same with it.
+// decode is the time in which the tokens after the first arrival came, and their number. Tokens that came with the
+// first arrival do not count: a proxy that holds a reply back and sends its last words one by one would otherwise
+// make any server fast. Tokens after the last text, such as the end of sequence, do not count either, because only
+// the finish reason dates them and it may come late. They do count where the speed is the same with them.
 func decode(q *event.Request) (tokens float64, window time.Duration, why string) {
 	switch {
 	case !streamed(q):
@@ -41,22 +40,22 @@ func decode(q *event.Request) (tokens float64, window time.Duration, why string)
 		return min(max(float64(q.Later.Tokens), least), most), window, ""
 	}
 	if with, without := all/whole.Seconds(), tokens/window.Seconds(); p.after > 0 &&
-		max(with, without) <= (1+narrow)*min(with, without) {
+		max(with, without) <= (1+maxUncertainty)*min(with, without) {
 		return all, whole, ""
 	}
 	return tokens, window, ""
 }
 
-// placed says when the tokens of a reply came that its pieces of text do not account for.
+// placed divides the tokens of a reply by the time they came.
 type placed struct {
 	first int  // tokens with the first arrival, as far as is known
-	after int  // after the last text; where some are open, one of those, in all likelihood
-	open  int  // in between, or with the first arrival, or after the last text
-	early bool // of those, some may have come with the first arrival
+	after int  // after the last text; if any are uncertain, most likely one of them
+	open  int  // uncertain: in between, with the first arrival, or after the last text
+	early bool // some of the uncertain ones may have come with the first arrival
 }
 
-// between is how few and how many tokens came after the first arrival and not after the last text: what a tokeniser
-// counts of that text, within what the pieces allow.
+// between is the least and the most tokens that came after the first arrival and up to the last text: a tokeniser's
+// count of the text, within what the pieces of text allow.
 func (p placed) between(q *event.Request, n int) (least, most float64) {
 	if p.open == 0 {
 		known := float64(n - p.first - p.after)
@@ -71,13 +70,14 @@ func (p placed) between(q *event.Request, n int) (least, most float64) {
 	return least, most
 }
 
-// Unplaced says that it would help to know how many tokens the text of a reply has.
+// Unplaced reports whether a token count of the reply's text would narrow the interval.
 func Unplaced(q *event.Request) bool {
 	_, _, why := decode(q)
 	return q.Err == nil && (why == bundled || why == afterText)
 }
 
-// unclear says why the speed of a reply of n tokens, whose text came within a window, is no number; empty if it is one.
+// unclear says why the speed of a reply of n tokens, whose text came within a window, is not a number; empty if it is
+// one.
 func (p placed) unclear(q *event.Request, n int, window time.Duration) string {
 	least, most := p.between(q, n)
 	switch {
@@ -91,7 +91,7 @@ func (p placed) unclear(q *event.Request, n int, window time.Duration) string {
 		return afterText
 	case window <= 0:
 		return oneArrival
-	case most-least <= narrow*most:
+	case most-least <= maxUncertainty*most:
 		return ""
 	case p.early:
 		return bundled
@@ -99,8 +99,8 @@ func (p placed) unclear(q *event.Request, n int, window time.Duration) string {
 	return afterText
 }
 
-// place finds out when the n tokens of a reply came. Each piece of text holds as many as the server says of it, and
-// one at least where it says nothing.
+// place finds out when the n tokens of a reply came. Each piece of text holds as many as the server reports for it,
+// or at least one.
 func place(q *event.Request, n int) placed {
 	p := placed{first: firstTokens(q)}
 	left, toldFirst, toldRest := n, true, true
@@ -125,15 +125,14 @@ func place(q *event.Request, n int) placed {
 		if ends && late {
 			p.after = 1
 		}
-		if !ends || left > 1 { // a single one is the end itself
+		if !ends || left > 1 { // a single one is the end of sequence
 			p.open, p.early = left, !toldFirst
 		}
 	}
 	return p
 }
 
-// firstTokens is how many tokens came with the first arrival: as many as the server says of each
-// delta, and one where it says nothing.
+// firstTokens is the number of tokens that came with the first arrival: as reported for each delta, or one per delta.
 func firstTokens(q *event.Request) int {
 	n := 0
 	for _, c := range q.Chunks {
@@ -149,14 +148,15 @@ func firstTokens(q *event.Request) int {
 	return max(n, 1)
 }
 
-// endsWithToken are the finish reasons of a reply that stopped by itself: its last token ends it and has no text.
+// endsWithToken are the finish reasons of a reply that the model ended: its last token is the end of sequence, which
+// has no text.
 var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
 	"tool_calls": true, "function_call": true}
 
 // textWindow is the time from the first arrival of text to the last.
 func textWindow(q *event.Request) time.Duration { return q.Chunks[len(q.Chunks)-1].At - q.Chunks[0].At }
 
-// ended is when the server said that the reply is over: by a finish reason, or else by the end of the stream.
+// ended is when the server ended the reply: by a finish reason, or else by the end of the stream.
 func ended(q *event.Request) time.Duration {
 	if q.Finished != nil {
 		return *q.Finished
@@ -164,14 +164,15 @@ func ended(q *event.Request) time.Duration {
 	return q.Done
 }
 
-// goesOn says whether there was time for another token between the last text and the end: half of what one took before,
-// of as many as came after the first arrival.
+// goesOn says whether there was time for another token between the last text and the end: half the time per token so
+// far.
 func goesOn(q *event.Request, tokens int) bool {
 	rest := ended(q) - q.Chunks[len(q.Chunks)-1].At
 	return rest > 0 && 2*rest*time.Duration(tokens) >= textWindow(q)
 }
 
-// decodeLimits are those of the tokens after the first arrival of text, and of the time in ms in which they came.
+// decodeLimits are the limits of the number of tokens after the first arrival of text, and of the time in ms in which
+// they came.
 func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
 	free := event.Range{Low: 0, High: math.Inf(1)}
 	if !streamed(q) || len(q.Chunks) == 0 {
@@ -184,7 +185,7 @@ func decodeLimits(c *Cell, q *event.Request) (tokens, window event.Range) {
 	case bundled, afterText:
 		p := place(q, *q.Usage.Completion)
 		tokens.Low, tokens.High = p.between(q, *q.Usage.Completion)
-		if took == 0 { // nothing but the end came after the text
+		if took == 0 { // only the end came after the text
 			n := float64(p.after)
 			return event.Range{Low: n, High: n}, event.Range{High: event.Milliseconds(ended(q) - q.Chunks[0].At)}
 		}

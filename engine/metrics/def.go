@@ -20,7 +20,7 @@ const (
 	Bool   Kind = "bool"   // bool
 )
 
-// Level says what one value of a metric belongs to.
+// Level says what one value of a metric describes.
 type Level string
 
 // The levels.
@@ -38,12 +38,12 @@ var (
 	groups      = []Level{ConversationLevel, RunLevel}
 )
 
-// Fold says how the values of several turns become one number. Where one of them is unknown, the number lies between
-// the limits that the unknown ones have.
+// Fold says how the values of several turns become one number. If some of them are unknown, the number lies between
+// the limits that follow from theirs.
 type Fold string
 
-// The folds. Ratio divides the sum of the numerators by the sum of the denominators, so that a
-// long turn weighs more than a short one; it is never a mean of means.
+// The folds. Ratio divides the sum of the numerators by the sum of the denominators, so that a long turn weighs more
+// than a short one; it is not a mean of ratios.
 const (
 	None  Fold = ""      // the metric has no meaning above one turn
 	Mean  Fold = "mean"  // over the turns that did not fail
@@ -63,43 +63,43 @@ type Def struct {
 	Rate    bool // always within 0..1
 	Doc     string
 	Formula string // in the terms of docs/metrics.md
-	Source  string // who says so, or why it is defined this way
+	Source  string // the source, or the reason for the definition
 	Levels  []Level
 	Fold    Fold
 
-	FromSending bool // a time from the sending of a request on: as late as the client's clock is
-	Baseline    bool // of steps and phases kept in a baseline where no gates file says what is
+	FromSending bool // a time that starts with the sending of a request, so it includes the client's lateness
+	Baseline    bool // baselines keep it for steps and phases if no gates file says what to keep
 	Shown       Shown
-	Support     string // what a server must tell for this to be known: a key of [event.Server.Unsupported]
-	Signed      bool   // may lie below 0
+	Support     string // what a server must report for this to be known: a key of [event.Server.Unsupported]
+	Signed      bool   // may be negative
 	anyway      bool   // also defined for a request that failed
-	first       bool   // rests on the time to the first token: see held
-	answer      bool   // tells something of an answer: see asked
-	length      bool   // rests on how long the scenario has replies be
-	counts      bool   // counts requests or their failures, of groups that were not played to their end as well
+	first       bool   // depends on the time to the first token: see withDelay
+	answer      bool   // describes an answer: see asked
+	length      bool   // depends on the reply length that the scenario sets
+	counts      bool   // counts requests or failures, also of groups that were not played to their end
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
 	parts       func(*Cell, *event.Request) (num, den float64, why string)
 	over        func(*Cell, []*event.Request) (v any, why string)
 	from        func(*Cell, *event.Request) string
-	span        func(*Cell, []*event.Request) event.Range // of over where it is unknown; nil: any
-	limits      func(*Cell, *event.Request) event.Range   // of a value that is unknown; nil: those of every value
-	region      func(*Cell, *event.Request) region        // of parts that are unknown; nil: any
-	spoken      func(*event.Request, *Value)              // adds what is known of an answer that is not whole
+	span        func(*Cell, []*event.Request) event.Range // limits of over where it is unknown; nil: any
+	limits      func(*Cell, *event.Request) event.Range   // limits of an unknown value; nil: the metric's own
+	region      func(*Cell, *event.Request) region        // limits of the parts of a ratio that are unknown; nil: any
+	spoken      func(*event.Request, *Value)              // adds what is known of an incomplete answer
 }
 
 // Value is one value of a metric, or the reason why there is none.
 //
-// It is exact where V is set. Otherwise Why says what is missing, and Range or SoFar what is known all
-// the same: the limits of a figure some of whose members are unknown, or how a text begins that was cut.
+// It is exact where V is set. Otherwise Why says what is missing, and Range or SoFar what is known nevertheless: the
+// limits of a figure with unknown parts, or the beginning of a text that was cut off.
 type Value struct {
 	V           any // float64, int, string or bool; nil unless the value is exact
 	Unit        string
 	Source      string
-	Why         string       // not empty: not exact
-	Range       *event.Range // of a number that is not exact: it lies in here
-	SoFar       any          // of an answer that was cut: what the value is of as much as came; a text begins like this
-	Unsupported bool         // nobody can tell, which was known before the run
+	Why         string       // set if the value is not exact
+	Range       *event.Range // the limits of a number that is not exact
+	SoFar       any          // of an answer that was cut off: the value for the part that came; a text begins so
+	Unsupported bool         // the server does not report it, which was known before the run
 }
 
 // Known says whether the value was measured.
@@ -132,13 +132,13 @@ func (d *Def) Aggregate() bool { return d.Fold != None }
 // Numeric says whether the metric has distributions.
 func (d *Def) Numeric() bool { return d.Kind == Float || d.Kind == Int }
 
-// ofAnswer says that the metric tells something of an answer.
+// ofAnswer says whether the metric describes an answer.
 func (d Def) ofAnswer() Def {
 	d.answer = true
 	return d
 }
 
-// told says what a server must tell for the metric to be known.
+// told says what a server must report for the metric to be known.
 func (d Def) told(key string) Def {
 	d.Support = key
 	return d
@@ -158,7 +158,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		v.Source = d.from(c, q)
 	}
 	switch {
-	case d.length && unkept(q):
+	case d.length && lengthIgnored(q):
 		v.Why = "the engine has no word for " + strings.Join(q.Unkept, " and ")
 	case d.parts != nil:
 		var num, den float64
@@ -183,23 +183,23 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		}
 	}
 	if v.Why == "" && d.first {
-		v = d.withheld(c, q, v)
+		v = d.withDelay(c, q, v)
 	}
 	return d.supported(c, v)
 }
 
-// ServerTimings is the key of [event.Server.Unsupported] for the server's own account of its times and tokens. What it
-// lacks of them is there by the names of the metrics.
+// ServerTimings is the key of [event.Server.Unsupported] for the server's own times and token counts. Single figures
+// that it lacks are there by the names of their metrics.
 const ServerTimings = "server_timings"
 
-// Speculation is the key of [event.Server.Unsupported] for the server's account of speculative decoding.
+// Speculation is the key of [event.Server.Unsupported] for the server's report of speculative decoding.
 const Speculation = "speculation"
 
-// ReplyLength is the key of [event.Server.Unsupported] for a server that has no word for the keys of requests that
-// decide how long a reply is.
+// ReplyLength is the key of [event.Server.Unsupported] for a server whose API has no keys for the length of a reply.
 const ReplyLength = "reply_length"
 
-// supported says of a value that is unknown whether the server cannot tell it, which was established before the run.
+// supported says whether an unknown value could have been known: the server reports it, as far as was known before
+// supported marks an unknown value as unsupported if the server does not report it, as was known before the run.
 func (d *Def) supported(c *Cell, v Value) Value {
 	if v.Known() || d.Support == "" && !d.length || c.Started == nil {
 		return v
@@ -211,7 +211,7 @@ func (d *Def) supported(c *Cell, v Value) Value {
 	}
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
 		if v.Why, v.Unsupported = why, true; c.cold != nil && v.Range != nil && strings.Contains(v.Source, timedSource) {
-			v.Why = c.cold.why // the server tells nothing, and its times something
+			v.Why = c.cold.why // the server reports nothing, but its times tell something
 		} else {
 			v.Range = nil
 		}

@@ -1,15 +1,15 @@
 // Package metrics defines every metric in one table and folds the events of a run into numbers, distributions and the
-// outcome. Events come in; values go out, each with its unit and source, or with the reason why it is unknown.
-// It does not know how events come about and how numbers are drawn; an unknown value is never zero, a mean or a pass.
+// outcome. The input is events; the output is values with their unit and source, or the reason why a value is
+// unknown. It does not know how events are made or how numbers are drawn. An unknown value is never taken as zero, a
+// mean or a pass.
 package metrics
 
 import "slices"
 
-// Defs is the table of every metric. In the formulas, sent is the first byte of the request
-// handed to the kernel, t_1 … t_k are the arrivals of non-empty deltas of any channel, n is the
-// server's count of output tokens and k1 the tokens that came with the first delta (1 a delta
-// unless the server says more). Instants are monotonic: the kernel's stamps where it tells them,
-// else taken when a read returns, before decoding.
+// Defs is the table of every metric. In the formulas, sent is when the first byte of the request is handed to the
+// kernel, t_1 … t_k are the arrivals of the non-empty deltas of any channel, n is the server's count of output tokens
+// and k1 the tokens that came with the first delta (1 per delta unless the server reports more). Instants are
+// monotonic: the kernel's stamps where there are any, else taken when a read returns, before decoding.
 var Defs = slices.Concat(
 	outcomes, latencies, speeds, tokens, cacheUse, serverAccounts, conversations, machineReadings,
 )
@@ -24,7 +24,7 @@ func Lookup(name string) (*Def, bool) {
 	return nil, false
 }
 
-// Must finds a metric that the program names itself.
+// Must finds a metric by a name that the program itself uses; it panics if there is none.
 func Must(name string) *Def {
 	d, ok := Lookup(name)
 	if !ok {
@@ -33,7 +33,7 @@ func Must(name string) *Def {
 	return d
 }
 
-// Observed returns a metric of the cell that is observed beside its turns.
+// Observed returns a metric of the cell that is sampled beside its turns.
 func (c *Cell) Observed(name string) Value {
 	d, ok := Lookup(name)
 	if !ok || !d.At(CellLevel) {

@@ -11,7 +11,7 @@ import (
 var conversations = []Def{
 	{Name: "turns", counts: true, Unit: "turns", Kind: Int, Levels: groups, Source: "client",
 		Shown: Shown{
-			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // a repeat that broke off has fewer than the others
+			Columns: []Column{{Rank: 1, Head: "turns", Stat: "max"}}, // an interrupted repeat has fewer
 		},
 		Doc: "turns played", Formula: "requests sent, failed ones included",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return len(g), "" }},
@@ -69,7 +69,7 @@ var conversations = []Def{
 		}},
 }
 
-// truncated says that a reply began and did not end, whatever ended it.
+// truncated says whether a reply began and did not end, for whatever reason.
 func truncated(q *event.Request) bool {
 	switch {
 	case q.Err == nil:
@@ -97,9 +97,9 @@ func CountFailed(g []*event.Request) int {
 	return n
 }
 
-// total is the time from the first request of a conversation to the end of its last reply. A group
-// of several conversations takes what they take together, without what was played in between. A
-// conversation that broke off would look fast, so one failure makes it unknown.
+// total is the time from the first request of a conversation to the end of its last reply. For several conversations
+// it is the sum, without what was played in between. A failure makes it unknown, because an interrupted conversation
+// would look fast.
 func total(g []*event.Request) (any, string) {
 	type pass struct {
 		repeat       int
@@ -153,7 +153,7 @@ func peak(g []*event.Request) (any, string) {
 	return most, ""
 }
 
-// peakLimits are those of the largest context where not every turn tells its tokens.
+// peakLimits are the limits of the largest context if not every turn has token counts.
 func peakLimits(c *Cell, g []*event.Request) event.Range {
 	var out event.Range
 	for _, q := range g {

@@ -22,7 +22,7 @@ var machineReadings = []Def{
 	machine("gpu.idle_w", "W", -1, Mean, gpuDriver, "power drawn by all GPUs at rest with the model loaded", noGPU),
 	machine("gpu.temp_c", "°C", -1, Max, gpuDriver, "temperature of the hottest GPU", noGPU).signed().strip(5,
 		"GPU temperature"),
-	// The clock of the memory has its own strip: it is so high that a throttled core would look flat beside it.
+	// The memory clock has its own chart: it is so high that a throttled core clock would look flat beside it.
 	machine("gpu.sm_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the cores of the fastest GPU", noGPU).strip(3,
 		"GPU core clock"),
 	machine("gpu.mem_clock_mhz", "MHz", 0, Mean, gpuDriver, "clock of the memory of the fastest GPU", noGPU).strip(4,
@@ -102,13 +102,13 @@ func (d Def) signed() Def {
 	return d
 }
 
-// strip draws the metric over the time of a cell, beside others of the same title.
+// strip draws the metric over the time of a cell, in one chart with others of the same title.
 func (d Def) strip(rank int, title string) Def {
 	d.Shown.Strip = &Strip{Rank: rank, Title: title}
 	return d
 }
 
-// peakOf takes the largest observation of another metric if the peak itself was not measured.
+// peakOf takes the largest sample of another metric if the peak itself was not measured.
 func (d Def) peakOf(name string) Def {
 	d.over = func(c *Cell, _ []*event.Request) (any, string) {
 		values, _, _ := c.observations(name)
@@ -131,13 +131,13 @@ func joulesPerToken(c *Cell, g []*event.Request) (any, string) {
 	}
 	for _, q := range c.Requests {
 		if Cancelled(q) && !q.Warmup {
-			return nil, "the end of the run cut a request off" // its energy was spent, its tokens were not counted
+			return nil, "the end of the run cut a request off" // the energy was spent, but the tokens were not counted
 		}
 	}
 	tokens := 0
 	for _, q := range g {
 		if q.Err != nil {
-			return nil, "a request failed: " + q.Err.Class // its energy was spent, its tokens were not counted
+			return nil, "a request failed: " + q.Err.Class // the energy was spent, but the tokens were not counted
 		}
 		n, why := output(q)
 		if why != "" {

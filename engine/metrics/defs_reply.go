@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// outcomes say what became of a request.
+// outcomes say how a request ended.
 var outcomes = []Def{
 	{Name: "ok", Kind: Bool, Better: +1, Levels: turns, Fold: All, anyway: true, Source: "client",
 		Doc:     "the reply is complete and no error came with it",

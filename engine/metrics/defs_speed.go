@@ -120,7 +120,7 @@ var tokens = []Def{
 		}},
 }
 
-// cacheUse is what the prefix cache did.
+// cacheUse is the use of the prefix cache.
 var cacheUse = []Def{
 	{Name: "cache.cached_tokens", Unit: "tokens", Kind: Int, Better: +1, Levels: turns, Fold: Sum,
 		Source: "usage | timings | counters", Support: "cache", from: cacheSource,
@@ -188,7 +188,7 @@ var cacheUse = []Def{
 		}},
 }
 
-// serverAccounts are what the server says of the same request.
+// serverAccounts are the server's own figures of the request.
 var serverAccounts = []Def{
 	serverSays("server.queue_ms", "ms", -1, "time the request waited before it was computed"),
 	serverSays("server.load_ms", "ms", -1, "time spent on loading the model for this request"),

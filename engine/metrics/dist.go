@@ -9,10 +9,9 @@ import (
 	"homellm/engine/stats"
 )
 
-// Dist describes the values of a metric. Percentiles are nearest rank: the smallest value
-// that at least p percent of the values do not exceed, so that every percentile is a value that
-// was measured. Where values are unknown, each statistic lies between two limits: that of the
-// lowest values they may be, and that of the highest.
+// Dist describes the values of a metric. Percentiles are nearest rank: the smallest value that at least p percent of
+// the values do not exceed, so that every percentile is a measured value. If some values are unknown, each statistic
+// lies between two limits: those for the lowest and for the highest values that they may have.
 type Dist struct {
 	N       int // values, known or not; failed requests have none
 	Unknown int // values that are not known exactly
@@ -24,21 +23,21 @@ type Dist struct {
 	P90     float64
 	P95     float64
 	P99     float64
-	Upper   *Dist  // the upper limits of the same statistics, whose lower limits stand above; nil: they are exact
+	Upper   *Dist  // the upper limits of the statistics whose lower limits are the fields above; nil: they are exact
 	Why     string // why there is no value, or why some are unknown
 
-	Repeats int // that the values are from; 0: they are of none
-	Turns   int // behind the values
+	Repeats int // number of repeats behind the values; 0: they are not from repeats
+	Turns   int // number of turns behind the values
 }
 
 // Stat is one statistic of a distribution.
 type Stat struct {
 	Name string
 	Kind Kind
-	Unit bool // has the unit of its metric
+	Unit bool // it has the unit of its metric
 	Doc  string
-	// Floor is how many values a statistic needs before it bounds the true percentile with 95 %
-	// confidence: the smallest n for which 1 - p^n >= 0.95, where the largest value is that bound.
+	// Floor is how many values a statistic needs to bound the true percentile with 95 % confidence: the smallest n with
+	// 1 - p^n >= 0.95, for which the largest value is that bound.
 	Floor int
 	of    func(Dist) float64
 }
@@ -62,7 +61,7 @@ var Stats = []Stat{
 	{"p99", Float, true, "99th percentile, nearest rank", 299, func(d Dist) float64 { return d.P99 }},
 }
 
-// Count is the size of the sample: repeats, or what was sampled beside them.
+// Count is the size of the sample: repeats, or samples of the machine.
 func (d Dist) Count() int {
 	if d.Repeats > 0 {
 		return d.Repeats
@@ -84,8 +83,8 @@ func NewDist(values []float64) Dist {
 	return d
 }
 
-// distOf describes values of which some are only known to lie between limits. Where none is known any better than any
-// value is, nothing bounds a statistic.
+// distOf describes values of which some are only known as intervals. If all of them are entirely unknown, the
+// statistics have no limits.
 func distOf(values []event.Range, unknown int, some bool) Dist {
 	if unknown > 0 && !some {
 		return Dist{N: len(values), Unknown: unknown}
@@ -129,9 +128,9 @@ func ends(values []event.Range) (low, high []float64) {
 	return low, high
 }
 
-// deviations are limits of the standard deviation of a sample of which each value lies in an interval. It is smallest
-// where all values stand as near to one point as they can. The upper limit puts each value at the end that is
-// farther from the middle of all ends, which no choice of values exceeds.
+// deviations are limits of the standard deviation of a sample whose values lie in intervals. It is smallest if all
+// values are as close to one point as they can be. The upper limit puts each value at the end of its interval that is
+// farther from the middle of all ends; no choice of values exceeds it.
 func deviations(values []event.Range) (least, most float64) {
 	n := len(values)
 	low, high := ends(values)
@@ -166,8 +165,8 @@ func deviations(values []event.Range) (least, most float64) {
 	return least, math.Sqrt(squares / float64(n-1))
 }
 
-// Stat returns a statistic by name, or why it is unknown. It answers below the statistic's
-// floor as well: an author who said allow_small_n gets what was measured.
+// Stat returns a statistic by name, or why it is unknown. It answers for samples below the statistic's floor too: an
+// author who wrote allow_small_n gets what was measured.
 func (d Dist) Stat(name string) (v float64, why string) {
 	r, why := d.limits(name)
 	switch {
@@ -179,14 +178,13 @@ func (d Dist) Stat(name string) (v float64, why string) {
 	return r.Low, ""
 }
 
-// Within returns between which limits a statistic lies that is not exactly known; false if it is, and if
-// nothing bounds it.
+// Within returns the limits of a statistic that is not exact; false if it is exact, or has no limits.
 func (d Dist) Within(name string) (event.Range, bool) {
 	r, why := d.limits(name)
 	return r, why == "" && r.Low != r.High
 }
 
-// limits returns both limits of a statistic, which meet where it is known, or why there are none.
+// limits returns both limits of a statistic, which are equal if it is exact, or why there are none.
 func (d Dist) limits(name string) (r event.Range, why string) {
 	for _, s := range Stats {
 		if s.Name != name {
@@ -213,7 +211,7 @@ func (d Dist) limits(name string) (r event.Range, why string) {
 	return r, fmt.Sprintf("there is no statistic %q", name)
 }
 
-// Sound is like Stat, and unknown below the statistic's floor: what a report may print.
+// Sound is like Stat, but unknown below the statistic's floor: what a report may print.
 func (d Dist) Sound(name string) (v float64, why string) {
 	if why := d.unsound(name); why != "" {
 		return 0, why
@@ -221,7 +219,7 @@ func (d Dist) Sound(name string) (v float64, why string) {
 	return d.Stat(name)
 }
 
-// SoundWithin is like Within, and false below the statistic's floor: what a report may print.
+// SoundWithin is like Within, but false below the statistic's floor: what a report may print.
 func (d Dist) SoundWithin(name string) (event.Range, bool) {
 	if d.unsound(name) != "" {
 		return event.Range{}, false
@@ -229,7 +227,7 @@ func (d Dist) SoundWithin(name string) (event.Range, bool) {
 	return d.Within(name)
 }
 
-// unsound says of how many values the statistic would have to be.
+// unsound says how many values the statistic needs.
 func (d Dist) unsound(name string) string {
 	for _, s := range Stats {
 		if s.Name == name && d.N > 0 && d.Count() < s.Floor {

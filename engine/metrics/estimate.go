@@ -7,20 +7,18 @@ import (
 	"homellm/engine/event"
 )
 
-// Estimate says how well homellm's own counts of prompts fit what the server counted of the same
-// prompts. Nothing that was measured rests on it; a ceiling that is estimated takes the server's
-// count of the prompt and homellm's share of it.
+// Estimate says how well homellm's counts of prompts fit the server's counts of the same prompts. No measurement
+// rests on it. An estimated ceiling is the server's count of the prompt times homellm's share.
 type Estimate struct {
-	Source   string  `json:"source"`   // what counted
+	Source   string  `json:"source"`   // the counter used
 	Requests int     `json:"requests"` // with both counts, warm-ups included
 	Factor   float64 `json:"factor"`   // the server's tokens per token of homellm's, over all of them
-	// half width of what the factor leaves, as a share: the largest error, and at least 0.02 unless the counter
-	// claims to be exact
+	// relative half width after the factor is applied: the largest error, and at least 0.02 unless the counter is exact
 	Spread  float64 `json:"spread"`
-	Claimed float64 `json:"claimed"` // the largest spread that the counter claimed for one of them by itself
+	Claimed float64 `json:"claimed"` // the largest spread that the counter itself claimed for one of them
 }
 
-// String is the label of what rests on an estimate.
+// String is the label of a figure that rests on an estimate.
 func (e Estimate) String() string {
 	if e.Spread == 0 {
 		return e.Source
@@ -28,12 +26,12 @@ func (e Estimate) String() string {
 	return fmt.Sprintf("estimated ± %.0f %%", math.Ceil(100*e.Spread))
 }
 
-// tally collects what an [Estimate] is made of.
+// tally collects the data of an [Estimate].
 type tally struct {
 	source        string
 	n             int
 	told, counted float64
-	least, most   float64 // told per counted, of single requests
+	least, most   float64 // server's count over homellm's, per request
 	claimed       float64
 }
 
@@ -56,13 +54,12 @@ func (t *tally) add(q *event.Request) {
 	t.n++
 }
 
-// leastSpread keeps a few prompts that happen to fit from passing for certainty: those still to
-// come may differ.
+// leastSpread is the least claimed uncertainty: a few prompts may fit by chance, and later ones may differ.
 const leastSpread = 0.02
 
-// Estimate calibrates homellm's counts by what the server reported of the same prompts: the factor
-// is the quotient of sums, so that long prompts weigh more. It is nil where homellm counted
-// nothing, and what the counter claims by itself where the server reported nothing.
+// Estimate calibrates homellm's counts by the server's counts of the same prompts. The factor is the ratio of the
+// sums, so that long prompts weigh more. It is nil where homellm counted nothing, and the counter's own claim where
+// the server reported nothing.
 func (c *Cell) Estimate() *Estimate {
 	t := c.tally
 	if t.source == "" {
@@ -76,7 +73,7 @@ func (c *Cell) Estimate() *Estimate {
 	return e
 }
 
-// note says what became of the estimates, in a cell that has some.
+// note describes the estimates of a cell that has some.
 func (e *Estimate) note() (text string, ok bool) {
 	if e == nil || e.Requests == 0 {
 		return "", false

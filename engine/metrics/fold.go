@@ -7,21 +7,20 @@ import (
 	"homellm/engine/event"
 )
 
-// Run is the fold of a journal: what its events add up to. The zero value is an empty run.
-// [Run.Add] is the only thing that changes it, and it needs no other input: the fold of a
-// replayed journal equals the fold of the live run.
+// Run is the fold of a journal: everything its events add up to. The zero value is an empty run. Only [Run.Add]
+// changes it, and needs no other input, so the fold of a replayed journal equals the fold of the live run.
 //
 // A Run is used from one goroutine.
 type Run struct {
 	Started event.RunStarted
 	Cells   []*Cell // in the order they were planned
 	Notes   []event.Note
-	Done    *event.RunDone // nil while the run goes on, and forever if it was cut off
+	Done    *event.RunDone // nil while the run is in progress, and for good if it was cut off
 
 	withdrawn []withdrawal
 	byID      map[string]*Cell
-	steps     map[[2]string]spot       // of the scenario; nil: not looked for yet
-	shelf     map[string]*Cell         // cells of an earlier plan, until the new one names them
+	steps     map[[2]string]spot       // of the scenario; nil: not computed yet
+	shelf     map[string]*Cell         // cells of an earlier plan that the new one has not named yet
 	observed  map[string][]observation // facts and samples that belong to no cell
 }
 
@@ -29,7 +28,7 @@ type Run struct {
 type Cell struct {
 	ID       string
 	Planned  event.CellPlanned
-	Started  *event.CellStarted // nil if no attempt came to its start
+	Started  *event.CellStarted // nil if no attempt has started
 	Requests []*event.Request   // in the order they ended, warm-ups and failures included
 	Notes    []event.Note
 	Verdicts []event.Verdict
@@ -40,10 +39,10 @@ type Cell struct {
 	observed  map[string][]observation
 	tally     tally
 	index     index
-	cold      *coldFit // nil: nothing tells by time how much of a prompt was cached
-	withdrawn string   // why the server's report of cached tokens is believed no more
-	stale     bool     // it was judged when that was believed
-	ways      *ways    // of the requests; nil: not worked out
+	cold      *coldFit // nil: time does not tell how much of a prompt was cached
+	withdrawn string   // why the server's report of cached tokens was withdrawn
+	stale     bool     // the cell was judged before the report was withdrawn
+	delays    *delays  // of the requests; nil: not computed
 }
 
 // observation is one value of a sample or a fact.
@@ -57,7 +56,7 @@ type observation struct {
 // Add folds one event into the run.
 func (r *Run) Add(e event.Event) {
 	if _, end := e.Body.(event.RunDone); !end {
-		r.Done = nil // a resumed run goes on behind the end of the first one
+		r.Done = nil // the times of a resumed run continue after the end of the first one
 	}
 	switch b := e.Body.(type) {
 	case event.RunStarted:
@@ -116,12 +115,12 @@ func (r *Run) Add(e event.Event) {
 	}
 }
 
-// unchecked is the remark on a journal from before lines carried a check.
+// unchecked is the note on a journal that was written before lines had checksums.
 var unchecked = event.Note{Code: "unchecked", Text: "the journal is of a version without checks: " +
 	"if it was damaged or edited, nothing shows it, and it becomes no baseline"}
 
-// begin opens a run. A second opening in one journal is that of a changed plan: cells that it
-// does not plan again are no longer part of the run.
+// begin opens a run. A second opening in one journal is that of a changed plan: cells that the new plan does not name
+// are no longer part of the run.
 func (r *Run) begin(b event.RunStarted) {
 	r.Started, r.steps = b, nil
 	if !b.Checked() && !slices.Contains(r.Notes, unchecked) {
@@ -131,8 +130,7 @@ func (r *Run) begin(b event.RunStarted) {
 	r.Cells, r.byID = nil, nil
 }
 
-// start begins an attempt. A later attempt replaces everything an earlier one left behind; what
-// was noted before the first attempt stays.
+// start begins an attempt, which replaces everything of an earlier attempt. Notes from before the first attempt stay.
 func (c *Cell) start(b event.CellStarted) {
 	if c.Started != nil || c.Failed != nil {
 		*c = Cell{ID: c.ID, Planned: c.Planned, run: c.run}
@@ -175,13 +173,13 @@ func (r *Run) observe(e event.Event, values map[string]float64, source string, f
 // Finished says whether a resumed run leaves the cell alone.
 func (c *Cell) Finished() bool { return c.Done != nil }
 
-// Run is the run that the cell is part of.
+// Run is the run of the cell.
 func (c *Cell) Run() *Run { return c.run }
 
 // Simulated says whether homellm's simulator answered for the cell.
 func (c *Cell) Simulated() bool { return c.Started != nil && c.Started.Server.Simulated }
 
-// Group says which measured requests of a cell belong together. A zero field stands for all.
+// Group selects measured requests of a cell. A zero field means all.
 type Group struct {
 	Repeat       int
 	Conversation string
@@ -211,12 +209,12 @@ func (c *Cell) Passes() [][]*event.Request {
 	return out
 }
 
-// Cancelled says whether the end of the run cut the request off: it is neither a success nor a
-// failure of the server.
+// Cancelled says whether the end of the run cut the request off: it is then neither a success nor a failure of the
+// server.
 func Cancelled(q *event.Request) bool { return q.Err != nil && q.Err.Class == "cancelled" }
 
-// observations returns what was observed of a cell metric: every fact, and the samples taken
-// while the measured requests were played.
+// observations returns the values of a cell metric: every fact, and the samples taken while the measured requests
+// were played.
 func (c *Cell) observations(name string) (values []float64, source string, dropped int) {
 	all := c.observed[name]
 	if len(all) == 0 && c.run != nil {

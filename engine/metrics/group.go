@@ -11,9 +11,9 @@ import (
 	"homellm/engine/stats"
 )
 
-// Over folds the metric over a group of requests of the cell into one number. Failed requests
-// are never part of a mean or a ratio, and make a sum or a maximum unknown. Where the value of another request is
-// unknown, the number lies between the limits that this one has.
+// Over folds the metric over a group of requests of the cell into one number. Failed requests are never part of a
+// mean or a ratio, and make a sum or a maximum unknown. If another value is unknown, the number lies between the
+// limits that follow from it.
 func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	if d.At(CellLevel) {
 		return d.observe(c)
@@ -21,7 +21,7 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
 	if d.over != nil {
 		v.V, v.Why = d.over(c, g)
-		if d.length && slices.ContainsFunc(g, unkept) {
+		if d.length && slices.ContainsFunc(g, lengthIgnored) {
 			v.V, v.Why = nil, "the engine has no word for what says how long replies are"
 			return d.supported(c, v)
 		}
@@ -43,7 +43,7 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	return d.fold(c, g, each, v)
 }
 
-// fold makes one value of those of several turns.
+// fold combines the values of several turns.
 func (d *Def) fold(c *Cell, g []*event.Request, each []Value, v Value) Value {
 	var out event.Range
 	switch d.Fold {
@@ -78,7 +78,7 @@ func (d *Def) fold(c *Cell, g []*event.Request, each []Value, v Value) Value {
 	return d.supported(c, v)
 }
 
-// all is true if every value is: one that is false decides, whatever the unknown ones are.
+// all is true if every value is: a single false value decides, whatever the unknown ones are.
 func all(each []Value) (any, string) {
 	if len(each) == 0 {
 		return nil, "no request was measured"
@@ -94,12 +94,12 @@ func all(each []Value) (any, string) {
 	return true, ""
 }
 
-// total is between which limits the sum or the maximum of all turns lies. What a failed turn adds is anything.
+// total is the limits of the sum or the maximum over all turns. A failed turn adds an unlimited amount.
 func (d *Def) total(c *Cell, g []*event.Request, each []Value) event.Range {
 	var out event.Range
 	for i, v := range each {
 		if v.Why == oneToken {
-			continue // no gap that could be the longest, which hides nothing
+			continue // the turn has no gap that could be the longest
 		}
 		r := d.ends(c, g[i], v)
 		if g[i].Err != nil && !v.Known() {
@@ -117,17 +117,17 @@ func (d *Def) total(c *Cell, g []*event.Request, each []Value) event.Range {
 // members are the turns of a group that have a value of a metric, known or not.
 type members struct {
 	def     *Def
-	folded  bool         // they are of repeats, not of turns
+	folded  bool         // the values are of repeats, not of turns
 	from    map[int]bool // the repeats of the turns
 	values  []Value
 	ends    []event.Range
 	regions []region // of a ratio
 	unknown int
 	turns   int  // behind the values
-	some    bool // at least one of them says more than the metric's own limits
+	some    bool // at least one of them has limits narrower than the metric's own
 }
 
-// members chooses the turns of a group that count: neither those that failed nor those that have no value.
+// members selects the turns of a group that count: those that did not fail and have a value.
 func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
 	out := members{def: d, from: map[int]bool{}}
 	for i, q := range g {
@@ -150,7 +150,7 @@ func (d *Def) members(c *Cell, g []*event.Request, each []Value) members {
 	return out
 }
 
-// repeats is how many repeats the members are from.
+// repeats is the number of repeats that the members are from.
 func (m members) repeats() int {
 	if m.folded {
 		return len(m.ends)
@@ -158,10 +158,10 @@ func (m members) repeats() int {
 	return len(m.from)
 }
 
-// regionOf is where the parts of a ratio lie in one turn.
+// regionOf is the region of the parts of a ratio in one turn.
 func (d *Def) regionOf(c *Cell, q *event.Request, v Value) region {
 	num, den, why := d.parts(c, q)
-	if h, ok := c.holding(q); ok && d.first && why == "" { // the denominator is a time in seconds
+	if h, ok := c.delay(q); ok && d.first && why == "" { // the denominator is a time in seconds
 		return box(event.Range{Low: num, High: num}, event.Range{Low: max(0, den-h.most/1000), High: den})
 	}
 	if why == "" && v.Known() {
@@ -174,7 +174,7 @@ func (d *Def) regionOf(c *Cell, q *event.Request, v Value) region {
 	return box(free, free)
 }
 
-// mean is between which limits the mean of the members lies; of a ratio, the quotient of the sums.
+// mean is the limits of the mean of the members; of a ratio, of the quotient of the sums.
 func (m members) mean() event.Range {
 	if m.def.Fold == Ratio {
 		return m.def.within(quotients(m.regions))
@@ -183,7 +183,7 @@ func (m members) mean() event.Range {
 	return event.Range{Low: NewDist(low).Mean, High: NewDist(high).Mean}
 }
 
-// described is the distribution of the members, and why there is none or some of them are unknown.
+// described is the distribution of the members, with the reason why there is none or why some are unknown.
 func (m members) described(none string) Dist {
 	out := distOf(m.ends, m.unknown, m.some)
 	out.Repeats, out.Turns = m.repeats(), m.turns
@@ -210,9 +210,9 @@ func (d *Def) counted(c *Cell, g Group) int {
 	return n
 }
 
-// asked leaves the prefills out of a group that holds answers too, if the metric tells something of
-// an answer. A prefill sends the context ahead and asks nothing: no user waits for it, so it must not be
-// among the waits for answers. Its own step shows it.
+// asked leaves prefills out of a group that holds answers too, if the metric describes answers. A prefill sends the
+// context ahead and no user waits for it, so it must not be counted with the waits for answers. Its own step shows
+// it.
 func (d *Def) asked(g []*event.Request) []*event.Request {
 	prefill := func(q *event.Request) bool { return q.Prefill }
 	if !d.answer || !slices.ContainsFunc(g, prefill) {
@@ -224,8 +224,8 @@ func (d *Def) asked(g []*event.Request) []*event.Request {
 	return g
 }
 
-// Dist describes the metric over a group of requests. Failed requests are left out; what shows a
-// distribution shows their number beside it.
+// Dist describes the metric over a group of requests. Failed requests are left out; whoever shows a distribution
+// shows their number too.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {
 		return d.observed(c)
@@ -234,7 +234,7 @@ func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	return m.described(none)
 }
 
-// ofTurns are the values of the turns of a group, and why there are none.
+// ofTurns are the values of the turns of a group, or why there are none.
 func (d *Def) ofTurns(c *Cell, g []*event.Request) (m members, none string) {
 	g = d.asked(g)
 	each := make([]Value, 0, len(g))
@@ -244,8 +244,8 @@ func (d *Def) ofTurns(c *Cell, g []*event.Request) (m members, none string) {
 	return d.members(c, g, each), reason(each)
 }
 
-// ofRepeats are the values of the metric folded over each repeat of a group, and why there are none. A repeat of
-// which not all turns were played has none.
+// ofRepeats are the values of the metric folded over each repeat of a group, or why there are none. A repeat in which
+// not all turns were played has none.
 func (d *Def) ofRepeats(c *Cell, g Group) (m members, none string) {
 	m, none = members{def: d, folded: true}, reason(nil)
 	for _, v := range d.repeats(c, g) {
@@ -267,7 +267,7 @@ func (d *Def) ofRepeats(c *Cell, g Group) (m members, none string) {
 // repeatValue is a metric folded over one repeat.
 type repeatValue struct {
 	repeat int
-	none   string // why the repeat has none: it broke off, or its only turns failed
+	none   string // why the repeat has none: it was interrupted, or all its turns failed
 	Value
 }
 
@@ -292,8 +292,8 @@ func (d *Def) repeats(c *Cell, g Group) []repeatValue {
 	return out
 }
 
-// fails says that it is a failed turn, and not an unknown one, for which the turns of a repeat have no value: failures
-// are counted beside.
+// fails says whether a repeat has no value because of a failed turn and not an unknown one: failures are counted
+// separately.
 func (d *Def) fails(c *Cell, turns []*event.Request) bool {
 	failed := CountFailed(turns) > 0
 	if d.over != nil || d.Fold == Sum || d.Fold == Max {
@@ -302,7 +302,7 @@ func (d *Def) fails(c *Cell, turns []*event.Request) bool {
 	return !slices.ContainsFunc(turns, func(q *event.Request) bool { return missing(q, d.Each(c, q)) })
 }
 
-// observe folds the readings of a metric that is observed beside the turns of a cell: their mean, sum or maximum.
+// observe folds the samples of a metric that is observed beside the turns of a cell: their mean, sum or maximum.
 func (d *Def) observe(c *Cell) Value {
 	values, source, dropped := c.observations(d.Name)
 	v := Value{Unit: d.Unit, Source: cmp.Or(source, d.Source)}
@@ -323,20 +323,20 @@ func (d *Def) observe(c *Cell) Value {
 	return v
 }
 
-// observed describes the readings of a cell metric.
+// observed describes the samples of a cell metric.
 func (d *Def) observed(c *Cell) Dist {
 	values, _, _ := c.observations(d.Name)
 	v := d.observe(c)
 	if f, ok := v.Number(); ok && len(values) == 0 {
-		values = []float64{f} // worked out from other readings
+		values = []float64{f} // computed from other samples
 	}
 	out := NewDist(values)
 	out.Why = v.Why
 	return out
 }
 
-// unknown returns why the first unknown value is, or "". A reply of one token has no gap that
-// could be the longest, which hides nothing.
+// unknown returns the reason of the first unknown value, or "". A reply of one token has no gap that could be the
+// longest, so it hides nothing.
 func unknown(each []Value) string {
 	for _, v := range each {
 		if !v.Known() && v.Why != oneToken {
@@ -346,7 +346,7 @@ func unknown(each []Value) string {
 	return ""
 }
 
-// reason says why values are unknown: the reason most of them give, with how many do.
+// reason says why values are unknown: the most frequent reason, with its count.
 func reason(each []Value) string {
 	if len(each) == 0 {
 		return "no request was measured"

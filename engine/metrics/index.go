@@ -7,17 +7,17 @@ import (
 	"homellm/engine/event"
 )
 
-// index finds the requests of a cell by what they belong to, so that what is asked of each turn or step does not
-// look at all of them. It grows with the cell.
+// index finds the requests of a cell by step, turn and pass, so that a query does not scan all of them. It grows with
+// the cell.
 type index struct {
-	known    int            // requests that are in it
-	last     *event.Request // of them
-	disorder bool           // one began before another that is in it
+	known    int            // requests that are in the index
+	last     *event.Request // how many of them
+	disorder bool           // one began before another that is in the index
 	groups   map[Group][]*event.Request
 	repeats  []int                             // measured ones
-	same     map[turnOf][]*event.Request       // every time that one turn was played, in the order of the cell
-	prompts  map[passOf]*event.Request         // the latest one of a pass of a conversation whose prompt was counted
-	before   map[*event.Request]*event.Request // the prompt that a request came after
+	same     map[turnOf][]*event.Request       // the requests of one turn over all repeats, in the order of the cell
+	prompts  map[passOf]*event.Request         // the latest request of a pass whose prompt was counted
+	before   map[*event.Request]*event.Request // the prompt before that of a request
 }
 
 // turnOf names a turn of every repeat.
@@ -91,8 +91,8 @@ func (x *index) add(q *event.Request) {
 	}
 }
 
-// Measured returns the requests of a group without warm-ups and without those that the end of
-// the run cancelled, ordered by repeat and by time.
+// Measured returns the requests of a group, ordered by repeat and by time, without warm-ups and without those that
+// the end of the run cancelled.
 func (c *Cell) Measured(g Group) []*event.Request {
 	x := c.indexed()
 	from := g
@@ -116,7 +116,7 @@ func (c *Cell) Measured(g Group) []*event.Request {
 // Repeats lists the numbers of the measured repeats of which at least one request ended.
 func (c *Cell) Repeats() []int { return slices.Clone(c.indexed().repeats) }
 
-// spot is a step of the scenario as the journal announces it.
+// spot is the position of a step as announced in the journal.
 type spot struct {
 	at    int // among the steps of its conversation
 	turns int

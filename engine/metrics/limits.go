@@ -7,7 +7,7 @@ import (
 	"homellm/engine/event"
 )
 
-// natural are the limits of any value of the metric.
+// naturalLimits are the limits of any value of the metric.
 func (d *Def) natural() event.Range {
 	switch {
 	case d.Rate:
@@ -18,14 +18,14 @@ func (d *Def) natural() event.Range {
 	return event.Range{Low: 0, High: math.Inf(1)}
 }
 
-// within cuts an interval to the limits of the metric.
+// within intersects an interval with the limits of the metric.
 func (d *Def) within(r event.Range) event.Range {
 	n := d.natural()
 	return event.Range{Low: min(max(r.Low, n.Low), n.High), High: max(min(r.High, n.High), n.Low)}
 }
 
-// between is a value of the metric that lies between limits: exact where they meet, and unknown where they say no
-// more than the metric's own.
+// between is a value of the metric with these limits: exact if they are equal, and unknown if they are no narrower
+// than the metric's own.
 func (d *Def) between(r event.Range, v Value) Value {
 	switch r = d.within(r); {
 	case r.Low == r.High:
@@ -39,7 +39,7 @@ func (d *Def) between(r event.Range, v Value) Value {
 	return v
 }
 
-// ends are the limits of one value: of an exact one itself.
+// ends are the limits of one value; of an exact one, the value itself.
 func (d *Def) ends(c *Cell, q *event.Request, v Value) event.Range {
 	if f, ok := v.Number(); ok {
 		return event.Range{Low: f, High: f}
@@ -53,21 +53,22 @@ func (d *Def) ends(c *Cell, q *event.Request, v Value) event.Range {
 	return d.natural()
 }
 
-// informed says that a value is more than its metric's own limits.
+// informed says whether a value has limits narrower than its metric's own.
 func informed(v Value) bool { return v.Known() || v.Range != nil }
 
-// void are reasons for which there is nothing to know of a turn: it hides no value from a figure of several turns.
-var void = []string{oneToken, reusedConnection, tooShort, firstPlay, allCached, nothingReusable}
+// notApplicable are the reasons why a turn cannot have a value; such a turn hides nothing from a figure over several
+// turns.
+var notApplicable = []string{oneToken, reusedConnection, tooShort, firstPlay, allCached, nothingReusable}
 
-// missing says that a turn should have a value of the metric and it is not known. What a failed request
-// would have been is not missing: failures are counted beside.
+// missing says whether a turn should have a value of the metric that is unknown. A failed request misses nothing:
+// failures are counted separately.
 func missing(q *event.Request, v Value) bool {
-	return !v.Known() && q.Err == nil && !slices.Contains(void, v.Why)
+	return !v.Known() && q.Err == nil && !slices.Contains(notApplicable, v.Why)
 }
 
-// promptLimits are between which limits the size of a prompt lies that the server does not tell: it is at least as
-// long as what it shares with an earlier one and as the prompt before it, unless something was removed in between,
-// and it fits the context.
+// promptLimits are the limits of a prompt's size that the server does not report. It is at least as long as the
+// prefix it shares with an earlier prompt, and as the prompt before it unless something was removed in between, and
+// it fits the context.
 func promptLimits(c *Cell, q *event.Request) event.Range {
 	if n, why := promptTokens(q); why == "" && n > 0 {
 		return event.Range{Low: float64(n), High: float64(n)}
@@ -85,7 +86,7 @@ func promptLimits(c *Cell, q *event.Request) event.Range {
 	return out
 }
 
-// context is how many tokens the server takes; 0: it does not tell.
+// context is the size of the server's context in tokens; 0 if unknown.
 func (c *Cell) context() int {
 	if c.Started == nil || c.Started.Server.ContextTokens == nil {
 		return 0
@@ -93,7 +94,7 @@ func (c *Cell) context() int {
 	return *c.Started.Server.ContextTokens
 }
 
-// promptBefore is the size of the latest prompt of which a turn repeats everything; nil: none is known.
+// promptBefore is the size of the latest prompt that the turn's prompt extends; nil: unknown.
 func (c *Cell) promptBefore(q *event.Request) *int {
 	before := c.indexed().before[q]
 	if before == nil || c.removedBetween(before, q) {
@@ -102,7 +103,7 @@ func (c *Cell) promptBefore(q *event.Request) *int {
 	return before.Usage.Prompt
 }
 
-// removedBetween says whether the conversation removes something between two of its turns, as far as is known.
+// removedBetween says whether the conversation removes anything between two of its turns, as far as is known.
 func (c *Cell) removedBetween(from, to *event.Request) bool {
 	if from.Step == to.Step {
 		return false
@@ -135,7 +136,7 @@ func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
 	return c.cold.cached(n, ttftLimits(c, q))
 }
 
-// cachedLimits are those of a count of prompt tokens that came, or could have come, from a cache.
+// cachedLimits are the limits of a count of prompt tokens that came, or could have come, from a cache.
 func cachedLimits(c *Cell, q *event.Request) event.Range {
 	if timed, ok := c.timedTokens(q); ok {
 		return timed
@@ -143,8 +144,8 @@ func cachedLimits(c *Cell, q *event.Request) event.Range {
 	return event.Range{Low: 0, High: promptLimits(c, q).High - 1}
 }
 
-// outputLimits are those of the output tokens of a reply that the server does not count, or counts wrongly: there is
-// one at least in each piece of text, but for one piece more that an event with text of two channels makes.
+// outputLimits are the limits of the output tokens of a reply if the server's count is missing or wrong: at least one
+// for each piece of text, except that one event with text on two channels makes two pieces.
 func outputLimits(c *Cell, q *event.Request) event.Range {
 	out := event.Range{Low: float64(max(len(q.Chunks)-1, 0)), High: math.Inf(1)}
 	if n := c.context(); n > 0 {
@@ -153,7 +154,7 @@ func outputLimits(c *Cell, q *event.Request) event.Range {
 	return out
 }
 
-// hitRegion is where cached and prompt tokens of a turn lie.
+// hitRegion is the region of a turn's cached and prompt tokens.
 func hitRegion(c *Cell, q *event.Request) region {
 	if n, of, why := cached(q); why == "" {
 		return certainly(float64(n), float64(of))
@@ -169,7 +170,7 @@ func hitRegion(c *Cell, q *event.Request) region {
 	return box(event.Range{Low: n, High: n}, event.Range{Low: max(n+1, prompt.Low), High: prompt.High})
 }
 
-// ceilingRegion is where reusable and prompt tokens of a turn lie.
+// ceilingRegion is the region of a turn's reusable and prompt tokens.
 func ceilingRegion(c *Cell, q *event.Request) region {
 	if n, of, why := reusable(q); why == "" {
 		return certainly(float64(n), float64(of))
@@ -182,8 +183,8 @@ func ceilingRegion(c *Cell, q *event.Request) region {
 	return box(event.Range{Low: n, High: n}, prompt)
 }
 
-// efficiencyRegion is where cached and reusable tokens of a turn lie. A turn that could reuse next to nothing has no
-// efficiency of its own and counts with the others as what it is.
+// efficiencyRegion is the region of a turn's cached and reusable tokens. A turn that could reuse next to nothing has
+// no efficiency itself, and counts in the sum over several turns.
 func efficiencyRegion(c *Cell, q *event.Request) region {
 	have, could := cachedLimits(c, q), cachedLimits(c, q)
 	if n, _, why := cached(q); why == "" {
@@ -198,7 +199,7 @@ func efficiencyRegion(c *Cell, q *event.Request) region {
 	return box(have, could)
 }
 
-// prefillRegion is where the computed prompt tokens and the seconds until the first token lie.
+// prefillRegion is the region of the computed prompt tokens and the seconds until the first token.
 func prefillRegion(c *Cell, q *event.Request) region {
 	computed := event.Range{Low: 1, High: promptLimits(c, q).High}
 	if n, of, why := cached(q); why == "" {
@@ -221,7 +222,7 @@ func decodeRegion(c *Cell, q *event.Request) region {
 	return box(tokens, event.Range{Low: window.Low / 1000, High: window.High / 1000})
 }
 
-// chunkRegion is where output tokens and pieces of text of a turn lie.
+// chunkRegion is the region of a turn's output tokens and pieces of text.
 func chunkRegion(c *Cell, q *event.Request) region {
 	if !streamed(q) || len(q.Chunks) == 0 {
 		return box(event.Range{Low: 0, High: math.Inf(1)}, event.Range{Low: 0, High: math.Inf(1)})
@@ -230,17 +231,18 @@ func chunkRegion(c *Cell, q *event.Request) region {
 	return box(outputLimits(c, q), event.Range{Low: k, High: k})
 }
 
-// ttftLimits are those of the time to the first token.
+// ttftLimits are the limits of the time to the first token.
 func ttftLimits(c *Cell, q *event.Request) event.Range { return arrivalLimits(c, q, 0) }
 
-// arrivalLimits are those of the time from sending to a delta, in ms: it arrived after the read before its own, after
-// the kernel last had nothing to be read, after one round trip at least, and not later than its own read says.
+// arrivalLimits are the limits of the time from sending to a delta, in ms. The delta arrived after the previous read,
+// after the kernel last had nothing to read, and at least one round trip after sending, and not later than its own
+// read.
 func arrivalLimits(c *Cell, q *event.Request, i int) event.Range {
 	if q.Sent == nil || !streamed(q) || i < 0 || i >= len(q.Chunks) {
 		return event.Range{Low: 0, High: math.Inf(1)}
 	}
 	high := event.Milliseconds(q.Chunks[i].At - *q.Sent)
-	if q.Buffered { // it was generated at any time before
+	if q.Buffered { // it may have been generated at any time before
 		return event.Range{Low: min(rttFloor(c), high), High: high}
 	}
 	if _, why := arrived(q, i); why == "" {

@@ -9,7 +9,7 @@ import (
 	"homellm/engine/event"
 )
 
-// view is a point from which expressions see the run.
+// view is the scope of an expression.
 type view struct {
 	cell         *Cell
 	repeat       int
@@ -17,9 +17,9 @@ type view struct {
 	step         string
 }
 
-// Lookup returns a function that finds the value of an expression's path, as seen from a step, a
-// conversation or the scenario. Below scenario scope, repeat and conversation say which pass is
-// judged; below conversation scope, step says which step.
+// Lookup returns a function that finds the value of an expression's path in the scope of a step, a conversation or
+// the scenario. Below scenario scope, repeat and conversation say which pass is judged; in step scope, step says
+// which step.
 func (c *Cell) Lookup(scope figure.Scope, repeat int, conversation, step string) func(path string) Value {
 	v := &view{cell: c}
 	if !scope.Wide() {
@@ -45,11 +45,11 @@ func (l *view) find(scope figure.Scope, path string) Value {
 			return v
 		}
 	}
-	// what only the plan knows is not asked for here
+	// names that only the plan knows are resolved elsewhere
 	return Value{Why: path + " names nothing in " + string(scope) + " scope"}
 }
 
-// figure is the value of a name that measured turns decide.
+// figure is the value of a name that rests on measured turns.
 func (l *view) figure(name figure.Name) Value {
 	g, where := l.group(name)
 	switch turns := l.cell.Measured(g); name.Turns {
@@ -64,7 +64,7 @@ func (l *view) figure(name figure.Name) Value {
 	}
 }
 
-// group returns the turns that a name chooses, as they are seen from here, and what they are called.
+// group returns the turns that a name selects in this scope, and a label for them.
 func (l *view) group(name figure.Name) (g Group, where string) {
 	g = Group{Repeat: l.repeat, Conversation: l.conversation, Step: l.step}
 	switch {
@@ -81,7 +81,7 @@ func (l *view) group(name figure.Name) (g Group, where string) {
 	return g, "the run"
 }
 
-// groupOf returns the turns of the step, phase or conversation that a name chooses.
+// groupOf returns the turns of the step, phase or conversation that a name selects.
 func groupOf(name figure.Name) Group {
 	switch name.Part {
 	case figure.StepPart:
@@ -120,15 +120,15 @@ func groupNumber(c *Cell, of Group, g []*event.Request, where, name string) Valu
 	return v
 }
 
-// Spread describes a metric over a group: the one function behind every path and statistic. A step is described
-// over its turns. What is wider, a phase, a conversation or the run, has one value a repeat, the turns of it folded
-// as the metric says: they share the luck of their repeat. Within one repeat there are only turns.
+// Spread describes a metric over a group; every path and statistic uses it. A step is described over its turns. A
+// phase, a conversation or the run has one value per repeat, its turns folded as the metric says, because the turns
+// of a repeat share its conditions. Within one repeat the values are the turns.
 func (d *Def) Spread(c *Cell, g Group) Dist {
 	m, none := d.chosen(c, g)
 	return m.described(none)
 }
 
-// chosen are the values that [Def.Spread] describes, and why there are none.
+// chosen are the values that [Def.Spread] describes, or why there are none.
 func (d *Def) chosen(c *Cell, g Group) (m members, none string) {
 	if g.Step == "" && (d.over != nil || d.Fold == Sum || g.Repeat == 0 && d.Fold != None) {
 		return d.ofRepeats(c, g)
@@ -195,7 +195,7 @@ func statValue(d *Def, dist Dist, stat, source string) Value {
 	return v
 }
 
-// CutStat takes the statistic off the end of a path such as ttft_ms.p95.
+// CutStat splits the statistic off a path such as ttft_ms.p95.
 func CutStat(path string) (name, stat string, ok bool) {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
@@ -217,7 +217,7 @@ func sourceOf(d *Def, c *Cell, g Group) string {
 	return sources(each, d.Source)
 }
 
-// serverFact answers for what the server said of itself when the cell was opened.
+// serverFact returns what the server reported about itself when the cell was opened.
 func serverFact(c *Cell, rest string) Value {
 	v := Value{Source: "server"}
 	if c.Started == nil {

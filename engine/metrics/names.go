@@ -2,15 +2,15 @@ package metrics
 
 // Name is one name that expressions may use.
 type Name struct {
-	Path      string // below its scope's object, such as cache.hit_rate below turn.
+	Path      string // below its scope's object, such as cache.hit_rate below turn
 	Kind      Kind
 	Unit      string
 	Doc       string
 	Rate      bool // always within 0..1
-	Signed    bool // may lie below 0
-	Aggregate bool // exists over several turns as well: below step., phases.<phase>. and conv.
+	Signed    bool // may be negative
+	Aggregate bool // also exists over several turns: below steps, phases and conversations
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
-	Reported  bool // the server's replies have to tell it
+	Reported  bool // the server's replies must report it
 }
 
 // Names lists what expressions may name, in the order of [Defs].

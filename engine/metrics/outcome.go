@@ -24,16 +24,16 @@ type Finding struct {
 	Reason  string
 }
 
-// Judged is what an assertion's verdict means for the run.
+// Judged is the meaning of an assertion's verdict for the run.
 type Judged string
 
 // The meanings of a verdict.
 const (
 	Passed  Judged = "passed"
 	Failed  Judged = "failed"
-	Unknown Judged = "unknown" // undecided, and gates: the run is inconclusive
-	Allowed Judged = "allowed" // nobody can tell, and its author allows that; or undecided, and does not gate
-	Warned  Judged = "warned"  // failed, and does not gate
+	Unknown Judged = "unknown" // undecided, and a gate: the run is inconclusive
+	Allowed Judged = "allowed" // unsupported, and its author allows that; or undecided, and not a gate
+	Warned  Judged = "warned"  // failed, and not a gate
 	Skipped Judged = "skipped"
 )
 
@@ -72,14 +72,14 @@ func (r *Run) Counts() map[Judged]int {
 	return out
 }
 
-// Outcome decides what the run comes to. It is the only place that does: the printed verdict,
-// the reports and the exit code all come from this call.
+// Outcome decides the outcome of the run. It is the only place that does: the printed verdict, the reports and the
+// exit code all come from this call.
 func (r *Run) Outcome() (verdict event.Outcome, exitCode int, reason string) {
 	f := r.Findings()[0]
 	return f.Verdict, f.Code, f.Reason
 }
 
-// Findings lists everything that decides the outcome, the most serious first. It is never empty.
+// Findings lists everything that decides the outcome, most serious first. It is never empty.
 func (r *Run) Findings() []Finding {
 	var out []Finding
 	add := func(code int, verdict event.Outcome, format string, args ...any) {
@@ -115,7 +115,7 @@ func (r *Run) Findings() []Finding {
 	return out
 }
 
-// ending finds what ended the run before its time.
+// ending finds what ended the run early.
 func (r *Run) ending(add func(int, event.Outcome, string, ...any)) {
 	if r.Done == nil {
 		add(exit.Interrupted, Interrupted, "the journal ends before the run did")
@@ -126,8 +126,8 @@ func (r *Run) ending(add func(int, event.Outcome, string, ...any)) {
 	}
 }
 
-// environment finds cells that did not come to be measured. A cell that was asked for and could
-// not be opened is never green, whatever the others say.
+// environment finds cells that were not measured. A cell that was requested and could not be opened never passes,
+// whatever the others do.
 func (r *Run) environment(add func(int, event.Outcome, string, ...any)) {
 	skipped := 0
 	over := r.Done != nil && r.Done.Interrupted == "" && r.Done.Aborted == ""
@@ -176,14 +176,13 @@ func (r *Run) names(j Judged) []string {
 	return out
 }
 
-// overBudget compares shares: 29 of 100 divided is the number that a budget of 29 % is, while that
-// budget times 100 is a little less than 29.
+// overBudget compares shares by division: 29/100 equals the number 0.29, but 0.29 times 100 is slightly less than 29.
 func overBudget(g []*event.Request, budget float64) bool {
 	return len(g) > 0 && float64(CountFailed(g))/float64(len(g)) > budget
 }
 
-// Labels are the cell's coordinates as it was played: where the plan names no model, or the server answers as
-// another name than was asked for, what the replies name stands there.
+// Labels are the cell's coordinates as it was played: if the plan names no model, or the server answers under another
+// name, the label is the name in the replies.
 func (c *Cell) Labels() []event.Label {
 	labels := slices.Clone(c.Planned.Labels)
 	if c.Started == nil {
@@ -203,7 +202,7 @@ func (c *Cell) Labels() []event.Label {
 	return labels
 }
 
-// Name is how reports call the cell: its server and model, then its other coordinates.
+// Name is the cell's name in reports: its server and model, then its other coordinates.
 func (c *Cell) Name() string {
 	var main, rest []string
 	for _, l := range c.Labels() {

@@ -9,18 +9,18 @@ import (
 // pair is a numerator and its denominator.
 type pair struct{ num, den float64 }
 
-// region holds every pair that a turn's numerator and denominator may be, of which one or both are unknown: the
-// corners of a convex set, and the directions in which nothing bounds it. What ties the two together (no more is
-// cached than the prompt has) is in its shape.
+// region is the set of pairs that a turn's numerator and denominator may be if one or both are unknown: the corners
+// of a convex set, and the directions in which it is unbounded. A dependence between the two (cached tokens are part
+// of the prompt) is in its shape.
 type region struct {
 	corners []pair
 	rays    []pair
 }
 
-// certainly is the region of a pair that is known.
+// certainly is the region of a known pair.
 func certainly(num, den float64) region { return region{corners: []pair{{num, den}}} }
 
-// box is a region whose sides say nothing of each other. A high end may be infinite.
+// box is the region of two independent intervals. An upper end may be infinite.
 func box(num, den event.Range) region {
 	var r region
 	numEnds, denEnds := []float64{num.Low}, []float64{den.Low}
@@ -42,7 +42,7 @@ func box(num, den event.Range) region {
 	return r
 }
 
-// part is the region of a part and its whole, where the part is at least one less than the whole.
+// part is the region of a part and its whole, where the part is smaller by at least one.
 func part(whole event.Range) region {
 	r := region{corners: []pair{{0, whole.Low}, {max(whole.Low-1, 0), whole.Low}}}
 	if math.IsInf(whole.High, 1) {
@@ -53,8 +53,8 @@ func part(whole event.Range) region {
 	return r
 }
 
-// quotients is between which limits the sum of the numerators over the sum of the denominators lies. Both sums are
-// taken of the same pairs: a turn whose prompt may be long has its part in numerator and denominator at once.
+// quotients is the limits of the sum of the numerators over the sum of the denominators. Both sums use the same
+// pairs: a prompt of unknown length counts in numerator and denominator with the same value.
 func quotients(all []region) event.Range {
 	out := event.Range{Low: extreme(all, 1), High: extreme(all, -1)}
 	for _, r := range all {
@@ -69,8 +69,8 @@ func quotients(all []region) event.Range {
 	return out
 }
 
-// extreme is the smallest quotient of sums over the corners for the sign 1, and the largest for -1, by Dinkelbach's
-// method: of each region the corner is taken that improves on the quotient found so far, until none does.
+// extreme is the smallest quotient of sums over the corners for sign 1, and the largest for -1, by Dinkelbach's
+// method: in each region take the corner that improves most on the quotient found so far, until none improves it.
 func extreme(all []region, sign float64) float64 {
 	widest := sum(all, func(p pair) float64 { return p.den })
 	if widest.den <= 0 {
@@ -91,7 +91,7 @@ func extreme(all []region, sign float64) float64 {
 	return q
 }
 
-// sum adds up the corners of which each has the most of something in its region.
+// sum adds up the corners that maximise the given function in their regions.
 func sum(all []region, most func(pair) float64) pair {
 	var out pair
 	for _, r := range all {

@@ -12,25 +12,25 @@ import (
 	"homellm/engine/stats"
 )
 
-// Sample is one metric of a cell with one value for each repeat, in the order in which they were
-// played. The repeat is the unit that can be compared: the turns of one repeat share its luck.
+// Sample is one metric of a cell with one value per repeat, in the order played. Repeats are the unit of comparison,
+// because the turns of one repeat share its conditions.
 type Sample struct {
 	Path    string
 	Unit    string
 	Better  int // +1: higher is better, -1: lower is better, 0: neither
 	Values  []float64
-	Repeats []int // that the values are from
+	Repeats []int // the repeats of the values
 	Unknown int   // repeats without a value
-	// of these, repeats that have one which is not known exactly: the values are not all there are
+	// repeats whose value is not exact, among those
 	Hidden []Hidden
 	Why    string // why there are no values, or why some are unknown
-	// what each statistic of the path is, as [Def.Spread] has it for every report, or in which interval it lies: of a
-	// step over its turns
+	// the statistics of the path as every report shows them ([Def.Spread]), exact or as intervals; of a step, over its
+	// turns
 	Shown  map[string]float64
 	Within map[string]event.Range
 }
 
-// Hidden is the value of a repeat that is only known to lie between limits.
+// Hidden is the value of a repeat that is known only as an interval.
 type Hidden struct {
 	Repeat int
 	event.Range
@@ -47,7 +47,7 @@ func (s Sample) Told() bool {
 	})
 }
 
-// whole are metrics of a run that are one value for all its repeats.
+// whole are the metrics of a run with a single value over all repeats.
 var whole = []string{"repeats", "duration_s"}
 
 // Whole says whether the metric is one value for all repeats of a run.
@@ -95,11 +95,11 @@ func (c *Cell) Sample(path string) Sample {
 	return s
 }
 
-// Stat is a statistic of the path as every report has it: exact, or the limits that it lies between.
+// Stat is a statistic of the path as every report shows it: exact, or with its limits.
 func (s Sample) Stat(name string) Value {
 	out := Value{Unit: s.Unit, Why: cmp.Or(s.Why, "nothing was measured")}
 	exact, within := s.Shown, s.Within
-	if exact == nil && within == nil { // nobody has described it but by its values
+	if exact == nil && within == nil { // a sample without statistics has only its values
 		var all []event.Range
 		for _, v := range s.Values {
 			all = append(all, event.Range{Low: v, High: v})
@@ -119,7 +119,7 @@ func (s Sample) Stat(name string) Value {
 	return out
 }
 
-// shownStats are the statistics that a distribution has, and those that are only known to lie in an interval.
+// shownStats are the exact statistics of a distribution, and those that are known only as intervals.
 func shownStats(of Dist) (exact map[string]float64, within map[string]event.Range) {
 	exact = map[string]float64{}
 	for _, s := range Stats {
@@ -145,7 +145,7 @@ func OfPath(path string) (*Def, bool) {
 	return d, why == ""
 }
 
-// samplePath takes a path apart, or says why it has no sample.
+// samplePath splits a path, or says why it has no sample.
 func samplePath(path string) (d *Def, g Group, why string) {
 	at, ok := figure.Parse(figure.SampleScope, path)
 	if !ok {
@@ -168,8 +168,8 @@ func samplePath(path string) (d *Def, g Group, why string) {
 	return d, groupOf(at), ""
 }
 
-// Outliers lists the repeats that lie far from the others. They are told, never left out: a stall is part of what
-// the server does.
+// Outliers lists the repeats that lie far from the others. They are reported, never left out: a stall is part of the
+// server's behaviour.
 func (s Sample) Outliers() Repeats {
 	var out Repeats
 	for _, i := range stats.Outliers(s.Values) {
@@ -181,8 +181,8 @@ func (s Sample) Outliers() Repeats {
 // Trend finds a steady rise or fall over the repeats.
 func (s Sample) Trend() (stats.Trend, bool) { return stats.TrendOf(s.Values, s.Repeats) }
 
-// Unsteady remarks on what makes the numbers of the cell less sure than they look: a drift of at
-// least 3 % over the run that chance does not explain, and repeats far from the others.
+// Unsteady notes what makes the numbers of the cell less certain: a drift of at least 3 % over the run that chance
+// does not explain, and repeats far from the others.
 func (c *Cell) Unsteady() []string {
 	var paths []string
 	for _, phase := range figure.Phases() {

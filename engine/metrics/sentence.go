@@ -33,12 +33,12 @@ func firstSentence(q *event.Request) (int, string) {
 	return -1, "the chunks do not add up to the answer"
 }
 
-// sentenceEnd is the number of bytes up to the end of the first sentence, or -1. A sentence ends
-// with one of . ! ? (and the closing quotes and brackets that follow) before white space or the
-// end of the text, with 。！？ anywhere, or with a line break behind a word. The dot of a list
-// number such as "1. " at the start of a line ends nothing.
+// sentenceEnd is the number of bytes up to the end of the first sentence, or -1. A sentence ends with one of . ! ?
+// (and the closing quotes and brackets that follow) before white space or the end of the text, with 。！？ anywhere, or
+// with a line break after a word. The dot of a list number such as "1. " at the start of a line does not end a
+// sentence.
 func sentenceEnd(text string) int {
-	word, letters, bare := false, false, true // of the current line: holds a letter or digit; a letter; digits alone
+	word, letters, bare := false, false, true // what the current line holds: a letter or digit; a letter; only digits
 	for i, r := range text {
 		switch {
 		case unicode.IsLetter(r):

@@ -8,8 +8,8 @@ type Point struct {
 	V  float64
 }
 
-// Series returns the samples of a cell metric in the order in which they were taken, warm-ups
-// included; those of the whole run if the cell has none. Facts are not part of it.
+// Series returns the samples of a cell metric in the order taken, warm-ups included, or those of the whole run if the
+// cell has none. Facts are not part of it.
 func (c *Cell) Series(name string) []Point {
 	all := c.observed[name]
 	if len(all) == 0 && c.run != nil {

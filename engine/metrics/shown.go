@@ -1,41 +1,41 @@
 package metrics
 
-// Shown says where reports show a metric beside the lists of all metrics. A place with a rank comes before those of
-// a higher rank; without one it comes last, in the order of [Defs].
+// Shown says where reports show a metric, besides the lists of all metrics. In each place lower ranks come first; a
+// metric without a rank comes last, in the order of [Defs].
 type Shown struct {
 	Columns []Column // of the table of a cell
 	Line    *Line    // in a chart over the turns
-	Box     string   // name in the charts of distributions, which have the colour of Line; empty: in none
+	Box     string   // name in the charts of distributions, in the colour of Line; empty: in none
 	Tile    *Tile    // at the head of a cell's page
-	Strip   *Strip   // over the time of a cell; of what is sampled
-	Delta   *Delta   // where two runs stand side by side
+	Strip   *Strip   // over the time of a cell; for sampled metrics
+	Delta   *Delta   // in side by side views of two runs
 
-	Property string // statistic of each phase among the properties of a test suite; empty: in none
+	Property string // statistic of each phase among the properties of a test suite; empty: none
 }
 
 // Column is a column of a cell's table: a statistic of each phase or conversation.
 type Column struct {
 	Rank  int
 	Head  string
-	After string // what Head is called where the column before it does not explain it; empty: Head
+	After string // the head if the previous column does not explain it; empty: Head
 	Stat  string
 }
 
 // Line is a line of a chart over the turns of a cell. Metrics of one unit can share a chart.
 type Line struct {
 	Chart   string // title
-	Caption string // of the chart; its first metric says it
-	Alone   string // title of a chart of this metric alone; empty: as Chart
+	Caption string // subtitle of the chart; its first metric gives it
+	Alone   string // title of a chart of this metric alone; empty: Chart
 	Label   string
 	Color   int  // 1 to 3
-	Limit   bool // what the other lines cannot exceed: drawn behind them, in its own colour
+	Limit   bool // the upper limit of the other lines: drawn behind them, in its own colour
 }
 
-// Tile is a figure that a reader looks for first.
+// Tile is a figure at the head of a page.
 type Tile struct {
 	Name string
 	Stat string // of a metric of turns
-	Of   string // the metric that says how much was possible; empty: none
+	Of   string // the metric of the best possible value; empty: none
 	Note string // below the figure; empty: the number of turns
 }
 

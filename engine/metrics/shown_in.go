@@ -25,7 +25,7 @@ func shownIn[T any](of func(Shown) []T, rank func(T) int) []In[T] {
 	return out
 }
 
-// only is the list of what a pointer points to.
+// only is the list of a pointer's value, or an empty list.
 func only[T any](p *T) []T {
 	if p == nil {
 		return nil
@@ -33,7 +33,7 @@ func only[T any](p *T) []T {
 	return []T{*p}
 }
 
-// given is a list of a text that is not empty.
+// given is the list of a non-empty text, or an empty list.
 func given(s string) []string {
 	if s == "" {
 		return nil
@@ -51,7 +51,7 @@ func Columns() []In[Column] {
 // Tiles lists the figures at the head of a cell's page.
 func Tiles() []In[Tile] { return shownIn(func(s Shown) []Tile { return only(s.Tile) }, unranked) }
 
-// Deltas lists what is shown of two runs side by side.
+// Deltas lists the statistics in side by side views of two runs.
 func Deltas() []In[Delta] {
 	return shownIn(func(s Shown) []Delta { return only(s.Delta) }, func(d Delta) int { return d.Rank })
 }
@@ -94,7 +94,7 @@ func Strips() [][]In[Strip] {
 	return grouped(all, func(s Strip) string { return s.Title })
 }
 
-// grouped puts what has the same title together, in the place of the first.
+// grouped puts metrics with the same title together, at the position of the first.
 func grouped[T any](all []In[T], title func(T) string) [][]In[T] {
 	at := map[string]int{}
 	var out [][]In[T]

@@ -10,12 +10,12 @@ import (
 	"homellm/engine/event"
 )
 
-// gram is how many words a sequence has that counts as repeated when it comes again. Shorter ones
-// come again in any honest text.
+// gram is the number of words in a sequence that counts as repetition when it occurs again. Shorter sequences recur
+// in any text.
 const gram = 4
 
-// repetition is the share of the four-word sequences of a text that it has had before. Case does
-// not count. Ordinary prose stays below 0.1; a model that goes in circles approaches 1.
+// repetition is the share of four-word sequences in a text that have occurred in it before, ignoring case. Ordinary
+// prose stays below 0.1; a model that repeats itself endlessly approaches 1.
 func repetition(text string) (any, string) {
 	words := strings.Fields(strings.ToLower(text))
 	if len(words) < 2*gram {
@@ -33,7 +33,7 @@ func repetition(text string) (any, string) {
 func isJSON(text string) bool {
 	text = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(text, "```"); ok {
-		_, rest, _ = strings.Cut(rest, "\n") // the language
+		_, rest, _ = strings.Cut(rest, "\n") // the language of the fence
 		text, ok = strings.CutSuffix(rest, "```")
 		if !ok {
 			return false
@@ -42,8 +42,7 @@ func isJSON(text string) bool {
 	return json.Valid([]byte(text))
 }
 
-// sameText compares the answer with that of the first time the same turn was played, warm-ups
-// included.
+// sameText compares the answer with that of the first play of the same turn, warm-ups included.
 func sameText(c *Cell, q *event.Request) (any, string) {
 	for _, first := range c.indexed().same[turnOf{q.Conversation, q.Step, q.Turn}] {
 		if first == q || first.Err != nil {
@@ -57,8 +56,8 @@ func sameText(c *Cell, q *event.Request) (any, string) {
 	return nil, firstPlay
 }
 
-// incomplete says why an answer is not whole: what it does not say it might have gone on to say. It is "" of one
-// that ended by itself and says something.
+// incomplete says why an answer is incomplete, so that what it lacks might have followed. It is "" for an answer that
+// the model ended and that has text.
 func incomplete(q *event.Request) (why string) {
 	switch empty := strings.TrimSpace(q.Text) == ""; {
 	case q.Finish == "":
@@ -77,7 +76,7 @@ func incomplete(q *event.Request) (why string) {
 	return ""
 }
 
-// wholly is a metric of whole answers.
+// wholly marks a metric of complete answers.
 func wholly(of func(*event.Request) any) func(*Cell, *event.Request) (any, string) {
 	return func(_ *Cell, q *event.Request) (any, string) {
 		if why := incomplete(q); why != "" {
@@ -87,14 +86,14 @@ func wholly(of func(*event.Request) any) func(*Cell, *event.Request) (any, strin
 	}
 }
 
-// spokenText is what is known of the text of an answer that is not whole.
+// spokenText is what is known of the text of an incomplete answer.
 func spokenText(q *event.Request, v *Value) { v.SoFar = q.Text }
 
-// spokenLength is what is known of the length of an answer that is not whole.
+// spokenLength is what is known of the length of an incomplete answer.
 func spokenLength(q *event.Request, v *Value) {
 	n := utf8.RuneCountInString(q.Text)
 	v.SoFar, v.Range = n, &event.Range{Low: float64(n), High: math.Inf(1)}
 }
 
-// spokenJSON is whether as much of an answer is JSON as came.
+// spokenJSON says whether the part of an answer that came is JSON.
 func spokenJSON(q *event.Request, v *Value) { v.SoFar = isJSON(q.Text) }

@@ -36,8 +36,8 @@ const (
 
 func streamed(q *event.Request) bool { return q.Wire.Framing != "json" }
 
-// ttft is the time from the first byte sent to the first non-empty delta of any channel. Role
-// chunks and empty deltas are not chunks of an exchange at all.
+// ttft is the time from the first byte sent to the first non-empty delta of any channel. Role chunks and empty deltas
+// are not chunks of an exchange.
 func ttft(q *event.Request) (time.Duration, string) {
 	switch {
 	case q.Sent == nil:
@@ -50,8 +50,8 @@ func ttft(q *event.Request) (time.Duration, string) {
 	return arrived(q, 0)
 }
 
-// arrived is the time from sending to the arrival of a delta. Of several that came with one read only the instant of
-// the last is known.
+// arrived is the time from sending to the arrival of a delta. Of several deltas in one read only the arrival of the
+// last is known.
 func arrived(q *event.Request, i int) (time.Duration, string) {
 	if q.Sent == nil {
 		return 0, neverSent
@@ -69,12 +69,12 @@ func arrived(q *event.Request, i int) (time.Duration, string) {
 // firstAnswer is the index of the first delta of the answer; -1 if there is none.
 func firstAnswer(q *event.Request) int { return slices.IndexFunc(q.Chunks, answers) }
 
-// oneGroup is how long after the first of a group of deltas others belong to it. How far apart the deltas of one
-// event loop of a server are read depends on how the client is scheduled.
+// oneGroup is how long after the first delta of a group others belong to the same group. When a server sends several
+// deltas at once, the time between their reads depends on the client's scheduling.
 const oneGroup = time.Millisecond
 
-// gaps are the times between arrivals of text, from the first delta of a group to that of the next. Where one read
-// delivered several deltas they are unknown.
+// gaps are the times between arrivals of text, from the first delta of a group to that of the next. They are unknown
+// if one read delivered several deltas.
 func gaps(q *event.Request) ([]float64, string) {
 	if !streamed(q) {
 		return nil, noStream
@@ -126,8 +126,7 @@ func rttFloor(c *Cell) float64 {
 	return slices.Min(values)
 }
 
-// prefill is the number of prompt tokens that the server had to compute, and the seconds until
-// its first token.
+// prefill is the number of prompt tokens that the server computed, and the seconds until its first token.
 func prefill(c *Cell, q *event.Request) (tokens, seconds float64, why string) {
 	have, prompt, why := cached(q)
 	if why != "" {
@@ -147,7 +146,7 @@ func prefill(c *Cell, q *event.Request) (tokens, seconds float64, why string) {
 	return float64(prompt - have), t / 1000, ""
 }
 
-// said reads what the server said of the request itself.
+// said reads a figure that the server reported for the request.
 func said(name string) func(*Cell, *event.Request) (any, string) {
 	return func(_ *Cell, q *event.Request) (any, string) {
 		v, ok := q.Timings[name]
@@ -158,10 +157,11 @@ func said(name string) func(*Cell, *event.Request) (any, string) {
 	}
 }
 
-// unkept reports whether a request did not get what the scenario says of the length of its reply.
-func unkept(q *event.Request) bool { return len(q.Unkept) > 0 }
+// lengthIgnored reports whether a request did not have the effect that the scenario demands on the length of its
+// reply.
+func lengthIgnored(q *event.Request) bool { return len(q.Unkept) > 0 }
 
-// uncounted says why a reply has no counts of tokens that can be believed; empty if it may have.
+// uncounted says why a reply has no credible token counts; empty if it may have them.
 func uncounted(q *event.Request) string { return q.Wire.UsageConflict }
 
 // promptTokens is how many tokens a prompt has by the server's count.
@@ -192,8 +192,8 @@ func output(q *event.Request) (n int, why string) {
 	return *q.Usage.Completion, ""
 }
 
-// Miscounted says that a reply came in more pieces of text than the server reports tokens, so that
-// the report is wrong. Pieces of several channels may have come with one event, and one more there may be.
+// Miscounted says whether the server's report of tokens is wrong because the reply has more pieces of text. Pieces on
+// several channels may come from one event, and one extra piece is allowed.
 func Miscounted(q *event.Request) bool {
 	if q.Usage.Completion == nil {
 		return false
@@ -207,7 +207,7 @@ func Miscounted(q *event.Request) bool {
 	return pieces > *q.Usage.Completion+1
 }
 
-// Overcounted says that the server reports more output tokens than the request allowed, so that the report is wrong.
+// Overcounted says whether the server's report is wrong because it has more output tokens than the request allowed.
 func Overcounted(q *event.Request) bool {
 	return q.Usage.Completion != nil && q.MaxTokens > 0 && *q.Usage.Completion > q.MaxTokens && !q.Wire.Several
 }
@@ -239,5 +239,5 @@ func lastToken(q *event.Request) (t time.Duration, why string) {
 	return q.Chunks[len(q.Chunks)-1].At, ""
 }
 
-// answers says whether a delta is part of the exchange's text, which a refusal takes the place of.
+// answers says whether a delta is part of the exchange's text, for which a refusal is the substitute.
 func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }

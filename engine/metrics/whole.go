@@ -8,8 +8,8 @@ import (
 	"homellm/engine/event"
 )
 
-// cut says why a group of one repeat is not whole, so that it has no value of a metric there: not all of its turns
-// were played. It is empty where they were, and for what counts requests and their failures.
+// cut says why a group of one repeat is incomplete, so that it has no value of a metric: not all of its turns were
+// played. It is empty if they were, and for metrics that count requests and their failures.
 func (c *Cell) cut(d *Def, g Group) string {
 	if d.counts || c.run == nil || g.Repeat == 0 {
 		return ""
@@ -37,8 +37,8 @@ func (c *Cell) cut(d *Def, g Group) string {
 	return ""
 }
 
-// short says why fewer turns of a step were played in a repeat than it has, if they were. Turns are those of its
-// conversation.
+// short says why a step has fewer turns in a repeat than in the scenario; empty if it has them all. Turns are those
+// of its conversation.
 func (c *Cell) short(g Group, want int, step string, turns []*event.Request) string {
 	played := len(c.Measured(Group{Repeat: g.Repeat, Conversation: g.Conversation, Step: step}))
 	if played < want && c.reaches(g.Conversation, step, g.Phase, turns) {
@@ -47,8 +47,7 @@ func (c *Cell) short(g Group, want int, step string, turns []*event.Request) str
 	return ""
 }
 
-// reaches says whether a step has turns in a phase. Of one that was never played nothing is known but that it comes
-// behind what was.
+// reaches says whether a step has turns in a phase. A phase that was never played must come after the played ones.
 func (c *Cell) reaches(conversation, step, phase string, turns []*event.Request) bool {
 	if phase == "" {
 		return true
@@ -69,7 +68,7 @@ func (c *Cell) reaches(conversation, step, phase string, turns []*event.Request)
 	return slices.Index(order, phase) >= slices.Index(order, turns[len(turns)-1].Phase)
 }
 
-// cutBy says what ended the turns of a conversation before their time.
+// cutBy says what ended a conversation early.
 func cutBy(repeat int, turns []*event.Request) string {
 	if n := len(turns); n > 0 && turns[n-1].Err != nil {
 		q := turns[n-1]

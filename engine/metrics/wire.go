@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// Wire says how a server framed its replies to the measured turns of a cell: what explains a
-// surprising time to first token or token rate.
+// Wire describes how a server framed its replies to the measured turns of a cell, to explain a surprising time to
+// first token or token rate.
 type Wire struct {
-	Turns         int      `json:"turns"`          // replies that came with a status
+	Turns         int      `json:"turns"`          // replies with an HTTP status
 	Protocols     []string `json:"protocols"`      // HTTP/1.1, HTTP/2.0
 	ContentTypes  []string `json:"content_types"`  //
 	Framings      []string `json:"framings"`       // sse, ndjson, json
 	RoleEarly     int      `json:"role_early"`     // replies in which a chunk without text came before the first token
 	ReasoningKeys []string `json:"reasoning_keys"` // keys that carried reasoning
-	UsageIn       []string `json:"usage_in"`       // where token counts stood
+	UsageIn       []string `json:"usage_in"`       // where the token counts were
 	DoneMarker    int      `json:"done_marker"`    // replies that ended with [DONE] or done: true
-	Reused        int      `json:"reused"`         // requests on a connection that had served one before
+	Reused        int      `json:"reused"`         // requests on a connection that an earlier one used
 	Comments      int      `json:"comments"`       // keep-alive comments
 	Events        int      `json:"events"`
 	Reads         int      `json:"reads"`         // reads that delivered bytes
-	StampedBy     []string `json:"stamped_by"`    // who told when bytes arrived: kernel, reader
-	CoalescedMax  int      `json:"coalesced_max"` // most deltas in one read: their arrival times are one
+	StampedBy     []string `json:"stamped_by"`    // who stamped the arrivals: kernel, reader
+	CoalescedMax  int      `json:"coalesced_max"` // most deltas in one read, which share an arrival time
 	Chunks        int      `json:"chunks"`        // deltas with text
 	ChunkTokens   *float64 `json:"chunk_tokens"`  // output tokens per chunk; nil without token counts
 }

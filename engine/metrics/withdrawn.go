@@ -7,28 +7,28 @@ import (
 	"homellm/engine/event"
 )
 
-// The codes of the notes that take back what a server said of its cache, and the verdicts that rest on it.
+// The codes of the notes that withdraw a server's cache report and the verdicts that rest on it.
 const (
 	// Withdrawn withdraws a server's report of cached tokens for the whole run.
 	Withdrawn = "cache_report_withdrawn"
 	// JudgedAgain says that a cell was judged before its server's report was withdrawn: the verdicts that follow
-	// stand for the earlier ones, and another [event.CellDone] closes them.
+	// replace the earlier ones, up to the next [event.CellDone].
 	JudgedAgain = "judged_again"
 )
 
-// withdrawal is that of one server's report.
+// withdrawal is the withdrawal of one server's report.
 type withdrawal struct {
 	of  event.Server
 	why string
 }
 
-// same says whether two cells were played on one server: they name the same one, or asked the same address of
-// one that homellm did not start.
+// same says whether two cells were played on one server: they name the same server, or the same address of one that
+// homellm did not start.
 func same(a, b event.Server) bool {
 	return a.Profile != "" && a.Profile == b.Profile || a.URL == b.URL && a.Flags == "" && b.Flags == ""
 }
 
-// withdrawnFrom is why a server's report is believed no more; "" if it is.
+// withdrawnFrom is why a server's report was withdrawn; "" if it was not.
 func (r *Run) withdrawnFrom(s event.Server) (why string) {
 	for _, w := range r.withdrawn {
 		if same(w.of, s) {
@@ -38,7 +38,7 @@ func (r *Run) withdrawnFrom(s event.Server) (why string) {
 	return why
 }
 
-// withdraw takes back every count of cached tokens of a server, those of earlier turns and other cells as well.
+// withdraw removes every count of cached tokens of a server, including those of earlier turns and other cells.
 func (r *Run) withdraw(s event.Server, why string) {
 	r.withdrawn = append(r.withdrawn, withdrawal{s, why})
 	for _, c := range r.Cells {
@@ -54,7 +54,8 @@ func (r *Run) withdraw(s event.Server, why string) {
 	}
 }
 
-// disbelieve takes the cached tokens off a request of a server whose report is withdrawn, and says whether it had any.
+// disbelieve removes the cached tokens from a request of a server whose report is withdrawn, and says whether it had
+// any.
 func (c *Cell) disbelieve(q *event.Request) bool {
 	if c.withdrawn == "" || q.Cached == nil {
 		return false
@@ -63,22 +64,22 @@ func (c *Cell) disbelieve(q *event.Request) bool {
 	return true
 }
 
-// Disbelieved says why the server's report of cached tokens was withdrawn, for turns that were judged before as well;
-// "" if it is believed.
+// Disbelieved says why the server's report of cached tokens was withdrawn, also for turns that were judged before; ""
+// if it was not.
 func (c *Cell) Disbelieved() (why string) { return c.withdrawn }
 
-// Stale says whether the cell's verdicts rest on a report of its server that was withdrawn after they were found.
+// Stale says whether the cell's verdicts rest on a report that was withdrawn after they were found.
 func (c *Cell) Stale() bool { return c.stale }
 
-// note adds a remark that may have been made before.
+// note adds a note unless it exists.
 func (c *Cell) note(n event.Note) {
 	if !slices.Contains(c.Notes, n) {
 		c.Notes = append(c.Notes, n)
 	}
 }
 
-// Judged lists the repeats that the cell's verdicts are of, in the order in which they were played: a server that was
-// lost in the middle of one leaves it without a judgement.
+// Judged lists the repeats behind the cell's verdicts, in the order played: a repeat in which the server was lost has
+// no verdict.
 func (c *Cell) Judged() []int {
 	var out []int
 	for _, q := range c.Requests {

@@ -48,7 +48,7 @@ func TestHeld(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		turn      *event.Request
-		part      Part // "": it holds nothing else
+		part      DelayCause // "": it holds nothing else
 		low, high float64
 	}{
 		{name: "as the others", turn: turn(0, 125, 100)},
@@ -69,8 +69,8 @@ func TestHeld(t *testing.T) {
 			cell := waysCell(c.turn)
 			v := Must("ttft_ms").Each(cell, c.turn)
 			if c.part == "" {
-				if !v.Known() || len(cell.Held()) > 0 || cell.Revised() != "" {
-					t.Errorf("got %v, %q; notes %v", v.V, v.Why, cell.Held())
+				if !v.Known() || len(cell.Delays()) > 0 || cell.Revised() != "" {
+					t.Errorf("got %v, %q; notes %v", v.V, v.Why, cell.Delays())
 				}
 				return
 			}
@@ -86,7 +86,7 @@ func TestHeld(t *testing.T) {
 			if v := Must("e2e_ms").Each(cell, c.turn); !v.Known() {
 				t.Errorf("e2e_ms is unknown: %s", v.Why)
 			}
-			notes := cell.Held()
+			notes := cell.Delays()
 			if len(notes) != 1 || notes[0].Code != string(c.part) || !strings.HasPrefix(notes[0].Text, "main/q turn 1") &&
 				!strings.HasPrefix(notes[0].Text, "/ turn 0") || cell.Revised() == "" {
 				t.Errorf("notes %v", notes)
@@ -122,7 +122,7 @@ func TestHeld_NotTold(t *testing.T) {
 	embedded := waysCell(late)
 	embedded.Started.Server.Embedded = true
 	for name, c := range map[string]*Cell{"two turns": two, "embedded": embedded} {
-		if v := Must("ttft_ms").Each(c, late); !v.Known() || len(c.Held()) > 0 {
+		if v := Must("ttft_ms").Each(c, late); !v.Known() || len(c.Delays()) > 0 {
 			t.Errorf("%s: %s", name, v.Why)
 		}
 	}
