@@ -185,7 +185,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
 		Exchange: e,
 	}
-	s.maker.Tell(ceiling, &r)
+	s.maker.Tell(ctx, req, &ceiling, &r)
 	if metrics.Unplaced(&r) {
 		r.Later = s.maker.Later(ctx, &r.Exchange)
 	}

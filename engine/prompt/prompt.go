@@ -46,13 +46,16 @@ type Maker struct {
 	known     map[string]*prefixes // by salt
 	lead      int                  // tokens that stand before a salt in the first message, as far as is known
 	leadOf    string               // the salt for which the server's own tokeniser counted them
+
+	grown map[wire.API]*tokenGrower // the conversations that were tokenised last
 }
 
 // New returns a maker for a cell on a server that has seen no prompt yet. Counters may be nil.
 func New(cell *dsl.Cell, templates *Templates, counters Counters, server Server) *Maker {
 	server.API = cmp.Or(server.API, wire.Chat)
 	server.Engine = cmp.Or(server.Engine, cell.Server.Engine)
-	return &Maker{cell: cell, templates: templates, counters: counters, server: server, known: map[string]*prefixes{}}
+	return &Maker{cell: cell, templates: templates, counters: counters, server: server,
+		known: map[string]*prefixes{}, grown: map[wire.API]*tokenGrower{}}
 }
 
 // Blocks says how many tokens one block of the server's prefix cache holds.
@@ -70,6 +73,7 @@ type Request struct {
 
 	messages []dsl.Message // as the server gets them, or as they were rendered
 	tokenize Tokenize      // as the server will read it; nil: not known
+	grown    *tokenGrower  // that tokenize uses
 }
 
 // Plain is the prompt as text, without the template of the model.
@@ -119,7 +123,8 @@ func (m *Maker) extra() map[string]any {
 // frame puts messages into the form of an API: messages for chat, the text that the model's
 // template makes of them for text completions. An empty name is the server's own API.
 func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Request {
-	out := Request{Prompt: p, API: cmp.Or(api, m.server.API), tokenize: m.server.Tokenize}
+	out := Request{Prompt: p, API: cmp.Or(api, m.server.API)}
+	m.grow(&out, m.server.Tokenize)
 	if m.cell.Server.Capabilities.Streaming {
 		out.Extra = engines.Of(m.server.Engine).Counted(out.API, p.Extra)
 	}
@@ -151,15 +156,31 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 	}
 	out.tokenize = nil
 	if m.server.Tokenize != nil && m.server.TokenizeText != nil {
-		out.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+		m.grow(&out, func(ctx context.Context, messages []dsl.Message) ([]int, error) {
 			p, err := template.Render(messages, renderOptions(profile))
 			if err != nil {
 				return nil, err
 			}
 			return m.server.TokenizeText(ctx, p.String()) // with BOS, whether the template or the server adds it
-		}
+		})
 	}
 	return out
+}
+
+// grow has a request tokenised as whole does, but by what is new in its conversation.
+func (m *Maker) grow(r *Request, whole Tokenize) {
+	if whole == nil {
+		return
+	}
+	g := m.grown[r.API]
+	if g == nil {
+		g = &tokenGrower{}
+		m.grown[r.API] = g
+	}
+	r.grown = g
+	r.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+		return g.tokenize(ctx, messages, whole)
+	}
 }
 
 // profile is the profile of the server with the engine that was found, for requests to an API.

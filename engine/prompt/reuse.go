@@ -59,11 +59,15 @@ func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event
 	m.known[m.salt].remember(ctx, found, r.messages, e)
 }
 
-// Tell puts the ceiling beside a reply. A share of the prompt becomes tokens by the count that the
+// Tell puts the ceiling of a request beside its reply. A share of the prompt becomes tokens by the count that the
 // reply reports, and a count that differs from the reply's makes the ceiling unknown.
-func (m *Maker) Tell(c Ceiling, r *event.Request) {
-	r.Reusable, r.ReusableSource, r.ReusableWhy, r.Estimate = c.tokens, c.source, c.why, c.estimate
+func (m *Maker) Tell(ctx context.Context, of Request, c *Ceiling, r *event.Request) {
 	n := r.Usage.Prompt
+	if n != nil && c.prompt != nil && len(c.prompt) != *n && of.grown.grows(len(of.messages)) {
+		of.grown.end() // its tokens may have been put together wrongly
+		*c = m.Ceiling(ctx, of)
+	}
+	r.Reusable, r.ReusableSource, r.ReusableWhy, r.Estimate = c.tokens, c.source, c.why, c.estimate
 	if said := r.Usage.Cached; c.first && m.inMessage() && said != nil && *said <= saltLead {
 		m.lead = max(m.lead, *said) // a new salt: what is cached of the prompt stands before it
 	}

@@ -82,7 +82,8 @@ func TestTell_LearnsTheLead(t *testing.T) {
 		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: []dsl.Message{{Role: "user", Content: "Hello"}}})
 		q := &event.Request{}
 		q.Usage.Prompt, q.Usage.Cached = new(100), &said
-		m.Tell(m.Ceiling(t.Context(), r), q)
+		c := m.Ceiling(t.Context(), r)
+		m.Tell(t.Context(), r, &c, q)
 		if want := map[int]int{6: 6, 90: 0}[said]; q.Reusable == nil || *q.Reusable != want {
 			t.Errorf("%d cached tokens of a new salt: ceiling %v, want %d", said, q.Reusable, want)
 		}

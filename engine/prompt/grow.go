@@ -1,0 +1,134 @@
+package prompt
+
+import (
+	"context"
+	"math/bits"
+	"slices"
+
+	"homellm/dsl"
+	"homellm/dsl/ceiling"
+)
+
+// tokenGrower tokenises a conversation that goes on by what is new in it, so that a server is not sent its whole history
+// at every turn. What new messages add to the tokens of a prompt is what they add to a short conversation, which has the
+// first messages of the long one and those before the new ones. That is tried and not believed: a conversation is
+// tokenised whole, and compared, whenever its length passes a power of two, and when a reply counts its prompt
+// otherwise; a difference ends it for good. The zero value has seen no conversation.
+type tokenGrower struct {
+	kept  []grownTokens // the conversations that were tokenised last, the latest at the end
+	apart bool          // the tokens of a message depend on more than those around it
+}
+
+// grownTokens is a conversation that was tokenised.
+type grownTokens struct {
+	messages []dsl.Message
+	ids      []int
+	from     int   // the message from which its short form goes on; 0: it has none yet
+	short    []int // the tokens of that
+}
+
+const (
+	firstShort    = 4  // messages of a short conversation from the start of the long one
+	lastShort     = 8  // and at least so many from before the new ones
+	shortStep     = 8  // messages by which a short form moves along; even, for templates that want roles to alternate
+	mostNew       = 8  // messages that are tokenised as new
+	leastGrown    = 32 // messages: shorter conversations are tokenised whole
+	remembered    = 4  // conversations
+	leastAgreeing = 32 // tokens before the new ones that a short form must have in common with the long one
+)
+
+// tokenize returns the tokens of messages. The caller does not change them.
+func (g *tokenGrower) tokenize(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
+	if len(messages) < leastGrown || g.apart {
+		return whole(ctx, messages)
+	}
+	was, ok := g.take(messages)
+	if !ok {
+		return g.anew(ctx, messages, whole)
+	}
+	before := len(was.messages)
+	if !was.extend(ctx, messages, whole) {
+		return g.anew(ctx, messages, whole)
+	}
+	if bits.Len(uint(len(messages))) > bits.Len(uint(before)) {
+		ids, err := whole(ctx, messages)
+		if err != nil || !slices.Equal(ids, was.ids) {
+			g.end()
+			return ids, err
+		}
+	}
+	g.keep(was)
+	return was.ids, nil
+}
+
+// grows reports whether the tokens of so many messages may have been put together.
+func (g *tokenGrower) grows(messages int) bool { return messages >= leastGrown && !g.apart }
+
+// end has all conversations tokenised whole from here on.
+func (g *tokenGrower) end() { g.kept, g.apart = nil, true }
+
+// take takes out a remembered conversation that this one extends by a few messages.
+func (g *tokenGrower) take(messages []dsl.Message) (grownTokens, bool) {
+	at := slices.IndexFunc(g.kept, func(k grownTokens) bool {
+		n := len(k.messages)
+		return n <= len(messages) && len(messages)-n <= mostNew && slices.Equal(k.messages, messages[:n])
+	})
+	if at < 0 {
+		return grownTokens{}, false
+	}
+	found := g.kept[at]
+	g.kept = slices.Delete(g.kept, at, at+1)
+	return found, true
+}
+
+func (g *tokenGrower) keep(k grownTokens) {
+	if len(g.kept) == remembered {
+		g.kept = slices.Delete(g.kept, 0, 1)
+	}
+	g.kept = append(g.kept, k)
+}
+
+// anew tokenises a conversation whole, and remembers it.
+func (g *tokenGrower) anew(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
+	ids, err := whole(ctx, messages)
+	if err == nil {
+		g.keep(grownTokens{messages: slices.Clone(messages), ids: ids})
+	}
+	return ids, err
+}
+
+// extend adds the tokens of what messages have more than before; false if that cannot be told.
+func (k *grownTokens) extend(ctx context.Context, messages []dsl.Message, whole Tokenize) bool {
+	old := len(k.messages)
+	if old == len(messages) {
+		return true
+	}
+	from := firstShort + (old-lastShort-firstShort)/shortStep*shortStep
+	if from != k.from || k.short == nil {
+		ids, err := whole(ctx, slices.Concat(messages[:firstShort], messages[from:old]))
+		if err != nil {
+			return false
+		}
+		k.from, k.short = from, ids
+	}
+	after, err := whole(ctx, slices.Concat(messages[:firstShort], messages[from:]))
+	if err != nil {
+		return false
+	}
+	same := ceiling.Common(k.short, after)
+	end := k.short[same:] // of the old prompt, which the new one does not keep: what asks for an answer
+	kept := len(k.ids) - len(end)
+	agree := min(same, leastAgreeing)
+	if kept < agree || !slices.Equal(k.ids[kept:], end) ||
+		!slices.Equal(k.ids[kept-agree:kept], k.short[same-agree:same]) {
+		return false
+	}
+	ids := k.ids[:kept:kept] // the caller may hold the end
+	if len(end) == 0 {
+		ids = k.ids
+	}
+	k.ids = append(ids, after[same:]...)
+	k.short = after
+	k.messages = append(k.messages, messages[old:]...)
+	return true
+}
