@@ -71,7 +71,7 @@ func (g *tokenGrower) end() { g.kept, g.apart = nil, true }
 func (g *tokenGrower) take(messages []dsl.Message) (grownTokens, bool) {
 	at := slices.IndexFunc(g.kept, func(k grownTokens) bool {
 		n := len(k.messages)
-		return n <= len(messages) && len(messages)-n <= mostNew && slices.Equal(k.messages, messages[:n])
+		return n <= len(messages) && len(messages)-n <= mostNew && slices.EqualFunc(k.messages, messages[:n], dsl.Message.Equal)
 	})
 	if at < 0 {
 		return grownTokens{}, false
