@@ -15,8 +15,8 @@ import (
 // tokenised whole, and compared, whenever its length passes a power of two, and when a reply counts its prompt
 // otherwise; a difference ends it for good. The zero value has seen no conversation.
 type tokenGrower struct {
-	kept  []grownTokens // the conversations that were tokenised last, the latest at the end
-	apart bool          // the tokens of a message depend on more than those around it
+	kept  []*grownTokens // the conversations that were tokenised last, the latest at the end
+	apart bool           // the tokens of a message depend on more than those around it
 }
 
 // grownTokens is a conversation that was tokenised.
@@ -37,28 +37,28 @@ const (
 	leastAgreeing = 32 // tokens before the new ones that a short form must have in common with the long one
 )
 
-// tokenize returns the tokens of messages. The caller does not change them.
+// tokenize returns the tokens of messages. The caller changes neither afterwards.
 func (g *tokenGrower) tokenize(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
-	if len(messages) < leastGrown || g.apart {
+	if !g.grows(len(messages)) {
 		return whole(ctx, messages)
 	}
-	was, ok := g.take(messages)
+	was := g.find(messages)
+	if was == nil {
+		return g.anew(ctx, messages, whole)
+	}
+	k, ok := was.extended(ctx, messages, whole)
 	if !ok {
 		return g.anew(ctx, messages, whole)
 	}
-	before := len(was.messages)
-	if !was.extend(ctx, messages, whole) {
-		return g.anew(ctx, messages, whole)
-	}
-	if bits.Len(uint(len(messages))) > bits.Len(uint(before)) {
+	if bits.Len(uint(len(messages))) > bits.Len(uint(len(was.messages))) {
 		ids, err := whole(ctx, messages)
-		if err != nil || !slices.Equal(ids, was.ids) {
+		if err != nil || !slices.Equal(ids, k.ids) {
 			g.end()
 			return ids, err
 		}
 	}
-	g.keep(was)
-	return was.ids, nil
+	g.keep(k)
+	return k.ids, nil
 }
 
 // grows reports whether the tokens of so many messages may have been put together.
@@ -67,21 +67,19 @@ func (g *tokenGrower) grows(messages int) bool { return messages >= leastGrown &
 // end has all conversations tokenised whole from here on.
 func (g *tokenGrower) end() { g.kept, g.apart = nil, true }
 
-// take takes out a remembered conversation that this one extends by a few messages.
-func (g *tokenGrower) take(messages []dsl.Message) (grownTokens, bool) {
-	at := slices.IndexFunc(g.kept, func(k grownTokens) bool {
+// find finds a remembered conversation that this one extends by a few messages, or by none; nil: there is none.
+func (g *tokenGrower) find(messages []dsl.Message) *grownTokens {
+	for _, k := range slices.Backward(g.kept) {
 		n := len(k.messages)
-		return n <= len(messages) && len(messages)-n <= mostNew && slices.EqualFunc(k.messages, messages[:n], dsl.Message.Equal)
-	})
-	if at < 0 {
-		return grownTokens{}, false
+		if n <= len(messages) && len(messages)-n <= mostNew &&
+			slices.EqualFunc(k.messages, messages[:n], dsl.Message.Equal) {
+			return k
+		}
 	}
-	found := g.kept[at]
-	g.kept = slices.Delete(g.kept, at, at+1)
-	return found, true
+	return nil
 }
 
-func (g *tokenGrower) keep(k grownTokens) {
+func (g *tokenGrower) keep(k *grownTokens) {
 	if len(g.kept) == remembered {
 		g.kept = slices.Delete(g.kept, 0, 1)
 	}
@@ -92,28 +90,28 @@ func (g *tokenGrower) keep(k grownTokens) {
 func (g *tokenGrower) anew(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
 	ids, err := whole(ctx, messages)
 	if err == nil {
-		g.keep(grownTokens{messages: slices.Clone(messages), ids: ids})
+		g.keep(&grownTokens{messages: messages, ids: ids})
 	}
 	return ids, err
 }
 
-// extend adds the tokens of what messages have more than before; false if that cannot be told.
-func (k *grownTokens) extend(ctx context.Context, messages []dsl.Message, whole Tokenize) bool {
+// extended is a conversation with what messages have more; false if that cannot be told.
+func (k *grownTokens) extended(ctx context.Context, messages []dsl.Message, whole Tokenize) (*grownTokens, bool) {
 	old := len(k.messages)
 	if old == len(messages) {
-		return true
+		return k, true
 	}
 	from := firstShort + (old-lastShort-firstShort)/shortStep*shortStep
 	if from != k.from || k.short == nil {
 		ids, err := whole(ctx, slices.Concat(messages[:firstShort], messages[from:old]))
 		if err != nil {
-			return false
+			return nil, false
 		}
 		k.from, k.short = from, ids
 	}
 	after, err := whole(ctx, slices.Concat(messages[:firstShort], messages[from:]))
 	if err != nil {
-		return false
+		return nil, false
 	}
 	same := ceiling.Common(k.short, after)
 	end := k.short[same:] // of the old prompt, which the new one does not keep: what asks for an answer
@@ -121,14 +119,7 @@ func (k *grownTokens) extend(ctx context.Context, messages []dsl.Message, whole 
 	agree := min(same, leastAgreeing)
 	if kept < agree || !slices.Equal(k.ids[kept:], end) ||
 		!slices.Equal(k.ids[kept-agree:kept], k.short[same-agree:same]) {
-		return false
+		return nil, false
 	}
-	ids := k.ids[:kept:kept] // the caller may hold the end
-	if len(end) == 0 {
-		ids = k.ids
-	}
-	k.ids = append(ids, after[same:]...)
-	k.short = after
-	k.messages = append(k.messages, messages[old:]...)
-	return true
+	return &grownTokens{messages: messages, ids: slices.Concat(k.ids[:kept], after[same:]), from: from, short: after}, true
 }

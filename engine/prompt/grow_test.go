@@ -55,9 +55,10 @@ func TestTokenGrower_IsTheWhole(t *testing.T) {
 	var held, copied []int
 	for n := 2; n <= len(messages); n++ {
 		if messages[n-1].Role == "assistant" {
-			continue // with the reply, as the prompt of the next turn is found
+			continue
 		}
-		for _, part := range [][]dsl.Message{messages[:n], messages[:min(n+1, len(messages))]} {
+		other := append(slices.Clone(messages[:n]), dsl.Message{Role: "assistant", Content: "not what is kept"})
+		for _, part := range [][]dsl.Message{messages[:n], other} {
 			got, err := g.tokenize(t.Context(), part, ask)
 			want, _ := whole(t.Context(), part)
 			if err != nil || !slices.Equal(got, want) {
