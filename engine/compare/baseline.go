@@ -15,46 +15,46 @@ import (
 // BaselineSchema is the kind and version of a baseline file.
 const BaselineSchema = "homellm.baseline/v1"
 
-// Baseline is what one cell of a passing run measured: a file to keep in git.
+// Baseline is what one cell of a passing run measured, as a file to keep in git.
 type Baseline struct {
 	Schema      string        `json:"schema"`
 	Scenario    string        `json:"scenario"`
 	Cell        string        `json:"cell"`
-	Name        string        `json:"name"` // of the cell, for people
+	Name        string        `json:"name"` // the cell's name in texts
 	Labels      []event.Label `json:"labels"`
 	Recorded    time.Time     `json:"recorded"`
 	Run         string        `json:"run"`                    // id of the run
-	Further     []string      `json:"further_runs,omitempty"` // ids of those that the noise was measured with
+	Further     []string      `json:"further_runs,omitempty"` // ids of the runs that measured the noise
 	Homellm     string        `json:"homellm"`
 	Fingerprint Fingerprint   `json:"fingerprint"`
-	ClientError float64       `json:"client_error_ms,omitempty"` // of the client that measured; 0: not known
-	AASplits    int           `json:"aa_splits"`                 // halvings behind each noise; 0: not measured
-	AARuns      int           `json:"aa_runs"`                   // runs behind each noise, this one included
-	// what the gates file's expressions name below base.
+	ClientError float64       `json:"client_error_ms,omitempty"` // error of the client that measured; 0: unknown
+	AASplits    int           `json:"aa_splits"`                 // number of halvings behind each noise; 0: not measured
+	AARuns      int           `json:"aa_runs"`                   // number of runs behind each noise, including this one
+	// values of the names below base. in the gates file's expressions
 	Figures Figures                   `json:"figures,omitempty"`
 	Metrics map[string]BaselineMetric `json:"metrics"`
 }
 
-// BaselineMetric is one sample of a baseline: one value for each repeat of every run.
+// BaselineMetric is one sample of a baseline: one value per repeat of every run.
 type BaselineMetric struct {
 	Unit    string `json:"unit"`
 	Better  int    `json:"better"`
 	Unknown int    `json:"unknown"`
-	// relative standard deviation of the difference of two samples of this size when nothing changed
+	// relative standard deviation of the difference of two samples of this size without a change
 	Noise *float64 `json:"noise"`
-	// the same of each statistic between runs, where there are several
+	// the same for each statistic between runs, if there are several
 	Between map[string]float64 `json:"between,omitempty"`
 	Values  []float64          `json:"values"`
-	// of repeats whose value was not known exactly, what it lies between
+	// limits of the repeats whose value is not exact
 	Hidden []event.Range `json:"hidden,omitempty"`
 	Why    string        `json:"why,omitempty"` // it was not
-	// each statistic as every report shows it, or between which limits it lies: of a step over its turns, of what is
-	// wider over its repeats
+	// each statistic as every report shows it, or its limits: of a step over its turns, of anything wider over its
+	// repeats
 	Shown  map[string]float64     `json:"shown,omitempty"`
 	Within map[string]event.Range `json:"within,omitempty"`
 }
 
-// steps are those that the baseline holds a metric of, in order.
+// steps are the steps with a metric in the baseline, in order.
 func (b *Baseline) steps() []string {
 	var out []string
 	for _, path := range b.Paths() {
@@ -86,7 +86,7 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 	return s
 }
 
-// Of says whether the baseline holds something of a run.
+// Of says whether a run is in the baseline.
 func (b *Baseline) Of(r *metrics.Run) bool {
 	return r.Started.ID != "" && (b.Run == r.Started.ID || slices.Contains(b.Further, r.Started.ID))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Write writes the file: indented, one metric's values on one line, so that a diff can be read.
+// Write writes the file: indented, with one metric's values on one line, so that diffs are readable.
 func (b *Baseline) Write(w io.Writer) error {
 	out := *b
 	out.Metrics = nil
@@ -37,8 +37,8 @@ func (b *Baseline) Write(w io.Writer) error {
 	return err
 }
 
-// ReadBaseline reads a file that [Baseline.Write] wrote. Its shape is the schema's to check; what
-// is checked here is that its parts fit together.
+// ReadBaseline reads a file that [Baseline.Write] wrote. The schema checks its shape; this function checks that its
+// parts are consistent.
 func ReadBaseline(data []byte) (*Baseline, error) {
 	b := &Baseline{}
 	if err := json.Unmarshal(data, b); err != nil {

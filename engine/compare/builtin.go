@@ -15,11 +15,11 @@ const (
 	worseToken = 0.025 // of a time per token
 	worseHits  = 0.02  // of a hit rate, absolute
 	worseFails = 0.005 // of a share of failed requests, absolute
-	leastFirst = 1.0   // ms that a time to the first token must change by
+	leastFirst = 1.0   // ms by which a time to the first token must change
 )
 
-// DefaultRules gates what a user feels first where there is no gates file: the time to the first token in each
-// phase, the decode speed, the prefix cache and the errors, and the same of each step that both sides have.
+// DefaultRules are the rules without a gates file. They gate what a user notices first: the time to the first token
+// in each phase, the decode speed, the prefix cache and the errors, and the same for each step that both sides have.
 func DefaultRules() Rules {
 	rules := Rules{
 		Match: DefaultMatch, OnMismatch: MismatchInconclusive, Usual: true, Between: DefaultBetween,
@@ -42,7 +42,8 @@ func usual(name, metric, stat string, unknown event.OnUnknown) Gate {
 	}
 }
 
-// waits are the gates of a time: a median sees what most repeats do, a mean what some do much, a tail what a few do.
+// waits are the gates of a time. The median shows a change of most repeats, the mean a large change of some, the tail
+// a change of a few.
 func waits(name, metric string, worse, least float64) []Gate {
 	var out []Gate
 	for _, stat := range []string{"p50", "mean", "p95"} {
@@ -65,8 +66,8 @@ func shares(name, prefix string) []Gate {
 	return []Gate{hits, fails}
 }
 
-// gates are those of the rules and, where they are the built-in ones, those of each step that both sides have. One
-// step of many may become much worse before its phase does.
+// gates are the gates of the rules; the built-in rules add those of each step that both sides have, because one step
+// of many may become much worse before its phase does.
 func (r Rules) gates(old, new Source) []Gate {
 	if !r.Usual {
 		return r.Gates
@@ -88,7 +89,7 @@ func (r Rules) gates(old, new Source) []Gate {
 	return out
 }
 
-// steps are those that a side has measured, in the order of the scenario.
+// steps are the steps that a side has measured, in the order of the scenario.
 func (s Source) steps() []string {
 	if s.Cell == nil {
 		return s.kept

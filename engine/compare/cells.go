@@ -11,8 +11,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// counterpart finds what is to be compared with the cell of another run or of a baseline: the cell of its id, which a
-// changed assertion changes; the only one of its name; or the only one there is, if the other side has one as well.
+// counterpart finds the cell of another run or of a baseline to compare the cell with: the one with its id, which a
+// changed assertion changes; the only one with its name; or the only one there is, if this side has one cell as well.
 func counterpart(in *metrics.Run, id, name string, alone bool) *metrics.Cell {
 	if c := in.Cell(id); c != nil {
 		return c
@@ -26,16 +26,16 @@ func counterpart(in *metrics.Run, id, name string, alone bool) *metrics.Cell {
 	return nil
 }
 
-// Counterpart is the cell of another run that does what a cell does; nil: there is none.
+// Counterpart is the matching cell of another run; nil: there is none.
 func Counterpart(in *metrics.Run, of *metrics.Cell) *metrics.Cell {
 	name := of.Name()
 	if named(of.Run(), name) == nil {
-		name = "" // one of several, of which each could be meant
+		name = "" // one of several that all match
 	}
 	return counterpart(in, of.ID, name, len(of.Run().Cells) == 1)
 }
 
-// named is the only cell of a name; nil: there is none, or several.
+// named is the only cell with a name; nil: there is none, or several.
 func named(in *metrics.Run, name string) *metrics.Cell {
 	var found *metrics.Cell
 	for _, c := range in.Cells {
@@ -50,7 +50,7 @@ func named(in *metrics.Run, name string) *metrics.Cell {
 	return found
 }
 
-// Runs compares the cells that both runs have; two runs of one cell each are compared whatever that is.
+// Runs compares the cells that both runs have. Two runs of one cell each are always compared.
 func (r Rules) Runs(old, run *metrics.Run) Comparison {
 	var c Comparison
 	for _, cell := range run.Cells {
@@ -67,7 +67,7 @@ func (r Rules) Runs(old, run *metrics.Run) Comparison {
 	return c
 }
 
-// Baseline compares the cell that a baseline was recorded of. ok is false if the run has no such cell.
+// Baseline compares the cell of a baseline. ok is false if the run has no such cell.
 func (r Rules) Baseline(b *Baseline, path string, run *metrics.Run) (c Comparison, ok bool) {
 	cell := counterpart(run, b.Cell, b.Name, true)
 	if cell == nil {
@@ -77,8 +77,8 @@ func (r Rules) Baseline(b *Baseline, path string, run *metrics.Run) (c Compariso
 	return c, true
 }
 
-// Baselines compares each cell with the file that the rules name for it. A cell without a file is
-// inconclusive if one is required.
+// Baselines compares each cell with the file that the rules name for it. A cell without a file is inconclusive if one
+// is required.
 func (r Rules) Baselines(run *metrics.Run, required bool, read func(path string) (*Baseline, error)) (Comparison,
 	error) {
 	var c Comparison
@@ -115,15 +115,15 @@ func runName(r *metrics.Run) string {
 	return fmt.Sprintf("run %.8s of %s", r.Started.ID, r.Started.Started.UTC().Format("2006-01-02 15:04"))
 }
 
-// BetweenServers are the rules for two servers that are played in turn in one run. What is said of a server differs
-// because they are two.
+// BetweenServers are the rules for two servers that are played in turn in one run. Differences in what identifies a
+// server are expected.
 func (r Rules) BetweenServers() Rules {
 	r.InTurn = true
 	r.Match = slices.DeleteFunc(slices.Clone(r.Match), func(key string) bool { return strings.HasPrefix(key, "server.") })
 	return r
 }
 
-// Servers compares the cells of server b with those of server a that are alike in everything else.
+// Servers compares the cells of server b with those of server a that are otherwise equal.
 func (r Rules) Servers(a, b string, cells []*metrics.Cell) Comparison {
 	var c Comparison
 	for _, old := range cells {
@@ -145,7 +145,7 @@ func (r Rules) Servers(a, b string, cells []*metrics.Cell) Comparison {
 	return c
 }
 
-// alike says whether two cells differ in nothing but their servers.
+// alike says whether two cells differ only in their servers.
 func alike(a, b *metrics.Cell) bool {
 	if len(a.Planned.Labels) != len(b.Planned.Labels) {
 		return false
@@ -167,10 +167,10 @@ func label(c *metrics.Cell, name string) string {
 	return ""
 }
 
-// Folder is the one that the paths of baselines begin at; empty for the current one.
+// Folder is where the paths of baselines start; empty: the current folder.
 func (r Rules) Folder() string { return r.folder }
 
-// BaselinePath is where the baseline of a cell lies: from the folder of the gates file.
+// BaselinePath is the path of a cell's baseline, relative to the folder of the gates file.
 func (r Rules) BaselinePath(c *metrics.Cell) string {
 	values := map[string]string{"scenario.name": c.Run().Started.Scenario.Name, "cell": c.Name()}
 	for _, l := range c.Planned.Labels {

@@ -10,7 +10,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// machine keeps what a run has found out about its machine.
+// machine adds what a run knows of its machine.
 func (f Fingerprint) machine(host map[string]any) {
 	text := func(facts map[string]any, key string) string {
 		if v := facts[key]; v != nil {
@@ -58,7 +58,7 @@ func (f Fingerprint) machine(host map[string]any) {
 	f.put("driver.version", strings.Join(drivers, " + "))
 }
 
-// clocks keeps what was measured of the machine while a cell was played.
+// clocks adds what was measured of the machine while a cell was played.
 func (f Fingerprint) clocks(c *metrics.Cell) {
 	for key, name := range map[string]string{"gpu.clock": "gpu.sm_clock_mhz", "gpu.memory_clock": "gpu.mem_clock_mhz"} {
 		if mhz, ok := c.Observed(name).Number(); ok {
@@ -83,13 +83,13 @@ const (
 	someThrottled = "some"
 )
 
-// throttled says whether a side's machine slowed itself down while it was measured.
+// throttled says whether a side's machine throttled while it was measured.
 func (f Fingerprint) throttled() bool {
 	return f[throttledShare] != "" && f[throttledShare] != notThrottled
 }
 
-// Differences lists what both sides know and is not the same, without what must match: it makes numbers differ by
-// itself, and who compares them should know. What an older file does not say is no difference.
+// Differences lists what both sides know and what differs, besides the keys that must match: it may explain a change
+// of the numbers. A key that an older file lacks is no difference.
 func (f Fingerprint) Differences(newer Fingerprint, matched []string) []Mismatch {
 	matched = f.identifying(newer, matched)
 	var out []Mismatch
@@ -116,7 +116,7 @@ func (f Fingerprint) difference(newer Fingerprint, key string) Mismatch {
 	return m
 }
 
-// near says whether two measured values are as alike as those of two runs of the same thing.
+// near says whether two measured values are as close as those of two runs of the same thing.
 func near(a, b string) bool {
 	var x, y float64
 	if n, err := fmt.Sscanf(a+" "+b, "%f MHz %f MHz", &x, &y); n != 2 || err != nil {

@@ -12,10 +12,10 @@ import (
 	"homellm/engine/stats"
 )
 
-// agedAfter is the age from which a baseline gets a remark if the rules do not limit its age.
+// agedAfter is the age from which a baseline gets a note if the rules do not limit its age.
 const agedAfter = 90 * 24 * time.Hour
 
-// Compare holds two sources against each other. now is when: a baseline ages.
+// Compare compares two sources. now is the present, for the age of a baseline.
 func (r Rules) Compare(cell string, old, new Source, now time.Time) Pair {
 	p := Pair{Cell: cell, Old: old.Name, New: new.Name, Sides: [2]Source{old, new}, OnMismatch: r.OnMismatch,
 		Mismatches:  old.Fingerprint.Mismatches(new.Fingerprint, r.Match),
@@ -56,7 +56,7 @@ func (r Rules) age(p *Pair, old Source, now time.Time) {
 	}
 }
 
-// judge judges a gate over both sides; false if neither has what it is about.
+// judge judges a gate over both sides; false if neither side has its subject.
 func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	old, new := p.Sides[0], p.Sides[1]
 	a, b := old.Sample(g.Metric), new.Sample(g.Metric)
@@ -66,7 +66,7 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	g = g.At(slices.MaxFunc([]stats.Looks{r.Looks, old.looks(), new.looks()},
 		func(a, b stats.Looks) int { return len(a) - len(b) }))
 	if !r.InTurn {
-		g.between, g.noise = r.apart(g, old)
+		g.between, g.noise = r.betweenRuns(g, old)
 	}
 	d = g.Compare(a, b, r.InTurn)
 	d.unsupported(p.Sides, [2]metrics.Sample{a, b})
@@ -91,17 +91,16 @@ func (r Rules) judge(g Gate, p Pair) (d Delta, judged bool) {
 	return d, true
 }
 
-// absent is the pair of a cell that has nothing to be compared with: only what does not ask for
-// the old side is judged.
+// absent is the pair of a cell without a counterpart: only gates that do not need the old side are judged.
 func (r Rules) absent(p Pair, new Source, now time.Time) Pair {
 	p.Sides[1] = new
 	r.judgeExpressions(&p, Source{}, new, now, p.Missing)
 	return p
 }
 
-// belowFloor withdraws a verdict on a change of a time from the sending of a request on that is smaller than twice the
-// client's own error: such a time is as late as the client's clock is. What lies between two tokens is late at both
-// ends, and what a server tells by its own clock is not.
+// belowFloor withdraws a verdict on a change smaller than twice the client's own error, for a time that starts with
+// the sending of a request: such a time includes the client's lateness. The time between two tokens is late at both
+// ends, and the server's own times do not depend on the client.
 func (d *Delta) belowFloor(floor float64) {
 	def, ok := metrics.OfPath(d.Gate.Metric)
 	if !ok || !def.FromSending || d.Change == nil || d.Verdict != Worse && d.Verdict != Better ||
@@ -120,8 +119,8 @@ func days(d time.Duration) string {
 	return fmt.Sprintf("%.0f hours", d.Hours())
 }
 
-// adjust holds the gates of a comparison that gate against what chance does among so many (Holm 1979): the smallest p
-// is multiplied by their number, the next by one less, and none becomes smaller than one before it.
+// adjust corrects the p of the gates of a comparison for their number (Holm 1979): the smallest p is multiplied by
+// the number of gates, the next by one less, and none becomes smaller than the one before it.
 func adjust(pairs []Pair) {
 	var tested []*Delta
 	for i := range pairs {
@@ -140,7 +139,7 @@ func adjust(pairs []Pair) {
 	}
 }
 
-// holm adjusts a p for those of the other gates.
+// holm corrects a p for those of the other gates.
 func holm(p float64, others []float64) float64 {
 	family := append(slices.Clone(others), p)
 	slices.Sort(family)
@@ -154,7 +153,7 @@ func holm(p float64, others []float64) float64 {
 	return adjusted
 }
 
-// judgeExpressions evaluates the expression gates. What is below base. is unknown where why is not empty.
+// judgeExpressions evaluates the expression gates. Names below base. are unknown if why is not empty.
 func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why string) {
 	from := reading{
 		value: func(path string) metrics.Value {
@@ -184,7 +183,7 @@ func (r Rules) judgeExpressions(p *Pair, old, new Source, now time.Time, why str
 	}
 	for _, g := range r.Expressions {
 		if p.Missing != "" && g.asksForBase() {
-			continue // the pair says itself that there is nothing to compare with
+			continue // the pair has no counterpart, and says so itself
 		}
 		d := Delta{Gate: g.Gate, Test: "expression"}
 		d.Verdict, d.Why = g.judge(from)

@@ -8,11 +8,11 @@ import (
 	"homellm/engine/stats"
 )
 
-// mostRepeats is the largest number of repeats that is worth naming: nobody plays more.
+// mostRepeats is the largest number of repeats that a message names: more are not practical.
 const mostRepeats = 1000
 
-// decide finds the verdict that the evidence gives. A change is only sure if its p is below the gate's own alpha and,
-// where the gate is one of several that gate, adjusted for their number below [FamilyAlpha].
+// decide finds the verdict from the evidence. A change counts only if its p is below the gate's alpha and, if several
+// gates can fail the comparison, below [FamilyAlpha] after the correction for their number.
 func (d *Delta) decide(adjusted func(p float64) float64) {
 	if d.evidence.among != nil {
 		for _, e := range d.evidence.among {
@@ -46,21 +46,21 @@ func (d *Delta) decideShift() {
 		d.Why = "a change from 0 has no percentage: give the gate max_worse_abs"
 		return
 	}
-	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // for the worse is positive
-	// The probabilities of as much for the worse and for the better.
+	loss, worst := -float64(g.Better)*s.By, -float64(g.Better)*s.Lo // positive is worse
+	// The probabilities of a change at least as large, for the worse and for the better.
 	down, up := s.Down, s.Up
 	if g.Better < 0 {
 		worst, down, up = s.Hi, s.Up, s.Down
 	}
-	wide := d.wide(base)
-	switch worse, better := d.sure(down), d.sure(up); {
+	wide := d.widenedMargin(base)
+	switch worse, better := d.significant(down), d.significant(up); {
 	case loss > wide && worse:
 		d.Verdict = Worse
 	case -loss > wide && better:
 		d.Verdict = Better
 	case mean:
 		d.notSeen(worst-loss, wide, base)
-	case math.Abs(loss) > margin && d.sure(min(down, up)):
+	case math.Abs(loss) > margin && d.significant(min(down, up)):
 		d.Why = fmt.Sprintf("it is %s by %s, which is more than the margin and no more than may lie between two runs of the "+
 			"same server (%s): ab plays both sides in one run", map[bool]string{true: "worse", false: "better"}[loss > 0],
 			amount(math.Abs(loss), base, d.Unit), amount(wide, base, d.Unit))
@@ -68,7 +68,7 @@ func (d *Delta) decideShift() {
 		d.More = d.moreForFamily()
 		d.Why = fmt.Sprintf("p is %.2g, and %.2g adjusted for the number of gates, of which one of unchanged servers may be "+
 			"so far off: about %d more repeats of each side would tell", *d.P, *d.Adjusted, d.More)
-	case worst > 2*margin && worst > 0 && d.usualOnesAre(2*margin):
+	case worst > 2*margin && worst > 0 && d.typicalRepeatsSame(2*margin):
 		d.Verdict = NotSeen
 	case worst > 2*margin && worst > 0:
 		d.tooNoisy(loss, worst, margin, base)
@@ -77,12 +77,13 @@ func (d *Delta) decideShift() {
 	}
 }
 
-// fromNothing says whether a share of 0 would have to be told.
+// fromNothing says whether the change is relative to a median of 0, where a share is undefined.
 func (g Gate) fromNothing(s stats.Shift, base float64) bool {
 	return g.MaxWorse != nil && base == 0 && g.MaxWorseAbs == nil && g.MinDelta == 0 && (s.By != 0 || s.Lo != s.Hi)
 }
 
-// tooNoisy says that a change for the worse of twice the margin is not ruled out, and about what would.
+// tooNoisy says that a change for the worse of twice the margin cannot be excluded, and about how many repeats would
+// exclude it.
 func (d *Delta) tooNoisy(loss, worst, margin, base float64) {
 	d.Why = "too noisy to tell: it may have become worse by " + amount(worst, base, d.Unit) +
 		", and a sample that cannot rule out twice the margin (" + amount(2*margin, base, d.Unit) + ") says nothing"
@@ -104,8 +105,8 @@ func (d *Delta) tooNoisy(loss, worst, margin, base float64) {
 	}
 }
 
-// moreForFamily is about how many more repeats bring p below the share that each of the gates has of [FamilyAlpha]:
-// the distance of a change from nothing, in its own error, grows with the root of the sample.
+// moreForFamily is about how many more repeats bring p below the gate's share of [FamilyAlpha]: the change in units
+// of its standard error grows with the square root of the sample size.
 func (d *Delta) moreForFamily() int {
 	z := func(p float64) float64 { return math.Sqrt2 * math.Erfinv(1-p) }
 	family := math.Max(1, *d.Adjusted / *d.P)
@@ -114,8 +115,8 @@ func (d *Delta) moreForFamily() int {
 	return int(max(1, min(mostRepeats, math.Ceil(n*(wanted*wanted/(now*now)-1)))))
 }
 
-// notSeen says of a mean that is not seen to be worse what could have been seen: half is the half-width of its
-// 95 % interval, which is widened to the gate's own alpha.
+// notSeen says for a mean that is not worse which change would have been seen. Half is half the width of its 95 %
+// interval, which is widened to the gate's alpha.
 func (d *Delta) notSeen(half, wide, base float64) {
 	d.Verdict = NotSeen
 	n := float64(d.Old.N + d.New.N - 2)

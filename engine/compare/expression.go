@@ -15,19 +15,19 @@ import (
 	"homellm/engine/stats"
 )
 
-// ExpressionGate is a gate written as an expression over the new side and, below base., the old one.
+// ExpressionGate is a gate written as an expression over the new side and, below base., the old side.
 type ExpressionGate struct {
 	Gate      Gate // Metric is the expression
 	assertion *expr.Assertion
 }
 
-// What an expression may ask of both sides together: it is no figure of the old side.
+// Names below base. that describe both sides together and are no figures of the old side.
 const (
 	baseMatches = "matches"
 	baseAge     = "age_h"
 )
 
-// expressionGates are the expressions of a gates file, ready to be judged.
+// expressionGates are the compiled expressions of a gates file.
 func expressionGates(g *dsl.Gates) []ExpressionGate {
 	var out []ExpressionGate
 	for _, a := range g.Assert {
@@ -42,7 +42,7 @@ func expressionGates(g *dsl.Gates) []ExpressionGate {
 	return out
 }
 
-// asksForBase says whether the expression reads anything of the old side.
+// asksForBase says whether the expression reads the old side.
 func (g ExpressionGate) asksForBase() bool {
 	return slices.ContainsFunc(g.assertion.Paths(), func(path string) bool {
 		_, ofOld := figure.CutBase(path)
@@ -50,24 +50,24 @@ func (g ExpressionGate) asksForBase() bool {
 	})
 }
 
-// reading gives an expression its values.
+// reading provides the values of an expression.
 type reading struct {
 	value func(path string) metrics.Value
 	// of a percentile of n values; ok is false for any other path
 	bounds func(path string) (b stats.Bounds, n int, ok bool)
 }
 
-// mostCorners bounds the percentiles whose bounds are tried in all combinations.
+// mostCorners limits how many percentiles are tried at all combinations of their bounds.
 const mostCorners = 6
 
-// corner is a percentile that is known no better than by its bounds.
+// corner is a percentile with its bounds.
 type corner struct {
 	path string
 	stats.Bounds
 }
 
-// judge evaluates an expression over two sides. A percentile is known no better than by its 95 % bounds, on either
-// side: a verdict that is not the same at all combinations of them is none.
+// judge evaluates an expression over two sides. A percentile is known only within its 95 % bounds, on either side: if
+// the verdict is not the same at all combinations of the bounds, there is none.
 func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) {
 	a := g.assertion
 	at := func(path string) expr.Value {
@@ -111,7 +111,7 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 	return event.Outcome(r.Verdict), why
 }
 
-// bounding is how many repeats bound the percentile that a path ends in, from both sides.
+// bounding is how many repeats bound the percentile of a path from both sides.
 func bounding(path string) int {
 	_, stat, _ := metrics.CutStat(path)
 	p, err := strconv.Atoi(strings.TrimPrefix(stat, "p"))
@@ -121,7 +121,7 @@ func bounding(path string) int {
 	return max(DefaultRepeats, stats.SmallestSample(p, stats.Level, true), stats.SmallestSample(p, stats.Level, false))
 }
 
-// sameAtCorners says whether an expression has the same verdict at every combination of the bounds.
+// sameAtCorners says whether an expression has the same verdict at all combinations of the bounds.
 func sameAtCorners(a *expr.Assertion, at func(string) expr.Value, corners []corner, verdict expr.Verdict) bool {
 	for mask := range 1 << len(corners) {
 		moved := map[string]float64{}
@@ -144,7 +144,7 @@ func sameAtCorners(a *expr.Assertion, at func(string) expr.Value, corners []corn
 	return true
 }
 
-// operands are the values that an expression read, in words.
+// operands describes the values that an expression read.
 func operands(r expr.Result) string {
 	var out []string
 	for _, o := range r.Operands {

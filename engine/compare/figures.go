@@ -10,19 +10,18 @@ import (
 	"homellm/engine/stats"
 )
 
-// Figures are what expressions read of a baseline beside its samples: full paths in scenario scope, such as
-// steps.q1.ttft_ms.p95. Of one that is not known exactly the limits stand as .least and .most where there are
-// any. The bounds of a percentile stand beside it as .lo and .hi where they are finite, the number of its repeats as .n
-// of its metric.
+// Figures are the values that expressions read of a baseline, besides its samples: full paths in scenario scope, such
+// as steps.q1.ttft_ms.p95. For a value that is not exact, .least and .most are its limits, if it has any. For a
+// percentile, .lo and .hi are its finite bounds; .n of a metric is the number of its repeats.
 type Figures map[string]float64
 
-// What ends the names of limits.
+// The suffixes of limits.
 const (
 	least = ".least"
 	most  = ".most"
 )
 
-// figuresOf reads these paths of a cell, or says which one is not known that has to be.
+// figuresOf reads these paths of a cell, or names a required one that is unknown.
 func figuresOf(c *metrics.Cell, paths []wanted) (Figures, error) {
 	if len(paths) == 0 {
 		return nil, nil
@@ -52,14 +51,14 @@ func figuresOf(c *metrics.Cell, paths []wanted) (Figures, error) {
 	return out, nil
 }
 
-// keep keeps a limit that is one.
+// keepLimit stores a finite limit.
 func (f Figures) keep(name string, limit float64) {
 	if !math.IsInf(limit, 0) {
 		f[name] = limit
 	}
 }
 
-// limit is a limit that was kept, or that there is none.
+// limit is a stored limit, or infinity if none is stored.
 func (f Figures) limit(name string, none float64) float64 {
 	if v, ok := f[name]; ok {
 		return v
@@ -67,7 +66,7 @@ func (f Figures) limit(name string, none float64) float64 {
 	return none
 }
 
-// notKept says that a baseline was recorded with another gates file.
+// notKept is the reason if a baseline was recorded with another gates file.
 func notKept(path string) string {
 	return "the baseline does not hold " + path + ": record it anew with this gates file"
 }

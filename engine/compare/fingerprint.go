@@ -8,21 +8,21 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Fingerprint is under which circumstances a side was measured, by key. What is not known has no key.
+// Fingerprint is the circumstances of a side's measurement, by key. An unknown circumstance has no key.
 type Fingerprint map[string]string
 
 // Key is one circumstance.
 type Key struct {
 	Name, Doc string
-	// it was measured while the side was played, and is a little different each time: it is told where it differs,
-	// and nothing can ask for it to match
+	// measured while the side was played, so it differs slightly each time: differences are reported, and it cannot be
+	// asked to match
 	Measured bool
 }
 
 // OptionsKey are the flags of a side that change what is sent.
 const OptionsKey = "scenario.options"
 
-// The keys that the code looks at by name.
+// The keys that the code uses by name.
 const (
 	scenarioDigest = "scenario.digest"
 	scenarioSum    = "scenario.sha256"
@@ -61,7 +61,7 @@ var FingerprintKeys = []Key{
 	{throttledShare, "share of samples in which a card slowed itself down for heat or power", true},
 }
 
-// MatchKeys are the keys that may be asked to match.
+// MatchKeys are the keys that a gates file may require to match.
 func MatchKeys() []string {
 	var out []string
 	for _, k := range FingerprintKeys {
@@ -72,19 +72,19 @@ func MatchKeys() []string {
 	return out
 }
 
-// DefaultMatch are the keys that must match where a gates file does not say. The server's version
-// and flags are not among them: they are what one changes and wants to compare.
+// DefaultMatch are the keys that must match if the gates file does not say. The server's version and flags are not
+// among them, because they are what users change and compare.
 var DefaultMatch = []string{scenarioDigest, OptionsKey, "gpu.name", "driver.version", "cpu.name",
 	"server.engine", "server.simulation", "model", "model.revision"}
 
-// put keeps what is known.
+// put stores a known value.
 func (f Fingerprint) put(key, value string) {
 	if value != "" {
 		f[key] = value
 	}
 }
 
-// FingerprintOf tells under which circumstances a cell was measured.
+// FingerprintOf returns the circumstances in which a cell was measured.
 func FingerprintOf(c *metrics.Cell) Fingerprint {
 	f := Fingerprint{}
 	f.put(scenarioDigest, c.Planned.Does)
@@ -125,12 +125,12 @@ func sending(options []string) []string {
 	return out
 }
 
-// Mismatch is one key in which two fingerprints differ. An empty value is not known.
+// Mismatch is one key in which two fingerprints differ. An empty value is unknown.
 type Mismatch struct {
 	Key  string `json:"key"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
-	Note string `json:"note,omitempty"` // what the difference is, where it has a name: a downgrade
+	Note string `json:"note,omitempty"` // the name of the difference, such as a downgrade; empty: it has none
 }
 
 func (m Mismatch) String() string {
@@ -150,8 +150,8 @@ func (m Mismatch) String() string {
 	return out
 }
 
-// Mismatches lists the keys in which f and the newer fingerprint differ. A key that only one of
-// them knows is a mismatch.
+// Mismatches lists the keys in which f and the newer fingerprint differ. A key that only one of them knows is a
+// mismatch.
 func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {
 	var out []Mismatch
 	for _, k := range f.identifying(newer, keys) {
@@ -162,17 +162,17 @@ func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {
 	return out
 }
 
-// beforeDigests remarks on sides that do not both know what their scenario sends.
+// beforeDigests is the note if a side does not have the digest of what its scenario sends.
 const beforeDigests = "a side was measured before what a scenario sends was kept: the bytes of its file must " +
 	"match instead, in which a comment is another scenario; a new run and a new baseline keep it"
 
-// digested says whether both sides know what their scenario sends.
+// digested says whether both sides have the digest of what their scenario sends.
 func (f Fingerprint) digested(newer Fingerprint) bool {
 	return f[scenarioDigest] != "" && newer[scenarioDigest] != ""
 }
 
-// identifying are the keys to compare by: what a scenario sends is told by the bytes of its file where a side is from
-// before its digest.
+// identifying are the keys to compare: if a side has no digest of what its scenario sends, the bytes of the
+// scenario's file.
 func (f Fingerprint) identifying(newer Fingerprint, keys []string) []string {
 	i := slices.Index(keys, scenarioDigest)
 	if i < 0 || f.digested(newer) {
@@ -186,8 +186,8 @@ func (f Fingerprint) identifying(newer Fingerprint, keys []string) []string {
 	return out
 }
 
-// compared are the values of a key that have to be equal. What an option does to what is sent is in the digest; of
-// the context that it asks for nothing is.
+// compared are the values of a key that have to be equal. The digest covers the effect of an option on what is sent,
+// but not the context that it requests.
 func (f Fingerprint) compared(newer Fingerprint, key string) (old, new string) {
 	old, new = f[key], newer[key]
 	if key == OptionsKey && f.digested(newer) {
@@ -196,7 +196,7 @@ func (f Fingerprint) compared(newer Fingerprint, key string) (old, new string) {
 	return old, new
 }
 
-// beyondDigest is the option among those of a side that says nothing of what is sent, and changes the server.
+// beyondDigest is the option of a side that changes the server and not what is sent.
 func beyondDigest(options string) string {
 	for o := range strings.FieldsSeq(options) {
 		if strings.HasPrefix(o, "--context-size=") {

@@ -1,8 +1,8 @@
 // Package compare compares two sides: two runs, two servers of one run, or a run and its baseline.
 //
-// In come cells of folds, baselines and the rules of a gates file. Out come the verdict of each gate, and that of all.
-// cells.go finds what belongs together, such as a cell and its baseline; Rules.Compare in comparison.go compares them.
-// The package reads no file and shows nothing.
+// The input is cells of folds, baselines and the rules of a gates file. The output is the verdict of each gate and of
+// the comparison. cells.go finds the counterpart of a cell; Rules.Compare in comparison.go compares them. The package
+// reads no file and shows nothing.
 package compare
 
 import (
@@ -26,39 +26,38 @@ type Gate struct {
 	MinSamples  int             `json:"min_samples"`
 	Severity    event.Severity  `json:"severity"`
 	OnUnknown   event.OnUnknown `json:"on_unknown"`
-	File        string          `json:"file,omitempty"` // where the gate is written; empty: it is built in
+	File        string          `json:"file,omitempty"` // where the gate is in its file; empty: built in
 	Line        int             `json:"line,omitempty"`
 	Column      int             `json:"column,omitempty"`
 
-	looks stats.Looks // of a run whose length depends on what was seen
-	// what a change must exceed to be worse or better beside the margin, as shares of the old side: what may lie
-	// between two runs, and what their noise makes of it
+	looks stats.Looks // of a run that plays on until its gates are certain
+	// what a change must exceed besides the margin to be worse or better, as shares of the old side: the usual
+	// difference between two runs, and that measured as noise
 	between, noise float64
 
-	step bool // it is a built-in one of a single step
+	step bool // a built-in gate of a single step
 }
 
-// OfStep says whether the gate is a built-in one of a single step, of which there are many.
+// OfStep says whether the gate is a built-in gate of a single step; there are many of them.
 func (g Gate) OfStep() bool { return g.step }
 
-// What a gate gets that does not say otherwise. With two-sided alpha 0.01 an unchanged server is
-// called worse in at most one of 200 comparisons; docs/gate-quality.md shows what the sample size finds.
+// The defaults of a gate. With a two-sided alpha of 0.01 an unchanged server is called worse in at most one of 200
+// comparisons; docs/gate-quality.md shows what a sample size can find.
 const (
 	DefaultAlpha      = 0.01
 	DefaultMinSamples = 10
-	// DefaultRepeats are the default repeats of a comparison: how often each side is played where two
-	// servers are compared, and what everything advises where a sample is too small. A scenario that is
-	// only looked at plays fewer.
+	// DefaultRepeats are the default repeats of a comparison of two servers, per side, and what messages advise if a
+	// sample is too small. A run without a comparison plays fewer.
 	DefaultRepeats = 20
 )
 
-// At is the gate at looks that decide how much is measured; see [stats.Looks].
+// At is the gate with the looks that decide how much is measured; see [stats.Looks].
 func (g Gate) At(looks stats.Looks) Gate {
 	g.looks = looks
 	return g
 }
 
-// look is the number of looks at which there were samples enough for a verdict.
+// look is the number of looks with enough samples for a verdict.
 func (g Gate) look() int {
 	n, _ := g.looks.Counted(func(size, _ int) bool { return size >= g.MinSamples })
 	return n

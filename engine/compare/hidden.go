@@ -11,11 +11,11 @@ import (
 	"homellm/engine/metrics"
 )
 
-// among judges the change between samples of which some values are only known to lie between limits. It judges the two
-// ends of what they may be that are farthest apart, best on one side and worst on the other, and has a verdict where
-// both have the same: what lies between the ends is judged between them.
-func (g Gate) among(old, new metrics.Sample, inTurn bool) Delta {
-	far := farAway(old, new)
+// judgeHidden judges the change between samples with values that are known only as intervals. It judges the two
+// extremes, with the lowest values on one side and the highest on the other and the reverse, and has a verdict if
+// both agree: any values in between give the same.
+func (g Gate) judgeHidden(old, new metrics.Sample, inTurn bool) Delta {
+	far := farValue(old, new)
 	a, b := endsOf(old, far), endsOf(new, far)
 	g.Test = g.testOf(a[lowest], b[lowest], inTurn)
 	up, down := g.exactly(a[lowest], b[highest], inTurn), g.exactly(a[highest], b[lowest], inTurn)
@@ -28,15 +28,15 @@ func (g Gate) among(old, new metrics.Sample, inTurn bool) Delta {
 	return d
 }
 
-// The ends of what hides.
+// The extremes of hidden values.
 const (
 	lowest = iota
 	highest
 )
 
-// farAway stands for a value that nothing bounds: so many times the largest that is known that a mean of many repeats,
-// of which it is one, is beyond all that is known as well.
-func farAway(samples ...metrics.Sample) float64 {
+// farValue replaces an unbounded value: it is so many times the largest known value that even the mean of many
+// repeats with one such value exceeds all known ones.
+func farValue(samples ...metrics.Sample) float64 {
 	most := 1.0
 	see := func(v float64) {
 		if !math.IsInf(v, 0) {
@@ -57,10 +57,10 @@ func farAway(samples ...metrics.Sample) float64 {
 
 const farTimes = 1e6
 
-// bounded says whether a value comes of values that are known.
+// bounded says whether a value is below the replacement for unbounded values.
 func bounded(v, far float64) bool { return math.Abs(v) < 10*far/farTimes }
 
-// endsOf are the samples in which every repeat has the lowest and the highest value that it may have.
+// endsOf are the samples with the lowest and the highest value that every repeat may have.
 func endsOf(s metrics.Sample, far float64) [2]metrics.Sample {
 	var out [2]metrics.Sample
 	for end := range out {
@@ -77,7 +77,7 @@ func endsOf(s metrics.Sample, far float64) [2]metrics.Sample {
 	return out
 }
 
-// hides says what is not known of both sides, and why.
+// hides says which values of both sides are unknown, and why.
 func hides(old, new metrics.Sample) string {
 	var sides []string
 	for k, s := range []metrics.Sample{old, new} {
@@ -94,10 +94,10 @@ func hides(old, new metrics.Sample) string {
 	return strings.Join(sides, ", ") + ": " + strings.Join(why, "; ")
 }
 
-// counted ends a reason that says how many it is of.
+// counted matches the count at the end of a reason.
 var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
 
-// sideAmong describes a side of which values hide: its statistic lies within an interval.
+// sideAmong describes a side with hidden values: its statistic is an interval.
 func sideAmong(s metrics.Sample, ends [2]metrics.Sample, g Gate, far float64) Side {
 	if len(s.Hidden) == 0 {
 		return side(s, g.Stat, g.Better)
@@ -110,7 +110,7 @@ func sideAmong(s metrics.Sample, ends [2]metrics.Sample, g Gate, far float64) Si
 	if out.Lo != nil && !bounded(*out.Lo, far) {
 		out.Lo = nil
 	}
-	if tailPercent(g.Stat) == 0 || g.Better <= 0 { // the path and the statistic have this value everywhere
+	if tailPercent(g.Stat) == 0 || g.Better <= 0 { // every report shows this value for the path and the statistic
 		v := s.Stat(g.Stat)
 		if f, ok := v.Number(); ok {
 			out.Center = &f
@@ -126,7 +126,7 @@ func sideAmong(s metrics.Sample, ends [2]metrics.Sample, g Gate, far float64) Si
 	return out
 }
 
-// unbounded is an interval whose ends are open where a value stands for any.
+// unbounded opens the ends of an interval that hold a replacement value.
 func unbounded(low, high, far float64) event.Range {
 	if !bounded(low, far) {
 		low = math.Inf(-1)
@@ -137,7 +137,7 @@ func unbounded(low, high, far float64) event.Range {
 	return event.Range{Low: low, High: high}
 }
 
-// agree takes the verdict that all of what the hidden values may be agree on. All that is no worse passes alike.
+// agree takes the verdict on which both extremes agree. All verdicts of no worse pass alike.
 func (d *Delta) agree() {
 	each := d.evidence.among
 	var verdicts []string
@@ -174,7 +174,7 @@ func (d *Delta) agree() {
 	}
 }
 
-// spans tells between which limits the change lies, of the ends at which it is highest and lowest.
+// spans sets the limits of the change from the extremes at which it is highest and lowest.
 func (d *Delta) spans(far float64) {
 	up, down := d.evidence.among[0], d.evidence.among[1]
 	if up.Change == nil || down.Change == nil {
@@ -194,7 +194,7 @@ func (d *Delta) spans(far float64) {
 	d.Margin, d.Widened = larger(up.Margin, down.Margin), larger(up.Widened, down.Widened)
 }
 
-// larger is the larger of two values, of which either may be missing.
+// larger is the larger of two values, either of which may be nil.
 func larger(a, b *float64) *float64 {
 	if a == nil || b != nil && *b > *a {
 		return b
@@ -202,7 +202,7 @@ func larger(a, b *float64) *float64 {
 	return a
 }
 
-// withdraws lets what else may speak against a verdict do so, now and whenever it is decided again.
+// withdraws applies the further reasons to withdraw a verdict, now and whenever it is decided again.
 func (d *Delta) withdraws(by func(*Delta)) {
 	d.evidence.withdraw = by
 	if d.evidence.among == nil {

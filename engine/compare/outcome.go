@@ -9,7 +9,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Judged is what the outcome of a gate means for the comparison.
+// Judged is the meaning of a gate's outcome for the comparison.
 func (d Delta) Judged() metrics.Judged {
 	outcome := d.Verdict
 	switch d.Verdict {
@@ -21,8 +21,7 @@ func (d Delta) Judged() metrics.Judged {
 	return metrics.JudgedBy(outcome, d.Gate.Severity, d.Gate.OnUnknown)
 }
 
-// Outcome decides what the comparison comes to: the printed verdict and the exit code come from
-// this call.
+// Outcome decides the outcome of the comparison: the printed verdict and the exit code both come from this call.
 func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason string) {
 	var worse, unknown, better gateNames
 	same, unseen, gating := 0, 0, 0
@@ -77,7 +76,7 @@ func (c Comparison) Outcome() (verdict event.Outcome, exitCode int, reason strin
 	return event.Pass, exit.Pass, fmt.Sprintf("%d gates, nothing worse", same+unseen)
 }
 
-// gateNames are gates of one outcome: by name, and those of single steps by their number, since there are many.
+// gateNames lists gates of one outcome: by name, and those of single steps by number, because there are many.
 type gateNames struct {
 	names []string
 	steps int
@@ -103,7 +102,7 @@ func (n *gateNames) String() string {
 	return fmt.Sprintf("%s and %d of single steps", strings.Join(n.names, ", "), n.steps)
 }
 
-// Uncertain lists the gates that more repeats would settle.
+// Uncertain lists the gates that more repeats would decide.
 func (c Comparison) Uncertain() []Delta {
 	var out []Delta
 	for _, p := range c.Pairs {

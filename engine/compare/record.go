@@ -12,7 +12,7 @@ import (
 	"homellm/engine/stats"
 )
 
-// paths lists the samples of a cell that a baseline keeps: those of the gates of a file, or the usual ones.
+// paths lists the samples that a cell's baseline keeps: those of the gates file, or the usual ones.
 func (r Rules) paths(c *metrics.Cell) []wanted {
 	var out []wanted
 	if r.Usual {
@@ -27,14 +27,14 @@ func (r Rules) paths(c *metrics.Cell) []wanted {
 	return out
 }
 
-// Record makes a baseline of a cell of a passing run. It refuses a cell that was not measured and one without any
-// value of what a gate of the file rests on; what only warns may lack it. More cells are further runs of the same thing
-// when nothing changed: how far their medians lie apart is the noise that one run cannot see in itself.
+// Record makes a baseline from a cell of a passing run. It refuses a cell that was not measured, and one without a
+// value for a gate that can fail; a gate that only warns may lack its value. More cells are further runs of the same
+// thing without a change: the differences between their medians are the noise that a single run cannot show.
 func (r Rules) Record(c *metrics.Cell, splits int, more ...*metrics.Cell) (*Baseline, error) {
 	return record(c, r.paths(c), r.baseFigures(), splits, more...)
 }
 
-// FewRepeats says what a baseline of so few repeats cannot do, and what to do about it; empty: nothing.
+// FewRepeats says what a baseline with so few repeats cannot do, and the remedy; empty: nothing.
 func FewRepeats(c *metrics.Cell) string {
 	n := len(c.Repeats())
 	again := fmt.Sprintf("for a better one play it again with --repeats %d", DefaultRepeats)
@@ -50,7 +50,7 @@ func FewRepeats(c *metrics.Cell) string {
 	return ""
 }
 
-// baselinePaths lists what a baseline of the cell keeps where no gates file says it.
+// baselinePaths lists what the cell's baseline keeps without a gates file.
 func baselinePaths(c *metrics.Cell) []string {
 	var out []string
 	add := func(prefix string, g metrics.Group) {
@@ -74,8 +74,8 @@ func baselinePaths(c *metrics.Cell) []string {
 	return append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")
 }
 
-// record makes a baseline of the samples of these paths. Figures are the paths that expressions of
-// a gates file name below base.
+// record makes a baseline from the samples of these paths. Figures are the paths below base. in the gates file's
+// expressions.
 func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metrics.Cell) (*Baseline, error) {
 	r := c.Run()
 	if verdict, _, reason := r.Outcome(); verdict != event.Pass {
@@ -89,7 +89,7 @@ func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metri
 		Recorded: r.Started.Started, Run: r.Started.ID, Homellm: r.Started.Homellm,
 		Fingerprint: FingerprintOf(c), AASplits: splits, AARuns: 1 + len(more), Metrics: map[string]BaselineMetric{},
 	}
-	// the same thing was played again, whatever its file looked like and whichever homellm did it
+	// the same scenario, whatever its file looked like and whichever version of homellm played it
 	alike := slices.DeleteFunc(MatchKeys(), func(k string) bool { return k == scenarioSum || k == homellmVersion })
 	b.ClientError = clientError(c)
 	for _, m := range more {
@@ -122,7 +122,7 @@ func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metri
 	return b, nil
 }
 
-// recordSample is what a baseline keeps of a path; ok is false where nothing is known of it.
+// recordSample is what a baseline keeps of a path; ok is false if nothing is known of it.
 func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell) (kept BaselineMetric, ok bool) {
 	s := c.Sample(path)
 	if !s.Told() {
@@ -131,7 +131,7 @@ func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell
 	kept = BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: append([]float64{}, s.Values...),
 		Between: between(s, more)}
 	kept.hide(s)
-	if len(more) == 0 { // several runs are described by their values alone
+	if len(more) == 0 { // a baseline of several runs has only their values
 		kept.Shown, kept.Within = s.Shown, s.Within
 	}
 	if sd, ok := stats.HalvingNoise(s.Values, splits); ok {
@@ -148,7 +148,7 @@ func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell
 	return kept, true
 }
 
-// hide keeps the values of a sample that are not known exactly.
+// hide stores the values of a sample that are not exact.
 func (m *BaselineMetric) hide(s metrics.Sample) {
 	for _, h := range s.Hidden {
 		m.Hidden = append(m.Hidden, h.Range)
@@ -156,7 +156,7 @@ func (m *BaselineMetric) hide(s metrics.Sample) {
 	m.Why = cmp.Or(m.Why, s.Why)
 }
 
-// between is, of each statistic, the standard deviation of the relative difference between two runs.
+// between is the standard deviation of the relative difference between two runs, for each statistic.
 func between(s metrics.Sample, more []*metrics.Cell) map[string]float64 {
 	runs := [][]float64{s.Values}
 	for _, c := range more {
@@ -174,7 +174,7 @@ func between(s metrics.Sample, more []*metrics.Cell) map[string]float64 {
 			each = append(each, of(v, s.Better))
 		}
 		if mean := stats.Mean(each); mean != 0 {
-			// a difference has twice the variance of one of them
+			// the variance of a difference is twice that of one run
 			out[stat] = stats.Deviation(each) * math.Sqrt2 / math.Abs(mean)
 		}
 	}

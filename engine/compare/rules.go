@@ -10,35 +10,36 @@ import (
 	"homellm/engine/stats"
 )
 
-// DefaultBetween is what may lie between the times of two runs of the same thing: no run can see it in itself.
+// DefaultBetween is the assumed relative difference between the times of two runs of the same thing: a single run
+// cannot measure it.
 const DefaultBetween = 0.05
 
-// Rules says what is compared and what must be alike.
+// Rules say what is compared and what must match.
 type Rules struct {
 	Gates       []Gate
 	Expressions []ExpressionGate
 	Match       []string      // fingerprint keys
 	OnMismatch  string        // MismatchInconclusive | MismatchFails | MismatchWarns
 	MaxAge      time.Duration // of a baseline; 0: any
-	Tighter     float64       // to be worse or better a change exceeds this many times the A/A noise; 0: any
-	Between     float64       // what may lie between times of two runs of the same thing, as a share
+	Tighter     float64       // a change must exceed this multiple of the A/A noise to be worse or better; 0: any
+	Between     float64       // assumed relative difference between times of two runs of the same thing
 	InTurn      bool          // both sides were played in turn in one run
-	// at a run in turn that goes on until its gates are certain; none: at one that does not, or is over
+	// in a run that plays on until its gates are certain; none: in any other run, or when it is over
 	Looks stats.Looks
 	Usual bool // the gates are the built-in ones: those without a value on either side are left out
 
-	folder   string                                // of the gates file
-	baseline func(values map[string]string) string // path of a baseline from there
+	folder   string                                // folder of the gates file
+	baseline func(values map[string]string) string // path of a baseline in that folder
 }
 
-// What sides that are not comparable mean.
+// The possible consequences of sides that are not comparable.
 const (
 	MismatchInconclusive = "inconclusive"
 	MismatchFails        = "fail"
 	MismatchWarns        = "warn"
 )
 
-// RulesOf are the rules of a gates file that lies in a folder.
+// RulesOf are the rules of a gates file in a folder.
 func RulesOf(g *dsl.Gates, folder string) Rules {
 	rules := Rules{
 		Match: g.MustMatch, OnMismatch: g.OnMismatch, MaxAge: g.MaxAge, Tighter: g.NoiseTimes,
@@ -50,7 +51,7 @@ func RulesOf(g *dsl.Gates, folder string) Rules {
 	switch {
 	case rules.Match == nil:
 		rules.Match = DefaultMatch
-	case !slices.Contains(rules.Match, "model"): // numbers of another model tell nothing, whatever else is asked to match
+	case !slices.Contains(rules.Match, "model"): // the model always has to match, whatever else is listed
 		rules.Match = append(slices.Clone(rules.Match), "model")
 	}
 	for _, r := range g.Compare {
@@ -67,14 +68,14 @@ func RulesOf(g *dsl.Gates, folder string) Rules {
 // wanted is a path that a baseline keeps.
 type wanted struct {
 	path    string
-	needed  bool // a gate that gates rests on it
-	allowed bool // each of these accepts that it cannot be known
+	needed  bool // a gate that can fail rests on it
+	allowed bool // all gates on it accept that it cannot be known
 }
 
-// missed says whether a baseline without a value of the path would be of no use to a gate.
+// missed says whether a baseline without a value of the path would be useless for a gate.
 func (w wanted) missed(unsupported bool) bool { return w.needed && (!w.allowed || !unsupported) }
 
-// want adds what a gate asks for.
+// want adds the path of a gate.
 func want(paths []wanted, path string, g Gate) []wanted {
 	i := slices.IndexFunc(paths, func(w wanted) bool { return w.path == path })
 	if i < 0 {
@@ -88,7 +89,7 @@ func want(paths []wanted, path string, g Gate) []wanted {
 	return paths
 }
 
-// baseFigures are the paths that the expressions name of the old side.
+// baseFigures are the paths below base. in the expressions.
 func (r Rules) baseFigures() []wanted {
 	var out []wanted
 	for _, g := range r.Expressions {

@@ -12,36 +12,35 @@ import (
 	"homellm/engine/stats"
 )
 
-// tests are the ways to hold two samples against each other, by test and statistic.
+// tests are the tests of two samples, by test and statistic.
 var tests = map[string]map[string]func(a, b []float64, confidence float64) (stats.Shift, error){
 	"mann_whitney": {"p50": stats.Unpaired, "mean": stats.Means},
 	"paired":       {"p50": stats.Paired, "mean": stats.PairedMeans},
 }
 
-// Tests of other statistics than the median, as reports call them.
+// The names of tests of statistics other than the median, in reports.
 const (
 	testMeans       = "permutation"
 	testPairedMeans = "paired permutation"
 	testTail        = "fisher"
 )
 
-// Compare judges the change from old to new. inTurn says that both were played in turn in one run,
-// so that their repeats are pairs.
+// Compare judges the change from old to new. inTurn says that both were played in turn in one run, so that their
+// repeats are pairs.
 //
-// A change is worse only if it is larger than every margin of the gate and the test says that
-// chance does not explain it; better is the mirror image. Otherwise it is the same, if the
-// confidence interval rules out a change for the worse of twice the margin: a sample that cannot
-// is too noisy or too small to call anything the same, and the verdict is unknown. A mean or a tail that is not seen
-// to be worse is never the same: see [NotSeen].
+// A change is worse only if it is larger than every margin of the gate and the test excludes chance; better is the
+// mirror image. Otherwise it is the same if the confidence interval excludes a change for the worse of twice the
+// margin. A sample that cannot exclude that is too noisy or too small, and the verdict is unknown. A mean or a tail
+// that is not seen to be worse is never the same: see [NotSeen].
 //
-// Values that are only known to lie between limits count with all that they may be: see [Gate.among].
+// Values that are known only as intervals count with everything that they may be: see [Gate.judgeHidden].
 func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	if g.Better == 0 {
 		g.Better = max(-1, min(1, new.Better+old.Better))
 	}
 	var d Delta
 	if len(old.Hidden)+len(new.Hidden) > 0 && old.Told() && new.Told() {
-		d = g.among(old, new, inTurn)
+		d = g.judgeHidden(old, new, inTurn)
 	} else {
 		d = g.exactly(old, new, inTurn)
 	}
@@ -49,7 +48,7 @@ func (g Gate) Compare(old, new metrics.Sample, inTurn bool) Delta {
 	return d
 }
 
-// exactly judges the change between samples whose values are known.
+// exactly judges the change between samples of exact values.
 func (g Gate) exactly(old, new metrics.Sample, inTurn bool) Delta {
 	d := Delta{Gate: g, Unit: cmp.Or(new.Unit, old.Unit), Old: side(old, g.Stat, g.Better),
 		New: side(new, g.Stat, g.Better), Verdict: event.Unknown, Test: g.testOf(old, new, inTurn)}
@@ -94,7 +93,8 @@ func (g Gate) exactly(old, new metrics.Sample, inTurn bool) Delta {
 	return d
 }
 
-// testOf is the test that a gate does not name: repeats that were played in turn and are alike are pairs.
+// testOf is the test of a gate that names none: the paired test for repeats that were played in turn and are
+// correlated.
 func (g Gate) testOf(old, new metrics.Sample, inTurn bool) string {
 	if g.Test != "" {
 		return g.Test
@@ -105,7 +105,7 @@ func (g Gate) testOf(old, new metrics.Sample, inTurn bool) string {
 	return "mann_whitney"
 }
 
-// remark tells what else to know of the samples.
+// remark notes what else is worth knowing of the samples.
 func (d *Delta) remark(old, new metrics.Sample) {
 	for _, s := range []struct {
 		side string
@@ -123,7 +123,7 @@ func (d *Delta) remark(old, new metrics.Sample) {
 	}
 }
 
-// unfit says why two samples cannot be held against each other.
+// unfit says why two samples cannot be compared.
 func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
 	for _, s := range []struct {
 		side string
@@ -163,10 +163,9 @@ func pairs(old, new metrics.Sample) (a, b []float64) {
 	return a, b
 }
 
-// inPairs says whether samples that were taken in turn share so much that their pairs tell more
-// than the samples apart: the variance of a difference is 2(1-r) that of a value, so from a rank
-// correlation r of one half. Below that a pair doubles the damage of an outlier and gains nothing,
-// and playing in turn has spread what drifts evenly over both sides all the same.
+// inPairs says whether the pairs of samples taken in turn tell more than the samples apart. The variance of a
+// difference is 2(1-r) that of a value, so this holds from a rank correlation r of one half. Below that, a pair
+// doubles the effect of an outlier and gains nothing; playing in turn still spreads drift evenly over both sides.
 func inPairs(a, b []float64) bool {
 	if len(a) < 4 {
 		return false
@@ -182,7 +181,7 @@ func side(s metrics.Sample, stat string, better int) Side {
 	}
 	_, lo, hi := stats.MedianInterval(s.Values, stats.Level)
 	center, why := metrics.NewDist(s.Values).Stat(stat)
-	if why != "" { // a test that asks for no statistic of this name
+	if why != "" { // a test without a statistic of this name
 		center = metrics.NewDist(s.Values).P50
 	}
 	if p := tailPercent(stat); p > 0 {
@@ -190,15 +189,15 @@ func side(s metrics.Sample, stat string, better int) Side {
 	}
 	out.judged = center
 	if shown, ok := s.Stat(stat).Number(); ok && (tailPercent(stat) == 0 || better <= 0) {
-		center = shown // the path and the statistic have this value everywhere: of a step over its turns
+		center = shown // every report shows this value for the path and the statistic: of a step over its turns
 	}
 	out.Center, out.Lo, out.Hi = &center, finite(lo), finite(hi)
 	return out
 }
 
-// judgeTail counts the values of the new side beyond the old side's percentile by more than the margin. Of the old
-// side as many are beyond as its percentile says: had both sides one distribution, that count would be any like that
-// of Fisher's test, whatever the distribution is.
+// judgeTail counts the values of the new side that exceed the old side's percentile by more than the margin. On the
+// old side the percentile itself says how many exceed it. If both sides have the same distribution, Fisher's test
+// applies to these counts, whatever the distribution is.
 func (d *Delta) judgeTail(a, b []float64) {
 	base := d.Old.judged
 	by := d.New.judged - base
@@ -207,7 +206,7 @@ func (d *Delta) judgeTail(a, b []float64) {
 		d.Relative = new(by / math.Abs(base))
 	}
 	p := tailPercent(d.Gate.Stat)
-	margin := d.wide(base)
+	margin := d.widenedMargin(base)
 	worse := -float64(d.Gate.Better)
 	t := tail{n: [2]int{len(a), len(b)}, limit: base + worse*margin}
 	t.far[0] = len(a) - max((p*len(a)+99)/100, 1)

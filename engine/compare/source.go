@@ -8,22 +8,22 @@ import (
 	"homellm/engine/stats"
 )
 
-// Source gives one side of a comparison: a cell of a run, or a baseline.
+// Source provides one side of a comparison: a cell of a run, or a baseline.
 type Source struct {
-	Name        string // for people
+	Name        string // in texts
 	Fingerprint Fingerprint
 	Recorded    time.Time // zero: just measured
 	Sample      func(path string) metrics.Sample
 	Figure      func(path string) metrics.Value             // in scenario scope
-	Bounds      func(path string) (stats.Bounds, int, bool) // of a path that ends in a percentile, and of how many values
+	Bounds      func(path string) (stats.Bounds, int, bool) // bounds of a percentile path, and the number of values
 	Noise       func(path string) *float64                  // A/A noise; nil: none was recorded
-	// the noise between runs of a statistic; ok is false where it was not measured
+	// noise between runs of a statistic; ok is false if it was not measured
 	BetweenRuns func(path, stat string) (sd float64, ok bool)
-	Runs        int // that were recorded of the same thing; 0: a run
-	Failed      int // requests that failed
+	Runs        int // number of recorded runs; 0: this is a run, not a baseline
+	Failed      int // failed requests
 	Requests    int
-	ClientError float64       // of the client that measured, in ms; 0: not known
-	Cell        *metrics.Cell // what a run measured; nil: a baseline
+	ClientError float64       // error of the client that measured, in ms; 0: unknown
+	Cell        *metrics.Cell // the measured cell; nil: this is a baseline
 
 	kept []string // the steps of a baseline
 }
@@ -37,7 +37,7 @@ func Measured(c *metrics.Cell, name string) Source {
 	}
 }
 
-// looks are those that decided how much was measured; a baseline tells of none.
+// looks are the looks that decided how much was measured; a baseline has none.
 func (s Source) looks() stats.Looks {
 	if s.Cell == nil || s.Cell.Done == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s Source) looks() stats.Looks {
 	return s.Cell.Done.Looks
 }
 
-// clientError is the error of the client that measured a cell, in ms; 0: not known.
+// clientError is the error of the client that measured a cell, in ms; 0: unknown.
 func clientError(c *metrics.Cell) float64 {
 	ms, _ := c.Observed("client.ttft_bias_p99_ms").Number()
 	return ms
@@ -54,7 +54,7 @@ func clientError(c *metrics.Cell) float64 {
 // Source is the baseline as the old side of a comparison.
 func (b *Baseline) Source(name string) Source {
 	made := maps.Clone(b.Fingerprint)
-	if made[homellmVersion] == "" { // of a file from before it was one of the circumstances
+	if made[homellmVersion] == "" { // a file that was written before the key existed
 		made.put(homellmVersion, b.Homellm)
 	}
 	return Source{

@@ -5,8 +5,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// cannotTell is why a side could not have a metric, which was known before it was measured; "" where it could.
-// What a baseline does not hold was never told to it.
+// cannotTell is why a side could not have a metric, as was known before the measurement; "" if it could. A metric
+// that a baseline does not hold was not requested from it.
 func (s Source) cannotTell(g Gate) (why string) {
 	if s.Cell == nil {
 		return "the baseline holds none of it"
@@ -22,7 +22,7 @@ func (s Source) cannotTell(g Gate) (why string) {
 	return ""
 }
 
-// unsupported says of a gate that could not be judged whether a side without a value could not have had one.
+// unsupported says whether an unknown gate could not have a value on a side.
 func (d *Delta) unsupported(sides [2]Source, samples [2]metrics.Sample) {
 	if d.Verdict != event.Unknown {
 		return

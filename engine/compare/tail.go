@@ -8,10 +8,10 @@ import (
 	"homellm/engine/stats"
 )
 
-// tailsOf are the statistics of the worse end of a sample, by the percent of values that are not beyond it.
+// tailsOf are the statistics of the worse end of a sample, with the percentage of values within them.
 var tailsOf = map[string]int{"p90": 90, "p95": 95, "max": 100}
 
-// centers are what each statistic says of values.
+// centers compute each statistic of the centre.
 var centers = map[string]func(values []float64, better int) float64{
 	"p50":  func(v []float64, _ int) float64 { return stats.Median(v) },
 	"mean": func(v []float64, _ int) float64 { return stats.Mean(v) },
@@ -20,11 +20,11 @@ var centers = map[string]func(values []float64, better int) float64{
 	"max":  func(v []float64, better int) float64 { return tailOf(v, tailsOf["max"], better) },
 }
 
-// tailPercent is the percent of a statistic of the tail; 0: it is none.
+// tailPercent is the percentage of a statistic of the tail; 0: it is not one.
 func tailPercent(stat string) int { return tailsOf[stat] }
 
-// tailOf is the percentile of values towards the worse side: where more is better, what p percent of them exceed
-// or reach.
+// tailOf is the percentile of values towards the worse side: if higher is better, the value that p percent of them
+// reach or exceed.
 func tailOf(values []float64, p, better int) float64 {
 	if better <= 0 {
 		return stats.Percentile(slices.Sorted(slices.Values(values)), p)
@@ -42,7 +42,7 @@ func (d *Delta) decideTail() {
 	t := d.evidence.tail
 	margin := d.Gate.margin(d.evidence.base)
 	d.Margin = &margin
-	if d.sure(d.evidence.Up) {
+	if d.significant(d.evidence.Up) {
 		d.Verdict = Worse
 		return
 	}

@@ -8,20 +8,20 @@ import (
 )
 
 var (
-	// what is part of the order of versions behind a dash: a candidate, or the time of a commit
+	// what a version has after a dash that belongs to its order: a release candidate, or the time of a commit
 	afterDash   = regexp.MustCompile(`^(?:0\.)?(?:(?:alpha|beta|a|b|c|rc|pre|preview|dev|post)\.?\d*|\d{14})$`)
 	versionPart = regexp.MustCompile(`\d+|[a-z]+`)
 )
 
-// ranks order what stands at one place of two versions: a candidate, nothing, a later edition.
+// ranks order what may be at one position of two versions: a candidate, nothing, a later edition.
 var ranks = map[string]int{"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "pre": -1,
 	"preview": -1, "": 0, "post": 1}
 
-// rankOfNumber is that of a further number: 1.2.1 comes behind 1.2 and its later editions.
+// rankOfNumber is the rank of a further number: 1.2.1 comes after 1.2 and its later editions.
 const rankOfNumber = 2
 
-// versionOrder compares two versions as their makers count: numbers as numbers, a candidate before what it becomes. 0:
-// they are the same, or cannot be ordered, as two commits cannot.
+// versionOrder compares two versions: numbers as numbers, a candidate before its release. 0: they are equal, or
+// cannot be ordered, like two commits.
 func versionOrder(a, b string) int {
 	x, y := versionParts(a), versionParts(b)
 	for i := range max(len(x), len(y)) {
@@ -65,7 +65,7 @@ func rankOf(part string) (int, bool) {
 	return r, ok
 }
 
-// versionParts takes a version apart. What tells of a build or names a commit orders nothing.
+// versionParts splits a version. Build metadata and commit names have no order and are dropped.
 func versionParts(v string) []string {
 	v, _, _ = strings.Cut(strings.ToLower(v), "+")
 	if len(v) > 1 && (v[0] == 'v' || v[0] == 'b') && isNumber(v[1:]) {

@@ -7,19 +7,18 @@ import (
 	"homellm/engine/stats"
 )
 
-// farAlpha is the chance from which on the repeats far from the others are no more than on the old side.
-const farAlpha = 0.05
+// outlierAlpha is the p of Fisher's test from which the new side has no more outliers than the old one.
+const outlierAlpha = 0.05
 
-// usualOnesAre says whether the repeats that are not far from the others rule out a change for the worse of more than
-// most, where all of them do not: an interval of ranks takes a few repeats ten times as slow, which either side may
-// have had, for as much doubt about every other one. It says so only where the new side has no more of them than
-// chance gives; whether there are more is what the mean and the tail are for. What is left out is left out of this
-// alone: worse and better are found with all repeats.
-func (d *Delta) usualOnesAre(most float64) bool {
+// typicalRepeatsSame says whether the repeats without outliers exclude a change for the worse of more than most, if
+// all repeats together do not. A few repeats that take ten times as long widen an interval of ranks although either
+// side may have them. It applies only if the new side has no more outliers than chance explains; the mean and the
+// tail judge whether there are more. Worse and better are always judged over all repeats.
+func (d *Delta) typicalRepeatsSame(most float64) bool {
 	g := d.Gate
 	usual, far := d.withoutFar()
 	of := [2]int{len(d.evidence.values[0]), len(d.evidence.values[1])}
-	if far[0]+far[1] == 0 || min(len(usual[0]), len(usual[1])) < g.MinSamples || stats.Fisher(far, of).Up < farAlpha {
+	if far[0]+far[1] == 0 || min(len(usual[0]), len(usual[1])) < g.MinSamples || stats.Fisher(far, of).Up < outlierAlpha {
 		return false
 	}
 	s, err := tests[d.Test][g.Stat](usual[0], usual[1], stats.Confidence(g.look()))
@@ -36,8 +35,8 @@ func (d *Delta) usualOnesAre(most float64) bool {
 	return true
 }
 
-// withoutFar are the values of both sides that do not lie far from the others of their side, as pairs where the test is
-// of pairs, and how many of each side lie far on the worse end.
+// withoutOutliers are the values of both sides without the outliers of each side, in pairs for a paired test, and the
+// number of outliers at the worse end.
 func (d *Delta) withoutFar() (usual [2][]float64, worse [2]int) {
 	var far [2][]int
 	for k, values := range d.evidence.values {

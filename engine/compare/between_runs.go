@@ -9,13 +9,13 @@ import (
 	"homellm/engine/stats"
 )
 
-// leastRuns is how many runs of a baseline measure what lies between runs.
+// leastRuns is how many runs a baseline needs to measure the difference between runs.
 const leastRuns = 3
 
-// steadyAlpha is the chance, at most, that one test finds the times of a steady side moving, over all of them.
+// steadyAlpha is the probability, at most, that a test over all times finds a drift in a steady side.
 const steadyAlpha = 0.01
 
-// isTime says whether a sample is of times or speeds, which a machine changes by itself.
+// isTime says whether a sample is of times or speeds, which the machine alone can change.
 func isTime(path string) bool {
 	def, ok := metrics.OfPath(path)
 	return ok && (def.Unit == "ms" || def.Unit == "s" || def.Unit == "tokens/s")
@@ -29,9 +29,9 @@ func isTimeFigure(path string) bool {
 	return isTime(path)
 }
 
-// apart is what a change between sides that were played apart must exceed beside the gate's margin, as shares of the
-// old value: what may lie between two runs, or the noise where a baseline of several runs has measured that.
-func (r Rules) apart(g Gate, old Source) (between, noise float64) {
+// betweenRuns is what a change between two separate runs must exceed besides the gate's margin, as shares of the old
+// value: the usual difference between two runs, or the noise that a baseline of several runs has measured.
+func (r Rules) betweenRuns(g Gate, old Source) (between, noise float64) {
 	if old.Noise != nil && r.Tighter > 0 {
 		if sd := old.Noise(g.Metric); sd != nil {
 			noise = r.Tighter * *sd
@@ -49,8 +49,8 @@ func (r Rules) apart(g Gate, old Source) (between, noise float64) {
 	return r.Between, noise
 }
 
-// between remarks on what lies between two runs, and says of sides whose times moved while they were played that they
-// tell nothing.
+// between notes the difference between runs, and makes gates on times unknown if the times of a side drifted while it
+// was played.
 func (r Rules) between(p *Pair) {
 	if r.InTurn {
 		return
@@ -72,7 +72,7 @@ func (r Rules) between(p *Pair) {
 	}
 }
 
-// throttled says which side's machine slowed itself down; "": none.
+// throttled says which side's machine throttled; "": neither.
 func throttled(sides [2]Source) string {
 	for k, side := range sides {
 		if side.Fingerprint.throttled() {
@@ -83,7 +83,7 @@ func throttled(sides [2]Source) string {
 	return ""
 }
 
-// unsteady says how the times of the sides moved while they were played; "" if nothing of it is seen.
+// unsteady says how the times of the sides drifted while they were played; "" if they did not.
 func (r Rules) unsteady(sides [2]Source) string {
 	drift := 0.0 // of both sides, in standard deviations
 	for k, side := range sides {
@@ -99,12 +99,11 @@ func (r Rules) unsteady(sides [2]Source) string {
 	return ""
 }
 
-// moves says how the times of a side moved while it was played: neighbouring repeats are more alike than chance makes
-// them, or there is a drift. "" if none of it is seen. z is the drift of all times together, in
-// standard deviations.
+// moves says how the times of a side drifted while it was played: neighbouring repeats are more alike than by chance,
+// or there is a trend. "" if neither is seen. z is the trend of all times together, in standard deviations.
 func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
 	if side.Runs > 1 {
-		return 0, "" // its values are of several runs, and what lies between them is measured
+		return 0, "" // its values are from several runs, whose differences are measured
 	}
 	seen := map[string]metrics.Sample{}
 	var paths []string
@@ -125,12 +124,12 @@ func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
 			return 0, why
 		}
 	}
-	// What moves the machine moves all times, and their ranks together show it before any does alone.
+	// A change of the machine moves all times, and their ranks together show it before a single one does.
 	all := metrics.Sample{Repeats: seen[paths[0]].Repeats, Values: make([]float64, len(seen[paths[0]].Values))}
 	for _, path := range paths {
 		s := seen[path]
 		if !slices.Equal(s.Repeats, all.Repeats) {
-			continue // some of its repeats are not known
+			continue // some repeats are unknown
 		}
 		for i, r := range stats.Ranks(s.Values) {
 			if s.Better > 0 {
@@ -145,7 +144,7 @@ func (r Rules) moves(side Source, sides [2]Source) (z float64, why string) {
 	return z, moving("all times together", all, steadyAlpha)
 }
 
-// moving says how a sample moved over its repeats; "" if nothing of it is seen.
+// moving says how a sample drifted over its repeats; "" if it did not.
 func moving(what string, s metrics.Sample, alpha float64) string {
 	if t, ok := stats.TrendOf(s.Values, s.Repeats); ok && t.P < alpha {
 		return fmt.Sprintf("%s drifted over its repeats, p = %.2g", what, t.P)
