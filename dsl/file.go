@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -150,10 +149,7 @@ func fileKind(t *tree) (string, syntax.Diagnostics) {
 	}
 	v := t.root.Get("schema")
 	var known []string
-	for _, kind := range schema.Kinds() {
-		if slices.Contains([]string{"result", "results", "baseline", "compare"}, kind) {
-			continue // written, never read as a file of the user
-		}
+	for _, kind := range schema.Written() {
 		name := "homellm." + kind + "/v1"
 		if v != nil && v.Text() == name {
 			if t.root.Entries[0].Key != "schema" {

@@ -73,8 +73,8 @@ type resolvedStep struct {
 	Request map[string]any `json:"request"`
 }
 
-// Resolved returns the cells of the plan with every default filled in, as plain JSON values.
-func (p *Plan) Resolved() any {
+// resolved returns the cells of the plan with every default filled in.
+func (p *Plan) resolved() []resolved {
 	out := make([]resolved, len(p.Cells))
 	for i, c := range p.Cells {
 		r := c.Scenario.Run
@@ -93,9 +93,9 @@ func (p *Plan) Resolved() any {
 	return out
 }
 
-// WriteResolved prints what Resolved returns as YAML.
+// WriteResolved prints the cells of the plan with every default filled in, as YAML.
 func (p *Plan) WriteResolved(w io.Writer) error {
-	data, err := json.Marshal(p.Resolved())
+	data, err := json.Marshal(p.resolved())
 	if err != nil {
 		return fmt.Errorf("resolving the plan: %w", err)
 	}

@@ -187,7 +187,7 @@ func TestPlanIsDeterministic(t *testing.T) {
 		if err := p.WriteText(&b); err != nil {
 			t.Fatal(err)
 		}
-		j, err := json.Marshal(p)
+		j, err := json.Marshal(p.Document(nil, true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestPlanText(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
 	}
-	data, err := json.Marshal(p)
+	data, err := json.Marshal(p.Document(nil, true))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,11 @@ package dsl
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	"homellm/dsl/figure"
 	"homellm/engine/text"
 )
 
@@ -155,88 +153,4 @@ func (c *Cell) writeAssertions(b *bytes.Buffer) {
 				strings.Join(f.SelfTest, ", "))
 		}
 	}
-}
-
-// MarshalJSON returns the plan as `plan --format json` prints it.
-func (p *Plan) MarshalJSON() ([]byte, error) {
-	type turn struct {
-		Conversation string       `json:"conversation"`
-		Step         string       `json:"step"`
-		Turn         int          `json:"turn"`
-		Phase        figure.Phase `json:"phase"`
-		PromptTokens int          `json:"prompt_tokens"`
-		ReplyTokens  int          `json:"max_reply_tokens"`
-		Exact        bool         `json:"exact"`
-		Reusable     int          `json:"reusable_tokens"`
-		Ceiling      *float64     `json:"cache_ceiling"`
-	}
-	type assertion struct {
-		Name         string       `json:"name"`
-		That         string       `json:"that"`
-		Scope        figure.Scope `json:"scope"`
-		Conversation string       `json:"conversation,omitempty"`
-		Step         string       `json:"step,omitempty"`
-		Severity     string       `json:"severity"`
-		OnUnknown    string       `json:"on_unknown"`
-		Reads        []string     `json:"reads"`
-		SelfTest     []string     `json:"decided_by_self_test,omitempty"`
-		File         string       `json:"file"`
-		Line         int          `json:"line"`
-		Column       int          `json:"column"`
-	}
-	type cell struct {
-		ID         string      `json:"id"`
-		Labels     []Label     `json:"labels"`
-		Skip       string      `json:"skip,omitempty"`
-		Turns      []turn      `json:"turns"`
-		Assertions []assertion `json:"assertions"`
-	}
-	type warning struct {
-		Line    int    `json:"line"`
-		Column  int    `json:"column"`
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	cells := make([]cell, len(p.Cells))
-	for i, c := range p.Cells {
-		cells[i] = cell{ID: c.ID, Labels: c.Labels, Skip: c.Skip, Turns: []turn{}, Assertions: []assertion{}}
-		for _, t := range c.Turns {
-			out := turn{t.Conversation, t.Step, t.Turn, t.Phase, t.PromptTokens, t.ReplyTokens, t.Exact, t.Reusable, nil}
-			if t.Known {
-				out.Ceiling = &t.Ceiling
-			}
-			cells[i].Turns = append(cells[i].Turns, out)
-		}
-		for _, f := range c.forecasts {
-			a := f.Assertion
-			cells[i].Assertions = append(cells[i].Assertions, assertion{
-				a.Name, a.That, a.Scope, f.Conversation, f.Step, a.Severity, a.OnUnknown, a.Paths(), f.SelfTest,
-				a.Pos.File, a.Pos.Line, a.Pos.Col,
-			})
-		}
-	}
-	warnings := []warning{}
-	for _, d := range p.Warnings {
-		warnings = append(warnings, warning{d.Pos.Line, d.Pos.Col, d.Code, d.Message})
-	}
-	prompt, reply := p.tokens()
-	return json.Marshal(struct {
-		Schema       string    `json:"schema"`
-		Name         string    `json:"name"`
-		File         string    `json:"file"`
-		SHA256       string    `json:"sha256"`
-		Digest       string    `json:"digest"`
-		Order        Order     `json:"order"`
-		Repeats      int       `json:"repeats"`
-		Warmup       int       `json:"warmup"`
-		Requests     int       `json:"requests"`
-		PromptTokens int       `json:"prompt_tokens"`
-		ReplyTokens  int       `json:"max_reply_tokens"`
-		Exact        bool      `json:"exact"`
-		Cells        []cell    `json:"cells"`
-		Warnings     []warning `json:"warnings"`
-	}{
-		"homellm.plan/v1", p.Name, p.File, p.SHA256, p.Digest, p.Order, p.Repeats, p.Warmup,
-		p.requests(), prompt, reply, p.exact(), cells, warnings,
-	})
 }

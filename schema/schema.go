@@ -45,6 +45,9 @@ func Kinds() []string {
 	return kinds
 }
 
+// Written returns the kinds of files that people write. All others are documents that homellm writes.
+func Written() []string { return []string{"gates", "models", "scenario", "servers"} }
+
 // Source returns the schema of a kind as JSON text, or nil if there is no such kind.
 func Source(kind string) []byte {
 	data, err := files.ReadFile(kind + suffix)

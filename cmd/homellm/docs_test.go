@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/exit"
+	"homellm/engine/listing"
 )
 
 // TestCLIDocs holds docs/cli.md to what the program prints; -update writes it.
@@ -25,6 +26,16 @@ func TestCLIDocs(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "\nWith several scenarios the gravest outcome decides. The printed verdict and the code come from "+
 		"the same decision.\n")
+	fmt.Fprintf(&b, "\n## JSON documents\n\nWith `--format json` these commands print one document that conforms to a JSON "+
+		"Schema. A value that is\nnot known is null, and the object that holds it says why under `unknown`, by the name of its "+
+		"key; a key\nthat is absent does not apply. The exit codes are those of the text; where a command fails, stdout is "+
+		"empty\nand stderr says why. Fields are added, never changed or taken away within a version.\n\n"+
+		"| command | document | schema |\n|---|---|---|\n")
+	for _, o := range listing.Outputs {
+		for _, kind := range o.Kinds {
+			fmt.Fprintf(&b, "| `homellm %s --format json` | `homellm.%s/v1` | `homellm schema %[2]s` |\n", o.Command, kind)
+		}
+	}
 	root := newRoot(process{})
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

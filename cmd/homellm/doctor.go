@@ -10,7 +10,7 @@ import (
 	"homellm/engine/crash"
 	"homellm/engine/doctor"
 	"homellm/engine/exit"
-	"homellm/engine/report"
+	"homellm/engine/listing"
 	"homellm/engine/target"
 )
 
@@ -18,6 +18,7 @@ type doctorFlags struct {
 	libraryFlags
 	addressFlags
 	model string
+	shown lookFlags
 }
 
 func newDoctor(p process) *cobra.Command {
@@ -38,12 +39,16 @@ the command to type next. It exits with 0 whether or not it found problems, and 
 		},
 	}
 	f.libraryFlags.add(c)
+	f.shown.add(c, listing.Doctor)
 	f.addressFlags.add(c, "address of the server to look at, instead of this machine's usual ports")
 	c.Flags().StringVar(&f.model, "model", "", "model to send the test requests to, where a server has several")
 	return c
 }
 
 func examine(ctx context.Context, p process, f doctorFlags) error {
+	if err := f.shown.check(); err != nil {
+		return err
+	}
 	lib, err := f.load(p)
 	if err != nil {
 		return err
@@ -52,7 +57,7 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	if err != nil {
 		return err
 	}
-	checkup := report.NewCheckup(p.stdout)
+	checkup := listing.NewCheckup(p.stdout, f.shown.format)
 	d := &doctor.Doctor{
 		Report: checkup, Library: lib, Model: f.model, Key: key,
 		Records: target.Records(p.stateDir), ModelDir: p.downloads().Dir,
@@ -66,13 +71,14 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	case errors.As(err, &bad):
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", bad)
 	case errors.Is(err, doctor.ErrNothing):
-		checkup.End()
+		if err := f.shown.write(p.stdout, checkup); err != nil {
+			return err
+		}
 		return exit.With(exit.Environment)
 	case ctx.Err() != nil:
 		return err
 	case err != nil:
 		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
-	checkup.End()
-	return nil
+	return f.shown.write(p.stdout, checkup)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,11 @@ func explain(word string) string {
 	}
 	for _, kind := range schema.Kinds() {
 		for _, k := range schema.Describe(kind, word) {
-			fmt.Fprintf(&b, "%s (key of a %s file, at %s)\n  %s\n  %s\n", word, kind, k.Path, k.Description, form(k))
+			what := "document"
+			if slices.Contains(schema.Written(), kind) {
+				what = "file"
+			}
+			fmt.Fprintf(&b, "%s (key of a %s %s, at %s)\n  %s\n  %s\n", word, kind, what, k.Path, k.Description, form(k))
 		}
 	}
 	for _, c := range event.Classes {

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
 	"homellm/engine/exit"
 	"homellm/engine/judge"
+	"homellm/engine/listing"
 	"homellm/engine/target"
 	"homellm/engine/text"
 )
@@ -20,7 +18,7 @@ type planFlags struct {
 	libraryFlags
 	addressFlags
 	resolved bool
-	format   string
+	shown    lookFlags
 }
 
 func newPlan(p process) *cobra.Command {
@@ -42,14 +40,14 @@ will be skipped or unsupported, with the reason. It exits with 5 if nothing is l
 	f.addressFlags.add(c, "address of a running server to plan for: its context and cache blocks are asked for")
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.Flags().BoolVar(&f.resolved, "resolved", false, "show profiles and requests with every default filled in")
-	c.Flags().StringVar(&f.format, "format", "text", "text or json")
+	f.shown.add(c, listing.Planned)
 	return c
 }
 
 func plan(ctx context.Context, p process, args []string, f planFlags) error {
 	p.stdout = plain{p.stdout}
-	if f.format != "text" && f.format != "json" {
-		return exit.Errorf(exit.Usage, "text or json", "unknown format %q", f.format)
+	if err := f.shown.check(); err != nil {
+		return err
 	}
 	named, lib, opt, err := readOnly(p, args, f.selection, f.libraryFlags)
 	if err != nil {
@@ -75,10 +73,8 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 	if err := p.leftOut(out, len(plans), false); err != nil {
 		return err
 	}
-	for _, one := range plans {
-		if err := writePlan(p, one, f); err != nil {
-			return exit.Errorf(exit.Environment, "", "printing the plan: %w", err)
-		}
+	if err := f.shown.write(p.stdout, listing.OfPlans(plans, out, f.resolved)); err != nil {
+		return err
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
 		return exit.Errorf(exit.Environment, "what would help is said above", "nothing of it can be played: %s skipped",
@@ -92,26 +88,4 @@ func cellsOf(plans []*dsl.Plan) (cells, skipped int) {
 		cells, skipped = cells+len(p.Cells), skipped+p.Skipped()
 	}
 	return cells, skipped
-}
-
-func writePlan(p process, one *dsl.Plan, f planFlags) error {
-	switch {
-	case f.format == "json" && f.resolved:
-		return encode(p.stdout, map[string]any{"plan": one, "resolved": one.Resolved()})
-	case f.format == "json":
-		return encode(p.stdout, one)
-	}
-	if err := one.WriteText(p.stdout); err != nil || !f.resolved {
-		return err
-	}
-	if _, err := fmt.Fprintln(p.stdout); err != nil {
-		return err
-	}
-	return one.WriteResolved(p.stdout)
-}
-
-func encode(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

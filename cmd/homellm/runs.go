@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +8,7 @@ import (
 
 	"homellm/engine/baseline"
 	"homellm/engine/exit"
+	"homellm/engine/listing"
 	"homellm/engine/metrics"
 	"homellm/engine/publish"
 	"homellm/engine/report"
@@ -36,37 +35,25 @@ func (p process) runs(dir string) results.Runs {
 }
 
 func newResultsList(p process, dir *string) *cobra.Command {
-	return &cobra.Command{
+	var shown lookFlags
+	c := &cobra.Command{
 		Use: "list", Short: "List the runs, the newest first", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := shown.check(); err != nil {
+				return err
+			}
 			all, err := p.runs(*dir).All()
 			if err != nil {
 				return err
 			}
-			var rows [][]string
-			for _, r := range all {
-				verdict, code, _ := r.Fold.Outcome()
-				simulated := ""
-				if slices.ContainsFunc(r.Fold.Cells, (*metrics.Cell).Simulated) {
-					simulated = "simulated"
-				}
-				counts := r.Fold.Counts()
-				rows = append(rows, []string{r.Started.UTC().Format("2006-01-02 15:04"), r.Fold.Started.Scenario.Name,
-					string(verdict), r.Name, simulated,
-					fmt.Sprint(code), fmt.Sprint(counts[metrics.Passed]), fmt.Sprint(counts[metrics.Failed]),
-					fmt.Sprint(len(r.Fold.Cells))})
-			}
-			if len(rows) == 0 {
+			if len(all) == 0 {
 				p.say("there are no runs in %s", *dir)
-				return nil
 			}
-			if err := report.Columns(p.stdout, []string{"started (UTC)", "scenario", "verdict", "run", "", "code", "passed",
-				"failed", "cells"}, rows, 5); err != nil {
-				return exit.Errorf(exit.Environment, "", "printing the list: %w", err)
-			}
-			return nil
+			return shown.write(p.stdout, listing.OfRuns(*dir, all))
 		},
 	}
+	shown.add(c, listing.ResultsList)
+	return c
 }
 
 func newResultsShow(p process, dir *string) *cobra.Command {

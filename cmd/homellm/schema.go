@@ -15,9 +15,10 @@ func newSchema(p process) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   "schema [KIND]",
-		Short: "Print the JSON Schema of a kind of file",
-		Long: "schema prints the JSON Schema (draft-07) of " + strings.Join(schema.Kinds(), ", ") +
-			" files,\nfor editors that check and complete YAML. Without a kind it lists the kinds.",
+		Short: "Print the JSON Schema of a kind of file or document",
+		Long: "schema prints the JSON Schema (draft-07) of a kind of file, for editors that check and\n" +
+			"complete YAML: " + strings.Join(schema.Written(), ", ") + ". And of a kind of document that homellm writes\n" +
+			"as JSON, for programs that read it. Without a kind it lists the kinds.",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: schema.Kinds(),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action, "obeyed": obeyed,
-			"envfile": envfile},
+			"envfile": envfile, "conforms": conforms},
 	})
 }
 

@@ -88,9 +88,9 @@ func renamed(t *testing.T, journal string) string {
 	return id.ReplaceAllString(journal, `"id":"0123456789abcdef"`)
 }
 
-// listing is every path below a folder but for those below one inner folder, with the sizes of
+// tree is every path below a folder but for those below one inner folder, with the sizes of
 // files.
-func listing(t *testing.T, dir, but string) string {
+func tree(t *testing.T, dir, but string) string {
 	t.Helper()
 	var out strings.Builder
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -190,7 +190,7 @@ func TestStrangersResults(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(outside, "evil.yaml"),
 		[]byte("schema: homellm.servers/v1\nservers:\n  sim: {engine: openai, launch: {command: [touch, owned]}}\n"), 0o600))
 	t.Chdir(outside)
-	before := listing(t, outside, dir)
+	before := tree(t, outside, dir)
 	for _, f := range report.Formats {
 		_, out := inside(t, "report", dir, "--format", f.Name)
 		_, hint, _ := strings.Cut(out, "continue with:")
@@ -219,7 +219,7 @@ func TestStrangersResults(t *testing.T) {
 	} {
 		inside(t, args...)
 	}
-	if after := listing(t, outside, dir); after != before {
+	if after := tree(t, outside, dir); after != before {
 		t.Errorf("outside of the folder there was\n%sand now there is\n%s", before, after)
 	}
 	select {
@@ -245,7 +245,7 @@ func TestStrangersFiles(t *testing.T) {
 			outside, dir := lay(t, map[string]string{"journal.jsonl": target, "baseline.json": target, "plan.yaml": "file:" +
 				crashPlan})
 			t.Chdir(outside)
-			before := listing(t, outside, "")
+			before := tree(t, outside, "")
 			for _, args := range [][]string{
 				{"report", dir}, {"results", "show", dir}, {"results", "list", "--dir", outside}, {"baseline", "record", dir},
 				{"baseline", "show", dir + "/baseline.json"}, {"baseline", "list", dir},
@@ -260,7 +260,7 @@ func TestStrangersFiles(t *testing.T) {
 					t.Errorf("%v: exit code %d\n%.300s", args, code, out)
 				}
 			}
-			if after := listing(t, outside, ""); after != before {
+			if after := tree(t, outside, ""); after != before {
 				t.Errorf("there was\n%sand now there is\n%s", before, after)
 			}
 		})

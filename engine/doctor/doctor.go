@@ -33,6 +33,8 @@ type Report interface {
 	Section(format string, args ...any)
 	Line(label, format string, args ...any)
 	Problem(next, format string, args ...any) // next is the command that fixes it
+	Server(f ServerFacts)                     // what the section says of a server, as data
+	Machine(f MachineFacts)                   // what the section says of the machine, as data
 }
 
 // BadAddress is an address that cannot be examined.

@@ -17,14 +17,15 @@ func (d *Doctor) machine(ctx context.Context) {
 	d.Report.Section("this machine")
 	t := host.OpenTelemetry(ctx, host.Options{})
 	defer t.Close()
-	facts := t.Inspect(ctx)
-	if cpu, ok := facts["cpu"]; ok {
-		d.Report.Line("processor", "%v, %v threads", cpu, facts["cpu_threads"])
+	facts := machineFacts(ctx, t)
+	defer func() { d.Report.Machine(facts) }()
+	if facts.Processor != nil {
+		d.Report.Line("processor", "%s, %d threads", *facts.Processor, facts.Threads)
 	} else {
-		d.Report.Line("processor", "%v threads", facts["cpu_threads"])
+		d.Report.Line("processor", "%d threads", facts.Threads)
 	}
-	if free, ok := facts["memory_free_mib"].(uint64); ok {
-		d.Report.Line("memory", "%.1f of %.1f GiB free", float64(free)/1024, float64(facts["memory_mib"].(uint64))/1024)
+	if facts.FreeBytes != nil && facts.MemoryBytes != nil {
+		d.Report.Line("memory", "%.1f of %.1f GiB free", *facts.FreeBytes/(1<<30), *facts.MemoryBytes/(1<<30))
 	}
 	gpus := t.GPUs()
 	for _, g := range gpus {
@@ -46,8 +47,9 @@ func (d *Doctor) machine(ctx context.Context) {
 			d.Report.Line("on the GPU", "%s (process %d), %s", orDash(o.Command), o.PID, memory)
 		}
 	}
-	d.disk()
+	d.disk(&facts.DiskFree)
 	floor, err := client.Calibrate(ctx)
+	facts.calibrated(floor, err)
 	if err != nil {
 		d.Report.Line("this client", "not calibrated: %v", err)
 		return
@@ -109,8 +111,15 @@ func (d *Doctor) gpu(g host.GPU, source string) {
 // lowDisk is the free space below which a download or a journal may not fit.
 const lowDisk = 10 << 30
 
-func (d *Doctor) disk() {
-	places := []struct{ what, path string }{{"results", "."}}
+// What disk space is for.
+const (
+	forResults = "results"
+	forModels  = "models"
+)
+
+// disk says how much space is free.
+func (d *Doctor) disk(facts *DiskFacts) {
+	places := []struct{ what, path string }{{forResults, "."}}
 	if dir := d.ModelDir; dir != "" {
 		for _, err := os.Stat(dir); err != nil && len(dir) > 1; _, err = os.Stat(dir) {
 			i := strings.LastIndexAny(dir, `/\`)
@@ -120,13 +129,14 @@ func (d *Doctor) disk() {
 			}
 			dir = dir[:i]
 		}
-		places = append(places, struct{ what, path string }{"models", dir})
+		places = append(places, struct{ what, path string }{forModels, dir})
 	}
 	for _, place := range places {
 		free, err := host.DiskFree(place.path)
 		if err != nil {
 			continue // not told here
 		}
+		facts.free(place.what, free)
 		d.Report.Line("disk", "%.1f GiB free for %s", float64(free)/(1<<30), place.what)
 		if free < lowDisk {
 			d.Report.Problem("df -h", "less than 10 GiB are free for %s", place.what)

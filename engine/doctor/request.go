@@ -11,7 +11,6 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
-	"homellm/engine/metrics"
 	"homellm/engine/observe"
 	"homellm/engine/server"
 	"homellm/engine/target"
@@ -183,8 +182,7 @@ func timing(e event.Exchange, held string) string {
 
 // speed is the decode speed of a reply.
 func speed(q *event.Request) string {
-	d, _ := metrics.Lookup("output_tps")
-	v := d.Each(&metrics.Cell{}, q)
+	v := decodeSpeed(q)
 	f, known := v.Number()
 	switch {
 	case known:

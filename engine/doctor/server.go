@@ -21,10 +21,13 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		title = e.Title
 	}
 	d.Report.Section("%s at %s", strings.TrimSpace(title+" "+f.Version), f.URL)
+	facts := ServerFacts{Document: f.Document()}
+	defer func() { d.Report.Server(facts) }()
 	if f.Simulated {
 		d.Report.Line("SIMULATED", "%s: none of its numbers is a real server's", f.Simulation)
 	}
 	state := strings.ReplaceAll(string(f.State), "_", " ")
+	facts.Unknown["test"] = "a server is tested when it is ready: this one is " + state
 	if f.Detail != "" {
 		state += ": " + f.Detail
 	}
@@ -51,23 +54,28 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	if loaded {
 		seen = d.test(ctx, f, name)
 	}
-	d.capabilities(f, seen)
+	facts.Capabilities = d.capabilities(f, seen)
 	for _, n := range f.Notes {
 		d.Report.Line("note", "%s", n)
 	}
 	switch {
 	case name == "":
+		facts.Unknown["test"] = "there is no model to test"
 	case !loaded:
-		d.Report.Line("test", "not sent: it may load a model, or cost money; name one with --model %s to have it tested",
-			name)
+		why := "not sent: it may load a model, or cost money; name one with --model " + name + " to have it tested"
+		facts.Unknown["test"] = why
+		d.Report.Line("test", "%s", why)
 	default:
+		facts.Test = testFacts(name, seen)
+		delete(facts.Unknown, "test")
 		d.results(f, name, seen)
 	}
 }
 
 // capabilities says what can be measured of a server: by what its replies showed, as a run decides it, and by what is
 // known of its engine where they show nothing.
-func (d *Doctor) capabilities(f server.Found, seen tested) {
+func (d *Doctor) capabilities(f server.Found, seen tested) []server.Ability {
+	out := []server.Ability{}
 	list, open := f.Capabilities, observe.SelfTested
 	if seen.proof != nil {
 		list = seen.proof.Refine(list)
@@ -75,12 +83,15 @@ func (d *Doctor) capabilities(f server.Found, seen tested) {
 	}
 	for _, c := range list {
 		mark := "no "
+		one := server.Ability{Name: c.Name, OK: &c.OK, How: c.How, Unknown: map[string]string{}}
 		switch {
 		case slices.Contains(open, c.Name):
 			mark, c.How = "?  ", "decided by the self-test before a run"
+			one.OK, one.How, one.Unknown["ok"] = nil, c.How, c.How
 		case c.OK:
 			mark = "yes"
 		}
+		out = append(out, one)
 		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
 	}
 	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
@@ -88,6 +99,7 @@ func (d *Doctor) capabilities(f server.Found, seen tested) {
 		d.Report.Line("request keys", "no word for %s: a run does not send them, and what rests on the length of a reply is "+
 			"unsupported where a scenario has them", strings.Join(keys, " and "))
 	}
+	return out
 }
 
 // models lists what is served and chooses the one to test.

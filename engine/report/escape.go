@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"unicode/utf16"
@@ -62,6 +64,18 @@ func jsonText(raw []byte) []byte {
 		}
 	}
 	return out
+}
+
+// WriteJSON writes a document as indented JSON that a terminal may show.
+func WriteJSON(w io.Writer, document any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	if err := e.Encode(document); err != nil {
+		return fmt.Errorf("encoding the document: %w", err)
+	}
+	_, err := w.Write(jsonText(b.Bytes()))
+	return err
 }
 
 // special lists what formats in the middle of a line of Markdown. What formats at its start is

@@ -90,14 +90,7 @@ func severalJSON(b *bytes.Buffer, s Several, opt Options) error {
 		}
 		out.Runs = append(out.Runs, one.Bytes())
 	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetIndent("", "  ")
-	if err := e.Encode(out); err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
-	b.Write(jsonText(text.Bytes()))
-	return nil
+	return WriteJSON(b, out)
 }
 
 func severalJUnit(b *bytes.Buffer, s Several, _ Options) error { return junitDocument(b, s.Runs, nil) }

@@ -1,0 +1,100 @@
+package server
+
+import "cmp"
+
+// Document is what a probe learnt about an address, as documents say it. A key that is null has its reason in Unknown; a
+// key that is absent does not apply.
+type Document struct {
+	URL           string            `json:"url"`
+	State         State             `json:"state"`
+	Detail        string            `json:"detail,omitempty"`
+	Engine        *string           `json:"engine"`
+	Version       *string           `json:"version"`
+	Simulated     bool              `json:"simulated"`
+	Simulation    string            `json:"simulation,omitempty"`
+	ContextTokens *int              `json:"context_tokens"`
+	BlockTokens   *int              `json:"block_tokens"`
+	Slots         *int              `json:"slots"`
+	Models        []ModelDocument   `json:"models"`
+	Capabilities  []Ability         `json:"capabilities"`
+	Notes         []string          `json:"notes"`
+	Unknown       map[string]string `json:"unknown"`
+}
+
+// ModelDocument is a served model.
+type ModelDocument struct {
+	ID            string            `json:"id"`
+	ContextTokens *int              `json:"context_tokens"`
+	TrainedTokens *int              `json:"trained_tokens"`
+	Loaded        *bool             `json:"loaded"`
+	GPUShare      *float64          `json:"gpu_share"`
+	Unknown       map[string]string `json:"unknown"`
+}
+
+// Ability is something that can be measured of a server, or cannot. OK is null where the self-test of a run decides.
+type Ability struct {
+	Name    string            `json:"name"`
+	OK      *bool             `json:"ok"`
+	How     string            `json:"how"`
+	Unknown map[string]string `json:"unknown"`
+}
+
+// silent is the reason for what a server that answers does not tell.
+const silent = "the server does not say"
+
+// Document returns what was found as documents say it.
+func (f Found) Document() Document {
+	d := Document{
+		URL: f.URL, State: f.State, Detail: f.Detail, Simulated: f.Simulated, Simulation: f.Simulation,
+		ContextTokens: f.ContextTokens, BlockTokens: f.BlockTokens, Slots: f.Slots,
+		Models: []ModelDocument{}, Capabilities: []Ability{}, Notes: append([]string{}, f.Notes...),
+		Unknown: map[string]string{},
+	}
+	why := silent
+	if f.State != Ready {
+		why = cmp.Or(f.Detail, string(f.State))
+	}
+	if d.Engine = known(f.Engine); d.Engine == nil {
+		d.Unknown["engine"] = cmp.Or(f.Detail, "no engine of the table was recognised")
+	}
+	if d.Version = known(f.Version); d.Version == nil {
+		d.Unknown["version"] = why
+	}
+	missing(d.Unknown, "context_tokens", d.ContextTokens, why)
+	if f.ContextTokens == nil && len(f.Models) > 1 {
+		d.Unknown["context_tokens"] = "its models do not share one"
+	}
+	missing(d.Unknown, "block_tokens", d.BlockTokens, why)
+	missing(d.Unknown, "slots", d.Slots, why)
+	for _, m := range f.Models {
+		one := ModelDocument{ID: m.ID, TrainedTokens: m.TrainedTokens, Loaded: m.Loaded, GPUShare: m.GPUShare,
+			Unknown: map[string]string{}}
+		if n, ok := f.Default(m.ID); ok {
+			one.ContextTokens = &n
+		}
+		missing(one.Unknown, "context_tokens", one.ContextTokens, silent)
+		missing(one.Unknown, "trained_tokens", one.TrainedTokens, silent)
+		missing(one.Unknown, "loaded", one.Loaded, silent)
+		missing(one.Unknown, "gpu_share", one.GPUShare, silent)
+		d.Models = append(d.Models, one)
+	}
+	for _, c := range f.Capabilities {
+		d.Capabilities = append(d.Capabilities, Ability{Name: c.Name, OK: new(c.OK), How: c.How, Unknown: map[string]string{}})
+	}
+	return d
+}
+
+// known is a text, or nil where there is none.
+func known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// missing gives the reason for a value that is not known.
+func missing[T any](unknown map[string]string, key string, v *T, why string) {
+	if v == nil {
+		unknown[key] = why
+	}
+}
