@@ -88,11 +88,6 @@ func (c Cache) Commit(repo, revision string) string {
 	return cmp.Or(revision, c.ref(repo, defaultRevision))
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // Stored is a repository in the cache.
 type Stored struct {
 	Repo       string
@@ -146,9 +141,10 @@ func (c Cache) Remove(repo string) (freed int64, err error) {
 	if !exists(c.repo(repo)) {
 		return 0, fmt.Errorf("removing %s: it is not in the cache", repo)
 	}
-	locks, _ := os.ReadDir(filepath.Dir(c.lock(repo, "")))
+	folder := filepath.Dir(c.lock(repo, ""))
+	locks, _ := os.ReadDir(folder)
 	for _, l := range locks { // they stay: another program may wait for one
-		unlock, err := lock(filepath.Join(filepath.Dir(c.lock(repo, "")), l.Name()))
+		unlock, err := lock(filepath.Join(folder, l.Name()))
 		if err != nil {
 			return 0, fmt.Errorf("removing %s: %w", repo, err)
 		}
@@ -179,6 +175,3 @@ func lock(path string) (unlock func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
-
-// bufferBytes is how much is read, hashed and written at a time.
-const bufferBytes = 256 << 10

@@ -48,33 +48,25 @@ func (s PullSpec) pick(files []File) (picked []File) {
 // partOf is how the parts of a split file end.
 var partOf = regexp.MustCompile(`-(\d{5})-of-(\d{5})(\.gguf|\.safetensors)$`)
 
-// mostParts bounds the parts that are listed as missing: names from a hub can claim 99,999 each.
+// mostParts bounds the parts that are looked for: names from a hub can claim 99,999 each.
 const mostParts = 10_000
 
-// absent lists the parts of split files that are not among the files.
-func absent(files []File) (out []string) {
-	seen := map[string]bool{}
-	for _, f := range files {
-		seen[f.Path] = true
-	}
+// parts are the names of all parts of the split files among the files.
+func parts(files []File) (names []string) {
+	done := map[string]bool{}
 	for _, f := range files {
 		m := partOf.FindStringSubmatch(f.Path)
-		if m == nil {
+		whole := partOf.ReplaceAllString(f.Path, "-of-$2$3")
+		if m == nil || done[whole] {
 			continue
 		}
-		stem := strings.TrimSuffix(f.Path, m[0])
+		done[whole] = true
 		n, _ := strconv.Atoi(m[2]) // digits alone
-		if seen[stem+m[2]+m[3]] {  // the parts of one file are counted once
-			continue
-		}
-		seen[stem+m[2]+m[3]] = true
-		for i := range min(n, mostParts-len(out)) {
-			if part := fmt.Sprintf("%s-%05d-of-%s%s", stem, i+1, m[2], m[3]); !seen[part] {
-				out = append(out, part)
-			}
+		for i := range min(n, mostParts-len(names)) {
+			names = append(names, fmt.Sprintf("%s-%05d-of-%s%s", strings.TrimSuffix(f.Path, m[0]), i+1, m[2], m[3]))
 		}
 	}
-	return out
+	return names
 }
 
 // choose selects the files of a repository that a spec asks for, small ones first: what is wrong with
@@ -109,21 +101,21 @@ func (s PullSpec) choose(listed []File) ([]File, error) {
 
 // ambiguous is the error of a spec that names not one GGUF file, whole or in parts.
 func (s PullSpec) ambiguous(picked, all []File) *Error {
-	names := func(files []File) (list string) {
+	names := func(files []File) string {
+		var list []string
 		for _, f := range files {
-			list += ", " + f.Path
+			list = append(list, f.Path)
 		}
-		return strings.TrimPrefix(list, ", ")
+		return strings.Join(list, ", ")
 	}
-	why := fmt.Sprintf("none is named %q", s.Quant)
-	switch {
-	case len(all) == 0:
-		return &Error{Why: s.Repo + " has no GGUF files", Hint: "name the repository of another source in a models file"}
-	case s.Quant == "":
-		why = "nothing says which"
-	case len(picked) > 0:
+	if len(all) == 0 {
+		return &Error{s.Repo + " has no GGUF files", "name the repository of another source in a models file"}
+	}
+	why := "nothing says which"
+	if s.Quant != "" && len(picked) > 0 {
 		why = fmt.Sprintf("more than one is named %q: %s", s.Quant, names(picked))
+	} else if s.Quant != "" {
+		why = fmt.Sprintf("none is named %q", s.Quant)
 	}
-	why = fmt.Sprintf("%s has %d GGUF files, and %s", s.Repo, len(all), why)
-	return &Error{Why: why, Hint: "choose one with --file: " + names(all)}
+	return &Error{fmt.Sprintf("%s has %d GGUF files, and %s", s.Repo, len(all), why), "choose one with --file: " + names(all)}
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -59,12 +60,12 @@ func TestChoose(t *testing.T) {
 }
 
 // Names that claim many parts are not believed for long.
-func TestAbsentParts(t *testing.T) {
-	if got := absent([]File{{Path: "a-00001-of-99999.gguf"}, {Path: "b-00001-of-99999.gguf"}}); len(got) > mostParts {
-		t.Errorf("%d parts are missing, want at most %d", len(got), mostParts)
+func TestMissingParts(t *testing.T) {
+	if got := parts([]File{{Path: "a-00001-of-99999.gguf"}, {Path: "b-00001-of-99999.gguf"}}); len(got) > mostParts {
+		t.Errorf("%d parts are looked for, want at most %d", len(got), mostParts)
 	}
-	got := absent([]File{{Path: "a-00001-of-00003.gguf"}, {Path: "a-00003-of-00003.gguf"},
-		{Path: "b-00002-of-00002.gguf"}, {Path: "a.gguf"}})
+	got := missing("", []File{{Path: "a-00001-of-00003.gguf"}, {Path: "a-00003-of-00003.gguf"},
+		{Path: "b-00002-of-00002.gguf"}, {Path: "a.gguf"}}, "gguf")
 	if want := []string{"a-00002-of-00003.gguf", "b-00001-of-00002.gguf"}; !slices.Equal(got, want) {
 		t.Errorf("missing are %v, want %v", got, want)
 	}
@@ -133,7 +134,8 @@ func TestHolds(t *testing.T) {
 		}
 	}
 	c := snapshot(t, commit, "config.json", indexName)
-	if err := os.Truncate(c.link("acme/tiny", commit, indexName), indexBytes+1); err != nil {
+	huge := append(bytes.Repeat([]byte(" "), indexBytes), "{}"...)
+	if err := os.WriteFile(c.link("acme/tiny", commit, indexName), huge, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	got := c.Holds(PullSpec{Repo: "acme/tiny"}, commit)

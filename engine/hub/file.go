@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 )
@@ -41,10 +42,19 @@ type PullSpec struct {
 // defaultRevision is the branch that a repository has if no other is named.
 const defaultRevision = "main"
 
-// A file that is being fetched lies beside its future place and grows from its start on, so that its size says
-// what is there. A second file holds its path in the repository, since the name is only a hash. What a power
-// failure takes from the disk is found by the hash.
-const (
-	partSuffix = ".part"
-	pathSuffix = ".path" // after partSuffix
-)
+// ErrBusy says that a pull holds what was to be removed.
+var ErrBusy = errors.New("a pull of it is in progress")
+
+// Error is why a pull failed, with what the user can do about it.
+type Error struct{ Why, Hint string }
+
+func (e *Error) Error() string {
+	if e.Hint == "" {
+		return e.Why
+	}
+	return e.Why + ": " + e.Hint
+}
+
+func noSpace(why string) *Error {
+	return &Error{why, "homellm models rm NAME frees space, HF_HOME names another disk"}
+}

@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -95,44 +96,45 @@ func (c Cache) interrupted(spec PullSpec) (bytes int64) {
 
 // missing is what a server would miss of a model that has these files.
 func missing(root string, files []File, format string) []string {
-	out := absent(files)
-	here := map[string]bool{}
+	here, want := map[string]bool{}, parts(files)
 	for _, f := range files {
-		here[f.Path] = true
-		here[path.Ext(f.Path)] = true
+		here[f.Path], here[path.Ext(f.Path)] = true, true
 		here["consolidated"] = here["consolidated"] || strings.HasPrefix(f.Path, "consolidated")
 	}
-	if format != "gguf" && !here["consolidated"] && !here["config.json"] {
-		out = append(out, "config.json")
+	if format != "gguf" && !here["consolidated"] {
+		want = append(want, "config.json")
 	}
 	kind := "." + cmp.Or(format, "safetensors")
 	if here[indexName] {
-		for _, p := range indexed(filepath.Join(root, indexName)) {
-			if p == indexName || !here[p] {
-				out = append(out, p)
-			}
-		}
+		listed, ok := indexed(filepath.Join(root, indexName))
+		here[indexName] = ok
+		want = append(want, append(listed, indexName)...)
 	} else if !here[kind] {
-		out = append(out, "model"+kind)
+		want = append(want, "model"+kind)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	want = slices.DeleteFunc(want, func(p string) bool { return here[p] })
+	slices.Sort(want)
+	return slices.Compact(want)
 }
 
 // indexBytes bounds an index that is read; those of the largest models have some 10 MB.
 const indexBytes = 64 << 20
 
-// indexed are the files that an index promises; the index itself if it cannot be read.
-func indexed(index string) []string {
+// indexed are the files that an index promises; ok is false if it cannot be read.
+func indexed(index string) (files []string, ok bool) {
 	var file struct {
 		Of map[string]string `json:"weight_map"` // tensors -> files
 	}
-	if info, err := os.Stat(index); err != nil || info.Size() > indexBytes {
-		return []string{indexName}
+	f, err := os.Open(index)
+	if err != nil {
+		return nil, false
 	}
-	data, err := os.ReadFile(index)
-	if err != nil || json.Unmarshal(data, &file) != nil {
-		return []string{indexName}
-	}
-	return slices.Collect(maps.Values(file.Of))
+	defer f.Close()
+	err = json.NewDecoder(io.LimitReader(f, indexBytes)).Decode(&file)
+	return slices.Collect(maps.Values(file.Of)), err == nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

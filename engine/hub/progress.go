@@ -25,9 +25,10 @@ const (
 // meter turns byte counts into progress.
 type meter struct {
 	Progress
-	tell  func(Progress)
-	since time.Time // of the last update of the speed
-	came  int64     // over the wire since then
+	tell    func(Progress)
+	since   time.Time // of the last update of the speed
+	came    int64     // over the wire since then
+	fetched int64     // over the wire in all
 }
 
 func newMeter(files []File, tell func(Progress)) *meter {
@@ -55,14 +56,12 @@ func (m *meter) add(n int64) {
 // arrived counts bytes from the wire.
 func (m *meter) arrived(n int64) {
 	m.came += n
+	m.fetched += n
 	m.add(n)
 }
 
 // report tells the state. The speed is an average in which the last seconds count most.
 func (m *meter) report() {
-	if m.tell == nil {
-		return
-	}
 	if elapsed := time.Since(m.since); elapsed >= reportInterval {
 		weight := 1.0
 		if m.BytesPerSecond > 0 {
@@ -75,5 +74,7 @@ func (m *meter) report() {
 	if left := float64(m.Total-m.Done) / m.BytesPerSecond; left < longestETA.Seconds() { // not NaN or infinite
 		m.ETA = time.Duration(left * float64(time.Second))
 	}
-	m.tell(m.Progress)
+	if m.tell != nil {
+		m.tell(m.Progress)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -59,8 +58,8 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 	meter := newMeter(files, opt.Progress)
 	for _, f := range files {
 		meter.begin(f)
-		n, err := c.fetch(ctx, h, spec.Repo, commit, f, meter)
-		out.Fetched += n
+		err := c.fetch(ctx, h, spec.Repo, commit, f, meter)
+		out.Fetched = meter.fetched
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			err = noSpace(fmt.Sprintf("the disk of %s is full (%v); what was fetched is kept", c.Dir, err))
 		}
@@ -113,37 +112,30 @@ func (c Cache) started(repo string, f File) int64 {
 	return info.Size()
 }
 
-// fetch makes sure that one file is there and published. It returns what came over the wire.
-func (c Cache) fetch(ctx context.Context, h *Hub, repo, commit string, f File, m *meter) (int64, error) {
+// fetch makes sure that one file is there and published.
+func (c Cache) fetch(ctx context.Context, h *Hub, repo, commit string, f File, m *meter) error {
 	unlock, err := lock(c.lock(repo, f.Hash))
 	for errors.Is(err, ErrBusy) {
 		m.Waiting = true
 		m.report()
 		if err := sleep(ctx, reportInterval); err != nil {
-			return 0, err
+			return err
 		}
 		unlock, err = lock(c.lock(repo, f.Hash))
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer unlock()
 	blob := c.blob(repo, f.Hash)
-	t := &transfer{
-		hub: h, repo: repo, file: f, part: blob + partSuffix, meter: m,
-		address: h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + (&url.URL{Path: f.Path}).EscapedPath(),
-	}
+	part := blob + partSuffix
 	if info, gone := os.Stat(blob); gone == nil && info.Size() == f.Bytes {
 		m.add(f.Bytes)
-	} else if err = t.run(ctx); err == nil {
-		err = os.Rename(t.part, blob)
+	} else if err := h.download(ctx, repo, commit, f, part, m); err != nil {
+		return err
+	} else if err := os.Rename(part, blob); err != nil {
+		return err
 	}
-	if err == nil || errors.Is(err, errHash) { // else another pull continues with it
-		_ = os.Remove(t.part)
-		_ = os.Remove(t.part + pathSuffix)
-	}
-	if err != nil {
-		return t.fetched, err
-	}
-	return t.fetched, c.publish(repo, commit, f)
+	discard(part)
+	return c.publish(repo, commit, f)
 }

@@ -30,7 +30,7 @@ func TestPullHashMismatch(t *testing.T) {
 			return true
 		})
 		_, err := pull(t, c, h, PullSpec{})
-		if !errors.Is(err, errHash) || !strings.Contains(err.Error(), path+" arrived with hash ") ||
+		if !errors.As(err, new(*Error)) || !strings.Contains(err.Error(), path+" arrived with hash ") ||
 			!strings.Contains(err.Error(), "want "+h.etag(path)) {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -54,7 +54,7 @@ func TestPullNoSpace(t *testing.T) {
 	need := int64(len(h.files["model.safetensors"]) + len(h.files["config.json"]))
 	_, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo},
 		PullOptions{Free: func(string) (int64, error) { return need, nil }})
-	if !errors.Is(err, errSpace) || !strings.Contains(err.Error(), " has 0.00945 GB free, the pull needs 0.009922 GB") {
+	if !errors.As(err, new(*Error)) || !strings.Contains(err.Error(), " has 0.00945 GB free, the pull needs 0.009922 GB") {
 		t.Fatalf("%v", err)
 	}
 	if h.count("resolve") != 0 {
@@ -96,7 +96,7 @@ func TestPullFullDisk(t *testing.T) {
 	})
 	endless := PullOptions{Free: func(string) (int64, error) { return 1 << 50, nil }}
 	_, err := c.Pull(t.Context(), h.Hub(), PullSpec{Repo: h.repo}, endless)
-	if !errors.Is(err, errSpace) || !strings.Contains(err.Error(), "what was fetched is kept") {
+	if !errors.As(err, new(*Error)) || !strings.Contains(err.Error(), "what was fetched is kept") {
 		t.Fatalf("%v", err)
 	}
 	remount := exec.CommandContext(t.Context(), "mount", "-o", "remount,size=100m", c.Dir)

@@ -113,8 +113,9 @@ func (b body) Close() error {
 
 // transient is an error that may go away with another try.
 type transient struct {
-	err   error
-	after time.Duration // the server asked for this pause
+	err      error
+	after    time.Duration // the server asked for this pause
+	progress bool          // something came before it: tries count from 0 again, without a pause
 }
 
 func (t *transient) Error() string { return t.err.Error() }
@@ -122,23 +123,25 @@ func (t *transient) Unwrap() error { return t.err }
 
 // retry repeats f while it fails in a way that may pass.
 func (h *Hub) retry(ctx context.Context, f func() error) error {
-	pause := cmp.Or(h.Backoff, time.Second)
-	longest := 8 * pause
-	for try := 1; ; try++ {
+	for try := 0; ; {
 		err := f()
 		t, ok := errors.AsType[*transient](err)
+		try++
 		switch {
 		case !ok:
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case t.progress:
+			try = 0
+			continue
 		case try >= cmp.Or(h.Attempts, 5):
 			return fmt.Errorf("giving up after %d tries: %w", try, t.err)
 		}
+		pause := cmp.Or(h.Backoff, time.Second) << min(try-1, 3)
 		if err := sleep(ctx, max(pause, t.after)); err != nil {
 			return err
 		}
-		pause = min(2*pause, longest)
 	}
 }
 
@@ -190,12 +193,8 @@ func (h *Hub) refusal(r *http.Response, repo, file string) error {
 	default:
 		return e
 	}
-	pause := time.Duration(0)
-	if s, err := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31); err == nil {
-		pause = time.Duration(s) * time.Second
-	} else if when, err := http.ParseTime(r.Header.Get("Retry-After")); err == nil {
-		pause = time.Until(when)
-	}
+	seconds, _ := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31) // without a number the usual pause has to do
+	pause := time.Duration(seconds) * time.Second
 	if pause > longestPause {
 		e.Why += fmt.Sprintf("; it asks to retry in %v", pause.Round(time.Second))
 		return e

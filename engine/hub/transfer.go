@@ -9,140 +9,122 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 )
 
-// transfer fetches one file over one connection and hashes it as it arrives.
-type transfer struct {
-	hub     *Hub
-	repo    string
-	file    File
-	address string // at the hub
-	part    string
-	meter   *meter
-	fetched int64 // bytes that came over the wire
+// A file that is being fetched lies beside its future place and grows from its start on, so that its size says
+// what is there. A second file holds its path in the repository, since the name is only a hash. What a power
+// failure takes from the disk is found by the hash.
+const (
+	partSuffix = ".part"
+	pathSuffix = ".path" // after partSuffix
+)
 
-	out  *os.File
-	sum  hash.Hash
-	have int64 // bytes that are in out and in sum
+// discard removes what an unfinished download left.
+func discard(part string) {
+	_ = os.Remove(part)
+	_ = os.Remove(part + pathSuffix)
 }
 
-// run fetches what is missing. When it returns nil the part file is complete, verified and on disk.
-func (t *transfer) run(ctx context.Context) (err error) {
-	if err := write(t.part+pathSuffix, t.file.Path); err != nil {
-		return err
-	}
-	if t.out, err = os.OpenFile(t.part, os.O_CREATE|os.O_RDWR, 0o644); err != nil {
-		return err
-	}
-	defer t.out.Close() // what a write did not say, Sync does
-	if err := t.resume(ctx); err != nil {
-		return err
-	}
-	resumed := t.have > 0
-	err = t.fetch(ctx)
-	if errors.Is(err, errHash) && resumed {
-		// What was there before may be what is wrong, so a second try starts from nothing.
-		if err := t.restart(); err != nil {
-			return err
-		}
-		err = t.fetch(ctx)
-	}
-	return err
+// part is a file that grows and is hashed as it arrives.
+type part struct {
+	file  *os.File
+	want  File
+	sum   hash.Hash
+	have  int64 // bytes that are in the file and in sum
+	meter *meter
 }
 
-// resume hashes what an earlier pull left.
-func (t *transfer) resume(ctx context.Context) (err error) {
-	info, err := t.out.Stat()
-	if err != nil {
-		return err
-	}
-	t.sum = newHash(t.file.Hash, t.file.Bytes)
-	if info.Size() > t.file.Bytes {
-		return t.restart()
-	}
-	t.meter.add(info.Size()) // before it is hashed, which takes a while
-	t.have, err = io.CopyBuffer(t.sum, contextReader{ctx, t.out}, make([]byte, bufferBytes))
-	return err
+// Write keeps what arrives.
+func (p *part) Write(b []byte) (int, error) {
+	n, err := p.file.Write(b)
+	_, _ = p.sum.Write(b[:n]) // never fails
+	p.have += int64(n)
+	p.meter.arrived(int64(n))
+	return n, err
 }
 
 // restart forgets everything that is there.
-func (t *transfer) restart() error {
-	t.meter.add(-t.have)
-	t.have = 0
-	t.sum = newHash(t.file.Hash, t.file.Bytes)
-	_, err := t.out.Seek(0, io.SeekStart)
-	return errors.Join(err, t.out.Truncate(0))
+func (p *part) restart() error {
+	p.meter.add(-p.have)
+	p.have, p.sum = 0, newHash(p.want.Hash, p.want.Bytes)
+	_, err := p.file.Seek(0, io.SeekStart)
+	return errors.Join(err, p.file.Truncate(0))
 }
 
-// fetch requests the rest of the file until it is complete, then compares its hash and writes it to disk.
-func (t *transfer) fetch(ctx context.Context) error {
-	for t.have < t.file.Bytes {
-		err := t.hub.retry(ctx, func() error {
-			before := t.have
-			err := t.request(ctx)
-			if t.have > before && errors.As(err, new(*transient)) {
-				return ctx.Err() // it made progress: the next request counts its tries from 0
+// download fetches what is missing of a file over one connection. When it returns nil the part is complete, verified
+// and on disk; with a wrong hash it is gone; with another error a later download continues with it.
+func (h *Hub) download(ctx context.Context, repo, commit string, f File, path string, m *meter) error {
+	if err := write(path+pathSuffix, f.Path); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close() // what a write did not say, Sync does
+	p := &part{file: out, want: f, sum: newHash(f.Hash, f.Bytes), meter: m}
+	info, err := out.Stat()
+	if err == nil {
+		m.add(info.Size()) // before it is hashed, which takes a while
+		p.have, err = copyBuffer(p.sum, contextReader{ctx, out})
+	}
+	for resumed := p.have > 0; err == nil; resumed = false {
+		if p.have < f.Bytes {
+			if err := h.retry(ctx, func() error { return h.request(ctx, repo, commit, p) }); err != nil {
+				return err
 			}
-			return err
-		})
-		if err != nil {
-			return err
 		}
+		sum := hex.EncodeToString(p.sum.Sum(nil))
+		switch {
+		case sum == f.Hash:
+			return out.Sync()
+		case !resumed:
+			discard(path)
+			why := fmt.Sprintf("%s arrived with hash %s, want %s; it was removed", f.Path, sum, f.Hash)
+			return &Error{why, "pull again, and look at the models file if it happens again"}
+		}
+		err = p.restart() // what was there before may be what is wrong
 	}
-	if sum := hex.EncodeToString(t.sum.Sum(nil)); sum != t.file.Hash {
-		why := fmt.Sprintf("%s arrived with hash %s, want %s; it was removed", t.file.Path, sum, t.file.Hash)
-		return &Error{why, "pull again, and look at the models file if it happens again", errHash}
-	}
-	return t.out.Sync()
+	return err
 }
 
 // request asks for everything that is missing, and keeps what arrives. It asks the hub every time: where that
 // sends it may expire.
-func (t *transfer) request(ctx context.Context) error {
-	r, err := t.hub.get(ctx, t.address, fmt.Sprintf("bytes=%d-", t.have))
+func (h *Hub) request(ctx context.Context, repo, commit string, p *part) error {
+	address := h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + (&url.URL{Path: p.want.Path}).EscapedPath()
+	before, from := p.have, fmt.Sprintf("%d-", p.have)
+	r, err := h.get(ctx, address, "bytes="+from)
 	if err != nil {
 		return err
 	}
 	defer r.Body.Close()
 	switch r.StatusCode {
 	case http.StatusPartialContent:
-		want := fmt.Sprintf("bytes %d-%d/%d", t.have, t.file.Bytes-1, t.file.Bytes)
-		open := fmt.Sprintf("bytes %d-%d/*", t.have, t.file.Bytes-1)
-		if got := r.Header.Get("Content-Range"); got != want && got != open {
-			return fmt.Errorf("the server sends %q, want %q", got, want)
+		if got := r.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes "+from) {
+			return fmt.Errorf("the server sends %q, want %q", got, "bytes "+from)
 		}
 	case http.StatusOK: // the server knows no ranges and sends the file from its start
-		if r.ContentLength >= 0 && r.ContentLength != t.file.Bytes {
-			return fmt.Errorf("the server sends %d bytes, want %d", r.ContentLength, t.file.Bytes)
-		}
-		if err := t.restart(); err != nil {
+		if err := p.restart(); err != nil {
 			return err
 		}
 	default:
-		return t.hub.refusal(r, t.repo, t.file.Path)
+		return h.refusal(r, repo, p.want.Path)
 	}
-	n, err := io.CopyBuffer(keeper{t}, io.LimitReader(r.Body, t.file.Bytes-t.have), make([]byte, bufferBytes))
-	t.fetched += n
+	left := p.want.Bytes - p.have
+	if r.ContentLength >= 0 && r.ContentLength != left {
+		return fmt.Errorf("the server sends %d bytes, want %d", r.ContentLength, left)
+	}
+	n, err := copyBuffer(p, io.LimitReader(r.Body, left))
 	switch {
 	case errors.As(err, new(*fs.PathError)): // of the file, not of the connection
 		return err
-	case t.have < t.file.Bytes:
-		if err == nil {
-			err = io.ErrUnexpectedEOF
-		}
-		return &transient{err: fmt.Errorf("the transfer was cut: %w", err)}
+	case n == left:
+		return nil
+	case err == nil:
+		err = io.ErrUnexpectedEOF
 	}
-	return nil
-}
-
-// keeper writes and hashes what arrives.
-type keeper struct{ *transfer }
-
-func (k keeper) Write(p []byte) (int, error) {
-	n, err := k.out.Write(p)
-	_, _ = k.sum.Write(p[:n]) // never fails
-	k.have += int64(n)
-	k.meter.arrived(int64(n))
-	return n, err
+	return &transient{err: fmt.Errorf("the transfer was cut: %w", err), progress: p.have > before}
 }

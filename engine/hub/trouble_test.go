@@ -208,6 +208,14 @@ func TestPullGivesUp(t *testing.T) {
 			}
 			return false
 		}, "the server sends 5 bytes, want "},
+		"no ranges, and always cut at the same place": {func(h *testHub, w http.ResponseWriter, r *http.Request) bool {
+			path := strings.TrimPrefix(r.URL.Path, "/")
+			if h.large(path) {
+				r.Header.Del("Range")
+				cut(w, r, h.files[path], 1<<20)
+			}
+			return false
+		}, "giving up after 2 tries: the transfer was cut"},
 		"a redirect to plain HTTP": {func(_ *testHub, w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, plain.URL+"/x", http.StatusFound)
 			return true

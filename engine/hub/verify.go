@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -21,8 +22,8 @@ type Verified struct {
 	Unknown string // why that is not known
 }
 
-// Verify reads every file of a snapshot and compares it with the hash that names it, and with that of want
-// where it has the path. A file with another hash is removed, so that nothing is left that looks valid
+// Verify reads every file of a snapshot and compares it with the hash that want has for its path, or else with the one
+// that names it. A file with another hash is removed, so that nothing is left that looks valid
 // and the next pull fetches it; one that cannot be read, or whose hash is not known, stays.
 func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]Verified, error) {
 	root := c.Snapshot(repo, commit)
@@ -33,9 +34,9 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 		}
 		rel, _ := filepath.Rel(root, path) // path begins with root
 		v := Verified{Path: filepath.ToSlash(rel)}
-		var promised File
-		if i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path && f.Hash != "" }); i >= 0 {
-			promised = File{Hash: want[i].Hash}
+		var promised string
+		if i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path }); i >= 0 {
+			promised = want[i].Hash
 		}
 		v.Wrong, v.Unknown = verify(ctx, path, promised)
 		out = append(out, v)
@@ -47,31 +48,24 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 	return out, nil
 }
 
-// verify reads one file of a snapshot, and removes it if it has another hash than its name or a models file says.
-func verify(ctx context.Context, path string, promised File) (wrong, unknown string) {
-	named := File{Hash: hashOfName(path)}
-	wrong = named.contradicts(promised)
-	if wrong == "" {
-		if named.Hash == "" {
-			named = promised
-		}
-		got, err := hashOf(ctx, path, named.Hash)
-		switch {
-		case err != nil:
-			return "cannot be read: " + err.Error(), ""
-		case named.Hash == "":
-			return "", "its hash is not known"
-		}
-		wrong = File{Hash: got}.contradicts(named)
+// verify reads one file of a snapshot, and removes it if it has another hash than was promised or, without a promise,
+// than its name says.
+func verify(ctx context.Context, path, promised string) (wrong, unknown string) {
+	want := cmp.Or(promised, hashOfName(path))
+	got, err := hashOf(ctx, path, want)
+	switch {
+	case err != nil:
+		return "cannot be read: " + err.Error(), ""
+	case want == "":
+		return "", "its hash is not known"
+	case got == want:
+		return "", ""
 	}
-	if wrong != "" {
-		if target, err := filepath.EvalSymlinks(path); err == nil {
-			_ = os.Remove(target)
-		}
-		_ = os.Remove(path)
-		wrong += "; removed"
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		_ = os.Remove(target)
 	}
-	return wrong, ""
+	_ = os.Remove(path)
+	return fmt.Sprintf("has hash %s, want %s; removed", got, want), ""
 }
 
 // hashOf reads a file and returns its hash, of the kind that like is of. Without like it only opens the file.
@@ -86,7 +80,7 @@ func hashOf(ctx context.Context, path, like string) (string, error) {
 		return "", err
 	}
 	sum := newHash(like, info.Size())
-	_, err = io.CopyBuffer(sum, contextReader{ctx, f}, make([]byte, bufferBytes))
+	_, err = copyBuffer(sum, contextReader{ctx, f})
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -111,4 +105,9 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
+}
+
+// copyBuffer copies with a buffer that large files are read, hashed and written with.
+func copyBuffer(to io.Writer, from io.Reader) (int64, error) {
+	return io.CopyBuffer(to, from, make([]byte, 256<<10))
 }
