@@ -14,50 +14,50 @@ import (
 	"homellm/engine/stats"
 )
 
-// Budget lets a run play more repeats than the scenario says: until every gate is certain or the time
-// is used up. The planned repeats are played whatever they take.
+// Budget lets a run play more repeats than planned, until every gate is certain or the time is used up. The planned
+// repeats are played however long they take.
 type Budget struct {
-	Time time.Duration // from the start of the run, earlier parts of a resumed one included; 0: none
+	Time time.Duration // from the start of the run, including earlier parts of a resumed one; 0: no limit
 
-	// Judge tells what is not certain yet of cells that are compared with each other, at these
-	// looks. Such cells differ in nothing but their server and are played on in turn, equally often.
-	// Nil: nothing is compared, and each cell is judged by its own assertions.
+	// Judge says what is uncertain of cells that are compared with each other, at these looks. Such cells differ only
+	// in their server and are played in turn, equally often. Nil: nothing is compared, and each cell is judged by its
+	// assertions.
 	Judge func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt
 }
 
-// mostRepeats bounds what a budget adds: more repeats than that would not make a gate certain.
+// mostRepeats limits what a budget adds: more repeats would not make a gate certain.
 const mostRepeats = 1000
 
-// Why no more repeats were played than a cell has.
+// Why no more repeats of a cell were played.
 const (
-	stoppedCertain = "certain" // every gate is
-	stoppedBudget  = "budget"  // the next repeat might not have fitted
+	stoppedCertain = "certain" // every gate is certain
+	stoppedBudget  = "budget"  // the next repeat might not have fitted into the time
 	stoppedMost    = "maximum" // mostRepeats were played
 	stoppedPartner = "partner" // the cell that it is compared with failed
 	stoppedEarly   = "ended"   // the run ended
 )
 
-// group is a set of cells that are played on together.
+// group is a set of cells that are played together.
 type group struct {
 	cells   []int
 	planned int // repeats of each cell
-	extra   int // that were added to each
-	waiting int // cells that have not played their planned repeats
+	extra   int // that were added to each cell
+	waiting int // cells with planned repeats left to play
 	looks   stats.Looks
 	doubts  []judge.Doubt
-	broken  bool // a cell of it failed
+	broken  bool // one of its cells failed
 	stopped string
 }
 
 func (g *group) repeats() int { return g.planned + g.extra }
 
-// next is how many repeats there are at the next look.
+// next is the number of repeats at the next look.
 func (g *group) next() int { return stats.NextLook(g.looked()) }
 
-// looked is how many there were at the latest one.
+// looked is the number of repeats at the latest look.
 func (g *group) looked() int { return g.looks[len(g.looks)-1] }
 
-// most is how uncertain the group is: what its least certain gate would take.
+// most is how uncertain the group is: the repeats that its least certain gate needs.
 func (g *group) most() int {
 	n := 0
 	for _, d := range g.doubts {
@@ -66,7 +66,7 @@ func (g *group) most() int {
 	return n
 }
 
-// groups sorts the playable cells into groups: cells that are compared share one.
+// groups divides the playable cells into groups: cells that are compared share one.
 func (r *run) groups(playable []int) []*group {
 	var out []*group
 	by := map[string]*group{}
@@ -100,11 +100,10 @@ func apartFromServer(c *dsl.Cell) string {
 
 // spend plays on after the planned repeats, as long as the budget lasts.
 //
-// Certain groups are finished. Of the others the one that has been looked at least often is played
-// next, and of those the least certain one, so that a gate that cannot become certain does not use up
-// the time of those that can. Where the scenario wants its cells in turn, no group is a round
-// ahead of another; else a group is played until its next look, so that a server that is started
-// for it is started rarely.
+// Groups whose gates are certain are finished. Of the others it plays the one with the fewest looks, and of those the
+// least certain one, so that a gate that cannot become certain does not use up the others' time. If the scenario
+// wants its cells in turn, no group is more than a round ahead; otherwise a group is played until its next look, so
+// that its server is started rarely.
 func (r *run) spend(ctx context.Context, groups []*group) error {
 	inTurn := len(groups) > 0 && r.plan.Cells[groups[0].cells[0]].Scenario.Run.Order != dsl.Sequential
 	var current *group
@@ -130,8 +129,8 @@ func (r *run) spend(ctx context.Context, groups []*group) error {
 	}
 }
 
-// round plays every cell of a group once more, if that fits, and assesses the group when it has
-// grown enough. The direction alternates as it does in the order abba.
+// round plays every cell of a group once more, if that fits, and assesses the group when it has grown enough. The
+// direction alternates as in the order abba.
 func (r *run) round(ctx context.Context, g *group) error {
 	var need time.Duration
 	for _, i := range g.cells {
@@ -155,7 +154,7 @@ func (r *run) round(ctx context.Context, g *group) error {
 	r.progress.extend(passes, r.epoch.Add(r.budget.Time), g.next())
 	for _, p := range passes {
 		if s := r.sessions[p.cell]; s != nil {
-			s.looks = append(slices.Clone(g.looks), g.repeats()) // should it be judged before the next look
+			s.looks = append(slices.Clone(g.looks), g.repeats()) // in case it is judged before the next look
 		}
 		failed, err := r.playPass(ctx, p, true)
 		if err != nil {
@@ -170,8 +169,8 @@ func (r *run) round(ctx context.Context, g *group) error {
 	return nil
 }
 
-// needs is how long a pass of a cell may take: as long as its longest so far, with the opening of
-// its server where that has been closed.
+// needs is how long a pass of a cell may take: as long as the longest so far, plus opening its server if that was
+// closed.
 func (r *run) needs(cell int) time.Duration {
 	t := r.took[cell]
 	need := t.pass
@@ -181,7 +180,7 @@ func (r *run) needs(cell int) time.Duration {
 	return need
 }
 
-// assess finds out what is not certain of a group, and finishes it if that is nothing.
+// assess finds out which gates of a group are uncertain, and finishes the group if none is.
 func (r *run) assess(g *group) error {
 	if g.broken {
 		return r.finishGroup(g, stoppedPartner)
@@ -207,13 +206,12 @@ func (r *run) assess(g *group) error {
 	return nil
 }
 
-// finishGroup finishes the cells of a group. If it has grown since the latest look, judging it is
-// another one.
+// finishGroup finishes the cells of a group. If it has grown since the latest look, its judgement is a further look.
 func (r *run) finishGroup(g *group, why string) error {
 	g.stopped = why
 	switch {
 	case g.extra == 0:
-		g.looks = nil // nothing that was seen has decided how much was played
+		g.looks = nil // no look has decided how much was played
 	case g.looked() != g.repeats():
 		g.looks = append(g.looks, g.repeats())
 	}
@@ -233,7 +231,7 @@ func (r *run) finishGroup(g *group, why string) error {
 	return first
 }
 
-// tell says how many repeats were played, and why no more.
+// tell notes how many repeats were played, and why no more.
 func (g *group) tell(budget time.Duration, why string) string {
 	played := fmt.Sprintf("%d repeats were played, %d more than planned", g.repeats(), g.extra)
 	if g.extra == 0 {
@@ -253,7 +251,7 @@ func (g *group) tell(budget time.Duration, why string) string {
 	return fmt.Sprintf("budget of %s: %s; %s", budget, played, text)
 }
 
-// finishAll finishes what has played its planned repeats when the run ends before its budget.
+// finishAll finishes the cells with all planned repeats if the run ends before its budget.
 func (r *run) finishAll(groups []*group) {
 	for _, g := range groups {
 		if g.stopped == "" && g.waiting == 0 {

@@ -8,8 +8,8 @@ import (
 	"homellm/engine/event"
 )
 
-// calibrate measures the client itself before anything else is measured, so that a report can
-// say which differences are its own.
+// calibrate measures the client before anything else, so that a report can say which differences may come from the
+// client.
 func calibrate(ctx context.Context, measure Calibrator, out *collector) {
 	if measure == nil {
 		return

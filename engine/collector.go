@@ -11,18 +11,17 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Journal is where a run keeps its events, and what is in it already.
+// Journal is where a run stores its events, and what it already holds.
 type Journal struct {
 	Keep    func(event.Event) error // called in order from one goroutine; an error stops the run
-	Fold    *metrics.Run            // receives every kept event; a resumed run passes the fold of its journal
+	Fold    *metrics.Run            // receives every stored event; for a resumed run, the fold of its journal
 	Seq     uint64                  // last event of a resumed journal
-	Elapsed time.Duration           // instant of that event: what follows comes after it
-	Changed bool                    // the resumed journal is of another plan: finished cells that both have are kept
+	Elapsed time.Duration           // time of that event: later events come after it
+	Changed bool                    // the resumed journal has another plan: finished cells that both have are kept
 }
 
-// collector is the only writer of the journal and the only reader and writer of the fold. What
-// wants to read the fold travels through the same queue as the events, so that it sees every
-// event emitted before it.
+// collector is the only writer of the journal and the only reader and writer of the fold. Reads of the fold go
+// through the same queue as the events, so that they see every event emitted before them.
 type collector struct {
 	epoch   time.Time
 	journal Journal
@@ -31,7 +30,7 @@ type collector struct {
 	queue chan func()
 	done  sync.WaitGroup
 	last  time.Duration // instant of the last event
-	err   error         // the first failure to keep an event; nothing is kept after it
+	err   error         // the first failure to store an event; nothing is stored after it
 }
 
 func collect(epoch time.Time, journal Journal, stop context.CancelCauseFunc) *collector {
@@ -44,15 +43,15 @@ func collect(epoch time.Time, journal Journal, stop context.CancelCauseFunc) *co
 	return c
 }
 
-// emit keeps an event: journal first, then the fold. An event that cannot be kept stops the run,
-// because an observation that is not on disk is not worth making.
+// emit stores an event: in the journal first, then in the fold. An event that cannot be stored stops the run, because
+// an observation that is not on disk is lost.
 func (c *collector) emit(cell string, body event.Body) {
 	at := time.Since(c.epoch)
 	c.queue <- func() {
 		if c.err != nil {
 			return
 		}
-		at = max(at, c.last) // two goroutines may hand their events over in the other order
+		at = max(at, c.last) // two goroutines may deliver their events in the other order
 		c.last = at
 		c.journal.Seq++
 		e, err := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}.Masked()
@@ -78,10 +77,10 @@ func (c *collector) read(f func(*metrics.Run)) {
 	<-ready
 }
 
-// flush waits until every event emitted so far is kept.
+// flush waits until every event emitted so far is stored.
 func (c *collector) flush() { c.read(func(*metrics.Run) {}) }
 
-// close waits until everything emitted is kept.
+// close waits until everything emitted is stored.
 func (c *collector) close() error {
 	close(c.queue)
 	c.done.Wait()

@@ -1,8 +1,8 @@
 // Package engine plays a plan.
 //
-// In come a plan, and functions that give a cell its server and keep events. Out comes every
-// observation as an event, and verdicts over the fold of those events. It knows neither how results
-// are shown nor where a scenario came from.
+// The input is a plan, and functions that give a cell its server and store events. The output is every observation as
+// an event, and verdicts over the fold of those events. It knows neither how results are shown nor where a scenario
+// comes from.
 package engine
 
 import (
@@ -18,33 +18,33 @@ import (
 	"homellm/engine/target"
 )
 
-// Options says what a run needs beside its plan.
+// Options are what a run needs besides its plan.
 type Options struct {
 	Header    event.RunStarted // identity of the run; Version and Scenario are filled in
 	Journal   Journal
-	Open      func(context.Context, *dsl.Cell) (*target.Target, error) // gives a cell its server; its Shut is called once
+	Open      func(context.Context, *dsl.Cell) (*target.Target, error) // gives a cell its server; Run calls its Shut once
 	Machine   Machine
 	Models    Models
-	Progress  func(Progress) // told of every turn; must not block
+	Progress  func(Progress) // called for every turn; must not block
 	FailFast  bool           // stop at the first failed gate
 	Budget    Budget         // lets the run play more than planned
 	Calibrate Calibrator     // measures the client before the run; nil: it is not measured
-	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: not kept
+	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: it is discarded
 	KeepRaw func(name string, raw []byte) error
 }
 
-// Interrupted is the cause of a context that a signal ended.
+// Interrupted is the cause of a context that a signal cancelled.
 type Interrupted struct{ Signal string }
 
 func (i Interrupted) Error() string { return "interrupted by " + i.Signal }
 
-// Run plays the plan. It returns an error only if observations could not be kept; everything
-// else that goes wrong is an event, and the fold's outcome tells of it.
+// Run plays the plan. It returns an error only if events could not be stored. Any other failure is an event, and part
+// of the fold's outcome.
 func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := newRun(plan, opt, stop)
-	finished := map[string]bool{} // before a changed plan is opened, which begins with no cells
+	finished := map[string]bool{} // before a changed plan is opened, which starts without cells
 	r.out.read(func(f *metrics.Run) {
 		for _, c := range f.Cells {
 			finished[c.ID] = c.Finished()
@@ -101,7 +101,7 @@ func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
 	return r
 }
 
-// describe keeps of a scenario what reports need to name and order things.
+// describe records what reports need of a scenario for names and order.
 func describe(p *dsl.Plan) event.Scenario {
 	s := p.Cells[0].Scenario
 	out := event.Scenario{

@@ -15,15 +15,15 @@ import (
 	"homellm/engine/observe"
 )
 
-// Machine is how the computer is observed during a run.
+// Machine says how the computer is observed during a run.
 type Machine struct {
-	Telemetry *host.Telemetry  // nil: it is not
-	PIDs      func() []int     // processes of the server in use, to tell others' on the GPU apart; nil: not known
-	Wall      func() time.Time // the machine's clock, to notice that it jumped; nil: time.Now
+	Telemetry *host.Telemetry  // nil: it is not observed
+	PIDs      func() []int     // processes of the server in use, to tell other processes on the GPU apart; nil: unknown
+	Wall      func() time.Time // the wall clock, to detect jumps; nil: time.Now
 }
 
-// machine measures the computer during the run: samples of its GPUs, processors and memory, and
-// the energy and the client's own effort of every measured pass. A nil machine measures nothing.
+// machine measures the computer during the run: samples of its GPUs, processors and memory, and the energy and the
+// client's own load during every measured pass. A nil machine measures nothing.
 type machine struct {
 	emit func(cell string, body event.Body)
 	t    *host.Telemetry
@@ -32,14 +32,14 @@ type machine struct {
 	done sync.WaitGroup
 
 	mu        sync.Mutex
-	cell      string // whose pass is being measured; empty between passes
+	cell      string // the cell whose pass is being measured; empty between passes
 	samples   int
 	throttled int
 	shared    []string
 	idle      *float64 // watts
 }
 
-// startMachine begins to sample; stop ends it.
+// startMachine starts sampling; stop ends it.
 func startMachine(ctx context.Context, about Machine, emit func(cell string, body event.Body)) *machine {
 	if about.Telemetry == nil {
 		return nil
@@ -57,7 +57,7 @@ func (m *machine) stop() {
 	}
 }
 
-// sample keeps one sample of the machine, if a measured pass is being played.
+// sample stores one sample of the machine if a measured pass is being played.
 func (m *machine) sample(values map[string]float64) {
 	m.mu.Lock()
 	cell := m.cell
@@ -73,11 +73,11 @@ func (m *machine) sample(values map[string]float64) {
 	}
 }
 
-// idleWindow is how long a GPU is measured at rest: its driver updates the energy counter a few
-// times a second.
+// idleWindow is how long the idle power of a GPU is measured: its driver updates the energy counter a few times a
+// second.
 const idleWindow = 2 * time.Second
 
-// rest measures what the GPUs draw with the server's model loaded and no request being served.
+// rest measures the power of the GPUs with the server's model loaded and no request running.
 func (m *machine) rest(ctx context.Context) (watts float64, ok bool) {
 	if m == nil || m.t.Source() == "" {
 		return 0, false
@@ -92,8 +92,8 @@ func (m *machine) rest(ctx context.Context) (watts float64, ok bool) {
 	return watts, err == nil
 }
 
-// measure measures one pass of a cell; the function it returns ends that and keeps what the pass
-// cost. Embedded says that the server runs in this process.
+// measure measures one pass of a cell; the returned function ends the measurement and stores the result. Embedded
+// says that the server runs in this process.
 func (m *machine) measure(cell string, p pass, embedded bool) func() {
 	if m == nil || p.warmup {
 		return func() {}
@@ -128,15 +128,15 @@ func (m *machine) measure(cell string, p pass, embedded bool) func() {
 	}
 }
 
-// pauseTotal is how long all goroutines of this process have been stopped for the garbage collector.
+// pauseTotal is how long the garbage collector has stopped all goroutines of this process.
 func pauseTotal() time.Duration {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return time.Duration(min(stats.PauseTotalNs, 1<<62))
 }
 
-// foreign finds processes that share the GPU with the server. Where the server's own are not known, the two cannot be
-// told apart.
+// foreign finds other processes on the server's GPU. If the server's own processes are unknown, they cannot be told
+// apart.
 func (m *machine) foreign() {
 	if m.pids == nil || m.t.Source() == "" {
 		return
@@ -151,7 +151,7 @@ func (m *machine) foreign() {
 	}
 	for _, o := range others {
 		if o.Command == "" {
-			continue // of another namespace: it may be the server itself
+			continue // in another namespace: it may be the server
 		}
 		name := o.Command
 		if o.MiB != nil {
@@ -165,7 +165,7 @@ func (m *machine) foreign() {
 	}
 }
 
-// remark marks a cell that throttled or did not have the GPU for itself.
+// remark notes that a cell's GPU throttled or was shared.
 func (m *machine) remark(note observe.Note) {
 	if m == nil {
 		return

@@ -6,13 +6,13 @@ import (
 	"homellm/engine/event"
 )
 
-// notes puts remarks beside a cell. What is noticed before an attempt begins is told when it has:
-// its beginning replaces everything that an earlier attempt left.
+// notes adds notes to a cell. Notes from before an attempt wait until it begins, because its start replaces
+// everything of an earlier attempt.
 type notes struct {
 	emit  func(event.Body)
 	begun bool
 	early []event.Note
-	said  map[string]bool // codes of those that are told once
+	said  map[string]bool // codes of the notes that are made once
 }
 
 func (n *notes) add(code, format string, args ...any) {
@@ -36,7 +36,7 @@ func (n *notes) once(code, format string, args ...any) {
 	n.add(code, format, args...)
 }
 
-// flush emits the notes that had to wait.
+// flush emits the notes that waited.
 func (n *notes) flush() {
 	for _, note := range n.early {
 		n.emit(note)

@@ -2,19 +2,19 @@ package engine
 
 import "homellm/dsl"
 
-// pass is one playing of a cell's conversations. Warm-up passes count from 1 on their own.
+// pass is one play of a cell's conversations. Warm-up passes are counted separately, from 1.
 type pass struct {
 	cell   int // index in the plan
 	repeat int // from 1
 	warmup bool
 }
 
-// schedule says in which order the passes of a plan are played. Warm-ups of a cell come before
-// its first measured pass.
+// schedule returns the order in which the passes of a plan are played. Warm-ups of a cell come before its first
+// measured pass.
 //
-//   - sequential finishes one cell before the next begins;
-//   - interleaved plays A1 B1 A2 B2 …, so that drift of the machine does not hit one cell only;
-//   - abba alternates the direction, A1 B1 B2 A2 A3 B3 …, which cancels a linear drift.
+// - sequential finishes one cell before the next begins;
+// - interleaved plays A1 B1 A2 B2 …, so that drift of the machine affects all cells;
+// - abba alternates the direction, A1 B1 B2 A2 A3 B3 …, which cancels a linear drift.
 func schedule(cells []*dsl.Cell, playable []int) []pass {
 	if len(playable) == 0 {
 		return nil

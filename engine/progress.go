@@ -7,7 +7,7 @@ import (
 	"homellm/engine/event"
 )
 
-// Progress is how far a run is. It is for people: nothing is decided by it.
+// Progress is how far a run is, for display only.
 type Progress struct {
 	Cell         string // labels of the cell, such as "sim x qwen2.5-3b"
 	Repeat       int    // 0: no turn of the cell has begun
@@ -16,22 +16,22 @@ type Progress struct {
 	Conversation string
 	Step         string
 	Turn         int
-	Waiting      string        // for what, if it is for no turn
+	Waiting      string        // what the run is waiting for, if not for a turn
 	Done, Total  int           // turns
 	TTFT         time.Duration // of the latest finished turn; 0 before there is one
 	TokensPerSec float64       // decode rate of the latest finished turn; 0 before there is one
 	Errors       int
 	Elapsed      time.Duration
-	ETA          time.Duration // rest of the run at the pace so far; 0 until a tenth is done
-	AtMost       bool          // ETA is what a time budget leaves: the run ends before if every gate is certain
+	ETA          time.Duration // rest of the run at the present pace; 0 until a tenth is done
+	AtMost       bool          // ETA is the rest of a time budget: the run ends earlier if every gate is certain
 }
 
-// progress counts turns. It is used by the goroutine that plays.
+// progress counts turns. Only the goroutine that plays uses it.
 type progress struct {
 	plan  *dsl.Plan
 	tell  func(Progress)
 	start time.Time
-	until time.Time // end of the budget that is being spent; zero: none is
+	until time.Time // end of the budget in use; zero: there is none
 	aim   int       // repeats at the next look
 	now   Progress
 }
@@ -49,13 +49,13 @@ func (p *progress) begin(passes []pass) {
 	}
 }
 
-// extend adds passes that a budget pays for: until when, and with how many repeats in view.
+// extend adds passes that a budget pays for: until when, and up to how many repeats.
 func (p *progress) extend(passes []pass, until time.Time, aim int) {
 	p.begin(passes)
 	p.until, p.aim = until, aim
 }
 
-// waiting says that something other than a turn is waited for, until the function that it returns is called.
+// waiting reports a wait for something other than a turn, until the returned function is called.
 func (p *progress) waiting(c *dsl.Cell, what string) (done func()) {
 	p.now.Cell, p.now.Repeat, p.now.Waiting = c.String(), 0, what
 	p.report()

@@ -11,8 +11,8 @@ import (
 	"homellm/engine/event"
 )
 
-// rawKeeper keeps the bytes of the worst measured reply: a failed one before any that succeeded, else the one with the
-// longest time to first token. A surprising figure can then be explained from what was really on the wire.
+// rawKeeper keeps the bytes of the worst measured reply: a failed one before any that succeeded, else the one with
+// the longest time to first token. They show what was on the wire when a figure is surprising.
 type rawKeeper struct {
 	failed bool
 	ttft   time.Duration
@@ -61,7 +61,7 @@ func (k *rawKeeper) offer(about rawTurn, x *event.Exchange, raw client.Raw) {
 	k.failed, k.ttft, k.about, k.body = failed, ttft, about, bytes.Clone(raw.Body)
 }
 
-// write hands over what was kept: the body as it came, and beside it what it is.
+// write passes on what was kept: the body as it came, and a description.
 func (k *rawKeeper) write(keep func(name string, data []byte) error) error {
 	if k.about.Step == "" {
 		return nil

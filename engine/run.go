@@ -20,20 +20,19 @@ type run struct {
 	plan     *dsl.Plan
 	budget   Budget
 	failFast bool
-	changed  bool // the plan is not that of the journal
+	changed  bool // the plan differs from that of the journal
 	sessions map[int]*session
 	failed   map[int]bool  // cells
-	took     map[int]spans // the longest so far, by cell
+	took     map[int]spans // the longest so far, per cell
 }
 
-// spans are how long the parts of playing a cell take.
+// spans are the durations of the parts of playing a cell.
 type spans struct {
-	open time.Duration // its server
-	pass time.Duration // a measured one, with the cooldown before it
+	open time.Duration // opening its server
+	pass time.Duration // a measured pass, with the cooldown before it
 }
 
-// play plays every pass of the schedule. Cells that the journal of a resumed run already holds
-// are left alone.
+// play plays every pass of the schedule. Cells that are finished in the journal of a resumed run are left alone.
 func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	defer r.closeAll()
 	var playable []int
@@ -45,7 +44,7 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 			playable = append(playable, i)
 		}
 	}
-	if err := r.judgeAgain(); err != nil { // the run was cut off before it could
+	if err := r.judgeAgain(); err != nil { // the run was cut off before this
 		return err
 	}
 	passes := schedule(r.plan.Cells, playable)
@@ -64,7 +63,7 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	return err
 }
 
-// playPlanned plays the passes that the scenario asks for.
+// playPlanned plays the passes of the scenario.
 func (r *run) playPlanned(ctx context.Context, passes []pass, groups []*group) error {
 	last, of := map[int]int{}, map[int]*group{}
 	for k, p := range passes {
@@ -91,8 +90,8 @@ func (r *run) playPlanned(ctx context.Context, passes []pass, groups []*group) e
 	return nil
 }
 
-// played is called when a cell has played its planned repeats, or has failed. Without a budget
-// that is its end.
+// played is called when a cell has played its planned repeats, or has failed. Without a budget the cell is then
+// finished.
 func (r *run) played(g *group, cell int) error {
 	if r.budget.Time == 0 {
 		if r.failed[cell] {
@@ -108,8 +107,8 @@ func (r *run) played(g *group, cell int) error {
 	return r.assess(g)
 }
 
-// playPass plays one pass, and judges the cells again that it takes something back of. An error ends the run; failed
-// says that the cell has.
+// playPass plays one pass, and judges those cells again for which it withdrew something. An error ends the run;
+// failed says that the cell failed.
 func (r *run) playPass(ctx context.Context, p pass, rest bool) (failed bool, err error) {
 	failed, err = r.playOne(ctx, p, rest)
 	if again := r.judgeAgain(); err == nil {
@@ -135,7 +134,7 @@ func (r *run) playOne(ctx context.Context, p pass, rest bool) (failed bool, err 
 		return false, context.Cause(ctx)
 	}
 	if _, ok := errors.AsType[errAbort](err); ok {
-		s.judgeAll() // what was measured until here is judged all the same
+		s.judgeAll() // what was measured so far is judged all the same
 		r.failed[p.cell] = true
 		return false, err
 	}
@@ -158,8 +157,8 @@ func (r *run) playOne(ctx context.Context, p pass, rest bool) (failed bool, err 
 	return false, nil
 }
 
-// session gives the cell its open session. A server that homellm starts itself runs alone: it is
-// opened when its pass comes, and every other such server is closed first.
+// session opens the cell's session. A server that homellm starts runs alone: it is opened when its pass comes, after
+// every other such server has been closed.
 func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	c := r.plan.Cells[cell]
 	if startsServer(c) {
@@ -182,13 +181,13 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	return s, nil
 }
 
-// startsServer reports whether playing the cell takes its own server process, which has the
-// machine's memory for itself.
+// startsServer reports whether homellm starts a server process for the cell, which needs the machine's memory for
+// itself.
 func startsServer(c *dsl.Cell) bool {
 	return c.Server.Launch != nil && c.Server.Attach == "" && engines.Of(c.Server.Engine).Role != engines.Simulator
 }
 
-// attempt is the number of the attempt that begins: one more than the journal holds.
+// attempt is the number of the next attempt: one more than in the journal.
 func (r *run) attempt(cell string) (n int) {
 	r.out.read(func(f *metrics.Run) {
 		n = 1
@@ -212,8 +211,8 @@ func (r *run) finish(cell int, done event.CellDone) error {
 	return nil
 }
 
-// judgeAgain judges the cells again that ended before their server's report of cached tokens was withdrawn. What they
-// end with then is what any reader of the journal finds.
+// judgeAgain judges the cells again that ended before their server's report of cached tokens was withdrawn. Readers
+// of the journal find the later verdicts.
 func (r *run) judgeAgain() error {
 	type judgement struct {
 		cell     string
@@ -245,8 +244,8 @@ func (r *run) judgeAgain() error {
 	return first
 }
 
-// fail closes a cell that the environment did not let run. A cell that was already being
-// measured keeps what it has.
+// fail closes a cell that the environment did not allow to run. A cell that was already being measured keeps its
+// measurements.
 func (r *run) fail(cell int, err error) {
 	c := r.plan.Cells[cell]
 	s := r.sessions[cell]

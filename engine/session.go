@@ -15,13 +15,13 @@ import (
 	"homellm/engine/target"
 )
 
-// Models is what is known of models beside the plan.
+// Models are the sources of what is known of models besides the plan.
 type Models struct {
-	Templates *prompt.Templates // nil: those that homellm ships
+	Templates *prompt.Templates // nil: the templates shipped with homellm
 	Tokenizer prompt.Counters   // for servers that do not tokenise; nil: estimates
 }
 
-// instruments are what all sessions of a run share.
+// instruments are shared by all sessions of a run.
 type instruments struct {
 	id       string // of the run
 	epoch    time.Time
@@ -29,27 +29,27 @@ type instruments struct {
 	progress *progress
 	clocks   *observe.Clocks
 	machine  *machine
-	raw      *rawKeeper // nil: no raw reply is kept
+	raw      *rawKeeper // nil: raw replies are discarded
 	models   Models
 	open     func(context.Context, *dsl.Cell) (*target.Target, error)
 }
 
-// session is one attempt at a cell: its judge and its observer, and while it is open a server with
-// its clients and the maker of its prompts. None of these knows another.
+// session is one attempt at a cell: its judge and its observer, and while it is open a server with its clients and
+// the maker of its prompts. None of these knows another.
 type session struct {
 	*instruments
 	cell     *dsl.Cell
-	attempt  int // from 1; a resumed cell begins the next one
+	attempt  int // from 1; a resumed cell starts the next one
 	notes    notes
 	judge    *judge.Judge
-	looks    stats.Looks // of a run with a budget, the judgement at its end included; none: that is the only one
+	looks    stats.Looks // of a run with a budget, including the judgement at its end; none: the cell is judged once
 	observer *observe.Observer
 
 	target  *target.Target // nil: it is not open
 	clients *target.Clients
 	maker   *prompt.Maker
-	sending *rawTurn // the measured turn whose bytes are coming in; nil: none is
-	replied string   // what the last reply before the measured ones calls the model; empty: it does not say
+	sending *rawTurn // the measured turn whose reply is being read; nil: none
+	replied string   // the model's name in the last reply before the measured ones; empty: it had none
 }
 
 func newSession(of *instruments, cell *dsl.Cell, attempt int) *session {
@@ -63,8 +63,8 @@ func (s *session) emit(body event.Body) { s.out.emit(s.cell.ID, body) }
 
 func (s *session) isOpen() bool { return s.target != nil }
 
-// start opens the session's server. A session that is started again, because another cell's server
-// had to run in between, goes on with the same attempt.
+// start opens the session's server. If another cell's server had to run in between, the session is started again and
+// continues the same attempt.
 func (s *session) start(ctx context.Context) error {
 	t, err := s.open(ctx, s.cell)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *session) start(ctx context.Context) error {
 	return nil
 }
 
-// prepare sends what is not part of the scenario, before anything is measured.
+// prepare sends the requests that are not part of the scenario, before anything is measured.
 func (s *session) prepare(ctx context.Context) error {
 	t := s.target
 	if err := t.Prepare(ctx, s.cell, s.notes.once); err != nil {
@@ -144,7 +144,7 @@ func (s *session) prepare(ctx context.Context) error {
 	return t.Answered(s.cell, s.replied)
 }
 
-// begin tells of the attempt.
+// begin emits the start of the attempt.
 func (s *session) begin(ctx context.Context) {
 	t := s.target
 	if s.cell.Scenario.Run.Cache == dsl.BySalt {
@@ -162,8 +162,8 @@ func (s *session) begin(ctx context.Context) {
 	}
 }
 
-// measureTarget tells what is measured once of a server: what its start cost, how far away it is,
-// and what the GPU draws while it rests.
+// measureTarget emits what is measured once per server: the cost of its start, its round trip time, and the GPU's
+// idle power.
 func (s *session) measureTarget(ctx context.Context) {
 	t := s.target
 	s.emitStart()
@@ -179,7 +179,7 @@ func (s *session) measureTarget(ctx context.Context) {
 	}
 }
 
-// emitStart tells what a start of the server cost.
+// emitStart emits the cost of a start of the server.
 func (s *session) emitStart() {
 	if r := s.target.Started; r != nil {
 		s.emit(r.Facts())
@@ -200,14 +200,13 @@ func (s *session) close() {
 	s.target = nil
 }
 
-// judgeRepeat judges what a single repeat can tell.
+// judgeRepeat judges the assertions of a single repeat.
 func (s *session) judgeRepeat(repeat int) (abort string) {
 	s.out.read(func(f *metrics.Run) { abort = s.judge.Repeat(f, repeat) })
 	return abort
 }
 
-// judgeAll judges the cell over all its repeats, emits its verdicts and returns the name of the
-// first failed gate.
+// judgeAll judges the cell over all its repeats, emits its verdicts and returns the name of the first failed gate.
 func (s *session) judgeAll() (failed string) {
 	s.observer.Summarise()
 	s.machine.remark(s.notes.add)

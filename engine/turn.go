@@ -15,25 +15,25 @@ import (
 	"homellm/engine/target"
 )
 
-// errGone says that a server stopped answering in the middle of a cell.
+// errGone says that the server stopped answering in the middle of a cell.
 type errGone struct{ why string }
 
 func (e errGone) Error() string { return e.why }
 
-// errAbort ends a run early because the scenario or the command line says so.
+// errAbort ends a run early because the scenario or the command line asks for it.
 type errAbort struct{ why string }
 
 func (e errAbort) Error() string { return e.why }
 
-// errTurn stops a conversation whose next prompt would rest on a reply that never came, or that called a tool.
+// errTurn ends a conversation whose next prompt needs a reply that is missing or that called a tool.
 var errTurn = errors.New("turn failed")
 
-// broken are the classes of errors that the end of a server's process leaves behind.
+// broken are the error classes that a crashed server causes.
 var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
 
-// pass plays every conversation of the cell once and judges what a single repeat can tell.
+// pass plays every conversation of the cell once and judges the assertions of the repeat.
 func (s *session) pass(ctx context.Context, p pass) error {
-	s.observer.ForgetCounters() // other cells may have played on the same server since
+	s.observer.ForgetCounters() // other cells may have used the same server since
 	if err := s.isolate(ctx, p, dsl.OfRepeat, ""); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *session) pass(ctx context.Context, p pass) error {
 	return nil
 }
 
-// isolate starts a new scope of cache isolation where the scenario draws the line.
+// isolate starts a new scope of cache isolation where the scenario asks for one.
 func (s *session) isolate(ctx context.Context, p pass, at dsl.Span, conversation string) error {
 	run := s.cell.Scenario.Run
 	scope := run.Scope
@@ -123,14 +123,13 @@ func (s *session) restart(ctx context.Context) error {
 	return nil
 }
 
-// newSalt is one that no other scope, no other run and no other attempt has: what an aborted
-// attempt left in the server's cache must not be found by the next one.
+// newSalt is a salt that no other scope, run or attempt has: the cache may still hold what an aborted attempt sent.
 func (s *session) newSalt(p pass, conversation string) string {
 	return prompt.Salt(fmt.Sprintf("%s/%s/%d/%d/%t/%s", s.id, s.cell.ID, s.attempt, p.repeat, p.warmup, conversation))
 }
 
-// converse plays one conversation and returns what its requests saw. A conversation with a live
-// history ends at its first failed turn, because what would follow is another conversation.
+// converse plays one conversation and returns its requests. A conversation with a live history ends at its first
+// failed turn, because the rest would be another conversation.
 func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
 	h := dsl.NewHistory(c.System)
 	var seen []event.Exchange
@@ -163,13 +162,13 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 	return seen
 }
 
-// measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is
-// done, never while the clock runs.
+// measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is done, never during
+// the measurement.
 func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step *dsl.Step, t dsl.Turn) event.Exchange {
 	req := s.maker.Turn(step, t)
 	ceiling := s.maker.Ceiling(ctx, req)
 	s.observer.Before(ctx)
-	s.out.flush() // everything before this request is kept: a crash loses this one at most
+	s.out.flush() // everything before this request is stored: a crash loses this one at most
 
 	if !p.warmup {
 		s.sending = &rawTurn{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
@@ -177,7 +176,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	e := s.send(ctx, step.Timeout, req)
 	s.sending = nil
 	if t.Prefill && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
-		e.Err = nil // a prefill asks for one token, which may be one without text, such as the start of reasoning
+		e.Err = nil // a prefill asks for one token, which may have no text, such as the start of reasoning
 	}
 
 	r := event.Request{
@@ -202,7 +201,7 @@ func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Re
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)
 	}
-	connect, _ := c.Warm(ctx) // that it failed is for the request to tell
+	connect, _ := c.Warm(ctx) // the request reports the failure
 	turn, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	e := c.Do(turn, s.epoch, time.Now(), req.Prompt)
@@ -212,12 +211,12 @@ func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Re
 	return e
 }
 
-// probe sends a text that is not a turn, as the turns are sent, and asks for one token.
+// probe sends a text that is not a turn in the same way as the turns, and asks for one token.
 func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
 	return s.test(ctx, s.maker.Probe(text, salt, 1))
 }
 
-// ask does the same under no salt, and asks for so many tokens.
+// ask does the same without a salt, and asks for so many tokens.
 func (s *session) ask(ctx context.Context, text string, tokens int) event.Exchange {
 	return s.test(ctx, s.maker.Probe(text, "", tokens))
 }

@@ -12,19 +12,19 @@ import (
 	"homellm/engine/server"
 )
 
-// Opener gives cells their servers: it attaches to what runs, starts what a profile says how to
-// start, and has the simulator started.
+// Opener gives cells their servers: it attaches to running ones, starts those that a profile describes, and starts
+// the simulator.
 type Opener struct {
 	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
-	Key      func(dsl.Secret) (string, error) // reads a key from where the profile says
+	Key      func(dsl.Secret) (string, error) // reads a key from the place that the profile names
 	Launcher *Launcher                        // nil: starts nothing
 	Naming   Naming                           // of models
-	Note     func(format string, args ...any) // tells the user what is being done; may be nil
+	Note     func(format string, args ...any) // tells the user what is happening; may be nil
 
 	pool pool
 }
 
-// Open makes the cell's server ready: it is reachable, serves the model, and holds the context.
+// Open makes the cell's server ready: it answers, serves the model, and has the context.
 func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	profile := cell.Server
 	address, what, stop := profile.Attach, "", func() {}
@@ -59,8 +59,8 @@ func (o *Opener) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	return t, nil
 }
 
-// simulatorFlags identifies how the embedded simulator was set up, like the command line of a
-// server that is started; empty: by its defaults.
+// simulatorFlags describe the settings of the embedded simulator, like the command line of a started server; empty:
+// its defaults.
 func simulatorFlags(l *dsl.Launch) string {
 	var c Command
 	if l != nil {
@@ -145,14 +145,14 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	return t, nil
 }
 
-// sideChannels adds what can be asked of the server beside completing text.
+// sideChannels adds what the server offers besides completions.
 func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key string) error {
 	config := server.Config{
 		BaseURL: found.URL, Engine: t.Facts.Engine, Model: model, Client: server.NewHTTPClient(key),
 		Tokenize: profile.Capabilities.Tokenize, Metrics: profile.Capabilities.Metrics,
 	}
 	if choosesContext(t.Facts.Engine, profile.API) {
-		config.ContextTokens = t.Context // as requests ask for it: another one would load the model again
+		config.ContextTokens = t.Context // the same options as in requests: others would load the model again
 	}
 	if _, known := engines.Lookup(config.Engine); !known {
 		return nil
@@ -175,8 +175,8 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	return nil
 }
 
-// CheckReady turns the state of an address into what a person needs to do. Named says that the run knows which model it
-// wants, so that a list of models can be done without.
+// CheckReady turns the state of an address into an error that says what to do, or nil. Named says that the run knows
+// which model it wants, so it does not need a list of models.
 func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
 	about := ""
 	if profile.Pos.File != "" { // the user wrote it
@@ -190,7 +190,7 @@ func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
 		return nil
 	case server.Locked:
 		if named && f.Status == http.StatusForbidden && profile.APIKey != (dsl.Secret{}) {
-			return nil // a key may be good for completions alone: the first one will tell
+			return nil // the key may be valid for completions alone: the first one decides
 		}
 		return fail(keyHint(profile), "%s")
 	case server.NotRunning:
@@ -199,14 +199,14 @@ func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
 		return fail("wait until it has loaded its model, then run this again", "%s is still starting")
 	case server.PortBusy:
 		if engines.Of(profile.Engine).Role == engines.Generic && f.Status != 0 && named {
-			return nil // a server that is not recognised may still complete text: its first request will tell
+			return nil // an unrecognised server may still serve completions: the first request decides
 		}
 		return fail("is the address right? If it is, name the model with --model", "something else answers at %s")
 	}
 	return fail("look at the server's own log", "%s is not ready")
 }
 
-// WithoutUser takes credentials out of an address, which goes into results.
+// WithoutUser removes credentials from an address, which goes into results.
 func WithoutUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User == nil {

@@ -9,20 +9,20 @@ import (
 	"homellm/engine/server"
 )
 
-// Simulator is the profile that plays when there is nothing else.
+// Simulator is the profile for a run without any other server.
 var Simulator = engines.WithRole(engines.Simulator).Name
 
-// Means are what servers are found, started and reached with.
+// Means are the means to find, start and reach servers.
 type Means struct {
-	Exe      string // this program, which a profile calls homellm
-	StateDir string // of this user; empty: none
+	Exe      string // this program, which profiles call homellm
+	StateDir string // state folder of this user; empty: none
 	Getenv   func(string) string
-	File     func(m *dsl.Model, engine string) (string, error) // where a model's file lies
+	File     func(m *dsl.Model, engine string) (string, error) // path of a model's file
 	Simulate func(context.Context, *dsl.Cell) (address, what string, stop func(), err error)
-	Note     func(format string, args ...any) // tells the user what is being done
+	Note     func(format string, args ...any) // tells the user what is happening
 }
 
-// Launcher starts servers for this user. Their output goes where logs say.
+// Launcher starts servers for this user. Their output goes to logs.
 func (m Means) Launcher(log func(profile string) (path, kept string, err error)) *Launcher {
 	return &Launcher{
 		Exe: m.Exe, StateDir: Records(m.StateDir), Key: m.Key, File: m.File, Waiting: tellStart(m.Note), Note: m.Note,
@@ -30,21 +30,21 @@ func (m Means) Launcher(log func(profile string) (path, kept string, err error))
 	}
 }
 
-// Choice decides which server runs, and opens it for each cell.
+// Choice decides which server plays, and opens it for each cell.
 type Choice struct {
 	Means   Means
 	Library *dsl.Library
 	NoSim   bool       // no cell may be played on a simulator
-	Key     dsl.Secret // where the key of the server is whose address was named
+	Key     dsl.Secret // where the key of the server at the user's address is
 	Opener  Opener
 	Logs    Logs // of the servers that are started
 
-	found   map[string]server.Found // by profile
+	found   map[string]server.Found // detected servers, by profile
 	lacking bool                    // no server was chosen, and none was found
 }
 
-// Choose decides which server plays cells for which none was chosen: the address, else the profiles of opt, else
-// the scenario's own choice, else a server found on this machine's usual ports, else the embedded simulator.
+// Choose decides which server plays the cells that name none: the address, else the profiles of opt, else the
+// scenario's choice, else a server found on one of this machine's usual ports, else the embedded simulator.
 func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) error {
 	c.Logs.State = c.Means.StateDir
 	c.Opener = Opener{Simulate: c.Means.Simulate, Key: c.Means.Key, Launcher: c.Means.Launcher(c.Logs.file),
@@ -76,7 +76,7 @@ func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) e
 	return nil
 }
 
-// attachTo plays on an address that the user named. A server that has one model is asked for it.
+// attachTo plays on an address that the user named. If the server has one model, that is the model.
 func (c *Choice) attachTo(ctx context.Context, address string, opt *dsl.Options) error {
 	key, err := c.Means.Key(c.Key)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *Choice) remember(profile string, f server.Found) {
 	}
 }
 
-// served tells the plan what a running server has shown of itself.
+// served adds to the plan what a running server reports of itself.
 func (c *Choice) served(profile string) (dsl.Served, bool) {
 	f, ok := c.found[profile]
 	if !ok {
@@ -134,7 +134,7 @@ func (c *Choice) served(profile string) (dsl.Served, bool) {
 // Open makes the server of a cell ready.
 func (c *Choice) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	t, err := c.Opener.Open(ctx, cell)
-	if err == nil && c.NoSim && t.Facts.Simulated { // a profile attaches to it, and only its answer tells
+	if err == nil && c.NoSim && t.Facts.Simulated { // a profile attaches to it, and only its answer shows what it is
 		t.Close()
 		return nil, simulatorRefused("server %s at %s is a simulator, and --no-sim allows none", cell.Server.Name,
 			t.Facts.URL)
@@ -142,7 +142,7 @@ func (c *Choice) Open(ctx context.Context, cell *dsl.Cell) (*Target, error) {
 	return t, err
 }
 
-// Allows fails where simulators are not allowed and a cell would be played on one.
+// Allows returns an error if simulators are not allowed and a cell would be played on one.
 func (c *Choice) Allows(cell *dsl.Cell) error {
 	profile := cell.Server
 	embedded := engines.Of(profile.Engine).Role == engines.Simulator && profile.Attach == ""

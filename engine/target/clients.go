@@ -10,7 +10,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// ClientConfig says how the server of a profile is reached at an address.
+// ClientConfig is how to reach a profile's server at an address.
 func ClientConfig(profile *dsl.Server, address, key, model string) client.Config {
 	return client.Config{
 		BaseURL: strings.TrimSuffix(address, "/") + profile.BasePath, APIKey: key, Model: model, API: profile.API,
@@ -19,14 +19,13 @@ func ClientConfig(profile *dsl.Server, address, key, model string) client.Config
 	}
 }
 
-// Clients are the clients of one server: one for each API that requests ask for.
+// Clients are the clients of one server: one for each API in use.
 type Clients struct {
 	config client.Config
 	by     map[wire.API]*client.Client
 }
 
-// NewClients makes the client of the configuration's own API. Others are made when they are first
-// asked for.
+// NewClients makes the client of the configuration's API. Others are made when they are first needed.
 func NewClients(config client.Config) (*Clients, error) {
 	config.API = cmp.Or(config.API, wire.Chat)
 	c := &Clients{config: config, by: map[wire.API]*client.Client{}}

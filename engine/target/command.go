@@ -16,34 +16,34 @@ import (
 	"homellm/engine/server"
 )
 
-// Launcher starts servers as their profiles say.
+// Launcher starts servers according to their profiles.
 type Launcher struct {
-	Exe      string // this program, which a profile calls homellm
+	Exe      string // this program, which profiles call homellm
 	StateDir string // records of started processes
-	// where a server's output goes, and where that file is kept later; empty: there
+	// where a server's output goes, and where the log is stored later; empty: it stays there
 	Log func(profile string) (path, kept string, err error)
-	// where ${model.file} lies; nil: as the models file writes it
+	// path of ${model.file}; nil: as in the models file
 	File    func(m *dsl.Model, engine string) (string, error)
-	Key     func(dsl.Secret) (string, error)                      // reads a key from where the profile says
-	Waiting func(profile string, d time.Duration, lastLog string) // told while a server starts; may be nil
-	// to see what fits, and that a stopped server gave its GPU memory back; nil: not looked at
+	Key     func(dsl.Secret) (string, error)                      // reads a key from the place that the profile names
+	Waiting func(profile string, d time.Duration, lastLog string) // called while a server starts; may be nil
+	// to see what fits, and that a stopped server has freed its GPU memory; nil: not checked
 	Memory  *host.Telemetry
-	Note    func(format string, args ...any) // tells the user what may go wrong; may be nil
-	Port    int                              // instead of the profile's
-	Version string                           // of the server program, instead of asking it
+	Note    func(format string, args ...any) // tells the user of possible problems; may be nil
+	Port    int                              // overrides the profile's
+	Version string                           // version of the server program; nil: the program is asked
 }
 
-// Command is how a profile is started on this machine.
+// Command is how this machine starts a profile.
 type Command struct {
 	Argv    []string
 	Env     []string // NAME=value
-	Notes   []string // which flags were changed for the installed version, and why
-	Version string   // of the installed program; empty if it did not tell
+	Notes   []string // the flags that were changed for the installed version, and why
+	Version string   // of the installed program; empty if unknown
 	Host    string
 	Port    int
-	Model   string // as requests name it
+	Model   string // the model's name in requests
 
-	file string // the model's, where one lies here
+	file string // the model's file, if it is on this machine
 }
 
 // Address is where the server will listen.
@@ -52,8 +52,8 @@ func (c Command) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa
 // URL is the base of the server's API.
 func (c Command) URL() string { return "http://" + c.Address() }
 
-// digest identifies the command line in results, which never hold the line itself: it may name
-// folders of the user.
+// digest identifies the command line in results. The line itself is not stored, because it may name folders of the
+// user.
 func (c Command) digest() string {
 	h := sha256.New()
 	for _, a := range c.Argv {
@@ -66,8 +66,8 @@ func (c Command) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Command works out the command line of a profile: placeholders replaced, flags spelt as the
-// installed version knows them.
+// Command builds the command line of a profile: placeholders are replaced, flags take the names of the installed
+// version.
 func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Model) (Command, error) {
 	if profile.Launch == nil {
 		return Command{}, server.WithHint(
@@ -101,7 +101,7 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 	}
 	binary := engines.Binary{Version: l.Version}
 	if binary.Version == "" {
-		// Without an answer the flags of the newest version are the best guess.
+		// If the version is unknown, the flags of the newest one are the best guess.
 		binary.Version, _ = host.InstalledVersion(ctx, launch.Command)
 		binary.Help = host.InstalledHelp(ctx, launch.Command, l.StateDir)
 	}
@@ -113,7 +113,7 @@ func (l *Launcher) Command(ctx context.Context, profile *dsl.Server, m *dsl.Mode
 	return c, nil
 }
 
-// values are what the placeholders of a launch stand for.
+// values are the values of the placeholders in a launch.
 func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[string]string, error) {
 	v := map[string]string{"port": strconv.Itoa(port)}
 	if profile.ContextTokens > 0 {
@@ -132,7 +132,7 @@ func (l *Launcher) values(profile *dsl.Server, m *dsl.Model, port int) (map[stri
 	switch {
 	case e.ServedName != "":
 		v["model.served_name"] = e.ServedName
-	case engines.Of(profile.Engine).Models.OnRequest && e.Ref != "": // its own name is the only one it takes
+	case engines.Of(profile.Engine).Models.OnRequest && e.Ref != "": // it accepts its own name only
 		v["model.served_name"] = e.Ref
 	}
 	for _, s := range m.Sources {

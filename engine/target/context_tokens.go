@@ -11,7 +11,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// checkContext makes sure that the served context takes the longest prompt of the cell and its reply.
+// checkContext checks that the served context holds the longest prompt of the cell and its reply.
 func checkContext(cell *dsl.Cell, facts event.Server) error {
 	need := cell.ContextNeed()
 	if facts.ContextTokens == nil || need <= *facts.ContextTokens {
@@ -23,9 +23,8 @@ func checkContext(cell *dsl.Cell, facts event.Server) error {
 	)
 }
 
-// requestContext is the context that every request has to ask for, because the server would
-// otherwise use its own default and cut longer prompts: Ollama's num_ctx, which only its
-// native API takes. 0 where requests do not choose.
+// requestContext is the context size that every request must ask for, because the server would otherwise use its
+// default and truncate longer prompts: Ollama's num_ctx, which only its own API accepts. 0 if requests do not choose.
 func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	if !choosesContext(found.Engine, cell.Server.API) {
 		return 0
@@ -38,7 +37,7 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	if n := cell.Server.ContextTokens; n > 0 {
 		return n
 	}
-	// What is loaded stays loaded if it is enough: another num_ctx would load the model again.
+	// A loaded context that is large enough stays: another num_ctx would load the model again.
 	need := cell.ContextNeed()
 	for _, of := range []func(string) (int, bool){found.Context, found.Default} {
 		if n, ok := of(model); ok && n >= need {
@@ -48,14 +47,14 @@ func requestContext(cell *dsl.Cell, found server.Found, model string) int {
 	return max(ollamaContext, (need+need/4+1023)/1024*1024)
 }
 
-// choosesContext reports whether requests over an API say with which context the model is to be loaded.
+// choosesContext reports whether requests of an API set the context size of the model.
 func choosesContext(engine string, api wire.API) bool {
 	e := engines.Of(engine)
 	return e.Models.OnRequest && api == e.API.Dialect
 }
 
-// ollamaContext is the least context that is asked for, Ollama's own default for small cards. A
-// plan's token counts are estimates for most models, so that a quarter is added to them.
+// ollamaContext is the least context to ask for, Ollama's default for small cards. A plan's token counts are
+// estimates for most models, so a quarter is added.
 const ollamaContext = 4096
 
 // withContext adds num_ctx to the extra keys of every request.
@@ -74,7 +73,7 @@ func withContext(body map[string]any, tokens int) map[string]any {
 	options["num_ctx"] = tokens
 	out["options"] = options
 	if _, set := out["keep_alive"]; !set {
-		out["keep_alive"] = -1 // a model that is unloaded between turns would be measured loading
+		out["keep_alive"] = -1 // a model that is unloaded between turns would be measured while it loads
 	}
 	return out
 }

@@ -6,9 +6,9 @@ import (
 	"homellm/engine/event"
 )
 
-// startHint is how a profile's server is started by hand.
+// startHint says how to start a profile's server by hand.
 func startHint(profile *dsl.Server) string {
-	if profile.Pos.File == "" { // its address was named, and no profile
+	if profile.Pos.File == "" { // an address was named, and no profile
 		return "start the server, or leave --url out to use one that runs here or the simulator"
 	}
 	if command := engines.Of(profile.Engine).Hints.Start; command != "" {
@@ -17,7 +17,7 @@ func startHint(profile *dsl.Server) string {
 	return "start the server, or name its address with --url"
 }
 
-// keyHint is how a server is given its key.
+// keyHint says how to give a server its key.
 func keyHint(profile *dsl.Server) string {
 	switch given := profile.APIKey; {
 	case given.Env != "":
@@ -30,7 +30,7 @@ func keyHint(profile *dsl.Server) string {
 	return "say in the profile where the key is: api_key: {env: NAME}, or {file: PATH}"
 }
 
-// modelHint is what to do about a model that the server does not have.
+// modelHint says what to do about a model that the server does not have.
 func modelHint(f event.Server) string {
 	if pull := engines.Of(f.Engine).Hints.Pull; pull != "" {
 		return "get it with: " + pull + " " + f.Model

@@ -11,7 +11,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// Key reads a key from the environment or a file; a profile never holds one. It is masked from here on.
+// Key reads a key from the environment or a file; a profile never holds one. From then on the key is masked in all
+// output.
 func (m Means) Key(k dsl.Secret) (string, error) {
 	key, err := m.readKey(k)
 	if err != nil {
@@ -33,7 +34,7 @@ func (m Means) readKey(k dsl.Secret) (string, error) {
 	case k.File != "":
 		data, err := os.ReadFile(k.File)
 		if cause, ok := errors.AsType[*fs.PathError](err); ok {
-			return "", fmt.Errorf("the file that api_key names: %w", cause.Err) // its path may hold a user's name
+			return "", fmt.Errorf("the file that api_key names: %w", cause.Err) // the path may contain a user's name
 		}
 		if err != nil {
 			return "", err

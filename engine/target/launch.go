@@ -17,7 +17,7 @@ import (
 	"homellm/engine/server"
 )
 
-// Start starts a profile's server and returns when it has answered its first request.
+// Start starts a profile's server and returns after its first answer.
 func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model) (*Running, error) {
 	c, err := l.Command(ctx, profile, m)
 	if err != nil {
@@ -76,7 +76,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	return r, nil
 }
 
-// answers says what is still missing before requests make sense.
+// answers says what is still missing before the server can take requests.
 func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Client) error {
 	found, err := server.Probe(ctx, c.URL(), hc)
 	if err != nil {
@@ -105,7 +105,7 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 	}
 	if err := found.CheckModel(c.Model); err != nil {
 		if len(found.Models) == 0 {
-			return err // it may list one later
+			return err // it may list a model later
 		}
 		return fmt.Errorf("%w: it serves the wrong model: %w", host.ErrHopeless, err)
 	}
@@ -124,7 +124,7 @@ func healthy(ctx context.Context, hc *http.Client, url string, status int) error
 	if err != nil {
 		return fmt.Errorf("its health path does not answer: %w", err)
 	}
-	_ = resp.Body.Close() // nothing of it is read
+	_ = resp.Body.Close() // the body is ignored
 	if status == 0 {
 		status = http.StatusOK
 	}
@@ -134,8 +134,8 @@ func healthy(ctx context.Context, hc *http.Client, url string, status int) error
 	return nil
 }
 
-// firstToken sends the first request, whose cost (kernels compiled, caches filled) no measured
-// turn may pay for.
+// firstToken sends the first request, so that its cost (compiling kernels, filling caches) is not part of a measured
+// turn.
 func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string) error {
 	one, err := client.New(ClientConfig(profile, c.URL(), key, c.Model))
 	if err != nil {
@@ -148,7 +148,7 @@ func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string)
 		MaxTokens: 1, Temperature: &zero, Extra: profile.Body,
 	})
 	switch {
-	case e.Err == nil, e.Err.Class == "empty": // one token may be the one that ends the reply
+	case e.Err == nil, e.Err.Class == "empty": // a single token may be the end of the sequence
 		return nil
 	case e.Err.Class == "model_not_found", e.Err.Class == "unauthorized", e.Err.Class == "bad_request":
 		return fmt.Errorf("%w: it refuses the first request: %s", host.ErrHopeless, e.Err.Message)
@@ -156,8 +156,7 @@ func firstToken(ctx context.Context, c Command, profile *dsl.Server, key string)
 	return fmt.Errorf("the first request failed: %s", e.Err.Message)
 }
 
-// explain adds to a failed start where its profile stands, who has the port, and what the
-// server wrote last.
+// explain adds to a failed start where its profile is, who has the port, and the last lines of the server's log.
 func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, err error) error {
 	if _, taken := errors.AsType[*host.PortError](err); taken {
 		who, hint := l.occupant(ctx, c)
@@ -179,8 +178,8 @@ func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, 
 	return server.WithHint(out, hint)
 }
 
-// occupant says what holds the port that a server should get, and what to do about it. It is
-// never used in the server's place: what runs there is not what the profile says.
+// occupant says what uses the port that a server should get, and what to do about it. Such a server is never used in
+// its place, because it is not what the profile describes.
 func (l *Launcher) occupant(ctx context.Context, c Command) (who, hint string) {
 	if left, err := host.Leftovers(l.StateDir); err == nil {
 		for _, o := range left {
@@ -200,7 +199,7 @@ func (l *Launcher) occupant(ctx context.Context, c Command) (who, hint string) {
 	return who, "stop what listens there, use it as it is with --url " + c.URL() + ", or give the profile another port"
 }
 
-// fileSize is the size of a model's file; 0 where it cannot be seen.
+// fileSize is the size of a model's file; 0 if it cannot be read.
 func fileSize(path string) float64 {
 	if path == "" {
 		return 0
@@ -212,7 +211,7 @@ func fileSize(path string) float64 {
 	return float64(info.Size())
 }
 
-// fits refuses a start that cannot end well, and warns of one that may not.
+// fits refuses a start that cannot succeed, and warns of one that may not.
 func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
 	memory, err := MemoryOf(profile, m, Cards(l.Memory), fileSize(c.file))
 	if err != nil || !memory.known {

@@ -14,7 +14,7 @@ import (
 	"homellm/engine/text"
 )
 
-// Logs are the files for the output of servers that are started.
+// Logs are the files for the output of started servers.
 type Logs struct {
 	State   string // folder of this user; empty: that for temporary files
 	Results string // folder of the run; empty: they stay below State
@@ -24,11 +24,11 @@ type Logs struct {
 
 // serverLog is the output of a server that was started for a run.
 type serverLog struct {
-	written string // a file for its owner alone, outside of the results: the server may print its environment
-	kept    string // in the results, without the secrets, once the server has ended
+	written string // readable by its owner alone, outside of the results: the server may print its environment
+	kept    string // in the results, without the secrets, after the server has ended
 }
 
-// Lasting names the file for the output of a server that is started for no run.
+// Lasting names the log file of a server that outlasts the command, such as one of homellm serve.
 func (l *Logs) Lasting(profile string) (string, error) {
 	dir, err := l.folder()
 	return filepath.Join(dir, "server-"+profile+".log"), err
@@ -45,7 +45,7 @@ func (l *Logs) folder() (string, error) {
 	return dir, nil
 }
 
-// file names a new file for the output of a server, and where it is kept in the results folder: one for each start.
+// file names a new log file, and its place in the results folder: one for each start.
 func (l *Logs) file(profile string) (written, kept string, err error) {
 	if l.Results == "" {
 		written, err = l.Lasting(profile)
@@ -77,7 +77,7 @@ func (l *Logs) file(profile string) (written, kept string, err error) {
 	return f.Name(), kept, f.Close()
 }
 
-// Keep puts the logs of servers that have ended into the results, without the secrets that are known.
+// Keep copies the logs of ended servers into the results, without the known secrets.
 func (l *Logs) Keep(note func(format string, args ...any)) {
 	for _, one := range l.pending {
 		if err := one.keep(); err != nil {

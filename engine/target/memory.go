@@ -14,31 +14,31 @@ import (
 
 const gib = 1 << 30
 
-// Memory is what a profile's server takes of the graphics cards, with the numbers that led there.
+// Memory is the graphics memory that a profile's server needs, with the numbers behind it.
 type Memory struct {
-	fit      model.Fit // its Usable, OK and MaxContext mean nothing where the cards are not known
+	fit      model.Fit // Usable, OK and MaxContext have no meaning if the cards are unknown
 	known    bool      // the cards' memory is
 	context  int       // tokens
-	number   float64   // bytes of a number in the KV cache; the mean of keys and values
+	number   float64   // bytes per number in the KV cache; the mean of keys and values
 	layers   int
 	kvHeads  int
 	headDim  int
-	windowed bool // some layers keep only a window of the context, and so less than the formula says
+	windowed bool // some layers keep only a window of the context, so they need less than the formula says
 
 	rule    engines.Memory
-	share   float64 // of the cards, as the profile says; 0: it does not
+	share   float64 // memory of the cards according to the profile; 0: it does not say
 	pinned  bool    // all layers and the KV cache have to be on the cards
 	offload bool    // some weights may be elsewhere
 }
 
-// kvNumbers are the bytes of a number by the names that engines' flags use; 2 for all others.
+// kvNumbers are the bytes per number, by the names in engines' flags; 2 for all others.
 var kvNumbers = map[string]float64{
 	"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "q8_0": 34.0 / 32, "q5_1": 24.0 / 32, "q5_0": 22.0 / 32,
 	"q4_1": 20.0 / 32, "q4_0": 18.0 / 32, "iq4_nl": 18.0 / 32, "f32": 4,
 }
 
-// Cards lists the memory of this machine's graphics cards in bytes, the largest first; none where a card shares the
-// machine's memory, because the driver's figure is not a bound then.
+// Cards lists the memory of this machine's graphics cards in bytes, the largest first. It is empty if a card shares
+// the machine's memory, because the driver's figure is then no limit.
 func Cards(t *host.Telemetry) []float64 {
 	if t == nil {
 		return nil
@@ -64,7 +64,7 @@ func flagsOf(profile *dsl.Server) engines.Values {
 	return out
 }
 
-// kvNumber is how many bytes a number of the KV cache takes: the mean of what the flags say of keys and of values.
+// kvNumber is the bytes per number of the KV cache: the mean of the flags for keys and for values.
 func kvNumber(flags engines.Values, types [][]string) float64 {
 	sum := 0.0
 	for _, names := range types {
@@ -77,9 +77,9 @@ func kvNumber(flags engines.Values, types [][]string) float64 {
 	return sum / float64(len(types))
 }
 
-// MemoryOf works out whether a profile's model and context fit the cards, whose memory is in
-// bytes and the largest first; none if they are not known. weights is the size of the model's
-// files where they were seen, else 0. Attached servers have their memory already.
+// MemoryOf calculates whether a profile's model and context fit the cards, whose memory is in bytes, the largest
+// first; none if unknown. Weights is the size of the model's files if known, else 0. Attached servers have their
+// memory already.
 func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float64) (Memory, error) {
 	if profile.Launch == nil || m == nil || m.Architecture == nil {
 		return Memory{}, fmt.Errorf("the models file does not have the figures that the formula needs")
@@ -94,7 +94,7 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 		pinned: (rule.Pinned == nil || rule.Pinned(flags, a.Layers)) && !elsewhere(profile, flags),
 	}
 	if n, ok := flags.Number(rule.Context...); ok && n > 0 {
-		out.context = int(n) // of all slots together
+		out.context = int(n) // for all slots together
 	}
 	out.share, _ = flags.Number(rule.Share)
 	quant, known := sourceOf(profile, m)
@@ -114,7 +114,7 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 		}
 	}
 	if out.known = card > 0; !out.known {
-		card = 1 // the formula wants one; what depends on it is not shown
+		card = 1 // the formula needs a value; what depends on it is not shown
 	}
 	out.fit, err = model.Fits(model.Architecture{
 		Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters,
@@ -122,8 +122,8 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	return out, err
 }
 
-// sourceOf is the quantisation of the model's files for a profile's engine, and their size as far as the models
-// file gives it.
+// sourceOf is the quantisation of the model's files for a profile's engine, and their size if the models file gives
+// it.
 func sourceOf(profile *dsl.Server, m *dsl.Model) (quant string, bytes float64) {
 	quant = "bf16"
 	for _, s := range m.Sources {
@@ -140,7 +140,7 @@ func sourceOf(profile *dsl.Server, m *dsl.Model) (quant string, bytes float64) {
 	return quant, bytes
 }
 
-// usedCards is how many cards a server spreads a model over.
+// usedCards is how many cards a server divides a model over.
 func usedCards(flags engines.Values, rule engines.Memory, cards int) int {
 	used := 1
 	if rule.Spreads {
@@ -154,7 +154,7 @@ func usedCards(flags engines.Values, rule engines.Memory, cards int) int {
 	return used
 }
 
-// elsewhere says whether a profile hides cards, borrows memory from the machine or runs on the processor.
+// elsewhere says whether a profile hides cards, uses the machine's memory or runs on the processor.
 func elsewhere(profile *dsl.Server, flags engines.Values) bool {
 	for _, e := range profile.Launch.Env {
 		switch e.Name {
@@ -191,12 +191,12 @@ func (m Memory) formula() string {
 		m.layers, m.kvHeads, m.headDim, m.number, m.fit.KVPerToken/1024, m.context, m.fit.KV/gib)
 }
 
-// Impossible says why no server can hold this, and what to do; empty where it may fit. It counts
-// only what is certain: the KV cache by its formula, and weights whose files have a known size.
+// Impossible says why no server can hold this, and what to do; empty if it may fit. It counts only what is certain:
+// the KV cache by its formula, and weights with a known file size.
 func (m Memory) Impossible() (why, hint string) {
 	share := m.share
 	if share <= 0 || share > 1 {
-		share = 1 // the engine's own default is less, and moves between versions
+		share = 1 // the engine's default is smaller, and differs between versions
 	}
 	room := m.fit.VRAM * share
 	weights, kv := 0.0, 0.0
@@ -230,7 +230,7 @@ func (m Memory) Impossible() (why, hint string) {
 	return why, m.remedy()
 }
 
-// remedy is what makes a server smaller.
+// remedy says how to make a server smaller.
 func (m Memory) remedy() string {
 	var ways []string
 	if m.fit.MaxContext > 0 {

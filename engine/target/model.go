@@ -12,14 +12,14 @@ import (
 	"homellm/engine/server"
 )
 
-// Naming knows which names mean the same model.
+// Naming decides which names mean the same model.
 type Naming struct {
-	Library *dsl.Library // nil: only what a model says of itself
+	Library *dsl.Library // nil: only the names in the model's own entry
 }
 
-// served is what the server calls the cell's model: the name its engine is known to use, or any other name of the
-// model that the server lists. Without a model it is the only one served. What was asked for and is not served is an
-// error, even where the server would answer: it answers with another model.
+// served is the server's name for the cell's model: the name in its engine's entry, or any other name of the model
+// that the server lists. For a cell without a model it is the only one served. A model that is requested and not
+// served is an error, even if the server would answer, because it answers with another model.
 func (n Naming) served(cell *dsl.Cell, found server.Found) (string, error) {
 	m := cell.Model
 	if m == nil {
@@ -31,13 +31,13 @@ func (n Naming) served(cell *dsl.Cell, found server.Found) (string, error) {
 			return name, nil
 		}
 	}
-	ignored := engines.Of(found.Engine).Models.Any // the name that a request gives
+	ignored := engines.Of(found.Engine).Models.Any // the name that the request uses
 	for _, s := range found.Models {
 		if !slices.ContainsFunc(append(s.Aliases, s.ID), func(id string) bool { return n.means(id, m) }) {
 			continue
 		}
 		if ignored {
-			return lastPart(s.ID), nil // it takes any name, and its own may be the path of a file
+			return lastPart(s.ID), nil // it accepts any name, and its own may be a file path
 		}
 		return s.ID, nil
 	}
@@ -45,7 +45,7 @@ func (n Naming) served(cell *dsl.Cell, found server.Found) (string, error) {
 		return names[0], nil
 	}
 	if found.State != server.Ready {
-		return names[0], nil // its first reply will tell
+		return names[0], nil // its first reply shows the model
 	}
 	missing := &server.ModelNotFound{Model: names[0], URL: found.URL, Engine: found.Engine}
 	for _, s := range found.Models {
@@ -58,7 +58,7 @@ func (n Naming) served(cell *dsl.Cell, found server.Found) (string, error) {
 	return "", server.WithHint(missing, missing.Hint())
 }
 
-// only is the one model that a server lists.
+// only is the single model that a server lists.
 func only(found server.Found) (string, error) {
 	switch {
 	case len(found.Models) == 0:
@@ -77,13 +77,13 @@ func only(found server.Found) (string, error) {
 	return found.Models[0].ID, nil
 }
 
-// startedWith says whether homellm starts the cell's server with the cell's model, whatever the server calls it then.
+// startedWith says whether homellm starts the cell's server with the cell's model, whatever name the server gives it.
 func startedWith(cell *dsl.Cell) bool {
 	s := cell.Server
 	return s != nil && s.Attach == "" && s.Launch != nil && s.Launch.Needs("model.") != ""
 }
 
-// namesOn are the names that an engine may know a model by, the likeliest first.
+// namesOn are the possible names of a model on an engine, the likeliest first.
 func namesOn(m *dsl.Model, engine string) []string {
 	var names []string
 	if e, ok := m.Engines[engine]; ok {
@@ -96,8 +96,7 @@ func namesOn(m *dsl.Model, engine string) []string {
 	return append(append(names, m.Name), m.Aliases...)
 }
 
-// means says whether a name means this model: one of its own, the file it is kept in, or what the models file takes
-// for it.
+// means says whether a name means this model: one of its names, its file, or a name that the models file maps to it.
 func (n Naming) means(name string, m *dsl.Model) bool {
 	own := append([]string{m.Name}, m.Aliases...)
 	for _, e := range m.Engines {
@@ -115,7 +114,7 @@ func (n Naming) means(name string, m *dsl.Model) bool {
 	return known != nil && known.Name == m.Name
 }
 
-// known is the model of the models file that a name means; nil: none.
+// known is the entry of the models file that a name means; nil: none.
 func (n Naming) known(name string) *dsl.Model {
 	for _, form := range []string{name, lastPart(name), plain(name)} {
 		if m := n.Library.Recognise(form); m != nil {
@@ -125,26 +124,26 @@ func (n Naming) known(name string) *dsl.Model {
 	return nil
 }
 
-// alike says whether two names are one but for folders and organisations, upper case, and how a file is packed.
+// alike says whether two names are equal except for folders, organisations, case, and the quantisation.
 func alike(a, b string) bool {
 	whole := func(name string) string { return strings.TrimSuffix(strings.ToLower(lastPart(name)), ".gguf") }
 	a, b = whole(a), whole(b)
-	return a == b || a == plain(b) || plain(a) == b // two packings of a model are two
+	return a == b || a == plain(b) || plain(a) == b // two quantisations of a model differ
 }
 
 var packed = regexp.MustCompile(`[-._](?:ud-)?(?:i?q\d[a-z0-9_]*|b?f16|fp16|f32|mxfp4[a-z0-9_]*)$`)
 
-// plain is a name without its folder, the ending of its file and how its weights are packed.
+// plain is a name without its folder, file extension and quantisation.
 func plain(name string) string {
 	name = strings.TrimSuffix(strings.ToLower(lastPart(name)), ".gguf")
 	return packed.ReplaceAllString(name, "")
 }
 
-// lastPart is a name without the folder or the organisation in front of it.
+// lastPart is a name without its folder or organisation.
 func lastPart(name string) string { return path.Base(strings.ReplaceAll(name, `\`, "/")) }
 
-// Answered compares what a reply says of its model with what was asked for. A reply of another model is an error; one
-// with an unknown name for it tells what the target really is.
+// Answered compares the model's name in a reply with the requested one. Another known model is an error; an unknown
+// name becomes the target's name for its model.
 func (t *Target) Answered(cell *dsl.Cell, replied string) error {
 	asked := t.Client.Model
 	if replied == "" || t.sameModel(cell, asked, replied) {
@@ -161,7 +160,7 @@ func (t *Target) Answered(cell *dsl.Cell, replied string) error {
 	return nil
 }
 
-// Still says that a later reply is of another model than the first ones.
+// Still returns an error if a later reply is from another model than the first ones.
 func (t *Target) Still(cell *dsl.Cell, replied string) error {
 	if replied == "" || replied == t.Facts.Answered || t.sameModel(cell, t.Client.Model, replied) {
 		return nil
@@ -170,7 +169,7 @@ func (t *Target) Still(cell *dsl.Cell, replied string) error {
 		"models", t.Facts.URL, t.Client.Model, replied), "keep other models from taking over while a run is played")
 }
 
-// sameModel says whether a reply's name of its model is another form of the name that was asked for.
+// sameModel says whether a model's name in a reply is another form of the requested one.
 func (t *Target) sameModel(cell *dsl.Cell, asked, replied string) bool {
 	dated := func(long, short string) bool { // gpt-x-2026-01-31, llama3:latest
 		rest, ok := strings.CutPrefix(strings.ToLower(long), strings.ToLower(short))
@@ -195,10 +194,10 @@ func (t *Target) sameModel(cell *dsl.Cell, asked, replied string) bool {
 	})
 }
 
-// oneOf says whether a name is one of those that the server gives a model.
+// oneOf says whether a name is one of the server's names for the model.
 func (n Naming) oneOf(m engines.Model, name string) bool {
 	return slices.ContainsFunc(append(m.Aliases, m.ID), func(id string) bool { return alike(id, name) })
 }
 
-// snapshot is what a server adds to a name to say which state of the model it has.
+// snapshot matches the suffix for a version of the model that a server adds to a name.
 var snapshot = regexp.MustCompile(`^[-@:_]?(?:latest|\d{4}-?\d{2}-?\d{2}|\d{3,8})$`)

@@ -14,8 +14,8 @@ import (
 	"homellm/engine/server"
 )
 
-// pool holds the one server that homellm has started. It serves all cells of its profile and
-// model, and ends before another one starts: a server has the machine's memory for itself.
+// pool holds the one server that homellm has started. It serves all cells of its profile and model, and is stopped
+// before another one starts, because each needs the machine's memory for itself.
 type pool struct {
 	mu      sync.Mutex
 	running *Running
@@ -62,12 +62,11 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 	return t, nil
 }
 
-// findServed finds a server of this profile that a homellm serve keeps running: homellm started it, and the user keeps
-// it running to be used.
+// findServed finds a server of this profile that homellm serve started.
 func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 	left, err := host.Leftovers(o.Launcher.StateDir)
 	if err != nil {
-		return "", false // the start says what is wrong
+		return "", false // the start reports the problem
 	}
 	o.pool.mu.Lock()
 	defer o.pool.mu.Unlock()
@@ -112,7 +111,7 @@ func (o *Opener) start(ctx context.Context, cell *dsl.Cell, with *Launcher) (*Ru
 	return r, nil
 }
 
-// died says how the started server ended by itself.
+// died says how the started server ended.
 func (o *Opener) died(patience time.Duration) error {
 	o.pool.mu.Lock()
 	r := o.pool.running
@@ -143,11 +142,11 @@ func (o *Opener) stopRunning() error {
 	return r.Stop()
 }
 
-// Close stops the server that was started, if any, and puts back what the run has changed of others.
+// Close stops the started server, if any, and restores what the run has changed on others.
 func (o *Opener) Close() error { return errors.Join(o.putBack(), o.stopRunning()) }
 
-// PIDs lists the processes of the server that is in use, where they are known: the started one's, or those of a local
-// server that homellm did not start.
+// PIDs lists the processes of the server in use, if known: those of the started one, or of a local one that homellm
+// did not start.
 func (o *Opener) PIDs() []int {
 	o.pool.mu.Lock()
 	r, foreign := o.pool.running, o.pool.foreign

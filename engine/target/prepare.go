@@ -9,8 +9,8 @@ import (
 	"homellm/engine/server"
 )
 
-// Prepare has the model loaded, and learns what only a server with a loaded model tells: the
-// context in force, and whether its tokeniser works. What is worth a remark goes to note.
+// Prepare loads the model, and asks what only a server with a loaded model reports: the context in force, and whether
+// its tokeniser works. Remarks go to note.
 func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, format string, args ...any)) error {
 	if t.keep != nil {
 		t.keep(ctx)
@@ -31,7 +31,7 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 	if t.Tokenize == nil {
 		return nil
 	}
-	// A tokeniser that does not work is dropped: an estimate is better than nothing then.
+	// A tokeniser that does not work is not used: an estimate is better.
 	if _, err := t.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
 		t.Tokenize = nil
 		note("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
@@ -39,7 +39,7 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 	return nil
 }
 
-// learnContext learns the context in force once the model is loaded, where the server says so then.
+// learnContext asks for the context in force once the model is loaded, if the server reports it then.
 func (t *Target) learnContext(ctx context.Context, note func(code, format string, args ...any)) {
 	engine := engines.Of(t.Facts.Engine)
 	if t.told || engine.API.Loaded == nil {

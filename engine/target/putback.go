@@ -11,14 +11,14 @@ import (
 	"homellm/engine/server"
 )
 
-// changed is a model whose place in a server's memory a run changes: it has it loaded, with its own context, and kept
-// for as long as the run takes.
+// changed is a model whose state in a server's memory a run changes: it loads the model, with its own context size
+// and keep-alive time.
 type changed struct {
 	side *server.Side
 	was  *engines.LoadedModel // nil: it was not loaded
 }
 
-// remember asks what there is to be put back, once for a model of a server.
+// remember asks for the state to restore, once per model of a server.
 func (o *Opener) remember(ctx context.Context, key string, side *server.Side) {
 	o.pool.mu.Lock()
 	_, known := o.pool.changed[key]
@@ -28,7 +28,7 @@ func (o *Opener) remember(ctx context.Context, key string, side *server.Side) {
 	}
 	was, err := side.InMemory(ctx)
 	if err != nil {
-		return // what is not known cannot be put back
+		return // an unknown state cannot be restored
 	}
 	o.pool.mu.Lock()
 	defer o.pool.mu.Unlock()
@@ -38,10 +38,10 @@ func (o *Opener) remember(ctx context.Context, key string, side *server.Side) {
 	o.pool.changed[key] = changed{side, was}
 }
 
-// putBackLimit is how long the end of a run waits for a server to put a model back, which may have to be loaded anew.
+// putBackLimit is how long the end of a run waits for a server to restore a model, which may have to be loaded again.
 const putBackLimit = time.Minute
 
-// putBack leaves servers that others started as they were, also at the end of a run that was interrupted.
+// putBack restores the state of servers that others started, also after an interrupted run.
 func (o *Opener) putBack() error {
 	o.pool.mu.Lock()
 	list := o.pool.changed

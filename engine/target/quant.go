@@ -7,19 +7,19 @@ import (
 	"homellm/dsl"
 )
 
-// packing is how names of models say how their weights are quantised.
+// packing matches the quantisation in the names of models.
 var packing = regexp.MustCompile(`(?i)(?:^|[-._:/ ])((?:ud-)?i?q[2-8](?:_[a-z0-9]+)*|mxfp4(?:_[a-z0-9]+)*|nvfp4|bf16|fp16|f16|f32|fp8|` +
 	`(?:gptq|awq)(?:-?int[348]|-[348]bit)?|int[48]|[48]-?bit|w[48]a(?:8|16))(?:$|[-._:/ ])`)
 
-// quantOf is how the weights of the model are quantised, as far as that is certain: by the name that the server has for
-// it, or by the files that homellm starts it with. Empty: not known.
+// quantOf is the quantisation of the model's weights, if it is certain: from the server's name for the model, or from
+// the files that homellm starts the server with. Empty: unknown.
 func quantOf(cell *dsl.Cell, served string) string {
 	name := strings.TrimSuffix(lastPart(served), ".gguf")
 	if all := packing.FindAllStringSubmatch(name, -1); len(all) > 0 {
 		return strings.ToLower(all[len(all)-1][1])
 	}
 	if !startedWith(cell) {
-		return "" // what somebody else started under this name may be packed in any way
+		return "" // a server that someone else started may have any quantisation under this name
 	}
 	quant, _ := cell.ModelFact("quant")
 	text, _ := quant.(string)

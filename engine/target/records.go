@@ -7,7 +7,7 @@ import (
 	"homellm/engine/host"
 )
 
-// Records is the folder below a user's state in which started processes are recorded; empty if there is no state.
+// Records is the folder in a user's state with the records of started processes; empty if there is no state.
 func Records(stateDir string) string {
 	if stateDir == "" {
 		return ""
@@ -15,7 +15,7 @@ func Records(stateDir string) string {
 	return filepath.Join(stateDir, "servers")
 }
 
-// NoteLeftovers tells of servers that an earlier homellm started and could not stop.
+// NoteLeftovers reports servers that an earlier homellm started and could not stop.
 func (m Means) NoteLeftovers() {
 	left, err := host.Leftovers(Records(m.StateDir))
 	if err != nil {
@@ -29,7 +29,7 @@ func (m Means) NoteLeftovers() {
 	}
 }
 
-// tellStart tells every ten seconds how a start goes on.
+// tellStart reports the progress of a start every ten seconds.
 func tellStart(note func(format string, args ...any)) func(profile string, d time.Duration, line string) {
 	next := 10 * time.Second
 	return func(profile string, d time.Duration, line string) {

@@ -2,7 +2,7 @@ package target
 
 import "homellm/dsl"
 
-// Revision is what the models file pins for a model on an engine; empty where it does not say.
+// Revision is the revision of a model for an engine that the models file pins; empty if it pins none.
 func Revision(c *dsl.Cell, engine string) string {
 	if c.Model == nil {
 		return ""

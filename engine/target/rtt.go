@@ -17,11 +17,11 @@ func loopback(name string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// roundTrips is how many connections the shortest round trip is taken of.
+// roundTrips is the number of connections for the shortest round trip.
 const roundTrips = 5
 
-// roundTrip is the shortest time in which a connection to the server was made: one exchange of
-// packets, without any work of the server's. Class is where the server's address lies, as [addressClass] has it.
+// roundTrip is the shortest time to connect to the server: one exchange of packets, without any work of the server.
+// Class is the class of the server's address, as in [addressClass].
 func roundTrip(ctx context.Context, address string) (shortest time.Duration, class string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -48,11 +48,11 @@ func roundTrip(ctx context.Context, address string) (shortest time.Duration, cla
 	return shortest, class, ok
 }
 
-// sharedSpace is what carriers and overlay networks give to machines behind them (RFC 6598).
+// sharedSpace is the address range of carriers and overlay networks for machines behind them (RFC 6598).
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
-// addressClass says how far away an address is: loopback, private network or public. It tells where a server ran
-// without telling its address.
+// addressClass is the distance of an address: loopback, private network or public. It describes where a server ran
+// without its address.
 func addressClass(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

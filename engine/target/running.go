@@ -15,8 +15,8 @@ import (
 type Running struct {
 	Command Command
 	Profile *dsl.Server
-	Load    time.Duration // from the start of the process until its first token
-	First   time.Duration // that the first request took; 0: the profile wants none
+	Load    time.Duration // from the start of the process to its first token
+	First   time.Duration // duration of the first request; 0: the profile asks for none
 	Log     string
 
 	proc   *host.Proc
@@ -25,12 +25,12 @@ type Running struct {
 	wait   *host.Telemetry
 }
 
-// Died says how the server ended by itself; nil while it runs. A process may outlive its sockets
-// by a moment, for which it waits.
+// Died says how the server ended by itself; nil while it runs. It waits a moment, because a process may outlive its
+// sockets.
 func (r *Running) Died(patience time.Duration) error {
 	select {
 	case <-r.proc.Exited():
-	case <-time.After(patience): // both may be ready, and then either is chosen
+	case <-time.After(patience): // select chooses at random if both are ready
 	}
 	err := r.proc.Err()
 	if err == nil {
@@ -46,16 +46,16 @@ func (r *Running) Died(patience time.Duration) error {
 // Exited is closed when the server has ended, for whatever reason.
 func (r *Running) Exited() <-chan struct{} { return r.proc.Exited() }
 
-// Unseen reports that which process answers cannot be seen, as behind a container.
+// Unseen reports whether the process that answers is invisible, as in a container.
 func (r *Running) Unseen() bool { return r.proc != nil && r.proc.Unseen() }
 
 // PIDs lists the server's processes.
 func (r *Running) PIDs() []int { return r.proc.PIDs() }
 
-// memoryPatience is how long a stopped server may take to give GPU memory back.
+// memoryPatience is how long a stopped server may take to free its GPU memory.
 const memoryPatience = 30 * time.Second
 
-// Stop ends the server and all its processes, and waits until the GPU memory it held is free.
+// Stop ends the server with all its processes, and waits until its GPU memory is free.
 func (r *Running) Stop() error {
 	if err := r.proc.Stop(); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (r *Running) Stop() error {
 	return nil
 }
 
-// Facts are what starting the server cost.
+// Facts are the costs of starting the server.
 func (r *Running) Facts() event.Facts {
 	values := map[string]float64{"load_ms": event.Milliseconds(r.Load)}
 	if r.First > 0 {

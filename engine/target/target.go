@@ -1,7 +1,7 @@
 // Package target makes a server ready to be measured.
 //
-// In come a cell with the profile of its server, and the means to start one. Out comes a target:
-// what the server is, how to reach it, and what can be asked of it. It measures nothing itself.
+// The input is a cell with the profile of its server, and the means to start one. The output is a target: what the
+// server is, how to reach it, and what can be asked of it. The package measures nothing itself.
 package target
 
 import (
@@ -20,31 +20,31 @@ type Target struct {
 	Facts  event.Server
 	Client client.Config  // how to reach it
 	Body   map[string]any // extra keys of every request
-	// as the server renders them, with the opening of the reply; nil: it cannot
+	// prompts as the server renders them, with the beginning of the reply; nil: it cannot
 	Tokenize func(context.Context, []dsl.Message) ([]int, error)
 	Reset    func(context.Context) error                   // empties its prefix cache; nil: it cannot
 	Restart  func(context.Context) (url string, err error) // nil: homellm did not start it
 	Block    int                                           // tokens in one block of its prefix cache; 1: single tokens
-	// it says so itself, or its engine keeps single tokens: nothing is to be learnt
+	// the server reports Block, or its engine caches single tokens: it need not be measured
 	BlockTold bool
 	Close     func()
-	Side      *server.Side                       // what can be asked of the server beside completing text; nil: nothing
+	Side      *server.Side                       // what can be asked of the server besides completions; nil: nothing
 	Started   *Running                           // nil: homellm did not start it
-	Died      func(patience time.Duration) error // how a server that homellm started ended by itself; nil: not ours
+	Died      func(patience time.Duration) error // how a server that homellm started ended; nil: homellm did not start it
 	RTT       time.Duration                      // shortest round trip; 0: not known
-	Context   int                                // that every request asks for (Ollama's num_ctx); 0: none does
+	Context   int                                // that every request asks for (Ollama's num_ctx); 0: none
 	Embedded  bool                               // it runs in this process
 
 	found  server.Found
-	told   bool // its context is what the server said
+	told   bool // the server reported its context
 	naming Naming
-	keep   func(context.Context) // remembers what the run is about to change; nil: nothing that can be put back
+	keep   func(context.Context) // records the state that the run is about to change; nil: there is nothing to restore
 }
 
-// Capabilities are what is known of the server from what it says of itself, before a prompt was sent.
+// Capabilities are what the server reports of itself, before any prompt was sent.
 func (t *Target) Capabilities() []engines.Capability { return t.found.Capabilities }
 
-// Takes is the context that the server is served with, in tokens; 0: not known.
+// Takes is the context size of the server in tokens; 0: unknown.
 func (t *Target) Takes() int {
 	if t.Facts.ContextTokens == nil {
 		return 0
@@ -59,10 +59,10 @@ func (t *Target) Shut() {
 	}
 }
 
-// diedPatience is how much later than its sockets a process may end.
+// diedPatience is how long a process may outlive its sockets.
 const diedPatience = 2 * time.Second
 
-// Ended says how a server that homellm started ended by itself; nil if it runs, or is not ours.
+// Ended says how a server that homellm started ended by itself; nil if it runs, or homellm did not start it.
 func (t *Target) Ended() error {
 	if t.Died == nil {
 		return nil
@@ -70,8 +70,8 @@ func (t *Target) Ended() error {
 	return t.Died(diedPatience)
 }
 
-// Hints are what to do about a first request that failed, by the class of its error. An error
-// whose class has none does not keep a server from being measured.
+// Hints say what to do about a first request that fails, by the class of its error. An error of any other class does
+// not keep a server from being measured.
 func (t *Target) Hints(profile *dsl.Server) map[string]string {
 	return map[string]string{
 		"connect":         startHint(profile),

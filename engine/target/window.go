@@ -11,9 +11,9 @@ import (
 	"homellm/engine/model"
 )
 
-// Window is how many tokens some or all layers of the model that answers look back, and where that is said: in the file
-// of its weights, where the server names one of this machine, else in the models file. It is 0 where every layer sees
-// the whole context or nothing is said, and where the server was started so that it keeps everything all the same.
+// Window is the sliding window of some or all layers of the served model in tokens, and its source: the file of its
+// weights, if the server names one on this machine, else the models file. It is 0 if every layer sees the whole
+// context, nothing is known, or the server was started so that it caches everything.
 func (t *Target) Window(cell *dsl.Cell) (tokens int, source string) {
 	if whole := engines.Of(t.Facts.Engine).Hints.WholeWindow; whole == "" || startsWith(cell.Server.Launch, whole) {
 		return 0, ""
@@ -28,7 +28,7 @@ func (t *Target) Window(cell *dsl.Cell) (tokens int, source string) {
 		}
 	}
 	known := cell.Model
-	for _, name := range []string{served.File, served.ID, t.Facts.Model, t.Facts.Answered} { // what answers counts most
+	for _, name := range []string{served.File, served.ID, t.Facts.Model, t.Facts.Answered} { // what answers has precedence
 		if m := t.naming.known(name); m != nil {
 			known = m
 		}
@@ -39,7 +39,7 @@ func (t *Target) Window(cell *dsl.Cell) (tokens int, source string) {
 	return known.Architecture.SlidingWindow, "sliding_window of " + known.Name + " in the models file"
 }
 
-// startsWith says whether a server is started with a flag that takes no value.
+// startsWith says whether the server is started with a flag that has no value.
 func startsWith(l *dsl.Launch, flag string) bool {
 	return l != nil && (slices.Contains(l.Command, flag) || slices.ContainsFunc(l.Flags, func(f dsl.Flag) bool {
 		return "--"+strings.ReplaceAll(f.Name, "_", "-") == flag && f.Value != false
