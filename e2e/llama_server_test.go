@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,56 +11,36 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/host"
-	"homellm/engine/server"
 )
 
 // llamaRuns is how often the short scenario is played: each run starts with connections of its own.
 const llamaRuns = 100
 
-// startLlamaServer starts a llama-server on a free port. It is stopped when the test ends.
-func startLlamaServer(t *testing.T, flags ...string) (address string) {
+// llamaServer is a llama-server on a free port, which has no model yet: the flags name one.
+func llamaServer(t *testing.T, flags ...string) (spec host.Spec) {
 	t.Helper()
-	program, model := os.Getenv("HOMELLM_E2E_LLAMA_SERVER"), os.Getenv("HOMELLM_E2E_LLAMA_MODEL")
-	if program == "" || model == "" {
-		t.Skip("e2e/engines/llama-server.sh runs this one")
-	}
-	port, err := host.FreePort(t.Context(), "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := fmt.Sprintf("127.0.0.1:%d", port)
-	address = "http://" + listen
-	p, err := host.Start(t.Context(), host.Spec{
-		Name: "llama-server",
+	program := needs(t, "HOMELLM_E2E_LLAMA_SERVER", "e2e/engines/llama-server.sh")
+	listen := freeAddress(t)
+	_, port, _ := strings.Cut(listen, ":")
+	return host.Spec{
+		Name: "llama-server", Address: listen, Timeout: 5 * time.Minute,
 		// One thread that does not spin while it waits leaves a core to the client.
 		Argv: append([]string{
-			program, "-m", model, "--port", fmt.Sprint(port), "-c", "4096", "--parallel", "1", "--metrics",
-			"-t", "1", "--poll", "0", "--device", "none",
+			program, "--host", "127.0.0.1", "--port", port, "-c", "4096", "--parallel", "1", "--metrics", "-t", "1", "--poll",
+			"0", "--device", "none",
 		}, flags...),
 		Env: []string{"LD_LIBRARY_PATH=" + filepath.Dir(program)},
-		Log: filepath.Join(t.ArtifactDir(), "llama-server.log"), Address: listen,
-		StateDir: filepath.Join(t.TempDir(), "state"),
-		Timeout:  time.Minute, Interval: 50 * time.Millisecond, Grace: 10 * time.Second,
-		Ready: func(ctx context.Context) error {
-			found, err := server.Probe(ctx, address, nil)
-			if err != nil {
-				return err
-			}
-			if found.State != server.Ready || found.Engine != "llamacpp" {
-				return fmt.Errorf("%s: %s", found.State, found.Detail)
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return address
+}
+
+// startLlamaServer starts a llama-server with the small model, or with the one that the flags name. It is stopped when
+// the test ends.
+func startLlamaServer(t *testing.T, flags ...string) (address string) {
+	t.Helper()
+	model := needs(t, "HOMELLM_E2E_LLAMA_MODEL", "e2e/engines/llama-server.sh")
+	spec := llamaServer(t, append([]string{"-m", model}, flags...)...)
+	start(t, spec, "/health")
+	return "http://" + spec.Address
 }
 
 // TestLlamaServer_LosesNoTurn plays the short scenario a hundred times. llama-server closes the connection
@@ -142,30 +120,5 @@ func TestLlamaServer_Doctor(t *testing.T) {
 			"cache test    proven") || !sound && !strings.Contains(printed, "close what keeps the processor busy") {
 			t.Fatalf("run %d: exit code %d\n%s", run, code, printed)
 		}
-	}
-}
-
-// TestLlamaServer_SetUps plays rag-small on further set-ups.
-func TestLlamaServer_SetUps(t *testing.T) {
-	further(t)
-	for name, flags := range map[string][]string{
-		"two slots":                {"-c", "8192", "--parallel", "2"},
-		"slots that can be erased": {"--slot-save-path", t.TempDir()},
-		"drafts": {"-md", os.Getenv("HOMELLM_E2E_LLAMA_MODEL"), "--spec-type", "draft-simple",
-			"--spec-draft-n-max", "8"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := record(t, startLlamaServer(t, flags...), nil)
-			turns := build(t).turns(t, "--url", r.address)
-			agree(t, turns, r.last(t, len(turns)))
-			drafted := 0.0
-			for _, q := range turns {
-				checkAccount(t, q.Step, q, 96)
-				drafted += q.Timings["spec.draft_tokens"]
-			}
-			if (drafted > 0) != (name == "drafts") {
-				t.Errorf("%v tokens were drafted", drafted)
-			}
-		})
 	}
 }

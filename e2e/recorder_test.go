@@ -9,6 +9,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,10 +23,12 @@ import (
 // account is what an engine says of one completion.
 type account struct {
 	prompt, cached, output int
+	told                   bool    // how many were cached
 	tokens                 int     // that the request allowed
 	stream                 bool    // as all of homellm's requests are
 	text                   string  // as it was sent
 	itl                    float64 // mean seconds between pieces; 0: not told
+	body                   string  // the reply
 }
 
 // recorder is a proxy in front of an engine that keeps the engine's own account of every completion.
@@ -48,7 +53,7 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 	proxy.Transport = &http.Transport{DisableKeepAlives: true}
 	r := &recorder{around: around}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if !strings.HasSuffix(q.URL.Path, "/completions") {
+		if !strings.HasSuffix(q.URL.Path, "/completions") && q.URL.Path != "/api/chat" {
 			proxy.ServeHTTP(w, q)
 			return
 		}
@@ -66,12 +71,16 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 		copied := &copying{ResponseWriter: w}
 		proxy.ServeHTTP(copied, q)
 		a := read(copied.body.String())
+		a.body = copied.body.String()
 		var request struct {
 			MaxTokens int `json:"max_tokens"`
 			Stream    bool
+			Options   struct {
+				Tokens int `json:"num_predict"`
+			}
 		}
 		_ = json.Unmarshal(asked.Bytes(), &request) // 0: it did not say
-		a.tokens, a.stream = request.MaxTokens, request.Stream
+		a.tokens, a.stream = request.MaxTokens+request.Options.Tokens, request.Stream
 		if after != nil {
 			after(&a)
 		}
@@ -113,7 +122,7 @@ func read(body string) account {
 			Usage *struct {
 				Prompt  int `json:"prompt_tokens"`
 				Output  int `json:"completion_tokens"`
-				Details struct {
+				Details *struct {
 					Cached int `json:"cached_tokens"`
 				} `json:"prompt_tokens_details"`
 			}
@@ -122,6 +131,11 @@ func read(body string) account {
 				Cached   int `json:"cache_n"`
 				Output   int `json:"predicted_n"`
 			}
+			// Ollama's own API
+			Message struct{ Content string }
+			Done    bool
+			Prompt  int `json:"prompt_eval_count"`
+			Output  int `json:"eval_count"`
 		}
 		if json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(line), "data: ")), &e) != nil {
 			continue
@@ -129,11 +143,18 @@ func read(body string) account {
 		for _, c := range e.Choices {
 			a.text += c.Delta.Content + c.Message.Content
 		}
+		a.text += e.Message.Content
 		switch {
 		case e.Timings != nil:
 			a.prompt, a.cached, a.output = e.Timings.Computed+e.Timings.Cached, e.Timings.Cached, e.Timings.Output
+			a.told = true
 		case e.Usage != nil:
-			a.prompt, a.cached, a.output = e.Usage.Prompt, e.Usage.Details.Cached, e.Usage.Output
+			a.prompt, a.output = e.Usage.Prompt, e.Usage.Output
+			if e.Usage.Details != nil {
+				a.cached, a.told = e.Usage.Details.Cached, true
+			}
+		case e.Done:
+			a.prompt, a.output = e.Prompt, e.Output
 		}
 	}
 	return a
@@ -150,13 +171,47 @@ func (r *recorder) last(t *testing.T, n int) []account {
 	return r.accounts[len(r.accounts)-n:]
 }
 
-// turns plays rag-small once on a server, into the folder out, and returns its turns, those of the warm-up
-// included. What a small model says is not judged here, nor are times of a machine that is shared: the run has to be
-// judged, and no turn may fail.
+// turns plays rag-small on a server, a warm-up and one repeat, into the folder out, and returns the turns of both. What
+// a small model says is not judged here, nor are times of a machine that is shared, where a turn may take long: the run
+// has to be judged, and no turn may fail.
 func (p program) turns(t *testing.T, flags ...string) []*event.Request {
 	t.Helper()
+	return p.play(t, p.patient(t, "rag-small"), flags...)
+}
+
+// once is turns without the warm-up, for set-ups of an engine that is held to all of it in another.
+func (p program) once(t *testing.T, flags ...string) []*event.Request {
+	t.Helper()
+	return p.play(t, p.patient(t, "rag-small", "  warmup: 1\n", "  warmup: 0\n"), flags...)
+}
+
+var timeouts = regexp.MustCompile(`(?m)^  timeout: .*$`)
+
+// patient is a copy of a shipped scenario whose turns may take a quarter of an hour, with further texts replaced.
+func (p program) patient(t *testing.T, name string, replaced ...string) (copied string) {
+	t.Helper()
+	folder, err := filepath.Abs(filepath.Join("..", "scenarios"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := filepath.Join(p.dir, "documents")
+	if _, err := os.Stat(documents); err != nil { // the first copy
+		if err := os.CopyFS(documents, os.DirFS(filepath.Join(folder, "documents"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := timeouts.ReplaceAllString(string(data), "  timeout: 900s")
+	return p.write(t, name+".yaml", strings.NewReplacer(replaced...).Replace(text))
+}
+
+func (p program) play(t *testing.T, scenario string, flags ...string) []*event.Request {
+	t.Helper()
 	began := time.Now()
-	args := append([]string{"apply", "rag-small", "--out", "out", "--repeats", "1"}, flags...)
+	args := append([]string{"apply", scenario, "--out", "out", "--repeats", "1"}, flags...)
 	code, printed := p.run(t, args...)
 	t.Logf("exit code %d after %v\n%s", code, time.Since(began).Round(time.Second), printed)
 	if code != 0 && code != 1 && code != 4 {
@@ -184,15 +239,50 @@ func agree(t *testing.T, turns []*event.Request, accounts []account) {
 			t.Errorf("%s: %s: %s", r.Step, r.Err.Class, r.Err.Message)
 		case r.Usage.Prompt == nil || *r.Usage.Prompt != a.prompt:
 			t.Errorf("%s: %v prompt tokens, the engine counts %d", r.Step, number(r.Usage.Prompt), a.prompt)
-		case r.Cached == nil || *r.Cached != a.cached:
+		case !a.told && r.Cached != nil:
+			t.Errorf("%s: %d cached tokens from %s, and the engine tells nothing", r.Step, *r.Cached, r.CacheSource)
+		case a.told && (r.Cached == nil || *r.Cached != a.cached):
 			t.Errorf("%s: %v cached tokens (%s), the engine counts %d", r.Step, number(r.Cached), r.CacheWhy, a.cached)
 		case r.Usage.Completion == nil || *r.Usage.Completion != a.output || a.output > a.tokens:
 			t.Errorf("%s: %v tokens, the engine counts %d of %d", r.Step, number(r.Usage.Completion), a.output, a.tokens)
 		case r.Text != a.text:
 			t.Errorf("%s: the text is %q, and %q was sent", r.Step, r.Text, a.text)
 		case r.Timings["spec.draft_tokens"] > 0: // what was proposed beyond the last reply may be cached as well
-		case r.Reusable != nil && r.ReusableSource == "tokens" && *r.Cached > *r.Reusable:
+		case a.told && r.Reusable != nil && r.ReusableSource == "tokens" && *r.Cached > *r.Reusable:
 			t.Errorf("%s: %d cached tokens above the ceiling of %d", r.Step, *r.Cached, *r.Reusable)
+		}
+	}
+}
+
+// golden keeps the last reply with the account of it for the tests of engine/client, where what is seen is recorded.
+func (r *recorder) golden(t *testing.T, name string) {
+	t.Helper()
+	if os.Getenv("HOMELLM_E2E_SEEN") == "" || t.Failed() {
+		return
+	}
+	a := r.last(t, 1)[0]
+	told := map[string]any{"prompt": a.prompt, "output": a.output, "text": a.text}
+	if a.told {
+		told["cached"] = a.cached
+	}
+	data, err := json.MarshalIndent(told, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join("..", "engine", "client", "testdata", "recorded")
+	extension := ".sse"
+	if strings.HasPrefix(a.body, "{") {
+		extension = ".ndjson"
+	}
+	// where the model lies is of this machine
+	for _, variable := range []string{"HOMELLM_E2E_LLAMA_MODEL", "HOMELLM_E2E_GEMMA", "HOMELLM_E2E_VLLM_MODEL"} {
+		if path := os.Getenv(variable); path != "" {
+			a.body = strings.ReplaceAll(a.body, filepath.Dir(path)+"/", "")
+		}
+	}
+	for path, text := range map[string]string{name + extension: a.body, name + ".json": string(data) + "\n"} {
+		if err := os.WriteFile(filepath.Join(folder, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

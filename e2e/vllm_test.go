@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,10 +29,11 @@ func startVLLM(t *testing.T, flags ...string) (address string) {
 	listen := freeAddress(t)
 	_, port, _ := strings.Cut(listen, ":")
 	start(t, host.Spec{
-		Name: "vllm", Address: listen, Timeout: 10 * time.Minute,
+		Name: "vllm", Address: listen, Timeout: 20 * time.Minute,
 		Argv: append([]string{program, "serve", model, "--served-model-name", "smol", "--host", "127.0.0.1", "--port", port,
 			"--max-model-len", "4096", "--dtype", "bfloat16", "--enforce-eager"}, flags...),
-		Env: []string{"HF_HUB_OFFLINE=1", "VLLM_CPU_KVCACHE_SPACE=1", "VLLM_CPU_OMP_THREADS_BIND=nobind", "OMP_NUM_THREADS=2",
+		// One thread: two wait for each other by spinning, and starve the client.
+		Env: []string{"HF_HUB_OFFLINE=1", "VLLM_CPU_KVCACHE_SPACE=1", "VLLM_CPU_OMP_THREADS_BIND=nobind", "OMP_NUM_THREADS=1",
 			"VLLM_NO_USAGE_STATS=1", "VLLM_SERVER_DEV_MODE=1", "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")},
 	}, "/health")
 	return "http://" + listen
@@ -55,7 +55,7 @@ func counted(t *testing.T, address string) func() func(*account) {
 			}
 			grown := func(name string) float64 { return after[name] - before[name] }
 			a.prompt = int(grown("vllm:prompt_tokens_total"))
-			a.cached = int(grown("vllm:prompt_tokens_cached_total"))
+			a.cached, a.told = int(grown("vllm:prompt_tokens_cached_total")), true
 			a.output = int(grown("vllm:generation_tokens_total"))
 			if n := grown("vllm:inter_token_latency_seconds_count"); n > 0 {
 				a.itl = grown("vllm:inter_token_latency_seconds_sum") / n
@@ -89,13 +89,15 @@ func scrape(t *testing.T, address string) map[string]float64 {
 }
 
 // plays plays rag-small through a recorder and holds every turn to vLLM's counters.
-func plays(t *testing.T, address string) (p program, turns []*event.Request) {
+func plays(t *testing.T, address, name string, play func(program, *testing.T, ...string) []*event.Request) (p program,
+	turns []*event.Request) {
 	t.Helper()
 	r := record(t, address, counted(t, address))
 	p = build(t)
-	turns = p.turns(t, "--url", r.address)
+	turns = play(p, t, "--url", r.address)
 	accounts := r.last(t, len(turns))
 	agree(t, turns, accounts)
+	r.golden(t, name)
 	var off []float64
 	for i, q := range turns {
 		if n := len(q.Chunks); n > 8 && accounts[i].itl > 0 {
@@ -130,7 +132,8 @@ func cachedInAll(turns []*event.Request) (n int) {
 
 // TestVLLM: prompt, cached and generated tokens of every turn are those of vLLM's counters.
 func TestVLLM(t *testing.T) {
-	p, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--enable-per-request-metrics"))
+	address := startVLLM(t, "--enable-prompt-tokens-details", "--enable-per-request-metrics")
+	p, turns := plays(t, address, "vllm", program.turns)
 	if cachedInAll(turns) == 0 {
 		t.Error("nothing was cached")
 	}
@@ -140,21 +143,24 @@ func TestVLLM(t *testing.T) {
 		}
 	}
 	for _, e := range p.events(t, "out") {
-		if s, ok := e.Body.(event.CellStarted); ok && (s.Server.Engine != "vllm" || s.Server.BlockTokens != 128) {
-			t.Errorf("found %s with blocks of %d tokens", s.Server.Engine, s.Server.BlockTokens)
+		if s, ok := e.Body.(event.CellStarted); ok && (s.Server.BlockTokens != 128 || s.Server.SaltMethod != "body") {
+			t.Errorf("blocks of %d tokens, the salt in the %s", s.Server.BlockTokens, s.Server.SaltMethod)
 		}
 	}
+	p.saw(t, "vllm", seen{SetUp: "`--enable-prompt-tokens-details --enable-per-request-metrics`",
+		Works: []string{"salted by a key of its own"}})
 }
 
 // TestVLLM_Counters: without a report in its replies the counters tell.
 func TestVLLM_Counters(t *testing.T) {
 	further(t)
-	_, turns := plays(t, startVLLM(t))
+	p, turns := plays(t, startVLLM(t), "vllm-without-details", program.once)
 	for _, q := range turns {
 		if q.CacheSource != "counters" {
 			t.Errorf("%s: cached tokens from %q", q.Step, q.CacheSource)
 		}
 	}
+	p.saw(t, "vllm", seen{SetUp: "no flags", Nightly: true})
 }
 
 // TestVLLM_BlocksAreLearnt: without its counters vLLM does not tell the size of its blocks.
@@ -162,7 +168,7 @@ func TestVLLM_BlocksAreLearnt(t *testing.T) {
 	further(t)
 	p := build(t)
 	address := startVLLM(t, "--enable-prompt-tokens-details", "--disable-log-stats")
-	turns := p.turns(t, "--url", address)
+	turns := p.once(t, "--url", address)
 	if cachedInAll(turns) == 0 {
 		t.Error("nothing was cached")
 	}
@@ -174,13 +180,15 @@ func TestVLLM_BlocksAreLearnt(t *testing.T) {
 	if code, printed := p.run(t, "doctor", "--url", address); !strings.Contains(printed, "cache blocks  128 tokens") {
 		t.Errorf("exit code %d\n%s", code, printed)
 	}
+	p.saw(t, "vllm", seen{SetUp: "`--enable-prompt-tokens-details --disable-log-stats`", Nightly: true,
+		Works: []string{"the size of its blocks is learnt"}})
 }
 
 // TestVLLM_NoCache: a cache that is switched off is told as that.
 func TestVLLM_NoCache(t *testing.T) {
 	further(t)
 	address := startVLLM(t, "--no-enable-prefix-caching", "--enable-prompt-tokens-details")
-	p, turns := plays(t, address)
+	p, turns := plays(t, address, "vllm-without-cache", program.once)
 	if n := cachedInAll(turns); n != 0 {
 		t.Errorf("%d tokens were cached", n)
 	}
@@ -190,13 +198,24 @@ func TestVLLM_NoCache(t *testing.T) {
 	if code, printed := p.run(t, "doctor", "--url", address); !strings.Contains(printed, "caches no prompt") {
 		t.Errorf("exit code %d\n%s", code, printed)
 	}
+	failed := 0
+	for _, a := range p.result(t).Assertions {
+		if a.Verdict == "fail" && strings.Contains(a.That, "cache.efficiency") {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("no gate on the cache failed")
+	}
+	keep(t, "vllm", seen{SetUp: "`--no-enable-prefix-caching`", Version: p.version(t), Nightly: true, Turns: len(turns),
+		Works: []string{"the gates on the cache fail, and the run says that the cache is switched off"}})
 }
 
 // TestVLLM_Drafts: with drafts a piece holds several tokens, whose gaps are not compared with anything.
 func TestVLLM_Drafts(t *testing.T) {
 	further(t)
-	_, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--speculative-config",
-		`{"method":"ngram","num_speculative_tokens":4,"prompt_lookup_max":4}`))
+	p, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--speculative-config",
+		`{"method":"ngram","num_speculative_tokens":4,"prompt_lookup_max":4}`), "vllm-drafts", program.once)
 	drafted := 0.0
 	for _, q := range turns {
 		drafted += q.Timings["spec.draft_tokens"]
@@ -210,17 +229,20 @@ func TestVLLM_Drafts(t *testing.T) {
 	if drafted == 0 {
 		t.Error("nothing was drafted")
 	}
+	p.saw(t, "vllm", seen{SetUp: "n-gram drafts", Nightly: true, Works: []string{"drafts are counted"}})
 }
 
 // TestVLLM_StreamInterval: four tokens a piece are as many as the counters say.
 func TestVLLM_StreamInterval(t *testing.T) {
 	further(t)
-	_, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--stream-interval", "4"))
+	address := startVLLM(t, "--enable-prompt-tokens-details", "--stream-interval", "4")
+	p, turns := plays(t, address, "vllm-stream-interval", program.once)
 	for _, q := range turns {
 		if n := q.Usage.Completion; n != nil && *n > 12 && len(q.Chunks) > *n/2 {
 			t.Errorf("%s: %d pieces of %d tokens", q.Step, len(q.Chunks), *n)
 		}
 	}
+	p.saw(t, "vllm", seen{SetUp: "`--stream-interval 4`", Nightly: true})
 }
 
 // TestVLLM_Reset: the development mode's reset empties the cache between repeats.
@@ -228,67 +250,58 @@ func TestVLLM_Reset(t *testing.T) {
 	further(t)
 	address := startVLLM(t, "--enable-prompt-tokens-details")
 	p := build(t)
-	name := p.write(t, "reset.yaml", fmt.Sprintf(`schema: homellm.scenario/v1
-name: reset
-defaults: {request: {temperature: 0, seed: 1, max_tokens: 4}}
-run: {warmup: 0, repeats: 2, isolation: {cache: reset, scope: repeat}}
-conversations:
-  - id: main
-    steps:
-      - {id: first, ask: %q, assert: [turn.cache.cached_tokens == 0]}
-      - {id: again, ask: And again?, assert: [turn.cache.cached_tokens >= 128]}
-`, strings.Repeat("the river runs below the old stone bridge. ", 40)))
-	if code, printed := p.run(t, "apply", name, "--url", address, "--out", "reset"); code != 0 {
-		t.Errorf("exit code %d\n%s", code, printed)
-	}
+	p.resets(t, address)
+	keep(t, "vllm", seen{SetUp: "`VLLM_SERVER_DEV_MODE=1`", Version: p.version(t), Nightly: true,
+		Works: []string{"cache_reset", "ignore_eos"}})
 }
 
-// vllmProfile starts vLLM by a profile of ours.
-func vllmProfile(t *testing.T, p program) string {
+// vllmProfile writes a profile that starts vLLM, and its model.
+func vllmProfile(t *testing.T, p program) {
 	t.Helper()
 	const suite = "e2e/engines/vllm.sh"
 	program, model := needs(t, "HOMELLM_E2E_VLLM", suite), needs(t, "HOMELLM_E2E_VLLM_MODEL", suite)
-	return p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
+	p.write(t, "models.yaml", fmt.Sprintf(`schema: homellm.models/v1
+models:
+  smol:
+    context: {trained: 8192}
+    sources: {disk: {path: %q}}
+    engines: {vllm: {source: disk, served_name: smol}}
+`, model))
+	p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
 servers:
   ours:
     extends: vllm-base
+    models: [smol]
     context_tokens: 4096
-    startup: {timeout: 600s}
+    startup: {timeout: 900s}
     launch:
-      command: [%q, serve, %q]
+      command: [%q, serve, "${model.ref}"]
       env:
         HF_HUB_OFFLINE: "1"
         VLLM_CPU_KVCACHE_SPACE: "1"
         VLLM_CPU_OMP_THREADS_BIND: nobind
-        OMP_NUM_THREADS: "2"
+        OMP_NUM_THREADS: "1"
         PATH: %q
-      flags: {served_model_name: smol, revision: null, dtype: bfloat16, enforce_eager: true}
-`, program, model, filepath.Dir(program)+":"+os.Getenv("PATH")))
+      flags: {dtype: bfloat16, enforce_eager: true}
+`, program, filepath.Dir(program)+":"+os.Getenv("PATH")))
+}
+
+// TestVLLM_Profile: a profile starts vLLM, and ends all of it.
+func TestVLLM_Profile(t *testing.T) {
+	further(t)
+	p := build(t)
+	vllmProfile(t, p)
+	p.byProfile(t)
+	keep(t, "vllm", seen{SetUp: "started by a profile", Version: p.version(t), Nightly: true,
+		Works: []string{"apply starts and ends it", "serve keeps it, apply uses it, stop ends it"}})
 }
 
 // TestVLLM_CoreKilled: vLLM ends with code 0 when its engine dies, and serve names it, shows the log and exits 5.
 func TestVLLM_CoreKilled(t *testing.T) {
 	further(t)
 	p := build(t)
-	serve := p.command(t.Context(), "serve", "ours", "--servers", vllmProfile(t, p))
-	var said bytes.Buffer
-	serve.Stderr = &said
-	out, err := serve.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	ready := false
-	for !ready && lines.Scan() {
-		ready = strings.Contains(lines.Text(), "is ready at")
-	}
-	if !ready {
-		_ = serve.Wait() // what it said is shown
-		t.Fatalf("it is not ready:\n%s", &said)
-	}
+	vllmProfile(t, p)
+	serve, said := p.serve(t)
 	killed := false
 	for _, pid := range host.Tree(serve.Process.Pid) {
 		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
@@ -300,11 +313,11 @@ func TestVLLM_CoreKilled(t *testing.T) {
 		t.Error("there is no engine core to kill")
 		_ = serve.Process.Signal(os.Interrupt) // the wait says how it ended
 	}
-	err = serve.Wait()
+	err := serve.Wait()
 	exited, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exited.ExitCode() != 5 || !strings.Contains(said.String(), "ours exited with code") ||
 		!strings.Contains(said.String(), "homellm: | ") {
-		t.Errorf("%v\n%s", err, &said)
+		t.Errorf("%v\n%s", err, said)
 	}
-	t.Logf("%s", &said)
+	t.Logf("%s", said)
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# homellm against a real llama-server behind LiteLLM's proxy (from PyPI, 760 MB, kept in .tools/litellm) and behind nginx
-# (from Debian). What cannot be installed is skipped with the reason; with CI=true it fails.
+# homellm against a real llama-server behind LiteLLM's proxy (from PyPI, 760 MB, kept in .tools/litellm), behind nginx
+# (from Debian) and behind proxies of the tests, and against Ollama with the same model. What cannot be installed is
+# skipped with the reason; with CI=true it fails. HOMELLM_E2E_FURTHER=1 plays further set-ups.
 set -euo pipefail
 # shellcheck source=e2e/engines/install.sh
 . "$(dirname "$0")/install.sh"
@@ -14,6 +15,7 @@ if ! command -v nginx >/dev/null; then
 		>/dev/null || skip "nginx cannot be installed (Debian: apt-get install nginx-light)"
 fi
 echo "installed after ${SECONDS}s"
+[ ! -x .tools/ollama ] || export HOMELLM_E2E_OLLAMA=$PWD/.tools/ollama
 HOMELLM_E2E_LITELLM=$work/bin/litellm HOMELLM_E2E_NGINX=$(command -v nginx) \
-	go test -tags e2e -count=1 -timeout 20m -v -run '^TestGateway' ./e2e
+	go test -tags e2e -count=1 -timeout 40m -v -run '^TestGateway' ./e2e
 echo "done after ${SECONDS}s"
