@@ -147,7 +147,8 @@ func keep(t *testing.T, engine string, s seen) {
 		}
 		was := list[i]
 		if was.Version != s.Version || was.Package != s.Package || was.Turns != s.Turns || was.Cached != s.Cached ||
-			was.Reusable != s.Reusable || was.Block != s.Block || !holdsAll(s.Times, was.Times) || !holdsAll(s.Works, was.Works) {
+			was.Reusable != s.Reusable || was.Block != s.Block || !holdsAll(s.Times, was.Times) ||
+			!holdsAll(s.Works, was.Works) {
 			t.Errorf("%s: seen is %+v, recorded %+v", s.SetUp, s, was)
 		}
 		return
