@@ -2,15 +2,15 @@ package engines
 
 import "math"
 
-// What a server may say of itself. More is not believed, as if it had said nothing: prompts are made of blocks, slots
-// are emptied one by one, and sums of tokens must not overflow.
+// Upper limits of what a server may report. Larger values are dropped as if they were missing: prompts are built from
+// blocks, slots are emptied one by one, and sums of tokens must not overflow.
 const (
 	mostBlockTokens = 8192
 	mostSlots       = 4096
 	mostTokens      = 1 << 40 // of a context, or in one count
 )
 
-// Believe drops what no server has.
+// Believe drops values that no server can have.
 func (f *Facts) Believe() {
 	f.BlockTokens, f.Slots = upTo(f.BlockTokens, mostBlockTokens), upTo(f.Slots, mostSlots)
 	for i := range f.Models {
@@ -20,7 +20,7 @@ func (f *Facts) Believe() {
 	}
 }
 
-// upTo is a positive number of at most so many; nil for any other.
+// upTo is the number if it is positive and within the limit, else nil.
 func upTo(n *int, most int) *int {
 	if n == nil || *n < 1 || *n > most {
 		return nil
@@ -28,7 +28,7 @@ func upTo(n *int, most int) *int {
 	return n
 }
 
-// Tokens is a count that came as a number with a fraction: a whole number from 0 that no sum overflows.
+// Tokens converts a JSON number to a count: a whole number from 0 whose sums do not overflow.
 func Tokens(v float64) (int, bool) {
 	if !(v >= 0 && v <= mostTokens) || v != math.Trunc(v) {
 		return 0, false

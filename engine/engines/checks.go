@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// Check is one thing that is known about the value of a flag.
+// Check is one check of a flag's value.
 type Check struct {
 	Flag  string
-	Value func(value any, flags Values, p Profile) *Finding // nil where all is well
+	Value func(value any, flags Values, p Profile) *Finding // nil if the value is right
 }
 
-// Profile is what a check compares a flag with.
+// Profile is what checks compare flags with.
 type Profile struct{ ContextTokens, Port int }
 
-// Finding is what is wrong with a flag.
+// Finding is a problem of a flag.
 type Finding struct {
-	Wrong   bool // the server cannot start so, or is not what the profile says; otherwise a warning
+	Wrong   bool // the server cannot start, or differs from the profile; otherwise a warning
 	Message string
 	Help    string
-	Known   []string // values, of which one may have been meant
+	Known   []string // known values, of which one may have been meant
 }
 
 func wrong(help, format string, args ...any) *Finding {
@@ -47,7 +47,7 @@ func atLeast(low int) func(any, Values, Profile) *Finding {
 	}
 }
 
-// served compares a context flag with what the profile says is served.
+// served compares a context flag with the profile's context_tokens.
 func served(v any, _ Values, p Profile) *Finding {
 	if i, ok := wholeOf(v); ok && p.ContextTokens > 0 && i != p.ContextTokens {
 		return wrong("make them equal, or write ${context_tokens} here",
@@ -90,7 +90,7 @@ func batched(v any, flags Values, p Profile) *Finding {
 	return nil
 }
 
-// forbidden warns of a flag unless it is switched off.
+// forbidden warns of a flag that is switched on.
 func forbidden(why string) func(any, Values, Profile) *Finding {
 	return func(v any, _ Values, _ Profile) *Finding {
 		if v == false {
@@ -109,7 +109,7 @@ func ownPort(v any, _ Values, p Profile) *Finding {
 	return nil
 }
 
-// oneOf warns of a value that is none of those known; versions add more.
+// oneOf warns of a value that is not among the known ones; later versions may add more.
 func oneOf(values ...string) func(any, Values, Profile) *Finding {
 	return func(v any, _ Values, _ Profile) *Finding {
 		if text, ok := v.(string); ok && !slices.Contains(values, text) {
@@ -119,7 +119,7 @@ func oneOf(values ...string) func(any, Values, Profile) *Finding {
 	}
 }
 
-// partOf compares a batch with the larger one that it is a part of.
+// partOf checks that a batch is not larger than the one it is part of.
 func partOf(larger string) func(any, Values, Profile) *Finding {
 	return func(v any, flags Values, p Profile) *Finding {
 		part, ok := wholeOf(v)

@@ -1,7 +1,7 @@
-// Package engines is the one table of engines: the programs behind the wire, such as llama.cpp, vLLM and Ollama.
-// An entry says how an engine is recognised, what it reports, how it is started, and what to advise when it fails;
-// in come a server's responses, a profile's flags and a log's lines, out go facts, arguments and hints. It opens no
-// connection and starts no process: engine/server and engine/host do, with what the entries say.
+// Package engines is the one table of engines: the programs behind the wire, such as llama.cpp, vLLM and Ollama. An
+// entry says how an engine is recognised, what it reports, how it is started, and what to advise when it fails. The
+// input is a server's responses, a profile's flags and the lines of a log; the output is facts, arguments and hints.
+// The package opens no connection and starts no process: engine/server and engine/host do so from its entries.
 package engines
 
 import (
@@ -14,8 +14,8 @@ import (
 // Engine is one kind of server. A new engine is one entry of [All].
 type Engine struct {
 	Name         string // as in servers.yaml
-	Title        string // as its makers write it
-	Ports        []int  // at which people's servers listen, the likeliest first
+	Title        string // spelt as its makers do
+	Ports        []int  // the usual ports of its servers, the likeliest first
 	Role         Role
 	Models       Models
 	Capabilities []Capability // what this kind of server offers; a probe refines it
@@ -24,47 +24,48 @@ type Engine struct {
 	Prompt       Prompt
 	Launch       Launch
 	Hints        Hints
-	Docs         []Row // what docs/servers.md says of it
+	Docs         []Row // for docs/servers.md
 }
 
-// Role is what an entry describes, if not one engine.
+// Role says what an entry describes if it is not a single engine.
 type Role int
 
 // The roles.
 const (
-	Known     Role = iota // an engine that is recognised by what it alone says
-	Generic               // any server that speaks the API that all of them speak: recognised last
+	Known     Role = iota // an engine that is recognised by its own responses
+	Generic               // any server with the common API: recognised last
 	Simulator             // homellm's own
 )
 
 // Models says how an engine treats the names of models.
 type Models struct {
 	Any        bool   // serves its one model whatever name a request gives
-	DefaultTag string // it adds this to a name without a tag
-	OnRequest  bool   // it loads a model for the first request, with the context that the request asks for
-	OnDemand   bool   // a request may load a model, or be passed on to a server that costs money
+	DefaultTag string // the tag it adds to a name without one
+	OnRequest  bool   // it loads a model for the first request, with the context size of that request
+	OnDemand   bool   // a request may load a model, or go to a server that costs money
 }
 
-// API is what an engine offers in addition to completions. What is nil it does not offer.
+// API is what an engine offers besides completions. A nil field is not offered.
 type API struct {
-	Dialect  wire.API                     // its own API for completions, by the name it has in engine/client
-	Sign     func(Responses) bool         // it alone answers so, whatever else was asked; nil: there is no such sign
-	Paths    []string                     // that it is asked for once it is thought to be this one
-	Counting map[string]any               // keys of a request on OpenAI's APIs that have each event count the tokens
-	Identify func(Responses, *Facts) bool // recognises it, and fills in what the first responses tell
+	Dialect  wire.API                     // its own API for completions, by its name in engine/client
+	Sign     func(Responses) bool         // a sign that only this engine gives, whatever was asked; nil: there is none
+	Paths    []string                     // paths to ask once it is likely to be this engine
+	Counting map[string]any               // keys of a request on OpenAI's APIs that make each event report a token count
+	Identify func(Responses, *Facts) bool // recognises the engine, and fills in what the first responses say
 	Details  func(context.Context, Server, *Facts)
 	Tokenize func(context.Context, Server, Target, Input) ([]int, error)
 	Reset    func(context.Context, Server, Target) error // drops the prefix cache
 	Load     func(context.Context, Server, Target) error // loads the model
 	Loaded   func(context.Context, Server) ([]LoadedModel, error)
-	// puts back what Load and requests have changed of a model: was is what Loaded said of it before, nil if nothing
+	// restores the state of a model that Load and requests have changed: was is Loaded's answer before, nil if it was
+	// not loaded
 	Restore      func(ctx context.Context, s Server, t Target, was *LoadedModel) error
-	Mute         bool                        // a reply that says nothing of cached tokens never will, whatever is cached
-	PartialReset string                      // paths that begin so reset a part of the cache only
-	ExplainReset func(Response, error) error // adds to the error of a reset what would fix it
+	Mute         bool                        // it never reports cached tokens if one reply has none, whatever is cached
+	PartialReset string                      // paths with this prefix reset only a part of the cache
+	ExplainReset func(Response, error) error // adds the remedy to the error of a reset
 }
 
-// Counted adds to the keys of a streamed request on an API those that have its events count the tokens.
+// Counted adds the keys that make the events of a streamed request count their tokens.
 func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 	if e.API.Counting == nil || api != "" && api == e.API.Dialect {
 		return keys
@@ -74,10 +75,10 @@ func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 	return out
 }
 
-// Target is what side channels are asked about.
+// Target is the server and model of a side channel request.
 type Target struct {
-	Model         string // as requests name it
-	ContextTokens int    // that requests ask for; 0: they do not
+	Model         string // the model's name in requests
+	ContextTokens int    // context size in requests; 0: none
 	TokenizePath  string // of the profile; empty: the engine's own
 }
 
@@ -104,10 +105,10 @@ type LoadedModel struct {
 	Size          int64  `json:"size"`      // bytes
 	SizeVRAM      int64  `json:"size_vram"` // bytes
 	ContextTokens *int   `json:"context_length"`
-	Expires       string `json:"expires_at"` // when it leaves memory if nobody asks for it again
+	Expires       string `json:"expires_at"` // when it is unloaded if no request uses it again
 }
 
-// GPUShare is the part of the model that is in GPU memory, 0..1; false if it is not told.
+// GPUShare is the share of the model in GPU memory, 0..1; false if unknown.
 func (m LoadedModel) GPUShare() (float64, bool) {
 	if m.Size <= 0 {
 		return 0, false
@@ -115,36 +116,36 @@ func (m LoadedModel) GPUShare() (float64, bool) {
 	return float64(m.SizeVRAM) / float64(m.Size), true
 }
 
-// Prompt says what becomes of a prompt on its way into the model.
+// Prompt says how an engine turns a prompt into tokens.
 type Prompt struct {
 	Text           TextRule
-	OtherTemplates bool   // it may render with other templates than the model's own
-	SystemFallback string // where system messages go that the template refuses, as in engine/model; empty: nowhere
+	OtherTemplates bool   // it may use other templates than the model's own
+	SystemFallback string // where system messages go if the template refuses them, as in engine/model; empty: nowhere
 }
 
-// TextRule says how a server has to be asked for the completion of a text, so that what opens every prompt (BOS) is
-// in it once: most servers put it there themselves, and only some can be told not to.
+// TextRule says how to request the completion of a text so that the beginning of sequence token (BOS) occurs once:
+// most servers add it themselves, and only some can be told not to.
 type TextRule struct {
-	BOS   bool           // the text carries it
+	BOS   bool           // the text contains it
 	Extra map[string]any // keys that keep the server from adding it
 	Stops int            // how many of the template's stop texts are sent
-	Never string         // why the server cannot be asked at all
+	Never string         // why the server cannot complete texts
 }
 
-// manyStops is how many stop texts a server takes that sets no lower limit.
+// manyStops is the number of stop texts for a server without a lower limit.
 const manyStops = 16
 
-// Hints are what a person can do about an engine.
+// Hints are advice to users of an engine.
 type Hints struct {
 	Start          string // command that starts it
-	Pull           string // command that fetches a model, up to its name
-	SmallModel     string // a model for that command, to begin with
-	ReportFlag     string // has it report cached tokens
-	StartReporting string // command that starts it so
+	Pull           string // command that downloads a model, without the model's name
+	SmallModel     string // a model for that command, as an example
+	ReportFlag     string // how to make it report cached tokens
+	StartReporting string // command that starts it in this way
 	ReportSince    string // which versions report cached tokens
-	Template       string // what to do about a model that does not know the template it is asked with
-	CacheOn        string // command that starts it with its prefix cache, where that can be switched off
-	WholeWindow    string // has it keep everything of layers that look back so many tokens, as its prefix cache needs it
+	Template       string // what to do about a model that was not trained with the template in use
+	CacheOn        string // command that starts it with its prefix cache, if that can be off
+	WholeWindow    string // how to make it cache all tokens of layers with a sliding window
 }
 
 // Launch is what is known of the program.
@@ -155,34 +156,34 @@ type Launch struct {
 	Log      Log
 }
 
-// Program is a command that starts an engine, by its base name, and how an installed one tells its version.
+// Program is a command that starts an engine, by its base name, and how to ask an installed one for its version.
 type Program struct {
 	Command string
-	Install string // how it is installed; empty: no advice
+	Install string // how to install it; empty: no advice
 	Version Version
-	Help    string // arguments that print its flags; empty: it prints none
+	Help    string // arguments that print its flags; empty: none do
 }
 
-// Version is how a program is asked for its version: by an argument, or by what Python says of a package, without
-// importing it.
+// Version is how to ask a program for its version: by an argument, or by asking Python for a package's version
+// without importing it.
 type Version struct {
 	Argument string // such as --version
-	Package  string // of the Python that the first line of the program names
-	Module   bool   // the program is Python, and the package is the one of -m
-	Pattern  string // finds the version in what is printed
+	Package  string // package of the Python in the program's first line
+	Module   bool   // the program is Python, and the package is the argument of -m
+	Pattern  string // finds the version in the output
 }
 
-// pythonVersion is what Python prints of a package.
+// pythonVersion matches Python's output for a package.
 const pythonVersion = `(?m)^(\d[\w.+-]*)$`
 
-// Memory names the flags that decide what a server takes of the graphics cards.
+// Memory names the flags that decide how much graphics memory a server uses.
 type Memory struct {
 	Share    string                              // share of a card; empty: it takes what it needs
 	Spreads  bool                                // over all cards
 	Context  []string                            // context of all slots together
-	KVTypes  [][]string                          // types of the numbers in the KV cache, whose mean counts
-	Parallel [][]string                          // cards that work together, multiplied
+	KVTypes  [][]string                          // number types of the KV cache; their mean counts
+	Parallel [][]string                          // numbers of cards that work together, multiplied
 	Offload  []string                            // move weights elsewhere
-	Pinned   func(flags Values, layers int) bool // all layers and the KV cache have to be on the cards; nil: always
+	Pinned   func(flags Values, layers int) bool // asks for all layers and the KV cache on the cards; nil: always
 	SmallKV  string                              // flags that halve the KV cache
 }

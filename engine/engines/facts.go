@@ -1,38 +1,38 @@
 package engines
 
-// Facts are what the responses of a server tell of it. What it did not say is absent.
+// Facts are what a server's responses say of it. What they do not say is absent.
 type Facts struct {
 	Version      string       // as the server spells it
-	Starting     string       // how it says that it is not ready yet
-	Broken       string       // how it says that it is broken
-	Locked       int          // HTTP status by which it wants a key, or another one; 0: it does not
-	Prefix       string       // path under which its API is, where that is not the root
+	Starting     string       // its message that it is not ready yet
+	Broken       string       // its message that it is broken
+	Locked       int          // HTTP status by which it asks for a key, or another one; 0: it does not
+	Prefix       string       // path of its API, if that is not at the root
 	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Models       []Model      // in the server's order
 	BlockTokens  *int         // tokens in one block of the prefix cache
-	Slots        *int         // requests it runs at a time
-	Capabilities []Capability // that differ from those of the engine's entry
-	Notes        []string     // what a user should know before believing the numbers
+	Slots        *int         // requests it runs at the same time
+	Capabilities []Capability // that differ from the engine's entry
+	Notes        []string     // what a user should know about the numbers
 }
 
 // Model is one model that a server lists.
 type Model struct {
 	ID            string
-	Aliases       []string // further names for it
+	Aliases       []string // other names for it
 	Root          string   // what it was loaded from: names with the same root are one model
-	File          string   // its weights, as the server's machine names them
+	File          string   // path of its weights on the server's machine
 	OwnedBy       string
 	ContextTokens *int     // context it is served with
-	DefaultTokens *int     // context of requests that ask for none, where requests may ask
+	DefaultTokens *int     // context of requests that ask for none, if requests may ask
 	TrainedTokens *int     // context it was trained for
-	Loaded        *bool    // in memory now, where the server says so
-	GPUShare      *float64 // 0..1 of its bytes in GPU memory, where the server says so
+	Loaded        *bool    // in memory now, if the server says so
+	GPUShare      *float64 // share of its bytes in GPU memory, 0..1, if the server says so
 }
 
 // note adds a sentence for the user.
 func (f *Facts) note(text string) { f.Notes = append(f.Notes, text) }
 
-// can adds a capability that was seen, or was missed.
+// can adds a capability that was seen, or found to be missing.
 func (f *Facts) can(c ...Capability) { f.Capabilities = append(f.Capabilities, c...) }
 
 // hasModel reports whether a model is listed under exactly this name.
@@ -49,10 +49,10 @@ func (f *Facts) hasModel(id string) bool {
 type Capability struct {
 	Name string // usage, cache_report, cache_reset, cache_salt, tokenize, metrics, server_timings, ignore_eos
 	OK   bool
-	How  string // the source, or why not and what would change that
+	How  string // the source, or why not and the remedy
 }
 
-// What several engines have in common.
+// Capabilities that several engines share.
 var (
 	usageInReply  = Capability{"usage", true, "the usage block of every reply"}
 	saltInMessage = Capability{

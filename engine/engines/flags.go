@@ -9,31 +9,30 @@ import (
 	"strings"
 )
 
-// FlagSet is what is known of the flags of an engine, as profiles write them. There are more than those it names, and
-// versions add some: a name that is near none of them is the engine's business.
+// FlagSet is the known flags of an engine, as written in profiles. There are more, and versions add some: a name that
+// resembles none of them is left to the engine.
 type FlagSet struct {
 	Names     []string
-	Short     []string // flags of several letters that take one hyphen
-	ListInOne bool     // it takes the values of a list after one flag; otherwise the flag is repeated
+	Short     []string // flags of several letters with a single hyphen
+	ListInOne bool     // the values of a list follow one flag; otherwise the flag is repeated
 	Checks    []Check
 	Rules     []Rule
 }
 
 // Flag is one command-line flag of a profile: its name with underscores or hyphens, and a bool, a number, a string, a
-// list of these, or an object, which becomes JSON. Nil leaves it out.
+// list of these, or an object, which becomes JSON. Nil omits it.
 type Flag struct {
 	Name  string
 	Value any
 }
 
-// Binary is what is known of the program that will get the flags. Its help text, where it was asked for, says what the
-// program knows better than its version does.
+// Binary is the program that gets the flags. Its help text, if available, is more reliable than its version.
 type Binary struct {
 	Version string // such as 0.11.0 or b6400; empty: the newest is assumed
 	Help    string
 }
 
-// Rule is a flag that not every version takes as it is written.
+// Rule is for a flag that not every version accepts as written.
 type Rule struct {
 	Names  []string
 	Render func(w written, b Binary) (argv []string, note string)
@@ -46,9 +45,9 @@ type written struct {
 	set   *FlagSet
 }
 
-// Render turns a profile's flags into arguments for the program that is installed, in the profile's order: flags that
-// were renamed get the name it knows, and those that it would refuse, or that would take away what homellm reads, are
-// left out. Notes says every such change, for the user to see.
+// Render turns a profile's flags into arguments for the installed program, in the profile's order. Renamed flags get
+// the name that the program knows. Flags that it would refuse, or that would remove what homellm reads, are left out.
+// Notes describes every such change to the user.
 func (s *FlagSet) Render(flags []Flag, b Binary) (argv, notes []string) {
 	for _, f := range flags {
 		w := written{strings.ReplaceAll(strings.TrimLeft(f.Name, "-"), "_", "-"), f.Value, s}
@@ -76,7 +75,7 @@ func (s *FlagSet) Render(flags []Flag, b Binary) (argv, notes []string) {
 // on reports whether the flag is switched on.
 func (w written) on() bool { return w.value == true || w.value == "true" }
 
-// plain renders a value of the flag as a command line has it: true is the bare flag, false none.
+// plain renders a value of the flag for a command line: true is the bare flag, false is nothing.
 func (w written) plain(v any) []string {
 	flag := "--" + w.name
 	if len(w.name) == 1 || slices.Contains(w.set.Short, w.name) {
@@ -109,7 +108,7 @@ func (w written) plain(v any) []string {
 	return []string{flag, scalar(v)}
 }
 
-// scalar writes a value as a command line takes it: no exponents, objects as JSON.
+// scalar formats a value for a command line: no exponents, objects as JSON.
 func scalar(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -124,7 +123,7 @@ func scalar(v any) string {
 	return fmt.Sprint(v)
 }
 
-// digits finds the numbers at the head of a version: 0.11.0rc2+cu128, v0.9.1, b6400-abcdef.
+// digits finds the numbers at the beginning of a version: 0.11.0rc2+cu128, v0.9.1, b6400-abcdef.
 var digits = regexp.MustCompile(`^\D{0,10}?(\d+)(?:\.(\d+))?(?:\.(\d+))?`)
 
 // numbers are the parts of the version; nil if it is not known.
@@ -144,14 +143,14 @@ func (b Binary) numbers() []int {
 	return parts
 }
 
-// atLeast compares versions. An unknown one is the newest.
+// atLeast compares versions. An unknown version counts as the newest.
 func (b Binary) atLeast(version ...int) bool {
 	have := b.numbers()
 	return have == nil || slices.Compare(have, version) >= 0
 }
 
-// has reports whether the program has something that its help would show, or that came with a
-// build if there is no help.
+// has reports whether the program has a feature: its help lists the flag, or without a help text its version is
+// recent enough.
 func (b Binary) has(pattern *regexp.Regexp, build int) bool {
 	if b.Help != "" {
 		return pattern.MatchString(b.Help)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// listed is the shape of /v1/models, with what the engines add to it.
+// listed is the shape of /v1/models, with the engines' additions.
 type listed struct {
 	Data []listedModel `json:"data"`
 }
@@ -21,10 +21,10 @@ type listedModel struct {
 		Context *int `json:"n_ctx"`
 		Trained *int `json:"n_ctx_train"`
 	} `json:"meta"` // llama.cpp
-	Status *modelStatus `json:"status"` // of servers that load on demand
+	Status *modelStatus `json:"status"` // on servers that load on demand
 }
 
-// modelStatus is how far a model is on a server that loads on demand.
+// modelStatus is the state of a model on a server that loads on demand.
 type modelStatus struct {
 	Value  string `json:"value"` // unloaded, loading, loaded, sleeping, failed …
 	Failed bool   `json:"failed"`
@@ -36,7 +36,7 @@ func (s modelStatus) unloaded() bool {
 	return s.Value == "" || s.Value == "unloaded" || s.Value == "stopped"
 }
 
-// state is how far a model is, and whether its last start failed.
+// state is the state of a model, and whether its last start failed.
 func (l listed) state(model string) (state modelStatus, failed bool) {
 	for _, m := range l.Data {
 		if m.ID == model && m.Status != nil {
@@ -46,7 +46,7 @@ func (l listed) state(model string) (state modelStatus, failed bool) {
 	return modelStatus{}, false
 }
 
-// models reads /v1/models into f and reports whether it was such a list.
+// models reads /v1/models into f and reports whether it was a list of models.
 func models(seen Responses, f *Facts) bool {
 	var list listed
 	if !seen["/v1/models"].into(&list) || list.Data == nil {

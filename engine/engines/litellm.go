@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// liteLLM passes requests on to other servers, of which some may cost money: usage, cached tokens and pieces of text
-// come through unchanged, and what a server says of its own times does not.
+// liteLLM forwards requests to other servers, some of which may cost money: usage, cached tokens and text come
+// through unchanged, but a server's own times do not.
 var liteLLM = Engine{
 	Name: "litellm", Title: "LiteLLM", Ports: []int{4000},
 	Models: Models{OnDemand: true},

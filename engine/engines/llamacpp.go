@@ -15,7 +15,7 @@ var llamaCPP = Engine{
 	API: API{
 		Sign: signLlama, Paths: []string{"/props"}, Identify: identifyLlama, Details: detailsLlama,
 		Tokenize: tokenizeLlama, Reset: resetLlama,
-		PartialReset: "/slots/", // a path that names one slot leaves the others
+		PartialReset: "/slots/", // a path that names one slot does not reset the others
 		Counting:     map[string]any{"timings_per_token": true},
 	},
 	Capabilities: []Capability{
@@ -28,7 +28,7 @@ var llamaCPP = Engine{
 		{"server_timings", true, "the timings block of every reply"},
 		ignoreEOS,
 	},
-	// Plain counters, printed with six significant digits; prompt tokens are the computed ones alone.
+	// Plain counters, printed with six significant digits; prompt tokens are only the computed ones.
 	Metrics: &Metrics{
 		Path: "/metrics",
 		Timings: []Timing{
@@ -71,7 +71,7 @@ var llamaCPP = Engine{
 		Reset:    "slot erase with `--slot-save-path`", Salt: "first message"}},
 }
 
-// cachedLlama is what of the prompt was not computed.
+// cachedLlama is the part of the prompt that was not computed.
 func cachedLlama(g Growth, prompt *int) (float64, bool) {
 	computed, ok := g.Exact("llamacpp:prompt_tokens")
 	if !ok || prompt == nil {
@@ -80,14 +80,14 @@ func cachedLlama(g Growth, prompt *int) (float64, bool) {
 	return float64(*prompt) - computed, true
 }
 
-// pinnedLlama reports whether all layers and the KV cache were asked onto the cards.
+// pinnedLlama reports whether the flags put all layers and the KV cache on the cards.
 func pinnedLlama(flags Values, layers int) bool {
 	n, said := flags.Number("n_gpu_layers", "gpu_layers", "ngl")
 	return said && int(n) >= layers && flags["fit"] == "off" && !flags.On("no_kv_offload", "nkvo")
 }
 
 var llamaLog = Log{
-	// It goes on after a failed allocation.
+	// It continues after a failed allocation.
 	Recovered: []string{"retrying without pipeline parallelism"},
 	Symptoms: []Symptom{
 		sign(
@@ -149,7 +149,7 @@ var llamaFlags = FlagSet{
 		{"cache_type_k", llamaCacheTypes}, {"cache_type_v", quantisedValues}, {"port", ownPort},
 	},
 	Rules: []Rule{
-		// A flag without a value until August 2025, then on, off or auto.
+		// A flag without a value until August 2025, since then on, off or auto.
 		{[]string{"flash-attn", "fa"}, func(w written, b Binary) ([]string, string) {
 			mode := map[string]string{"true": "on", "false": "off"}[scalar(w.value)]
 			if mode == "" {
@@ -180,7 +180,7 @@ var llamaFlags = FlagSet{
 	},
 }
 
-// llamaProps is what /props tells.
+// llamaProps is the content of /props.
 type llamaProps struct {
 	BuildInfo  string `json:"build_info"`
 	ModelPath  string `json:"model_path"`
@@ -219,8 +219,8 @@ func identifyLlama(seen Responses, f *Facts) bool {
 	return false
 }
 
-// signLlama knows llama-server by the header of all its replies, or where a proxy has replaced that by whom it names as
-// the owner of its models.
+// signLlama recognises llama-server by the header of all its replies, or by the owner of its models if a proxy has
+// replaced the header.
 func signLlama(seen Responses) bool {
 	return seen.serverHeader("llama.cpp") || ownedBy(seen, "llamacpp") || loadingLlama(seen)
 }
@@ -266,7 +266,7 @@ func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, er
 		}
 		text = *rendered.Prompt
 	}
-	// A chat prompt gets its BOS here unless the template wrote it, as a completion would.
+	// A chat prompt gets its BOS here unless the template writes it, as in a completion.
 	r, err := post(
 		ctx,
 		s,
@@ -279,7 +279,7 @@ func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, er
 	return idsOf(r, in)
 }
 
-// resetLlama erases every slot: a request may land on any of them.
+// resetLlama erases every slot, because a request may use any of them.
 func resetLlama(ctx context.Context, s Server, _ Target) error {
 	slots := 1
 	var props llamaProps

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// llamaRouter is llama-server without a model of its own: it starts one for each model that it is asked for.
+// llamaRouter is llama-server started without a model: it starts a process for each model that a request names.
 var llamaRouter = Engine{
 	Name: "llamacpp-router", Title: "llama.cpp's router",
 	Models: Models{OnDemand: true},
@@ -35,12 +35,12 @@ var llamaRouter = Engine{
 		Reusable: "exact, once the model is loaded", Reset: "–", Salt: "first message"}},
 }
 
-// withoutLoading is the path of one model's side channel, asked for without having the model loaded.
+// withoutLoading is the path of one model's side channel that does not load the model.
 func withoutLoading(path, model string) string {
 	return path + "?" + url.Values{"model": {model}, "autoload": {"false"}}.Encode()
 }
 
-// ofModel are metrics that each model has of its own.
+// ofModel are the metrics that each model has.
 func ofModel(m *Metrics) *Metrics {
 	own := *m
 	own.Of = func(model string) string { return withoutLoading(m.Path, model) }
@@ -60,7 +60,7 @@ func identifyLlamaRouter(seen Responses, f *Facts) bool {
 	return true
 }
 
-// detailsLlamaRouter learns what only the models that are loaded tell.
+// detailsLlamaRouter asks the loaded models for what only they report.
 func detailsLlamaRouter(ctx context.Context, s Server, f *Facts) {
 	scraped := false
 	for i := range f.Models {
@@ -82,7 +82,7 @@ func detailsLlamaRouter(ctx context.Context, s Server, f *Facts) {
 	}
 }
 
-// slotContext is the context of a loaded model's slots, which its list of models does not divide among them.
+// slotContext is the context of a loaded model's slots; the list of models has it for all slots together.
 func slotContext(ctx context.Context, s Server, model string) (int, bool) {
 	var props llamaProps
 	r := s.Call(ctx, http.MethodGet, withoutLoading("/props", model), nil, ProbeLimit)
@@ -124,7 +124,7 @@ func loadedLlamaRouter(ctx context.Context, s Server) ([]LoadedModel, error) {
 	return out, nil
 }
 
-// loadLlamaRouter has a model loaded and waits until it is.
+// loadLlamaRouter loads a model and waits until it is loaded.
 func loadLlamaRouter(ctx context.Context, s Server, t Target) error {
 	ctx, cancel := context.WithTimeout(ctx, loadLimit)
 	defer cancel()
@@ -161,7 +161,7 @@ func restoreLlamaRouter(ctx context.Context, s Server, t Target, was *LoadedMode
 	}
 	_, err := post(ctx, s, "/models/unload", map[string]any{"model": t.Model})
 	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusBadRequest {
-		return nil // it has left by itself
+		return nil // it was unloaded meanwhile
 	}
 	return err
 }

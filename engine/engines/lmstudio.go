@@ -32,7 +32,7 @@ var lmStudio = Engine{
 		Reusable: "estimated", Reset: "–", Salt: "first message"}},
 }
 
-// lmOwner is whom its list of models names as their owner.
+// lmOwner is the owner of the models in its list.
 const lmOwner = "organization_owner"
 
 func identifyLMStudio(seen Responses, f *Facts) bool {
@@ -44,7 +44,7 @@ func identifyLMStudio(seen Responses, f *Facts) bool {
 			Context *int   `json:"loaded_context_length"`
 		} `json:"data"`
 	}
-	// LM Studio answers 200 with an error text on paths it does not know, so only the shape counts.
+	// LM Studio answers 200 with an error text on unknown paths, so only the shape counts.
 	own := seen["/api/v0/models"].into(&list) && len(list.Data) > 0 && list.Data[0].State != ""
 	if !own && !ownedBy(seen, lmOwner) {
 		return false

@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// Metrics is what an engine's Prometheus metrics are called, in all its versions: of several names the first that is
-// there counts.
+// Metrics are the names of an engine's Prometheus metrics in all its versions: of several names the first that exists
+// counts.
 type Metrics struct {
 	Path     string
-	Of       func(model string) string // path of one model's, where each has its own; nil: one path is for all
+	Of       func(model string) string // path of one model's metrics, if each has its own; nil: one path for all
 	Timings  []Timing
 	Counts   []Count
-	Finished []string // counter of finished requests, whatever their end
-	InFlight []string // gauges that add up to the requests running and waiting
+	Finished []string // counter of ended requests, however they ended
+	InFlight []string // gauges whose sum is the requests running and waiting
 	Prompt   string   // counter of prompt tokens
-	Whole    bool     // Prompt counts cached tokens as well
+	Whole    bool     // Prompt includes cached tokens
 	Output   string   // counter of generated tokens
 	Cached   []CachedBy
 	Config   CacheConfig
-	InReply  bool // every reply says all that they say, and better
+	InReply  bool // every reply reports the same, and more precisely
 }
 
-// Timing maps one metric of homellm to what the server measures of it.
+// Timing maps a metric of homellm to the server's metric.
 type Timing struct {
 	Metric     string // in milliseconds
 	Histograms []string
-	Counter    string // seconds; where there is no histogram
+	Counter    string // seconds; if there is no histogram
 }
 
 // Count maps one metric of homellm to a counter of the server.
@@ -35,16 +35,16 @@ type Count struct {
 	Counter string
 }
 
-// CachedBy is one way to learn the cached tokens of the single request between two scrapes. The tokens of its prompt
-// are nil if the reply does not say them.
+// CachedBy computes the cached tokens of the single request between two scrapes. Its prompt tokens are nil if the
+// reply does not report them.
 type CachedBy struct {
 	Family string // shown as the source
 	Count  func(g Growth, prompt *int) (n float64, ok bool)
 }
 
-// Growth is what happened between two scrapes.
+// Growth is the difference between two scrapes.
 type Growth interface {
-	// Sum is the growth of a counter over the series that keep accepts (nil: all); keep is given their labels by name.
+	// Sum is the growth of a counter over the series that keep accepts (nil: all). Keep gets their labels by name.
 	Sum(name string, keep func(label func(string) string) bool) (float64, bool)
 	// Exact is Sum for a counter that is printed with six significant digits.
 	Exact(name string) (float64, bool)
@@ -60,15 +60,14 @@ type Exposition interface {
 	Label(family, name string) (string, bool)
 }
 
-// CacheConfig says where the metrics tell how the prefix cache is set up: in labels of one series. If the family is
-// empty, they do not.
+// CacheConfig says which labels of one series describe the prefix cache. If the family is empty, none do.
 type CacheConfig struct {
 	Family  string
 	Block   string // label with the tokens of a block
 	Caching string // label that says whether prompts are cached
 }
 
-// label is a label of the configuration. vLLM writes the word None for what is not set.
+// label is a label of the configuration. vLLM writes the word None for an unset one.
 func (c CacheConfig) label(x Exposition, name string) (string, bool) {
 	if c.Family == "" {
 		return "", false
@@ -87,14 +86,14 @@ func (c CacheConfig) BlockTokens(x Exposition) (int, bool) {
 	return n, err == nil && n > 0 && n <= mostBlockTokens
 }
 
-// Off reports that the server says its prefix cache is switched off. False means that it is on, or that the server
-// does not say.
+// Off reports that the server says its prefix cache is off. False means that it is on, or that the server does not
+// say.
 func (c CacheConfig) Off(x Exposition) bool {
 	on, ok := c.label(x, c.Caching)
 	return ok && strings.EqualFold(on, "false")
 }
 
-// Families lists the names of the ways to count cached tokens.
+// Families lists the metric families that count cached tokens.
 func (m *Metrics) Families() string {
 	all := make([]string, len(m.Cached))
 	for i, c := range m.Cached {

@@ -44,7 +44,7 @@ var ollama = Engine{
 			Version: Version{Argument: "--version", Pattern: `version is (\d[\w.+-]*)`}}},
 		Memory: cardMemory(""),
 		Log: Log{Symptoms: []Symptom{
-			// The general pattern of a port that is taken matches this one as well.
+			// The general pattern of an occupied port matches this one as well.
 			sign(
 				"port",
 				`listen tcp \S+: bind: address already in use`,
@@ -64,7 +64,7 @@ var ollama = Engine{
 	},
 }
 
-// defaultTag is what Ollama adds to a name without a tag.
+// defaultTag is the tag that Ollama adds to a name without one.
 const defaultTag = ":latest"
 
 func identifyOllama(seen Responses, f *Facts) bool {
@@ -105,7 +105,7 @@ func detailsOllama(ctx context.Context, s Server, f *Facts) {
 		}
 		m.Loaded = &loaded
 	}
-	// Reading what is in a model's file takes some milliseconds a model.
+	// Reading a model's file takes some milliseconds per model.
 	ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
 	defer cancel()
 	for i := range f.Models {
@@ -113,11 +113,11 @@ func detailsOllama(ctx context.Context, s Server, f *Facts) {
 	}
 }
 
-// describeOllama adds what Ollama knows of a model without loading it: the context that its own settings give to
-// requests, and the one that it was trained for.
+// describeOllama adds what Ollama reports of a model without loading it: the context size of its settings for
+// requests, and the trained context.
 func describeOllama(ctx context.Context, s Server, m *Model) {
 	var shown struct {
-		Parameters string                     `json:"parameters"` // lines of a name and a value
+		Parameters string                     `json:"parameters"` // lines with a name and a value
 		Info       map[string]json.RawMessage `json:"model_info"`
 	}
 	if !s.Call(ctx, http.MethodPost, "/api/show", map[string]any{"model": m.ID}, ProbeLimit).into(&shown) {
@@ -140,7 +140,7 @@ func describeOllama(ctx context.Context, s Server, m *Model) {
 	}
 }
 
-// loadedOllama asks which models are in memory, and with which context.
+// loadedOllama asks which models are in memory, and with which context size.
 func loadedOllama(ctx context.Context, s Server) ([]LoadedModel, error) {
 	var list struct {
 		Models []LoadedModel `json:"models"`
@@ -155,7 +155,7 @@ func loadedOllama(ctx context.Context, s Server) ([]LoadedModel, error) {
 	return list.Models, nil
 }
 
-// isLoaded knows that Ollama adds a tag to a name without one.
+// isLoaded compares names, with the tag that Ollama adds to a name without one.
 func isLoaded(loaded []LoadedModel, model string) bool {
 	return slices.ContainsFunc(loaded, func(m LoadedModel) bool { return m.Name == model || m.Name == model+defaultTag })
 }
@@ -166,8 +166,8 @@ const (
 	loadLimit   = 10 * time.Minute
 )
 
-// resetOllama unloads the model, which is the only thing that drops Ollama's cache, waits until
-// it is gone, and loads it again so that the next request does not pay for that.
+// resetOllama unloads the model, the only way to drop Ollama's cache, waits until it is gone, and loads it again so
+// that the next request does not pay for that.
 func resetOllama(ctx context.Context, s Server, t Target) error {
 	body := map[string]any{"model": t.Model, "keep_alive": 0}
 	r := s.Call(ctx, http.MethodPost, "/api/generate", body, unloadLimit)
@@ -195,11 +195,11 @@ func resetOllama(ctx context.Context, s Server, t Target) error {
 	return loadOllama(ctx, s, t)
 }
 
-// forever is what stands for a model that is kept until somebody unloads it: Ollama adds 290 years to the time.
+// forever is the remaining time from which a model counts as kept for good: Ollama adds 290 years to the present.
 const forever = 50 * 365 * 24 * time.Hour
 
-// restoreOllama has a model leave memory as it would have without the run: at once if it was not there, else after the
-// time that it had left, which each request for it starts anew.
+// restoreOllama makes a model leave memory as it would have without the run: at once if it was not loaded, else after
+// the time it had left, which each request starts again.
 func restoreOllama(ctx context.Context, s Server, t Target, was *LoadedModel) error {
 	body := map[string]any{"model": t.Model, "keep_alive": 0}
 	if was != nil {
@@ -219,18 +219,18 @@ func restoreOllama(ctx context.Context, s Server, t Target, was *LoadedModel) er
 	return r.Failure()
 }
 
-// loadOllama has the server load its model, which it otherwise does on the first request.
+// loadOllama makes the server load its model, which it otherwise does on the first request.
 func loadOllama(ctx context.Context, s Server, t Target) error {
 	body := map[string]any{"model": t.Model, "keep_alive": -1}
 	if t.ContextTokens > 0 {
-		// A later request with another num_ctx would load the model once more.
+		// A later request with another num_ctx would load the model again.
 		body["options"] = map[string]any{"num_ctx": t.ContextTokens}
 	}
 	r := s.Call(ctx, http.MethodPost, "/api/generate", body, loadLimit)
 	if err := r.Failure(); err != nil {
 		return fmt.Errorf("loading %s: %w", t.Model, err)
 	}
-	// The reply is NDJSON of one line or more; the last says that it loaded.
+	// The reply is one or more lines of NDJSON; the last says that the model is loaded.
 	lines := strings.Split(strings.TrimSpace(string(r.Body)), "\n")
 	var last struct {
 		Done  bool   `json:"done"`

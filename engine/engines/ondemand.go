@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// onDemand is what servers have in common that stand before the programs which run the models, and have one started for
-// the request that names it. What can be measured is what the program behind says in its replies.
+// onDemand holds what servers share that start a program for the model of a request. What can be measured is what
+// that program's replies report.
 func onDemand(e Engine) Engine {
 	e.Models.OnDemand = true
 	e.Capabilities = []Capability{
@@ -40,7 +40,7 @@ var llamaSwap = onDemand(Engine{
 	Hints: Hints{Start: "llama-swap --config config.yaml"},
 })
 
-// running is what llama-swap says of the programs that it has started.
+// running is llama-swap's list of the programs that it has started.
 type running struct {
 	Running []struct {
 		Model string `json:"model"`
@@ -90,7 +90,8 @@ func loadedLlamaSwap(ctx context.Context, s Server) ([]LoadedModel, error) {
 	return out, nil
 }
 
-// loadLlamaSwap has a model's program started by asking that for its list of models, which makes it work no further.
+// loadLlamaSwap makes it start a model's program by requesting that program's list of models, which costs nothing
+// else.
 func loadLlamaSwap(ctx context.Context, s Server, t Target) error {
 	path := "/upstream/" + (&url.URL{Path: t.Model}).EscapedPath() + "/v1/models"
 	r := s.Call(ctx, http.MethodGet, path, nil, loadLimit)
@@ -134,8 +135,8 @@ var mlxLM = onDemand(Engine{
 	Hints: Hints{Start: "mlx_lm.server --model MODEL"},
 })
 
-// signMLX knows mlx_lm.server by Python's own web server and a list of repositories without owners. It lists whatever
-// lies in the cache of models, and loads what a request names.
+// signMLX recognises mlx_lm.server by Python's web server and a list of repositories without owners. The list has
+// every model in the cache, and a request loads the model that it names.
 func signMLX(seen Responses) bool {
 	var list listed
 	return strings.HasPrefix(seen["/v1/models"].Header.Get("Server"), "BaseHTTP/") && seen["/v1/models"].into(&list) &&
@@ -158,7 +159,7 @@ var dockerModels = onDemand(Engine{
 	},
 })
 
-// identifyDocker knows it by the owner of its models. Older ones have their API under /engines only.
+// identifyDocker recognises it by the owner of its models. Older versions have their API under /engines only.
 func identifyDocker(seen Responses, f *Facts) bool {
 	if ownedBy(seen, "docker") {
 		return models(seen, f)
@@ -217,7 +218,7 @@ var jan = onDemand(Engine{
 	Hints: Hints{Start: "start the Local API Server in Jan's settings"},
 })
 
-// identifyJan knows it by the page that it shows at its root.
+// identifyJan recognises it by its page at the root.
 func identifyJan(seen Responses, f *Facts) bool {
 	if !seen["/"].HTML() || !bytes.Contains(seen["/"].Body, []byte("<title>Jan")) {
 		return false

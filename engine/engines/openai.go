@@ -2,7 +2,7 @@ package engines
 
 import "encoding/json"
 
-// generic is any server that speaks OpenAI's API and is none that homellm knows.
+// generic is any server with OpenAI's API that homellm does not recognise.
 var generic = Engine{
 	Name: "openai", Title: "an OpenAI-compatible server", Role: Generic,
 	API: API{Identify: identifyOpenAI, ExplainReset: devMode},
@@ -15,7 +15,7 @@ var generic = Engine{
 		{"server_timings", false, "unknown engine"},
 		{"ignore_eos", false, "unknown engine"},
 	},
-	Prompt: Prompt{Text: TextRule{Stops: 4}}, // more are refused
+	Prompt: Prompt{Text: TextRule{Stops: 4}}, // servers may refuse more
 	Launch: Launch{Memory: cardMemory("")},
 	Docs: []Row{{Engine: "any other", Tokens: "reply", Cached: "what the reply says, if it says anything", Times: "–",
 		Reusable: "estimated", Reset: "–", Salt: "first message"}},
@@ -25,7 +25,7 @@ func identifyOpenAI(seen Responses, f *Facts) bool {
 	if models(seen, f) {
 		return true
 	}
-	// An API that wants a key before it says anything: JSON, and a refusal where the list would be.
+	// An API that needs a key for everything: JSON, and a refusal in place of the list.
 	r := seen["/v1/models"]
 	return r.Err == nil && !r.HTML() && json.Valid(r.Body) && len(r.Body) > 0 && locked(seen, f)
 }

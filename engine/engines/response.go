@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Server is a server that can be asked on its side channels.
+// Server is a server whose side channels can be used.
 type Server interface {
 	// Ask requests several paths at the same time.
 	Ask(ctx context.Context, limit time.Duration, paths ...string) Responses
@@ -22,11 +22,11 @@ type Server interface {
 	Exposition(Response) (Exposition, error)
 }
 
-// Rounds are the paths that tell the engines apart, in the order in which an address is asked for them: the first round
-// that leaves no doubt is the last. Every one is free on every engine of the table: it reads a list or a version, runs
-// no model and loads none. /health is not among them, because LiteLLM answers it with a completion of every model that
-// it is configured for, and SGLang with a token; the engines that are known to answer it for nothing are asked for it
-// once they are recognised (see [API.Paths]).
+// Rounds are the paths that tell the engines apart, in the order in which an address is asked for them: the first
+// conclusive round is the last. Each is free on every engine of the table: it reads a list or a version, and neither
+// runs nor loads a model. /health is not among them, because LiteLLM answers it with a completion of every configured
+// model, and SGLang with a token. Engines that answer it for free are asked for it once they are recognised (see
+// [API.Paths]).
 var Rounds = [][]string{
 	{"/v1/models"},
 	{"/props", "/version", "/model_info", "/get_model_info", "/v1/model", "/api/v0/models", "/api/extra/version"},
@@ -34,23 +34,23 @@ var Rounds = [][]string{
 }
 
 const (
-	// ProbeLimit bounds each request to an address of which nothing is known.
+	// ProbeLimit bounds each request to an unknown address.
 	ProbeLimit = time.Second
-	// Patience bounds each to a server that has answered something: a server at work may take seconds for a list.
+	// Patience bounds each request to a server that has answered before: a busy server may take seconds for a list.
 	Patience = 5 * time.Second
 	// SideLimit bounds one request on a side channel. Tokenising a prompt of 100,000 tokens takes a Python server a few
 	// hundred milliseconds.
 	SideLimit = 30 * time.Second
 )
 
-// ErrUnsupported is what a side channel's error wraps when the engine has no such channel, as opposed to one that
+// ErrUnsupported is wrapped by a side channel's error if the engine has no such channel, as opposed to one that
 // failed.
 var ErrUnsupported = errors.New("not offered by this engine")
 
-// Responses are those of one server by path.
+// Responses are the responses of one server by path.
 type Responses map[string]Response
 
-// Response is one HTTP response, read to its end, or the reason why there is none.
+// Response is one complete HTTP response, or the reason why there is none.
 type Response struct {
 	Status int
 	Kind   string // media type without parameters, lower case
@@ -79,7 +79,7 @@ func (all Responses) serverHeader(program string) bool {
 // OK reports a 2xx response.
 func (r Response) OK() bool { return r.Err == nil && r.Status/100 == 2 }
 
-// HTML reports that a web page came instead of an API's answer.
+// HTML reports that the response is a web page and not an API's answer.
 func (r Response) HTML() bool {
 	return r.Kind == "text/html" || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(r.Body)), []byte("<!doctype html"))
 }
@@ -94,8 +94,8 @@ func (r Response) unavailable() bool {
 	return r.Err == nil && r.Status == http.StatusServiceUnavailable
 }
 
-// Message is what an error response says, in any of the shapes that servers use: a string, an object with a message, a
-// flat object, FastAPI's detail, or plain text.
+// Message is the text of an error response, in any of the servers' shapes: a string, an object with a message, a flat
+// object, FastAPI's detail, or plain text.
 func (r Response) Message() string {
 	var shape struct {
 		Error   json.RawMessage `json:"error"`
@@ -136,7 +136,7 @@ func messageIn(raw json.RawMessage) string {
 	return ""
 }
 
-// Failure turns an unsuccessful response into an error; nil for a 2xx response that is not a web page.
+// Failure turns an unsuccessful response, or a web page, into an error; nil for any other.
 func (r Response) Failure() error {
 	switch {
 	case r.Err != nil:
@@ -149,7 +149,7 @@ func (r Response) Failure() error {
 	return nil
 }
 
-// WebServer names a web server by what it says about itself.
+// WebServer names a web server from its headers and page.
 func (r Response) WebServer() string {
 	what := "a web server"
 	if name := r.Header.Get("Server"); name != "" {
@@ -164,10 +164,10 @@ func (r Response) WebServer() string {
 	return what
 }
 
-// StatusError is a response whose status is not a success.
+// StatusError is a response with a status that is not a success.
 type StatusError struct {
 	Status  int
-	Message string // the server's own; may be empty
+	Message string // the server's message; may be empty
 }
 
 // Error implements error.
@@ -178,15 +178,15 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
 }
 
-// Refused says that the server did not like what it was asked, and not that it cannot answer. A llama-server whose
-// template raises answers 500.
+// Refused says that the server rejected the request itself, as opposed to failing. A llama-server whose template
+// raises an error answers 500.
 func (e *StatusError) Refused() bool {
 	text := strings.ToLower(e.Message)
 	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity ||
 		e.Status == http.StatusInternalServerError && (strings.Contains(text, "jinja") || strings.Contains(text, "template"))
 }
 
-// shorten cuts s to at most n bytes, at a rune's border.
+// shorten cuts s to at most n bytes, between characters.
 func shorten(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -209,7 +209,7 @@ func titleOf(page []byte) string {
 	return fmt.Sprintf(" titled %q", shorten(strings.TrimSpace(string(page[from:from+length])), 80))
 }
 
-// get and post make one request on a side channel. An unsuccessful response, or a web page, comes with its error.
+// get and post make one request on a side channel. An unsuccessful response, or a web page, gives an error.
 func get(ctx context.Context, s Server, path string) (Response, error) {
 	r := s.Call(ctx, http.MethodGet, path, nil, SideLimit)
 	return r, r.Failure()

@@ -25,7 +25,7 @@ var sglang = Engine{
 		{"server_timings", true, "counters before and after each request"},
 		ignoreEOS,
 	},
-	// Histograms of the request seen from the front end; none of prefill and decode.
+	// Histograms of the request as seen by the front end; none of prefill and decode.
 	Metrics: &Metrics{
 		Path: "/metrics",
 		Timings: []Timing{
@@ -77,7 +77,7 @@ var sglang = Engine{
 		Reset: "`/flush_cache`", Salt: "first message"}},
 }
 
-// cachedSGLang adds up one series for each place the tokens came from. Some versions add one named total, which would
+// cachedSGLang adds one series for each source of the tokens. Some versions add a series named total, which would
 // count everything twice.
 func cachedSGLang(g Growth, _ *int) (float64, bool) {
 	const family = "sglang:cached_tokens"

@@ -1,6 +1,6 @@
 package engines
 
-// simulator is homellm's own server. It plays vLLM in everything but a header.
+// simulator is homellm's own server. It imitates vLLM in everything but a header.
 var simulator = Engine{
 	Name: "sim", Title: "homellm's simulator", Role: Simulator,
 	API: API{
@@ -13,7 +13,7 @@ var simulator = Engine{
 	Launch:       Launch{Memory: cardMemory("")},
 }
 
-// signSim knows the simulator, which plays vLLM in everything but this header of all its replies.
+// signSim recognises the simulator by that header, which is in all its replies.
 func signSim(seen Responses) bool { return seen.serverHeader("homellm-sim") }
 
 func identifySim(seen Responses, f *Facts) bool {

@@ -2,15 +2,15 @@ package engines
 
 import "regexp"
 
-// Log is what is known of what an engine writes.
+// Log is what is known of an engine's log.
 type Log struct {
 	Symptoms  []Symptom
-	Recovered []string // what it writes when it goes on after a failure: nothing before it is a cause
+	Recovered []string // lines that it writes when it continues after a failure: nothing before them is a cause
 }
 
-// Symptom is one thing that a server writes before it gives up.
+// Symptom is a log line of a server that fails.
 type Symptom struct {
-	Class   string // a word for the cause, such as gpu_memory
+	Class   string // name of the cause, such as gpu_memory
 	Pattern *regexp.Regexp
 	Fix     string // what to do; ${1} and so on are the groups of the pattern
 }
@@ -19,7 +19,7 @@ func sign(class, pattern, fix string) Symptom {
 	return Symptom{class, regexp.MustCompile(pattern), fix}
 }
 
-// pythonSymptoms are those of what servers written in Python rest on.
+// pythonSymptoms are the symptoms of libraries that servers in Python use.
 var pythonSymptoms = []Symptom{
 	sign("port", `\[Errno 98\]|error while attempting to bind on address|(?i:address already in use)`,
 		"another process listens on that port: homellm servers shows what it is"),

@@ -2,7 +2,7 @@ package engines
 
 import "slices"
 
-// All lists every engine in the order in which people are asked to choose, and in which a machine's ports are tried.
+// All lists every engine in the order of menus, and in which a machine's ports are tried.
 var All = []Engine{vllm, llamaCPP, llamaRouter, ollama, sglang, lmStudio, tabby, koboldCPP, jan, lemonade, dockerModels,
 	localAI, mlxLM, llamaSwap, liteLLM, generic, simulator}
 
@@ -15,7 +15,7 @@ func Lookup(name string) (Engine, bool) {
 	return All[i], true
 }
 
-// Of is the engine of that name; if there is none, one of which nothing is known.
+// Of is the engine of that name, or an unknown engine with that name.
 func Of(name string) Engine {
 	if e, ok := Lookup(name); ok {
 		return e
@@ -28,13 +28,13 @@ func Of(name string) Engine {
 	}
 }
 
-// WithRole is the entry of a role other than [Known].
+// WithRole is the entry with a role other than [Known].
 func WithRole(r Role) Engine {
 	return All[slices.IndexFunc(All, func(e Engine) bool { return e.Role == r })]
 }
 
-// Suspect finds the engine that the responses so far leave no doubt of, so that nothing need be asked that only others
-// answer; false if there is none yet. The generic one never is: more responses may tell what it is.
+// Suspect finds the engine to which the responses so far point without doubt, so that other engines' paths need not
+// be asked; false if there is none yet. It is never the generic one, because more responses may tell.
 func Suspect(seen Responses) (Engine, bool) {
 	for _, e := range slices.Backward(All) {
 		if e.Role == Generic {
@@ -47,9 +47,9 @@ func Suspect(seen Responses) (Engine, bool) {
 	return Engine{}, false
 }
 
-// Recognise finds the engine that gave these responses, and what they tell; false if none of them did. The engines
-// that imitate others come last in [All] and are tried first: KoboldCpp and LM Studio answer for Ollama and OpenAI,
-// TabbyAPI has a /props like llama.cpp's, SGLang and vLLM share most paths. The generic one is what is left.
+// Recognise finds the engine that gave these responses, and what they say; false if none did. Engines that imitate
+// others come last in [All] and are tried first: KoboldCpp and LM Studio answer for Ollama and OpenAI, TabbyAPI has a
+// /props like llama.cpp's, SGLang and vLLM share most paths. The generic one is tried last.
 func Recognise(seen Responses) (Engine, Facts, bool) {
 	last := WithRole(Generic)
 	for _, e := range slices.Backward(All) {
@@ -65,7 +65,7 @@ func Recognise(seen Responses) (Engine, Facts, bool) {
 	return last, f, last.API.Identify(seen, &f)
 }
 
-// Ports are those at which people's servers listen, in the order of preference.
+// Ports are the usual ports of all engines, in the order of preference.
 func Ports() []int {
 	var out []int
 	for _, e := range All {
@@ -90,8 +90,8 @@ func ProgramOf(command string) (Program, bool) {
 	return Program{}, false
 }
 
-// Logs is what is known of the logs of all engines: a command may start any of them. Those that are the most specific
-// come first, as in [Recognise].
+// Logs are the logs of all engines, because a command may start any of them. The most specific come first, as in
+// [Recognise].
 func Logs() Log {
 	var out Log
 	for _, e := range slices.Backward(All) {

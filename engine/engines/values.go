@@ -8,7 +8,7 @@ import (
 // Values are the flags of a profile by name, with underscores.
 type Values map[string]any
 
-// Number is the first of the flags that is a number, or a text that reads as one.
+// Number is the first of the flags that is a number, or a text that can be read as one.
 func (f Values) Number(names ...string) (float64, bool) {
 	for _, name := range names {
 		switch v := f[name].(type) {
@@ -25,7 +25,7 @@ func (f Values) Number(names ...string) (float64, bool) {
 	return 0, false
 }
 
-// On reports whether one of the flags is there and not off.
+// On reports whether one of the flags is present and not off.
 func (f Values) On(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		v, set := f[name]
@@ -43,7 +43,7 @@ func (f Values) Text(names ...string) (string, bool) {
 	return "", false
 }
 
-// whole is a flag that is a whole number.
+// whole is a flag with a whole number.
 func (f Values) whole(name string) (int, bool) { return wholeOf(f[name]) }
 
 func wholeOf(v any) (int, bool) {
@@ -58,7 +58,7 @@ func wholeOf(v any) (int, bool) {
 	return 0, false
 }
 
-// cardMemory is the memory of engines that take a share of each card, as vLLM and SGLang do.
+// cardMemory is for engines that take a share of each card, such as vLLM and SGLang.
 func cardMemory(share string) Memory {
 	return Memory{
 		Share:   share,

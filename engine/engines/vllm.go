@@ -11,7 +11,7 @@ import (
 )
 
 var vllm = Engine{
-	Name: "vllm", Title: "vLLM", Ports: []int{8000, 8001, 8002}, // the last two are those of the shipped profiles
+	Name: "vllm", Title: "vLLM", Ports: []int{8000, 8001, 8002}, // the last two are the ports of the shipped profiles
 	API: API{
 		Sign: func(seen Responses) bool { return ownedBy(seen, "vllm") }, Paths: []string{"/version", "/health"},
 		Identify: identifyVLLM, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
@@ -19,9 +19,9 @@ var vllm = Engine{
 	},
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
-	// A reply ends by the ids in the model's generation_config, and special tokens are left out of its text, so that a
-	// stop text of the template is never found there; and while there is any, as much text is held back as it is long,
-	// which would be measured as a later first token. The same holds for SGLang.
+	// A reply ends by the ids in the model's generation_config, and special tokens are left out of its text, so a stop
+	// text of the template is never found there. While there is a stop text, vLLM holds back as much text as it is
+	// long, which would be measured as a later first token. The same holds for SGLang.
 	Prompt: Prompt{Text: TextRule{BOS: true, Extra: map[string]any{"add_special_tokens": false}}},
 	Launch: Launch{
 		Programs: []Program{{Command: "vllm",
@@ -42,7 +42,7 @@ var vllm = Engine{
 		Reset: "`/reset_prefix_cache` with `VLLM_SERVER_DEV_MODE=1`", Salt: "key `cache_salt`"}},
 }
 
-// vllmCapabilities is what vLLM offers, and so the simulator that plays it.
+// vllmCapabilities is what vLLM offers, and so does the simulator that imitates it.
 var vllmCapabilities = []Capability{
 	usageInReply,
 	{"cache_report", true,
@@ -66,7 +66,8 @@ var vllmMetrics = &Metrics{
 		{Metric: "server.ttft_ms", Histograms: []string{"vllm:time_to_first_token_seconds"}},
 		{Metric: "server.e2e_ms", Histograms: []string{"vllm:e2e_request_latency_seconds"}},
 	},
-	// vllm:inter_token_latency_seconds is left out: with drafts it counts pieces of several tokens, not tokens.
+	// vllm:inter_token_latency_seconds is left out: with speculative decoding it counts pieces of several tokens, not
+	// tokens.
 	Counts: []Count{
 		{Metric: "spec.draft_tokens", Counter: "vllm:spec_decode_num_draft_tokens"},
 		{Metric: "spec.accepted_tokens", Counter: "vllm:spec_decode_num_accepted_tokens"},
@@ -88,8 +89,8 @@ var vllmMetrics = &Metrics{
 			return prompt - computed, ok && okComputed && n == 1
 		}},
 		{vllmCached, func(g Growth, _ *int) (float64, bool) { return g.Sum(vllmCached, nil) }},
-		// A request that the scheduler tried twice is counted twice in these two; queries equal to the prompt rule
-		// that out.
+		// A request that is scheduled twice is counted twice in these two; the condition that queries equal the prompt
+		// excludes that.
 		{"vllm:prefix_cache_hits", hits("vllm:prefix_cache")},
 		{"vllm:gpu_prefix_cache_hits", hits("vllm:gpu_prefix_cache")},
 	},
@@ -192,15 +193,15 @@ var vllmFlags = FlagSet{
 		{[]string{"disable-log-stats"}, func(written, Binary) ([]string, string) {
 			return nil, "left out, because it empties /metrics, from which homellm reads"
 		}},
-		// Requests were logged unless --disable-log-requests said otherwise. 0.10.1 turned the default
-		// round and added --enable-log-requests; by 0.17 the old flag was refused.
+		// Requests were logged unless --disable-log-requests was given. 0.10.1 changed the default and added
+		// --enable-log-requests; by 0.17 the old flag was refused.
 		{[]string{"disable-log-requests", "no-enable-log-requests"}, func(w written, b Binary) ([]string, string) {
 			return logRequests(!w.on(), w.name, b)
 		}},
 		{[]string{"enable-log-requests"}, func(w written, b Binary) ([]string, string) {
 			return logRequests(w.on(), w.name, b)
 		}},
-		// On by default since the V1 engine (0.8), so that leaving them out does not switch them off.
+		// On by default since the V1 engine (0.8), so leaving them out does not switch them off.
 		{[]string{"enable-prefix-caching", "enable-chunked-prefill"}, func(w written, b Binary) ([]string, string) {
 			switch {
 			case w.on():
@@ -210,17 +211,17 @@ var vllmFlags = FlagSet{
 			}
 			return []string{"--no-" + w.name}, ""
 		}},
-		// Until 0.8 nothing but neutral sampling was the default, and vllm was the name of a folder to look in.
+		// Until 0.8 only neutral sampling was the default, and vllm was the name of a folder to look in.
 		{[]string{"generation-config"}, func(w written, b Binary) ([]string, string) {
 			if w.value == "vllm" && !b.atLeast(0, 8) {
 				return nil, "left out: this version samples so anyway, and takes the value for a folder"
 			}
 			return w.plain(w.value), ""
 		}},
-		// Cached tokens came into replies with 0.6.4, and requests out of the log of the web server with 0.8.2.
+		// Replies have cached tokens since 0.6.4; the web server's log has no requests since 0.8.2.
 		{[]string{"enable-prompt-tokens-details"}, since(0, 6, 4)},
 		{[]string{"disable-uvicorn-access-log"}, since(0, 8, 2)},
-		// All of them are gone in 0.32, and in some versions before it, whose help says so.
+		// 0.32 has none of them, and some versions before it neither, as their help says.
 		{
 			[]string{"disable-frontend-multiprocessing", "max-seq-len-to-capture"},
 			func(w written, b Binary) ([]string, string) {
@@ -237,7 +238,7 @@ var vllmFlags = FlagSet{
 			return []string{"--hf-overrides", `{"rope_scaling":` + scalar(w.value) + `}`},
 				"given as --hf-overrides, because this version has no such flag"
 		}},
-		// The swap space went with the V0 engine.
+		// The swap space was removed with the V0 engine.
 		{[]string{"swap-space"}, func(w written, b Binary) ([]string, string) {
 			if b.atLeast(0, 11) {
 				return nil, "left out: it went with the V0 engine"
@@ -252,7 +253,7 @@ func identifyVLLM(seen Responses, f *Facts) bool {
 	if !ok {
 		return false
 	}
-	// Others have a /version as well: the list of models must be vLLM's, empty, or locked.
+	// Other engines have a /version as well: the list of models must be vLLM's, empty, or locked.
 	if !ownedBy(seen, "vllm") {
 		var list listed
 		empty := seen["/v1/models"].into(&list) && list.Data != nil && len(list.Data) == 0
@@ -323,7 +324,7 @@ func resetVLLM(ctx context.Context, s Server, _ Target) error {
 	return devMode(r, err)
 }
 
-// devMode explains the 404 of a vLLM that hides its reset.
+// devMode explains the 404 of a vLLM that does not offer its reset.
 func devMode(r Response, err error) error {
 	if r.Status == http.StatusNotFound {
 		return fmt.Errorf("%w; /reset_prefix_cache exists only with VLLM_SERVER_DEV_MODE=1 in the server's environment", err)
@@ -331,7 +332,7 @@ func devMode(r Response, err error) error {
 	return err
 }
 
-// since leaves a flag out for versions that do not know it yet.
+// since leaves a flag out for versions that do not have it yet.
 func since(version ...int) func(written, Binary) ([]string, string) {
 	return func(w written, b Binary) ([]string, string) {
 		if !b.atLeast(version...) {
@@ -350,7 +351,7 @@ func logRequests(on bool, name string, b Binary) (argv []string, note string) {
 		argv = []string{"--disable-log-requests"}
 	}
 	if newer != (name == "disable-log-requests") {
-		return argv, "" // it was written for this side of the change
+		return argv, "" // it was written for versions on this side of the change
 	}
 	switch {
 	case len(argv) > 0:

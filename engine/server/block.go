@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// shared are lengths in tokens at which caches of all usual block sizes keep different numbers of them; the first ones
-// that fit the context are taken, the longest of each first, so that the server computes little of the others.
+// shared are prompt lengths in tokens of which caches with different usual block sizes keep different numbers. Those
+// that fit the context are taken, the longest of each first, so that the server computes little for the others.
 var shared = [][3]int{{1151, 1023, 1088}, {639, 511, 576}, {383, 255, 320}}
 
-// fill is a word that is one token everywhere.
+// fill is a word that is one token in every vocabulary.
 const fill = " the"
 
-// kept is how many tokens of a repeated prompt a server had.
+// kept is how many tokens of a repeated prompt were cached.
 type kept struct{ prompt, cached int }
 
-// learnBlock learns the size of the cache's blocks from what it keeps of prompts of known lengths, of which the third
-// has to confirm the others. Where it cannot be learnt, the report stays as it is. The error is that of the context.
+// learnBlock finds the cache's block size from what it keeps of prompts of known lengths; the third prompt has to
+// confirm the first two. If it cannot be found, the report is unchanged. The error is the context's.
 func (t *selfTest) learnBlock(ctx context.Context, report *Report, context int) error {
 	head := canary(t.side.config.Draw, canaryBlock)
 	reply, _, err := t.once(ctx, head)
@@ -40,12 +40,12 @@ func (t *selfTest) learnBlock(ctx context.Context, report *Report, context int) 
 		if len(seen) > 0 {
 			report.Block = blockOf(seen)
 			break
-		} // else it may be longer than what the server takes
+		} // otherwise it may exceed the server's context
 	}
 	return ctx.Err()
 }
 
-// repeated sends a prompt twice and returns what was kept of it; false if that is not told.
+// repeated sends a prompt twice and returns how much of it was cached; false if unknown.
 func (t *selfTest) repeated(ctx context.Context, report Report, prompt string) (kept, bool) {
 	if _, _, err := t.once(ctx, prompt); err != nil {
 		return kept{}, false
@@ -61,8 +61,8 @@ func (t *selfTest) repeated(ctx context.Context, report Report, prompt string) (
 	return kept{*reply.Prompt, *n}, true
 }
 
-// blockOf is the one size of blocks by which a cache keeps what it was seen to keep: whole blocks, and never the last
-// token of a prompt. It is 0 if there is none, if there are several, and if less was seen than tells them apart.
+// blockOf is the only block size that explains the cached tokens: whole blocks, and never the last token of a prompt.
+// It is 0 if there is none, if there are several, or if too little was seen to tell them apart.
 func blockOf(seen []kept) int {
 	if len(seen) < len(shared[0]) {
 		return 0

@@ -10,31 +10,31 @@ import (
 	"homellm/engine/engines"
 )
 
-// Send sends one user message with this text, asks for one token, and returns what the reply
-// reports. It must send the prompt as the run will send its prompts: same API, same options.
+// Send sends one user message with this text, asks for one token, and returns what the reply reports. It must send
+// the prompt in the same way as the run: same API, same options.
 type Send func(ctx context.Context, prompt string) (Reply, error)
 
-// Report is what the self-test learnt about a server's report of cached tokens.
+// Report is the result of the self-test of a server's report of cached tokens.
 type Report struct {
-	InReply  bool   // replies report cached tokens, and did so truthfully
+	InReply  bool   // replies report cached tokens, and the reports were right
 	Source   string // usage or timings, if InReply
-	Blank    bool   // the reply to the new prompt named no cached tokens, if InReply: that is how this server says 0
-	Counters string // the metric by whose growth cached tokens are known; empty if none was proven
+	Blank    bool   // the reply to the new prompt had no cached tokens, if InReply: this server reports 0 so
+	Counters string // the metric whose growth gives the cached tokens; empty if none was proven
 	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
-	Zero     bool   // the report is proven, and of the repeated prompt nothing was cached
+	Zero     bool   // the report is proven, and nothing of the repeated prompt was cached
 	Silent   bool   // replies report no cached tokens at all
-	Doubtful bool   // it is not proven although the server should be able to tell: it contradicts itself, or was not alone
-	Partial  bool   // replies count what was computed of a prompt, and leave out what was cached
-	Why      string // why neither is proven
-	Block    int    // tokens in one block of the cache, learnt from what it kept; 0: told beforehand, or not learnt
+	Doubtful bool // not proven although it should be: figures contradict each other, or there were other clients
+	Partial  bool   // replies count only the computed part of a prompt
+	Why      string // why nothing is proven
+	Block    int    // measured block size of the cache in tokens; 0: known before, or not found
 
-	prompt string // is in the server's cache when SelfTest returns
+	prompt string // the prompt that is in the server's cache when SelfTest returns
 }
 
-// Proven reports whether cached tokens can be known of every request.
+// Proven reports whether cached tokens are known for every request.
 func (r Report) Proven() bool { return r.InReply || r.Counters != "" || r.Off }
 
-// How is one clause for doctor and reports.
+// How describes the report in one clause, for doctor and reports.
 func (r Report) How() string {
 	switch {
 	case r.Off:
@@ -48,7 +48,7 @@ func (r Report) How() string {
 	return r.Why
 }
 
-// accounts names what tells of cached tokens.
+// accounts names the source of cached tokens.
 func (r Report) accounts() string {
 	switch {
 	case !r.InReply:
@@ -59,24 +59,25 @@ func (r Report) accounts() string {
 	return r.Source + " of every reply"
 }
 
-// canaryBlock is the block size that a canary assumes of a server that does not tell its own.
+// canaryBlock is the assumed block size of a server that does not report its own.
 const canaryBlock = 16
 
-// Known is what is known of a server's cache before its self-test.
+// Known is what is known of a server's cache before the self-test.
 type Known struct {
-	Block   int  // tokens in one block; 0: not known
-	Told    bool // the server says so itself
-	Context int  // tokens that it takes; 0: not known
+	Block   int  // tokens in one block; 0: unknown
+	Told    bool // the server itself reports it
+	Context int  // context size in tokens; 0: unknown
 }
 
-// enough is how many tokens of a repeated prompt say that a server caches nothing: no block is so long.
+// enough is the length in tokens of a repeated prompt from which "nothing cached" means that the server caches
+// nothing: no block is so long.
 const enough = 2048
 
-// SelfTest finds out whether the server's report of cached tokens can be believed: the same new
-// prompt is sent twice, and the second time the server must report that it had most of it. Where the size of its
-// blocks is not certain, a prompt of which nothing was cached may have been shorter than one: it is doubled until
-// something was, or [enough] tokens were not; and the size is learnt. The error is about requests that failed; a
-// server that reports nothing is a finding in the Report.
+// SelfTest finds out whether the server's report of cached tokens is true: the same new prompt is sent twice, and the
+// second time the server must report that most of it was cached. If the block size is uncertain, a prompt may be
+// shorter than one block, so it is doubled until something was cached, or until [enough] tokens were not; and the
+// block size is measured. It returns an error if requests fail. A server that reports nothing is a result in the
+// Report.
 func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, error) {
 	t := selfTest{side: s, send: send}
 	off := false
@@ -106,7 +107,7 @@ func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, er
 		}
 		longer := min(2*words, enough)
 		if size > 0 {
-			longer = min(longer, enough*words/size+words/8) // a word is a token and more
+			longer = min(longer, enough*words/size+words/8) // a word is at least one token
 		}
 		words = longer
 		again, n, err := t.twice(ctx, canary(s.config.Draw, words))
@@ -114,7 +115,7 @@ func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, er
 			return Report{}, context.Cause(ctx)
 		}
 		if err != nil {
-			break // it may be longer than what the server takes
+			break // it may exceed the server's context
 		}
 		report, size = again, n
 	}
@@ -126,11 +127,11 @@ func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, er
 	return report, nil
 }
 
-// selfTest is a self-test under way.
+// selfTest is the state of a self-test.
 type selfTest struct {
 	side      *Side
 	send      Send
-	before    *Snapshot // holds every request so far; nil: there are no counters
+	before    *Snapshot // includes every request so far; nil: there are no counters
 	scrapeErr error     // why there are none
 }
 
@@ -150,7 +151,7 @@ func (t *selfTest) once(ctx context.Context, prompt string) (Reply, *Delta, erro
 	return reply, &d, nil
 }
 
-// twice sends a new prompt twice and judges what was reported of it. Size is how many tokens it has; 0: not known.
+// twice sends a new prompt twice and judges the reports. Size is the prompt's token count; 0: unknown.
 func (t *selfTest) twice(ctx context.Context, prompt string) (report Report, size int, err error) {
 	report.prompt = prompt
 	var replies [2]Reply
@@ -171,7 +172,7 @@ func (t *selfTest) twice(ctx context.Context, prompt string) (report Report, siz
 	return report, size, nil
 }
 
-// nothing reports that the repeated prompt was not found in the cache, by all that was said.
+// nothing reports that no source showed cached tokens for the repeated prompt.
 func (r Report) nothing() bool { return r.Zero || !r.Proven() && !r.Doubtful }
 
 // scrapeIfAny scrapes a server that has metrics; the error says why there is no scrape.
@@ -182,9 +183,8 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 	return s.Metrics(ctx)
 }
 
-// judge decides from both replies, and from what the counters did meanwhile, what to believe. That nothing of the
-// repeated prompt was cached is as good a report as any: a server that says so, or whose counters account for the whole
-// prompt and show no hit, has told.
+// judge decides from both replies and the counters which report is true. "Nothing of the repeated prompt was cached"
+// is a report too, if the server says so or if its counters account for the whole prompt and show no hit.
 func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
 	r.Partial = partial(replies)
 	for i := range replies {
@@ -227,14 +227,14 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 	}
 }
 
-// partial reports that the repetition of a prompt is counted as shorter than the prompt, or not at all: the server
-// counts what it computed.
+// partial reports whether the count of a repeated prompt is smaller than the prompt, or missing: the server counts
+// what it computed.
 func partial(replies [2]Reply) bool {
 	first, second := replies[0].Prompt, replies[1].Prompt
 	return first != nil && (second == nil || *second < *first)
 }
 
-// Whole is how many tokens a prompt has, cached or not; nil with the reason if the reply does not tell.
+// Whole is a prompt's token count, cached or not; nil with the reason if the reply does not have it.
 func (r Report) Whole(reply Reply) (tokens *int, why string) {
 	switch {
 	case !r.Partial:
@@ -245,7 +245,7 @@ func (r Report) Whole(reply Reply) (tokens *int, why string) {
 	return new(*reply.Prompt + *reply.Cached), ""
 }
 
-// wrong says why what both replies report of cached tokens is no report; empty if it is.
+// wrong says why the cached tokens of both replies are not a valid report; empty if they are.
 func wrong(replies [2]Reply) string {
 	first, second := replies[0], replies[1]
 	switch {
@@ -262,7 +262,7 @@ func wrong(replies [2]Reply) string {
 	return ""
 }
 
-// counted is the counter that showed the repetition; empty if none did. It may not contradict the replies.
+// counted is the counter that showed the repetition; empty if none did. It must not contradict the replies.
 func counted(n *engines.Metrics, deltas [2]Delta, inReply bool, cached *int) string {
 	for _, by := range n.Cached {
 		c1, ok1 := deltas[0].cached[by.Family]
@@ -274,8 +274,8 @@ func counted(n *engines.Metrics, deltas [2]Delta, inReply bool, cached *int) str
 	return ""
 }
 
-// zeroBy is a counter that accounts for the repeated prompt and shows that nothing of it was cached; empty if there is
-// none, or if another one shows something else.
+// zeroBy is a counter that accounts for the repeated prompt and shows that nothing of it was cached; empty if there
+// is none, or if another counter disagrees.
 func zeroBy(n *engines.Metrics, d Delta) string {
 	out := ""
 	for _, by := range n.Cached {
@@ -289,11 +289,10 @@ func zeroBy(n *engines.Metrics, d Delta) string {
 	return out
 }
 
-// Cached is the number of a request's prompt tokens that came from the server's cache, where it
-// is known from, and whether it was assumed (a proven report that is silent means none). An
-// unknown number comes with the reason.
+// Cached is the number of a request's prompt tokens that came from the server's cache, its source, and whether it was
+// assumed (no report after a proven one means none). An unknown number has a reason.
 //
-// nullMeansZero is what the profile says of a silent report. d may be nil.
+// nullMeansZero is the profile's rule for a reply without a report. d may be nil.
 func (r Report) Cached(reply Reply, d *Delta, nullMeansZero bool) (n *int, source string, assumed bool, why string) {
 	none := 0
 	switch {
@@ -323,11 +322,11 @@ func (r Report) Cached(reply Reply, d *Delta, nullMeansZero bool) (n *int, sourc
 	return nil, "none", false, "the cache report was not tested"
 }
 
-// ErrNotReset is what the error of a reset that did nothing wraps.
+// ErrNotReset is wrapped by the error of a reset that had no effect.
 var ErrNotReset = errors.New("the server still had the prompt in its cache")
 
-// VerifyReset resets the cache and repeats the prompt of the self-test: the server must have
-// nothing of it. A reset that did not reset, and one that cannot be verified, is an error.
+// VerifyReset resets the cache and repeats the prompt of the self-test: nothing of it may be cached. A reset that had
+// no effect, and one that cannot be verified, is an error.
 func (s *Side) VerifyReset(ctx context.Context, r Report, send Send) error {
 	if !r.Proven() || r.prompt == "" {
 		return fmt.Errorf("verifying the cache reset: without a proven cache report it cannot be verified (%s)", r.How())
@@ -352,10 +351,9 @@ func (s *Side) VerifyReset(ctx context.Context, r Report, send Send) error {
 	return nil
 }
 
-// VerifySalt repeats the prompt of the self-test under a salt: the server must have nothing of it beyond what comes
-// before the salt. salted sends like the self-test's send, with its own salt; lead is how many tokens may come before
-// the salt: 0 for a salt in the body, a few for one at the start of the first message, which the template's opening
-// precedes.
+// VerifySalt repeats the prompt of the self-test under a salt: nothing after the salt may be cached. salted sends
+// like the self-test's send, with its own salt. lead is how many tokens may precede the salt: 0 for a salt in the
+// body, a few for one at the start of the first message, after the template's beginning.
 func (s *Side) VerifySalt(ctx context.Context, r Report, salted Send, lead int) error {
 	if !r.Proven() || r.prompt == "" {
 		return fmt.Errorf("verifying the cache salt: without a proven cache report it cannot be verified (%s)", r.How())
@@ -395,7 +393,7 @@ func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
 		d := s.Between(before, after, reply)
 		delta = &d
 	}
-	// The report showed this very prompt as cached, so that its silence now means none.
+	// The report showed this same prompt as cached, so a missing report now means none.
 	n, _, _, why := r.Cached(reply, delta, true)
 	if n == nil {
 		return 0, fmt.Errorf("the cached tokens of the repeated prompt are unknown: %s", why)
@@ -407,13 +405,13 @@ func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
 var canaryWords = strings.Fields(`stone river cloud table green window paper seven market silver garden winter
 	letter bridge yellow morning forest candle orange simple mirror circle pocket summer ladder copper`)
 
-// wordsOf is how many words have at least three blocks and one token.
+// wordsOf is how many words give at least three blocks and one token.
 func wordsOf(block int) int { return 4*block + 8 }
 
-// NewText is a text of so many words that no server has seen.
+// NewText is a text of so many words that is new to every server.
 func (s *Side) NewText(words int) string { return canary(s.config.Draw, words) }
 
-// canary writes a prompt of so many words that no server has seen.
+// canary writes a prompt of so many words that is new to every server.
 func canary(draw func(n uint64) uint64, n int) string {
 	words := make([]string, 0, n)
 	for range n {

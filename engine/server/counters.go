@@ -9,11 +9,11 @@ import (
 	"homellm/engine/engines"
 )
 
-// difference is what happened between two scrapes.
+// difference is the difference between two scrapes.
 type difference struct{ before, after *Snapshot }
 
-// Sum is the growth of a counter; absent if it is in neither scrape or shrank. A series that
-// appeared in between grew from 0.
+// Sum is the growth of a counter; absent if it is in neither scrape or shrank. A series that is only in the second
+// scrape grew from 0.
 func (d difference) Sum(name string, keep func(label func(string) string) bool) (float64, bool) {
 	after, ok := d.after.sum(name, keep)
 	if !ok {
@@ -21,13 +21,13 @@ func (d difference) Sum(name string, keep func(label func(string) string) bool) 
 	}
 	before, ok := d.before.sum(name, keep)
 	if !ok && d.before.Has(name) && keep == nil {
-		return 0, false // it was there and no number
+		return 0, false // it was present and not a number
 	}
 	return after - before, after >= before
 }
 
-// Exact is Sum for a counter that is printed with six significant digits: above 999,999 its
-// differences are rounding.
+// Exact is Sum for a counter that is printed with six significant digits: above 999,999 its differences are rounding
+// errors.
 func (d difference) Exact(name string) (float64, bool) {
 	if v, ok := d.after.sum(name, nil); !ok || v >= 1e6 {
 		return 0, false
@@ -35,8 +35,8 @@ func (d difference) Exact(name string) (float64, bool) {
 	return d.Sum(name, nil)
 }
 
-// seconds is the growth of such a counter of seconds. It is absent if a unit in the sixth digit
-// is more than a hundredth of it.
+// seconds is the growth of such a counter of seconds. It is absent if one unit of the sixth digit exceeds a hundredth
+// of it.
 func (d difference) seconds(name string) (float64, bool) {
 	after, ok := d.after.sum(name, nil)
 	grown, okGrown := d.Sum(name, nil)
@@ -59,7 +59,7 @@ func (d difference) Histogram(name string) (sum, count float64, ok bool) {
 	return sum, count, sum >= 0 && count >= 0
 }
 
-// restarted says how the two scrapes show that the server was restarted between them; empty if they do not.
+// restarted says how the two scrapes show a restart of the server between them; empty if they do not.
 func (d difference) restarted(n *engines.Metrics) string {
 	was, okWas := d.before.sum("process_start_time_seconds", nil)
 	is, okIs := d.after.sum("process_start_time_seconds", nil)
@@ -76,27 +76,26 @@ func (d difference) restarted(n *engines.Metrics) string {
 	return ""
 }
 
-// Reply is what a reply said of its tokens; nil is what it did not say.
+// Reply is the token counts of a reply; nil where it has none.
 type Reply struct {
 	Prompt     *int
 	Completion *int
 	Cached     *int
-	Computed   *int   // prompt tokens that were not cached, where the reply says so beside Cached
-	Source     string // of Cached: usage or timings
+	Computed   *int   // prompt tokens that were not cached, if the reply reports them besides Cached
+	Source     string // source of Cached: usage or timings
 }
 
-// Delta is what the server's own metrics say about the one request between two scrapes.
+// Delta is what the server's metrics report of the one request between two scrapes.
 type Delta struct {
-	Values map[string]float64 // server.prefill_ms … by metric name; what cannot be told is not in it
+	Values map[string]float64 // server.prefill_ms … by metric name; unknown ones are missing
 	Why    string             // why Values is empty
 
 	cached map[string]int // by family
 }
 
-// Between compares the scrapes before and after one request. The difference is that request's
-// only if the server is the same process, counted exactly one request to its end, and counted
-// the tokens that the reply reports; where one of these fails, Delta holds the reason and no
-// number.
+// Between compares the scrapes before and after one request. The difference belongs to that request only if the
+// server is the same process, counted exactly one ended request, and counted the tokens that the reply reports;
+// otherwise Delta holds the reason and no number.
 func (s *Side) Between(before, after *Snapshot, r Reply) Delta {
 	if before == nil || after == nil {
 		return Delta{Why: "there is no scrape from before and after the request"}
@@ -146,7 +145,7 @@ func (d difference) timing(t engines.Timing) (float64, bool) {
 	return 0, false
 }
 
-// alone says why the difference is not the doing of one request; empty if it is.
+// alone says why the difference does not belong to one request; empty if it does.
 func (d difference) alone(n *engines.Metrics, r Reply) string {
 	if why := d.restarted(n); why != "" {
 		return why
@@ -163,13 +162,13 @@ func (d difference) alone(n *engines.Metrics, r Reply) string {
 		}
 		return d.sameTokens(n, r, false)
 	}
-	// Without a counter of requests, the tokens of the reply have to account for everything.
+	// Without a counter of requests, the tokens of the reply must explain the whole difference.
 	return d.sameTokens(n, r, true)
 }
 
-// sameTokens compares the token counters with the reply. Where the server counts requests, the prompt alone is
-// compared (what it generated past a stop string does not matter) and what cannot be compared is ignored. If strict,
-// everything there is has to be there and equal.
+// sameTokens compares the token counters with the reply. If the server counts requests, only the prompt is compared
+// (generation may continue past a stop string), and what cannot be compared is ignored. If strict, every counter must
+// be present and equal.
 func (d difference) sameTokens(n *engines.Metrics, r Reply, strict bool) string {
 	type pair struct {
 		name string
@@ -208,9 +207,9 @@ const (
 	awaitEvery = 20 * time.Millisecond
 )
 
-// AwaitCounters scrapes until the server has counted one more request than in before and is idle: it
-// may count a request after its client has seen the end of it. After a second it returns what
-// there is, and [Side.Between] says what is wrong with it.
+// AwaitCounters scrapes until the server has counted one more request than in before and is idle, because it may
+// count a request after its client has seen the end. After a second it returns the latest scrape, and [Side.Between]
+// says what is wrong with it.
 func (s *Side) AwaitCounters(ctx context.Context, before *Snapshot) (*Snapshot, error) {
 	deadline := time.Now().Add(awaitLimit)
 	for {

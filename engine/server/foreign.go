@@ -8,23 +8,23 @@ import (
 	"homellm/engine/text"
 )
 
-// ForeignLoad is what a server did for other clients between two scrapes, as far as its counters tell.
+// ForeignLoad is what a server did for other clients between two scrapes, according to its counters.
 type ForeignLoad struct {
 	Ended   int // requests that ended
-	Prompt  int // tokens of prompts that were read; 0 where they cannot be told from our own
-	Output  int // tokens that were written; 0 where they cannot be told from our own
-	Running int // requests that still ran or waited at the second scrape
+	Prompt  int // prompt tokens read; 0 if they cannot be told from the run's own
+	Output  int // tokens generated; 0 if they cannot be told from the run's own
+	Running int // requests still running or waiting at the second scrape
 }
 
 // Any reports whether another client was seen.
 func (o ForeignLoad) Any() bool { return o.Ended > 0 || o.Running > 0 || o.Output > 0 }
 
-// Plus adds up what was seen twice.
+// Plus adds two observations.
 func (o ForeignLoad) Plus(more ForeignLoad) ForeignLoad {
 	return ForeignLoad{o.Ended + more.Ended, o.Prompt + more.Prompt, o.Output + more.Output, max(o.Running, more.Running)}
 }
 
-// String says it in words, such as "2 requests ended (310 prompt tokens, 40 output tokens), 1 ran".
+// String describes it, such as "2 requests ended (310 prompt tokens, 40 output tokens), 1 ran".
 func (o ForeignLoad) String() string {
 	var parts, tokens []string
 	if o.Prompt > 0 {
@@ -49,12 +49,12 @@ func (o ForeignLoad) String() string {
 	return out + " (" + strings.Join(tokens, ", ") + ")"
 }
 
-// ForeignLoad tells what part of the difference between two scrapes was not caused by the request that was sent
-// between them. Our own requests that were given up before may end, or still run, at any time: they are given, and
-// neither they nor their tokens are counted.
+// ForeignLoad returns the part of the difference between two scrapes that the request between them did not cause.
+// Cancelled requests of this client may end, or still run, at any time: their number is given, and neither they nor
+// their tokens are counted.
 //
-// Requests are the evidence. Tokens are it only where an engine counts no requests: one that
-// writes past a stop string, or reads a prompt twice, counts more than it reports.
+// Requests are the evidence. Tokens are evidence only if an engine counts no requests: a server that generates past a
+// stop string, or reads a prompt twice, counts more than it reports.
 func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignLoad {
 	n := s.engine.Metrics
 	if n == nil || before == nil || after == nil {
@@ -95,12 +95,12 @@ func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignL
 	}
 	out.Output = more(n.Output, r.Completion)
 	if counted && out.Ended == 0 && out.Running == 0 {
-		return ForeignLoad{} // one request ended and nothing runs: what was counted is its own
+		return ForeignLoad{} // one request ended and none is running: the counts are its own
 	}
 	return out
 }
 
-// Restarted says how two scrapes show that the server was restarted between them; empty if they do not.
+// Restarted says how two scrapes show a restart of the server between them; empty if they do not.
 func (s *Side) Restarted(before, after *Snapshot) string {
 	if s.engine.Metrics == nil || before == nil || after == nil {
 		return ""

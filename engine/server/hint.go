@@ -2,7 +2,7 @@ package server
 
 import "errors"
 
-// hintedError is an error with what to do next.
+// hintedError is an error with a hint.
 type hintedError struct {
 	error
 	hint string
@@ -11,10 +11,10 @@ type hintedError struct {
 func (e hintedError) Hint() string  { return e.hint }
 func (e hintedError) Unwrap() error { return e.error }
 
-// WithHint says with an error what to do next.
+// WithHint adds to an error what to do next.
 func WithHint(err error, hint string) error { return hintedError{err, hint} }
 
-// HintOf is what an error, or one that it wraps, says to do next; empty if none does.
+// HintOf is the hint of an error, or of one that it wraps; empty if there is none.
 func HintOf(err error) string {
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {

@@ -21,14 +21,13 @@ import (
 	"homellm/engine/engines"
 )
 
-// maxBody bounds what is read of any reply. The largest real one is an exposition of /metrics
-// with every histogram of every rank, well below this.
+// maxBody bounds how much of a reply is read. The largest real reply is /metrics with every histogram of every rank,
+// and is well below this.
 const maxBody = 16 << 20
 
-// NewHTTPClient returns a client fit for side channels: it follows no redirect (an API that
-// redirects is not the API that was meant), uses no proxy whatever the environment says (the key
-// and the prompts are for the server that was named), and sends key as a bearer token unless it is
-// empty. It sets no time-out: every call here is bounded by its context.
+// NewHTTPClient returns a client for side channels. It follows no redirect (an API that redirects is not the one that
+// was meant), uses no proxy whatever the environment says (the key and the prompts are for the named server only),
+// and sends key as a bearer token unless it is empty. It has no time-out: every call is bounded by its context.
 func NewHTTPClient(key string) *http.Client {
 	own := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
@@ -58,15 +57,15 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// CloseIdleConnections is what [http.Client.CloseIdleConnections] asks a transport for: without
-// it, it would do nothing and say nothing.
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls on a transport; without it that call has no
+// effect.
 func (b bearer) CloseIdleConnections() {
 	if next, ok := b.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()
 	}
 }
 
-// endpoint is where a server's side channels are.
+// endpoint is the address of a server's side channels.
 type endpoint struct {
 	base   string // without a slash at its end
 	client *http.Client
@@ -87,8 +86,8 @@ func (e endpoint) Ask(ctx context.Context, limit time.Duration, paths ...string)
 	return seen
 }
 
-// Call makes one request and reads the response to its end. A nil body sends none, any other is sent as JSON. It takes
-// at most limit.
+// Call makes one request and reads the whole response. A nil body sends none, any other is sent as JSON. It takes at
+// most limit.
 func (e endpoint) Call(ctx context.Context, method, path string, body any, limit time.Duration) engines.Response {
 	client := e.client
 	parent := ctx
@@ -123,12 +122,12 @@ func (e endpoint) Call(ctx context.Context, method, path string, body any, limit
 	}
 	kind, _, parseErr := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if parseErr != nil {
-		kind = "" // a broken header is as good as none: the body is looked at instead
+		kind = "" // a broken header counts as none: the body is examined
 	}
 	return engines.Response{Status: response.StatusCode, Kind: kind, Header: response.Header, Body: raw, Err: err}
 }
 
-// connectionReset reports that the other end broke a connection off.
+// connectionReset reports that the other end reset the connection.
 func connectionReset(err error) bool {
 	const wsaReset = syscall.Errno(10054)
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaReset) || errors.Is(err, syscall.EPIPE)
@@ -136,26 +135,26 @@ func connectionReset(err error) bool {
 
 // refused reports that nothing listens at the other end.
 func refused(err error) bool {
-	// Windows has its own number for it (WSAECONNREFUSED), which package syscall does not map.
+	// Windows has its own error number (WSAECONNREFUSED), which package syscall does not map.
 	const wsaRefused = syscall.Errno(10061)
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaRefused)
 }
 
-// dialing reports that no connection came about, for whatever reason.
+// dialing reports that no connection was made, for whatever reason.
 func dialing(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
 
-// baseURL brings an address to scheme://host:port without the path of an API: people paste what stands in manuals, such
-// as http://127.0.0.1:8000/v1/chat/completions.
+// baseURL reduces an address to scheme://host:port without the path of an API, because people paste examples such as
+// http://127.0.0.1:8000/v1/chat/completions.
 func baseURL(address string) (string, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		return "", fmt.Errorf("reading the server's address: %w", e.Err) // without the address, which may hold a key
+		return "", fmt.Errorf("reading the server's address: %w", e.Err) // without the address, which may contain a key
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("reading the server's address %q: only http and https are possible", address)
@@ -176,11 +175,11 @@ func baseURL(address string) (string, error) {
 // whereKeys says where a key belongs.
 const whereKeys = "name where the key is with --api-key-env or --api-key-file, or as the profile's api_key"
 
-// apiPaths end the addresses that manuals show.
+// apiPaths are the endings of addresses in manuals.
 var apiPaths = []string{"/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models",
 	"/health", "/api/chat", "/api/generate", "/api/tags", "/api/version"}
 
-// withoutAPI takes the path of an API off the end of a path.
+// withoutAPI removes the path of an API from the end of a path.
 func withoutAPI(path string) string {
 	path = strings.TrimRight(path, "/")
 	for _, end := range apiPaths {
@@ -200,7 +199,7 @@ func cutSuffixFold(s, end string) (before string, found bool) {
 	return s, false
 }
 
-// literals are the two addresses that localhost stands for, written out; none for another host.
+// literals are the two addresses of localhost; none for another host.
 func literals(base string) []string {
 	u, err := url.Parse(base)
 	if err != nil || !strings.EqualFold(u.Hostname(), "localhost") {

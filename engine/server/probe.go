@@ -13,25 +13,25 @@ import (
 	"homellm/engine/engines"
 )
 
-// State is how far a server is.
+// State is the state of a server.
 type State string
 
 // The states of an address.
 const (
 	NotRunning State = "not_running" // nothing listens there
 	StartingUp State = "starting_up" // an LLM server that says it is not ready yet
-	Ready      State = "ready"       // it answers as it should
+	Ready      State = "ready"       // it answers as an LLM server does
 	Failing    State = "failing"     // an LLM server that says it is broken
 	Locked     State = "locked"      // an API that wants a key, or another one
 	PortBusy   State = "port_busy"   // something else listens there
 )
 
-// Found is what a probe learnt about an address. What the server did not say is absent.
+// Found is what a probe found at an address. What the server did not report is absent.
 type Found struct {
 	URL           string               // scheme, host, port and any prefix; never with /v1
 	State         State                //
-	Detail        string               // one clause that explains State, such as what keeps the port busy
-	Status        int                  // by which the list of models was refused; 0: it was not, or nothing answered
+	Detail        string               // one clause that explains State, such as what occupies the port
+	Status        int // status that refused the list of models; 0: it was not refused, or nothing answered
 	Engine        string               // a name in [engines.All]; empty if it was not recognised
 	Version       string               // as the server spells it
 	Simulated     bool                 // homellm's own simulator
@@ -39,9 +39,9 @@ type Found struct {
 	Models        []engines.Model      // in the server's order
 	ContextTokens *int                 // served context, if all its models share one
 	BlockTokens   *int                 // tokens in one block of the prefix cache
-	Slots         *int                 // requests it runs at a time
+	Slots         *int                 // requests it runs at the same time
 	Capabilities  []engines.Capability // what can be measured here and from which source, in a fixed order
-	Notes         []string             // what a user should know before believing the numbers
+	Notes         []string             // what a user should know about the numbers
 }
 
 // Can reports whether the server offers a capability.
@@ -60,7 +60,7 @@ func (f Found) Model(name string) (engines.Model, bool) {
 	return engines.Model{}, false
 }
 
-// Name is what the server is called where no profile names it: by its engine.
+// Name is the server's name if no profile names it: that of its engine.
 func (f Found) Name() string {
 	if f.Engine == "" {
 		return "generic"
@@ -68,7 +68,7 @@ func (f Found) Name() string {
 	return f.Engine
 }
 
-// Label is the name with the version, where that is known.
+// Label is the name with the version, if known.
 func (f Found) Label() string { return strings.TrimSpace(f.Name() + " " + f.Version) }
 
 // Port is the port of its address; 0 if that has none.
@@ -85,8 +85,8 @@ func (f Found) Context(model string) (tokens int, ok bool) {
 	return 0, false
 }
 
-// Default is the context of requests for a model that ask for none; false if the server does not say. What is loaded
-// may have another.
+// Default is the context of requests for a model that ask for none; false if the server does not say. The loaded
+// context may differ.
 func (f Found) Default(model string) (tokens int, ok bool) {
 	if m, found := f.Model(model); found && m.DefaultTokens != nil {
 		return *m.DefaultTokens, true
@@ -94,8 +94,8 @@ func (f Found) Default(model string) (tokens int, ok bool) {
 	return f.Context(model)
 }
 
-// CheckModel explains why a request for a model would fail here; nil if it would not. A server
-// that ignores the name of the model (llama.cpp with one model) accepts any.
+// CheckModel explains why a request for a model would fail; nil if it would not. A server that ignores the model's
+// name (llama.cpp with one model) accepts any.
 func (f Found) CheckModel(name string) error {
 	if _, ok := f.Model(name); ok || f.State != Ready {
 		return nil
@@ -140,16 +140,15 @@ func (e *ModelNotFound) Hint() string {
 	return "load a model in the server first"
 }
 
-// Probe finds out what answers at an address. It asks only; nothing it requests changes the
-// server's state, takes a slot, or has a model run. What tells the engines apart is asked in the rounds of
-// [engines.Rounds], and no further than to the first answer that leaves no doubt; the most specific answer decides,
-// because several servers imitate the APIs of others. What was not answered within a second is asked once more with
-// more patience: what a busy server could not say in time is not what it does not have.
+// Probe finds out what answers at an address. It only reads: none of its requests changes the server's state, uses a
+// slot, or runs a model. It asks in the rounds of [engines.Rounds] until an answer is conclusive; the most specific
+// answer decides, because servers imitate each other's APIs. What is not answered within a second is asked once more
+// with a longer limit, because a busy server answers late.
 //
-// An address at which nothing answers is a finding, not an error: see [Found.State]. The error
-// is about an address that cannot be read, or a context that ended.
+// An address without an answer is a result, not an error: see [Found.State]. The error is for an address that cannot
+// be parsed, or a context that ended.
 //
-// The name localhost stands for two addresses. Where no server answers at the one that it leads to, both are asked.
+// The name localhost has two addresses. If no server answers at the first, the other is asked too.
 func Probe(ctx context.Context, address string, client *http.Client) (Found, error) {
 	base, err := baseURL(address)
 	if err != nil {
@@ -207,7 +206,7 @@ func probe(ctx context.Context, base string, client *http.Client) (Found, error)
 	return f, nil
 }
 
-// askRounds asks an address of which nothing is known, until one engine is left or nothing answers.
+// askRounds asks an unknown address until one engine is left or nothing answers.
 func (e endpoint) askRounds(ctx context.Context) engines.Responses {
 	seen := engines.Responses{}
 	for _, round := range engines.Rounds {
@@ -225,7 +224,7 @@ func (e endpoint) askRounds(ctx context.Context) engines.Responses {
 	return seen
 }
 
-// askNew asks for the paths of which nothing is seen yet, and again for those that do not answer in time.
+// askNew asks for the paths without a response yet, and again for those that did not answer in time.
 func (e endpoint) askNew(ctx context.Context, seen engines.Responses, paths []string) {
 	unseen := func(path string) bool { _, ok := seen[path]; return !ok }
 	fresh := slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return !unseen(path) })
@@ -238,7 +237,7 @@ func (e endpoint) askNew(ctx context.Context, seen engines.Responses, paths []st
 	}
 }
 
-// answered reports whether one of the paths was answered, whatever the answer.
+// answered reports whether one of the paths got an answer, whatever it was.
 func answered(seen engines.Responses) bool {
 	for _, r := range seen {
 		if r.Err == nil {
@@ -248,7 +247,7 @@ func answered(seen engines.Responses) bool {
 	return false
 }
 
-// cause is the innermost text of a network error, without the URL that the caller shows anyway.
+// cause is the innermost text of a network error, without the URL, which the caller shows.
 func cause(err error) string {
 	if wrapped, ok := err.(*url.Error); ok { //nolint:errorlint // only the outermost layer is to go
 		err = wrapped.Err
@@ -256,7 +255,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// commonContext is the context that all models share; nil if they differ or do not say.
+// commonContext is the context that all models share; nil if they differ or do not report it.
 func commonContext(models []engines.Model) *int {
 	var common *int
 	for _, m := range models {
@@ -272,8 +271,8 @@ func commonContext(models []engines.Model) *int {
 	return common
 }
 
-// lastOfEach keeps the place of the first and the value of the last capability of each name, so
-// that what was seen replaces what the engine's table says.
+// lastOfEach keeps the position of the first and the value of the last capability of each name, so that what was seen
+// replaces what the engine's table says.
 func lastOfEach(all []engines.Capability) []engines.Capability {
 	var out []engines.Capability
 	for _, c := range all {

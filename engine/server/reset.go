@@ -8,16 +8,15 @@ import (
 	"homellm/engine/engines"
 )
 
-// CanReset reports whether a way to drop the cache is known. Whether it works is for
-// [Side.VerifyReset] to say.
+// CanReset reports whether a way to drop the cache is known. [Side.VerifyReset] finds out whether it works.
 func (s *Side) CanReset() bool { return s.engine.API.Reset != nil || s.config.ResetPath != "" }
 
-// ResetCache asks the server to drop its prefix cache. A server that agrees has not proven
-// anything (vLLM answers 200 when it refused): see [Side.VerifyReset]. The server must be idle.
+// ResetCache asks the server to drop its prefix cache. An agreement is no proof (vLLM answers 200 when it refused):
+// see [Side.VerifyReset]. The server must be idle.
 func (s *Side) ResetCache(ctx context.Context) error {
 	var err error
 	api := s.engine.API
-	// Where the path resets a part of the cache only, the engine's own way resets all of it.
+	// If the path resets only a part of the cache, the engine's own way resets all of it.
 	partial := api.PartialReset != "" && strings.HasPrefix(s.config.ResetPath, api.PartialReset)
 	switch {
 	case s.config.ResetPath != "" && !partial:
@@ -36,8 +35,8 @@ func (s *Side) ResetCache(ctx context.Context) error {
 	return nil
 }
 
-// Preload has the server load its model, where the engine loads on the first request: it would otherwise count as that
-// request's time. On every other engine it does nothing.
+// Preload makes the server load its model if the engine loads on the first request, because that would count as the
+// request's time. On other engines it does nothing.
 func (s *Side) Preload(ctx context.Context) error {
 	if s.engine.API.Load == nil {
 		return nil
@@ -45,10 +44,10 @@ func (s *Side) Preload(ctx context.Context) error {
 	return s.engine.API.Load(ctx, s.at, s.target())
 }
 
-// Restores reports whether what a run changes of a model in memory can be put back.
+// Restores reports whether the state of a model in memory can be restored after a run.
 func (s *Side) Restores() bool { return s.engine.API.Restore != nil }
 
-// InMemory is what the server says of the model: nil if it is not in memory.
+// InMemory is the server's report of the model; nil if it is not in memory.
 func (s *Side) InMemory(ctx context.Context) (*engines.LoadedModel, error) {
 	loaded, err := s.Loaded(ctx)
 	if err != nil {
@@ -62,7 +61,7 @@ func (s *Side) InMemory(ctx context.Context) (*engines.LoadedModel, error) {
 	return nil, nil
 }
 
-// Restore puts back what a run has changed of the model: was is what [Side.InMemory] said before.
+// Restore restores the state of the model: was is what [Side.InMemory] returned before the run.
 func (s *Side) Restore(ctx context.Context, was *engines.LoadedModel) error {
 	if err := s.engine.API.Restore(ctx, s.at, s.target(), was); err != nil {
 		return fmt.Errorf("putting %s back as it was: %w", s.config.Model, err)
@@ -70,7 +69,7 @@ func (s *Side) Restore(ctx context.Context, was *engines.LoadedModel) error {
 	return nil
 }
 
-// Loaded asks the server which models are in memory, and with which context.
+// Loaded asks the server which models are in memory, and with which context size.
 func (s *Side) Loaded(ctx context.Context) ([]engines.LoadedModel, error) {
 	if s.engine.API.Loaded == nil {
 		return nil, fmt.Errorf("asking %s for the models in memory: %w", s.engine.Title, engines.ErrUnsupported)

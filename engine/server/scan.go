@@ -17,9 +17,9 @@ import (
 // knock bounds one attempt to connect to a port of this machine.
 const knock = 250 * time.Millisecond
 
-// Scan probes ports of this machine, [engines.Ports] if none are named, all at the same time. It
-// returns one finding per port, in the order of ports. Where nothing listens it takes as long as
-// a refused connection; it never leaves the loopback interface.
+// Scan probes ports of this machine, [engines.Ports] if none are named, all at the same time. It returns one result
+// per port, in the order of ports. A port without a listener takes as long as a refused connection. Scan never leaves
+// the loopback interface.
 func Scan(ctx context.Context, ports ...int) ([]Found, error) {
 	if len(ports) == 0 {
 		ports = engines.Ports()
@@ -51,8 +51,8 @@ func Scan(ctx context.Context, ports ...int) ([]Found, error) {
 	return found, nil
 }
 
-// listening finds the loopback address on which a port accepts connections. Some servers bind
-// to "localhost" and end up on IPv6 alone.
+// listening finds the loopback address on which a port accepts connections. Some servers bind to "localhost" and get
+// IPv6 only.
 func listening(ctx context.Context, port int) (host string, ok bool) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		dialer := net.Dialer{Timeout: knock}

@@ -9,24 +9,22 @@ import (
 	"homellm/engine/engines"
 )
 
-// Config says how to reach a server's side channels. An empty path means the engine's own; a
-// profile that knows better overrides it.
+// Config says how to reach a server's side channels. An empty path means the engine's own; a profile can override it.
 type Config struct {
-	BaseURL       string // scheme, host and port; a /v1 at its end is taken off
+	BaseURL       string // scheme, host and port; a /v1 at its end is removed
 	Engine        string // a name in [engines.All]
-	Model         string // as requests name it
-	ContextTokens int    // what requests to Ollama send as num_ctx; 0: nothing
+	Model         string // the model's name in requests
+	ContextTokens int    // num_ctx of requests to Ollama; 0: none
 	Tokenize      string // path
 	Metrics       string // path
 	ResetMethod   string // with ResetPath: replaces the engine's own way to drop its cache
 	ResetPath     string
 	Client        *http.Client // nil: NewHTTPClient("")
 
-	Draw func(n uint64) uint64 // draws below n for the prompts of the self-test; nil: rand.Uint64N
+	Draw func(n uint64) uint64 // draws a number below n for the self-test's prompts; nil: rand.Uint64N
 }
 
-// Side is a handle on one server's side channels. Its methods may be called from several
-// goroutines.
+// Side gives access to one server's side channels. Its methods may be called from several goroutines.
 type Side struct {
 	at      endpoint
 	engine  engines.Engine
@@ -34,7 +32,7 @@ type Side struct {
 	metrics string // path
 }
 
-// NewSide makes a handle. It sends nothing.
+// NewSide returns a handle. It sends nothing.
 func NewSide(c Config) (*Side, error) {
 	base, err := baseURL(c.BaseURL)
 	if err != nil {
@@ -63,7 +61,7 @@ func NewSide(c Config) (*Side, error) {
 // Engine is the server's engine.
 func (s *Side) Engine() engines.Engine { return s.engine }
 
-// NewPrompt is a prompt of so many words at least that no server has seen.
+// NewPrompt is a prompt of at least so many words that is new to every server.
 func (s *Side) NewPrompt(words int) string {
 	draw := rand.Uint64N
 	if s != nil {
@@ -72,19 +70,19 @@ func (s *Side) NewPrompt(words int) string {
 	return canary(draw, words)
 }
 
-// target is what the engine's functions are asked about.
+// target is the argument of the engine's functions.
 func (s *Side) target() engines.Target {
 	return engines.Target{Model: s.config.Model, ContextTokens: s.config.ContextTokens, TokenizePath: s.config.Tokenize}
 }
 
-// Tokenize returns the token ids of a chat prompt as the server renders it, with the opening of
-// the reply where the engine's endpoint can add it (TabbyAPI's cannot: there the last few ids of
-// the real prompt are missing, which changes no common prefix).
+// Tokenize returns the token ids of a chat prompt as the server renders it, with the beginning of the reply if the
+// engine's endpoint can add it (TabbyAPI's cannot: the last few ids of the real prompt are then missing, which
+// changes no common prefix).
 func (s *Side) Tokenize(ctx context.Context, messages []engines.Message) ([]int, error) {
 	return s.tokens(ctx, engines.Input{Messages: messages})
 }
 
-// TokenizeText returns the token ids of plain text, with no special token added at its start.
+// TokenizeText returns the token ids of plain text, without a special token at its start.
 func (s *Side) TokenizeText(ctx context.Context, text string) ([]int, error) {
 	return s.tokens(ctx, engines.Input{Text: text})
 }

@@ -19,11 +19,11 @@ type Snapshot struct {
 	families map[string]*dto.MetricFamily
 }
 
-// HasMetrics reports whether the engine can have a metrics endpoint at all.
+// HasMetrics reports whether the engine can have a metrics endpoint.
 func (s *Side) HasMetrics() bool { return s.engine.Metrics != nil }
 
-// Metrics scrapes the server once. A scrape costs the server a few milliseconds: never call it
-// while a measured reply is streaming.
+// Metrics scrapes the server once. A scrape costs the server a few milliseconds: never call it while a measured reply
+// is streaming.
 func (s *Side) Metrics(ctx context.Context) (*Snapshot, error) {
 	if !s.HasMetrics() {
 		return nil, fmt.Errorf("scraping the metrics of %s: %w", s.engine.Title, engines.ErrUnsupported)
@@ -44,8 +44,7 @@ func (endpoint) Exposition(r engines.Response) (engines.Exposition, error) {
 	return shot, nil
 }
 
-// parse reads the Prometheus text format. An error reply, a web page and a reply without one
-// series are errors.
+// parse reads the Prometheus text format. An error reply, a web page and a reply without any series are errors.
 func parse(r engines.Response) (*Snapshot, error) {
 	if err := r.Failure(); err != nil {
 		return nil, err
@@ -61,9 +60,8 @@ func parse(r engines.Response) (*Snapshot, error) {
 	return &Snapshot{families}, nil
 }
 
-// family finds a counter or gauge under its name, with or without the _total that
-// prometheus_client appends. The _created series of a counter is an instant, has another name,
-// and is never part of it.
+// family finds a counter or gauge under its name, with or without the _total that prometheus_client appends. The
+// _created series of a counter is an instant with another name, and never part of it.
 func (s *Snapshot) family(name string) (*dto.MetricFamily, bool) {
 	for _, n := range []string{name + "_total", name} {
 		if f, ok := s.families[n]; ok {
@@ -102,8 +100,8 @@ func label(m *dto.Metric, name string) string {
 	return ""
 }
 
-// sum adds the series of a family that keep accepts (nil: all). It is absent if there is none,
-// and if one of them is not a number: NaN says "not known", and 0 would say something else.
+// sum adds the series of a family that keep accepts (nil: all). It is absent if there is none, or if one of them is
+// not a number: NaN means unknown, which is not 0.
 func (s *Snapshot) sum(name string, keep func(label func(string) string) bool) (float64, bool) {
 	f, ok := s.family(name)
 	if !ok {
@@ -146,7 +144,7 @@ func (s *Snapshot) Label(family, name string) (string, bool) {
 	return label(f.GetMetric()[0], name), true
 }
 
-// InFlight is how many requests run or wait in the server: with none of our own, they are other clients'.
+// InFlight is the number of requests running or waiting in the server; if none is ours, they are other clients'.
 func (s *Side) InFlight(shot *Snapshot) (int, bool) {
 	if s.engine.Metrics == nil {
 		return 0, false

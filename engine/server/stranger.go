@@ -18,14 +18,14 @@ import (
 	"homellm/engine/engines"
 )
 
-// stranger names what is at an address that no engine recognised.
+// stranger describes what is at an address that no engine's sign matches.
 func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, string) {
 	if state, detail, ok := e.refusal(seen["/v1/models"]); ok {
 		return state, detail
 	}
 	var last error
 	timedOut := 0
-	for _, path := range slices.Sorted(maps.Keys(seen)) { // what is shown at / says the most
+	for _, path := range slices.Sorted(maps.Keys(seen)) { // the page at / tells most
 		r := seen[path]
 		if r.Err == nil {
 			return PortBusy, answering(r)
@@ -47,7 +47,7 @@ func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, 
 	return e.unspoken(ctx, last)
 }
 
-// answering names a web server that is no LLM server.
+// answering describes a web server that is not an LLM server.
 func answering(r engines.Response) string {
 	said := strings.ToLower(string(r.Body))
 	if strings.Contains(said, "http request") && strings.Contains(said, "https") && r.Status == http.StatusBadRequest {
@@ -60,7 +60,7 @@ func answering(r engines.Response) string {
 	return what + "; it is not an LLM server that homellm knows"
 }
 
-// refusal is what the list of models is refused for, where it says so.
+// refusal is why the list of models is refused, if the server says so.
 func (e endpoint) refusal(r engines.Response) (State, string, bool) {
 	if r.Err != nil || r.Status < http.StatusBadRequest {
 		return "", "", false
@@ -80,7 +80,7 @@ func (e endpoint) refusal(r engines.Response) (State, string, bool) {
 	return "", "", false
 }
 
-// refusedWith is the status by which the list of models was refused; 0: it was not, or nothing answered.
+// refusedWith is the status that refused the list of models; 0: it was not refused, or nothing answered.
 func refusedWith(seen engines.Responses) int {
 	if status := seen["/v1/models"].Status; status >= http.StatusBadRequest {
 		return status
@@ -88,7 +88,7 @@ func refusedWith(seen engines.Responses) int {
 	return 0
 }
 
-// wantsKey says what a status means to someone who has sent a key, or none.
+// wantsKey explains a status to a user who has sent a key, or none.
 func (e endpoint) wantsKey(status int) string {
 	_, keyed := e.client.Transport.(bearer)
 	switch {
@@ -102,7 +102,7 @@ func (e endpoint) wantsKey(status int) string {
 	return "it wants an API key"
 }
 
-// unspoken names what takes connections and does not answer in HTTP/1.
+// unspoken describes a server that accepts connections and does not answer in HTTP/1.
 func (e endpoint) unspoken(ctx context.Context, err error) (State, string) {
 	var plain tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
@@ -124,7 +124,7 @@ func (e endpoint) unspoken(ctx context.Context, err error) (State, string) {
 	return PortBusy, "it is taken by something that does not speak HTTP as expected: " + cause(err)
 }
 
-// speaksHTTP2 reports whether a server answers the opening of HTTP/2 without TLS: with a frame of settings.
+// speaksHTTP2 reports whether a server answers HTTP/2 without TLS: with a SETTINGS frame.
 func (e endpoint) speaksHTTP2(ctx context.Context) bool {
 	u, err := url.Parse(e.base)
 	if err != nil || u.Scheme != "http" {
@@ -144,7 +144,7 @@ func (e endpoint) speaksHTTP2(ctx context.Context) bool {
 		return false
 	}
 	const opening = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	settings := [9]byte{3: 4} // an empty frame of the same kind
+	settings := [9]byte{3: 4} // an empty SETTINGS frame
 	if _, err := conn.Write(append([]byte(opening), settings[:]...)); err != nil {
 		return false
 	}
