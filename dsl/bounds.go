@@ -4,24 +4,24 @@ import (
 	"fmt"
 )
 
-// Bounds on what a scenario may ask for in all. Each is far above any real scenario; without them
-// a file of some kilobytes could keep a machine busy for days, or take all of its memory.
+// Limits of what a scenario may ask for in all. Each is far above any real scenario; without them a file of some
+// kilobytes could keep a machine busy for days, or use all of its memory.
 const (
-	maxExpanded   = 16 << 20  // bytes of the file times the combinations of its matrix: it is read once for each
+	maxExpanded   = 16 << 20  // bytes of the file times the combinations of its matrix, for each of which it is read
 	maxSynthetic  = 4 << 20   // tokens of all synthetic documents of one cell
-	maxRequests   = 1_000_000 // in a run: cells times passes times turns
-	maxTurns      = 50_000    // that are planned: cells times turns
+	maxRequests   = 1_000_000 // requests in a run: cells times passes times turns
+	maxTurns      = 50_000    // planned turns: cells times turns
 	maxPrompts    = 512 << 20 // bytes of the prompts of all planned turns
 	bytesPerToken = 6         // of synthetic text, at most
 )
 
-// tooLarge reports a bound that a scenario exceeds.
+// tooLarge reports a scenario that exceeds a limit.
 func (p *planner) tooLarge(format string, args ...any) {
 	p.fail("plan/size", "run less at a time: split the scenario, or choose with --include-tags and --max-conversations",
 		format, args...)
 }
 
-// expandable says whether the file may be read once for each of so many combinations.
+// expandable reports whether the file may be read once for each of so many combinations.
 func (p *planner) expandable(t *tree, combinations int) bool {
 	if combinations*len(t.data) <= maxExpanded {
 		return true
@@ -31,8 +31,7 @@ func (p *planner) expandable(t *tree, combinations int) bool {
 	return false
 }
 
-// bounded says whether the plan of all cells stays within the bounds, before a prompt is rendered
-// or counted.
+// bounded reports whether the plan of all cells stays within the limits, before a prompt is rendered or counted.
 func (p *planner) bounded(cells []decoded) bool {
 	v := volume{}
 	for _, c := range cells {
@@ -58,8 +57,8 @@ func (p *planner) bounded(cells []decoded) bool {
 // volume is what a plan sends.
 type volume struct{ turns, requests, bytes int }
 
-// add plays a conversation without replies and counts. The synthetic documents, which have no
-// text yet, count for every turn.
+// add plays a conversation without replies and counts. The synthetic documents, which have no text yet, count in
+// every turn.
 func (v *volume) add(c *Conversation, passes, synthetic int) error {
 	h := NewHistory(c.System)
 	for _, step := range c.Steps {

@@ -14,9 +14,8 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// decoder turns a tree that the schema has seen into typed documents. Its accessors accept any
-// tree: where a value is not what it should be the schema has said so, and they return the zero
-// value, so that one mistake does not hide the others.
+// decoder turns a tree that the schema has checked into typed documents. Its accessors accept any tree: for a wrong
+// value, which the schema has reported, they return the zero value, so that one mistake does not hide the others.
 type decoder struct {
 	src   *syntax.Source
 	diags syntax.Diagnostics
@@ -25,20 +24,20 @@ type decoder struct {
 	used         map[string]bool      // documents that a step names
 	usedVars     map[string]bool
 	usedAxes     map[string]bool
-	substituted  int                                // bytes that substitutions have written
+	substituted  int                                // bytes written by substitutions
 	broken       bool                               // parts of the file could not be read
-	inRun        bool                               // what is substituted now is a setting of the run
-	declared     map[string]map[string]*syntax.Node // names of each sort, with the place of the first
+	inRun        bool                               // the value being substituted is a setting of the run
+	declared     map[string]map[string]*syntax.Node // names of each kind, with the place of their first declaration
 	readDocument func(file *syntax.Node) string
 
 	values  values                                                   // of the cell
-	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not looked at
+	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not compiled
 
-	// trace, where set, is called with every key that is asked for: a test compares them with the schema.
+	// trace, if set, is called with every key that is read: a test compares the keys with the schema.
 	trace func(n *syntax.Node, key string)
 }
 
-// values are what ${vars.…} and ${matrix.…} stand for in one cell: bool, int, float64 or string.
+// values are the values of ${vars.…} and ${matrix.…} in one cell: bool, int, float64 or string.
 type values struct {
 	vars   map[string]any
 	matrix map[string]any
@@ -83,7 +82,7 @@ func (d *decoder) flag(n *syntax.Node, key string, absent bool) bool {
 	return absent
 }
 
-// list returns the values of a list, or the value itself where one stands for a list of one.
+// list returns the values of a list, or a single value as a list of one.
 func (d *decoder) list(n *syntax.Node, key string) []*syntax.Node {
 	v := d.get(n, key)
 	switch {
@@ -107,8 +106,7 @@ func (d *decoder) strs(n *syntax.Node, key string) []string {
 	return out
 }
 
-// document returns the document that a value names. It reports one that is not declared, and
-// returns nil then.
+// document returns the document that a value names. It reports an undeclared one, and returns nil then.
 func (d *decoder) document(n *syntax.Node) *Document {
 	if n == nil || n.Kind != syntax.StringKind {
 		return nil
@@ -123,8 +121,8 @@ func (d *decoder) document(n *syntax.Node) *Document {
 	return doc
 }
 
-// declare returns the name that a mapping gives itself, and reports one that is taken: names of
-// one sort are unique in a file.
+// declare returns the name that a mapping gives itself, and reports a name that is taken: names of one kind are
+// unique in a file.
 func (d *decoder) declare(sort string, n *syntax.Node, key string) string {
 	v := d.get(n, key)
 	name := v.Text()
@@ -155,7 +153,7 @@ func (d *decoder) durationUpTo(n *syntax.Node, key string, absent, most time.Dur
 	}
 	t, err := time.ParseDuration(v.Text())
 	if err != nil && !durationForm.MatchString(v.Text()) {
-		return absent // the schema has said so
+		return absent // the schema has reported it
 	}
 	if err != nil || t > most {
 		d.errorf(v, "plan/size", "", "%s: at most %.0fh are possible here", key, most.Hours())
@@ -164,12 +162,12 @@ func (d *decoder) durationUpTo(n *syntax.Node, key string, absent, most time.Dur
 	return t
 }
 
-// limit is a duration that something must not exceed. Nothing can be done in no time at all.
+// limit is the upper limit of a duration, which must not be zero.
 func (d *decoder) limit(n *syntax.Node, key string, absent time.Duration) time.Duration {
 	return d.positive(n, key, d.duration(n, key, absent), absent)
 }
 
-// positive reports a duration of zero, where it cannot be meant.
+// positive reports a duration of zero where it makes no sense.
 func (d *decoder) positive(n *syntax.Node, key string, given, absent time.Duration) time.Duration {
 	v := d.get(n, key)
 	if v == nil || v.Kind != syntax.StringKind {
@@ -182,14 +180,13 @@ func (d *decoder) positive(n *syntax.Node, key string, given, absent time.Durati
 	return absent
 }
 
-// longestWait bounds every wait that a file may ask for.
+// longestWait limits every wait that a file may ask for.
 const longestWait = 24 * time.Hour
 
-// durationForm is what the schemas take for a duration.
+// durationForm is the form of a duration in the schemas.
 var durationForm = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
 
-// percent returns the share that a percentage such as 90% stands for, from 0 to 1, or the
-// default if it is absent.
+// percent returns the share of a percentage such as 90%, from 0 to 1, or the default if the key is absent.
 func (d *decoder) percent(n *syntax.Node, key string, absent float64) float64 {
 	v := d.get(n, key)
 	number, ok := strings.CutSuffix(v.Text(), "%")
@@ -217,7 +214,7 @@ func (d *decoder) add(severity syntax.Severity, n *syntax.Node, code, help, mess
 	d.diags = append(d.diags, g)
 }
 
-// reported tells whether there is an error at a value already.
+// reported says whether there is an error at a value already.
 func (d *decoder) reported(n *syntax.Node) bool {
 	at := d.src.Pos(n)
 	return slices.ContainsFunc(d.diags, func(g syntax.Diagnostic) bool {
@@ -279,7 +276,7 @@ func keys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// firstOf returns the first node that is there.
+// firstOf returns the first node that is not nil.
 func firstOf(nodes ...*syntax.Node) *syntax.Node {
 	for _, n := range nodes {
 		if n != nil {
@@ -305,16 +302,16 @@ func format(v any) string {
 	return fmt.Sprint(v)
 }
 
-// devices are the names that Windows keeps for devices in every folder, whatever follows behind a dot.
+// devices are the names that Windows reserves for devices in every folder, with any extension.
 var devices = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)`)
 
-// Reserved says whether no file can have a name on Windows: it is a device, or ends in what is cut off there.
-// Names go into names of files and folders, and repositories are shared.
+// Reserved says whether no file can have a name on Windows: it is a device, or ends in characters that Windows
+// removes. Names become names of files and folders, and repositories are shared.
 func Reserved(name string) bool {
 	return devices.MatchString(name) || strings.TrimRight(name, ". ") != name
 }
 
-// nameOfFiles reports a name that cannot be one of a file. The node is where it stands.
+// nameOfFiles reports a name that cannot be a file name, at its node.
 func (d *decoder) nameOfFiles(n *syntax.Node, what, name string) {
 	if Reserved(name) {
 		d.errorf(n, "links/name", "choose another name", "%s cannot be called %q: no file can have that name on Windows",

@@ -9,7 +9,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// pending is an assertion that is compiled when all steps are known.
+// pending is an assertion to be compiled when all steps are known.
 type pending struct {
 	assertion    *expr.Assertion
 	node         *syntax.Node // of the expression
@@ -35,8 +35,8 @@ func (d *decoder) conversationAsserts(c *Conversation, n *syntax.Node, steps []d
 	return append(all, own...)
 }
 
-// asserts reads the list of assertions of a step, conversation or scenario. An assertion without
-// a name is called by its place, such as step.after_removal.assert[2], counted from 1.
+// asserts reads the list of assertions of a step, conversation or scenario. An assertion without a name is called by
+// its position, such as step.after_removal.assert[2], counted from 1.
 func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, conversation, step int) ([]*expr.Assertion,
 	[]pending) {
 	var out []*expr.Assertion
@@ -72,7 +72,7 @@ func (d *decoder) asserts(n *syntax.Node, scope figure.Scope, prefix string, con
 	return out, checks
 }
 
-// compileAll compiles every assertion against what it may name.
+// compileAll compiles every assertion with the names of its scope.
 func (d *decoder) compileAll(s *Scenario, checks []pending) {
 	if d.compile == nil {
 		return

@@ -75,7 +75,7 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 	return a
 }
 
-// local is the path of a source that lies on this machine: a relative one begins at the models file's folder, ~ is the
+// local is the path of a source on this machine: a relative one is relative to the models file's folder, ~ is the
 // home folder.
 func (d *decoder) local(n *syntax.Node) string {
 	node := d.get(n, "path")
@@ -173,18 +173,18 @@ func (d *decoder) engines(n *syntax.Node, m *Model) map[string]EngineModel {
 	return out
 }
 
-// Template is one entry of a models file's templates. This package does not know what a template means: it passes on
-// what the file says, and gives the position of what others find wrong with it.
+// Template is one entry of a models file's templates. This package does not interpret a template: it passes on what
+// the file says, and gives positions to the findings of others.
 type Template struct {
 	Pos  syntax.Pos
 	Name string
-	Spec []byte // how it renders, as JSON; nil: the file says nothing of that
+	Spec []byte // how it renders, as JSON; nil: the file does not say
 
 	node *syntax.Node
 	at   syntax.Entry
 }
 
-// templateNotes are the keys of a template that say something about it, rather than how it renders.
+// templateNotes are the keys of a template that describe it and do not affect its output.
 var templateNotes = []string{"prefix_stable", "reason"}
 
 func (d *decoder) template(at syntax.Entry) *Template {
@@ -219,8 +219,8 @@ func (d *decoder) raw(n *syntax.Node) any {
 	return out
 }
 
-// Wrong reports that the template does not work, at a line and a column of the text of one of its
-// keys, both counted from 1; 0 where they are not known. An empty key is the template as a whole.
+// Wrong reports that the template does not work, at a line and a column in the text of one of its keys, both counted
+// from 1; 0 if unknown. An empty key means the template as a whole.
 func (t *Template) Wrong(key string, line, col int, message, help string) syntax.Diagnostic {
 	d := syntax.Diagnostic{Severity: syntax.Error, Code: "links/template", Message: message, Help: help}
 	n := t.node.Get(key)

@@ -15,7 +15,7 @@ import (
 	"homellm/schema"
 )
 
-// What a scenario gets that does not say otherwise. The schema states the same values.
+// The defaults of a scenario. The schema states the same values.
 const (
 	defaultTimeout   = 5 * time.Minute
 	defaultRepeats   = 5
@@ -23,8 +23,8 @@ const (
 	defaultMaxTokens = 256
 )
 
-// decodeScenario reads a scenario for one cell. The tree is not changed. Where compile is nil,
-// expressions are not looked at.
+// decodeScenario reads a scenario for one cell. The tree is not changed. If compile is nil, expressions are not
+// compiled.
 func decodeScenario(t *tree, v values, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (*Scenario,
 	syntax.Diagnostics) {
 	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
@@ -99,12 +99,12 @@ func (d *decoder) schemas(n *syntax.Node) map[string]*schema.AnswerSchema {
 			}
 			d.problem(at, p)
 		}
-		out[e.Key] = answer // nil where it is wrong: naming it is not a second mistake
+		out[e.Key] = answer // nil if it is wrong: using its name is not a second mistake
 	}
 	return out
 }
 
-// substituteRoot substitutes everywhere but in the settings of the run, which all cells share.
+// substituteRoot substitutes everywhere except in the settings of the run, which all cells share.
 func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
 	if root.Kind != syntax.MapKind {
 		return root
@@ -163,7 +163,7 @@ func (d *decoder) defaults(n *syntax.Node) defaults {
 	}
 }
 
-// sampling returns the settings of a request: those of n, and of the default where n has none.
+// sampling returns the settings of a request: those of n, or the default's where n has none.
 func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	if f, ok := asFloat(d.get(n, "temperature")); ok {
 		s.Temperature = &f

@@ -13,7 +13,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// What a server gets that does not say otherwise. The schema states the same values.
+// The defaults of a server. The schema states the same values.
 const (
 	defaultStartTimeout  = 10 * time.Minute
 	defaultStartInterval = 500 * time.Millisecond
@@ -74,8 +74,8 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 	return s
 }
 
-// need returns the value of a key, and reports one that is missing. The schema cannot: a
-// profile may inherit it.
+// need returns the value of a key, and reports a missing key. The schema cannot do so, because a profile may inherit
+// it.
 func (d *decoder) need(n *syntax.Node, key string) *syntax.Node {
 	v := d.get(n, key)
 	if v == nil {
@@ -116,7 +116,7 @@ func (d *decoder) launch(n *syntax.Node) *Launch {
 var keyFlag = regexp.MustCompile(
 	`^--?((?:[a-z]+[-_])?api[-_]key|hf[-_]token|hft|api[-_]token|(?:[a-z]+[-_])*password)(?:=.*)?$`)
 
-// noKeys refuses secrets among the words of a command.
+// noKeys rejects secrets in a command.
 func (d *decoder) noKeys(words []*syntax.Node) {
 	for i, w := range words {
 		if m := keyFlag.FindStringSubmatch(w.Text()); m != nil {
@@ -129,17 +129,17 @@ func (d *decoder) noKeys(words []*syntax.Node) {
 	}
 }
 
-// keyShown is the code of a finding whose line of the file must not be shown.
+// keyShown is the code of a finding whose source line must not be shown.
 const keyShown = "links/secret"
 
-// keyOnCommandLine refuses a secret that everybody on the machine could read in the list of processes.
+// keyOnCommandLine rejects a secret that all users of the machine could read in the list of processes.
 func (d *decoder) keyOnCommandLine(at *syntax.Node, flag string) {
 	d.errorf(at, keyShown, "set the variable that the server reads instead, such as VLLM_API_KEY or LLAMA_API_KEY, "+
 		"where homellm is started, or name a file (api_key_file)",
 		"%s puts a key on the command line, which everybody on this machine can read", flag)
 }
 
-// hideKeys takes the lines that hold keys out of all findings.
+// hideKeys removes the source lines with keys from all findings.
 func hideKeys(diags syntax.Diagnostics) {
 	for _, key := range diags {
 		for i := range diags {
@@ -197,8 +197,8 @@ func (d *decoder) capabilities(n *syntax.Node) Capabilities {
 	return c
 }
 
-// checkFlagName warns of a flag that is spelt almost like one that the engine has: it would refuse to start after a
-// minute, or worse, take another for it.
+// checkFlagName warns of a flag that resembles one of the engine's: the server would fail to start after a minute, or
+// take it for another flag.
 func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Node) {
 	known := engines.Of(engine).Launch.Flags.Names
 	if slices.Contains(known, e.Key) || len(e.Key) < 4 || strings.Contains(e.Key, "-") {
@@ -214,7 +214,7 @@ func (d *decoder) checkFlagName(e syntax.Entry, engine string, flags *syntax.Nod
 	}
 }
 
-// checkFlagValues checks the flags of a profile against what its engine takes, and against each other.
+// checkFlagValues checks the flags of a profile with the engine's rules, and against each other.
 func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 	values := engines.Values{}
 	for _, e := range flags.Entries {
@@ -247,8 +247,7 @@ func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 	}
 }
 
-// checkServer reports what is missing in a resolved profile, and settings that contradict each
-// other.
+// checkServer reports what is missing in a resolved profile, and contradictory settings.
 func (d *decoder) checkServer(s *Server, n *syntax.Node, l *Library) {
 	d.checkModelNames(n, l)
 	d.checkLaunch(s, n)

@@ -13,14 +13,14 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// The bounds on document files.
+// The limits on document files.
 const (
 	maxDocumentBytes  = 4 << 20
 	maxDocumentsBytes = 64 << 20 // of all together
 )
 
-// readDeclaration reads one entry of documents. The text of a synthetic one is made by the
-// planner, which can count tokens.
+// readDeclaration reads one entry of documents. The planner, which can count tokens, writes the text of a synthetic
+// one.
 func (d *decoder) readDeclaration(n *syntax.Node) *Document {
 	doc := &Document{Pos: d.src.Pos(n), ID: d.declare("document", n, "id"), Title: d.str(n, "title")}
 	text, file, synthetic := d.get(n, "text"), d.get(n, "file"), d.get(n, "synthetic")
@@ -40,8 +40,7 @@ func (d *decoder) readDeclaration(n *syntax.Node) *Document {
 	return doc
 }
 
-// documentFile returns the text of a file in the scenario's folder, or reports why it cannot
-// be had.
+// documentFile returns the text of a file in the scenario's folder, or reports why it cannot be read.
 func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 	name := n.Text()
 	if name == "" {
@@ -76,8 +75,7 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 	return text, true
 }
 
-// readDocumentFile reads a regular UTF-8 file. That a link does not lead out of the folder is
-// the file system's duty: os.Root keeps it.
+// readDocumentFile reads a regular UTF-8 file. The file system keeps links inside the folder: os.Root does.
 func readDocumentFile(dir fs.FS, name string) (string, error) {
 	if dir == nil {
 		return "", errors.New("cannot be read: the scenario was not read from a folder")
@@ -103,7 +101,7 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 	return strings.ReplaceAll(text, "\r\n", "\n"), nil
 }
 
-// fileProblem words an error of reading a document without the path, which the message has.
+// fileProblem describes an error of reading a document without the path, which the message has.
 func fileProblem(err error) string {
 	var pe *fs.PathError
 	switch {
@@ -128,13 +126,12 @@ func neighbours(dir fs.FS, folder string) []string {
 	return names
 }
 
-// syntheticText returns prose of an exact length: as count sees it, the text has the given number
-// of tokens. It is the same for the same seed, tokens and count; texts of different seeds differ
-// from the first sentence on. Where count jumps over the number (one character more is two tokens
-// more), it is a text that falls short of it by as little as possible.
+// syntheticText returns prose of an exact length: according to count, it has the given number of tokens. The same
+// seed, tokens and count give the same text; texts of different seeds differ from the first sentence on. If count
+// skips the number (one more character is two more tokens), the text is shorter by as little as possible.
 //
-// The sentences are grammatical nonsense from a fixed list of everyday words: a tokenizer meets
-// the words it knows best, so that the length is stable across vocabularies.
+// The sentences are grammatical nonsense from a fixed list of everyday words, which every vocabulary has, so that the
+// length is about the same in all of them.
 func syntheticText(seed int64, tokens int, count func(string) int) string {
 	if tokens <= 0 {
 		return ""
@@ -150,16 +147,16 @@ func syntheticText(seed int64, tokens int, count func(string) int) string {
 		if n = count(text); n > tokens {
 			break
 		}
-		if size > 64*(tokens+64) { // no tokenizer puts 64 letters of prose into one token
+		if size > 64*(tokens+64) { // no tokenizer makes one token of 64 letters of prose
 			return text
 		}
 	}
 	return longest(text, n, tokens, count)
 }
 
-// longest returns the longest start of a text that has at most the given number of tokens;
-// the whole text has n of them, which are more. Counting a long text is slow, so the place is
-// found by interpolation between ends of words, most of which are one token.
+// longest returns the longest beginning of a text that has at most the given number of tokens; the whole text has n,
+// which are more. Counting a long text is slow, so the end is found by interpolation between ends of words, most of
+// which are one token.
 func longest(text string, n, tokens int, count func(string) int) string {
 	ends := []int{0}
 	for i := 1; i < len(text); i++ {
@@ -172,7 +169,7 @@ func longest(text string, n, tokens int, count func(string) int) string {
 	for step := 0; high-low > 1; step++ {
 		mid := low + (high-low)*(tokens-atLow)/(atHigh-atLow)
 		if step%4 == 3 {
-			mid = (low + high) / 2 // however the tokens lie, it ends
+			mid = (low + high) / 2 // bisect, so that the search ends for any counts
 		}
 		mid = min(max(mid, low+1), high-1)
 		switch at := count(text[:ends[mid]]); {
@@ -184,7 +181,7 @@ func longest(text string, n, tokens int, count func(string) int) string {
 			high, atHigh = mid, at
 		}
 	}
-	// The next word is too much: part of it may be right.
+	// The next word is too long: part of it may fit.
 	best, atBest := text[:ends[low]], atLow
 	for i := ends[low] + 1; i < ends[high] && atBest != tokens; i++ {
 		if at := count(text[:i]); at <= tokens && at >= atBest {

@@ -10,8 +10,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// fit plays the conversations of a cell without a server, and says why the cell cannot be
-// played, if it cannot.
+// fit plays the conversations of a cell without a server, and says why the cell cannot be played; empty if it can.
 func (p *planner) fit(c *Cell) {
 	if c.Skip = p.unmet(c); c.Skip != "" {
 		return
@@ -41,7 +40,7 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 	run := c.Scenario.Run
 	passes := 1
 	if run.shared() && run.Repeats+run.Warmup > 1 {
-		passes = 2 // a later pass finds everything that the one before has sent
+		passes = 2 // a later pass finds everything in the cache that the one before sent
 	}
 	var turns []PlannedTurn
 	w := walker{planner: p, cell: c}
@@ -61,7 +60,7 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 	return turns, nil
 }
 
-// walker plays conversations against a cache that forgets nothing.
+// walker plays conversations with a cache that forgets nothing.
 type walker struct {
 	*planner
 	cell *Cell
@@ -73,7 +72,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 	var turns []PlannedTurn
 	var last []Message // of the longest prompt
 	h := NewHistory(conversation.System)
-	removals := 0 // before the turn that was planned last
+	removals := 0 // messages before the last planned turn
 	for _, step := range conversation.Steps {
 		if step.Do == nil {
 			continue
@@ -84,7 +83,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 				limit = t.MaxTokens
 			}
 			w.sent++
-			// What the server has seen is what it generated, also where the history keeps another text.
+			// The server has seen what it generated, even if the history keeps another text.
 			generated := w.synthetic(w.cell.Model, int64(w.sent), limit)
 			kept := generated
 			if conversation.History == Recorded && t.Reply != "" {
@@ -112,7 +111,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 	return turns, nil
 }
 
-// turn counts one prompt, and how much of it has been sent before.
+// turn counts one prompt, and how much of it was sent before.
 func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
 	prompt, rendered, err := w.render(w.cell, api, t.Messages)
@@ -140,8 +139,8 @@ func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	return out, nil
 }
 
-// limit returns the context that a cell has, and who says so. 0: not known. What position scaling
-// adds to a model counts only where a server says that it serves it.
+// limit returns the context size of a cell, and its source; 0: unknown. Position scaling counts only if a server says
+// that it serves the extended context.
 func (p *planner) limit(c *Cell) (tokens int, by string) {
 	served := 0
 	if c.Server != nil {
@@ -177,7 +176,7 @@ func (p *planner) served(c *Cell) (Served, bool) {
 	return p.opt.Served(c.Server.Name)
 }
 
-// overflow says where a context is too small for turns.
+// overflow says for which turns a context is too small.
 func overflow(turns []PlannedTurn, limit int, by string) string {
 	for _, t := range turns {
 		need := t.PromptTokens + t.ReplyTokens
@@ -226,7 +225,7 @@ func (p *planner) unmet(c *Cell) string {
 	return ""
 }
 
-// mismatch says why a server does not go with a model. It is an error if the run names both.
+// mismatch says why a server cannot serve a model. It is an error if the run names both.
 func (p *planner) mismatch(c *Cell) string {
 	if c.Server == nil || c.Model == nil {
 		return ""
@@ -250,8 +249,8 @@ func (p *planner) mismatch(c *Cell) string {
 	return ""
 }
 
-// declared warns of conversations whose declared size is far from what is planned. With live
-// history a plan knows only the greatest size, so there it can only be too small.
+// declared warns of conversations whose declared size is far from the planned one. With live history only the
+// greatest size is planned, so a declaration can only be too small.
 func (p *planner) declared(c *Cell) {
 	const far = 0.25
 	for _, conversation := range c.Scenario.Conversations {
@@ -271,8 +270,8 @@ func (p *planner) declared(c *Cell) {
 	}
 }
 
-// examine asks what the template of the cell's model does to a conversation: whether its turns
-// extend each other, and whether it holds text that is more than text to the model.
+// examine asks what the template of the cell's model does to a conversation: whether its turns extend each other, and
+// whether its text contains special tokens.
 func (w *walker) examine(conversation *Conversation, messages []Message) {
 	if w.opt.Examine == nil || len(messages) == 0 || w.cell.Model == nil {
 		return
@@ -286,7 +285,7 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 	for _, s := range x.Suspects {
 		role := messages[s.Message].Role
 		if role == "assistant" {
-			continue // the stand-ins for replies are ours
+			continue // placeholders of replies are homellm's own text
 		}
 		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
 		if i := slices.IndexFunc(w.cell.Scenario.Documents,

@@ -1,9 +1,9 @@
-// Package dsl reads homellm's YAML files: scenarios, servers, models. It turns bytes into typed
-// documents in which every part knows its position, compiles and type-checks expressions, expands
-// matrices and plans what will be sent, all before anything is sent.
+// Package dsl reads homellm's YAML files: scenarios, servers, models. It turns bytes into typed documents whose parts
+// have positions, compiles and type-checks expressions, expands matrices and plans what will be sent, all before
+// anything is sent.
 //
-// It refuses to know HTTP, processes and measurements. What expressions may name is handed in as
-// a [Vocabulary]; how tokens are counted, as a function.
+// It does not know HTTP, processes or measurements. The names for expressions come in as a [Vocabulary], the counting
+// of tokens as a function.
 package dsl
 
 import (
@@ -31,7 +31,7 @@ type Scenario struct {
 	Schemas       map[string]*schema.AnswerSchema // that answers can be validated against
 }
 
-// Requires is what a cell must offer; an unmet one skips the cell with the reason.
+// Requires is what a cell must offer; if it does not, the cell is skipped with the reason.
 type Requires struct {
 	ContextTokens int
 	Capabilities  []string // streaming, usage, cache_report, cache_reset, cache_salt, tokenize, metrics, gpu
@@ -44,12 +44,12 @@ type Run struct {
 	Order       Order
 	Cooldown    time.Duration
 	Cache       Isolation
-	Scope       Span    // what one salt, reset or restart covers
+	Scope       Span    // the scope of one salt, reset or restart
 	ErrorBudget float64 // 0..1
 	AllowStale  bool    // isolation.allow_contaminated
 }
 
-// shared reports whether a later pass finds in the cache what an earlier one has left there.
+// shared reports whether a later pass finds in the cache what an earlier one left there.
 func (r Run) shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
 
 // Order is the order in which the repeats of cells are played.
@@ -62,16 +62,16 @@ const (
 	ABBA        Order = "abba"        // forwards and backwards in turn
 )
 
-// HistoryMode says what a history keeps of a turn.
+// HistoryMode says which reply a history keeps.
 type HistoryMode string
 
 // The modes of a history.
 const (
 	Live     HistoryMode = "live"     // what the server replied
-	Recorded HistoryMode = "recorded" // the reply of the step
+	Recorded HistoryMode = "recorded" // the recorded reply of the step
 )
 
-// Isolation says how a repeat is kept from what an earlier one has left in the server's cache.
+// Isolation says how a repeat is isolated from what an earlier one left in the server's cache.
 type Isolation string
 
 // The kinds of isolation.
@@ -82,7 +82,7 @@ const (
 	NotIsolated Isolation = "none"
 )
 
-// Span is a stretch of a run.
+// Span is the scope of an isolation.
 type Span string
 
 // The spans.
@@ -110,7 +110,7 @@ type Conversation struct {
 	Title       string
 	Description string
 	Tags        []string // its own and the scenario's
-	Tokens      int      // declared size at its end: every prompt token and reply; 0 if not declared
+	Tokens      int      // declared size at its end, with every prompt token and reply; 0 if not declared
 	System      string
 	History     HistoryMode
 	Steps       []*Step
@@ -129,7 +129,7 @@ type Sampling struct {
 	API         wire.API // empty: the server's own
 }
 
-// Step is one step of a conversation. Do is what it does to the history and what it sends.
+// Step is one step of a conversation. Do is what it does to the history and sends.
 type Step struct {
 	Pos     syntax.Pos
 	ID      string
@@ -146,23 +146,23 @@ type Model struct {
 	Name         string
 	Description  string
 	Aliases      []string
-	Patterns     []string // how servers may call it; see Library.Recognise
+	Patterns     []string // patterns of its names on servers; see Library.Recognise
 	Template     string
 	Context      Context
 	Tokenizer    string
 	PrefixStable bool
 	Reason       string // why the prefix is not stable
 	Architecture *Architecture
-	Thinking     *Thinking // nil: it never thinks, or nothing is known of it
-	Tools        *bool     // whether its chat template takes tools; nil: not known
+	Thinking     *Thinking // nil: it never thinks, or this is unknown
+	Tools        *bool     // whether its chat template accepts tools; nil: unknown
 	Sources      []*ModelSource
 	Engines      map[string]EngineModel
 }
 
-// Context is how many tokens a model takes.
+// Context is a model's context size in tokens.
 type Context struct {
 	Trained  int
-	Extended int    // with position scaling; 0: none named
+	Extended int    // with position scaling; 0: unknown
 	Rope     string // method of position scaling
 }
 
@@ -176,7 +176,7 @@ type Architecture struct {
 	Vocab      int
 	Parameters float64
 
-	SlidingWindow int // tokens that some or all layers look back; 0: every layer sees the whole context
+	SlidingWindow int // sliding window of some or all layers in tokens; 0: every layer sees the whole context
 }
 
 // ModelSource is one place a model can be downloaded from, or a file or folder of this machine.
@@ -184,11 +184,11 @@ type ModelSource struct {
 	Pos      syntax.Pos
 	Name     string
 	Repo     string
-	Path     string // of a GGUF or a folder on this machine; empty: it has a repository
+	Path     string // path of a GGUF or a folder on this machine; empty: it has a repository
 	Revision string
 	Format   string
 	Quant    string
-	Gated    bool // the hub asks for a licence to be accepted
+	Gated    bool // the hub requires that a licence is accepted
 	Files    []ModelFile
 }
 
@@ -199,7 +199,7 @@ type ModelFile struct {
 	Bytes  int64
 }
 
-// EngineModel is what one engine calls a model.
+// EngineModel is the name of a model for one engine.
 type EngineModel struct {
 	Ref        string
 	Source     string

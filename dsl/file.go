@@ -15,9 +15,8 @@ import (
 	"homellm/schema"
 )
 
-// KindOf tells from the first key what kind of file of ours data is: scenario, servers, models …
-// It is empty for a file that is not ours. It is a cheap look for commands that search folders,
-// not a check.
+// KindOf reads from the first key which kind of file data is: scenario, servers, models … It is empty for any other
+// file. It is a quick test for commands that search folders, and checks nothing else.
 func KindOf(data []byte) string {
 	for line := range bytes.Lines(data) {
 		text := strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff"))
@@ -40,18 +39,17 @@ func KindOf(data []byte) string {
 	return ""
 }
 
-// File is a file to read. Dir is the folder that a scenario's documents are looked up in; it
-// should be the file system of an os.Root, which does not let links lead out of the folder. It
-// may be nil where there are no document files.
+// File is a file to read. Dir is the folder for a scenario's documents; it should be the file system of an os.Root,
+// in which links cannot lead out of the folder. It may be nil if there are no document files.
 type File struct {
 	Name string // as shown to the user
 	Data []byte
 	Dir  fs.FS
 }
 
-// OpenFile reads a file of the user. It refuses what is not a regular file, and a link that leads
-// out of the file's folder, because the author of the folder chose its target and not the user. Of a file
-// that is too large it reads one byte more than is accepted.
+// OpenFile reads a file of the user. It rejects anything but a regular file, and a link that leads out of the file's
+// folder, because the author of the folder chose its target and not the user. Of a file that is too large it reads
+// one byte more than is accepted.
 func OpenFile(name string) (File, error) {
 	root, err := os.OpenRoot(filepath.Dir(name)) // closed when the file is no longer used
 	if err != nil {
@@ -70,8 +68,8 @@ func OpenFile(name string) (File, error) {
 	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
 }
 
-// ownFolder is the folder of a file. No link leads out of it, and opening a pipe in it does not wait
-// for a writer.
+// ownFolder is the folder of a file. No link leads out of it, and opening a pipe in it does not block until there is
+// a writer.
 type ownFolder struct{ root *os.Root }
 
 // Open implements [fs.FS].
@@ -92,8 +90,8 @@ func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
 	return ReadRegular(f, most)
 }
 
-// ReadRegular reads at most so many bytes of an open file and closes it. It refuses what is not a regular file, such
-// as a pipe or a device, which may have no end.
+// ReadRegular reads at most so many bytes of an open file and closes it. It rejects anything but a regular file: a
+// pipe or a device may have no end.
 func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
@@ -106,7 +104,7 @@ func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// tree is a file that has been read and checked against its schema.
+// tree is a file that was read and checked against its schema.
 type tree struct {
 	src       *syntax.Source
 	root      *syntax.Node
@@ -114,11 +112,11 @@ type tree struct {
 	data      []byte
 	dir       fs.FS
 	documents map[string]string // document files that were read, by name
-	broken    bool              // parts of it could not be read: what seems to be missing may be in them
+	broken    bool              // parts of it could not be read and may contain what seems to be missing
 }
 
-// readFile reads a file as far as its schema goes. The tree is nil if there is nothing that
-// could be looked at any further; a tree may well come with errors.
+// readFile reads a file and checks its schema. The tree is nil if nothing more can be checked; a tree may come with
+// errors.
 func readFile(f File) (*tree, syntax.Diagnostics) {
 	src, root, diags := syntax.Read(f.Name, f.Data)
 	if root == nil {
@@ -132,7 +130,7 @@ func readFile(f File) (*tree, syntax.Diagnostics) {
 	}
 	t.kind = kind
 	if kind == "servers" {
-		root = withoutNulls(root) // null removes a setting of the profile that is extended
+		root = withoutNulls(root) // null removes a setting of the extended profile
 	}
 	diags = append(diags, checkSchema(root, kind, false)...)
 	t.broken = diags.Errors()

@@ -22,8 +22,8 @@ type Gates struct {
 	MustMatch  []string // nil: the file does not say
 	OnMismatch string   // inconclusive | fail | warn
 	MaxAge     time.Duration
-	NoiseTimes float64 // the margin for worse and better is at least this many times the A/A noise; 0: any
-	// what may lie between two runs of the same thing, as a share; nil: the file does not say
+	NoiseTimes float64 // the margin for worse and better is at least this multiple of the A/A noise; 0: any
+	// assumed difference between two runs of the same thing, as a share; nil: the file does not say
 	BetweenRuns *float64
 	Compare     []*GateRule
 	Assert      []*expr.Assertion // of scope GatesScope
@@ -54,13 +54,13 @@ const (
 	defaultNoiseTimes = 2
 )
 
-// baselineNames are what the path of a baseline may hold.
+// baselineNames are the placeholders in the path of a baseline.
 var baselineNames = []string{"scenario.name", "server.name", "model.name", "cell"}
 
 var pathPlaceholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// LoadGates reads a gates file. The metrics are checked against the vocabulary; only a run can tell which steps there
-// are.
+// LoadGates reads a gates file. Metrics are checked against the vocabulary; which steps there are only a run can
+// tell.
 func LoadGates(f File, v expr.Vocabulary) (*Gates, syntax.Diagnostics) {
 	t, diags := readFile(f)
 	if t == nil {
@@ -113,8 +113,8 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 	return g, d.diags
 }
 
-// expressionGates decodes the gates that are written as expressions. Their names share one space with those
-// of the others: a report knows a gate by its name.
+// expressionGates decodes the gates that are expressions. All gates share one set of names, because a report
+// identifies a gate by its name.
 func (d *decoder) expressionGates(t *tree, names *expr.Names) []*expr.Assertion {
 	d.declared["assertion"] = d.declared["gate"]
 	out, checks := d.asserts(t.root, figure.GatesScope, "", -1, -1)
@@ -165,10 +165,10 @@ func (d *decoder) gate(n *syntax.Node, names *expr.Names) *GateRule {
 	return r
 }
 
-// familyAlpha is the error that the gates of one comparison may make together; see compare.FamilyAlpha.
+// familyAlpha is the error probability of all gates of one comparison together; see compare.FamilyAlpha.
 const familyAlpha = 0.05
 
-// family is how many gates share that error: those that gate.
+// family is the number of gates that share it: those that can fail the comparison.
 func (g *Gates) family() int {
 	n := 0
 	for _, r := range g.Compare {
@@ -179,8 +179,8 @@ func (g *Gates) family() int {
 	return n
 }
 
-// enough checks that min_samples values can reach the gate's alpha and, of a gate that gates, the share of the error
-// that all of them have together.
+// enough checks that min_samples values can reach the gate's alpha, and the gate's share of the common error
+// probability if it can fail the comparison.
 func (d *decoder) enough(n *syntax.Node, r *GateRule, family int) {
 	at := firstOf(d.get(n, "min_samples"), d.get(n, "alpha"), firstKey(n))
 	if need := samplesFor(r.Alpha, r.Test); r.MinSamples < need {
@@ -195,8 +195,8 @@ func (d *decoder) enough(n *syntax.Node, r *GateRule, family int) {
 	}
 }
 
-// samplesFor is the smallest sample that a test can reach alpha with. Of the C(2n,n) orders of two
-// samples of n two are the most extreme, of the 2^n signs of n pairs as well.
+// samplesFor is the smallest sample with which a test can reach alpha. Two of the C(2n,n) orders of two samples of n
+// are the most extreme, and two of the 2^n signs of n pairs.
 func samplesFor(alpha float64, test string) int {
 	for n := 1; ; n++ {
 		a, _ := math.Lgamma(float64(2*n + 1))
@@ -211,7 +211,7 @@ func samplesFor(alpha float64, test string) int {
 	}
 }
 
-// gateMetric returns the metric that a path of a gate means, or reports why there is none.
+// gateMetric returns the metric of a gate's path, or reports why there is none.
 func (d *decoder) gateMetric(n *syntax.Node, names *expr.Names) *expr.Name {
 	if n == nil || n.Kind != syntax.StringKind {
 		return nil
@@ -223,8 +223,8 @@ func (d *decoder) gateMetric(n *syntax.Node, names *expr.Names) *expr.Name {
 	return name
 }
 
-// baselinePath checks the pattern of the baseline's path: it stays in the folder, and it names
-// only what a cell has.
+// baselinePath checks the pattern of the baseline's path: it stays in the folder, and it uses only placeholders of a
+// cell.
 func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 	for _, m := range pathPlaceholder.FindAllStringSubmatch(pattern, -1) {
 		if !slices.Contains(baselineNames, m[1]) {
@@ -236,7 +236,7 @@ func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 		}
 	}
 	for part := range strings.SplitSeq(pattern, "/") {
-		if part != ".." && part != "." { // said below, and harmless
+		if part != ".." && part != "." { // reported below, and harmless here
 			d.nameOfFiles(n, "a part of a baseline's path", part)
 		}
 	}
@@ -246,8 +246,8 @@ func (d *decoder) baselinePath(n *syntax.Node, pattern string) {
 	}
 }
 
-// Baseline returns the path of a cell's baseline. Each value becomes one part of a path: what
-// could be read as more than a name is replaced by a dash.
+// Baseline returns the path of a cell's baseline. Each value becomes one part of a path: characters that are special
+// in paths become dashes.
 func (g *Gates) Baseline(values map[string]string) string {
 	file := pathPlaceholder.ReplaceAllStringFunc(g.File, func(m string) string {
 		return cmp.Or(unsafeInName.ReplaceAllString(strings.TrimLeft(values[m[2:len(m)-1]], "."), "-"), "-")

@@ -10,15 +10,15 @@ import (
 	"homellm/engine/wire"
 )
 
-// Message is one message as it goes on the wire.
+// Message is one message on the wire.
 type Message = wire.Message
 
-// Turn is one request that a step wants sent.
+// Turn is one request of a step.
 type Turn struct {
 	N         int       // within the step, from 1
 	Messages  []Message // a copy: the history may change later
 	Phase     figure.Phase
-	Docs      []string // documents in context, in injection order
+	Docs      []string // ids of the documents in context, in the order of injection
 	MaxTokens int      // 0: the step's own
 	Prefill   bool     // it sends the context ahead and asks nothing
 	Reply     string   // the recorded reply; empty if none
@@ -27,23 +27,23 @@ type Turn struct {
 // Send sends a turn and returns the text that the history keeps as the reply.
 type Send func(Turn) (reply string, err error)
 
-// Action is one kind of step. Play edits the history and sends each turn; both the plan and the
-// engine call it, so that what is planned is what is played.
+// Action is one kind of step. Play edits the history and sends each turn. The plan and the engine both call it, so
+// what is planned is what is played.
 type Action interface {
 	Turns() int
 	Play(h *History, send Send) error
 }
 
-// Where an injected document goes.
+// The places for an injected document.
 const (
-	intoTurn    = "turn"    // opens the next user message
-	intoSystem  = "system"  // ends the one system message at the head
+	intoTurn    = "turn"    // at the beginning of the next user message
+	intoSystem  = "system"  // at the end of the system message at the head
 	intoMessage = "message" // a separate message at the end of the history
 )
 
 // How a document is removed.
 const (
-	excise    = "excise"    // its text is gone, and a message that held nothing else with it
+	excise    = "excise"    // its text is removed, and a message with no other text too
 	tombstone = "tombstone" // a stub of the same length replaces it
 )
 
@@ -54,15 +54,15 @@ const (
 	roleAssistant = "assistant"
 )
 
-// partBreak stands between the parts of one message.
+// partBreak separates the parts of one message.
 const partBreak = "\n\n"
 
-// History is the message list of one conversation. Messages are lists of parts, so that a
-// document can be taken out again from between other text without searching for it.
+// History is the message list of one conversation. Messages are lists of parts, so that a document can be removed
+// from between other text without searching for it.
 type History struct {
 	messages []message
-	pending  []part   // documents that open the next user message
-	docs     []string // ids in context, in injection order
+	pending  []part   // documents for the next user message
+	docs     []string // ids in context, in the order of injection
 	phase    figure.Phase
 	removals int // documents that were taken out
 }
@@ -72,7 +72,7 @@ type message struct {
 	parts []part
 }
 
-// part is a stretch of a message: a document, the stub of one, or plain text (no id).
+// part is a piece of a message: a document, the stub of one, or plain text (no id).
 type part struct {
 	doc  string
 	text string
@@ -95,8 +95,8 @@ func NewHistory(system string) *History {
 	return h
 }
 
-// Messages returns the messages as they would go on the wire, in a new slice. Documents that
-// wait for the next user message are not in it.
+// Messages returns the messages for the wire, in a new slice. Documents that wait for the next user message are not
+// in it.
 func (h *History) Messages() []Message {
 	out := make([]Message, len(h.messages))
 	for i, m := range h.messages {
@@ -105,15 +105,15 @@ func (h *History) Messages() []Message {
 	return out
 }
 
-// inContext returns the ids of the documents in context, in injection order, in a new slice. A
-// document that waits for the next user message counts.
+// inContext returns the ids of the documents in context, in the order of injection, in a new slice. A document that
+// waits for the next user message counts.
 func (h *History) inContext() []string { return slices.Clone(h.docs) }
 
 // has reports whether a document is in context.
 func (h *History) has(id string) bool { return slices.Contains(h.docs, id) }
 
-// inject puts a document into the context. Role is that of an own message, user or system, and
-// is not looked at elsewhere.
+// inject puts a document into the context. Role is the role of a separate message, user or system, and has no effect
+// elsewhere.
 func (h *History) inject(doc *Document, into, role string) {
 	p := part{doc.ID, wrap(doc)}
 	switch into {
@@ -155,7 +155,7 @@ func (h *History) remove(id, mode string) {
 	h.removals++
 }
 
-// without returns the parts less those of a document, or with stubs in their place.
+// without returns the parts without those of a document, or with stubs in their place.
 func without(parts []part, id, mode string) []part {
 	var kept []part
 	for _, p := range parts {
@@ -169,23 +169,22 @@ func without(parts []part, id, mode string) []part {
 	return kept
 }
 
-// stubLabel opens a stub, as far as there is room for it; stubFiller follows until it is full.
+// stubLabel begins a stub, cut to its length; stubFiller fills the rest.
 const (
 	stubLabel  = "[REMOVED]"
 	stubFiller = " The passage that stood here has been taken out of the conversation."
 )
 
-// stub returns text without content that has as many runes as the text it replaces. Runes, not tokens: a scenario is
-// the same text for every model, and each model cuts it into its own tokens. It is prose, because prose has about as
-// many runes to a token as what it replaces; a row of dots has far fewer, and would leave a longer prompt than the
-// document did.
+// stub returns text without content with as many runes as the text it replaces. Runes, not tokens, because a scenario
+// is the same text for every model. It is prose, because prose has about as many runes per token as the document; a
+// row of dots has far fewer, and would make the prompt longer.
 func stub(text string) string {
 	n := len([]rune(text))
 	filler := strings.Repeat(stubFiller, n/len(stubFiller)+1)
 	return string([]rune(stubLabel + filler)[:n])
 }
 
-// user appends a user message. Documents that waited for it open it.
+// user appends a user message, with the documents that waited for it at its beginning.
 func (h *History) user(text string) {
 	m := message{roleUser, h.pending}
 	if text != "" || len(m.parts) == 0 {
@@ -200,16 +199,14 @@ func (h *History) assistant(text string) {
 	h.messages = append(h.messages, message{roleAssistant, []part{{text: text}}})
 }
 
-// prefillText is the question of a prefill that has none: chat templates want a user message at
-// the end.
+// prefillText is the question of a prefill without one: chat templates want a user message at the end.
 const prefillText = "."
 
-// prefill returns the messages that bring the context into the server's cache before the next
-// question is asked. The next real turn starts with the same text up to the end of the last
-// document: documents that wait are sent as a separate user message, which the question will
-// follow inside the same message; elsewhere the documents stand already, and a user message
-// with a full stop takes the place of the question. Only what a template puts behind a message
-// differs, which is a few tokens.
+// prefill returns the messages that bring the context into the server's cache before the next question. The next real
+// turn starts with the same text, up to the end of the last document: waiting documents are sent in a user message to
+// which the question is appended later; if there are none, the documents are in earlier messages, and a user message
+// with a full stop replaces the question. Only what the template writes after a message differs, which is a few
+// tokens.
 func (h *History) prefill() []Message {
 	out := h.Messages()
 	switch {
@@ -221,9 +218,8 @@ func (h *History) prefill() []Message {
 	return out
 }
 
-// play sends one turn: the user's text is appended, then the reply that the caller wants kept.
-// A turn that failed keeps its question, so that a caller who goes on anyway sends a history
-// that says what was asked.
+// play sends one turn: it appends the user's text, then the reply that the caller keeps. A failed turn keeps its
+// question, so that a caller who continues sends a history with what was asked.
 func (h *History) play(n int, text, recorded string, send Send) error {
 	h.user(text)
 	reply, err := send(Turn{N: n, Messages: h.Messages(), Phase: h.phase, Docs: h.inContext(), Reply: recorded})

@@ -13,8 +13,8 @@ import (
 	"homellm/engine/text"
 )
 
-// hitRate is the one metric whose greatest value a plan knows: what a prefix cache can hit is
-// what it has seen before.
+// hitRate is the only metric with a greatest value that a plan knows: a prefix cache can only hit what it has seen
+// before.
 const hitRate = "cache.hit_rate"
 
 // forecast lists the assertions of a cell in the order of the file.
@@ -35,17 +35,16 @@ func (p *planner) forecast(c *Cell) []forecast {
 	return out
 }
 
-// greatest is the highest value that a hit rate can have, and the turn that sets it.
+// greatest is the highest possible value of a hit rate, and the turn that determines it.
 type greatest struct {
 	value float64
-	turn  *PlannedTurn // nil: several turns share in it
+	turn  *PlannedTurn // nil: several turns determine it
 	exact bool
-	most  float64 // (n-1)/n: no estimate is needed to say that more is impossible
-	seen  float64 // what a cache of single tokens could reach, where the server's keeps whole blocks
+	most  float64 // (n-1)/n: certain without an estimate
+	seen  float64 // the ceiling of a cache of single tokens, if the server's has larger blocks
 }
 
-// thresholds compares every hit rate that an assertion asks for with what a prefix cache can
-// reach in each cell.
+// thresholds compares every hit rate in an assertion with what a prefix cache can reach in each cell.
 func (p *planner) thresholds() {
 	type finding struct {
 		cell *Cell
@@ -71,7 +70,7 @@ func (p *planner) thresholds() {
 					continue
 				}
 				at := f.Assertion.Pos
-				at.Col += l.From // only a key: several bounds of one assertion differ in it
+				at.Col += l.From // a key only: several limits of one assertion differ in it
 				judged[at]++
 				severity, _ := against(l, top)
 				if severity == "" {
@@ -91,7 +90,7 @@ func (p *planner) thresholds() {
 		all := found[at]
 		worst := slices.MinFunc(all, func(a, b finding) int {
 			if a.diag.Severity != b.diag.Severity {
-				return strings.Compare(string(a.diag.Severity), string(b.diag.Severity)) // error before warning
+				return strings.Compare(string(a.diag.Severity), string(b.diag.Severity)) // errors before warnings
 			}
 			return int(math.Copysign(1, a.top.value-b.top.value))
 		})
@@ -103,8 +102,8 @@ func (p *planner) thresholds() {
 	p.diags = p.diags.Sorted()
 }
 
-// against says how bad it is that a ceiling stands over a limit; "" if it can be met. Blocks: only the size of the
-// server's blocks puts it out of reach, and the run says so if its cache does what it can.
+// against returns the severity of a limit above the ceiling; "" if the limit can be met. Blocks: only the server's
+// block size puts it out of reach, and the run says unsupported if the cache reaches the ceiling.
 func against(l expr.Limit, top greatest) (severity syntax.Severity, blocks bool) {
 	beyond := func(limit float64) bool {
 		switch l.Op {
@@ -126,13 +125,13 @@ func against(l expr.Limit, top greatest) (severity syntax.Severity, blocks bool)
 	return syntax.Error, false
 }
 
-// beyond words a threshold that no cache can reach.
+// beyond describes a threshold that no cache can reach.
 func (p *planner) beyond(c *Cell, f forecast, l expr.Limit, top greatest, severity syntax.Severity) syntax.Diagnostic {
 	about := ""
 	if !top.exact {
 		about = "about "
 	}
-	// A threshold that an estimate cannot rule out is a warning, and says so.
+	// If an estimate cannot exclude the threshold, the finding is a warning, and says so.
 	message := fmt.Sprintf("no prefix cache can exceed %s%s here", about, hitShare(top.value))
 	if !top.exact && severity == syntax.Warning {
 		message = fmt.Sprintf("a prefix cache is unlikely to exceed %s%s here", about, hitShare(top.value))
@@ -162,10 +161,10 @@ func (p *planner) beyond(c *Cell, f forecast, l expr.Limit, top greatest, severi
 	return d
 }
 
-// hitShare writes a ceiling rounded down, for rounding up would claim what cannot be.
+// hitShare formats a ceiling rounded down, because rounding up would claim the impossible.
 func hitShare(v float64) string { return fmt.Sprintf("%.2f", math.Floor(v*100)/100) }
 
-// ceilingOf returns the ceiling of a path as an assertion sees it.
+// ceilingOf returns the ceiling of a path in the scope of an assertion.
 func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
 	name, ok := figure.Parse(f.Assertion.Scope, path)
 	if !ok {
@@ -190,7 +189,7 @@ func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
 	return greatest{}, false
 }
 
-// sees reports whether a turn is among those that a name chooses, as the assertion sees them.
+// sees reports whether a turn is among those that a name selects in the scope of the assertion.
 func (f forecast) sees(t PlannedTurn, name figure.Name) bool {
 	if f.Conversation != "" && t.Conversation != f.Conversation {
 		return false
@@ -204,7 +203,7 @@ func (f forecast) sees(t PlannedTurn, name figure.Name) bool {
 	return true
 }
 
-// in reports whether a turn is of the step, phase or conversation that a name chooses.
+// in reports whether a turn belongs to the step, phase or conversation that a name selects.
 func (t PlannedTurn) in(name figure.Name) bool {
 	switch name.Part {
 	case figure.StepPart:
@@ -235,7 +234,7 @@ func allButOne(t PlannedTurn) float64 {
 	return float64(t.PromptTokens-1) / float64(max(1, t.PromptTokens))
 }
 
-// weighted is the ceiling of a hit rate over several turns: the sums of their tokens.
+// weighted is the ceiling of a hit rate over several turns: the ratio of the sums of their tokens.
 func weighted(turns []PlannedTurn) (greatest, bool) {
 	reusable, seen, prompt := 0, 0, 0
 	out := greatest{exact: true, most: 1}
@@ -255,8 +254,8 @@ func weighted(turns []PlannedTurn) (greatest, bool) {
 	return out, true
 }
 
-// ofStatistic is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the
-// number of repeats changes no nearest-rank percentile of them by more than a rank.
+// ofStatistic is the ceiling of a statistic over turns. Every repeat has the same ceilings, so the number of repeats
+// changes the rank of a percentile by at most one.
 func ofStatistic(turns []PlannedTurn, path string) (greatest, bool) {
 	if len(turns) == 0 {
 		return greatest{}, false
@@ -271,7 +270,7 @@ func ofStatistic(turns []PlannedTurn, path string) (greatest, bool) {
 	case "max", "p90", "p95", "p99":
 		at = len(sorted) - 1
 	case "p50":
-		at = len(sorted) / 2 // the upper one of two, so that nothing possible is refused
+		at = len(sorted) / 2 // the higher of two, so that nothing possible is rejected
 	case "mean":
 		out := greatest{exact: true, most: 1}
 		for _, t := range sorted {
@@ -289,7 +288,7 @@ func ofStatistic(turns []PlannedTurn, path string) (greatest, bool) {
 	return single(sorted, at)
 }
 
-// unstable warns where cache assertions would measure the template.
+// unstable warns if assertions on the cache would measure the template.
 func (p *planner) unstable(c *Cell) {
 	stable := c.Model != nil && c.Model.PrefixStable
 	if c.examined {
@@ -321,7 +320,7 @@ func (p *planner) unstable(c *Cell) {
 	}
 }
 
-// floors checks percentiles of phases and conversations, whose samples only a plan knows.
+// floors checks percentiles of phases and conversations, whose sample sizes only a plan knows.
 func (p *planner) floors(c *Cell, f forecast) {
 	a := f.Assertion
 	if a.Scope != figure.ScenarioScope {

@@ -1,14 +1,14 @@
 package dsl
 
-// LeftOut is a conversation that an option leaves out.
+// LeftOut is a conversation that an option excludes.
 type LeftOut struct {
 	Scenario     string
 	Conversation *Conversation
-	Cell         string // the one that it is left out of; empty: all
+	Cell         string // the cell without it; empty: all cells
 	Reason       string
-	Context      bool // it does not fit the context that was given
-	Turns        int  // 0: not known
-	Tokens       int  // at its largest; 0: not known
+	Context      bool // it does not fit the given context
+	Turns        int  // 0: unknown
+	Tokens       int  // at its largest; 0: unknown
 }
 
 // String names it.
@@ -20,7 +20,7 @@ func (l LeftOut) String() string {
 	return name
 }
 
-// selection is what the options leave of all files of a command.
+// selection counts what the options select from all files of a command.
 type selection struct {
 	include, exclude []string
 	most             int // conversations; 0: any number

@@ -9,9 +9,8 @@ import (
 	"homellm/engine/engines"
 )
 
-// Attach adds a profile for a running server that no file names: what is known of its engine,
-// without what would start it, and returns the profile's name. An engine that no profile has is
-// taken for a plain OpenAI-compatible server.
+// Attach adds a profile for a running server that no file names: with what is known of its engine, but without what
+// would start it. It returns the profile's name. An unknown engine is taken for a plain OpenAI-compatible server.
 func (l *Library) Attach(name, engine, address string) string {
 	base := l.profileOf(engine)
 	if base == nil {
@@ -22,7 +21,7 @@ func (l *Library) Attach(name, engine, address string) string {
 		s = *base
 	}
 	s.Name, s.Description, s.Attach = name, "", address
-	s.Pos = syntax.Pos{} // it stands in no file
+	s.Pos = syntax.Pos{} // it is in no file
 	s.Launch, s.Abstract, s.Models, s.ContextTokens, s.Port = nil, false, nil, 0, 0
 	// A server that a file declares may need a key that this one does not.
 	s.APIKey = Secret{}
@@ -31,8 +30,7 @@ func (l *Library) Attach(name, engine, address string) string {
 	return name
 }
 
-// profileOf is the profile that says most generally what an engine can do: the abstract one if
-// there is one.
+// profileOf is the most general profile of an engine: the abstract one if there is one.
 func (l *Library) profileOf(engine string) *Server {
 	var found *Server
 	for _, s := range l.Servers {
@@ -43,8 +41,8 @@ func (l *Library) profileOf(engine string) *Server {
 	return found
 }
 
-// Library is what the servers and models files have: profiles and models, resolved, in the
-// order in which they first appear.
+// Library is the resolved profiles and models of the servers and models files, in the order in which they first
+// appear.
 type Library struct {
 	Servers   []*Server
 	Models    []*Model
@@ -66,9 +64,9 @@ func (l *Library) Server(name string) *Server {
 	return nil
 }
 
-// Model returns the model that a name means, or nil: its own name, an alias, or a name that an
-// engine gives it, in this order. Upper and lower case are alike. A name that is none of these is no model, however
-// much it looks like one: two quantisations of a model are two.
+// Model returns the model that a name means, or nil. It looks for a model's own name, an alias, or an engine's name
+// for it, in this order, ignoring case. Any other name is no model, however similar: two quantisations of a model are
+// two models.
 func (l *Library) Model(name string) *Model {
 	if l == nil || name == "" {
 		return nil
@@ -95,8 +93,8 @@ func (l *Library) Model(name string) *Model {
 	return nil
 }
 
-// Recognise returns the model that a server means by a name, or nil: what Model returns, else the one with the longest
-// pattern that fits. Its context, template and architecture are those of what is served; its weights need not be.
+// Recognise returns the model that a server means by a name, or nil: what Model returns, else the one with the
+// longest matching pattern. Its context, template and architecture apply to what is served; its weights may differ.
 func (l *Library) Recognise(name string) *Model {
 	if m := l.Model(name); m != nil || l == nil {
 		return m
@@ -113,7 +111,7 @@ func (l *Library) Recognise(name string) *Model {
 	return best
 }
 
-// matches reports whether a text fits a pattern in which * stands for any text.
+// matches reports whether a text matches a pattern in which * is any text.
 func matches(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -133,8 +131,8 @@ func matches(pattern, text string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// Adopt adds what a server calls its model, so that it can be asked for by that name: with what is known of the model
-// that the name is recognised as, and nothing of where that one is downloaded from or how it is quantised.
+// Adopt adds a server's name for its model, so that it can be requested by that name. The entry has what is known of
+// the model that the name is recognised as, except its sources and quantisation.
 func (l *Library) Adopt(name string) {
 	of := l.Recognise(name)
 	if of == nil || l.Model(name) != nil {
@@ -146,7 +144,7 @@ func (l *Library) Adopt(name string) {
 	l.Models = append(l.Models, &m)
 }
 
-// SuggestModel says which model may have been meant by a name that is none; empty: no name is near.
+// SuggestModel suggests a model for an unknown name; empty: none is similar.
 func (l *Library) SuggestModel(name string) string {
 	if near := syntax.Suggest(name, l.modelNames()); near != "" {
 		return near

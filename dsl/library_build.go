@@ -7,9 +7,8 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// LoadLibrary reads servers and models files, in any mix and order of kinds. A later file adds
-// to the earlier ones, and replaces what has the same name; a profile that extends its own name
-// changes the earlier one instead.
+// LoadLibrary reads servers and models files, in any mix and order of kinds. A later file adds to the earlier ones,
+// and replaces what has the same name; a profile that extends its own name changes the earlier one instead.
 func LoadLibrary(files ...File) (*Library, syntax.Diagnostics) {
 	var trees []*tree
 	var diags syntax.Diagnostics
@@ -26,12 +25,11 @@ func LoadLibrary(files ...File) (*Library, syntax.Diagnostics) {
 	return l, diags.Sorted()
 }
 
-// check returns what is wrong with the links of a servers or models file that is laid over the
-// library.
+// check returns what is wrong with the references of a servers or models file added to the library.
 func (l *Library) check(t *tree) syntax.Diagnostics {
 	var below []*tree
 	if l != nil {
-		// The file may be part of the library already.
+		// The file may already be part of the library.
 		below = slices.DeleteFunc(slices.Clone(l.trees), func(o *tree) bool { return o.src.Name == t.src.Name })
 	}
 	_, diags := newLibrary(append(below, t))
@@ -127,8 +125,8 @@ func (b *libraryBuilder) build() *Library {
 	return l
 }
 
-// resolve returns the settings of a profile with those that it inherits. Chain holds the
-// profiles on the way here.
+// resolve returns the settings of a profile with the inherited ones. Chain holds the profiles on the way here, to
+// find circles.
 func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []string) (*syntax.Node, bool) {
 	at := b.servers[name][index]
 	base := &syntax.Node{Src: at.Node.Src, Kind: syntax.MapKind, Line: at.Node.Line, Col: at.Node.Col}
@@ -150,7 +148,7 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 			"profile %q extends itself", name)
 		return nil, false
 	case next != name && slices.Contains(chain, next):
-		// Every profile of the circle comes here; the first of them by name speaks for all.
+		// Every profile of a circle gets here; only the first by name is reported.
 		if circle := chain[slices.Index(chain, next):]; next == chain[0] && next == slices.Min(circle) {
 			d.errorf(parent, "links/extends", "remove extends from one of them", "profiles extend each other in a circle: %s",
 				strings.Join(append(circle, next), " → "))
@@ -165,7 +163,7 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	if !ok {
 		return nil, false
 	}
-	// What a profile says of itself is not inherited.
+	// These settings of a profile are not inherited.
 	inherited = inherited.Without("abstract", "extends", "description")
 	if choosesModel(at.Node, inherited) {
 		inherited = inherited.Without("models")
@@ -176,8 +174,8 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 	return merge(inherited, at.Node), true
 }
 
-// choosesModel says whether a profile serves what it inherits no list of: it names a server that runs, which has the
-// models that it has, or a command line that no longer takes the model from the list.
+// choosesModel says whether a profile does not inherit its list of models: it names a running server, which has its
+// own models, or a command line that does not take the model from the list.
 func choosesModel(own, inherited *syntax.Node) bool {
 	if attach := own.Get("attach"); attach != nil && attach.Kind != syntax.NullKind {
 		return true
@@ -186,14 +184,14 @@ func choosesModel(own, inherited *syntax.Node) bool {
 	return before != nil && now != nil && takesModel(before) && !takesModel(merge(before, now))
 }
 
-// takesModel says whether a text below a node asks for the model.
+// takesModel says whether a text below a node refers to the model.
 func takesModel(n *syntax.Node) bool {
 	return strings.Contains(n.Text(), "${model.") || slices.ContainsFunc(n.Items, takesModel) ||
 		slices.ContainsFunc(n.Entries, func(e syntax.Entry) bool { return takesModel(e.Node) })
 }
 
-// merge returns base with over laid on it: mappings are merged key by key, everything else is
-// replaced, and null removes. Keys keep the order of base; new ones follow.
+// merge returns base overlaid with over: mappings are merged key by key, everything else is replaced, and null
+// removes. Keys keep the order of base; new ones follow.
 func merge(base, over *syntax.Node) *syntax.Node {
 	if base.Kind != syntax.MapKind || over.Kind != syntax.MapKind {
 		return over

@@ -11,8 +11,8 @@ import (
 	"homellm/engine/text"
 )
 
-// playContext follows the documents through a conversation and reports steps that cannot work:
-// a document is taken out that is not in, a question is asked about nothing.
+// playContext follows the documents through a conversation and reports impossible steps: a document is removed that
+// is not in context, a question is asked about nothing.
 func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 	x := contextCheck{decoder: d, out: map[string]string{}, later: map[string]string{}}
 	for _, s := range slices.Backward(steps) {
@@ -32,18 +32,18 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 	}
 }
 
-// contextCheck is what is in the context of a conversation at one of its steps.
+// contextCheck is the state of a conversation's context at one of its steps.
 type contextCheck struct {
 	*decoder
 	in      []string          // documents in context
-	out     map[string]string // documents that were removed, with the step
-	later   map[string]string // documents that a step injects, with the first
-	unclear bool              // what a step injects could not be read: the context may hold anything
-	sent    int               // turns
-	unsent  *decodedStep      // the last step that put something into the context that was not sent yet
+	out     map[string]string // removed documents, with the step
+	later   map[string]string // documents that steps inject, with the first such step
+	unclear bool              // an injection could not be read, so the context may hold anything
+	sent    int               // number of turns
+	unsent  *decodedStep      // the last step whose injection is not sent yet
 }
 
-// documents plays what a step does to the documents in context.
+// documents applies a step to the documents in context.
 func (x *contextCheck) documents(s *decodedStep) {
 	for _, r := range s.effect.injects {
 		if slices.Contains(x.in, r.name) {
@@ -71,7 +71,7 @@ func (x *contextCheck) documents(s *decodedStep) {
 	}
 }
 
-// whereItIs says what happens to a document that is not in context.
+// whereItIs says where a document is that is not in context.
 func (x *contextCheck) whereItIs(document string) string {
 	switch {
 	case x.out[document] != "":
@@ -82,7 +82,7 @@ func (x *contextCheck) whereItIs(document string) string {
 	return "inject it in an earlier step"
 }
 
-// turns plays what a step sends.
+// turns checks what a step sends.
 func (x *contextCheck) turns(s *decodedStep) {
 	if s.effect.needsTurn && x.sent == 0 {
 		x.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn",
@@ -106,7 +106,7 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	}
 	turns := s.turns()
 	if len(s.effect.injects) > 0 {
-		turns = 0 // what a prefill answers is not kept
+		turns = 0 // the reply to a prefill is not kept
 	}
 	switch {
 	case s.reply != nil && d.reported(s.reply):
@@ -124,12 +124,11 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	}
 }
 
-// linkScenario reports what is declared and not used, and requests that leave their sampling to
-// the server.
+// linkScenario reports unused declarations, and requests that leave their sampling to the server.
 func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending) {
 	d.checkSampling(s, root)
 	if d.broken {
-		return // what uses them may be in what could not be read
+		return // what uses them may be in the unreadable parts
 	}
 	for _, doc := range s.Documents {
 		if n := d.declared["document"][doc.ID]; n != nil && !d.used[doc.ID] {
@@ -160,8 +159,8 @@ func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending)
 	}
 }
 
-// checkSampling warns of requests whose sampling the server decides: engines differ, and some
-// take the settings that the model's makers recommend.
+// checkSampling warns of requests whose sampling the server decides: engines differ, and some use the settings that
+// the model's makers recommend.
 func (d *decoder) checkSampling(s *Scenario, root *syntax.Node) {
 	var unset, unseeded []string
 	for _, c := range s.Conversations {

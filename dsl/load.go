@@ -8,9 +8,9 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Load reads a scenario and plans it: it validates and links the file, compiles every assertion,
-// expands the matrix, and plays every conversation with replies of the greatest length. The
-// plan is nil if a finding is an error. The same input gives the same plan.
+// Load reads a scenario and plans it: it validates the file and its references, compiles every assertion, expands the
+// matrix, and plays every conversation with replies of the greatest length. The plan is nil if a finding is an error.
+// The same input gives the same plan.
 func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.Diagnostics) {
 	p := newPlanner(f, lib, v, opt)
 	p.load(f)
@@ -22,8 +22,8 @@ func Load(f File, lib *Library, v expr.Vocabulary, opt Options) (*Plan, syntax.D
 	return p.plan, diags
 }
 
-// Validate checks a file of any kind as far as that is possible without a server: a scenario is checked against the
-// library and its assertions are compiled; servers and models files are resolved.
+// Validate checks a file of any kind as far as possible without a server: a scenario is checked against the library
+// and its assertions are compiled; servers and models files are resolved.
 func Validate(f File, lib *Library, v expr.Vocabulary) syntax.Diagnostics {
 	t, diags := readFile(f)
 	if t == nil {
@@ -84,7 +84,7 @@ func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) 
 	p.diags = append(p.diags, d.diags...)
 	combinations := m.combinations
 	if !p.expandable(t, len(combinations)) || p.diags.Errors() {
-		// The rest of the file is still looked at, for the values that one cell would have.
+		// The rest of the file is checked too, with the values of one cell.
 		combinations = []combination{p.anyOf(m)}
 	}
 	var out []decoded
@@ -100,7 +100,7 @@ func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) 
 	return m.axes, out
 }
 
-// anyOf returns a combination for a matrix that is not sound.
+// anyOf returns a combination of an invalid matrix.
 func (p *planner) anyOf(m matrix) combination {
 	out := combination{}
 	for _, a := range m.axes {
@@ -139,8 +139,8 @@ func (p *planner) compiler(t *tree) func(*expr.Assertion, expr.Env) syntax.Diagn
 	}
 }
 
-// declaredAt says where the value of a var or an axis comes from: the place in the file, or the
-// option that took its place.
+// declaredAt says where the value of a var or an axis comes from: a place in the file, or the option that overrides
+// it.
 func (p *planner) declaredAt(t *tree, path string) string {
 	group, name, _ := strings.Cut(path, ".")
 	_, replaced := p.opt.Vars[name]
@@ -153,7 +153,7 @@ func (p *planner) declaredAt(t *tree, path string) string {
 	case path == "matrix.model" && p.opt.Model != "":
 		return "--model"
 	case e == nil:
-		return "choice of the run" // a server for a scenario that names none
+		return "choice of the run" // the server of a scenario that names none
 	}
 	return fmt.Sprintf("%s:%d", t.src.Name, e.Line)
 }
@@ -163,7 +163,7 @@ func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
 		texts: map[syntheticKey]string{}}
 }
 
-// read reads a scenario as far as that needs no server. It returns false where there is an error.
+// read reads a scenario as far as possible without a server. It returns false if there is an error.
 func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
 	t, diags := readFile(f)
 	switch {

@@ -12,7 +12,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// maxCells bounds a matrix: more cells than this are a mistake, not a plan.
+// maxCells limits a matrix: more cells are a mistake, not a plan.
 const maxCells = 1000
 
 // axis is one axis of a matrix with its values, all of one kind.
@@ -21,7 +21,7 @@ type axis struct {
 	values []any
 }
 
-// combination is one point of the matrix: a value for every axis.
+// combination is one point of the matrix: one value for every axis.
 type combination map[string]any
 
 // matrix is a scenario's matrix after the options of the run have been applied.
@@ -30,8 +30,7 @@ type matrix struct {
 	combinations []combination
 }
 
-// readMatrix expands the matrix of a scenario. Servers and a model that the options name take
-// the place of those axes.
+// readMatrix expands the matrix of a scenario. Servers and a model in the options replace those axes.
 func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	n := d.get(root, "matrix")
 	m := matrix{axes: d.axes(n)}
@@ -85,7 +84,7 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	return m
 }
 
-// axisRank puts server before model and both before the other axes.
+// axisRank puts server before model, and both before the other axes.
 func axisRank(name string) int {
 	switch name {
 	case serverAxis:
@@ -96,8 +95,8 @@ func axisRank(name string) int {
 	return 2
 }
 
-// axes reads the axes. The values of one must be of one kind, for expressions have types; whole
-// numbers beside fractions are numbers.
+// axes reads the axes. The values of an axis must have one kind, because expressions are typed; whole numbers and
+// fractions together are numbers.
 func (d *decoder) axes(n *syntax.Node) []axis {
 	if n == nil || n.Kind != syntax.MapKind {
 		return nil
@@ -143,7 +142,7 @@ func kindList(kinds map[expr.Kind]bool) string {
 	return strings.Join(list, " and ")
 }
 
-// replace gives an axis other values, and adds it if need be.
+// replace gives an axis other values, or adds it.
 func (m *matrix) replace(name string, with []string) {
 	a := axis{name: name}
 	for _, v := range with {
@@ -160,8 +159,8 @@ func (m *matrix) replace(name string, with []string) {
 	m.axes = append(m.axes, a)
 }
 
-// product returns every combination that has the fixed values, the last axis changing fastest,
-// or nil if there are too many.
+// product returns every combination with the fixed values, the last axis changing fastest, or nil if there are too
+// many.
 func (m *matrix) product(fixed combination) []combination {
 	out := []combination{{}}
 	for _, a := range m.axes {
@@ -194,8 +193,7 @@ func (c combination) has(want combination) bool {
 	return true
 }
 
-// selected reports whether an included combination is among the servers and the model that the
-// options name.
+// selected reports whether an included combination has one of the servers and the model of the options.
 func (m *matrix) selected(c combination, opt Options) bool {
 	server, named := c[serverAxis].(string)
 	if named && len(opt.Servers) > 0 && !slices.Contains(opt.Servers, server) {
@@ -237,8 +235,8 @@ func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
 	return out, ok
 }
 
-// readVars reads the vars of a scenario, with the values that the options put in their place. A
-// value from the command line is read as the type of the literal that it replaces.
+// readVars reads the vars of a scenario, with the values of the options in their place. A value from the command line
+// is read with the type of the literal that it replaces.
 func readVars(d *decoder, root *syntax.Node, opt Options) map[string]any {
 	vars := map[string]any{}
 	if n := d.get(root, "vars"); n != nil && n.Kind == syntax.MapKind {
@@ -274,7 +272,7 @@ func parseLiteral(text string, k expr.Kind) (any, error) {
 			return v, nil
 		}
 	case expr.Float:
-		// ParseFloat reads nan and inf, which a scenario may not use.
+		// ParseFloat accepts nan and inf, which a scenario may not use.
 		if v, err := strconv.ParseFloat(text, 64); err == nil && v-v == 0 {
 			return v, nil
 		}

@@ -9,12 +9,12 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// forecast is what a plan can say of one assertion in one cell.
+// forecast is what a plan knows of one assertion in one cell.
 type forecast struct {
 	Assertion    *expr.Assertion
 	Conversation string   // empty in scenario scope
 	Step         string   // empty above step scope
-	SelfTest     []string // paths of which the self-test decides whether the server can tell them
+	SelfTest     []string // paths for which the self-test decides whether the server reports them
 }
 
 // The axes that name entries of the library.
@@ -23,58 +23,56 @@ const (
 	modelAxis  = "model"
 )
 
-// Options are what a run sets in addition to the files.
+// Options are the settings of a run besides the files.
 type Options struct {
 	Vars             map[string]string // replace the scenario's variables
 	Servers          []string          // replace the matrix's servers
-	DefaultServer    string            // plays a scenario that names no server; empty: its cells have none
+	DefaultServer    string            // server of a scenario that names none; empty: its cells have none
 	Model            string            // replaces the matrix's models
-	Repeats          int               // 0: the scenario's own
-	ContextSize      int               // context that is served, whatever a profile says; 0: not given
+	Repeats          int               // 0: as in the scenario
+	ContextSize      int               // overrides the served context of profiles; 0: not given
 	MaxConversations int               // 0: all
 	IncludeTags      []string          // conversations with any of these; none given: all
 	ExcludeTags      []string          // wins over IncludeTags
 
-	// Count returns the tokens of a text, and whether the model's own tokeniser has counted
-	// them. The model is nil where a scenario leaves it to the server. A nil function estimates
-	// from the characters.
+	// Count returns the tokens of a text, and whether the model's own tokeniser counted them. The model is nil if the
+	// scenario leaves it to the server. If Count is nil, the number is estimated from the characters.
 	Count func(model *Model, text string) (n int, exact bool)
 
-	// Render returns the prompt that a server makes of messages for a model, and whether it is
-	// the model's own template that does. An error says that the template refuses them. An empty
-	// prompt means that the template is not known, as a nil function does: a few tokens are
-	// assumed around every message.
+	// Render returns the prompt that a server makes of messages for a model, and whether the model's own template made
+	// it. An error says that the template refuses the messages. An empty prompt, or a nil function, means that the
+	// template is unknown: a few tokens are then assumed around every message.
 	Render func(server *Server, model *Model, messages []Message) (prompt string, exact bool, err error)
 
-	// Examine looks at a whole conversation as the model's template renders it; nil: it is not looked at.
+	// Examine examines a whole conversation as rendered by the model's template; nil: it is not examined.
 	Examine func(server *Server, model *Model, messages []Message) Examination
 
-	// Served returns what is known of a server beyond its profile; nil: nothing.
+	// Served returns what is known of a server besides its profile; nil: nothing.
 	Served func(server string) (Served, bool)
 }
 
-// Examination is what the template of a model does to a conversation.
+// Examination is what a model's template does to a conversation.
 type Examination struct {
-	Rendered bool      // the template is known, and takes the conversation
-	Rewrites string    // where a turn does not extend the one before, and why; empty: every one does
-	Daily    bool      // prompts hold today's date: they change at midnight
-	Suspects []Suspect // text that the model reads as a special token
+	Rendered bool      // the template is known, and accepts the conversation
+	Rewrites string    // the turn that does not extend the one before, and why; empty: every turn does
+	Daily    bool      // prompts contain today's date, so they change at midnight
+	Suspects []Suspect // text that contains special tokens
 }
 
-// Suspect is text of a message that a model reads as a special token.
+// Suspect is a special token in the text of a message.
 type Suspect struct {
 	Message int // index of the message
 	Token   string
 }
 
-// Served is what a server that answers has shown.
+// Served is what a running server reports.
 type Served struct {
-	ContextTokens int             // 0: not known
-	BlockTokens   int             // tokens in one block of its prefix cache; 0: not known
-	Capabilities  map[string]bool // what was looked for: found or not; what is absent is left to the profile
+	ContextTokens int             // 0: unknown
+	BlockTokens   int             // tokens in one block of its prefix cache; 0: unknown
+	Capabilities  map[string]bool // what was found or not; the profile decides the others
 }
 
-// Plan is what a run will do: every cell with every request, before one is sent.
+// Plan is what a run will do: every cell with every request, before the first is sent.
 type Plan struct {
 	Name        string
 	Description string
@@ -91,19 +89,19 @@ type Plan struct {
 // Cell is one combination of the matrix.
 type Cell struct {
 	ID       string // digest of everything that decides what the cell does and how it is judged
-	Does     string // digest of what it sends, whatever the file looks like; see does
+	Does     string // digest of what it sends, however the file is written; see does
 	Labels   []Label
 	Values   map[string]any // of the axes
-	Server   *Server        // nil: whichever server the run finds
-	Model    *Model         // nil: whichever model the server has
+	Server   *Server        // nil: the server that the run finds
+	Model    *Model         // nil: the model that the server has
 	Scenario *Scenario
 	Skip     string // why the cell cannot be played; empty if it can
 	Turns    []PlannedTurn
 
 	forecasts []forecast
-	rewrites  string // where the template rewrites what it has rendered, if it was asked
-	examined  bool   // it was, and takes every conversation
-	daily     bool   // its prompts hold today's date
+	rewrites  string // where the template rewrites earlier output, if it was examined
+	examined  bool   // it was examined, and accepts every conversation
+	daily     bool   // its prompts contain today's date
 }
 
 // Label is one coordinate of a cell.
@@ -120,14 +118,14 @@ type PlannedTurn struct {
 	Phase        figure.Phase
 	PromptTokens int
 	ReplyTokens  int     // at most
-	KeptTokens   int     // what the history keeps of the reply: the recorded one, or at most ReplyTokens
+	KeptTokens   int     // tokens of the reply in the history: the recorded one, or at most ReplyTokens
 	Exact        bool    // counted by the model's own tokeniser and template
-	Reusable     int     // prompt tokens that a prefix cache can have seen before, in whole blocks
+	Reusable     int     // prompt tokens that a prefix cache may have seen, in whole blocks
 	Ceiling      float64 // Reusable / PromptTokens: no prefix cache can hit more
-	Known        bool    // the ceiling is one: the template does not rewrite what it has rendered before
+	Known        bool    // the ceiling is certain: the template does not rewrite earlier output
 
 	removed bool // a document was removed since the turn before
-	seen    int  // prompt tokens that have been seen before, in blocks of one token
+	seen    int  // prompt tokens that were seen before, for blocks of one token
 	block   int  // tokens in a block of the server's cache
 }
 
@@ -144,7 +142,7 @@ func (c *Cell) String() string {
 	return strings.Join(parts, " x ")
 }
 
-// ContextNeed is the longest prompt of the cell together with the reply it may get, in tokens.
+// ContextNeed is the longest prompt of the cell with its reply, in tokens.
 func (c *Cell) ContextNeed() int {
 	need := 0
 	for _, t := range c.Turns {
@@ -173,8 +171,7 @@ func (c *Cell) LongestTimeout() time.Duration {
 	return longest
 }
 
-// Size is how many tokens a conversation has at its largest: every prompt token and the reply
-// that the history keeps.
+// Size is the number of tokens of a conversation at its largest: every prompt token and the reply in the history.
 func (c *Cell) Size(conversation string) int {
 	size := 0
 	for _, t := range c.Turns {
@@ -185,8 +182,8 @@ func (c *Cell) Size(conversation string) int {
 	return size
 }
 
-// ModelFact returns what the models file says of the cell's model by the names that expressions
-// have for it below model., or false if it does not say it.
+// ModelFact returns a fact of the cell's model from the models file, by its name below model. in expressions; false
+// if there is none.
 func (c *Cell) ModelFact(name string) (v any, ok bool) {
 	if c.Model == nil {
 		return nil, false

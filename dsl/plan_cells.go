@@ -8,7 +8,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// isolation repeats a check of the file where the options change the number of repeats.
+// isolation checks the isolation again if the options change the number of repeats.
 func (p *planner) isolation(s *Scenario) {
 	r := s.Run
 	if p.opt.Repeats > 1 && r.Cache == NotIsolated && !r.AllowStale {
@@ -17,7 +17,7 @@ func (p *planner) isolation(s *Scenario) {
 	}
 }
 
-// selectConversations leaves the conversations that the options ask for.
+// selectConversations keeps the conversations that the options select.
 func (p *planner) selectConversations(s *Scenario) {
 	include, exclude := splitTags(p.opt.IncludeTags), splitTags(p.opt.ExcludeTags)
 	known := map[string]bool{}
@@ -80,7 +80,7 @@ func (p *planner) cell(axes []axis, in decoded) *Cell {
 	return c
 }
 
-// finish gives a cell its identity, and its turns or the reason why it has none.
+// finish gives a cell its identity, and its turns or the reason to skip it.
 func (p *planner) finish(c *Cell) {
 	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
 	c.Does = does(c.Scenario)
@@ -88,12 +88,12 @@ func (p *planner) finish(c *Cell) {
 	p.unkept(c)
 }
 
-// ownModel gives a cell that names no model the first one that its profile lists.
+// ownModel gives a cell without a model the first one in its profile's list.
 func (p *planner) ownModel(c *Cell) {
 	for _, name := range c.Server.Models {
 		if m := p.lib.Model(name); m != nil {
 			c.Model = m
-			// The label makes results of different models comparable by name.
+			// The label lets results of different models be compared by name.
 			at := slices.IndexFunc(c.Labels, func(l Label) bool { return l.Name == serverAxis }) + 1
 			c.Labels = slices.Insert(c.Labels, at, Label{modelAxis, m.Name})
 			return
@@ -101,7 +101,7 @@ func (p *planner) ownModel(c *Cell) {
 	}
 }
 
-// synthesize writes the documents that are given by their length.
+// synthesize writes the synthetic documents.
 func (p *planner) synthesize(c *Cell) {
 	for _, doc := range c.Scenario.Documents {
 		if doc.Source == "synthetic" {

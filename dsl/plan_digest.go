@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// digest returns the SHA-256 of values, in hexadecimal. It reads what decides behaviour and
-// leaves out what does not: unexported fields, places in files, and the digest of the file
-// itself, so that a comment or a blank line changes nothing.
+// digest returns the SHA-256 of values, in hexadecimal. It includes what affects behaviour and leaves out the rest:
+// unexported fields, positions in files, and the digest of the file itself. A comment or a blank line changes
+// nothing.
 func digest(values ...any) string {
 	h := sha256.New()
 	for _, v := range values {
@@ -21,23 +21,22 @@ func digest(values ...any) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// neutral lists fields that say something about a value and decide nothing, some of one type alone: the title of a
-// document is sent.
+// neutral lists fields that describe a value and have no effect, some for one type only: the title of a document is
+// sent.
 var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title"}
 
-// later lists fields that came after the first journals were written. One that is not set is left out, so that the
-// digests of those journals still match.
+// later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
+// journals still match.
 var later = []string{"ReasoningTags"}
 
-// recordedAs gives a type the name by which digests know it. It is that of the package in which the type was when the
-// first journals were written: if digests followed every move of a type, those of earlier journals would no longer
-// match.
+// recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
+// moving a type would change the digests, and earlier journals would no longer match.
 var recordedAs = strings.NewReplacer("expr.", "dsl.", "figure.", "dsl.", "dsl.Isolation", "string", "dsl.Span",
 	"string", "dsl.Order", "string", "dsl.HistoryMode", "string", "wire.API", "string", "wire.Message", "dsl.Message",
 	"schema.AnswerSchema", "schema.Shape")
 
-// writeDigest writes a value so that different values write different bytes: every value has
-// its type, and every list and text its length.
+// writeDigest writes a value so that different values give different bytes: every value with its type, and every list
+// and text with its length.
 func writeDigest(w io.Writer, v reflect.Value) {
 	if !v.IsValid() {
 		fmt.Fprint(w, "nil;")
@@ -73,8 +72,8 @@ func writeDigest(w io.Writer, v reflect.Value) {
 	}
 }
 
-// writeFields writes the fields of a struct. Those of an embedded one are fields of the whole: to group
-// fields decides nothing.
+// writeFields writes the fields of a struct. Fields of an embedded struct count as fields of the whole, so that
+// grouping has no effect.
 func writeFields(w io.Writer, v reflect.Value) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)

@@ -6,7 +6,7 @@ import (
 	"homellm/dsl/figure"
 )
 
-// PlanDocument is a plan as `plan --format json` prints it. A key that is null has its reason in Unknown.
+// PlanDocument is a plan in the form of `plan --format json`. A null key has its reason in Unknown.
 type PlanDocument struct {
 	Schema       string            `json:"schema"`
 	Name         string            `json:"name"`
@@ -70,7 +70,7 @@ type planWarning struct {
 	Message string `json:"message"`
 }
 
-// LeftOutDocument is a conversation that an option leaves out, as documents say it.
+// LeftOutDocument is an excluded conversation in documents.
 type LeftOutDocument struct {
 	Scenario     string            `json:"scenario"`
 	Conversation string            `json:"conversation"`
@@ -81,7 +81,7 @@ type LeftOutDocument struct {
 	Unknown      map[string]string `json:"unknown"`
 }
 
-// Document returns what is left out as documents say it.
+// Document returns the form of l in documents.
 func (l LeftOut) Document() LeftOutDocument {
 	out := LeftOutDocument{Scenario: l.Scenario, Conversation: l.Conversation.ID, Cell: l.Cell, Reason: l.Reason,
 		Unknown: map[string]string{}}
@@ -102,8 +102,8 @@ func unlessNone(n int) *int {
 	return &n
 }
 
-// Document returns the plan as documents say it, with what options leave of its scenario, and with every default filled
-// in if that is asked for.
+// Document returns the plan as a document, with the conversations that options exclude, and with every default filled
+// in if requested.
 func (p *Plan) Document(out []LeftOut, resolve bool) PlanDocument {
 	prompt, reply := p.tokens()
 	d := PlanDocument{

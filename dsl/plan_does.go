@@ -10,23 +10,23 @@ import (
 	"homellm/dsl/figure"
 )
 
-// standIn takes the place of a reply that only a server can give.
+// standIn replaces a reply that only a server can give.
 const standIn = "\x00reply"
 
-// doneTurn is one request as [does] has it.
+// doneTurn is one request in the input of [does].
 type doneTurn struct {
 	Conversation, Step string
 	Turn               int
 	Phase              figure.Phase
 	Prefill            bool
-	MaxTokens          int // where it is not the request's own
+	MaxTokens          int // if it differs from the request's
 	Request            Sampling
-	Kept               int       // messages that the request before began with as well
-	Messages           []Message // after these
+	Kept               int       // number of messages at the beginning that the previous request had too
+	Messages           []Message // the messages after these
 }
 
-// doneRun is what of the settings of a run bears on what a server is sent, when, and what it has seen before. How
-// often that is repeated does not.
+// doneRun is the settings of a run that affect what a server gets, when, and what it has seen before. The number of
+// repeats does not.
 type doneRun struct {
 	Warmup   int
 	Order    Order
@@ -36,13 +36,14 @@ type doneRun struct {
 }
 
 // does is a digest of what a cell does: every message and option of one repeat's requests, by the names of their
-// steps. How a file says it is not in it, nor what is only shown or judged: comments, titles, assertions.
+// steps. The way a file is written, and what is only shown or judged (comments, titles, assertions), is not part of
+// it.
 func does(s *Scenario) string {
 	sum := sha256.New()
 	out := json.NewEncoder(sum)
 	keep := func(v any) {
 		if err := out.Encode(v); err != nil {
-			fmt.Fprintln(sum, err) // a number that JSON has no word for, which the error names
+			fmt.Fprintln(sum, err) // a number that JSON cannot hold, which the error names
 		}
 	}
 	keep(doneRun{s.Run.Warmup, s.Run.Order, s.Run.Cooldown, s.Run.Cache, s.Run.Scope})
@@ -66,7 +67,7 @@ func does(s *Scenario) string {
 				return standIn, nil
 			})
 			if err != nil {
-				keep(err.Error()) // it cannot be played, which the plan says
+				keep(err.Error()) // it cannot be played, as the plan says
 			}
 		}
 	}

@@ -10,8 +10,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// resolved is one cell with everything filled in that a file may leave out: what the author
-// gets without asking for it. Keys are never in it, only where they are read from.
+// resolved is one cell with every default filled in. It never holds keys, only where they are read.
 type resolved struct {
 	Cell          string                 `json:"cell"`
 	ID            string                 `json:"id"`
@@ -25,13 +24,13 @@ type resolvedServer struct {
 	Name          string            `json:"name"`
 	Engine        string            `json:"engine"`
 	Attach        string            `json:"attach,omitempty"`
-	Argv          []string          `json:"argv,omitempty"` // ${…} is filled in at the start
+	Argv          []string          `json:"argv,omitempty"` // with ${…}, which the start fills in
 	Environment   []string          `json:"environment,omitempty"`
 	APIKey        map[string]string `json:"api_key,omitempty"`
 	BasePath      string            `json:"base_path"`
 	API           wire.API          `json:"api"`
 	Placement     string            `json:"system_placement"`
-	Tags          string            `json:"reasoning_tags,omitempty"` // only none
+	Tags          string            `json:"reasoning_tags,omitempty"` // only the value none
 	ContextTokens int               `json:"context_tokens,omitempty"`
 	Timeouts      map[string]string `json:"timeouts"`
 	Body          map[string]any    `json:"body,omitempty"`
@@ -46,7 +45,7 @@ type resolvedModel struct {
 	Template string            `json:"template,omitempty"`
 	Trained  int               `json:"context_trained,omitempty"`
 	Extended int               `json:"context_extended,omitempty"`
-	Engines  map[string]string `json:"engines,omitempty"` // what each engine calls it
+	Engines  map[string]string `json:"engines,omitempty"` // each engine's name for it
 }
 
 type resolvedRun struct {
@@ -154,7 +153,7 @@ func resolveModel(m *Model) *resolvedModel {
 	return out
 }
 
-// keys are the parts of a request that will be sent.
+// keys are the keys that a request sends.
 func (s Sampling) keys() map[string]any {
 	out := map[string]any{"max_tokens": s.MaxTokens}
 	put := func(key string, set bool, v any) {

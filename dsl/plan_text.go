@@ -10,8 +10,7 @@ import (
 	"homellm/engine/text"
 )
 
-// requests returns how many requests the plan makes, warm-ups included, in all cells that are
-// not skipped.
+// requests returns the number of requests of the plan, warm-ups included, in all cells that are not skipped.
 func (p *Plan) requests() int {
 	n := 0
 	for _, c := range p.Cells {
@@ -22,8 +21,8 @@ func (p *Plan) requests() int {
 	return n
 }
 
-// tokens returns how many prompt tokens the plan sends and how many it may get as replies at
-// most. Both are estimates where a turn's count is one.
+// tokens returns the prompt tokens that the plan sends and the reply tokens that it may get at most. Both are
+// estimates if a turn's count is one.
 func (p *Plan) tokens() (prompt, reply int) {
 	for _, c := range p.Cells {
 		if c.Skip != "" {
@@ -48,7 +47,7 @@ func (p *Plan) Skipped() int {
 	return n
 }
 
-// exact reports whether every count of the plan is one.
+// exact reports whether every count of the plan is exact.
 func (p *Plan) exact() bool {
 	for _, c := range p.Cells {
 		for _, t := range c.Turns {
@@ -60,14 +59,14 @@ func (p *Plan) exact() bool {
 	return true
 }
 
-// orders words how cells are ordered.
+// orders describe the orders of cells.
 var orders = map[Order]string{
 	Interleaved: "one repeat of each cell in turn",
 	Sequential:  "cell after cell",
 	ABBA:        "repeats of the cells forwards and backwards in turn",
 }
 
-// isolations words how a repeat is kept from the cache of another.
+// isolations describe the isolation of repeats.
 var isolations = map[Isolation]string{
 	BySalt:      "cache salted per %s",
 	ByReset:     "cache reset before each %s",
@@ -83,8 +82,7 @@ func isolation(r Run) string {
 	return fmt.Sprintf(form, r.Scope)
 }
 
-// WriteText prints the plan for a person: what is played in which order, and for every cell its
-// turns and assertions.
+// WriteText prints the plan: what is played in which order, and the turns and assertions of every cell.
 func (p *Plan) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s  %s\n", p.Name, p.File)

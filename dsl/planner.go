@@ -11,8 +11,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// estimateTolerance is how far a count from characters may be off the tokens of a model: a
-// cell is skipped, and a threshold refused, only if it fails by more.
+// estimateTolerance is the tolerance of a count from characters: a cell is skipped, and a threshold rejected, only if
+// it fails by more.
 const estimateTolerance = 0.05
 
 type count struct {
@@ -23,14 +23,14 @@ type count struct {
 // count returns the tokens of a text.
 func (p *planner) count(m *Model, text string) count {
 	if p.opt.Count == nil {
-		return count{tokens: (utf8.RuneCountInString(text) + 3) / 4} // about four characters of English make one token
+		return count{tokens: (utf8.RuneCountInString(text) + 3) / 4} // about four characters of English are one token
 	}
 	tokens, exact := p.opt.Count(m, text)
 	return count{tokens, exact}
 }
 
-// render returns the prompt of messages. Without a template a mark is put on either side of role and content, which
-// costs about what real templates cost.
+// render returns the prompt of messages. Without a template, marks around role and content stand for one; they cost
+// about what real templates cost.
 func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt string, exact bool, err error) {
 	if p.opt.Render != nil {
 		server := c.Server
@@ -59,7 +59,7 @@ func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt stri
 	return b.String(), false, nil
 }
 
-// synthetic returns the text of a synthetic document, and the stand-in for a reply.
+// synthetic returns the text of a synthetic document, or of a reply that is not known yet.
 func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
 	key := syntheticKey{m, seed, tokens}
 	text, ok := p.texts[key]
@@ -70,21 +70,21 @@ func (p *planner) synthetic(m *Model, seed int64, tokens int) string {
 	return text
 }
 
-// syntheticKey says which text of a length is meant.
+// syntheticKey identifies a synthetic text.
 type syntheticKey struct {
 	model  *Model
 	seed   int64
 	tokens int
 }
 
-// once adds a finding unless another cell has led to one of the same code at the same place.
+// once adds a finding unless another cell gave one with the same code at the same place.
 func (p *planner) once(d syntax.Diagnostic) {
 	if !slices.ContainsFunc(p.diags, func(o syntax.Diagnostic) bool { return o.Pos == d.Pos && o.Code == d.Code }) {
 		p.diags = append(p.diags, d)
 	}
 }
 
-// thousands writes a count with commas.
+// thousands formats a count with commas.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -93,7 +93,7 @@ func thousands(n int) string {
 	return s
 }
 
-// planner is the work on one scenario.
+// planner plans one scenario.
 type planner struct {
 	file  string
 	lib   *Library
@@ -102,12 +102,12 @@ type planner struct {
 	diags syntax.Diagnostics
 	plan  *Plan
 
-	selection *selection // over all files of a command; nil: this file is planned alone
+	selection *selection // over all files of a command; nil: this file alone is planned
 
 	texts map[syntheticKey]string
 }
 
-// decoded is a cell before it is looked at as a whole.
+// decoded is a decoded cell before it is checked as a whole.
 type decoded struct {
 	values   combination
 	scenario *Scenario

@@ -10,8 +10,8 @@ import (
 	"homellm/schema"
 )
 
-// checkSchema checks a tree against the schema of its kind. With substituted, only values that were made by a
-// substitution are reported: the others have been looked at before.
+// checkSchema checks a tree against the schema of its kind. With substituted, it reports only values made by a
+// substitution, because the others were checked before.
 func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagnostics {
 	d := decoder{src: root.Src}
 	problems := schema.Validate(kind, root.Plain())
@@ -23,7 +23,7 @@ func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagno
 		if p.Rule == "missing-key" {
 			if i > 0 && problems[i-1].Rule == p.Rule && slices.Equal(problems[i-1].Path, p.Path) &&
 				!typo(problems[i-1], problems) {
-				continue // said together with the first
+				continue // reported together with the first
 			}
 			p = missingKeys(problems[i:], problems)
 		}
@@ -37,7 +37,7 @@ func checkSchema(root *syntax.Node, kind string, substituted bool) syntax.Diagno
 	return d.diags
 }
 
-// missingKeys joins the missing keys of one mapping; the first of them is the first problem of rest.
+// missingKeys reports the missing keys of one mapping together; the first of them is the first problem of rest.
 func missingKeys(rest, all []schema.Problem) schema.Problem {
 	p := rest[0]
 	p.Missing = nil
@@ -53,7 +53,7 @@ func missingKeys(rest, all []schema.Problem) schema.Problem {
 	return p
 }
 
-// typo reports whether a key is missing only because it is misspelt, which is said already.
+// typo reports whether a key is missing only because it is misspelt, which is reported already.
 func typo(p schema.Problem, all []schema.Problem) bool {
 	return len(p.Missing) > 0 && slices.ContainsFunc(all, func(o schema.Problem) bool {
 		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) && syntax.Nearest(o.Key, p.Missing) != ""
@@ -102,18 +102,17 @@ func (d *decoder) problem(n *syntax.Node, p schema.Problem) {
 	last.Source = withoutSecret(last.Source)
 }
 
-// inAddress is where the address of a server may hold a key, and may not.
+// inAddress matches where the address of a server may hold a key, which is not allowed.
 var inAddress = regexp.MustCompile(`[^/\s"'@]*@|[?#%].*`)
 
 func stars(s string) string { return strings.Repeat("*", len([]rune(s))) }
 
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
 
-// misplaced is a key that is written where only its place should be named.
+// misplaced is a key that is written in the file, where only its place should be named.
 var misplaced = regexp.MustCompile(`(?i)((?:api_?key|password|secret)["']?\s*:\s*)[^\s{,}][^\n,}]*`)
 
-// withoutSecret masks the user and password of a URL, which has no place in a log, with as many
-// characters as it had.
+// withoutSecret masks the user and password of a URL, which must not be in a log, with the same number of characters.
 func withoutSecret(s string) string {
 	s = misplaced.ReplaceAllStringFunc(s, func(m string) string {
 		key := misplaced.FindStringSubmatch(m)[1]

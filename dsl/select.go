@@ -12,10 +12,9 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// LoadAll plans the scenarios of several files for one command. Tags, the context that is given and the number of
-// conversations go over all of them: what these options leave out is no error and no skip, and a file of which
-// nothing is
-// left has no plan. An error is what no file can be played with.
+// LoadAll plans the scenarios of several files for one command. Tags, the given context and the number of
+// conversations apply to all of them together: what these options exclude is neither an error nor skipped, and a file
+// with nothing left has no plan. The error lists what prevents every file from being played.
 func LoadAll(list []File, lib *Library, v expr.Vocabulary, opt Options) ([]*Plan, []LeftOut, syntax.Diagnostics) {
 	s := newSelection(opt)
 	var plans []*Plan
@@ -34,7 +33,7 @@ func LoadAll(list []File, lib *Library, v expr.Vocabulary, opt Options) ([]*Plan
 	return plans, s.out, append(all, s.check(all.Errors())...)
 }
 
-// CheckAll finds what is wrong with several scenarios whichever server plays them.
+// CheckAll finds problems of several scenarios that do not depend on the server.
 func CheckAll(list []File, lib *Library, v expr.Vocabulary, opt Options) (all syntax.Diagnostics) {
 	s := newSelection(opt)
 	for _, f := range list {
@@ -53,7 +52,7 @@ func newSelection(opt Options) *selection {
 		known: map[string]bool{}}
 }
 
-// check tells of tags that no conversation has: they were misspelt. What is left without them is played.
+// check reports tags that no conversation has: they are misspelt. The rest is played.
 func (s *selection) check(failed bool) (diags syntax.Diagnostics) {
 	if failed {
 		return nil
@@ -81,7 +80,7 @@ func (s *selection) check(failed bool) (diags syntax.Diagnostics) {
 	return diags
 }
 
-// byTags says why tags leave a conversation out; empty: they do not.
+// byTags says why tags exclude a conversation; empty: they do not.
 func (s *selection) byTags(c *Conversation) string {
 	for _, t := range c.Tags {
 		s.known[t] = true
@@ -97,7 +96,7 @@ func (s *selection) byTags(c *Conversation) string {
 	return ""
 }
 
-// selectTags leaves the conversations that tags leave, of every cell.
+// selectTags keeps the conversations that tags select, in every cell.
 func (p *planner) selectTags(cells []decoded) {
 	for i, in := range cells {
 		p.keep(in.scenario, func(c *Conversation) bool {
@@ -110,8 +109,7 @@ func (p *planner) selectTags(cells []decoded) {
 	}
 }
 
-// selectFitting leaves the conversations that fit the context that was given, and of these as many as may still be
-// played.
+// selectFitting keeps the conversations that fit the given context, up to the number that may still be played.
 func (p *planner) selectFitting(cells []*Cell) {
 	for _, c := range cells {
 		p.fitGiven(c, len(cells) > 1)
@@ -134,7 +132,7 @@ func (p *planner) selectFitting(cells []*Cell) {
 	}
 }
 
-// fitGiven leaves the conversations of a cell that fit the context that was given.
+// fitGiven keeps the conversations of a cell that fit the given context.
 func (p *planner) fitGiven(c *Cell, several bool) {
 	given := p.opt.ContextSize
 	if given == 0 || p.mismatch(c) != "" {
@@ -174,9 +172,9 @@ func (p *planner) leave(l LeftOut) {
 	p.selection.out = append(p.selection.out, l)
 }
 
-// keep leaves some conversations of a scenario, and the assertions that read nothing of the others.
+// keep keeps some conversations of a scenario, and the assertions that do not read the others.
 func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
-	// what is not played, and its conversation
+	// steps that are not played, with their conversation
 	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}}
 	s.Conversations = slices.DeleteFunc(slices.Clone(s.Conversations), func(c *Conversation) bool {
 		if wanted(c) {
@@ -206,7 +204,7 @@ func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
 	})
 }
 
-// WriteLeftOut says once of every reason what it leaves out, one line each.
+// WriteLeftOut prints once per reason what it excludes, on one line each.
 func WriteLeftOut(w io.Writer, prefix string, out []LeftOut) error {
 	var reasons []string
 	names := map[string][]string{}

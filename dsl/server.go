@@ -11,14 +11,14 @@ import (
 	"homellm/engine/wire"
 )
 
-// ability is one thing that a server can do, and whether a profile says so.
+// ability is one capability of a server, and whether a profile declares it.
 type ability struct {
 	name string
 	of   func(Capabilities) bool
 }
 
-// abilities are the names that requires.capabilities uses for what a profile can say of a
-// server, in the order of the schema; gpu is a matter of the machine and is not among them.
+// abilities are the names in requires.capabilities that a profile can decide, in the order of the schema; gpu belongs
+// to the machine and is not among them.
 var abilities = []ability{
 	{"streaming", func(c Capabilities) bool { return c.Streaming }},
 	{"usage", func(c Capabilities) bool { return c.Usage }},
@@ -29,11 +29,11 @@ var abilities = []ability{
 	{"metrics", func(c Capabilities) bool { return c.Metrics != "" }},
 }
 
-// selfTested are the abilities that no profile decides, nor what a server says of itself, but what its replies hold
-// when it is tested before a run.
+// selfTested are the abilities that neither a profile nor a server's description decides, but the replies to the test
+// before a run.
 var selfTested = []string{"usage", "cache_report"}
 
-// abilities lists what the server can do.
+// abilities lists the abilities of the server.
 func (c Capabilities) abilities() []string {
 	var names []string
 	for _, a := range abilities {
@@ -61,24 +61,24 @@ type Server struct {
 	Capabilities Capabilities
 }
 
-// Address is where a server answers, and by which key.
+// Address is where a server answers, and its key.
 type Address struct {
-	Attach   string // base URL without path; empty: launch only
+	Attach   string // base URL without path; empty: the server is launched
 	APIKey   Secret
 	Port     int // 0: any free one
 	BasePath string
 }
 
-// Wire is how prompts are put to a server.
+// Wire is the form of prompts for a server.
 type Wire struct {
 	API       wire.API
-	Placement string         // of system messages: native | merge | first_user
+	Placement string         // how system messages are sent: native | merge | first_user
 	Body      map[string]any // extra keys of every request
-	// none: tags around reasoning are part of an answer; empty: they are not
+	// none: tags around reasoning are part of an answer; empty: they are removed
 	ReasoningTags string
 }
 
-// Lifecycle is when a server is ready, how long its start may take, and how it is ended.
+// Lifecycle says when a server is ready, how long its start may take, and how it is stopped.
 type Lifecycle struct {
 	Health  Health
 	Startup Wait
@@ -100,7 +100,7 @@ type Flag struct {
 	Value any
 }
 
-// Secret names where a key is kept; the key itself is never in a file.
+// Secret says where a key is; the key itself is never in a file.
 type Secret struct {
 	Env  string
 	File string
@@ -113,32 +113,32 @@ type Health struct {
 	Then   []string // what is checked next: models, completion
 }
 
-// Wait bounds the start of a server.
+// Wait limits the start of a server.
 type Wait struct {
 	Timeout  time.Duration
 	Interval time.Duration
 }
 
-// Stop says how a server is ended.
+// Stop says how a server is stopped.
 type Stop struct {
 	Signal string
 	Grace  time.Duration
 }
 
-// Timeouts bound one request.
+// Timeouts limit one request.
 type Timeouts struct {
 	Connect    time.Duration
 	FirstToken time.Duration
 	Idle       time.Duration
 }
 
-// Whole bounds a request that is not a turn of a scenario (a turn has its own limit) and asks for a few tokens: the
-// time-outs alone let a server that sends something now and then go on for ever.
+// Whole limits a request that is not a turn of a scenario and asks for a few tokens. (A turn has its own limit.) The
+// time-outs alone would let a server that sends something now and then go on for ever.
 func (t Timeouts) Whole() time.Duration {
 	return cmp.Or(t.FirstToken, defaultFirstToken) + cmp.Or(t.Idle, defaultIdle)
 }
 
-// Capabilities is what a server can do besides completing text.
+// Capabilities is what a server offers besides completions.
 type Capabilities struct {
 	CacheReport CacheReport
 	CacheReset  *Endpoint
@@ -149,20 +149,20 @@ type Capabilities struct {
 	Streaming   bool
 	Tokenize    string // path; empty: none
 	Metrics     string // path; empty: none
-	BlockTokens int    // tokens in one block of its prefix cache; 1 where it keeps single tokens
+	BlockTokens int    // tokens in one block of its prefix cache; 1 if it caches single tokens
 }
 
-// CacheReport is how cached tokens become known.
+// CacheReport says how cached tokens are reported.
 type CacheReport struct {
 	Source    string // usage | timings | counters | none
 	NullMeans string // zero | unknown
 	Verify    bool
 }
 
-// notTold is the source of a report that there is not.
+// notTold is the source if there is no report.
 const notTold = "none"
 
-// Told reports whether cached tokens become known.
+// Told reports whether cached tokens are reported.
 func (r CacheReport) Told() bool { return r.Source != "" && r.Source != notTold }
 
 // Endpoint is one HTTP call.
@@ -171,13 +171,13 @@ type Endpoint struct {
 	Path   string
 }
 
-// argv returns the command line of a server: the command, then the flags in the order of the
-// file. Values are what the placeholders stand for, by name: port, context_tokens, model.name,
-// model.ref, model.file, model.served_name, model.revision.
+// argv returns the command line of a server: the command, then the flags in the order of the file. Values are the
+// values of the placeholders by name: port, context_tokens, model.name, model.ref, model.file, model.served_name,
+// model.revision.
 //
-// A flag is written --with-dashes. True gives the flag alone, false nothing, a list the flag and
-// every value behind it. A flag whose value is a placeholder without a value is left out, so
-// that a model without a pinned revision is started without --revision.
+// A flag is written --with-dashes. True gives the flag alone, false nothing, a list the flag and every value after
+// it. A flag with a placeholder that has no value is left out, so that a model without a pinned revision is started
+// without --revision.
 func (l *Launch) argv(values map[string]string) []string {
 	l = l.Expand(values)
 	argv := l.Command
@@ -197,8 +197,7 @@ func (l *Launch) argv(values map[string]string) []string {
 	return argv
 }
 
-// Expand returns the launch with its placeholders replaced. A flag whose value is a placeholder
-// without a value is left out.
+// Expand returns the launch with its placeholders replaced. A flag with a placeholder that has no value is left out.
 func (l *Launch) Expand(values map[string]string) *Launch {
 	out := &Launch{Pos: l.Pos}
 	for _, part := range l.Command {
@@ -228,9 +227,9 @@ func (l *Launch) Expand(values map[string]string) *Launch {
 	return out
 }
 
-// Needs returns the first placeholder of the command line whose name begins so; empty if there
-// is none. A flag is left out where its placeholder has no value, a part of the command cannot
-// be: flags that are optional (model.revision) are not needed.
+// Needs returns the first placeholder of the command line with this prefix that must have a value; empty if there is
+// none. A flag with a placeholder without a value is left out, but a part of the command cannot be. Optional flags
+// (model.revision) do not need a value.
 func (l *Launch) Needs(prefix string) string {
 	texts := append([]string{}, l.Command...)
 	for _, f := range l.Flags {
@@ -260,21 +259,21 @@ func (l *Launch) Environ(values map[string]string) []string {
 	return env
 }
 
-// expand replaces the placeholders of a launch. That their names exist was checked at load.
+// expand replaces the placeholders of a launch. Their names were checked when the file was read.
 func expand(text string, values map[string]string) string {
 	return launchForm.ReplaceAllStringFunc(text, func(m string) string {
 		return values[strings.TrimSuffix(strings.TrimPrefix(m, "${"), "}")]
 	})
 }
 
-// launchNames are what ${…} may stand for in a launch.
+// launchNames are the placeholders of a launch.
 var launchNames = []string{"port", "context_tokens", "model.name", "model.ref", "model.file", "model.served_name",
 	"model.revision"}
 
 var launchForm = regexp.MustCompile(`\$\{([^{}]*)\}?`)
 
-// WithContext returns the profile with another context. It has to be one whose command line takes the context from the
-// profile.
+// WithContext returns the profile with another context. It is an error if the command line does not take the context
+// from the profile.
 func (s *Server) WithContext(tokens int) (*Server, error) {
 	if tokens < 0 {
 		return nil, fmt.Errorf("%d is less than nothing", tokens)
@@ -287,7 +286,7 @@ func (s *Server) WithContext(tokens int) (*Server, error) {
 	return &out, nil
 }
 
-// Errorf is an error about the profile, at its place in its file.
+// Errorf is an error about the profile, at its place in the file.
 func (s *Server) Errorf(format string, args ...any) error {
 	return s.errorAt(s.Pos, fmt.Errorf(format, args...))
 }

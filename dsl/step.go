@@ -4,7 +4,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// decodedStep is a step with what the link check needs of its source.
+// decodedStep is a step with the parts of its source that the link check needs.
 type decodedStep struct {
 	step    *Step
 	node    *syntax.Node
@@ -20,34 +20,32 @@ func (s decodedStep) turns() int {
 	return s.step.Do.Turns()
 }
 
-// actions lists every kind of step, in the order in which messages name them. A new kind is a
-// file step_<key>.go and a line here.
+// actions lists every kind of step, in the order of messages. To add one, write a file step_<key>.go and a line here.
 var actions = []actionKind{askKind, injectKind, queryKind, removeKind, continueKind}
 
-// actionKind is one kind of step: the key that selects it, what it does, and how its value
-// is read.
+// actionKind is one kind of step: its key, what it does, and how its value is read.
 type actionKind struct {
 	Key string
 	Doc string // one sentence
 
-	// decode reads the value of the action key. It reports what is wrong through d and always
-	// returns an action, so that the rest of the file is still checked.
+	// decode reads the value of the action key. It reports problems through d and always returns an action, so that the
+	// rest of the file is still checked.
 	decode func(d *decoder, in stepInput) (Action, effect)
 }
 
-// stepInput is what a step's author wrote for its action.
+// stepInput is the input of a step's action.
 type stepInput struct {
 	node    *syntax.Node // value of the action key
 	replies []string     // of `reply:`; nil if absent
 }
 
-// effect is what a step does to the context of its conversation; the link check plays it.
+// effect is what a step does to the context of its conversation; the link check uses it.
 type effect struct {
 	injects []reference // documents it puts into the context
 	removes []reference // documents it takes out of it
 	reads   []reference // documents that must be in context
 
-	unclear       bool // what it injects could not be read: the context may hold anything
+	unclear       bool // an injection could not be read, so the context may hold anything
 	needsDocument bool // at least one document must be in context
 	needsTurn     bool // a turn must have been sent before
 }

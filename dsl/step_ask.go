@@ -20,8 +20,8 @@ func (a Ask) Turns() int { return 1 }
 // Play sends the question.
 func (a Ask) Play(h *History, send Send) error { return h.play(1, a.Text, a.Reply, send) }
 
-// firstReply returns the recorded reply of a step with one turn. That there is one, and not more, is
-// checked with the history mode of the conversation.
+// firstReply returns the recorded reply of a step with one turn. The check of the history mode makes sure that there
+// is exactly one.
 func (in stepInput) firstReply() string {
 	if len(in.replies) == 0 {
 		return ""

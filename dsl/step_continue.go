@@ -4,7 +4,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Continue asks further questions on whatever is left in the context, one after the other.
+// Continue asks further questions about the documents left in context, one after the other.
 type Continue struct {
 	Texts   []string
 	Replies []string // recorded; empty or one for each text

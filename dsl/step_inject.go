@@ -8,7 +8,7 @@ import (
 type Inject struct {
 	Docs    []*Document
 	Into    string // turn | system | message
-	Role    string // of an own message: user | system
+	Role    string // role of a separate message: user | system
 	Prefill bool   // send the context at once, with max_tokens 1, and measure it
 }
 
@@ -42,8 +42,8 @@ func (a Inject) Turns() int {
 	return 0
 }
 
-// Play edits the history, and sends it if it is to be prefilled. The reply to that is not kept:
-// it is one token that answers no question.
+// Play edits the history, and sends it for a prefill. The reply to a prefill is not kept: it is one token and answers
+// no question.
 func (a Inject) Play(h *History, send Send) error {
 	for _, doc := range a.Docs {
 		h.inject(doc, a.Into, a.Role)

@@ -6,9 +6,9 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Query asks a question that the documents in context answer. It is sent like any question: the
-// documents are in the context already. Docs says which of them the question is about, so that
-// one about a document that is not there is found when the file is read.
+// Query asks a question about documents in context. It is sent like any question, because the documents are in the
+// context already. Docs names the documents, so that a question about a document that is not in context is found when
+// the file is read.
 type Query struct {
 	Text  string
 	Docs  []string
@@ -43,7 +43,7 @@ func (q Query) Play(h *History, send Send) error {
 	return h.play(1, q.Text, q.Reply, send)
 }
 
-// references reads a list of document ids. Those that are not declared are reported and left out.
+// references reads a list of document ids. Undeclared ones are reported and left out.
 func (d *decoder) references(n *syntax.Node, key string) []reference {
 	var out []reference
 	for _, item := range d.list(n, key) {

@@ -8,21 +8,21 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// maxSubstituted bounds the bytes that the substitutions of one cell write.
+// maxSubstituted limits the bytes that the substitutions of one cell write.
 const maxSubstituted = 16 << 20
 
-// placeholder matches ${…}, and $${, which stands for a literal ${.
+// placeholder matches ${…}, and $${, which is a literal ${.
 var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
 
-// templated matches how template languages write a reference.
+// templated matches references of template languages.
 var templated = regexp.MustCompile(`\{\{\s*((?:vars|matrix)\.[a-z][a-z0-9_]*)\s*\}\}`)
 
-// verbatim lists the keys whose texts are shown or compared as they are written.
+// verbatim lists the keys whose texts are used as written.
 var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert", "schemas"}
 
-// substitute returns a tree in which every ${vars.…} and ${matrix.…} has its value. A text
-// that is nothing but a reference becomes the value with its type; within a text the value is
-// written out. Values that are not touched are shared with the tree that was given.
+// substitute returns a tree in which every ${vars.…} and ${matrix.…} is replaced. A text that is nothing but a
+// reference becomes the value with its type; inside a text the value is formatted. Unchanged values are shared with
+// the given tree.
 func (d *decoder) substitute(n *syntax.Node, key string) *syntax.Node {
 	if slices.Contains(verbatim, key) {
 		d.refusePlaceholders(n, key)
@@ -97,8 +97,8 @@ func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
 	return &out
 }
 
-// part returns the piece of a text between two byte offsets as a value, for diagnostics; it is
-// the whole text where the piece cannot be found in the file.
+// part returns the piece of a text between two byte offsets as a value, for diagnostics; it is the whole text if the
+// piece cannot be found in the file.
 func (d *decoder) part(n *syntax.Node, from, to int) *syntax.Node {
 	text := n.Text()
 	start := d.src.At(n, len([]rune(text[:from])))
@@ -143,8 +143,7 @@ func (d *decoder) reference(n *syntax.Node, text string) (any, bool) {
 	return nil, false
 }
 
-// refusePlaceholders reports texts that look as if something was to be substituted where
-// nothing is.
+// refusePlaceholders reports texts that look like placeholders where nothing is substituted.
 func (d *decoder) refusePlaceholders(n *syntax.Node, key string) {
 	switch n.Kind {
 	case syntax.StringKind:

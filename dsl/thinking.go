@@ -6,21 +6,21 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Thinking is how a model is told to think before it answers, or not to.
+// Thinking says how to make a model think before it answers, or not.
 type Thinking struct {
-	Kwarg   string   // variable of the chat template that decides it; empty: nothing does
-	Field   string   // field of a request that servers turn into the variable; empty: they know none
-	Off, On any      // values of the variable, truth values or texts; nil: it cannot be told so
-	Levels  []string // values that say how much, the least first
-	Default string   // off, on or a level: what it does where a request says nothing
+	Kwarg   string   // variable of the chat template that decides it; empty: none
+	Field   string   // request field that servers turn into the variable; empty: there is none
+	Off, On any      // values of the variable, booleans or texts; nil: there is no such value
+	Levels  []string // values for the amount of thinking, the least first
+	Default string   // off, on or a level: the behaviour if a request does not set it
 }
 
-// Value is what the variable has to be for a model that shall think so: off, on or a level. It is nil where the model
-// does so unless told otherwise and no value says it; ok is false where it cannot be told so at all.
+// Value is the value of the variable for off, on or a level. It is nil if this is the model's default and has no
+// value; ok is false if the model cannot do it.
 func (t *Thinking) Value(how string) (value any, ok bool) {
 	switch {
 	case t == nil:
-		return nil, how == "off" // what never thinks need not be told
+		return nil, how == "off" // a model that never thinks needs no value
 	case how == "off" && t.Off != nil:
 		return t.Off, true
 	case how == "on" && t.On != nil:
@@ -64,7 +64,7 @@ func (d *decoder) thinking(n *syntax.Node) *Thinking {
 	return t
 }
 
-// said returns a truth value or a text; nil where the key is absent.
+// said returns a boolean or a text; nil if the key is absent.
 func (d *decoder) said(n *syntax.Node, key string) any {
 	switch v := d.get(n, key); {
 	case v == nil:

@@ -7,8 +7,8 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Unkept are the keys of a request that decide how long its reply is, and that the server has no word for: it would get
-// none of them, and end its replies as it likes.
+// Unkept are the keys of a request that decide the length of its reply and that the server's API does not have: it
+// would ignore them, and end its replies as it likes.
 func (s *Server) Unkept(r Sampling) []string {
 	var keys []string
 	if s == nil {
@@ -23,7 +23,7 @@ func (s *Server) Unkept(r Sampling) []string {
 	return keys
 }
 
-// Unkept are the keys of the cell's requests that its server has no word for, and the first step that has any.
+// Unkept are the keys of the cell's requests that its server's API does not have, and the first step with one.
 func (c *Cell) Unkept() (keys []string, first *Step) {
 	for _, conversation := range c.Scenario.Conversations {
 		for _, step := range conversation.Steps {
@@ -40,13 +40,13 @@ func (c *Cell) Unkept() (keys []string, first *Step) {
 	return keys, first
 }
 
-// WhyUnkept says what becomes of keys that a server has no word for.
+// WhyUnkept explains the effect of keys that a server does not have.
 func (s *Server) WhyUnkept(keys []string) string {
 	return "server " + s.Name + " has no word for " + strings.Join(keys, " and ") +
 		": its replies are as long as the model makes them"
 }
 
-// unkept warns of requests that the server will not get as they are written.
+// unkept warns of requests with keys that the server ignores.
 func (p *planner) unkept(c *Cell) {
 	keys, first := c.Unkept()
 	if len(keys) == 0 {

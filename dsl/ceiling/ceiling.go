@@ -1,9 +1,9 @@
-// Package ceiling computes what any prefix cache could serve of a prompt. The prompt, those that the
-// server has seen and the size of a cache block come in; a number of tokens goes out. The plan and the
-// run call the same functions. It knows nothing of messages, templates and servers.
+// Package ceiling computes what any prefix cache could serve of a prompt. The input is the prompt, the prompts that
+// the server has seen and the block size of the cache; the output is a number of tokens. The plan and the run call
+// the same functions. It knows nothing of messages, templates and servers.
 package ceiling
 
-// Tokens returns how many tokens of a prompt a block-hashed cache can serve if the first common tokens are those of a
+// Tokens returns how many tokens of a prompt a block-hashed cache can serve if its first common tokens occur in a
 // prompt that it has seen: whole blocks, and never the last token of the prompt, which is always computed because it
 // yields the first token of the reply. A block below 1 is one token.
 func Tokens(common, prompt, block int) int {

@@ -2,14 +2,14 @@ package ceiling
 
 import "unicode/utf8"
 
-// Seen is a set of prompts that a server has seen, as tokens or as the bytes of texts. What prompts share at their
-// beginnings is kept once, so that a conversation takes room and time for what it adds. The zero value holds none.
+// Seen is a set of prompts that a server has seen, as tokens or as bytes of text. It is a prefix tree: common
+// prefixes are stored once, so that a conversation takes memory and time for what it adds. The zero value is empty.
 type Seen[E int | byte] struct {
 	children []*stretch[E]
 	prompts  int
 }
 
-// stretch is what follows at one place of some prompts; the stretches that follow it begin differently.
+// stretch is a node of the tree: what follows at one place of some prompts. Its children begin differently.
 type stretch[E int | byte] struct {
 	text     []E
 	children []*stretch[E]
@@ -18,7 +18,7 @@ type stretch[E int | byte] struct {
 // Len is how many prompts were added.
 func (s *Seen[E]) Len() int { return s.prompts }
 
-// Add takes a prompt in, and keeps a copy of what is new in it.
+// Add adds a prompt, and copies what is new in it.
 func (s *Seen[E]) Add(prompt []E) {
 	s.prompts++
 	at := &s.children
@@ -30,7 +30,7 @@ func (s *Seen[E]) Add(prompt []E) {
 		}
 		n := common(prompt, next.text)
 		switch {
-		case n == len(next.text) && next.children == nil: // a conversation goes on
+		case n == len(next.text) && next.children == nil: // a conversation continues
 			next.text = append(next.text, prompt[n:]...)
 			return
 		case n < len(next.text):
@@ -41,7 +41,7 @@ func (s *Seen[E]) Add(prompt []E) {
 	}
 }
 
-// Longest returns how many elements at the beginning of a prompt are at the beginning of one that was seen.
+// Longest returns the length of the longest prefix of a prompt that a seen prompt has too.
 func (s *Seen[E]) Longest(prompt []E) int {
 	best, at := 0, s.children
 	for best < len(prompt) {
@@ -81,8 +81,7 @@ func whole(text string, n int) int {
 	return n
 }
 
-// common is how many elements two sequences share at their beginnings. It compares runs first, which is
-// many times faster.
+// common is the length of the common prefix of two sequences. It compares runs first, which is many times faster.
 func common[E int | byte](a, b []E) int {
 	const run = 128
 	n := min(len(a), len(b))

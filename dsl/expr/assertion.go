@@ -10,7 +10,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Assertion is one condition and what its outcome means. Its expression is compiled; see Eval.
+// Assertion is one condition and the meaning of its outcome. Its expression is compiled; see Eval.
 type Assertion struct {
 	Pos         syntax.Pos // of the expression
 	Name        string
@@ -26,13 +26,12 @@ type Assertion struct {
 	source  *syntax.Source // the file, for excerpts
 }
 
-// Compile compiles the expression of the assertion for what it may name. What it finds is placed in
-// the file.
+// Compile compiles the expression of the assertion with the names of its scope. Findings have places in the file.
 func (a *Assertion) Compile(names *Names, env Env) syntax.Diagnostics {
 	program, problems := compileExpr(a.That, &scope{names: names, env: env}, a.Severity == "fail")
 	a.program, a.source = program, env.Node.Src
 	var out syntax.Diagnostics
-	// The decoder trims what it keeps as That; the file has the blanks.
+	// The decoder trims That; the file has the blanks.
 	shift := len([]rune(env.Node.Text())) - len([]rune(strings.TrimLeft(env.Node.Text(), " \t\n")))
 	for _, g := range problems {
 		out = append(out, a.diagnose(env.Node, g, shift))
@@ -67,13 +66,13 @@ func (a *Assertion) DiagnoseAt(from, to int) syntax.Diagnostic {
 	return d
 }
 
-// Eval judges the assertion by the values that look returns; each path is asked for once. It
-// keeps no state: it may be called from several goroutines.
+// Eval judges the assertion with the values that look returns; each path is requested once. It keeps no state: it may
+// be called from several goroutines.
 //
-// It passes or fails if it does so whatever the values are that are not known: x || true is a pass and
-// x && false a fail, and a number that lies from 0.3 to 0.5 is above 0.2. Otherwise it is Unsupported if nobody can
-// tell any of the values that leave it open, else Unknown. A division by zero or an expression that exceeds its
-// bounds is unknown as well, never a pass.
+// It passes or fails if it does so for all possible values of the unknown ones: x || true passes and x && false
+// fails, and a number from 0.3 to 0.5 is above 0.2. Otherwise it is Unsupported if every value that leaves it open is
+// unsupported, else Unknown. A division by zero or an expression that exceeds its limits is unknown as well, never a
+// pass.
 func (a *Assertion) Eval(look Lookup) Result {
 	if a.program == nil {
 		return Result{Verdict: Unknown, Why: "the expression was not compiled"}
@@ -105,10 +104,10 @@ func (a *Assertion) Paths() []string {
 	return paths
 }
 
-// SmallN says whether the author accepts percentiles of fewer values than it takes to know them.
+// SmallN says whether the author accepts percentiles of fewer values than they need.
 func (a *Assertion) SmallN() bool { return a.program != nil && a.program.smallN }
 
-// Measured lists the paths whose values only a run can tell.
+// Measured lists the paths whose values only a run can provide.
 func (a *Assertion) Measured() []string {
 	if a.program == nil {
 		return nil
@@ -122,7 +121,7 @@ func (a *Assertion) Measured() []string {
 	return paths
 }
 
-// Reported lists the paths whose values the server's replies have to tell.
+// Reported lists the paths whose values the server's replies must report.
 func (a *Assertion) Reported() []string {
 	if a.program == nil {
 		return nil
@@ -145,8 +144,7 @@ type Limit struct {
 	From, To int // runes of the expression
 }
 
-// Limits lists the limits of the assertion in order of appearance. What is joined by anything but
-// && is not among them.
+// Limits lists the limits of the assertion in order of appearance. Only comparisons joined by && are among them.
 func (a *Assertion) Limits() []Limit {
 	if a.program == nil {
 		return nil
@@ -167,8 +165,7 @@ type Percentile struct {
 	from, to int // runes of the expression
 }
 
-// Percentiles lists the percentiles whose samples only a plan can count, unless the author accepts
-// few of them.
+// Percentiles lists the percentiles whose sample sizes only a plan knows, unless the author accepts small samples.
 func (a *Assertion) Percentiles() []Percentile {
 	if a.program == nil || a.program.smallN {
 		return nil
@@ -182,8 +179,8 @@ func (a *Assertion) Percentiles() []Percentile {
 	return out
 }
 
-// TooFew reports a percentile over fewer repeats than it needs, given those that are planned and the turns of each.
-// It is false where they suffice. Turns do not count: those of one repeat share its luck.
+// TooFew reports a percentile over fewer repeats than it needs, given the planned repeats and the turns of each;
+// false if they suffice. Turns do not count, because those of one repeat share its conditions.
 func (a *Assertion) TooFew(p Percentile, repeats, turns int) (syntax.Diagnostic, bool) {
 	if repeats >= p.floor {
 		return syntax.Diagnostic{}, false
@@ -195,15 +192,15 @@ func (a *Assertion) TooFew(p Percentile, repeats, turns int) (syntax.Diagnostic,
 	return d, true
 }
 
-// Difference is one side of a comparison less the other, as a sum: of measured values, each times a
-// factor, and of a constant.
+// Difference is one side of a comparison minus the other, as a sum of measured values, each times a factor, and of a
+// constant.
 type Difference struct {
 	Paths   []string
 	Factors []float64
 	Offset  float64
 }
 
-// Differences lists the comparisons that weigh measured values against each other.
+// Differences lists the comparisons between measured values.
 func (a *Assertion) Differences() []Difference {
 	if a.program == nil {
 		return nil
@@ -219,14 +216,13 @@ func (a *Assertion) Differences() []Difference {
 	return out
 }
 
-// Excerpt returns the source line of the assertion with the values that it reads underlined,
-// ready to print:
+// Excerpt returns the source line of the assertion with the values that it reads underlined, ready to print:
 //
 //	77 |       that: first_turn.cache.hit_rate > vars.min_hit
 //	   |             ~~~~~~~~~~~~~~~~~~~~~~~~~   ~~~~~~~~~~~~
 //
-// Where the line does not hold the expression as it was read (a folded block, a value made by a
-// substitution) it shows the expression alone.
+// If the line does not hold the expression as it was read (a folded block, a substituted value) it shows the
+// expression alone.
 func (a *Assertion) Excerpt() string {
 	text, number, marks := a.That, 0, a.spans(0)
 	if line, at, shift, ok := a.sourceLine(); ok {
@@ -253,7 +249,7 @@ func (a *Assertion) Excerpt() string {
 	return fmt.Sprintf("%s | %s\n%s | %s", label, text, gutter, strings.TrimRight(string(under), " "))
 }
 
-// spans returns where the values stand on the first line of the expression, moved by shift.
+// spans returns the positions of the values on the first line of the expression, moved by shift.
 func (a *Assertion) spans(shift int) []span {
 	if a.program == nil {
 		return nil
@@ -282,7 +278,7 @@ func (a *Assertion) sourceLine() (line string, number, shift int, ok bool) {
 		line = a.source.Line(number)
 		from := 0
 		if number == a.Pos.Line {
-			// A name in front of the expression may have the same text.
+			// A name before the expression may have the same text.
 			from = len(string([]rune(line)[:min(max(a.Pos.Col-1, 0), len([]rune(line)))]))
 		}
 		if at := strings.Index(line[from:], first); at >= 0 {

@@ -32,7 +32,7 @@ const (
 	maxLiteral   = 1e15   // so that no arithmetic on literals leaves float64
 )
 
-// compilation is the work on one expression.
+// compilation is the state of compiling one expression.
 type compilation struct {
 	scope *scope
 	text  string
@@ -42,7 +42,7 @@ type compilation struct {
 	program  *program
 	index    map[string]int // path to leaf
 	locals   []local
-	depth    int                   // predicates around the node at hand
+	depth    int                   // depth of predicates around the current node
 	resolved map[ast.Node]ast.Node // nodes of a chained comparison have two parents
 	guarded  map[ast.Node]ast.Node
 }
@@ -62,7 +62,7 @@ func (c *compilation) warn(from, to int, code, help, format string, args ...any)
 }
 
 func (c *compilation) add(p problem) {
-	// expr places what is missing behind the end of the text.
+	// expr reports a missing part after the end of the text.
 	end := len([]rune(c.text))
 	p.from = min(p.from, end)
 	p.to = min(max(p.to, p.from), end)

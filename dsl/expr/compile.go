@@ -1,7 +1,6 @@
-// Package expr compiles and evaluates the expressions of assertions: names, types, limits and outcomes.
-// The text of an expression, what it may name and the values that were measured come in; a verdict
-// with its operands, and what a plan can know before the run, go out. It knows nothing of the files'
-// decoding and of how anything is measured.
+// Package expr compiles and evaluates the expressions of assertions: names, types, limits and outcomes. The input is
+// the text of an expression, its names and the measured values; the output is a verdict with its operands, and what a
+// plan can know before the run. It knows nothing of the decoding of files and of how anything is measured.
 package expr
 
 import (
@@ -17,8 +16,8 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// compileExpr compiles an expression for one scope. It returns no program if a problem is an
-// error. It never panics, whatever the text.
+// compileExpr compiles an expression for one scope. It returns no program if a problem is an error. It never panics,
+// whatever the text.
 func compileExpr(text string, s *scope, gate bool) (p *program, problems []problem) {
 	c := &compilation{
 		scope: s, text: text, gate: gate,
@@ -28,8 +27,7 @@ func compileExpr(text string, s *scope, gate bool) (p *program, problems []probl
 		guarded:  map[ast.Node]ast.Node{},
 	}
 	defer func() {
-		// expr's parser and checker dereference nodes that a syntax error left empty. Such a
-		// text is wrong in any case.
+		// expr's parser and checker dereference nodes that a syntax error left empty. Such a text is wrong in any case.
 		if r := recover(); r != nil {
 			p, problems = nil, append(c.problems, problem{
 				severity: syntax.Error, code: "expr/syntax", message: "the expression cannot be read",
@@ -102,7 +100,7 @@ func (c *compilation) run() {
 	c.program.code, c.program.tree = code, tree.Node
 }
 
-// comparisonHelp proposes what to do with an expression that is one value.
+// comparisonHelp suggests a comparison for an expression that is a single value.
 func (c *compilation) comparisonHelp() string {
 	if len(c.program.leaves) != 1 || !c.program.leaves[0].kind.number() {
 		return "compare it with something"

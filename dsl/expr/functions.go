@@ -1,17 +1,17 @@
 package expr
 
-// Function is something that an expression may call.
+// Function is a function that an expression may call.
 type Function struct {
 	Name  string
-	Usage string // how it is called
+	Usage string // form of a call
 	Doc   string // one sentence
 
 	min, max int  // arguments
 	numbers  bool // every argument must be a number
 }
 
-// Functions lists what expressions may call. Of expr's built-ins only those are here that are
-// pure, bounded and have a type.
+// Functions lists the functions for expressions. Of expr's built-ins it has only those that are pure, bounded and
+// typed.
 var Functions = []Function{
 	{"known", "known(x)", "whether every metric that x names was measured", 1, 1, false},
 	{"ratio", "ratio(a, b)", "a / b; unknown if b is 0", 2, 2, true},

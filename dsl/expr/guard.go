@@ -8,9 +8,8 @@ import (
 	"github.com/expr-lang/expr/file"
 )
 
-// guard replaces the operations that could pass without a reason by calls that cannot. It works
-// from the leaves up and keeps the types of what it builds, because a guard above decides by the
-// types below.
+// guard replaces the operations that could pass for no good reason by calls that cannot. It works from the leaves up
+// and keeps the types of what it builds, because a guard higher up depends on the types below.
 func (c *compilation) guard(n ast.Node) ast.Node {
 	if done, ok := c.guarded[n]; ok {
 		return done
@@ -56,7 +55,7 @@ func (c *compilation) guardNode(n ast.Node) ast.Node {
 	case *ast.BuiltinNode:
 		return c.guardBuiltin(n)
 	case *ast.PredicateNode:
-		// Each step of a predicate is counted: expr's machine has no bound on time.
+		// Each step of a predicate is counted, because expr's machine has no time limit.
 		body := c.guard(n.Node)
 		steps := &ast.SequenceNode{Nodes: []ast.Node{call(n.Location(), callTick), body}}
 		steps.SetLocation(n.Location())
@@ -76,7 +75,7 @@ func (c *compilation) guardNode(n ast.Node) ast.Node {
 	return n
 }
 
-// guardedOperators are the operators that a call of the runtime replaces, and between which operands.
+// guardedOperators are the operators that a runtime call replaces, by the types of their operands.
 var guardedOperators = map[string]struct {
 	between func(l, r ast.Node) bool
 	call    string
@@ -126,7 +125,7 @@ func (c *compilation) guardBinary(n *ast.BinaryNode) ast.Node {
 	return n
 }
 
-// guardBuiltin makes questions about the elements of a list unknown if there are none.
+// guardBuiltin makes questions about the elements of an empty list unknown.
 func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 	c.guardAll(n.Arguments)
 	c.numbers(n, n.Name, n.Arguments)
@@ -135,10 +134,10 @@ func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 		n.SetType(boolType)
 		return typed(logic(n.Location(), "&&", builtin(n.Location(), callFilled, "len", n.Arguments[0]), n), boolType)
 	case "find":
-		// What is not found is nil, which is equal to nothing and would be a plain false.
+		// If nothing is found the result is nil, which is equal to nothing and would be a plain false.
 		return where(builtin(n.Location(), callFilled, "count", n.Arguments...), n)
 	case "sum":
-		// The sum of nothing would be a zero that was not measured.
+		// The sum of no elements would be a zero that was not measured.
 		return where(builtin(n.Location(), callFilled, "len", n.Arguments[0]), n)
 	case "min", "max":
 		t := intType
@@ -155,14 +154,14 @@ func (c *compilation) guardBuiltin(n *ast.BuiltinNode) ast.Node {
 	return n
 }
 
-// builtin calls the runtime with the result of one of expr's functions.
+// builtin passes the result of one of expr's functions to the runtime.
 func builtin(at file.Location, name, function string, arguments ...ast.Node) ast.Node {
 	inner := &ast.BuiltinNode{Name: function, Arguments: arguments}
 	inner.SetLocation(at)
 	return call(at, name, inner)
 }
 
-// where returns a node that is evaluated only if a condition, which is true or raises, holds.
+// where returns a node that is evaluated only if a condition holds, which is true or raises an error.
 func where(condition, n ast.Node) ast.Node {
 	out := &ast.ConditionalNode{Ternary: true, Cond: condition, Exp1: n, Exp2: n}
 	out.SetLocation(n.Location())
@@ -196,7 +195,7 @@ func (c *compilation) choose(n ast.Node, condition, yes, no ast.Node) ast.Node {
 	return typed(out, yes.Type())
 }
 
-// fractional reports whether a node is a number that is hardly ever the same twice.
+// fractional reports whether a node is a number that is rarely the same twice.
 func (c *compilation) fractional(n ast.Node) bool {
 	l := leafOf(n, c.program.leaves)
 	return n.Type() == floatType && (l == nil || !l.whole)
@@ -213,7 +212,7 @@ func sumType(l, r ast.Node) reflect.Type {
 	return l.Type()
 }
 
-// toFloat makes a number a float.
+// toFloat converts a number to a float.
 func toFloat(n ast.Node) ast.Node {
 	if n.Type() == floatType {
 		return n
@@ -228,8 +227,7 @@ func toFloat(n ast.Node) ast.Node {
 	return typed(out, floatType)
 }
 
-// untyped refuses operators on values whose type is not known: they would be decided at run
-// time, by whatever the value then is.
+// untyped rejects operators on values of unknown type: the type would only be known at run time.
 func (c *compilation) untyped(n ast.Node) {
 	if b, ok := n.(*ast.BinaryNode); ok {
 		for _, side := range []ast.Node{b.Left, b.Right} {

@@ -11,9 +11,9 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// inference evaluates an expression over values that are not all known: numbers as intervals, truths by Kleene's
-// logic, texts by their beginnings. Parts whose values are known are computed as they are in a compiled
-// program. It decides only what holds whatever the unknown values are.
+// inference evaluates an expression whose values are not all known: numbers as intervals, booleans by Kleene's logic,
+// texts by their beginnings. Parts with known values are computed as in a compiled program. It decides only what
+// holds for all possible values.
 type inference struct {
 	*runtime
 	locals map[string]possible
@@ -23,14 +23,14 @@ type inference struct {
 
 var errNoPart = errors.New("it cannot be computed by itself")
 
-// infer evaluates the expression over values that are not all known. Failed is why the compiled program
-// has no outcome, where all of them are.
+// infer evaluates the expression over values that are not all known. Failed is why the compiled program has no
+// outcome, if all are.
 func (r *runtime) infer(failed error) possible {
 	e := &inference{runtime: r, locals: map[string]possible{}, parts: r.program.compileParts(), failed: failed}
 	return e.eval(r.program.tree)
 }
 
-// compileParts compiles every part of the expression by itself, the first time that one is needed.
+// compileParts compiles every part of the expression separately, when one is needed for the first time.
 func (p *program) compileParts() map[ast.Node]*vm.Program {
 	p.once.Do(func() {
 		p.parts = map[ast.Node]*vm.Program{}
@@ -44,7 +44,7 @@ func (p *program) compileParts() map[ast.Node]*vm.Program {
 				p.parts[n] = code
 			}
 			if _, ok := n.(*ast.PredicateNode); ok {
-				return // its element is known inside the list's function only
+				return // its element is known only inside the list's function
 			}
 			for _, child := range children(n) {
 				walk(child)
@@ -60,7 +60,7 @@ func (e *inference) eval(n ast.Node) possible {
 	if i := leafIndex(n); i >= 0 {
 		return e.program.leaves[i].possible(i, e.values[i])
 	}
-	var failed error // of a node all of whose values are known
+	var failed error // of a node whose values are all known
 	if !e.inexact(n) {
 		var out possible
 		if out, failed = e.compute(n); failed == nil {
@@ -74,8 +74,8 @@ func (e *inference) eval(n ast.Node) possible {
 	return out
 }
 
-// byParts is what is known of a node by what is known of those below it. Failed is why it has no value, if all of
-// them have.
+// byParts is what follows for a node from what is known of its children. Failed is why it has no value, if all
+// children have one.
 func (e *inference) byParts(n ast.Node, failed error) possible {
 	switch n := n.(type) {
 	case *ast.IdentifierNode:
@@ -103,7 +103,7 @@ func (e *inference) byParts(n ast.Node, failed error) possible {
 	return e.apply(n, failed)
 }
 
-// inexact says whether a value below a node is not known.
+// inexact says whether a value below a node is unknown.
 func (e *inference) inexact(n ast.Node) bool {
 	if i := leafIndex(n); i >= 0 {
 		return e.values[i].Why != ""
@@ -120,7 +120,7 @@ func (e *inference) inexact(n ast.Node) bool {
 	return slices.ContainsFunc(children(n), e.inexact)
 }
 
-// compute runs the compiled program of a part all of whose values are known.
+// compute runs the compiled program of a part whose values are all known.
 func (e *inference) compute(n ast.Node) (possible, error) {
 	code := e.parts[n]
 	switch {
@@ -141,7 +141,7 @@ func (e *inference) compute(n ast.Node) (possible, error) {
 	return exactly(v), nil
 }
 
-// choice is the value of `condition ? yes : no`, and of what stands behind a guard.
+// choice is the value of `condition ? yes : no`, and of an expression behind a guard.
 func (e *inference) choice(n *ast.ConditionalNode) possible {
 	if n.Exp1 == n.Exp2 {
 		return e.guarded(n.Cond, n.Exp1)
@@ -170,13 +170,13 @@ func scalar(v any) bool {
 	return text || truth || err == nil
 }
 
-// isGuard says whether a node raises where there is nothing to look at.
+// isGuard says whether a node raises an error for an empty list.
 func isGuard(n ast.Node) bool {
 	name, _ := operation(n)
 	return name == callFilled
 }
 
-// guarded is the value of a node that there is only if its guard does not raise.
+// guarded is the value of a node that exists only if its guard raises no error.
 func (e *inference) guarded(guard, n ast.Node) possible {
 	sure := e.eval(guard)
 	out := e.eval(n)
@@ -202,7 +202,7 @@ func (e *inference) logic(n *ast.BinaryNode) possible {
 	return undecided(l.open.and(r.open))
 }
 
-// in looks for a value among those of a list that is written out.
+// in looks for a value in a literal list.
 func (e *inference) in(n *ast.BinaryNode) possible {
 	list, ok := n.Right.(*ast.ArrayNode)
 	if !ok {
@@ -238,8 +238,8 @@ func (e *inference) opened(n ast.Node) open {
 	return o
 }
 
-// apply is the value of an operator or a function, by the tables of what they do. What is in no table
-// is unknown as soon as one of its operands is.
+// apply is the value of an operator or a function, by the tables of operations. An operation in no table is unknown
+// as soon as one of its operands is.
 func (e *inference) apply(n ast.Node, failed error) possible {
 	name, operands := operation(n)
 	if len(operands) == 0 || slices.ContainsFunc(operands, isPredicate) {
@@ -275,7 +275,7 @@ func isPredicate(n ast.Node) bool {
 	return ok
 }
 
-// onNumbers applies what takes numbers only.
+// onNumbers applies operations on numbers.
 func (e *inference) onNumbers(n ast.Node, name string, values []possible, o open) possible {
 	if slices.ContainsFunc(values, func(v possible) bool { return v.broken }) {
 		if n.Type() == boolType {
@@ -355,7 +355,7 @@ func (e *inference) relate(name string, a, b possible, o open) possible {
 	return undecided(o)
 }
 
-// concatenated joins two texts of which one may be known only as far as it begins.
+// concatenated joins two texts; of one of them only the beginning may be known.
 func concatenated(a, b possible, o open) possible {
 	if !a.inexact() {
 		return possible{begins: a.begins + b.begins, open: o, broken: b.broken}
@@ -363,7 +363,7 @@ func concatenated(a, b possible, o open) possible {
 	return possible{begins: a.begins, open: o, broken: a.broken || b.broken}
 }
 
-// onText applies what takes a text that is known only as far as it begins.
+// onText applies an operation to a text of which only the beginning is known.
 func (e *inference) onText(n ast.Node, name string, operand ast.Node, v possible, o open) possible {
 	switch {
 	case v.broken:
@@ -382,7 +382,7 @@ func (e *inference) onText(n ast.Node, name string, operand ast.Node, v possible
 	return opaque(n, name, o)
 }
 
-// opaque is a value of which nothing is known but its type.
+// opaque is a value of which only the type is known.
 func opaque(n ast.Node, name string, o open) possible {
 	switch {
 	case slices.Contains(amounts, name):

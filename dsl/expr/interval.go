@@ -4,19 +4,19 @@ import (
 	"math"
 )
 
-// Range is an interval in which a number lies, both ends included. Low is -Inf and High +Inf where nothing
-// bounds it.
+// Range is an interval that contains a number, both ends included. Low is -Inf and High +Inf if it has no bound
+// there.
 type Range struct{ Low, High float64 }
 
-// anything is where a number lies of which nothing is known.
+// anything is the interval of an unknown number.
 var anything = Range{math.Inf(-1), math.Inf(1)}
 
 func point(v float64) Range { return Range{v, v} }
 
-// aroundZero says whether 0 lies in the interval.
+// aroundZero says whether the interval contains 0.
 func (r Range) aroundZero() bool { return r.Low <= 0 && 0 <= r.High }
 
-// within is what both intervals have in common; where that is nothing, it is the first of them.
+// within is the intersection of two intervals; if it is empty, the first of them.
 func (r Range) within(of Range) Range {
 	both := Range{math.Max(r.Low, of.Low), math.Min(r.High, of.High)}
 	if both.Low > both.High {
@@ -25,14 +25,14 @@ func (r Range) within(of Range) Range {
 	return both
 }
 
-// hull is the smallest interval that holds both.
+// hull is the smallest interval that contains both.
 func (r Range) hull(other Range) Range {
 	return Range{math.Min(r.Low, other.Low), math.Max(r.High, other.High)}
 }
 
-// The operations below return the interval of all results that numbers of their operands have, and false
-// where some of them have no result. The roundings of a sum, a product and a quotient keep order, so that what is
-// computed with any inner numbers lies within what is computed with the ends.
+// The operations below return the interval of all results for numbers in their operands, and false if some numbers
+// have no result. Rounding of a sum, a product and a quotient is monotone, so the results for inner numbers are
+// within the results for the ends.
 
 func sum(a, b Range) (Range, bool) { return Range{a.Low + b.Low, a.High + b.High}, true }
 
@@ -43,7 +43,7 @@ func negative(a Range) Range { return Range{-a.High, -a.Low} }
 func product(a, b Range) (Range, bool) {
 	return corners(a, b, func(x, y float64) float64 {
 		if x == 0 || y == 0 {
-			return 0 // the other end may be infinite, and no number is
+			return 0 // the other end may be infinite, but numbers are finite
 		}
 		return x * y
 	})
@@ -89,7 +89,7 @@ func raised(a, b Range) (Range, bool) {
 		r, ok := corners(a, b, math.Pow)
 		return r.wider(), ok
 	case !whole, b.Low < 0:
-		return anything, false // a negative number to a broken power, or 0 to a negative one
+		return anything, false // a negative number to a fractional power, or 0 to a negative one
 	case b.Low == 0:
 		return point(1), true
 	}
@@ -100,7 +100,7 @@ func raised(a, b Range) (Range, bool) {
 	return r.wider(), true
 }
 
-// corners is the hull of an operation at the ends of its operands. Ends at which it has no value add nothing.
+// corners is the hull of an operation at the ends of its operands. Ends without a value are left out.
 func corners(a, b Range, of func(x, y float64) float64) (Range, bool) {
 	out := Range{math.Inf(1), math.Inf(-1)}
 	for _, x := range []float64{a.Low, a.High} {
@@ -116,7 +116,7 @@ func corners(a, b Range, of func(x, y float64) float64) (Range, bool) {
 	return out, true
 }
 
-// wider allows for the roundings of an operation that do not keep order.
+// wider extends an interval by the rounding errors of an operation that is not monotone.
 func (r Range) wider() Range {
 	const roundings = 8
 	for range roundings {
@@ -125,7 +125,7 @@ func (r Range) wider() Range {
 	return r
 }
 
-// magnitude is the interval without its signs.
+// magnitude is the interval of absolute values.
 func (r Range) magnitude() Range {
 	switch {
 	case r.Low >= 0:
@@ -136,5 +136,5 @@ func (r Range) magnitude() Range {
 	return Range{0, math.Max(-r.Low, r.High)}
 }
 
-// growing applies a function that keeps order to both ends.
+// growing applies a monotone function to both ends.
 func (r Range) growing(of func(float64) float64) Range { return Range{of(r.Low), of(r.High)} }

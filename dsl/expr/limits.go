@@ -6,8 +6,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// collect gathers the comparisons of a value with a constant that must hold for the expression
-// to be true: those joined by && only.
+// collect finds the comparisons of a value with a constant that must hold for the expression to be true: those joined
+// by && only.
 func (c *compilation) collect(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.VariableDeclaratorNode:
@@ -37,7 +37,7 @@ func (c *compilation) bound(n *ast.BinaryNode, side, other ast.Node, op string) 
 	}
 }
 
-// Visit gathers the comparisons in which measured values, times constants, stand on both sides.
+// Visit finds the comparisons with measured values, times constants, on both sides.
 func (c *compilation) Visit(node *ast.Node) {
 	n, ok := (*node).(*ast.BinaryNode)
 	if !ok || !isComparison(n.Operator) {
@@ -49,7 +49,7 @@ func (c *compilation) Visit(node *ast.Node) {
 	}
 }
 
-// linear adds a sum of measured values, times constants, and reports whether the node is one.
+// linear adds a sum of measured values, times constants, and reports whether the node is such a sum.
 func (c *compilation) linear(n ast.Node, factor float64, d *difference) bool {
 	if v, ok := c.constant(n); ok {
 		d.offset += factor * v

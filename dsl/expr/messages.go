@@ -11,7 +11,7 @@ import (
 	"github.com/expr-lang/expr/file"
 )
 
-// syntax reports what the parser said, in the words of a person.
+// syntax turns the parser's message into one for users.
 func (c *compilation) syntax(err error) {
 	var e *file.Error
 	if !errors.As(err, &e) {
@@ -25,7 +25,7 @@ func (c *compilation) syntax(err error) {
 	case strings.Contains(message, "token EOF") || strings.Contains(message, "unexpected end"):
 		message = "the expression ends too early"
 		help = cmp.Or(habit(c.text, ""), `an unquoted " #" starts a YAML comment: quote the whole expression`)
-		from, to = max(0, len(text)-1), len(text) // the caret belongs on the last character that is there
+		from, to = max(0, len(text)-1), len(text) // the caret is below the last character of the text
 	case strings.Contains(message, "maximum allowed nodes"):
 		c.fail(0, 0, "expr/size", "split it into several assertions",
 			"the expression has more than %d parts", maxExprNodes)
@@ -44,8 +44,8 @@ func (c *compilation) syntax(err error) {
 
 const unitHelp = "write the number alone: the unit is part of the metric's name, as in ttft_ms"
 
-// habits are forms of other languages and of everyday writing, found by the text before and
-// behind the place that the parser stumbled over.
+// habits are forms of other languages and of everyday writing. They are found by the text before and after the
+// position of the parser's error.
 var habits = []struct {
 	before, behind *regexp.Regexp
 	help           string
@@ -84,7 +84,7 @@ func tokenName(token string) string {
 	return token
 }
 
-// mistyped reports what the checker said.
+// mistyped turns the checker's message into one for users.
 func (c *compilation) mistyped(err error) {
 	var e *file.Error
 	if !errors.As(err, &e) {
@@ -104,10 +104,10 @@ func (c *compilation) mistyped(err error) {
 	c.fail(e.From, e.To, "expr/type", help, "%s", message)
 }
 
-// mismatched is how expr says that an operator does not take its operands.
+// mismatched matches expr's message about operands of the wrong type.
 var mismatched = regexp.MustCompile(`^(\S+) \(mismatched types (.+) and (.+)\)$`)
 
-// mixedHelp says how to write an operator between two types that it does not take.
+// mixedHelp says how to write an operator between two types that do not fit.
 func mixedHelp(op, left, right string) string {
 	has := func(word string) bool { return left == word || right == word }
 	number := strings.HasSuffix(left, "number") || strings.HasSuffix(right, "number")

@@ -105,7 +105,7 @@ func (c *compilation) leaf(at *symbol, from, to int) ast.Node {
 		if at.name != nil {
 			l.metric, l.reported = at.name.Path, at.name.Reported
 			l.whole = at.name.Kind == Int && !strings.HasSuffix(at.path, ".mean") && !strings.HasSuffix(at.path, ".stddev")
-			// The count of a distribution has not the unit of what was counted.
+			// The count of a distribution does not have the unit of its values.
 			if !strings.HasSuffix(at.path, ".n") && !strings.HasSuffix(at.path, ".n_unknown") {
 				spread := strings.HasSuffix(at.path, ".stddev")
 				l.unit, l.rate, l.signed = at.name.Unit, at.name.Rate && !spread, at.name.Signed && !spread

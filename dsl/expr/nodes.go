@@ -83,10 +83,9 @@ func leafOf(n ast.Node, leaves []leaf) *leaf {
 	return nil
 }
 
-// known builds the condition under which a resolved node can be evaluated, or nil if it always
-// can. A value in front of ?? may be unknown if what follows is known; everywhere else all
-// values below the node must be known, even those that a short circuit might not reach. By is the call that
-// asks for one value.
+// known builds the condition under which a resolved node can be evaluated, or nil if it always can. A value before ??
+// may be unknown if what follows is known; everywhere else all values below the node must be known, even those that a
+// short circuit might skip. By is the call that checks one value.
 func known(n ast.Node, leaves []leaf, by string) ast.Node {
 	if i := leafIndex(n); i >= 0 {
 		if leaves[i].constant != nil {
@@ -138,8 +137,8 @@ func isComparison(op string) bool {
 	return slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op)
 }
 
-// The names of the runtime's calls. An author cannot write them: the resolver refuses every
-// name that the scope does not hold.
+// The names of the runtime's calls. An author cannot use them, because the resolver rejects every name that is not in
+// scope.
 const (
 	callFloat    = "__number"
 	callInt      = "__whole"

@@ -7,8 +7,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// arithmeticRules are the operations on two numbers, by their operator or call. The rest of the table is by what an
-// operand may be.
+// arithmeticRules are the operations on two numbers, by their operator or call. The other tables are by the type of
+// an operand.
 var arithmeticRules = map[string]func(a, b Range) (Range, bool){
 	"+": sum, "-": less, "*": product, callMultiply: product, callDivide: quotient, callRatio: quotient,
 	callPower: raised, callModulo: remainder, callChange: relative,
@@ -29,7 +29,7 @@ var numberRules = map[string]func(Range) Range{
 // listRules are the functions of several numbers.
 var listRules = map[string]func(a, b float64) float64{"min": math.Min, "max": math.Max}
 
-// comparisonRules say whether a comparison of two numbers holds: for all that lie in the intervals, for none, or
+// comparisonRules say whether a comparison of two numbers holds for all numbers in the intervals, for none, or
 // neither.
 var comparisonRules = map[string]func(a, b Range) (holds, decided bool){
 	"<":  ordered(func(a, b Range) bool { return a.High < b.Low }, func(a, b Range) bool { return a.Low >= b.High }),
@@ -47,8 +47,7 @@ func ordered(always, never func(a, b Range) bool) func(a, b Range) (holds, decid
 func same(a, b Range) bool  { return a.Low == a.High && a == b }
 func apart(a, b Range) bool { return a.High < b.Low || b.High < a.Low }
 
-// textRules say whether a relation of two texts holds of which one or both are known only as far as they
-// begin: an operand that is not whole goes on in an unknown way.
+// textRules say whether a relation of two texts holds if only the beginning of one or both is known.
 var textRules = map[string]func(r *runtime, a, b beginning) (holds, decided bool, err error){
 	"==":         func(_ *runtime, a, b beginning) (bool, bool, error) { return a == b, decided(a, b), nil },
 	"!=":         func(_ *runtime, a, b beginning) (bool, bool, error) { return a != b, decided(a, b), nil },
@@ -58,13 +57,13 @@ var textRules = map[string]func(r *runtime, a, b beginning) (holds, decided bool
 	callMatches:  matched,
 }
 
-// beginning is a text, or how one begins.
+// beginning is a text, or the beginning of one.
 type beginning struct {
 	text  string
 	whole bool
 }
 
-// decided says whether two texts are surely the same or surely not.
+// decided says whether two texts are certainly equal or certainly not.
 func decided(a, b beginning) bool {
 	n := min(len(a.text), len(b.text))
 	return a.whole && b.whole || a.text[:n] != b.text[:n] || a.whole && len(a.text) < len(b.text) || b.whole &&
@@ -84,7 +83,7 @@ func started(_ *runtime, a, b beginning) (holds, decided bool, err error) {
 	return false, a.text[:n] != b.text[:n] || a.whole, nil
 }
 
-// matched says that a pattern matches a text as soon as it matches its beginning, unless what follows may undo that.
+// matched says that a pattern matches a text if it matches the beginning, unless the rest may undo the match.
 func matched(r *runtime, a, b beginning) (holds, decided bool, err error) {
 	if !b.whole || a.whole {
 		return false, false, nil
@@ -93,14 +92,14 @@ func matched(r *runtime, a, b beginning) (holds, decided bool, err error) {
 	return holds, holds, err
 }
 
-// textFunctions are what becomes of the beginning of a text.
+// textFunctions apply functions to the beginning of a text.
 var textFunctions = map[string]func(string) string{"lower": strings.ToLower, "upper": strings.ToUpper,
 	"trim": strings.TrimSpace}
 
 // amounts are the functions that count.
 var amounts = []string{"len", "count"}
 
-// operation is the name under which the tables know what a node does, and its operands.
+// operation is a node's name in the tables, and its operands.
 func operation(n ast.Node) (name string, operands []ast.Node) {
 	switch n := n.(type) {
 	case *ast.UnaryNode:

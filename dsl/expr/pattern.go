@@ -11,7 +11,7 @@ import (
 	"homellm/schema"
 )
 
-// maxPattern bounds the steps of a regular expression.
+// maxPattern limits the steps of a regular expression.
 const maxPattern = 10_000
 
 // compilePattern compiles a regular expression unless it is too large.
@@ -26,8 +26,8 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(pattern)
 }
 
-// matches looks for a pattern in a text until the evaluation has taken too long: a text can be long
-// and a pattern slow, and neither is known when the file is read.
+// matches looks for a pattern in a text until the evaluation has taken too long: a text can be long and a pattern
+// slow, and neither is known when the file is read.
 func (r *runtime) matches(text, pattern string) (bool, error) {
 	re, err := r.pattern(pattern)
 	if err != nil {
@@ -38,8 +38,8 @@ func (r *runtime) matches(text, pattern string) (bool, error) {
 	return found, in.err
 }
 
-// matchesForGood says whether a pattern matches a text whatever follows it: what it finds ends before
-// the text does, or does not ask what comes next.
+// matchesForGood says whether a pattern matches a text whatever follows it: the match ends before the text does, or
+// does not depend on what comes next.
 func (r *runtime) matchesForGood(text, pattern string) (bool, error) {
 	re, err := r.pattern(pattern)
 	if err != nil {
@@ -50,7 +50,7 @@ func (r *runtime) matchesForGood(text, pattern string) (bool, error) {
 	return found != nil && (found[1] < len(text) || !looksAhead(pattern)), in.err
 }
 
-// looksAhead says whether a pattern asks what follows its match: an end, or the boundary of a word.
+// looksAhead says whether a pattern depends on what follows its match: an end, or a word boundary.
 func looksAhead(pattern string) bool {
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
@@ -80,7 +80,7 @@ func (r *runtime) pattern(pattern string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// timedText hands out a text rune by rune, and ends it early where time is up.
+// timedText reads a text rune by rune, and ends it when the time is up.
 type timedText struct {
 	text string
 	read int // runes

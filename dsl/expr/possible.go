@@ -8,10 +8,10 @@ import (
 
 // possible is what is known of the value of a part of an expression.
 type possible struct {
-	v      any    // the value, where it is known: a number, a text, a truth or a list
-	span   Range  // of a number
-	begins string // of a text: how it begins, if no more is known of it
-	broken bool   // there may be no value at all, as of a division by what may be 0
+	v      any    // the value, if known: a number, a text, a boolean or a list
+	span   Range  // limits of an unknown number
+	begins string // the beginning of an unknown text
+	broken bool   // there may be no value, as for a division by a number that may be 0
 	open   open   // what leaves it undecided
 }
 
@@ -46,19 +46,19 @@ func exactly(v any) possible {
 	return p
 }
 
-// undecided is a truth or a text of which nothing is known.
+// undecided is an unknown boolean or text.
 func undecided(o open) possible { return possible{open: o} }
 
-// broken is what may have no value at all.
+// broken is a part that may have no value.
 func broken(o open) possible { return possible{span: anything, broken: true, open: o} }
 
-// between is a number that lies in an interval.
+// between is a number within an interval.
 func between(r Range, o open) possible { return possible{span: r, open: o} }
 
-// inexact says whether a value is not known.
+// inexact says whether a value is unknown.
 func (p possible) inexact() bool { return p.v == nil || p.broken }
 
-// because adds a reason that is in no value.
+// because adds a reason that no value has.
 func (o open) because(err error) open {
 	if len(o.leaves) == 0 && o.trouble == nil {
 		o.trouble = err
@@ -66,7 +66,7 @@ func (o open) because(err error) open {
 	return o
 }
 
-// because adds a reason for which there may be no value, if there is one.
+// because adds a reason why there may be no value, if there is one.
 func (p possible) because(err error) possible {
 	if err != nil {
 		p.broken, p.open = true, p.open.because(err)
@@ -74,7 +74,7 @@ func (p possible) because(err error) possible {
 	return p
 }
 
-// truth returns the value of a truth; known is false where it is not known.
+// truth returns the value of a boolean; known is false if it is unknown.
 func (p possible) truth() (v, known bool) {
 	v, known = p.v.(bool)
 	return v, known && !p.broken
@@ -83,7 +83,7 @@ func (p possible) truth() (v, known bool) {
 // beginning is a text, as far as it is known.
 func (p possible) beginning() beginning { return beginning{p.begins, !p.inexact()} }
 
-// possible is what is known of a value that an expression reads, whose kind is that of the leaf.
+// possible is what is known of a value that an expression reads; its kind is that of the leaf.
 func (l leaf) possible(i int, v Value) possible {
 	if v.Why == "" {
 		return exactly(v.V)
@@ -99,7 +99,7 @@ func (l leaf) possible(i int, v Value) possible {
 	return p
 }
 
-// limits is where a number lies, whatever is measured.
+// limits are the limits of a number, whatever is measured.
 func (l leaf) limits() Range {
 	switch {
 	case l.rate:

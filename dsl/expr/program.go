@@ -15,12 +15,12 @@ type program struct {
 	code    *vm.Program
 	tree    ast.Node // what code was compiled from
 	once    sync.Once
-	parts   map[ast.Node]*vm.Program // of the tree, compiled when values are missing for the first time
+	parts   map[ast.Node]*vm.Program // parts of the tree, compiled when values are missing for the first time
 	leaves  []leaf                   // each path once, in order of appearance
-	spans   []span                   // where the leaves stand
+	spans   []span                   // positions of the leaves
 	bounds  []bound                  // comparisons with constants that must hold for the assertion to pass
-	apart   []difference             // comparisons of measured values with each other, wherever they stand
-	smallN  bool                     // percentiles of few samples are allowed
+	apart   []difference             // comparisons between measured values, anywhere in the expression
+	smallN  bool                     // percentiles of small samples are allowed
 	schemas []namedSchema
 }
 
@@ -31,17 +31,17 @@ type leaf struct {
 	kind     Kind
 	unit     string
 	measured bool
-	reported bool   // the server's replies have to tell it
+	reported bool   // the server's replies must report it
 	rate     bool   // a share from 0 to 1
-	signed   bool   // may lie below 0
-	whole    bool   // a count, or a count out of a distribution of counts
+	signed   bool   // may be negative
+	whole    bool   // a count, or the count of a distribution
 	constant any    // the value of a var or an axis
-	source   string // where the constant stands
+	source   string // source of the constant
 	floor    int    // of a percentile: the samples it needs
-	samples  int    // that are planned for it; 0: not known when the file is read
+	samples  int    // planned samples; 0: unknown when the file is read
 }
 
-// namedSchema is a schema that an expression holds a text against.
+// namedSchema is a schema that an expression checks a text against.
 type namedSchema struct {
 	name   string
 	schema *schema.AnswerSchema
@@ -61,8 +61,7 @@ type bound struct {
 	from, to int
 }
 
-// problem is a finding about an expression. From and to are rune offsets into it; to is 0 if
-// only the start is known.
+// problem is a finding about an expression. From and to are rune offsets into it; to is 0 if only the start is known.
 type problem struct {
 	from, to int
 	severity syntax.Severity
@@ -71,7 +70,7 @@ type problem struct {
 	help     string
 }
 
-// difference is one side of a comparison less the other.
+// difference is one side of a comparison minus the other.
 type difference struct {
 	leaves  []int
 	factors []float64

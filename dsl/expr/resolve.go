@@ -15,7 +15,7 @@ import (
 	"homellm/engine/text"
 )
 
-// refused says what to use instead of functions that expr has and this language leaves out.
+// refused says what to use in place of functions that expr has and this language does not.
 var refused = map[string]string{
 	"mean":   "a distribution has its .mean at scenario scope",
 	"median": "a distribution has its .p50 at scenario scope",
@@ -36,8 +36,8 @@ var operators = []string{
 	"in", "??", "matches", "contains", "startsWith", "endsWith", "..",
 }
 
-// resolve replaces every name by a typed call and refuses what is not in the language. Nodes of
-// a chained comparison such as 0.2 < x < 0.9 have two parents, hence the memory.
+// resolve replaces every name by a typed call and rejects what is not in the language. Nodes of a chained comparison
+// such as 0.2 < x < 0.9 have two parents, so resolved nodes are remembered.
 func (c *compilation) resolve(n ast.Node) ast.Node {
 	if done, ok := c.resolved[n]; ok {
 		return done
@@ -147,7 +147,7 @@ func (c *compilation) pointer(n *ast.PointerNode) {
 	}
 }
 
-// magnitude refuses literals that could leave the range of a float64.
+// magnitude rejects literals that could leave the range of a float64.
 func (c *compilation) magnitude(n ast.Node, v float64) {
 	if math.Abs(v) > maxLiteral {
 		c.failAt(n, "expr/type", "", "the number is larger than 1e15")
@@ -166,7 +166,7 @@ func (c *compilation) declare(n *ast.VariableDeclaratorNode) {
 	c.locals = c.locals[:len(c.locals)-1]
 }
 
-// binary resolves an operator and finds comparisons whose outcome no measurement can change.
+// binary resolves an operator and reports comparisons with an outcome that no measurement can change.
 func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 	if !slices.Contains(operators, n.Operator) {
 		c.failAt(n, "expr/syntax", "", "unknown operator %s", n.Operator)
@@ -222,7 +222,7 @@ func (c *compilation) pattern(n ast.Node) {
 	}
 }
 
-// bareText reports a text without quotes beside a text, which reads like an unknown name.
+// bareText reports a text without quotes next to a text, because it is read as an unknown name.
 func (c *compilation) bareText(resolved, other ast.Node) bool {
 	name, ok := other.(*ast.IdentifierNode)
 	l := leafOf(resolved, c.program.leaves)
@@ -242,7 +242,7 @@ func (c *compilation) bounded(n *ast.BinaryNode) {
 	}
 }
 
-// rate catches a share that is compared with percent.
+// rate reports a share that is compared with a percentage.
 func (c *compilation) rate(n *ast.BinaryNode, side, other ast.Node) {
 	l := leafOf(side, c.program.leaves)
 	if l == nil || !l.rate {

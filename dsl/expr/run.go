@@ -15,7 +15,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// runMessage words an error of expr's machine.
+// runMessage turns an error of expr's machine into one for users.
 func runMessage(err error) string {
 	var e *file.Error
 	if !errors.As(err, &e) {
@@ -28,8 +28,8 @@ func runMessage(err error) string {
 	return strings.TrimPrefix(message, "runtime error: ")
 }
 
-// The bounds of an evaluation. They are far above what a sensible assertion needs; one that
-// hits them is unknown, never a pass.
+// The limits of an evaluation. They are far above what a sensible assertion needs; one that reaches them is unknown,
+// never a pass.
 const (
 	memoryBudget = 10_000  // elements of lists
 	stepBudget   = 100_000 // predicate calls
@@ -38,7 +38,7 @@ const (
 	maxEval      = 2 * time.Second
 )
 
-// unknownError is raised where an evaluation reaches a value that is not known.
+// unknownError is raised when an evaluation reaches an unknown value.
 type unknownError struct {
 	path string
 	why  string
@@ -51,7 +51,7 @@ type runtime struct {
 	program *program
 	values  []Value
 	steps   int
-	misfits []string // what did not conform to a schema, and where
+	misfits []string // the texts that did not conform to a schema, and where
 	started time.Time
 
 	patterns map[string]*regexp.Regexp
@@ -130,10 +130,10 @@ func (r *runtime) truth(i int) (bool, error) {
 
 func (r *runtime) known(i int) bool { return r.values[i].Why == "" }
 
-// given says whether ?? leaves a value in its place.
+// given says whether ?? keeps a value.
 func (r *runtime) given(i int) bool { return r.values[i].given() }
 
-// conforms holds a text against a schema and remembers where it does not fit.
+// conforms checks a text against a schema and records where it does not fit.
 func (r *runtime) conforms(text string, i int) (bool, error) {
 	s := r.program.schemas[i]
 	ok, why, err := s.schema.Check(text)
@@ -155,7 +155,7 @@ func (r *runtime) tick() (bool, error) {
 	return true, r.late()
 }
 
-// late is an error once the evaluation has taken too long.
+// late is an error if the evaluation has taken too long.
 func (r *runtime) late() error {
 	if time.Since(r.started) > maxEval {
 		return fmt.Errorf("the expression takes longer than %s", maxEval)
@@ -163,7 +163,7 @@ func (r *runtime) late() error {
 	return nil
 }
 
-// arithmetic applies an operation to two numbers and refuses a result that is none.
+// arithmetic applies an operation to two numbers and rejects a result that is not a number.
 func arithmetic(x, y any, op func(a, b float64) (float64, error)) (float64, error) {
 	a, err := number(x)
 	if err != nil {
@@ -262,7 +262,7 @@ func split(text, separator string) ([]string, error) {
 
 var errEmpty = errors.New("there is no element to look at")
 
-// filled raises where there is no element: "all of nothing" is no pass.
+// filled raises an error for an empty list: "all of nothing" is not a pass.
 func filled(size int) (bool, error) {
 	if size == 0 {
 		return false, errEmpty
@@ -284,7 +284,7 @@ func (r *runtime) run() (pass bool, err error) {
 	return pass, nil
 }
 
-// runError is an error of expr's machine in the words of a person.
+// runError turns an error of expr's machine into a message for users.
 func runError(err error) error {
 	if unknown, ok := errors.AsType[*unknownError](err); ok {
 		return unknown
@@ -292,8 +292,8 @@ func runError(err error) error {
 	return errors.New(runMessage(err))
 }
 
-// judge evaluates the expression. A program whose values are all known is run; what is not known otherwise is
-// inferred from its parts.
+// judge evaluates the expression. A program whose values are all known is run; otherwise the outcome is inferred from
+// its parts.
 func (r *runtime) judge() (verdict Verdict, why string) {
 	known := !slices.ContainsFunc(r.values, func(v Value) bool { return v.Why != "" })
 	var failed error
@@ -318,8 +318,9 @@ func (r *runtime) judge() (verdict Verdict, why string) {
 	return r.undecided(out.open)
 }
 
-// asCame is the evaluation over answers that were cut as far as they came; nil if nothing hangs on one. What does not
-// hold of what came has failed: nothing else was said. What holds of it only because nothing else was said is no pass.
+// asCame is the evaluation over the received parts of incomplete answers; nil if no value comes from one. What does
+// not hold for the received part has failed, because nothing else was said. What holds only because nothing else was
+// said is not a pass.
 func (r *runtime) asCame(o open) *runtime {
 	values := slices.Clone(r.values)
 	cut := false
@@ -343,7 +344,7 @@ func (r *runtime) decided(pass bool) (verdict Verdict, why string) {
 	return Fail, strings.Join(r.misfits, "; ")
 }
 
-// undecided says why there is no outcome: it is unsupported where everything that is missing is.
+// undecided says why there is no outcome: unsupported if everything that is missing is unsupported.
 func (r *runtime) undecided(o open) (verdict Verdict, why string) {
 	for _, i := range o.leaves {
 		if v := r.values[i]; !v.Unsupported {
@@ -357,8 +358,8 @@ func (r *runtime) undecided(o open) (verdict Verdict, why string) {
 	return Unsupported, r.values[first].missing(r.program.leaves[first].path)
 }
 
-// exprConfig returns the settings of parser, checker and compiler. The environment holds the
-// calls of the runtime only: by the time it is used, every name of the author is resolved.
+// exprConfig returns the settings of parser, checker and compiler. The environment holds only the calls of the
+// runtime: by then every name of the author is resolved.
 func exprConfig() *conf.Config {
 	config := conf.CreateNew()
 	env := types.Map{}
@@ -367,7 +368,7 @@ func exprConfig() *conf.Config {
 	}
 	config.WithEnv(env)
 	config.MaxNodes = maxExprNodes
-	config.Optimize = false // folding constants would go round the guards
+	config.Optimize = false // folding constants would bypass the guards
 	config.DisableIfOperator = true
 	return config
 }

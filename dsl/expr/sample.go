@@ -10,8 +10,8 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Sample returns the metric that a path such as steps.q1.ttft_ms means, if it has one number for each
-// repeat. If not, it says why, and what to write.
+// Sample returns the metric that a path such as steps.q1.ttft_ms means, if it has one number per repeat. If not, it
+// says why, and what to write.
 func (n *Names) Sample(path string) (name *Name, message, help string) {
 	at, ok := figure.Parse(figure.SampleScope, path)
 	if !ok {
@@ -42,7 +42,7 @@ func (n *Names) Sample(path string) (name *Name, message, help string) {
 	return nil, message, sampleHelp(at.Prefix(), at.Rest, tree.numbers(""))
 }
 
-// sampleHelp proposes one of the metrics below a prefix for one that is not among them.
+// sampleHelp suggests one of the metrics below a prefix.
 func sampleHelp(prefix, metric string, all []string) string {
 	if i := strings.LastIndexByte(metric, '.'); i >= 0 && slices.Contains(all, metric[:i]) &&
 		slices.Contains(stats(), metric[i+1:]) {

@@ -14,11 +14,11 @@ import (
 	"homellm/schema"
 )
 
-// Env says what one assertion may name beside the vocabulary.
+// Env says which names one assertion may use besides the vocabulary.
 type Env struct {
 	Scope         figure.Scope
-	Steps         []string       // ids that may be named: the earlier ones of the conversation in step scope, else all
-	LaterSteps    []string       // step scope: ids that exist but come later, for the message
+	Steps         []string       // ids that may be used: the earlier steps of the conversation in step scope, else all
+	LaterSteps    []string       // step scope: ids of later steps, for the message
 	Conversations []string       // scenario scope
 	Turns         map[string]int // requests of every step in one repeat
 	Repeats       int            // planned
@@ -69,7 +69,7 @@ func (s *scope) root(name string) *symbol {
 	return s.group(name, s.names.levels[v.Level])
 }
 
-// figures is the symbol of what stands below one step, phase or conversation.
+// figures is the symbol of the names below one step, phase or conversation.
 func (s *scope) figures(path string, v figure.View, samples int, counted string) *symbol {
 	if v.Turns == figure.EachTurn {
 		return s.distributions(path, s.names.levels[v.Level], samples, counted)
@@ -102,8 +102,8 @@ func (s *scope) explainRoot(name string) (message, help string) {
 		", "))
 }
 
-// below returns the path of what has a name somewhere below the first names of this scope: to
-// leave out the group is the most common slip.
+// below returns a path to a name that occurs below the first names of this scope: leaving out the group is the most
+// common mistake.
 func (s *scope) below(name string) string {
 	known := figure.Known(s.env.Scope)
 	for _, r := range known {
@@ -127,7 +127,7 @@ func (s *scope) below(name string) string {
 	return ""
 }
 
-// ids lists what the files declare below a first name.
+// ids lists the ids that the files declare below a first name.
 func (s *scope) ids(r *figure.Root) []string {
 	v, _ := r.In(s.env.Scope)
 	switch {
@@ -214,7 +214,7 @@ func (s *scope) conversations(path string, v figure.View) *symbol {
 // identifier is the form of the ids that expressions name, as the schema states it.
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-// anyOf is the symbol of steps or conversations of which only a run can tell whether it has them.
+// anyOf is the symbol of steps or conversations if only a run can tell which there are.
 func (s *scope) anyOf(path, noun string, v figure.View) *symbol {
 	return &symbol{
 		path: path, parts: []string{"<id>"},
@@ -230,7 +230,7 @@ func (s *scope) anyOf(path, noun string, v figure.View) *symbol {
 	}
 }
 
-// base is the symbol of what a run is compared with: all that the run has, and two facts about the comparison.
+// base is the symbol of the other side of a comparison: all that a run has, and two facts about the comparison.
 func (s *scope) base(path string) *symbol {
 	own := map[string]*Name{"age_h": {Path: "age_h", Kind: Float, Unit: "h"}, "matches": {Path: "matches", Kind: Bool}}
 	parts := slices.Concat(figure.RootNames(figure.SampleScope), s.names.cell.order, slices.Sorted(maps.Keys(own)))
@@ -245,7 +245,7 @@ func (s *scope) base(path string) *symbol {
 	}}
 }
 
-// constants is the symbol of values that the scenario says itself.
+// constants is the symbol of values that the scenario sets.
 func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 	return &symbol{
 		path: path, parts: slices.Sorted(maps.Keys(of)),
@@ -264,7 +264,7 @@ func (s *scope) constants(path, noun string, of map[string]any) *symbol {
 	}
 }
 
-// times words a sample count.
+// times describes a sample size.
 func times(repeats, turns int) string {
 	s := text.Plural(repeats, "repeat")
 	if turns > 1 {

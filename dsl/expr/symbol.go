@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// symbol is a place in the tree of names that one assertion may use: a value, a group of names,
-// or a distribution, which is the group of its statistics. Trees are walked, never built as a
-// whole: a scenario of fifty steps has tens of thousands of paths.
+// symbol is a node in the tree of names for one assertion: a value, a group of names, or a distribution, which is the
+// group of its statistics. Trees are walked, never built as a whole: a scenario of fifty steps has tens of thousands
+// of paths.
 type symbol struct {
 	path     string
 	name     *Name // of a value, and of the metric below a distribution
 	kind     Kind  // of a value; empty: a group
-	measured bool  // a run decides the value; a var or an axis is decided before
-	constant any   // the value, where the scenario says it: bool, int, float64 or string
+	measured bool  // a run determines the value; a var or an axis is known before
+	constant any   // the value, if the scenario sets it: bool, int, float64 or string
 	dist     bool  // a distribution: its parts are statistics
 	floor    int   // of a percentile: the repeats it needs
-	samples  int   // planned repeats of a distribution, whose turns share their luck; 0: not known
+	samples  int   // planned repeats of a distribution, whose turns share their conditions; 0: unknown
 	counted  string
 	parts    []string
 	part     func(string) *symbol
-	missing  func(string) (message, help string) // for a part that does not exist; nil: the usual words
+	missing  func(string) (message, help string) // explains a part that does not exist; nil: the usual text
 }
 
-// below is a symbol whose path, and those of all its parts, begin with a prefix.
+// below is a symbol whose path, and those of all its parts, have a prefix.
 func below(prefix string, at *symbol) *symbol {
 	if at == nil {
 		return nil
@@ -66,7 +66,7 @@ func (s *scope) group(path string, t *nameTree) *symbol {
 	}}
 }
 
-// unmeasured is the same group of values that a file decides.
+// unmeasured is the same group for values that a file sets.
 func (s *scope) unmeasured(g *symbol) *symbol {
 	inner := g.part
 	g.part = func(p string) *symbol {
@@ -79,8 +79,8 @@ func (s *scope) unmeasured(g *symbol) *symbol {
 	return g
 }
 
-// distributions is the symbol of a tree whose numbers are distributions. Names without a
-// distribution are left out and explained.
+// distributions is the symbol of a tree whose numbers are distributions. Names without a distribution are left out,
+// with an explanation.
 func (s *scope) distributions(path string, t *nameTree, samples int, counted string) *symbol {
 	if t.name != nil {
 		if samples == 0 && s.names.perRepeat[t.name.Path] {
@@ -132,8 +132,8 @@ func (s *scope) distribution(path string, name *Name, samples int, counted strin
 	}
 }
 
-// observed is the symbol of a tree of cell metrics. Each is one value for the cell, and the
-// distribution of what was observed, whose size a plan cannot know.
+// observed is the symbol of a tree of cell metrics. Each is one value for the cell, and the distribution of its
+// samples, whose number a plan cannot know.
 func (s *scope) observed(path string, t *nameTree) *symbol {
 	if t.name != nil {
 		at := s.group(path, t)

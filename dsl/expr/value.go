@@ -5,32 +5,32 @@ import (
 	"math"
 )
 
-// Verdict is what one evaluation comes to.
+// Verdict is the outcome of one evaluation.
 type Verdict string
 
 // The verdicts.
 const (
 	Pass Verdict = "pass"
 	Fail Verdict = "fail"
-	// it should have been told, and was not or cannot be believed
+	// the server should have reported it, and did not or cannot be trusted
 	Unknown     Verdict = "unknown"
-	Unsupported Verdict = "unsupported" // nobody can tell, which was known before the run
+	Unsupported Verdict = "unsupported" // the server does not report it, as was known before the run
 )
 
-// Lookup returns the value of a path. It need not know vars and axes: a program has those from
-// its scenario. For a path that cannot be known it returns a value with its Why.
+// Lookup returns the value of a path. It need not know vars and axes, because a program has those from its scenario.
+// For an unknown path it returns a value with a Why.
 type Lookup func(path string) Value
 
-// Value is one value with where it comes from. V is a float64, int, string or bool. Where Why is not empty V is
-// nil, Why says what is missing, and Range or SoFar what is known all the same.
+// Value is one value with its source. V is a float64, int, string or bool. If Why is not empty, V is nil, Why says
+// what is missing, and Range or SoFar what is known nevertheless.
 type Value struct {
 	V           any
 	Unit        string
 	Source      string
 	Why         string
 	Range       *Range // of a number
-	SoFar       any    // of an answer that was cut: what the value is of as much as came; a text begins like this
-	Unsupported bool   // nobody can tell, which was known before the run
+	SoFar       any    // of an answer that was cut off: the value for the part that came; a text begins so
+	Unsupported bool   // the server does not report it, as was known before the run
 }
 
 // Operand is one value that an expression reads.
@@ -39,15 +39,15 @@ type Operand struct {
 	Value
 }
 
-// Result is the outcome of one evaluation. Operands has every value that the expression names,
-// in order of appearance, also those that a short circuit did not reach.
+// Result is the outcome of one evaluation. Operands has every value that the expression names, in order of
+// appearance, including those that a short circuit skipped.
 type Result struct {
 	Verdict  Verdict
 	Operands []Operand
-	Why      string // why the verdict is neither; of a Fail what did not conform to a schema
+	Why      string // why the verdict is neither; of a Fail, what did not conform to a schema
 }
 
-// unknownAs keeps of an unknown value what is known for the form that the expression was compiled for.
+// unknownAs converts what is known of an unknown value to the type that the expression was compiled for.
 func (v Value) unknownAs(k Kind) Value {
 	v.V = nil
 	if v.Range != nil && (!k.number() || math.IsNaN(v.Range.Low) || math.IsNaN(v.Range.High)) {
@@ -59,7 +59,7 @@ func (v Value) unknownAs(k Kind) Value {
 	return v
 }
 
-// as returns the value in the form that the expression was compiled for.
+// as converts the value to the type that the expression was compiled for.
 func (v Value) as(k Kind) Value {
 	if v.Why != "" {
 		return v.unknownAs(k)
@@ -101,10 +101,10 @@ func (v Value) as(k Kind) Value {
 // isWhole reports whether a number is a whole one that an int holds.
 func isWhole(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < maxLiteral }
 
-// largest bounds the magnitude of a value; sums of a few of them are still finite.
+// largest limits the magnitude of a value, so that sums of a few are still finite.
 const largest = 1e300
 
-// number converts what the checker has found to be a number.
+// number converts a value that the checker found to be a number.
 func number(v any) (float64, error) {
 	switch v := v.(type) {
 	case float64:

@@ -7,27 +7,27 @@ import (
 	"homellm/dsl/figure"
 )
 
-// Vocabulary is what expressions may name. The package that defines the metrics fills it; this
-// package adds only what a scenario itself declares: its steps, vars, axes, server and model.
+// Vocabulary is the names for expressions. The package that defines the metrics fills it; this package adds only what
+// a scenario declares: its steps, vars, axes, server and model.
 type Vocabulary struct {
 	Turn         []Name // below turn., first_turn. and steps.<id>.
 	Conversation []Name // below conv. and conversations.<id>.
 	Run          []Name // below run.
-	// of a whole cell, by full path, such as gpu.power_w; each also has statistics over the observations
+	// of a whole cell, by full path, such as gpu.power_w; each also has statistics over its samples
 	Cell []Name
 }
 
-// Name is one thing that an expression may name.
+// Name is one name for expressions.
 type Name struct {
 	Path      string // dotted, below its group: ttft_ms, cache.hit_rate
 	Kind      Kind
 	Unit      string
 	Doc       string
 	Rate      bool // a share from 0 to 1
-	Signed    bool // may lie below 0
+	Signed    bool // may be negative
 	Aggregate bool // of a turn: exists for a whole step, phase and conversation as well
 	Better    int  // +1: higher is better, -1: lower is better, 0: neither
-	Reported  bool // the server's replies have to tell it: whether they do shows before anything is measured
+	Reported  bool // the server's replies must report it; whether they do is known before anything is measured
 }
 
 // Kind is the type of a value in an expression.
@@ -41,16 +41,16 @@ const (
 	Bool   Kind = "bool"   // bool
 )
 
-// Words names a kind as messages do.
+// Words names a kind in messages.
 func (k Kind) Words() string {
 	return map[Kind]string{Float: "a number", Int: "a whole number", String: "text", Bool: "true or false"}[k]
 }
 
 func (k Kind) number() bool { return k == Float || k == Int }
 
-// statistic is one figure of a distribution. Floor is the smallest sample that can bound it: the
-// largest of n values lies above the q-quantile with probability 1 - q^n, and for that to reach
-// 95 % a p90 needs 29 values, a p95 needs 59 and a p99 needs 299.
+// statistic is one figure of a distribution. Floor is the smallest sample that can bound it: the largest of n values
+// lies above the q-quantile with probability 1 - q^n. For 95 % a p90 needs 29 values, a p95 needs 59 and a p99 needs
+// 299.
 type statistic struct {
 	name  string
 	kind  Kind
@@ -70,7 +70,7 @@ var statistics = []statistic{
 	{"p99", Float, 299},
 }
 
-// stats lists the figures of a distribution in the order in which they are shown.
+// stats lists the statistics in the order shown.
 func stats() []string {
 	names := make([]string, len(statistics))
 	for i, s := range statistics {
@@ -79,8 +79,8 @@ func stats() []string {
 	return names
 }
 
-// The names that this package knows without a vocabulary, because a servers or models file or
-// the scenario declares them.
+// The names that this package knows without a vocabulary, because a servers file, a models file or the scenario
+// declares them.
 var (
 	serverNames = []Name{
 		{Path: "name", Kind: String, Doc: "name of the server's profile"},
@@ -129,11 +129,10 @@ func (t *nameTree) grow(part string) *nameTree {
 	return next
 }
 
-// Names is a vocabulary in the form in which expressions look things up. It is built once and
-// shared by all assertions.
+// Names is a vocabulary in the form for look-ups. It is built once and shared by all assertions.
 type Names struct {
 	levels    map[figure.Level]*nameTree
-	perRepeat map[string]bool // names of a conversation that have one value a repeat
+	perRepeat map[string]bool // names of a conversation with one value per repeat
 	cell      *nameTree
 }
 

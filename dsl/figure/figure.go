@@ -1,7 +1,6 @@
-// Package figure is the grammar of the names that figures have, such as steps.q1.ttft_ms.p50: which first
-// words there are, in which scope each is known, over which turns its figures are and which metrics follow
-// it. A path comes in; its parts go out. It knows no metric and no value, so that the language and
-// the fold can both read it.
+// Package figure is the grammar of the names of figures, such as steps.q1.ttft_ms.p50: which first words there are,
+// in which scope each is known, over which turns its figures are and which metrics follow it. The input is a path,
+// the output its parts. It knows no metric and no value, so that the language and the fold can both use it.
 package figure
 
 import (
@@ -9,7 +8,7 @@ import (
 	"strings"
 )
 
-// Scope says what an assertion sees.
+// Scope says what an assertion can see.
 type Scope string
 
 // The scopes of assertions, from the narrowest, and that of samples.
@@ -17,15 +16,15 @@ const (
 	StepScope         Scope = "step"
 	ConversationScope Scope = "conversation"
 	ScenarioScope     Scope = "scenario"
-	// what the scenario sees, of any run, and below base. of what it is compared with
+	// scenario scope of any run, with the other side below base.
 	GatesScope  Scope = "gates file"
-	SampleScope Scope = "sample" // figures with one value for each repeat, which gates compare
+	SampleScope Scope = "sample" // figures with one value per repeat, which gates compare
 )
 
 // Wide reports whether the scope sees all repeats at once.
 func (s Scope) Wide() bool { return s == ScenarioScope || s == GatesScope }
 
-// Phase says which documents are in context at a turn.
+// Phase says which documents are in context in a turn.
 type Phase string
 
 // The phases. A conversation that never sees a document stays in Before.
@@ -39,10 +38,10 @@ const (
 // Phases lists the phases in the order of a conversation's life.
 func Phases() []string { return []string{string(Before), string(WithRAG), string(AfterRemoval)} }
 
-// Part is what the second word of a name chooses.
+// Part is what the second word of a name selects.
 type Part string
 
-// The parts. Where there is NoPart, the metric follows the first word.
+// The parts. With NoPart, the metric follows the first word.
 const (
 	NoPart           Part = ""
 	StepPart         Part = "step"
@@ -50,10 +49,10 @@ const (
 	ConversationPart Part = "conversation"
 )
 
-// Turns says over which turns of what is chosen a figure is.
+// Turns says over which of the selected turns a figure is.
 type Turns string
 
-// The turns. NoTurns: it is a fact, and no measurement of turns.
+// The turns. NoTurns: a fact, not a measurement of turns.
 const (
 	NoTurns   Turns = ""
 	FirstTurn Turns = "first"
@@ -62,22 +61,22 @@ const (
 	EachTurn  Turns = "each" // a distribution, of which a statistic is named
 )
 
-// Level says which metrics or facts stand below a name.
+// Level says which metrics or facts follow a name.
 type Level string
 
 // The levels.
 const (
-	TurnLevel         Level = "turn"         // what one turn has
-	AggregateLevel    Level = "aggregate"    // what several turns have as well
-	StepLevel         Level = "step"         // the same, and how many turns there are
-	ConversationLevel Level = "conversation" // the same, and what only a conversation has
+	TurnLevel         Level = "turn"         // metrics of one turn
+	AggregateLevel    Level = "aggregate"    // metrics of one turn that several turns have too
+	StepLevel         Level = "step"         // the same, and the number of turns
+	ConversationLevel Level = "conversation" // the same, and the metrics of a conversation
 	RunLevel          Level = "run"
 	ServerFacts       Level = "server"
 	ModelFacts        Level = "model"
 	Vars              Level = "vars"
 	Axes              Level = "matrix"
 	RepeatNumber      Level = "repeat"
-	Baseline          Level = "base" // what the scenario sees, of the run that is compared with
+	Baseline          Level = "base" // scenario scope of the other run
 )
 
 // View is what a first word means in one scope.
@@ -91,13 +90,13 @@ type Root struct {
 	Name      string
 	Part      Part
 	Views     map[Scope]View
-	Elsewhere string // what to do in a scope that does not know it
+	Elsewhere string // advice for a scope that does not know it
 }
 
 const otherScenario = "a gates file is for any scenario: write the value, or assert it in the scenario"
 
-// roots lists the first words in the order in which messages name them. Beside them, the metrics of a
-// whole cell, such as gpu.power_w, are known in a wide scope by their own names.
+// roots lists the first words in the order of messages. The metrics of a whole cell, such as gpu.power_w, are also
+// known in a wide scope by their own names.
 var roots = []Root{
 	{"turn", NoPart, map[Scope]View{StepScope: {LastTurn, TurnLevel}},
 		"turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
@@ -150,7 +149,7 @@ func Find(name string) *Root {
 	return nil
 }
 
-// In returns what the root means in a scope; ok is false where it is not known.
+// In returns what the root means in a scope; ok is false if the scope does not know it.
 func (r *Root) In(s Scope) (v View, ok bool) {
 	if r == nil {
 		return View{}, false
@@ -159,7 +158,7 @@ func (r *Root) In(s Scope) (v View, ok bool) {
 	return v, ok
 }
 
-// Form is how names that begin with the root are written, up to the metric: steps.<id>.
+// Form is the form of names that begin with the root, up to the metric: steps.<id>.
 func (r *Root) Form() string {
 	switch r.Part {
 	case NoPart:
@@ -191,7 +190,7 @@ func RootNames(s Scope) []string {
 	return out
 }
 
-// Name is a path that has been taken apart.
+// Name is a parsed path.
 type Name struct {
 	*Root
 	View
@@ -199,7 +198,7 @@ type Name struct {
 	Rest string // the metric, with a statistic where the turns are EachTurn
 }
 
-// Parse takes a path apart as a scope reads it. It is false where the scope does not know the first word.
+// Parse parses a path in a scope. It is false if the scope does not know the first word.
 func Parse(s Scope, path string) (n Name, ok bool) {
 	first, rest, _ := strings.Cut(path, ".")
 	n.Root = Find(first)
@@ -220,7 +219,7 @@ func (n Name) Prefix() string {
 	return n.Name + "." + n.ID
 }
 
-// CutBase returns what a path names of the run that is compared with; ok is false if it names nothing there.
+// CutBase returns what a path names on the other side of a comparison; ok is false if it names nothing there.
 func CutBase(path string) (rest string, ok bool) {
 	return strings.CutPrefix(path, string(Baseline)+".")
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Severity says whether a finding stops a run.
+// Severity says whether a finding prevents a run.
 type Severity string
 
 // The severities. Only an Error stops a run.
@@ -22,7 +22,7 @@ const (
 // Diagnostic is one finding about a file.
 type Diagnostic struct {
 	Pos      Pos // Line 0: about the whole file
-	EndCol   int // column behind the text it is about; 0 if not known
+	EndCol   int // column after the text; 0 if unknown
 	Severity Severity
 	Code     string // stage/rule, such as schema/unknown-key
 	Message  string
@@ -100,7 +100,7 @@ func excerpt(p Pos, endCol int, line string) string {
 	text := []rune(line)
 	for i, r := range text {
 		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			text[i] = '\ufffd' // what a terminal might obey
+			text[i] = '\ufffd' // characters that a terminal might interpret
 		}
 	}
 	start := max(p.Col-1, 0)
@@ -113,7 +113,7 @@ func excerpt(p Pos, endCol int, line string) string {
 	}
 	number := fmt.Sprint(p.Line)
 	gutter := strings.Repeat(" ", len(number))
-	// Tabs are kept in the padding, so that the caret stands under its character.
+	// Tabs are kept in the padding, so that the caret is below its character.
 	var pad strings.Builder
 	for i := range min(start-from, len(text)) {
 		if text[i] == '\t' {
@@ -148,8 +148,8 @@ func (ds Diagnostics) WriteJSON(w io.Writer) error {
 	return e.Encode(out)
 }
 
-// WriteGitHub prints findings as annotations of a GitHub Actions step. GitHub shows at most ten
-// errors and ten warnings of a step, so of more it prints nine and says how many are left.
+// WriteGitHub prints findings as annotations of a GitHub Actions step. GitHub shows at most ten errors and ten
+// warnings per step, so it prints nine and says how many are left.
 func (ds Diagnostics) WriteGitHub(w io.Writer) error {
 	const shown = 10
 	var b bytes.Buffer

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Kind is what a value is.
+// Kind is the type of a value.
 type Kind uint8
 
 // The kinds of a value. A number without a fraction or exponent is a whole number.
@@ -20,13 +20,13 @@ const (
 	MapKind
 )
 
-// String names a kind as messages do.
+// String names a kind for messages.
 func (k Kind) String() string {
 	return [...]string{"null", "true or false", "a whole number", "a number", "text", "a list", "a mapping"}[k]
 }
 
-// style is how a scalar is written; it decides whether an offset into the value can be found
-// again in the file.
+// style is how a scalar is written; it decides whether an offset into the value can be mapped to a position in the
+// file.
 type style uint8
 
 const (
@@ -36,21 +36,21 @@ const (
 	folded  // >
 )
 
-// Node is one value of a file with its position. Keys keep the file's order. Nodes are never
-// changed after parsing, so that one tree can be read for many cells.
+// Node is one value of a file with its position. Keys keep the file's order. Nodes never change after parsing, so
+// that one tree can be read for many cells.
 type Node struct {
 	Src     *Source // its file: a merged tree has values of several
 	Kind    Kind
 	style   style
-	Line    int // of the value's first character: for a block scalar, of its indicator
+	Line    int // position of the value's first character; of a block scalar, of its indicator
 	Col     int
-	End     int     // column behind the value, if it ends on the same line; else 0
+	End     int     // column after the value, if it ends on the same line; else 0
 	Scalar  any     // nil, bool, int, float64 or string
 	Items   []*Node // of a list
 	Entries []Entry // of a mapping
 
-	Unread    bool   // it is null because it could not be read, which has been reported
-	Reference string // the ${…} text that this value was substituted from, if any
+	Unread    bool   // null because it could not be read, which has been reported
+	Reference string // the ${…} text that this value was substituted for, if any
 }
 
 // Entry is one key of a mapping.
@@ -75,7 +75,7 @@ func (n *Node) Find(key string) *Entry {
 	return nil
 }
 
-// Get returns the value of a key, or nil. A key that is written with null is present.
+// Get returns the value of a key, or nil. A key with the value null is present.
 func (n *Node) Get(key string) *Node {
 	if e := n.Find(key); e != nil {
 		return e.Node
@@ -91,8 +91,7 @@ func (n *Node) Text() string {
 	return n.Scalar.(string)
 }
 
-// Plain returns the value as JSON has it: nil, bool, int, float64, string, []any and
-// map[string]any.
+// Plain returns the value in JSON's types: nil, bool, int, float64, string, []any and map[string]any.
 func (n *Node) Plain() any {
 	switch n.Kind {
 	case ListKind:
@@ -112,7 +111,7 @@ func (n *Node) Plain() any {
 	}
 }
 
-// Describe names a value in a message: its kind, and the value where it is short.
+// Describe names a value in a message: its kind, and the value if it is short.
 func (n *Node) Describe() string {
 	switch n.Kind {
 	case BoolKind, IntKind, FloatKind:

@@ -10,14 +10,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The scalars of plain text. Everything that YAML 1.1 or 1.2 would read as a number and that
-// is not a JSON number is ambiguous: 010 is 8 or 10, 1_000 is a number or a text.
+// The forms of plain scalars. Anything that YAML 1.1 or 1.2 reads as a number and that is not a JSON number is
+// ambiguous: 010 is 8 or 10, 1_000 is a number or a text.
 var (
 	jsonNumber      = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
-	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+` + // of another base
+	ambiguousNumber = regexp.MustCompile(`^[-+]?(0[xXoObB][0-9a-fA-F_]+` + // in another base
 		`|[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9]+)?` +
 		`|\.[0-9][0-9_]*([eE][+-]?[0-9]+)?` +
-		`|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`) // of sixtieths
+		`|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`) // in base sixty
 	notANumber = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
 )
 

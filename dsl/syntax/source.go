@@ -43,9 +43,9 @@ func (s *Source) Pos(n *Node) Pos {
 	return Pos{File: s.Of(n).Name, Line: n.Line, Col: n.Col}
 }
 
-// At returns the position of a rune of a string scalar. It is exact for a plain scalar on one
-// line, for a quoted one without escapes and for a literal block; everywhere else the
-// characters of the value are not those of the file, and it returns the scalar's start.
+// At returns the position of a rune of a string scalar. It is exact for a plain scalar on one line, for a quoted one
+// without escapes and for a literal block. In any other scalar the characters of the value are not those of the file,
+// and it returns the scalar's start.
 func (s *Source) At(n *Node, offset int) Pos {
 	start := s.Pos(n)
 	if n == nil || n.Kind != StringKind || n.Reference != "" || offset < 0 {
@@ -80,8 +80,8 @@ func (s *Source) At(n *Node, offset int) Pos {
 	default:
 		return start
 	}
-	// The file has the last word: what stands between the line's start of the value and the
-	// offset must be the value itself, or the mapping above does not hold here.
+	// The file decides: the text between the line's start of the value and the offset must be the value, or the mapping
+	// above does not apply.
 	if !s.has(p.Line, p.Col-offset, value[:min(offset+1, len(value))]) {
 		return start
 	}
@@ -96,8 +96,8 @@ func (s *Source) has(line, col int, text []rune) bool {
 	return string(s.lines[line-1][col-1:col-1+len(text)]) == string(text)
 }
 
-// blockIndent returns the indentation of a block scalar whose indicator is on the given line:
-// that of its first line with text, less the blanks which belong to the value.
+// blockIndent returns the indentation of a block scalar whose indicator is on the given line: that of its first line
+// with text, without the blanks that belong to the value.
 func (s *Source) blockIndent(header int, value []rune) int {
 	own := 0
 	for line := range strings.SplitSeq(string(value), "\n") {
@@ -115,7 +115,7 @@ func (s *Source) blockIndent(header int, value []rune) int {
 	return 0
 }
 
-// quotedEnd returns the column behind a quoted scalar, or 0 if it does not end on its line.
+// quotedEnd returns the column after a quoted scalar, or 0 if it does not end on its line.
 func (s *Source) quotedEnd(line, col int) int {
 	if line < 1 || line > len(s.lines) || col < 1 || col > len(s.lines[line-1]) {
 		return 0

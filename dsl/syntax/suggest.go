@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Suggest returns the help text "did you mean …?" with the known name that is nearest to
-// what was written, or "" if none is near.
+// Suggest returns the help text "did you mean …?" with the known name that is most similar to what was written, or ""
+// if none is similar.
 func Suggest(written string, known []string) string {
 	if best := Nearest(written, known); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
@@ -15,10 +15,10 @@ func Suggest(written string, known []string) string {
 	return ""
 }
 
-// SuggestOr returns the suggestion or, where nothing is near, what there is: the noun in the
-// plural and the names. It is empty only where there is nothing.
+// SuggestOr returns the suggestion or, if no name is similar, the list of names after a noun in the plural. It is
+// empty only if there are no names.
 func SuggestOr(written string, known []string, noun string) string {
-	const most = 12 // names that are read
+	const most = 12 // names that a reader still takes in
 	near := Suggest(written, known)
 	switch {
 	case near != "" || len(known) == 0:
@@ -29,9 +29,9 @@ func SuggestOr(written string, known []string, noun string) string {
 	return noun + ": " + strings.Join(known, ", ")
 }
 
-// Nearest returns the known name with the smallest edit distance, at most a third of the
-// length: two slips in six letters are a typo, in three letters they are another word. Where none
-// is that near, it is the one name that only adds something such as a unit to what was written.
+// Nearest returns the known name with the smallest edit distance, at most a third of the length: two errors in six
+// letters are a typo, in three letters they are another word. If none is that close, it is the only name that extends
+// what was written, such as by a unit.
 func Nearest(written string, known []string) string {
 	best, bestDistance := "", 0
 	var longer []string

@@ -1,6 +1,6 @@
-// Package syntax turns YAML into nodes that know their places, and findings into text for people,
-// editors and GitHub. Bytes and a file name come in; a tree of nodes and diagnostics go out. It
-// knows nothing of what the keys of a file mean.
+// Package syntax turns YAML into nodes with positions, and findings into text for people, editors and GitHub. The
+// input is bytes and a file name, the output a tree of nodes and diagnostics. It does not know what the keys of a
+// file mean.
 package syntax
 
 import (
@@ -18,8 +18,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds on a file. Scenario files are written by hand: a file that reaches one of these is
-// generated or hostile.
+// Limits of a file. Scenario files are written by hand: a file that reaches one of these is generated or hostile.
 const (
 	MaxBytes   = 1 << 20
 	maxDepth   = 64     // nesting of lists and mappings
@@ -27,10 +26,9 @@ const (
 	maxKeys    = 20_000 // in the whole file: the parser's time grows with the square of those in one mapping
 )
 
-// readYAML turns a file into a tree of values. The YAML it accepts is a strict subset: one
-// document, string keys, no tags, no merge keys, no numbers that two YAML versions read
-// differently. 1e3 is a number, as YAML 1.2 and JSON have it. The root is nil if nothing
-// could be read.
+// readYAML turns a file into a tree of values. It accepts a strict subset of YAML: one document, string keys, no
+// tags, no merge keys, no numbers that two YAML versions read differently. 1e3 is a number, as in YAML 1.2 and JSON.
+// The root is nil if nothing could be read.
 func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics) {
 	src = &Source{Name: name}
 	fail := func(line, col int, code, help, format string, args ...any) {
@@ -100,7 +98,7 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 	return src, root, c.diags
 }
 
-// parseYAML calls the parser, which is not proof against every input.
+// parseYAML calls the parser and recovers from its panics.
 func parseYAML(text string) (file *ast.File, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -114,9 +112,8 @@ func parseYAML(text string) (file *ast.File, err error) {
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
-// checkTokens refuses what makes the parser need minutes or gigabytes: very many keys, and
-// nesting of brackets or of indicators that follow one another on a line. Nesting by
-// indentation is bounded by the file's size.
+// checkTokens rejects what would cost the parser minutes or gigabytes: very many keys, and nesting of brackets or of
+// indicators that follow one another on a line. The file's size limits nesting by indentation.
 func checkTokens(tokens token.Tokens) error {
 	brackets, run, line, keys := 0, 0, 0, 0
 	for _, t := range tokens {
@@ -195,7 +192,7 @@ func badCharacter(text string) (line, col int, what string) {
 type converter struct {
 	src     *Source
 	diags   Diagnostics
-	anchors map[string]ast.Node // what each anchor names, as far as the file has been read
+	anchors map[string]ast.Node // values of the anchors, as far as the file has been read
 	open    map[string]bool     // anchors whose value is being read
 	inAlias int
 	aliased int
@@ -210,8 +207,7 @@ func (c *converter) fail(t *token.Token, code, help, format string, args ...any)
 	c.report(line, col, end, code, help, fmt.Sprintf(format, args...))
 }
 
-// maxFindings bounds what is said about one file: a binary that happens to be UTF-8 has
-// something wrong on every line.
+// maxFindings limits the findings of one file: a binary that happens to be UTF-8 has an error on every line.
 const maxFindings = 100
 
 func (c *converter) report(line, col, end int, code, help, message string) {
@@ -234,8 +230,7 @@ func position(t *token.Token) (line, col int) {
 	return t.Position.Line, t.Position.Column
 }
 
-// first returns the token at which a value starts. The parser's own answer for a block mapping
-// is its first colon.
+// first returns the token at which a value starts. For a block mapping the parser returns its first colon.
 func first(n ast.Node) *token.Token {
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -252,7 +247,7 @@ func first(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// value converts one value. It always returns a node: a null stands for what could not be read.
+// value converts one value. It always returns a node: a null replaces what could not be read.
 func (c *converter) value(n ast.Node, depth int) *Node {
 	out := &Node{Src: c.src}
 	if n == nil {

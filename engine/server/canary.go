@@ -23,7 +23,7 @@ type Report struct {
 	Off      bool   // the server says that its prefix cache is switched off: every prompt has 0
 	Zero     bool   // the report is proven, and nothing of the repeated prompt was cached
 	Silent   bool   // replies report no cached tokens at all
-	Doubtful bool // not proven although it should be: figures contradict each other, or there were other clients
+	Doubtful bool   // not proven although it should be: figures contradict each other, or there were other clients
 	Partial  bool   // replies count only the computed part of a prompt
 	Why      string // why nothing is proven
 	Block    int    // measured block size of the cache in tokens; 0: known before, or not found
