@@ -3,6 +3,7 @@ package engine_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
@@ -76,6 +77,62 @@ func TestCacheByTime_Judges(t *testing.T) {
 			}
 			if _, code, why := g.fold.Outcome(); judged == 0 || code != map[event.Outcome]int{event.Fail: 1}[want] {
 				t.Errorf("%d gates of the cache judged, exit %d (%s)", judged, code, why)
+			}
+		})
+	}
+}
+
+// TestCacheByTime_Changes plays on servers whose speed is not what it was when the cold prompts were sent, or follows
+// no curve: the truth still lies within the limits of nineteen of twenty turns, which are wider for it.
+func TestCacheByTime_Changes(t *testing.T) {
+	data, err := scenarios.FS.ReadFile("rag-small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := load(t, "rag-small.yaml", data, library(t))
+	const cold = 40 // requests: self-tests, cold prompts and some turns
+	for name, config := range map[string]sim.Config{
+		"noise": {Jitter: 0.05},
+		"throttled in a repeat": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 {
+			return 1 + 0.4*float64(min(n/cold, 1))
+		}},
+		"released in a repeat": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 {
+			return 1.4 - 0.4*float64(min(n/cold, 1))
+		}},
+		"slower and slower": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 { return 1 + 0.01*float64(n) }},
+		"a first prompt that costs": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 {
+			return 1 + 9/float64(1+n*n)
+		}},
+		"others at times": {Jitter: 0.02, Scale: func(_ time.Duration, n int) float64 {
+			return 1 + 1.5*float64(n*n%7/5)
+		}},
+		"steps of 512": {Jitter: 0.01, MaxBatchedTokens: 512},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within, turns, width := 0, 0, 0.0
+			for seed := range uint64(3) {
+				config.Seed, config.NoCachedUsage, config.Faults = seed+1, true, []sim.Fault{{Kind: "no_metrics"}}
+				synctest.Test(t, func(t *testing.T) {
+					var g rig
+					g.play(t, plan, config)
+					ledger := g.ledger(t)
+					rate, _ := metrics.Lookup("cache.hit_rate")
+					for i, q := range g.fold.Cells[0].Requests {
+						turns++
+						r := event.Range{High: 1}
+						if v := rate.Each(g.fold.Cells[0], q); v.Range != nil {
+							r = *v.Range
+						}
+						width += r.High - r.Low
+						if truth := float64(ledger[i].CachedTokens) / float64(ledger[i].PromptTokens); truth >= r.Low && truth <= r.High {
+							within++
+						}
+					}
+				})
+			}
+			t.Logf("%d of %d, %.3f wide", within, turns, width/float64(turns))
+			if turns < 20 || 20*within < 19*turns {
+				t.Errorf("%d of %d intervals hold the truth", within, turns)
 			}
 		})
 	}

@@ -57,10 +57,11 @@ func (p *progress) extend(passes []pass, until time.Time, aim int) {
 
 // waiting reports a wait for something other than a turn, until the returned function is called.
 func (p *progress) waiting(c *dsl.Cell, what string) (done func()) {
+	before := p.now.Waiting
 	p.now.Cell, p.now.Repeat, p.now.Waiting = c.String(), 0, what
 	p.report()
 	return func() {
-		p.now.Waiting = ""
+		p.now.Waiting = before
 		p.report()
 	}
 }

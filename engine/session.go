@@ -157,7 +157,24 @@ func (s *session) begin(ctx context.Context) {
 	s.emit(event.CellStarted{Attempt: s.attempt, Server: t.Facts})
 	s.notes.begun = true
 	s.measureTarget(ctx)
+	if !s.observer.TellsByTime() {
+		return
+	}
+	defer s.progress.waiting(s.cell, "replies to new prompts, which tell how fast the server computes them: it reports no "+
+		"cached tokens")()
 	if cold := s.observer.ColdPrompts(ctx, s.cell.LongestPrompt()); cold != nil {
+		s.emit(*cold)
+	}
+}
+
+// coldAgain measures between repeats whether the server is still as fast as before, where times tell what it
+// cached, and where what it caches of that is found by no later repeat.
+func (s *session) coldAgain(ctx context.Context, p pass) {
+	run := s.cell.Scenario.Run
+	if p.warmup || p.repeat < run.Repeats && (run.Cache == dsl.NotIsolated || run.Scope == dsl.OfRun) {
+		return
+	}
+	if cold := s.observer.ColdAgain(ctx, p.repeat); cold != nil {
 		s.emit(*cold)
 	}
 }

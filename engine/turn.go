@@ -37,16 +37,39 @@ func (s *session) pass(ctx context.Context, p pass) error {
 	if err := s.isolate(ctx, p, dsl.OfRepeat, ""); err != nil {
 		return err
 	}
+	answers, err := s.play(ctx, p)
+	if err != nil {
+		return err
+	}
+	if !p.warmup {
+		if answers {
+			s.coldAgain(ctx, p)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if abort := s.judgeRepeat(p.repeat); abort != "" {
+			return errAbort{"assertion " + abort + " failed and has abort: true"}
+		}
+	}
+	if !answers {
+		return errGone{"the server stopped answering: no connection in a whole repeat"}
+	}
+	return nil
+}
+
+// play plays every conversation of the cell once, and says whether the server answers at all.
+func (s *session) play(ctx context.Context, p pass) (answers bool, err error) {
 	defer s.machine.measure(s.cell.ID, p, s.target.Embedded)()
 	sent, dead, lost := 0, 0, false
 	for _, c := range s.cell.Scenario.Conversations {
 		if err := s.isolate(ctx, p, dsl.OfConversation, c.ID); err != nil {
-			return err
+			return false, err
 		}
 		for _, e := range s.converse(ctx, p, c) {
 			sent++
 			if err := s.target.Still(s.cell, e.Wire.Model); err != nil {
-				return err
+				return false, err
 			}
 			lost = lost || e.Err != nil && broken[e.Err.Class]
 			if e.Err != nil && e.Err.Class == "connect" {
@@ -54,26 +77,18 @@ func (s *session) pass(ctx context.Context, p pass) error {
 			}
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 		if err := s.observer.Broken(); err != nil {
-			return err
+			return false, err
 		}
 		if lost {
 			if err := s.target.Ended(); err != nil {
-				return errGone{err.Error()}
+				return false, errGone{err.Error()}
 			}
 		}
 	}
-	if !p.warmup {
-		if abort := s.judgeRepeat(p.repeat); abort != "" {
-			return errAbort{"assertion " + abort + " failed and has abort: true"}
-		}
-	}
-	if sent > 0 && dead == sent {
-		return errGone{"the server stopped answering: no connection in a whole repeat"}
-	}
-	return nil
+	return sent == 0 || dead < sent, nil
 }
 
 // isolate starts a new scope of cache isolation where the scenario asks for one.

@@ -85,6 +85,9 @@ func (r *reader) plausible(e Event) error {
 }
 
 func (c ColdPrompts) plausible() error {
+	if c.After < 0 {
+		return fmt.Errorf("after_repeat: %d is no repeat", c.After)
+	}
 	for i, p := range c.Prompts {
 		if p.Tokens <= 0 || p.Tokens > MostTokens || p.TTFT <= 0 || p.TTFT > longestRun {
 			return fmt.Errorf("prompts: number %d, of %d tokens in %d ns, is out of range", i+1, p.Tokens, p.TTFT)

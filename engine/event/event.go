@@ -405,10 +405,11 @@ type Sample struct {
 	Values map[string]float64 `json:"values"`
 }
 
-// ColdPrompts are prompts that were new to the server, sent before the first pass to a server that reports no cached
-// tokens: how long a first token takes after a prompt of which nothing is cached.
+// ColdPrompts are prompts that were new to the server, sent before the first pass and between the repeats to a server
+// that reports no cached tokens: how long a first token takes after a prompt of which nothing is cached.
 type ColdPrompts struct {
 	Prompts []ColdPrompt `json:"prompts"`
+	After   int          `json:"after_repeat,omitempty"` // the repeat that they were sent after; 0: before the first pass
 }
 
 // ColdPrompt is one of them.

@@ -211,7 +211,7 @@ func (d *Def) supported(c *Cell, v Value) Value {
 	}
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
 		if v.Why, v.Unsupported = why, true; c.cold != nil && v.Range != nil && strings.Contains(v.Source, timedSource) {
-			v.Why = c.cold.why // the server reports nothing, but its times tell something
+			v.Why = c.whyTimed() // the server reports nothing, but its times tell something
 		} else {
 			v.Range = nil
 		}

@@ -109,7 +109,11 @@ func (r *Run) Add(e event.Event) {
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
 	case event.ColdPrompts:
-		r.cell(e.Cell).cold = fitCold(b)
+		if c := r.cell(e.Cell); b.After > 0 {
+			c.cold.add(b)
+		} else if c.cold == nil {
+			c.cold = fitCold(b)
+		}
 	case event.Facts:
 		r.observe(e, b.Values, b.Source, true)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"homellm/engine/event"
+	"homellm/engine/stats"
 )
 
 // naturalLimits are the limits of any value of the metric.
@@ -122,18 +123,80 @@ func (c *Cell) removedBetween(from, to *event.Request) bool {
 		func(s event.Step) bool { return s.Action == "remove" })
 }
 
-// timedTokens is between which limits the cached tokens of a turn lie by its time to the first token, where the server
-// cannot report them.
-func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
+// coldShare is how much of a prompt may be what every prompt begins with, where nothing else of it was ever sent.
+const coldShare = 0.02
+
+// isCold says of a measured turn that no cache can have any of its prompt: it is the first of its kind since the
+// cache was isolated.
+func (c *Cell) isCold(q *event.Request) bool {
+	return c.run != nil && c.run.Started.Scenario.Isolated() && !q.Warmup && q.Err == nil && streamed(q) &&
+		len(q.Chunks) > 0 && q.Reusable != nil && q.Usage.Prompt != nil &&
+		float64(*q.Reusable) < coldShare*float64(*q.Usage.Prompt)
+}
+
+// curve is how long cold prompts take as it holds in a repeat: by what they took before it, in it and after it.
+func (c *Cell) curve(repeat int) stats.Quadratic {
+	f := c.cold
+	if f.now == nil || f.of != len(c.Requests) {
+		f.now, f.of = map[int]stats.Quadratic{}, len(c.Requests)
+	}
+	if q, ok := f.now[repeat]; ok {
+		return q
+	}
+	tokens, ms := f.around(repeat)
+	for _, q := range c.Requests {
+		if took := ttftLimits(c, q); q.Repeat == repeat && c.isCold(q) && took.Low == took.High {
+			tokens, ms = append(tokens, float64(*q.Usage.Prompt)), append(ms, took.High)
+		}
+	}
+	f.now[repeat] = f.curve.Moved(tokens, ms)
+	return f.now[repeat]
+}
+
+// whyTimed says what the values of the cell rest on that time tells.
+func (c *Cell) whyTimed() string {
+	for _, n := range c.Repeats() {
+		c.curve(n)
+	}
+	return c.cold.why()
+}
+
+// timed is how many tokens of a prompt were computed, by the time to its first token, where the server cannot report
+// what it had cached. It is false if the time tells nothing.
+func (c *Cell) timed(q *event.Request) (rest stats.Rest, ok bool) {
 	if c == nil || c.cold == nil || c.Started == nil || c.Started.Server.Unsupported["cache"] == "" || q.Cached != nil ||
 		q.Err != nil || !streamed(q) || len(q.Chunks) == 0 {
-		return cached, false
+		return rest, false
 	}
 	n, why := promptTokens(q)
 	if why != "" || n <= 0 {
+		return rest, false
+	}
+	return c.cold.rest(c.curve(q.Repeat), float64(n), ttftLimits(c, q))
+}
+
+// timedTokens is between which limits the cached tokens of a turn lie by its time to the first token.
+func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
+	rest, ok := c.timed(q)
+	if !ok {
 		return cached, false
 	}
-	return c.cold.cached(n, ttftLimits(c, q))
+	n := float64(*q.Usage.Prompt)
+	least, most := rest.Alone(n)
+	return event.Range{Low: max(math.Floor(n-most), 0), High: min(math.Ceil(n-least), n-1)}, true
+}
+
+// timedRegion is where cached and prompt tokens of a turn lie, by the time to its first token. The noise of that time
+// is the turn's own.
+func (c *Cell) timedRegion(q *event.Request) (r region, ok bool) {
+	rest, ok := c.timed(q)
+	if !ok {
+		return r, false
+	}
+	n := float64(*q.Usage.Prompt)
+	r = box(event.Range{Low: n - rest.Most, High: n - rest.Least}, event.Range{Low: n, High: n})
+	r.own = &ownNoise{below: rest.Above, above: rest.Below, most: n - 1}
+	return r, true
 }
 
 // cachedLimits are the limits of a count of prompt tokens that came, or could have come, from a cache.
@@ -160,8 +223,8 @@ func hitRegion(c *Cell, q *event.Request) region {
 		return certainly(float64(n), float64(of))
 	}
 	prompt := promptLimits(c, q)
-	if timed, ok := c.timedTokens(q); ok {
-		return box(timed, prompt)
+	if timed, ok := c.timedRegion(q); ok {
+		return timed
 	}
 	if uncounted(q) != "" || q.Cached == nil || *q.Cached < 0 || float64(*q.Cached) >= prompt.High {
 		return part(prompt)

@@ -15,7 +15,12 @@ type pair struct{ num, den float64 }
 type region struct {
 	corners []pair
 	rays    []pair
+	own     *ownNoise // nil: none
 }
+
+// ownNoise is what noise of a turn's own takes its numerator lower and higher than the corners, and the most that it
+// can be. Corners may lie beyond that and below 0: a sum of what was cut would be biased.
+type ownNoise struct{ below, above, most float64 }
 
 // certainly is the region of a known pair.
 func certainly(num, den float64) region { return region{corners: []pair{{num, den}}} }
@@ -54,7 +59,8 @@ func part(whole event.Range) region {
 }
 
 // quotients is the limits of the sum of the numerators over the sum of the denominators. Both sums use the same
-// pairs: a prompt of unknown length counts in numerator and denominator with the same value.
+// pairs: a prompt of unknown length counts in numerator and denominator with the same value. Noise that is each turn's
+// own adds up as the root of the sum of its squares.
 func quotients(all []region) event.Range {
 	out := event.Range{Low: extreme(all, 1), High: extreme(all, -1)}
 	for _, r := range all {
@@ -66,7 +72,31 @@ func quotients(all []region) event.Range {
 			out.Low, out.High = min(out.Low, q), max(out.High, q)
 		}
 	}
-	return out
+	return noisy(all, out)
+}
+
+// noisy widens a quotient of sums by the noise of single turns, up to what all of them may have at most.
+func noisy(all []region, out event.Range) event.Range {
+	var below, above, most, whole float64
+	some := false
+	for _, r := range all {
+		high, den := 0.0, math.Inf(1)
+		for _, p := range r.corners {
+			high, den = max(high, p.num), min(den, p.den)
+		}
+		if len(r.rays) > 0 {
+			high = math.Inf(1)
+		}
+		if own := r.own; own != nil {
+			below, above, some = math.Hypot(below, own.below), math.Hypot(above, own.above), true
+			high = own.most
+		}
+		most, whole = most+high, whole+den
+	}
+	if !some || whole <= 0 {
+		return out
+	}
+	return event.Range{Low: out.Low - below/whole, High: min(out.High+above/whole, most/whole)}
 }
 
 // extreme is the smallest quotient of sums over the corners for sign 1, and the largest for -1, by Dinkelbach's

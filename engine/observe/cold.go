@@ -12,46 +12,113 @@ import (
 const (
 	coldLengths  = 10
 	coldRounds   = 2
-	coldMore     = 1.2         // times the longest prompt that is planned, which is an estimate
-	coldShortest = 40          // words
-	coldLimit    = time.Minute // no round begins after it
+	coldMore     = 1.2             // times the longest prompt that is planned, which is an estimate
+	coldShortest = 40              // words
+	coldFirst    = 300             // tokens of a first prompt, which tells how fast the server is
+	coldLimit    = 2 * time.Minute // of all before the first pass
+	coldLess     = 0.8             // times that, where it is refused
+	coldTries    = 3               // with as many
+	coldAfter    = 3               // every so many lengths are sent again between the repeats
+	coldSpare    = 4               // times the longest prompt is one round of all lengths and the one that is sent ahead
 )
 
-// ColdPrompts measures how long a first token takes after prompts that are new to the server, up to the longest of the
-// scenario in tokens. Where the server reports no cached tokens, the time to the first token of a turn then tells about
-// how many of its prompt were computed. It returns nil where the server reports them, or does not count its prompts.
-func (o *Observer) ColdPrompts(ctx context.Context, longest int) *event.ColdPrompts {
-	if o.server.Side == nil || o.Unsupported()["cache"] == "" || !o.told.usage {
+// cold measures prompts that are new to the server.
+type cold struct {
+	send    func(ctx context.Context, text, salt string) event.Exchange
+	text    func(words int) string // that nobody has sent
+	notes   notes
+	size    sizes
+	lengths []float64 // tokens; none: it measures nothing
+}
+
+// before measures them before the first pass, up to so many tokens; nil where one of them failed.
+func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
+	begun := time.Now()
+	c.size, c.lengths = sizes{perWord: 1.5, beside: 20}, nil
+	most, ok := c.fastEnough(ctx, longest)
+	if !ok {
 		return nil
 	}
-	longest = int(coldMore * float64(longest))
-	if takes := o.server.ContextSize; takes > 0 {
-		longest = min(longest, takes*9/10)
+	// The longest one is sent ahead and not counted: the first of its size pays for memory and for what is compiled, and
+	// a server that does not say what it takes may refuse it.
+	for try := 1; ; try++ {
+		if _, ok := c.one(ctx, most); ok {
+			break
+		}
+		if most *= coldLess; try == coldTries || ctx.Err() != nil {
+			return nil
+		}
 	}
-	begun := time.Now()
+	shortest := c.size.tokens(coldShortest)
+	var lengths []float64
+	for i := range coldLengths {
+		lengths = append(lengths, shortest*math.Pow(most/shortest, float64(i)/(coldLengths-1)))
+	}
 	out := &event.ColdPrompts{}
-	size := sizes{perWord: 1.5, beside: 20}
-	shortest := size.tokens(coldShortest)
 	for round := range coldRounds {
-		for i := range coldLengths {
+		began := time.Now()
+		for i := range lengths {
 			if round%2 == 1 { // a server that becomes slower or faster has no part in the slope
 				i = coldLengths - 1 - i
 			}
-			tokens := shortest * math.Pow(float64(longest)/shortest, float64(i)/(coldLengths-1))
-			words := max(size.words(tokens), coldShortest)
-			e := o.server.Send(ctx, o.server.Side.NewText(words), "")
-			p, ok := coldPrompt(&e)
-			if ctx.Err() != nil || !ok {
+			p, ok := c.one(ctx, lengths[i])
+			if !ok {
 				return nil
 			}
-			size.learn(words, p.Tokens)
 			out.Prompts = append(out.Prompts, p)
 		}
-		if time.Since(begun) > coldLimit {
+		if time.Since(begun)+time.Since(began) > coldLimit {
 			break
 		}
 	}
+	c.lengths = lengths
 	return out
+}
+
+// fastEnough is how long a prompt may be for one round of all lengths to take no longer than it may, at most longest.
+func (c *cold) fastEnough(ctx context.Context, longest float64) (most float64, ok bool) {
+	if _, ok := c.one(ctx, c.size.tokens(coldShortest)); !ok { // it tells what a word makes
+		return 0, false
+	}
+	first, ok := c.one(ctx, min(coldFirst, longest))
+	if !ok {
+		return 0, false
+	}
+	each := first.TTFT / time.Duration(first.Tokens)
+	if allowed := float64(coldLimit) / coldSpare / float64(max(each, 1)); allowed < longest {
+		c.notes.once("cold_prompts_short", "how much of a prompt was cached is told by time for prompts of up to about %.0f "+
+			"tokens only: a token takes the server %v, and longer prompts that are new to it would take more than %v in all",
+			allowed, each.Round(time.Microsecond), coldLimit)
+		longest = allowed
+	}
+	return longest, true
+}
+
+// again measures a few of them after a repeat; nil where there were none before.
+func (c *cold) again(ctx context.Context, repeat int) *event.ColdPrompts {
+	out := &event.ColdPrompts{After: repeat}
+	for i := len(c.lengths) - 1; i > 0; i -= coldAfter {
+		p, ok := c.one(ctx, c.lengths[i])
+		if !ok {
+			return nil
+		}
+		out.Prompts = append(out.Prompts, p)
+	}
+	if len(out.Prompts) == 0 {
+		return nil
+	}
+	return out
+}
+
+// one sends a new prompt of about so many tokens.
+func (c *cold) one(ctx context.Context, tokens float64) (p event.ColdPrompt, ok bool) {
+	words := max(c.size.words(tokens), coldShortest)
+	e := c.send(ctx, c.text(words), "")
+	if p, ok = coldPrompt(&e); !ok || ctx.Err() != nil {
+		return p, false
+	}
+	c.size.learn(words, p.Tokens)
+	return p, true
 }
 
 // coldPrompt is what a reply tells of its prompt.

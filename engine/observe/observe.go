@@ -59,6 +59,7 @@ type Observer struct {
 	signs     signs
 	accounts  accounts
 	window    window
+	cold      cold
 }
 
 // New returns an observer of a cell. It observes nothing before its first preflight.

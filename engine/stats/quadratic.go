@@ -4,12 +4,14 @@ import "math"
 
 // Quadratic is y = A + B·x + C·x², fitted to points whose errors are in proportion to y.
 type Quadratic struct {
-	A, B, C float64
-	Spread  float64 // standard deviation of a point, as a share of y
-	Misfit  float64 // by how much a curve through the others misses a point, as a share of y
-	cov     [3][3]float64
-	free    float64 // degrees of freedom
-	times   float64 // Student's quantile of 97.5 % for them
+	A, B, C      float64
+	Spread       float64 // standard deviation of a point, as a share of y
+	Misfit       float64 // by how much a curve through the others misses a point, as a share of y
+	cov          [3][3]float64
+	free         float64 // degrees of freedom
+	times        float64 // Student's quantile of 97.5 % for them
+	worst        float64 // largest residual, as the logarithm of a factor
+	below, above float64 // how far the curve has moved since, as logarithms of factors: at most 0, and at least 0
 }
 
 // terms are the factors of A, B and C in a value.
@@ -35,17 +37,28 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 		count = 2
 		q, ok = fitTerms(x, y, count)
 	}
+	if !ok || q.B <= 0 {
+		return q, false
+	}
 	q.Misfit, q.times = misfit(x, y, count), Student(0.975, q.free)
-	return q, ok && q.B > 0
+	for i := range x {
+		if fitted := q.at(x[i]); fitted > 0 {
+			q.worst = max(q.worst, math.Abs(math.Log(y[i]/fitted)))
+		}
+	}
+	return q, true
 }
 
 func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
+
+// noiseSquares is the square of how many standard errors a mean may miss by noise alone.
+const noiseSquares = 4
 
 // misfit is by how much, as a share, a curve through all other points misses those of a place: that is how far it
 // can be
 // from what lies between the places. The first and the last place have nothing beyond them and do not count.
 func misfit(x, y []float64, count int) (largest float64) {
-	for _, place := range x {
+	for i, place := range x {
 		var restX, restY []float64
 		var here []int
 		above, below := false, false
@@ -65,7 +78,12 @@ func misfit(x, y []float64, count int) (largest float64) {
 		for _, j := range here {
 			miss += (y[j]/q.at(x[j]) - 1) / float64(len(here))
 		}
-		largest = max(largest, 2*math.Abs(miss)) // what lies between two places can be as far again
+		// What noise alone makes of the mean of a place is no misfit.
+		own := q.Spread * q.Spread / float64(len(here))
+		fit := q.variance(x[i], x[i]) / (q.at(x[i]) * q.at(x[i]))
+		if sq := miss*miss - noiseSquares*(own+fit); sq > 0 {
+			largest = max(largest, 2*math.Sqrt(sq)) // what lies between two places can be as far again
+		}
 	}
 	return largest
 }
@@ -156,63 +174,4 @@ func invert(m [3][3]float64, n int) (out [3][3]float64, ok bool) {
 		}
 	}
 	return out, true
-}
-
-// Rest returns between which numbers u lies, out of 1 to n, where a value from low to high was seen of what is left to
-// do of n when all but u is done: A + B·u + C·(n² - (n-u)²). It holds the true u with a probability of 95 %, by the
-// error of the fit, that of a single value, and by how far the points are from the curve. It is false if no u explains
-// the value: it is too large for all of n.
-func (q Quadratic) Rest(n, low, high float64) (least, most float64, ok bool) {
-	band := func(u float64) (value, error float64) {
-		row := terms{1, u, 2*n*u - u*u}
-		v := q.A*row[0] + q.B*row[1] + q.C*row[2]
-		variance := q.Spread * q.Spread * v * v
-		for j := range row {
-			for k := range row {
-				variance += row[j] * row[k] * q.cov[j][k]
-			}
-		}
-		return v, q.times*math.Sqrt(variance) + q.Misfit*v
-	}
-	upper := func(u float64) float64 { v, e := band(u); return v + e }
-	lower := func(u float64) float64 { v, e := band(u); return v - e }
-	switch {
-	case n < 1 || q.times*q.Spread+q.Misfit >= 1:
-		return 1, max(n, 1), true
-	case upper(n) < low:
-		return 0, 0, false
-	}
-	return firstAbove(upper, low, n), lastBelow(lower, high, n), true
-}
-
-// firstAbove is the smallest number from 1 to n at which a rising function is at least y.
-func firstAbove(f func(float64) float64, y, n float64) float64 {
-	if f(1) >= y {
-		return 1
-	}
-	low, high := 1.0, n
-	for range 60 {
-		if mid := (low + high) / 2; f(mid) >= y {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return high
-}
-
-// lastBelow is the largest number from 1 to n at which a rising function is at most y; 1 if it is larger there already.
-func lastBelow(f func(float64) float64, y, n float64) float64 {
-	if f(n) <= y {
-		return n
-	}
-	low, high := 1.0, n
-	for range 60 {
-		if mid := (low + high) / 2; f(mid) <= y {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
-	return low
 }

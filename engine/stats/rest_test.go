@@ -1,0 +1,194 @@
+package stats
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// machine is a server whose times are made up: what a prompt of n tokens takes of which u are computed.
+type machine struct {
+	time  func(n, u float64) float64
+	noise func(r *rand.Rand, k int) float64 // of the k-th prompt, as a factor
+	width float64                           // of the intervals at most, as a share of the prompt
+}
+
+func plain(n, u float64) float64 { return 20 + 0.45*u + 0.00004*(2*n*u-u*u) }
+
+func normal(spread float64) func(*rand.Rand, int) float64 {
+	return func(r *rand.Rand, _ int) float64 { return math.Exp(spread * r.NormFloat64()) }
+}
+
+// from is two percent of noise, and a factor on every prompt for which it is told to be.
+func from(factor float64, on func(k int) bool) func(*rand.Rand, int) float64 {
+	return func(r *rand.Rand, k int) float64 {
+		f := math.Exp(0.02 * r.NormFloat64())
+		if on(k) {
+			f *= factor
+		}
+		return f
+	}
+}
+
+// The prompts of a cell are those before the first pass, and in each repeat a cold turn, warm ones and cold prompts.
+const (
+	coldFirst  = 20
+	coldAfter  = 3
+	cellRounds = 5
+	cellTurns  = 6
+	perRound   = 1 + cellTurns + coldAfter
+	leastCold  = 60.0
+	mostCold   = 2600.0
+)
+
+// longTails is Student's t with three degrees of freedom.
+func longTails(r *rand.Rand, _ int) float64 {
+	sum := 0.0
+	for range 3 {
+		x := r.NormFloat64()
+		sum += x * x
+	}
+	return math.Exp(0.03 * r.NormFloat64() / math.Sqrt(sum/3))
+}
+
+// others is a machine that others use at times.
+func others(r *rand.Rand, _ int) float64 {
+	f := math.Exp(0.02 * r.NormFloat64())
+	if r.Float64() < 0.15 {
+		f *= 1 + 2*r.Float64()
+	}
+	return f
+}
+
+var machines = map[string]machine{
+	"quiet":                             {plain, normal(0.01), 0.085},
+	"one percent and a half":            {plain, normal(0.016), 0.11},
+	"five percent":                      {plain, normal(0.05), 0.24},
+	"27 percent":                        {plain, normal(0.27), 1},
+	"long tails":                        {plain, longTails, 0.3},
+	"others at times":                   {plain, others, 1},
+	"throttled after the first prompts": {plain, from(1.4, func(k int) bool { return k >= coldFirst }), 0.4},
+	"throttled in the middle of a repeat": {plain,
+		from(1.4, func(k int) bool { return k >= coldFirst+2*perRound+perRound/2 }), 0.3},
+	"released after the first prompts": {plain, from(1.4, func(k int) bool { return k < coldFirst }), 0.3},
+	"throttled every second repeat": {plain,
+		from(1.4, func(k int) bool { return k >= coldFirst && (k-coldFirst)/perRound%2 == 1 }), 0.4},
+	"slower and slower": {plain, func(r *rand.Rand, k int) float64 {
+		return math.Exp(0.02*r.NormFloat64()) * (1 + 0.01*float64(k))
+	}, 0.4},
+	"a first prompt that costs":    {plain, from(8, func(k int) bool { return k == 0 }), 1},
+	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15},
+	"a lead is always cached":      {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15},
+	"steps of 512": {func(n, u float64) float64 {
+		return 20 + 200*math.Ceil(u/512) + 0.05*u + 0.00004*(2*n*u-u*u)
+	}, normal(0.01), 1},
+	"steps of 512, for a half": {func(n, u float64) float64 {
+		return 20 + 100*math.Ceil(u/512) + 0.2*u + 0.00004*(2*n*u-u*u)
+	}, normal(0.02), 0.6},
+	"steps of 128":     {func(_, u float64) float64 { return 20 + 50*math.Ceil(u/128) + 0.05*u }, normal(0.01), 0.7},
+	"too fast to tell": {func(_, u float64) float64 { return 40 + 0.004*u }, normal(0.05), 1},
+}
+
+// covered counts the intervals that hold the truth.
+type covered struct {
+	within, all int
+	width       float64
+}
+
+func (c *covered) add(r Rest, n, u float64) {
+	least, most := r.Alone(n)
+	c.all++
+	c.width += (most - least) / n
+	if least <= u && u <= most {
+		c.within++
+	}
+}
+
+// cell plays one cell: it counts the intervals of its turns, and that of the mean of the first turns of all repeats.
+func (m machine) cell(r *rand.Rand, turns, means *covered) {
+	k := 0
+	seen := func(n, u float64) float64 { k++; return m.time(n, u) * m.noise(r, k-1) }
+	var x, y []float64
+	for i := range coldFirst {
+		if i >= coldFirst/2 {
+			i = coldFirst - 1 - i
+		}
+		n := math.Round(leastCold * math.Pow(mostCold/leastCold, float64(i)/(coldFirst/2-1)))
+		x, y = append(x, n), append(y, seen(n, n))
+	}
+	curve, ok := FitQuadratic(x, y)
+	if !ok {
+		return
+	}
+	type turn struct{ n, u, seen float64 }
+	var mean Rest
+	explained, truth, all := true, 0.0, 0.0
+	for range cellRounds {
+		cold, took := []float64{1500}, []float64{seen(1500, 1500)}
+		var played []turn
+		for j := range cellTurns {
+			n := math.Round(500 + 2000*r.Float64())
+			u := math.Round(n * (0.03 + 0.81*r.Float64()))
+			if j == 0 {
+				n, u = 2000, 700
+			}
+			played = append(played, turn{n, u, seen(n, u)})
+		}
+		for _, n := range []float64{mostCold, 735, 210}[:coldAfter] {
+			cold, took = append(cold, n), append(took, seen(n, n))
+		}
+		now := curve.Moved(cold, took)
+		for j, s := range played {
+			rest, ok := now.Rest(s.n, s.seen, s.seen)
+			if !ok { // it tells nothing
+				rest = Rest{Least: 0, Most: s.n}
+			}
+			rest.Least, rest.Most = rest.Least-leastCold, max(rest.Most, leastCold)
+			turns.add(rest, s.n, s.u)
+			if j == 0 {
+				mean = mean.And(rest)
+				explained, truth, all = explained && ok, truth+s.u, all+s.n
+			}
+		}
+	}
+	if explained {
+		means.add(mean, all, truth)
+	}
+}
+
+// TestRest_Covers holds the true rest in nineteen of twenty intervals, whatever the noise and whatever changes between
+// the first prompts and the turns. The intervals are no wider than that makes them, and those of a mean narrower.
+func TestRest_Covers(t *testing.T) {
+	for name, m := range machines {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(7, 11))
+			var turns, means covered
+			for range 60 {
+				m.cell(r, &turns, &means)
+			}
+			if share := float64(turns.within) / float64(turns.all); share < 0.95 || turns.all < 1500 {
+				t.Errorf("%.3f of %d intervals hold the truth", share, turns.all)
+			}
+			if means.all > 0 && float64(means.within) < 0.95*float64(means.all) {
+				t.Errorf("%d of %d means hold the truth", means.within, means.all)
+			}
+			width, ofMeans := turns.width/float64(turns.all), means.width/float64(means.all)
+			if width > m.width {
+				t.Errorf("they are %.3f of the prompt wide", width)
+			}
+			t.Logf("%d of %d hold the truth, %.3f of the prompt wide; %d of %d means, %.3f", turns.within, turns.all, width,
+				means.within, means.all, ofMeans)
+		})
+	}
+}
+
+// TestRest_And narrows what is of single values by the root of how many they are, and nothing else.
+func TestRest_And(t *testing.T) {
+	var sum Rest
+	for range 4 {
+		sum = sum.And(Rest{Least: 90, Most: 110, Below: 20, Above: 40})
+	}
+	if want := (Rest{Least: 360, Most: 440, Below: 40, Above: 80}); sum != want {
+		t.Errorf("%+v, want %+v", sum, want)
+	}
+}
