@@ -81,6 +81,12 @@ func TestTokenGrower_LooksFarther(t *testing.T) {
 	for name, template := range map[string]func([]dsl.Message) string{
 		"length":  func(m []dsl.Message) string { return fmt.Sprintf("%d messages: %s", len(m), chatML(m)) },
 		"numbers": func(m []dsl.Message) string { return chatML(m) + strings.Repeat("x ", len(m)/10) },
+		"once": func(m []dsl.Message) string { // no short conversation shows it
+			if len(m) <= 60 {
+				return chatML(m)
+			}
+			return chatML(m[:60]) + "and so on " + chatML(m[60:])
+		},
 		"index": func(m []dsl.Message) string {
 			out := ""
 			for i, x := range m {
