@@ -82,7 +82,7 @@ var (
 func (c *chunk) reset(data []byte) {
 	c.clearTexts()
 	c.reasoningKey, c.finish = "", nil
-	c.model = c.model[:0]
+	c.model = emptied(c.model)
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
 	c.several, c.message = false, false
 	c.tokens, c.index = 0, 0
@@ -128,10 +128,13 @@ func (c *chunk) repeats(data []byte) bool {
 	return true
 }
 
+// largeEvent is the size in bytes from which memory for an event is not kept for the next one.
+const largeEvent = 64 << 10
+
 // learn keeps an event as the pattern if it holds nothing but one text.
 func (c *chunk) learn(data []byte) {
 	p := &c.same
-	if p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage ||
+	if len(data) > largeEvent || p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage ||
 		c.timings != noTimings {
 		p.into = nil
 		return
@@ -156,8 +159,18 @@ func (c *chunk) readText(into *[]byte) {
 
 // clearTexts clears the texts of the event.
 func (c *chunk) clearTexts() {
-	c.answer, c.reasoning, c.tool, c.refusal = c.answer[:0], c.reasoning[:0], c.tool[:0], c.refusal[:0]
+	for _, text := range []*[]byte{&c.answer, &c.reasoning, &c.tool, &c.refusal} {
+		*text = emptied(*text)
+	}
 	c.calls = c.calls[:0]
+}
+
+// emptied is a buffer to be filled again; one that has held a large event is given up.
+func emptied(b []byte) []byte {
+	if cap(b) > largeEvent {
+		return nil
+	}
+	return b[:0]
 }
 
 // empty reports whether the event carries no generated text.

@@ -215,7 +215,10 @@ func (f *sse) take(line []byte) (frame, bool) {
 func (f *sse) append(value []byte) {
 	if !f.has {
 		f.data, f.has, f.alias = value, true, true
-		if f.taken { // the next line may reuse the memory of this one
+		switch {
+		case f.taken && len(value) > largeEvent: // the next line gets other memory
+			f.carry, f.taken = nil, false
+		case f.taken: // the next line may reuse the memory of this one
 			f.keep()
 		}
 		return

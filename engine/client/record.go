@@ -3,8 +3,11 @@ package client
 import (
 	"bytes"
 	"fmt"
+	"runtime/debug"
+	"sync"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"homellm/engine/event"
 )
@@ -85,6 +88,18 @@ func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "
 
 // answered reports whether anything was generated.
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
+
+// largeReply is the size in bytes from which the memory of a reply is bounded by collecting garbage more often: the
+// heap otherwise grows to twice of what lives, and a reply is copied a few times until it is in the journal.
+const largeReply = 1 << 20
+
+// collectOften lets the heap grow by a fifth between two collections, unless someone has set another pace.
+var collectOften = sync.OnceFunc(func() {
+	const usual = 100
+	if was := debug.SetGCPercent(20); was != usual {
+		debug.SetGCPercent(was)
+	}
+})
 
 // maxWord bounds, in bytes, what is kept of a model's name, a finish reason and a content type.
 const maxWord = 256
@@ -183,9 +198,21 @@ func (r *record) undecodable(data []byte) {
 	}
 }
 
+// taken makes a string of bytes that are not used any more. A large text is not copied.
+func taken(b []byte) string {
+	if len(b) <= largeEvent {
+		return string(b)
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
 // bound ends a reply that exceeds the limit, counting the bytes that the framing holds.
 func (r *record) bound(pending int) {
-	if r.size()+pending > r.limit && !r.fatal {
+	size := r.size() + pending
+	if size > largeReply {
+		collectOften()
+	}
+	if size > r.limit && !r.fatal {
 		r.fatal = true
 		r.err = tooLarge(r.limit)
 	}
@@ -248,10 +275,10 @@ func (r *record) keepText(at time.Duration) {
 	r.deltas = r.deltas || !c.message
 	r.spoken++
 	first := len(r.x.Chunks)
-	r.reasoning = r.part(at, event.Reasoning, r.reasoning, c.reasoning)
-	r.text = r.part(at, event.Answer, r.text, c.answer)
-	r.text = r.part(at, event.Refusal, r.text, c.refusal)
-	r.tool = r.part(at, event.Tool, r.tool, c.tool)
+	r.reasoning = r.part(at, event.Reasoning, r.reasoning, &c.reasoning)
+	r.text = r.part(at, event.Answer, r.text, &c.answer)
+	r.text = r.part(at, event.Refusal, r.text, &c.refusal)
+	r.tool = r.part(at, event.Tool, r.tool, &c.tool)
 	r.calls.add(at, c.calls)
 	if r.whole {
 		return
@@ -263,12 +290,17 @@ func (r *record) keepText(at time.Duration) {
 }
 
 // part appends an event's text on one channel.
-func (r *record) part(at time.Duration, channel event.Channel, kept, text []byte) []byte {
+func (r *record) part(at time.Duration, channel event.Channel, kept []byte, from *[]byte) []byte {
+	text := *from
 	if len(text) == 0 {
 		return kept
 	}
 	if !r.whole {
 		r.x.Chunks = append(r.x.Chunks, event.Chunk{At: at, Channel: channel, Bytes: len(text)})
+	}
+	if len(kept) == 0 && len(text) > largeEvent {
+		*from = nil // a large text is not copied
+		return text
 	}
 	return append(kept, text...)
 }
@@ -313,7 +345,8 @@ func (r *record) close() {
 	if r.tags {
 		r.splitReasoning()
 	}
-	x.Text, x.Reasoning, x.Tools = string(r.text), string(r.reasoning), string(r.tool)
+	x.Text, x.Reasoning, x.Tools = taken(r.text), taken(r.reasoning), taken(r.tool)
+	r.kept = kept{}
 	if x.Calls = r.calls.done(); x.Calls != nil && !r.whole {
 		x.FirstCall = &r.calls.first
 	}

@@ -207,14 +207,16 @@ func (j *Journal) Close() error {
 
 // encode returns the line of an event that follows a position, and the position behind it.
 func encode(e Event, at position) ([]byte, position, error) {
-	body, err := json.Marshal(e.Body)
-	if err != nil {
-		return nil, at, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
-	}
-	raw, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), body})
+	head, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), json.RawMessage("0")})
 	if err != nil {
 		return nil, at, fmt.Errorf("encoding event %d: %w", e.Seq, err)
 	}
+	var b bytes.Buffer
+	b.Write(bytes.TrimSuffix(head, []byte("0}"))) // the body comes last, and may be large: it is copied once
+	if err := json.NewEncoder(&b).Encode(e.Body); err != nil {
+		return nil, at, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
+	}
+	raw := append(bytes.TrimSuffix(b.Bytes(), []byte("\n")), '}')
 	if len(raw)+sealBytes >= longestLine {
 		return nil, at, fmt.Errorf("encoding event %d (%s): it has more than %d MiB", e.Seq, e.Body.kind(), longestLine>>20)
 	}
