@@ -1,6 +1,7 @@
 package homellm_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -32,7 +34,11 @@ var larger = map[string]struct {
 // uses a function, type, variable, constant or method that the other declares. A loop is a strongly
 // connected component of that graph; test files do not count.
 func TestRooms_HaveSmallLoops(t *testing.T) {
-	for _, p := range checked(t) {
+	packages, err := checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
 		loops := loopsOf(references(p))
 		longest := 0
 		for _, loop := range loops {
@@ -69,15 +75,16 @@ type checkedPackage struct {
 	files []*ast.File
 }
 
-// checked type-checks every package of this module as it is built here.
-func checked(t *testing.T) (out []checkedPackage) {
-	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps",
+// checked are the packages of this module as they are built here, type-checked once for all tests.
+var checked = sync.OnceValues(check)
+
+func check() (out []checkedPackage, err error) {
+	list := exec.CommandContext(context.Background(), "go", "list", "-export", "-deps",
 		"-json=ImportPath,Dir,Export,GoFiles,CgoFiles,Module", "./...")
 	list.Stderr = os.Stderr
 	data, err := list.Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	exports := map[string]string{}
 	set := token.NewFileSet()
@@ -89,29 +96,29 @@ func checked(t *testing.T) (out []checkedPackage) {
 			Module                  *struct{ Main bool }
 		}
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return out
+			return out, nil
 		} else if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		exports[p.ImportPath] = p.Export
 		if p.Module == nil || !p.Module.Main {
 			continue
 		}
 		if len(p.CgoFiles) > 0 {
-			t.Fatalf("%s has cgo files, which this does not read", p.ImportPath)
+			return nil, fmt.Errorf("%s has cgo files, which this does not read", p.ImportPath)
 		}
 		c := checkedPackage{path: p.ImportPath, set: set, info: &types.Info{Uses: map[*ast.Ident]types.Object{},
 			Types: map[ast.Expr]types.TypeAndValue{}}}
 		for _, name := range p.GoFiles {
 			file, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 			c.files = append(c.files, file)
 		}
 		config := types.Config{Importer: lookup}
 		if c.types, err = config.Check(p.ImportPath, set, c.files, c.info); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		out = append(out, c)
 	}
@@ -190,7 +197,11 @@ func TestLoopsOf(t *testing.T) {
 // TestCalls_TakeOneBoolean fails for a function that takes several: at the call nobody sees which is
 // which.
 func TestCalls_TakeOneBoolean(t *testing.T) {
-	for _, p := range checked(t) {
+	packages, err := checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
 		for _, f := range p.files {
 			ast.Inspect(f, func(n ast.Node) bool {
 				signature, ok := n.(*ast.FuncType)

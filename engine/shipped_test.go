@@ -84,6 +84,7 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 			t.Errorf("%s declares no server that it must fail on", name)
 		}
 		declared = slices.Concat(everywhere, declared)
+		shipped := loadShipped(t, name)
 		for _, d := range declared {
 			if !slices.ContainsFunc(brokenServers, func(b broken) bool { return b.name == d }) {
 				t.Errorf("%s declares %q, which is no broken server", name, d)
@@ -95,7 +96,12 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 			}
 			caught[b.name] = true
 			t.Run(name+"/"+b.name, func(t *testing.T) {
-				run := onBroken(t, name, b)
+				// A run fails if any of its cells does: the others are played if the first is not enough.
+				run := shipped.first().on(t, b)
+				_, code, _ := run.Outcome()
+				if code == exit.Pass && len(shipped.plan.Cells) > 1 {
+					run = shipped.on(t, b)
+				}
 				for _, c := range run.Cells {
 					for _, v := range c.Verdicts {
 						key := name + ": " + v.Name
@@ -125,9 +131,10 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 // with the block sizes that engines have: there is something to find in a cache of any of them.
 func TestShippedScenariosPassOnTheSimulator(t *testing.T) {
 	for _, name := range shippedNames(t) {
+		shipped := loadShipped(t, name)
 		for _, size := range []int{16, 128} {
 			t.Run(fmt.Sprintf("%s/blocks of %d", name, size), func(t *testing.T) {
-				run := onBroken(t, name, broken{config: sim.Config{BlockTokens: size}})
+				run := shipped.on(t, broken{config: sim.Config{BlockTokens: size}})
 				verdict, code, why := run.Outcome()
 				if code != exit.Pass {
 					t.Errorf("%s: %s", verdict, why)
@@ -144,8 +151,13 @@ func TestShippedScenariosPassOnTheSimulator(t *testing.T) {
 	}
 }
 
-// onBroken plays a shipped scenario, twice over, on a broken server.
-func onBroken(t *testing.T, name string, b broken) (run *metrics.Run) {
+// shipped is a scenario that homellm ships, planned once and played many times.
+type shipped struct {
+	plan *dsl.Plan
+	data []byte
+}
+
+func loadShipped(t *testing.T, name string) shipped {
 	t.Helper()
 	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
 	if err != nil {
@@ -158,12 +170,25 @@ func onBroken(t *testing.T, name string, b broken) (run *metrics.Run) {
 	if ds.Errors() {
 		t.Fatal(ds)
 	}
+	return shipped{plan, data}
+}
+
+// first is the scenario with its first cell alone.
+func (s shipped) first() shipped {
+	plan := *s.plan
+	plan.Cells = plan.Cells[:1]
+	return shipped{&plan, s.data}
+}
+
+// on plays it on a broken server.
+func (s shipped) on(t *testing.T, b broken) (run *metrics.Run) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N}
 		if size := b.config.BlockTokens; size > 0 {
 			g.target = func(t *target.Target) { t.Block = size }
 		}
-		g.play(t, plan, b.wire(&g, keywords(data)))
+		g.play(t, s.plan, b.wire(&g, keywords(s.data)))
 		run = g.fold
 	})
 	return run
