@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Date says which date a template prints.
+// Date is the date that a template prints.
 type Date struct {
-	Format string `yaml:"format"` // of date_string, as for strftime, where a request sets a date; empty: it is not set
+	Format string `yaml:"format"` // format of date_string, as for strftime, if a request sets a date; empty: it is not set
 	Fixed  string `yaml:"fixed"`  // printed unless a request sets a date; empty: today
 }
 

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// What is read of a file of weights: its own words about itself stand at its beginning.
+// Limits of what is read of a GGUF file, whose header is at its beginning.
 const (
 	mostHeader = 64 << 20 // bytes
 	mostKeys   = 10_000
@@ -19,10 +19,10 @@ const (
 
 var errNoGGUF = errors.New("not a GGUF file")
 
-// SlidingWindow reads from the header of a GGUF file how many tokens some or all layers of its model look back, and
-// under which key that stands; 0: it does not say, or every layer sees the whole context.
+// SlidingWindow reads from the header of a GGUF file the sliding window of the model's layers in tokens, and the key
+// of that value; 0: the file does not say, or every layer sees the whole context.
 func SlidingWindow(path string) (tokens int, key string, err error) {
-	// What is no file is not waited for.
+	// A pipe is not read, because it could block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, "", err
@@ -70,7 +70,7 @@ const (
 // scalars are the bytes of each kind of number.
 var scalars = map[uint64]int{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
-// header reads one value after the other, up to the first that is not there.
+// header reads one value after another, until one is missing.
 type header struct {
 	from *bufio.Reader
 	err  error
@@ -108,7 +108,7 @@ func (h *header) drop(n uint64) {
 	}
 }
 
-// skip passes over a value. Lists hold lists no deeper than anything that is written.
+// skip skips a value. Nested lists are followed only as deep as real files nest them.
 func (h *header) skip(kind uint64, depth int) {
 	switch size := scalars[kind]; {
 	case size > 0:

@@ -11,18 +11,18 @@ import (
 	"homellm/dsl/ceiling"
 )
 
-// The goldens are part of the program so that a user can check a template, also their own, without a server.
+// The goldens are part of the program, so that a user can check a template, including their own, without a server.
 //
 //go:embed goldens
 var goldenFiles embed.FS
 
-// Golden is what an independent implementation of Jinja made of a conversation.
+// Golden is an independent Jinja implementation's rendering of a conversation.
 type Golden struct {
 	Name     string // conversation/variant
 	Messages []Message
 	Options  Options
-	Text     string // the prompt; empty if the template raised
-	Raised   string // what it raised; empty if it did not
+	Text     string // the prompt; empty if the template raised an error
+	Raised   string // the error; empty if there was none
 }
 
 // Goldens returns the goldens of a shipped template, by name, in alphabetical order.
@@ -54,7 +54,7 @@ func Goldens(template string) ([]Golden, error) {
 		case "high":
 			g.Options.Vars = map[string]any{"reasoning_effort": "high"}
 		}
-		if template == "llama-3.2" || template == "gpt-oss" { // of the shipped ones, those that print today's date
+		if template == "llama-3.2" || template == "gpt-oss" { // of the shipped ones, those with today's date
 			g.Options.Now = probeTime
 		}
 		out = append(out, g)
@@ -92,7 +92,7 @@ func (g Golden) Check(t *Template) string {
 	}
 }
 
-// excerpt shows the neighbourhood of a byte.
+// excerpt is the text around a byte.
 func excerpt(s string, at int) string {
 	const before, after = 20, 30
 	return strings.ToValidUTF8(s[max(0, at-before):min(len(s), at+after)], "")

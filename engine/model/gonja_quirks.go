@@ -24,7 +24,7 @@ import (
 // rewriteForGonja rewrites a template as if trim_blocks and lstrip_blocks were on.
 func rewriteForGonja(source string) string {
 	var b strings.Builder
-	lineStart := true // nothing but white space since the last line break
+	lineStart := true // only white space since the last line break
 	data := func(s string) {
 		b.WriteString(s)
 		if i := strings.LastIndexByte(s, '\n'); i >= 0 {

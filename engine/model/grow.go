@@ -11,36 +11,36 @@ import (
 	"homellm/dsl/ceiling"
 )
 
-// grower renders a conversation that goes on from one that it has rendered by what is new in it. What new messages add
-// to a prompt is what they add to a short conversation, which has the first messages and the last ones before them: a
-// template looks at these and at nothing in between. That is tried and not believed: a conversation is rendered whole,
-// and compared, whenever its length passes a power of two, and a template that fails once is rendered whole from then
-// on. So is a conversation whose short form is refused, or ends unlike it.
+// grower renders a conversation that extends an earlier one by rendering only what is new. What new messages add to a
+// prompt is what they add to a short conversation with the same first messages and the same last messages before
+// them, because a template depends only on these. This is checked: a conversation is rendered whole, and compared,
+// whenever its length passes a power of two, and a template that fails once is rendered whole from then on. So is a
+// conversation whose short form is rejected, or ends differently.
 type grower struct {
 	whole Renderer
 
 	mu    sync.Mutex
 	kept  []grown // the conversations that were rendered last, the latest at the end
-	apart bool    // the template looks at more
+	apart bool    // the template depends on more
 }
 
 // grown is a conversation that was rendered.
 type grown struct {
 	messages []Message
 	options  Options
-	day      string // it was rendered on: a template may print it
+	day      string // day of the rendering: a template may print it
 	prompt   Prompt
 }
 
 const (
-	firstKept   = 4  // messages of a short conversation from the start of the long one
-	lastKept    = 8  // and at least so many from before the new ones; an even number is left out between
-	mostNew     = 8  // messages that are rendered as new
-	leastWhole  = 32 // messages: shorter conversations are rendered whole
+	firstKept   = 4  // messages from the start of the long conversation in a short one
+	lastKept    = 8  // least messages before the new ones; an even number is left out in between
+	mostNew     = 8  // most messages that are rendered as new
+	leastWhole  = 32 // messages; shorter conversations are rendered whole
 	grownAtOnce = 4  // conversations that are remembered
 )
 
-// growing makes a renderer that takes for a conversation what each turn adds to it.
+// growing returns a renderer that renders only what each turn adds to a conversation.
 func growing(whole Renderer) Renderer {
 	g := &grower{whole: whole}
 	return g.render
@@ -76,7 +76,7 @@ func (g *grower) render(messages []Message, opt Options) (Prompt, error) {
 	return p, nil
 }
 
-// find takes a remembered conversation that this one extends by a few messages, or by none.
+// find takes out a remembered conversation that this one extends by a few messages, or by none.
 func (g *grower) find(messages []Message, opt Options) (found grown, ok bool) {
 	at := slices.IndexFunc(g.kept, func(k grown) bool {
 		n := len(k.messages)
@@ -109,11 +109,11 @@ func (g *grower) anew(messages []Message, opt Options) (Prompt, error) {
 	return p, err
 }
 
-// extend renders what a conversation has more than one before it; ok is false if that cannot be told.
+// extend renders what a conversation adds to an earlier one; ok is false if that is not possible.
 func (g *grower) extend(was grown, messages []Message) (p Prompt, ok bool) {
 	old := len(was.messages)
 	from := old - lastKept
-	from -= (from - firstKept) % 2 // templates that want roles to alternate count messages
+	from -= (from - firstKept) % 2 // templates that require alternating roles count messages
 	short := slices.Concat(messages[:firstKept], messages[from:])
 	before, err := g.whole(short[:firstKept+old-from], was.options)
 	if err != nil {
@@ -123,7 +123,7 @@ func (g *grower) extend(was grown, messages []Message) (p Prompt, ok bool) {
 	if err != nil {
 		return Prompt{}, false
 	}
-	// The end of the old prompt that the new one does not keep is short: what asks for an answer, or the last question.
+	// The part of the old prompt that the new one does not keep is short: the generation prompt, or the last question.
 	kept := ceiling.CommonText(before.Text, after.Text)
 	start, ok := strings.CutSuffix(was.prompt.Text, before.Text[kept:])
 	return Prompt{BOS: was.prompt.BOS, Text: start + after.Text[kept:]}, ok

@@ -23,7 +23,7 @@ type SyntaxError struct {
 	Template  string
 	Line, Col int // within the template's text, from 1; 0 if not known
 	Message   string
-	Bound     bool // nothing is wrong with the syntax: rendering it takes more time, memory or output than it may
+	Bound     bool // the syntax is right, but rendering exceeds a limit of time, memory or output
 }
 
 func (e *SyntaxError) Error() string {
@@ -37,11 +37,11 @@ func (e *SyntaxError) Error() string {
 	}
 }
 
-// Parse prepares a model's own template as Hugging Face's tokenizers do: white space trimmed
-// around blocks, loop controls, and the functions raise_exception and strftime_now. It can read no
-// file: an include finds nothing. It renders nothing.
+// Parse prepares a model's template as Hugging Face's tokenizers do: white space trimmed around blocks, loop
+// controls, and the functions raise_exception and strftime_now. The template cannot read files: an include finds
+// nothing. Parse renders nothing.
 func Parse(name string, spec Spec) (Renderer, error) {
-	rules := config.New() // rewriteForGonja takes care of the white space around blocks
+	rules := config.New() // rewriteForGonja trims the white space around blocks
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
 	if err := filters.Replace("tojson", toJSON); err != nil {
 		return nil, fmt.Errorf("template %s: %w", name, err)
@@ -55,7 +55,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 	}
 	template, err := parseJinja(name, rewriteForGonja(spec.Jinja), rules, environment)
 	if err != nil {
-		// The text before rewriting has the true column, if the mistake is in it.
+		// The error's column in the rewritten text is wrong; the text before rewriting has the right one.
 		if _, first := parseJinja(name, spec.Jinja, rules, environment); first != nil {
 			err = first
 		}
@@ -75,7 +75,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 			list[i] = map[string]any{"role": m.Role, "content": m.Content}
 			size += len(m.Content) + 64
 		}
-		var why *string // what the template raised; the library does not hand errors through
+		var why *string // the error that the template raised, because the library does not pass errors through
 		vars := map[string]any{
 			"messages":              list,
 			"add_generation_prompt": !opt.Closed,
@@ -106,7 +106,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 			}
 			return Prompt{}, broken(name, spec.Jinja, err)
 		}
-		// Whether BOS is printed is the template's choice.
+		// The template decides whether to print BOS.
 		if text, ok := strings.CutPrefix(out.String(), spec.BOS); ok {
 			return Prompt{BOS: spec.BOS, Text: text}, nil
 		}
@@ -117,7 +117,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 // longestPrompt is more than the context of any model.
 const longestPrompt = 64 << 20
 
-// bounded takes no more than the longest prompt.
+// bounded accepts no more than the longest prompt.
 type bounded struct {
 	bytes.Buffer
 	full bool
@@ -138,8 +138,8 @@ var (
 	brokenName = regexp.MustCompile(`(?:filter|test|method) '(\w+)' `)
 )
 
-// broken makes a SyntaxError of an error of the library, which first lists where it was, and then says what
-// was wrong. Its columns are those of the rewritten template, so that only the line counts.
+// broken converts an error of the library, which lists first the position and then the problem, to a SyntaxError. Its
+// columns are those of the rewritten template, so only the line is used.
 func broken(name, source string, err error) *SyntaxError {
 	parts := strings.Split(err.Error(), ": ")
 	out := &SyntaxError{Template: name, Message: strings.Join(parts[max(0, len(parts)-2):], ": ")}
@@ -164,7 +164,7 @@ func broken(name, source string, err error) *SyntaxError {
 	return out
 }
 
-// methods are the library's, with a split and a replace that read their arguments as Python does.
+// methods are the library's, with a split and a replace that take Python's arguments.
 func methods() exec.Methods {
 	all := builtins.Methods
 	own := map[string]exec.Method[string]{}
@@ -229,7 +229,7 @@ func parseJinja(name, source string, rules *config.Config, environment *exec.Env
 	if at, ok := errors.AsType[*parser.SyntaxError](err); ok {
 		return nil, &SyntaxError{Template: name, Line: at.Line, Col: at.Column, Message: at.Message}
 	}
-	// The library quotes the whole template before it says what is wrong.
+	// The library quotes the whole template before the problem.
 	message := err.Error()
 	if cause := errors.Unwrap(err); cause != nil {
 		message = cause.Error()
@@ -237,5 +237,5 @@ func parseJinja(name, source string, rules *config.Config, environment *exec.Env
 	return nil, &SyntaxError{Template: name, Message: message}
 }
 
-// blank is what Python takes for white space: four separators more than Go does.
+// blank is Python's white space: four separators more than Go's.
 func blank(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

@@ -12,9 +12,8 @@ import (
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
-// toJSON is the tojson that Hugging Face gives templates: not escaped for HTML or ASCII, with
-// Python's spaces after commas and colons. A dict of the template keeps its order; a map handed in
-// has none, and comes in the order of the alphabet.
+// toJSON is Hugging Face's tojson for templates: without escapes for HTML or ASCII, with Python's spaces after commas
+// and colons. A dict of the template keeps its order; a map from outside has none, and is sorted.
 func toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value {
 	args := params.Expect(0, []*exec.KwArg{
 		{Name: "indent"}, {Name: "ensure_ascii"}, {Name: "separators"}, {Name: "sort_keys"},

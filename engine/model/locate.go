@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// locate finds the first tag of a template that does not compile by itself, for the mistakes whose
-// place the library does not tell. Line and column count from 1 and are those of the tag; 0 if
-// every tag compiles.
+// locate finds the first tag of a template that does not compile alone, for errors whose position the library does
+// not give. Line and column are those of the tag, from 1; 0 if every tag compiles.
 func locate(source string, compiles func(string) bool) (line, col int) {
 	for at := 0; at < len(source); {
 		open := strings.IndexByte(source[at:], '{')
@@ -31,7 +30,7 @@ func locate(source string, compiles func(string) bool) (line, col int) {
 		}
 		length := strings.Index(rest[2:], end)
 		if next := strings.Index(rest[2:], "{"+rest[1:2]); length < 0 || next >= 0 && next < length && end != "#}" {
-			return position(source, at) // it never ends, or not before the next one begins
+			return position(source, at) // it has no end, or none before the next one begins
 		}
 		length += 4
 		if end != "#}" && !compiles(whole(rest[:length])) {
@@ -42,7 +41,7 @@ func locate(source string, compiles func(string) bool) (line, col int) {
 	return 0, 0
 }
 
-// whole makes a template of one tag.
+// whole makes a complete template of one tag.
 func whole(tag string) string {
 	if !strings.HasPrefix(tag, "{%") {
 		return tag

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Architecture has the figures of a model that decide how much memory it takes.
+// Architecture has the figures of a model that determine its memory use.
 type Architecture struct {
 	Layers     int
-	KVHeads    int // heads that keep keys and values; fewer than the attention heads in grouped attention
+	KVHeads    int // heads of keys and values; fewer than attention heads in grouped-query attention
 	HeadDim    int
 	Hidden     int
 	Vocab      int
 	Parameters float64 // all weights, embeddings included
 }
 
-// Quant says how many bytes a weight takes.
+// Quant is the size of weights in a quantisation.
 type Quant struct {
 	Name      string
 	Block     float64 // bytes per weight of the transformer's blocks, scales included
@@ -56,16 +56,16 @@ func QuantOf(name string) (Quant, error) {
 	return Quant{}, fmt.Errorf("no figures for quantisation %q (known: %s)", name, strings.Join(known, ", "))
 }
 
-// kvBytesPerToken is what one token of context takes: a key and a value in every layer and head
-// that keeps them, so 2 · layers · KV heads · head size · bytes of a number. Models with sliding
-// windows (Gemma, Phi-3) need less than this for contexts longer than their window.
+// kvBytesPerToken is the KV cache for one token of context: a key and a value in every layer and KV head, so 2 ·
+// layers · KV heads · head size · bytes per number. Models with sliding windows (Gemma, Phi-3) need less for contexts
+// longer than their window.
 func kvBytesPerToken(a Architecture, numberBytes float64) float64 {
 	return 2 * float64(a.Layers) * float64(a.KVHeads) * float64(a.HeadDim) * numberBytes
 }
 
-// WeightBytes estimates a model's weights: embeddings and output head (vocabulary × hidden size, once
-// where they are shared, which small models do, else twice) and the rest. It takes the smaller case
-// for models under 4.5 billion parameters. A known file size is better; see [FitOptions].
+// WeightBytes estimates the size of a model's weights: embeddings and output head (vocabulary × hidden size, once if
+// they are shared, as in small models, else twice) and the rest. Models under 4.5 billion parameters count as shared.
+// A known file size is better; see [FitOptions].
 func WeightBytes(a Architecture, q Quant) float64 {
 	tables := 2.0
 	if a.Parameters < 4.5e9 {
@@ -75,30 +75,29 @@ func WeightBytes(a Architecture, q Quant) float64 {
 	return (a.Parameters-embedding)*q.Block + embedding*q.Embedding
 }
 
-// FitOptions are what a fit depends on besides the model. The zero value means a 16-bit KV cache
-// and 90 % of the memory, as vLLM is run by default.
+// FitOptions are the conditions of a fit besides the model. The zero value means a 16-bit KV cache and 90 % of the
+// memory, vLLM's default.
 type FitOptions struct {
 	WeightBytes   float64 // size of the files; 0: estimated
-	KVNumberBytes float64 // bytes of a number in the KV cache; 0: 2
-	Utilisation   float64 // share of the memory that the server takes; 0: 0.90
+	KVNumberBytes float64 // bytes per number in the KV cache; 0: 2
+	Utilisation   float64 // share of the memory that the server uses; 0: 0.90
 }
 
-// overheadBytes are activations, graphs and the driver's own: the middle of what vLLM profiles, 1.5 to
-// 2.5 GiB.
+// overheadBytes are activations, graphs and the driver: the middle of vLLM's profiled 1.5 to 2.5 GiB.
 const overheadBytes = 2 << 30
 
-// Fit says how a model fits a card, with the numbers that led there. All in bytes but MaxContext.
+// Fit says whether a model fits a card, with the numbers behind it, in bytes except MaxContext.
 type Fit struct {
 	OK         bool
-	VRAM       float64 // what the card has
+	VRAM       float64 // memory of the card
 	Usable     float64 // VRAM × utilisation
 	Weights    float64
-	Estimated  bool // the weights are: no file size was given
+	Estimated  bool // the weights are estimated: no file size was given
 	KVPerToken float64
 	KV         float64 // KVPerToken × context
 	Overhead   float64
 	Need       float64 // Weights + KV + Overhead
-	MaxContext int     // the longest context that fits, in tokens of one sequence; 0: not even the weights
+	MaxContext int     // the longest context that fits, in tokens of one sequence; 0: not even the weights fit
 }
 
 // Fits says whether a model with a context of so many tokens fits a card with vram bytes:

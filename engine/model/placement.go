@@ -1,15 +1,14 @@
 package model
 
-// SystemPlacement is what a user wants done with system messages before the template sees them.
+// SystemPlacement says what happens to system messages before the template sees them.
 type SystemPlacement string
 
-// The placements. They exist since templates disagree: a retrieved document that arrives as a
-// system message in the middle is printed in place by ChatML, moved to the front by DeepSeek's
-// template, and refused by Mistral's and Gemma's.
+// The placements. They exist because templates differ: a retrieved document in a system message in the middle is
+// printed there by ChatML, moved to the front by DeepSeek's template, and rejected by Mistral's and Gemma's.
 const (
 	PlaceNative    SystemPlacement = "native"     // as the template does; the default
-	PlaceMerge     SystemPlacement = "merge"      // what the template does not keep in place opens the next user message
-	PlaceFirstUser SystemPlacement = "first_user" // the leading system text opens the first user message; others stay
+	PlaceMerge     SystemPlacement = "merge"      // text that the template moves is put before the next user message
+	PlaceFirstUser SystemPlacement = "first_user" // the leading text is put before the first user message
 )
 
 // Placements lists the values that a profile may name.
@@ -18,8 +17,8 @@ var Placements = []SystemPlacement{PlaceNative, PlaceMerge, PlaceFirstUser}
 // joint separates texts that were separate messages.
 const joint = "\n\n"
 
-// Place rewrites a conversation for a placement, also for servers that render it themselves. Where it moves
-// text it keeps the order, so a conversation that grows at its end still grows only at its end.
+// Place rewrites a conversation for a placement, also for servers that render it themselves. It keeps the order of
+// texts, so a conversation that grows at its end still grows only at its end.
 func (t *Template) Place(messages []Message, p SystemPlacement) []Message {
 	switch p {
 	case PlaceMerge:
@@ -68,11 +67,11 @@ func (t *Template) merge(messages []Message) []Message {
 type merger struct {
 	template *Template
 	out      []Message
-	held     string // system text on its way to the next user message
+	held     string // system text to be put before the next user message
 	holding  bool   // there was one, which may be empty
 }
 
-// add joins messages of one role, if the template does not take two of them.
+// add joins messages of one role if the template does not accept two of them.
 func (m *merger) add(message Message) {
 	last := len(m.out) - 1
 	if last >= 0 && m.out[last].Role == message.Role && message.Role != "system" && !m.template.takesTwoUsers {
@@ -93,7 +92,7 @@ func (m *merger) release(text string) string {
 	return text
 }
 
-// flush makes the held text a question, where an answer comes before the next one of the user.
+// flush makes the held text a user message if an answer comes before the next user message.
 func (m *merger) flush() {
 	if m.holding {
 		m.add(Message{Role: "user", Content: m.held})
@@ -101,7 +100,7 @@ func (m *merger) flush() {
 	}
 }
 
-// joined are two texts with a joint between them, if neither is empty.
+// joined joins two texts, with a joint between them if neither is empty.
 func joined(a, b string) string {
 	if a == "" || b == "" {
 		return a + b

@@ -15,8 +15,8 @@ type Piece struct {
 	Special bool
 }
 
-// Split cuts a prompt at the template's special tokens. Servers find these everywhere, also
-// in what a user wrote, and so does this.
+// Split cuts a prompt at the template's special tokens. Like a server, it finds them everywhere, also in what a user
+// wrote.
 func (t *Template) Split(prompt string) []Piece {
 	var out []Piece
 	for prompt != "" {
@@ -68,8 +68,8 @@ func specialsOf(spec Spec) (all []string, firsts string) {
 	return all, firsts
 }
 
-// Count counts the tokens of a prompt: a special token is one, the text between goes to c. A counter
-// that knows the special tokens itself gets the whole prompt.
+// Count counts the tokens of a prompt: a special token is one, c counts the text between. A counter that knows the
+// special tokens gets the whole prompt.
 func (t *Template) Count(c *tokens.Counter, prompt string) (tokens.Count, error) {
 	if c.KnowsSpecial() {
 		return c.Count(prompt)
@@ -110,15 +110,15 @@ func (t *Template) longestSpecial() int {
 	return len(t.specials[0])
 }
 
-// Suspect is text of a message that the model would read as a special token.
+// Suspect is a special token in the text of a message.
 type Suspect struct {
 	Message int // index of the message
 	Byte    int // offset in its content
 	Token   string
 }
 
-// Suspects finds special tokens in what was written by people. A document that holds one can end
-// its own message and speak in another role.
+// Suspects finds special tokens in text written by people. A document with one can end its own message and speak in
+// another role.
 func (t *Template) Suspects(messages []Message) []Suspect {
 	var out []Suspect
 	for i, m := range messages {

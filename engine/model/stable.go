@@ -8,15 +8,15 @@ import (
 	"homellm/engine/tokens"
 )
 
-// Stability says whether a conversation's prompts extend one another: only then can a prefix cache
-// keep what it has, and only then do cache figures measure the cache rather than the template.
+// Stability says whether a conversation's prompts extend one another. Only then can a prefix cache reuse them, and
+// cache figures measure the cache and not the template.
 type Stability struct {
 	OK    bool
 	Turn  int          // the first turn, from 1, that the next one does not extend; 0 where OK
-	Byte  int          // where the two part, in bytes of that turn's prompt
-	Token tokens.Count // the same in tokens; known if a counter was given
+	Byte  int          // where the two differ, in bytes of that turn's prompt
+	Token tokens.Count // the same in tokens, if a counter was given
 	Why   string       // what the template does there
-	Daily bool         // the prompt holds today's date: at midnight no prompt extends yesterday's
+	Daily bool         // the prompt contains today's date, so no prompt extends one of yesterday
 }
 
 // String says it in one line.
@@ -34,7 +34,7 @@ func (s Stability) String() string {
 	}
 }
 
-// Probe is a conversation of three turns with a system message, for when no other is at hand.
+// Probe is a conversation of three turns with a system message, used if there is no other.
 func Probe() []Message {
 	return []Message{
 		{Role: "system", Content: "Be brief."},
@@ -44,12 +44,11 @@ func Probe() []Message {
 	}
 }
 
-// Stable renders every turn of a conversation and compares each with the next. A turn ends before
-// an answer, and at the end. C may be nil.
+// Stable renders every turn of a conversation and compares each with the next. A turn ends before an answer, and at
+// the end. C may be nil.
 //
-// Three things break a prefix: the rendering of earlier messages changes; the generation prompt is
-// not how the answer later begins; the reasoning of an answer, which the server computed and holds,
-// is left out of later prompts.
+// Three things break a prefix: earlier messages are rendered differently; the generation prompt is not how the answer
+// begins later; the reasoning of an answer, which the server computed and cached, is left out of later prompts.
 func (t *Template) Stable(messages []Message, opt Options, c *tokens.Counter) (Stability, error) {
 	opt.Closed = false
 	result := Stability{OK: true, Daily: t.daily(opt)}
@@ -83,7 +82,7 @@ func (t *Template) Stable(messages []Message, opt Options, c *tokens.Counter) (S
 	return result, nil
 }
 
-// part finds where the next prompt leaves the previous one, and why. No reason: it does not.
+// part finds where the next prompt differs from the previous one, and why. No reason: it does not.
 func (t *Template) part(previous, next string, opt Options) (at int, why string) {
 	if at = ceiling.CommonText(previous, next); at < len(previous) {
 		rest := strings.TrimSpace(previous[at:])
@@ -98,7 +97,7 @@ func (t *Template) part(previous, next string, opt Options) (at int, why string)
 	return at, ""
 }
 
-// daily says whether prompts hold today's date.
+// daily says whether prompts contain today's date.
 func (t *Template) daily(opt Options) bool {
 	if !opt.Now.IsZero() || t.spec.Date.Fixed != "" {
 		return false

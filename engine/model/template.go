@@ -21,15 +21,15 @@ import (
 // Message is one message of a conversation. Role is "system", "user" or "assistant".
 type Message = wire.Message
 
-// Spec is a chat template: Jinja, and what has to be known beside it.
+// Spec is a chat template: Jinja, and facts that are not in it.
 type Spec struct {
-	Like    string   `yaml:"like"`    // a template this one takes everything from that it does not set
+	Like    string   `yaml:"like"`    // the name of a template from which unset fields are taken
 	Jinja   string   `yaml:"jinja"`   // the chat_template
-	BOS     string   `yaml:"bos"`     // bos_token; kept apart from prompts, since some servers add it themselves
+	BOS     string   `yaml:"bos"`     // bos_token; separate from prompts, because some servers add it themselves
 	EOS     string   `yaml:"eos"`     // eos_token
 	Date    Date     `yaml:"date"`    // what strftime_now and date_string show
 	Stop    []string `yaml:"stop"`    // texts that end an answer
-	Special []string `yaml:"special"` // texts that are one token and mean something to the model
+	Special []string `yaml:"special"` // texts that are one token with a meaning for the model
 }
 
 //go:embed templates.yaml
@@ -44,8 +44,7 @@ type Templates struct {
 	compiled map[string]func() *Template
 }
 
-// ShippedTemplates returns the templates that are part of the program. Each is compiled when it is first
-// asked for.
+// ShippedTemplates returns the templates that are part of the program. Each is compiled when it is first used.
 func ShippedTemplates() (*Templates, error) {
 	t := &Templates{specs: map[string]Spec{}, compiled: map[string]func() *Template{}}
 	if err := yaml.UnmarshalWithOptions(shippedSpecs, &t.specs, yaml.Strict()); err != nil {
@@ -80,8 +79,8 @@ func (t *Templates) Named(name string) *Template {
 	return nil
 }
 
-// Add compiles the templates of a YAML (or JSON) mapping from names to [Spec] and adds them, in the
-// file's order. `like` may name one that comes earlier. An entry replaces one of the same name.
+// Add compiles the templates of a YAML (or JSON) mapping from names to [Spec] and adds them, in the file's order.
+// `like` may name an earlier one. An entry replaces one with the same name.
 func (t *Templates) Add(data []byte, compile Compiler) error {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
@@ -95,7 +94,7 @@ func (t *Templates) Add(data []byte, compile Compiler) error {
 		return errors.New("parsing templates: want a mapping from names to templates")
 	}
 	for it := body.MapRange(); it.Next(); {
-		name, value := it.Key().GetToken().Value, it.Value() // without the quotes of JSON
+		name, value := it.Key().GetToken().Value, it.Value() // without JSON's quotes
 		spec, err := t.decode(value)
 		if err != nil {
 			return fmt.Errorf("template %s: %w", name, err)
@@ -123,7 +122,7 @@ func (t *Templates) decode(node ast.Node) (Spec, error) {
 		return Spec{}, fmt.Errorf("like: there is no template %q (known: %s)", own.Like, strings.Join(t.Names(), ", "))
 	}
 	merged := parent
-	merged.Date = Date{} // a date is taken whole, or not at all
+	merged.Date = Date{} // a date is inherited completely or not at all
 	if own.Date == (Date{}) {
 		own.Date = parent.Date
 	}
@@ -144,29 +143,29 @@ type Template struct {
 	firsts   string   // the characters they begin with
 
 	counting sync.Mutex
-	counter  *tokens.Counter // that counted last
+	counter  *tokens.Counter // the counter of the last count
 	counted  tokens.Sums[tokens.Count]
 
-	// What the template takes as it is; found by trying.
+	// What the template accepts unchanged; found by trying.
 	takesSystem, takesLaterSystem, takesTwoUsers bool
 	dropsThought                                 bool // of answers that a question follows
 }
 
-// Renderer makes the prompt of at least one message. Its errors are refusals, or mistakes in a template
-// that not every conversation meets.
+// Renderer renders the prompt of at least one message. Its errors are refusals, or errors of a template that not
+// every conversation triggers.
 type Renderer func([]Message, Options) (Prompt, error)
 
-// Options choose among what a template can do. The zero value asks for an answer, with today's
-// date where the template prints one.
+// Options are the options of a rendering. The zero value asks for an answer, with today's date if the template prints
+// one.
 type Options struct {
-	Closed    bool            // no answer is asked for: the conversation is rendered as it is
-	NoThink   bool            // thinking switched off, where the template knows it (enable_thinking=false)
-	Placement SystemPlacement // what becomes of system messages that do not lead
-	Now       time.Time       // the date of templates that print one; zero: their fixed one, else today
+	Closed    bool            // no generation prompt: the conversation is rendered as it is
+	NoThink   bool            // thinking is switched off, if the template supports that (enable_thinking=false)
+	Placement SystemPlacement // placement of system messages after the first
+	Now       time.Time       // the date for templates that print one; zero: their fixed one, else today
 	Vars      map[string]any  // further variables of a Jinja template (chat_template_kwargs)
 }
 
-// Prompt is a rendered conversation. BOS is apart since some servers add it themselves.
+// Prompt is a rendered conversation. BOS is separate because some servers add it themselves.
 type Prompt struct {
 	BOS  string
 	Text string
@@ -175,15 +174,16 @@ type Prompt struct {
 // String is the whole prompt.
 func (p Prompt) String() string { return p.BOS + p.Text }
 
-// Compiler makes a template of what a file says.
+// Compiler makes a template from a spec.
 type Compiler func(name string, spec Spec) (*Template, error)
 
-// Compile checks a template and renders it in this process: a stranger's can end it. Name is for messages.
+// Compile checks a template and renders it in this process, which an untrusted template can end. Name is for
+// messages.
 func Compile(name string, spec Spec) (*Template, error) {
 	return Made(name, spec, func() (Renderer, error) { return Parse(name, spec) })
 }
 
-// Made checks a template with a renderer that the caller made.
+// Made checks a template with the caller's renderer.
 func Made(name string, spec Spec, parse func() (Renderer, error)) (*Template, error) {
 	if spec.Jinja == "" {
 		return nil, fmt.Errorf("template %s: jinja is missing", name)
@@ -215,8 +215,8 @@ func Unrendered(name string, spec Spec, parse func() error) (*Template, error) {
 	}}, nil
 }
 
-// unusable finds what shows only when a template is rendered, such as a filter that there is not: it fails
-// for every plain conversation then, and not by raising.
+// unusable finds errors that only rendering shows, such as a missing filter: every plain conversation then fails, and
+// not by an error of the template.
 func unusable(render Renderer) error {
 	var first error
 	for _, messages := range [][]Message{Probe()[1:2], Probe()[1:4], Probe()} {
@@ -232,7 +232,7 @@ func unusable(render Renderer) error {
 	return first
 }
 
-// try finds out what the template takes, so that a placement changes nothing that needs no change.
+// try finds out what the template accepts, so that a placement changes only what has to change.
 func (t *Template) try() {
 	takes := func(roles ...string) bool {
 		messages := make([]Message, len(roles))
@@ -254,7 +254,7 @@ func (t *Template) try() {
 	t.takesLaterSystem = t.takesLaterSystem && t.extends(later[:1], later)
 }
 
-// thoughts are answers with the reasoning before them, as models write it: in tags, in a channel of Gemma's, in the
+// thoughts are answers with reasoning before them, in the forms of models: in tags, in a channel of Gemma's, in the
 // channels of the harmony format.
 var thoughts = []string{
 	"<think>\nwhy\n</think>\n\ny",
@@ -262,8 +262,8 @@ var thoughts = []string{
 	"<|channel|>analysis<|message|>why<|end|><|start|>assistant<|channel|>final<|message|>y",
 }
 
-// drops says whether the template keeps no reasoning of an answer that a question follows: it leaves it out, or takes
-// an answer only without it.
+// drops says whether the template drops the reasoning of an answer that a question follows: it leaves it out, or
+// accepts an answer only without it.
 func (t *Template) drops() bool {
 	answered := func(answer string) (Prompt, error) {
 		return t.render([]Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: answer},
@@ -280,8 +280,8 @@ func (t *Template) drops() bool {
 	return false
 }
 
-// extends says whether the prompt of a longer conversation begins with that of a shorter one, with or without
-// what asks for an answer.
+// extends says whether the prompt of a longer conversation begins with that of a shorter one, with or without the
+// generation prompt.
 func (t *Template) extends(short, long []Message) bool {
 	whole, err := t.render(long, Options{})
 	if err != nil {
@@ -299,12 +299,11 @@ func (t *Template) extends(short, long []Message) bool {
 // Name is the name the template was compiled under.
 func (t *Template) Name() string { return t.name }
 
-// Stop lists the texts that end an answer; a request to a completions endpoint has to carry them.
+// Stop lists the texts that end an answer; a request to a completions endpoint has to send them.
 func (t *Template) Stop() []string { return slices.Clone(t.spec.Stop) }
 
-// Render makes the prompt of a conversation. An error is a [*Refusal] if the template does not
-// take the conversation; it names what can be done instead. It is a [*SyntaxError] if the template is
-// wrong.
+// Render makes the prompt of a conversation. It returns a [*Refusal] if the template does not accept the
+// conversation, which names an alternative, and a [*SyntaxError] if the template is wrong.
 func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 	if len(messages) == 0 {
 		return Prompt{}, &Refusal{Template: t.name, Message: -1, Why: "there is no message to render"}
@@ -320,8 +319,8 @@ func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 	return Prompt{}, err
 }
 
-// refused finds the message that a template stumbles over: the one after the longest beginning of the
-// conversation that it takes.
+// refused finds the message that a template rejects: the one after the longest beginning of the conversation that it
+// accepts.
 func (t *Template) refused(messages []Message, opt Options) int {
 	for n := len(messages) - 1; n > 0; n-- {
 		if _, err := t.render(t.Place(messages[:n], opt.Placement), opt); err == nil {
@@ -331,7 +330,7 @@ func (t *Template) refused(messages []Message, opt Options) int {
 	return 0
 }
 
-// alternative names a placement under which the conversation can be rendered.
+// alternative is a placement with which the conversation can be rendered.
 func (t *Template) alternative(messages []Message, opt Options) string {
 	for _, p := range []SystemPlacement{PlaceFirstUser, PlaceMerge} {
 		if _, err := t.render(t.Place(messages, p), opt); p != opt.Placement && err == nil {
@@ -341,12 +340,12 @@ func (t *Template) alternative(messages []Message, opt Options) string {
 	return ""
 }
 
-// Refusal is an error: the template cannot take the conversation.
+// Refusal is the error of a template that does not accept the conversation.
 type Refusal struct {
 	Template string
-	Message  int    // index of the message it stumbled over; -1 if not known
-	Why      string // the template's own words where it has any
-	Try      string // a setting under which it works; empty if there is none
+	Message  int    // index of the rejected message; -1 if unknown
+	Why      string // the template's own message, if it has one
+	Try      string // a placement with which it works; empty if there is none
 }
 
 func (e *Refusal) Error() string {

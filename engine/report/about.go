@@ -13,8 +13,8 @@ import (
 	"homellm/engine/text"
 )
 
-// playedOn says what a cell's numbers are of: the server with its version, the model, how it is quantised, and its
-// context. It is empty for a cell whose server was never reached.
+// playedOn describes what a cell's numbers belong to: the server with its version, the model, its quantisation, and
+// its context. It is empty for a cell whose server was never reached.
 func playedOn(c *metrics.Cell) string {
 	if c.Started == nil {
 		return ""
@@ -48,7 +48,7 @@ func servers(r *metrics.Run) []string {
 	return out
 }
 
-// about is what all cells of a run were played on; empty where that is not one thing.
+// about describes the server of all cells of a run; empty if it is not the same.
 func about(r *metrics.Run) string {
 	if all := servers(r); len(all) == 1 {
 		return all[0]
@@ -56,7 +56,7 @@ func about(r *metrics.Run) string {
 	return ""
 }
 
-// machineFacts are what is known of the machine that the client ran on, in the order of their names.
+// machineFacts are the known facts of the client's machine, in the order of their names.
 func machineFacts(r *metrics.Run) []fact {
 	var out []fact
 	for _, name := range slices.Sorted(maps.Keys(r.Started.Host)) {
@@ -80,7 +80,7 @@ func machineFacts(r *metrics.Run) []fact {
 func turnGrid(c *metrics.Cell, conversation string) grid {
 	out := grid{head: []string{"step", "turn", "phase"}, left: 3}
 	columns := slices.DeleteFunc(metrics.Columns(), func(col metrics.In[metrics.Column]) bool {
-		return col.Name == "turns" || col.At.Stat == "p95" // of a turn there are as many values as repeats
+		return col.Name == "turns" || col.At.Stat == "p95" // a turn has one value per repeat
 	})
 	for _, col := range columns {
 		out.head = append(out.head, fullHead(col.At))
@@ -110,10 +110,10 @@ func turnGrid(c *metrics.Cell, conversation string) grid {
 	return out
 }
 
-// mostTurns is how many turns of a conversation are told in words: of more, the charts and turns.csv tell.
+// mostTurns is how many turns of a conversation are described in words; the charts and turns.csv have the others.
 const mostTurns = 100
 
-// mdTurns tells every turn of a cell, conversation by conversation.
+// mdTurns describes every turn of a cell, conversation by conversation.
 func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
 	for _, id := range conversations(r, c) {
 		if played := len(c.Measured(metrics.Group{Conversation: id, Repeat: c.Repeats()[0]})); !d.turns ||

@@ -12,14 +12,14 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// labels is how a judgement is called where it is one column of a list.
+// labels are the names of judgements in a column of a list.
 var labels = map[metrics.Judged]string{
 	metrics.Passed: "pass", metrics.Failed: "fail", metrics.Unknown: "unknown",
 	metrics.Allowed: "unknown", metrics.Warned: "warn", metrics.Skipped: "skipped",
 }
 
-// label is how the judgement of an assertion is called: whether it is undecided because it cannot be known here, or
-// because something was not reported that should have been.
+// label is the name of an assertion's judgement. It says whether an undecided one is unsupported, or lacks something
+// that should have been reported.
 func label(v event.Verdict) string {
 	j := metrics.Judge(v)
 	if v.Verdict == event.Unsupported && (j == metrics.Unknown || j == metrics.Allowed) {
@@ -28,8 +28,8 @@ func label(v event.Verdict) string {
 	return labels[j]
 }
 
-// compared puts the operands of an assertion in the place of their names: "0.93 > 0.5". It is
-// empty if that would not be a short line of numbers.
+// compared puts the operands of an assertion in place of their names: "0.93 > 0.5". It is empty if that is not a
+// short line of numbers.
 func compared(v event.Verdict) string {
 	values := map[string]event.Operand{}
 	for _, o := range v.Operands {
@@ -59,8 +59,8 @@ func compared(v event.Verdict) string {
 
 var token = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*|\d+(\.\d+)?([eE][+-]?\d+)?`)
 
-// substitute writes values with so many digits. The line is clear if no two different numbers in
-// it look the same: 0.4996 must not be shown as failing 0.5 > 0.5.
+// substitute formats values with so many digits. The line is unambiguous if different numbers in it look different:
+// 0.4996 must not be shown as failing 0.5 > 0.5.
 func substitute(that string, values map[string]event.Operand, digits int) (line string, clear bool) {
 	shown := map[string]float64{}
 	clear = true
@@ -92,7 +92,7 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 	return line, clear
 }
 
-// operandShown is a value as it was compared: exactly, or as far as it is known.
+// operandShown is a value as it was compared: exactly, or with what is known of it.
 func operandShown(o event.Operand) string {
 	switch {
 	case o.Value != nil:
@@ -110,7 +110,7 @@ func operandShown(o event.Operand) string {
 	return "unknown"
 }
 
-// operands lists what an assertion compared, one line each, paths and values in columns.
+// operands lists what an assertion compared, one per line, paths and values in columns.
 func operands(v event.Verdict) []string {
 	wide, value := 0, 0
 	shown := make([]string, len(v.Operands))
@@ -135,8 +135,8 @@ func operands(v event.Verdict) []string {
 	return out
 }
 
-// evidence is everything a person needs to understand a verdict that is not a pass: the source
-// line, the operands, the author's words, the reply and the ceiling of the cache.
+// evidence is everything that explains a verdict other than a pass: the source line, the operands, the author's
+// message, the reply and the ceiling of the cache.
 func evidence(c *metrics.Cell, v event.Verdict) []string {
 	excerpt := v.Excerpt
 	if excerpt == "" {
@@ -157,7 +157,7 @@ func evidence(c *metrics.Cell, v event.Verdict) []string {
 	return out
 }
 
-// whyOf is the verdict's reason where the operands do not give it already.
+// whyOf is the verdict's reason if the operands do not show it.
 func whyOf(v event.Verdict) string {
 	for _, o := range v.Operands {
 		if o.Why != "" && strings.Contains(v.Why, o.Why) {
@@ -167,7 +167,7 @@ func whyOf(v event.Verdict) string {
 	return v.Why
 }
 
-// cacheOff says of a failed gate on the cache that the server's is switched off, if the cell was told so.
+// cacheOff says for a failed gate on the cache that the server's cache is off, if the server says so.
 func cacheOff(c *metrics.Cell, v event.Verdict) string {
 	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
 		return strings.HasPrefix(o.Path, "cache.") || strings.Contains(o.Path, ".cache.")
@@ -183,7 +183,7 @@ func cacheOff(c *metrics.Cell, v event.Verdict) string {
 	return ""
 }
 
-// ceiling tells the author of a cache gate what no prefix cache could have exceeded.
+// ceiling says for a gate on the cache what no prefix cache could have exceeded.
 func ceiling(c *metrics.Cell, v event.Verdict) string {
 	gate := slices.ContainsFunc(v.Operands, func(o event.Operand) bool {
 		return strings.HasSuffix(o.Path, "cache.hit_rate")
@@ -203,7 +203,7 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 		readable.Value(could), kept, prompt)
 }
 
-// heading names a verdict, its place and how often it held.
+// heading is a verdict, its place and how often it held.
 func heading(c *metrics.Cell, v event.Verdict) []string {
 	out := []string{v.Name}
 	if v.File != "" {
@@ -216,7 +216,7 @@ func heading(c *metrics.Cell, v event.Verdict) []string {
 	return out
 }
 
-// share is in how many repeats an assertion held; empty for one that is judged once.
+// share is the number of repeats in which an assertion held; empty if it is judged once.
 func share(v event.Verdict) string {
 	if v.Scope == "scenario" || v.Evaluated == 0 {
 		return ""
@@ -227,7 +227,7 @@ func share(v event.Verdict) string {
 // tally is the verdict line's count: "11 passed, 0 failed, 1 unsupported (allowed)".
 func tally(r *metrics.Run) string {
 	n := r.Counts()
-	unsupported := map[metrics.Judged]int{} // of those that are undecided
+	unsupported := map[metrics.Judged]int{} // among the undecided ones
 	for _, c := range r.Cells {
 		for _, v := range c.Verdicts {
 			if j := metrics.Judge(v); label(v) == string(event.Unsupported) {
@@ -257,8 +257,8 @@ func why(j metrics.Judged) bool {
 	return j == metrics.Unknown || j == metrics.Allowed || j == metrics.Skipped
 }
 
-// reasonOf is why a verdict is unknown or skipped, for an attribute. Where text of a model was
-// compared the reason may quote it, so it stays in the element's text.
+// reasonOf is why a verdict is unknown or skipped, for an attribute. If text of a model was compared, the reason may
+// quote it, so it stays in the element's text.
 func reasonOf(v event.Verdict) string {
 	if quotesText(v) || v.Why == "" {
 		return "see the text"
@@ -273,7 +273,7 @@ func quotesText(v event.Verdict) bool {
 	})
 }
 
-// untrue says in one line what did not hold: "0.31 > 0.5 is false (9/12 repeats)".
+// untrue says on one line what did not hold: "0.31 > 0.5 is false (9/12 repeats)".
 func untrue(v event.Verdict) string {
 	line := compared(v)
 	if line == "" {

@@ -12,7 +12,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// Baseline prints where a baseline is from, and its samples.
+// Baseline prints the origin of a baseline, and its samples.
 func Baseline(w io.Writer, b *compare.Baseline) error {
 	return whole(baseline)(w, b, Options{})
 }
@@ -48,7 +48,7 @@ func baseline(out *bytes.Buffer, b *compare.Baseline, _ Options) error {
 // baselineStats are the statistics that are shown of each sample of a baseline.
 var baselineStats = []string{"p50", "min", "max"}
 
-// plainFigure is a value in the digits of its unit, or the interval that it lies in.
+// plainFigure is a value with the digits of its unit, or its limits.
 func plainFigure(v metrics.Value) string {
 	show := func(v float64) string { return fmt.Sprintf("%.4g", v) }
 	f, ok := v.Number()

@@ -11,7 +11,7 @@ import (
 type Broken struct {
 	File    string
 	Message string // one line
-	Text    string // everything there is to say
+	Text    string // the full description
 }
 
 // BrokenMarkdown says which files could not be played, and why.

@@ -13,8 +13,8 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// Columns prints rows as columns without lines: the first left ones are text, aligned left; the others are numbers,
-// aligned right. What came from files or servers is made safe for a terminal.
+// Columns prints rows as columns without lines: the first left columns are text, aligned left; the others are
+// numbers, aligned right. Text from files or servers is made safe for a terminal.
 func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 	columns := len(head)
 	if len(rows) > 0 {
@@ -31,7 +31,7 @@ func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 		Lines: tw.LinesNone}}
 	t := tablewriter.NewTable(w,
 		tablewriter.WithRenderer(renderer.NewBlueprint(plain)),
-		tablewriter.WithHeaderAutoFormat(tw.Off), // it would make TTFT P 50 of TTFT p50
+		tablewriter.WithHeaderAutoFormat(tw.Off), // it would turn TTFT p50 into TTFT P 50
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithRowAutoWrap(tw.WrapNone),
 		tablewriter.WithEastAsian(tw.Off), // the same columns whatever the locale
 		tablewriter.WithAlignment(align),
@@ -50,9 +50,9 @@ func Columns(w io.Writer, head []string, rows [][]string, left int) error {
 	return nil
 }
 
-// fitted is rows as [Columns] prints them, on a screen of so many columns. Where they do not fit, heads
-// are broken in two lines, and then the numbers are in several tables, each with the text that
-// leads its rows: nothing is cut off, and nothing runs into the next line.
+// fitted is rows as [Columns] prints them, for a screen of so many columns. If they do not fit, heads are broken into
+// two lines, and then the numbers are split over several tables, each with the text columns: nothing is cut off, and
+// no line is wrapped.
 func fitted(screen int, head []string, rows [][]string, left int) (string, error) {
 	var b bytes.Buffer
 	if err := Columns(&b, head, rows, left); err != nil || widest(b.String()) <= screen {
@@ -103,7 +103,7 @@ func widest(text string) int {
 	return out
 }
 
-// escaped makes a row safe for a terminal, but for what this package has painted.
+// escaped makes a row safe for a terminal, except for colours of this package.
 func escaped(row []string) []string {
 	out := make([]string, len(row))
 	for i, text := range row {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// compareGitHub annotates the gates that are worse or unknown where the gates file has them.
+// compareGitHub annotates the gates that are worse or unknown at their place in the gates file.
 func compareGitHub(b *bytes.Buffer, c compare.Comparison, opt Options) error {
 	writeAnnotations(b, opt, compareAnnotations(c))
 	return nil
@@ -29,7 +29,7 @@ func compareAnnotations(c compare.Comparison) []annotation {
 			out = append(out, annotation{severity, "", 0, 0, p.Cell, append([]string{"not comparable: " + p.Old + " → " + p.New},
 				circumstances(p)...)})
 			if severity == "error" {
-				continue // none of its gates was judged, and all for this reason
+				continue // none of its gates was judged, all for this reason
 			}
 		case len(p.Differences) > 0:
 			out = append(out, annotation{"notice", "", 0, 0, p.Cell, circumstances(p)})

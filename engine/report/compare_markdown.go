@@ -11,7 +11,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// compareMarkdown renders the verdict of a comparison first, fit for a comment.
+// compareMarkdown renders a comparison with the verdict first, for a comment.
 func compareMarkdown(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return compareMarkdownOf(b, c, d) })
 }
@@ -40,7 +40,7 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 		for _, delta := range p.Deltas {
 			switch {
 			case uneventful(delta):
-				continue // the last remark counts them
+				continue // the last remark has their number
 			case delta.Judged() == metrics.Passed && !d.passed:
 				left.passed++
 				continue

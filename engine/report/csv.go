@@ -12,7 +12,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// identity is what every row of both CSV files begins with.
+// identity is the first columns of both CSV files.
 var identity = []string{"run", "scenario", "cell", "server", "model", "labels", "simulated"}
 
 func identify(r *metrics.Run, c *metrics.Cell) []string {
@@ -32,7 +32,7 @@ func identify(r *metrics.Run, c *metrics.Cell) []string {
 		csvText(strings.Join(labels, ";")), strconv.FormatBool(c.Simulated())}
 }
 
-// turnsCSV writes one row a request in the order they ended. An unknown number is an empty field.
+// turnsCSV writes one row per request, in the order they ended. An unknown number is an empty field.
 func turnsCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	head := append([]string{}, identity...)
 	head = append(head, "repeat", "warmup", "conversation", "step", "turn", "action", "phase", "ok", "error",
@@ -80,12 +80,12 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 	return row
 }
 
-// summaryCSV writes one row for each cell, group and metric.
+// summaryCSV writes one row per cell, group and metric.
 func summaryCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	head := append([]string{}, identity...)
 	head = append(head, "group", "name", "metric", "unit", "better")
 	for _, s := range metrics.Stats {
-		if s.Name != "n_turns" { // it came later, and older columns keep their place
+		if s.Name != "n_turns" { // added later: the positions of older columns do not change
 			head = append(head, s.Name)
 		}
 	}

@@ -44,7 +44,7 @@ func deltas(oldRun, newRun *metrics.Run, before, after *metrics.Cell) []delta {
 	return out
 }
 
-// change is the difference and its share of the old value; both are empty if one is unknown.
+// change is the difference and its share of the old value; both are empty if either value is unknown.
 func (d delta) change() (difference, share string) {
 	a, whyA := d.old.Sound(d.stat)
 	b, whyB := d.new.Sound(d.stat)
@@ -58,14 +58,14 @@ func (d delta) change() (difference, share string) {
 	return difference, readable.Percent((b - a) / math.Abs(a))
 }
 
-// side says whether every value of one run lies on one side of every value of the other: better,
-// worse, or "" where the two overlap or neither direction is better.
+// side says whether all values of one run are on the same side of all values of the other: better, worse, or "" if
+// they overlap or neither direction is better.
 func (d delta) side() string {
 	if d.def.Better == 0 || d.old.N < 2 || d.new.N < 2 {
 		return ""
 	}
 	if d.old.Unknown > 0 || d.new.Unknown > 0 {
-		return "" // the known values are not all there are
+		return "" // some values are unknown
 	}
 	up, down := d.new.Min > d.old.Max, d.new.Max < d.old.Min
 	switch {
@@ -86,7 +86,7 @@ func (d delta) row() []string {
 
 var deltaHead = []string{"where", "metric", "old", "new", "change", "", ""}
 
-// pair is a cell that both runs have, by its name.
+// pair is a cell that both runs have, by name.
 type pair struct{ before, after *metrics.Cell }
 
 // pairs matches the cells of two runs and names those that only one of them has.
@@ -107,13 +107,13 @@ func pairs(oldRun, newRun *metrics.Run) (both []pair, only []string) {
 		}
 	}
 	if len(oldRun.Cells) == 1 && len(newRun.Cells) == 1 && len(both) == 0 {
-		// One cell each: the author compares two servers or models, and says so by asking.
+		// One cell each: the author compares two servers or models by this request.
 		return []pair{{oldRun.Cells[0], newRun.Cells[0]}}, nil
 	}
 	return both, only
 }
 
-// differences lists what of the two runs is not the same and makes their numbers differ by itself.
+// differences lists the differences between the runs' circumstances, which may change their numbers.
 func differences(oldRun, newRun *metrics.Run) []string {
 	var out []string
 	differ := func(what, a, b string) {
@@ -126,7 +126,7 @@ func differences(oldRun, newRun *metrics.Run) []string {
 	differ("setting", planned(a.Scenario), planned(b.Scenario))
 	differ("options", fmt.Sprint(a.Options), fmt.Sprint(b.Options))
 	both, only := pairs(oldRun, newRun)
-	cells := map[string][]string{} // in which a circumstance differs
+	cells := map[string][]string{} // the cells in which a circumstance differs
 	var order []string
 	for _, p := range both {
 		if p.before.Name() != p.after.Name() {
@@ -134,7 +134,7 @@ func differences(oldRun, newRun *metrics.Run) []string {
 		}
 		for _, m := range compare.FingerprintOf(p.before).Differences(compare.FingerprintOf(p.after), nil) {
 			if m.Key == compare.OptionsKey {
-				continue // the run's own line has all of them
+				continue // the line of the run lists them all
 			}
 			if line := m.String(); cells[line] == nil {
 				order = append(order, line)

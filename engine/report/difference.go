@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Difference prints what two runs measured side by side. It shows and does not judge: whether a
-// difference is more than noise is for compare to say.
+// Difference prints the measurements of two runs side by side, without a verdict: the compare command decides whether
+// a difference is more than noise.
 func Difference(w io.Writer, oldRun, newRun *metrics.Run, opt Options) error {
 	return whole(difference)(w, [2]*metrics.Run{oldRun, newRun}, opt)
 }

@@ -13,12 +13,12 @@ import (
 	"homellm/engine/text"
 )
 
-// Text of scenarios, servers and models passes through one of these functions on its way into a
-// report: each makes it harmless for one format.
+// Text of scenarios, servers and models passes through one of these functions into a report; each makes it harmless
+// for one format.
 
-// terminal shows control characters, escape sequences and marks that turn the direction of text
-// instead of obeying them. A line break is shown as well: one call is one line. The commands that
-// GitHub's runner reads from the log of a step are shown too: any terminal may be that log.
+// terminal makes control characters, escape sequences and marks that change the direction of text visible, so that a
+// terminal does not act on them. A line break is made visible as well: one call is one line. So are the workflow
+// commands that GitHub's runner reads from the log of a step, because any terminal may be that log.
 func terminal(s string) string {
 	if strings.Contains(s, "##[") || strings.Contains(s, "::") {
 		s = runnerCommand.ReplaceAllString(strings.ReplaceAll(s, "##[", `#\x23[`), `:\x3a$1`)
@@ -44,11 +44,11 @@ func terminal(s string) string {
 	return b.String()
 }
 
-// runnerCommand is the start of a workflow command: ::name or ::name key=value before ::.
+// runnerCommand matches the beginning of a workflow command: ::name or ::name key=value before ::.
 var runnerCommand = regexp.MustCompile(`::([A-Za-z][A-Za-z-]*(?:\s[^\n]*?)?::)`)
 
-// jsonText writes the characters of a JSON document that a terminal would obey as escapes. They
-// are in its strings only, where the escape means the same.
+// jsonText escapes the characters of a JSON document that a terminal would act on. They occur in strings only, where
+// the escape has the same meaning.
 func jsonText(raw []byte) []byte {
 	if !bytes.ContainsFunc(raw, func(r rune) bool { return r != '\n' && text.Acts(r) }) {
 		return raw
@@ -66,7 +66,7 @@ func jsonText(raw []byte) []byte {
 	return out
 }
 
-// WriteJSON writes a document as indented JSON that a terminal may show.
+// WriteJSON writes a document as indented JSON that is safe for a terminal.
 func WriteJSON(w io.Writer, document any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -78,12 +78,11 @@ func WriteJSON(w io.Writer, document any) error {
 	return err
 }
 
-// special lists what formats in the middle of a line of Markdown. What formats at its start is
-// not here: text of others never stands there.
+// special lists the characters that format in the middle of a line of Markdown. Those that format at the start of a
+// line are not in it, because such text is never at the start.
 const special = "\\`*_[]|~$"
 
-// joiner is an invisible character that keeps words apart for machines: no mention, no issue
-// reference, no link.
+// joiner is an invisible character that prevents mentions, issue references and links.
 const joiner = "\u2060"
 
 var (
@@ -91,8 +90,7 @@ var (
 	words    = strings.NewReplacer("@", "@"+joiner, "#", "#"+joiner, "://", ":"+joiner+"//", "www.", "www"+joiner+".")
 )
 
-// md is text in the middle of a line of Markdown, with nothing in it that formats, links or
-// mentions.
+// md is text for the middle of a line of Markdown, without formatting, links or mentions.
 func md(s string) string {
 	var b strings.Builder
 	for _, r := range terminal(s) {
@@ -143,7 +141,7 @@ func longestRun(s string, of rune) int {
 	return longest
 }
 
-// csvText is text in a spreadsheet: nothing that would be run as a formula.
+// csvText is text for a spreadsheet, never a formula.
 func csvText(s string) string {
 	s = terminal(s)
 	if t := strings.TrimLeft(s, " "); t != "" && strings.ContainsRune("=+-@", rune(t[0])) { // some programs trim

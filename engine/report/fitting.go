@@ -9,15 +9,15 @@ import (
 	"homellm/engine/text"
 )
 
-// markdownLimit is how long a Markdown report gets, in bytes: it fits a comment of a pull request,
-// which GitHub bounds at 65,536 characters and GitLab far above, with room for a heading.
+// markdownLimit is the length of a Markdown report in bytes: it fits a comment of a pull request, which GitHub limits
+// to 65,536 characters and GitLab to far more, with room for a heading.
 const markdownLimit = 60_000
 
-// detail says how much of a run a Markdown report tells: what did not pass is the last to go.
+// detail says how much of a run a Markdown report includes: what did not pass is dropped last.
 type detail struct {
 	evidence int  // assertions with their evidence, for each cell
 	passed   bool // list what passed
-	turns    bool // tell every turn
+	turns    bool // describe every turn
 	rows     int  // assertions listed, for each cell
 	cells    int
 }
@@ -34,7 +34,7 @@ var details = []detail{
 	{0, false, false, 0, 0},
 }
 
-// leftOut counts what a shorter report does not tell.
+// leftOut counts what a shorter report omits.
 type leftOut struct{ evidence, passed, rows, cells, turns int }
 
 func (l leftOut) String() string {
@@ -53,8 +53,7 @@ func (l leftOut) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// fitting renders with less and less detail until the text is short enough, and says what it
-// leaves out.
+// fitting renders with less and less detail until the text is short enough, and says what is omitted.
 func fitting(b *bytes.Buffer, render func(*bytes.Buffer, detail) (leftOut, error)) error {
 	for i, d := range details {
 		var try bytes.Buffer

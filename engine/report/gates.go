@@ -69,7 +69,7 @@ func compareRow(d compare.Delta) []string {
 	return row
 }
 
-// spanned is between which limits a change lies.
+// spanned is the limits of a change.
 func spanned(r event.Range, show func(float64) string) string {
 	switch {
 	case math.IsInf(r.Low, 0) && math.IsInf(r.High, 0):
@@ -92,12 +92,13 @@ func probability(p *float64) string {
 	return fmt.Sprintf("%.3f", *p)
 }
 
-// uneventful says whether a gate of a single step found nothing: there are many of them, and a person is told how many.
+// uneventful says whether a gate of a single step found nothing. There are many such gates, so only their number is
+// shown.
 func uneventful(d compare.Delta) bool {
 	return d.Gate.OfStep() && (d.Verdict == compare.Same || d.Verdict == compare.NotSeen)
 }
 
-// remarks are the lines below the rows: why a gate is unknown, and what else to know.
+// remarks are the lines below the rows: why gates are unknown, and further notes.
 func remarks(p compare.Pair) []string {
 	var out []string
 	if p.Missing != "" {
@@ -129,7 +130,7 @@ func remarks(p compare.Pair) []string {
 	return out
 }
 
-// circumstances says what is not the same on both sides: first what makes them incomparable.
+// circumstances lists the differences between both sides, first those that make them incomparable.
 func circumstances(p compare.Pair) []string {
 	out := incomparable(p)
 	for _, m := range p.Differences {
@@ -150,7 +151,7 @@ func incomparable(p compare.Pair) []string {
 	return out
 }
 
-// simulatedSides says which sides of a comparison a simulator answered; empty: none.
+// simulatedSides says which sides of a comparison were answered by a simulator; empty: none.
 func simulatedSides(c compare.Comparison) string {
 	var sides, what []string
 	add := func(list *[]string, s string) {

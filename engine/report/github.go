@@ -12,11 +12,11 @@ import (
 	"homellm/engine/metrics"
 )
 
-// perSeverity is how many annotations of one severity GitHub shows of a step.
+// perSeverity is how many annotations of one severity GitHub shows per step.
 const perSeverity = 10
 
-// Longer than this GitHub's runner cuts a message off, in the middle of a character if need be, and
-// a title is refused. Both count what is shown, before escaping.
+// GitHub's runner cuts longer messages off, even inside a character, and rejects longer titles. Both limits count the
+// text before escaping.
 const (
 	annotationMessage = 4000 // bytes
 	annotationTitle   = 200
@@ -31,8 +31,8 @@ type annotation struct {
 	lines        []string
 }
 
-// Annotations writes workflow commands for all runs of one step: GitHub's limit counts for the
-// step, not for the run. The lines must reach the log of the step, on stdout or stderr.
+// Annotations writes workflow commands for all runs of one step, because GitHub's limit applies to the step. The
+// lines must be in the log of the step, on stdout or stderr.
 func Annotations(w io.Writer, opt Options, runs ...*metrics.Run) error {
 	return whole(func(b *bytes.Buffer, runs []*metrics.Run, opt Options) error {
 		annotate(b, opt, runs)
@@ -53,8 +53,8 @@ func annotate(b *bytes.Buffer, opt Options, runs []*metrics.Run) {
 	writeAnnotations(b, opt, all)
 }
 
-// writeAnnotations writes at most as many of each severity as GitHub shows; of more, the last one
-// says how many are left out.
+// writeAnnotations writes at most as many of each severity as GitHub shows; if there are more, the last one says how
+// many are omitted.
 func writeAnnotations(b *bytes.Buffer, opt Options, all []annotation) {
 	for _, severity := range []string{"error", "warning", "notice"} {
 		var of []annotation
@@ -77,7 +77,7 @@ func writeAnnotations(b *bytes.Buffer, opt Options, all []annotation) {
 	}
 }
 
-// annotations lists what a run has to say, the most serious first.
+// annotations lists the annotations of a run, most serious first.
 func annotations(r *metrics.Run) []annotation {
 	var out []annotation
 	name := r.Started.Scenario.Name
@@ -125,8 +125,8 @@ func annotations(r *metrics.Run) []annotation {
 	return out
 }
 
-// disturbing are the codes of notes after which a figure is not that of the server alone: the
-// reader of the verdict has to know.
+// disturbing are the codes of notes after which a figure does not describe the server alone, which a reader of the
+// verdict has to know.
 var disturbing = map[string]bool{
 	"foreign_traffic": true, "server_restarted": true, "model_swapped": true, "usage_wrong": true,
 	"context_truncated": true,
@@ -146,8 +146,8 @@ func severityOf(j metrics.Judged) string {
 	return ""
 }
 
-// annotationText is what did not hold and with which values. The reply of a model is left to the
-// reports: it is long, and it may hold anything.
+// annotationText says what did not hold, with the values. It leaves out the model's reply, which is long and may
+// contain anything.
 func annotationText(c *metrics.Cell, v event.Verdict) []string {
 	lines := []string{c.Name()}
 	if v.Verdict.Undecided() {
@@ -190,12 +190,12 @@ func (a annotation) write(b *bytes.Buffer, opt Options) {
 		commandData(cut(strings.Join(text, "\n"), annotationMessage)))
 }
 
-// cut shortens a text to so many bytes, between characters, and says so with an ellipsis.
+// cut shortens a text to so many bytes, between characters, with an ellipsis.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…" // half a character at the end is left out
+	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…" // part of a character at the end is dropped
 }
 
 // commandData escapes the message of a workflow command.

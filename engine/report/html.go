@@ -19,14 +19,14 @@ import (
 
 // the page's parts
 
-// Bounds that keep a page under 10 MB whatever the run, beside those of its charts: they are shared by its cells. What
-// is left out is said where it is missing.
+// Limits that keep a page under 10 MB for any run, besides those of its charts; its cells share them. The page says
+// what is left out, where it is missing.
 const (
 	pageVerdicts = 3000 // assertions in the list
 	pageEvidence = 200  // assertions with their evidence
 )
 
-// pageData is a page about one run.
+// pageData is the data of a page about one run.
 type pageData struct {
 	Title      string
 	Verdict    string
@@ -96,7 +96,7 @@ func pageOf(r *metrics.Run) pageData {
 	return p
 }
 
-// assertionRows lists every assertion; what did not pass carries its evidence, open.
+// assertionRows lists every assertion; those that did not pass have their evidence, expanded.
 func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
 	whole := 0
 	for _, c := range r.Cells {

@@ -127,7 +127,7 @@ func serverFacts(c *metrics.Cell) []fact {
 	return out
 }
 
-// tiles are the figures a reader looks for first.
+// tiles are the figures at the head of a page.
 func tiles(c *metrics.Cell) []tile {
 	g, all := metrics.Group{}, c.Measured(metrics.Group{})
 	var out []tile
@@ -138,7 +138,7 @@ func tiles(c *metrics.Cell) []tile {
 		case d.At(metrics.CellLevel):
 			n, ok := c.Observed(d.Name).Number()
 			if !ok {
-				continue // not every machine tells it
+				continue // not every machine reports it
 			}
 			shown.Value = readable.Significant(n, 3)
 		case d.At(metrics.TurnLevel):

@@ -8,7 +8,7 @@ import (
 type comparison struct {
 	Title       string
 	Name        string
-	Verdict     string // of the gates; empty: nothing is judged
+	Verdict     string // outcome of the gates; empty: nothing is judged
 	Class       string
 	Reason      string
 	Simulated   string
@@ -24,7 +24,7 @@ type comparedRun struct {
 
 type cellPair struct {
 	ID, Name string
-	Pairing  string // what is compared with what, where gates judge it
+	Pairing  string // the two sides, if gates judge them
 	Gates    []gateVerdict
 	Remarks  []string
 	Changes  []chart.Chart

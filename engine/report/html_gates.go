@@ -12,9 +12,8 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// compareHTML is a comparison as a page: the verdicts of the gates first, then how far each change
-// lies from its margin, the samples behind it and, where both sides are runs, what they measured
-// turn by turn.
+// compareHTML is a comparison as a page: the verdicts of the gates, then each change relative to its margin, the
+// samples behind it and, if both sides are runs, their measurements turn by turn.
 func compareHTML(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 	p := gatesPage(c)
 	return writePage(b, p.Title, comparePage, p)
@@ -35,7 +34,7 @@ func gatesPage(c compare.Comparison) comparison {
 		}
 		cell := cellPair{ID: "cell-" + strconv.Itoa(i+1), Name: p.Cell, Pairing: pairing(p), Remarks: remarks(p)}
 		if len(p.Deltas) > 0 {
-			cell.Remarks = append(circumstances(p), p.Warnings...) // each gate says the rest itself
+			cell.Remarks = append(circumstances(p), p.Warnings...) // the gates show the rest
 		}
 		for _, d := range p.Deltas {
 			cell.Gates = append(cell.Gates, gateRow(d))
@@ -74,8 +73,7 @@ func pairing(p compare.Pair) string {
 	return p.Old + " → " + p.New
 }
 
-// sideOf describes one side of a comparison: a run by its facts, a baseline by what it was
-// measured under.
+// sideOf describes one side of a comparison: a run by its facts, a baseline by its circumstances.
 func sideOf(label string, s compare.Source) comparedRun {
 	if s.Cell != nil {
 		r := s.Cell.Run()

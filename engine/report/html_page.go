@@ -17,8 +17,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// The parts of the page. The template escapes every text by its place; the style sheet and the
-// script are constant, and the page's policy lets nothing else run or load.
+// The parts of the page. The template escapes every text for its place; the style sheet and the script are constant,
+// and the page's content security policy lets nothing else run or load.
 var (
 	//go:embed page/style.css
 	pageStyle string
@@ -37,8 +37,8 @@ var (
 
 type fact struct{ Name, Value string }
 
-// writePage puts a page together. A character that a terminal or a reader would obey instead of
-// showing it is shown: one pass over the finished page cannot forget a place.
+// writePage assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over
+// the finished page, so that no place is forgotten.
 func writePage(b *bytes.Buffer, title string, t *template.Template, data any) error {
 	var body bytes.Buffer
 	if err := t.Execute(&body, data); err != nil {

@@ -12,8 +12,8 @@ import (
 	"homellm/engine/report/chart"
 )
 
-// CompareHTML writes a page that shows what two runs measured side by side. It shows and does not
-// judge: whether a difference is more than noise is for a comparison with gates to say.
+// CompareHTML writes a page with the measurements of two runs side by side, without a verdict: a comparison with
+// gates decides whether a difference is more than noise.
 func CompareHTML(w io.Writer, oldRun, newRun *metrics.Run) error {
 	return whole(func(b *bytes.Buffer, p comparison, _ Options) error {
 		return writePage(b, p.Title, comparePage, p)

@@ -9,8 +9,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// resultSchema names the format of result.json. Fields may be added to a version; a field that changes
-// its meaning or goes away makes the next one.
+// resultSchema names the format of result.json. A version may get new fields; a field whose meaning changes, or that
+// is removed, makes a new version.
 const resultSchema = "homellm.result/v1"
 
 type jsonResult struct {
@@ -23,7 +23,7 @@ type jsonResult struct {
 	Verdict    event.Outcome   `json:"verdict"`
 	ExitCode   int             `json:"exit_code"`
 	Reason     string          `json:"reason"`
-	Findings   []jsonFinding   `json:"findings"` // all that decides the outcome, the most serious first
+	Findings   []jsonFinding   `json:"findings"` // all findings, most serious first
 	Counts     map[string]int  `json:"counts"`
 }
 
@@ -32,7 +32,7 @@ type jsonRun struct {
 	Started   string       `json:"started"`
 	Homellm   string       `json:"homellm"`
 	Digest    string       `json:"digest"`
-	Simulated bool         `json:"simulated"` // at least one cell was
+	Simulated bool         `json:"simulated"` // at least one cell was simulated
 	Scenario  jsonScenario `json:"scenario"`
 	Options   []string     `json:"options"`
 }
@@ -54,11 +54,11 @@ type jsonCell struct {
 	State   string                `json:"state"` // done | failed | skipped | cut_off
 	Error   *string               `json:"error"`
 	Server  *jsonServer           `json:"server"`
-	Wire    *metrics.Wire         `json:"wire"` // how replies were framed; null if there was none
+	Wire    *metrics.Wire         `json:"wire"` // how replies were framed; null if there were none
 	Repeats []jsonRepeat          `json:"repeats"`
 	Metrics map[string]jsonMetric `json:"metrics"`
 
-	TokenEstimate *metrics.Estimate `json:"token_estimate,omitempty"` // left out where the server's tokeniser counted
+	TokenEstimate *metrics.Estimate `json:"token_estimate,omitempty"` // omitted if the server's tokeniser counted
 }
 
 type jsonServer struct {
@@ -118,7 +118,7 @@ type jsonMetric struct {
 	P95    *float64 `json:"p95"`
 	P99    *float64 `json:"p99"`
 	Why    string   `json:"why,omitempty"`
-	// between which limits the statistics lie that are null because some values are unknown
+	// limits of the statistics that are null because some values are unknown
 	Within map[string]event.Range `json:"within,omitempty"`
 }
 
@@ -132,7 +132,7 @@ type jsonAssertion struct {
 	Severity     event.Severity         `json:"severity"`
 	OnUnknown    event.OnUnknown        `json:"on_unknown"`
 	Verdict      event.Outcome          `json:"verdict"`
-	Judged       string                 `json:"judged"` // what the verdict means for the run
+	Judged       string                 `json:"judged"` // meaning of the verdict for the run
 	Why          string                 `json:"why"`
 	Operands     map[string]jsonOperand `json:"operands"`
 	Evaluated    int                    `json:"evaluated"`

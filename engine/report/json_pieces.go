@@ -11,10 +11,10 @@ import (
 	"homellm/engine/metrics"
 )
 
-// pieces writes a JSON document piece by piece, laid out as if it were encoded at once.
+// pieces writes a JSON document piece by piece, with the layout of a document that is encoded at once.
 type pieces struct {
 	w   io.Writer
-	err error // the first; nothing is written behind it
+	err error // the first error; nothing is written after it
 }
 
 // put writes a piece of JSON.
@@ -24,7 +24,7 @@ func (p *pieces) put(text []byte) {
 	}
 }
 
-// text is a value as it stands behind an indent.
+// text is a value as encoded at an indent.
 func (p *pieces) text(v any, indent string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -35,8 +35,7 @@ func (p *pieces) text(v any, indent string) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// object writes an object. What is empty in it and has a part is filled by that; parts get the indent of what they
-// write.
+// object writes an object. An empty member with an entry in parts is written by that function, which gets its indent.
 func (p *pieces) object(v any, indent, end string, parts map[string]func(indent string)) {
 	rest := p.text(v, indent)
 	for len(rest) > 0 && p.err == nil {
@@ -57,7 +56,8 @@ func (p *pieces) object(v any, indent, end string, parts map[string]func(indent 
 	p.put([]byte(end))
 }
 
-// emptyList takes a line such as `  "cells": [],` apart, if it is an empty list or object of an object at an indent.
+// emptyList parses a line such as `  "cells": [],`: an empty list or object that is a member of an object at an
+// indent.
 func emptyList(line []byte, indent string) (key string, open, shut []byte) {
 	rest, ok := bytes.CutPrefix(line, []byte(indent+"  \""))
 	name, value, cut := bytes.Cut(rest, []byte("\": "))
@@ -76,7 +76,8 @@ func (p *pieces) item(i int, indent string) {
 	p.put([]byte("\n" + indent))
 }
 
-// cell writes a cell, which has most of the document: an entry for each turn, and one for each metric of each group.
+// cell writes a cell, the largest part of the document: an entry for each turn, and one for each metric of each
+// group.
 func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far *steady) {
 	p.item(i, indent)
 	parts := map[string]func(string){}

@@ -17,9 +17,9 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// JUnit writes the runs and the files that could not be played as one JUnit document: a suite for
-// each scenario and cell, a test case for each assertion. A run that did not pass has at least one
-// failure or error, and a run that passed has none, whatever the reader makes of skipped cases.
+// JUnit writes the runs and the files that could not be played as one JUnit document: a suite for each scenario and
+// cell, a test case for each assertion. A run that did not pass has at least one failure or error, and a run that
+// passed has none, however the reader treats skipped cases.
 func JUnit(w io.Writer, runs []*metrics.Run, broken []Broken) error {
 	return whole(func(b *bytes.Buffer, runs []*metrics.Run, _ Options) error {
 		return junitDocument(b, runs, broken)
@@ -78,7 +78,7 @@ type xmlResult struct {
 	Text    string `xml:",chardata"`
 }
 
-// junitCounter counts cases once, for the suite and for the root.
+// junitCounter counts cases, for the suite and for the root.
 type junitCounter struct{ tests, failures, errors, skipped int }
 
 func (n *junitCounter) add(c xmlCase) {
@@ -137,7 +137,7 @@ func junitDocument(b *bytes.Buffer, runs []*metrics.Run, broken []Broken) error 
 	return nil
 }
 
-// junitRun is the suites of one run. A run whose bad end no cell explains gets a further suite.
+// junitRun is the suites of one run. If no cell explains why a run did not pass, it gets a further suite.
 func junitRun(r *metrics.Run) []xmlSuite {
 	var out []xmlSuite
 	bad := 0
@@ -221,8 +221,8 @@ func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 	return s
 }
 
-// junitState is the test cases for what is not an assertion: the cell did not run, did not end,
-// or too many of its requests failed. What a server said is in the text, never in an attribute.
+// junitState is the test cases for what is not an assertion: the cell did not run, did not end, or had too many
+// failed requests. What a server said is in the text, never in an attribute.
 func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
 	var out []xmlCase
 	switch {
@@ -276,7 +276,7 @@ func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	case j == metrics.Allowed:
 		res.Message = terminal(because)
 		t.Skipped = res
-	default: // warned: it does not gate, and JUnit knows no warning
+	default: // a warning: it is not a gate, and JUnit has no warnings
 		res.Message = terminal("warning: " + untrue(v))
 		t.Skipped = res
 	}
@@ -324,7 +324,7 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 	return p
 }
 
-// spent is how long a group's requests took together, without the pauses between them.
+// spent is the duration of a group's requests, without the pauses between them.
 func spent(g []*event.Request) time.Duration {
 	var out time.Duration
 	for _, q := range g {
@@ -335,10 +335,10 @@ func spent(g []*event.Request) time.Duration {
 	return out
 }
 
-// plainSeconds never uses an exponent: several readers of JUnit take none.
+// plainSeconds never uses an exponent, which several readers of JUnit reject.
 func plainSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }
 
-// xmlText is lines of text with every control character shown instead of sent.
+// xmlText is lines of text with every control character made visible.
 func xmlText(lines []string) string {
 	var out []string
 	for _, l := range lines {

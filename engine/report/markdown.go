@@ -11,8 +11,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// markdown renders the verdict first, then why, then the numbers: what a reviewer reads in a
-// pull request.
+// markdown renders the verdict first, then the reasons, then the numbers, for reviewers of a pull request.
 func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return markdownOf(b, r, d) })
 }
@@ -124,7 +123,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		outcome := mdCode(compared(v))
 		if outcome == "" {
 			outcome = readable.Unknown
-			if v.Verdict.Undecided() { // it fails the run all the same
+			if v.Verdict.Undecided() { // it fails the run nevertheless
 				outcome = string(v.Verdict)
 			}
 		}

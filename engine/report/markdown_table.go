@@ -9,7 +9,7 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// mdTable prints cells that are escaped already.
+// mdTable prints cells that are already escaped.
 func mdTable(b *bytes.Buffer, head []string, rows [][]string, left int) error {
 	align := make(tw.Alignment, len(head))
 	for i := range align {

@@ -9,22 +9,21 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Options says how a report is shown; it never changes what it says.
+// Options are options of presentation; they never change the content.
 type Options struct {
 	Width int    // columns of the terminal; 0: 100
 	Color bool   // colour the verdicts; for terminals only
 	Dir   string // the results folder, named in the last line; empty: not named
 
-	// Path says how annotations name a file of the run; nil: as the run does. GitHub finds files
-	// by their path in the repository, which only the caller knows.
+	// Path is the path of a file of the run in annotations; nil: as in the run. GitHub finds files by their path in the
+	// repository, which only the caller knows.
 	Path func(file string) string
 
-	// Progress is told how far a report with a row or an entry for each turn is; nil: it is not.
+	// Progress is called with the progress of a report with a row or an entry for each turn; may be nil.
 	Progress func(done, total int)
 }
 
-// whole renders into memory first and writes once: a report is written whole, or its error is
-// returned.
+// whole renders into memory and writes once: the report is written completely, or an error is returned.
 func whole[T any](render func(*bytes.Buffer, T, Options) error) func(io.Writer, T, Options) error {
 	return func(w io.Writer, of T, opt Options) error {
 		var b bytes.Buffer
@@ -42,8 +41,8 @@ func whole[T any](render func(*bytes.Buffer, T, Options) error) func(io.Writer, 
 	}
 }
 
-// streamed renders piece by piece: what has a row or an entry for each turn can be large. An error ends it in the
-// middle, and is returned.
+// streamed renders piece by piece, because a report with a row or an entry for each turn can be large. An error may
+// leave it incomplete, and is returned.
 func streamed(render func(io.Writer, *metrics.Run, Options) error) func(io.Writer, *metrics.Run, Options) error {
 	return func(w io.Writer, r *metrics.Run, opt Options) error {
 		b := bufio.NewWriterSize(w, 64<<10)
@@ -57,13 +56,13 @@ func streamed(render func(io.Writer, *metrics.Run, Options) error) func(io.Write
 	}
 }
 
-// steady tells a report's progress by the turns that it has been through.
+// steady reports a report's progress by the turns that are done.
 type steady struct {
 	tell        func(done, total int)
 	done, total int
 }
 
-// progressOf is the progress of a report that goes through the turns of a run so many times.
+// progressOf is the progress of a report that goes over the turns of a run so many times.
 func progressOf(r *metrics.Run, times int, opt Options) *steady {
 	s := &steady{tell: opt.Progress}
 	for _, c := range r.Cells {
@@ -72,7 +71,7 @@ func progressOf(r *metrics.Run, times int, opt Options) *steady {
 	return s
 }
 
-// share counts the i-th of n entries that go through so many turns together.
+// share reports the i-th of n entries that go over so many turns together.
 func (s *steady) share(i, n, turns int) { s.add((i+1)*turns/n - i*turns/n) }
 
 func (s *steady) add(turns int) {

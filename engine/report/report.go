@@ -1,7 +1,6 @@
 // Package report renders a folded run or a comparison: for the terminal, for programs, for spreadsheets and for pull
-// requests. A fold and [Options] come in, the bytes of one format go out: those of a replayed journal equal the
-// live ones.
-// It refuses to know how a run came about. engine/report/chart draws the figures of its pages.
+// requests. The input is a fold and [Options], the output the bytes of one format, the same for a live run and for
+// its replayed journal. It does not know how a run is made. engine/report/chart draws the figures of its pages.
 package report
 
 import (
@@ -14,19 +13,19 @@ import (
 	"homellm/engine/replace"
 )
 
-// Format is one way to render a run.
+// Format is one form of a report on a run.
 type Format struct {
 	Name  string
 	Doc   string
-	File  string // what [WriteDir] calls it; empty: not written there
+	File  string // its file in [WriteDir]; empty: it has none
 	Write func(io.Writer, *metrics.Run, Options) error
-	// writes several runs as one document; nil: they stand one below the other
+	// writes several runs as one document; nil: they follow one another
 	Several func(io.Writer, Several, Options) error
-	Lines   bool // it is read by people: the line that several runs come to may stand below it
-	Alone   bool // a document is of one run, and several would be several documents
+	Lines   bool // for people: the combined outcome of several runs may follow
+	Alone   bool // a document holds one run, so several runs give several documents
 }
 
-// Formats lists every format. A new one is a new file of this package and one line here.
+// Formats lists every format. To add one, write a file in this package and a line here.
 var Formats = []Format{
 	{"table", "one screen for people", "", whole(table), nil, true, false},
 	{"json", "everything, for programs: schema/result.v1.json, of several scenarios schema/results.v1.json",
@@ -48,7 +47,7 @@ type CompareFormat struct {
 	Write     func(io.Writer, compare.Comparison, Options) error
 }
 
-// CompareFormats lists how a comparison can be shown.
+// CompareFormats lists the formats of comparisons.
 var CompareFormats = []CompareFormat{
 	{"table", "for the terminal", whole(compareTable)},
 	{"json", "for machines: " + compareSchema, whole(compareJSON)},
@@ -57,8 +56,8 @@ var CompareFormats = []CompareFormat{
 	{"github", "annotations of a GitHub Actions step", whole(compareGitHub)},
 }
 
-// WriteDir writes every format that has a file into a results folder. Each file appears whole
-// or not at all; what another report left there is replaced.
+// WriteDir writes every format that has a file into a results folder. Each file appears complete or not at all, and
+// replaces an earlier report.
 func WriteDir(dir string, r *metrics.Run) error {
 	for _, f := range Formats {
 		if f.File == "" {

@@ -9,7 +9,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// screen is the terminal's report while it is being written.
+// screen is the terminal report while it is written.
 type screen struct {
 	b     *bytes.Buffer
 	width int
@@ -43,7 +43,7 @@ func (s *screen) apart(left, right string) {
 	}
 }
 
-// prose prints text of others, broken between words where the screen ends.
+// prose prints text from outside, wrapped between words at the edge of the screen.
 func (s *screen) prose(indent int, text string) {
 	line := ""
 	for word := range strings.SplitSeq(terminal(text), " ") {
@@ -60,7 +60,7 @@ func (s *screen) prose(indent int, text string) {
 	s.line("%*s%s", indent, "", line)
 }
 
-// grid prints columns without lines, those of text to the left and those of numbers to the right.
+// grid prints columns without lines, text aligned left and numbers aligned right.
 func (s *screen) grid(head []string, rows [][]string, left int) error {
 	text, err := fitted(s.width-1, head, rows, left)
 	if err != nil {

@@ -12,17 +12,17 @@ import (
 	"homellm/engine/metrics"
 )
 
-// severalSchema names the document of several runs in one: each of them is one of [resultSchema].
+// severalSchema names the document with several runs: each of them has the form of [resultSchema].
 const severalSchema = "homellm.results/v1"
 
-// Several is what the scenarios of one command line come to together.
+// Several is the runs of the scenarios of one command.
 type Several struct {
 	Runs    []*metrics.Run
-	Planned int // scenarios that were to be played
-	Code    int // exit code of what kept a scenario from being played; 0: nothing did
+	Planned int // number of scenarios to be played
+	Code    int // exit code of the error that kept a scenario from being played; 0: none did
 }
 
-// Outcome is the gravest of the outcomes, with the scenario that it is of.
+// Outcome is the most serious of the outcomes, with its scenario.
 func (s Several) Outcome() (verdict event.Outcome, exitCode int, reason string) {
 	codes := []int{s.Code}
 	for _, r := range s.Runs {
@@ -55,7 +55,7 @@ func (s Several) Outcome() (verdict event.Outcome, exitCode int, reason string) 
 	return verdict, exitCode, tally + "; " + reason
 }
 
-// Overall writes the one line that several scenarios come to.
+// Overall writes one line with the outcome of several scenarios.
 func (s Several) Overall(w io.Writer, opt Options) error {
 	return whole(func(b *bytes.Buffer, s Several, opt Options) error {
 		verdict, code, reason := s.Outcome()
@@ -72,7 +72,7 @@ func (s Several) Overall(w io.Writer, opt Options) error {
 	})(w, s, opt)
 }
 
-// severalJSON writes one document of all runs.
+// severalJSON writes one document with all runs.
 func severalJSON(b *bytes.Buffer, s Several, opt Options) error {
 	out := struct {
 		Schema   string            `json:"schema"`
@@ -95,7 +95,7 @@ func severalJSON(b *bytes.Buffer, s Several, opt Options) error {
 
 func severalJUnit(b *bytes.Buffer, s Several, _ Options) error { return junitDocument(b, s.Runs, nil) }
 
-// severalTables writes the tables of a spreadsheet one below the other, under one head.
+// severalTables writes the CSV rows of all runs under one head.
 func severalTables(one func(io.Writer, *metrics.Run, Options) error) func(*bytes.Buffer, Several, Options) error {
 	return func(b *bytes.Buffer, s Several, opt Options) error {
 		for i, r := range s.Runs {

@@ -14,7 +14,7 @@ type summary struct {
 	of    metrics.Group
 }
 
-// dist describes the metric in the group. It is found when it is asked for: a report has one for each metric of each
+// dist describes the metric in the group. It is computed on demand, because a report has one for each metric of each
 // step.
 func (s summary) dist() metrics.Dist {
 	switch {
@@ -26,7 +26,7 @@ func (s summary) dist() metrics.Dist {
 	return s.def.Spread(s.cell, s.of)
 }
 
-// path is the name that expressions have for the summary.
+// path is the name of the summary in expressions.
 func (s summary) path() string {
 	switch s.group {
 	case "cell":
@@ -37,8 +37,8 @@ func (s summary) path() string {
 	return s.group + "s." + s.name + "." + s.def.Name
 }
 
-// summarise lists everything that expressions can name in scenario scope, in the order of the
-// scenario and of the table of metrics. What a cell did not play is not listed.
+// summarise lists everything that expressions can name in scenario scope, in the order of the scenario and of the
+// table of metrics, for the parts that the cell played.
 func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 	if len(c.Measured(metrics.Group{})) == 0 {
 		return nil
@@ -48,7 +48,7 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 		for i := range metrics.Defs {
 			d := &metrics.Defs[i]
 			if d.Unit == "" {
-				continue // text, truth and codes have no distribution
+				continue // texts, booleans and codes have no distribution
 			}
 			of := d.At(metrics.TurnLevel)
 			if g.Step == "" {

@@ -15,7 +15,7 @@ import (
 func table(b *bytes.Buffer, r *metrics.Run, opt Options) error {
 	s := newScreen(b, opt)
 	if what := simulated(r); what != "" {
-		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what)) // on one line, however narrow the screen
+		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what)) // on one line, however narrow the screen is
 		s.line("")
 	}
 	for _, c := range r.Cells {
@@ -93,7 +93,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		switch {
 		case why(j):
 			row[3], row[4] = v.Why, ""
-		case row[3] == "" && v.Verdict.Undecided(): // it fails the run all the same
+		case row[3] == "" && v.Verdict.Undecided(): // it fails the run nevertheless
 			row[3] = string(v.Verdict)
 		case row[3] == "":
 			row[3] = readable.Unknown
@@ -107,7 +107,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 	var missing reasons
 	for i, v := range c.Verdicts {
 		if j := metrics.Judge(v); why(j) && rows[i][3] != terminal(v.Why) {
-			rows[i][3] = readable.Unknown // not half a reason: the whole one follows
+			rows[i][3] = readable.Unknown // leave out the reason here: the whole one follows
 			if j != metrics.Unknown {
 				missing.add(v.Name, v.Why)
 			}
@@ -141,12 +141,12 @@ func (s *screen) assertions(c *metrics.Cell) error {
 	return nil
 }
 
-// remark is a line of evidence in words, which may be broken between them. A source line may not:
-// the marks below it would point elsewhere.
+// remark is a line of evidence in words, which may be wrapped. A source line must not be, because the marks below it
+// would point elsewhere.
 var remark = regexp.MustCompile(`^(why|message|reply|note): `)
 
-// fit shortens names, expressions and outcomes until a row fits the screen. Nothing is lost:
-// what does not pass is shown in full below the list, everything else in result.json.
+// fit shortens names, expressions and outcomes until a row fits the screen. The full text of what does not pass is
+// below the list, the rest is in result.json.
 func (s *screen) fit(rows [][]string) {
 	wide := make([]int, 5)
 	for _, row := range rows {
@@ -157,7 +157,7 @@ func (s *screen) fit(rows [][]string) {
 			wide[i] = max(wide[i], readable.Width(row[i]))
 		}
 	}
-	room := s.width - 2 - wide[0] - wide[4] - 2*4 // indent, what stays, and the gaps
+	room := s.width - 2 - wide[0] - wide[4] - 2*4 // indent, fixed columns, and the gaps
 	for _, least := range [][]int{{1: 24, 2: 36, 3: 16}, {1: 22, 2: 18, 3: 12}} {
 		for i := 1; i <= 3; i++ {
 			if need := wide[1] + wide[2] + wide[3]; need > room {
@@ -172,8 +172,7 @@ func (s *screen) fit(rows [][]string) {
 	}
 }
 
-// without leaves out the expressions where the screen has no room for them beside the rest: those
-// of what did not pass stand below the list.
+// without omits the expressions if the screen has no room for them: those of what did not pass are below the list.
 func (s *screen) without(rows [][]string) [][]string {
 	var b bytes.Buffer
 	if err := Columns(&b, nil, rows, 4); err != nil || widest(b.String())+1 <= s.width {

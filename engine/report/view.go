@@ -13,7 +13,7 @@ import (
 	"homellm/engine/text"
 )
 
-// sound prints a statistic, or between which limits it lies; where it is not exact, why.
+// sound prints a statistic, or its limits; if it is not exact, also why.
 func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string) {
 	if r, ok := dist.SoundWithin(statistic); ok {
 		return readable.Range(r.Low, r.High, func(v float64) string { return readable.Quantity(v, d.Unit) }), dist.Why
@@ -25,7 +25,7 @@ func sound(d *metrics.Def, dist metrics.Dist, statistic string) (string, string)
 	return readable.Quantity(v, d.Unit), ""
 }
 
-// fullHead is the head of a column where the one before it does not explain it.
+// fullHead is the head of a column whose left neighbour does not explain it.
 func fullHead(c metrics.Column) string { return cmp.Or(c.After, c.Head) }
 
 // grid is a cell's table: head, rows, and why some of its numbers are unknown.
@@ -117,7 +117,7 @@ func conversations(r *metrics.Run, c *metrics.Cell) []string {
 			delete(played, s.ID)
 		}
 	}
-	for _, q := range c.Measured(metrics.Group{}) { // what the head of the journal did not announce
+	for _, q := range c.Measured(metrics.Group{}) { // conversations that the beginning of the journal did not announce
 		if played[q.Conversation] {
 			out = append(out, q.Conversation)
 			delete(played, q.Conversation)
@@ -155,13 +155,13 @@ func (r *reasons) lines() []string {
 	return out
 }
 
-// afterRemoval says, for each conversation that removes a document, how much of the cache the
-// first turn afterwards found, and how much it could have found.
+// afterRemoval says, for each conversation that removes a document, how much of the prompt the first turn afterwards
+// found in the cache, and how much it could have found.
 func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	var out []string
 	which := "stood before the removed document"
 	if r.Started.Scenario.Shared() {
-		which = "had been sent before" // an earlier repeat or a warm-up sent what comes after it as well
+		which = "had been sent before" // an earlier repeat or a warm-up has sent what follows it as well
 	}
 	all := conversations(r, c)
 	for _, id := range all {
@@ -194,8 +194,7 @@ func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
 	return out
 }
 
-// reusable is how many of how many prompt tokens of some turns could be reused, on average; false where not all of them
-// are known.
+// reusable is how many of how many prompt tokens of some turns could be reused, on average; false if any is unknown.
 func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, known bool) {
 	turns = slices.DeleteFunc(slices.Clone(turns), func(q *event.Request) bool { return q.Err != nil })
 	a, knownA := metrics.Must("cache.reusable_tokens").Over(c, turns).Number()
@@ -206,8 +205,8 @@ func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, kno
 	return kept, prompt, knownA && knownB
 }
 
-// measured is how a cell was measured, in one line. An interruption plays fewer repeats than were
-// planned, a budget may play more.
+// measured describes how a cell was measured, on one line. An interruption plays fewer repeats than planned, a budget
+// may play more.
 func measured(s event.Scenario, c *metrics.Cell) string {
 	repeats := text.Plural(s.Repeats, "repeat")
 	switch played := len(c.Repeats()); {
@@ -219,7 +218,7 @@ func measured(s event.Scenario, c *metrics.Cell) string {
 	return setting(repeats, s)
 }
 
-// planned is how every cell of a scenario is to be measured.
+// planned describes how every cell of a scenario is to be measured.
 func planned(s event.Scenario) string { return setting(text.Plural(s.Repeats, "repeat"), s) }
 
 func setting(repeats string, s event.Scenario) string {
@@ -240,8 +239,8 @@ var isolations = map[string]string{
 	"salt": "cache salted", "reset": "cache reset", "restart": "server restarted", "none": "cache not isolated",
 }
 
-// simulated says what was simulated, in the words of the note "simulated" if there is one.
-// It is empty if every cell was real.
+// simulated says what was simulated, in the words of the note "simulated" if there is one. It is empty if every cell
+// was real.
 func simulated(r *metrics.Run) string {
 	var what, names []string
 	for _, c := range r.Cells {

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// encode splits one piece into tokens: from single characters or bytes up, always joining the pair
-// with the lowest rank, the leftmost of equals.
+// encode splits one piece into tokens: starting from single characters or bytes, it repeatedly joins the pair with
+// the lowest rank, the leftmost of equal ones.
 func (t *Tokenizer) encode(piece string) []int32 {
 	if t.bytewise {
 		piece = spellBytes(piece)
@@ -34,7 +34,7 @@ func (t *Tokenizer) encode(piece string) []int32 {
 		if right < 0 || right >= n {
 			continue
 		}
-		// One of the two may have been joined to something else meanwhile.
+		// One of the two may have been joined with another symbol meanwhile.
 		if m, ok := t.merges[[2]int32{w.ids[left], w.ids[right]}]; !ok || m != c.merge {
 			continue
 		}
@@ -95,7 +95,7 @@ func (t *Tokenizer) byteTokens(s string) (ids []int32, ok bool) {
 	return ids, true
 }
 
-// word is a piece while its symbols are joined: a linked list, and a heap of the pairs in it.
+// word is a piece during joining: a linked list of symbols, and a heap of the pairs in it.
 type word struct {
 	ids, next, previous []int32
 	heap                []candidate
@@ -110,7 +110,7 @@ func (a candidate) before(b candidate) bool {
 	return a.rank < b.rank || a.rank == b.rank && a.at < b.at
 }
 
-// offer puts the pair that begins at i on the heap, if it can be joined.
+// offer puts the pair that begins at i on the heap if it can be joined.
 func (w *word) offer(t *Tokenizer, i int32) {
 	m, ok := t.merges[[2]int32{w.ids[i], w.ids[w.next[i]]}]
 	if !ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/tiktoken-go/tokenizer"
 )
 
-// cl100k counts tokens of cl100k_base. The vocabulary is embedded in the program and built at the
-// first count; words are remembered, since a text has few of them.
+// cl100k counts tokens of cl100k_base. The vocabulary is embedded in the program and built at the first count; words
+// are cached, because texts repeat them.
 type cl100k struct {
 	codec func() (tokenizer.Codec, error)
 
@@ -24,15 +24,14 @@ func newCL100K() *cl100k {
 	return &cl100k{codec: get, words: map[string]int{}}
 }
 
-// The memory of words is cleared when it is full. A longer piece is not a word.
+// The cache of words is cleared when it is full. A longer piece is not cached.
 const (
 	mostWords   = 1 << 16
 	longestWord = 48
 )
 
-// classCounts are tokens of cl100k by what other vocabularies do with such text: they know words and
-// blanks about as well, cut signs and what is written together with them more finely, and
-// disagree on digits and on text that is not ASCII.
+// classCounts are counts of cl100k tokens in classes of text that other vocabularies treat differently: they handle
+// words and blanks about as well, cut punctuation more finely, and differ in digits and in text that is not ASCII.
 type classCounts struct{ words, marks, digits, foreign int }
 
 func (c *cl100k) count(text string) (sum classCounts, err error) {
@@ -62,7 +61,7 @@ func (c *cl100k) count(text string) (sum classCounts, err error) {
 	return sum, nil
 }
 
-// of is what a piece counts to.
+// of counts one piece.
 func (k *classCounts) of(w string) *int {
 	for i := range len(w) {
 		if w[i] >= utf8.RuneSelf {

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Count is a number of tokens and how well it is known.
+// Count is a number of tokens and its confidence.
 type Count struct {
 	Tokens int
 	Confidence
@@ -16,11 +16,11 @@ type Count struct {
 // String reads "1204 tokens, exact" or "1204 tokens, estimated ± 5 %".
 func (c Count) String() string { return fmt.Sprintf("%d tokens, %s", c.Tokens, c.Confidence) }
 
-// Confidence says how well a token count is known.
+// Confidence says how precise a token count is.
 type Confidence struct {
 	Exact  bool
-	Spread float64 // half width of the estimate, as a share of it: 0.05 is ± 5 %; 0 where Exact
-	Source string  // what counted: "tokenizer.json", "cl100k scaled to gemma"
+	Spread float64 // relative half width of the estimate: 0.05 is ± 5 %; 0 if Exact
+	Source string  // the counter: "tokenizer.json", "cl100k scaled to gemma"
 }
 
 // String reads "exact" or "estimated ± 5 %".
@@ -31,8 +31,8 @@ func (c Confidence) String() string {
 	return fmt.Sprintf("estimated ± %.0f %%", math.Ceil(c.Spread*100))
 }
 
-// Add sums counts of parts of one text. The sum is exact only where both are; the spread is
-// weighted by size, since the parts of one text err in the same direction.
+// Add adds counts of parts of one text. The sum is exact only if both are. The spread is weighted by size, because
+// the parts of one text err in the same direction.
 func (c Count) Add(d Count) Count {
 	if c.Tokens == 0 {
 		return d
@@ -52,41 +52,41 @@ func (c Count) Add(d Count) Count {
 // Counter counts the tokens of texts for one model. It is safe for concurrent use.
 type Counter struct {
 	tokens     func(text string) (counted, error)
-	special    bool                  // tokens knows special tokens itself
-	segment    func(text string) int // length of the first part that is counted on its own; nil: the whole
+	special    bool                  // tokens handles special tokens
+	segment    func(text string) int // length of the first part that can be counted separately; nil: the whole
 	confidence Confidence
 
 	mu   sync.Mutex
-	seen map[string]counted // parts of texts met before
+	seen map[string]counted // parts that were counted before
 	held int                // bytes of them
 
 	long sync.Mutex
 	last Sums[counted] // of the last long text
 }
 
-// counted is what is known about one text.
+// counted is the count of one text.
 type counted struct {
 	tokens  float64
-	foreign float64 // of them, those of words that are not ASCII
+	foreign float64 // of those, tokens of words that are not ASCII
 }
 
-// Texts are counted again and again while a plan is made: every turn after a document was injected has
-// it. The memory is cleared when it is full, which keeps it bounded without bookkeeping on every hit.
+// A plan counts the same texts again and again: every turn after an injection has the document. The cache is cleared
+// when it is full, which bounds it without bookkeeping on every hit.
 const (
 	seenLimit = 1 << 14 // parts
 	heldLimit = 8 << 20 // bytes of them
 )
 
-// longText is from how many bytes on a text may be a prompt, whose beginning the last one had.
+// longText is the length in bytes from which a text may be a prompt that begins like the last one.
 const longText = 4 << 10
 
 func newCounter(tokens func(string) (counted, error), c Confidence) *Counter {
 	return &Counter{tokens: tokens, confidence: c, seen: map[string]counted{}}
 }
 
-// Estimate counts for a model whose vocabulary is not at hand: as tokens of cl100k_base, which is
-// embedded in the program, each kind of text scaled by what v says about the model's own. The
-// vocabulary (about 10 ms) is built at the first call of [Counter.Count], not before.
+// Estimate counts for a model whose vocabulary is not available: in tokens of cl100k_base, which is embedded in the
+// program, with each class of text scaled by v. The first call of [Counter.Count] builds the vocabulary (about 10
+// ms).
 func Estimate(v Vocabulary) *Counter {
 	vocabulary := newCL100K()
 	tokens := func(text string) (counted, error) {
@@ -100,12 +100,12 @@ func Estimate(v Vocabulary) *Counter {
 	return c
 }
 
-// foreignSpread widens an estimate for words outside ASCII, where vocabularies differ most: scripts
-// lie up to 60 % apart in one vocabulary (measured over 289 texts in 12 scripts).
+// foreignSpread widens an estimate for words outside ASCII, where vocabularies differ most: scripts differ by up to
+// 60 % within one vocabulary (measured over 289 texts in 12 scripts).
 const foreignSpread = 0.60
 
-// Count returns how many tokens text is, special tokens taken as ordinary text; to count a
-// prompt with its special tokens, cut it at those first.
+// Count returns the number of tokens of text, with special tokens taken as ordinary text; to count a prompt with its
+// special tokens, cut it at those first.
 func (c *Counter) Count(text string) (Count, error) {
 	t, err := c.countParts(text)
 	if err != nil {
@@ -118,8 +118,8 @@ func (c *Counter) Count(text string) (Count, error) {
 	return out, nil
 }
 
-// countParts counts a text part by part: what a prompt shares with earlier ones is remembered, and what it shares
-// with the last one is not even looked at again.
+// countParts counts a text part by part: parts are cached, and the prefix that it shares with the last text is
+// skipped.
 func (c *Counter) countParts(text string) (counted, error) {
 	if c.segment == nil {
 		return c.part(text)
@@ -130,7 +130,7 @@ func (c *Counter) countParts(text string) (counted, error) {
 		defer c.long.Unlock()
 		sums = &c.last
 	}
-	const ahead = 1 // segment looks at the byte after a part
+	const ahead = 1 // segment reads one byte after a part
 	return sums.Over(text, ahead, func(rest string, sum counted) (int, counted, error) {
 		n := c.segment(rest)
 		part, err := c.part(rest[:n])
@@ -163,11 +163,11 @@ func (c *Counter) part(text string) (counted, error) {
 // KnowsSpecial says whether the counter counts a special token in a text as one token.
 func (c *Counter) KnowsSpecial() bool { return c.special }
 
-// Confidence says how far the counts can be trusted.
+// Confidence is the confidence of the counts.
 func (c *Counter) Confidence() Confidence { return c.confidence }
 
-// splitDigits is how many tokens more text is where a token holds at most size digits, rather
-// than the three of cl100k.
+// splitDigits is the number of additional tokens of text if a token holds at most size digits, and not cl100k's
+// three.
 func splitDigits(text string, size int) int {
 	const ours = 3
 	if size >= ours || size < 1 {

@@ -14,8 +14,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// stage turns a text into pieces on the way from an input to its tokens. First says that the text opens
-// the input.
+// stage turns a text into pieces, as one step from an input to its tokens. First says that the text begins the input.
 type stage func(text string, first bool) ([]string, error)
 
 // stageSpec is a normalizer or a pre-tokenizer in a tokenizer.json.
@@ -41,7 +40,7 @@ type pattern struct {
 	Regex  *string `json:"Regex"`
 }
 
-// stageTypes make the stages of what a tokenizer.json can name.
+// stageTypes make the stages that a tokenizer.json can name.
 var stageTypes = map[string]func(s stageSpec) ([]stage, error){
 	"NFC":       func(stageSpec) ([]stage, error) { return []stage{rewrite(norm.NFC.String)}, nil },
 	"Prepend":   prepend,
@@ -64,7 +63,7 @@ func (t *Tokenizer) readStages(raw json.RawMessage) error {
 	return t.addStage(s)
 }
 
-// addStage adds what one entry describes. A type that is not known is refused.
+// addStage adds the stage of one entry. It rejects an unknown type.
 func (t *Tokenizer) addStage(s stageSpec) error {
 	if s.Type == "Sequence" {
 		for _, part := range append(s.Normalizers, s.PreTokenizers...) {
@@ -99,7 +98,7 @@ func replace(s stageSpec) ([]stage, error) {
 	return []stage{rewrite(func(text string) string { return strings.ReplaceAll(text, old, s.Content) })}, nil
 }
 
-// byteLevel may put a space before a text, and splits it by the pattern of GPT-2 unless it is told not to.
+// byteLevel may put a space before a text, and splits it by GPT-2's pattern unless that is switched off.
 func byteLevel(s stageSpec) (stages []stage, err error) {
 	if s.PrefixSpace != nil && *s.PrefixSpace {
 		stages = append(stages, rewrite(func(text string) string {
@@ -119,7 +118,7 @@ func byteLevel(s stageSpec) (stages []stage, err error) {
 func split(s stageSpec) ([]stage, error) {
 	switch {
 	case s.Pattern.Regex != nil && (s.Behavior == "Isolated" && !s.Invert || s.Behavior == "Removed" && s.Invert):
-		// Where the pattern matches everything, which these do, both keep every piece.
+		// If the pattern matches everything, which these do, both behaviours keep every piece.
 		one, err := splitBy(*s.Pattern.Regex)
 		return []stage{one}, err
 	case s.Pattern.String != nil && s.Behavior == "MergedWithPrevious" && !s.Invert:
@@ -129,11 +128,11 @@ func split(s stageSpec) ([]stage, error) {
 	return nil, fmt.Errorf("the tokenizer splits with the behaviour %q, which is not supported", s.Behavior)
 }
 
-// gpt2Pattern is what a ByteLevel step splits by.
+// gpt2Pattern is the pattern of a ByteLevel step.
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
-// scanned are the patterns of Llama 3 and of Qwen, by the most digits that they leave together. The
-// scanner that estimates use cuts by them, and takes a tenth of the time.
+// scanned are the patterns of Llama 3 and of Qwen, by the most digits in one piece. The scanner of the estimates
+// implements them and takes a tenth of the time.
 var scanned = map[string]int{
 	beforeDigits + `\p{N}{1,3}` + afterDigits: 3,
 	beforeDigits + `\p{N}` + afterDigits:      1,
@@ -160,7 +159,7 @@ func scan(digits int) stage {
 	}
 }
 
-// splitBy splits by a pattern; what lies between matches is a piece, too.
+// splitBy splits by a pattern; text between matches is a piece, too.
 func splitBy(expression string) (stage, error) {
 	if digits, ok := scanned[expression]; ok {
 		return scan(digits), nil
@@ -215,7 +214,7 @@ func digits(single bool) stage {
 func metaspace(s stageSpec) stage {
 	mark := cmp.Or(s.Replacement, "▁")
 	scheme := cmp.Or(s.Scheme, "always")
-	if s.Scheme == "" && s.PrefixSpace != nil && !*s.PrefixSpace { // as older files say it
+	if s.Scheme == "" && s.PrefixSpace != nil && !*s.PrefixSpace { // the key in older files
 		scheme = "never"
 	}
 	return func(text string, first bool) ([]string, error) {
@@ -240,7 +239,7 @@ func metaspace(s stageSpec) stage {
 	}
 }
 
-// indexAdded makes added tokens quick to find: some files have thousands that begin alike.
+// indexAdded indexes added tokens: some files have thousands with the same beginning.
 func (t *Tokenizer) indexAdded(added []addedToken) error {
 	t.added, t.lengths = map[string]addedToken{}, map[rune][]int{}
 	for _, a := range added {

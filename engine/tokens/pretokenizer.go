@@ -116,8 +116,8 @@ func marksOf(s string) int {
 	return at
 }
 
-// blanksOf cuts white space: up to its last line end, else all but the last of it, which goes with
-// the word that follows.
+// blanksOf cuts white space: up to its last line end, or all but its last character, which belongs to the word that
+// follows.
 func blanksOf(s string) int {
 	at, lines, last := 0, 0, 0
 	for at < len(s) {
@@ -140,13 +140,13 @@ func blanksOf(s string) int {
 	return last
 }
 
-// pieceSize is after how many bytes a long line is cut for the memory of counts.
+// pieceSize is the length in bytes after which a long line is cut for the cache of counts.
 const pieceSize = 512
 
-// segment returns the length of the first part of s that is counted on its own: no piece of
-// cl100k crosses its end. It ends after the line ends that something other than a blank follows,
-// or in a long line before a blank that follows something else. Texts that begin alike have the
-// same segments there, so a prompt that grows from turn to turn is counted where it is new.
+// segment returns the length of the first part of s that can be counted separately: no piece of cl100k crosses its
+// end. It ends after line ends that are followed by anything but a blank, or in a long line before a blank that
+// follows something else. Texts with the same beginning have the same segments there, so that only the new part of a
+// growing prompt is counted.
 func segment(s string) int {
 	for at := 1; at < len(s); at++ {
 		before, c := s[at-1], s[at]

@@ -2,10 +2,9 @@ package tokens
 
 import "sort"
 
-// Sums remembers how far the sum of a text's parts had come at the end of each, so that a text which begins like the
-// last one is summed from where it leaves that. Short texts, such as
-// the reply between two prompts, are summed and not remembered. It is used by one goroutine at a time. The zero value
-// remembers none.
+// Sums keeps the running sum at the end of each part of the last long text, so that a text with the same beginning is
+// summed from where it differs. Short texts, such as the reply between two prompts, are not kept. It must be used by
+// one goroutine at a time. The zero value is empty.
 type Sums[S any] struct {
 	text  string
 	marks []mark[S]
@@ -16,8 +15,8 @@ type mark[S any] struct {
 	sum S
 }
 
-// Over sums the parts of a text. Next finds the length of the first part of a text and what it adds to a sum. It looks
-// at most ahead bytes beyond a part's end.
+// Over sums the parts of a text. Next finds the length of the first part of a text and what it adds to the sum. It
+// reads at most ahead bytes beyond a part's end.
 func (s *Sums[S]) Over(text string, ahead int, next func(rest string, sum S) (int, S, error)) (sum S, err error) {
 	if len(text) < longText {
 		s = new(Sums[S])
@@ -50,7 +49,7 @@ func (s *Sums[S]) Over(text string, ahead int, next func(rest string, sum S) (in
 	return sum, nil
 }
 
-// commonBytes is how many bytes two texts share at their beginnings.
+// commonBytes is the length of the common prefix of two texts in bytes.
 func commonBytes(a, b string) int {
 	n := min(len(a), len(b))
 	if a[:n] == b[:n] {

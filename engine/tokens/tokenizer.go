@@ -11,10 +11,9 @@ import (
 	"unicode"
 )
 
-// Tokenizer is a model's own, as read from the tokenizer.json in its repository. It knows byte-pair
-// encoding in its two forms: over bytes (Llama 3, Qwen, SmolLM, DeepSeek's distills) and in the
-// style of SentencePiece (Mistral, Phi-3, Gemma). A file that asks for anything else is refused:
-// a count that is nearly right is what estimates are for.
+// Tokenizer is a model's tokenizer, read from the tokenizer.json in its repository. It supports byte-pair encoding in
+// its two forms: over bytes (Llama 3, Qwen, SmolLM, DeepSeek's distills) and in the style of SentencePiece (Mistral,
+// Phi-3, Gemma). Any other file is rejected, because an exact count must not be approximate.
 type Tokenizer struct {
 	vocab        map[string]int32
 	merges       map[[2]int32]merge
@@ -22,15 +21,15 @@ type Tokenizer struct {
 	bytewise     bool    // symbols are bytes, each spelt as a printable character
 	byteFallback bool    // characters outside the vocabulary become bytes
 	wholeFirst   bool    // a piece that is in the vocabulary is not split (ignore_merges)
-	unknown      int32   // id of the token for what has none; -1: there is none
-	fuseUnknown  bool    // a run of them is one
+	unknown      int32   // id of the unknown token; -1: there is none
+	fuseUnknown  bool    // a run of unknown tokens is one token
 
 	added   map[string]addedToken
 	firsts  string         // the characters they begin with
 	lengths map[rune][]int // in bytes, of those that begin with a character, longest first
 
 	mu    sync.Mutex
-	words map[string][]int32 // short pieces met before
+	words map[string][]int32 // short pieces, cached
 }
 
 type merge struct{ rank, id int32 }
@@ -38,13 +37,13 @@ type merge struct{ rank, id int32 }
 type addedToken struct {
 	ID      int32  `json:"id"`
 	Content string `json:"content"`
-	Left    bool   `json:"lstrip"` // takes the white space before it
-	Right   bool   `json:"rstrip"` // and after it
+	Left    bool   `json:"lstrip"` // includes the white space before it
+	Right   bool   `json:"rstrip"` // includes the white space after it
 	Single  bool   `json:"single_word"`
-	Rewrite bool   `json:"normalized"` // is looked for in the text as the normalizer leaves it
+	Rewrite bool   `json:"normalized"` // is searched for in the normalised text
 }
 
-// fileBytes bounds a tokenizer.json that is read; Gemma 3's has 33 MB.
+// fileBytes limits the size of a tokenizer.json; Gemma 3's has 33 MB.
 const fileBytes = 256 << 20
 
 // Load reads a tokenizer.json.
@@ -67,7 +66,7 @@ func Load(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// tokenizerFile is what is read of a tokenizer.json.
+// tokenizerFile is the part of a tokenizer.json that is read.
 type tokenizerFile struct {
 	Added        []addedToken    `json:"added_tokens"`
 	Normalizer   json.RawMessage `json:"normalizer"`
@@ -88,7 +87,7 @@ type bpeModel struct {
 	Suffix       string           `json:"end_of_word_suffix"`
 }
 
-// check refuses what the reader does not know.
+// check rejects what is not supported.
 func (m *bpeModel) check() error {
 	switch {
 	case m.Type != "BPE":
@@ -103,7 +102,7 @@ func (m *bpeModel) check() error {
 	return nil
 }
 
-// ranked are the merges by the pairs that they join. The first of two merges of a pair counts.
+// ranked are the ranks of the merges, by pair. The first of two merges of a pair counts.
 func (m *bpeModel) ranked() (map[[2]int32]merge, error) {
 	out := make(map[[2]int32]merge, len(m.Merges))
 	for rank, p := range m.Merges {
@@ -147,7 +146,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	return t, t.indexAdded(file.Added)
 }
 
-// readPipeline reads what cuts a text into pieces before they are encoded.
+// readPipeline reads the steps that cut a text into pieces before they are encoded.
 func (t *Tokenizer) readPipeline(file tokenizerFile) error {
 	if err := t.readStages(file.Normalizer); err != nil {
 		return err
@@ -166,7 +165,7 @@ func (t *Tokenizer) readPipeline(file tokenizerFile) error {
 	return nil
 }
 
-// rewrites says whether the normalizer, which is all that was read so far, changes a text.
+// rewrites says whether the normalizer, the only part read so far, changes a text.
 func (t *Tokenizer) rewrites(text string) bool {
 	for _, s := range t.pipeline {
 		if out, err := s(text, true); err != nil || len(out) != 1 || out[0] != text {
@@ -179,7 +178,7 @@ func (t *Tokenizer) rewrites(text string) bool {
 // mergeList is the merges of a file, by rank: each "a b", or ["a", "b"] in newer files.
 type mergeList [][2]string
 
-// UnmarshalJSON takes both forms.
+// UnmarshalJSON accepts both forms.
 func (m *mergeList) UnmarshalJSON(data []byte) error {
 	if json.Unmarshal(data, (*[][2]string)(m)) == nil {
 		return nil
@@ -199,7 +198,7 @@ func (m *mergeList) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Counter counts with the tokenizer, exactly. Special tokens in the text count as such.
+// Counter returns an exact counter. It counts special tokens in a text as such.
 func (t *Tokenizer) Counter() *Counter {
 	c := newCounter(func(text string) (counted, error) {
 		ids, err := t.Encode(text)
@@ -209,7 +208,7 @@ func (t *Tokenizer) Counter() *Counter {
 	return c
 }
 
-// Encode returns the tokens of a text. Nothing is added to it: a prompt has its own BOS.
+// Encode returns the tokens of a text, and adds none, because a prompt contains its BOS.
 func (t *Tokenizer) Encode(text string) ([]int32, error) {
 	ids := make([]int32, 0, len(text)/3+8)
 	rest, at := text, 0
@@ -281,7 +280,7 @@ func (t *Tokenizer) encodeText(ids []int32, text string, first bool) ([]int32, e
 	return ids, nil
 }
 
-// Words repeat; long pieces do not.
+// Words are repeated; long pieces are not.
 const (
 	wordBytes = 48
 	wordLimit = 1 << 16
@@ -305,11 +304,11 @@ func (t *Tokenizer) piece(ids []int32, p string) []int32 {
 	return append(ids, known...)
 }
 
-// wordMark is how vocabularies in the style of SentencePiece write a space.
+// wordMark is the space in vocabularies of the SentencePiece style.
 const wordMark rune = 0x2581 // ▁
 
-// beforeMarks collects the characters that come before a space in some token. Before any other space a text may be
-// split without a change to its tokens, and the pieces are short and known.
+// beforeMarks collects the characters that precede a space in some token. Before any other space a text can be split
+// without changing its tokens, into short pieces that are likely to be cached.
 func (t *Tokenizer) beforeMarks() map[rune]bool {
 	out := map[rune]bool{}
 	for token := range t.vocab {
@@ -324,7 +323,7 @@ func (t *Tokenizer) beforeMarks() map[rune]bool {
 	return out
 }
 
-// splitWords splits a text where a space follows something else, but none of those characters.
+// splitWords splits a text before a space that follows none of those characters.
 func splitWords(not map[rune]bool) stage {
 	return func(text string, _ bool) ([]string, error) {
 		out := make([]string, 0, len(text)/5+1)

@@ -1,6 +1,6 @@
-// Package tokens counts the tokens of texts for a model: exactly with the model's tokenizer.json, or as an
-// estimate that carries its error.
+// Package tokens counts the tokens of texts for a model: exactly with the model's tokenizer.json, or as an estimate
+// with its error.
 //
-// In come texts, the bytes of a tokenizer.json or a model's name; out go counts with how well they are
-// known. It knows no chat templates and no downloads.
+// The input is texts, the bytes of a tokenizer.json or a model's name; the output is counts with their confidence. It
+// knows no chat templates and no downloads.
 package tokens

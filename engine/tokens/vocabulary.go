@@ -2,20 +2,20 @@ package tokens
 
 import "strings"
 
-// Vocabulary relates the tokens of a model's own vocabulary to those of cl100k_base.
+// Vocabulary relates a model's tokens to those of cl100k_base.
 type Vocabulary struct {
 	Name    string
 	Words   float64 // tokens of the model per token of cl100k in words and blanks
-	Marks   float64 // the same in signs, and in words that a sign begins
-	Foreign float64 // the same in words and signs that are not ASCII
-	Digits  int     // most digits in one token: 3 in cl100k and Llama 3, 1 nearly everywhere else
-	Spread  float64 // half width of the range in which 95 of 100 texts of 300 characters and more lay, as a share
+	Marks   float64 // the same for punctuation, and for words that begin with a sign
+	Foreign float64 // the same for words and signs that are not ASCII
+	Digits  int     // most digits in one token: 3 in cl100k and Llama 3, 1 in nearly all others
+	Spread  float64 // relative half width of the range that holds 95 of 100 texts of 300 characters and more
 }
 
-// vocabularies are found by what a model's name starts with; the longest match wins.
-// They were measured with the models' own tokenizer.json over 287 files of up to 20 kB that are
-// English prose, Go, Python and JavaScript, JSON, YAML and licences, and over the sentences of
-// synthetic documents, which they meet within 1 %; Foreign over 289 texts in 12 scripts, which lie far apart.
+// vocabularies are found by the beginning of a model's name; the longest match wins. They were measured with the
+// models' own tokenizer.json over 287 files of up to 20 kB (English prose, Go, Python and JavaScript, JSON, YAML and
+// licences), and over the sentences of synthetic documents, which they match within 1 %; Foreign over 289 texts in 12
+// scripts, which differ widely.
 var vocabularies = []struct {
 	prefixes []string
 	Vocabulary
@@ -42,14 +42,14 @@ var vocabularies = []struct {
 	}},
 }
 
-// unknown serves models that nothing is known about: the middle between small and large vocabularies. Each of those
-// above lies within its spread.
+// unknown is for models of which nothing is known: the middle between small and large vocabularies. All of the above
+// lie within its spread.
 var unknown = Vocabulary{
 	Name: "an unknown vocabulary", Words: 1.03, Marks: 1.30, Foreign: 0.80, Digits: 1, Spread: 0.21,
 }
 
 // VocabularyOf returns the figures for a model by its name: a short name ("qwen2.5-3b") or a hub's
-// ("Qwen/Qwen2.5-3B-Instruct"). A name nothing is known about gets a wide estimate.
+// ("Qwen/Qwen2.5-3B-Instruct"). An unknown name gets a wide estimate.
 func VocabularyOf(name string) Vocabulary {
 	name = strings.ToLower(name[strings.LastIndexByte(name, '/')+1:])
 	best, length := unknown, 0

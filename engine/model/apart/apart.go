@@ -1,10 +1,9 @@
 // Package apart parses and renders untrusted chat templates in a separate process with limits of time, memory and
 // output.
 //
-// A chat template is a program, and the library that runs it has no hook for its steps: a template that
-// recurses without end would end the process that renders it, one that loops would never return. In come
-// specs and conversations; out come prompts, and what is wrong with the templates. It reads no files and
-// knows no models, servers or scenarios.
+// A chat template is a program, and its library cannot interrupt it: a template that recurses without end would end
+// the process that renders it, one that loops would never return. The input is specs and conversations; the output is
+// prompts, and the errors of templates. The package reads no files and knows no models, servers or scenarios.
 package apart
 
 import (
@@ -16,18 +15,18 @@ import (
 	"homellm/engine/model"
 )
 
-// Bounds of one template. A usual one takes a thousandth of the time and a hundredth of the memory.
+// Limits of one template. A usual one takes a thousandth of the time and a hundredth of the memory.
 const (
-	mostMemory = 1 << 30 // bytes, of the process
+	mostMemory = 1 << 30 // memory of the process in bytes
 
-	allowance = 4 * time.Second       // a template may take so long at first,
-	perRender = 20 * time.Millisecond // so much more for each rendering,
-	perMiB    = 2 * time.Second       // and for so much of a conversation;
-	mostAtOne = 20 * time.Second      // but no more for one rendering
+	allowance = 4 * time.Second       // time of a template at the start,
+	perRender = 20 * time.Millisecond // plus this for each rendering,
+	perMiB    = 2 * time.Second       // plus this for each MiB of conversation;
+	mostAtOne = 20 * time.Second      // most for one rendering
 )
 
-// Renderer renders templates in one child process, which is started with the first of them. It is safe for
-// concurrent use; one rendering follows the other.
+// Renderer renders templates in one child process, which the first template starts. It is safe for concurrent use,
+// and renders one conversation at a time.
 type Renderer struct {
 	exe  string
 	args []string
@@ -38,11 +37,11 @@ type Renderer struct {
 	names  int // templates so far
 }
 
-// New returns a renderer whose child is the program exe with these arguments: it has to call [Serve].
+// New returns a renderer whose child is the program exe with these arguments; that program has to call [Serve].
 func New(exe string, args ...string) *Renderer { return &Renderer{exe: exe, args: args} }
 
-// Compile checks a template, and finds out what it takes by rendering a few short conversations. Its mistakes
-// are those of [model.Compile]; one that needs too much is a [model.SyntaxError] as well.
+// Compile checks a template, and finds out what it accepts by rendering a few short conversations. Its errors are
+// those of [model.Compile]; a template that exceeds a limit is a [model.SyntaxError] as well.
 func (r *Renderer) Compile(name string, spec model.Spec) (*model.Template, error) {
 	return model.Made(name, spec, func() (model.Renderer, error) {
 		t, err := r.parse(name, spec)
@@ -53,7 +52,7 @@ func (r *Renderer) Compile(name string, spec model.Spec) (*model.Template, error
 	})
 }
 
-// Parse checks the syntax of a template. What it returns renders nothing.
+// Parse checks the syntax of a template. The result renders nothing.
 func (r *Renderer) Parse(name string, spec model.Spec) (*model.Template, error) {
 	return model.Unrendered(name, spec, func() error {
 		_, err := r.parse(name, spec)
@@ -71,7 +70,7 @@ func (r *Renderer) Close() {
 	}
 }
 
-// template is one template and what is left of its time.
+// template is one template and its remaining time.
 type template struct {
 	of   *Renderer
 	id   int
@@ -80,8 +79,8 @@ type template struct {
 
 	// guarded by of.mu
 	left   time.Duration
-	known  int   // to which child, counted from 1
-	broken error // it took too much once, and is rendered no more
+	known  int   // number of the child that has it, from 1
+	broken error // it exceeded a limit, and is not rendered again
 }
 
 func (r *Renderer) parse(name string, spec model.Spec) (*template, error) {
@@ -100,7 +99,7 @@ func (t *template) render(messages []model.Message, opt model.Options) (model.Pr
 	return t.ask(messages, opt)
 }
 
-// ask hands a conversation to the child; without one, the template is parsed only.
+// ask sends a conversation to the child; without a conversation, the template is parsed only.
 func (t *template) ask(messages []model.Message, opt model.Options) (model.Prompt, error) {
 	r := t.of
 	r.mu.Lock()
@@ -141,14 +140,14 @@ func (t *template) ask(messages []model.Message, opt model.Options) (model.Promp
 	}
 	t.known = r.starts
 	t.left -= time.Since(began)
-	if t.left <= 0 { // each was within its limit, and all of them together are too slow
+	if t.left <= 0 { // each rendering was within its limit, but all of them together are too slow
 		t.broken = &model.SyntaxError{Template: t.name, Message: string(tooLong), Bound: true}
 		return model.Prompt{}, t.broken
 	}
 	return a.prompt(t.name, replied)
 }
 
-// exceeded says which bound a template broke.
+// exceeded says which limit a template exceeded.
 type exceeded string
 
 func (e exceeded) Error() string { return string(e) }

@@ -13,18 +13,17 @@ import (
 	"homellm/engine/model"
 )
 
-// question is what the child is asked: to parse a template, or to render a conversation with it.
-// The texts of the messages follow behind it.
+// question asks the child to parse a template, or to render a conversation with it. The texts of the messages follow.
 type question struct {
-	ID       int           `json:"id"` // of the template: names are not unique
+	ID       int           `json:"id"` // id of the template, because names are not unique
 	Template string        `json:"template"`
-	Spec     *model.Spec   `json:"spec"`  // nil: it has had it
-	Roles    []string      `json:"roles"` // of the messages; none: parse only
+	Spec     *model.Spec   `json:"spec"`  // nil: the child has it
+	Roles    []string      `json:"roles"` // roles of the messages; none: parse only
 	Options  model.Options `json:"options"`
 	Limit    time.Duration `json:"limit"`
 }
 
-// answer is what the child answers. Without a field set, the two parts of a prompt follow behind it.
+// answer is the child's answer. If no field is set, the two parts of a prompt follow.
 type answer struct {
 	Syntax  *model.SyntaxError `json:"syntax,omitempty"`
 	Refusal *string            `json:"refusal,omitempty"` // the template's own words
@@ -45,14 +44,14 @@ func (a answer) prompt(name string, texts []string) (model.Prompt, error) {
 	return model.Prompt{BOS: texts[0], Text: texts[1]}, nil
 }
 
-// The exit codes by which a child says why it ended. The runtime's own, for what no program can catch, is 2.
+// The exit codes by which a child says why it ended. The runtime exits with 2 for errors that no program can catch.
 const (
 	exitRuntime = 2
 	exitMemory  = 3
 	exitTime    = 4
 )
 
-// grace is what the child has beyond a limit before it ends itself: usually it has been ended by then.
+// grace is the time after a limit at which the child ends itself; usually the parent has ended it by then.
 const grace = time.Second
 
 // child is the process.
@@ -64,7 +63,7 @@ type child struct {
 
 func start(exe string, args []string) (*child, error) {
 	c := &child{command: exec.Command(exe, args...)} //nolint:noctx // it lives as long as this process, which ends it
-	// None of our environment: it holds keys. A crash of it is told in our own words.
+	// The child gets no environment, because that holds keys, and its crash output is not shown.
 	c.command.Env = []string{"GOTRACEBACK=none", "GOMAXPROCS=2"}
 	in, err := c.command.StdinPipe()
 	if err != nil {
@@ -83,10 +82,10 @@ func start(exe string, args []string) (*child, error) {
 
 func (c *child) kill() {
 	_ = c.command.Process.Kill() // it may have ended
-	_ = c.command.Wait()         // its code is of interest only where it ended itself
+	_ = c.command.Wait()         // the exit code matters only if the child ended itself
 }
 
-// ask puts one question. After an error the child is of no use any more.
+// ask sends one question. After an error the child cannot be used again.
 func (c *child) ask(q question, texts []string) (answer, []string, error) {
 	frame, err := frameOf(q, texts...)
 	if err != nil {

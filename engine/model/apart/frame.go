@@ -7,16 +7,16 @@ import (
 	"io"
 )
 
-// mostFrame bounds what is asked and answered.
+// mostFrame limits the size of questions and answers.
 const mostFrame = 1 << 30
 
 // head is what comes before the texts of a frame.
 type head struct {
 	Value json.RawMessage `json:"value"`
-	Sizes []int           `json:"sizes"` // of the texts, which come as they are: JSON would take most of the time
+	Sizes []int           `json:"sizes"` // lengths of the texts, which follow unencoded: JSON is slow
 }
 
-// frameOf is a value and texts as they are sent: the length of the head, the head, the texts.
+// frameOf encodes a value and texts: the length of the head, the head, the texts.
 func frameOf(v any, texts ...string) ([]byte, error) {
 	value, err := json.Marshal(v)
 	if err != nil {

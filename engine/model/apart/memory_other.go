@@ -2,5 +2,5 @@
 
 package apart
 
-// boundMemory does nothing here: the watch of the memory is what there is.
+// boundMemory does nothing on this system: only the check of the memory in use remains.
 func boundMemory(uint64) {}

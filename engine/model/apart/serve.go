@@ -18,16 +18,16 @@ import (
 	"homellm/engine/model"
 )
 
-// mostStack bounds a recursion: the runtime ends the process behind it, which it would do at a gigabyte anyway.
+// mostStack limits recursion: the runtime ends the process at this stack size, instead of at a gigabyte.
 const mostStack = 64 << 20
 
-// watchEvery is how often the memory is looked at. What one step takes at once is bounded by the system, where
-// it can be.
+// watchEvery is the interval of checks of the memory in use. On systems that support it, the memory limit bounds what
+// a single step allocates.
 const watchEvery = 5 * time.Millisecond
 
-// Serve is the child: it answers until in ends. Exit ends the process at once.
+// Serve is the child's main function: it answers until in ends. Exit ends the process at once.
 func Serve(in io.Reader, out io.Writer, exit func(code int)) {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the parent decides when it ends, and ends its input
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the parent ends it by closing its input
 	debug.SetMaxStack(mostStack)
 	boundMemory(mostMemory + mostMemory/4)
 	var deadline atomic.Int64 // nanoseconds since the start; when the rendering has to be over
@@ -50,7 +50,7 @@ func Serve(in io.Reader, out io.Writer, exit func(code int)) {
 		var q question
 		texts, err := read(lines, &q)
 		if err != nil || len(texts) != len(q.Roles) {
-			return // the parent is gone, or has no more to ask
+			return // the parent has ended or closed the pipe
 		}
 		deadline.Store(int64(time.Since(began) + q.Limit + grace))
 		a, p := q.answer(known, texts)
@@ -65,7 +65,7 @@ func Serve(in io.Reader, out io.Writer, exit func(code int)) {
 	}
 }
 
-// answer parses or renders. What panics in the library is a mistake of the template.
+// answer parses or renders. A panic in the library is an error of the template.
 func (q question) answer(known map[int]model.Renderer, texts []string) (a answer, p model.Prompt) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -104,7 +104,7 @@ func failed(err error) answer {
 	return answer{Error: err.Error()}
 }
 
-// whole makes integers of the numbers that are some: JSON does not tell them apart, and a template prints them.
+// whole converts whole numbers to integers: JSON does not distinguish them, and a template prints them.
 func whole(vars map[string]any) map[string]any {
 	for name, v := range vars {
 		vars[name] = integer(v)

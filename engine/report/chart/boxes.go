@@ -13,7 +13,7 @@ import (
 	"homellm/engine/text"
 )
 
-// dotsShown is up to how many values a chart of distributions draws each of them.
+// dotsShown is the number of values up to which a chart of distributions draws each of them.
 const dotsShown = 1000
 
 // box is the values of one row of a chart of distributions, in ascending order.
@@ -22,10 +22,10 @@ type box struct {
 	repeat string // for the filter; empty: always shown
 	class  string
 	values []float64
-	unset  int // turns whose value is not known, so that the quartiles are not either
+	unset  int // turns with an unknown value, which makes the quartiles unknown
 }
 
-// Repeats shows how metrics are distributed over the turns of each repeat.
+// Repeats draws the distribution of metrics over the turns of each repeat.
 func Repeats(id string, c *metrics.Cell) (out []Chart) {
 	for i, of := range metrics.Boxes() {
 		title := of.At + " of each repeat"
@@ -36,7 +36,7 @@ func Repeats(id string, c *metrics.Cell) (out []Chart) {
 	return out
 }
 
-// boxesByRepeat shows how a metric is distributed over the turns of each repeat.
+// boxesByRepeat draws the distribution of a metric over the turns of each repeat.
 func boxesByRepeat(id, title, caption string, d *metrics.Def, c *metrics.Cell) (Chart, bool) {
 	numbers := c.Repeats()
 	var rows []box
@@ -51,7 +51,7 @@ func boxesByRepeat(id, title, caption string, d *metrics.Def, c *metrics.Cell) (
 	return f, ok
 }
 
-// PhasesOfTwo shows how metrics are distributed over the turns of each phase in two runs.
+// PhasesOfTwo draws the distribution of metrics over the turns of each phase in two runs.
 func PhasesOfTwo(id string, before, after *metrics.Cell) (out []Chart) {
 	for i, of := range metrics.Boxes() {
 		d := of.Def

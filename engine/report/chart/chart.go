@@ -1,6 +1,6 @@
-// Package chart draws the figures of a report: cells and comparisons come in, charts as SVG go out, each with the table
-// of what it shows. Which metrics are drawn is in their entries in engine/metrics.
-// It knows no page: colours are classes of a style sheet, and the bounds keep a page small.
+// Package chart draws the figures of a report. The input is cells and comparisons; the output is charts as SVG, each
+// with a table of its values. The entries in engine/metrics say which metrics are drawn. The package knows no page:
+// colours are classes of a style sheet, and limits keep a page small.
 package chart
 
 import (
@@ -14,27 +14,27 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// Chart is one chart with the table of what it shows.
+// Chart is one chart with the table of its values.
 type Chart struct {
 	ID      string
 	Title   string
 	Caption string
 	Legend  []legend
 	Wide    bool
-	Repeat  string // for the filter; empty: belongs to all
-	Warmup  bool   // shown when asked for
+	Repeat  string // for the filter; empty: belongs to all repeats
+	Warmup  bool   // collapsed at first
 	SVG     template.HTML
 	Table   Table
 }
 
-// legend names what a style class means.
+// legend explains a style class.
 type legend struct{ Class, Label string }
 
 // Table is what a chart shows, as numbers.
 type Table struct {
 	Caption string
 	Head    []string
-	Left    int // columns of text before the numbers
+	Left    int // number of text columns before the numbers
 	Rows    []Row
 	Note    string // what the table leaves out; empty: nothing
 }
@@ -42,24 +42,23 @@ type Table struct {
 // Row is a row of a table.
 type Row struct {
 	Cells  []string
-	Group  string // heads the rows from here on; empty: as above
+	Group  string // heading of the rows from here on; empty: unchanged
 	Repeat string // for the filter; empty: belongs to all
-	Class  string // better | worse, where two runs are compared
+	Class  string // better | worse, in a comparison of two runs
 }
 
-// Bounds of the charts of a page, shared by its cells: a page stays under 10 MB whatever the run. What is left out is
-// said where it is missing.
+// Limits of the charts of a page, shared by its cells: a page stays under 10 MB for any run. The page says what is
+// left out, where it is missing.
 const (
-	pageSlots     = 1200 // turns with their own point and table row
-	pagePoints    = 8000 // points of thin lines, for each chart of a cell together
+	pageSlots     = 1200 // turns with a point and a table row
+	pagePoints    = 8000 // points of thin lines, over all repeats of a chart
 	pageRequests  = 400  // requests of timelines
 	fewestSlots   = 30
 	fewestInChart = 12
-	shownRepeats  = 40 // repeats with their own lines and boxes
+	shownRepeats  = 40 // repeats with lines and boxes
 )
 
-// Sizes of a chart in units of its view box. A chart is drawn about as wide as a phone, so that
-// its letters can be read there.
+// Sizes of a chart in units of its view box. A chart is about as wide as a phone, so that its text can be read there.
 const (
 	chartWidth  = 460.0
 	chartHeight = 224.0
@@ -70,7 +69,7 @@ const (
 	wideWidth   = 920.0 // of the charts over time
 )
 
-// phaseClass is a class of the style sheet: the text of a journal never becomes one.
+// phaseClass is a class of the style sheet: text from a journal never becomes a class.
 func phaseClass(phase string) string {
 	if slices.Contains(figure.Phases(), phase) {
 		return "p-" + phase
@@ -86,7 +85,7 @@ func lineClass(l metrics.Line) string {
 	return fmt.Sprintf("c%d", max(1, l.Color))
 }
 
-// frame draws the horizontal grid with its values, and the unit above them where they lack it.
+// frame draws the horizontal grid with its values, and the unit above them if they do not have it.
 func frame(s *svg, y axis, step float64, unit string) {
 	if name := axisUnit(unit); name != "" {
 		s.text("tick y", chartLeft-6, chartTop-9, name)
@@ -97,7 +96,7 @@ func frame(s *svg, y axis, step float64, unit string) {
 	}
 }
 
-// axisUnit is the unit that the values of an axis do not carry themselves.
+// axisUnit is the unit for an axis whose values do not show it.
 func axisUnit(unit string) string {
 	if unit == "ms" || unit == "ratio" {
 		return ""
@@ -122,7 +121,7 @@ func tick(v float64, unit string) string {
 	return readable.Significant(v, 3)
 }
 
-// phaseLegend names the tints of the phases that occur, where there is more than one.
+// phaseLegend explains the tints of the phases that occur, if there is more than one.
 func phaseLegend(all []*event.Request) []legend {
 	have := map[string]bool{}
 	for _, q := range all {
@@ -140,8 +139,7 @@ func phaseLegend(all []*event.Request) []legend {
 	return out
 }
 
-// evenly picks at most n values over the whole length of a list, the first and the last among
-// them.
+// evenly picks at most n values, spread over the whole list, including the first and the last.
 func evenly[T any](all []T, n int) []T {
 	if len(all) <= n {
 		return all
@@ -153,7 +151,7 @@ func evenly[T any](all []T, n int) []T {
 	return out
 }
 
-// RepeatsShown lists the repeats that have their own lines and boxes.
+// RepeatsShown lists the repeats with lines and boxes.
 func RepeatsShown(c *metrics.Cell) []int { return evenly(c.Repeats(), shownRepeats) }
 
 func whyUnknown(c *metrics.Cell, d *metrics.Def) string {

@@ -17,17 +17,17 @@ const (
 	stripTop   = 18.0
 	stripLeft  = 80.0
 	stripShown = 600 // samples that are drawn one by one, shared by the cells of a page
-	spanShown  = 800 // requests behind them
+	spanShown  = 800 // requests drawn behind them
 )
 
-// bin is the samples of a stretch of time.
+// bin is the samples of an interval of time.
 type bin struct {
 	at             time.Duration
 	low, mean, top float64
 	n              int
 }
 
-// bins puts samples together until no more than limit stretches are left.
+// bins merges samples until there are no more than limit intervals.
 func bins(all []metrics.Point, limit int) []bin {
 	size := max(1, (len(all)+limit-1)/limit)
 	var out []bin
@@ -43,8 +43,8 @@ func bins(all []metrics.Point, limit int) []bin {
 	return out
 }
 
-// Machine draws what was sampled of the machine, every strip on the same time axis, with
-// the requests of the cell behind it.
+// Machine draws the samples of the machine, every strip on the same time axis, with the requests of the cell behind
+// it.
 func Machine(id string, c *metrics.Cell, cells int) []Chart {
 	when, ok := played(c)
 	if !ok {
@@ -165,8 +165,8 @@ func stripTick(v float64) string {
 	return readable.Significant(v, 4)
 }
 
-// usualStep is the median time between two neighbours: several times as much is a pause, such as
-// another cell's turn, in which nothing was sampled.
+// usualStep is the median time between two samples: a time several times as long is a pause without samples, such as
+// another cell's turn.
 func usualStep(l []bin) time.Duration {
 	var steps []time.Duration
 	for i := 1; i < len(l); i++ {
@@ -208,7 +208,7 @@ func stripTable(title string, from time.Duration, lines [][]bin, defs []*metrics
 	return out
 }
 
-// coarse puts bins together until no more than limit are left.
+// coarse merges bins until there are no more than limit.
 func coarse(all []bin, limit int) []bin {
 	size := max(1, (len(all)+limit-1)/limit)
 	var out []bin

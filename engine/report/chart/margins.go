@@ -13,8 +13,8 @@ import (
 // gatesInChart is how many gates of a cell have a chart of their samples.
 const gatesInChart = 24
 
-// Margins draws each gate's change in multiples of its own margin, for the worse to the
-// right: what lies beyond 1 with its whole interval is worse, whatever the metric's unit.
+// Margins draws each gate's change in multiples of its margin, worse to the right: a change whose whole interval is
+// beyond 1 is worse, whatever the unit.
 func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	f := Chart{ID: id, Title: "Change against the margin", Wide: true,
 		Caption: "In multiples of each gate's own margin, for the worse to the right: the dot is the estimate, the line " +

@@ -11,13 +11,13 @@ import (
 const openCaption = "A dashed bar is where a value lies that is not exactly known; a question mark stands for one " +
 	"that nothing bounds."
 
-// exact is a statistic of the turns of a slot, if those that are unknown leave no doubt about it.
+// exact is a statistic of the turns of a slot, if the unknown turns cannot change it.
 func exact(d metrics.Dist, stat string) (float64, bool) {
 	v, why := d.Stat(stat)
 	return v, why == ""
 }
 
-// shown is a statistic as a table prints it: a value, the limits that it lies between, or a dash.
+// shown is a statistic in a table: a value, its limits, or a dash.
 func shown(d metrics.Dist, stat, unit string) string {
 	if v, ok := exact(d, stat); ok {
 		return readable.Quantity(v, unit)
@@ -28,7 +28,7 @@ func shown(d metrics.Dist, stat, unit string) string {
 	return readable.Unknown
 }
 
-// counted is how many values a slot has, and how many of them are not known.
+// counted is the number of values of a slot, and how many of them are unknown.
 func counted(d metrics.Dist) string {
 	if d.Unknown == 0 {
 		return fmt.Sprint(d.N)
@@ -36,8 +36,8 @@ func counted(d metrics.Dist) string {
 	return fmt.Sprintf("%d, %d unknown", d.N, d.Unknown)
 }
 
-// drawOpen marks a slot whose median is not exactly known: by the limits that it lies between, cut at the top of the
-// chart, else by a question mark.
+// drawOpen marks a slot whose median is not exact: by the limits of the median, cut at the top of the chart, else by
+// a question mark.
 func drawOpen(s *svg, t track, p slot, d metrics.Dist, at float64, y axis) {
 	if r, ok := d.Within("p50"); ok && r.Low <= y.high {
 		s.line("open "+t.class, at, y.at(max(r.Low, y.low)), at, y.at(min(r.High, y.high)))

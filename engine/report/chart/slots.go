@@ -8,13 +8,13 @@ import (
 	"homellm/engine/metrics"
 )
 
-// slot is a turn of the scenario, the same one in every repeat, or several neighbouring turns of
-// one phase where a run has more turns than a chart has room for.
+// slot is a turn of the scenario, the same in every repeat, or several neighbouring turns of one phase if a run has
+// more turns than a chart has room for.
 type slot struct {
 	conversation, step, phase string
 	turn                      int // within the step
-	turns                     int // how many turns stand together here
-	index                     int // of the first of them in the cell, from 1
+	turns                     int // number of turns in this slot
+	index                     int // number of the first of them in the cell, from 1
 	requests                  []*event.Request
 	warmups                   []*event.Request
 }
@@ -35,8 +35,8 @@ type slotKey struct {
 	turn               int
 }
 
-// slotsOf lists the turns of a cell in the order they were played, at most limit of them and
-// one for each phase of a conversation.
+// slotsOf lists the turns of a cell in the order played, as at most limit slots with at least one for each phase of a
+// conversation.
 func slotsOf(c *metrics.Cell, limit int) []slot {
 	at := map[slotKey]int{}
 	var out []slot
@@ -64,8 +64,8 @@ func slotsOf(c *metrics.Cell, limit int) []slot {
 	return crowd(out, limit)
 }
 
-// crowd puts neighbours together until there are no more slots than the limit. Turns of
-// different phases and conversations stay apart.
+// crowd merges neighbours until there are no more slots than the limit. Turns of different phases and conversations
+// are not merged.
 func crowd(all []slot, limit int) []slot {
 	if len(all) <= limit {
 		return all
@@ -86,7 +86,7 @@ func crowd(all []slot, limit int) []slot {
 	return out
 }
 
-// reading is one value and the repeat it was measured in.
+// reading is one value and its repeat.
 type reading struct {
 	repeat int
 	value  float64

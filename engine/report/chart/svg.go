@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// svg writes one chart as SVG. Colours are classes of the page's style sheet, so that a chart
-// follows dark mode and print; there is no style attribute, which the page's policy would refuse.
+// svg writes one chart as SVG. Colours are classes of the page's style sheet, so that a chart adapts to dark mode and
+// print. There is no style attribute, because the page's content security policy would reject it.
 type svg struct {
 	b     strings.Builder
 	width float64
 }
 
-// newSVG opens a chart that a screen reader announces by title and description.
+// newSVG begins a chart with a title and description for screen readers.
 func newSVG(id string, width, height float64, title, desc string) *svg {
 	s := &svg{width: width}
 	fmt.Fprintf(&s.b, `<svg viewBox="0 0 %s %s" role="img" aria-labelledby="%s-t %s-d" `+
@@ -48,7 +48,7 @@ func (s *svg) text(class string, x, y float64, text string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s</text>`, class, px(x), px(y), template.HTMLEscapeString(text))
 }
 
-// tipped is a text with a tip.
+// tipped is a text with a tooltip.
 func (s *svg) tipped(class string, x, y float64, text, tip string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s<title>%s</title></text>`, class, px(x), px(y),
 		template.HTMLEscapeString(text), template.HTMLEscapeString(tip))
@@ -63,19 +63,19 @@ func (s *svg) dot(class string, x, y, r float64, tip string) {
 		template.HTMLEscapeString(tip))
 }
 
-// arrow is the head of a line that goes on to the left (-1) or to the right (1).
+// arrow is the head of a line that continues to the left (-1) or to the right (1).
 func (s *svg) arrow(x, y, to float64) {
 	fmt.Fprintf(&s.b, `<path class="arrow" d="M%s %sl%s 4v-8Z"/>`, px(x+7*to), px(y), px(-7*to))
 }
 
-// point is one point of a curve. A gap ends the line before it: what was not measured is not
-// drawn, and not bridged.
+// point is one point of a curve. A gap ends the line before it: what was not measured is neither drawn nor
+// interpolated.
 type point struct {
 	x, y float64
 	gap  bool
 }
 
-// curve draws lines between points. A single point is a short dash, so that it is seen.
+// curve draws lines between points. A single point is drawn as a short dash, to be visible.
 func (s *svg) curve(class string, points []point) {
 	var d strings.Builder
 	pen := false
@@ -100,7 +100,7 @@ func (s *svg) curve(class string, points []point) {
 	}
 }
 
-// band fills the room between two curves of the same length, between gaps.
+// band fills the area between two curves of the same length, between gaps.
 func (s *svg) band(class string, low, high []point) {
 	for i := 0; i < len(low); {
 		if low[i].gap || high[i].gap {

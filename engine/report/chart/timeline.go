@@ -14,12 +14,12 @@ import (
 	"homellm/engine/text"
 )
 
-// slowestShown is how many requests a chart of the slowest ones has: a screen of them.
+// slowestShown is how many requests a chart of the slowest ones has: about a screen.
 const slowestShown = 60
 
-// Timelines draws each request from the moment it was sent: the wait for the first token, then a
-// mark for each arrival. Each pass has its own chart, all on one scale. Of more requests than
-// limit one chart shows the slowest, and says so.
+// Timelines draws each request from the time it was sent: the wait for the first token, then a mark for each arrival.
+// Each pass has a chart, all on one scale. If there are more requests than limit, one chart shows the slowest, and
+// says so.
 func Timelines(id string, c *metrics.Cell, cells int) []Chart {
 	id += "-chunks"
 	limit := max(fewestInChart, pageRequests/cells)
@@ -118,8 +118,8 @@ func repeatOf(q *event.Request) string {
 	return strconv.Itoa(q.Repeat)
 }
 
-// drawArrivals draws one request. Arrivals that fall on the same tenth of the mark's width are
-// drawn once: a reader could not tell them apart.
+// drawArrivals draws one request. Arrivals that fall on the same tenth of a mark's width are drawn once, because they
+// would look the same.
 func drawArrivals(s *svg, q *event.Request, name string, x axis, y float64) {
 	at := func(t time.Duration) float64 { return x.at(1000 * (t - *q.Sent).Seconds()) }
 	const high = 10.0

@@ -13,8 +13,8 @@ import (
 	"homellm/engine/text"
 )
 
-// Turns draws what the table of metrics says over the turns of a cell, which shares the page with so many cells,
-// and says what it does not draw.
+// Turns draws metrics over the turns of a cell, as the table of metrics says. The cell shares the page with so many
+// others. It also returns what is not drawn.
 func Turns(id string, c *metrics.Cell, cells int) (out []Chart, absent []string) {
 	slots := slotsOf(c, max(fewestSlots, pageSlots/cells))
 	passes := len(c.Repeats())
@@ -45,9 +45,9 @@ type track struct {
 	label, class string
 	def          *metrics.Def
 	at           [][]reading    // for each slot
-	all          []metrics.Dist // of each slot, with what is not known of it
+	all          []metrics.Dist // for each slot, with its unknown values
 	warm         [][]reading
-	single       bool // one line, such as a ceiling: neither band nor repeats
+	single       bool // a single line, such as a ceiling: neither band nor repeats
 }
 
 func trackOf(c *metrics.Cell, slots []slot, d *metrics.Def, label, class string) track {
@@ -64,14 +64,14 @@ func (t track) known() bool {
 	return slices.ContainsFunc(t.at, func(r []reading) bool { return len(r) > 0 })
 }
 
-// open says whether a slot has a median that is not exactly known.
+// open says whether a slot's median is not exact.
 func (t track) open(slot int) bool {
 	_, ok := exact(t.all[slot], "p50")
 	return t.all[slot].Unknown > 0 && !ok
 }
 
-// perTurn draws tracks turn by turn, phases shaded: the median of the repeats as a line, their
-// range as a band, and each repeat where there is room for it.
+// perTurn draws tracks turn by turn, with phases shaded: the median of the repeats as a line, their range as a band,
+// and each repeat if there is room.
 func perTurn(id, title, caption string, slots []slot, tracks []track, detail bool) Chart {
 	f := Chart{ID: id, Title: title, Caption: caption}
 	top, unit := 0.0, tracks[0].def.Unit
@@ -109,7 +109,7 @@ func perTurn(id, title, caption string, slots []slot, tracks []track, detail boo
 	return f
 }
 
-// shade lays a tint behind each run of turns of one phase and names it where there is room.
+// shade tints the area behind consecutive turns of one phase, with the phase's name if there is room.
 func shade(s *svg, slots []slot, x axis) {
 	for i := 0; i < len(slots); {
 		end := i
@@ -125,7 +125,7 @@ func shade(s *svg, slots []slot, x axis) {
 	}
 }
 
-// phased says whether there are phases to tell apart: a chat without documents is all "before".
+// phased says whether there are several phases: a chat without documents is all "before".
 func phased(slots []slot) bool {
 	return slices.ContainsFunc(slots, func(p slot) bool { return p.phase != string(figure.Before) })
 }
@@ -192,7 +192,7 @@ func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {
 	s.end()
 }
 
-// drawRepeats draws each repeat as a thin line; the page's filter shows one of them alone.
+// drawRepeats draws each repeat as a thin line; the page's filter can show a single one.
 func drawRepeats(s *svg, t track, x, y axis) {
 	draw := func(at [][]reading, n int, class string, data ...string) {
 		var line []point
@@ -264,7 +264,7 @@ func turnTable(title string, slots []slot, tracks []track) Table {
 	return out
 }
 
-// describe says in a sentence what a sighted reader takes from the curve.
+// describe says in a sentence what the curve shows, for screen readers.
 func describe(slots []slot, tracks []track) string {
 	out := []string{fmt.Sprintf("%s over %s.", tracks[0].def.Doc, text.Plural(turnsIn(slots), "turn"))}
 	for _, t := range tracks {

@@ -1,6 +1,5 @@
-// Package readable writes numbers and words as people read them: values with their units, counts, changes, phases.
-// Values come in; short texts go out, the same ones for every format.
-// It knows no format and escapes nothing.
+// Package readable formats numbers and words for people: values with their units, counts, changes, phases. The input
+// is values, the output short texts, the same for every report. It knows no format and escapes nothing.
 package readable
 
 import (
@@ -13,10 +12,10 @@ import (
 	"homellm/engine/text"
 )
 
-// Unknown is how text shows a number that was not measured. It is never a zero.
+// Unknown is the text for a number that was not measured. It is never a zero.
 const Unknown = "–"
 
-// shows prints a number of each unit for people; every other unit is printed with its name.
+// shows formats numbers by unit; a number of any other unit is printed with the unit's name.
 var shows = map[string]func(float64) string{
 	"ms":       duration,
 	"s":        func(v float64) string { return duration(1000 * v) },
@@ -59,7 +58,7 @@ func rate(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// Significant prints a number with so many significant digits; digits before the decimal point are never rounded away.
+// Significant prints a number with so many significant digits; digits before the decimal point are never rounded.
 func Significant(v float64, digits int) string {
 	if a := math.Abs(v); a >= 1 {
 		digits = max(digits, int(math.Log10(a))+1)
@@ -69,7 +68,7 @@ func Significant(v float64, digits int) string {
 	}
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', digits-1, 64), 64)
 	if err != nil {
-		rounded = v // cannot be: it was just printed
+		rounded = v // impossible: the text is a printed number
 	}
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
@@ -87,7 +86,7 @@ func Exact(v any, unit string) string {
 	return fmt.Sprint(v)
 }
 
-// UnitWord is a unit as it is written after a number; shares have none.
+// UnitWord is a unit with the space before it, to follow a number; shares have none.
 func UnitWord(unit string) string {
 	if unit == "ratio" {
 		return ""
@@ -98,8 +97,7 @@ func UnitWord(unit string) string {
 // Number is the shortest decimal that reads back as the same value.
 func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// Signed prints a change with its sign, and one that rounds to nothing without: +0.0 ms would say
-// that it has a direction.
+// Signed prints a change with its sign, or without if it rounds to zero: +0.0 ms would suggest a direction.
 func Signed(v float64, show func(float64) string) string {
 	text := show(math.Abs(v))
 	switch {
@@ -116,7 +114,7 @@ func Percent(v float64) string {
 	return Signed(100*v, func(v float64) string { return fmt.Sprintf("%.1f %%", v) })
 }
 
-// Value prints a metric, or the limits between which it lies, or that it is not known.
+// Value prints a metric, or its limits, or that it is unknown.
 func Value(v metrics.Value) string {
 	if f, ok := v.Number(); ok {
 		return Quantity(f, v.Unit)

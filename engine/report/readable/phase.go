@@ -6,7 +6,7 @@ var phaseNames = map[figure.Phase]string{
 	figure.Before: "before", figure.WithRAG: "with documents", figure.AfterRemoval: "after removal",
 }
 
-// Phase is what reports call a phase.
+// Phase is the name of a phase in reports.
 func Phase(phase string) string {
 	if n, ok := phaseNames[figure.Phase(phase)]; ok {
 		return n

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Range prints the limits between which a number lies, "0.34-0.55" or "≥ 110 ms"; [Unknown] where there are none.
+// Range prints the limits of a number, "0.34-0.55" or "≥ 110 ms"; [Unknown] if it has none.
 func Range(from, to float64, show func(float64) string) string {
 	low, high := show(from), show(to)
 	switch {

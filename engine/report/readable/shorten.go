@@ -2,12 +2,12 @@ package readable
 
 import "github.com/olekukonko/tablewriter/pkg/twwidth"
 
-// Width is how many columns a text takes; escape sequences take none.
+// Width is the number of columns of a text; escape sequences have none.
 func Width(text string) int {
 	return twwidth.WidthWithOptions(text, twwidth.Options{})
 }
 
-// Shorten cuts a text to so many columns and says so with an ellipsis.
+// Shorten cuts a text to so many columns, with an ellipsis.
 func Shorten(text string, columns int) string {
 	if Width(text) <= columns {
 		return text
