@@ -68,6 +68,20 @@ func OpenFile(name string) (File, error) {
 	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
 }
 
+// ReadStream reads a file that comes as a stream and has no folder of its own: its documents are below the current one.
+// The stream is bounded as a file is.
+func ReadStream(name string, r io.Reader) (File, error) {
+	root, err := os.OpenRoot(".") // closed when the file is no longer used
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, syntax.MaxBytes+1))
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return File{Name: name, Data: data, Dir: ownFolder{root}}, nil
+}
+
 // ownFolder is the folder of a file. No link leads out of it, and opening a pipe in it does not block until there is
 // a writer.
 type ownFolder struct{ root *os.Root }

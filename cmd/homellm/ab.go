@@ -56,7 +56,8 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 	f.libraryFlags.add(c)
 	f.compareFlags.add(c) //nolint:staticcheck // which of the embedded flags is meant should be seen
 	f.addBudget(fl)
-	fl.IntVar(&f.repeats, "repeats", compare.DefaultRepeats, "measured passes of each side")
+	f.repeats = compare.DefaultRepeats
+	fl.Var(&f.repeats, "repeats", "measured passes of each side")
 	fl.StringVar(&f.model, "model", "", "model to play with, instead of the scenario's own choice")
 	fl.StringArrayVar(&f.vars, "var", nil, "k=v: value of a variable of the scenario")
 	fl.StringVar(&f.out, "out", "", "folder for the results (default results/<time>-ab-<id>)")
@@ -81,7 +82,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if err != nil {
 		return err
 	}
-	named, err := files.Scenarios(args)
+	named, err := files.Scenarios(args, p.stdin)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func newApply(p process) *cobra.Command {
 		Use:   "apply FILE|DIR|NAME...",
 		Short: "Play scenarios against a server, measure, judge",
 		Long: `apply plays scenarios and exits with the verdict. Arguments are scenario files,
-folders of them, or names of shipped scenarios.
+folders of them, names of shipped scenarios, or - for standard input.
 
 Which server runs: --url, else --server, else the scenario's own choice, else a
 server found on this machine's usual ports, else the embedded simulator, which
@@ -111,7 +111,7 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	named, err := files.Scenarios(args)
+	named, err := files.Scenarios(args, p.stdin)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ when nothing has changed.`,
 		},
 	}
 	c.Flags().StringVar(&f.gates, "gates", "", "gates file: which metrics are kept, and where")
+	f.runs.add(c)
 	c.Flags().IntVar(&splits, "aa", 200, "random halvings used to find the noise floor; 0: none")
 	return c
 }
@@ -53,6 +54,9 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 	}
 	rules, err := baseline.Rules(f.gates)
 	if err != nil {
+		return err
+	}
+	if args, err = f.runs.paths(p, args); err != nil {
 		return err
 	}
 	drafts, err := baseline.Record(rules, args, splits)

@@ -10,6 +10,7 @@ import (
 type compareFlags struct {
 	gates   string
 	require bool
+	runs    runFlags
 	shown   compareOutputFlags
 }
 
@@ -31,7 +32,8 @@ have shown a change of twice the margin.
 
 With one run, each cell is compared with the baseline that the gates file names
 (or baselines/<scenario>/<cell>.json). A run or baseline of another machine,
-model or scenario is never silently compared.
+model or scenario is never silently compared. A run is named by its folder or as
+homellm results names it.
 
 It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judged.`,
 		Example: `  homellm compare results/before results/after
@@ -43,6 +45,7 @@ It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judg
 		},
 	}
 	f.add(c)
+	f.runs.add(c)
 	c.Flags().BoolVar(&f.require, "require-baseline", false, "a cell without a baseline is inconclusive, not skipped")
 	return c
 }
@@ -54,6 +57,9 @@ func runCompare(p process, args []string, f compareFlags) error {
 	}
 	rules, err := baseline.Rules(f.gates)
 	if err != nil {
+		return err
+	}
+	if args, err = f.runs.paths(p, args); err != nil {
 		return err
 	}
 	var c compare.Comparison

@@ -22,6 +22,7 @@ func newExplain(p process) *cobra.Command {
 		Use:   "explain METRIC|KEY|ERROR-CODE",
 		Short: "Explain a metric, a key of a file, an error class or an exit code",
 		Example: `  homellm explain cache.hit_rate
+  homellm explain steps.answer.ttft_ms.p50
   homellm explain on_unknown
   homellm explain truncated
   homellm explain 4`,
@@ -48,11 +49,7 @@ func newExplain(p process) *cobra.Command {
 // things gets every answer.
 func explain(word string) string {
 	var b strings.Builder
-	name := word
-	for _, prefix := range []string{"turn.", "first_turn.", "step.", "conv.", "run."} {
-		name = strings.TrimPrefix(name, prefix)
-	}
-	if d, ok := metrics.Lookup(name); ok {
+	for _, d := range meant(word) {
 		b.WriteString(d.Explain())
 	}
 	for _, kind := range schema.Kinds() {
@@ -85,6 +82,25 @@ func explain(word string) string {
 		}
 	}
 	return b.String()
+}
+
+// meant are the metrics that a word names: by their name, with or without its unit, alone or at the end of a path such
+// as steps.q.ttft_ms.p50.
+func meant(word string) (out []metrics.Def) {
+	names := strings.Split(word, ".")
+	for from := range names {
+		for to := len(names); to > from; to-- {
+			if d, ok := metrics.Lookup(strings.Join(names[from:to], ".")); ok {
+				return []metrics.Def{*d}
+			}
+		}
+	}
+	for _, d := range metrics.Defs {
+		if unit, ok := strings.CutPrefix(d.Name, word+"_"); ok && !strings.Contains(unit, "_") {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // form says in one line what a key takes and what it means to leave it out.

@@ -50,14 +50,22 @@ func (p process) sayPath(format, path string) {
 }
 
 // inTurn lets one write at a time pass: progress and notes come from several goroutines, and not
-// every writer can take that.
+// every writer can take that. A note clears the progress line that stands where it is written.
 type inTurn struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu      sync.Mutex
+	w       io.Writer
+	painted bool // a progress line stands there
 }
 
 func (t *inTurn) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	painting := bytes.HasPrefix(b, []byte(repaint))
+	if t.painted && !painting {
+		if _, err := t.w.Write([]byte(repaint)); err != nil {
+			return 0, err
+		}
+	}
+	t.painted = painting && len(b) > len(repaint)
 	return t.w.Write(b)
 }

@@ -74,11 +74,11 @@ func (b *bar) stop() {
 // repaint overwrites the progress line of a terminal.
 func (b *bar) repaint() {
 	if p := b.latest.Load(); p != nil && (p.Waiting != "" || p.Repeat > 0) {
-		said := describeProgress(b.name, *p)
+		said := describeProgress(b.name, *p, b.columns-1)
 		if p.Waiting != "" {
-			said = b.waiting(*p)
+			said = readable.Shorten(text.OneLine(b.waiting(*p)), b.columns-1)
 		}
-		fmt.Fprint(b.w, repaint+readable.Shorten(text.OneLine(said), b.columns-1))
+		fmt.Fprint(b.w, repaint+said)
 	}
 }
 
@@ -117,23 +117,40 @@ func describePass(p engine.Progress) string {
 	return fmt.Sprintf("%s %d/%d", kind, p.Repeat, p.Repeats)
 }
 
-func describeProgress(name string, p engine.Progress) string {
-	parts := []string{name, p.Cell, describePass(p), p.Step}
-	if p.TTFT > 0 {
-		parts = append(parts, fmt.Sprintf("TTFT %.0f ms", event.Milliseconds(p.TTFT)))
-	}
-	if p.TokensPerSec > 0 {
-		parts = append(parts, fmt.Sprintf("%.0f tok/s", p.TokensPerSec))
-	}
-	parts = append(parts, fmt.Sprintf("turn %d/%d", p.Done, p.Total))
+// describeProgress says where a run is in at most so many columns: what is least worth knowing goes first, and how far
+// the run is stays.
+func describeProgress(name string, p engine.Progress, columns int) string {
+	far := []string{fmt.Sprintf("turn %d/%d", p.Done, p.Total)}
 	if p.Errors > 0 {
-		parts = append(parts, fmt.Sprintf("%d failed", p.Errors))
+		far = append(far, fmt.Sprintf("%d failed", p.Errors))
 	}
 	switch {
 	case p.ETA > 0 && p.AtMost:
-		parts = append(parts, "ETA at most "+p.ETA.Round(time.Second).String())
+		far = append(far, "ETA at most "+p.ETA.Round(time.Second).String())
 	case p.ETA > 0:
-		parts = append(parts, "ETA "+p.ETA.Round(time.Second).String())
+		far = append(far, "ETA "+p.ETA.Round(time.Second).String())
 	}
-	return strings.Join(parts, " · ")
+	end := strings.Join(far, between)
+	where := []string{describePass(p), p.Step} // in the order of their worth
+	if p.TTFT > 0 {
+		where = append(where, fmt.Sprintf("TTFT %.0f ms", event.Milliseconds(p.TTFT)))
+	}
+	if p.TokensPerSec > 0 {
+		where = append(where, fmt.Sprintf("%.0f tok/s", p.TokensPerSec))
+	}
+	what := name + between + p.Cell
+	for n := len(where); n >= 0; n-- {
+		parts := append(append([]string{what}, where[:n]...), end)
+		if line := text.OneLine(strings.Join(parts, between)); readable.Width(line) <= columns {
+			return line
+		}
+	}
+	room := columns - readable.Width(between+end)
+	if room < 2 {
+		return readable.Shorten(text.OneLine(end), columns)
+	}
+	return readable.Shorten(text.OneLine(what), room) + between + end
 }
+
+// between stands between the parts of a progress line.
+const between = " · "

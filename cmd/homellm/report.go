@@ -28,8 +28,9 @@ func remark(p process, f report.Format, fold *metrics.Run) {
 
 func newReport(p process) *cobra.Command {
 	var format string
+	var runs runFlags
 	c := &cobra.Command{
-		Use:   "report DIR|journal.jsonl",
+		Use:   "report RUN|journal.jsonl",
 		Short: "Render a run again from its journal",
 		Long: `report reads the journal of a run and prints what apply printed at its end.
 It exits with the code of the run.`,
@@ -40,7 +41,11 @@ It exits with the code of the run.`,
 				return err
 			}
 			pace(p.getenv, gcMeasured, math.MaxInt64)
-			dir, fold, err := results.Read(args[0])
+			named, err := runs.paths(p, args)
+			if err != nil {
+				return err
+			}
+			dir, fold, err := results.Read(named[0])
 			if err != nil {
 				return err
 			}
@@ -64,6 +69,7 @@ It exits with the code of the run.`,
 			return nil
 		},
 	}
+	runs.add(c)
 	c.Flags().StringVar(&format, "format", "table", "what to print: "+strings.Join(publish.Names(), ", "))
 	return c
 }

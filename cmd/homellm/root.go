@@ -53,5 +53,10 @@ assertions of the scenario. The exit code tells the verdict.`,
 	for _, c := range commands {
 		root.AddCommand(c(p))
 	}
+	root.Version = version()
+	root.SetVersionTemplate(versionLine())
+	root.Flags().Bool("version", false, "print the version")
+	root.SetFlagErrorFunc(flagError)
+	commandsOnly(root)
 	return root
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +30,29 @@ the newest one.`,
 	c.PersistentFlags().StringVar(&dir, "dir", dir, "the folder that holds the results folders")
 	c.AddCommand(newResultsList(p, &dir), newResultsShow(p, &dir), newResultsDiff(p, &dir), newResultsPrune(p, &dir))
 	return c
+}
+
+// runFlags say where runs are that are named and not given by their path.
+type runFlags struct{ dir string }
+
+func (f *runFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.dir, "dir", results.Default, "the folder that holds the results folders")
+}
+
+// paths are the folders of runs: what is no path is the name of a run, as results takes it.
+func (f runFlags) paths(p process, named []string) ([]string, error) {
+	out := slices.Clone(named)
+	for i, name := range named {
+		if _, err := os.Stat(name); err == nil || strings.ContainsAny(name, `/\`) || filepath.Ext(name) == ".json" {
+			continue
+		}
+		dir, _, err := p.runs(f.dir).Find(name)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = dir
+	}
+	return out, nil
 }
 
 // runs are those below a folder; what cannot be read is told of.

@@ -16,9 +16,9 @@ import (
 type selection struct {
 	servers          []string
 	model            string
-	repeats          int
-	contextSize      int
-	maxConversations int
+	repeats          count
+	contextSize      count
+	maxConversations count
 	include, exclude []string
 	vars             []string
 	exactTokens      bool
@@ -28,9 +28,9 @@ func (s *selection) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVar(&s.servers, "server", nil, "profile to play on, instead of the scenario's own choice")
 	f.StringVar(&s.model, "model", "", "model to play with, instead of the scenario's own choice")
-	f.IntVar(&s.repeats, "repeats", 0, "measured passes, instead of the scenario's number")
-	f.IntVar(&s.contextSize, "context-size", 0, "context in tokens to plan for, instead of what server and model offer")
-	f.IntVar(&s.maxConversations, "max-conversations", 0, "play at most the first N conversations")
+	f.Var(&s.repeats, "repeats", "measured passes, instead of the scenario's number")
+	f.Var(&s.contextSize, "context-size", "context in tokens to plan for, instead of what server and model offer")
+	f.Var(&s.maxConversations, "max-conversations", "play at most the first N conversations")
 	f.StringSliceVar(&s.include, "include-tags", nil, "play only conversations with any of these tags")
 	f.StringSliceVar(&s.exclude, "exclude-tags", nil,
 		"leave out conversations with any of these tags; wins over --include-tags")
@@ -54,19 +54,13 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 		}
 		vars[k] = v
 	}
-	for name, n := range map[string]int{"repeats": s.repeats, "context-size": s.contextSize,
-		"max-conversations": s.maxConversations} {
-		if n < 0 {
-			return dsl.Options{}, exit.Errorf(exit.Usage, "", "--%s must not be negative", name)
-		}
-	}
 	tokenizer := p.tokenizer
 	if !s.exactTokens {
 		tokenizer = nil
 	}
 	opt := p.templates(lib).PlanOptions(tokenizer)
-	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, s.repeats
-	opt.ContextSize, opt.MaxConversations = s.contextSize, s.maxConversations
+	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, int(s.repeats)
+	opt.ContextSize, opt.MaxConversations = int(s.contextSize), int(s.maxConversations)
 	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude
 	return opt, nil
 }
@@ -74,7 +68,7 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 // readOnly reads what a command needs that plans and sends nothing: the simulator is assumed where
 // no server is named.
 func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
-	named, err := files.Scenarios(args)
+	named, err := files.Scenarios(args, p.stdin)
 	if err != nil {
 		return nil, nil, dsl.Options{}, err
 	}

@@ -24,7 +24,7 @@ type serveFlags struct {
 	libraryFlags
 	model   string
 	port    int
-	context int
+	context count
 	version string
 	dryRun  bool
 	logPath string
@@ -54,7 +54,7 @@ memory of the graphics card the model and its context take.`,
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "", "model to serve, instead of the profile's first")
 	fl.IntVar(&f.port, "port", 0, "port to listen on, instead of the profile's")
-	fl.IntVar(&f.context, "context-size", 0, "context in tokens, instead of the profile's")
+	fl.Var(&f.context, "context-size", "context in tokens, instead of the profile's")
 	fl.StringVar(&f.version, "engine-version", "", "version of the server program, instead of asking it")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the command line and start nothing")
 	fl.StringVar(&f.logPath, "log", "", "file for the server's output (default: in the cache folder)")
@@ -134,7 +134,7 @@ func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Mod
 	if err != nil || f.context == 0 {
 		return profile, m, err
 	}
-	if profile, err = profile.WithContext(f.context); err != nil {
+	if profile, err = profile.WithContext(int(f.context)); err != nil {
 		return nil, nil, exit.Errorf(exit.Usage, "write context_tokens: and ${context_tokens} in the profile",
 			"--context-size: %w", err)
 	}

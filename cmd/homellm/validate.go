@@ -71,7 +71,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		found = append(found, ds...)
 		lib = &dsl.Library{}
 	}
-	named, err := files.ToValidate(args)
+	named, err := files.ToValidate(args, p.stdin)
 	if err != nil {
 		var ds syntax.Diagnostics
 		if !errors.As(err, &ds) {

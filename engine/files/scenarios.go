@@ -8,6 +8,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,18 +21,36 @@ import (
 	"homellm/scenarios"
 )
 
+// Stdin is the argument that names what is read from standard input.
+const Stdin = "-"
+
 // Scenarios turns arguments into files: a file, a folder (every YAML file below it that is a
-// scenario) or the name of a shipped scenario.
-func Scenarios(args []string) ([]dsl.File, error) {
+// scenario), the name of a shipped scenario, or [Stdin].
+func Scenarios(args []string, stdin io.Reader) ([]dsl.File, error) {
 	var out []dsl.File
-	for _, arg := range args {
-		files, err := Scenario(arg)
+	for i, arg := range args {
+		if arg == Stdin && slices.Contains(args[:i], Stdin) {
+			return nil, exit.Errorf(exit.Usage, "", "standard input is named twice")
+		}
+		files, err := one(arg, stdin)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, files...)
 	}
 	return out, nil
+}
+
+// one turns an argument, or standard input, into files.
+func one(arg string, stdin io.Reader) ([]dsl.File, error) {
+	if arg != Stdin {
+		return Scenario(arg)
+	}
+	f, err := dsl.ReadStream("stdin", stdin)
+	if err != nil {
+		return nil, exit.Errorf(exit.Usage, "", "%w", err)
+	}
+	return []dsl.File{f}, nil
 }
 
 // Scenario turns one argument into files.
@@ -74,6 +93,9 @@ func Scenario(arg string) ([]dsl.File, error) {
 
 // Argument is what the user writes to name a scenario file again: a shipped one has a name.
 func Argument(file string) string {
+	if file == "stdin" {
+		return Stdin
+	}
 	if _, err := os.Stat(file); err != nil {
 		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); file == "scenarios/"+name+".yaml" &&
 			slices.Contains(ShippedNames(), name) {

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"io"
 	"os"
 
 	"homellm/dsl"
@@ -8,7 +9,7 @@ import (
 
 // ToValidate are the files that arguments name, whatever they declare; without any, those of this folder or the
 // shipped ones.
-func ToValidate(args []string) ([]dsl.File, error) {
+func ToValidate(args []string, stdin io.Reader) ([]dsl.File, error) {
 	var out []dsl.File
 	if len(args) > 0 {
 		for _, arg := range args {
@@ -21,7 +22,7 @@ func ToValidate(args []string) ([]dsl.File, error) {
 				out = append(out, files...)
 				continue
 			}
-			files, err := Scenario(arg)
+			files, err := one(arg, stdin)
 			if err != nil {
 				return nil, err
 			}
