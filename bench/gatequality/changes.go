@@ -148,7 +148,8 @@ func changes(w io.Writer, trials int) (missed []error) {
 			missed = append(missed, fmt.Errorf("%s: %d wrong points in %d histories", h.Name, ours.wrong, ours.all))
 		}
 	}
-	fmt.Fprint(w, "\nOf a steady rise any point while it lasts counts as found, and up to five runs beside it none as wrong.\n")
+	fmt.Fprint(w, "\nOf a steady rise any point while it lasts counts as found, and up to five runs beside it none as "+
+		"wrong.\n")
 	return missed
 }
 
