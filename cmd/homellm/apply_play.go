@@ -18,6 +18,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/exit"
 	"homellm/engine/files"
+	"homellm/engine/history"
 	"homellm/engine/host"
 	"homellm/engine/replace"
 	"homellm/engine/report"
@@ -94,6 +95,9 @@ func play(
 			"%w", err)
 	}
 	code, err := conclude(p, res, format)
+	if f.out == "" && fold.Done != nil && fold.Done.Interrupted == "" {
+		p.sayWhatMoved(ctx, res)
+	}
 	if fold.Done != nil && fold.Done.Interrupted != "" {
 		if err != nil {
 			p.say("%v", err)
@@ -143,6 +147,31 @@ func conclude(p process, res *results.Folder, format report.Format) (int, error)
 		return code, exit.Errorf(exit.Environment, "the results are in "+res.Dir, "printing the report: %w", err)
 	}
 	return code, unwritten
+}
+
+// sayWhatMoved tells what moved since the last run of the same scenario, server and model. It judges nothing, so that
+// what goes wrong here is only told.
+func (p process) sayWhatMoved(ctx context.Context, res *results.Folder) {
+	index, err := history.Open(ctx, p.runs(filepath.Dir(res.Dir)))
+	if err != nil {
+		p.say("what moved since the last run is not known: %v", err)
+		return
+	}
+	defer index.Close()
+	all, err := index.Of(ctx, res.Fold.Started.Scenario.Name)
+	if err != nil {
+		p.say("what moved since the last run is not known: %v", err)
+		return
+	}
+	var moved []history.Since
+	for _, h := range all {
+		if s, ok := h.SinceLast(); ok && s.Now.ID == res.Fold.Started.ID {
+			moved = append(moved, s)
+		}
+	}
+	for _, line := range report.SinceLast(moved, time.Now()) {
+		p.say("%s", line)
+	}
 }
 
 // openResults starts a results folder or, with --resume, continues in the named one.

@@ -72,10 +72,15 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 	if !ok {
 		return metrics.Sample{Path: path, Why: notKept(path)}
 	}
+	return m.Sample(path)
+}
+
+// Sample is what was kept of a path, as the run had it.
+func (m BaselineMetric) Sample(path string) metrics.Sample {
 	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown, Shown: m.Shown,
 		Within: m.Within}
 	if m.Unknown > 0 {
-		s.Why = cmp.Or(m.Why, "unknown when the baseline was recorded")
+		s.Why = cmp.Or(m.Why, "unknown when it was recorded")
 	}
 	for i := range m.Values {
 		s.Repeats = append(s.Repeats, i+1)

@@ -74,6 +74,17 @@ func baselinePaths(c *metrics.Cell) []string {
 	return append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")
 }
 
+// Kept is what the built-in gates and their neighbours rest on, of a cell of any verdict: a sample for each path.
+func Kept(c *metrics.Cell) map[string]BaselineMetric {
+	out := map[string]BaselineMetric{}
+	for _, path := range baselinePaths(c) {
+		if m, ok := recordSample(c, path, 0, nil); ok {
+			out[path] = m
+		}
+	}
+	return out
+}
+
 // record makes a baseline from the samples of these paths. Figures are the paths below base. in the gates file's
 // expressions.
 func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metrics.Cell) (*Baseline, error) {

@@ -30,9 +30,12 @@ var (
 	pageParts string
 	//go:embed page/compare.tmpl
 	pageCompare string
+	//go:embed page/history.tmpl
+	pageHistory string
 
 	runPage     = template.Must(template.Must(template.New("run").Parse(pageParts)).Parse(pageRun))
 	comparePage = template.Must(template.Must(template.New("compare").Parse(pageParts)).Parse(pageCompare))
+	historyPage = template.Must(template.Must(template.New("history").Parse(pageParts)).Parse(pageHistory))
 )
 
 type fact struct{ Name, Value string }

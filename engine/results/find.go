@@ -20,8 +20,11 @@ type Run struct {
 	Started   time.Time
 }
 
-// Latest is the name by which the newest run can be named.
-const Latest = "latest"
+// Names by which runs can be named wherever a run of a folder of results is asked for.
+const (
+	Latest   = "latest"   // the newest run
+	Previous = "previous" // the one before it of the same scenario
+)
 
 // Runs are the runs directly below a folder. Skipped is told of a journal that cannot be read: it is left alone.
 type Runs struct {
@@ -29,8 +32,9 @@ type Runs struct {
 	Skipped func(error)
 }
 
-// All reads every run, the newest first. A folder without our journal is not a run.
-func (r Runs) All() ([]Run, error) {
+// Journals are the journals of the runs, by the name of the run's folder. A folder without our journal is not a run,
+// and a link to a folder is not followed.
+func (r Runs) Journals() (map[string]fs.FileInfo, error) {
 	entries, err := os.ReadDir(r.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, exit.Errorf(exit.Usage, "name another folder with --dir", "there are no results in %s", r.Dir)
@@ -38,21 +42,34 @@ func (r Runs) All() ([]Run, error) {
 	if err != nil {
 		return nil, exit.Errorf(exit.Usage, "", "%w", err)
 	}
-	var out []Run
+	out := map[string]fs.FileInfo{}
 	for _, e := range entries {
-		path := filepath.Join(r.Dir, e.Name())
 		if !e.IsDir() {
-			continue // a link to a folder is not followed
-		}
-		if info, err := os.Lstat(filepath.Join(path, journalName)); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
+		info, err := os.Lstat(filepath.Join(r.Dir, e.Name(), journalName))
+		if err == nil && info.Mode().IsRegular() {
+			out[e.Name()] = info
+		}
+	}
+	return out, nil
+}
+
+// All reads every run, the newest first.
+func (r Runs) All() ([]Run, error) {
+	journals, err := r.Journals()
+	if err != nil {
+		return nil, err
+	}
+	var out []Run
+	for name := range journals {
+		path := filepath.Join(r.Dir, name)
 		_, fold, err := Read(path)
 		if err != nil {
 			r.Skipped(err)
 			continue
 		}
-		out = append(out, Run{e.Name(), path, fold, fold.Started.Started})
+		out = append(out, Run{name, path, fold, fold.Started.Started})
 	}
 	slices.SortFunc(out, func(a, b Run) int {
 		if c := b.Started.Compare(a.Started); c != 0 {
@@ -73,8 +90,12 @@ func (r Runs) Find(name string) (dir string, fold *metrics.Run, err error) {
 		return "", nil, err
 	}
 	var found []Run
-	for _, run := range all {
+	for i, run := range all {
 		switch {
+		case name == Previous:
+			if i > 0 && run.Fold.Started.Scenario.Name == all[0].Fold.Started.Scenario.Name {
+				return run.Dir, run.Fold, nil
+			}
 		case name == Latest, run.Name == name:
 			return run.Dir, run.Fold, nil
 		case strings.HasPrefix(run.Name, name), strings.HasPrefix(run.Fold.Started.ID, name):
@@ -85,6 +106,10 @@ func (r Runs) Find(name string) (dir string, fold *metrics.Run, err error) {
 	case 1:
 		return found[0].Dir, found[0].Fold, nil
 	case 0:
+		if name == Previous && len(all) > 0 {
+			return "", nil, exit.Errorf(exit.Usage, "homellm results list", "%s has only one run in %s",
+				all[0].Fold.Started.Scenario.Name, r.Dir)
+		}
 		return "", nil, exit.Errorf(exit.Usage, "homellm results list", "there is no run %q in %s", name, r.Dir)
 	}
 	return "", nil, exit.Errorf(exit.Usage, "give more of its name", "%d runs in %s begin with %q", len(found), r.Dir,

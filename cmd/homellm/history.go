@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"homellm/engine/exit"
+	"homellm/engine/history"
+	"homellm/engine/report"
+	"homellm/engine/results"
+)
+
+func newHistory(p process) *cobra.Command {
+	dir, metric, format := results.Default, "", "table"
+	c := &cobra.Command{
+		Use:   "history [SCENARIO]",
+		Short: "Show the figures of a scenario over all its runs, and where they changed",
+		Long: `history looks at all finished runs of a scenario below the results folder, cell by
+cell and machine by machine: each figure with its first and its last value, and the
+runs from which on its level was another, with what else changed there: the driver,
+the version of the server, its flags. With --metric it lists each run.
+
+It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
+		Example: `  homellm history rag-long
+  homellm history rag-long --metric phases.after_removal.ttft_ms
+  homellm history rag-long --format html > history.html`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if !slices.Contains(historyFormats, format) {
+				return exit.Errorf(exit.Usage, "write one of "+strings.Join(historyFormats, ", "), "there is no format %q", format)
+			}
+			index, err := history.Open(c.Context(), p.runs(dir))
+			if err != nil {
+				return err
+			}
+			defer index.Close()
+			scenarios, err := index.Scenarios(c.Context())
+			if err != nil {
+				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
+			}
+			if len(args) == 0 {
+				for _, s := range scenarios {
+					fmt.Fprintln(p.stdout, s)
+				}
+				return nil
+			}
+			all, err := index.Of(c.Context(), args[0])
+			if err != nil {
+				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
+			}
+			if len(all) == 0 {
+				return exit.Errorf(exit.Usage, "homellm history lists the scenarios that have some",
+					"there are no finished runs of %q in %s", args[0], dir)
+			}
+			if err := knows(all, metric); err != nil {
+				return err
+			}
+			if err := writeHistory(p.stdout, args[0], all, metric, format); err != nil {
+				return exit.Errorf(exit.Environment, "", "printing the history: %w", err)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", dir, "the folder that holds the results folders")
+	c.Flags().StringVar(&metric, "metric", "", "list each run with this figure, such as steps.question.ttft_ms")
+	c.Flags().StringVar(&format, "format", format, "what to print: "+strings.Join(historyFormats, ", "))
+	return c
+}
+
+var historyFormats = []string{"table", "html", "json"}
+
+// knows refuses a figure that no run has.
+func knows(all []history.History, metric string) error {
+	var paths []string
+	for _, h := range all {
+		paths = append(paths, h.Paths()...)
+	}
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	if metric == "" || slices.Contains(paths, metric) {
+		return nil
+	}
+	return exit.Errorf(exit.Usage, "there are: "+strings.Join(paths, ", "), "no run has a figure %q", metric)
+}
+
+func writeHistory(w io.Writer, scenario string, all []history.History, metric, format string) error {
+	switch format {
+	case "html":
+		return report.HistoryHTML(w, scenario, all, metric)
+	case "json":
+		return report.HistoryJSON(w, scenario, all)
+	}
+	return report.History(w, all, metric)
+}
