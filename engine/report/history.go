@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"homellm/engine/compare"
 	"homellm/engine/history"
@@ -58,9 +59,9 @@ func historyFigures(w io.Writer, h history.History) error {
 		for _, r := range h.Runs {
 			if v := r.Value(path); v.Known() {
 				if known++; known == 1 {
-					first = readable.Value(v.Value)
+					first = unitAfter(readable.Value(v.Value), v.Unit)
 				}
-				last = readable.Value(v.Value)
+				last = unitAfter(readable.Value(v.Value), v.Unit)
 			}
 		}
 		var said []string
@@ -130,7 +131,7 @@ func historyRuns(w io.Writer, h history.History, path string) error {
 			with = append(with, m.String())
 		}
 		rows = append(rows, []string{r.Started.UTC().Format("2006-01-02 15:04"), r.Name, string(r.Verdict),
-			readable.Value(v.Value), chart.Middle(v), fmt.Sprint(v.N), changed[i], strings.Join(with, "; ")})
+			unitAfter(readable.Value(v.Value), v.Unit), unitAfter(chart.Middle(v), v.Unit), fmt.Sprint(v.N), changed[i], strings.Join(with, "; ")})
 	}
 	return Columns(w, []string{"started (UTC)", "run", "verdict", path, "middle half", "repeats", "change", "changed with it"},
 		rows, 3)
@@ -306,7 +307,7 @@ func headlines(s history.Since) []string {
 }
 
 func moveText(m history.Move) string {
-	show := func(v float64) string { return readable.Quantity(v, m.Unit) }
+	show := func(v float64) string { return unitAfter(readable.Quantity(v, m.Unit), m.Unit) }
 	by := readable.Percent(m.Change)
 	if m.Unit == "ratio" {
 		by = readable.Signed(m.Change, func(v float64) string { return readable.Significant(v, 2) })
@@ -316,6 +317,14 @@ func moveText(m history.Move) string {
 		out += fmt.Sprintf(", %s: usual is up to %s", m.Verdict, strings.TrimPrefix(readable.Percent(m.Usual), "+"))
 	}
 	return out + ")"
+}
+
+// unitAfter adds its unit to a number that has none where a column's head would say it.
+func unitAfter(number, unit string) string {
+	if strings.ContainsFunc(number, unicode.IsLetter) || number == readable.Unknown {
+		return number
+	}
+	return strings.TrimSpace(number + " " + readable.UnitWord(unit))
 }
 
 // ago says how long ago something was.
