@@ -33,7 +33,8 @@ func run(ctx context.Context, p process, args []string) (code int) {
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
 	newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newList, newReport, newResults,
-	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain, newVersion,
+	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
+	newVersion,
 }
 
 func newRoot(p process) *cobra.Command {

@@ -213,7 +213,8 @@ func TestSinceLast(t *testing.T) {
 	}
 	// Changes so far: 1, 1.98, 1.01, 2 %: the quartiles are 1 and 1.98.
 	write(t, dir, 5, "560", 106*time.Millisecond)
-	if s, m := of(); s.Earlier != 5 || m.Verdict != compare.Same || m.Usual < 0.049 || m.Usual > 0.0495 || len(s.With) != 1 {
+	if s, m := of(); s.Earlier != 5 || m.Verdict != compare.Same || m.Usual < 0.049 || m.Usual > 0.0495 ||
+		len(s.With) != 1 {
 		t.Errorf("a change of 3.9 %%: %+v", m)
 	}
 	write(t, dir, 6, "560", 120*time.Millisecond)

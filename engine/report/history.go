@@ -131,10 +131,11 @@ func historyRuns(w io.Writer, h history.History, path string) error {
 			with = append(with, m.String())
 		}
 		rows = append(rows, []string{r.Started.UTC().Format("2006-01-02 15:04"), r.Name, string(r.Verdict),
-			unitAfter(readable.Value(v.Value), v.Unit), unitAfter(chart.Middle(v), v.Unit), fmt.Sprint(v.N), changed[i], strings.Join(with, "; ")})
+			unitAfter(readable.Value(v.Value), v.Unit), unitAfter(chart.Middle(v), v.Unit), fmt.Sprint(v.N),
+			changed[i], strings.Join(with, "; ")})
 	}
-	return Columns(w, []string{"started (UTC)", "run", "verdict", path, "middle half", "repeats", "change", "changed with it"},
-		rows, 3)
+	return Columns(w, []string{"started (UTC)", "run", "verdict", path, "middle half", "repeats", "change",
+		"changed with it"}, rows, 3)
 }
 
 // historyDocument is a history as JSON.

@@ -43,8 +43,10 @@ func TestSinceLast(t *testing.T) {
 		return history.Since{History: history.History{Cell: "v x m"}, Last: history.Run{Started: now.Add(-3 * time.Hour)},
 			Earlier: earlier, Moves: moves, With: []compare.Mismatch{{Key: "driver.version", Old: "550", New: "560"}}}
 	}
-	speed := history.Move{Path: "run.output_tps", Unit: "tokens/s", Old: 98, New: 97, Change: -1. / 98, Verdict: event.Unknown}
-	early := history.Move{Path: "phases.before.ttft_ms", Unit: "ms", Old: 400, New: 500, Change: 0.25, Verdict: event.Unknown}
+	speed := history.Move{Path: "run.output_tps", Unit: "tokens/s", Old: 98, New: 97, Change: -1. / 98,
+		Verdict: event.Unknown}
+	early := history.Move{Path: "phases.before.ttft_ms", Unit: "ms", Old: 400, New: 500, Change: 0.25,
+		Verdict: event.Unknown}
 	late := history.Move{Path: "phases.after_removal.ttft_ms", Unit: "ms", Old: 100, New: 112, Change: 0.12, Usual: 0.05,
 		Verdict: event.Unknown}
 	judged := late
@@ -64,7 +66,8 @@ func TestSinceLast(t *testing.T) {
 			t.Errorf("%s:\n got %q\nwant %q", tt.name, got, tt.want)
 		}
 	}
-	if got := SinceLast([]history.Since{of(5, speed), of(5, speed)}, now); len(got) != 2 || !strings.HasPrefix(got[0], "v x m: ") {
+	if got := SinceLast([]history.Since{of(5, speed), of(5, speed)}, now); len(got) != 2 ||
+		!strings.HasPrefix(got[0], "v x m: ") {
 		t.Errorf("two cells: %q", got)
 	}
 }

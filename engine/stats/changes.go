@@ -211,8 +211,8 @@ func (s series) steady(changes []Change) (out []Change) {
 	return out
 }
 
-// ramp fits a level, a straight line and another level to a stretch. It is true if that explains the stretch better than
-// steps do, by the Bayesian information criterion (Schwarz, Estimating the dimension of a model, 1978).
+// ramp fits a level, a straight line and another level to a stretch. It is true if that explains the stretch better
+// than steps do, by the Bayesian information criterion (Schwarz, Estimating the dimension of a model, 1978).
 func (s series) ramp(lo, hi int, steps []Change) (Change, bool) {
 	v := s.values[lo:hi]
 	n := float64(len(v))

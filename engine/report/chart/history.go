@@ -34,8 +34,8 @@ func History(id, path string, h history.History, changes []history.Change) (Char
 	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, wideWidth - chartRight - 8}
 	y := axis{0, top, chartHeight - chartBottom, chartTop}
 	out := Chart{ID: id, Title: path, Wide: true, Legend: []legend{{"c1", "a run"}, {"old", "something else changed"}},
-		Caption: fmt.Sprintf("%d runs, the oldest first: of a time the median over the repeats of a run, of a share the mean. "+
-			"The band is the middle half of its repeats, a dashed line a change of level.", len(runs))}
+		Caption: fmt.Sprintf("%d runs, the oldest first: of a time the median over the repeats of a run, of a share the "+
+			"mean. The band is the middle half of its repeats, a dashed line a change of level.", len(runs))}
 	s := newSVG(id, wideWidth, chartHeight, path, fmt.Sprintf("%d runs; the newest is %s", len(runs),
 		readable.Value(values[len(values)-1].Value)))
 	frame(s, y, step, unit)
