@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// checkedSince is the first version of the format whose lines carry a check.
+// checkedSince is the first version of the format whose lines have a checksum.
 const checkedSince = 2
 
-// Checked says whether damage to the journal of this run would have been noticed when it was read.
+// Checked says whether reading the journal of this run would have detected damage.
 func (r RunStarted) Checked() bool { return r.Version >= checkedSince }
 
 var errDamaged = errors.New("the line does not match its checksum: the journal is damaged, or it was edited")
 
 // A check is the CRC-32C (Castagnoli) of every line up to and including this one, without the checks and line ends.
-// Since it runs on from line to line, a line that was moved, repeated or left out does not match either. It finds
+// It continues from line to line, so a line that was moved, repeated or left out does not match either. It detects
 // damage, not forgery: an editor of a journal can compute it again.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -29,7 +29,7 @@ const (
 	sealBytes = len(sealBegin) + 8 + len(sealEnd)
 )
 
-// seal adds the check to an encoded line. Sum is that of the lines before it.
+// seal adds the check to an encoded line. Sum is the checksum of the lines before it.
 func seal(raw []byte, sum uint32) ([]byte, uint32) {
 	sum = crc32.Update(sum, castagnoli, raw)
 	return fmt.Appendf(raw[:len(raw)-1], "%s%08x%s", sealBegin, sum, sealEnd), sum
@@ -47,7 +47,7 @@ func check(raw []byte) (sum uint32, ok bool) {
 	return uint32(n), ok && end && err == nil && digits == strings.ToLower(digits)
 }
 
-// unseal compares a line with its check and returns the sum that the next line goes on from.
+// unseal compares a line with its check and returns the sum from which the next line continues.
 func unseal(raw []byte, sum uint32) (uint32, error) {
 	said, ok := check(raw)
 	if !ok {
@@ -61,16 +61,16 @@ func unseal(raw []byte, sum uint32) (uint32, error) {
 	return sum, nil
 }
 
-// MostTokens is what no count of tokens or bytes is above.
+// MostTokens is the limit of any count of tokens or bytes.
 const MostTokens = 1 << 40
 
 const (
-	longestRun = 10 * 365 * 24 * time.Hour // no instant of a run lies behind it, so that sums of instants do not overflow
-	clockSlack = time.Second               // instants of two clocks, the kernel's and ours, may cross by so much
+	longestRun = 10 * 365 * 24 * time.Hour // the limit of instants of a run, so that sums of instants do not overflow
+	clockSlack = time.Second               // overlap of instants of two clocks, the kernel's and the process's
 )
 
-// plausible refuses an event that no run can have: instants out of range or order, negative counts.
-// What a reader works out from such values would look like a measurement.
+// plausible rejects an event that no run can have: instants out of range or order, negative counts. Figures computed
+// from such values would look like measurements.
 func (r *reader) plausible(e Event) error {
 	if e.At < 0 || e.At > longestRun {
 		return fmt.Errorf("its instant %d ns is out of range", e.At)

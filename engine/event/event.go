@@ -1,10 +1,10 @@
-// Package event holds the facts of a run and the journal that keeps them.
+// Package event holds the facts of a run and the journal that stores them.
 //
-// It refuses to know how a fact came about or what follows from it: the engine emits, the
-// fold in engine/metrics interprets.
+// It does not know how a fact came about or what follows from it: the engine emits, the fold in engine/metrics
+// interprets.
 //
-// All instants are monotonic durations since the start of the run; wall time appears once, in
-// [RunStarted]. A value that was not observed is a nil pointer, never a zero.
+// All instants are monotonic durations since the start of the run; wall time appears once, in [RunStarted]. A value
+// that was not observed is a nil pointer, never a zero.
 package event
 
 import (
@@ -13,8 +13,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// Version is the journal's format. Readers refuse a journal of a later version. Since version 2
-// every line carries a check.
+// Version is the journal's format. Readers reject a journal of a later version. Since version 2 every line has a
+// checksum.
 const Version = 2
 
 // Event is one fact. Seq counts from 1 without gaps within a journal.
@@ -51,13 +51,13 @@ type Scenario struct {
 	Repeats     int    `json:"repeats"`
 	Warmup      int    `json:"warmup"`
 	Isolation   string `json:"isolation"`
-	// what one salt, reset or restart covers: run, repeat or conversation
+	// the scope of one salt, reset or restart: run, repeat or conversation
 	Scope         string         `json:"scope"`
 	ErrorBudget   float64        `json:"error_budget"` // share of requests that may fail, 0..1
 	Conversations []Conversation `json:"conversations"`
 }
 
-// Shared reports whether a later repeat finds in the cache what an earlier one has left there.
+// Isolated reports whether each repeat is isolated from the cache of earlier ones.
 func (s Scenario) Shared() bool { return !s.Isolated() || s.Scope == "run" }
 
 // Isolated reports whether repeats are kept from each other's cache.
@@ -78,13 +78,12 @@ type Step struct {
 	Turns  int    `json:"turns"`
 }
 
-// CellPlanned declares a cell before anything of it runs, so that a cell that never came to
-// run is still reported.
+// CellPlanned declares a cell before any of it runs, so that a cell that never ran is still reported.
 type CellPlanned struct {
 	Labels []Label `json:"labels"`
 	Turns  int     `json:"turns"`          // measured requests of one repeat
 	Skip   string  `json:"skip,omitempty"` // why the cell cannot run here; empty if it can
-	// digest of what one repeat sends, whatever the scenario's file looks like; empty in journals from before it
+	// digest of what one repeat sends, however the scenario's file is written; empty in older journals
 	Does string `json:"does_sha256,omitempty"`
 }
 
@@ -100,110 +99,109 @@ type CellStarted struct {
 	Server  Server `json:"server"`
 }
 
-// Server is what is known of the server that plays a cell.
+// Server describes the server that plays a cell.
 type Server struct {
 	Profile       string   `json:"profile"`
 	Engine        string   `json:"engine"`
 	Version       string   `json:"version,omitempty"`
 	URL           string   `json:"url"`                     // never with credentials
-	Address       string   `json:"address_class,omitempty"` // loopback | private network | public; empty: not known
+	Address       string   `json:"address_class,omitempty"` // loopback | private network | public; empty: unknown
 	Model         string   `json:"model"`
-	Quant         string   `json:"quant,omitempty"`    // how its weights are quantised; empty: not known
-	Answered      string   `json:"answered,omitempty"` // what its replies call the model, where that name is not known
+	Quant         string   `json:"quant,omitempty"`    // quantisation of its weights; empty: unknown
+	Answered      string   `json:"answered,omitempty"` // model name in its replies, if that differs from the known names
 	ContextTokens *int     `json:"context_tokens"`
-	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: not known
+	BlockTokens   int      `json:"block_tokens,omitempty"` // in one block of its prefix cache; 0: unknown
 	Simulated     bool     `json:"simulated"`
-	Embedded      bool     `json:"embedded,omitempty"`     // it is simulated within homellm itself
+	Embedded      bool     `json:"embedded,omitempty"`     // a simulator inside homellm
 	Simulation    string   `json:"simulation,omitempty"`   // what is simulated, such as "RTX 4090, qwen2.5-3b"
-	Capabilities  []string `json:"capabilities,omitempty"` // what was proven, such as cache_report
-	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, when cells are isolated by salt
-	Flags         string   `json:"flags_sha256,omitempty"` // of the rendered argv, when homellm started it
-	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
+	Capabilities  []string `json:"capabilities,omitempty"` // capabilities that were proven, such as cache_report
+	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, if cells are isolated by salt
+	Flags         string   `json:"flags_sha256,omitempty"` // digest of the command line, if homellm started it
+	Revision      string   `json:"revision,omitempty"`     // revision of the model that the models file pins for this engine
 
-	// what this server or machine cannot tell, with the reason: cache, usage, reasoning_tokens, server_timings,
+	// what this server or machine does not report, with the reason: cache, usage, reasoning_tokens, server_timings,
 	// speculation, or a metric
 	Unsupported map[string]string `json:"unsupported,omitempty"`
 }
 
 // Request is one request and its reply, whether it succeeded or not.
 type Request struct {
-	Repeat       int    `json:"repeat"` // from 1; warm-ups count on their own
+	Repeat       int    `json:"repeat"` // from 1; warm-ups are counted separately
 	Warmup       bool   `json:"warmup,omitempty"`
 	Conversation string `json:"conversation"`
 	Step         string `json:"step"`
 	Turn         int    `json:"turn"` // within the step, from 1
 	Action       string `json:"action"`
 	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
-	MaxTokens    int    `json:"max_tokens,omitempty"` // most output tokens that it asked for; 0: it did not say
+	MaxTokens    int    `json:"max_tokens,omitempty"` // max_tokens of the request; 0: not set
 	Phase        string `json:"phase"`                // one of Phases
-	// keys of the scenario's request that the server has no word for, and did not get
+	// keys of the scenario's request that the server's API does not have, and that were not sent
 	Unkept []string `json:"unkept,omitempty"`
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.
 	Cached       *int   `json:"cached_tokens"`
 	CacheSource  string `json:"cache_source"`  // usage | timings | counters | none
-	CacheAssumed bool   `json:"cache_assumed"` // the server said nothing and the profile says that this means 0
+	CacheAssumed bool   `json:"cache_assumed"` // the server reported nothing, which according to the profile means 0
 	CacheWhy     string `json:"cache_why"`     // why Cached is unknown
-	// longest prefix seen before, whole blocks: the ceiling of any prefix cache
+	// longest prefix seen before, in whole blocks: the ceiling of any prefix cache
 	Reusable       *int   `json:"reusable_tokens"`
 	ReusableSource string `json:"reusable_source"` // tokens | estimated
 	ReusableWhy    string `json:"reusable_why,omitempty"`
 
-	// the reply was not sent as it was generated but held back: when its tokens were made is not known
+	// the reply was held back and not sent as it was generated: when its tokens were made is unknown
 	Buffered bool `json:"buffered,omitempty"`
-	// tokens of the text behind the first arrival, where the server does not tell how many came with that; nil: not
-	// counted
+	// tokens of the text after the first arrival, if the server does not say how many came with that; nil: not counted
 	Later *Counted `json:"later_tokens,omitempty"`
 
-	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or nothing could
+	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or counting was impossible
 }
 
-// Counted is how many tokens a text has by a tokeniser.
+// Counted is a tokeniser's count of a text.
 type Counted struct {
 	Tokens int `json:"tokens"`
-	Spread int `json:"spread"` // so many more or fewer the model may have made of it
+	Spread int `json:"spread"` // the model may have made so many more or fewer of it
 }
 
-// Estimate is homellm's own count of a prompt, made before it was sent and before the server's count
-// was known.
+// Estimate is homellm's count of a prompt, made before it was sent and before the server's count was known.
 type Estimate struct {
 	Prompt int     `json:"prompt_tokens"`
-	Shared int     `json:"shared_tokens"` // of its longest beginning that the server had seen
-	Spread float64 `json:"spread"`        // half width that the counter claims, as a share; 0: it claims to be exact
-	Source string  `json:"source"`        // what counted
+	Shared int     `json:"shared_tokens"` // tokens of its longest prefix that the server had seen
+	Spread float64 `json:"spread"`        // relative half width that the counter claims; 0: it claims to be exact
+	Source string  `json:"source"`        // the counter
 }
 
-// Exchange is what a client saw of one request. All instants are since the start of the run
-// and are taken when bytes arrive, before they are decoded.
+// Exchange is what a client saw of one request. All instants are since the start of the run and are taken when bytes
+// arrive, before they are decoded.
 type Exchange struct {
 	Due time.Duration `json:"due_ns"` // when the request should have been sent
 	// first byte of the request handed to the kernel; nil if it never was
 	Sent *time.Duration `json:"sent_ns"`
-	// how long a new connection took (name, TCP, TLS); nil if one was reused
+	// time to make a new connection (name, TCP, TLS); nil if one was reused
 	Connect    *time.Duration `json:"connect_ns"`
 	Headers    *time.Duration `json:"headers_ns"`              // first byte of the response
 	FirstEvent *time.Duration `json:"first_event_ns"`          // first event with choices, empty or not
 	Finished   *time.Duration `json:"finished_ns,omitempty"`   // event that gave the finish reason of a stream
-	Done       time.Duration  `json:"done_ns"`                 // end of the exchange, whichever way it ended
+	Done       time.Duration  `json:"done_ns"`                 // end of the exchange, however it ended
 	Status     int            `json:"status"`                  // HTTP status, 0 if there was none
 	Chunks     []Chunk        `json:"chunks"`                  // every non-empty delta
-	Text       string         `json:"text"`                    // the answer, or the refusal in its place
+	Text       string         `json:"text"`                    // the answer, or the refusal that replaces it
 	Reasoning  string         `json:"reasoning,omitempty"`     // the reasoning channel
 	Tools      string         `json:"tools,omitempty"`         // tool calls: names and arguments as they came
-	Finish     string         `json:"finish_reason,omitempty"` // as the server spelt it
-	// tool calls of the reply, told apart; a journal from before they were has only Tools
+	Finish     string         `json:"finish_reason,omitempty"` // as the server spells it
+	// the reply's tool calls, parsed; older journals have only Tools
 	Calls []wire.ToolCall `json:"tool_calls,omitempty"`
-	// when the first of them stood whole: the arrival of its last piece; nil: the reply was not streamed, or calls none
+	// when the first tool call was complete: the arrival of its last piece; nil: the reply was not streamed, or has no
+	// calls
 	FirstCall *time.Duration `json:"first_call_ns,omitempty"`
 	Usage     Usage          `json:"usage"`
-	// what the server said of this request, by metric name (server.prefill_ms …)
+	// the server's figures for this request, by metric name (server.prefill_ms …)
 	Timings map[string]float64 `json:"timings,omitempty"`
 	Wire    Wire               `json:"wire"`
 	Err     *Error             `json:"error"`
 }
 
-// Channel is where a delta belongs.
+// Channel is the channel of a delta.
 type Channel string
 
 // The channels of a chat stream.
@@ -214,15 +212,15 @@ const (
 	Refusal   Channel = "refusal"
 )
 
-// Chunk is one non-empty delta. Bytes is its length in Text (answer and refusal), Reasoning or
-// Tools, so that the text of a chunk is found again without being stored twice.
+// Chunk is one non-empty delta. Bytes is its length in Text (answer and refusal), Reasoning or Tools, so that its
+// text can be found there and is not stored twice.
 type Chunk struct {
 	At      time.Duration `json:"at"`
 	Channel Channel       `json:"ch"`
 	Bytes   int           `json:"b"`
-	Tokens  *int          `json:"t,omitempty"` // tokens in the chunk, where the server says
-	// an instant at which nothing of the read had arrived that brought this chunk and others after it, all of which
-	// have the instant of the last
+	Tokens  *int          `json:"t,omitempty"` // tokens in the chunk, if the server reports them
+	// an instant before anything arrived of the read that delivered this chunk and later ones, which share the instant
+	// of the last
 	After *time.Duration `json:"after,omitempty"`
 }
 
@@ -234,30 +232,30 @@ type Usage struct {
 	Cached     *int `json:"cached_tokens"` // as reported; nil if absent or null
 }
 
-// Wire says how the reply was framed: enough to explain a surprising figure.
+// Wire describes the framing of the reply, to explain a surprising figure.
 type Wire struct {
 	Protocol    string `json:"protocol,omitempty"`     // HTTP/1.1, HTTP/2.0
 	ContentType string `json:"content_type,omitempty"` //
 	Framing     string `json:"framing,omitempty"`      // sse | ndjson | json
-	Reused      bool   `json:"reused"`                 // the connection had served a request before
+	Reused      bool   `json:"reused"`                 // the connection had carried an earlier request
 	Warmed      bool   `json:"warmed,omitempty"`       // the connection was made before the request was due
-	// the connection ended under the request before anything came back: it was sent once more
+	// the connection ended before any reply: the request was sent once more
 	Resent       bool   `json:"resent,omitempty"`
 	RoleEarly    bool   `json:"role_early"`              // a chunk without text came before the first token
 	ReasoningKey string `json:"reasoning_key,omitempty"` // reasoning | reasoning_content | thinking
 	UsageIn      string `json:"usage_in,omitempty"`      // last_chunk | own_chunk | every_chunk | body | timings
-	// who told when bytes arrived: kernel, or reader where a read returned without the kernel's stamp
+	// who stamped the arrivals: kernel, or reader if a read returned without the kernel's stamp
 	StampedBy string `json:"stamped_by,omitempty"`
 	Events    int    `json:"events"`   // SSE events or NDJSON lines
 	Comments  int    `json:"comments"` // SSE comment lines
 	Reads     int    `json:"reads"`    // reads that delivered bytes
-	// most deltas that arrived in one read: their arrival times are one
+	// most deltas that arrived in one read, which share an arrival time
 	CoalescedMax  int    `json:"coalesced_max"`
 	Bytes         int64  `json:"bytes"`                    // of the body
 	Several       bool   `json:"several,omitempty"`        // the reply had several choices: only the first is kept
-	Repeating     bool   `json:"repeating,omitempty"`      // deltas repeated all so far, which is kept once
+	Repeating     bool   `json:"repeating,omitempty"`      // deltas repeated all text so far, which is stored once
 	DoneMarker    bool   `json:"done_marker"`              // [DONE] or done:true was seen
-	Model         string `json:"model,omitempty"`          // as the reply names it
+	Model         string `json:"model,omitempty"`          // the model's name in the reply
 	CachedIn      string `json:"cached_in,omitempty"`      // where Usage.Cached was read: usage | timings
 	UsageConflict string `json:"usage_conflict,omitempty"` // how two counts of this reply contradict each other
 	RequestSHA256 string `json:"request_sha256,omitempty"` // of the body sent
@@ -266,9 +264,9 @@ type Wire struct {
 // Error says why a request failed.
 type Error struct {
 	Class      string        `json:"class"`                    // one of the classes in Classes
-	Message    string        `json:"message"`                  // what a person needs to act on it
-	Body       string        `json:"body,omitempty"`           // start of the reply's body, at most 4 KiB
-	RetryAfter time.Duration `json:"retry_after_ns,omitempty"` // what the server asked for
+	Message    string        `json:"message"`                  // what happened, and what to do
+	Body       string        `json:"body,omitempty"`           // beginning of the reply's body, at most 4 KiB
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"` // the pause that the server asked for
 }
 
 // Classes lists every error class with its meaning.
@@ -293,20 +291,20 @@ var Classes = []struct{ Name, Doc string }{
 	{"cancelled", "the run was interrupted while the request was in flight"},
 }
 
-// Outcome is what an assertion or a gate comes to. A run and a comparison have further ones.
+// Outcome is the outcome of an assertion or a gate. A run and a comparison have further ones.
 type Outcome string
 
 // The outcomes of an assertion.
 const (
 	Pass Outcome = "pass"
 	Fail Outcome = "fail"
-	// it should have been told, and was not or cannot be believed
+	// the server should have reported it, and did not or cannot be trusted
 	Unknown     Outcome = "unknown"
 	Unsupported Outcome = "unsupported" // it cannot be known here, which was clear before the run
 	Skipped     Outcome = "skipped"
 )
 
-// Severity says what a failure means.
+// Severity is the consequence of a failure.
 type Severity string
 
 // The severities.
@@ -321,21 +319,21 @@ func (s Severity) Gates() bool { return s != SeverityWarn }
 // Undecided says whether an outcome is neither a pass nor a failure.
 func (o Outcome) Undecided() bool { return o == Unknown || o == Unsupported }
 
-// OnUnknown says what an undecided outcome means.
+// OnUnknown is the consequence of an undecided outcome.
 type OnUnknown string
 
-// What an author may say of it.
+// The choices of an author.
 const (
 	UnknownInconclusive OnUnknown = "inconclusive" // the run has no verdict
 	UnknownFails        OnUnknown = "fail"         // as a failure
 	UnknownSkips        OnUnknown = "skip"         // what cannot be known is allowed
-	UnknownWarns        OnUnknown = "warn"         // what cannot be known is allowed, with a remark
+	UnknownWarns        OnUnknown = "warn"         // what cannot be known is allowed, with a note
 )
 
 // Allows says whether the author allows an outcome that cannot be known.
 func (o OnUnknown) Allows() bool { return o == UnknownSkips || o == UnknownWarns }
 
-// Verdict is the judgement of one assertion: over all repeats of a cell, or for the cell.
+// Verdict is the judgement of one assertion, over all repeats of a cell or for the cell.
 type Verdict struct {
 	Name         string    `json:"name"`
 	That         string    `json:"that"`
@@ -347,10 +345,10 @@ type Verdict struct {
 	Verdict      Outcome   `json:"verdict"`
 	Why          string    `json:"why,omitempty"`
 	Message      string    `json:"message,omitempty"`     // the author's own words for a failure
-	Operands     []Operand `json:"operands"`              // of the evaluation that decided the verdict
+	Operands     []Operand `json:"operands"`              // of the decisive evaluation
 	Evaluated    int       `json:"evaluated"`             // evaluations, one per repeat below scenario scope
 	Passed       int       `json:"passed"`                //
-	Unknown      int       `json:"unknown"`               // evaluations that are undecided, of either sort
+	Unknown      int       `json:"unknown"`               // undecided evaluations of both kinds
 	Unsupported  int       `json:"unsupported,omitempty"` // of them, those that cannot be known
 	MinPassRate  float64   `json:"min_pass_rate"`         // 0..1
 	File         string    `json:"file"`                  //
@@ -358,7 +356,7 @@ type Verdict struct {
 	Column       int       `json:"column"`                //
 	Abort        bool      `json:"abort,omitempty"`       // a failure ended the run
 	Excerpt      string    `json:"excerpt,omitempty"`     // the source line and caret, ready to print
-	TextSeen     string    `json:"text_seen,omitempty"`   // the reply a failed text assertion looked at, shortened
+	TextSeen     string    `json:"text_seen,omitempty"`   // the reply that a failed assertion about text read, shortened
 }
 
 // Operand is one value that an assertion compared.
@@ -369,17 +367,16 @@ type Operand struct {
 	Source string `json:"source,omitempty"`
 	Why    string `json:"why,omitempty"` // why it is not exact
 
-	Range       *Range  `json:"range,omitempty"`       // of a number that is not exact: it lies in here
-	Beginning   *string `json:"beginning,omitempty"`   // of a text that is not exact: it begins like this
+	Range       *Range  `json:"range,omitempty"`       // limits of a number that is not exact
+	Beginning   *string `json:"beginning,omitempty"`   // beginning of a text that is not exact
 	Unsupported bool    `json:"unsupported,omitempty"` // it cannot be known here
 }
 
-// CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is
-// reported with what it has and is not run again by a resume.
+// CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is reported with what it has,
+// and a resume does not run it again.
 //
-// The rest is of a run with a time budget: how many repeats were played, how many there were whenever
-// what was measured decided whether more are played, and why no more were: certain, budget, maximum,
-// partner or ended.
+// The other fields belong to a run with a time budget: the number of repeats, the numbers of repeats at each decision
+// whether to play more, and why no more were played: certain, budget, maximum, partner or ended.
 type CellDone struct {
 	Err     string `json:"error,omitempty"`
 	Repeats int    `json:"repeats,omitempty"`
@@ -387,34 +384,34 @@ type CellDone struct {
 	Stopped string `json:"stopped,omitempty"`
 }
 
-// CellFailed closes a cell that the environment did not let run: the server did not start, the
-// model is missing, a preflight check failed.
+// CellFailed closes a cell that could not run: the server did not start, the model is missing, a preflight check
+// failed.
 type CellFailed struct {
 	Err  string `json:"error"`
 	Hint string `json:"hint,omitempty"`
 }
 
-// Note is a remark that every report shows beside the numbers it concerns.
+// Note is a remark that every report shows with the numbers it concerns.
 type Note struct {
 	Code string `json:"code"` // such as throttled, foreign_traffic, context_truncated
 	Text string `json:"text"`
 }
 
-// Sample is one reading of the machine while a cell ran, by metric name (gpu.power_w …).
+// Sample is one reading of the machine while a cell runs, by metric name (gpu.power_w …).
 type Sample struct {
 	Values map[string]float64 `json:"values"`
 }
 
 // ColdPrompts are prompts that were new to the server, sent before the first pass and between the repeats to a server
-// that reports no cached tokens: how long a first token takes after a prompt of which nothing is cached.
+// that reports no cached tokens. They show how long a first token takes after a prompt of which nothing is cached.
 type ColdPrompts struct {
 	Prompts []ColdPrompt `json:"prompts"`
-	After   int          `json:"after_repeat,omitempty"` // the repeat that they were sent after; 0: before the first pass
+	After   int          `json:"after_repeat,omitempty"` // the repeat before them; 0: before the first pass
 }
 
-// ColdPrompt is one of them.
+// ColdPrompt is one such prompt.
 type ColdPrompt struct {
-	Tokens int           `json:"tokens"` // as the server counts them
+	Tokens int           `json:"tokens"` // server's count
 	TTFT   time.Duration `json:"ttft_ns"`
 }
 
@@ -443,5 +440,5 @@ func (ColdPrompts) kind() string { return "cold_prompts" }
 func (Facts) kind() string       { return "facts" }
 func (RunDone) kind() string     { return "run_done" }
 
-// Milliseconds is a duration as figures have it.
+// Milliseconds converts a duration to the unit of the figures.
 func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

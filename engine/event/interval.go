@@ -5,14 +5,14 @@ import (
 	"math"
 )
 
-// Range is an interval in which a number lies, both ends included. High is +Inf and Low -Inf where
-// nothing bounds it.
+// Range is an interval that contains a number, both ends included. High is +Inf and Low -Inf if it has no bound
+// there.
 type Range struct {
 	Low  float64
 	High float64
 }
 
-// bounds is a Range as JSON has it, which knows no infinity.
+// bounds is the JSON form of a Range, because JSON has no infinity.
 type bounds struct {
 	Low  *float64 `json:"low"`
 	High *float64 `json:"high"`

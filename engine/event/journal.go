@@ -17,8 +17,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// ErrTorn says that a journal ends in the middle of a line: its writer was killed, or is
-// writing right now. Every event before it was read.
+// ErrTorn says that a journal ends in the middle of a line: its writer was killed, or is writing now. Every event
+// before that was read.
 var ErrTorn = errors.New("the journal ends in the middle of an event")
 
 // ErrLocked says that another process writes the journal.
@@ -46,7 +46,7 @@ func decode[T Body](raw []byte) (Body, error) {
 	return b, err
 }
 
-// decodeRequest reads a request. Journals from before prefills were marked have them in inject steps only.
+// decodeRequest reads a request. In journals without a mark for prefills, only inject steps have them.
 func decodeRequest(raw []byte) (Body, error) {
 	var r Request
 	err := json.Unmarshal(raw, &r)
@@ -54,9 +54,9 @@ func decodeRequest(raw []byte) (Body, error) {
 	return r, err
 }
 
-// lasting says after which events nothing may be lost to a power cut. In between, a lost tail
-// costs at most one cell, and no request is in flight when the disk is waited for. That an
-// attempt began lasts too: the next one must not take its number, of which its salt is made.
+// lasting says which events are flushed to the disk, so that a power cut loses nothing before them. In between, a
+// lost tail costs at most one cell, and no request is in flight while the journal waits for the disk. The start of an
+// attempt is flushed too: the next one must not reuse its number, of which its salt is made.
 func lasting(b Body) bool {
 	switch b.(type) {
 	case CellStarted, CellDone, CellFailed, RunDone:
@@ -67,7 +67,7 @@ func lasting(b Body) bool {
 	return false
 }
 
-// line is one event as a journal holds it. Body comes last, so that a line is readable by eye.
+// line is one event in a journal. Body comes last, so that people can read a line.
 type line struct {
 	Seq  uint64          `json:"seq"`
 	At   time.Duration   `json:"at_ns"`
@@ -76,18 +76,18 @@ type line struct {
 	Body json.RawMessage `json:"body"`
 }
 
-// Journal writes events to a file, one JSON object a line. It is used from one goroutine.
+// Journal writes events to a file, one JSON object per line. It must be used from one goroutine.
 type Journal struct {
 	file *os.File
 	end  position
-	err  error // the first write that failed; what follows it would be unreadable
+	err  error // the first failed write; what follows it would be unreadable
 }
 
-// position is where a journal stands after its last event.
+// position is the state of a journal after its last event.
 type position struct {
 	seq     uint64        // of that event
 	at      time.Duration // its instant
-	version int           // of the format, as the head says
+	version int           // of the format, from the first event
 	sum     uint32        // the check of that line
 }
 
@@ -106,9 +106,9 @@ func Create(path string) (*Journal, error) {
 	return &Journal{file: f}, nil
 }
 
-// Open continues a journal: it cuts a torn last line off, checks every event before it and returns them for the fold.
-// The next event is the one after the last of them. A link is refused: the folder of a run may be a stranger's, and
-// only files in it may be cut and written.
+// Open continues a journal: it removes an incomplete last line, checks every event before it and returns them for the
+// fold. Appending continues after the last of them. A link is rejected: the folder of a run may come from someone
+// else, and only files inside it may be truncated and written.
 func Open(path string) (*Journal, []Event, error) {
 	named, err := os.Lstat(path)
 	if err != nil {
@@ -131,7 +131,7 @@ func Open(path string) (*Journal, []Event, error) {
 	return j, events, nil
 }
 
-// lock takes the journal for this process until it is closed.
+// lock locks the journal for this process until it is closed.
 func lock(f *os.File) error {
 	err := filelock.Lock(f)
 	if errors.Is(err, filelock.ErrLocked) {
@@ -170,8 +170,8 @@ func resume(f *os.File) (*Journal, []Event, error) {
 // Seq is the number of the last event in the journal.
 func (j *Journal) Seq() uint64 { return j.end.seq }
 
-// Append writes one event. It is with the operating system when Append returns, and on the disk
-// if it closes a cell or the run. After a failed write the journal takes nothing more.
+// Append writes one event. When Append returns, the operating system has it; an event that closes a cell or the run
+// is on the disk. After a failed write the journal accepts nothing more.
 func (j *Journal) Append(e Event) error {
 	if j.err != nil {
 		return j.err
@@ -205,7 +205,7 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// encode returns the line of an event that follows a position, and the position behind it.
+// encode returns the line of an event at a position, and the position after it.
 func encode(e Event, at position) ([]byte, position, error) {
 	head, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), json.RawMessage("0")})
 	if err != nil {
@@ -230,7 +230,7 @@ func encode(e Event, at position) ([]byte, position, error) {
 	return append(raw, '\n'), at, nil
 }
 
-// Masked is the event with stars for every secret that is known: a server may have repeated one anywhere in it.
+// Masked is the event with stars in place of every known secret: a server may have repeated one in any text.
 func (e Event) Masked() (Event, error) {
 	if !secret.Any() {
 		return e, nil
@@ -245,9 +245,9 @@ func (e Event) Masked() (Event, error) {
 	return e, err
 }
 
-// Read returns the events of a journal in order. An error is the last thing it yields:
-// [ErrTorn] after a torn end, any other for a journal that cannot be trusted from that line on.
-// Unknown fields are ignored; an unknown kind and a journal of a later version are errors.
+// Read returns the events of a journal in order. An error is the last thing it yields: [ErrTorn] after an incomplete
+// last line, any other error for a journal that cannot be trusted from that line on. Unknown fields are ignored; an
+// unknown kind and a journal of a later version are errors.
 func Read(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		read := &reader{in: bufio.NewReader(r)}
@@ -267,11 +267,11 @@ type reader struct {
 	writer string // the program version that began the journal
 }
 
-// longestLine bounds an event, written or read: the longest reply that is kept, all of it escaped, has 96 MiB.
+// longestLine limits an event, written or read: the longest reply that is kept, fully escaped, has 96 MiB.
 var longestLine = 128 << 20 // bytes; tests shorten it
 
-// line returns the bytes of the next event. It reads no more of what cannot be one than shows
-// that, and reports a part of an event as torn.
+// line returns the bytes of the next event. It stops reading as soon as the bytes cannot be an event, and reports an
+// incomplete event as torn.
 func (r *reader) line() (raw []byte, err error) {
 	for {
 		part, err := r.in.ReadSlice('\n')
@@ -285,21 +285,21 @@ func (r *reader) line() (raw []byte, err error) {
 		case len(raw) == 0:
 			return nil, io.EOF
 		case r.seq > 0 && raw[0] == 0:
-			return nil, ErrTorn // a power cut leaves zeros where the last blocks were to be
+			return nil, ErrTorn // a power cut leaves zeros in place of the last blocks
 		case raw[0] != '{', errors.Is(err, io.EOF) && !r.begun(raw):
 			return nil, errors.New("not an event: this is not a journal, or it is damaged")
 		case len(raw) > longestLine:
 			return nil, fmt.Errorf("the event has more than %d MiB", longestLine>>20)
 		case errors.Is(err, io.EOF):
 			if _, whole := check(raw[:len(raw)-1]); whole {
-				return nil, errDamaged // it was written to its end, and something else stands there
+				return nil, errDamaged // the line is complete, and is not an event
 			}
 			return nil, ErrTorn
 		}
 	}
 }
 
-// begun says whether a part of a line is the beginning of the next event.
+// begun says whether an incomplete line is the beginning of the next event.
 func (r *reader) begun(raw []byte) bool {
 	head := fmt.Sprintf(`{"seq":%d,`, r.seq+1)
 	return strings.HasPrefix(head, string(raw[:min(len(raw), len(head))]))
@@ -340,7 +340,7 @@ func (r *reader) parse(raw []byte) (_ Event, err error) {
 			return Event{}, err
 		}
 	} else if _, sealed := check(raw); sealed {
-		return Event{}, errDamaged // its version was written before there were checks
+		return Event{}, errDamaged // older versions had no checks
 	}
 	decode, ok := kinds[l.Kind]
 	if !ok {
@@ -359,8 +359,8 @@ func (r *reader) parse(raw []byte) (_ Event, err error) {
 	return e, nil
 }
 
-// head checks the first event before any other is understood, so that a journal of a later
-// version is refused for that reason and not for the first thing that looks odd.
+// head checks the first event before any other is decoded, so that a journal of a later version is rejected for that
+// reason and not for the first unknown detail.
 func (r *reader) head(l line) error {
 	if l.Kind != (RunStarted{}).kind() {
 		return fmt.Errorf("a journal begins with %s, not with %q", RunStarted{}.kind(), l.Kind)

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// syncDir makes the name of a new file in dir last.
+// syncDir flushes the name of a new file in dir to the disk.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

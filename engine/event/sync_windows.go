@@ -1,4 +1,4 @@
 package event
 
-// syncDir has nothing to do: the file system keeps the names of files by itself.
+// syncDir does nothing: the file system keeps the names of files by itself.
 func syncDir(string) error { return nil }

@@ -18,7 +18,7 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 	}
 	vendors, err := filepath.Glob(filepath.Join(root, "class/drm/card*/device/vendor"))
 	if err != nil {
-		return nil, errNoGPU // the pattern is fixed, so the root holds characters that a pattern gives a meaning to
+		return nil, errNoGPU // the pattern is fixed, so the root must not contain wildcards
 	}
 	var devices []string
 	for _, path := range vendors {
@@ -35,7 +35,7 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 		return nil, errNoGPU
 	}
 	slices.Sort(devices)
-	// The graphics core of a processor does not count where there is a card.
+	// An integrated GPU does not count if there is a card.
 	if cards := slices.DeleteFunc(slices.Clone(devices), sharedMemory); len(cards) > 0 {
 		devices = cards
 	}
@@ -58,8 +58,8 @@ func openAMD(_ context.Context, o Options) (*gpus, error) {
 	}, nil
 }
 
-// sharedMemory reports an APU: its dedicated memory is a small cut of the machine's, and large models are in what it
-// borrows beyond that (GTT).
+// sharedMemory reports an APU: its dedicated memory is a small part of the machine's, and large models are in the
+// memory that it borrows beyond that (GTT).
 func sharedMemory(device string) bool {
 	return figure(device, "mem_info_gtt_total") > figure(device, "mem_info_vram_total")
 }

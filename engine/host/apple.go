@@ -14,8 +14,8 @@ import (
 // appleEvery is how often ioreg is run: it costs a process, and its figures move slowly.
 const appleEvery = time.Second
 
-// openApple reads what macOS tells of its GPU without privilege: load and memory. Power,
-// clocks and temperature need root (powermetrics), and so stay unknown.
+// openApple reads what macOS reports of its GPU without privileges: load and memory. Power, clocks and temperature
+// need root (powermetrics), so they stay unknown.
 func openApple(ctx context.Context, o Options) (*gpus, error) {
 	command := o.IOReg
 	if command == "" {
@@ -54,7 +54,7 @@ type apple struct {
 	model string
 }
 
-// What ioreg writes of the accelerator.
+// Patterns of ioreg's output for the accelerator.
 var (
 	appleUtil   = regexp.MustCompile(`"Device Utilization %"\s*=\s*(\d+)`)
 	appleMemory = regexp.MustCompile(`"In use system memory"\s*=\s*(\d+)`)

@@ -28,7 +28,7 @@ func (e *commandError) Error() string {
 // Unwrap returns the reason.
 func (e *commandError) Unwrap() error { return e.err }
 
-// Hint says how the command is installed, where it is one that homellm knows.
+// Hint says how to install the command, if homellm knows it.
 func (e *commandError) Hint() string {
 	name := strings.TrimSuffix(filepath.Base(e.Command), ".exe")
 	if p, ok := engines.ProgramOf(name); ok && p.Install != "" {

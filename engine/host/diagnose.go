@@ -8,14 +8,14 @@ import (
 	"homellm/engine/engines"
 )
 
-// Diagnosis is what a log says about why a server did not start.
+// Diagnosis is the reason in a log why a server did not start.
 type Diagnosis struct {
-	Class string // a word for it, such as gpu_memory; empty if nothing was recognised
-	Line  string // the line that says so
-	Fix   string // what to do; numbers from the line are in it
+	Class string // name of the cause, such as gpu_memory; empty if none was recognised
+	Line  string // the line that shows it
+	Fix   string // what to do, with numbers from the line
 }
 
-// consequences say only that something went before; they count if nothing else was recognised.
+// consequences only show that something else failed before; they count if no cause is recognised.
 var consequences = []engines.Symptom{
 	{
 		Class:   "engine",
@@ -29,7 +29,7 @@ var consequences = []engines.Symptom{
 	},
 }
 
-// diagnose finds out what a log says about a failed start; false if it says nothing known.
+// diagnose finds the reason for a failed start in a log; false if it shows no known one.
 func diagnose(log []byte) (Diagnosis, bool) {
 	known := engines.Logs()
 	for _, recovered := range known.Recovered {
@@ -37,7 +37,7 @@ func diagnose(log []byte) (Diagnosis, bool) {
 			log = log[i+len(recovered):]
 		}
 	}
-	// The cause on the earliest line wins: what follows a cause are its consequences.
+	// The cause on the earliest line counts: later ones are its consequences.
 	for _, table := range [][]engines.Symptom{known.Symptoms, consequences} {
 		first, at := -1, []int(nil)
 		for i, s := range table {

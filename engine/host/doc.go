@@ -1,7 +1,6 @@
-// Package host is about the machine that homellm runs on: the server processes it starts, what
-// the GPU, the CPU and the memory do meanwhile, and the facts that go into every result.
+// Package host deals with the machine that homellm runs on: the server processes it starts, the load of the GPU, the
+// CPU and the memory meanwhile, and the facts of the machine that go into every result.
 //
-// It refuses to know what a server serves: readiness is a function that the caller hands in.
-// A figure that the machine does not give is absent, never 0, and a machine without a driver
-// is an ordinary machine.
+// It does not know what a server serves: the caller passes in a function that tests whether a server is ready. A
+// figure that the machine does not report is absent, never 0. A machine without a GPU driver is not an error.
 package host

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// maxGap is how far apart two power samples may be for the energy between them to be known from
-// them: ten samples a second, and a scheduler that was late once.
+// maxGap is the longest time between two power samples for which the energy between them counts as known: ten samples
+// a second, one of them late.
 const maxGap = 250 * time.Millisecond
 
 // integral adds up power over time by the trapezoidal rule.
 type integral struct {
 	joules float64
-	gaps   int // times that samples were missing or too far apart
+	gaps   int // number of gaps longer than maxGap, or without samples
 	at     time.Time
 	power  float64
 	ok     bool
@@ -29,15 +29,15 @@ func (i *integral) add(at time.Time, power float64, ok bool) {
 	i.at, i.power, i.ok = at, power, ok
 }
 
-// Energy is what the GPUs drew between two instants.
+// Energy is the energy that the GPUs used between two instants.
 type Energy struct {
 	Joules  float64
 	Seconds float64
 	Source  string // "NVML counter", or "NVML power, 0.1 s apart"
 }
 
-// AboveIdle is the part that an idle GPU would not have drawn, given its idle power in watts. It
-// is never less than 0: a measured idle power may be above that of a quiet moment.
+// AboveIdle is the energy beyond that of an idle GPU, given its idle power in watts. It is at least 0, because a
+// measured idle power may exceed that of a quiet moment.
 func (e Energy) AboveIdle(watts float64) float64 { return max(0, e.Joules-watts*e.Seconds) }
 
 // Meter measures energy from now on.
@@ -59,9 +59,9 @@ func (t *Telemetry) Meter() *Meter {
 	return m
 }
 
-// Read is the energy since the start of the measurement: the difference of the driver's counter
-// where every GPU has one, else the power samples added up, for which Sample must have run all
-// the time, at ten looks a second or more. The error says why it is unknown.
+// Read is the energy since the start of the measurement: the difference of the driver's counter if every GPU has one,
+// else the sum over the power samples, for which Sample must have run all the time with at least ten samples a
+// second. The error says why it is unknown.
 func (m *Meter) Read() (Energy, error) {
 	t := m.t
 	t.mu.Lock()
@@ -94,9 +94,9 @@ func (m *Meter) Read() (Energy, error) {
 	return e, nil
 }
 
-// IdlePower measures what the GPUs draw, in watts, over a window in which they are idle: the
-// caller sees to that. Sample may run at the same time. A driver updates its counter ten to
-// fifty times a second, so that a window of some seconds is right.
+// IdlePower measures the power of the GPUs in watts over a window; the caller makes sure that they are idle. Sample
+// may run at the same time. A driver updates its counter ten to fifty times a second, so the window should be some
+// seconds.
 func (t *Telemetry) IdlePower(ctx context.Context, window time.Duration) (watts float64, err error) {
 	meter := t.Meter()
 	sum, n := 0.0, 0
@@ -129,7 +129,7 @@ func (t *Telemetry) IdlePower(ctx context.Context, window time.Duration) (watts 
 	}
 }
 
-// MemoryUsed is the GPU memory in use now, all processes together; false if it is not known.
+// MemoryUsed is the GPU memory in use now by all processes; false if unknown.
 func (t *Telemetry) MemoryUsed() (mib float64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,13 +141,12 @@ func (t *Telemetry) MemoryUsed() (mib float64, ok bool) {
 	return mib, ok
 }
 
-// memorySlack is how much more than before may stay in use: contexts of drivers and desktops
-// come and go.
+// memorySlack is how much more than before may stay in use, because contexts of drivers and desktops come and go.
 const memorySlack = 200
 
-// AwaitMemory waits until no more GPU memory is in use than before a server was started, give or
-// take 200 MiB. A server's port is free before its memory is, and one started too early finds
-// too little. Where memory is not known it does not wait.
+// AwaitMemory waits until no more GPU memory is in use than before a server was started, within 200 MiB. A server's
+// port is free before its memory is, and a server that starts too early finds too little. If memory use is unknown it
+// does not wait.
 func (t *Telemetry) AwaitMemory(ctx context.Context, beforeMiB float64, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not after %v", limit))
 	defer cancel()

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// tailLines is how many lines of a log an error carries.
+// tailLines is the number of log lines in an error.
 const tailLines = 60
 
-// logLimit bounds how much of a log is read: what failed a start is within its last mebibyte.
+// logLimit limits how much of a log is read: the cause of a failed start is within its last mebibyte.
 const logLimit = 1 << 20
 
-// readLog reads the end of the process's log. A log that cannot be read is as good as none here:
-// the error it would explain is worth more than the error of reading it.
+// readLog reads the end of the process's log. An unreadable log counts as empty, because the error that it explains
+// is more important.
 func (p *Proc) readLog() []byte {
 	file, err := os.Open(p.spec.Log)
 	if err != nil {
@@ -42,8 +42,7 @@ func (p *Proc) lastLine() string {
 	return ""
 }
 
-// tail is the last n lines that hold anything. A progress bar rewrites its line with carriage
-// returns: its last state is what counts.
+// tail is the last n lines with text. A progress bar rewrites its line with carriage returns; its last state counts.
 func tail(log []byte, n int) []string {
 	var lines []string
 	for line := range bytes.Lines(log) {
@@ -58,11 +57,11 @@ func tail(log []byte, n int) []string {
 	return lines[max(0, len(lines)-n):]
 }
 
-// ExitError says that a process ended without being asked to.
+// ExitError says that a process ended unexpectedly.
 type ExitError struct {
 	Name     string
 	Code     int           // exit code; -1 if a signal ended it
-	Signal   string        // that ended it; empty if it exited
+	Signal   string        // the signal that ended it; empty if it exited
 	After    time.Duration // since its start
 	WasReady bool          // it had become ready before
 	Tail     []string      // the end of its log
@@ -103,7 +102,7 @@ func (e *ExitError) Hint() string {
 	return "its whole log is " + e.Log
 }
 
-// NotReadyError says that a process runs and did not become ready.
+// NotReadyError says that a process is running and did not become ready.
 type NotReadyError struct {
 	Name  string
 	After time.Duration

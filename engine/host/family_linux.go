@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// members lists the processes of the family that live: those in the group, and those that carry
-// its marker. A zombie does not live: its parent may never reap it, and it holds nothing.
+// members lists the living processes of the family: those in the group, and those with its marker. A zombie does not
+// count: its parent may never reap it, and it holds no resources.
 func (f family) members() []int {
 	var alive []int
 	for _, pid := range allPIDs() {
@@ -39,8 +39,8 @@ func allPIDs() []int {
 	return pids
 }
 
-// marked reports whether a process was started with the marker in its environment. That of another user's process
-// cannot be read, and is not ours.
+// marked reports whether a process was started with the marker in its environment. The environment of another user's
+// process cannot be read; such a process is not in the family.
 func marked(pid int, token string) bool {
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	return err == nil && slices.ContainsFunc(bytes.Split(environ, []byte{0}), func(v []byte) bool {
@@ -60,7 +60,7 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
-	// The name comes in brackets and may hold anything, brackets and spaces among it.
+	// The name is in brackets and may contain anything, including brackets and spaces.
 	text := string(data)
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) < 20 {
@@ -73,8 +73,8 @@ func readStat(pid int) (stat, error) {
 	return stat{state: fields[0], group: group, start: fields[19]}, nil
 }
 
-// birth is a mark that no other process will have under the same id: the machine's start and the
-// process's, neither of which a clock that is set can change.
+// birth identifies a process among all with the same id: the machine's start and the process's, neither of which
+// changes when a clock is set.
 func birth(pid int) (string, bool) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

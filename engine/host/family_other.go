@@ -10,9 +10,8 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// members lists the processes of the family that live: the leader's descendants, and the leader
-// for as long as anything is in its group. One that left the group after its parents ended is
-// not found here.
+// members lists the living processes of the family: the leader's descendants, and the leader while anything is in its
+// group. It does not find a process that left the group after its parents ended.
 func (f family) members() []int {
 	if f.group <= 1 {
 		return nil
@@ -39,7 +38,7 @@ func descendants(pid int) []int {
 	return all
 }
 
-// birth is a mark that no other process will have under the same id: the instant of its start.
+// birth identifies a process among all with the same id: the instant of its start.
 func birth(pid int) (string, bool) {
 	p, err := process.NewProcess(int32(pid))
 	if err != nil {

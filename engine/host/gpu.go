@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// gpuReading is one sample of one GPU. What it does not tell is NaN: the drivers of laptops,
-// virtual machines and old cards each leave other figures out.
+// gpuReading is one sample of one GPU. Missing figures are NaN: the drivers of laptops, virtual machines and old
+// cards each omit different ones.
 type gpuReading struct {
 	util     float64 // % of time in which a kernel ran
 	memUsed  float64 // bytes, all processes
@@ -25,7 +25,7 @@ func unread() gpuReading {
 	return gpuReading{n, n, n, n, n, n, n, n}
 }
 
-// gpuMetric says how the readings of several GPUs become one figure.
+// gpuMetric says how to combine the readings of several GPUs.
 type gpuMetric struct {
 	name  string
 	of    func(gpuReading) float64
@@ -42,7 +42,7 @@ var gpuMetrics = []gpuMetric{
 	{"gpu.throttled", func(r gpuReading) float64 { return throttled(r.reasons) }, false},
 }
 
-// combine adds the figures of all GPUs to out. A total of which one part is unknown is unknown.
+// combine adds the figures of all GPUs to out. A total with an unknown part is unknown.
 func combine(readings []gpuReading, out map[string]float64) {
 	for _, m := range gpuMetrics {
 		value := math.NaN()
@@ -71,15 +71,15 @@ func totalEnergy(readings []gpuReading) (joules float64, ok bool) {
 	return joules, len(readings) > 0 && !math.IsNaN(joules)
 }
 
-// reason is one bit of NVML's mask of what holds the clocks back.
+// reason is one bit of NVML's mask of reasons that limit the clocks.
 type reason struct {
 	bit   uint64
 	name  string
-	slows bool // it takes speed from a run that wants it, so that the run is not what the card can do
+	slows bool // it slows down a run, which then does not show what the card can do
 }
 
-// reasons are NVML's, in the order of their bits. The software power cap is not counted as
-// throttling: under load it is what most cards are always at.
+// reasons are NVML's, in the order of their bits. The software power cap does not count as throttling, because most
+// cards are always at it under load.
 var reasons = []reason{
 	{0x1, "idle", false},
 	{0x2, "application clocks", false},
@@ -119,7 +119,7 @@ func throttleReasons(mask uint64) string {
 	return strings.Join(names, ", ")
 }
 
-// GPU is what is known of one GPU, apart from its load. Zero means that it is not told.
+// GPU describes one GPU, apart from its load. A zero field is unknown.
 type GPU struct {
 	Name          string
 	Vendor        string
@@ -130,15 +130,15 @@ type GPU struct {
 	PowerLimitW   float64
 	PCIe          string // such as "gen 4 x16"
 	SharedMemory  bool   // it uses the machine's memory
-	ThrottledNow  string // reasons that hold its clocks back now
-	ThrottleSlows bool   // one of them takes speed
+	ThrottledNow  string // reasons that limit its clocks now
+	ThrottleSlows bool   // one of them slows it down
 }
 
 // GPUProcess is a process that holds GPU memory.
 type GPUProcess struct {
 	PID     int
 	Command string   // its name; empty if it cannot be read
-	MiB     *float64 // nil where the driver does not tell (WSL, containers)
+	MiB     *float64 // nil if the driver does not report it (WSL, containers)
 }
 
 // gpus is one way to read the GPUs of a machine.

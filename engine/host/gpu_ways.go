@@ -5,9 +5,8 @@ import (
 	"errors"
 )
 
-// ways are how GPUs can be read, in the order in which they are tried. The first that finds any
-// is the one: nvidia-smi reads what NVML reads, more slowly, and the graphics core that a
-// processor has in addition to a card computes nothing here.
+// ways are the ways to read GPUs, in the order in which they are tried. The first that finds a GPU is used:
+// nvidia-smi reads the same as NVML, more slowly, and an integrated GPU beside a card computes nothing here.
 var ways = []struct {
 	source string
 	open   func(context.Context, Options) (*gpus, error)
@@ -18,8 +17,7 @@ var ways = []struct {
 	{"ioreg", openApple},
 }
 
-// openGPUs opens the machine's GPUs; nil if there are none. why says what kept a way from
-// working that should have.
+// openGPUs opens the machine's GPUs; nil if there are none. why says why a way failed that should have worked.
 func openGPUs(ctx context.Context, o Options) (found *gpus, why []string) {
 	for _, w := range ways {
 		g, err := w.open(ctx, o)

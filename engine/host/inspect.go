@@ -13,9 +13,9 @@ import (
 	"github.com/shirou/gopsutil/v4/mem"
 )
 
-// Inspect lists the facts of the machine that explain a result: processor, memory, GPUs and what
-// slows them. Nothing in it tells whose machine it is: no host name, no user, no address, no
-// serial number, no path. What cannot be found out is not in it.
+// Inspect lists the facts of the machine that explain a result: processor, memory, GPUs and what slows them down.
+// Nothing in it identifies the machine or its owner: no host name, no user, no address, no serial number, no path.
+// Unknown facts are left out.
 func (t *Telemetry) Inspect(ctx context.Context) map[string]any {
 	facts := map[string]any{"os": runtime.GOOS, "arch": runtime.GOARCH}
 	put := func(key, value string) {
@@ -88,7 +88,7 @@ func (g GPU) facts() map[string]any {
 func powerSource(root string) string {
 	supplies, err := filepath.Glob(filepath.Join(root, "class/power_supply/*/type"))
 	if err != nil {
-		return "" // the pattern is fixed, so the root holds characters that a pattern gives a meaning to
+		return "" // the pattern is fixed, so the root must not contain wildcards
 	}
 	battery := false
 	for _, path := range supplies {
@@ -98,7 +98,7 @@ func powerSource(root string) string {
 				return "mains"
 			}
 		case "Battery":
-			battery = battery || text(filepath.Join(filepath.Dir(path), "scope")) != "Device" // a mouse has one too
+			battery = battery || text(filepath.Join(filepath.Dir(path), "scope")) != "Device" // a mouse has a battery too
 		}
 	}
 	if battery {

@@ -29,8 +29,8 @@ type system struct {
 // relist is how often the server's processes are listed again: it reads the whole process table.
 const relist = 2 * time.Second
 
-// read adds cpu.util_pct, mem.used_mib, cpu.server_pct and mem.server_mib to out. Shares need
-// two looks: the first gives none.
+// read adds cpu.util_pct, mem.used_mib, cpu.server_pct and mem.server_mib to out. Shares are differences between two
+// readings, so the first reading gives none.
 func (s *system) read(ctx context.Context, out map[string]float64) {
 	if times, err := cpu.TimesWithContext(ctx, false); err == nil && len(times) == 1 {
 		t := times[0]
@@ -51,8 +51,8 @@ func (s *system) read(ctx context.Context, out map[string]float64) {
 	}
 }
 
-// readServer adds what the server's processes use: CPU as a share of all cores, memory as the
-// sum of what each has resident, in which pages that they share count for each.
+// readServer adds the use of the server's processes: CPU as a share of all cores, memory as the sum of their resident
+// pages, in which shared pages count for each process.
 func (s *system) readServer(ctx context.Context, out map[string]float64) {
 	now := time.Now()
 	if s.server == nil || now.Sub(s.listed) >= relist {
@@ -92,7 +92,7 @@ func (s *system) readServer(ctx context.Context, out map[string]float64) {
 	s.at = now
 }
 
-// list finds the server's processes and keeps what is known of those that were there before.
+// list finds the server's processes and keeps the state of the known ones.
 func (s *system) list() {
 	server, used := map[int32]*process.Process{}, map[int32]float64{}
 	for _, pid := range s.pids() {
@@ -112,7 +112,7 @@ func (s *system) list() {
 	s.server, s.used = server, used
 }
 
-// Tree lists a process and its descendants that live: for a server that homellm did not start.
+// Tree lists a process and its living descendants, for a server that homellm did not start.
 func Tree(pid int) []int {
 	all := []int{pid}
 	p, err := process.NewProcess(int32(pid))
@@ -129,8 +129,8 @@ func Tree(pid int) []int {
 	return all
 }
 
-// Listener finds the process that listens on a TCP port of this machine; false if there is none
-// or the operating system does not tell, as it does not of other users' processes.
+// Listener finds the process that listens on a TCP port of this machine; false if there is none or the operating
+// system does not say, as for other users' processes.
 func Listener(ctx context.Context, port int) (pid int, command string, ok bool) {
 	connections, err := gopsnet.ConnectionsWithContext(ctx, "tcp")
 	if err != nil {
@@ -146,7 +146,7 @@ func Listener(ctx context.Context, port int) (pid int, command string, ok bool) 
 	return pid, commandName(pid), true
 }
 
-// DiskFree is how many bytes are free for this user where path lies.
+// DiskFree is the number of free bytes for this user on the disk of path.
 func DiskFree(path string) (uint64, error) {
 	usage, err := disk.Usage(path)
 	if err != nil {

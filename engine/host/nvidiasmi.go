@@ -17,21 +17,20 @@ import (
 	"homellm/engine/crash"
 )
 
-// smiFields are what is asked of nvidia-smi, in order. The one for throttle reasons has changed
-// its name, and an unknown field fails the whole query.
+// smiFields are the requested fields, in order. The field of throttle reasons was renamed, and an unknown field makes
+// the whole query fail.
 var smiFields = []string{
 	"index", "utilization.gpu", "memory.used", "power.draw", "temperature.gpu", "clocks.sm", "clocks.mem",
 	"name", "driver_version", "memory.total", "enforced.power.limit", "pcie.link.gen.current", "pcie.link.width.current",
 }
 
-// smiReasons are the names of the last field, the newest first; empty: not asked for.
+// smiReasons are the names of the last field, the newest first; empty: not requested.
 var smiReasons = []string{"clocks_event_reasons.active", "clocks_throttle_reasons.active", ""}
 
 // smiStart bounds the first call, which wakes a sleeping card.
 const smiStart = 10 * time.Second
 
-// smi reads a long-lived nvidia-smi: starting one for every sample would cost more than what is
-// looked at.
+// smi reads a long-lived nvidia-smi: starting one for every sample would cost more than the load that is measured.
 type smi struct {
 	done   chan struct{}
 	period time.Duration
@@ -62,7 +61,7 @@ func openSMI(ctx context.Context, o Options) (*gpus, error) {
 		return nil, err
 	}
 	s := &smi{done: make(chan struct{}), period: o.every(), rows: first}
-	// The stream lives until close, not until the context of opening ends.
+	// The stream continues until close, not until the context of opening ends.
 	streaming, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cmd := exec.CommandContext(
 		streaming,
@@ -100,7 +99,7 @@ func openSMI(ctx context.Context, o Options) (*gpus, error) {
 	}, nil
 }
 
-// smiQuery asks once, and finds out which fields this version knows.
+// smiQuery makes one query, to find out which fields this version knows.
 func smiQuery(ctx context.Context, path string) (fields string, rows map[int]smiRow, err error) {
 	ctx, cancel := context.WithTimeout(ctx, smiStart)
 	defer cancel()
@@ -153,7 +152,7 @@ func (s *smi) follow(out io.Reader) {
 	}
 }
 
-// stale is how old a row may be: a stream that hangs is not a GPU that stands still.
+// stale is the greatest age of a row: a stream that hangs must not look like a GPU that does not change.
 func (s *smi) stale() time.Duration { return max(5*s.period, 2*time.Second) }
 
 func (s *smi) read() ([]gpuReading, error) {
@@ -183,7 +182,7 @@ func (s *smi) facts() []GPU {
 	return all
 }
 
-// parseSMI reads one line. What nvidia-smi does not know comes in brackets or as N/A.
+// parseSMI reads one line. Values that nvidia-smi does not know are in brackets or N/A.
 func parseSMI(line string) (index int, row smiRow, ok bool) {
 	cells := strings.Split(line, ",")
 	if len(cells) < len(smiFields) {

@@ -10,8 +10,8 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// openNVML opens NVIDIA's management library. Nothing of it is called after a failed Init, nor
-// any symbol that the installed driver does not have: either ends the process, past recover.
+// openNVML opens NVIDIA's management library. Calling anything after a failed Init, or a symbol that the installed
+// driver does not have, would crash the process beyond recover.
 func openNVML(_ context.Context, o Options) (*gpus, error) {
 	if o.NoNVML {
 		return nil, errNoGPU
@@ -35,7 +35,7 @@ func openNVML(_ context.Context, o Options) (*gpus, error) {
 	for _, symbol := range nvmlOptional {
 		n.has[symbol] = lib.Extensions().LookupSymbol(symbol) == nil
 	}
-	// What Shutdown returns changes nothing: the library is not used again.
+	// The result of Shutdown does not matter: the library is not used again.
 	shutdown := func() { _ = lib.Shutdown() }
 	count, ret := lib.DeviceGetCount()
 	if ret != nvml.SUCCESS || count == 0 {
@@ -56,7 +56,7 @@ func openNVML(_ context.Context, o Options) (*gpus, error) {
 	return &gpus{read: n.read, facts: n.facts, processes: n.processes, close: shutdown}, nil
 }
 
-// nvmlOptional are the symbols that not every driver in use has.
+// nvmlOptional are the symbols that some drivers do not have.
 var nvmlOptional = []string{
 	"nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons",
 	"nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetEnforcedPowerLimit",
@@ -99,8 +99,8 @@ func (n *nvmlLib) read() ([]gpuReading, error) {
 	return all, nil
 }
 
-// memory is what is used and what there is, in bytes. The first version of the call counts what
-// the driver reserves for itself as used.
+// memory is the used and the total memory in bytes. The first version of the call counts the driver's reserved memory
+// as used.
 func (n *nvmlLib) memory(d nvml.Device) (used, total float64) {
 	if n.has["nvmlDeviceGetMemoryInfo_v2"] {
 		if m, ret := d.GetMemoryInfo_v2(); ret == nvml.SUCCESS {
@@ -154,7 +154,7 @@ func (n *nvmlLib) facts() []GPU {
 	return all
 }
 
-// processes lists who holds GPU memory. A process that computes and draws is in both lists.
+// processes lists the processes with GPU memory. A process that computes and draws is in both lists.
 func (n *nvmlLib) processes(context.Context) ([]GPUProcess, bool) {
 	var all []GPUProcess
 	seen := map[uint32]bool{}
@@ -165,7 +165,7 @@ func (n *nvmlLib) processes(context.Context) ([]GPUProcess, bool) {
 		}
 		graphics, ret := d.GetGraphicsRunningProcesses()
 		if ret != nvml.SUCCESS {
-			graphics = nil // servers' cards often do not have it
+			graphics = nil // cards of servers often have no graphics list
 		}
 		for _, p := range append(compute, graphics...) {
 			if seen[p.Pid] {
@@ -173,7 +173,7 @@ func (n *nvmlLib) processes(context.Context) ([]GPUProcess, bool) {
 			}
 			seen[p.Pid] = true
 			g := GPUProcess{PID: int(p.Pid), Command: commandName(int(p.Pid))}
-			// All ones is NVML's word for "not available".
+			// All ones means "not available" in NVML.
 			if p.UsedGpuMemory != math.MaxUint64 && p.UsedGpuMemory > 0 {
 				mib := float64(p.UsedGpuMemory) / (1 << 20)
 				g.MiB = &mib

@@ -4,5 +4,5 @@ package host
 
 import "context"
 
-// openNVML finds nothing: NVML is linked through cgo, on Linux. nvidia-smi takes its place.
+// openNVML finds nothing: NVML needs cgo, on Linux. nvidia-smi is used instead.
 func openNVML(context.Context, Options) (*gpus, error) { return nil, errNoGPU }

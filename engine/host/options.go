@@ -4,9 +4,9 @@ import (
 	"time"
 )
 
-// Options says where telemetry comes from. The zero value is this machine without a server.
+// Options are the sources of telemetry. The zero value is this machine without a server.
 type Options struct {
-	Every     time.Duration // between two samples; 0: a fifth of a second, the least is 20 ms
+	Every     time.Duration // interval of samples; 0: a fifth of a second, at least 20 ms
 	Processes func() []int  // the server's process ids, see [Proc.PIDs] and [Tree]; nil: not watched
 	NoNVML    bool          // go without NVIDIA's library
 	NvidiaSMI string        // command; empty: nvidia-smi

@@ -13,11 +13,12 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// forwarders are programs that listen for a server in a container or on another machine, and those that start them.
+// forwarders are programs that listen on behalf of a server in a container or on another machine, and those that
+// start them.
 var forwarders = []string{"docker", "docker-proxy", "podman", "nerdctl", "conmon", "rootlessport", "rootlesskit",
 	"pasta", "pasta.avx2", "slirp4netns", "ssh"}
 
-// listening is one process that listens at an address; its id is 0 where it cannot be seen.
+// listening is one process that listens at an address; its id is 0 if it is not visible.
 type listening struct {
 	pid     int
 	command string
@@ -48,14 +49,14 @@ func listeners(ctx context.Context, address string) []listening {
 	return out
 }
 
-// covers reports whether who listens at one address answers at another.
+// covers reports whether a process that listens at one address answers at another.
 func covers(listens, asked string) bool {
 	at, to := net.ParseIP(listens), net.ParseIP(asked)
 	return at == nil || to == nil || at.IsUnspecified() || to.IsUnspecified() || at.Equal(to)
 }
 
-// owned says whether what listens is one of these processes, one that cannot be seen, or the foreign one that it
-// returns. A container's processes are none of ours: who forwards to it says no more than that something does.
+// owned says whether the listener is one of these processes or an invisible one, and else returns the foreign one.
+// The processes of a container are invisible: its forwarder only shows that something listens.
 func owned(all []listening, members []int, command string) (seen bool, foreign *listening) {
 	forwards := func(name string) bool { return slices.Contains(forwarders, filepath.Base(name)) }
 	for _, l := range all {
@@ -69,13 +70,13 @@ func owned(all []listening, members []int, command string) (seen bool, foreign *
 	return foreign != nil, foreign
 }
 
-// checkOwner makes sure that what answers at the address is the process that was started, or one of its descendants:
-// one that was there before answers in its place for as long as ours is not there yet.
+// checkOwner makes sure that the process that answers at the address is the started one or one of its descendants: an
+// older server answers in its place until the new one listens.
 func (p *Proc) checkOwner(ctx context.Context) error {
 	if p.spec.Address == "" {
 		return nil
 	}
-	members := p.PIDs() // before as well: who listens may end while it is looked for
+	members := p.PIDs() // also before: a listener may end during the look-up
 	all := listeners(ctx, p.spec.Address)
 	seen, foreign := owned(all, append(members, p.PIDs()...), p.spec.Argv[0])
 	if foreign != nil {
@@ -88,16 +89,15 @@ func (p *Proc) checkOwner(ctx context.Context) error {
 	return nil
 }
 
-// Unseen reports that which process answers cannot be seen, as behind a container: it may be another one than was
-// started.
+// Unseen reports that the process that answers is invisible, as in a container: it may not be the started one.
 func (p *Proc) Unseen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.unseen
 }
 
-// checkRecords makes sure that no server that homellm started has the address: it may have bound the port, and
-// listen there later.
+// checkRecords makes sure that no server that homellm started has the address: it may have bound the port, and listen
+// later.
 func checkRecords(dir, address string) error {
 	if dir == "" || address == "" {
 		return nil
@@ -114,8 +114,8 @@ func checkRecords(dir, address string) error {
 	return nil
 }
 
-// commandName is the name of a process, empty if it cannot be read. Arguments are left out: they
-// may hold keys and paths.
+// commandName is the name of a process, empty if it cannot be read. It has no arguments, because they may contain
+// keys and paths.
 func commandName(pid int) string {
 	p, err := process.NewProcess(int32(pid))
 	if err != nil {

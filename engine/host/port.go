@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// checkPort makes sure that a server can listen at an address. One that is taken is a
-// [*PortError]: a server started there would fail, or pick another port in silence, and the one
-// that is there already would be measured in its place.
+// checkPort makes sure that a server can listen at an address. A used one is a [*PortError]: the new server would
+// fail, or pick another port silently, and the old one would be measured in its place.
 func checkPort(ctx context.Context, address string) error {
-	// Both ways: on macOS a port that is taken on all interfaces can be bound on one.
+	// Both checks, because macOS lets a port be bound on one interface that is used on all.
 	dialer := net.Dialer{Timeout: 250 * time.Millisecond}
 	if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
 		_ = conn.Close() // nothing was written to it
@@ -26,8 +25,7 @@ func checkPort(ctx context.Context, address string) error {
 	return listener.Close()
 }
 
-// FreePort finds a port of an interface that nothing listens on. It may be taken by the time it
-// is used; [Start] checks again.
+// FreePort finds a free port of an interface. It may be used by the time the server starts; [Start] checks again.
 func FreePort(ctx context.Context, host string) (int, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
@@ -38,7 +36,7 @@ func FreePort(ctx context.Context, host string) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// PortError says that an address is taken.
+// PortError says that an address is in use.
 type PortError struct {
 	Address string
 	err     error

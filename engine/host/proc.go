@@ -22,28 +22,27 @@ type Spec struct {
 	Dir      string   // working directory; empty: this process's
 	Log      string   // file that takes standard output and standard error; required
 	Kept     string   // where that file goes later, which errors name; empty: it stays
-	Address  string   // host:port at which it will listen; empty: not checked
-	StateDir string   // where the record of the process is kept; empty: none is kept
+	Address  string   // host:port where it will listen; empty: not checked
+	StateDir string   // folder of the record of the process; empty: no record
 
-	// Ready is called until it returns nil. Its error says what is still missing; one that wraps
-	// ErrHopeless ends the wait. Nil: ready as soon as it runs.
+	// Ready is called until it returns nil. Its error says what is still missing; one that wraps ErrHopeless ends the
+	// wait. Nil: the process is ready as soon as it runs.
 	Ready    func(ctx context.Context) error
 	Timeout  time.Duration // for Ready; 0: ten minutes
 	Interval time.Duration // between two calls of Ready; 0: a quarter of a second
 
-	// Waiting, if set, is told from time to time how long the start has taken and what the
-	// process wrote last.
+	// Waiting, if set, is called from time to time with the duration of the start and the process's last output.
 	Waiting func(elapsed time.Duration, line string)
 
-	Signal string        // that asks it to end: SIGTERM (default), SIGINT, SIGQUIT or SIGHUP
+	Signal string        // stop signal: SIGTERM (default), SIGINT, SIGQUIT or SIGHUP
 	Grace  time.Duration // between the signal and SIGKILL; 0: ten seconds
 }
 
-// ErrHopeless is what an error of [Spec.Ready] wraps when waiting longer cannot help.
+// ErrHopeless is wrapped by an error of [Spec.Ready] if waiting longer cannot help.
 var ErrHopeless = errors.New("it will not become ready")
 
-// marker is the environment variable by which a process and all its descendants are found
-// again, even those that left its process group.
+// marker is the environment variable that identifies a process and all its descendants, even those that left its
+// process group.
 const marker = "HOMELLM_SUPERVISED"
 
 // Proc is a process that was started. Its methods may be called from several goroutines.
@@ -64,10 +63,9 @@ type Proc struct {
 	stopErr  error
 }
 
-// Start starts a process in its own process group and returns when it is ready. Whatever
-// else happens, no process is left behind: an early exit is an [*ExitError] with the end of the
-// log and what is known about it, a taken port a [*PortError], a command that is not there a
-// [*commandError], and a start that takes too long a [*NotReadyError].
+// Start starts a process in its own process group and returns when it is ready. No error leaves a process behind. An
+// early exit is an [*ExitError] with the end of the log and its diagnosis, a used port a [*PortError], a missing
+// command a [*commandError], and a start that takes too long a [*NotReadyError].
 func Start(ctx context.Context, spec Spec) (*Proc, error) {
 	if len(spec.Argv) == 0 {
 		return nil, fmt.Errorf("starting %s: there is no command", spec.Name)
@@ -97,7 +95,7 @@ func Start(ctx context.Context, spec Spec) (*Proc, error) {
 		return nil, err
 	}
 	if err := p.await(ctx); err != nil {
-		// The caller's context may be why: the end of the process does not depend on it.
+		// The caller's context may be the reason, so the stop does not depend on it.
 		if stopErr := p.Stop(); stopErr != nil {
 			return nil, errors.Join(err, stopErr)
 		}
@@ -121,18 +119,18 @@ func (p *Proc) launch(ctx context.Context) error {
 		return fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
 	defer log.Close() // the process has its own handle
-	// It outlives the context on purpose: Stop ends it, with the signal it asked for.
+	// It intentionally outlives the context: Stop ends it, with the configured signal.
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, spec.Argv[1:]...)
 	p.cmd.Args[0] = spec.Argv[0]
 	p.cmd.Dir = spec.Dir
 	p.cmd.Env = append(append(p.cmd.Environ(), spec.Env...), marker+"="+p.token)
-	// A file and no pipe: the log survives this process, and no descendant that keeps the handle
-	// open can hold up Wait.
+	// A file and not a pipe: the log outlives this process, and a descendant that keeps the handle open cannot block
+	// Wait.
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := ownGroup(p.cmd); err != nil {
 		return fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
-	// The record comes first: killed between the two, the next run still finds the process.
+	// The record is written first: if homellm is killed in between, the next run still finds the process.
 	if err := p.writeRecord(); err != nil {
 		return fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
@@ -155,7 +153,8 @@ func (p *Proc) launch(ctx context.Context) error {
 	return nil
 }
 
-// createLog opens the file for a process's output, for its owner alone: servers print their environment and prompts.
+// createLog opens the file for a process's output, readable by its owner alone, because servers print their
+// environment and prompts.
 func createLog(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -178,7 +177,7 @@ func (p *Proc) await(ctx context.Context) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, p.spec.Timeout)
 	defer cancel()
-	// A process that ends ends the question it is being asked.
+	// The end of the process cancels a check in progress.
 	crash.Go(func() {
 		select {
 		case <-p.exited:
@@ -193,7 +192,7 @@ func (p *Proc) await(ctx context.Context) error {
 		err := p.spec.Ready(asking)
 		select {
 		case <-p.exited:
-			// Also when another process answered for it: this process is the one that counts.
+			// If another process answered instead, the check failed: this process is the one that counts.
 			return p.Err()
 		default:
 		}
@@ -223,7 +222,7 @@ func (p *Proc) await(ctx context.Context) error {
 	}
 }
 
-// lateEnd says why nobody asks any more whether the process is ready.
+// lateEnd says why the wait for the process ended.
 func (p *Proc) lateEnd(ctx context.Context, last error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("starting %s: %w", p.spec.Name, context.Cause(ctx))
@@ -236,7 +235,7 @@ func (p *Proc) lateEnd(ctx context.Context, last error) error {
 	return p.notReady(last)
 }
 
-// notReady describes a start that did not come to its end.
+// notReady describes a start that did not complete.
 func (p *Proc) notReady(last error) error {
 	log := p.readLog()
 	found, _ := diagnose(log)
@@ -256,8 +255,8 @@ func (p *Proc) PID() int { return p.cmd.Process.Pid }
 // Exited is closed when the process has ended, for whatever reason.
 func (p *Proc) Exited() <-chan struct{} { return p.exited }
 
-// Err says how the process ended: nil while it runs and after an end that Stop or another homellm brought about,
-// an [*ExitError] otherwise, also after exit code 0, since a server ends only when it is told to.
+// Err says how the process ended: nil while it runs and after Stop or another homellm ended it, otherwise an
+// [*ExitError]; also after exit code 0, because a server ends only when it is stopped.
 func (p *Proc) Err() error {
 	select {
 	case <-p.exited:
@@ -278,13 +277,13 @@ func (p *Proc) Err() error {
 	}
 }
 
-// vanishLimit bounds the wait for processes to vanish after SIGKILL: one that hangs in a driver
-// call does not vanish before that returns.
+// vanishLimit limits the wait for processes to vanish after SIGKILL: one inside a driver call vanishes only when that
+// returns.
 const vanishLimit = 5 * time.Second
 
-// Stop ends the process and every descendant of it: the signal to its group, the grace, SIGKILL
-// to the group and to those that left it. It returns when none is left, or with the ids of those
-// that would not go. Later calls return what the first did.
+// Stop ends the process and all its descendants: it sends the signal to the group, waits for the grace period, then
+// sends SIGKILL to the group and to those that left it. It returns when none is left, or with the ids of the
+// remaining ones. Later calls return the same.
 func (p *Proc) Stop() error {
 	p.stop.Do(func() {
 		p.mu.Lock()
@@ -302,7 +301,7 @@ func (p *Proc) Stop() error {
 			p.stopErr = fmt.Errorf("stopping %s: %w", p.spec.Name, err)
 			return
 		}
-		<-p.exited // none is left, so it is only to be reaped
+		<-p.exited // none is left, so only the zombie has to be reaped
 		p.removeRecord()
 	})
 	return p.stopErr
@@ -310,11 +309,11 @@ func (p *Proc) Stop() error {
 
 // family is a process and its descendants.
 type family struct {
-	group int    // process group; 0 if its leader is gone and its number may be another process's
+	group int    // process group; 0 if its leader has ended and another process may have its id
 	token string // of the marker; empty: not marked
 }
 
-// endFamily signals a family, waits for its end, and kills what is left of it.
+// endFamily signals a family, waits for its end, and kills the rest.
 func endFamily(f family, sig os.Signal, grace time.Duration) error {
 	alive := f.members()
 	if len(alive) == 0 {
@@ -349,7 +348,7 @@ func (f family) gone(limit time.Duration) bool {
 	}
 }
 
-// PIDs lists the process and its descendants that live.
+// PIDs lists the process and its living descendants.
 func (p *Proc) PIDs() []int {
 	return family{group: p.PID(), token: p.token}.members()
 }

@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// ownGroup has the command lead its own process group, so that a signal reaches all of it
-// and a Ctrl-C in the terminal does not.
+// ownGroup makes the command the leader of its own process group, so that a signal reaches all of it and a Ctrl-C in
+// the terminal does not.
 func ownGroup(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return nil
 }
 
-// signals are those that a profile may ask for.
+// signals are the stop signals of profiles.
 var signals = map[string]syscall.Signal{
 	"": syscall.SIGTERM, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP,
 }
@@ -31,8 +31,8 @@ func signalNamed(name string) (os.Signal, error) {
 	return sig, nil
 }
 
-// signal signals the family's group, or each of its processes where there is no group. Those that are gone are not an
-// error.
+// signal signals the family's group, or each of its processes if it has no group. Processes that have ended are not
+// an error.
 func (f family) signal(sig os.Signal, pids []int) error {
 	targets := pids
 	if f.group > 1 { // 0 and 1 would mean this process's own group and every process there is

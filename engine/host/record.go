@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// record is what is kept on disk of a process while it runs, so that it is found again after
-// this process was killed without a chance to stop it. It holds no arguments: those may contain
-// a key.
+// record is the file about a running process, by which it is found again if homellm is killed and cannot stop it. It
+// holds no arguments, because they may contain a key.
 type record struct {
 	Version int       `json:"version"`
 	Name    string    `json:"name"`
@@ -26,14 +25,14 @@ type record struct {
 	Owner   int       `json:"owner"` // pid of the homellm that started it
 	Born    string    `json:"owner_birth"`
 	Started time.Time `json:"started"`
-	// somebody asked for its end: how it ends is no surprise
+	// a stop was requested, so its end is expected
 	Stopping bool `json:"stopping,omitempty"`
 }
 
 // recordVersion is the format of a record.
 const recordVersion = 1
 
-// writeRecord writes the process's record, or writes it again when the process id is known.
+// writeRecord writes the process's record, first without and then with the process id.
 func (p *Proc) writeRecord() error {
 	if p.spec.StateDir == "" {
 		return nil
@@ -49,7 +48,7 @@ func (p *Proc) writeRecord() error {
 	}
 	if p.cmd.Process != nil {
 		r.PID = p.cmd.Process.Pid
-		r.Birth, _ = birth(r.PID) // gone already: the record then says so
+		r.Birth, _ = birth(r.PID) // it has already ended, as the record then says
 	}
 	path := filepath.Join(p.spec.StateDir, p.token+".json")
 	if err := r.write(path); err != nil {
@@ -59,7 +58,7 @@ func (p *Proc) writeRecord() error {
 	return nil
 }
 
-// write writes a record, whole or not at all: it may be read at any moment.
+// write writes a record atomically, because it may be read at any time.
 func (r record) write(path string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -74,7 +73,7 @@ func (r record) write(path string) error {
 	return nil
 }
 
-// stoppedByOther reports that another homellm stopped the process: it says so in the record first, and removes that
+// stoppedByOther reports that another homellm stopped the process: it says so in the record, and removes the record
 // in the end.
 func (p *Proc) stoppedByOther() bool {
 	if p.record == "" {
@@ -88,19 +87,19 @@ func (p *Proc) stoppedByOther() bool {
 	return err == nil && json.Unmarshal(data, &r) == nil && r.Stopping
 }
 
-// removeRecord removes the record of a process that is gone. A record that stays behind does no
-// harm: Leftovers sees that nothing belongs to it.
+// removeRecord removes the record of a process that has ended. A remaining record does no harm: Leftovers sees that
+// no process belongs to it.
 func (p *Proc) removeRecord() {
 	p.mu.Lock()
 	path := p.record
-	p.record = "" // that it is gone is our own doing
+	p.record = "" // homellm ended it
 	p.mu.Unlock()
 	if path != "" {
 		_ = os.Remove(path)
 	}
 }
 
-// Leftover is a server that homellm started and that runs.
+// Leftover is a running server that homellm started.
 type Leftover struct {
 	Name    string
 	Command string
@@ -108,13 +107,13 @@ type Leftover struct {
 	Log     string
 	Started time.Time
 	PIDs    []int // its processes
-	Owned   bool  // the homellm that started it runs too: it is in use
+	Owned   bool  // the homellm that started it is running too: it is in use
 
 	path   string
 	record record
 }
 
-// String names a leftover as a person would search for it.
+// String describes a leftover for people who look for it.
 func (l Leftover) String() string {
 	at := ""
 	if l.Address != "" {
@@ -130,9 +129,8 @@ func (l Leftover) String() string {
 	)
 }
 
-// Leftovers lists the servers in a state directory that still run. Those whose homellm is gone
-// are left over; a record to which no process belongs is removed. A process that merely has the
-// id of one that ended is told apart by the instant of its start.
+// Leftovers lists the servers in a state directory that are still running. Those whose homellm has ended are left
+// over; a record without a process is removed. The start time tells a process from a later one with the same id.
 func Leftovers(dir string) ([]Leftover, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -179,8 +177,7 @@ func Leftovers(dir string) ([]Leftover, error) {
 	return found, nil
 }
 
-// family is the record's process group, if its leader is the one that was recorded, and all that
-// carry its marker.
+// family is the record's process group, if its leader is the recorded process, and all processes with its marker.
 func (r record) family() family {
 	f := family{token: r.Token}
 	if born, ok := birth(r.PID); r.PID > 0 && ok && born == r.Birth {
@@ -189,7 +186,7 @@ func (r record) family() family {
 	return f
 }
 
-// StopLeftover ends a leftover as [Proc.Stop] would have, and removes its record.
+// StopLeftover ends a leftover in the same way as [Proc.Stop], and removes its record.
 func StopLeftover(l Leftover, grace time.Duration) error {
 	sig, err := signalNamed(l.record.Signal)
 	if err != nil {

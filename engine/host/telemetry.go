@@ -20,16 +20,15 @@ type Telemetry struct {
 	closed bool
 }
 
-// OpenTelemetry finds out what of the machine can be read. It does not fail: a machine without
-// a GPU or a driver gives what it has, and [Telemetry.Notes] says why the rest is missing.
+// OpenTelemetry finds out what can be read of the machine. It does not fail: a machine without a GPU or a driver
+// gives the rest, and [Telemetry.Notes] says why something is missing.
 func OpenTelemetry(ctx context.Context, o Options) *Telemetry {
 	t := &Telemetry{options: o, system: &system{pids: o.Processes, cores: runtime.NumCPU()}}
 	t.gpus, t.why = openGPUs(ctx, o)
 	return t
 }
 
-// Source is where the GPU's figures come from: NVML, nvidia-smi, amdgpu or ioreg; empty if there
-// are none.
+// Source is the source of the GPU's figures: NVML, nvidia-smi, amdgpu or ioreg; empty if there is none.
 func (t *Telemetry) Source() string {
 	if t.gpus == nil {
 		return ""
@@ -37,7 +36,7 @@ func (t *Telemetry) Source() string {
 	return t.gpus.source
 }
 
-// Notes says why GPUs that seem to be there cannot be read.
+// Notes says why GPUs that seem to exist cannot be read.
 func (t *Telemetry) Notes() []string { return t.why }
 
 // GPUs lists the GPUs that are watched, as they are now.
@@ -50,8 +49,8 @@ func (t *Telemetry) GPUs() []GPU {
 	return t.gpus.facts()
 }
 
-// GPUProcesses lists the processes that hold GPU memory; false if the driver does not tell. The processes in own, the
-// server's, are left out, so that only those of others remain.
+// GPUProcesses lists the processes with GPU memory, without those in own, which are the server's; false if the driver
+// does not list them.
 func (t *Telemetry) GPUProcesses(ctx context.Context, own ...int) ([]GPUProcess, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -82,9 +81,8 @@ func (t *Telemetry) Close() {
 	t.closed = true
 }
 
-// Sample reads the machine until the context ends and hands each sample to emit, by metric name
-// and with nothing in it that is not known. A sample takes a few milliseconds of one core; one
-// that takes longer than the interval delays the next and is not made up for.
+// Sample reads the machine until the context ends and passes each sample to emit, by metric name and without unknown
+// figures. A sample takes a few milliseconds of one core; a slow one delays the next.
 func (t *Telemetry) Sample(ctx context.Context, emit func(map[string]float64)) {
 	ticker := time.NewTicker(t.options.every())
 	defer ticker.Stop()
@@ -114,7 +112,7 @@ func (t *Telemetry) scrape(ctx context.Context) map[string]float64 {
 	return out
 }
 
-// readGPUs is nil if there is no GPU or it did not answer: the figures of that sample are unknown.
+// readGPUs is nil if there is no GPU or it did not answer: that sample then has no GPU figures.
 func (t *Telemetry) readGPUs() []gpuReading {
 	if t.gpus == nil || t.closed {
 		return nil

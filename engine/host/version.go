@@ -16,11 +16,11 @@ import (
 	"homellm/engine/engines"
 )
 
-// versionLimit bounds the question for a version. Importing a whole Python server takes longer,
-// which is why the package's metadata is asked instead.
+// versionLimit limits the question for a version. Importing a whole Python server takes longer, so the package's
+// metadata is read instead.
 const versionLimit = 10 * time.Second
 
-// question is the command that tells the version of an installed program, of which argv is the command line.
+// question is the command that prints the version of an installed program with the command line argv.
 func question(v engines.Version, path string, argv []string) ([]string, error) {
 	switch {
 	case v.Module:
@@ -37,7 +37,7 @@ func metadata(python, name string) []string {
 	return []string{python, "-c", fmt.Sprintf("import importlib.metadata as m; print(m.version(%q))", name)}
 }
 
-// interpreter is the Python that the script of an installed package names in its first line.
+// interpreter is the Python in the first line of an installed package's script.
 func interpreter(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -52,7 +52,7 @@ func interpreter(path string) (string, error) {
 	return python, nil
 }
 
-// pythonModule serves python -m PACKAGE.MODULE.
+// pythonModule is for python -m PACKAGE.MODULE.
 func pythonModule(path string, argv []string) ([]string, error) {
 	i := slices.Index(argv, "-m")
 	if i < 0 || i+1 >= len(argv) {
@@ -62,8 +62,8 @@ func pythonModule(path string, argv []string) ([]string, error) {
 	return metadata(path, name), nil
 }
 
-// InstalledVersion asks the program that a command line starts for its version, without starting the server. After an
-// error it can be started all the same: the flags of the newest version are then the best guess.
+// InstalledVersion asks the program of a command line for its version, without starting the server. After an error
+// the server can still be started: the flags of the newest version are then the best guess.
 func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", fmt.Errorf("asking for a version: there is no command")
@@ -91,12 +91,12 @@ func InstalledVersion(ctx context.Context, argv []string) (string, error) {
 	return string(m[1]), nil
 }
 
-// helpLimit bounds the question for the flags of a program. A Python server imports all of itself to answer it.
+// helpLimit limits the question for a program's flags. A Python server imports all of itself to answer it.
 const helpLimit = 90 * time.Second
 
-// InstalledHelp asks the program that a command line starts for its help, which says better than a
-// version which flags it takes. It is empty where the table of versions has no way to ask. What a program says is kept
-// in a folder, for that very file: a Python server takes many seconds to say it. An empty folder keeps nothing.
+// InstalledHelp asks the program of a command line for its help, which is more reliable than a version for the flags
+// it accepts. It is empty if the table of versions has no way to ask. The text is cached in a folder for that exact
+// file, because a Python server takes many seconds. An empty folder means no cache.
 func InstalledHelp(ctx context.Context, argv []string, folder string) string {
 	if len(argv) == 0 {
 		return ""
@@ -107,7 +107,7 @@ func InstalledHelp(ctx context.Context, argv []string, folder string) string {
 		return ""
 	}
 	if program.Version.Package != "" {
-		// A script of somebody's own may start a server, whatever its arguments.
+		// A user's own script may start a server with any arguments.
 		if python, err := interpreter(path); err != nil || !strings.Contains(filepath.Base(python), "python") {
 			return ""
 		}
@@ -122,7 +122,7 @@ func InstalledHelp(ctx context.Context, argv []string, folder string) string {
 	}
 	out, err := answer(ctx, helpLimit, append([]string{path}, strings.Fields(program.Help)...))
 	if err != nil ||
-		!strings.Contains(string(out), "--port") { // which every server has: without it this is something else
+		!strings.Contains(string(out), "--port") { // every server has this; without it the text is something else
 		return ""
 	}
 	if kept != "" {
@@ -133,14 +133,14 @@ func InstalledHelp(ctx context.Context, argv []string, folder string) string {
 	return string(out)
 }
 
-// programOf is the name of a program, wherever it lies, and what is known of it.
+// programOf is the name of a program without its path, and its entry.
 func programOf(path string) (string, engines.Program) {
 	name := strings.TrimSuffix(filepath.Base(path), ".exe")
 	p, _ := engines.ProgramOf(name)
 	return name, p
 }
 
-// answer is what a command prints that ends by itself.
+// answer is the output of a command that ends by itself.
 func answer(ctx context.Context, limit time.Duration, argv []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -23,7 +23,7 @@ type tokenGrower struct {
 type grownTokens struct {
 	messages []dsl.Message
 	ids      []int
-	from     int   // the message from which its short form goes on; 0: it has none yet
+	from     int   // the message from which its short form continues; 0: it has none yet
 	short    []int // the tokens of that
 }
 

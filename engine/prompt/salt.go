@@ -11,7 +11,7 @@ import (
 	"homellm/dsl/ceiling"
 )
 
-// Salt makes a short text of what names a scope of isolation: no two scopes share one.
+// Salt makes a short text from the name of a scope of isolation: no two scopes have the same.
 func Salt(scope string) string {
 	h := sha256.Sum256([]byte(scope))
 	return hex.EncodeToString(h[:8])
@@ -20,8 +20,8 @@ func Salt(scope string) string {
 // Use puts the prompts from here on under a salt.
 func (m *Maker) Use(salt string) { m.salt = salt }
 
-// saltLead is how many tokens of a prompt may come before a salt that is part of the first message: what templates put
-// there, a date or the rules of a model's makers.
+// saltLead is how many tokens of a prompt may precede a salt in the first message: templates put a date or the model
+// makers' rules there.
 const saltLead = 32
 
 // Lead is how many cached tokens a prompt under a new salt may have.
@@ -32,11 +32,11 @@ func (m *Maker) Lead() int {
 	return saltLead
 }
 
-// inMessage says that prompts are under a salt which stands in their first message.
+// inMessage says that the salt is in the first message.
 func (m *Maker) inMessage() bool { return m.salt != "" && m.cell.Server.Capabilities.CacheSalt == "" }
 
-// findLead finds how many tokens the template puts before a salt in the first message: those that a prompt shares with
-// itself under another salt. Every prompt shares them with all others, whatever their salt.
+// findLead finds how many tokens the template puts before a salt in the first message: the common prefix of the same
+// prompt under two salts. Every prompt shares them with all others.
 func (m *Maker) findLead(ctx context.Context, r Request) {
 	if m.leadOf == m.salt || !m.inMessage() || r.tokenize == nil {
 		return
@@ -56,8 +56,8 @@ func (m *Maker) findLead(ctx context.Context, r Request) {
 	m.lead, m.leadOf = ceiling.Common(a, b), m.salt
 }
 
-// unlike is a salt that differs from another one in every character and has digits and letters where that one has
-// them: a tokeniser may take a letter, and not a digit, together with the space before it.
+// unlike is a salt that differs from another one in every character but has digits and letters at the same positions:
+// a tokeniser may join a letter, and not a digit, with the space before it.
 func unlike(salt string) string {
 	return strings.Map(func(r rune) rune {
 		if r <= '9' {
@@ -67,9 +67,9 @@ func unlike(salt string) string {
 	}, salt)
 }
 
-// salted puts a salt where the server and the template of the model take it: into the body, else
-// into the leading system message, or into the first message of the user where the template knows
-// no system. It costs a few prompt tokens there, which the journal says (salt_method: message).
+// salted puts a salt where the server and the template of the model accept it: into the body, else into the leading
+// system message, or into the first user message if the template has no system messages. In a message it costs a few
+// prompt tokens, as the journal says (salt_method: message).
 func (m *Maker) salted(messages []dsl.Message, extra map[string]any, salt string) []dsl.Message {
 	if salt == "" {
 		return messages
@@ -98,7 +98,7 @@ func (m *Maker) salted(messages []dsl.Message, extra map[string]any, salt string
 	return out
 }
 
-// prefixed puts a line at the head of one message.
+// prefixed puts a line at the beginning of one message.
 func prefixed(messages []dsl.Message, i int, line string) []dsl.Message {
 	out := slices.Clone(messages)
 	out[i].Content = line + "\n" + out[i].Content

@@ -16,19 +16,18 @@ import (
 	"homellm/engine/wire"
 )
 
-// Templates are the chat templates of a library of models. They are compiled when one is first
-// asked for: a command that renders nothing does not pay for them.
+// Templates are the chat templates of a library of models. They are compiled when they are first used.
 type Templates struct {
 	lib      *dsl.Library
-	own      model.Compiler // of the library's templates; nil: they are refused
+	own      model.Compiler // compiler of the library's templates; nil: they are rejected
 	compiled func() (*model.Templates, syntax.Diagnostics)
 
 	mu       sync.Mutex
 	counters map[string]*tokens.Counter // by model
 }
 
-// NewTemplates returns the templates that homellm ships, and over them those of the library, which
-// may be nil. Own compiles the latter; they are strangers' programs, and without it they are refused.
+// NewTemplates returns the shipped templates, overlaid by those of the library, which may be nil. Own compiles the
+// latter, which are untrusted programs; without it they are rejected.
 func NewTemplates(lib *dsl.Library, own model.Compiler) *Templates {
 	if own == nil {
 		own = func(name string, _ model.Spec) (*model.Template, error) {
@@ -40,7 +39,7 @@ func NewTemplates(lib *dsl.Library, own model.Compiler) *Templates {
 	return t
 }
 
-// Check compiles the templates of the library's files, and returns what is wrong with them.
+// Check compiles the templates of the library's files, and returns their errors.
 func (t *Templates) Check() syntax.Diagnostics {
 	for _, own := range t.lib.Templates {
 		if own.Spec != nil {
@@ -75,7 +74,7 @@ func (t *Templates) compile() (*model.Templates, syntax.Diagnostics) {
 	return all, ds
 }
 
-// wrong places what is wrong with a template in its file.
+// wrong gives the error of a template its place in the file.
 func wrong(t *dsl.Template, err error) syntax.Diagnostic {
 	if syntax, ok := errors.AsType[*model.SyntaxError](err); ok {
 		what := "does not compile"
@@ -92,7 +91,7 @@ func wrong(t *dsl.Template, err error) syntax.Diagnostic {
 	return t.Wrong(key, 0, 0, fmt.Sprintf("template %q: %s", t.Name, message), "")
 }
 
-// Of returns the template of a model; nil if it is not known.
+// Of returns the template of a model; nil if it is unknown.
 func (t *Templates) Of(m *dsl.Model) *model.Template {
 	if m == nil || m.Template == "" {
 		return nil
@@ -113,8 +112,8 @@ func (t *Templates) Names() []string {
 	return all.Names()
 }
 
-// systemFallback is where a server moves the system messages that a chat template refuses, instead of handing the
-// refusal on; empty if it does not.
+// systemFallback is where a server moves system messages that a chat template refuses, instead of returning an error;
+// empty if it returns an error.
 func systemFallback(s *dsl.Server) model.SystemPlacement {
 	return model.SystemPlacement(engines.Of(s.Engine).Prompt.SystemFallback)
 }
@@ -139,8 +138,8 @@ func renderOptions(s *dsl.Server) model.Options {
 	return out
 }
 
-// Render makes the prompt of messages as a server does for a model; ok is false if the template
-// is not known. Exact says that it is the model's own template. An error is a refusal.
+// Render makes the prompt of messages in the same way as a server does for a model; ok is false if the template is
+// unknown. Exact says that it is the model's own template. An error is a refusal.
 func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool,
 	err error) {
 	template := t.Of(m)
@@ -155,7 +154,7 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 	return p, exact, true, err
 }
 
-// renderFor renders as a server does; placed says that the server moved system messages by itself.
+// renderFor renders as a server does; placed says that the server itself moved system messages.
 func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool,
 	err error) {
 	opt := renderOptions(s)
@@ -199,8 +198,8 @@ func (t *Templates) counter(m *dsl.Model, tokenizer func(*dsl.Model) *tokens.Cou
 	return c
 }
 
-// CheckGoldens compares a template with the goldens of its name. A template of a user's file has
-// none, also where it replaces a shipped one: what it should render is not known.
+// CheckGoldens compares a template with the goldens of its name. A template from a user's file has none, even if it
+// replaces a shipped one.
 func (t *Templates) CheckGoldens(one *model.Template) (wrong []string, n int) {
 	for _, own := range t.lib.Templates {
 		if own.Name == one.Name() && own.Spec != nil {

@@ -28,8 +28,7 @@ func errText(s *dsl.Server, m *dsl.Model, template *model.Template) error {
 	return nil
 }
 
-// stops joins the stop texts of a request with those of the template while there are fewer than
-// limit.
+// stops joins the stop texts of a request with those of the template, up to limit.
 func stops(own, template []string, limit int) []string {
 	out := slices.Clone(own)
 	for _, t := range template {

@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// noInformation is what the simulator says when nothing in its context matches the question.
+// noInformation is the simulator's answer if nothing in its context matches the question.
 const noInformation = "I have no information on that in my context."
 
-// acknowledged is what it says to a message that holds documents and no question.
+// acknowledged is its answer to a message with documents and no question.
 const acknowledged = "I have read it."
 
-// The marks by which a document is set off inside a message.
+// The marks around a document inside a message.
 const (
 	blockOpen  = "[RETRIEVED INFORMATION"
 	blockClose = "[END RETRIEVED INFORMATION]"
 )
 
 const (
-	documentBoost = 1.5 // a sentence of a document counts for more than one that someone said
+	documentBoost = 1.5 // weight of a sentence of a document, relative to one in a message
 	quoteShare    = 0.6 // a sentence is quoted if it scores at least this share of the best one
 	quoteMost     = 3   // sentences quoted at most
 )
@@ -44,9 +44,9 @@ func (s *Server) say(messages []Message) string {
 	return answer(messages)
 }
 
-// answer quotes from the conversation what best matches its last question: sentences of the documents,
-// of the system message, and what the user has stated. Earlier replies are not read, so that what has
-// left the context is gone. The search is a small tf-idf: a word counts for more if few sentences have it.
+// answer quotes the parts of the conversation that best match its last question: sentences of the documents, of the
+// system message, and of earlier user messages. It does not read earlier replies, so what has left the context is
+// gone. The search is a small tf-idf: a word counts more if few sentences have it.
 func answer(messages []Message) string {
 	last := len(messages) - 1
 	for last >= 0 && messages[last].Role != "user" {

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// What clients can make the simulator hold. A request that would go beyond it is refused, as a server refuses
-// that is overloaded; one alone is always let in.
+// Limits of the memory that clients can make the simulator hold. A request beyond them is refused, as by an
+// overloaded server; a single request is always accepted.
 const (
 	mostHeld  = 1 << 30 // bytes, of all requests at one time
-	perByte   = 4       // that a byte of a request takes: the text, what it was read into, its messages
-	perToken  = 160     // that a token of a prompt or reply takes: itself, its text, its instants
+	perByte   = 4       // memory per byte of a request: the text, its decoded form, its messages
+	perToken  = 160     // memory per token of a prompt or reply: the token, its text, its instants
 	patience  = 30 * time.Second
 	mostReads = time.Minute // a request has to be here within it
 )
 
-// holding is what one request holds of the bound.
+// holding is the memory that one request holds.
 type holding struct {
 	all  *atomic.Int64
 	own  int64
 	most int64
 }
 
-// take says whether there is room for so many bytes more.
+// take says whether there is room for so many more bytes.
 func (h *holding) take(n int64) bool {
 	if all := h.all.Add(n); all > h.most && all > h.own+n {
 		h.all.Add(-n)
@@ -42,7 +42,7 @@ func (s *Server) hold() holding { return holding{all: &s.held, most: mostHeld} }
 // readBody reads a request, which has to be here in time.
 func readBody(w http.ResponseWriter, r *http.Request, hold *holding) ([]byte, *refusal) {
 	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(mostReads)) // without deadlines there is no client that can be slow
+	_ = c.SetReadDeadline(time.Now().Add(mostReads)) // a connection without deadlines has no slow clients
 	body, err := io.ReadAll(room{http.MaxBytesReader(w, r.Body, maxBody), hold})
 	if err == nil {
 		_ = c.SetReadDeadline(time.Time{})

@@ -9,8 +9,8 @@ import (
 // blockTokens is the size of a cache block, vLLM's default.
 const blockTokens = 16
 
-// digest names a block by everything before its end: two blocks with equal digests hold the keys and values of equal
-// prefixes.
+// digest identifies a block by everything up to its end: two blocks with equal digests hold the keys and values of
+// equal prefixes.
 type digest [sha256.Size]byte
 
 // rootDigest is the parent of a first block. The salt enters here and so changes the whole chain.
@@ -31,9 +31,9 @@ func (d digest) next(tokens []Token) digest {
 	return sha256.Sum256(b[:])
 }
 
-// kvCache is the paged KV cache with vLLM's automatic prefix caching (docs/design/prefix_caching.md in
-// vLLM's tree): full blocks are found by digest; a block that is not in use keeps its content until the
-// free queue, least recently freed first, hands it out again. Not safe for concurrent use.
+// kvCache is the paged KV cache with vLLM's automatic prefix caching (docs/design/prefix_caching.md in vLLM's tree):
+// full blocks are found by digest; an unused block keeps its content until the free queue, least recently freed
+// first, allocates it again. Not safe for concurrent use.
 type kvCache struct {
 	blocks []kvBlock
 	index  map[digest][]int32 // blocks that hold a digest; two may hold the same, as in vLLM
@@ -78,8 +78,8 @@ func (c *kvCache) lookup(chain []digest) []int32 {
 	return hits
 }
 
-// take lets a sequence use the hits and n blocks more, whose former content is forgotten. It returns
-// all of them, or false and changes nothing if there are not enough free ones.
+// take gives a sequence the hits and n more blocks, whose former content is lost. It returns all of them, or false
+// without a change if there are too few free blocks.
 func (c *kvCache) take(hits []int32, n int) ([]int32, bool) {
 	idle := 0
 	for _, id := range hits {
@@ -117,8 +117,8 @@ func (c *kvCache) seal(id int32, d digest) {
 	c.index[d] = append(c.index[d], id)
 }
 
-// release gives a sequence's blocks back, the last one first, so that the end of a conversation is
-// forgotten before its beginning.
+// release returns a sequence's blocks, the last one first, so that the end of a conversation is evicted before its
+// beginning.
 func (c *kvCache) release(ids []int32) {
 	for _, id := range slices.Backward(ids) {
 		b := &c.blocks[id]

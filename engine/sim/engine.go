@@ -10,9 +10,9 @@ import (
 	"homellm/engine/crash"
 )
 
-// engine runs the steps: it decides what each one computes, when it ends, and tells every sequence when
-// its tokens appear. Its clock is the schedule, not the wall: a step begins where the one before it
-// ended, so that late wake-ups do not add up. One goroutine runs while there is work and ends with it.
+// engine runs the steps: it decides what each one computes, when it ends, and tells every sequence when its tokens
+// appear. Its clock is the schedule, not the wall clock: a step begins where the previous one ended, so that late
+// wake-ups do not accumulate. One goroutine runs while there is work and ends with it.
 type engine struct {
 	roof      roofline
 	slots     int // sequences that run at once
@@ -209,9 +209,9 @@ func (e *engine) sleep(d time.Duration, wake <-chan struct{}) bool {
 	}
 }
 
-// schedule decides what the step that begins at start computes: what already runs goes first, one token
-// each or the next piece of a prompt; then waiting sequences in order, as long as there is a slot,
-// budget and room in the cache. A running sequence that finds no room takes it from the last one.
+// schedule decides what the step that begins at start computes: running sequences first, with one token or the next
+// piece of a prompt each; then waiting ones in order, while there is a slot, token budget and room in the cache. A
+// running sequence that finds no room takes the blocks of the last one.
 func (e *engine) schedule(start time.Time) []part {
 	var parts []part
 	budget := e.budget
@@ -283,7 +283,7 @@ func (e *engine) grow(q *sequence, tokens int) bool {
 	return true
 }
 
-// seal makes the blocks findable that are full with so many tokens. Like vLLM it does so when
+// seal registers the blocks that are full with so many tokens, so that they can be found. Like vLLM it does so when
 // the tokens are scheduled, not when the step ends.
 func (e *engine) seal(q *sequence, tokens int) {
 	if e.noCache {

@@ -182,7 +182,7 @@ func (x *exchange) early() bool {
 		}
 		x.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		x.entry.Status = http.StatusOK
-		_, _ = io.WriteString(x.w, body) // the client has gone: nothing is left to tell it
+		_, _ = io.WriteString(x.w, body) // the client has closed the connection
 		return false
 	}
 	if f, ok := x.trouble.find("status"); ok {
@@ -199,7 +199,7 @@ func (x *exchange) early() bool {
 			}
 			x.entry.Status = f.Status
 			x.w.WriteHeader(f.Status)
-			_, _ = io.WriteString(x.w, body) // the client has gone: nothing is left to tell it
+			_, _ = io.WriteString(x.w, body) // the client has closed the connection
 			return false
 		}
 		x.refuse(&refusal{f.Status, errorType(f.Status), "a fault that was asked for: " + http.StatusText(f.Status), ""})
@@ -280,8 +280,8 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	return nil
 }
 
-// submit hands the request to the engine, to be scheduled from the moment at which the front end is done.
-// What was computed here in the meantime is part of that time and does not add to it.
+// submit passes the request to the engine, to be scheduled when the front end is done. The time computing here took
+// is part of the front end's time and not added to it.
 func (x *exchange) submit() {
 	e := x.s.engine
 	f := e.noise(1<<63 | uint64(x.entry.N))

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Entry is the truth about one request. Durations are those of the schedule, from the moment at which
-// the handler got the request; in virtual time they are exactly what happens on the wire.
-// All durations are nanoseconds in JSON.
+// Entry is the truth about one request. Durations are those of the schedule, from the arrival of the request at the
+// handler; in virtual time they are exactly what happens on the wire. In JSON all durations are nanoseconds.
 type Entry struct {
 	N         int       `json:"n"` // number of the request, from 1
 	ID        string    `json:"id"`

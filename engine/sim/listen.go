@@ -29,7 +29,7 @@ func Embed(ctx context.Context, config Config) (address string, stop func(), err
 	served := make(chan struct{})
 	crash.Go(func() {
 		defer close(served)
-		_ = hs.Serve(l) // that it was closed is all it can say
+		_ = hs.Serve(l) // Serve only reports that it was closed
 	})
 	stop = func() {
 		_ = hs.Close() // the listener goes with it; open requests have ended

@@ -32,8 +32,8 @@ type sampling struct {
 	Seed        int64
 }
 
-// compose makes the reply: reasoning, then text, then neutral sentences where more tokens are asked for.
-// Padding depends on the seed, the request's seed and key alone, so that equal requests get equal text.
+// compose makes the reply: reasoning, then text, then neutral sentences if more tokens are requested. Padding depends
+// only on the seed, the request's seed and key, so that equal requests get equal text.
 func compose(seed uint64, key, text string, reasoning int, p sampling) *reply {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(key)) // a hash takes every byte

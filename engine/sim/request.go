@@ -59,7 +59,7 @@ type returned struct {
 	ReturnTokenIDs bool           `json:"return_token_ids"`
 }
 
-// unserved is what a request may ask for and the simulator refuses or passes over.
+// unserved is what a request may ask for and the simulator refuses or ignores.
 type unserved struct {
 	Logprobs       json.RawMessage `json:"logprobs"`
 	PromptLogprobs json.RawMessage `json:"prompt_logprobs"`

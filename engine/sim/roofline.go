@@ -37,9 +37,9 @@ func (r roofline) weightBytes() float64 {
 	return r.model.body()*r.quant.BlockBytes + heads*r.quant.HeadBytes
 }
 
-// readBytes is what a step over so many tokens reads of the weights, in bytes: everything but
-// the input embedding, of which a step reads a few rows. Of a mixture of experts, a step reads an expert
-// if at least one of its tokens is routed there; routing is taken as even and independent.
+// readBytes is what a step over so many tokens reads of the weights, in bytes: everything but the input embedding, of
+// which a step reads a few rows. Of a mixture of experts, a step reads an expert if at least one of its tokens is
+// routed there; routing is assumed to be uniform and independent.
 func (r roofline) readBytes(tokens int) float64 {
 	all := r.model.body()*r.quant.BlockBytes + r.model.embedding()*r.quant.HeadBytes
 	if r.model.ActiveB == 0 {
@@ -50,7 +50,7 @@ func (r roofline) readBytes(tokens int) float64 {
 	return all - routed*math.Pow(1-used, float64(tokens))
 }
 
-// idle is the number of parameters that one token leaves alone.
+// idle is the number of parameters that one token does not read.
 func (r roofline) idle() float64 {
 	if r.model.ActiveB == 0 {
 		return 0

@@ -87,7 +87,7 @@ func (s *Server) metricsPage(w http.ResponseWriter, _ *http.Request, _ time.Time
 	text := s.writeMetrics()
 	s.engine.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(text) // the client has gone: nothing is left to tell it
+	_, _ = w.Write(text) // the client has closed the connection
 }
 
 func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request, _ time.Time) {

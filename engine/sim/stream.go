@@ -113,7 +113,7 @@ func (x *exchange) answer() {
 	x.entry.Late = time.Since(x.due)
 	x.finish(x.reply.finish)
 	x.w.Header().Set("Content-Type", "application/json")
-	_, _ = x.w.Write(body) // the client has gone: nothing is left to tell it
+	_, _ = x.w.Write(body) // the client has closed the connection
 }
 
 func (x *exchange) wantsUsage() bool {
@@ -153,8 +153,8 @@ func (x *exchange) padded(object json.RawMessage) json.RawMessage {
 	return append(append(bytes.TrimSuffix(object, []byte("}")), blanks...), '}')
 }
 
-// flush writes what is held, now, and accounts for the tokens in it. The ledger has the last token
-// before the client does. It returns false if the client has gone.
+// flush writes the held events now, and accounts for their tokens. The ledger has the last token before the client
+// does. It returns false if the client has closed the connection.
 func (x *exchange) flush() bool {
 	tokens := x.heldTokens
 	for range tokens {
@@ -301,7 +301,7 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 	},
 }
 
-// drop ends the connection without another byte: over TCP with a reset.
+// drop ends the connection without sending another byte: over TCP with a reset.
 func (x *exchange) drop() {
 	conn, _, err := x.rc.Hijack()
 	if err != nil {

@@ -25,9 +25,8 @@ const (
 // endOfText is the token that ends a reply.
 const endOfText = Token(0)
 
-// specials are the texts that are one token each, whatever stands around them. They cover the chat
-// templates in common use, so that a prompt which the client has rendered itself keeps its turns apart.
-// The order is part of the vocabulary: append only.
+// specials are the texts that are one token each, whatever surrounds them. They cover the common chat templates, so
+// that the turns of a prompt rendered by the client stay separate. The order is part of the vocabulary: append only.
 var specials = []string{
 	"<|endoftext|>", "<|im_start|>", "<|im_end|>",
 	"<|system|>", "<|user|>", "<|assistant|>", "<|end|>",

@@ -278,5 +278,5 @@ func answerJSON(w http.ResponseWriter, status int, v any) {
 	b := encode(v)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // the client has gone: nothing is left to tell it
+	_, _ = w.Write(b) // the client has closed the connection
 }
