@@ -22,7 +22,11 @@ func (o *Observer) ColdPrompts(ctx context.Context, longest int) *event.ColdProm
 		longest = min(longest, takes*9/10)
 	}
 	o.cold = cold{send: o.server.Send, text: o.server.Side.NewText, notes: o.notes}
-	return o.cold.before(ctx, float64(longest))
+	out := o.cold.before(ctx, float64(longest))
+	if out == nil && ctx.Err() == nil {
+		o.notes.once("cold_prompts_failed", "how much of a prompt was cached is not told by time: %s", o.cold.failed)
+	}
+	return out
 }
 
 // ColdAgain measures a few of the prompts again after a repeat. What they take shows whether the server is still as

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -18,8 +19,8 @@ const (
 	coldLimit    = 2 * time.Minute // of all before the first pass
 	coldLess     = 0.8             // times that, where it is refused
 	coldTries    = 3               // with as many
+	coldTexts    = 4               // that may be without an answer, one after the other
 	coldAfter    = 3               // every so many lengths are sent again between the repeats
-	coldSpare    = 4               // times the longest prompt is one round of all lengths and the one that is sent ahead
 )
 
 // cold measures prompts that are new to the server.
@@ -29,6 +30,7 @@ type cold struct {
 	notes   notes
 	size    sizes
 	lengths []float64 // tokens; none: it measures nothing
+	failed  string    // why there are none
 }
 
 // before measures them before the first pass, up to so many tokens; nil where one of them failed.
@@ -49,11 +51,7 @@ func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
 			return nil
 		}
 	}
-	shortest := c.size.tokens(coldShortest)
-	var lengths []float64
-	for i := range coldLengths {
-		lengths = append(lengths, shortest*math.Pow(most/shortest, float64(i)/(coldLengths-1)))
-	}
+	lengths := c.between(most)
 	out := &event.ColdPrompts{}
 	for round := range coldRounds {
 		began := time.Now()
@@ -77,21 +75,46 @@ func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
 
 // fastEnough is how long a prompt may be for one round of all lengths to take no longer than it may, at most longest.
 func (c *cold) fastEnough(ctx context.Context, longest float64) (most float64, ok bool) {
-	if _, ok := c.one(ctx, c.size.tokens(coldShortest)); !ok { // it tells what a word makes
-		return 0, false
+	began := time.Now()
+	first, ok := c.one(ctx, c.size.tokens(coldShortest))                    // it tells what a word makes
+	if ok && first.TTFT < coldLimit/20 && float64(first.Tokens) < longest { // and one that is longer what a token takes
+		first, ok = c.one(ctx, min(coldFirst, longest))
 	}
-	first, ok := c.one(ctx, min(coldFirst, longest))
 	if !ok {
 		return 0, false
 	}
 	each := first.TTFT / time.Duration(first.Tokens)
-	if allowed := float64(coldLimit) / coldSpare / float64(max(each, 1)); allowed < longest {
+	left := coldLimit - time.Since(began)
+	for most = longest; ; most *= coldLess {
+		lengths := c.between(most)
+		if lengths[coldLengths-1] <= 2*lengths[0] {
+			c.failed = fmt.Sprintf("a token takes the server %v, and enough prompts that are new to it more than %v in all",
+				each.Round(time.Microsecond), coldLimit)
+			return 0, false
+		}
+		all := most
+		for _, n := range lengths {
+			all += n
+		}
+		if time.Duration(all)*each <= left {
+			break
+		}
+	}
+	if most < longest {
 		c.notes.once("cold_prompts_short", "how much of a prompt was cached is told by time for prompts of up to about %.0f "+
 			"tokens only: a token takes the server %v, and longer prompts that are new to it would take more than %v in all",
-			allowed, each.Round(time.Microsecond), coldLimit)
-		longest = allowed
+			most, each.Round(time.Microsecond), coldLimit)
 	}
-	return longest, true
+	return most, true
+}
+
+// between are the lengths up to one.
+func (c *cold) between(most float64) (lengths []float64) {
+	shortest := c.size.tokens(coldShortest)
+	for i := range coldLengths {
+		lengths = append(lengths, shortest*math.Pow(most/shortest, float64(i)/(coldLengths-1)))
+	}
+	return lengths
 }
 
 // again measures a few of them after a repeat; nil where there were none before.
@@ -110,15 +133,25 @@ func (c *cold) again(ctx context.Context, repeat int) *event.ColdPrompts {
 	return out
 }
 
-// one sends a new prompt of about so many tokens.
+// one sends a new prompt of about so many tokens. A reply whose first token has no text does not tell when that came,
+// and the next text may have another answer.
 func (c *cold) one(ctx context.Context, tokens float64) (p event.ColdPrompt, ok bool) {
 	words := max(c.size.words(tokens), coldShortest)
-	e := c.send(ctx, c.text(words), "")
-	if p, ok = coldPrompt(&e); !ok || ctx.Err() != nil {
-		return p, false
+	for range coldTexts {
+		e := c.send(ctx, c.text(words), "")
+		if p, ok = coldPrompt(&e); ok && ctx.Err() == nil {
+			c.size.learn(words, p.Tokens)
+			return p, true
+		}
+		c.failed = "a reply does not tell the size of its prompt, or when its first token came"
+		if e.Err != nil {
+			c.failed = "a prompt that is new to the server failed: " + e.Err.Class + ": " + e.Err.Message
+		}
+		if ctx.Err() != nil || e.Err != nil && e.Err.Class != "empty" {
+			break
+		}
 	}
-	c.size.learn(words, p.Tokens)
-	return p, true
+	return p, false
 }
 
 // coldPrompt is what a reply tells of its prompt.
