@@ -60,16 +60,20 @@ type volume struct{ turns, requests, bytes int }
 // add plays a conversation without replies and counts. The synthetic documents, which have no text yet, count in
 // every turn.
 func (v *volume) add(c *Conversation, passes, synthetic int) error {
-	h := NewHistory(c.System)
+	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(t Turn) (string, error) {
+		err := step.Do.Play(h, func(t Turn) (Reply, error) {
 			v.turns++
 			v.requests += passes
 			v.bytes += synthetic
 			for _, m := range t.Messages {
-				v.bytes += len(m.Content)
+				v.bytes += len(m.Text())
 			}
-			return t.Reply, v.check()
+			kept := t.Recorded()
+			if c.History != Recorded {
+				kept = t.standIn("")
+			}
+			return kept, v.check()
 		})
 		if err != nil {
 			return err

@@ -57,6 +57,7 @@ var Codes = func() []Code {
 		{"links/source", "a model has no such source or file"},
 		{"links/template", "a chat template is not declared"},
 		{"links/thinking", "what is said of how a model thinks contradicts itself"},
+		{"links/tool", "a tool, its results or recorded calls do not go together"},
 		{"links/unsent", "documents are put into a context that is never sent"},
 		{"links/unused", "something is declared and not used"},
 		{"expr/constant", "an assertion, or a part of it, has the same outcome whatever is measured"},

@@ -91,17 +91,22 @@ func (d *decoder) schemas(n *syntax.Node) map[string]*schema.AnswerSchema {
 	}
 	out := map[string]*schema.AnswerSchema{}
 	for _, e := range n.Entries {
-		answer, problems := schema.NewAnswerSchema(e.Node.Plain())
-		for _, p := range problems {
-			at := e.Node.Locate(p.Path)
-			if at == nil {
-				at, p.Path = e.Node, nil
-			}
-			d.problem(at, p)
-		}
-		out[e.Key] = answer // nil if it is wrong: using its name is not a second mistake
+		out[e.Key] = d.answerSchema(e.Node) // nil if it is wrong: using its name is not a second mistake
 	}
 	return out
+}
+
+// answerSchema reads a JSON Schema, or says what is wrong with it and returns nil.
+func (d *decoder) answerSchema(n *syntax.Node) *schema.AnswerSchema {
+	answer, problems := schema.NewAnswerSchema(n.Plain())
+	for _, p := range problems {
+		at := n.Locate(p.Path)
+		if at == nil {
+			at, p.Path = n, nil
+		}
+		d.problem(at, p)
+	}
+	return answer
 }
 
 // substituteRoot substitutes everywhere except in the settings of the run, which all cells share.
@@ -202,6 +207,7 @@ func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Co
 		Description: d.str(n, "description"),
 		Tokens:      d.integer(n, "tokens", 0),
 		System:      d.str(n, "system"),
+		Tools:       d.tools(n),
 		History:     HistoryMode(d.strOr(n, "history", string(def.history))),
 	}
 	for _, tag := range slices.Concat(tags, d.strs(n, "tags")) {
@@ -211,15 +217,16 @@ func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Co
 	}
 	var steps []decodedStep
 	for _, sn := range d.list(n, "steps") {
-		s := d.step(sn, def)
+		s := d.step(sn, c, def)
 		steps = append(steps, s)
 		c.Steps = append(c.Steps, s.step)
 	}
 	return c, steps
 }
 
-func (d *decoder) step(n *syntax.Node, def defaults) decodedStep {
+func (d *decoder) step(n *syntax.Node, c *Conversation, def defaults) decodedStep {
 	out := decodedStep{node: n, reply: d.get(n, "reply"), replies: d.strs(n, "reply")}
+	out.rounds = d.rounds(n, c)
 	out.step = &Step{
 		Pos:     d.src.Pos(n),
 		ID:      d.declare("step", n, "id"),
@@ -232,7 +239,7 @@ func (d *decoder) step(n *syntax.Node, def defaults) decodedStep {
 			continue
 		}
 		out.step.Action = a.Key
-		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies})
+		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies, rounds: out.rounds})
 	}
 	return out
 }

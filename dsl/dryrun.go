@@ -26,7 +26,7 @@ func (p *planner) fit(c *Cell) {
 		stable = c.rewrites == ""
 	}
 	for i := range c.Turns {
-		c.Turns[i].Known = stable
+		c.Turns[i].Known = stable && !c.Turns[i].open
 	}
 	if limit, by := p.limit(c); limit > 0 {
 		c.Skip = overflow(c.Turns, limit, by)
@@ -71,13 +71,14 @@ type walker struct {
 func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 	var turns []PlannedTurn
 	var last []Message // of the longest prompt
-	h := NewHistory(conversation.System)
-	removals := 0 // messages before the last planned turn
+	h := conversation.Begin()
+	removals := 0   // messages before the last planned turn
+	chosen := false // the model has chosen how the conversation goes on
 	for _, step := range conversation.Steps {
 		if step.Do == nil {
 			continue
 		}
-		err := step.Do.Play(h, func(t Turn) (string, error) {
+		err := step.Do.Play(h, func(t Turn) (Reply, error) {
 			limit := step.Request.MaxTokens
 			if t.MaxTokens > 0 {
 				limit = t.MaxTokens
@@ -85,22 +86,24 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			w.sent++
 			// The server has seen what it generated, even if the history keeps another text.
 			generated := w.synthetic(w.cell.Model, int64(w.sent), limit)
-			kept := generated
-			if conversation.History == Recorded && t.Reply != "" {
-				kept = t.Reply
+			kept := t.standIn(generated)
+			if own := t.Recorded(); conversation.History == Recorded && (own.Text != "" || own.Calls != nil) {
+				kept = own
 			}
 			planned, err := w.turn(t, step.Request.API, generated)
 			if err != nil {
-				return "", fmt.Errorf("step %s: %w", step.ID, err)
+				return Reply{}, fmt.Errorf("step %s: %w", step.ID, err)
 			}
 			planned.Conversation, planned.Step = conversation.ID, step.ID
 			planned.ReplyTokens, planned.KeptTokens = limit, limit
+			planned.open = chosen
+			chosen = chosen || len(t.Tools) > 0 && conversation.History != Recorded
 			planned.removed, removals = h.removals > removals, h.removals
 			if conversation.History == Recorded {
-				planned.KeptTokens = w.count(w.cell.Model, kept).tokens
+				planned.KeptTokens = w.count(w.cell.Model, Message{Content: kept.Text, ToolCalls: kept.Calls}.Text()).tokens
 			}
 			turns = append(turns, planned)
-			last = append(slices.Clip(t.Messages), Message{Role: "assistant", Content: kept})
+			last = append(slices.Clip(t.Messages), Message{Role: "assistant", Content: kept.Text, ToolCalls: kept.Calls})
 			return kept, nil
 		})
 		if err != nil {
@@ -114,7 +117,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 // turn counts one prompt, and how much of it was sent before.
 func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
-	prompt, rendered, err := w.render(w.cell, api, t.Messages)
+	prompt, rendered, err := w.render(w.cell, api, t.Messages, t.Tools)
 	if err != nil {
 		return PlannedTurn{}, err
 	}

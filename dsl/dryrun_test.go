@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // TestImpossibleThresholds holds which thresholds are refused, where, and with which words.
@@ -193,7 +194,7 @@ func TestSkips(t *testing.T) {
 		}, "requires metrics"},
 		{"a capability only the machine knows", "requires: {capabilities: [gpu]}\n" + plain, func(*Options) {}, ""},
 		{"the template refuses", plain, func(o *Options) {
-			o.Render = func(*Server, *Model, []Message) (string, bool, error) {
+			o.Render = func(*Server, *Model, []Message, []wire.Tool) (string, bool, error) {
 				return "", true, fmt.Errorf("roles must alternate")
 			}
 		}, "step q1: roles must alternate"},

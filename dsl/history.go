@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,10 +23,42 @@ type Turn struct {
 	MaxTokens int      // 0: the step's own
 	Prefill   bool     // it sends the context ahead and asks nothing
 	Reply     string   // the recorded reply; empty if none
+
+	// Of a conversation with tools.
+	Tools  []wire.Tool
+	Calls  []wire.ToolCall      // of the recorded reply
+	Round  int                  // which request of its user message it is, from 1
+	Last   bool                 // no further one may follow
+	Answer func(Reply) Answered // what becomes of the calls of a reply; it changes nothing; nil: there are no tools
+
+	longest func() (*Tool, string)
 }
 
-// Send sends a turn and returns the text that the history keeps as the reply.
-type Send func(Turn) (reply string, err error)
+// Recorded is the reply that the scenario has for the turn; empty if it has none.
+func (t Turn) Recorded() Reply { return Reply{Text: t.Reply, Calls: t.Calls} }
+
+// standIn is the reply of a model that is not asked, with a text of the length that is meant. Where the model may call
+// tools it calls the one with the longest result as often as it may, so that a plan knows the most that is needed.
+func (t Turn) standIn(text string) Reply {
+	if len(t.Tools) == 0 || t.Last {
+		return Reply{Text: text}
+	}
+	tool, result := t.longest()
+	return Reply{Calls: []wire.ToolCall{wire.Call("", tool.Name, compact(map[string]any{"text": text}))},
+		results: []string{result}}
+}
+
+// compact is a plain value as JSON.
+func compact(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "{}" // a number that JSON has no word for, which no file can hold
+	}
+	return string(raw)
+}
+
+// Send sends a turn and returns what the history keeps as the reply.
+type Send func(Turn) (Reply, error)
 
 // Action is one kind of step. Play edits the history and sends each turn. The plan and the engine both call it, so
 // what is planned is what is played.
@@ -52,6 +85,7 @@ const (
 	roleSystem    = "system"
 	roleUser      = "user"
 	roleAssistant = "assistant"
+	roleTool      = "tool"
 )
 
 // partBreak separates the parts of one message.
@@ -65,11 +99,14 @@ type History struct {
 	docs     []string // ids in context, in the order of injection
 	phase    figure.Phase
 	removals int // documents that were taken out
+	tools    *toolbox
 }
 
 type message struct {
 	role  string
 	parts []part
+	calls []wire.ToolCall // of an assistant
+	of    wire.ToolCall   // of a tool: the call that it answers
 }
 
 // part is a piece of a message: a document, the stub of one, or plain text (no id).
@@ -90,7 +127,16 @@ func (m message) content() string {
 func NewHistory(system string) *History {
 	h := &History{phase: figure.Before}
 	if system != "" {
-		h.messages = append(h.messages, message{roleSystem, []part{{text: system}}})
+		h.messages = append(h.messages, message{role: roleSystem, parts: []part{{text: system}}})
+	}
+	return h
+}
+
+// Begin starts the history of a conversation.
+func (c *Conversation) Begin() *History {
+	h := NewHistory(c.System)
+	if len(c.Tools) > 0 {
+		h.tools = &toolbox{tools: c.Tools, told: told(c.Tools), calls: map[string]int{}}
 	}
 	return h
 }
@@ -100,7 +146,8 @@ func NewHistory(system string) *History {
 func (h *History) Messages() []Message {
 	out := make([]Message, len(h.messages))
 	for i, m := range h.messages {
-		out[i] = Message{Role: m.role, Content: m.content()}
+		out[i] = Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
+			Name: m.of.Function.Name}
 	}
 	return out
 }
@@ -123,7 +170,7 @@ func (h *History) inject(doc *Document, into, role string) {
 		}
 		h.messages[0].parts = append(h.messages[0].parts, p)
 	case intoMessage:
-		h.messages = append(h.messages, message{cmp.Or(role, roleUser), []part{p}})
+		h.messages = append(h.messages, message{role: cmp.Or(role, roleUser), parts: []part{p}})
 	default:
 		h.pending = append(h.pending, p)
 	}
@@ -186,7 +233,7 @@ func stub(text string) string {
 
 // user appends a user message, with the documents that waited for it at its beginning.
 func (h *History) user(text string) {
-	m := message{roleUser, h.pending}
+	m := message{role: roleUser, parts: h.pending}
 	if text != "" || len(m.parts) == 0 {
 		m.parts = append(slices.Clip(m.parts), part{text: text})
 	}
@@ -195,8 +242,8 @@ func (h *History) user(text string) {
 }
 
 // assistant appends a reply.
-func (h *History) assistant(text string) {
-	h.messages = append(h.messages, message{roleAssistant, []part{{text: text}}})
+func (h *History) assistant(r Reply) {
+	h.messages = append(h.messages, message{role: roleAssistant, parts: []part{{text: r.Text}}, calls: r.Calls})
 }
 
 // prefillText is the question of a prefill without one: chat templates want a user message at the end.
@@ -216,16 +263,4 @@ func (h *History) prefill() []Message {
 		return append(out, Message{Role: roleUser, Content: prefillText})
 	}
 	return out
-}
-
-// play sends one turn: it appends the user's text, then the reply that the caller keeps. A failed turn keeps its
-// question, so that a caller who continues sends a history with what was asked.
-func (h *History) play(n int, text, recorded string, send Send) error {
-	h.user(text)
-	reply, err := send(Turn{N: n, Messages: h.Messages(), Phase: h.phase, Docs: h.inContext(), Reply: recorded})
-	if err != nil {
-		return err
-	}
-	h.assistant(reply)
-	return nil
 }

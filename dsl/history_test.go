@@ -23,9 +23,9 @@ const wrappedNotes = "[RETRIEVED INFORMATION: notes]\nThe pump is blue.\n[END RE
 // played collects what is sent. Replies are A1, A2, …
 type played struct{ turns []Turn }
 
-func (p *played) send(t Turn) (string, error) {
+func (p *played) send(t Turn) (Reply, error) {
 	p.turns = append(p.turns, t)
-	return fmt.Sprintf("A%d", len(p.turns)), nil
+	return Reply{Text: fmt.Sprintf("A%d", len(p.turns))}, nil
 }
 
 // lists prints the messages of each turn as role:content.
@@ -217,7 +217,7 @@ func TestPlayStopsAtAFailedSend(t *testing.T) {
 	for _, a := range []Action{Ask{Text: "U"}, Query{Text: "U"}, Continue{Texts: []string{"U", "V"}},
 		Inject{Docs: []*Document{notes}, Prefill: true}} {
 		sent := 0
-		err := a.Play(NewHistory(""), func(Turn) (string, error) { sent++; return "", failed })
+		err := a.Play(NewHistory(""), func(Turn) (Reply, error) { sent++; return Reply{}, failed })
 		if !errors.Is(err, failed) || sent != 1 {
 			t.Errorf("%T: %v after %d requests", a, err, sent)
 		}

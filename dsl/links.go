@@ -20,6 +20,9 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 			x.later[r.name] = s.step.ID
 		}
 	}
+	if len(c.Tools) > 0 && c.History == Recorded {
+		d.checkRounds(c, steps)
+	}
 	for i := range steps {
 		x.unclear = x.unclear || steps[i].effect.unclear
 		x.documents(&steps[i])
@@ -118,6 +121,8 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	case c.History == Recorded && turns > 0 && s.reply == nil:
 		d.errorKey(s.node, "id", "links/reply", "add reply: with what the assistant is to have said",
 			"with history: recorded, step %q needs a reply", s.step.ID)
+	case s.rounds != nil:
+		// what its replies call decides how many there are
 	case c.History == Recorded && turns > 0 && len(s.replies) != turns:
 		d.errorf(s.reply, "links/reply", "give one reply for each turn", "step %q has %s, and reply has %d", s.step.ID,
 			text.Plural(turns, "turn"), len(s.replies))

@@ -7,6 +7,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // forecast is what a plan knows of one assertion in one cell.
@@ -42,7 +43,7 @@ type Options struct {
 	// Render returns the prompt that a server makes of messages for a model, and whether the model's own template made
 	// it. An error says that the template refuses the messages. An empty prompt, or a nil function, means that the
 	// template is unknown: a few tokens are then assumed around every message.
-	Render func(server *Server, model *Model, messages []Message) (prompt string, exact bool, err error)
+	Render func(server *Server, model *Model, messages []Message, tools []wire.Tool) (prompt string, exact bool, err error)
 
 	// Examine examines a whole conversation as rendered by the model's template; nil: it is not examined.
 	Examine func(server *Server, model *Model, messages []Message) Examination
@@ -124,6 +125,7 @@ type PlannedTurn struct {
 	Ceiling      float64 // Reusable / PromptTokens: no prefix cache can hit more
 	Known        bool    // the ceiling is certain: the template does not rewrite earlier output
 
+	open    bool // the model chose in an earlier turn how the conversation goes on
 	removed bool // a document was removed since the turn before
 	seen    int  // prompt tokens that were seen before, for blocks of one token
 	block   int  // tokens in a block of the server's cache

@@ -27,7 +27,7 @@ var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title"}
 
 // later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
 // journals still match.
-var later = []string{"ReasoningTags"}
+var later = []string{"ReasoningTags", "Tools", "Rounds"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
 // moving a type would change the digests, and earlier journals would no longer match.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"homellm/dsl/figure"
+	"homellm/engine/wire"
 )
 
 // standIn replaces a reply that only a server can give.
@@ -23,6 +24,12 @@ type doneTurn struct {
 	Request            Sampling
 	Kept               int       // number of messages at the beginning that the previous request had too
 	Messages           []Message // the messages after these
+}
+
+// doneTools are the tools of a conversation, and what they answer.
+type doneTools struct {
+	Tools   []wire.Tool
+	Results []*Tool
 }
 
 // doneRun is the settings of a run that affect what a server gets, when, and what it has seen before. The number of
@@ -48,23 +55,26 @@ func does(s *Scenario) string {
 	}
 	keep(doneRun{s.Run.Warmup, s.Run.Order, s.Run.Cooldown, s.Run.Cache, s.Run.Scope})
 	for _, c := range s.Conversations {
-		h := NewHistory(c.System)
+		h := c.Begin()
+		if len(c.Tools) > 0 {
+			keep(doneTools{told(c.Tools), c.Tools})
+		}
 		var last []Message
 		for _, step := range c.Steps {
 			if step.Do == nil {
 				continue
 			}
-			err := step.Do.Play(h, func(t Turn) (string, error) {
+			err := step.Do.Play(h, func(t Turn) (Reply, error) {
 				kept := 0
 				for kept < min(len(last), len(t.Messages)) && last[kept].Equal(t.Messages[kept]) {
 					kept++
 				}
 				last = t.Messages
 				keep(doneTurn{c.ID, step.ID, t.N, t.Phase, t.Prefill, t.MaxTokens, step.Request, kept, t.Messages[kept:]})
-				if c.History == Recorded && t.Reply != "" {
-					return t.Reply, nil
+				if kept := t.Recorded(); c.History == Recorded && (kept.Text != "" || kept.Calls != nil) {
+					return kept, nil
 				}
-				return standIn, nil
+				return Reply{Text: standIn}, nil
 			})
 			if err != nil {
 				keep(err.Error()) // it cannot be played, as the plan says

@@ -13,6 +13,7 @@ import (
 
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 const testServers = `schema: homellm.servers/v1
@@ -87,10 +88,10 @@ func countWords(_ *Model, text string) (int, bool) {
 }
 
 // plainRender is a template that only appends.
-func plainRender(_ *Server, _ *Model, messages []Message) (string, bool, error) {
+func plainRender(_ *Server, _ *Model, messages []Message, _ []wire.Tool) (string, bool, error) {
 	var b strings.Builder
 	for _, m := range messages {
-		fmt.Fprintf(&b, "<%s> %s ", m.Role, m.Content)
+		fmt.Fprintf(&b, "<%s> %s ", m.Role, m.Text())
 	}
 	return b.String() + "<assistant> ", true, nil
 }

@@ -31,7 +31,8 @@ func (p *planner) count(m *Model, text string) count {
 
 // render returns the prompt of messages. Without a template, marks around role and content stand for one; they cost
 // about what real templates cost.
-func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt string, exact bool, err error) {
+func (p *planner) render(c *Cell, api wire.API, messages []Message, tools []wire.Tool) (prompt string, exact bool,
+	err error) {
 	if p.opt.Render != nil {
 		server := c.Server
 		if server != nil && api != "" {
@@ -39,7 +40,7 @@ func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt stri
 			other.API = api
 			server = &other
 		}
-		if prompt, exact, err = p.opt.Render(server, c.Model, messages); prompt != "" || err != nil {
+		if prompt, exact, err = p.opt.Render(server, c.Model, messages, tools); prompt != "" || err != nil {
 			return prompt, exact, err
 		}
 	}
@@ -50,8 +51,11 @@ func (p *planner) render(c *Cell, api wire.API, messages []Message) (prompt stri
 	}
 	var b strings.Builder
 	b.Grow(size)
+	if len(tools) > 0 {
+		b.WriteString(compact(tools))
+	}
 	for _, msg := range messages {
-		for _, s := range []string{"\x01", msg.Role, "\x02\n", msg.Content, "\x03\n"} {
+		for _, s := range []string{"\x01", msg.Role, "\x02\n", msg.Text(), "\x03\n"} {
 			b.WriteString(s)
 		}
 	}

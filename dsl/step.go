@@ -11,6 +11,7 @@ type decodedStep struct {
 	effect  effect
 	replies []string
 	reply   *syntax.Node
+	rounds  *Rounds // nil: the conversation has no tools
 }
 
 func (s decodedStep) turns() int {
@@ -37,6 +38,7 @@ type actionKind struct {
 type stepInput struct {
 	node    *syntax.Node // value of the action key
 	replies []string     // of `reply:`; nil if absent
+	rounds  *Rounds      // nil: the conversation has no tools
 }
 
 // effect is what a step does to the context of its conversation; the link check uses it.

@@ -2,23 +2,26 @@ package dsl
 
 // Ask asks a question.
 type Ask struct {
-	Text  string
-	Reply string // recorded
+	Text   string
+	Reply  string  // recorded
+	Rounds *Rounds // of a conversation with tools
 }
 
 var askKind = actionKind{
 	Key: "ask",
 	Doc: "Asks a question and waits for the reply.",
 	decode: func(_ *decoder, in stepInput) (Action, effect) {
-		return Ask{in.node.Text(), in.firstReply()}, effect{}
+		return Ask{in.node.Text(), in.firstReply(), in.rounds}, effect{}
 	},
 }
 
-// Turns returns 1.
-func (a Ask) Turns() int { return 1 }
+// Turns returns how many requests the question makes, at least.
+func (a Ask) Turns() int { return a.Rounds.turns(1) }
 
 // Play sends the question.
-func (a Ask) Play(h *History, send Send) error { return h.play(1, a.Text, a.Reply, send) }
+func (a Ask) Play(h *History, send Send) error {
+	return h.ask(&talk{Rounds: a.Rounds, send: send}, a.Text, a.Reply)
+}
 
 // firstReply returns the recorded reply of a step with one turn. The check of the history mode makes sure that there
 // is exactly one.

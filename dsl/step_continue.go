@@ -8,13 +8,14 @@ import (
 type Continue struct {
 	Texts   []string
 	Replies []string // recorded; empty or one for each text
+	Rounds  *Rounds  // of a conversation with tools
 }
 
 var continueKind = actionKind{
 	Key: "continue",
 	Doc: "Asks one or more further questions on whatever is left in the context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
-		a := Continue{Replies: in.replies}
+		a := Continue{Replies: in.replies, Rounds: in.rounds}
 		if in.node != nil && in.node.Kind == syntax.MapKind {
 			a.Texts = d.strs(in.node, "turns")
 		} else {
@@ -24,17 +25,18 @@ var continueKind = actionKind{
 	},
 }
 
-// Turns returns how many questions are asked.
-func (a Continue) Turns() int { return len(a.Texts) }
+// Turns returns how many requests the questions make, at least.
+func (a Continue) Turns() int { return a.Rounds.turns(len(a.Texts)) }
 
 // Play sends the questions.
 func (a Continue) Play(h *History, send Send) error {
+	t := &talk{Rounds: a.Rounds, send: send}
 	for i, text := range a.Texts {
 		reply := ""
 		if i < len(a.Replies) {
 			reply = a.Replies[i]
 		}
-		if err := h.play(i+1, text, reply, send); err != nil {
+		if err := h.ask(t, text, reply); err != nil {
 			return err
 		}
 	}

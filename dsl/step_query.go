@@ -10,16 +10,17 @@ import (
 // context already. Docs names the documents, so that a question about a document that is not in context is found when
 // the file is read.
 type Query struct {
-	Text  string
-	Docs  []string
-	Reply string // recorded
+	Text   string
+	Docs   []string
+	Reply  string  // recorded
+	Rounds *Rounds // of a conversation with tools
 }
 
 var queryKind = actionKind{
 	Key: "query",
 	Doc: "Asks a question about documents that are in context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
-		q := Query{Text: in.node.Text(), Reply: in.firstReply()}
+		q := Query{Text: in.node.Text(), Reply: in.firstReply(), Rounds: in.rounds}
 		e := effect{needsDocument: true}
 		if in.node != nil && in.node.Kind == syntax.MapKind {
 			q.Text = d.str(in.node, "text")
@@ -30,8 +31,8 @@ var queryKind = actionKind{
 	},
 }
 
-// Turns returns 1.
-func (q Query) Turns() int { return 1 }
+// Turns returns how many requests the question makes, at least.
+func (q Query) Turns() int { return q.Rounds.turns(1) }
 
 // Play sends the question.
 func (q Query) Play(h *History, send Send) error {
@@ -40,7 +41,7 @@ func (q Query) Play(h *History, send Send) error {
 			return fmt.Errorf("querying document %s: it is not in context", id)
 		}
 	}
-	return h.play(1, q.Text, q.Reply, send)
+	return h.ask(&talk{Rounds: q.Rounds, send: send}, q.Text, q.Reply)
 }
 
 // references reads a list of document ids. Undeclared ones are reported and left out.

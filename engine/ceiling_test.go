@@ -15,8 +15,10 @@ import (
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/prompt"
 	"homellm/engine/sim"
 	"homellm/engine/target"
+	"homellm/engine/wire"
 )
 
 // talk is a scenario of three turns over one history.
@@ -115,9 +117,10 @@ func TestCeiling_Estimated(t *testing.T) {
 		"{id: three, remove: {docs: [manual]}}, {id: four, ask: What else do you know of pumps and of their valves?}, " +
 		"{id: five, ask: Why?}"
 	plan := load(t, "talk.yaml", talk("live", steps), library(t))
-	broken := func(context.Context, []dsl.Message) ([]int, error) { return nil, errors.New("404 page not found") }
-	for name, tokenize := range map[string]func(context.Context, []dsl.Message) ([]int, error){"none": nil,
-		"broken": broken} {
+	broken := func(context.Context, []dsl.Message, ...wire.Tool) ([]int, error) {
+		return nil, errors.New("404 page not found")
+	}
+	for name, tokenize := range map[string]prompt.Tokenize{"none": nil, "broken": broken} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := rig{target: func(target *target.Target) { target.Tokenize = tokenize }}

@@ -32,6 +32,7 @@ import (
 	"homellm/engine/server"
 	"homellm/engine/sim"
 	"homellm/engine/target"
+	"homellm/engine/wire"
 	"homellm/scenarios"
 )
 
@@ -174,8 +175,8 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 }
 
 // tokenizer asks the simulator for the tokens of a prompt, as engine/server does.
-func tokenizer(hc *http.Client) func(context.Context, []dsl.Message) ([]int, error) {
-	return func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+func tokenizer(hc *http.Client) prompt.Tokenize {
+	return func(ctx context.Context, messages []dsl.Message, _ ...wire.Tool) ([]int, error) {
 		body, err := json.Marshal(map[string]any{"model": "qwen2.5-3b", "messages": messages, "add_generation_prompt": true})
 		if err != nil {
 			return nil, err

@@ -146,35 +146,52 @@ func (s *session) newSalt(p pass, conversation string) string {
 // converse plays one conversation and returns its requests. A conversation with a live history ends at its first
 // failed turn, because the rest would be another conversation.
 func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
-	h := dsl.NewHistory(c.System)
+	h := c.Begin()
 	var seen []event.Exchange
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(t dsl.Turn) (string, error) {
+		err := step.Do.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 			s.progress.turn(s.cell, p, c, step, t)
 			e := s.measure(ctx, p, c, step, t)
 			seen = append(seen, e)
 			s.progress.reply(e)
 			if ctx.Err() != nil {
-				return "", context.Cause(ctx)
+				return dsl.Reply{}, context.Cause(ctx)
 			}
 			if c.History == dsl.Recorded {
-				return t.Reply, nil
+				return t.Recorded(), nil
 			}
 			if e.Err != nil {
-				return "", errTurn
+				return dsl.Reply{}, errTurn
 			}
-			if e.Tools != "" {
+			if e.Tools != "" && t.Answer == nil {
 				s.notes.once("tool_call_unanswered", "%s/%s turn %d: the reply calls a tool, and a scenario has no answers of "+
 					"tools: the conversation ends here", c.ID, step.ID, t.N)
-				return "", errTurn
+				return dsl.Reply{}, errTurn
 			}
-			return e.Text, nil
+			return kept(e), nil
 		})
 		if err != nil {
 			break
 		}
 	}
 	return seen
+}
+
+// kept is what a live history keeps of a reply.
+func kept(e event.Exchange) dsl.Reply { return dsl.Reply{Text: e.Text, Calls: e.Calls} }
+
+// answered is what becomes of the calls of a reply: they are the server's own, and whether another request follows is
+// for the reply that the history keeps.
+func answered(mode dsl.HistoryMode, t dsl.Turn, e *event.Exchange) *event.Answered {
+	if t.Answer == nil || e.Err != nil {
+		return nil
+	}
+	own := t.Answer(kept(*e))
+	out := event.Answered{Valid: own.Valid, Unmatched: own.Unmatched, Stopped: own.Stopped}
+	if mode == dsl.Recorded {
+		out.Stopped = t.Answer(t.Recorded()).Stopped
+	}
+	return &out
 }
 
 // measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is done, never during
@@ -197,7 +214,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
-		Exchange: e,
+		Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
 	}
 	s.maker.Tell(ctx, req, &ceiling, &r)
 	if metrics.Unplaced(&r) {

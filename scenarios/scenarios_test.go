@@ -185,13 +185,13 @@ func TestDeclaredSizes(t *testing.T) {
 // in context at its end.
 func finalHistory(t *testing.T, c *dsl.Conversation) []dsl.Message {
 	t.Helper()
-	h := dsl.NewHistory(c.System)
+	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(turn dsl.Turn) (string, error) {
+		err := step.Do.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
 			if turn.Reply == "" {
 				t.Errorf("turn %d of step %s has no recorded reply", turn.N, step.ID)
 			}
-			return turn.Reply, nil
+			return turn.Recorded(), nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -277,15 +277,15 @@ func TestNotesAndLogHoldTheirFactsOnce(t *testing.T) {
 func questions(t *testing.T, c *dsl.Conversation) []string {
 	t.Helper()
 	var out []string
-	h := dsl.NewHistory(c.System)
+	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(turn dsl.Turn) (string, error) {
+		err := step.Do.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
 			said := turn.Messages[len(turn.Messages)-1].Content
 			if end := strings.LastIndex(said, "\n\n"); end >= 0 {
 				said = said[end:] // no question of this scenario has a paragraph of its own
 			}
 			out = append(out, said)
-			return "", nil
+			return dsl.Reply{}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 // ollamaURL derives the URL of Ollama's own API from the base URL, which often ends in the /v1 of the OpenAI API.
@@ -44,7 +46,7 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 		"shift":    false,
 	}
 	if len(p.Tools) > 0 {
-		set["tools"] = functions(p.Tools)
+		set["tools"] = wire.Functions(p.Tools)
 	}
 	if p.Format != nil {
 		set["format"] = p.Format.Schema

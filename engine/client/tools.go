@@ -8,29 +8,10 @@ import (
 	"homellm/engine/wire"
 )
 
-// noParameters is the schema of a tool that takes none.
-var noParameters = json.RawMessage(`{"type":"object","properties":{}}`)
-
-// functions are tools as chat completions and Ollama have them.
-func functions(tools []wire.Tool) []any {
-	out := make([]any, len(tools))
-	for i, t := range tools {
-		f := map[string]any{"name": t.Name, "parameters": t.Parameters}
-		if t.Parameters == nil {
-			f["parameters"] = noParameters
-		}
-		if t.Description != "" {
-			f["description"] = t.Description
-		}
-		out[i] = map[string]any{"type": "function", "function": f}
-	}
-	return out
-}
-
 // chatTools puts tools into a body of chat completions.
 func chatTools(set map[string]any, p Prompt) {
 	if len(p.Tools) > 0 {
-		set["tools"] = functions(p.Tools)
+		set["tools"] = wire.Functions(p.Tools)
 	}
 	switch p.ToolChoice {
 	case "":

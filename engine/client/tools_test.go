@@ -113,9 +113,9 @@ func TestEncodeTools(t *testing.T) {
 		Format:     &wire.Format{Name: "part", Schema: []byte(`{"type":"object"}`)},
 		Thinking:   wire.Thinking{Level: "off", Budget: &budget},
 	}
-	const functions = `[{"function":{"description":"Returns a file.","name":"read_file","parameters":{"type":` +
-		`"object"}},"type":"function"},` +
-		`{"function":{"name":"list","parameters":{"type":"object","properties":{}}},"type":"function"}]`
+	const functions = `[{"type":"function","function":{"name":"read_file","description":"Returns a file.",` +
+		`"parameters":{"type":"object"}}},{"type":"function","function":{"name":"list","parameters":` +
+		`{"type":"object","properties":{}}}}]`
 	for _, tt := range []struct{ api, body string }{
 		{"chat", `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":` +
 			`"c1","type":"function",` +

@@ -93,10 +93,22 @@ func (t Target) tokenizePath(own string) string {
 // Message is one message of a chat prompt.
 type Message = wire.Message
 
+// Tool is a tool that a model may call.
+type Tool = wire.Tool
+
 // Input is a prompt to tokenise: messages, or text if there are none.
 type Input struct {
 	Messages []Message
+	Tools    []Tool // that go with the messages
 	Text     string
+}
+
+// with adds the tools that go with messages to the body of a request.
+func (in Input) with(body map[string]any) map[string]any {
+	if len(in.Tools) > 0 {
+		body["tools"] = wire.Functions(in.Tools)
+	}
+	return body
 }
 
 // LoadedModel is a model that a server has in memory.

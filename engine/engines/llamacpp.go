@@ -254,7 +254,7 @@ func detailsLlama(ctx context.Context, s Server, f *Facts) {
 func tokenizeLlama(ctx context.Context, s Server, t Target, in Input) ([]int, error) {
 	text := in.Text
 	if in.Messages != nil {
-		r, err := post(ctx, s, "/apply-template", map[string]any{"model": t.Model, "messages": in.Messages})
+		r, err := post(ctx, s, "/apply-template", in.with(map[string]any{"model": t.Model, "messages": in.Messages}))
 		if err != nil {
 			return nil, fmt.Errorf("rendering the chat template: %w", err)
 		}

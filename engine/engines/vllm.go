@@ -299,7 +299,7 @@ func detailsVLLM(ctx context.Context, s Server, f *Facts) {
 func tokenizeVLLM(ctx context.Context, s Server, t Target, in Input) ([]int, error) {
 	body := map[string]any{"model": t.Model, "prompt": in.Text, "add_special_tokens": false}
 	if in.Messages != nil {
-		body = map[string]any{"model": t.Model, "messages": in.Messages, "add_generation_prompt": true}
+		body = in.with(map[string]any{"model": t.Model, "messages": in.Messages, "add_generation_prompt": true})
 	}
 	r, err := post(ctx, s, t.tokenizePath("/tokenize"), body)
 	if err != nil {

@@ -135,6 +135,9 @@ type Request struct {
 	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
 	MaxTokens    int    `json:"max_tokens,omitempty"` // max_tokens of the request; 0: not set
 	Phase        string `json:"phase"`                // one of Phases
+	Round        int    `json:"round,omitempty"`      // of its user message, from 1; 0: the conversation has no tools
+	// of a conversation with tools; nil: it has none, or the request failed
+	Answered *Answered `json:"answered,omitempty"`
 	// keys of the scenario's request that the server's API does not have, and that were not sent
 	Unkept []string `json:"unkept,omitempty"`
 	Exchange
@@ -155,6 +158,14 @@ type Request struct {
 	Later *Counted `json:"later_tokens,omitempty"`
 
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or counting was impossible
+}
+
+// Answered is what becomes of the tool calls of a reply.
+type Answered struct {
+	Valid     int `json:"valid"`     // of a tool that there is, with arguments that its parameters accept
+	Unmatched int `json:"unmatched"` // that got an error as their result, because no result matches
+	// why no further request follows: answer, max_rounds or loop; empty: one does
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // Counted is a tokeniser's count of a text.

@@ -51,6 +51,7 @@ const (
 	Sum   Fold = "sum"   // over all turns: a failed one makes it unknown
 	Max   Fold = "max"   // over all turns: a failed one makes it unknown
 	All   Fold = "all"   // true if it is true of every turn
+	Last  Fold = "last"  // that of the last turn
 )
 
 // Def defines one metric. The expression language, the reports, the comparison and the docs all

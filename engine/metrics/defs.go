@@ -12,6 +12,7 @@ import "slices"
 // monotonic: the kernel's stamps where there are any, else taken when a read returns, before decoding.
 var Defs = slices.Concat(
 	outcomes, latencies, speeds, tokens, cacheUse, serverAccounts, conversations, machineReadings,
+	toolUse, // columns of files that programs read stay where they were
 )
 
 // Lookup finds a metric by its name.

@@ -90,6 +90,8 @@ func TestEach_GoodTurn(t *testing.T) {
 		"chunk_tokens": 5.0 / 4,
 
 		"prompt_tokens": 100, "output_tokens": 5, "reasoning_tokens": 2,
+		"rounds": 1, "stopped": "answer", "thinking_ms": 20.0, "tool_calls": 0, "tool_calls_unmatched": 0,
+		"tool_calls_valid":    0,
 		"cache.cached_tokens": 80, "cache.hit_rate": 0.8, "cache.reusable_tokens": 90, "cache.reusable_rate": 0.9,
 		"cache.efficiency": 80.0 / 90, "cache.source": "usage",
 		"server.prefill_ms": 88.5,

@@ -50,6 +50,12 @@ func (d *Def) fold(c *Cell, g []*event.Request, each []Value, v Value) Value {
 	case All:
 		v.V, v.Why = all(each)
 		return v
+	case Last:
+		if len(each) == 0 {
+			v.Why = "no turn was measured"
+			return v
+		}
+		return each[len(each)-1]
 	case Sum, Max:
 		v.Why = unknown(each)
 		out = d.total(c, g, each)

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,8 @@ import (
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/loaders"
 	"github.com/nikolalohinski/gonja/v2/parser"
+
+	"homellm/engine/wire"
 )
 
 // SyntaxError is a Jinja template that does not compile.
@@ -72,7 +75,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 		list := make([]any, len(messages))
 		size := 256
 		for i, m := range messages {
-			list[i] = map[string]any{"role": m.Role, "content": m.Content}
+			list[i] = entry(m)
 			size += len(m.Content) + 64
 		}
 		var why *string // the error that the template raised, because the library does not pass errors through
@@ -81,7 +84,7 @@ func Parse(name string, spec Spec) (Renderer, error) {
 			"add_generation_prompt": !opt.Closed,
 			"bos_token":             spec.BOS,
 			"eos_token":             spec.EOS,
-			"tools":                 nil,
+			"tools":                 declared(opt.Tools),
 			"documents":             nil,
 			"raise_exception": func(message string) (string, error) {
 				why = &message
@@ -112,6 +115,47 @@ func Parse(name string, spec Spec) (Renderer, error) {
 		}
 		return Prompt{Text: out.String()}, nil
 	}, nil
+}
+
+// entry is a message as templates read it. Arguments that are valid are values there, as the servers make them.
+func entry(m Message) map[string]any {
+	out := map[string]any{"role": m.Role, "content": m.Content}
+	if m.ToolCallID != "" {
+		out["tool_call_id"] = m.ToolCallID
+	}
+	if m.Name != "" {
+		out["name"] = m.Name
+	}
+	var calls []any
+	for _, c := range m.ToolCalls {
+		var arguments any = c.Function.Arguments
+		var v any
+		if json.Unmarshal([]byte(c.Function.Arguments), &v) == nil {
+			arguments = v
+		}
+		calls = append(calls, map[string]any{"id": c.ID, "type": c.Type,
+			"function": map[string]any{"name": c.Function.Name, "arguments": arguments}})
+	}
+	if calls != nil {
+		out["tool_calls"] = calls
+	}
+	return out
+}
+
+// declared are tools as templates read them; nil for none, which templates ask for.
+func declared(tools []wire.Declared) any {
+	if len(tools) == 0 {
+		return nil
+	}
+	var out []any
+	raw, err := json.Marshal(tools)
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		return nil // parameters that are no JSON, which no file can hold
+	}
+	return out
 }
 
 // longestPrompt is more than the context of any model.

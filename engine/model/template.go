@@ -149,6 +149,7 @@ type Template struct {
 	// What the template accepts unchanged; found by trying.
 	takesSystem, takesLaterSystem, takesTwoUsers bool
 	dropsThought                                 bool // of answers that a question follows
+	takesTools                                   bool // it has words of its own for them
 }
 
 // Renderer renders the prompt of at least one message. Its errors are refusals, or errors of a template that not
@@ -162,6 +163,7 @@ type Options struct {
 	NoThink   bool            // thinking is switched off, if the template supports that (enable_thinking=false)
 	Placement SystemPlacement // placement of system messages after the first
 	Now       time.Time       // the date for templates that print one; zero: their fixed one, else today
+	Tools     []wire.Declared // tools that the model may call
 	Vars      map[string]any  // further variables of a Jinja template (chat_template_kwargs)
 }
 
@@ -245,7 +247,7 @@ func (t *Template) try() {
 	t.takesSystem = takes("system", "user")
 	t.takesLaterSystem = takes("user", "assistant", "system", "user")
 	t.takesTwoUsers = takes("user", "user")
-	t.dropsThought = t.drops()
+	t.dropsThought, t.takesTools = t.drops(), t.tryTools()
 	system := []Message{{Role: "system", Content: "x"}, {Role: "user", Content: "y"}, {Role: "assistant", Content: "z"},
 		{Role: "user", Content: "y"}}
 	t.takesSystem = t.takesSystem && t.extends(system[:2], system)
@@ -307,6 +309,9 @@ func (t *Template) Stop() []string { return slices.Clone(t.spec.Stop) }
 func (t *Template) Render(messages []Message, opt Options) (Prompt, error) {
 	if len(messages) == 0 {
 		return Prompt{}, &Refusal{Template: t.name, Message: -1, Why: "there is no message to render"}
+	}
+	if !t.takesTools && withTools(messages, opt.Tools) {
+		messages, opt.Tools = spelt(messages, opt.Tools), nil
 	}
 	p, err := t.render(t.Place(messages, opt.Placement), opt)
 	if err == nil {

@@ -38,7 +38,7 @@ const (
 )
 
 // tokenize returns the tokens of messages. The caller changes neither afterwards.
-func (g *tokenGrower) tokenize(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
+func (g *tokenGrower) tokenize(ctx context.Context, messages []dsl.Message, whole tokenize) ([]int, error) {
 	if !g.grows(len(messages)) {
 		return whole(ctx, messages)
 	}
@@ -87,7 +87,7 @@ func (g *tokenGrower) keep(k *grownTokens) {
 }
 
 // anew tokenises a conversation whole, and remembers it.
-func (g *tokenGrower) anew(ctx context.Context, messages []dsl.Message, whole Tokenize) ([]int, error) {
+func (g *tokenGrower) anew(ctx context.Context, messages []dsl.Message, whole tokenize) ([]int, error) {
 	ids, err := whole(ctx, messages)
 	if err == nil {
 		g.keep(&grownTokens{messages: messages, ids: ids})
@@ -96,7 +96,7 @@ func (g *tokenGrower) anew(ctx context.Context, messages []dsl.Message, whole To
 }
 
 // extended is a conversation with what messages have more; false if that cannot be told.
-func (k *grownTokens) extended(ctx context.Context, messages []dsl.Message, whole Tokenize) (*grownTokens, bool) {
+func (k *grownTokens) extended(ctx context.Context, messages []dsl.Message, whole tokenize) (*grownTokens, bool) {
 	old := len(k.messages)
 	if old == len(messages) {
 		return k, true

@@ -10,6 +10,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // chat makes n messages of the roles of a chat.
@@ -23,7 +24,7 @@ func chat(n int) []dsl.Message {
 }
 
 // byTemplate tokenises what a template makes of messages: words, of which two that stand together may be one token.
-func byTemplate(sent *int, template func([]dsl.Message) string) Tokenize {
+func byTemplate(sent *int, template func([]dsl.Message) string) tokenize {
 	return func(_ context.Context, messages []dsl.Message) ([]int, error) {
 		*sent += len(messages)
 		var ids []int
@@ -129,7 +130,7 @@ func TestTokenGrower_LooksFarther(t *testing.T) {
 func TestTell_TokenisesAgain(t *testing.T) {
 	sent := 0
 	whole := byTemplate(&sent, chatML)
-	trained := func(ctx context.Context, m []dsl.Message) ([]int, error) {
+	trained := func(ctx context.Context, m []dsl.Message, _ ...wire.Tool) ([]int, error) {
 		ids, err := whole(ctx, m)
 		if len(m) >= 60 {
 			ids = append(ids, 1, 2, 3) // of long conversations alone: no short one shows it

@@ -3,6 +3,7 @@ package prompt
 import (
 	"homellm/dsl"
 	"homellm/engine/tokens"
+	"homellm/engine/wire"
 )
 
 // PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
@@ -20,8 +21,9 @@ func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.
 			}
 			return count.Tokens, count.Exact
 		},
-		Render: func(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (string, bool, error) {
-			p, exact, _, err := t.Render(s, m, messages)
+		Render: func(s *dsl.Server, m *dsl.Model, messages []dsl.Message, tools []wire.Tool) (string, bool,
+			error) {
+			p, exact, _, err := t.Render(s, m, messages, tools...)
 			return p.String(), exact, err
 		},
 		Examine: t.examine,

@@ -18,8 +18,11 @@ import (
 	"homellm/engine/wire"
 )
 
-// Tokenize counts messages as a server renders them, with the opening of the reply.
-type Tokenize func(context.Context, []dsl.Message) ([]int, error)
+// Tokenize counts messages as a server renders them with tools, and with the opening of the reply.
+type Tokenize func(context.Context, []dsl.Message, ...wire.Tool) ([]int, error)
+
+// tokenize is the same with the tools of a request.
+type tokenize func(context.Context, []dsl.Message) ([]int, error)
 
 // Server is what a prompt depends on beside the profile of its server.
 type Server struct {
@@ -72,7 +75,7 @@ type Request struct {
 	Unkept []string // keys that the server has no word for
 
 	messages []dsl.Message // as the server gets them, or as they were rendered
-	tokenize Tokenize      // as the server will read it; nil: not known
+	tokenize tokenize      // as the server will read it; nil: not known
 	grown    *tokenGrower  // that tokenize uses
 }
 
@@ -87,6 +90,7 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	req := step.Request
 	out := client.Prompt{
 		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
+		Tools: t.Tools,
 	}
 	if t.MaxTokens > 0 {
 		out.MaxTokens = t.MaxTokens
@@ -124,7 +128,7 @@ func (m *Maker) extra() map[string]any {
 // template makes of them for text completions. An empty name is the server's own API.
 func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Request {
 	out := Request{Prompt: p, API: cmp.Or(api, m.server.API)}
-	m.grow(&out, m.server.Tokenize)
+	m.tokenized(&out, m.server.Tokenize)
 	if m.cell.Server.Capabilities.Streaming {
 		out.Extra = engines.Of(m.server.Engine).Counted(out.API, p.Extra)
 	}
@@ -139,7 +143,7 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 		return out
 	}
 	rule := engines.Of(profile.Engine).Prompt.Text
-	rendered, err := template.Render(out.messages, renderOptions(profile))
+	rendered, err := template.Render(out.messages, renderOptions(profile, p.Tools...))
 	if err != nil {
 		out.Err = err
 		return out
@@ -156,22 +160,33 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 	}
 	out.tokenize = nil
 	if m.server.Tokenize != nil && m.server.TokenizeText != nil {
-		m.grow(&out, func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-			p, err := template.Render(messages, renderOptions(profile))
+		m.tokenized(&out, func(ctx context.Context, messages []dsl.Message, tools ...wire.Tool) ([]int, error) {
+			rendered, err := template.Render(messages, renderOptions(profile, tools...))
 			if err != nil {
 				return nil, err
 			}
-			return m.server.TokenizeText(ctx, p.String()) // with BOS, whether the template or the server adds it
+			return m.server.TokenizeText(ctx, rendered.String()) // with BOS, whether the template or the server adds it
 		})
 	}
 	return out
 }
 
-// grow has a request tokenised as whole does, but by what is new in its conversation.
-func (m *Maker) grow(r *Request, whole Tokenize) {
-	if whole == nil {
-		return
+// tokenized has a request tokenised as whole does.
+func (m *Maker) tokenized(r *Request, whole Tokenize) {
+	switch {
+	case whole == nil:
+	case len(r.Tools) > 0: // whose calls and results belong together, so that no short form stands for them
+		tools := r.Tools
+		r.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
+			return whole(ctx, messages, tools...)
+		}
+	default:
+		m.grow(r, func(ctx context.Context, messages []dsl.Message) ([]int, error) { return whole(ctx, messages) })
 	}
+}
+
+// grow has a request tokenised as whole does, but by what is new in its conversation.
+func (m *Maker) grow(r *Request, whole tokenize) {
 	g := m.grown[r.API]
 	if g == nil {
 		g = &tokenGrower{}
@@ -205,7 +220,7 @@ func (m *Maker) local(r Request) local {
 		profile.API = wire.Completions
 	}
 	out.render = func(messages []dsl.Message) (string, bool) {
-		rendered, _, err := renderFor(template, profile, messages)
+		rendered, _, err := renderFor(template, profile, messages, r.Tools...)
 		return rendered.String(), err == nil
 	}
 	return out

@@ -17,7 +17,7 @@ import (
 // ceiling of any prefix cache for the next prompt. Without a tokeniser it compares the rendered
 // texts and scales by homellm's own count of both, which it says.
 type prefixes struct {
-	tokenize Tokenize // nil: the server has no tokeniser
+	tokenize tokenize // nil: the server has no tokeniser
 	local    local    // instead of it
 	block    int      // tokens in one block of the cache
 	lead     int      // tokens at the beginning of every prompt under any salt
@@ -174,18 +174,22 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 		p.lost = "an earlier prompt of the same cache could not be tokenised"
 		return
 	}
-	reply, completion := e.Text, 0
+	reply, completion := dsl.Message{Role: "assistant", Content: e.Text, ToolCalls: e.Calls}, 0
 	if e.Err != nil || e.Reasoning != "" || e.Usage.Reasoning != nil && *e.Usage.Reasoning > 0 {
-		reply = ""
+		reply = dsl.Message{}
 	}
 	switch {
 	case e.Usage.Completion != nil:
 		completion = *e.Usage.Completion
-	case reply != "":
+	case reply.Text() != "":
 		completion = math.MaxInt32 // all of it may be kept
 	}
 	if found.text != "" { // the prompt ends where the reply began
-		p.texts.Add([]byte(found.text + reply))
+		text := found.text + reply.Content
+		if len(reply.ToolCalls) > 0 { // which the template has words of its own for
+			text, _ = p.local.text(append(slices.Clone(messages), reply))
+		}
+		p.texts.Add([]byte(text))
 		return
 	}
 	p.after(ctx, found.prompt, messages, reply, completion)
@@ -193,14 +197,15 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 
 // after remembers what the server has now: the prompt and what it generated, but for the last
 // token, whose keys and values were never computed.
-func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Message, reply string, completion int) {
+func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Message, reply dsl.Message,
+	completion int) {
 	if p.tokenize == nil {
-		p.texts.Add([]byte(render(append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply}))))
+		p.texts.Add([]byte(render(append(slices.Clone(messages), reply))))
 		return
 	}
 	seen := prompt
-	if reply != "" && completion > 1 {
-		with := append(slices.Clone(messages), dsl.Message{Role: "assistant", Content: reply})
+	if reply.Text() != "" && completion > 1 {
+		with := append(slices.Clone(messages), reply)
 		if ids, err := p.tokenize(ctx, with); err == nil && ceiling.Common(ids, prompt) == len(prompt) {
 			seen = ids[:min(len(ids), len(prompt)+completion-1)]
 		}
@@ -213,7 +218,7 @@ func render(messages []dsl.Message) string {
 	const marks = len("<||>\n\n")
 	size := 0
 	for _, m := range messages {
-		size += len(m.Role) + len(m.Content) + marks
+		size += len(m.Role) + len(m.Text()) + marks
 	}
 	var b strings.Builder
 	b.Grow(size)
@@ -221,7 +226,7 @@ func render(messages []dsl.Message) string {
 		b.WriteString("<|")
 		b.WriteString(m.Role)
 		b.WriteString("|>\n")
-		b.WriteString(m.Content)
+		b.WriteString(m.Text())
 		b.WriteString("\n")
 	}
 	return b.String()

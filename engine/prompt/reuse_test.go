@@ -6,6 +6,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // TestPrefixes_Estimated holds the ceiling without a tokeniser: a share of characters, labelled.
@@ -16,7 +17,7 @@ func TestPrefixes_Estimated(t *testing.T) {
 	if r.source != "estimated" || r.share == nil || *r.share != 0 {
 		t.Errorf("the first prompt can reuse nothing: got %+v", r)
 	}
-	p.after(context.Background(), nil, first, "bbb", 1)
+	p.after(context.Background(), nil, first, dsl.Message{Role: "assistant", Content: "bbb"}, 1)
 	second := append(first, dsl.Message{Role: "assistant", Content: "bbb"}, dsl.Message{Role: "user", Content: "c"})
 	r = p.before(context.Background(), second)
 	whole, prefix := len(render(second)), len(render(second[:2]))
@@ -41,7 +42,7 @@ func TestPrefixes_LastGeneratedToken(t *testing.T) {
 	ctx := context.Background()
 	prompt := []dsl.Message{{Role: "user", Content: "abcd"}}
 	r := p.before(ctx, prompt)
-	p.after(ctx, r.prompt, prompt, "efgh", 4)
+	p.after(ctx, r.prompt, prompt, dsl.Message{Role: "assistant", Content: "efgh"}, 4)
 	r = p.before(ctx, []dsl.Message{{Role: "user", Content: "abcdefghijkl"}})
 	if r.tokens == nil || *r.tokens != 7 {
 		t.Errorf("reusable %v, want 7: four of the prompt and three of the four generated", r.tokens)
@@ -51,7 +52,7 @@ func TestPrefixes_LastGeneratedToken(t *testing.T) {
 // TestCeiling_LeadOfTheTemplate holds that what a template puts before a salt is in every prompt, and that a tokeniser
 // which takes a letter together with the space before it is asked for each salt.
 func TestCeiling_LeadOfTheTemplate(t *testing.T) {
-	tokens := func(_ context.Context, m []dsl.Message) ([]int, error) {
+	tokens := func(_ context.Context, m []dsl.Message, _ ...wire.Tool) ([]int, error) {
 		text := "<|im_start|>" + m[0].Content
 		var ids []int
 		for i, r := range text {

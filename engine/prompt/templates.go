@@ -119,11 +119,11 @@ func systemFallback(s *dsl.Server) model.SystemPlacement {
 }
 
 // renderOptions are what a profile says about rendering. The server may be nil.
-func renderOptions(s *dsl.Server) model.Options {
+func renderOptions(s *dsl.Server, tools ...wire.Tool) model.Options {
 	if s == nil {
-		return model.Options{}
+		return model.Options{Tools: wire.Functions(tools)}
 	}
-	out := model.Options{Placement: model.SystemPlacement(s.Placement)}
+	out := model.Options{Placement: model.SystemPlacement(s.Placement), Tools: wire.Functions(tools)}
 	if vars, ok := s.Body["chat_template_kwargs"].(map[string]any); ok {
 		out.Vars = vars
 		if thinking, set := vars["enable_thinking"].(bool); set && !thinking {
@@ -140,8 +140,8 @@ func renderOptions(s *dsl.Server) model.Options {
 
 // Render makes the prompt of messages in the same way as a server does for a model; ok is false if the template is
 // unknown. Exact says that it is the model's own template. An error is a refusal.
-func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) (p model.Prompt, exact, ok bool,
-	err error) {
+func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message, tools ...wire.Tool) (p model.Prompt,
+	exact, ok bool, err error) {
 	template := t.Of(m)
 	if err := errText(s, m, template); err != nil {
 		return model.Prompt{}, false, false, err
@@ -149,15 +149,16 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message) 
 	if template == nil {
 		return model.Prompt{}, false, false, nil
 	}
-	p, placed, err := renderFor(template, s, messages)
-	exact = !placed && (s == nil || s.API == wire.Completions || !engines.Of(s.Engine).Prompt.OtherTemplates)
+	p, placed, err := renderFor(template, s, messages, tools...)
+	exact = !placed && (len(tools) == 0 || template.TakesTools()) &&
+		(s == nil || s.API == wire.Completions || !engines.Of(s.Engine).Prompt.OtherTemplates)
 	return p, exact, true, err
 }
 
 // renderFor renders as a server does; placed says that the server itself moved system messages.
-func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message) (p model.Prompt, placed bool,
-	err error) {
-	opt := renderOptions(s)
+func renderFor(template *model.Template, s *dsl.Server, messages []dsl.Message, tools ...wire.Tool) (p model.Prompt,
+	placed bool, err error) {
+	opt := renderOptions(s, tools...)
 	p, err = template.Render(messages, opt)
 	if _, refused := errors.AsType[*model.Refusal](err); !refused || s == nil || s.API == wire.Completions {
 		return p, false, err

@@ -98,20 +98,20 @@ func (p Part) last(cell *dsl.Cell) (out []Prompt) {
 		if p.Conversation != "" && c.ID != p.Conversation {
 			continue
 		}
-		h := dsl.NewHistory(c.System)
+		h := c.Begin()
 		var last Prompt
 		for _, step := range c.Steps {
 			if step.Do == nil {
 				continue
 			}
-			err := step.Do.Play(h, func(t dsl.Turn) (string, error) {
+			err := step.Do.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 				if p.Step == "" || step.ID == p.Step {
 					last = Prompt{fmt.Sprintf("%s, step %s", c.ID, step.ID), t.Messages}
 				}
-				if t.Reply != "" {
-					return t.Reply, nil
+				if kept := t.Recorded(); kept.Text != "" || kept.Calls != nil {
+					return kept, nil
 				}
-				return standIn, nil
+				return dsl.Reply{Text: standIn}, nil
 			})
 			if err != nil {
 				break

@@ -78,8 +78,8 @@ func (s *Side) target() engines.Target {
 // Tokenize returns the token ids of a chat prompt as the server renders it, with the beginning of the reply if the
 // engine's endpoint can add it (TabbyAPI's cannot: the last few ids of the real prompt are then missing, which
 // changes no common prefix).
-func (s *Side) Tokenize(ctx context.Context, messages []engines.Message) ([]int, error) {
-	return s.tokens(ctx, engines.Input{Messages: messages})
+func (s *Side) Tokenize(ctx context.Context, messages []engines.Message, tools ...engines.Tool) ([]int, error) {
+	return s.tokens(ctx, engines.Input{Messages: messages, Tools: tools})
 }
 
 // TokenizeText returns the token ids of plain text, without a special token at its start.

@@ -13,6 +13,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/server"
+	"homellm/engine/wire"
 )
 
 // Target is a server that is ready to be measured, whether homellm started it or not.
@@ -21,7 +22,7 @@ type Target struct {
 	Client client.Config  // how to reach it
 	Body   map[string]any // extra keys of every request
 	// prompts as the server renders them, with the beginning of the reply; nil: it cannot
-	Tokenize func(context.Context, []dsl.Message) ([]int, error)
+	Tokenize func(context.Context, []dsl.Message, ...wire.Tool) ([]int, error)
 	Reset    func(context.Context) error                   // empties its prefix cache; nil: it cannot
 	Restart  func(context.Context) (url string, err error) // nil: homellm did not start it
 	Block    int                                           // tokens in one block of its prefix cache; 1: single tokens

@@ -27,6 +27,32 @@ type Tool struct {
 	Parameters  json.RawMessage // a JSON Schema; nil: it takes none
 }
 
+// Declared is a tool as chat completions declare it.
+type Declared struct {
+	Type     string      `json:"type"` // function
+	Function Declaration `json:"function"`
+}
+
+// Declaration is what is said of a function.
+type Declaration struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters"`
+}
+
+// Functions are tools as chat completions and Ollama have them.
+func Functions(tools []Tool) []Declared {
+	var out []Declared
+	for _, t := range tools {
+		d := Declaration(t)
+		if t.Parameters == nil {
+			d.Parameters = json.RawMessage(`{"type":"object","properties":{}}`)
+		}
+		out = append(out, Declared{"function", d})
+	}
+	return out
+}
+
 // Which tools a model is to call. Any other choice is the name of the one tool that it must call.
 const (
 	ChooseAuto     = "auto"     // what it likes

@@ -4,7 +4,11 @@
 // own: it shares no code with the client that it is to judge.
 package wire
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Message is one message as it goes on the wire. Its JSON is that of OpenAI's chat completions, which most servers
 // read; other APIs spell it themselves.
@@ -19,8 +23,22 @@ type Message struct {
 
 // Equal reports whether two messages are the same on the wire.
 func (m Message) Equal(other Message) bool {
-	return m.Role == other.Role && m.Content == other.Content && m.ToolCallID == other.ToolCallID && m.Name == other.Name &&
-		slices.Equal(m.ToolCalls, other.ToolCalls)
+	return m.Role == other.Role && m.Content == other.Content && m.ToolCallID == other.ToolCallID &&
+		m.Name == other.Name && slices.Equal(m.ToolCalls, other.ToolCalls)
+}
+
+// Text is what a message says, calls included, where the words of a template for them are not known.
+func (m Message) Text() string {
+	if len(m.ToolCalls) == 0 {
+		return m.Content
+	}
+	var b strings.Builder
+	b.WriteString(m.Content)
+	for _, c := range m.ToolCalls {
+		fmt.Fprintf(&b, "\n<tool_call>\n{\"name\": %q, \"arguments\": %s}\n</tool_call>", c.Function.Name,
+			c.Function.Arguments)
+	}
+	return b.String()
 }
 
 // API is the endpoint that a request is for, in the word of a profile.

@@ -122,9 +122,10 @@ func (t *template) ask(messages []model.Message, opt model.Options) (model.Promp
 	}
 	size := 0
 	for _, m := range messages {
-		q.Roles = append(q.Roles, m.Role)
 		texts = append(texts, m.Content)
-		size += len(m.Content)
+		size += len(m.Text())
+		m.Content = ""
+		q.Heads = append(q.Heads, m)
 	}
 	t.left = min(t.left+perRender+perMiB*time.Duration(size>>10)/1024, mostAtOne)
 	q.Limit = t.left

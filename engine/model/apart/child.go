@@ -15,12 +15,12 @@ import (
 
 // question asks the child to parse a template, or to render a conversation with it. The texts of the messages follow.
 type question struct {
-	ID       int           `json:"id"` // id of the template, because names are not unique
-	Template string        `json:"template"`
-	Spec     *model.Spec   `json:"spec"`  // nil: the child has it
-	Roles    []string      `json:"roles"` // roles of the messages; none: parse only
-	Options  model.Options `json:"options"`
-	Limit    time.Duration `json:"limit"`
+	ID       int             `json:"id"` // id of the template, because names are not unique
+	Template string          `json:"template"`
+	Spec     *model.Spec     `json:"spec"`  // nil: the child has it
+	Heads    []model.Message `json:"heads"` // the messages without their texts; none: parse only
+	Options  model.Options   `json:"options"`
+	Limit    time.Duration   `json:"limit"`
 }
 
 // answer is the child's answer. If no field is set, the two parts of a prompt follow.

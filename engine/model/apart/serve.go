@@ -49,7 +49,7 @@ func Serve(in io.Reader, out io.Writer, exit func(code int)) {
 	for {
 		var q question
 		texts, err := read(lines, &q)
-		if err != nil || len(texts) != len(q.Roles) {
+		if err != nil || len(texts) != len(q.Heads) {
 			return // the parent has ended or closed the pipe
 		}
 		deadline.Store(int64(time.Since(began) + q.Limit + grace))
@@ -82,9 +82,9 @@ func (q question) answer(known map[int]model.Renderer, texts []string) (a answer
 	if len(texts) == 0 {
 		return answer{}, p
 	}
-	messages := make([]model.Message, len(texts))
+	messages := q.Heads
 	for i, text := range texts {
-		messages[i] = model.Message{Role: q.Roles[i], Content: text}
+		messages[i].Content = text
 	}
 	q.Options.Vars = whole(q.Options.Vars)
 	p, err := known[q.ID](messages, q.Options)
