@@ -82,6 +82,21 @@ func (d *decoder) flag(n *syntax.Node, key string, absent bool) bool {
 	return absent
 }
 
+// truth returns a truth value, or nil if the key is absent.
+func (d *decoder) truth(n *syntax.Node, key string) *bool {
+	if d.get(n, key) == nil {
+		return nil
+	}
+	v := d.flag(n, key, false)
+	return &v
+}
+
+// number returns the number of a key, or 0 if it is absent.
+func (d *decoder) number(n *syntax.Node, key string) float64 {
+	v, _ := asFloat(d.get(n, key))
+	return v
+}
+
 // list returns the values of a list, or a single value as a list of one.
 func (d *decoder) list(n *syntax.Node, key string) []*syntax.Node {
 	v := d.get(n, key)

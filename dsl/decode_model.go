@@ -44,10 +44,7 @@ func (d *decoder) model(at syntax.Entry, templates map[string]syntax.Entry) *Mod
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
 	m.Architecture = d.architecture(d.get(n, "architecture"))
 	m.Thinking = d.thinking(d.get(n, "thinking"))
-	if d.get(n, "tools") != nil {
-		tools := d.flag(n, "tools", false)
-		m.Tools = &tools
-	}
+	m.Tools = d.truth(n, "tools")
 	m.Sources = d.sources(d.get(n, "sources"))
 	m.Engines = d.engines(d.get(n, "engines"), m)
 	return m
@@ -66,8 +63,23 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 		Vocab:   d.integer(n, "vocab", 0),
 
 		SlidingWindow: d.integer(n, "sliding_window", 0),
+		FullLayers:    d.integer(n, "full_layers", 0),
+		WindowLayers:  d.integer(n, "window_layers", 0),
+		FullKVHeads:   d.integer(n, "full_kv_heads", 0),
+		FullHeadDim:   d.integer(n, "full_head_dim", 0),
+		Tied:          d.truth(n, "tied"),
 	}
-	a.Parameters, _ = asFloat(d.get(n, "parameters"))
+	if a.FullLayers > 0 && a.SlidingWindow > 0 && d.get(n, "window_layers") == nil {
+		a.WindowLayers = a.Layers - a.FullLayers
+	}
+	if a.FullLayers+a.WindowLayers > a.Layers && a.Layers > 0 {
+		d.errorf(d.get(n, "full_layers"), "links/architecture", "count the layers of each kind in layer_types of config.json",
+			"%d layers that see everything and %d with a window are more than %d layers", a.FullLayers, a.WindowLayers, a.Layers)
+	}
+	if a.WindowLayers > 0 && a.SlidingWindow == 0 {
+		d.errorf(d.get(n, "window_layers"), "links/architecture", "add sliding_window", "the window of these layers is not said")
+	}
+	a.Parameters = d.number(n, "parameters")
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {
 		d.errorf(d.get(n, "kv_heads"), "links/architecture", "take both numbers from the model's config.json",
 			"%d attention heads cannot share %d heads of keys and values evenly", a.Heads, a.KVHeads)
@@ -111,6 +123,7 @@ func (d *decoder) sources(n *syntax.Node) []*ModelSource {
 			Format:   d.str(e.Node, "format"),
 			Quant:    d.str(e.Node, "quant"),
 			Gated:    d.flag(e.Node, "gated", false),
+			Size:     d.number(e.Node, "size"),
 		}
 		for _, f := range d.list(e.Node, "files") {
 			s.Files = append(s.Files, ModelFile{Path: d.str(f, "path"), SHA256: d.str(f, "sha256"),

@@ -178,6 +178,13 @@ type Architecture struct {
 	Parameters float64
 
 	SlidingWindow int // sliding window of some or all layers in tokens; 0: every layer sees the whole context
+
+	// What is kept of a context where layers differ. 0: nothing is said.
+	FullLayers   int   // layers that keep keys and values of the whole context
+	WindowLayers int   // layers that keep those of the window; the others keep a state of fixed size, or share another's
+	FullKVHeads  int   // KVHeads of the full layers
+	FullHeadDim  int   // HeadDim of the full layers
+	Tied         *bool // the output head is the embeddings' table; nil: not known
 }
 
 // ModelSource is one place a model can be downloaded from, or a file or folder of this machine.
@@ -189,7 +196,8 @@ type ModelSource struct {
 	Revision string
 	Format   string
 	Quant    string
-	Gated    bool // the hub requires that a licence is accepted
+	Gated    bool    // the hub requires that a licence is accepted
+	Size     float64 // bytes of its weights as they are published, rounded; 0: not said
 	Files    []ModelFile
 }
 

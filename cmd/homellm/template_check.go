@@ -55,12 +55,17 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 		names = rendering.Templated(lib)
 	}
 	all, good := p.templates(lib), true
+	tried := map[string]rendering.Trial{} // many models have the same
 	for _, name := range names {
 		c, err := rendering.Choose(all, lib, name)
 		if err != nil {
 			return err
 		}
-		trial := c.Try()
+		trial, ok := tried[c.Template.Name()]
+		if !ok {
+			trial = c.Try()
+			tried[c.Template.Name()] = trial
+		}
 		good = good && trial.OK()
 		fmt.Fprintf(plain{p.stdout}, "%-28s %-20s ", name, c.Template.Name())
 		switch {

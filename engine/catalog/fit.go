@@ -13,16 +13,15 @@ import (
 // UsualContext is what a fit is worked out for: enough for the longest shipped scenario.
 const UsualContext = 16384
 
-// weights is the size of an offer's files as the models file gives it; 0 if it does not.
-func (o Offer) weights() float64 {
-	var sum float64
+// weights is the size of an offer's files as the models file gives it, exactly or as it is published; 0 if it does not.
+func (o Offer) weights() (bytes float64, exact bool) {
 	for _, f := range o.Source.Files {
 		if f.Bytes == 0 {
-			return 0
+			return o.Source.Size, false
 		}
-		sum += float64(f.Bytes)
+		bytes += float64(f.Bytes)
 	}
-	return sum
+	return cmp.Or(bytes, o.Source.Size), bytes > 0
 }
 
 // Fit says whether an offer with a context of so many tokens, or all that the model was trained for, fits a card. What
@@ -36,20 +35,13 @@ func (o Offer) Fit(context int, vram float64) (model.Fit, error) {
 	if err != nil {
 		return model.Fit{}, err
 	}
-	a := o.Model.Architecture
+	weights, _ := o.weights()
 	f, err := model.Fits(
-		model.Architecture{
-			Layers:     a.Layers,
-			KVHeads:    a.KVHeads,
-			HeadDim:    a.HeadDim,
-			Hidden:     a.Hidden,
-			Vocab:      a.Vocab,
-			Parameters: a.Parameters,
-		},
+		model.Architecture(*o.Model.Architecture),
 		q,
 		min(context, most),
 		vram,
-		model.FitOptions{WeightBytes: o.weights()},
+		model.FitOptions{WeightBytes: weights},
 	)
 	f.MaxContext = min(f.MaxContext, most)
 	return f, err
@@ -70,12 +62,12 @@ func Card(ctx context.Context) (bytes float64, name string) {
 // Size is what the files of an offer hold in bytes, as the models file gives it or else as its architecture lets one
 // estimate; 0 if neither tells.
 func (o Offer) Size() (bytes float64, estimated bool) {
-	if known := o.weights(); known > 0 {
-		return known, false
+	if known, exact := o.weights(); known > 0 {
+		return known, !exact
 	}
 	a := o.Model.Architecture
 	if q, err := model.QuantOf(cmp.Or(o.Source.Quant, "bf16")); a != nil && err == nil {
-		return model.WeightBytes(model.Architecture{Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters}, q), true
+		return model.WeightBytes(model.Architecture(*a), q), true
 	}
 	return 0, false
 }

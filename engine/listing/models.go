@@ -105,18 +105,20 @@ func ofOffer(c *catalog.Catalog, o catalog.Offer, here hub.Stored, vram float64)
 	}
 	f, err := o.Fit(catalog.UsualContext, vram)
 	if err != nil {
-		out.Unknown["fit"], out.fits = err.Error(), "not known: "+err.Error()
+		out.Unknown["fit"], out.fits = err.Error(), "?"
 		return out
 	}
-	out.Fit, out.fits = &Fit{f.OK, f.Need, f.Usable, f.MaxContext}, f.String()
+	out.Fit, out.fits = &Fit{f.OK, f.Need, f.Usable, f.MaxContext}, "no"
+	if f.MaxContext > 0 {
+		out.fits = fmt.Sprintf("to %d", f.MaxContext) // in few words: rows stay within 80 columns
+	}
 	return out
 }
 
 // WriteText implements [Document].
 func (d Models) WriteText(w io.Writer) error {
 	if d.GPU != nil {
-		fmt.Fprintf(w, "%s, %.1f GiB; fits are for a context of %d tokens\n", d.GPU.Name, d.GPU.MemoryBytes/(1<<30),
-			d.ContextTokens)
+		fmt.Fprintf(w, "%s, %.1f GiB; a model fits with a context of so many tokens\n", d.GPU.Name, d.GPU.MemoryBytes/(1<<30))
 	} else {
 		fmt.Fprintln(w, d.Unknown["gpu"])
 	}
@@ -131,7 +133,7 @@ func (d Models) WriteText(w io.Writer) error {
 		}
 		rows = append(rows, []string{o.Repo, "", "", state, "in no models file", ""})
 	}
-	return report.Columns(w, []string{"model", "source", "quant", "downloaded", "fits", "size"}, rows, 5)
+	return report.Columns(w, []string{"model", "source", "quant", "here", "fits", "size"}, rows, 5)
 }
 
 func (m Model) row() []string {

@@ -27,6 +27,39 @@ func TestKVBytesPerToken(t *testing.T) {
 	}
 }
 
+// Layers with a window keep no more than it, and those with a state of fixed size nothing.
+func TestFits_LayersThatDiffer(t *testing.T) {
+	const gib = 1 << 30
+	yes := true
+	for name, tc := range map[string]struct {
+		a                Architecture
+		perToken, window float64 // bytes, of 16-bit numbers; those of the windows at 131,072 tokens
+		context, most    int     // with room for 1 GiB of cache: the longest context
+	}{
+		// 5 of 34 layers: 2 · 5 · 4 · 256 · 2, and 2 · 29 · 4 · 256 · 2 · 1024.
+		"gemma 3 4B": {Architecture{Layers: 34, KVHeads: 4, HeadDim: 256, SlidingWindow: 1024, FullLayers: 5, WindowLayers: 29,
+			Tied: &yes}, 20480, 121634816, 131072, 46489},
+		"heads that differ": {Architecture{Layers: 60, KVHeads: 16, HeadDim: 256, SlidingWindow: 1024, FullLayers: 10,
+			WindowLayers: 50, FullKVHeads: 4, FullHeadDim: 512}, 81920, 838860800, 131072, 2867},
+		"within the window": {Architecture{Layers: 4, KVHeads: 64, HeadDim: 1024, SlidingWindow: 4096, FullLayers: 2,
+			WindowLayers: 2}, 524288, 524288 * 4096, 131072, 1024},
+		"states":       {Architecture{Layers: 32, KVHeads: 4, HeadDim: 256, FullLayers: 8}, 32768, 0, 131072, 32768},
+		"nothing said": {Architecture{Layers: 32, KVHeads: 4, HeadDim: 256, SlidingWindow: 1024}, 131072, 0, 131072, 8192},
+	} {
+		f, err := Fits(tc.a, Quant{}, tc.context, 4*gib, FitOptions{WeightBytes: gib, Utilisation: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.KVPerToken != tc.perToken || f.Window != tc.window ||
+			f.KV != tc.perToken*float64(tc.context)+tc.window || f.MaxContext != tc.most {
+			t.Errorf("%s: %+v, want %v a token, %v in windows, up to %d", name, f, tc.perToken, tc.window, tc.most)
+		}
+		if short, _ := Fits(tc.a, Quant{}, 100, 4*gib, FitOptions{WeightBytes: gib}); short.Window > 100*tc.window/1024 {
+			t.Errorf("%s: 100 tokens take %v in windows", name, short.Window)
+		}
+	}
+}
+
 // The estimates agree with the published sizes of files within 4 %.
 func TestWeightBytes(t *testing.T) {
 	for _, tc := range []struct {

@@ -84,17 +84,24 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	if profile.Launch == nil || m == nil || m.Architecture == nil {
 		return Memory{}, fmt.Errorf("the models file does not have the figures that the formula needs")
 	}
-	a := m.Architecture
+	a := *m.Architecture
+	if whole := engines.Of(profile.Engine).Hints.WholeWindow; whole != "" && startsWith(profile.Launch, whole) {
+		a.FullLayers, a.SlidingWindow = 0, 0 // every layer keeps everything
+	}
 	flags := flagsOf(profile)
 	rule := engines.Of(profile.Engine).Launch.Memory
 	out := Memory{
 		context: profile.ContextTokens, number: kvNumber(flags, rule.KVTypes),
-		layers: a.Layers, kvHeads: a.KVHeads, headDim: a.HeadDim, windowed: a.SlidingWindow > 0,
-		rule: rule, offload: flags.On(rule.Offload...),
+		layers: cmp.Or(a.FullLayers, a.Layers), kvHeads: a.KVHeads, headDim: a.HeadDim,
+		windowed: a.SlidingWindow > 0 && a.FullLayers == 0,
+		rule:     rule, offload: flags.On(rule.Offload...),
 		pinned: (rule.Pinned == nil || rule.Pinned(flags, a.Layers)) && !elsewhere(profile, flags),
 	}
 	if n, ok := flags.Number(rule.Context...); ok && n > 0 {
 		out.context = int(n) // for all slots together
+	}
+	if a.FullLayers > 0 {
+		out.kvHeads, out.headDim = cmp.Or(a.FullKVHeads, a.KVHeads), cmp.Or(a.FullHeadDim, a.HeadDim)
 	}
 	out.share, _ = flags.Number(rule.Share)
 	quant, known := sourceOf(profile, m)
@@ -116,9 +123,7 @@ func MemoryOf(profile *dsl.Server, m *dsl.Model, cards []float64, weights float6
 	if out.known = card > 0; !out.known {
 		card = 1 // the formula needs a value; what depends on it is not shown
 	}
-	out.fit, err = model.Fits(model.Architecture{
-		Layers: a.Layers, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Hidden: a.Hidden, Vocab: a.Vocab, Parameters: a.Parameters,
-	}, q, out.context, card, opt)
+	out.fit, err = model.Fits(model.Architecture(a), q, out.context, card, opt)
 	return out, err
 }
 
@@ -136,6 +141,7 @@ func sourceOf(profile *dsl.Server, m *dsl.Model) (quant string, bytes float64) {
 				bytes += float64(f.Bytes)
 			}
 		}
+		bytes = cmp.Or(bytes, s.Size)
 	}
 	return quant, bytes
 }
@@ -187,8 +193,12 @@ func (m Memory) Lines() []string {
 }
 
 func (m Memory) formula() string {
-	return fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB",
-		m.layers, m.kvHeads, m.headDim, m.number, m.fit.KVPerToken/1024, m.context, m.fit.KV/gib)
+	s := fmt.Sprintf("2 x %d layers x %d KV heads x %d x %.3g bytes = %.0f KiB a token; x %d tokens = %.2f GiB",
+		m.layers, m.kvHeads, m.headDim, m.number, m.fit.KVPerToken/1024, m.context, (m.fit.KV-m.fit.Window)/gib)
+	if m.fit.Window > 0 {
+		s += fmt.Sprintf(", and %.2f GiB in layers with a window", m.fit.Window/gib)
+	}
+	return s
 }
 
 // Impossible says why no server can hold this, and what to do; empty if it may fit. It counts only what is certain:

@@ -141,6 +141,36 @@ func TestMemory_Lines(t *testing.T) {
 	}
 }
 
+// Where the figures say which layers keep only a window the cache is counted so, and the whole of it where the server is
+// started to keep everything: a prefix cache of llama.cpp needs that.
+func TestMemory_LayersWithAWindow(t *testing.T) {
+	m := fitModel()
+	m.Architecture.SlidingWindow, m.Architecture.FullLayers, m.Architecture.WindowLayers = 1024, 4, 12
+	all := []dsl.Flag{{Name: "n_gpu_layers", Value: 99}, {Name: "fit", Value: "off"}}
+	whole := append([]dsl.Flag{{Name: "swa_full", Value: true}}, all...)
+	for name, c := range map[string]struct {
+		profile *dsl.Server
+		want    string
+		fits    bool
+	}{
+		"vLLM": {fitProfile("vllm", 131072),
+			"2 x 4 layers x 8 KV heads x 128 x 2 bytes = 16 KiB a token; x 131072 tokens = 2.00 GiB, and 0.05 GiB in layers", true},
+		"llama.cpp":           {fitProfile("llamacpp", 131072, all...), "x 131072 tokens = 2.00 GiB, and 0.05 GiB in layers", true},
+		"llama.cpp keeps all": {fitProfile("llamacpp", 131072, whole...), "2 x 16 layers x 8 KV heads", false},
+	} {
+		memory, err := target.MemoryOf(c.profile, m, []float64{4 * gib}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := memory.Lines()[0]; !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if why, _ := memory.Impossible(); (why == "") != c.fits {
+			t.Errorf("%s: %q, fits %v", name, why, c.fits)
+		}
+	}
+}
+
 // card is telemetry of a machine with one card of so many MiB, as nvidia-smi tells it. A GPU that
 // this machine really has would be read first.
 func card(t *testing.T, mib int) *host.Telemetry {
