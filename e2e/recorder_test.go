@@ -29,6 +29,7 @@ type account struct {
 	text                   string  // as it was sent
 	itl                    float64 // mean seconds between pieces; 0: not told
 	body                   string  // the reply
+	pace                   float64 // ms for each token of the prompt that was computed; 0: not told
 }
 
 // recorder is a proxy in front of an engine that keeps the engine's own account of every completion.
@@ -127,15 +128,17 @@ func read(body string) account {
 				} `json:"prompt_tokens_details"`
 			}
 			Timings *struct {
-				Computed int `json:"prompt_n"`
-				Cached   int `json:"cache_n"`
-				Output   int `json:"predicted_n"`
+				Computed int     `json:"prompt_n"`
+				Cached   int     `json:"cache_n"`
+				Output   int     `json:"predicted_n"`
+				Prefill  float64 `json:"prompt_ms"`
 			}
 			// Ollama's own API
 			Message struct{ Content string }
 			Done    bool
-			Prompt  int `json:"prompt_eval_count"`
-			Output  int `json:"eval_count"`
+			Prompt  int     `json:"prompt_eval_count"`
+			Output  int     `json:"eval_count"`
+			Prefill float64 `json:"prompt_eval_duration"` // ns
 		}
 		if json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(line), "data: ")), &e) != nil {
 			continue
@@ -147,14 +150,14 @@ func read(body string) account {
 		switch {
 		case e.Timings != nil:
 			a.prompt, a.cached, a.output = e.Timings.Computed+e.Timings.Cached, e.Timings.Cached, e.Timings.Output
-			a.told = true
+			a.told, a.pace = true, e.Timings.Prefill/max(float64(e.Timings.Computed), 1)
 		case e.Usage != nil:
 			a.prompt, a.output = e.Usage.Prompt, e.Usage.Output
 			if e.Usage.Details != nil {
 				a.cached, a.told = e.Usage.Details.Cached, true
 			}
 		case e.Done:
-			a.prompt, a.output = e.Prompt, e.Output
+			a.prompt, a.output, a.pace = e.Prompt, e.Output, e.Prefill/1e6/max(float64(e.Prompt), 1)
 		}
 	}
 	return a

@@ -126,12 +126,22 @@ func (p program) judged(t *testing.T, source string) {
 			t.Errorf("%s: %s %s", a.Name, a.Verdict, a.Why)
 		}
 	}
+	if step := p.withoutHitRate(t); step != "" {
+		t.Errorf("%s: there is no hit rate", step)
+	}
+}
+
+// withoutHitRate is the first step of the last run of rag-small that has no hit rate; empty: all have one.
+func (p program) withoutHitRate(t *testing.T) (without string) {
+	t.Helper()
+	metrics := p.result(t).Cells[0].Metrics
 	for _, step := range []string{"opening", "loading", "cached", "after_removal", "one_turn_later", "codename"} {
-		m, ok := r.Cells[0].Metrics["steps."+step+".cache.hit_rate"]
+		m, ok := metrics["steps."+step+".cache.hit_rate"]
 		if !ok || m.P50 == nil && m.Within["p50"].High == nil {
-			t.Errorf("%s: there is no hit rate", step)
+			return step
 		}
 	}
+	return ""
 }
 
 // keep records what was seen of a set-up, or holds it to what was recorded.
