@@ -54,6 +54,7 @@ var FingerprintKeys = []Key{
 	{"server.simulated", "whether homellm's simulator answered: yes or no", false},
 	{"server.simulation", "what is simulated; only of the embedded simulator", false},
 	{"model", "as the server calls it", false},
+	{"model.quant", "how its weights are quantised, where that is certain", false},
 	{"model.revision", "as the models file pins it", false},
 	{homellmVersion, "which version of homellm", false},
 	{"gpu.clock", "of the cores of the fastest card, on average", true},
@@ -109,6 +110,7 @@ func FingerprintOf(c *metrics.Cell) Fingerprint {
 	f.put("server.simulated", map[bool]string{true: "yes", false: "no"}[s.Simulated])
 	f.put("server.simulation", s.Simulation)
 	f.put("model", s.Model)
+	f.put("model.quant", s.Quant)
 	f.put("model.revision", s.Revision)
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"homellm/engine/compare"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
 	"homellm/engine/text"
@@ -35,6 +36,38 @@ func playedOn(c *metrics.Cell) string {
 		parts = append(parts, "context "+text.Count(float64(*s.ContextTokens)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// sideOn says what a side of a comparison was measured on, as [playedOn] does; of a baseline it is what its
+// circumstances tell.
+func sideOn(s compare.Source) string {
+	if s.Cell != nil {
+		return playedOn(s.Cell)
+	}
+	var parts []string
+	add := func(text string) {
+		if text != "" {
+			parts = append(parts, text)
+		}
+	}
+	add(strings.TrimSpace(s.Fingerprint["server.engine"] + " " + s.Fingerprint["server.version"]))
+	add(s.Fingerprint["model"])
+	add(s.Fingerprint["model.quant"])
+	if n, err := strconv.Atoi(s.Fingerprint["server.context_tokens"]); err == nil {
+		add("context " + text.Count(float64(n)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sideNames are the names of both sides of a pair, each with what it was measured on.
+func sideNames(p compare.Pair) [2]string {
+	out := [2]string{p.Old, p.New}
+	for i, s := range p.Sides {
+		if on := sideOn(s); on != "" {
+			out[i] += ", on " + on
+		}
+	}
+	return out
 }
 
 // servers lists what the cells of a run were played on, each once.

@@ -35,7 +35,8 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 			left.cells = len(c.Pairs) - i
 			break
 		}
-		fmt.Fprintf(b, "**%s**: %s → %s\n\n", md(p.Cell), md(p.Old), md(p.New))
+		names := sideNames(p)
+		fmt.Fprintf(b, "**%s**\n\n- old: %s\n- new: %s\n\n", md(p.Cell), md(names[0]), md(names[1]))
 		var rows [][]string
 		for _, delta := range p.Deltas {
 			switch {

@@ -17,8 +17,9 @@ func compareTable(b *bytes.Buffer, c compare.Comparison, opt Options) error {
 	}
 	for _, p := range c.Pairs {
 		s.line("%s", terminal(p.Cell))
-		s.prose(2, "old  "+p.Old)
-		s.prose(2, "new  "+p.New)
+		names := sideNames(p)
+		s.prose(2, "old  "+names[0])
+		s.prose(2, "new  "+names[1])
 		var rows [][]string
 		for _, d := range p.Deltas {
 			if uneventful(d) {

@@ -79,18 +79,24 @@ func TestCompareFormats(t *testing.T) {
 		gate("after", "phases.after_removal.ttft_ms"), gate("with", "phases.with_rag.ttft_ms"),
 		gate("nothing", "steps.nothing.ttft_ms"))
 
+	on := playedOn(before.Cells[0])
+	if !strings.Contains(on, "context ") {
+		t.Fatalf("nothing is known of where the run was played: %q", on)
+	}
 	page := compareAs(t, "html", c)
 	accessible(t, "gates", page)
 	inOrder(t, page, `<span class="badge fail">FAIL</span>`, "worse: after", "<strong>SIMULATED</strong> old and new",
-		"run one → run two",
+		"run one, on "+on+" → run two, on "+on,
 		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="pass">`,
 		`<tr class="unknown">`,
 		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn",
 		"Time to first token")
 
-	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "worse", "after", "same", "with", "unknown", "nothing",
+	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "old  run one, on "+on,
+		"new  run two, on "+on, "worse", "after", "same", "with", "unknown", "nothing",
 		"FAIL  worse: after")
-	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "**SIMULATED**", "**worse**")
+	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "**SIMULATED**",
+		"- old: run one, on "+md(on), "- new: run two, on "+md(on), "**worse**")
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
 	// A baseline holds no turns: the page says so instead of drawing them.
@@ -102,6 +108,7 @@ func TestCompareFormats(t *testing.T) {
 		gate("after", "phases.after_removal.ttft_ms")))
 	accessible(t, "baseline", page)
 	inOrder(t, page, "FAIL", "BASELINE</span> <strong>old</strong> baselines/x.json", "server.simulation",
+		"baselines/x.json, on "+sideOn(b.Source("")), "run two, on "+on,
 		`<tr class="fail">`, "Not shown: the old side turn by turn")
 	if strings.Contains(page, "Turn by turn") {
 		t.Error("a baseline has charts turn by turn")

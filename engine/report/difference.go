@@ -27,6 +27,9 @@ func difference(b *bytes.Buffer, runs [2]*metrics.Run, opt Options) error {
 			line += "  SIMULATED"
 		}
 		s.prose(0, line)
+		for _, on := range servers(r.run) {
+			s.prose(2, "on "+on)
+		}
 	}
 	for _, l := range differences(oldRun, newRun) {
 		s.prose(2, l)

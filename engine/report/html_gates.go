@@ -70,7 +70,8 @@ func pairing(p compare.Pair) string {
 	if p.Old == "" || p.New == "" {
 		return ""
 	}
-	return p.Old + " → " + p.New
+	names := sideNames(p)
+	return names[0] + " → " + names[1]
 }
 
 // sideOf describes one side of a comparison: a run by its facts, a baseline by its circumstances.

@@ -30,7 +30,7 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 	}{{"old", oldRun}, {"new", newRun}} {
 		verdict, _, _ := side.run.Outcome()
 		out.Sides = append(out.Sides, comparedRun{side.label, strings.ToUpper(string(verdict)), verdictClasses[verdict],
-			tally(side.run), runFacts(side.run)})
+			tally(side.run), append([]fact{{"on", strings.Join(servers(side.run), "; ")}}, runFacts(side.run)...)})
 		if what := simulated(side.run); what != "" {
 			answered.add(side.label+" run", what)
 		}
