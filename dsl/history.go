@@ -107,6 +107,8 @@ type message struct {
 	parts []part
 	calls []wire.ToolCall // of an assistant
 	of    wire.ToolCall   // of a tool: the call that it answers
+
+	thoughts string // of an assistant, before it said that
 }
 
 // part is a piece of a message: a document, the stub of one, or plain text (no id).
@@ -147,7 +149,7 @@ func (h *History) Messages() []Message {
 	out := make([]Message, len(h.messages))
 	for i, m := range h.messages {
 		out[i] = Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
-			Name: m.of.Function.Name}
+			Name: m.of.Function.Name, ReasoningContent: m.thoughts}
 	}
 	return out
 }
@@ -243,7 +245,8 @@ func (h *History) user(text string) {
 
 // assistant appends a reply.
 func (h *History) assistant(r Reply) {
-	h.messages = append(h.messages, message{role: roleAssistant, parts: []part{{text: r.Text}}, calls: r.Calls})
+	h.messages = append(h.messages, message{role: roleAssistant, parts: []part{{text: r.Text}}, thoughts: r.Thoughts,
+		calls: r.Calls})
 }
 
 // prefillText is the question of a prefill without one: chat templates want a user message at the end.

@@ -95,8 +95,9 @@ func (d *decoder) result(n *syntax.Node, parameters any) *Result {
 
 // Reply is what a history keeps of a turn.
 type Reply struct {
-	Text  string
-	Calls []wire.ToolCall
+	Text     string
+	Thoughts string // what the model thought before it said that
+	Calls    []wire.ToolCall
 
 	results []string // of a plan: what the calls are answered with, whatever they say
 }

@@ -99,7 +99,8 @@ func (s *session) prepare(ctx context.Context) error {
 	if err := t.Prepare(ctx, s.cell, s.notes.once); err != nil {
 		return err
 	}
-	asked := prompt.Server{Engine: t.Facts.Engine, API: t.Client.API, Body: t.Body, Block: t.Block, Tokenize: t.Tokenize}
+	asked := prompt.Server{Engine: t.Facts.Engine, API: t.Client.API, Body: t.Body, Block: t.Block, Tokenize: t.Tokenize,
+		Thoughts: t.ReadsThoughts()}
 	if t.Side != nil {
 		asked.TokenizeText = t.Side.TokenizeText
 	}

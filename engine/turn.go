@@ -178,7 +178,9 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 }
 
 // kept is what a live history keeps of a reply.
-func kept(e event.Exchange) dsl.Reply { return dsl.Reply{Text: e.Text, Calls: e.Calls} }
+func kept(e event.Exchange) dsl.Reply {
+	return dsl.Reply{Text: e.Text, Thoughts: e.Reasoning, Calls: e.Calls}
+}
 
 // answered is what becomes of the calls of a reply: they are the server's own, and whether another request follows is
 // for the reply that the history keeps.

@@ -31,6 +31,9 @@ func ollamaMessages(messages []Message) []any {
 			continue
 		}
 		message := map[string]any{"role": m.Role, "content": m.Content}
+		if m.Thinking != "" {
+			message[wire.FieldThinking] = m.Thinking
+		}
 		if m.Name != "" {
 			message["tool_name"] = m.Name
 		}

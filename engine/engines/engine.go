@@ -5,6 +5,7 @@
 package engines
 
 import (
+	"cmp"
 	"context"
 	"maps"
 
@@ -75,6 +76,14 @@ func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 	return out
 }
 
+// ThoughtsField is the field of an assistant's message from which the engine reads its thoughts, on an API.
+func (e Engine) ThoughtsField(api wire.API) string {
+	if api == wire.Ollama {
+		return wire.FieldThinking
+	}
+	return cmp.Or(e.Prompt.Thoughts, wire.FieldReasoningContent)
+}
+
 // Target is the server and model of a side channel request.
 type Target struct {
 	Model         string // the model's name in requests
@@ -133,6 +142,7 @@ type Prompt struct {
 	Text           TextRule
 	OtherTemplates bool   // it may use other templates than the model's own
 	SystemFallback string // where system messages go if the template refuses them, as in engine/model; empty: nowhere
+	Thoughts       string // field of an assistant's message for its thoughts, on OpenAI's APIs; empty: reasoning_content
 }
 
 // TextRule says how to request the completion of a text so that the beginning of sequence token (BOS) occurs once:

@@ -25,6 +25,7 @@ type Model struct {
 	ContextTokens *int     // context it is served with
 	DefaultTokens *int     // context of requests that ask for none, if requests may ask
 	TrainedTokens *int     // context it was trained for
+	Thoughts      *bool    // its chat template reads what an assistant has thought; nil: unknown
 	Loaded        *bool    // in memory now, if the server says so
 	GPUShare      *float64 // share of its bytes in GPU memory, 0..1, if the server says so
 }

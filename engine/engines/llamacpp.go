@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 var llamaCPP = Engine{
@@ -184,6 +186,7 @@ var llamaFlags = FlagSet{
 type llamaProps struct {
 	BuildInfo  string `json:"build_info"`
 	ModelPath  string `json:"model_path"`
+	Template   string `json:"chat_template"`
 	TotalSlots *int   `json:"total_slots"`
 	Defaults   *struct {
 		ContextTokens *int `json:"n_ctx"` // in force for each slot
@@ -203,6 +206,9 @@ func identifyLlama(seen Responses, f *Facts) bool {
 			}
 			if len(f.Models) == 1 { // a router has a process for each
 				f.Models[i].File = body.ModelPath
+				if body.Template != "" {
+					f.Models[i].Thoughts = new(wire.ReadsThoughts(body.Template))
+				}
 			}
 		}
 		return true

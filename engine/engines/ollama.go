@@ -37,7 +37,7 @@ var ollama = Engine{
 	},
 	Prompt: Prompt{
 		Text:           TextRule{Never: "Ollama puts its own template around the prompts of /v1/completions"},
-		OtherTemplates: true, SystemFallback: "merge",
+		OtherTemplates: true, SystemFallback: "merge", Thoughts: wire.FieldReasoning,
 	},
 	Launch: Launch{
 		Programs: []Program{{Command: "ollama", Install: "install it from ollama.com/download",
@@ -119,9 +119,13 @@ func describeOllama(ctx context.Context, s Server, m *Model) {
 	var shown struct {
 		Parameters string                     `json:"parameters"` // lines with a name and a value
 		Info       map[string]json.RawMessage `json:"model_info"`
+		Template   string                     `json:"template"`
 	}
 	if !s.Call(ctx, http.MethodPost, "/api/show", map[string]any{"model": m.ID}, ProbeLimit).into(&shown) {
 		return
+	}
+	if wire.ReadsThoughts(shown.Template) { // one without it may be replaced by a renderer, of which nothing is told
+		m.Thoughts = new(true)
 	}
 	for line := range strings.Lines(shown.Parameters) {
 		words := strings.Fields(line)

@@ -1,5 +1,7 @@
 package engines
 
+import "homellm/engine/wire"
+
 // simulator is homellm's own server. It imitates vLLM in everything but a header.
 var simulator = Engine{
 	Name: "sim", Title: "homellm's simulator", Role: Simulator,
@@ -9,8 +11,11 @@ var simulator = Engine{
 	},
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
-	Prompt:       Prompt{Text: TextRule{BOS: true, Extra: map[string]any{"add_special_tokens": false}}},
-	Launch:       Launch{Memory: cardMemory("")},
+	Prompt: Prompt{
+		Text:     TextRule{BOS: true, Extra: map[string]any{"add_special_tokens": false}},
+		Thoughts: wire.FieldReasoning,
+	},
+	Launch: Launch{Memory: cardMemory("")},
 }
 
 // signSim recognises the simulator by that header, which is in all its replies.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 var vllm = Engine{
@@ -22,7 +24,10 @@ var vllm = Engine{
 	// A reply ends by the ids in the model's generation_config, and special tokens are left out of its text, so a stop
 	// text of the template is never found there. While there is a stop text, vLLM holds back as much text as it is
 	// long, which would be measured as a later first token. The same holds for SGLang.
-	Prompt: Prompt{Text: TextRule{BOS: true, Extra: map[string]any{"add_special_tokens": false}}},
+	Prompt: Prompt{
+		Text:     TextRule{BOS: true, Extra: map[string]any{"add_special_tokens": false}},
+		Thoughts: wire.FieldReasoning, // reasoning_content until 0.11
+	},
 	Launch: Launch{
 		Programs: []Program{{Command: "vllm",
 			Install: "install it in a virtual environment: pip install vllm; then activate that environment",

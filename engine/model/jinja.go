@@ -120,6 +120,9 @@ func Parse(name string, spec Spec) (Renderer, error) {
 // entry is a message as templates read it. Arguments that are valid are values there, as the servers make them.
 func entry(m Message) map[string]any {
 	out := map[string]any{"role": m.Role, "content": m.Content}
+	if thoughts := m.Thoughts(); thoughts != "" { // servers give it to templates under all the names that they read
+		out[wire.FieldReasoningContent], out[wire.FieldReasoning], out[wire.FieldThinking] = thoughts, thoughts, thoughts
+	}
 	if m.ToolCallID != "" {
 		out["tool_call_id"] = m.ToolCallID
 	}

@@ -30,6 +30,9 @@ type Spec struct {
 	Date    Date     `yaml:"date"`    // what strftime_now and date_string show
 	Stop    []string `yaml:"stop"`    // texts that end an answer
 	Special []string `yaml:"special"` // texts that are one token with a meaning for the model
+
+	// whether it reads what an assistant has thought; nil: as its text says
+	Thoughts *bool `yaml:"thoughts"`
 }
 
 //go:embed templates.yaml
@@ -303,6 +306,14 @@ func (t *Template) Name() string { return t.name }
 
 // Stop lists the texts that end an answer; a request to a completions endpoint has to send them.
 func (t *Template) Stop() []string { return slices.Clone(t.spec.Stop) }
+
+// ReadsThoughts reports whether the model's own template reads what an assistant has thought.
+func (t *Template) ReadsThoughts() bool {
+	if t.spec.Thoughts != nil {
+		return *t.spec.Thoughts
+	}
+	return wire.ReadsThoughts(t.spec.Jinja)
+}
 
 // Render makes the prompt of a conversation. It returns a [*Refusal] if the template does not accept the
 // conversation, which names an alternative, and a [*SyntaxError] if the template is wrong.

@@ -26,10 +26,12 @@ type tokenize func(context.Context, []dsl.Message) ([]int, error)
 
 // Server is what a prompt depends on beside the profile of its server.
 type Server struct {
-	Engine string         // that was found; empty: as the profile says
-	API    wire.API       // of requests that name none; empty: chat
-	Body   map[string]any // extra keys of every request
-	Block  int            // tokens in one block of its prefix cache; 1: it keeps single tokens
+	Engine   string         // that was found; empty: as the profile says
+	API      wire.API       // of requests that name none; empty: chat
+	Body     map[string]any // extra keys of every request
+	Thoughts *bool          // its chat template reads what an assistant has thought; nil: unknown
+
+	Block int // tokens in one block of its prefix cache; 1: it keeps single tokens
 
 	Tokenize     Tokenize                                     // nil: it cannot
 	TokenizeText func(context.Context, string) ([]int, error) // nil: it cannot
@@ -77,6 +79,7 @@ type Request struct {
 	messages []dsl.Message // as the server gets them, or as they were rendered
 	tokenize tokenize      // as the server will read it; nil: not known
 	grown    *tokenGrower  // that tokenize uses
+	thoughts string        // field for the thoughts of earlier answers; empty: they do not go back
 }
 
 // Plain is the prompt as text, without the template of the model.
@@ -129,6 +132,8 @@ func (m *Maker) extra() map[string]any {
 func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Request {
 	out := Request{Prompt: p, API: cmp.Or(api, m.server.API)}
 	m.tokenized(&out, m.server.Tokenize)
+	out.thoughts = m.thoughtsField(out.API)
+	messages = withThoughts(messages, out.thoughts)
 	if m.cell.Server.Capabilities.Streaming {
 		out.Extra = engines.Of(m.server.Engine).Counted(out.API, p.Extra)
 	}

@@ -23,6 +23,7 @@ type prefixes struct {
 	lead     int      // tokens at the beginning of every prompt under any salt
 	seen     ceiling.Seen[int]
 	texts    ceiling.Seen[byte]
+	thoughts string // field in which the thoughts of a reply go back; empty: they do not
 	lost     string // why a prompt that the server has seen is not among them
 }
 
@@ -46,7 +47,7 @@ func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
 		known = &prefixes{block: m.server.Block}
 		m.known[m.salt] = known
 	}
-	known.tokenize, known.local = r.tokenize, m.local(r)
+	known.tokenize, known.local, known.thoughts = r.tokenize, m.local(r), r.thoughts
 	m.findLead(ctx, r)
 	if m.inMessage() {
 		known.lead = m.lead
@@ -164,7 +165,7 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 
 // remember takes in what an exchange may have left in the server's cache. A request that failed
 // after the server had taken it counts with its prompt: the ceiling must not lie below what the
-// next prompt can find. Of a reply with reasoning only the prompt counts, because the answer comes
+// next prompt can find. Of a reply with thoughts that do not go back only the prompt counts, because the answer comes
 // behind a text there that no later prompt repeats.
 func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
 	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
@@ -175,8 +176,12 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 		return
 	}
 	reply, completion := dsl.Message{Role: "assistant", Content: e.Text, ToolCalls: e.Calls}, 0
-	if e.Err != nil || e.Reasoning != "" || e.Usage.Reasoning != nil && *e.Usage.Reasoning > 0 {
+	thought := e.Reasoning != "" || e.Usage.Reasoning != nil && *e.Usage.Reasoning > 0
+	switch {
+	case e.Err != nil, thought && (p.thoughts == "" || e.Reasoning == ""):
 		reply = dsl.Message{}
+	case thought:
+		reply = reply.Think(p.thoughts, e.Reasoning)
 	}
 	switch {
 	case e.Usage.Completion != nil:
@@ -186,7 +191,7 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 	}
 	if found.text != "" { // the prompt ends where the reply began
 		text := found.text + reply.Content
-		if len(reply.ToolCalls) > 0 { // which the template has words of its own for
+		if len(reply.ToolCalls) > 0 || reply.Thoughts() != "" { // which the template has words of its own for
 			text, _ = p.local.text(append(slices.Clone(messages), reply))
 		}
 		p.texts.Add([]byte(text))

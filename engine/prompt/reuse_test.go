@@ -3,6 +3,7 @@ package prompt
 import (
 	"context"
 	"testing"
+	"time"
 
 	"homellm/dsl"
 	"homellm/engine/event"
@@ -87,6 +88,46 @@ func TestTell_LearnsTheLead(t *testing.T) {
 		m.Tell(t.Context(), r, &c, q)
 		if want := map[int]int{6: 6, 90: 0}[said]; q.Reusable == nil || *q.Reusable != want {
 			t.Errorf("%d cached tokens of a new salt: ceiling %v, want %d", said, q.Reusable, want)
+		}
+	}
+}
+
+// TestRemember_Thoughts holds that what a reply thought counts to what the server has seen where it goes back, and that
+// the rest of the reply counts with it.
+func TestRemember_Thoughts(t *testing.T) {
+	tokens := func(_ context.Context, messages []dsl.Message, _ ...wire.Tool) ([]int, error) {
+		var ids []int
+		for _, m := range messages {
+			for _, r := range "<" + m.Role + ">" + m.Thoughts() + m.Content {
+				ids = append(ids, int(r))
+			}
+		}
+		for _, r := range "<assistant>" {
+			ids = append(ids, int(r))
+		}
+		return ids, nil
+	}
+	for name, c := range map[string]struct {
+		reads bool
+		want  int
+	}{
+		"read": {true, len("<user>first<assistant>why41")}, "not read": {false, len("<user>first<assistant>")},
+	} {
+		m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil,
+			Server{Engine: "vllm", Block: 1, Tokenize: tokens, Thoughts: &c.reads})
+		messages := []dsl.Message{{Role: "user", Content: "first"}}
+		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: messages})
+		e := &event.Exchange{Sent: new(time.Second), Text: "41", Reasoning: "why"}
+		e.Usage.Completion = new(6)
+		m.Remember(t.Context(), r, m.Ceiling(t.Context(), r), e)
+		messages = append(messages, dsl.Message{Role: "assistant", Content: "41", ReasoningContent: "why"},
+			dsl.Message{Role: "user", Content: "second"})
+		again := m.Turn(&dsl.Step{}, dsl.Turn{Messages: messages})
+		if got := again.Messages[1].Reasoning; (got == "why") != c.reads || again.Messages[1].ReasoningContent != "" {
+			t.Errorf("%s: %+v goes back", name, again.Messages[1])
+		}
+		if got := m.Ceiling(t.Context(), again).tokens; got == nil || *got != c.want {
+			t.Errorf("%s: ceiling %v, want %d", name, got, c.want)
 		}
 	}
 }

@@ -45,6 +45,17 @@ type Target struct {
 // Capabilities are what the server reports of itself, before any prompt was sent.
 func (t *Target) Capabilities() []engines.Capability { return t.found.Capabilities }
 
+// ReadsThoughts reports whether the chat template of the model reads what an assistant has thought, as the server
+// tells; nil: it does not tell.
+func (t *Target) ReadsThoughts() *bool {
+	for _, m := range t.found.Models {
+		if m.ID == t.Client.Model || len(t.found.Models) == 1 {
+			return m.Thoughts
+		}
+	}
+	return nil
+}
+
 // Takes is the context size of the server in tokens; 0: unknown.
 func (t *Target) Takes() int {
 	if t.Facts.ContextTokens == nil {

@@ -19,20 +19,30 @@ type Message struct {
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant
 	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool: the call that it answers
 	Name       string     `json:"name,omitempty"`         // of a tool: which one it is
+
+	// what an assistant thought before it said that, in the field that the server reads; see Think
+	ReasoningContent string `json:"reasoning_content,omitempty"`
+	Reasoning        string `json:"reasoning,omitempty"`
+	Thinking         string `json:"thinking,omitempty"`
 }
 
 // Equal reports whether two messages are the same on the wire.
 func (m Message) Equal(other Message) bool {
 	return m.Role == other.Role && m.Content == other.Content && m.ToolCallID == other.ToolCallID &&
-		m.Name == other.Name && slices.Equal(m.ToolCalls, other.ToolCalls)
+		m.Name == other.Name && slices.Equal(m.ToolCalls, other.ToolCalls) &&
+		m.ReasoningContent == other.ReasoningContent && m.Reasoning == other.Reasoning && m.Thinking == other.Thinking
 }
 
-// Text is what a message says, calls included, where the words of a template for them are not known.
+// Text is what a message says, thoughts and calls included, where the words of a template for them are not known.
 func (m Message) Text() string {
-	if len(m.ToolCalls) == 0 {
+	thoughts := m.Thoughts()
+	if len(m.ToolCalls) == 0 && thoughts == "" {
 		return m.Content
 	}
 	var b strings.Builder
+	if thoughts != "" {
+		fmt.Fprintf(&b, "<think>\n%s\n</think>\n\n", thoughts)
+	}
 	b.WriteString(m.Content)
 	for _, c := range m.ToolCalls {
 		fmt.Fprintf(&b, "\n<tool_call>\n{\"name\": %q, \"arguments\": %s}\n</tool_call>", c.Function.Name,
