@@ -148,8 +148,8 @@ func ragScenario() string {
 func attached(address string) string {
 	return fmt.Sprintf(`schema: homellm.servers/v1
 servers:
-  native: {extends: ollama, context_tokens: 4096, attach: {url: %q}}
-  openai: {extends: ollama-openai, attach: {url: %q}}
+  native: {extends: ollama, context_tokens: 4096, http: {ttft_timeout: 900s}, attach: {url: %q}}
+  openai: {extends: ollama-openai, http: {ttft_timeout: 900s}, attach: {url: %q}}
 `, address, address)
 }
 

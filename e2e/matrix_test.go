@@ -31,7 +31,7 @@ func TestOllama_Small(t *testing.T) {
 			}
 			p := build(t)
 			p.write(t, "servers.yaml", attached(r.address))
-			turns := p.turns(t, "--server", wire, "--servers", "servers.yaml", "--model", "smol")
+			turns := p.once(t, "--server", wire, "--servers", "servers.yaml", "--model", "smol")
 			agree(t, turns, r.last(t, len(turns)))
 			p.timesTell(t, r, len(turns))
 			p.saw(t, "ollama", seen{SetUp: name, Nightly: wire == "openai"})
@@ -160,7 +160,7 @@ func stripped(line []byte) []byte {
 func TestUnknownServer(t *testing.T) {
 	r := record(t, startLlamaServer(t), nil)
 	p := build(t)
-	turns := p.turns(t, "--url", plain(t, r.address))
+	turns := p.once(t, "--url", plain(t, r.address))
 	accounts := r.last(t, len(turns))
 	cached := 0
 	for i := range accounts { // the engine tells, and the server in front of it does not

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write docs/servers.md anew")
 type seen struct {
 	SetUp   string `json:"set_up"`            // how the engine was started
 	Version string `json:"version"`           // as it gives it
-	Package string `json:"package,omitempty"` // of PyPI, where the version does not say enough
+	Package string `json:"package,omitempty"` // it was installed from, where the version does not say enough
 	Through string `json:"through,omitempty"` // what stood in front of it
 	Nightly bool   `json:"nightly,omitempty"` // a pull request does not play it
 	// turns of rag-small whose counts and text are equal to the engine's own account; 0: another scenario was played

