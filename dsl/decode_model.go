@@ -77,7 +77,8 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 			"%d layers that see everything and %d with a window are more than %d layers", a.FullLayers, a.WindowLayers, a.Layers)
 	}
 	if a.WindowLayers > 0 && a.SlidingWindow == 0 {
-		d.errorf(d.get(n, "window_layers"), "links/architecture", "add sliding_window", "the window of these layers is not said")
+		d.errorf(d.get(n, "window_layers"), "links/architecture", "add sliding_window",
+			"the window of these layers is not said")
 	}
 	a.Parameters = d.number(n, "parameters")
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {

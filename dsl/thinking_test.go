@@ -24,8 +24,10 @@ models:
 		ok         bool
 	}{
 		{"switch", "off", false, true}, {"switch", "on", true, true}, {"switch", "high", nil, false},
-		{"levels", "low", "low", true}, {"levels", "high", "high", true}, {"levels", "on", nil, true}, {"levels", "off", nil, false},
-		{"words", "off", "none", true}, {"words", "high", "high", true}, {"words", "on", nil, false}, {"words", "low", nil, false},
+		{"levels", "low", "low", true}, {"levels", "high", "high", true}, {"levels", "on", nil, true},
+		{"levels", "off", nil, false},
+		{"words", "off", "none", true}, {"words", "high", "high", true}, {"words", "on", nil, false},
+		{"words", "low", nil, false},
 		{"always", "on", nil, true}, {"always", "off", nil, false}, {"always", "low", nil, false},
 		{"never", "off", nil, true}, {"never", "on", nil, false}, {"never", "medium", nil, false},
 	} {

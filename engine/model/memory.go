@@ -52,7 +52,8 @@ var quants = []struct {
 	{[]string{"q8_0", "8bit"}, Quant{Name: "q8_0", Block: 34.0 / 32, Head: 34.0 / 32, Embedding: 34.0 / 32}},
 	{[]string{"q4_k_m", "q4_k", "q4"}, Quant{Name: "q4_k_m", Block: 0.6, Head: 6.5625 / 8, Embedding: 4.5 / 8}},
 	{[]string{"mxfp4"}, Quant{Name: "mxfp4", Block: 0.55, Head: 34.0 / 32, Embedding: 34.0 / 32}},
-	{[]string{"gptq-int4", "awq-int4", "gptq", "awq"}, Quant{Name: "4 bit, groups of 128", Block: 0.53, Head: 2, Embedding: 2}},
+	{[]string{"gptq-int4", "awq-int4", "gptq", "awq"},
+		Quant{Name: "4 bit, groups of 128", Block: 0.53, Head: 2, Embedding: 2}},
 }
 
 // QuantOf finds a quantisation by name ("gptq-int4", "Q4_K_M").
@@ -88,9 +89,9 @@ func windowBytesPerToken(a Architecture, numberBytes float64) float64 {
 	return 2 * float64(a.WindowLayers) * float64(a.KVHeads) * float64(a.HeadDim) * numberBytes
 }
 
-// WeightBytes estimates a model's weights: embeddings and output head (vocabulary × hidden size, once
-// where they are shared, which small models do unless it is said, else twice) and the rest. A known file size is better;
-// see [FitOptions].
+// WeightBytes estimates the size of a model's weights: embeddings and output head (vocabulary × hidden size, once if
+// they are shared, else twice) and the rest. Models under 4.5 billion parameters count as shared unless Tied says
+// otherwise. A known file size is better; see [FitOptions].
 func WeightBytes(a Architecture, q Quant) float64 {
 	table, tied := float64(a.Vocab)*float64(a.Hidden), a.Parameters < 4.5e9
 	if a.Tied != nil {

@@ -37,8 +37,8 @@ func TestFits_LayersThatDiffer(t *testing.T) {
 		context, most    int     // with room for 1 GiB of cache: the longest context
 	}{
 		// 5 of 34 layers: 2 · 5 · 4 · 256 · 2, and 2 · 29 · 4 · 256 · 2 · 1024.
-		"gemma 3 4B": {Architecture{Layers: 34, KVHeads: 4, HeadDim: 256, SlidingWindow: 1024, FullLayers: 5, WindowLayers: 29,
-			Tied: &yes}, 20480, 121634816, 131072, 46489},
+		"gemma 3 4B": {Architecture{Layers: 34, KVHeads: 4, HeadDim: 256, SlidingWindow: 1024, FullLayers: 5,
+			WindowLayers: 29, Tied: &yes}, 20480, 121634816, 131072, 46489},
 		"heads that differ": {Architecture{Layers: 60, KVHeads: 16, HeadDim: 256, SlidingWindow: 1024, FullLayers: 10,
 			WindowLayers: 50, FullKVHeads: 4, FullHeadDim: 512}, 81920, 838860800, 131072, 2867},
 		"within the window": {Architecture{Layers: 4, KVHeads: 64, HeadDim: 1024, SlidingWindow: 4096, FullLayers: 2,

@@ -141,8 +141,8 @@ func TestMemory_Lines(t *testing.T) {
 	}
 }
 
-// Where the figures say which layers keep only a window the cache is counted so, and the whole of it where the server is
-// started to keep everything: a prefix cache of llama.cpp needs that.
+// Where the figures say which layers keep only a window the cache is counted so, and the whole of it where the server
+// is started to keep everything: a prefix cache of llama.cpp needs that.
 func TestMemory_LayersWithAWindow(t *testing.T) {
 	m := fitModel()
 	m.Architecture.SlidingWindow, m.Architecture.FullLayers, m.Architecture.WindowLayers = 1024, 4, 12
@@ -155,7 +155,8 @@ func TestMemory_LayersWithAWindow(t *testing.T) {
 	}{
 		"vLLM": {fitProfile("vllm", 131072),
 			"2 x 4 layers x 8 KV heads x 128 x 2 bytes = 16 KiB a token; x 131072 tokens = 2.00 GiB, and 0.05 GiB in layers", true},
-		"llama.cpp":           {fitProfile("llamacpp", 131072, all...), "x 131072 tokens = 2.00 GiB, and 0.05 GiB in layers", true},
+		"llama.cpp": {fitProfile("llamacpp", 131072, all...),
+			"x 131072 tokens = 2.00 GiB, and 0.05 GiB in layers", true},
 		"llama.cpp keeps all": {fitProfile("llamacpp", 131072, whole...), "2 x 16 layers x 8 KV heads", false},
 	} {
 		memory, err := target.MemoryOf(c.profile, m, []float64{4 * gib}, 0)
