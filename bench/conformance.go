@@ -12,7 +12,7 @@ import (
 	"homellm/engine/crash"
 )
 
-// How the conformance table is measured, and what it takes to pass.
+// How the conformance table is measured, and its tolerances.
 const (
 	tolerance = time.Millisecond // of every instant
 	share     = 0.01             // of a time per token

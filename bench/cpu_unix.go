@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// processorTime is what this process has used, in all its threads; the golden server's is not in
-// it.
+// processorTime is the processor time of all threads of this process, without that of the golden server.
 func processorTime() time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {

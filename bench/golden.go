@@ -33,7 +33,7 @@ func serveGolden(ctx context.Context, out io.Writer, pace goldentest.Pace) error
 	return goldentest.New(pace).Serve(l)
 }
 
-// golden is a golden server in a separate process, so that what it costs is not counted as the client's.
+// golden is a golden server in a separate process, so that its cost is not counted as the client's.
 type golden struct {
 	base  string
 	in    io.Closer
@@ -70,7 +70,7 @@ func (g *golden) stop() {
 	_ = g.child.Wait()
 }
 
-// truths returns when the tokens of each reply to an id were written, since its request was there.
+// truths returns when the tokens of each reply for an id were written, counted from the arrival of its request.
 func (g *golden) truths(ctx context.Context, id string) ([][]time.Duration, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+"/truth/"+id, http.NoBody)
 	if err != nil {

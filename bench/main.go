@@ -1,5 +1,5 @@
-// Bench measures the client: against the truth of a golden server, and beside two other ways to
-// read the same streams.
+// Bench measures the client: against the truth of a golden server, and beside two other ways to read the same
+// streams.
 //
 //	go run ./bench                                    the speed table, on standard output
 //	go run ./bench -load "128 streams"                one part of it

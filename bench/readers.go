@@ -15,14 +15,14 @@ import (
 	"homellm/engine/client"
 )
 
-// reading is what a reader says of one reply.
+// reading is a reader's result for one reply.
 type reading struct {
 	ttft   time.Duration
-	tokens []time.Duration // when each arrived, since any one instant
+	tokens []time.Duration // arrival of each, from a common instant
 }
 
-// reader is one way to read a stream. Open returns a function that asks once, over a connection
-// that the next call uses again.
+// reader is one way to read a stream. Open returns a function that makes one request, over a connection that the next
+// call reuses.
 type reader struct {
 	name string
 	open func(base string, tokens int) (func(context.Context) (reading, error), error)
@@ -59,8 +59,8 @@ func openHomellm(base string, tokens int) (func(context.Context) (reading, error
 	}, nil
 }
 
-// openBare reads lines with net/http and bufio and finds the data in them, and does nothing else:
-// the least that any client has to do. It takes every data line with text for a token.
+// openBare reads lines with net/http and bufio, finds the data in them, and does nothing else: the minimum for any
+// client. It counts every data line with text as a token.
 func openBare(base string, tokens int) (func(context.Context) (reading, error), error) {
 	h := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	body := []byte(`{"model":"golden","stream":true,"messages":[{"role":"user","content":"` + question + `"}]}`)

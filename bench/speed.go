@@ -32,13 +32,13 @@ var loads = []load{
 	{"flood", "flood", 1, 2, goldentest.Pace{Tokens: 200_000}},
 }
 
-// rounds is how often the readers take turns: what else the machine does then hits all alike. The processor time of
-// each round is measured separately and the median counts, so that other work in between is left out.
+// rounds is how often the readers take turns, so that other load on the machine affects all alike. The processor time
+// of each round is measured separately and the median counts, which leaves out interference in single rounds.
 const rounds = 7
 
-// figures are what a reader did under a load.
+// figures are a reader's results under a load.
 type figures struct {
-	biases  []time.Duration // time to first token, less the truth
+	biases  []time.Duration // time to first token, minus the truth
 	gaps    []time.Duration // by how much a gap between tokens is off
 	cpu     time.Duration   // processor time of this process
 	costs   []time.Duration // and of each chunk, round by round
@@ -109,7 +109,7 @@ func rank(values []time.Duration, p int) time.Duration {
 	return sorted[max((len(sorted)*p+99)/100, 1)-1]
 }
 
-// play runs one reader under the load and adds up what it did.
+// play runs one reader under the load and sums up its results.
 func (l load) play(ctx context.Context, r reader, f *figures) error {
 	g, err := startGolden(ctx, l.pace)
 	if err != nil {
@@ -179,7 +179,7 @@ func (l load) round(ctx context.Context, asks []func(context.Context) (reading, 
 	return readings, nil
 }
 
-// add compares one reading with the truth, where there is one: a flood has none.
+// add compares one reading with the truth, if there is one: a flood has none.
 func (f *figures) add(got reading, truth []time.Duration) {
 	f.chunks += len(got.tokens)
 	if len(truth) == 0 || len(truth) > len(got.tokens) {

@@ -15,27 +15,26 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// AnswerSchema is a JSON Schema (draft-07) that a scenario states for answers. Both the schema and the
-// answers are untrusted, so that both are bounded: the schema unfolds to a finite tree that refers
-// to nothing but itself, and a text is looked at only up to a size.
+// AnswerSchema is a JSON Schema (draft-07) that a scenario states for answers. The schema and the answers are
+// untrusted, so both are limited: the schema must expand to a finite tree that refers only to itself, and a text is
+// checked only up to a size.
 type AnswerSchema struct {
-	Doc any // the schema, as encoding/json makes it
+	Doc any // the schema as decoded by encoding/json
 
 	compiled *jsonschema.Schema
 	rules    int
 }
 
-// The bounds of an answer schema.
+// The limits of an answer schema.
 const (
 	mostRules  = 2_000   // subschemas, entries of lists and steps of patterns, each counted as often as it is referred to
 	mostText   = 1 << 20 // bytes of an answer
 	mostValues = 10_000  // values in an answer: some keywords compare each with each
-	mostWork   = 500_000 // rules times values: any rule may meet any value, and each miss is kept until all are known
+	mostWork   = 500_000 // rules times values: any rule may meet any value, and each mismatch is kept until all are known
 )
 
-// subschemas says where a keyword of draft-07 holds schemas: itself, in a list or in a mapping.
-// Keywords that hold none are there as well: whatever is missing means nothing, and a misspelt
-// keyword would silently accept everything.
+// subschemas says where a keyword of draft-07 holds schemas: itself, in a list or in a mapping. Keywords without
+// schemas are listed as well: any other keyword has no meaning, and a misspelt one would silently accept everything.
 var subschemas = map[string]string{
 	"$ref": "", "title": "", "description": "", "default": "", "examples": "", "$comment": "",
 	"type": "", "enum": "", "const": "", "required": "", "minProperties": "", "maxProperties": "",
@@ -82,7 +81,7 @@ func NewAnswerSchema(doc any) (s *AnswerSchema, problems []Problem) {
 	return &AnswerSchema{doc, compiled, n}, nil
 }
 
-// broken places what the meta-schema finds wrong.
+// broken gives a finding of the meta-schema its place.
 func broken(err error) Problem {
 	if ve, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		at, message := first(ve)
@@ -101,7 +100,7 @@ func broken(err error) Problem {
 type linter struct {
 	root     any
 	problems []Problem
-	sizes    map[string]int // of what a reference leads to; -1 while it is being measured
+	sizes    map[string]int // size of the target of a reference; -1 while it is being measured
 }
 
 func (l *linter) add(path []string, rule, key, format string, args ...any) *Problem {
@@ -110,7 +109,7 @@ func (l *linter) add(path []string, rule, key, format string, args ...any) *Prob
 	return &l.problems[len(l.problems)-1]
 }
 
-// lint finds keywords that mean nothing and references that lead nowhere.
+// lint finds keywords without a meaning and references without a target.
 func (l *linter) lint(v any, path []string) {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -189,8 +188,7 @@ func parts(where string, v any) func(func([]string, any) bool) {
 	}
 }
 
-// size counts the rules of a schema as often as they can be reached. One that reaches itself would
-// have no end.
+// size counts the rules of a schema as often as they can be reached. A schema that reaches itself would have no end.
 func (l *linter) size(v any, path []string) int {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -212,11 +210,11 @@ func (l *linter) size(v any, path []string) int {
 	n := 1
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key == "definitions" {
-			continue // counted where it is referred to
+			continue // counted where it is referenced
 		}
 		n += l.work(key, m[key])
 		if list, ok := m[key].([]any); ok && subschemas[key] == "" {
-			n += len(list) // what is listed is compared one by one
+			n += len(list) // each entry is compared with each value
 		}
 		for name, sub := range parts(subschemas[key], m[key]) {
 			n += l.size(sub, append(append(slices.Clone(path), key), name...))
@@ -226,8 +224,8 @@ func (l *linter) size(v any, path []string) int {
 	return n
 }
 
-// work is what a keyword asks for beside its subschemas: each entry is compared with each value, and each step of a
-// pattern with each character.
+// work is a keyword's cost besides its subschemas: each entry is compared with each value, and each step of a pattern
+// with each character.
 func (l *linter) work(key string, v any) int {
 	list, _ := v.([]any)
 	n := len(list)
@@ -235,7 +233,7 @@ func (l *linter) work(key string, v any) int {
 	case "enum", "required":
 	case "pattern":
 		text, _ := v.(string)
-		n, _ = PatternSteps(text) // what does not compile has been reported
+		n, _ = PatternSteps(text) // a pattern that does not compile has been reported
 	case "patternProperties":
 		n = 0
 		names, _ := v.(map[string]any)
@@ -256,7 +254,7 @@ func (l *linter) work(key string, v any) int {
 	return min(n, 10*mostRules)
 }
 
-// find returns what a reference within the schema leads to, or nil.
+// find returns the target of a reference within the schema, or nil.
 func (l *linter) find(ref string) any {
 	at := l.root
 	for _, key := range pointer(strings.TrimPrefix(ref, "#")) {
@@ -276,7 +274,7 @@ func (l *linter) find(ref string) any {
 	return at
 }
 
-// pointer takes a JSON pointer apart.
+// pointer splits a JSON pointer.
 func pointer(p string) []string {
 	p = strings.TrimPrefix(p, "/")
 	if p == "" {
@@ -289,8 +287,8 @@ func pointer(p string) []string {
 	return keys
 }
 
-// Check says whether a text is one JSON value, alone or in one fenced block, that conforms to the
-// schema, and where it does not. An error says that it cannot be told: the text is too large.
+// Check says whether a text is one JSON value, alone or in one fenced block, that conforms to the schema, and where
+// it does not. It returns an error if the text is too large to be checked.
 func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -302,7 +300,7 @@ func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 	}
 	text = strings.TrimSpace(text)
 	if rest, fenced := strings.CutPrefix(text, "```"); fenced {
-		_, rest, _ = strings.Cut(rest, "\n") // the language
+		_, rest, _ = strings.Cut(rest, "\n") // the language of the fence
 		if text, fenced = strings.CutSuffix(rest, "```"); !fenced {
 			return false, "it is not JSON: the fenced block has no end", nil
 		}
@@ -329,7 +327,7 @@ func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 	return true, "", nil
 }
 
-// count counts the values of a document, and stops behind the most.
+// count counts the values of a document, and stops above the limit.
 func count(v any, most int) int {
 	n := 1
 	switch v := v.(type) {
@@ -353,8 +351,8 @@ func count(v any, most int) int {
 
 var names = regexp.MustCompile(`'[^']*'(, '[^']*')+`)
 
-// first returns the first of the errors that the library found, by place and text: it finds them in
-// the order of Go's maps, and names several keys in it as well.
+// first returns the first of the errors that the library found, by place and text: the library returns them in the
+// order of Go's maps, and lists several keys in that order too.
 func first(ve *jsonschema.ValidationError) (at, message string) {
 	type leaf struct{ at, message string }
 	var leaves []leaf

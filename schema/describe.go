@@ -12,11 +12,11 @@ import (
 // Property is one key of a kind of file.
 type Property struct {
 	Kind        string   // of the file
-	Path        string   // such as conversations[].steps[].inject.into; <name> stands for a name of the author's choice
+	Path        string   // such as conversations[].steps[].inject.into; <name> is any name that the author chooses
 	Type        string   // in words, such as "a text or a list"
-	Values      []string // that are possible, where there are few
-	Default     any      // what an absent key means; nil where that cannot be said in a word
-	Example     string   // in YAML on one line; empty where the type says enough
+	Values      []string // the possible values, if there are few
+	Default     any      // the default; nil if that cannot be said in a word
+	Example     string   // an example in YAML on one line; empty if the type says enough
 	Required    bool
 	Description string
 }
@@ -54,8 +54,8 @@ func Describe(kind, key string) []Property {
 	})
 }
 
-// walk calls f for each property below a schema. Schemas that only wrap another are passed
-// through: allOf, anyOf and references.
+// walk calls f for each property below a schema. It looks through schemas that only wrap another: allOf, anyOf and
+// references.
 func walk(s *jsonschema.Schema, path string, f func(Property)) {
 	s = resolve(s)
 	for _, sub := range slices.Concat(s.AllOf, s.AnyOf, s.OneOf) {
@@ -99,7 +99,7 @@ func description(s *jsonschema.Schema) string {
 	return ""
 }
 
-// typeOf names the type of a value in words. References are left out: they may stand for anything.
+// typeOf names the type of a value in words. References are left out, because they can replace any value.
 func typeOf(s *jsonschema.Schema) string {
 	s = resolve(s)
 	if len(s.AllOf) == 1 && len(s.Types) == 0 {

@@ -13,9 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// explainer walks a schema and a document that does not match it, and says why in our own words.
-// The validator's errors are not used for that: their text depends on the order of Go maps,
-// and where several shapes are possible they blame the first.
+// explainer walks over a schema and a document that does not match it, and says why in homellm's own words. The
+// validator's errors are not used, because their text depends on the order of Go maps, and of several alternatives
+// they report the first.
 type explainer struct {
 	problems []Problem
 }
@@ -25,8 +25,8 @@ func (e *explainer) add(path []string, rule, format string, args ...any) *Proble
 	return &e.problems[len(e.problems)-1]
 }
 
-// explain adds what is wrong with a value, which is nothing if it matches the schema. It knows
-// the keywords that our schemas use, which a test holds against them.
+// explain adds what is wrong with a value, which is nothing if it matches the schema. It knows the keywords that
+// homellm's schemas use, which a test checks.
 func (e *explainer) explain(s *jsonschema.Schema, v any, path []string) {
 	if s.Ref != nil {
 		e.explain(s.Ref, v, path)
@@ -69,7 +69,7 @@ func possible(s *jsonschema.Schema) []any {
 	return s.Enum
 }
 
-// declarative are the keys of chat templates that were data, which templates in Jinja have replaced.
+// declarative are the keys of an older form of chat templates, which Jinja templates have replaced.
 var declarative = []string{
 	"alternate", "default_system", "generation_prompt", "no_generation_suffix", "preamble", "roles", "separator",
 	"skip_empty_system", "system", "thinking", "trim",
@@ -219,8 +219,7 @@ func rat(r *big.Rat) string {
 	return strings.TrimRight(r.FloatString(6), "0")
 }
 
-// alternatives explains a value that matches none of several schemas, or several where one
-// must match.
+// alternatives explains a value that matches none of several schemas, or several where exactly one must match.
 func (e *explainer) alternatives(s *jsonschema.Schema, subs []*jsonschema.Schema, v any, path []string) {
 	if len(subs) == 0 {
 		return
@@ -231,7 +230,7 @@ func (e *explainer) alternatives(s *jsonschema.Schema, subs []*jsonschema.Schema
 		}
 		return
 	}
-	// A reference stands for any value and is never what the author meant to write wrongly.
+	// A reference can replace any value and is never what the author meant to write.
 	fit := slices.Clone(subs)
 	for _, sub := range subs {
 		if ok, _ := check(sub, v); ok {
@@ -246,7 +245,7 @@ func (e *explainer) alternatives(s *jsonschema.Schema, subs []*jsonschema.Schema
 	case len(fit) == 1:
 		e.explain(fit[0], v, path)
 	case len(fit) > 1 && slices.ContainsFunc(fit, func(f *jsonschema.Schema) bool { return possible(resolve(f)) == nil }):
-		// Several could be meant: explain the one that is not a mere list of values.
+		// Several could be meant: explain the one that is not just a list of values.
 		i := slices.IndexFunc(fit, func(f *jsonschema.Schema) bool { return possible(resolve(f)) == nil })
 		e.explain(fit[i], v, path)
 	default:
@@ -306,7 +305,7 @@ func resolve(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// expected names what a schema describes: its title, else its values, else its type.
+// expected names what a schema describes: its title, or its values, or its type.
 func expected(s *jsonschema.Schema) string {
 	s = resolve(s)
 	if s.Title != "" {

@@ -11,8 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// mistyped adds that a value is of another type than it must be, and how to write what was
-// probably meant.
+// mistyped adds that a value has the wrong type, and how to write what was probably meant.
 func (e *explainer) mistyped(s *jsonschema.Schema, v any, path []string, expected string) {
 	p := e.add(path, "type", "expected %s, but this is %s", expected, describe(v))
 	p.Help = rewrite(s, v)
@@ -48,7 +47,7 @@ func rewrite(s *jsonschema.Schema, v any) string {
 	return `begin each entry with "- "`
 }
 
-// rewriteText proposes what was meant by a text where none belongs.
+// rewriteText suggests what was meant by a text of the wrong type.
 func rewriteText(s *jsonschema.Schema, text string) string {
 	numeric := takes(s, "integer") || takes(s, "number")
 	switch {
@@ -62,7 +61,7 @@ func rewriteText(s *jsonschema.Schema, text string) string {
 	return ""
 }
 
-// rewriteNumber proposes the unit that a number lacks.
+// rewriteNumber suggests the unit that a number lacks.
 func rewriteNumber(s *jsonschema.Schema, v any) string {
 	switch {
 	case named(s, "duration"):
@@ -106,7 +105,7 @@ func exampleOf(s *jsonschema.Schema) string {
 	return ""
 }
 
-// flowMarks are the characters that could end a plain text in a list or mapping on one line.
+// flowMarks are the characters that end a plain text in a list or mapping on one line.
 const flowMarks = ",:#[]{}&*!|>'\"%@\n"
 
 // flow writes a value as YAML on one line.
@@ -126,7 +125,7 @@ func flow(v any) string {
 		return "[" + strings.Join(parts, ", ") + "]"
 	case string:
 		if strings.ContainsAny(v, flowMarks) {
-			quoted, _ := json.Marshal(v) // a text can be written
+			quoted, _ := json.Marshal(v) // encoding a text cannot fail
 			return string(quoted)
 		}
 		return v
@@ -135,8 +134,8 @@ func flow(v any) string {
 	}
 }
 
-// similar returns a text of the form that a schema asks for and that differs from what was
-// written in case and separators only, or "".
+// similar returns a text in the form that a schema requires and that differs from what was written only in case and
+// separators, or "".
 func similar(s *jsonschema.Schema, written string) string {
 	for _, separator := range []string{"-", "_"} {
 		near := strings.ToLower(strings.NewReplacer(" ", separator, "-", separator, "_",

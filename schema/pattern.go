@@ -5,15 +5,15 @@ import (
 	"regexp/syntax"
 )
 
-// longestPattern bounds a regular expression that is looked at, in bytes.
+// longestPattern limits the length of a regular expression in bytes.
 const longestPattern = 10_000
 
 // mostSteps is where PatternSteps stops counting.
 const mostSteps = 1 << 20
 
-// PatternSteps estimates the steps of a regular expression with its repetitions written out, from
-// below. Matching takes about as many for each character of the text at worst, and the compiled form
-// as many times 40 bytes: x{1000}y{1000}… is short and takes gigabytes.
+// PatternSteps is a lower bound of the steps of a regular expression with its repetitions written out. Matching takes
+// at worst about as many for each character of the text, and the compiled form as many times 40 bytes:
+// x{1000}y{1000}… is short and takes gigabytes.
 func PatternSteps(pattern string) (int, error) {
 	if len(pattern) > longestPattern {
 		return 0, fmt.Errorf("it has more than %d characters", longestPattern)

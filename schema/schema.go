@@ -1,8 +1,8 @@
-// Package schema holds the JSON Schema (draft-07) of every kind of homellm file, for editors
-// and for this program, and says what is wrong with a document in words a person can act on.
+// Package schema holds the JSON Schema (draft-07) of every kind of homellm file, for editors and for this program,
+// and says what is wrong with a document and how to fix it.
 //
-// It refuses to know YAML and positions: it is given plain JSON values and names places by
-// the keys and indexes that lead to them.
+// It does not know YAML or positions: it gets plain JSON values and identifies places by the keys and indexes that
+// lead to them.
 package schema
 
 import (
@@ -23,10 +23,10 @@ var files embed.FS
 
 const suffix = ".v1.json"
 
-// compiled holds each kind's schema; it is compiled when it is first asked for.
+// compiled holds each kind's schema; it is compiled when it is first used.
 var compiled = func() map[string]func() (*jsonschema.Schema, error) {
 	all := map[string]func() (*jsonschema.Schema, error){}
-	entries, _ := files.ReadDir(".") // an embedded folder can be read
+	entries, _ := files.ReadDir(".") // an embedded folder can always be read
 	for _, e := range entries {
 		kind := strings.TrimSuffix(e.Name(), suffix)
 		all[kind] = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(kind) })
@@ -75,15 +75,15 @@ func compile(kind string) (*jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Problem is one thing that is wrong with a document.
+// Problem is one error of a document.
 type Problem struct {
-	Path    []string // keys and indexes that lead to the value it is about
-	Key     string   // a key of that value, if the key itself is the problem
+	Path    []string // keys and indexes that lead to the value
+	Key     string   // a key of that value, if the key itself is wrong
 	Rule    string   // one of Rules
 	Message string
 	Help    string
-	Known   []string // what could have been written: keys, or values
-	Missing []string // keys of which one is missing
+	Known   []string // the possible keys or values
+	Missing []string // the missing keys
 }
 
 // Rules lists the rules of a Problem with their meaning.
@@ -101,9 +101,9 @@ var Rules = []struct{ Name, Doc string }{
 	{"invalid", "the document does not match the schema"},
 }
 
-// Validate returns what is wrong with a document: values as encoding/json makes them, with int
-// beside float64. It returns nil for a valid one, and never panics. The order is that of the
-// paths; among the keys of a mapping, it is alphabetical.
+// Validate returns the errors of a document, given as values of encoding/json's types, with int besides float64. It
+// returns nil for a valid one, and never panics. The order is that of the paths; among the keys of a mapping, it is
+// alphabetical.
 func Validate(kind string, doc any) (problems []Problem) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -130,7 +130,7 @@ func Validate(kind string, doc any) (problems []Problem) {
 	return e.problems
 }
 
-// check reports whether a value matches a schema, and the library's own words if not.
+// check reports whether a value matches a schema, and the library's message if not.
 func check(s *jsonschema.Schema, v any) (ok bool, message string) {
 	err := s.Validate(v)
 	if err == nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Bounds of what may grow between the first tenth of the runs and any later one.
+// Limits of growth between the first tenth of the runs and any later one.
 const (
-	moreGoroutines = 4               // one connection that is being replaced has some
+	moreGoroutines = 4               // a connection that is being replaced has some
 	moreFiles      = 2               // a socket that is being replaced
 	moreHeap       = 8e6             // bytes: pools and tables that are filled once
 	perTurn        = 8192            // bytes that the fold may keep of one turn of 16 tokens
@@ -80,10 +80,10 @@ MB.%s
 	return errors.Join(grew...)
 }
 
-// long is how long a run has to take before hours are said to be proven.
+// long is how long a run must be to show what happens after hours.
 const long = 2 * time.Hour
 
-// shorter says what a run that was cut short does not show.
+// shorter says what a shortened run does not show.
 func (s *soaked) shorter() string {
 	if s.took >= long-long/10 {
 		return ""

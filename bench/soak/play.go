@@ -46,18 +46,18 @@ conversations:
 assert: [run.error_rate < 0.2]
 `
 
-// sample is what playing costs at one moment.
+// sample is the resources in use at one moment.
 type sample struct {
 	at         time.Duration
 	turns      int
 	goroutines int
-	files      int    // open file descriptors; -1: not known here
-	heap       uint64 // bytes that a collection leaves
+	files      int    // open file descriptors; -1: unknown on this system
+	heap       uint64 // bytes after a garbage collection
 }
 
-// soaked is what was seen.
+// soaked is the observations of the whole test.
 type soaked struct {
-	samples  []sample // after each run, when it is closed and its fold let go
+	samples  []sample // after each run, when it is closed and its fold released
 	start    sample   // before anything was opened
 	took     time.Duration
 	turns    int
@@ -140,7 +140,7 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked, last *t
 	return errors.Join(err, opener.Close())
 }
 
-// look counts what is open now. A collection first, so that the heap is what is held.
+// look counts the resources in use, after a garbage collection, so that the heap is what is still referenced.
 func look(at time.Duration, turns int) sample {
 	runtime.GC()
 	var m runtime.MemStats

@@ -54,7 +54,7 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 	fl.StringVar(&f.a, "a", "", "profile to compare with (required)")
 	fl.StringVar(&f.b, "b", "", "profile that is judged (required)")
 	f.libraryFlags.add(c)
-	f.compareFlags.add(c) //nolint:staticcheck // which of the embedded flags is meant should be seen
+	f.compareFlags.add(c) //nolint:staticcheck // the qualified name shows which of the embedded flags is meant
 	f.addBudget(fl)
 	f.repeats = compare.DefaultRepeats
 	fl.Var(&f.repeats, "repeats", "measured passes of each side")
@@ -135,7 +135,7 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 		p.say("the run is in %s", dir)
 	}
 	if code == exit.Pass || code == exit.Inconclusive {
-		return err // a scenario need not assert anything to be compared
+		return err // a scenario without assertions can be compared
 	}
 	_, _, reason := run.Outcome()
 	p.say("the run itself: %s", reason)

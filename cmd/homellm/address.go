@@ -9,8 +9,8 @@ import (
 	"homellm/engine/exit"
 )
 
-// addressFlags name a server that runs, and where its key is. The key itself is never on a command line: others on this
-// machine see those.
+// addressFlags name a running server, and where its key is. The key itself is never on a command line, because other
+// users of the machine can see those.
 type addressFlags struct {
 	url     string
 	keyEnv  string
@@ -25,7 +25,7 @@ func (a *addressFlags) add(c *cobra.Command, what string) {
 	c.MarkFlagsMutuallyExclusive("api-key-env", "api-key-file")
 }
 
-// variable is what the name of an environment variable looks like. What does not may be the key itself.
+// variable is the form of an environment variable's name. A value of another form may be the key itself.
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // secret says where the key is.
@@ -42,7 +42,7 @@ func (a addressFlags) secret() (dsl.Secret, error) {
 	return s, nil
 }
 
-// key reads the key of the server at the address; empty: none was named.
+// key reads the key of the server at the address; empty: there is none.
 func (a addressFlags) key(p process) (string, error) {
 	s, err := a.secret()
 	if err != nil {
@@ -55,7 +55,7 @@ func (a addressFlags) key(p process) (string, error) {
 	return key, nil
 }
 
-// again lists the flags as they are written, for a command that is to be typed next.
+// again lists the flags as the user wrote them, for a command in a hint.
 func (a addressFlags) again() []string {
 	var out []string
 	if a.keyEnv != "" {

@@ -33,14 +33,14 @@ type applyFlags struct {
 	keepRaw  bool
 	noSim    bool
 	outputs  outputFlags
-	collect  *publish.Runs // what the outputs are made of; nil: none are
+	collect  *publish.Runs // the inputs of the outputs; nil: there are none
 
 	resume        string
 	resumeChanged bool
-	begun         *results.Folder // of the run that is resumed; nil: none is
+	begun         *results.Folder // journal of the resumed run; nil: none is resumed
 
 	budget time.Duration
-	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: what is not certain yet
+	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: the uncertain gates
 }
 
 func newApply(p process) *cobra.Command {
@@ -104,8 +104,8 @@ simulator, even if the scenario names one.`,
 	return c
 }
 
-// apply plans every file before it starts the first server, then plays them one after another.
-// The exit code is the gravest of their outcomes.
+// apply plans every file before it starts the first server, then plays them one after another. The exit code is that
+// of the most serious outcome.
 func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	format, err := publish.Named(f.format)
 	if err != nil {
@@ -155,7 +155,7 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	return applySeveral(ctx, p, plans, choice, f, format)
 }
 
-// applySeveral plays several plans, and ends with the gravest of their outcomes.
+// applySeveral plays several plans, and returns the most serious outcome.
 func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, choice *target.Choice, f applyFlags,
 	format report.Format) error {
 	each := format

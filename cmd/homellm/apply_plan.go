@@ -10,14 +10,14 @@ import (
 	"homellm/engine/target"
 )
 
-// check reads the files before a server is looked for, so that nothing is sent for the sake of an
-// invalid one. Where a file names no server, the simulator is assumed.
+// check reads the files before a server is looked for, so that nothing is sent for an invalid file. For a file that
+// names no server it assumes the simulator.
 func check(named []dsl.File, lib *dsl.Library, opt dsl.Options) (all syntax.Diagnostics) {
 	opt.DefaultServer = target.Simulator
 	return dsl.CheckAll(named, lib, judge.Vocabulary(), opt)
 }
 
-// leftOut says what options leave out. That nothing is left is an error.
+// leftOut reports what options exclude. It is an error if nothing is left.
 func (p process) leftOut(out []dsl.LeftOut, left int, quiet bool) error {
 	if !quiet || left == 0 {
 		if err := dsl.WriteLeftOut(plain{p.stderr}, "homellm: ", out); err != nil {
@@ -30,8 +30,7 @@ func (p process) leftOut(out []dsl.LeftOut, left int, quiet bool) error {
 	return nil
 }
 
-// planAll checks all files, decides which server runs, and plans them; every problem of every file
-// is told at once.
+// planAll checks all files, decides which server runs, and plans them. It reports all problems of all files at once.
 func planAll(
 	ctx context.Context,
 	p process,

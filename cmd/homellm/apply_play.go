@@ -109,13 +109,13 @@ func play(
 			dir,
 			again,
 		)
-		return code, nil // a terminal that is gone cannot take the report; the results are on disk
+		return code, nil // a closed terminal cannot take the report; the results are on disk
 	}
 	return code, err
 }
 
-// openTelemetry opens the machine's sensors. A GPU is read ten times a second, so that its energy is known
-// from its power where the driver counts none.
+// openTelemetry opens the machine's sensors. It reads a GPU ten times a second, so that its energy can be computed
+// from its power if the driver does not count energy.
 func openTelemetry(ctx context.Context, pids func() []int) *host.Telemetry {
 	t := host.OpenTelemetry(ctx, host.Options{Processes: pids})
 	if t.Source() == "" {
@@ -125,9 +125,9 @@ func openTelemetry(ctx context.Context, pids func() []int) *host.Telemetry {
 	return host.OpenTelemetry(ctx, host.Options{Processes: pids, Every: 100 * time.Millisecond})
 }
 
-// conclude writes the reports of a run and prints the one that was asked for. A reader that has
-// seen enough, such as head, ends the printing and nothing else. Where the results folder takes no
-// more, the reports are kept elsewhere: the run has been played, and its verdict stands.
+// conclude writes the reports of a run and prints the requested one. A reader that closes its input, such as head,
+// ends only the printing. If the results folder cannot be written, the reports go elsewhere, because the run has been
+// played and its verdict is valid.
 func conclude(p process, res *results.Folder, format report.Format) (int, error) {
 	verdict, code, _ := res.Fold.Outcome()
 	unwritten := report.WriteDir(res.Dir, res.Fold)

@@ -42,7 +42,7 @@ func (b *budget) Set(s string) error {
 	return nil
 }
 
-// changed lists the flags that changed the plan, for the record.
+// changed lists the flags that changed the plan, to be recorded.
 func (f applyFlags) changed() []string {
 	values := map[string][]string{
 		"server": {strings.Join(f.servers, ",")}, "url": {target.WithoutUser(f.url)}, "model": {f.model},
@@ -63,8 +63,8 @@ func (f applyFlags) changed() []string {
 	return out
 }
 
-// where lists the flags that say on what to play and change no plan. They are for the user's eyes: a path may
-// hold a name that has no place in results.
+// where lists the flags that say where to play and change no plan. They are shown to the user only: a path may
+// contain a name that must not be in results.
 func (f applyFlags) where() []string {
 	var out []string
 	for _, path := range f.serverFiles {

@@ -11,7 +11,7 @@ import (
 	"homellm/engine/exit"
 )
 
-// bug says that homellm crashed, in one line that helps to report it and without a stack, and returns the exit code.
+// bug reports a crash of homellm in one line without a stack, and returns the exit code.
 func bug(p process, value any, stack []byte) int {
 	fmt.Fprintf(p.stderr, "homellm: this is a bug in homellm: %v\n", value)
 	if p.getenv("HOMELLM_DEBUG") != "" {
@@ -28,7 +28,7 @@ func tell(p process, err error) int {
 		return exit.Pass
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		return exit.Pass // the reader of the output has seen enough, as head has
+		return exit.Pass // the reader has closed its input, as head does
 	}
 	if bad, ok := errors.AsType[syntax.Diagnostics](err); ok {
 		if werr := bad.WriteText(p.stderr); werr != nil {

@@ -45,8 +45,7 @@ func newExplain(p process) *cobra.Command {
 	}
 }
 
-// explain answers from the tables that the program itself runs on. A word that means several
-// things gets every answer.
+// explain answers from the tables that the program uses. A word with several meanings gets every answer.
 func explain(word string) string {
 	var b strings.Builder
 	for _, d := range meant(word) {

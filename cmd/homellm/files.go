@@ -7,7 +7,7 @@ import (
 	"homellm/engine/files"
 )
 
-// libraryFlags name the servers and models files a command reads in addition to the shipped ones.
+// libraryFlags name the servers and models files that a command reads in addition to the shipped ones.
 type libraryFlags struct {
 	serverFiles []string
 	modelFiles  []string

@@ -20,8 +20,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// renderTemplates is the only argument of the process that renders the templates of models files: see
-// package apart. It is no command for people.
+// renderTemplates is the only argument of the process that renders the templates of models files: see package apart.
+// It is not a command for users.
 const renderTemplates = "render-templates-apart"
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 		return
 	}
 	pace(os.Getenv, gcReading, memoryReading)
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // net/http's own logger prints what servers send, keys included
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // net/http's logger prints what servers send, including keys
 	secret.AddEnvironment(os.Environ())
 	p := system()
 	endOnCrash(p, os.Exit)
@@ -45,14 +45,14 @@ func endOnCrash(p process, end func(int)) {
 		masked := secret.NewWriter(plain{p.stderr})
 		p.stderr = masked
 		code := bug(p, value, stack)
-		_ = masked.Close() // the process ends, whether its terminal takes the rest or not
+		_ = masked.Close() // the process ends, even if its terminal does not take the rest
 		end(code)
 	})
 }
 
 func system() process {
 	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	p.exe, _ = os.Executable() // without it what starts it fails, and says so
+	p.exe, _ = os.Executable() // without it, whatever starts it fails with an error
 	p.renderer = apart.New(p.exe, renderTemplates)
 	if dir, err := os.UserConfigDir(); err == nil {
 		p.configDir = filepath.Join(dir, "homellm")
@@ -69,8 +69,8 @@ func system() process {
 	return p
 }
 
-// interruptible ends the context at the first signal, with the signal as its cause, and the
-// process at the second.
+// interruptible cancels the context at the first signal, with the signal as its cause, and ends the process at the
+// second.
 func interruptible(parent context.Context, end func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -78,8 +78,8 @@ func interruptible(parent context.Context, end func(int)) (context.Context, func
 	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	// Writing to a reader that is gone shall be an error of that write, not the end of the process.
-	// Ignoring the signal would do the same and would be inherited by the servers it starts.
+	// Writing to a closed pipe must be an error of that write, not the end of the process. Ignoring the signal would
+	// have the same effect, but the servers it starts would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	crash.Go(func() {
 		first, ok := <-signals

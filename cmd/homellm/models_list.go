@@ -39,7 +39,7 @@ func newModelsList(p process) *cobra.Command {
 	return c
 }
 
-// memory is the memory of the GPU that is meant, in bytes, and its name.
+// memory is the memory of the chosen GPU in bytes, and its name.
 func memory(ctx context.Context, vram float64) (bytes float64, name string) {
 	if vram > 0 {
 		return vram * (1 << 30), "a GPU"

@@ -139,7 +139,7 @@ func pull(ctx context.Context, p process, models *catalog.Catalog, o catalog.Off
 	return nil
 }
 
-// pin prints what was fetched from a branch as the models file would pin it.
+// pin prints what was fetched from a branch, in the form that pins it in a models file.
 func pin(w io.Writer, o catalog.Offer, revision string, pulled hub.Pulled) {
 	fmt.Fprintf(
 		w,
@@ -175,7 +175,7 @@ func pin(w io.Writer, o catalog.Offer, revision string, pulled hub.Pulled) {
 // pullBar paints the progress of a pull: a bar on a terminal, a line now and then elsewhere.
 type pullBar struct {
 	w       io.Writer
-	columns int // of the terminal; 0: it is none
+	columns int // of the terminal; 0: not a terminal
 	last    time.Time
 }
 
@@ -186,7 +186,7 @@ func newPullBar(p process, quiet bool) *pullBar {
 	return &pullBar{w: p.stderr, columns: p.columns, last: time.Now()}
 }
 
-// pullLineEvery is how often a line is written where no terminal can be repainted.
+// pullLineEvery is how often a line is written to anything but a terminal.
 const pullLineEvery = 5 * time.Second
 
 func (b *pullBar) show(p hub.Progress) {

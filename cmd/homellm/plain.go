@@ -10,12 +10,11 @@ import (
 	"homellm/engine/text"
 )
 
-// repaint is what the progress line of a terminal begins with.
+// repaint is the beginning of a terminal's progress line.
 const repaint = "\r\x1b[K"
 
-// plain shows the control characters of what passes through it instead of handing them to a
-// terminal: messages and plans hold text of scenarios, servers and models. Line breaks, tabs and
-// the beginning of a progress line pass.
+// plain makes the control characters of its input visible, so that a terminal does not act on them: messages and
+// plans contain text of scenarios, servers and models. Line breaks, tabs and the beginning of a progress line pass.
 type plain struct{ w io.Writer }
 
 func (p plain) Write(b []byte) (int, error) {
@@ -37,14 +36,14 @@ func (p plain) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// say prints a message to stderr. It may have lines, such as the last ones of a server's log: those after the first
-// cannot be taken for messages of ours, nor for commands of a runner that reads the log, whoever wrote them.
+// say prints a message to stderr. It may have several lines, such as the end of a server's log. Its later lines
+// cannot be taken for messages of homellm, nor for commands of a CI runner that reads the log.
 func (p process) say(format string, args ...any) {
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
 	fmt.Fprintf(p.stderr, "homellm: %s\n", strings.ReplaceAll(text, "\n", "\n| "))
 }
 
-// sayPath prints a path for programs that go on with it. What is no part of any name is shown.
+// sayPath prints a path for programs that use it. Characters that cannot be part of a name are made visible.
 func (p process) sayPath(format, path string) {
 	fmt.Fprintf(plain{p.stdout}, format+"\n", strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(path))
 }

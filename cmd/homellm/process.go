@@ -12,32 +12,31 @@ import (
 	"homellm/engine/report"
 )
 
-// process is everything of the outside world that a command may touch, so that a test can run
-// the whole command line.
+// process is the part of the outside world that commands use, so that a test can run a whole command line.
 type process struct {
 	stdin     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
 	getenv    func(string) string
-	exe       string // path of this program, for the processes it starts of itself
+	exe       string // path of this program, for child processes
 	renderer  *apart.Renderer
 	configDir string // the user's own servers.yaml and models.yaml live here; empty: none
 	stateDir  string // records of started servers
-	columns   int    // of stderr, where a progress line is painted; 0: not a terminal that can
+	columns   int    // columns of stderr, for the progress line; 0: not a terminal that can repaint
 	width     int    // columns of stdout; 0: not a terminal
 }
 
-// Reading files makes garbage and is soon over: collecting it five times later takes a quarter less
-// processor time, as long as there is little of it: the plan of a conversation of thousands of turns makes gigabytes.
-// While a run is measured and reported the collector goes back to its usual pace, which keeps memory flat over hours. A
-// GOGC or GOMEMLIMIT of the user's own is left alone.
+// Reading files makes garbage for a short time: collecting it five times later takes a quarter less processor time.
+// That holds while there is little of it; the plan of a conversation of thousands of turns makes gigabytes. While a
+// run is measured and reported the collector has its usual pace, which keeps memory constant over hours. A user's
+// GOGC or GOMEMLIMIT is not changed.
 const (
 	gcReading     = 400
 	memoryReading = 96 << 20
 	gcMeasured    = 100
 )
 
-// pace sets how far the heap grows before it is collected, in percent of what lives, and in bytes.
+// pace sets how far the heap may grow before a collection, in percent of the live heap, and in bytes.
 func pace(getenv func(string) string, percent int, limit int64) {
 	if getenv("GOGC") == "" && getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(percent)
@@ -45,7 +44,7 @@ func pace(getenv func(string) string, percent int, limit int64) {
 	}
 }
 
-// templates are those that homellm ships and those of a library.
+// templates are the shipped ones and those of a library.
 func (p process) templates(lib *dsl.Library) *prompt.Templates {
 	return prompt.NewTemplates(lib, p.renderer.Compile)
 }
@@ -61,11 +60,11 @@ func (p process) home() string {
 	if home := p.getenv("HOME"); home != "" {
 		return home
 	}
-	home, _ := os.UserHomeDir() // where it is needed it is missed
+	home, _ := os.UserHomeDir() // whoever needs it reports its absence
 	return home
 }
 
-// place is where this command line's reports go.
+// place is where the reports of this command line go.
 func (p process) place() publish.Place {
 	return publish.Place{Stdout: p.stdout, Stderr: p.stderr, Getenv: p.getenv, Shown: p.reportOptions("")}
 }

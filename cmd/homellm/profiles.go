@@ -62,7 +62,7 @@ func listServers(ctx context.Context, p process, f serversFlags) error {
 	return f.shown.write(p.stdout, d)
 }
 
-// listAddress says what answers at one address.
+// listAddress prints what answers at one address.
 func listAddress(ctx context.Context, p process, f serversFlags) error {
 	key, err := f.key(p)
 	if err != nil {

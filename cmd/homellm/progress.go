@@ -16,15 +16,15 @@ import (
 	"homellm/engine/text"
 )
 
-// bar shows where a run is. The engine stores the latest snapshot and never waits: a ticker
-// paints it, so that a terminal stopped by Ctrl-S cannot slow a measurement.
+// bar shows the progress of a run. The engine stores the latest state and never waits: a ticker prints it, so that a
+// terminal stopped by Ctrl-S cannot slow a measurement.
 type bar struct {
 	w       io.Writer
 	name    string
 	columns int
 	latest  atomic.Pointer[engine.Progress]
 	painted string
-	seen    *engine.Progress // of line: the latest, and since when
+	seen    *engine.Progress // the latest line, and since when
 	since   time.Time
 	done    chan struct{}
 	ended   sync.WaitGroup
@@ -32,8 +32,8 @@ type bar struct {
 
 const (
 	paintEvery = 100 * time.Millisecond // on a terminal
-	lineEvery  = 250 * time.Millisecond // elsewhere: how soon a new repeat is told of
-	tellAfter  = 3 * time.Second        // what is waited for longer is told
+	lineEvery  = 250 * time.Millisecond // elsewhere: least time between two lines about repeats
+	tellAfter  = 3 * time.Second        // waits longer than this are reported
 )
 
 func startProgress(p process, plan *dsl.Plan, quiet bool) *bar {
@@ -82,7 +82,7 @@ func (b *bar) repaint() {
 	}
 }
 
-// line writes one line for every pass, where no terminal can be repainted.
+// line writes one line for every pass, if the output is not a terminal.
 func (b *bar) line() {
 	p := b.latest.Load()
 	if p == nil || p.Waiting == "" && p.Repeat == 0 {

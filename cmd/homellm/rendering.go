@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// How long a report is waited for in silence, and how often its progress is told from then on.
+// How long a report takes before its progress is shown, and how often it is shown.
 const (
 	renderingPatience = 2 * time.Second
 	renderingLine     = 5 * time.Second
 )
 
-// rendering tells on stderr how far a report is that takes long. End clears what stands on a terminal.
+// rendering shows the progress of a slow report on stderr. End clears the line on a terminal.
 func (p process) rendering(what string) (tell func(done, total int), end func()) {
 	began := time.Now()
 	next := began.Add(renderingPatience)

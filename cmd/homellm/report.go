@@ -16,7 +16,7 @@ import (
 	"homellm/engine/results"
 )
 
-// remark says on stderr what tables for programs have no place for.
+// remark prints on stderr what tables for programs have no place for.
 func remark(p process, f report.Format, fold *metrics.Run) {
 	if f.Name != "csv" && f.Name != "summary" {
 		return

@@ -11,13 +11,13 @@ import (
 
 // run runs one command line and returns its exit code.
 //
-// Everything that goes wrong is told on stderr in one form: "homellm: what happened", then a line
-// that says what to do next. Results go to stdout.
+// Every error is printed on stderr in one form: "homellm: what happened", then a line that says what to do next.
+// Results go to stdout.
 func run(ctx context.Context, p process, args []string) (code int) {
 	out, errs := secret.NewWriter(p.stdout), secret.NewWriter(plain{p.stderr})
 	p.stdout, p.stderr = out, &inTurn{w: errs}
 	defer func() {
-		_, _ = out.Close(), errs.Close() // what was held back; the exit code is decided
+		_, _ = out.Close(), errs.Close() // the held part; the exit code is already decided
 	}()
 	defer func() {
 		if r := recover(); r != nil {

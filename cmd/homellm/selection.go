@@ -11,8 +11,7 @@ import (
 	"homellm/engine/target"
 )
 
-// selection is the flags that choose what of a scenario is planned; plan, list and apply share
-// them.
+// selection is the flags that select what of a scenario is planned; plan, list and apply share them.
 type selection struct {
 	servers          []string
 	model            string
@@ -65,8 +64,8 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	return opt, nil
 }
 
-// readOnly reads what a command needs that plans and sends nothing: the simulator is assumed where
-// no server is named.
+// readOnly reads the input of a command that plans and sends nothing: for a file that names no server it assumes the
+// simulator.
 func readOnly(p process, args []string, s selection, l libraryFlags) ([]dsl.File, *dsl.Library, dsl.Options, error) {
 	named, err := files.Scenarios(args, p.stdin)
 	if err != nil {

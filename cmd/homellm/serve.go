@@ -79,7 +79,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	launcher := means.Launcher(f.log(target.Logs{State: p.stateDir}))
 	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
 	if f.dryRun {
-		launcher.File = nil // a file that is not there yet is no reason not to show the line
+		launcher.File = nil // a missing file does not prevent showing the command line
 		command, err := launcher.Command(ctx, profile, m)
 		if err != nil {
 			return environment(err)
@@ -128,7 +128,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	return context.Cause(ctx)
 }
 
-// served is the profile and the model that are to be served, with the context that was asked for.
+// served is the profile and the model to serve, with the requested context.
 func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Model, error) {
 	profile, m, err := profileAndModel(lib, name, f.model)
 	if err != nil || f.context == 0 {
@@ -141,7 +141,7 @@ func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Mod
 	return profile, m, nil
 }
 
-// log names the file for the server's output: the one that was asked for, else that of the profile.
+// log names the file for the server's output: the requested one, or the profile's.
 func (f serveFlags) log(logs target.Logs) func(profile string) (path, kept string, err error) {
 	return func(profile string) (path, kept string, err error) {
 		if f.logPath != "" {
@@ -189,7 +189,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 			return profile, m, nil
 		}
 		if engines.Of(profile.Engine).Models.OnRequest && profile.Launch != nil && profile.Launch.Needs("model.") == "" {
-			return profile, &dsl.Model{Name: modelName}, nil // the server has its own models, of which no file need know
+			return profile, &dsl.Model{Name: modelName}, nil // the server has its own models, which no file needs to know
 		}
 		var names []string
 		for _, m := range lib.Models {
@@ -209,7 +209,7 @@ func profileAndModel(lib *dsl.Library, name, modelName string) (*dsl.Server, *ds
 	return profile, nil, nil
 }
 
-// showCommand prints a command line as a shell takes it, and as comments what is to be known of it.
+// showCommand prints a command line in shell syntax, with notes on it as comments.
 func showCommand(p process, c target.Command, profile *dsl.Server, m *dsl.Model, cards []float64) error {
 	var b strings.Builder
 	version := c.Version

@@ -6,7 +6,7 @@ import (
 	"homellm/engine/target"
 )
 
-// means are what servers are found, started and reached with. A quiet user is told nothing.
+// means are the means to find, start and reach servers. With --quiet nothing is printed.
 func (p process) means(quiet bool) target.Means {
 	note := p.say
 	if quiet {

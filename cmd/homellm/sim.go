@@ -79,7 +79,7 @@ func serveSim(ctx context.Context, p process, listen string, config sim.Config) 
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		_ = server.Close() // requests that outlast the grace are cut off
+		_ = server.Close() // requests that take longer than the grace period are cut off
 	}
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 		return exit.Errorf(exit.Environment, "", "serving: %w", err)

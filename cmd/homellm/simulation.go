@@ -11,7 +11,7 @@ import (
 	"homellm/engine/sim"
 )
 
-// simulation adds the flags that say what is simulated. A profile of engine sim may set them too.
+// simulation adds the flags of the simulator. A profile of engine sim may set them too.
 func simulation(c *cobra.Command, config *sim.Config) {
 	f := c.Flags()
 	f.StringVar(&config.GPU, "gpu", "RTX 4090", "GPU whose speed is simulated")
@@ -28,8 +28,7 @@ func simulation(c *cobra.Command, config *sim.Config) {
 	f.BoolVar(&config.NoCachedUsage, "no-cached-usage", false, "never report cached tokens")
 }
 
-// configure takes over what the launch of a profile sets. Its port is left alone: the embedded
-// simulator takes any free one.
+// configure applies the settings of a profile's launch, except the port: the embedded simulator uses any free one.
 func configure(launch *dsl.Launch, config *sim.Config) error {
 	if launch == nil {
 		return nil
@@ -62,7 +61,7 @@ func simulate(note func(string, ...any)) func(context.Context, *dsl.Cell) (strin
 	return func(ctx context.Context, cell *dsl.Cell) (address, what string, stop func(), err error) {
 		config := sim.Config{}
 		if m := cell.Model; m != nil {
-			// A model that the simulator has no figures for is played with those of its default, under its own name.
+			// A model without figures in the simulator is played with those of the default model, under its own name.
 			config.ServedNames = []string{m.Name}
 			if sim.Knows(m.Name) {
 				config.Model = m.Name

@@ -34,8 +34,8 @@ Servers that homellm did not start are never touched.`,
 	}
 }
 
-// stopGrace is how long a server may take to end by itself. A profile may say more; the record of
-// a process does not hold it.
+// stopGrace is how long a server may take to end by itself. A profile may allow more, but the record of a process
+// does not hold that.
 const stopGrace = 30 * time.Second
 
 func stop(p process, name string) error {

@@ -7,7 +7,7 @@ import (
 	"homellm/engine/tokens"
 )
 
-// catalog opens the models that are known, and the downloads of them.
+// catalog opens the known models, and their downloads.
 func (p process) catalog(f libraryFlags) (*catalog.Catalog, error) {
 	lib, err := f.load(p)
 	if err != nil {

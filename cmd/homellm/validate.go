@@ -82,7 +82,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 	vocabulary := judge.Vocabulary()
 	compile := p.renderer.Compile
 	if len(args) == 0 {
-		compile = p.renderer.Parse // the user did not name the file: its programs are read and not run
+		compile = p.renderer.Parse // the user did not name the file, so its templates are parsed and not run
 	}
 	for _, f := range named {
 		if bytes.Equal(f.Data, homellm.Models) || bytes.Equal(f.Data, homellm.Servers) {

@@ -1,7 +1,8 @@
-// Package baseline keeps what passing runs measured in files, and compares later runs with them or with one another.
+// Package baseline stores the measurements of passing runs in files, and compares later runs with them or with one
+// another.
 //
-// In come gates files, baselines and folders of results; out come comparisons and new baselines. What of two sides is
-// worse is the matter of engine/compare; how it is shown is not known here.
+// The input is gates files, baselines and folders of results; the output is comparisons and new baselines.
+// engine/compare decides what is worse; the package does not know how that is shown.
 package baseline
 
 import (
@@ -17,7 +18,7 @@ import (
 	"homellm/engine/results"
 )
 
-// Rules reads the gates file, or takes the built-in gates.
+// Rules reads the gates file, or returns the built-in gates.
 func Rules(gates string) (compare.Rules, error) {
 	if gates == "" {
 		return compare.DefaultRules(), nil
@@ -33,8 +34,8 @@ func Rules(gates string) (compare.Rules, error) {
 	return compare.RulesOf(g, filepath.Dir(gates)), nil
 }
 
-// Compare compares each cell of a run with the baseline that the rules name. Where one is required, a cell without is
-// inconclusive.
+// Compare compares each cell of a run with the baseline that the rules name. If a baseline is required, a cell
+// without one is inconclusive.
 func Compare(rules compare.Rules, named string, required bool) (compare.Comparison, error) {
 	_, run, err := results.Read(named)
 	if err != nil {
@@ -79,7 +80,7 @@ func againstFile(rules compare.Rules, path string, run *metrics.Run, named strin
 	return c, nil
 }
 
-// Distinct refuses a run beside itself or its own copy: nothing could ever be worse, so that whoever asks for it has
+// Distinct rejects a comparison of a run with itself or its copy: nothing could ever be worse, so the user must have
 // named the wrong folder.
 func Distinct(runs []*metrics.Run, named []string) error {
 	seen := map[string]string{}
@@ -95,7 +96,7 @@ func Distinct(runs []*metrics.Run, named []string) error {
 	return nil
 }
 
-// ofAnother reads a baseline and refuses one that was recorded from the run itself.
+// ofAnother reads a baseline and rejects one that was recorded from the run itself.
 func ofAnother(path string, run *metrics.Run, named string) (*compare.Baseline, error) {
 	b, err := Read(path)
 	if err == nil && b.Of(run) {

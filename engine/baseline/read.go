@@ -51,7 +51,7 @@ type Listed struct {
 	Baseline *compare.Baseline
 }
 
-// List reads the baselines below a folder. Those that cannot be read are among the broken.
+// List reads the baselines below a folder. Unreadable ones are listed as broken.
 func List(dir string) (found []Listed, broken []error, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, nil, exit.Errorf(exit.Usage, "homellm baseline record RUN writes the first one", "%w", err)

@@ -15,12 +15,12 @@ import (
 // Draft is a baseline that is not written yet.
 type Draft struct {
 	Path string
-	Few  string // what to say about too few repeats; empty: there are enough
+	Few  string // a warning about too few repeats; empty: there are enough
 
 	text []byte
 }
 
-// Write writes the file, in the place of an older one, below the folder of the gates file.
+// Write writes the file below the folder of the gates file, and replaces an older one.
 func (d Draft) Write(folder string) error {
 	if err := replace.Below(cmp.Or(folder, "."), d.Path, d.text); err != nil {
 		return exit.Errorf(exit.Environment, "", "writing the baseline: %w", err)
@@ -28,8 +28,8 @@ func (d Draft) Write(folder string) error {
 	return nil
 }
 
-// Record makes the baselines of a passing run, the first that is named; the others are further runs of the same
-// setup. The noise floor is found by so many random halvings.
+// Record makes the baselines of the first run, which must have passed; the others are further runs of the same setup.
+// The noise floor comes from the given number of random halvings.
 func Record(rules compare.Rules, named []string, splits int) ([]Draft, error) {
 	var runs []*metrics.Run
 	for _, arg := range named {

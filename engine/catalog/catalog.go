@@ -1,7 +1,7 @@
-// Package catalog holds the models that are known, and those that are here.
+// Package catalog holds the models that are known, and those on this machine.
 //
-// In come the models files and the folder of downloads; out come offers: what can be downloaded, what of it is here,
-// what fits a card, and which one suits it. It shows nothing, and how a file is downloaded is the matter of engine/hub.
+// The input is the models files and the folder of downloads; the output is offers: what can be downloaded, what of it
+// is on this machine, what fits a card, and which one suits it. It shows nothing; engine/hub downloads files.
 package catalog
 
 import (
@@ -15,7 +15,7 @@ import (
 	"homellm/engine/secret"
 )
 
-// Catalog is the models of a library, and the downloads that may be of them.
+// Catalog is the models of a library, and their downloads.
 type Catalog struct {
 	Library *dsl.Library
 	Cache   hub.Cache
@@ -24,7 +24,7 @@ type Catalog struct {
 	getenv func(string) string
 }
 
-// Open opens the downloads of a user. The hub is told who asks.
+// Open opens the downloads of a user. Agent identifies homellm to the hub.
 func Open(lib *dsl.Library, getenv func(string) string, home, agent string) (*Catalog, error) {
 	c := &Catalog{Library: lib, Cache: hub.CacheFromEnv(getenv, home), hub: hub.FromEnv(getenv, home, os.ReadFile),
 		getenv: getenv}
@@ -71,8 +71,8 @@ func (o Offer) Siblings() []Offer {
 	return out
 }
 
-// Find finds what a name and a source mean. A name with a slash that is in no models file is a
-// repository of the hub.
+// Find finds the offer of a name and a source. A name with a slash that is in no models file is a repository of the
+// hub.
 func (c *Catalog) Find(name, source string) (Offer, error) {
 	m := c.Library.Model(name)
 	if m == nil && strings.Contains(name, "/") {
@@ -107,7 +107,7 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 	var sources []string
 	for _, one := range m.Sources {
 		if one.Path != "" {
-			continue // it lies on this machine
+			continue // it is a file on this machine
 		}
 		sources = append(sources, one.Name)
 		if source == "" || one.Name == source {
@@ -126,7 +126,7 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 	)
 }
 
-// Spec is what a pull of an offer asks for.
+// Spec is the pull of an offer.
 func (o Offer) Spec() hub.PullSpec {
 	spec := hub.PullSpec{Repo: o.Source.Repo, Revision: o.Source.Revision, Format: o.Source.Format, Quant: o.Source.Quant}
 	for _, f := range o.Source.Files {
@@ -135,5 +135,5 @@ func (o Offer) Spec() hub.PullSpec {
 	return spec
 }
 
-// Commit is the snapshot that a source means; "" if that cannot be known yet.
+// Commit is the snapshot of a source; "" if that cannot be known yet.
 func (c *Catalog) Commit(o Offer) string { return c.Cache.Commit(o.Source.Repo, o.Source.Revision) }

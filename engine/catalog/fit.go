@@ -10,7 +10,7 @@ import (
 	"homellm/engine/prompt"
 )
 
-// UsualContext is what a fit is worked out for: enough for the longest shipped scenario.
+// UsualContext is the context size of a fit: enough for the longest shipped scenario.
 const UsualContext = 16384
 
 // weights is the size of an offer's files as the models file gives it, exactly or as it is published; 0 if it does not.
@@ -24,8 +24,8 @@ func (o Offer) weights() (bytes float64, exact bool) {
 	return cmp.Or(bytes, o.Source.Size), bytes > 0
 }
 
-// Fit says whether an offer with a context of so many tokens, or all that the model was trained for, fits a card. What
-// position scaling adds takes flags of the server that nobody has given yet.
+// Fit says whether an offer fits a card, with a context of so many tokens or the whole trained context. An extended
+// context is not considered, because it needs flags of the server.
 func (o Offer) Fit(context int, vram float64) (model.Fit, error) {
 	most := o.Model.Context.Trained
 	if o.Model.Architecture == nil {
@@ -59,8 +59,8 @@ func Card(ctx context.Context) (bytes float64, name string) {
 	return bytes, name
 }
 
-// Size is what the files of an offer hold in bytes, as the models file gives it or else as its architecture lets one
-// estimate; 0 if neither tells.
+// Size is the size of an offer's files in bytes, from the models file or estimated from its architecture; 0 if
+// neither is possible.
 func (o Offer) Size() (bytes float64, estimated bool) {
 	if known, exact := o.weights(); known > 0 {
 		return known, !exact
@@ -72,7 +72,7 @@ func (o Offer) Size() (bytes float64, estimated bool) {
 	return 0, false
 }
 
-// Recommend picks an offer for a card of so many bytes, and says why; 0 is no card.
+// Recommend picks an offer for a card of so many bytes, and says why; 0 means no card.
 func (c *Catalog) Recommend(templates *prompt.Templates, vram float64) (best Offer, why string, ok bool) {
 	better := func(a, b Offer) bool { // more parameters, then more bits
 		pa, pb := a.Model.Architecture.Parameters, b.Model.Architecture.Parameters
@@ -98,7 +98,7 @@ func (c *Catalog) Recommend(templates *prompt.Templates, vram float64) (best Off
 			}
 			said = fit.String()
 		} else if o.Source.Format != "gguf" {
-			continue // what runs on a processor takes GGUF
+			continue // engines on a CPU need GGUF
 		}
 		if !ok || better(o, best) {
 			best, why, ok = o, said, true
@@ -107,8 +107,8 @@ func (c *Catalog) Recommend(templates *prompt.Templates, vram float64) (best Off
 	return best, why, ok
 }
 
-// suitable says whether an offer can be recommended at all: no licence has to be accepted, the usual context is what
-// the model was trained for, and a prefix cache can keep its prompts.
+// suitable says whether an offer can be recommended: no licence has to be accepted, the trained context is at least
+// the usual one, and a prefix cache can reuse its prompts.
 func (o Offer) suitable(templates *prompt.Templates) bool {
 	t := templates.Of(o.Model)
 	if o.Source.Gated || o.Model.Context.Trained < UsualContext || o.Model.Architecture == nil || o.Source.Quant == "" ||

@@ -12,7 +12,7 @@ import (
 	"homellm/engine/hub"
 )
 
-// State says how much of an offer is here.
+// State says how much of an offer is on this machine.
 type State string
 
 // The states of an offer.
@@ -24,7 +24,7 @@ const (
 	Absent      State = "no"
 )
 
-// Stored lists what was downloaded, also what no models file knows.
+// Stored lists what was downloaded, including what no models file knows.
 func (c *Catalog) Stored() ([]hub.Stored, error) {
 	stored, err := c.Cache.List()
 	if err != nil {
@@ -33,7 +33,8 @@ func (c *Catalog) Stored() ([]hub.Stored, error) {
 	return stored, nil
 }
 
-// State says what is here of an offer, and its bytes. Several may be of one repository: what is counted is its own.
+// State says what of an offer is on this machine, and its size. Several offers may share a repository: only the
+// offer's own files count.
 func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
 	held := c.Cache.Holds(o.Spec(), c.Commit(o))
 	switch {
@@ -46,7 +47,7 @@ func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
 	}
 	spec := o.Spec()
 	for i := range spec.Files {
-		spec.Files[i] = hub.File{Path: spec.Files[i].Path} // the rest is promised of its own revision
+		spec.Files[i] = hub.File{Path: spec.Files[i].Path} // the other hashes are for the file's own revision
 	}
 	for _, commit := range here.Commits {
 		if other := c.Cache.Holds(spec, commit); commit != c.Commit(o) && other.Whole() {
@@ -56,14 +57,14 @@ func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
 	return Absent, 0
 }
 
-// Verified is the outcome of reading one downloaded snapshot again.
+// Verified is the result of checking one downloaded snapshot.
 type Verified struct {
 	What    string // its offers, or its repository
 	Files   []hub.Verified
-	Missing []string // files that should be here
+	Missing []string // files that are missing
 }
 
-// Wrong counts the files that are not what they should be.
+// Wrong counts the files with wrong content.
 func (v Verified) Wrong() (n int) {
 	for _, f := range v.Files {
 		if f.Wrong != "" {
@@ -73,7 +74,7 @@ func (v Verified) Wrong() (n int) {
 	return n
 }
 
-// Verify reads again what was downloaded of offers, one snapshot after another, and tells of each.
+// Verify checks the downloads of offers, one snapshot after another, and reports each.
 func (c *Catalog) Verify(ctx context.Context, offers []Offer, tell func(Verified)) error {
 	stored, err := c.Stored()
 	if err != nil {
@@ -100,7 +101,7 @@ func (c *Catalog) Verify(ctx context.Context, offers []Offer, tell func(Verified
 	return nil
 }
 
-// verify reads the files of one commit of a repository, for the offers that may be in it.
+// verify checks the files of one commit of a repository, for the offers that may be in it.
 func (c *Catalog) verify(ctx context.Context, of []Offer, repo, commit string) (Verified, error) {
 	var whose, missing []string
 	var want []hub.File
@@ -113,13 +114,13 @@ func (c *Catalog) verify(ctx context.Context, of []Offer, repo, commit string) (
 		if commit == c.Commit(o) {
 			want = append(want, o.Spec().Files...)
 		}
-		// A pull of single files, such as a tokeniser, leaves the rest out on purpose.
+		// A pull of single files, such as a tokeniser, intentionally leaves the rest out.
 		if slices.ContainsFunc(held.Files, func(f hub.File) bool {
 			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
 		}) {
 			missing = append(missing, held.Missing...)
 		}
-		if o.Model.Sources == nil { // a repository of no models file may never have had one
+		if o.Model.Sources == nil { // a repository in no models file may not have one
 			missing = slices.DeleteFunc(missing, func(p string) bool { return p == "config.json" })
 		}
 	}
@@ -130,7 +131,7 @@ func (c *Catalog) verify(ctx context.Context, of []Offer, repo, commit string) (
 	}
 	for _, f := range out.Files {
 		if f.Wrong != "" {
-			missing = slices.DeleteFunc(missing, func(p string) bool { return p == f.Path }) // it is here, and wrong
+			missing = slices.DeleteFunc(missing, func(p string) bool { return p == f.Path }) // it is present, and wrong
 		}
 	}
 	slices.Sort(missing)

@@ -12,8 +12,8 @@ import (
 	"homellm/engine/tokens"
 )
 
-// Tokenizer finds the tokeniser of a model among the downloads; nil if it is not there, or of a kind that is not
-// known. An estimate is made then, and labelled so.
+// Tokenizer finds the tokeniser of a model among the downloads; nil if it is missing, or of an unsupported kind.
+// Tokens are then estimated, and labelled so.
 func Tokenizer(cache hub.Cache, m *dsl.Model) *tokens.Counter {
 	for _, source := range m.Sources {
 		if source.Path != "" {
@@ -34,7 +34,7 @@ func Tokenizer(cache hub.Cache, m *dsl.Model) *tokens.Counter {
 	return nil
 }
 
-// File finds a model's file for an engine: where a models file says, as far as it is a path, else among the downloads.
+// File finds a model's file for an engine: at the path in a models file, or among the downloads.
 func File(cache hub.Cache, m *dsl.Model, engine string) (string, error) {
 	e := m.Engines[engine]
 	if _, err := os.Stat(e.File); err == nil {
@@ -62,7 +62,7 @@ func (e missingFile) Error() string {
 	return e.file + " is neither here nor among the downloaded models"
 }
 
-// Hint says where files come from.
+// Hint says where to get the file.
 func (e missingFile) Hint() string {
 	if e.source == "" {
 		return "write its path as engines.llamacpp.file in your own models.yaml (model " + e.model + ")"

@@ -11,7 +11,7 @@ import (
 	"homellm/engine/hub"
 )
 
-// Wanted says which part of an offer is pulled; the zero value is what the models file says.
+// Wanted selects the part of an offer to pull; the zero value is what the models file says.
 type Wanted struct {
 	Revision string   // commit, branch or tag
 	Files    []string // only these
@@ -32,7 +32,7 @@ func (w Wanted) spec(o Offer) hub.PullSpec {
 			spec.Files = append(spec.Files, file)
 		}
 	}
-	if w.Revision != "" && w.Revision != o.Source.Revision { // what the models file promises is of its own revision
+	if w.Revision != "" && w.Revision != o.Source.Revision { // the hashes in the models file are for its own revision
 		for i := range spec.Files {
 			spec.Files[i] = hub.File{Path: spec.Files[i].Path}
 		}
@@ -40,7 +40,7 @@ func (w Wanted) spec(o Offer) hub.PullSpec {
 	return spec
 }
 
-// Online fails where the environment says not to ask the hub.
+// Online returns an error if the environment forbids using the hub.
 func (c *Catalog) Online() error {
 	if v := strings.ToLower(c.getenv("HF_HUB_OFFLINE")); v != "" && v != "0" && v != "false" && v != "no" {
 		return exit.Errorf(exit.Environment, "unset HF_HUB_OFFLINE", "HF_HUB_OFFLINE says not to ask the hub")
@@ -48,7 +48,7 @@ func (c *Catalog) Online() error {
 	return nil
 }
 
-// Again is what to do about a pull that was ended.
+// Again is the hint for a pull that was interrupted.
 const Again = "the same command continues where this one stopped"
 
 // Pull downloads an offer.

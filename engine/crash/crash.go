@@ -1,7 +1,7 @@
-// Package crash makes a panic of any goroutine end the process in one way.
+// Package crash makes a panic of any goroutine end the process in the same way.
 //
-// In come the functions that goroutines run and, once, how the process ends; out goes what panicked,
-// with its stack. It prints nothing and exits nothing itself, and knows nothing else of ours.
+// The input is the functions of goroutines and, once, a handler; the handler gets the panic and its stack. The
+// package prints nothing, exits nothing, and imports no other package of homellm.
 package crash
 
 import (
@@ -11,8 +11,8 @@ import (
 
 var end atomic.Pointer[func(value any, stack []byte)]
 
-// Handle says how the process ends when a goroutine panics: f shall not return. Without a handler a
-// panic stays one, as a test wants it.
+// Handle sets how the process ends when a goroutine panics: f must not return. Without a handler a panic is not
+// recovered, as tests want it.
 func Handle(f func(value any, stack []byte)) { end.Store(&f) }
 
 // Go runs f on a new goroutine. It replaces the go statement everywhere in this module.
@@ -33,7 +33,7 @@ func Recover() {
 	}
 }
 
-// Report ends the process because of what a caller has recovered.
+// Report ends the process because of a panic that the caller has recovered.
 func Report(value any) {
 	if f := end.Load(); f != nil {
 		(*f)(value, debug.Stack())

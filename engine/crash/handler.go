@@ -2,8 +2,8 @@ package crash
 
 import "net/http"
 
-// Handler ends the process where a handler panics; net/http would print its stack and go on. A handler that cuts its
-// connection off panics on purpose.
+// Handler ends the process if a handler panics; net/http would print its stack and continue. A handler that aborts
+// its connection panics on purpose.
 func Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -1,7 +1,7 @@
 // Package doctor finds out what can be measured here: which servers answer, what they can report, and what of the
-// machine makes numbers worse than they need be. In come an address or this machine's usual ports, and a report to
-// write to; out go lines of that report and problems, each with the command that fixes it. The advice that depends on
-// the engine comes from its entry in engine/engines.
+// machine makes numbers worse than they need be. The input is an address or this machine's usual ports, and a report
+// to write to; the output is lines of that report and problems, each with the command that fixes it. The advice for
+// an engine comes from its entry in engine/engines.
 package doctor
 
 import (
@@ -21,14 +21,14 @@ import (
 type Doctor struct {
 	Report   Report
 	Library  *dsl.Library
-	Key      string // of the server that was named; empty: none
-	Model    string // to send the test requests to; empty: one that is loaded
+	Key      string // key of the named server; empty: none
+	Model    string // model for the test requests; empty: a loaded one
 	Records  string // folder with the records of started servers
-	ModelDir string // where models are kept; empty: nowhere
+	ModelDir string // folder of models; empty: none
 	Waiting  func(what string) (done func())
 }
 
-// Report is what is written of an examination.
+// Report receives the results of an examination.
 type Report interface {
 	Section(format string, args ...any)
 	Line(label, format string, args ...any)
@@ -46,11 +46,10 @@ func (e *BadAddress) Error() string { return e.err.Error() }
 // Unwrap returns the reason.
 func (e *BadAddress) Unwrap() error { return e.err }
 
-// ErrNothing says that no server was found: none at the address that was named, or none at all.
+// ErrNothing says that no server was found, at the named address or at all.
 var ErrNothing = errors.New("no server was found")
 
-// Examine looks at the server of an address, or at all that answer at this machine's usual ports, and then at the
-// machine.
+// Examine examines the server at an address, or all servers at this machine's usual ports, and then the machine.
 func (d *Doctor) Examine(ctx context.Context, address string) error {
 	found, err := d.find(ctx, address)
 	nothing := errors.Is(err, ErrNothing)

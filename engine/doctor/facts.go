@@ -10,14 +10,13 @@ import (
 	"homellm/engine/server"
 )
 
-// ServerFacts is what a server is and what its test showed. A key that is null has its reason in Unknown, here and
-// below.
+// ServerFacts describe a server and the result of its test. A null key has its reason in Unknown, here and below.
 type ServerFacts struct {
 	server.Document
 	Test *Test `json:"test"`
 }
 
-// Test is what the test of a server showed.
+// Test is the result of a server's test.
 type Test struct {
 	Model        string            `json:"model"`
 	ColdTTFT     *float64          `json:"cold_ttft_ms,omitempty"` // of the request that had the model loaded
@@ -34,7 +33,7 @@ type Test struct {
 	Unknown      map[string]string `json:"unknown"`
 }
 
-// CacheReport is whether the server's report of cached tokens is to be believed.
+// CacheReport says whether the server's report of cached tokens is true.
 type CacheReport struct {
 	Proven      bool              `json:"proven"`
 	How         string            `json:"how"`
@@ -43,7 +42,7 @@ type CacheReport struct {
 	Unknown     map[string]string `json:"unknown"`
 }
 
-// MachineFacts is what of this computer decides about the numbers.
+// MachineFacts describe what of this computer affects the numbers.
 type MachineFacts struct {
 	Processor   *string           `json:"processor"`
 	Threads     int               `json:"threads"`
@@ -73,14 +72,14 @@ type GPUFacts struct {
 	Unknown     map[string]string `json:"unknown"`
 }
 
-// ClientFacts is what this client adds to what it measures.
+// ClientFacts are the client's own errors of measurement.
 type ClientFacts struct {
 	TTFTp50  float64 `json:"ttft_added_p50_ms"`
 	TTFTp99  float64 `json:"ttft_added_p99_ms"`
 	TimerP99 float64 `json:"timer_late_p99_ms"`
 }
 
-// orWhy is a value that is there, or nil with the reason.
+// orWhy is a value, or nil with the reason.
 func orWhy[T comparable](unknown map[string]string, key string, v T, why string) *T {
 	var zero T
 	if v == zero {

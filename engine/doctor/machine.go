@@ -12,7 +12,7 @@ import (
 	"homellm/engine/host"
 )
 
-// machine says what of this computer decides about the numbers.
+// machine describes what of this computer affects the numbers.
 func (d *Doctor) machine(ctx context.Context) {
 	d.Report.Section("this machine")
 	t := host.OpenTelemetry(ctx, host.Options{})
@@ -111,7 +111,7 @@ func (d *Doctor) gpu(g host.GPU, source string) {
 // lowDisk is the free space below which a download or a journal may not fit.
 const lowDisk = 10 << 30
 
-// What disk space is for.
+// Uses of disk space.
 const (
 	forResults = "results"
 	forModels  = "models"
@@ -134,7 +134,7 @@ func (d *Doctor) disk(facts *DiskFacts) {
 	for _, place := range places {
 		free, err := host.DiskFree(place.path)
 		if err != nil {
-			continue // not told here
+			continue // unknown on this system
 		}
 		facts.free(place.what, free)
 		d.Report.Line("disk", "%.1f GiB free for %s", float64(free)/(1<<30), place.what)

@@ -16,22 +16,22 @@ import (
 	"homellm/engine/target"
 )
 
-// counting is what a server is asked for the measured request.
+// counting is the text of the measured request.
 const counting = "Count from one to twenty."
 
-// tested is what the test of a server showed. Nothing is printed before all of it is known.
+// tested is the result of a server's test. It is printed when it is complete.
 type tested struct {
-	cold    *event.Exchange // the request that had the model loaded; nil: it was in memory
-	request event.Exchange  // a measured one
+	cold    *event.Exchange // the request that loaded the model; nil: it was loaded
+	request event.Exchange  // the measured request
 	proof   *observe.Proof  // of what the server can tell; nil: none could be made
 	failed  error           // of the self-test
 	times   []float64       // in milliseconds until the first token of the longest prompt that was sent twice
-	reused  bool            // a connection was kept for it
+	reused  bool            // its connection was kept open
 
-	sideless bool // nothing but completions can be asked
+	sideless bool // only completions are available
 }
 
-// test sends one measured request and the self-test with which a run begins.
+// test sends one measured request and the self-test that begins a run.
 func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tested) {
 	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
 	config := target.ClientConfig(profile, f.URL, d.Key, name)
@@ -55,7 +55,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 		})
 	}
 	if m, listed := f.Model(name); listed && !inMemory(f, m) {
-		out.cold = new(ask(ctx, "Hello", 1)) // what it takes is a load, and no time of a reply
+		out.cold = new(ask(ctx, "Hello", 1)) // its time is that of loading, not of a reply
 	}
 	out.request = ask(ctx, counting, 48)
 	if ctx.Err() != nil || out.request.Err != nil {
@@ -94,7 +94,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	return out
 }
 
-// results says what was on the wire, and whether the report of cached tokens is to be believed.
+// results prints what was on the wire, and whether the report of cached tokens is true.
 func (d *Doctor) results(f server.Found, name string, seen tested) {
 	if e := seen.cold; e != nil && e.Sent != nil && len(e.Chunks) > 0 {
 		d.Report.Line("cold", "first token after %.1f ms, with what it took to load the model if it was not loaded",
@@ -156,7 +156,7 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 }
 
-// timing says how fast a reply came. Held is how it was held back; empty: it was not.
+// timing says how fast a reply came. Held says how it was held back; empty: it was not.
 func timing(e event.Exchange, held string) string {
 	var parts []string
 	if e.Sent != nil && len(e.Chunks) > 0 {
@@ -193,7 +193,7 @@ func speed(q *event.Request) string {
 	return "decode speed unknown: " + v.Why
 }
 
-// wire tells what explains a surprising figure.
+// wire prints facts of the framing that explain a surprising figure.
 func wire(e event.Exchange) string {
 	w := e.Wire
 	parts := []string{w.Framing, w.Protocol, fmt.Sprintf("%d events in %d reads", w.Events, w.Reads)}
@@ -221,7 +221,7 @@ func wire(e event.Exchange) string {
 	return strings.Join(parts, ", ")
 }
 
-// reportFix says how the server is started so that it reports cached tokens.
+// reportFix says how to start the server so that it reports cached tokens.
 func (d *Doctor) reportFix(f server.Found) {
 	h := engines.Of(f.Engine).Hints
 	switch {

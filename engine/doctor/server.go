@@ -14,7 +14,7 @@ import (
 	"homellm/engine/server"
 )
 
-// server says what one server is and what can be measured of it.
+// server prints what one server is and what can be measured of it.
 func (d *Doctor) server(ctx context.Context, f server.Found) {
 	title := f.Name()
 	if e, ok := engines.Lookup(f.Engine); ok {
@@ -72,8 +72,8 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	}
 }
 
-// capabilities says what can be measured of a server: by what its replies showed, as a run decides it, and by what is
-// known of its engine where they show nothing.
+// capabilities lists what can be measured of a server: according to its replies, as a run decides it, or to its
+// engine's entry if the replies do not tell.
 func (d *Doctor) capabilities(f server.Found, seen tested) []server.Ability {
 	out := []server.Ability{}
 	list, open := f.Capabilities, observe.SelfTested
@@ -102,7 +102,7 @@ func (d *Doctor) capabilities(f server.Found, seen tested) []server.Ability {
 	return out
 }
 
-// models lists what is served and chooses the one to test.
+// models lists the served models and chooses the one to test.
 func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 	if len(f.Models) == 0 {
 		d.Report.Line("model", "none")
@@ -154,8 +154,8 @@ func (d *Doctor) models(f server.Found) (name string, loaded bool) {
 	return f.Models[0].ID, false
 }
 
-// inMemory reports whether a request for a model is answered by what is loaded already, and by nobody else. Where a
-// server of which nothing is known lists several models, a request may load one of them.
+// inMemory reports whether a request for a model is answered by a loaded model, on this server. If an unknown server
+// lists several models, a request may load one.
 func inMemory(f server.Found, m engines.Model) bool {
 	if m.Loaded != nil {
 		return *m.Loaded

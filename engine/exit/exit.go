@@ -1,8 +1,8 @@
-// Package exit holds the exit codes, which are part of the interface (pull requests are gated on them), and the
-// errors that know theirs.
+// Package exit holds the exit codes, which are part of the interface (pull requests are gated on them), and errors
+// with exit codes.
 //
-// What a run ends with is decided in engine/metrics, what a comparison ends with in engine/compare. It imports
-// nothing of ours, so that every room can say what its errors mean.
+// engine/metrics decides the outcome of a run, engine/compare that of a comparison. The package imports no other
+// package of homellm, so that every package can use it.
 package exit
 
 import (
@@ -45,13 +45,12 @@ var Codes = []struct {
 	{Terminated, "terminated by SIGTERM; results so far are kept"},
 }
 
-// precedence orders the exit codes from the one that hides all others to the one that hides none.
+// precedence orders the exit codes from the one that takes precedence over all others to the one that takes none.
 var precedence = []int{
 	Bug, Interrupted, Terminated, Hangup, Invalid, Usage, Environment, Requests, Fail, Inconclusive, Pass,
 }
 
-// Worst returns the exit code that hides the others. A code that is not one of ours counts as a
-// bug; no code at all is a pass.
+// Worst returns the exit code with the highest precedence. An unknown code counts as a bug; no code at all is a pass.
 func Worst(codes ...int) int {
 	worst := Pass
 	for _, c := range codes {
@@ -62,7 +61,7 @@ func Worst(codes ...int) int {
 	return precedence[rank(worst)]
 }
 
-// Compare orders exit codes: one that hides another comes before it.
+// Compare orders exit codes by precedence, the highest first.
 func Compare(a, b int) int { return rank(a) - rank(b) }
 
 func rank(code int) int { return max(slices.Index(precedence, code), 0) }
@@ -78,8 +77,7 @@ func OfSignal(name string) int {
 	return Interrupted
 }
 
-// Failure is an error that knows its exit code and what to do next. A nil Err means that
-// everything worth saying has been said.
+// Failure is an error with an exit code and a hint. A nil Err means that everything has been printed.
 type Failure struct {
 	Code int
 	Err  error
@@ -95,7 +93,7 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// With is the failure that says nothing: only its code is left to report.
+// With is a failure without a message: only its code is left to report.
 func With(code int) error { return &Failure{Code: code} }
 
 // Errorf makes a failure. An empty hint is none.

@@ -1,7 +1,7 @@
-// Package filelock keeps two processes from writing one file.
+// Package filelock prevents two processes from writing one file.
 //
-// In come open files; out goes whether this process has them now. A lock ends when its file is closed or the process
-// dies, so none is ever left behind. It knows nothing of what the files hold.
+// The input is open files; the output is whether this process has the lock. A lock ends when its file is closed or
+// the process dies, so none is ever left behind. It knows nothing of what the files hold.
 package filelock
 
 import "errors"

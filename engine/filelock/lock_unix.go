@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Lock takes the file until it is closed, or ends at once with [ErrLocked].
+// Lock locks the file until it is closed, or fails at once with [ErrLocked].
 func Lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock takes the file until it is closed, or ends at once with [ErrLocked]. Locks are mandatory here, so the locked
-// byte lies far behind any file's end: others may still read.
+// Lock locks the file until it is closed, or fails at once with [ErrLocked]. Locks are mandatory here, so the locked
+// byte is far beyond any file's end: others may still read.
 func Lock(f *os.File) error {
 	at := &windows.Overlapped{OffsetHigh: 0x7fffffff}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0,

@@ -15,8 +15,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// Sources say which servers and models files are read in addition to the shipped ones. A scenario's own folder is
-// never searched: a pull request must not be able to start programs.
+// Sources are the servers and models files to read in addition to the shipped ones. A scenario's own folder is never
+// searched, because a pull request must not be able to start programs.
 type Sources struct {
 	Own     string   // folder of the user's own files; empty: none
 	Models  []string // files that were named
@@ -24,7 +24,7 @@ type Sources struct {
 	Compile model.Compiler
 }
 
-// Library reads the shipped files, then the user's own, then those that were named.
+// Library reads the shipped files, then the user's, then the named ones.
 func (l Sources) Library() (*dsl.Library, error) {
 	files := shippedLibrary()
 	if l.Own != "" {

@@ -14,8 +14,8 @@ import (
 	"homellm/engine/text"
 )
 
-// Walk opens every YAML file below dir whose schema line names one of the kinds; no kinds
-// means all of ours. Folders named testdata or starting with a dot are passed over.
+// Walk opens every YAML file below dir whose schema line names one of the kinds; no kinds means all kinds of homellm.
+// Folders named testdata or starting with a dot are skipped.
 func Walk(dir string, kinds ...string) ([]dsl.File, error) {
 	var out []dsl.File
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -47,7 +47,7 @@ func Walk(dir string, kinds ...string) ([]dsl.File, error) {
 	return out, nil
 }
 
-// Open reads a file and opens its folder, from which alone its documents may come.
+// Open reads a file and opens its folder, the only one from which its documents may come.
 func Open(path string) (dsl.File, error) {
 	f, err := dsl.OpenFile(path)
 	if err != nil {
@@ -57,11 +57,11 @@ func Open(path string) (dsl.File, error) {
 	return f, nil
 }
 
-// mostOf bounds a file that is read whole: a larger one is not one of our files, and could fill the memory.
+// mostOf limits a file that is read whole: a larger one is not a file of homellm, and could fill the memory.
 const mostOf = 64 << 20
 
-// Read reads a file whole. A pipe without a writer is not waited for, and a device or a
-// file without end is not read to its end.
+// Read reads a whole file. It does not block on a pipe without a writer, and does not read a device or a file without
+// end.
 func Read(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

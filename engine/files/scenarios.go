@@ -1,8 +1,8 @@
-// Package files finds and reads the files that a command works on: scenarios, servers, models, those that homellm
-// carries and those of the user.
+// Package files finds and reads the files of a command: scenarios, servers and models, both the shipped ones and the
+// user's.
 //
-// In come arguments, out come opened files and the library of what they declare. It judges no file (that is dsl) and
-// plays none.
+// The input is arguments; the output is opened files and the library of what they declare. It does not judge a file
+// (dsl does) or play one.
 package files
 
 import (
@@ -91,7 +91,7 @@ func Scenario(arg string) ([]dsl.File, error) {
 	return files, nil
 }
 
-// Argument is what the user writes to name a scenario file again: a shipped one has a name.
+// Argument is how the user names a scenario file again: a shipped one has a name.
 func Argument(file string) string {
 	if file == "stdin" {
 		return Stdin
@@ -105,7 +105,7 @@ func Argument(file string) string {
 	return file
 }
 
-// Shipped opens a scenario that homellm carries.
+// Shipped opens a shipped scenario.
 func Shipped(name string) (dsl.File, bool) {
 	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
 	if err != nil {
@@ -114,7 +114,7 @@ func Shipped(name string) (dsl.File, bool) {
 	return dsl.File{Name: "scenarios/" + name + ".yaml", Data: data, Dir: scenarios.FS}, true
 }
 
-// ShippedNames are the scenarios that homellm carries.
+// ShippedNames are the names of the shipped scenarios.
 func ShippedNames() []string {
 	paths, _ := fs.Glob(scenarios.FS, "*.yaml") // the pattern is constant and well formed
 	for i, p := range paths {

@@ -20,7 +20,7 @@ type Comparison struct {
 	format report.CompareFormat
 }
 
-// Comparison checks what was asked for before anything is read or sent.
+// Comparison checks the requested outputs before anything is read or sent.
 func (a Asked) Comparison(p Place, format string) (*Comparison, error) {
 	f, err := comparisonNamed(format)
 	if err != nil {
@@ -30,8 +30,8 @@ func (a Asked) Comparison(p Place, format string) (*Comparison, error) {
 	return &Comparison{outlets: o, format: f}, err
 }
 
-// Conclude shows a comparison in every way that was asked for, and turns its outcome into the exit
-// code. A report that cannot be written changes no verdict: it is kept elsewhere, and named.
+// Conclude writes a comparison in every requested form, and turns its outcome into the exit code. A report that
+// cannot be written changes no verdict: it goes to another folder, which is named.
 func (o *Comparison) Conclude(c compare.Comparison) error {
 	if err := o.format.Write(o.Stdout, c, o.Shown); err != nil {
 		return exit.Errorf(exit.Environment, "", "printing the comparison: %w", err)
@@ -77,7 +77,7 @@ func (o *Comparison) Conclude(c compare.Comparison) error {
 	return nil
 }
 
-// keptElsewhere writes a report to a new folder for temporary files, where there is room for one.
+// keptElsewhere writes a report to a new folder for temporary files.
 func keptElsewhere(name string, write func(io.Writer) error) (string, error) {
 	dir, err := os.MkdirTemp("", "homellm-")
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"homellm/engine/secret"
 )
 
-// writeFile writes a file whole or not at all, in the place of an older one. What is not a
-// regular file, such as a link, a pipe or /dev/stderr, is written through instead of replaced.
+// writeFile writes a file completely or not at all, and replaces an older one. Anything but a regular file, such as a
+// link, a pipe or /dev/stderr, is written to instead of replaced.
 func writeFile(path string, unmasked func(io.Writer) error) error {
 	write := func(w io.Writer) error {
 		m := secret.NewWriter(w)
@@ -27,7 +27,7 @@ func writeFile(path string, unmasked func(io.Writer) error) error {
 	if err == nil && !info.Mode().IsRegular() {
 		how := os.O_WRONLY | os.O_TRUNC
 		if strings.HasPrefix(filepath.Clean(path), "/dev/") || strings.HasPrefix(filepath.Clean(path), "/proc/") {
-			how = os.O_WRONLY | os.O_APPEND // a log that others write to
+			how = os.O_WRONLY | os.O_APPEND // a log that other programs write to
 		}
 		f, err := os.OpenFile(path, how, 0)
 		if err != nil {
@@ -41,11 +41,11 @@ func writeFile(path string, unmasked func(io.Writer) error) error {
 	return replace.File(path, write)
 }
 
-// summaryLimit is what GitHub takes as the summary of a step.
+// summaryLimit is GitHub's limit for the summary of a step.
 const summaryLimit = 1 << 20
 
-// appendSummary adds a report to the summary of a step. What would not fit is left out whole, and
-// said: GitHub refuses a summary that is too long altogether.
+// appendSummary adds a report to the summary of a step. A report that does not fit is replaced by a note, because
+// GitHub rejects a summary that is too long.
 func appendSummary(path, verdict string, write func(io.Writer) error) error {
 	var b bytes.Buffer
 	if err := write(&b); err != nil {

@@ -1,8 +1,8 @@
-// Package publish writes the reports of a command line where they were asked for: into files, as annotations of a pull
+// Package publish writes the reports of a command line to their destinations: into files, as annotations of a pull
 // request, into the summary of its step.
 //
-// In come what was asked for and, at the end, what was played or compared; out go files whole or not at all. How a
-// report looks is the matter of engine/report. A report that cannot be written changes no verdict.
+// The input is the requested outputs and, at the end, what was played or compared; the output is complete files.
+// engine/report decides what a report looks like. A report that cannot be written changes no verdict.
 package publish
 
 import (
@@ -15,7 +15,7 @@ import (
 	"homellm/engine/report"
 )
 
-// Asked says which reports are wanted besides those of the results folder.
+// Asked is the requested reports, besides those of the results folder.
 type Asked struct {
 	Reports     []string // FORMAT=PATH
 	Annotations string   // auto or off
@@ -28,7 +28,7 @@ type Place struct {
 	Shown          report.Options // how stdout shows reports
 }
 
-// outlets are what was asked for, checked before anything is sent.
+// outlets are the requested outputs, checked before anything is sent.
 type outlets struct {
 	Place
 	targets  []target
@@ -73,7 +73,7 @@ func (a Asked) targets(formats []string) ([]target, error) {
 	return out, nil
 }
 
-// annotated says whether a pull request is annotated, and where its step's summary goes.
+// annotated says whether a pull request is annotated, and where its step's summary is.
 func (a Asked) annotated(getenv func(string) string) (annotate bool, summary string, err error) {
 	switch a.Annotations {
 	case "auto":
@@ -88,7 +88,7 @@ func (a Asked) annotated(getenv func(string) string) (annotate bool, summary str
 	return annotate, summary, nil
 }
 
-// path names a file by its path in the repository that GitHub checked out.
+// path is the path of a file in the repository that GitHub checked out.
 func (p Place) path(file string) string {
 	workspace := p.Getenv("GITHUB_WORKSPACE")
 	if workspace == "" || filepath.IsAbs(file) && !strings.HasPrefix(file, workspace+"/") {

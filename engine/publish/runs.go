@@ -14,8 +14,8 @@ import (
 	"homellm/engine/report"
 )
 
-// Runs collects the runs of one command line and writes what was asked for at its end: one
-// JUnit file holds all of them, and GitHub's limit of annotations counts for all of them.
+// Runs collects the runs of one command line and writes the requested outputs at its end: one JUnit file holds all of
+// them, and GitHub's limit of annotations applies to all of them together.
 type Runs struct {
 	outlets
 	Played []Run
@@ -27,21 +27,21 @@ type Run struct {
 	Dir  string
 }
 
-// Runs checks what was asked for before anything is sent.
+// Runs checks the requested outputs before anything is sent.
 func (a Asked) Runs(p Place) (*Runs, error) {
 	o, err := a.outlets(p, Names())
 	return &Runs{outlets: o}, err
 }
 
-// Add adds a run before it is played, so that one that breaks off is reported too.
+// Add adds a run before it is played, so that an interrupted one is reported too.
 func (o *Runs) Add(fold *metrics.Run, dir string) {
 	if o != nil {
 		o.Played = append(o.Played, Run{fold, dir})
 	}
 }
 
-// Finish writes the reports. A report that cannot be written changes no verdict: the results are
-// in their folder, and the error names both.
+// Finish writes the reports. A report that cannot be written changes no verdict: the results are in their folder, and
+// the error names both.
 func (o *Runs) Finish(err error, args []string) error {
 	var broken []report.Broken
 	if err != nil && len(o.Played) == 0 {
@@ -98,8 +98,8 @@ func brokenFiles(err error, args []string) []report.Broken {
 	return out
 }
 
-// write writes one report. JUnit holds every run; of the other formats each run has its own file.
-// If nothing was played, for the reason err, the formats of a pull request say why.
+// write writes one report. JUnit holds every run; in other formats each run has a file. If nothing was played because
+// of err, the formats for pull requests say so.
 func (o *Runs) write(t target, broken []report.Broken, err error) error {
 	if len(o.Played) == 0 {
 		switch t.name {
@@ -140,7 +140,7 @@ func (o *Runs) write(t target, broken []report.Broken, err error) error {
 	return nil
 }
 
-// badFiles are the findings that kept everything from being played, by the paths of the repository.
+// badFiles are the findings that prevented everything from being played, with paths in the repository.
 func (o *Runs) badFiles(err error) syntax.Diagnostics {
 	var bad syntax.Diagnostics
 	if !errors.As(err, &bad) {
@@ -153,8 +153,8 @@ func (o *Runs) badFiles(err error) syntax.Diagnostics {
 	return bad
 }
 
-// annotations writes workflow commands to stderr, which GitHub reads like stdout and which is not
-// piped into programs, and appends the Markdown report to the step's summary.
+// annotations writes workflow commands to stderr, which GitHub reads like stdout and which is not piped into
+// programs, and appends the Markdown report to the step's summary.
 func (o *Runs) annotations(broken []report.Broken, err error) error {
 	if len(o.Played) == 0 {
 		werr := o.badFiles(err).WriteGitHub(o.Stderr)

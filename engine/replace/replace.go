@@ -1,7 +1,7 @@
-// Package replace writes files that appear whole or not at all, in the place of older ones.
+// Package replace writes files that appear completely or not at all, and replace older ones.
 //
-// In come a path and what writes the content. A reader sees the old file or the new one, never a part. It is a leaf
-// and knows nothing of what it writes.
+// The input is a path and a function that writes the content. A reader sees the old file or the new one, never a
+// part. It imports no other package of homellm.
 package replace
 
 import (
@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 )
 
-// File writes a file that appears whole or not at all, in the place of an older one. Only its owner may read it:
-// reports hold whole chats.
+// File writes a file that appears completely or not at all, and replaces an older one. Only its owner may read it,
+// because reports contain whole chats.
 func File(path string, write func(io.Writer) error) (err error) {
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -30,8 +30,8 @@ func File(path string, write func(io.Writer) error) (err error) {
 	return os.Rename(t.Name(), path)
 }
 
-// Below replaces a file below a folder at once: a reader sees the old one or the new one. A link that leads
-// out of the folder is an error: it may have come with a stranger's commit.
+// Below replaces a file below a folder at once: a reader sees the old one or the new one. A link that leads out of
+// the folder is an error, because it may come from someone else's commit.
 func Below(folder, path string, data []byte) error {
 	name, err := filepath.Rel(folder, path)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"homellm/engine/text"
 )
 
-// Recorded are the flags of apply that change the plan, in the order in which the record has them.
+// Recorded are the flags of apply that change the plan, in the order of the record.
 var Recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations",
 	"include-tags", "exclude-tags", "var"}
 
@@ -24,9 +24,9 @@ func Command(file string, flags []string, dir string) string {
 	return strings.Join(words, " ")
 }
 
-// Kept are the options of a journal that apply writes there, in the one form that it writes. A
-// journal may come from a stranger, and people paste commands without reading them: it must not bring a servers
-// file, which can start programs, or a flag of another command.
+// Kept are the options that apply wrote into a journal, in the only form that it writes. A journal may come from
+// someone else, and users may paste the command unread: it must not contain a servers file, which can start programs,
+// or a flag of another command.
 func Kept(options []string) []string {
 	return slices.DeleteFunc(slices.Clone(options), func(o string) bool {
 		name, _, ok := strings.Cut(o, "=")

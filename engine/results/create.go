@@ -14,10 +14,10 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Default is the folder in which runs are kept unless another is named.
+// Default is the folder of runs if no other is named.
 const Default = "results"
 
-// journalName is the file of a run's folder that all else follows from.
+// journalName is the file of a run from which everything else can be made.
 const journalName = "journal.jsonl"
 
 // NewDir names a folder for a run of a plan that starts now: results/<time>-<name>-<id>.
@@ -34,7 +34,7 @@ func NewID() (string, error) {
 	return hex.EncodeToString(b[:]), nil
 }
 
-// Start begins a run of a plan in a folder that has none yet, before anything is sent; an empty folder is a new one
+// Start begins a run of a plan in a folder without a run, before anything is sent; an empty name means a new folder
 // below [Default].
 func Start(dir string, plan *dsl.Plan) (*Folder, error) {
 	id, err := NewID()
@@ -57,8 +57,8 @@ func Start(dir string, plan *dsl.Plan) (*Folder, error) {
 	}, nil
 }
 
-// create makes the results folder and its journal. An existing run is never overwritten. Results hold whole chats:
-// they are for their owner alone.
+// create makes the results folder and its journal. It never overwrites a run. Only the owner can read results,
+// because they contain whole chats.
 func create(dir string) (*event.Journal, error) {
 	if name := filepath.Base(dir); dsl.Reserved(name) && name != "." && name != ".." {
 		return nil, exit.Errorf(exit.Usage, "choose another folder with --out", "no folder can be called %q on Windows",

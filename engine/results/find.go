@@ -26,7 +26,7 @@ const (
 	Previous = "previous" // the one before it of the same scenario
 )
 
-// Runs are the runs directly below a folder. Skipped is told of a journal that cannot be read: it is left alone.
+// Runs are the runs directly below a folder. Skipped is called with a journal that cannot be read.
 type Runs struct {
 	Dir     string
 	Skipped func(error)
@@ -80,7 +80,7 @@ func (r Runs) All() ([]Run, error) {
 	return out, nil
 }
 
-// Find finds a run by its folder, the name of its folder or a start of either that no other run has.
+// Find finds a run by its folder, the name of its folder, or a unique beginning of either.
 func (r Runs) Find(name string) (dir string, fold *metrics.Run, err error) {
 	if _, err := os.Stat(name); err == nil {
 		return Read(name)

@@ -10,17 +10,17 @@ import (
 	"homellm/engine/exit"
 )
 
-// Pruning says which runs go and which stay.
+// Pruning says which runs are removed and which are kept.
 type Pruning struct {
-	Keep    int           // the newest so many stay
-	Younger time.Duration // runs younger than this stay; 0: age keeps none
+	Keep    int           // the newest so many are kept
+	Younger time.Duration // runs younger than this are kept; 0: age keeps none
 	DryRun  bool          // nothing is removed
 
-	Left func(dir, why string) // is told of a folder that must not be removed
-	Gone func(dir string)      // is told of a folder that was removed, or would be
+	Left func(dir, why string) // called with a folder that must not be removed
+	Gone func(dir string)      // called with a folder that was removed, or would be
 }
 
-// Prune removes the runs that nothing keeps, of all that are listed from the newest on, and returns how many.
+// Prune removes the listed runs that nothing keeps, newest first, and returns how many.
 func (p Pruning) Prune(all []Run, now time.Time) (gone int, err error) {
 	var failed []error
 	for i, run := range all {
@@ -46,8 +46,8 @@ func (p Pruning) Prune(all []Run, now time.Time) (gone int, err error) {
 	return gone, err
 }
 
-// untouchable says why a folder must not be removed: it holds more than a run, or its run goes on.
-// Whether it does is found out by taking the journal, which stays as it is where runs are only listed.
+// untouchable says why a folder must not be removed: it holds more than a run, or its run is in progress. The
+// journal's lock tells; the journal is not changed.
 func untouchable(dir string, take bool) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package results keeps runs: the folder of each with its journal, and what finds one again.
+// Package results stores runs: the folder of each with its journal, and ways to find one again.
 //
-// In come plans and paths; out come folders whose journal is open for writing, and the folds of earlier runs. A run
-// is never overwritten, and a folder that holds anything else than a run is never touched. It plays nothing and shows
-// nothing.
+// The input is plans and paths; the output is folders whose journal is open for writing, and the folds of earlier
+// runs. A run is never overwritten, and a folder with anything other than a run is never changed. The package plays
+// nothing and shows nothing.
 package results
 
 import (
@@ -23,7 +23,7 @@ func Read(path string) (dir string, fold *metrics.Run, err error) {
 		return "", nil, exit.Errorf(exit.Usage, "results are below results/", "%w", err)
 	}
 	journal := path
-	if info.IsDir() { // the author of the folder must not choose what else is read
+	if info.IsDir() { // the author of the folder must not choose which other files are read
 		journal = filepath.Join(path, journalName)
 		named, err := os.Lstat(journal)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +41,7 @@ func Read(path string) (dir string, fold *metrics.Run, err error) {
 	fold = &metrics.Run{}
 	for e, err := range event.Read(f) {
 		if errors.Is(err, event.ErrTorn) {
-			break // the run was cut off in the middle of a line: what comes before it is good
+			break // the run was cut off in the middle of a line: what precedes it is valid
 		}
 		if err != nil {
 			return "", nil, exit.Errorf(exit.Invalid, "", "%s: %w", journal, err)

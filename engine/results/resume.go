@@ -27,8 +27,7 @@ type Folder struct {
 	Changed bool          // it was started with another plan
 }
 
-// Reopen opens the journal of a run. It is the same run that goes on: its id, its start and its
-// clock stay.
+// Reopen opens the journal of a run. The same run continues: its id, its start and its clock do not change.
 func Reopen(dir string) (*Folder, error) {
 	path := filepath.Join(dir, journalName)
 	journal, events, err := event.Open(path)
@@ -51,7 +50,7 @@ func Reopen(dir string) (*Folder, error) {
 		r.Fold.Add(e)
 		r.Elapsed = e.At
 	}
-	if len(events) == 0 { // killed before its first line was whole
+	if len(events) == 0 { // killed before its first line was complete
 		id, err := NewID()
 		if err != nil {
 			return nil, errors.Join(err, journal.Close())
@@ -63,7 +62,7 @@ func Reopen(dir string) (*Folder, error) {
 	return r, nil
 }
 
-// GoOn checks that the run is of this plan, or may be of another.
+// GoOn checks that the run has this plan, or may have another.
 func (r *Folder) GoOn(plan *dsl.Plan, changed bool) error {
 	r.Changed = r.Journal.Seq() > 0 && r.Fold.Started.Digest != plan.Digest
 	if r.Changed && !changed {
@@ -72,7 +71,7 @@ func (r *Folder) GoOn(plan *dsl.Plan, changed bool) error {
 	return nil
 }
 
-// refuse says in which way a plan differs from the one of the journal.
+// refuse says how a plan differs from the one of the journal.
 func (r *Folder) refuse(plan *dsl.Plan) error {
 	kept := 0
 	for _, c := range plan.Cells {
@@ -94,7 +93,7 @@ func (r *Folder) refuse(plan *dsl.Plan) error {
 		"--resume: %s was started with another plan: %s", r.Dir, why)
 }
 
-// sends says whether the cells of a plan send what those of the journal have sent.
+// sends says whether the cells of a plan send the same as those of the journal.
 func (r *Folder) sends(plan *dsl.Plan) bool {
 	known := map[string]bool{}
 	for _, c := range r.Fold.Cells {
@@ -114,8 +113,8 @@ func (r *Folder) Complete(plan *dsl.Plan) bool {
 	})
 }
 
-// Elsewhere notes that a run goes on with another homellm or on another machine: its cells are
-// then not simply comparable.
+// Elsewhere notes that a run continues with another version of homellm or on another machine: its cells may then not
+// be comparable.
 func (r *Folder) Elsewhere(version string, host map[string]any) error {
 	if r.Journal.Seq() == 0 {
 		return nil

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// sensitive are names of variables whose values are secrets.
+// sensitive matches the names of variables whose values are secrets.
 var sensitive = regexp.MustCompile(`(?i)(^|_)(api_?key|key|token|secret|password|passwd|passphrase|credentials?)(_|$)`)
 
-// AddEnvironment makes the secrets of an environment known, which is lines of NAME=value: those of names that say
-// so, and
-// the users and passwords in addresses, such as a proxy's. Short ones are left out: their names say too little.
+// AddEnvironment registers the secrets of an environment, which is lines of NAME=value: the values of variables whose
+// names say so, and the users and passwords in addresses, such as a proxy's. Short ones are left out, because they
+// occur in ordinary text.
 func AddEnvironment(env []string) {
 	for _, line := range env {
 		name, value, _ := strings.Cut(line, "=")
@@ -33,6 +33,6 @@ func AddEnvironment(env []string) {
 
 func add(s string) {
 	if len(s) >= Least {
-		_ = Add(s) // only a short one is refused
+		_ = Add(s) // only a short one is rejected
 	}
 }

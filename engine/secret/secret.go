@@ -1,7 +1,7 @@
-// Package secret takes the secrets that this process knows out of what leaves it.
+// Package secret removes the secrets that this process knows from everything that leaves it.
 //
-// In come secrets, as soon as they are read, and texts or whole streams; out go the same without them. It reads no
-// environment and no file, and knows nothing else of ours.
+// The input is secrets, as soon as they are read, and texts or streams; the output is the same without them. It reads
+// no environment and no file, and imports no other package of homellm.
 package secret
 
 import (
@@ -28,13 +28,13 @@ var (
 	known  atomic.Pointer[forms] // nil: there are none
 )
 
-// forms are the secrets as they may occur in a text, the longest first.
+// forms are the secrets as they may occur in a text, longest first.
 type forms struct {
 	all   []string
-	first [256]bool // the bytes that one may begin with
+	first [256]bool // the first bytes of secrets
 }
 
-// Add makes a secret known. One that is too short to be masked is an error.
+// Add registers a secret. It returns an error for one that is too short to be masked.
 func Add(s string) error {
 	if s == "" {
 		return nil
@@ -77,8 +77,8 @@ func Text(s string) string {
 	return string(out)
 }
 
-// Stars is a text in which every character of a secret is a star, so that places in it stay what they were. A text
-// without a secret is returned as it is.
+// Stars is a text in which every character of a secret is a star, so that positions in it do not change. A text
+// without a secret is returned unchanged.
 func Stars(b []byte) []byte {
 	f := known.Load()
 	if f == nil || !f.in(string(b)) {
@@ -99,7 +99,8 @@ func asMask(string) string { return mask }
 
 func asStars(s string) string { return strings.Repeat("*", len(s)) }
 
-// replace masks what it finds. What may be the beginning of a secret is held back, unless this is the end.
+// replace masks secrets. A possible beginning of a secret at the end is held back, unless this is the end of the
+// text.
 func (f *forms) replace(b []byte, end bool, by func(string) string) (out, held []byte) {
 	out = make([]byte, 0, len(b))
 	for i := 0; i < len(b); {
@@ -129,13 +130,13 @@ func (f *forms) replace(b []byte, end bool, by func(string) string) (out, held [
 	return out, nil
 }
 
-// Writer masks what passes through it, also a secret that comes in pieces.
+// Writer masks secrets in what is written, even if a secret comes in several pieces.
 type Writer struct {
 	w    io.Writer
 	held []byte // may be the beginning of a secret
 }
 
-// NewWriter masks what goes to w. Close hands over what is held back; it does not close w.
+// NewWriter masks what goes to w. Close writes what is held back; it does not close w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Write implements io.Writer.

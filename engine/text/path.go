@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Path is how a path is written in messages and results, which other people read as well: as it was written or
-// relative to the working folder, except for the user's home folder, which is ~ because it has the user's name.
+// Path is a path in messages and results, which other people read: as written or relative to the working folder, with
+// ~ for the user's home folder, which contains the user's name.
 func Path(path string) string {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func Path(path string) string {
 	return filepath.Clean(written)
 }
 
-// below returns a path from a folder that it is in.
+// below returns a path relative to a folder that contains it.
 func below(dir, path string) (rel string, ok bool) {
 	rel, err := filepath.Rel(dir, path)
 	return rel, err == nil && filepath.IsLocal(rel)

@@ -1,7 +1,7 @@
-// Package text writes words and characters as people, terminals and shells take them.
+// Package text formats words and characters for people, terminals and shells.
 //
-// In come texts, also those of strangers; out come texts that mean what they say. It is a leaf and knows no format
-// of a report and no command.
+// The input is texts, also untrusted ones; the output is texts that are safe to show. It imports no other package of
+// homellm, and knows no format of a report and no command.
 package text
 
 import (
@@ -10,13 +10,13 @@ import (
 	"unicode"
 )
 
-// Acts reports whether a terminal does something other than show the character, or shows other
-// characters in another order because of it.
+// Acts reports whether a terminal acts on a character instead of showing it, or shows other characters in another
+// order because of it.
 func Acts(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// Visible is how a character that acts is shown instead.
+// Visible is the visible form of a character that acts.
 func Visible(r rune) string {
 	switch {
 	case r < 0x100:
@@ -27,14 +27,14 @@ func Visible(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// OneLine is text of somebody else in the middle of a line of ours.
+// OneLine makes text from outside fit into a line of homellm's output.
 func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // Quote makes a word safe to paste into a shell, on one line.
 func Quote(word string) string {
 	word = strings.Map(func(r rune) rune {
 		if Acts(r) {
-			return '?' // no file or option of ours has one
+			return '?' // no file or option of homellm has one
 		}
 		return r
 	}, word)
@@ -47,7 +47,7 @@ func Quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// Bytes is a size as people read it.
+// Bytes formats a size for people.
 func Bytes(b float64) string {
 	switch {
 	case b >= 1e9:

@@ -1,7 +1,7 @@
-// Package wire holds what every request is made of, whoever makes or reads it: messages, and the APIs that take them.
+// Package wire holds what every request consists of: messages, and the APIs that take them.
 //
-// It is a leaf, so that plans, templates, tables of engines and the client speak of one type. The simulator has its
-// own: it shares no code with the client that it is to judge.
+// It imports no other package of homellm, so that plans, templates, tables of engines and the client share one type.
+// The simulator has its own types, because it shares no code with the client that it tests.
 package wire
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Message is one message as it goes on the wire. Its JSON is that of OpenAI's chat completions, which most servers
-// read; other APIs spell it themselves.
+// Message is one message on the wire. Its JSON is that of OpenAI's chat completions, which most servers read; other
+// APIs have their own form.
 type Message struct {
 	Role    string `json:"role"` // system, user, assistant or tool
 	Content string `json:"content"`
@@ -51,7 +51,7 @@ func (m Message) Text() string {
 	return b.String()
 }
 
-// API is the endpoint that a request is for, in the word of a profile.
+// API is the endpoint of a request, by its name in profiles.
 type API string
 
 // The APIs.
