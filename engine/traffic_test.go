@@ -59,16 +59,16 @@ func TestTraffic(t *testing.T) {
 			{Kind: "cached", Count: 3, Prompt: "first"}}},
 		"once": {
 			faults: []sim.Fault{guest(sim.Fault{Times: 1})},
-			want: []string{"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: 1 request ended (300 " +
-				"prompt tokens, 8 output tokens); what was measured is a server that is shared"},
+			want: []string{"main/one turn 1, repeat 1: the server also worked for another client: 1 request ended (300 " +
+				"prompt tokens, 8 output tokens); the figures are those of a server that is shared"},
 		},
 		"in every turn": {
 			faults: []sim.Fault{guest(sim.Fault{Token: 3})},
 			want: []string{
-				"main/one turn 1, repeat 1: the server worked for somebody else meanwhile: " +
+				"main/one turn 1, repeat 1: the server also worked for another client: " +
 					"1 request ended (300 prompt tokens, 8 output tokens)",
-				"4 of 4 turns were shared with somebody else: in all " +
-					"4 requests ended (1200 prompt tokens, 32 output tokens); measure again when no one else uses the server",
+				"4 of 4 turns shared the server with other clients: in all " +
+					"4 requests ended (1200 prompt tokens, 32 output tokens); measure again when no other client uses the server",
 			},
 		},
 	} {

@@ -55,7 +55,7 @@ var habits = []struct {
 	{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`),
 		"operators are written in small letters: and, or, not, in"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
-		`it stands between two texts: turn.text contains "250"`},
+		`write it between two texts: turn.text contains "250"`},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
@@ -115,7 +115,7 @@ func mixedHelp(op, left, right string) string {
 	case op == "in" && left == "text" && right == "text":
 		return `write the other way round: turn.text contains "250"`
 	case has("text") && number:
-		return `a text stands in quotes and a number without; int(x) and float(x) read a number from a text`
+		return `write a text in quotes and a number without; int(x) and float(x) read a number from a text`
 	case has("true or false"):
 		return "it is a condition already: write turn.ok, or not turn.ok"
 	}

@@ -124,7 +124,7 @@ func (c *compilation) authorCall(n *ast.CallNode) ast.Node {
 	help := "functions are called by their name alone: " + strings.Join(functionNames(), " ")
 	if m, ok := n.Callee.(*ast.MemberNode); ok {
 		if name, ok := m.Property.(*ast.StringNode); ok && slices.Contains(operators, name.Value) {
-			help = fmt.Sprintf("%s stands between two texts: turn.text %s \"250\"", name.Value, name.Value)
+			help = fmt.Sprintf("write %s between two texts: turn.text %s \"250\"", name.Value, name.Value)
 		}
 	}
 	c.failAt(n, "expr/function", help, "values have no methods")
@@ -192,7 +192,7 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 		c.bounded(n)
 	case n.Operator == "??":
 		if known(n.Left, c.program.leaves, callGiven) == nil {
-			c.failAt(n, "expr/constant", "leave ?? out", "what stands in front of ?? is always known")
+			c.failAt(n, "expr/constant", "leave ?? out", "the value before ?? is always known")
 		} else if c.gate {
 			loc := n.Location()
 			c.warn(loc.From, loc.To, "expr/masked", "let on_unknown say what an unmeasured value means",
@@ -229,7 +229,7 @@ func (c *compilation) bareText(resolved, other ast.Node) bool {
 	if !ok || l == nil || l.kind != String || c.local(name.Value) != nil || c.scope.root(name.Value) != nil {
 		return false
 	}
-	c.failAt(name, "expr/name", fmt.Sprintf("a text stands in quotes: %q", name.Value), "unknown name %q", name.Value)
+	c.failAt(name, "expr/name", fmt.Sprintf("write a text in quotes: %q", name.Value), "unknown name %q", name.Value)
 	return true
 }
 

@@ -211,7 +211,7 @@ func (p Profile) row() []string {
 }
 
 func (r Running) row() []string {
-	what, models, by := "does not answer", "–", "somebody else"
+	what, models, by := "does not answer", "–", "someone else"
 	if r.Answers {
 		what, models = describe(r.found), modelsOf(r.found)
 	}

@@ -220,7 +220,7 @@ var trapTests = []struct {
 	{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(1), new(1) }, 1.0, ""},
 	{"other blocks", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(16), new(80) }, 5.0, ""},
 	{"contaminated", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(15), new(80) }, nil,
-		"more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation that does not " +
+		"more was cached than homellm has sent to this cache: other clients' prompts, or an isolation that does not " +
 			"isolate"},
 	{"not compared", "cache.reusable_rate", func(q *event.Request) { q.Reusable, q.ReusableWhy = nil, "no tokenizer" },
 		nil, "no tokenizer"},

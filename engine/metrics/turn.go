@@ -30,7 +30,7 @@ const (
 
 	reusedConnection = "the connection was reused"
 	nothingReusable  = "less than 1 % of the prompt could be reused"
-	tooMuch          = "more was cached than homellm has sent to this cache: somebody else's prompts, or an isolation " +
+	tooMuch          = "more was cached than homellm has sent to this cache: other clients' prompts, or an isolation " +
 		"that does not isolate"
 )
 

@@ -41,7 +41,7 @@ func (s *signs) checkText(r *event.Request, plain, engine string, notes notes) {
 	}
 	if m := Leak(r.Text+r.Reasoning, plain); m != "" {
 		notes.once("template_leak", "%s: the reply holds %s, which is a marker of a chat template and no text: the model is "+
-			"asked with a template that is not its own, and goes on with turns of its own: %s", turnOf(r), m, LeakHint(engine))
+			"asked with the template of another model and continues with invented turns: %s", turnOf(r), m, LeakHint(engine))
 	}
 	if !r.Prefill && r.Wire.ReasoningKey != "" && r.Finish == "stop" && r.Tools == "" &&
 		strings.TrimSpace(r.Text) == "" && strings.TrimSpace(r.Reasoning) != "" {

@@ -40,7 +40,7 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 	t.shared++
 	t.load = t.load.Plus(seen)
 	if t.shared == 1 {
-		notes.add("foreign_traffic", "%s: the server worked for somebody else meanwhile: %s; what was measured is a server "+
+		notes.add("foreign_traffic", "%s: the server also worked for another client: %s; the figures are those of a server "+
 			"that is shared", turnOf(r), seen)
 	}
 }
@@ -48,8 +48,8 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 // sum notes at the end of a cell how many of its turns were shared.
 func (t *traffic) sum(notes notes) {
 	if t.shared > 1 {
-		notes.add("foreign_traffic", "%d of %d turns were shared with somebody else: in all %s; measure again when no "+
-			"one else uses the server", t.shared, t.turns, t.load)
+		notes.add("foreign_traffic", "%d of %d turns shared the server with other clients: in all %s; measure again when no "+
+			"other client uses the server", t.shared, t.turns, t.load)
 	}
 	t.turns, t.shared, t.load = 0, 0, server.ForeignLoad{}
 }

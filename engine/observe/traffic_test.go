@@ -52,7 +52,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 	}
 	o.traffic.sum(o.notes)
 	if got := notes.String(); !strings.Contains(got,
-		"3 of 8 turns were shared with somebody else: in all 1 request ran or waited") {
+		"3 of 8 turns shared the server with other clients: in all 1 request ran or waited") {
 		t.Errorf("notes %q", got)
 	}
 }

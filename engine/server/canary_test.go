@@ -125,7 +125,7 @@ func TestSelfTest(t *testing.T) {
 		{name: "more than there are", server: &cacheServer{always: new(500)},
 			how: "reports 500 cached tokens of a prompt of 99"},
 		{name: "shared with somebody", server: &cacheServer{counters: true, foreign: true},
-			how: "somebody else uses the server"},
+			how: "another client uses the server"},
 		{name: "switched off", server: &cacheServer{counters: true, cacheOff: true}, how: "switched off", proven: true,
 			after: new(0)},
 		{name: "counted without what was cached", server: &cacheServer{inReply: true, partial: true}, proven: true,

@@ -158,7 +158,7 @@ func (d difference) alone(n *engines.Metrics, r Reply) string {
 		case grown == 0:
 			return "the server has not counted the request"
 		case grown > 1:
-			return fmt.Sprintf("%v requests ended in that time (%s): somebody else uses the server", grown, name)
+			return fmt.Sprintf("%v requests ended in that time (%s): another client uses the server", grown, name)
 		}
 		return d.sameTokens(n, r, false)
 	}
@@ -191,7 +191,7 @@ func (d difference) sameTokens(n *engines.Metrics, r Reply, strict bool) string 
 		}
 		if grown != float64(*p.want) {
 			return fmt.Sprintf(
-				"%s grew by %v and the reply reports %d: somebody else uses the server, or it counted twice",
+				"%s grew by %v and the reply reports %d: another client uses the server, or it counted twice",
 				p.name,
 				grown,
 				*p.want,

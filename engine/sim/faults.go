@@ -62,7 +62,7 @@ var Kinds = []struct{ Name, Doc string }{
 	{"coalesce", "write count events (default 4) at once"},
 	{"bundle", "put count tokens (default 4) into every event, as speculative decoding does"},
 	{"buffer", "hold the reply back until it is whole, then send its events with a delay (default 200us) between them"},
-	{"late_end", "send the finish reason in an event of its own, a delay (default 300ms) after the last token"},
+	{"late_end", "send the finish reason in a separate event, a delay (default 300ms) after the last token"},
 	{"whole_reasoning", "send all reasoning as one event once it is complete"},
 	{"hidden_reasoning", "count the reasoning and never send it"},
 	{"role_early", "send the role chunk with the headers"},
@@ -78,7 +78,7 @@ var Kinds = []struct{ Name, Doc string }{
 	{"counters", "count so many tokens (default 16) too many as cached in the metrics"},
 	{"no_metrics", "have no metrics from then on"},
 	{"restart", "lose the cache and begin all counters anew, as a supervisor's restart does"},
-	{"guest", "serve somebody else's prompt of count tokens (default 256) from then on as well"},
+	{"guest", "serve another client's prompt of count tokens (default 256) from then on as well"},
 }
 
 // check tells what is wrong with a fault.
