@@ -62,7 +62,7 @@ type volume struct{ turns, requests, bytes int }
 func (v *volume) add(c *Conversation, passes, synthetic int) error {
 	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(t Turn) (Reply, error) {
+		err := step.Play(h, func(t Turn) (Reply, error) {
 			v.turns++
 			v.requests += passes
 			v.bytes += synthetic

@@ -55,6 +55,7 @@ var Codes = func() []Code {
 		{"links/secret", "a key is on the command line of a server"},
 		{"links/server", "a server is in no servers file, or is abstract"},
 		{"links/source", "a model has no such source or file"},
+		{"links/step", "a step changes what is not there"},
 		{"links/template", "a chat template is not declared"},
 		{"links/thinking", "what is said of how a model thinks contradicts itself"},
 		{"links/tool", "a tool, its results or recorded calls do not go together"},

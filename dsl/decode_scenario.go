@@ -239,7 +239,7 @@ func (d *decoder) step(n *syntax.Node, c *Conversation, def defaults) decodedSte
 			continue
 		}
 		out.step.Action = a.Key
-		out.step.Do, out.effect = a.decode(d, stepInput{node: value, replies: out.replies, rounds: out.rounds})
+		out.step.Do, out.effect = a.decode(d, stepInput{node: value, step: n, replies: out.replies, rounds: out.rounds})
 	}
 	return out
 }

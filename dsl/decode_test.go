@@ -180,7 +180,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 			var missing, unknown []string
 			properties := schema.Properties(kind)
 			asked := map[string]bool{}
-			for variant := range 5 {
+			for variant := range 8 {
 				root := everything(properties, variant)
 				trace := func(n *syntax.Node, key string) {
 					if n == nil || n.Kind != syntax.MapKind {
@@ -225,7 +225,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 // decoder reads the first; the variant turns their order. Every mapping carries its path.
 func everything(properties []schema.Property, variant int) *syntax.Node {
 	root := &syntax.Node{Kind: syntax.MapKind, Reference: "root"}
-	exclusive := []string{"ask", "inject", "query", "remove", "continue"}
+	exclusive := []string{"ask", "inject", "query", "remove", "continue", "edit", "compact", "wait"}
 	sources := []string{"text", "file", "synthetic"}
 	for _, p := range properties {
 		parts := strings.Split(p.Path, ".")

@@ -78,7 +78,7 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 		if step.Do == nil {
 			continue
 		}
-		err := step.Do.Play(h, func(t Turn) (Reply, error) {
+		err := step.Play(h, func(t Turn) (Reply, error) {
 			limit := step.Request.MaxTokens
 			if t.MaxTokens > 0 {
 				limit = t.MaxTokens

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"homellm/dsl/figure"
 	"homellm/engine/wire"
@@ -100,11 +101,21 @@ type History struct {
 	phase    figure.Phase
 	removals int // documents that were taken out
 	tools    *toolbox
+	step     string // that is played
+
+	Pause func(time.Duration) error // lets time pass; nil: none does, as in a plan
+}
+
+// Play plays the step.
+func (s *Step) Play(h *History, send Send) error {
+	h.step = s.ID
+	return s.Do.Play(h, send)
 }
 
 type message struct {
 	role  string
 	parts []part
+	step  string          // of a question: the step that asks it
 	calls []wire.ToolCall // of an assistant
 	of    wire.ToolCall   // of a tool: the call that it answers
 
@@ -235,7 +246,7 @@ func stub(text string) string {
 
 // user appends a user message, with the documents that waited for it at its beginning.
 func (h *History) user(text string) {
-	m := message{role: roleUser, parts: h.pending}
+	m := message{role: roleUser, parts: h.pending, step: h.step}
 	if text != "" || len(m.parts) == 0 {
 		m.parts = append(slices.Clip(m.parts), part{text: text})
 	}

@@ -14,7 +14,7 @@ import (
 // playContext follows the documents through a conversation and reports impossible steps: a document is removed that
 // is not in context, a question is asked about nothing.
 func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
-	x := contextCheck{decoder: d, out: map[string]string{}, later: map[string]string{}}
+	x := contextCheck{decoder: d, history: c.Begin(), steps: steps, out: map[string]string{}, later: map[string]string{}}
 	for _, s := range slices.Backward(steps) {
 		for _, r := range s.effect.injects {
 			x.later[r.name] = s.step.ID
@@ -26,6 +26,7 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 	for i := range steps {
 		x.unclear = x.unclear || steps[i].effect.unclear
 		x.documents(&steps[i])
+		x.rewrite(&steps[i])
 		x.turns(&steps[i])
 		d.checkReply(c, steps[i])
 	}
@@ -42,8 +43,10 @@ type contextCheck struct {
 	out     map[string]string // removed documents, with the step
 	later   map[string]string // documents that steps inject, with the first such step
 	unclear bool              // an injection could not be read, so the context may hold anything
-	sent    int               // number of turns
-	unsent  *decodedStep      // the last step whose injection is not sent yet
+	history *History
+	steps   []decodedStep
+	sent    int          // number of turns
+	unsent  *decodedStep // the last step whose injection is not sent yet
 }
 
 // documents applies a step to the documents in context.
@@ -83,6 +86,47 @@ func (x *contextCheck) whereItIs(document string) string {
 		return fmt.Sprintf("step %q injects it, which comes later", x.later[document])
 	}
 	return "inject it in an earlier step"
+}
+
+// rewrite plays a step, and finds what is in context behind one that drops messages.
+func (x *contextCheck) rewrite(s *decodedStep) {
+	if s.step.Do == nil {
+		return
+	}
+	if e := s.effect.edits; e != nil && x.history.asked(e.name) < 0 {
+		x.errorf(e.node, "links/step", x.whereAsked(e.name, s.step.ID), "no question of step %q is in context here",
+			e.name)
+		return
+	}
+	if c, ok := s.step.Do.(Compact); ok && s.effect.compacts != nil {
+		if n := len(x.history.questions()); c.Keep >= n && x.sent > 0 {
+			x.errorf(s.effect.compacts, "links/step", "keep fewer",
+				"keep_last %d leaves nothing to sum up: the context has %s", c.Keep,
+				text.Plural(n, "user message"))
+			return
+		}
+	}
+	err := s.step.Play(x.history, func(t Turn) (Reply, error) { return t.Recorded(), nil })
+	if err == nil && s.effect.rewrites {
+		x.in = x.history.inContext()
+	}
+}
+
+// whereAsked says why a step has no question in context.
+func (x *contextCheck) whereAsked(step, here string) string {
+	var names []string
+	for _, s := range x.steps {
+		asks := s.turns() > 0 && len(s.effect.injects) == 0
+		switch id := s.step.ID; {
+		case id == step && (id == here || !asks):
+			return fmt.Sprintf("step %q asks nothing that could be edited", id)
+		case id == step:
+			return fmt.Sprintf("step %q comes later, or what it asked was dropped", id)
+		case id != here && asks:
+			names = append(names, id)
+		}
+	}
+	return syntax.SuggestOr(step, names, "steps that ask something")
 }
 
 // turns checks what a step sends.

@@ -26,6 +26,9 @@ type doneTurn struct {
 	Messages           []Message // the messages after these
 }
 
+// doneWait is a wait between two requests.
+type doneWait struct{ Wait time.Duration }
+
 // doneTools are the tools of a conversation, and what they answer.
 type doneTools struct {
 	Tools   []wire.Tool
@@ -59,12 +62,13 @@ func does(s *Scenario) string {
 		if len(c.Tools) > 0 {
 			keep(doneTools{told(c.Tools), c.Tools})
 		}
+		h.Pause = func(d time.Duration) error { keep(doneWait{d}); return nil }
 		var last []Message
 		for _, step := range c.Steps {
 			if step.Do == nil {
 				continue
 			}
-			err := step.Do.Play(h, func(t Turn) (Reply, error) {
+			err := step.Play(h, func(t Turn) (Reply, error) {
 				kept := 0
 				for kept < min(len(last), len(t.Messages)) && last[kept].Equal(t.Messages[kept]) {
 					kept++

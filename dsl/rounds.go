@@ -153,7 +153,7 @@ func (d *decoder) checkRounds(c *Conversation, steps []decodedStep) {
 			continue
 		}
 		n := 0
-		err := s.step.Do.Play(h, func(t Turn) (Reply, error) {
+		err := s.step.Play(h, func(t Turn) (Reply, error) {
 			r := Reply{Text: t.Reply, Calls: t.Calls}
 			if n = t.N; t.Answer != nil && s.rounds != nil && n <= len(s.rounds.Replies) {
 				d.unmatched(s, n-1, t.Answer(r))

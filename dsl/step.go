@@ -22,7 +22,7 @@ func (s decodedStep) turns() int {
 }
 
 // actions lists every kind of step, in the order of messages. To add one, write a file step_<key>.go and a line here.
-var actions = []actionKind{askKind, injectKind, queryKind, removeKind, continueKind}
+var actions = []actionKind{askKind, injectKind, queryKind, removeKind, continueKind, editKind, compactKind, waitKind}
 
 // actionKind is one kind of step: its key, what it does, and how its value is read.
 type actionKind struct {
@@ -37,6 +37,7 @@ type actionKind struct {
 // stepInput is the input of a step's action.
 type stepInput struct {
 	node    *syntax.Node // value of the action key
+	step    *syntax.Node // the whole step
 	replies []string     // of `reply:`; nil if absent
 	rounds  *Rounds      // nil: the conversation has no tools
 }
@@ -50,6 +51,10 @@ type effect struct {
 	unclear       bool // an injection could not be read, so the context may hold anything
 	needsDocument bool // at least one document must be in context
 	needsTurn     bool // a turn must have been sent before
+
+	edits    *reference   // the step whose question it replaces
+	compacts *syntax.Node // how many user messages are to stay
+	rewrites bool         // it drops messages, and documents with them
 }
 
 // reference is a place that names something.

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"homellm/dsl"
 	"homellm/engine/metrics"
@@ -117,4 +120,47 @@ func TestAgent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRewrites plays steps that rewrite a history, and one that waits: phases and the ceiling follow them, and the wait
+// is in no time.
+func TestRewrites(t *testing.T) {
+	plan := load(t, "rewrite.yaml", []byte(`schema: homellm.scenario/v1
+name: rewrite
+defaults:
+  history: recorded
+  request: {temperature: 0, max_tokens: 16}
+run: {repeats: 1, warmup: 0}
+conversations:
+  - id: main
+    system: `+strings.Repeat("You know a lot of pumps and of their valves. ", 8)+`
+    steps:
+      - {id: first, ask: How tight are the bolts?, reply: Forty-one newton metres.}
+      - {id: second, ask: And the valves?, reply: They are blue.}
+      - {id: pause, wait: 1h}
+      - {id: fix, edit: {step: second, text: And the seals?}, reply: They are red.}
+      - {id: shrink, compact: {keep_last: 1, ask: Sum up.}, reply: Bolts are tight.}
+      - {id: on, continue: And then?, reply: Nothing.}
+`), library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{LedgerEntries: 100})
+		ledger := g.ledger(t)
+		var phases []string
+		for i, r := range g.requests() {
+			compareTruth(t, r, ledger[i])
+			phases = append(phases, r.Step+" "+r.Phase)
+		}
+		want := []string{"first before", "second before", "fix after_edit", "shrink after_edit", "on after_compact"}
+		if diff := cmp.Diff(want, phases); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if q := g.requests()[2]; q.Waited != time.Hour || *q.Cached == 0 || *q.Cached == *q.Usage.Prompt {
+			t.Errorf("waited %v before the edit, of which %d tokens were cached", q.Waited, *q.Cached)
+		}
+		total := g.fold.Cells[0].Lookup("conversation", 1, "main", "")("conv.total_ms")
+		if ms, ok := total.V.(float64); !ok || ms > float64(time.Minute.Milliseconds()) {
+			t.Errorf("conv.total_ms is %+v: the wait is in it", total)
+		}
+	})
 }

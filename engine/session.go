@@ -48,8 +48,9 @@ type session struct {
 	target  *target.Target // nil: it is not open
 	clients *target.Clients
 	maker   *prompt.Maker
-	sending *rawTurn // the measured turn whose reply is being read; nil: none
-	replied string   // the model's name in the last reply before the measured ones; empty: it had none
+	waited  time.Duration // by steps that wait, since the last request of the conversation
+	sending *rawTurn      // the measured turn whose reply is being read; nil: none
+	replied string        // the model's name in the last reply before the measured ones; empty: it had none
 }
 
 func newSession(of *instruments, cell *dsl.Cell, attempt int) *session {

@@ -147,9 +147,11 @@ func (s *session) newSalt(p pass, conversation string) string {
 // failed turn, because the rest would be another conversation.
 func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
 	h := c.Begin()
+	h.Pause = func(d time.Duration) error { return s.pause(ctx, d) }
+	s.waited = 0
 	var seen []event.Exchange
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
+		err := step.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 			s.progress.turn(s.cell, p, c, step, t)
 			e := s.measure(ctx, p, c, step, t)
 			seen = append(seen, e)
@@ -175,6 +177,15 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 		}
 	}
 	return seen
+}
+
+// pause waits as a scenario says.
+func (s *session) pause(ctx context.Context, d time.Duration) error {
+	defer s.progress.waiting(s.cell, fmt.Sprintf("%v to pass, as the scenario says", d))()
+	from := time.Now()
+	err := sleep(ctx, d)
+	s.waited += time.Since(from)
+	return err
 }
 
 // kept is what a live history keeps of a reply.
@@ -216,8 +227,9 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
-		Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
+		Waited: s.waited, Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
 	}
+	s.waited = 0
 	s.maker.Tell(ctx, req, &ceiling, &r)
 	if metrics.Unplaced(&r) {
 		r.Later = s.maker.Later(ctx, &r.Exchange)

@@ -187,7 +187,7 @@ func finalHistory(t *testing.T, c *dsl.Conversation) []dsl.Message {
 	t.Helper()
 	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
+		err := step.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
 			if turn.Reply == "" {
 				t.Errorf("turn %d of step %s has no recorded reply", turn.N, step.ID)
 			}
@@ -279,7 +279,7 @@ func questions(t *testing.T, c *dsl.Conversation) []string {
 	var out []string
 	h := c.Begin()
 	for _, step := range c.Steps {
-		err := step.Do.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
+		err := step.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
 			said := turn.Messages[len(turn.Messages)-1].Content
 			if end := strings.LastIndex(said, "\n\n"); end >= 0 {
 				said = said[end:] // no question of this scenario has a paragraph of its own

@@ -205,8 +205,10 @@ func TestValidate(t *testing.T) {
 					Message: `"a/b~c %" is not an identifier such as first_turn: a lower-case letter, then lower-case letters, digits and _`},
 			}},
 		{"no action", func(_, step map[string]any) { delete(step, "ask") }, []Problem{
-			{Path: steps, Rule: "one-of", Message: "one of these keys is missing: ask, inject, query, remove, continue",
-				Help: "add exactly one of them", Missing: at("ask", "inject", "query", "remove", "continue")},
+			{Path: steps, Rule: "one-of", Message: "one of these keys is missing: ask, inject, query, remove, continue, " +
+				"edit, compact, wait",
+				Help: "add exactly one of them", Missing: at("ask", "inject", "query", "remove", "continue", "edit", "compact",
+					"wait")},
 		}},
 		{"two actions", func(_, step map[string]any) { step["continue"] = "x" }, []Problem{
 			{Path: steps, Key: "continue", Rule: "one-of", Message: "only one of these keys is possible: ask, continue",

@@ -32,11 +32,15 @@ const (
 	Before Phase = "before" // no document has been injected yet
 	// at least one document is in context and none has been removed since the last injection
 	WithRAG      Phase = "with_rag"
+	AfterEdit    Phase = "after_edit"    // the last change of the history was the edit of a question
+	AfterCompact Phase = "after_compact" // the last change of the history put a summary in its place
 	AfterRemoval Phase = "after_removal" // a document has been removed since the last injection
 )
 
 // Phases lists the phases in the order of a conversation's life.
-func Phases() []string { return []string{string(Before), string(WithRAG), string(AfterRemoval)} }
+func Phases() []string {
+	return []string{string(Before), string(WithRAG), string(AfterRemoval), string(AfterEdit), string(AfterCompact)}
+}
 
 // Part is what the second word of a name selects.
 type Part string

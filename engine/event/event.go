@@ -135,7 +135,9 @@ type Request struct {
 	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
 	MaxTokens    int    `json:"max_tokens,omitempty"` // max_tokens of the request; 0: not set
 	Phase        string `json:"phase"`                // one of Phases
-	Round        int    `json:"round,omitempty"`      // of its user message, from 1; 0: the conversation has no tools
+	// how long steps before it waited, since the request before it
+	Waited time.Duration `json:"waited_ns,omitempty"`
+	Round  int           `json:"round,omitempty"` // of its user message, from 1; 0: the conversation has no tools
 	// of a conversation with tools; nil: it has none, or the request failed
 	Answered *Answered `json:"answered,omitempty"`
 	// keys of the scenario's request that the server's API does not have, and that were not sent

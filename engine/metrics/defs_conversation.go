@@ -45,9 +45,10 @@ var conversations = []Def{
 		}},
 	{Name: "total_ms", length: true,
 		Unit: "ms", Kind: Float, Better: -1, Levels: []Level{ConversationLevel}, Source: "client",
-		Doc:     "time from the first request of a conversation to the end of its last reply",
-		Formula: "last end of an exchange - first sent; of several conversations the sum; unknown if a request failed",
-		over:    func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
+		Doc: "time from the first request of a conversation to the end of its last reply",
+		Formula: "last end of an exchange - first sent, less what `wait` steps took between them; of several conversations " +
+			"the sum; unknown if a request failed",
+		over: func(_ *Cell, g []*event.Request) (any, string) { return total(g) }},
 	{Name: "context_peak_tokens", Unit: "tokens", Kind: Int, Levels: groups, Source: "usage", Support: "usage",
 		Shown: Shown{
 			Tile: &Tile{Name: "longest context", Note: "tokens"},
@@ -105,7 +106,7 @@ func total(g []*event.Request) (any, string) {
 		repeat       int
 		conversation string
 	}
-	type span struct{ from, to time.Duration }
+	type span struct{ from, to, waited time.Duration }
 	spans := map[pass]span{}
 	for _, q := range g {
 		switch {
@@ -116,17 +117,21 @@ func total(g []*event.Request) (any, string) {
 		}
 		at := pass{q.Repeat, q.Conversation}
 		s, begun := spans[at]
+		if begun {
+			s.waited += q.Waited
+		}
 		if !begun || *q.Sent < s.from {
 			s.from = *q.Sent
 		}
-		spans[at] = span{s.from, max(s.to, q.Done)}
+		s.to = max(s.to, q.Done)
+		spans[at] = s
 	}
 	if len(g) == 0 {
 		return nil, "no request was measured"
 	}
 	var sum time.Duration
 	for _, s := range spans {
-		sum += s.to - s.from
+		sum += s.to - s.from - s.waited
 	}
 	return event.Milliseconds(sum), ""
 }

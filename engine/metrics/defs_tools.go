@@ -18,9 +18,10 @@ var toolUse = []Def{
 			return ofAnswered(q, func(a *event.Answered) int { return a.Valid })
 		}},
 	{Name: "tool_calls_unmatched", Unit: "calls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum,
-		Source:  "client",
-		Doc:     "tool calls that no result of the scenario answers",
-		Formula: "calls of which no result's condition holds, of a tool that there is not, or with arguments that are no JSON",
+		Source: "client",
+		Doc:    "tool calls that no result of the scenario answers",
+		Formula: "calls of which no result's condition holds, of a tool that there is not, or with arguments that are no " +
+			"JSON",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			return ofAnswered(q, func(a *event.Answered) int { return a.Unmatched })
 		}},

@@ -26,17 +26,16 @@ func (t *Template) tryTools() bool {
 func spelt(messages []Message, tools []wire.Declared) []Message {
 	var out []Message
 	for _, m := range messages {
-		switch {
-		case m.Role == "tool":
-			text := "<tool_response>\n" + m.Content + "\n</tool_response>"
-			if n := len(out); n > 0 && out[n-1].Role == "user" { // several results are one message
-				out[n-1].Content += "\n" + text
-				continue
-			}
-			out = append(out, Message{Role: "user", Content: text})
-		default:
+		if m.Role != "tool" {
 			out = append(out, Message{Role: m.Role, Content: strings.TrimPrefix(m.Text(), "\n")})
+			continue
 		}
+		text := "<tool_response>\n" + m.Content + "\n</tool_response>"
+		if n := len(out); n > 0 && out[n-1].Role == "user" { // several results are one message
+			out[n-1].Content += "\n" + text
+			continue
+		}
+		out = append(out, Message{Role: "user", Content: text})
 	}
 	if len(tools) == 0 {
 		return out

@@ -104,7 +104,7 @@ func (p Part) last(cell *dsl.Cell) (out []Prompt) {
 			if step.Do == nil {
 				continue
 			}
-			err := step.Do.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
+			err := step.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 				if p.Step == "" || step.ID == p.Step {
 					last = Prompt{fmt.Sprintf("%s, step %s", c.ID, step.ID), t.Messages}
 				}

@@ -52,7 +52,7 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 		}
 		out.Grid.Rows = append(out.Grid.Rows, chart.Row{Cells: row})
 	}
-	out.Lines = append(out.Lines, afterRemoval(r, c)...)
+	out.Lines = append(out.Lines, afterChanges(r, c)...)
 	for _, l := range g.reasons {
 		out.Lines = append(out.Lines, readable.Unknown+" "+l)
 	}

@@ -85,7 +85,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 		if err := mdTable(b, g.head, g.rows, g.left); err != nil {
 			return err
 		}
-		lines := afterRemoval(r, c)
+		lines := afterChanges(r, c)
 		for _, l := range g.reasons {
 			lines = append(lines, readable.Unknown+" "+l)
 		}

@@ -383,7 +383,7 @@ func TestAfterRemoval_SaysWhatCouldBeReused(t *testing.T) {
 		"repeat": "(4,310 of 8,620 prompt tokens stood before the removed document)",
 	} {
 		r.Started.Scenario.Scope = scope
-		if got := afterRemoval(r, r.Cells[0]); len(got) != 1 || !strings.HasSuffix(got[0], want) {
+		if got := afterChanges(r, r.Cells[0]); len(got) != 1 || !strings.HasSuffix(got[0], want) {
 			t.Errorf("scope %s: got %q, want %q at its end", scope, got, want)
 		}
 	}

@@ -67,7 +67,7 @@ func (s *screen) numbers(r *metrics.Run, c *metrics.Cell) error {
 	if err := s.grid(g.head, g.rows, g.left); err != nil {
 		return err
 	}
-	for _, l := range afterRemoval(r, c) {
+	for _, l := range afterChanges(r, c) {
 		s.prose(2, l)
 	}
 	for _, l := range g.reasons {

@@ -91,7 +91,7 @@ func rowsOf(r *metrics.Run, c *metrics.Cell) []metrics.Group {
 		for _, q := range c.Measured(metrics.Group{Conversation: id}) {
 			have[q.Phase] = true
 		}
-		if !have[string(figure.WithRAG)] && !have[string(figure.AfterRemoval)] {
+		if len(have) == 0 || len(have) == 1 && have[string(figure.Before)] {
 			out = append(out, metrics.Group{Conversation: id})
 			continue
 		}
@@ -155,43 +155,57 @@ func (r *reasons) lines() []string {
 	return out
 }
 
-// afterRemoval says, for each conversation that removes a document, how much of the prompt the first turn afterwards
+// changes are what a step may do to a history that makes a cache lose a part of it, and which part stays.
+var changes = []struct {
+	phase      figure.Phase
+	what, kept string
+}{
+	{figure.AfterRemoval, "removal", "stood before the removed document"},
+	{figure.AfterEdit, "edit", "stood before the edited question"},
+	{figure.AfterCompact, "compaction", "stood before the summary"},
+}
+
+// afterChanges says, for each conversation that changes its history, how much of the prompt the first turn afterwards
 // found in the cache, and how much it could have found.
-func afterRemoval(r *metrics.Run, c *metrics.Cell) []string {
+func afterChanges(r *metrics.Run, c *metrics.Cell) []string {
 	var out []string
-	which := "stood before the removed document"
-	if r.Started.Scenario.Shared() {
-		which = "had been sent before" // an earlier repeat or a warm-up has sent what follows it as well
-	}
 	all := conversations(r, c)
 	for _, id := range all {
-		var first []*event.Request
-		for _, n := range c.Repeats() {
-			if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: string(figure.AfterRemoval)}); len(g) > 0 {
-				first = append(first, g[0])
+		for _, change := range changes {
+			var first []*event.Request
+			for _, n := range c.Repeats() {
+				if g := c.Measured(metrics.Group{Repeat: n, Conversation: id, Phase: string(change.phase)}); len(g) > 0 {
+					first = append(first, g[0])
+				}
 			}
+			if len(first) == 0 {
+				continue
+			}
+			line, which := "first turn after "+change.what, change.kept
+			if r.Started.Scenario.Shared() {
+				which = "had been sent before" // an earlier repeat or a warm-up has sent what follows it as well
+			}
+			if len(all) > 1 {
+				line += " in " + id
+			}
+			out = append(out, line+": "+foundAgain(c, first, which))
 		}
-		if len(first) == 0 {
-			continue
-		}
-		line := "first turn after removal: "
-		if len(all) > 1 {
-			line = "first turn after removal in " + id + ": "
-		}
-		hit, could := metrics.Must("cache.hit_rate").Over(c, first), metrics.Must("cache.reusable_rate").Over(c, first)
-		line += readable.Value(hit) + " of " + readable.Value(could) + " possible"
-		kept, prompt, known := reusable(c, first)
-		switch {
-		case known:
-			line += fmt.Sprintf(" (%s of %s prompt tokens %s)", kept, prompt, which)
-		case !hit.Known():
-			line += " (" + hit.Why + ")"
-		default:
-			line += " (" + could.Why + ")"
-		}
-		out = append(out, line)
 	}
 	return out
+}
+
+// foundAgain says how much of their prompts some turns found in the cache.
+func foundAgain(c *metrics.Cell, turns []*event.Request, which string) string {
+	hit, could := metrics.Must("cache.hit_rate").Over(c, turns), metrics.Must("cache.reusable_rate").Over(c, turns)
+	line := readable.Value(hit) + " of " + readable.Value(could) + " possible"
+	kept, prompt, known := reusable(c, turns)
+	switch {
+	case known:
+		return line + fmt.Sprintf(" (%s of %s prompt tokens %s)", kept, prompt, which)
+	case !hit.Known():
+		return line + " (" + hit.Why + ")"
+	}
+	return line + " (" + could.Why + ")"
 }
 
 // reusable is how many of how many prompt tokens of some turns could be reused, on average; false if any is unknown.

@@ -4,6 +4,7 @@ import "homellm/dsl/figure"
 
 var phaseNames = map[figure.Phase]string{
 	figure.Before: "before", figure.WithRAG: "with documents", figure.AfterRemoval: "after removal",
+	figure.AfterEdit: "after edit", figure.AfterCompact: "after compaction",
 }
 
 // Phase is the name of a phase in reports.
