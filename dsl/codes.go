@@ -52,6 +52,7 @@ var Codes = func() []Code {
 		{"links/request", "settings of a request contradict each other"},
 		{"links/role", "a message gets a role that it cannot have"},
 		{"links/sampling", "the sampling of a request is left to the server"},
+		{"links/schema", "a schema is not declared"},
 		{"links/secret", "a key is on the command line of a server"},
 		{"links/server", "a server is in no servers file, or is abstract"},
 		{"links/source", "a model has no such source or file"},

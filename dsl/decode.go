@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/schema"
 )
 
 // decoder turns a tree that the schema has checked into typed documents. Its accessors accept any tree: for a wrong
@@ -24,6 +25,7 @@ type decoder struct {
 	used         map[string]bool      // documents that a step names
 	usedVars     map[string]bool
 	usedAxes     map[string]bool
+	answers      map[string]*schema.AnswerSchema    // of `schemas:`; nil: it is wrong
 	substituted  int                                // bytes written by substitutions
 	broken       bool                               // parts of the file could not be read
 	inRun        bool                               // the value being substituted is a setting of the run

@@ -67,6 +67,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		s.Documents = append(s.Documents, d.readDeclaration(n))
 	}
 	s.Schemas = d.schemas(d.get(root, "schemas"))
+	d.answers = s.Schemas
 	def := d.defaults(d.get(root, "defaults"))
 	var checks []pending
 	for i, n := range d.list(root, "conversations") {
@@ -192,6 +193,7 @@ func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	}
 	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
 	s.API = wire.API(d.strOr(n, "api", string(s.API)))
+	s = d.chat(n, s)
 	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
 		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request",
 			"lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)
@@ -233,6 +235,7 @@ func (d *decoder) step(n *syntax.Node, c *Conversation, def defaults) decodedSte
 		Timeout: d.limit(n, "timeout", def.timeout),
 		Request: d.sampling(d.get(n, "request"), def.request),
 	}
+	d.checkChoice(n, c, out.step.Request)
 	for _, a := range actions {
 		value := d.get(n, a.Key)
 		if value == nil || out.step.Do != nil {

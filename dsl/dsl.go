@@ -128,6 +128,10 @@ type Sampling struct {
 	IgnoreEOS   *bool
 	MinTokens   *int
 	API         wire.API // empty: the server's own
+
+	Thinking   string       `json:",omitempty"` // off, on, low, medium or high; empty: as the server does by itself
+	ToolChoice string       `json:",omitempty"` // auto, none, required or a tool; empty: the server's default
+	Format     *wire.Format `json:",omitempty"` // that replies are to keep to
 }
 
 // Step is one step of a conversation. Do is what it does to the history and sends.

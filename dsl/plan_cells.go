@@ -86,6 +86,7 @@ func (p *planner) finish(c *Cell) {
 	c.Does = does(c.Scenario)
 	p.fit(c)
 	p.unkept(c)
+	p.unthinkable(c)
 }
 
 // ownModel gives a cell without a model the first one in its profile's list.

@@ -27,7 +27,7 @@ var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title"}
 
 // later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
 // journals still match.
-var later = []string{"ReasoningTags", "Tools", "Rounds"}
+var later = []string{"ReasoningTags", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
 // moving a type would change the digests, and earlier journals would no longer match.
@@ -80,7 +80,7 @@ func writeFields(w io.Writer, v reflect.Value) {
 		switch {
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
 			writeFields(w, v.Field(i))
-		case slices.Contains(later, f.Name) && v.Field(i).IsZero():
+		case (slices.Contains(later, f.Name) || slices.Contains(later, v.Type().Name()+"."+f.Name)) && v.Field(i).IsZero():
 		case slices.Contains(neutral, f.Name), slices.Contains(neutral, v.Type().Name()+"."+f.Name):
 		case f.IsExported():
 			fmt.Fprintf(w, "%s=", f.Name)

@@ -168,5 +168,10 @@ func (s Sampling) keys() map[string]any {
 	put("ignore_eos", s.IgnoreEOS != nil, s.IgnoreEOS)
 	put("min_tokens", s.MinTokens != nil, s.MinTokens)
 	put("api", s.API != "", s.API)
+	put("thinking", s.Thinking != "", s.Thinking)
+	put("tool_choice", s.ToolChoice != "", s.ToolChoice)
+	if s.Format != nil {
+		out["response_format"] = s.Format.Name
+	}
 	return out
 }

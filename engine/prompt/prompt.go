@@ -93,7 +93,7 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	req := step.Request
 	out := client.Prompt{
 		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
-		Tools: t.Tools,
+		Tools: t.Tools, ToolChoice: req.ToolChoice, Format: req.Format, Thinking: m.thinking(req.Thinking, extra),
 	}
 	if t.MaxTokens > 0 {
 		out.MaxTokens = t.MaxTokens
@@ -109,6 +109,31 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 		framed.Unkept = m.cell.Server.Unkept(req)
 	}
 	return framed
+}
+
+// thinking puts what is said of thinking into the words of the model's template. What APIs of their own words need
+// is returned.
+func (m *Maker) thinking(how string, extra map[string]any) wire.Thinking {
+	if how == "" || m.cell.Model == nil || m.cell.Model.Thinking == nil {
+		return wire.Thinking{}
+	}
+	t := m.cell.Model.Thinking
+	value, ok := t.Value(how)
+	switch {
+	case !ok:
+		return wire.Thinking{}
+	case value == nil: // it does so by itself
+	case t.Field != "":
+		extra[t.Field] = value
+	case t.Kwarg != "":
+		vars := map[string]any{}
+		if own, ok := extra["chat_template_kwargs"].(map[string]any); ok {
+			maps.Copy(vars, own)
+		}
+		vars[t.Kwarg] = value
+		extra["chat_template_kwargs"] = vars
+	}
+	return wire.Thinking{Level: how}
 }
 
 // Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for so many tokens.
@@ -144,6 +169,7 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 		return out
 	}
 	profile := m.profile(out.API)
+	profile.Body = out.Extra
 	if out.Err = errText(profile, m.cell.Model, template); out.Err != nil {
 		return out
 	}
@@ -221,6 +247,7 @@ func (m *Maker) local(r Request) local {
 		return out
 	}
 	profile := m.profile(m.cell.Server.API)
+	profile.Body = r.Extra
 	if r.Text != "" {
 		profile.API = wire.Completions
 	}

@@ -1,0 +1,64 @@
+package dsl
+
+import (
+	"fmt"
+	"slices"
+
+	"homellm/dsl/syntax"
+	"homellm/engine/wire"
+)
+
+// chat is the part of a request that only APIs with messages have.
+func (d *decoder) chat(n *syntax.Node, s Sampling) Sampling {
+	s.Thinking = d.strOr(n, "thinking", s.Thinking)
+	s.ToolChoice = d.strOr(n, "tool_choice", s.ToolChoice)
+	if name := d.get(n, "response_format"); name != nil && name.Kind == syntax.StringKind {
+		answer, declared := d.answers[name.Text()]
+		switch {
+		case !declared:
+			d.errorf(name, "links/schema", syntax.SuggestOr(name.Text(), keys(d.answers), "declared schemas"),
+				"schema %q is not declared in `schemas:`", name.Text())
+		case answer != nil: // nil: what is wrong with it has been said
+			s.Format = &wire.Format{Name: name.Text(), Schema: []byte(compact(answer.Doc))}
+		}
+	}
+	return s
+}
+
+// checkChoice reports a choice among tools that a conversation does not have.
+func (d *decoder) checkChoice(n *syntax.Node, c *Conversation, s Sampling) {
+	if s.ToolChoice == "" || slices.Contains([]string{wire.ChooseAuto, wire.ChooseNone}, s.ToolChoice) {
+		return
+	}
+	at := firstOf(d.get(d.get(n, "request"), "tool_choice"), d.get(n, "id"))
+	var names []string
+	for _, t := range c.Tools {
+		names = append(names, t.Name)
+	}
+	switch {
+	case len(names) == 0:
+		d.errorf(at, "links/tool", "declare `tools:` in the conversation", "tool_choice: %s needs a tool", s.ToolChoice)
+	case s.ToolChoice != wire.ChooseRequired && !slices.Contains(names, s.ToolChoice):
+		known := append([]string{wire.ChooseAuto, wire.ChooseNone, wire.ChooseRequired}, names...)
+		d.errorf(at, "links/tool", syntax.SuggestOr(s.ToolChoice, known, "choices"), "there is no tool %q to choose",
+			s.ToolChoice)
+	}
+}
+
+// unthinkable warns of requests for thinking that the cell's model has no words for.
+func (p *planner) unthinkable(c *Cell) {
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			how := step.Request.Thinking
+			if how == "" || c.Model == nil {
+				continue
+			}
+			if _, ok := c.Model.Thinking.Value(how); !ok {
+				p.once(syntax.Diagnostic{Pos: step.Pos, Severity: syntax.Warning, Code: "plan/request",
+					Message: fmt.Sprintf("model %s has no thinking: %s, as far as the models file knows: it is not asked for it",
+						c.Model.Name, how),
+					Help: "describe `thinking:` of the model in a models file, or leave it out"})
+			}
+		}
+	}
+}

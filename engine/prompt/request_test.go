@@ -1,0 +1,49 @@
+package prompt
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl"
+	"homellm/engine/wire"
+)
+
+// TestTurn_Chat holds that what a scenario says of thinking is spelt as the model at hand has it, and that what is said
+// of tools and the form of a reply is passed on.
+func TestTurn_Chat(t *testing.T) {
+	kwarg := &dsl.Thinking{Kwarg: "enable_thinking", Off: false, On: true, Default: "on"}
+	levels := &dsl.Thinking{Kwarg: "reasoning_effort", Field: "reasoning_effort", Levels: []string{"low", "high"},
+		Default: "low"}
+	for _, tt := range []struct {
+		name, how string
+		model     *dsl.Thinking
+		extra     map[string]any
+		level     string
+	}{
+		{"off", "off", kwarg, map[string]any{"chat_template_kwargs": map[string]any{"enable_thinking": false, "own": 1}},
+			"off"},
+		{"a level", "high", levels, map[string]any{"chat_template_kwargs": map[string]any{"own": 1},
+			"reasoning_effort": "high"},
+			"high"},
+		{"a level that there is not", "medium", levels, map[string]any{"chat_template_kwargs": map[string]any{"own": 1}},
+			""},
+		{"a model that never thinks", "on", nil, map[string]any{"chat_template_kwargs": map[string]any{"own": 1}}, ""},
+		{"nothing said", "", kwarg, map[string]any{"chat_template_kwargs": map[string]any{"own": 1}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := New(&dsl.Cell{Server: &dsl.Server{}, Model: &dsl.Model{Thinking: tt.model}}, NewTemplates(nil, nil), nil,
+				Server{Body: map[string]any{"chat_template_kwargs": map[string]any{"own": 1}}})
+			format := &wire.Format{Name: "part", Schema: json.RawMessage(`{}`)}
+			step := &dsl.Step{Request: dsl.Sampling{Thinking: tt.how, ToolChoice: "none", Format: format}}
+			r := m.Turn(step, dsl.Turn{Messages: []dsl.Message{{Role: "user", Content: "Hi"}}})
+			if diff := cmp.Diff(tt.extra, r.Extra); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if r.Thinking.Level != tt.level || r.ToolChoice != "none" || r.Format != format {
+				t.Errorf("%+v", r.Prompt)
+			}
+		})
+	}
+}
