@@ -240,3 +240,17 @@ func setBody(r *http.Request, body []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.ContentLength = int64(len(body))
 }
+
+// chatTools puts tools into a body of chat completions.
+func chatTools(set map[string]any, p Prompt) {
+	if len(p.Tools) > 0 {
+		set["tools"] = wire.Functions(p.Tools)
+	}
+	switch p.ToolChoice {
+	case "":
+	case wire.ChooseAuto, wire.ChooseNone, wire.ChooseRequired:
+		set["tool_choice"] = p.ToolChoice
+	default:
+		set["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": p.ToolChoice}}
+	}
+}

@@ -124,3 +124,38 @@ func decodeOllama(data []byte, c *chunk) error {
 	}
 	return nil
 }
+
+// ollamaMessages are messages as Ollama's own API has them: arguments are values, and a tool's answer names the tool.
+func ollamaMessages(messages []Message) []any {
+	out := make([]any, len(messages))
+	for i, m := range messages {
+		if m.Role != "tool" && len(m.ToolCalls) == 0 {
+			out[i] = m
+			continue
+		}
+		message := map[string]any{"role": m.Role, "content": m.Content}
+		if m.Thinking != "" {
+			message[wire.FieldThinking] = m.Thinking
+		}
+		if m.Name != "" {
+			message["tool_name"] = m.Name
+		}
+		if m.ToolCallID != "" {
+			message["tool_call_id"] = m.ToolCallID
+		}
+		var calls []any
+		for _, c := range m.ToolCalls {
+			arguments := json.RawMessage(c.Function.Arguments)
+			if !json.Valid(arguments) {
+				arguments = json.RawMessage(`{}`) // it takes objects only
+			}
+			calls = append(calls, map[string]any{"id": c.ID,
+				"function": map[string]any{"name": c.Function.Name, "arguments": arguments}})
+		}
+		if calls != nil {
+			message["tool_calls"] = calls
+		}
+		out[i] = message
+	}
+	return out
+}
