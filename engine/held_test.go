@@ -59,7 +59,7 @@ conversations:
 			t.Errorf("the gate that all turns missed: %s %d/%d", v.Verdict, v.Passed, v.Evaluated)
 		}
 		i := slices.IndexFunc(cell.Notes, func(n event.Note) bool { return n.Code == "unexplained" })
-		if i < 0 || !strings.HasPrefix(cell.Notes[i].Text, "main/first turn 1, repeat 1: the time to the first token holds 1500 ms") {
+		if i < 0 || !strings.HasPrefix(cell.Notes[i].Text, "main/first turn 1, repeat 1: the time to the first token is 1500 ms longer") {
 			t.Errorf("notes %v", cell.Notes)
 		}
 		if _, code, why := live.Outcome(); code != exit.Fail {

@@ -95,7 +95,7 @@ func play(
 			"%w", err)
 	}
 	code, err := conclude(p, res, format)
-	if f.out == "" && fold.Done != nil && fold.Done.Interrupted == "" {
+	if filepath.Dir(dir) == results.Default && fold.Done != nil && fold.Done.Interrupted == "" {
 		p.sayWhatMoved(ctx, res)
 	}
 	if fold.Done != nil && fold.Done.Interrupted != "" {

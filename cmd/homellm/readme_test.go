@@ -30,8 +30,9 @@ func masked(report string) string {
 	var out []string
 	noted := false
 	for line := range strings.Lines(report) {
-		noted = strings.HasPrefix(line, "  note ") || noted && strings.HasPrefix(line, "    ")
-		if noted || slices.ContainsFunc(busy, func(b string) bool { return strings.Contains(line, b) }) {
+		noted = strings.HasPrefix(line, "  note ") || noted && strings.HasPrefix(line, "    ") ||
+			slices.ContainsFunc(busy, func(b string) bool { return strings.Contains(line, b) })
+		if noted {
 			continue
 		}
 		line = folder.ReplaceAllString(strings.TrimSpace(line), "DIR")
