@@ -69,14 +69,15 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 	r := record(t, startLlamaServer(t), nil)
 	p := build(t)
 	scenario, steps := partlyCached(b)
-	turns := p.play(t, p.write(t, "growing.yaml", scenario), "--url", plain(t, r.address), "--repeats", fmt.Sprint(b.repeats))
+	file := p.write(t, "growing.yaml", scenario)
+	turns := p.play(t, file, "--url", plain(t, r.address), "--repeats", fmt.Sprint(b.repeats))
 	accounts := r.last(t, len(turns))
 	fold := &metrics.Run{}
 	for _, e := range p.events(t, "out") {
 		fold.Add(e)
 	}
 	rate, cell := metrics.Must("cache.hit_rate"), fold.Cells[0]
-	all, within, width := 0, 0, 0.0
+	all, timed, within, width := 0, 0, 0, 0.0
 	for i, q := range cell.Requests {
 		if q.Err != nil {
 			t.Errorf("%s: %s: %s", q.Step, q.Err.Class, q.Err.Message)
@@ -88,8 +89,9 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 			continue
 		}
 		said := event.Range{High: 1} // nothing
-		if v.Range != nil {
+		if v.Range != nil && v.Source == "ttft_fit" {
 			said = *v.Range
+			timed++
 		}
 		all++
 		width += said.High - said.Low
@@ -100,9 +102,13 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 		t.Logf("%s, repeat %d: %.3f to %.3f, and %d of %d were cached, which is %.3f", q.Step, q.Repeat, said.Low, said.High,
 			a.cached, a.prompt, truth)
 	}
-	t.Logf("%d of %d intervals hold the truth; they are %.3f wide", within, all, width/float64(all))
+	t.Logf("%d of %d intervals hold the truth, %d of them say something; they are %.3f wide", within, all, timed,
+		width/float64(all))
 	// by chance the share is lower, but hardly by more than two standard deviations
 	least := b.share*float64(all) - 2*math.Sqrt(b.share*(1-b.share)*float64(all))
+	if timed < all*9/10 {
+		t.Errorf("%d of %d turns have hit rates by time", timed, all)
+	}
 	if all != b.repeats*b.turns || float64(within) < least {
 		t.Errorf("%d of %d intervals hold the truth, at least %.0f have to", within, all, least)
 	}

@@ -19,7 +19,6 @@ const (
 	coldLimit    = 2 * time.Minute // of all before the first pass
 	coldLess     = 0.8             // times that, where it is refused
 	coldTries    = 3               // with as many
-	coldTexts    = 4               // that may be without an answer, one after the other
 	coldAfter    = 3               // every so many lengths are sent again between the repeats
 )
 
@@ -133,34 +132,37 @@ func (c *cold) again(ctx context.Context, repeat int) *event.ColdPrompts {
 	return out
 }
 
-// one sends a new prompt of about so many tokens. A reply whose first token has no text does not tell when that came,
-// and the next text may have another answer.
+// one sends a new prompt of about so many tokens.
 func (c *cold) one(ctx context.Context, tokens float64) (p event.ColdPrompt, ok bool) {
 	words := max(c.size.words(tokens), coldShortest)
-	for range coldTexts {
-		e := c.send(ctx, c.text(words), "")
-		if p, ok = coldPrompt(&e); ok && ctx.Err() == nil {
-			c.size.learn(words, p.Tokens)
-			return p, true
-		}
+	e := c.send(ctx, c.text(words), "")
+	if p, ok = coldPrompt(&e); !ok {
 		c.failed = "a reply does not tell the size of its prompt, or when its first token came"
 		if e.Err != nil {
 			c.failed = "a prompt that is new to the server failed: " + e.Err.Class + ": " + e.Err.Message
 		}
-		if ctx.Err() != nil || e.Err != nil && e.Err.Class != "empty" {
-			break
-		}
 	}
-	return p, false
+	if !ok || ctx.Err() != nil {
+		return p, false
+	}
+	c.size.learn(words, p.Tokens)
+	return p, true
 }
 
-// coldPrompt is what a reply tells of its prompt.
+// coldPrompt is what a reply tells of its prompt. Its one token may be the end of the sequence, which has no text: it
+// came when the server said that the reply is finished.
 func coldPrompt(e *event.Exchange) (p event.ColdPrompt, ok bool) {
-	if e.Err != nil || e.Usage.Prompt == nil || *e.Usage.Prompt <= 0 || e.Sent == nil || len(e.Chunks) == 0 ||
-		e.Chunks[0].At <= *e.Sent {
+	var first *time.Duration
+	switch {
+	case e.Err != nil && e.Err.Class == "empty":
+		first = e.Finished
+	case e.Err == nil && len(e.Chunks) > 0:
+		first = &e.Chunks[0].At
+	}
+	if first == nil || e.Usage.Prompt == nil || *e.Usage.Prompt <= 0 || e.Sent == nil || *first <= *e.Sent {
 		return event.ColdPrompt{}, false
 	}
-	return event.ColdPrompt{Tokens: *e.Usage.Prompt, TTFT: e.Chunks[0].At - *e.Sent}, true
+	return event.ColdPrompt{Tokens: *e.Usage.Prompt, TTFT: *first - *e.Sent}, true
 }
 
 // sizes tells how many tokens a text of some words makes.

@@ -31,8 +31,11 @@ func (s *served) coldOf(each time.Duration, fails func(k, tokens int) *event.Err
 			sent := time.Since(began)
 			time.Sleep(time.Duration(tokens) * each)
 			e := event.Exchange{Sent: &sent, Usage: event.Usage{Prompt: &tokens}}
-			if e.Err = fails(len(s.prompts), tokens); e.Err == nil {
+			switch e.Err = fails(len(s.prompts), tokens); {
+			case e.Err == nil:
 				e.Chunks = []event.Chunk{{At: time.Since(began)}}
+			case e.Err.Class == "empty" && e.Err.Message == "":
+				e.Finished = new(time.Since(began))
 			}
 			return e
 		},
@@ -82,9 +85,10 @@ func TestCold_EndsInTime(t *testing.T) {
 	}
 }
 
-// TestCold_Fails tries another text where the reply had none, and a shorter one where the longest is refused.
+// TestCold_Fails takes a reply that has no text for what it is, and a shorter prompt where the longest is refused.
 func TestCold_Fails(t *testing.T) {
-	empty, refused := &event.Error{Class: "empty"}, &event.Error{Class: "http_4xx", Message: "too long"}
+	empty, nothing := &event.Error{Class: "empty"}, &event.Error{Class: "empty", Message: "no reason to finish"}
+	refused := &event.Error{Class: "http_4xx", Message: "too long"}
 	when := func(failed bool, e *event.Error) *event.Error {
 		if failed {
 			return e
@@ -97,7 +101,8 @@ func TestCold_Fails(t *testing.T) {
 	}{
 		"every fifth reply is empty": {func(k, _ int) *event.Error { return when(k%5 == 0, empty) }, 3000},
 		"more than 2,500 is refused": {func(_, n int) *event.Error { return when(n > 2500, refused) }, 2400},
-		"every reply is empty":       {func(int, int) *event.Error { return empty }, 0},
+		"every reply is empty":       {func(int, int) *event.Error { return empty }, 3000},
+		"none has an end":            {func(int, int) *event.Error { return nothing }, 0},
 		"all but the first fail":     {func(k, _ int) *event.Error { return when(k > 1, refused) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +115,7 @@ func TestCold_Fails(t *testing.T) {
 						longest = max(longest, p.Tokens)
 					}
 				}
-				if off := longest - tt.longest; off < -50 || off > 50 || (longest == 0) != (c.failed != "" && out == nil) {
+				if off := longest - tt.longest; off < -50 || off > 50 || (longest == 0) != (out == nil) || out == nil && c.failed == "" {
 					t.Errorf("the longest has %d tokens, want %d; %q", longest, tt.longest, c.failed)
 				}
 			})
