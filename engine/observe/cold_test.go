@@ -115,7 +115,8 @@ func TestCold_Fails(t *testing.T) {
 						longest = max(longest, p.Tokens)
 					}
 				}
-				if off := longest - tt.longest; off < -50 || off > 50 || (longest == 0) != (out == nil) || out == nil && c.failed == "" {
+				off, none := longest-tt.longest, out == nil
+				if off < -50 || off > 50 || (longest == 0) != none || none && c.failed == "" {
 					t.Errorf("the longest has %d tokens, want %d; %q", longest, tt.longest, c.failed)
 				}
 			})
