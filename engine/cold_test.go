@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
@@ -73,6 +75,13 @@ func TestCacheByTime_Judges(t *testing.T) {
 				}
 				if judged++; v.Verdict != want {
 					t.Errorf("%s is %s (%s), want %s", v.Name, v.Verdict, v.Why, want)
+				}
+			}
+			for _, path := range []string{"phases.after_removal.cache.hit_rate.mean", "run.cache.hit_rate",
+				"phases.after_removal.cache.efficiency.mean"} {
+				v := g.fold.Cells[0].Lookup(figure.ScenarioScope, 0, "", "")(path)
+				if want == event.Pass && (v.Range == nil || !strings.HasPrefix(v.Source, "ttft_fit")) {
+					t.Errorf("%s: %+v", path, v)
 				}
 			}
 			if _, code, why := g.fold.Outcome(); judged == 0 || code != map[event.Outcome]int{event.Fail: 1}[want] {

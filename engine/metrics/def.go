@@ -175,7 +175,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		if v.V = nil; d.spoken != nil {
 			d.spoken(q, &v)
 		}
-		switch timed := d.Support == "cache" && v.Source == timedSource; {
+		switch timed := d.Support == "cache" && strings.HasPrefix(v.Source, timedSource); {
 		case !timed && !slices.Contains(intervals, v.Why):
 		case d.limits != nil:
 			v = d.between(d.limits(c, q), v)

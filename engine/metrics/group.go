@@ -378,7 +378,7 @@ func reason(each []Value) string {
 func sources(each []Value, otherwise string) string {
 	var out []string
 	for _, v := range each {
-		if v.Known() && !slices.Contains(out, v.Source) {
+		if informed(v) && !slices.Contains(out, v.Source) {
 			out = append(out, v.Source)
 		}
 	}
