@@ -242,6 +242,9 @@ func TestResume_CutAtEveryByte(t *testing.T) {
 	done := map[int]bool{}
 	path := filepath.Join(dir, "cut.jsonl")
 	for cut := range raw {
+		if raced && cut%16 != 0 && raw[cut-1] != '\n' {
+			continue
+		}
 		if err := os.WriteFile(path, raw[:cut], 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -257,6 +260,9 @@ func TestResume_CutAtEveryByte(t *testing.T) {
 			continue
 		}
 		done[lines] = true
+		if raced && lines%4 != 0 {
+			continue
+		}
 		resumed := attempt{plan: plan, journal: path}.play(t)
 		if d := cmp.Diff(want, result(t, resumed)); d != "" {
 			t.Fatalf("cut at byte %d, behind line %d (-uninterrupted +resumed):\n%s", cut, lines, d)

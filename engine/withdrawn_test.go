@@ -156,6 +156,9 @@ func TestWithdrawn_CutAnywhere(t *testing.T) {
 	})
 	killed := errors.New("killed")
 	for cut := 1; cut < events; cut++ {
+		if raced && cut%4 != 0 {
+			continue
+		}
 		journal := filepath.Join(t.TempDir(), "cut.jsonl")
 		n := 0
 		synctest.Test(t, func(t *testing.T) {
