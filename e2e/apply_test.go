@@ -186,6 +186,9 @@ func TestApply_Ollama(t *testing.T) {
 			if want := map[string]int{"native": 4}[wire]; timed != want {
 				t.Errorf("the server told its own times of %d turns, want %d", timed, want)
 			}
+			s := p.shown(t, "ollama", wire, seen{SetUp: "its " + wire + " API, a model of random weights"})
+			s.Cached, s.Turns = "", 0 // another scenario, too short for times to tell what was cached
+			keep(t, "ollama", s)
 		})
 	}
 

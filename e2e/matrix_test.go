@@ -21,12 +21,12 @@ import (
 // TestOllama_Small is rag-small on Ollama with the small model. Its replies report no cached tokens: what was found is
 // told by the time to the first token.
 func TestOllama_Small(t *testing.T) {
+	further(t)
 	r := record(t, ollamaWithSmall(t), nil)
 	for _, wire := range []string{"native", "openai"} {
 		t.Run(wire, func(t *testing.T) {
 			name := "its own API"
 			if wire == "openai" {
-				further(t)
 				name = "its OpenAI wire"
 			}
 			p := build(t)
@@ -34,7 +34,7 @@ func TestOllama_Small(t *testing.T) {
 			turns := p.once(t, "--server", wire, "--servers", "servers.yaml", "--model", "smol")
 			agree(t, turns, r.last(t, len(turns)))
 			p.timesTell(t, r, len(turns))
-			p.saw(t, "ollama", seen{SetUp: name, Nightly: wire == "openai"})
+			p.saw(t, "ollama", seen{SetUp: name, Nightly: true})
 			r.golden(t, "ollama-"+wire)
 		})
 	}

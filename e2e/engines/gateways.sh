@@ -17,5 +17,5 @@ fi
 echo "installed after ${SECONDS}s"
 [ ! -x .tools/ollama ] || export HOMELLM_E2E_OLLAMA=$PWD/.tools/ollama
 HOMELLM_E2E_LITELLM=$work/bin/litellm HOMELLM_E2E_NGINX=$(command -v nginx) \
-	go test -tags e2e -count=1 -timeout 40m -v -run '^TestGateway' ./e2e
+	go test -tags e2e -count=1 -timeout 40m -v -run '^Test(Gateway|UnknownServer|Ollama_Small)' ./e2e
 echo "done after ${SECONDS}s"
