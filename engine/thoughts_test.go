@@ -106,8 +106,9 @@ func TestThoughtsGoBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			scenario := twoTurns
 			if c.history != "" {
-				scenario = strings.NewReplacer("defaults: {", "defaults: {history: recorded, ", "ask: What is first?",
-					"ask: What is first?, reply: Paris.", "continue: What is second?", "ask: What is second?, reply: Rome.").Replace(scenario)
+				scenario = strings.NewReplacer("defaults: {", "defaults: {history: recorded, ",
+					"ask: What is first?", "ask: What is first?, reply: Paris.",
+					"continue: What is second?", "ask: What is second?, reply: Rome.").Replace(scenario)
 			}
 			s := &thinking{tags: c.inText}
 			plan, templates := thinkingPlan(t, scenario, c.model, c.engine, c.api)

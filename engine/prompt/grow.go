@@ -9,11 +9,11 @@ import (
 	"homellm/dsl/ceiling"
 )
 
-// tokenGrower tokenises a conversation that goes on by what is new in it, so that a server is not sent its whole history
-// at every turn. What new messages add to the tokens of a prompt is what they add to a short conversation, which has the
-// first messages of the long one and those before the new ones. That is tried and not believed: a conversation is
-// tokenised whole, and compared, whenever its length passes a power of two, and when a reply counts its prompt
-// otherwise; a difference ends it for good. The zero value has seen no conversation.
+// tokenGrower tokenises a growing conversation by what is new in it, so that a server is not sent the whole history at
+// every turn. New messages add the same tokens to the prompt as to a short conversation, which has the first messages
+// of the long one and those before the new ones. This is checked: a conversation is tokenised whole, and compared,
+// whenever its length passes a power of two and when a reply reports another count; after a difference all
+// conversations are tokenised whole. The zero value has seen no conversation.
 type tokenGrower struct {
 	kept  []*grownTokens // the conversations that were tokenised last, the latest at the end
 	apart bool           // the tokens of a message depend on more than those around it

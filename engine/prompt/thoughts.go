@@ -8,8 +8,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// thoughtsField is the field in which the thoughts of earlier answers go back to the server; empty where the template of
-// the model does not read them.
+// thoughtsField is the field in which the thoughts of earlier answers go back to the server; empty where the model's
+// template does not read them.
 func (m *Maker) thoughtsField(api wire.API) string {
 	template := m.templates.Of(m.cell.Model)
 	reads := template != nil && template.ReadsThoughts()
