@@ -108,7 +108,8 @@ func (p *Plan) Document(out []LeftOut, resolve bool) PlanDocument {
 	prompt, reply := p.tokens()
 	d := PlanDocument{
 		Schema: "homellm.plan/v1", Name: p.Name, Description: p.Description, File: p.File, SHA256: p.SHA256, Digest: p.Digest,
-		Order: p.Order, Repeats: p.Repeats, Warmup: p.Warmup, Requests: p.requests(), PromptTokens: prompt, ReplyTokens: reply,
+		Order: p.Order, Repeats: p.Repeats, Warmup: p.Warmup, Requests: p.requests(),
+		PromptTokens: prompt, ReplyTokens: reply,
 		Exact: p.exact(), Cells: []planCell{}, Warnings: []planWarning{}, LeftOut: []LeftOutDocument{},
 	}
 	for _, c := range p.Cells {

@@ -134,7 +134,8 @@ const largeEvent = 64 << 10
 // learn keeps an event as the pattern if it holds nothing but one text.
 func (c *chunk) learn(data []byte) {
 	p := &c.same
-	if len(data) > largeEvent || p.texts != 1 || p.into == nil || c.finish != nil || c.done || c.counted || c.hasFault || c.usage != noUsage ||
+	if len(data) > largeEvent || p.texts != 1 || p.into == nil || c.finish != nil || c.done ||
+		c.counted || c.hasFault || c.usage != noUsage ||
 		c.timings != noTimings {
 		p.into = nil
 		return

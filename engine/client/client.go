@@ -138,8 +138,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// minSearchedKey is the length from which a key is searched for in replies. A shorter key may well be an ordinary word of an
-// answer.
+// minSearchedKey is the length from which a key is searched for in replies. A shorter key may well be an ordinary
+// word of an answer.
 const minSearchedKey = 8
 
 // withoutKey removes the key from what a server sent: some servers repeat a key that they reject. In a raw body the key

@@ -112,8 +112,8 @@ func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 	m.chunks = append(m.chunks, event.Chunk{At: of.At, Channel: channel, Bytes: len(text)})
 }
 
-// splitAnswer divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on its
-// own channel: a lone closing tag is then part of the answer's text.
+// splitAnswer divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on
+// its own channel: a lone closing tag is then part of the answer's text.
 func splitAnswer(text string, separate bool) []stretch {
 	c := cutter{text: text}
 	switch found := nextMark(text, 0, "<|channel|>"); {

@@ -117,7 +117,7 @@ type Server struct {
 	Capabilities  []string `json:"capabilities,omitempty"` // capabilities that were proven, such as cache_report
 	SaltMethod    string   `json:"salt_method,omitempty"`  // body | message, if cells are isolated by salt
 	Flags         string   `json:"flags_sha256,omitempty"` // digest of the command line, if homellm started it
-	Revision      string   `json:"revision,omitempty"`     // revision of the model that the models file pins for this engine
+	Revision      string   `json:"revision,omitempty"`     // of the model, as the models file pins it for this engine
 
 	// what this server or machine does not report, with the reason: cache, usage, reasoning_tokens, server_timings,
 	// speculation, or a metric

@@ -117,5 +117,6 @@ func (s PullSpec) ambiguous(picked, all []File) *Error {
 	} else if s.Quant != "" {
 		why = fmt.Sprintf("none is named %q", s.Quant)
 	}
-	return &Error{fmt.Sprintf("%s has %d GGUF files, and %s", s.Repo, len(all), why), "choose one with --file: " + names(all)}
+	return &Error{fmt.Sprintf("%s has %d GGUF files, and %s", s.Repo, len(all), why),
+		"choose one with --file: " + names(all)}
 }

@@ -178,7 +178,8 @@ var cacheUse = []Def{
 			"or if far more was cached than could be",
 		parts: efficiency, region: efficiencyRegion},
 	{Name: "cache.source", Kind: String, Levels: turns, anyway: true, Source: "client",
-		Doc:     "who reported the cached tokens; ttft_fit: estimated from the time to the first token, as the server reports none",
+		Doc: "who reported the cached tokens; ttft_fit: estimated from the time to the first token, as the server " +
+			"reports none",
 		Formula: "usage | timings | counters | ttft_fit | none",
 		each: func(c *Cell, q *event.Request) (any, string) {
 			if _, timed := c.timedTokens(q); timed {

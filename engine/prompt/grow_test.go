@@ -47,7 +47,8 @@ func chatML(messages []dsl.Message) string {
 	return b.String() + "<|im_start|> assistant\n"
 }
 
-// The tokens of a conversation that goes on are those of the whole, and the server is sent a few messages for each turn.
+// The tokens of a conversation that goes on are those of the whole, and the server is sent a few messages for each
+// turn.
 func TestTokenGrower_IsTheWhole(t *testing.T) {
 	sent, ignored := 0, 0
 	ask, whole := byTemplate(&sent, chatML), byTemplate(&ignored, chatML)

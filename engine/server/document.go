@@ -2,8 +2,8 @@ package server
 
 import "cmp"
 
-// Document is what a probe learnt about an address, as documents say it. A key that is null has its reason in Unknown; a
-// key that is absent does not apply.
+// Document is what a probe learnt about an address, as documents say it. A key that is null has its reason in
+// Unknown; a key that is absent does not apply.
 type Document struct {
 	URL           string            `json:"url"`
 	State         State             `json:"state"`
@@ -79,7 +79,8 @@ func (f Found) Document() Document {
 		d.Models = append(d.Models, one)
 	}
 	for _, c := range f.Capabilities {
-		d.Capabilities = append(d.Capabilities, Ability{Name: c.Name, OK: new(c.OK), How: c.How, Unknown: map[string]string{}})
+		d.Capabilities = append(d.Capabilities, Ability{Name: c.Name, OK: new(c.OK), How: c.How,
+			Unknown: map[string]string{}})
 	}
 	return d
 }

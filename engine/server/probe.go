@@ -31,7 +31,7 @@ type Found struct {
 	URL           string               // scheme, host, port and any prefix; never with /v1
 	State         State                //
 	Detail        string               // one clause that explains State, such as what occupies the port
-	Status        int                  // status that refused the list of models; 0: it was not refused, or nothing answered
+	Status        int                  // status that refused the list of models; 0: not refused, or nothing answered
 	Engine        string               // a name in [engines.All]; empty if it was not recognised
 	Version       string               // as the server spells it
 	Simulated     bool                 // homellm's own simulator
