@@ -137,6 +137,11 @@ func flow(v any) string {
 // similar returns a text in the form that a schema requires and that differs from what was written only in case and
 // separators, or "".
 func similar(s *jsonschema.Schema, written string) string {
+	if d := durationOf(written); d != "" && named(s, "duration") {
+		if ok, _ := check(s, d); ok {
+			return d
+		}
+	}
 	for _, separator := range []string{"-", "_"} {
 		near := strings.ToLower(strings.NewReplacer(" ", separator, "-", separator, "_",
 			separator).Replace(strings.TrimSpace(written)))
@@ -148,4 +153,34 @@ func similar(s *jsonschema.Schema, written string) string {
 		}
 	}
 	return ""
+}
+
+// A duration in words: numbers, each with a unit that people write.
+var (
+	inWords = regexp.MustCompile(`^(?i)(?:\s*[0-9]+(?:\.[0-9]+)?\s*[a-z]+\.?(?:\s*(?:,|and)\s*)?)+$`)
+	oneUnit = regexp.MustCompile(`(?i)([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)`)
+)
+
+// units are the units of durations by what people call them.
+var units = map[string]string{
+	"ms": "ms", "msec": "ms", "millis": "ms", "millisecond": "ms", "milliseconds": "ms",
+	"s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s",
+	"m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+	"h": "h", "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
+}
+
+// durationOf writes a duration in words such as "1 minute 30 seconds" as files have it, or returns "".
+func durationOf(text string) string {
+	if len(text) > 60 || !inWords.MatchString(text) {
+		return ""
+	}
+	var out strings.Builder
+	for _, part := range oneUnit.FindAllStringSubmatch(text, -1) {
+		unit := units[strings.ToLower(part[2])]
+		if unit == "" {
+			return ""
+		}
+		out.WriteString(part[1] + unit)
+	}
+	return out.String()
 }

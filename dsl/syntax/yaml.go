@@ -61,8 +61,8 @@ func Read(name string, data []byte) (src *Source, root *Node, diags Diagnostics)
 		if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
 			p := at.GetToken().Position
 			line := min(max(1, p.Line), len(src.lines))
-			fail(line, max(1, min(p.Column, len(src.lines[line-1])+1)), "yaml/syntax", syntaxHelp(at.GetMessage()), "%s",
-				at.GetMessage())
+			col := max(1, min(p.Column, len(src.lines[line-1])+1))
+			fail(line, col, "yaml/syntax", syntaxHelp(at.GetMessage(), src.lines, line, col), "%s", at.GetMessage())
 		} else {
 			fail(0, 0, "yaml/syntax", "", "%v", err)
 		}
@@ -148,17 +148,6 @@ func plainWords(err error) error {
 		return &yaml.SyntaxError{Message: strings.ReplaceAll(s.Message, "\t", `\t`), Token: s.Token}
 	}
 	return err
-}
-
-// syntaxHelp says what usually causes a message of the parser.
-func syntaxHelp(message string) string {
-	switch {
-	case strings.Contains(message, "tab character"), strings.Contains(message, `'\t'`):
-		return "indent with blanks, not with tabs"
-	case strings.Contains(message, "mapping value is not allowed"), strings.Contains(message, "unexpected mapping key"):
-		return `a text with ": " in it must be quoted`
-	}
-	return ""
 }
 
 // blank reports whether a file has nothing but comments and blank lines.
