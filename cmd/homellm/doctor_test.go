@@ -125,3 +125,31 @@ func TestDoctor_OnDemand(t *testing.T) {
 		t.Errorf("%d completions, of which the first is not told as cold:\n%s", completions.Load(), out)
 	}
 }
+
+// Of a server that lists its models to anyone and wants a key for replies, as llama-server does, doctor says where the
+// key goes.
+func TestDoctor_KeyForReplies(t *testing.T) {
+	s, err := sim.New(sim.Config{Speed: 100, ServedNames: []string{"m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/chat/completions") {
+			http.Error(w, `{"error": {"message": "Invalid API Key"}}`, http.StatusUnauthorized)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	var out bytes.Buffer
+	p := process{stdout: &out, stderr: &out, getenv: func(string) string { return "" }, stateDir: t.TempDir()}
+	root := newRoot(p)
+	root.SetArgs([]string{"doctor", "--url", front.URL})
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "\n      homellm doctor --url "+front.URL+" --api-key-env NAME") {
+		t.Errorf("nothing says where the key goes:\n%s", out.String())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 
@@ -103,7 +104,7 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	e := seen.request
 	if e.Err != nil {
 		d.Report.Line("request", "failed: %s", e.Err.Message)
-		d.Report.Problem("homellm doctor --url "+f.URL+" --model NAME", "a request to %s failed (%s): %s", f.URL, e.Err.Class,
+		d.Report.Problem(another(f.URL, e.Status), "a request to %s failed (%s): %s", f.URL, e.Err.Class,
 			e.Err.Message)
 		return
 	}
@@ -154,6 +155,14 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	if len(seen.times) == 2 {
 		d.Report.Line("same prompt", "first token after %.1f ms, repeated %.1f ms", seen.times[0], seen.times[1])
 	}
+}
+
+// another is the command to type after a request was refused with a status. Some servers want a key for replies alone.
+func another(address string, status int) string {
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return withKey(address)
+	}
+	return "homellm doctor --url " + address + " --model NAME"
 }
 
 // timing says how fast a reply came. Held says how it was held back; empty: it was not.

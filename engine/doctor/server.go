@@ -40,8 +40,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		d.Report.Problem("look at its log, then start it again", "%s says that it is broken: %s", f.URL, f.Detail)
 		return
 	case server.Locked:
-		d.Report.Problem("homellm doctor --url "+f.URL+" --api-key-env NAME   (or --api-key-file PATH)", "%s: %s", f.URL,
-			f.Detail)
+		d.Report.Problem(withKey(f.URL), "%s: %s", f.URL, f.Detail)
 		return
 	case server.PortBusy:
 		if pid, command, ok := host.Listener(ctx, f.Port()); ok {
@@ -162,4 +161,9 @@ func inMemory(f server.Found, m engines.Model) bool {
 	}
 	engine := engines.Of(f.Engine)
 	return !engine.Models.OnDemand && (engine.Role != engines.Generic || len(f.Models) == 1)
+}
+
+// withKey is the command that examines a server with its key.
+func withKey(address string) string {
+	return "homellm doctor --url " + address + " --api-key-env NAME   (or --api-key-file PATH)"
 }
