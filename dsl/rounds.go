@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"homellm/dsl/syntax"
-	"homellm/engine/text"
 	"homellm/engine/wire"
 )
 
@@ -97,97 +95,4 @@ func (h *History) keep(now *rounds, reply Reply) (stopped string) {
 		now.alike[same(c, a.results[i])]++
 	}
 	return a.Stopped
-}
-
-// rounds reads what a step says of its requests in a conversation with tools; nil: it has none.
-func (d *decoder) rounds(n *syntax.Node, c *Conversation) *Rounds {
-	most, replies := d.integer(n, "max_rounds", defaultRounds), d.replies(n)
-	if len(c.Tools) > 0 {
-		r := &Rounds{Most: most}
-		if c.History == Recorded {
-			r.Replies = replies
-		}
-		return r
-	}
-	if d.get(n, "max_rounds") != nil {
-		d.errorKey(n, "max_rounds", "links/tool", "give the conversation tools, or remove it",
-			"without tools every user message has one request")
-	}
-	if i := slices.IndexFunc(replies, func(r Reply) bool { return r.Calls != nil }); i >= 0 {
-		d.errorf(d.nthReply(decodedStep{node: n, reply: d.get(n, "reply")}, i), "links/tool",
-			"declare `tools:` in the conversation, or write a text", "this reply calls a tool, and the conversation has none")
-	}
-	return nil
-}
-
-// replies reads the recorded replies of a step with tools: texts, and mappings with calls.
-func (d *decoder) replies(n *syntax.Node) []Reply {
-	var out []Reply
-	for _, item := range d.list(n, "reply") {
-		if item.Kind == syntax.StringKind {
-			out = append(out, Reply{Text: item.Text()})
-			continue
-		}
-		r := Reply{Text: d.str(item, "text")}
-		for _, c := range d.list(item, "tool_calls") {
-			arguments := "{}"
-			switch a := d.get(c, "arguments"); {
-			case a == nil:
-			case a.Kind == syntax.StringKind:
-				arguments = a.Text()
-			default:
-				arguments = compact(a.Plain())
-			}
-			r.Calls = append(r.Calls, wire.Call("", d.str(c, "name"), arguments))
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// checkRounds plays the recorded replies of a conversation with tools, and says where they do not go with its steps.
-func (d *decoder) checkRounds(c *Conversation, steps []decodedStep) {
-	h := c.Begin()
-	for _, s := range steps {
-		if s.step.Do == nil {
-			continue
-		}
-		n := 0
-		err := s.step.Play(h, func(t Turn) (Reply, error) {
-			r := Reply{Text: t.Reply, Calls: t.Calls}
-			if n = t.N; t.Answer != nil && s.rounds != nil && n <= len(s.rounds.Replies) {
-				d.unmatched(s, n-1, t.Answer(r))
-			}
-			return r, nil
-		})
-		r := s.rounds
-		if err != nil || r == nil || r.Replies == nil {
-			continue
-		}
-		r.played = n
-		switch at := firstOf(s.reply, s.node); {
-		case n > len(r.Replies):
-			d.errorf(at, "links/reply", "add one without calls", "step %q has no reply left after %d: its last calls are "+
-				"answered and sent", s.step.ID, len(r.Replies))
-		case n < len(r.Replies):
-			d.errorf(d.nthReply(s, n), "links/reply", "remove it, or raise max_rounds where calls are to go on",
-				"step %q makes %s, so this reply is never kept", s.step.ID, text.Plural(n, "request"))
-		}
-	}
-}
-
-// unmatched warns of a recorded call that no result answers.
-func (d *decoder) unmatched(s decodedStep, i int, a Answered) {
-	if a.Unmatched > 0 {
-		d.warnf(d.nthReply(s, i), "links/tool", "add a result to the tool, or correct the call",
-			"no result answers a call of this reply: it gets an error as its result")
-	}
-}
-
-// nthReply is where a recorded reply stands.
-func (d *decoder) nthReply(s decodedStep, i int) *syntax.Node {
-	if s.reply != nil && s.reply.Kind == syntax.ListKind && i < len(s.reply.Items) {
-		return s.reply.Items[i]
-	}
-	return firstOf(s.reply, s.node)
 }

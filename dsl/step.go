@@ -21,9 +21,6 @@ func (s decodedStep) turns() int {
 	return s.step.Do.Turns()
 }
 
-// actions lists every kind of step, in the order of messages. To add one, write a file step_<key>.go and a line here.
-var actions = []actionKind{askKind, injectKind, queryKind, removeKind, continueKind, editKind, compactKind, waitKind}
-
 // actionKind is one kind of step: its key, what it does, and how its value is read.
 type actionKind struct {
 	Key string

@@ -44,55 +44,6 @@ func told(tools []*Tool) []wire.Tool {
 	return out
 }
 
-// tools reads the tools of a conversation.
-func (d *decoder) tools(n *syntax.Node) []*Tool {
-	var out []*Tool
-	seen := map[string]*syntax.Node{}
-	for _, item := range d.list(n, "tools") {
-		t := &Tool{Pos: d.src.Pos(item), Name: d.str(item, "name"), About: d.str(item, "description")}
-		if first := seen[t.Name]; first != nil && t.Name != "" {
-			d.errorf(d.get(item, "name"), "links/duplicate", "give one of the two another name",
-				"tool %q is already declared on line %d", t.Name, first.Line)
-		}
-		seen[t.Name] = item
-		var parameters any
-		if p := d.get(item, "parameters"); p != nil {
-			parameters = p.Plain()
-			t.Parameters = d.answerSchema(p)
-		}
-		all := false
-		for _, r := range d.list(item, "results") {
-			if all {
-				d.errorf(r, "links/tool", "move it before the one that has no when",
-					"the result before this one answers every call")
-			}
-			result := d.result(r, parameters)
-			t.Results, all = append(t.Results, result), result.When == ""
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// result reads one result of a tool.
-func (d *decoder) result(n *syntax.Node, parameters any) *Result {
-	r := &Result{Pos: d.src.Pos(n), Text: d.str(n, "text")}
-	if file := d.get(n, "file"); file != nil {
-		r.Text = d.readDocument(file)
-	}
-	when := d.get(n, "when")
-	if when == nil {
-		return r
-	}
-	r.When = strings.TrimSpace(when.Text())
-	if when.Kind == syntax.StringKind && d.compile != nil {
-		var found syntax.Diagnostics
-		r.when, found = expr.CompileCondition(when, parameters)
-		d.diags = append(d.diags, found...)
-	}
-	return r
-}
-
 // Reply is what a history keeps of a turn.
 type Reply struct {
 	Text     string

@@ -376,3 +376,17 @@ func (e *Refusal) Error() string {
 	}
 	return b.String()
 }
+
+// TakesTools says whether the template has words of its own for tools. One that has none is given them as text, as
+// Qwen and Hermes write them, which is about as long.
+func (t *Template) TakesTools() bool { return t.takesTools }
+
+// tryTools finds out whether the template shows a tool, a call of it and its result.
+func (t *Template) tryTools() bool {
+	call := wire.Call("call00001", "look", `{"at":"here"}`)
+	p, err := t.render([]Message{{Role: "user", Content: "x"}, {Role: "assistant", ToolCalls: []wire.ToolCall{call}},
+		{Role: "tool", Content: "seen", ToolCallID: call.ID, Name: "look"}, {Role: "user", Content: "y"}},
+		Options{Tools: wire.Functions([]wire.Tool{{Name: "look", Description: "Looks around."}})})
+	return err == nil && strings.Contains(p.Text, "Looks around.") && strings.Contains(p.Text, "here") &&
+		strings.Contains(p.Text, "seen")
+}

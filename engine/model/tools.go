@@ -8,26 +8,12 @@ import (
 	"homellm/engine/wire"
 )
 
-// TakesTools says whether the template has words of its own for tools. One that has none is given them as text, as
-// Qwen and Hermes write them, which is about as long.
-func (t *Template) TakesTools() bool { return t.takesTools }
-
-// tryTools finds out whether the template shows a tool, a call of it and its result.
-func (t *Template) tryTools() bool {
-	call := wire.Call("call00001", "look", `{"at":"here"}`)
-	p, err := t.render([]Message{{Role: "user", Content: "x"}, {Role: "assistant", ToolCalls: []wire.ToolCall{call}},
-		{Role: "tool", Content: "seen", ToolCallID: call.ID, Name: "look"}, {Role: "user", Content: "y"}},
-		Options{Tools: wire.Functions([]wire.Tool{{Name: "look", Description: "Looks around."}})})
-	return err == nil && strings.Contains(p.Text, "Looks around.") && strings.Contains(p.Text, "here") &&
-		strings.Contains(p.Text, "seen")
-}
-
 // spelt writes tools, calls and results into the texts of messages.
-func spelt(messages []Message, tools []wire.Declared) []Message {
-	var out []Message
+func spelt(messages []wire.Message, tools []wire.Declared) []wire.Message {
+	var out []wire.Message
 	for _, m := range messages {
 		if m.Role != "tool" {
-			out = append(out, Message{Role: m.Role, Content: strings.TrimPrefix(m.Text(), "\n")})
+			out = append(out, wire.Message{Role: m.Role, Content: strings.TrimPrefix(m.Text(), "\n")})
 			continue
 		}
 		text := "<tool_response>\n" + m.Content + "\n</tool_response>"
@@ -35,7 +21,7 @@ func spelt(messages []Message, tools []wire.Declared) []Message {
 			out[n-1].Content += "\n" + text
 			continue
 		}
-		out = append(out, Message{Role: "user", Content: text})
+		out = append(out, wire.Message{Role: "user", Content: text})
 	}
 	if len(tools) == 0 {
 		return out
@@ -56,12 +42,12 @@ func spelt(messages []Message, tools []wire.Declared) []Message {
 		out[0].Content += "\n\n" + b.String()
 		return out
 	}
-	return slices.Insert(out, 0, Message{Role: "system", Content: b.String()})
+	return slices.Insert(out, 0, wire.Message{Role: "system", Content: b.String()})
 }
 
 // withTools reports whether messages need words for tools.
-func withTools(messages []Message, tools []wire.Declared) bool {
-	return len(tools) > 0 || slices.ContainsFunc(messages, func(m Message) bool {
+func withTools(messages []wire.Message, tools []wire.Declared) bool {
+	return len(tools) > 0 || slices.ContainsFunc(messages, func(m wire.Message) bool {
 		return m.Role == "tool" || len(m.ToolCalls) > 0
 	})
 }
