@@ -30,7 +30,8 @@ func masked(report string) string {
 	var out []string
 	noted := false
 	for line := range strings.Lines(report) {
-		noted = strings.HasPrefix(line, "  note ") || noted && strings.HasPrefix(line, "    ") ||
+		goesOn := strings.HasPrefix(line, "    ") || strings.HasPrefix(strings.TrimSpace(line), "(")
+		noted = strings.HasPrefix(line, "  note ") || noted && goesOn ||
 			slices.ContainsFunc(busy, func(b string) bool { return strings.Contains(line, b) })
 		if noted {
 			continue
