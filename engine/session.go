@@ -108,7 +108,8 @@ func (s *session) prepare(ctx context.Context) error {
 	s.maker = prompt.New(s.cell, s.models.Templates, s.models.Tokenizer, asked)
 	proven, err := s.observer.Preflight(ctx, observe.Server{
 		URL: t.Facts.URL, Engine: t.Facts.Engine, Side: t.Side, Block: t.Block, BlockKnown: t.BlockTold,
-		TruncatesAt: t.Context, ContextSize: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil, Salt: s.newSalt(pass{}, "canary"),
+		TruncatesAt: t.Context, ContextSize: t.Takes(), Embedded: t.Embedded, Resets: t.Reset != nil,
+		Salt: s.newSalt(pass{}, "canary"),
 		Lead: s.maker.Lead(), Hints: t.Hints(s.cell.Server), Ended: t.Ended, Send: s.probe,
 		Ask:    s.ask,
 		Window: func() (int, string) { return t.Window(s.cell) },

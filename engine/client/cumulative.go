@@ -10,8 +10,8 @@ const (
 	repeatedBytes  = 12 // bytes of a last delta that repeats all the others
 )
 
-// dropCumulative returns the text without repetition, and how much each delta adds to it, where every delta repeats all text so
-// far; nil for other streams. Sizes are the lengths of the deltas.
+// dropCumulative returns the text without repetition, and how much each delta adds to it, where every delta repeats
+// all text so far; nil for other streams. Sizes are the lengths of the deltas.
 func dropCumulative(text []byte, sizes []int) (kept []byte, added []int) {
 	if len(sizes) < repeatedDeltas {
 		return nil, nil
