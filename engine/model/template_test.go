@@ -119,7 +119,7 @@ func TestRefusalNamesTheAlternative(t *testing.T) {
 			`"system_placement: merge"`},
 		{"mistral-v0.3", []Message{{Role: "assistant", Content: "a"}}, 0, ""},
 		{"qwen2.5", nil, -1, ""},
-		{"qwen2.5", []Message{{Role: "tool", Content: "a"}}, 0, ""},
+		{"qwen2.5", []Message{{Role: "developer", Content: "a"}}, 0, ""},
 	} {
 		_, err := all[tc.template].Render(tc.messages, Options{})
 		refusal, ok := errors.AsType[*Refusal](err)
