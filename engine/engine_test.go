@@ -54,7 +54,7 @@ type rig struct {
 	options func(*engine.Options)           // changes how; nil: nothing
 	front   func(http.Handler) http.Handler // stands before the simulator; nil: nothing
 	draw    func(uint64) uint64             // draws the prompts of the self-test; nil: at random
-	ctx     context.Context                 //nolint:containedctx // of one run; nil: the test's own
+	ctx     context.Context                 // of one run; nil: the test's own
 
 	mu sync.Mutex
 }

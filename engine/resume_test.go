@@ -66,7 +66,7 @@ type attempt struct {
 	wall    func() time.Time
 	reset   func(context.Context) error
 	side    bool            // its counters are read
-	ctx     context.Context //nolint:containedctx // one call's
+	ctx     context.Context // one call's
 }
 
 const started = "2026-11-23T12:00:00Z"

@@ -33,7 +33,7 @@ func TestStarvedClient(t *testing.T) {
 				first = time.Now()
 			}
 			fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":\" %d\"}}]}\n\n", i)
-			w.(http.Flusher).Flush() //nolint:forcetypeassert // every server's writer is one
+			w.(http.Flusher).Flush() // every server's writer is one
 			time.Sleep(20 * time.Millisecond)
 		}
 		fmt.Fprint(w, "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],"+

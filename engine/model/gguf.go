@@ -99,12 +99,12 @@ func (h *header) text() string {
 	if n > mostText {
 		h.err = errNoGGUF
 	}
-	return string(h.bytes(int(min(n, mostText)))) //nolint:gosec // no more than mostText
+	return string(h.bytes(int(min(n, mostText)))) // no more than mostText
 }
 
 func (h *header) drop(n uint64) {
 	if h.err == nil {
-		_, h.err = io.CopyN(io.Discard, h.from, int64(min(n, mostHeader+1))) //nolint:gosec // no more than mostHeader
+		_, h.err = io.CopyN(io.Discard, h.from, int64(min(n, mostHeader+1))) // no more than mostHeader
 	}
 }
 
@@ -112,13 +112,13 @@ func (h *header) drop(n uint64) {
 func (h *header) skip(kind uint64, depth int) {
 	switch size := scalars[kind]; {
 	case size > 0:
-		h.drop(uint64(size)) //nolint:gosec // one of the table
+		h.drop(uint64(size)) // one of the table
 	case kind == textKind:
 		h.drop(h.uint(8))
 	case kind == listKind && depth < 3:
 		of, n := h.uint(4), h.uint(8)
 		if size := scalars[of]; size > 0 {
-			h.drop(min(n, mostHeader) * uint64(size)) //nolint:gosec // ditto
+			h.drop(min(n, mostHeader) * uint64(size)) // ditto
 			return
 		}
 		for ; n > 0 && h.err == nil; n-- {

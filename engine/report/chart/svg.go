@@ -139,7 +139,7 @@ func (s *svg) group(class string, data ...string) {
 func (s *svg) end() { s.b.WriteString("</g>") }
 
 func (s *svg) done() template.HTML {
-	return template.HTML(s.b.String() + "</svg>") //nolint:gosec // every text above is escaped
+	return template.HTML(s.b.String() + "</svg>") // every text above is escaped
 }
 
 // axis maps values to coordinates.
