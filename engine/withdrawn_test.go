@@ -38,7 +38,9 @@ conversations:
     system: %s
     steps:
       - {id: first, ask: Which things can you help me with today?}
-      - {id: second, ask: And which of them tomorrow?, assert: [{name: each, that: turn.cache.hit_rate > 0.3, min_pass_rate: 90%%}]}
+      - id: second
+        ask: And which of them tomorrow?
+        assert: [{name: each, that: turn.cache.hit_rate > 0.3, min_pass_rate: 90%%}]
       - {id: third, ask: "This is ${matrix.word}: %s"}
 assert:
   - {name: all, that: steps.second.cache.hit_rate.min > 0.3}
