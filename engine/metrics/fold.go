@@ -109,11 +109,7 @@ func (r *Run) Add(e event.Event) {
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
 	case event.ColdPrompts:
-		if c := r.cell(e.Cell); b.After > 0 {
-			c.cold.add(b)
-		} else if c.cold == nil {
-			c.cold = fitCold(b)
-		}
+		r.cell(e.Cell).addCold(b)
 	case event.Facts:
 		r.observe(e, b.Values, b.Source, true)
 	}
@@ -253,4 +249,13 @@ func (c *Cell) window() (from, to time.Duration, ok bool) {
 		ok = true
 	}
 	return from, to, ok
+}
+
+// addCold takes in cold prompts: those before the first pass make the curve, and later ones tell whether it holds.
+func (c *Cell) addCold(b event.ColdPrompts) {
+	if b.After > 0 {
+		c.cold.add(b)
+	} else if c.cold == nil {
+		c.cold = fitCold(b)
+	}
 }
