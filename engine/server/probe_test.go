@@ -131,7 +131,7 @@ var probeTests = []struct {
 		},
 		want: Found{State: Ready, Engine: "llamacpp", Version: "b10488-abcdef", Slots: new(1), ContextTokens: new(8192),
 			Models: []engines.Model{{ID: "qwen", File: "m.gguf", OwnedBy: "llamacpp", ContextTokens: new(8192),
-				TrainedTokens: new(32768)}}},
+				TrainedTokens: new(32768), Thoughts: new(false)}}},
 		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
