@@ -19,6 +19,7 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/files"
 	"homellm/engine/history"
+	"homellm/engine/history/index"
 	"homellm/engine/host"
 	"homellm/engine/replace"
 	"homellm/engine/report"
@@ -152,13 +153,13 @@ func conclude(p process, res *results.Folder, format report.Format) (int, error)
 // sayWhatMoved tells what moved since the last run of the same scenario, server and model. It judges nothing, so that
 // what goes wrong here is only told.
 func (p process) sayWhatMoved(ctx context.Context, res *results.Folder) {
-	index, err := history.Open(ctx, p.runs(filepath.Dir(res.Dir)))
+	x, err := index.Open(ctx, p.runs(filepath.Dir(res.Dir)))
 	if err != nil {
 		p.say("what moved since the last run is not known: %v", err)
 		return
 	}
-	defer index.Close()
-	all, err := index.Of(ctx, res.Fold.Started.Scenario.Name)
+	defer x.Close()
+	all, err := x.Of(ctx, res.Fold.Started.Scenario.Name)
 	if err != nil {
 		p.say("what moved since the last run is not known: %v", err)
 		return

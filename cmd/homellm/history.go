@@ -10,6 +10,7 @@ import (
 
 	"homellm/engine/exit"
 	"homellm/engine/history"
+	"homellm/engine/history/index"
 	"homellm/engine/report"
 	"homellm/engine/results"
 )
@@ -33,12 +34,12 @@ It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
 			if !slices.Contains(historyFormats, format) {
 				return exit.Errorf(exit.Usage, "write one of "+strings.Join(historyFormats, ", "), "there is no format %q", format)
 			}
-			index, err := history.Open(c.Context(), p.runs(dir))
+			x, err := index.Open(c.Context(), p.runs(dir))
 			if err != nil {
 				return err
 			}
-			defer index.Close()
-			scenarios, err := index.Scenarios(c.Context())
+			defer x.Close()
+			scenarios, err := x.Scenarios(c.Context())
 			if err != nil {
 				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
 			}
@@ -48,7 +49,7 @@ It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
 				}
 				return nil
 			}
-			all, err := index.Of(c.Context(), args[0])
+			all, err := x.Of(c.Context(), args[0])
 			if err != nil {
 				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
 			}

@@ -1,3 +1,7 @@
+// Package history looks at what was measured over many runs.
+//
+// In come the runs of one cell on one machine, in the order in which they were played. Out come what changed between
+// them, where a figure changed its level, and what moved since the last run. It reads no file and shows nothing.
 package history
 
 import (
@@ -27,12 +31,11 @@ type Run struct {
 	Started       time.Time
 	Verdict       event.Outcome
 	Circumstances compare.Fingerprint
-
-	figures map[string]compare.BaselineMetric
+	Figures       map[string]compare.BaselineMetric // by path
 }
 
-// boxOf names the machine that a cell was measured on: what computes there.
-func boxOf(f compare.Fingerprint) string {
+// Box names the machine that a cell was measured on: what computes there.
+func Box(f compare.Fingerprint) string {
 	if f["server.simulated"] == "yes" {
 		return "simulator"
 	}
@@ -49,7 +52,7 @@ type Value struct {
 // Value is the median, or for a share the mean, of what a run measured along a path such as steps.q.ttft_ms. It is
 // unknown where the run did not measure it.
 func (r Run) Value(path string) Value {
-	m, ok := r.figures[path]
+	m, ok := r.Figures[path]
 	if !ok {
 		return Value{Value: metrics.Value{Why: "it was not measured"}}
 	}
@@ -74,7 +77,7 @@ func statistic(path string) string {
 func (h History) Paths() []string {
 	all := map[string]bool{}
 	for _, r := range h.Runs {
-		for p := range r.figures {
+		for p := range r.Figures {
 			all[p] = true
 		}
 	}

@@ -80,7 +80,7 @@ func (h History) move(path string) (Move, bool) {
 	slices.Sort(changes)
 	q1, q3 := stats.Percentile(changes, 25), stats.Percentile(changes, 75)
 	m.Usual = q3 + 3*(q3-q1)
-	better := h.Runs[n].figures[path].Better
+	better := h.Runs[n].Figures[path].Better
 	switch up := m.Change > 0; {
 	case math.Abs(m.Change) <= m.Usual || better == 0:
 		m.Verdict = compare.Same

@@ -1,9 +1,9 @@
-// Package history looks at what was measured over many runs.
+// Package index finds the histories of the runs below a folder of results.
 //
-// In come the runs below a folder of results. Out come, for each cell on each machine, its runs in the order in which
-// they were played, what changed between them, and where a figure changed its level. The index that makes it quick is
-// a cache: it holds nothing that the journals do not, and is made anew whenever it is missing or damaged.
-package history
+// In come the folder and the name of a scenario; out come its histories. What makes it quick is a database that is a
+// cache: it holds nothing that the journals do not, and is made anew whenever it is missing or damaged. It judges
+// nothing and shows nothing.
+package index
 
 import (
 	"context"
@@ -19,15 +19,16 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/event"
+	"homellm/engine/history"
 	"homellm/engine/metrics"
 	"homellm/engine/results"
 )
 
-// IndexName is the file of the index, in the folder of results.
-const IndexName = "history.sqlite"
+// Name is the file of the index, in the folder of results.
+const Name = "history.sqlite"
 
-// indexVersion changes with the tables and with what is kept in them: an index of another version is made anew.
-const indexVersion = 1
+// version changes with the tables and with what is kept in them: an index of another version is made anew.
+const version = 1
 
 const tables = `
 CREATE TABLE runs (
@@ -50,7 +51,7 @@ type Index struct {
 
 // Open opens the index of a folder and brings it up to date. A folder that takes no file has one in memory.
 func Open(ctx context.Context, runs results.Runs) (*Index, error) {
-	path := filepath.Join(runs.Dir, IndexName)
+	path := filepath.Join(runs.Dir, Name)
 	x, err := open(ctx, path, runs)
 	if err == nil {
 		return x, nil
@@ -95,18 +96,18 @@ func open(ctx context.Context, path string, runs results.Runs) (*Index, error) {
 func (x *Index) Close() error { return x.db.Close() }
 
 func (x *Index) prepare(ctx context.Context) error {
-	var version int
-	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	var found int
+	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err != nil {
 		return err
 	}
-	switch version {
-	case indexVersion:
+	switch found {
+	case version:
 		return nil
 	case 0:
-		_, err := x.db.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; COMMIT", tables, indexVersion))
+		_, err := x.db.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; COMMIT", tables, version))
 		return err
 	}
-	return fmt.Errorf("the index is of version %d", version)
+	return fmt.Errorf("the index is of version %d", found)
 }
 
 // refresh reads the journals that are new or have grown, and forgets those that are gone.
@@ -194,7 +195,7 @@ func (x *Index) add(ctx context.Context, dir string, s stamp, fold *metrics.Run)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", dir, c.Name(), boxOf(f),
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", dir, c.Name(), history.Box(f),
 			circumstances, figures); err != nil {
 			return err
 		}
@@ -221,7 +222,7 @@ func (x *Index) Scenarios(ctx context.Context) ([]string, error) {
 }
 
 // Of are the histories of a scenario: of each cell on each machine.
-func (x *Index) Of(ctx context.Context, scenario string) ([]History, error) {
+func (x *Index) Of(ctx context.Context, scenario string) ([]history.History, error) {
 	rows, err := x.db.QueryContext(ctx, `SELECT cells.cell, cells.box, runs.dir, runs.id, runs.started, runs.verdict,
 		cells.circumstances, cells.figures FROM cells JOIN runs USING (dir)
 		WHERE runs.scenario = ? AND runs.finished ORDER BY cells.cell, cells.box, runs.started, runs.dir`, scenario)
@@ -229,11 +230,11 @@ func (x *Index) Of(ctx context.Context, scenario string) ([]History, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []History
+	var out []history.History
 	for rows.Next() {
 		var cell, box, started, verdict string
 		var circumstances, figures []byte
-		r := Run{}
+		r := history.Run{}
 		if err := rows.Scan(&cell, &box, &r.Name, &r.ID, &started, &verdict, &circumstances, &figures); err != nil {
 			return nil, err
 		}
@@ -242,11 +243,11 @@ func (x *Index) Of(ctx context.Context, scenario string) ([]History, error) {
 			return nil, err
 		}
 		if err := errors.Join(json.Unmarshal(circumstances, &r.Circumstances),
-			json.Unmarshal(figures, &r.figures)); err != nil {
+			json.Unmarshal(figures, &r.Figures)); err != nil {
 			return nil, err
 		}
 		if n := len(out); n == 0 || out[n-1].Cell != cell || out[n-1].Box != box {
-			out = append(out, History{Scenario: scenario, Cell: cell, Box: box})
+			out = append(out, history.History{Scenario: scenario, Cell: cell, Box: box})
 		}
 		h := &out[len(out)-1]
 		h.Runs = append(h.Runs, r)

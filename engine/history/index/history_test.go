@@ -1,4 +1,4 @@
-package history
+package index
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 	"homellm/engine/compare"
 	"homellm/engine/event"
+	"homellm/engine/history"
 	"homellm/engine/results"
 )
 
@@ -58,7 +59,7 @@ func write(t testing.TB, dir string, i int, driver string, first time.Duration) 
 	}
 }
 
-func opened(t *testing.T, dir string) []History {
+func opened(t *testing.T, dir string) []history.History {
 	t.Helper()
 	x, err := Open(t.Context(), results.Runs{Dir: dir, Skipped: func(err error) { t.Log(err) }})
 	if err != nil {
@@ -133,7 +134,7 @@ func TestOpen_FollowsTheJournals(t *testing.T) {
 	if n := count(); n != 4 {
 		t.Errorf("%d runs after one went and two came", n)
 	}
-	index := filepath.Join(dir, IndexName)
+	index := filepath.Join(dir, Name)
 	if info, err := os.Stat(index); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the index: %v, %v", info, err)
 	}
@@ -164,16 +165,16 @@ func TestOpen_FollowsTheJournals(t *testing.T) {
 func TestOpen_WithoutAFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, 0, "550", 100*time.Millisecond)
-	if err := os.Mkdir(filepath.Join(dir, IndexName), 0o700); err != nil { // no file can have this name
+	if err := os.Mkdir(filepath.Join(dir, Name), 0o700); err != nil { // no file can have this name
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, IndexName, "mine"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, Name, "mine"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if all := opened(t, dir); len(all) != 1 || len(all[0].Runs) != 1 {
 		t.Errorf("%+v", all)
 	}
-	if _, err := os.Stat(filepath.Join(dir, IndexName, "mine")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, Name, "mine")); err != nil {
 		t.Errorf("what was in the way is gone: %v", err)
 	}
 	_, err := Open(t.Context(), results.Runs{Dir: filepath.Join(dir, "none")})
@@ -195,7 +196,7 @@ func TestSinceLast(t *testing.T) {
 	for i, first := range []time.Duration{101, 99, 100, 102} {
 		write(t, dir, i+1, "550", first*time.Millisecond)
 	}
-	of := func() (Since, Move) {
+	of := func() (history.Since, history.Move) {
 		s, ok := opened(t, dir)[0].SinceLast()
 		if !ok {
 			t.Fatal("no run before")
@@ -206,7 +207,7 @@ func TestSinceLast(t *testing.T) {
 			}
 		}
 		t.Fatalf("nothing of %s in %+v", path, s.Moves)
-		return s, Move{}
+		return s, history.Move{}
 	}
 	if s, m := of(); s.Earlier != 4 || m.Verdict != event.Unknown || m.Usual != 0 || m.Old != 100 || m.New != 102 {
 		t.Errorf("with four earlier runs: %d, %+v", s.Earlier, m)
