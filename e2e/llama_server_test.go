@@ -115,9 +115,10 @@ func TestLlamaServer_Doctor(t *testing.T) {
 	p := build(t)
 	for run := range 20 {
 		code, printed := p.run(t, "doctor", "--url", address)
-		// that the machine is busy is a problem of the machine
-		if sound := strings.Contains(printed, "no problems found") && code == 0; !strings.Contains(printed,
-			"cache test    proven") || !sound && !strings.Contains(printed, "close what keeps the processor busy") {
+		// that the machine is busy or full is a problem of the machine
+		sound := strings.Contains(printed, "no problems found") && code == 0
+		machine := strings.Contains(printed, "close what keeps the processor busy") || strings.Contains(printed, "df -h")
+		if !strings.Contains(printed, "cache test    proven") || !sound && !machine {
 			t.Fatalf("run %d: exit code %d\n%s", run, code, printed)
 		}
 	}
