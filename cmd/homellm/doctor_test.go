@@ -48,8 +48,8 @@ func TestDoctor_FailedCacheTest(t *testing.T) {
 }
 
 // A server whose replies are held back until they are whole is told so, over real sockets: what was 3257 tokens a
-// second and no problem is a speed that is not known. The server is slow, so that a busy machine does not take longer to
-// pass a reply on than the server takes to make it.
+// second and no problem is a speed that is not known. The server is slow, so that a busy machine does not take longer
+// to pass a reply on than the server takes to make it.
 func TestDoctor_Buffered(t *testing.T) {
 	t.Parallel()
 	s, err := sim.New(sim.Config{Speed: 0.25, ServedNames: []string{"m"}, Faults: []sim.Fault{{Kind: "buffer"}}})
