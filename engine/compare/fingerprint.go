@@ -152,6 +152,15 @@ func (m Mismatch) String() string {
 	return out
 }
 
+// Texts are mismatches as they are printed.
+func Texts(all []Mismatch) []string {
+	var out []string
+	for _, m := range all {
+		out = append(out, m.String())
+	}
+	return out
+}
+
 // Mismatches lists the keys in which f and the newer fingerprint differ. A key that only one of them knows is a
 // mismatch.
 func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {

@@ -33,10 +33,7 @@ type Comparison struct {
 func (p Pair) Comparable() bool { return len(p.Mismatches) == 0 && p.Stale == "" }
 
 func (p Pair) difference() string {
-	var out []string
-	for _, m := range p.Mismatches {
-		out = append(out, m.String())
-	}
+	out := Texts(p.Mismatches)
 	if p.Stale != "" {
 		out = append(out, p.Stale)
 	}

@@ -198,5 +198,5 @@ func marginText(d compare.Delta) string {
 }
 
 func withUnit(v float64, unit string) string {
-	return strings.TrimSpace(readable.Significant(v, 3) + " " + readable.UnitWord(unit))
+	return readable.WithUnit(readable.Significant(v, 3), unit)
 }

@@ -102,11 +102,7 @@ func changeText(h history.History, c history.Change) string {
 			h.Runs[c.To].Started.UTC().Format(time.DateOnly))
 	}
 	if len(c.With) > 0 {
-		var keys []string
-		for _, m := range c.With {
-			keys = append(keys, m.String())
-		}
-		out += " (" + strings.Join(keys, "; ") + ")"
+		out += " (" + strings.Join(compare.Texts(c.With), "; ") + ")"
 	}
 	return out
 }
@@ -126,13 +122,9 @@ func historyRuns(w io.Writer, h history.History, path string) error {
 	var rows [][]string
 	for i, r := range slices.Backward(h.Runs) {
 		v := r.Value(path)
-		var with []string
-		for _, m := range differences[i] {
-			with = append(with, m.String())
-		}
 		rows = append(rows, []string{r.Started.UTC().Format("2006-01-02 15:04"), r.Name, string(r.Verdict),
 			unitAfter(readable.Value(v.Value), v.Unit), unitAfter(chart.Middle(v), v.Unit), fmt.Sprint(v.N),
-			changed[i], strings.Join(with, "; ")})
+			changed[i], strings.Join(compare.Texts(differences[i]), "; ")})
 	}
 	return Columns(w, []string{"started (UTC)", "run", "verdict", path, "middle half", "repeats", "change",
 		"changed with it"}, rows, 3)
@@ -229,6 +221,7 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 	}{Name: scenario}
 	for i, h := range all {
 		cell := historyCellPage{ID: fmt.Sprintf("cell-%d", i+1), Title: historyTitle(h)}
+		differences := h.Differences()
 		for k, p := range h.Paths() {
 			if path != "" && p != path {
 				continue
@@ -237,7 +230,7 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 			for _, c := range changes {
 				cell.Changes = append(cell.Changes, p+": "+changeText(h, c))
 			}
-			if c, ok := chart.History(fmt.Sprintf("%s-h%d", cell.ID, k+1), p, h, changes); ok {
+			if c, ok := chart.History(fmt.Sprintf("%s-h%d", cell.ID, k+1), p, h, changes, differences); ok {
 				cell.Charts = append(cell.Charts, c)
 			}
 		}
@@ -269,12 +262,7 @@ func SinceLast(all []history.Since, now time.Time) []string {
 			line += "; " + text.Plural(left, "more run") + " needed to judge"
 		}
 		if len(s.With) > 0 {
-			line += "; also changed: "
-			var keys []string
-			for _, m := range s.With {
-				keys = append(keys, m.String())
-			}
-			line += strings.Join(keys, ", ")
+			line += "; also changed: " + strings.Join(compare.Texts(s.With), ", ")
 		}
 		out = append(out, line)
 	}
@@ -325,7 +313,7 @@ func unitAfter(number, unit string) string {
 	if strings.ContainsFunc(number, unicode.IsLetter) || number == readable.Unknown {
 		return number
 	}
-	return strings.TrimSpace(number + " " + readable.UnitWord(unit))
+	return readable.WithUnit(number, unit)
 }
 
 // ago says how long ago something was.

@@ -314,7 +314,7 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 	for _, v := range c.Verdicts {
 		for _, o := range v.Operands {
 			if f, ok := o.Value.(float64); ok {
-				add(v.Name+": "+o.Path, strings.TrimSpace(readable.Significant(f, 6)+" "+readable.UnitWord(o.Unit)))
+				add(v.Name+": "+o.Path, readable.WithUnit(readable.Significant(f, 6), o.Unit))
 			}
 		}
 	}

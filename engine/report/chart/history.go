@@ -15,8 +15,10 @@ import (
 const historyShown = 400
 
 // History draws a figure over the runs of a history: its value with the quartiles of its repeats, a line where the
-// level changed, and a mark on the axis where something else did. It is false if no run knows the figure.
-func History(id, path string, h history.History, changes []history.Change) (Chart, bool) {
+// level changed, and a mark on the axis where something else did: differences are those of the history. It is false
+// if no run knows the figure.
+func History(id, path string, h history.History, changes []history.Change,
+	differences map[int][]compare.Mismatch) (Chart, bool) {
 	first := max(len(h.Runs)-historyShown, 0)
 	runs := h.Runs[first:]
 	values := make([]history.Value, len(runs))
@@ -39,12 +41,11 @@ func History(id, path string, h history.History, changes []history.Change) (Char
 	s := newSVG(id, wideWidth, chartHeight, path, fmt.Sprintf("%d runs; the newest is %s", len(runs),
 		readable.Value(values[len(values)-1].Value)))
 	frame(s, y, step, unit)
-	differences := h.Differences()
 	var line, low, high []point
 	for i := range runs {
 		at := x.at(float64(i))
 		if d := differences[first+i]; len(d) > 0 {
-			s.dot("dot old", at, y.from+9, 3.5, mismatches(d))
+			s.dot("dot old", at, y.from+9, 3.5, strings.Join(compare.Texts(d), "; "))
 		}
 		v, ok := values[i].Number()
 		line, low, high = append(line, point{at, y.at(v), !ok}), append(low, point{at, y.at(values[i].Low), !ok}),
@@ -66,7 +67,9 @@ func History(id, path string, h history.History, changes []history.Change) (Char
 		s.text("tick", at+4, y.to-4, readable.Percent((c.After-c.Before)/math.Abs(c.Before)))
 	}
 	out.SVG = s.done()
-	out.Table = historyTable(path, runs, values, func(i int) string { return mismatches(differences[first+i]) })
+	out.Table = historyTable(path, runs, values, func(i int) string {
+		return strings.Join(compare.Texts(differences[first+i]), "; ")
+	})
 	if first > 0 {
 		out.Table.Note = fmt.Sprintf("The newest %d of %d runs.", historyShown, len(h.Runs))
 	}
@@ -90,12 +93,4 @@ func Middle(v history.Value) string {
 		return readable.Unknown
 	}
 	return readable.Range(v.Low, v.High, func(f float64) string { return readable.Quantity(f, v.Unit) })
-}
-
-func mismatches(all []compare.Mismatch) string {
-	var out []string
-	for _, m := range all {
-		out = append(out, m.String())
-	}
-	return strings.Join(out, "; ")
 }

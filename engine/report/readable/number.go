@@ -77,7 +77,7 @@ func Significant(v float64, digits int) string {
 func Exact(v any, unit string) string {
 	switch v := v.(type) {
 	case float64:
-		return strings.TrimSpace(Significant(v, 6) + " " + UnitWord(unit))
+		return WithUnit(Significant(v, 6), unit)
 	case string:
 		return strconv.Quote(v)
 	case nil:
@@ -86,12 +86,12 @@ func Exact(v any, unit string) string {
 	return fmt.Sprint(v)
 }
 
-// UnitWord is a unit with the space before it, to follow a number; shares have none.
-func UnitWord(unit string) string {
-	if unit == "ratio" {
-		return ""
+// WithUnit is a number with its unit after it; shares have none.
+func WithUnit(number, unit string) string {
+	if unit == "ratio" || unit == "" {
+		return number
 	}
-	return unit
+	return number + " " + unit
 }
 
 // Number is the shortest decimal that reads back as the same value.
