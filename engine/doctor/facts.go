@@ -79,16 +79,6 @@ type ClientFacts struct {
 	TimerP99 float64 `json:"timer_late_p99_ms"`
 }
 
-// orWhy is a value, or nil with the reason.
-func orWhy[T comparable](unknown map[string]string, key string, v T, why string) *T {
-	var zero T
-	if v == zero {
-		unknown[key] = why
-		return nil
-	}
-	return &v
-}
-
 // testFacts says what a test showed.
 func testFacts(name string, seen tested) *Test {
 	out := &Test{Model: name, Unknown: map[string]string{}}
@@ -111,7 +101,7 @@ func testFacts(name string, seen tested) *Test {
 	if out.Completion == nil {
 		out.Unknown["completion_tokens"] = silent
 	}
-	out.Finish = orWhy(out.Unknown, "finish_reason", e.Finish, silent)
+	out.Finish = server.OrWhy(out.Unknown, "finish_reason", e.Finish, silent)
 	if seen.proof != nil {
 		out.HeldBack = seen.proof.HeldBack()
 	}
@@ -148,7 +138,7 @@ func (t *Test) cache(seen tested) {
 	report := seen.proof.Report
 	t.CacheReport = &CacheReport{Proven: report.Proven(), How: report.How(), CacheOff: report.Off || report.Zero,
 		Unknown: map[string]string{}}
-	t.CacheReport.BlockTokens = orWhy(t.CacheReport.Unknown, "block_tokens", report.Block,
+	t.CacheReport.BlockTokens = server.OrWhy(t.CacheReport.Unknown, "block_tokens", report.Block,
 		"not learnt from the prompts of the test")
 	if len(seen.times) == 2 {
 		t.SamePrompt = seen.times
@@ -179,16 +169,16 @@ func machineFacts(ctx context.Context, t *host.Telemetry) MachineFacts {
 	out.Threads, _ = facts["cpu_threads"].(int)
 	memory, _ := facts["memory_mib"].(uint64)
 	free, _ := facts["memory_free_mib"].(uint64)
-	out.Processor = orWhy(out.Unknown, "processor", processor, untold)
-	out.MemoryBytes = orWhy(out.Unknown, "memory_bytes", float64(memory<<20), untold)
-	out.FreeBytes = orWhy(out.Unknown, "memory_free_bytes", float64(free<<20), untold)
+	out.Processor = server.OrWhy(out.Unknown, "processor", processor, untold)
+	out.MemoryBytes = server.OrWhy(out.Unknown, "memory_bytes", float64(memory<<20), untold)
+	out.FreeBytes = server.OrWhy(out.Unknown, "memory_free_bytes", float64(free<<20), untold)
 	for _, g := range t.GPUs() {
 		one := GPUFacts{Name: g.Name, HeldBack: g.ThrottledNow, Unknown: map[string]string{}}
 		const untold = "the driver does not tell"
-		one.MemoryBytes = orWhy(one.Unknown, "memory_bytes", g.MemoryMiB*(1<<20), untold)
-		one.FreeBytes = orWhy(one.Unknown, "free_bytes", g.FreeMiB*(1<<20), untold)
-		one.Driver = orWhy(one.Unknown, "driver", g.Driver, untold)
-		one.PowerLimitW = orWhy(one.Unknown, "power_limit_w", g.PowerLimitW, untold)
+		one.MemoryBytes = server.OrWhy(one.Unknown, "memory_bytes", g.MemoryMiB*(1<<20), untold)
+		one.FreeBytes = server.OrWhy(one.Unknown, "free_bytes", g.FreeMiB*(1<<20), untold)
+		one.Driver = server.OrWhy(one.Unknown, "driver", g.Driver, untold)
+		one.PowerLimitW = server.OrWhy(one.Unknown, "power_limit_w", g.PowerLimitW, untold)
 		out.GPUs = append(out.GPUs, one)
 	}
 	return out

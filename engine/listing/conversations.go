@@ -7,6 +7,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/report"
+	"homellm/engine/server"
 )
 
 // Conversations lists the conversations of scenarios.
@@ -80,9 +81,9 @@ func ofCell(scenario string, cell *dsl.Cell, c *dsl.Conversation) Conversation {
 func conversation(scenario string, c *dsl.Conversation, skip string, n counts) Conversation {
 	out := Conversation{Scenario: scenario, Conversation: c.ID, Fits: skip == "", Why: skip,
 		Tags: append([]string{}, c.Tags...), Unknown: unknown{}}
-	out.Turns = out.Unknown.number("turns", n.turns, skip)
-	out.DeclaredTokens = out.Unknown.number("declared_tokens", n.declared, "its author declares no size")
-	out.CountedTokens = out.Unknown.number("counted_tokens", n.counted, skip)
+	out.Turns = server.OrWhy(out.Unknown, "turns", n.turns, skip)
+	out.DeclaredTokens = server.OrWhy(out.Unknown, "declared_tokens", n.declared, "its author declares no size")
+	out.CountedTokens = server.OrWhy(out.Unknown, "counted_tokens", n.counted, skip)
 	return out
 }
 

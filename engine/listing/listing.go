@@ -69,21 +69,3 @@ func schemaOf(kind string) string { return fmt.Sprintf("homellm.%s/v1", kind) }
 
 // unknown collects why values are null, by their keys.
 type unknown map[string]string
-
-// number is a count, or null with the reason where 0 stands for what is not known.
-func (u unknown) number(key string, n int, why string) *int {
-	if n == 0 {
-		u[key] = why
-		return nil
-	}
-	return &n
-}
-
-// text is a text, or null with the reason where there is none.
-func (u unknown) text(key, s, why string) *string {
-	if s == "" {
-		u[key] = why
-		return nil
-	}
-	return &s
-}

@@ -8,6 +8,7 @@ import (
 	"homellm/engine/catalog"
 	"homellm/engine/hub"
 	"homellm/engine/report"
+	"homellm/engine/server"
 	"homellm/engine/text"
 )
 
@@ -91,7 +92,7 @@ func OfModels(c *catalog.Catalog, gpu string, vram float64) (Models, error) {
 
 func ofOffer(c *catalog.Catalog, o catalog.Offer, here hub.Stored, vram float64) Model {
 	out := Model{Model: o.Model.Name, Source: o.Source.Name, Repo: o.Source.Repo, Unknown: unknown{}, fits: "–"}
-	out.Quant = out.Unknown.text("quant", o.Source.Quant, "the models file does not say")
+	out.Quant = server.OrWhy(out.Unknown, "quant", o.Source.Quant, "the models file does not say")
 	out.state, out.HereBytes = c.State(o, here)
 	out.Downloaded = strings.ReplaceAll(string(out.state), " ", "_")
 	if bytes, estimated := o.Size(); bytes > 0 {

@@ -10,6 +10,7 @@ import (
 	"homellm/engine/metrics"
 	"homellm/engine/report"
 	"homellm/engine/results"
+	"homellm/engine/server"
 )
 
 // Runs lists the runs of a folder, the newest first.
@@ -72,9 +73,9 @@ func OfRuns(dir string, all []results.Run) Runs {
 func ofServer(s event.Server) PlayedOn {
 	const silent = "the server does not say"
 	out := PlayedOn{Profile: s.Profile, Engine: s.Engine, ContextTokens: s.ContextTokens, Unknown: unknown{}}
-	out.Version = out.Unknown.text("version", s.Version, silent)
-	out.Model = out.Unknown.text("model", s.Model, silent)
-	out.Quant = out.Unknown.text("quant", s.Quant, "neither the models file nor the model's name says")
+	out.Version = server.OrWhy(out.Unknown, "version", s.Version, silent)
+	out.Model = server.OrWhy(out.Unknown, "model", s.Model, silent)
+	out.Quant = server.OrWhy(out.Unknown, "quant", s.Quant, "neither the models file nor the model's name says")
 	if s.ContextTokens == nil {
 		out.Unknown["context_tokens"] = silent
 	}

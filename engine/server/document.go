@@ -54,12 +54,8 @@ func (f Found) Document() Document {
 	if f.State != Ready {
 		why = cmp.Or(f.Detail, string(f.State))
 	}
-	if d.Engine = known(f.Engine); d.Engine == nil {
-		d.Unknown["engine"] = cmp.Or(f.Detail, "no engine of the table was recognised")
-	}
-	if d.Version = known(f.Version); d.Version == nil {
-		d.Unknown["version"] = why
-	}
+	d.Engine = OrWhy(d.Unknown, "engine", f.Engine, cmp.Or(f.Detail, "no engine of the table was recognised"))
+	d.Version = OrWhy(d.Unknown, "version", f.Version, why)
 	missing(d.Unknown, "context_tokens", d.ContextTokens, why)
 	if f.ContextTokens == nil && len(f.Models) > 1 {
 		d.Unknown["context_tokens"] = "its models do not share one"
@@ -85,12 +81,14 @@ func (f Found) Document() Document {
 	return d
 }
 
-// known is a text, or nil where there is none.
-func known(s string) *string {
-	if s == "" {
+// OrWhy is a value of a document, or nil with the reason where there is none: the zero value stands for that.
+func OrWhy[T comparable](unknown map[string]string, key string, v T, why string) *T {
+	var zero T
+	if v == zero {
+		unknown[key] = why
 		return nil
 	}
-	return &s
+	return &v
 }
 
 // missing gives the reason for a value that is not known.
