@@ -9,8 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,13 +21,7 @@ import (
 // holding is a proxy that holds back the replies to requests with a text: in whole, or their beginning for a while.
 func holding(t *testing.T, to, text string, hold time.Duration) (address string) {
 	t.Helper()
-	target, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forward := httputil.NewSingleHostReverseProxy(target)
-	forward.FlushInterval = -1
-	forward.Transport = &http.Transport{DisableKeepAlives: true}
+	forward := forwardTo(t, to)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, 1<<22))
 		if err != nil {

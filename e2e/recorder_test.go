@@ -41,8 +41,8 @@ type recorder struct {
 	accounts []account
 }
 
-// record puts a recorder in front of an engine.
-func record(t *testing.T, address string, around func() func(*account)) *recorder {
+// forwardTo is a proxy that passes everything on at once.
+func forwardTo(t *testing.T, address string) *httputil.ReverseProxy {
 	t.Helper()
 	to, err := url.Parse(address)
 	if err != nil {
@@ -52,6 +52,13 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 	proxy.FlushInterval = -1
 	// llama-server closes connections that it announced to keep: each request has its own
 	proxy.Transport = &http.Transport{DisableKeepAlives: true}
+	return proxy
+}
+
+// record puts a recorder in front of an engine.
+func record(t *testing.T, address string, around func() func(*account)) *recorder {
+	t.Helper()
+	proxy := forwardTo(t, address)
 	r := &recorder{around: around}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if !strings.HasSuffix(q.URL.Path, "/completions") && q.URL.Path != "/api/chat" {
