@@ -40,6 +40,9 @@ type arrivals struct {
 // keepStamps makes the kernel stamp packets as long as this process lives. The kernel starts to stamp some time after
 // the first socket asks for it, and stops after the last such socket is closed. Without a socket that stays open, the
 // first replies of a run may have no stamps. It reports whether stamps arrive, which takes some milliseconds.
+//
+// A datagram that was not stamped when it arrived is stamped when it is read (sock_recv_timestamp in the kernel's
+// net/socket.c), while a TCP read has no stamp then. So only a stamp from before the read counts.
 var keepStamps = sync.OnceValue(func() bool {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -66,6 +69,10 @@ var keepStamps = sync.OnceValue(func() bool {
 		if unix.Sendto(fd, data[:], 0, self) != nil {
 			return false
 		}
+		var sent unix.Timespec
+		if unix.ClockGettime(unix.CLOCK_REALTIME, &sent) != nil {
+			return false
+		}
 		_, n, _, _, err := unix.Recvmsg(fd, data[:], control[:], 0)
 		if errors.Is(err, unix.EINTR) {
 			continue
@@ -73,7 +80,7 @@ var keepStamps = sync.OnceValue(func() bool {
 		if err != nil {
 			return false
 		}
-		if stampIn(control[:n]) != Unset {
+		if stamp := stampIn(control[:n]); stamp != Unset && stamp <= time.Duration(sent.Nano()) {
 			return true
 		}
 		pause := unix.NsecToTimespec(int64(time.Millisecond))
