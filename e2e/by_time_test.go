@@ -13,6 +13,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // byTime is how much is played, and which share of the intervals has to hold the truth.
@@ -78,6 +79,7 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 	}
 	rate, cell := metrics.Must("cache.hit_rate"), fold.Cells[0]
 	all, timed, within, width := 0, 0, 0, 0.0
+	var long []float64 // widths of prompts of about 2,000 tokens
 	for i, q := range cell.Requests {
 		if q.Err != nil {
 			t.Errorf("%s: %s: %s", q.Step, q.Err.Class, q.Err.Message)
@@ -95,6 +97,9 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 		}
 		all++
 		width += said.High - said.Low
+		if 1800 <= a.prompt && a.prompt <= 2200 {
+			long = append(long, said.High-said.Low)
+		}
 		if said.Low <= truth && truth <= said.High {
 			within++
 			continue
@@ -104,6 +109,10 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 	}
 	t.Logf("%d of %d intervals hold the truth, %d of them say something; they are %.3f wide", within, all, timed,
 		width/float64(all))
+	if len(long) > 0 {
+		t.Logf("%d prompts of 1,800 to 2,200 tokens: intervals are %.3f wide in the median, %.3f at most", len(long),
+			stats.Median(long), slices.Max(long))
+	}
 	// by chance the share is lower, but hardly by more than two standard deviations
 	least := b.share*float64(all) - 2*math.Sqrt(b.share*(1-b.share)*float64(all))
 	if timed < all*9/10 {
