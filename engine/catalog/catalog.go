@@ -126,13 +126,13 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 	)
 }
 
-// Spec is the pull of an offer.
-func (o Offer) Spec() hub.PullSpec {
-	spec := hub.PullSpec{Repo: o.Source.Repo, Revision: o.Source.Revision, Format: o.Source.Format, Quant: o.Source.Quant}
+// spec is what the models file says of an offer.
+func (o Offer) spec() spec {
+	s := spec{repo: o.Source.Repo, revision: o.Source.Revision, format: o.Source.Format, quant: o.Source.Quant}
 	for _, f := range o.Source.Files {
-		spec.Files = append(spec.Files, hub.File{Path: f.Path, Hash: f.SHA256, Bytes: f.Bytes})
+		s.files = append(s.files, hub.File{Path: f.Path, Hash: f.SHA256, Bytes: f.Bytes})
 	}
-	return spec
+	return s
 }
 
 // Commit is the snapshot of a source; "" if that cannot be known yet.

@@ -36,22 +36,22 @@ func (c *Catalog) Stored() ([]hub.Stored, error) {
 // State says what of an offer is on this machine, and its size. Several offers may share a repository: only the
 // offer's own files count.
 func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
-	held := c.Cache.Holds(o.Spec(), c.Commit(o))
+	held := holds(c.Cache, o.spec(), c.Commit(o))
 	switch {
-	case held.Whole():
-		return Whole, held.Bytes()
-	case held.Unfinished > 0:
-		return Interrupted, held.Bytes() + held.Unfinished
-	case len(held.Files) > 0:
-		return Part, held.Bytes() + held.Unfinished
+	case held.whole():
+		return Whole, held.bytes()
+	case held.unfinished > 0:
+		return Interrupted, held.bytes() + held.unfinished
+	case len(held.files) > 0:
+		return Part, held.bytes() + held.unfinished
 	}
-	spec := o.Spec()
-	for i := range spec.Files {
-		spec.Files[i] = hub.File{Path: spec.Files[i].Path} // the other hashes are for the file's own revision
+	older := o.spec()
+	for i := range older.files {
+		older.files[i] = hub.File{Path: older.files[i].Path} // the other hashes are for the file's own revision
 	}
 	for _, commit := range here.Commits {
-		if other := c.Cache.Holds(spec, commit); commit != c.Commit(o) && other.Whole() {
-			return Older, other.Bytes()
+		if other := holds(c.Cache, older, commit); commit != c.Commit(o) && other.whole() {
+			return Older, other.bytes()
 		}
 	}
 	return Absent, 0
@@ -106,19 +106,19 @@ func (c *Catalog) verify(ctx context.Context, of []Offer, repo, commit string) (
 	var whose, missing []string
 	var want []hub.File
 	for _, o := range of {
-		held := c.Cache.Holds(o.Spec(), commit)
-		if len(held.Files) == 0 {
+		held := holds(c.Cache, o.spec(), commit)
+		if len(held.files) == 0 {
 			continue
 		}
 		whose = append(whose, o.String())
 		if commit == c.Commit(o) {
-			want = append(want, o.Spec().Files...)
+			want = append(want, o.spec().files...)
 		}
 		// A pull of single files, such as a tokeniser, intentionally leaves the rest out.
-		if slices.ContainsFunc(held.Files, func(f hub.File) bool {
+		if slices.ContainsFunc(held.files, func(f hub.File) bool {
 			return f.Path == "config.json" || slices.Contains([]string{".gguf", ".safetensors"}, path.Ext(f.Path))
 		}) {
-			missing = append(missing, held.Missing...)
+			missing = append(missing, held.missing...)
 		}
 		if o.Model.Sources == nil { // a repository in no models file may not have one
 			missing = slices.DeleteFunc(missing, func(p string) bool { return p == "config.json" })

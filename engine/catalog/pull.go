@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"homellm/engine/exit"
+	"homellm/engine/host"
 	"homellm/engine/hub"
 )
 
@@ -18,26 +19,26 @@ type Wanted struct {
 }
 
 // spec is what a pull of that part asks for.
-func (w Wanted) spec(o Offer) hub.PullSpec {
-	spec := o.Spec()
-	spec.Revision = cmp.Or(w.Revision, spec.Revision)
+func (w Wanted) spec(o Offer) spec {
+	s := o.spec()
+	s.revision = cmp.Or(w.Revision, s.revision)
 	if len(w.Files) > 0 {
-		promised := spec.Files
-		spec.Files = nil
+		promised := s.files
+		s.files = nil
 		for _, path := range w.Files {
 			file := hub.File{Path: path}
 			if i := slices.IndexFunc(promised, func(p hub.File) bool { return p.Path == path }); i >= 0 {
 				file = promised[i]
 			}
-			spec.Files = append(spec.Files, file)
+			s.files = append(s.files, file)
 		}
 	}
 	if w.Revision != "" && w.Revision != o.Source.Revision { // the hashes in the models file are for its own revision
-		for i := range spec.Files {
-			spec.Files[i] = hub.File{Path: spec.Files[i].Path}
+		for i := range s.files {
+			s.files[i] = hub.File{Path: s.files[i].Path}
 		}
 	}
-	return spec
+	return s
 }
 
 // Online returns an error if the environment forbids using the hub.
@@ -53,9 +54,10 @@ const Again = "the same command continues where this one stopped"
 
 // Pull downloads an offer.
 func (c *Catalog) Pull(ctx context.Context, o Offer, w Wanted, progress func(hub.Progress)) (hub.Pulled, error) {
-	pulled, err := c.Cache.Pull(ctx, c.hub, w.spec(o), hub.PullOptions{Progress: progress})
-	if why, ok := errors.AsType[*hub.Error](err); ok {
-		err = exit.Errorf(exit.Environment, why.Hint, "pulling %s: %s", o, why.Why)
+	options := hub.PullOptions{Progress: progress, Free: host.FreeDisk}
+	pulled, err := c.Cache.Pull(ctx, c.hub, w.spec(o).pull(), options)
+	if why, ok := errors.AsType[*exit.Failure](err); ok {
+		err = exit.Errorf(exit.Environment, why.Hint, "pulling %s: %w", o, why.Err)
 	} else if err != nil {
 		err = exit.Errorf(exit.Environment, Again, "pulling %s: %w", o, err)
 	}

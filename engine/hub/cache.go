@@ -39,11 +39,11 @@ func (c Cache) Snapshot(repo, commit string) string {
 }
 
 func (c Cache) link(repo, commit, path string) string {
-	return filepath.Join(c.Snapshot(repo, commit), filepath.FromSlash(path))
+	return filepath.Join(c.Snapshot(repo, commit), path)
 }
 
 func (c Cache) refPath(repo, revision string) string {
-	return filepath.Join(c.repo(repo), "refs", filepath.FromSlash(revision))
+	return filepath.Join(c.repo(repo), "refs", revision)
 }
 
 // publish makes a finished blob visible under its path in the snapshot.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,5 +186,42 @@ func TestSameOrigin(t *testing.T) {
 		if got := (&Hub{}).owns(address); got != tc.want {
 			t.Errorf("%s: %v", tc.a, got)
 		}
+	}
+}
+
+// An interrupted download is listed, is gone when the file is whole, and is not removed while it is being fetched.
+func TestPullLeftovers(t *testing.T) {
+	h := newTestHub(t)
+	c := Cache{Dir: t.TempDir()}
+	leave := func(path, etag string) (names []string) {
+		part := c.blob(h.repo, etag) + partSuffix
+		err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644),
+			os.WriteFile(part+pathSuffix, []byte(path), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{filepath.Base(part), filepath.Base(part) + pathSuffix}
+	}
+	other := strings.Repeat("c", 64)
+	kept := leave("tiny-q4.gguf", other)
+	if got := c.Interrupted(h.repo); !slices.Equal(got, []File{{Path: "tiny-q4.gguf", Bytes: 100}}) {
+		t.Errorf("a download was interrupted, and it has %+v", got)
+	}
+	mustPull(t, c, h, PullSpec{})
+	leave("model.safetensors", h.etag("model.safetensors")) // killed before it could tidy up
+	mustPull(t, c, h, PullSpec{})
+	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
+		t.Errorf("left over: %v, want %v", got, kept)
+	}
+	unlock, err := lock(c.lock(h.repo, other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Remove(h.repo); !errors.Is(err, ErrBusy) {
+		t.Errorf("removed while it is pulled: %v", err)
+	}
+	unlock()
+	if _, err := c.Remove(h.repo); err != nil {
+		t.Error(err)
 	}
 }

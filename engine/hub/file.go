@@ -1,9 +1,13 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+
+	"homellm/engine/exit"
 )
 
 // File is a file of a repository: as the hub lists it, as it is in the cache, or as a models file promises it.
@@ -24,6 +28,15 @@ func (f File) contradicts(promised File) string {
 	return ""
 }
 
+// find is the file that has a path.
+func find(files []File, path string) (f File, ok bool) {
+	i := slices.IndexFunc(files, func(f File) bool { return f.Path == path })
+	if i < 0 {
+		return File{}, false
+	}
+	return files[i], true
+}
+
 var (
 	repoName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 	commitName = regexp.MustCompile(`^[0-9a-f]{40}$`)
@@ -34,9 +47,28 @@ var (
 type PullSpec struct {
 	Repo     string // organisation/model
 	Revision string // a commit pins it; a branch or tag is looked up; empty: main
-	Format   string // safetensors or gguf: which files count where Files is empty; empty: safetensors
-	Quant    string // of the GGUF files where Files is empty; empty: there is only one
-	Files    []File // exactly these; empty: all of Format
+	Files    []File // exactly these; empty: those that Choose takes
+	Choose   func(listed []File) ([]File, error)
+}
+
+// choose selects the files of a repository that a spec asks for, small ones first: what is wrong with
+// the account or the name shows early, and a server can read the configuration.
+func (s PullSpec) choose(listed []File) (chosen []File, err error) {
+	for _, want := range s.Files {
+		f, ok := find(listed, want.Path)
+		if !ok {
+			return nil, fmt.Errorf("%s at %s has no file %s", s.Repo, s.Revision, want.Path)
+		}
+		if bad := f.contradicts(want); bad != "" {
+			return nil, fmt.Errorf("%s %s, says the hub: the revision is not the one that was pinned", want.Path, bad)
+		}
+		chosen = append(chosen, f)
+	}
+	if len(s.Files) == 0 {
+		chosen, err = s.Choose(listed)
+	}
+	slices.SortStableFunc(chosen, func(a, b File) int { return cmp.Compare(a.Bytes, b.Bytes) })
+	return chosen, err
 }
 
 // defaultRevision is the branch that a repository has if no other is named.
@@ -45,16 +77,7 @@ const defaultRevision = "main"
 // ErrBusy says that a pull holds what was to be removed.
 var ErrBusy = errors.New("a pull of it is in progress")
 
-// Error is why a pull failed, with what the user can do about it.
-type Error struct{ Why, Hint string }
-
-func (e *Error) Error() string {
-	if e.Hint == "" {
-		return e.Why
-	}
-	return e.Why + ": " + e.Hint
-}
-
-func noSpace(why string) *Error {
-	return &Error{why, "homellm models rm NAME frees space, HF_HOME names another disk"}
+// noSpace is the error of a disk that is full, or too small for a pull.
+func noSpace(format string, args ...any) error {
+	return exit.Errorf(exit.Environment, "homellm models rm NAME frees space, HF_HOME names another disk", format, args...)
 }

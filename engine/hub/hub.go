@@ -1,8 +1,8 @@
 // Package hub downloads models from a hub that speaks Hugging Face's protocol into the cache that its
-// programs share: what a repository holds, which files a model needs, resumed and verified transfers.
+// programs share: what a repository holds, resumed and verified transfers, what of them is on disk.
 //
-// In come endpoints, tokens, folders and progress callbacks; out come files and what is wrong with
-// them. It reads no environment, prints nothing, and knows no servers, templates or tokens of a text.
+// The input is endpoints, tokens, folders and callbacks that choose files and show progress; the output is files and
+// what is wrong with them. It reads no environment, prints nothing, and does not know which files a model needs.
 package hub
 
 import (
@@ -21,10 +21,10 @@ import (
 
 // Hub is a model hub that speaks Hugging Face's protocol.
 type Hub struct {
-	Endpoint string       // base URL; empty: https://huggingface.co
-	Token    string       // sent to Endpoint and to no other host; empty: none
-	Agent    string       // User-Agent
-	Client   *http.Client // nil: one fit for large files; its redirect policy is not used
+	Endpoint  string            // base URL; empty: https://huggingface.co
+	Token     string            // sent to Endpoint and to no other host; empty: none
+	Agent     string            // User-Agent; empty: none
+	Transport http.RoundTripper // nil: one that is fit for large files
 
 	Attempts int           // tries of one request that makes no progress; 0: 5
 	Backoff  time.Duration // before the second try, doubled for each further one; 0: one second
@@ -84,19 +84,17 @@ func (h *Hub) list(ctx context.Context, repo, revision string) (commit string, f
 		SHA      string    `json:"sha"`
 		Siblings []sibling `json:"siblings"`
 	}
+	address := h.endpoint() + "/api/models/" + repo + "/revision/" + url.PathEscape(revision) + "?blobs=true"
 	err = h.retry(ctx, func() error {
-		r, err := h.get(ctx, h.endpoint()+"/api/models/"+repo+"/revision/"+url.PathEscape(revision)+"?blobs=true", "")
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		if r.StatusCode != http.StatusOK {
-			return h.refusal(r, repo, "")
-		}
-		if err := json.NewDecoder(io.LimitReader(r.Body, listingBytes)).Decode(&body); err != nil {
-			return &transient{err: fmt.Errorf("reading the hub's answer: %w", err)}
-		}
-		return nil
+		return h.get(ctx, address, "", func(r *http.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return h.refusal(r, repo, "")
+			}
+			if err := json.NewDecoder(io.LimitReader(r.Body, listingBytes)).Decode(&body); err != nil {
+				return &transient{err: fmt.Errorf("reading the hub's answer: %w", err)}
+			}
+			return nil
+		})
 	})
 	switch {
 	case err != nil:
@@ -122,7 +120,7 @@ func (s sibling) file() (File, error) {
 	if s.LFS != nil {
 		f.Bytes, f.Hash = s.LFS.Size, s.LFS.SHA256
 	}
-	if !filepath.IsLocal(filepath.FromSlash(f.Path)) || strings.Contains(f.Path, `\`) {
+	if !filepath.IsLocal(f.Path) || strings.Contains(f.Path, `\`) {
 		return File{}, fmt.Errorf("the file name %q leads out of the repository", f.Path)
 	}
 	if !hashName.MatchString(f.Hash) || f.Bytes < 0 || f.Bytes > largestFile {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"homellm/engine/exit"
 )
 
 // piece is a part of a large file that is small enough to be fetched in no time.
@@ -117,6 +120,19 @@ func (h *testHub) etag(path string) string {
 
 func (h *testHub) Hub() Hub {
 	return Hub{Endpoint: h.hub.URL, Backoff: time.Millisecond, Idle: 2 * time.Second}
+}
+
+// spec asks for what a server needs.
+func (h *testHub) spec() PullSpec { return PullSpec{Repo: h.repo, Choose: weights} }
+
+// weights are the files of a test hub that a server needs.
+func weights(listed []File) (out []File, _ error) {
+	for _, name := range []string{"config.json", "empty.txt", "model.safetensors"} {
+		if f, ok := find(listed, name); ok {
+			out = append(out, f)
+		}
+	}
+	return out, nil
 }
 
 func (h *testHub) note(host string, r *http.Request) {
@@ -280,6 +296,14 @@ func (h *testHub) stopAfter(bytes int, stopped func()) {
 		<-r.Context().Done()
 		return true
 	})
+}
+
+// told is what a user reads of an error: what is wrong, and what helps.
+func told(err error) string {
+	if f, ok := errors.AsType[*exit.Failure](err); ok {
+		return err.Error() + ": " + f.Hint
+	}
+	return err.Error()
 }
 
 // reset forgets what was asked for.

@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	if endpoint := os.Getenv("HOMELLM_TEST_PULL"); endpoint != "" {
 		c := Cache{Dir: os.Getenv("HOMELLM_TEST_CACHE")}
-		_, err := c.Pull(context.Background(), Hub{Endpoint: endpoint}, PullSpec{Repo: "acme/tiny"}, PullOptions{})
+		_, err := c.Pull(context.Background(), Hub{Endpoint: endpoint}, (&testHub{repo: "acme/tiny"}).spec(), PullOptions{})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -39,15 +39,9 @@ func newMeter(files []File, tell func(Progress)) *meter {
 	return m
 }
 
-func (m *meter) begin(f File) {
-	m.File, m.Number, m.Waiting = f.Path, m.Number+1, false
-	m.report()
-}
-
 // add counts bytes that were there before; a negative number takes back what has to be fetched again.
 func (m *meter) add(n int64) {
 	m.Done += n
-	m.Waiting = false
 	if time.Since(m.since) >= reportInterval {
 		m.report()
 	}

@@ -13,7 +13,7 @@ import (
 // PullOptions say how.
 type PullOptions struct {
 	Progress func(Progress)                  // called some ten times a second; nil: not
-	Free     func(dir string) (int64, error) // space on the disk; nil: asks the system
+	Free     func(dir string) (int64, error) // bytes that the disk has left; nil: not checked
 }
 
 // Pulled is the outcome of a pull.
@@ -31,12 +31,12 @@ type Pulled struct {
 // A pull by commit, of files with known hashes that are all there, does not touch the network.
 func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions) (Pulled, error) {
 	spec.Revision = cmp.Or(spec.Revision, defaultRevision)
-	if !filepath.IsLocal(filepath.FromSlash(spec.Revision)) {
+	if !filepath.IsLocal(spec.Revision) {
 		return Pulled{}, fmt.Errorf("%q is not a revision", spec.Revision)
 	}
 	if commitName.MatchString(spec.Revision) && repoName.MatchString(spec.Repo) && len(spec.Files) > 0 {
-		if held := c.Holds(spec, spec.Revision); held.Whole() {
-			return Pulled{Dir: c.Snapshot(spec.Repo, spec.Revision), Commit: spec.Revision, Files: held.Files}, nil
+		if here, missing := c.Present(spec.Repo, spec.Revision, spec.Files); len(missing) == 0 {
+			return Pulled{Dir: c.Snapshot(spec.Repo, spec.Revision), Commit: spec.Revision, Files: here}, nil
 		}
 	}
 	h := hub.ready()
@@ -52,23 +52,26 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 	if old := c.ref(spec.Repo, spec.Revision); old != commit {
 		out.Moved = old
 	}
-	if err := c.checkRoom(spec.Repo, files, opt.Free); err != nil {
-		return out, err
+	if opt.Free != nil {
+		if err := c.checkRoom(spec.Repo, files, opt.Free); err != nil {
+			return out, err
+		}
 	}
 	meter := newMeter(files, opt.Progress)
-	for _, f := range files {
-		meter.begin(f)
+	for i, f := range files {
+		meter.File, meter.Number = f.Path, i+1
+		meter.report()
 		err := c.fetch(ctx, h, spec.Repo, commit, f, meter)
 		out.Fetched = meter.fetched
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			err = noSpace(fmt.Sprintf("the disk of %s is full (%v); what was fetched is kept", c.Dir, err))
+			err = noSpace("the disk of %s is full (%v); what was fetched is kept", c.Dir, err)
 		}
 		if err != nil {
 			return out, fmt.Errorf("pulling %s of %s: %w", f.Path, spec.Repo, err)
 		}
 	}
 	meter.report()
-	if gone := c.Holds(PullSpec{Repo: spec.Repo, Files: files}, commit).Missing; len(gone) > 0 {
+	if _, gone := c.Present(spec.Repo, commit, files); len(gone) > 0 {
 		return out, fmt.Errorf("pulling %s of %s: it was removed meanwhile", gone[0], spec.Repo)
 	}
 	if spec.Revision != commit {
@@ -78,27 +81,20 @@ func (c Cache) Pull(ctx context.Context, hub Hub, spec PullSpec, opt PullOptions
 }
 
 // checkRoom checks that the disk can hold what is missing, and a twentieth more.
-func (c Cache) checkRoom(repo string, files []File, ask func(string) (int64, error)) error {
+func (c Cache) checkRoom(repo string, files []File, free func(string) (int64, error)) error {
 	var missing int64
 	for _, f := range files {
 		if !exists(c.blob(repo, f.Hash)) {
 			missing += f.Bytes - c.started(repo, f)
 		}
 	}
-	if missing <= 0 {
-		return nil
-	}
-	if ask == nil {
-		ask = free
-	}
-	have, err := ask(c.Dir)
+	have, err := free(c.Dir)
 	if err != nil {
 		return fmt.Errorf("checking the disk: %w", err)
 	}
 	if need := missing + missing/20; have < need {
 		const gb = 1e9
-		why := fmt.Sprintf("%s has %.4g GB free, the pull needs %.4g GB", c.Dir, float64(have)/gb, float64(need)/gb)
-		return noSpace(why)
+		return noSpace("%s has %.4g GB free, the pull needs %.4g GB", c.Dir, float64(have)/gb, float64(need)/gb)
 	}
 	return nil
 }
@@ -115,14 +111,14 @@ func (c Cache) started(repo string, f File) int64 {
 // fetch makes sure that one file is there and published.
 func (c Cache) fetch(ctx context.Context, h *Hub, repo, commit string, f File, m *meter) error {
 	unlock, err := lock(c.lock(repo, f.Hash))
-	for errors.Is(err, ErrBusy) {
+	for ; errors.Is(err, ErrBusy); unlock, err = lock(c.lock(repo, f.Hash)) {
 		m.Waiting = true
 		m.report()
 		if err := sleep(ctx, reportInterval); err != nil {
 			return err
 		}
-		unlock, err = lock(c.lock(repo, f.Hash))
 	}
+	m.Waiting = false
 	if err != nil {
 		return err
 	}

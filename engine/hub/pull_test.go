@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 func pull(t testing.TB, c Cache, h *testHub, spec PullSpec) (Pulled, error) {
 	t.Helper()
-	spec.Repo = h.repo
+	spec.Repo, spec.Choose = h.repo, weights
 	return c.Pull(context.Background(), h.Hub(), spec, PullOptions{})
 }
 
@@ -66,7 +67,7 @@ func TestPull(t *testing.T) {
 	hub.Token = h.private
 	var last Progress
 	calls := 0
-	p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo},
+	p, err := c.Pull(context.Background(), hub, h.spec(),
 		PullOptions{Progress: func(p Progress) { last = p; calls++ }})
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestPullAgain(t *testing.T) {
 func TestPullChosenFiles(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
-	p := mustPull(t, c, h, PullSpec{Format: "gguf"})
+	p := mustPull(t, c, h, PullSpec{Files: []File{{Path: "tiny-q4.gguf"}}})
 	if len(p.Files) != 1 || p.Files[0].Path != "tiny-q4.gguf" {
 		t.Errorf("pulled %v", p.Files)
 	}
@@ -218,17 +219,15 @@ func TestPullRefused(t *testing.T) {
 		h := newTestHub(t)
 		h.set(tc.hook)
 		c := Cache{Dir: t.TempDir()}
-		if tc.spec.Repo == "" {
-			tc.spec.Repo = h.repo
-		}
+		tc.spec.Repo, tc.spec.Choose = cmp.Or(tc.spec.Repo, h.repo), weights
 		_, err := c.Pull(context.Background(), h.Hub(), tc.spec, PullOptions{})
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
 		}
 		for _, w := range tc.want {
-			if !strings.Contains(err.Error(), w) {
-				t.Errorf("%s: %v; want %q in it", name, err, w)
+			if !strings.Contains(told(err), w) {
+				t.Errorf("%s: %s; want %q in it", name, told(err), w)
 			}
 		}
 		if stored, _ := c.List(); len(stored) > 0 && stored[0].Bytes > 0 {
@@ -253,7 +252,7 @@ func TestPullMovedRevision(t *testing.T) {
 	}
 	// The pinned old one is gone from the hub, which says so; what is here stays.
 	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil ||
-		!strings.Contains(err.Error(), "history was rewritten") {
+		!strings.Contains(told(err), "history was rewritten") {
 		t.Error(err)
 	}
 	if !exists(c.link(h.repo, old, "config.json")) {
@@ -273,7 +272,7 @@ func TestTwoPullsAtOnce(t *testing.T) {
 	var waited atomic.Bool
 	for range 4 {
 		wg.Go(func() {
-			p, err := c.Pull(context.Background(), h.Hub(), PullSpec{Repo: h.repo}, PullOptions{Progress: func(p Progress) {
+			p, err := c.Pull(context.Background(), h.Hub(), h.spec(), PullOptions{Progress: func(p Progress) {
 				if p.Waiting {
 					waited.Store(true)
 				}
@@ -306,7 +305,7 @@ func interrupt(t *testing.T, c Cache, h *testHub, bytes int64) {
 		cancel()
 	})
 	defer h.set(nil)
-	if _, err := c.Pull(ctx, h.Hub(), PullSpec{Repo: h.repo}, PullOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := c.Pull(ctx, h.Hub(), h.spec(), PullOptions{}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("a pull that was cancelled: %v", err)
 	}
 }

@@ -9,42 +9,39 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"homellm/engine/crash"
+	"homellm/engine/exit"
 )
 
-// ready returns the hub with a client that speaks HTTP/1.1, whose bodies Go reads in larger pieces than those of
-// HTTP/2, and that sends the token to the endpoint alone.
+// ready returns the hub with a transport. The default one speaks HTTP/1.1, because Go limits how many bytes of a body may
+// be on their way in HTTP/2.
 func (h Hub) ready() *Hub {
-	var client http.Client
-	if h.Client != nil {
-		client = *h.Client
-	} else {
+	if h.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetHTTP1(true)
-		t.DisableCompression = true // lengths and hashes are those of the plain bytes
-		t.ReadBufferSize = 64 << 10
-		t.ResponseHeaderTimeout = 60 * time.Second
-		client.Transport = t
+		h.Transport = t
 	}
-	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
-		const redirects = 10
-		if via[len(via)-1].URL.Scheme == "https" && next.URL.Scheme != "https" {
-			return &Error{Why: fmt.Sprintf("refusing a redirect from https to %s://%s", next.URL.Scheme, next.URL.Host)}
-		}
-		if len(via) >= redirects {
-			return &Error{Why: "the hub redirects in a circle"}
-		}
-		next.Header.Del("Referer") // it may hold a signature
-		h.authorize(next)
-		return nil
-	}
-	h.Client = &client
 	return &h
+}
+
+// redirect follows a redirect, with the token if it leads to the endpoint.
+func (h *Hub) redirect(next *http.Request, via []*http.Request) error {
+	const redirects = 10
+	if via[len(via)-1].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return exit.Errorf(exit.Environment, "", "refusing a redirect from https to %s://%s", next.URL.Scheme, next.URL.Host)
+	}
+	if len(via) >= redirects {
+		return exit.Errorf(exit.Environment, "", "the hub redirects in a circle")
+	}
+	next.Header.Del("Referer") // it may hold a signature
+	h.authorize(next)
+	return nil
 }
 
 // authorize gives a request the token if it goes to the endpoint: not even to its subdomains, nor from https to http.
@@ -61,54 +58,48 @@ func (h *Hub) owns(u *url.URL) bool {
 	return err == nil && u.Scheme == own.Scheme && strings.EqualFold(u.Host, own.Host)
 }
 
-// get sends a GET. The request is cancelled when it brings nothing for too long, and lasts until its body is closed.
-func (h *Hub) get(ctx context.Context, address, byteRange string) (*http.Response, error) {
+// get sends a GET and has the answer read. The request is cancelled when it brings nothing for too long.
+func (h *Hub) get(ctx context.Context, address, byteRange string, read func(*http.Response) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		cancel(nil)
-		return nil, fmt.Errorf("building a request: %w", err)
+		return fmt.Errorf("building a request: %w", err)
 	}
-	if h.Agent != "" {
-		r.Header.Set("User-Agent", h.Agent)
-	}
+	r.Header.Set("User-Agent", h.Agent)
 	if byteRange != "" {
 		r.Header.Set("Range", byteRange)
 	}
 	h.authorize(r)
 	idle := cmp.Or(h.Idle, 30*time.Second)
 	timer := time.AfterFunc(idle, crash.Guarded(func() { cancel(errors.New("no data arrived for too long")) }))
-	response, err := h.Client.Do(r)
+	defer timer.Stop()
+	client := http.Client{Transport: h.Transport, CheckRedirect: h.redirect}
+	response, err := client.Do(r)
 	if err == nil {
-		response.Body = body{response.Body, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel(nil) }}
-		return response, nil
+		defer response.Body.Close()
+		response.Body = body{response.Body, func() { timer.Reset(idle) }}
+		return read(response)
 	}
-	timer.Stop()
-	cancel(nil)
-	if e, ok := errors.AsType[*Error](err); ok { // of a redirect
-		return nil, e
+	if e, ok := errors.AsType[*exit.Failure](err); ok { // of a redirect
+		return e
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		u.URL, _, _ = strings.Cut(u.URL, "?") // without the signature
 	}
-	return nil, &transient{err: err}
+	return &transient{err: err}
 }
 
 // body is an answer's body that says of every piece that it came.
 type body struct {
 	io.ReadCloser
-	touch, end func()
+	touch func()
 }
 
 func (b body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.touch()
 	return n, err
-}
-
-func (b body) Close() error {
-	b.end()
-	return b.ReadCloser.Close()
 }
 
 // transient is an error that may go away with another try.
@@ -169,35 +160,37 @@ var hints = map[string]string{
 	"429":              "too many requests: wait some minutes, or set HF_TOKEN for a higher limit",
 }
 
+var (
+	// passing are the states of a server that may pass.
+	passing = []int{408, 429, 500, 502, 503, 504}
+	// expired are how a host answers that keeps files for the hub, and was given an address that has expired: the hub
+	// gives a new one.
+	expired = []int{400, 401, 403, 404, 410}
+)
+
 // longestPause is how long a server that asks for a pause is waited for.
 const longestPause = 2 * time.Minute
 
 // refusal is the error of an answer that says no to a repository, or to a file of it; transient where that may pass.
 func (h *Hub) refusal(r *http.Response, repo, file string) error {
-	e := &Error{Why: fmt.Sprintf("%s: the hub answered %d", path.Join(repo, file), r.StatusCode)}
+	why := fmt.Sprintf("%s: the hub answered %d", path.Join(repo, file), r.StatusCode)
 	if message := r.Header.Get("X-Error-Message"); message != "" {
-		e.Why += " (" + message + ")"
+		why += " (" + message + ")"
+	}
+	seconds, _ := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31) // without a number it is the usual pause
+	pause := time.Duration(seconds) * time.Second
+	passes := slices.Contains(passing, r.StatusCode) || slices.Contains(expired, r.StatusCode) && !h.owns(r.Request.URL)
+	if passes && pause > longestPause {
+		why += fmt.Sprintf("; it asks to retry in %v", pause.Round(time.Second))
 	}
 	hint, ok := hints[r.Header.Get("X-Error-Code")]
 	if !ok {
 		hint = hints[strconv.Itoa(r.StatusCode)]
 	}
-	e.Hint = strings.NewReplacer("{repo}", repo, "{endpoint}", h.endpoint()).Replace(hint)
-	switch r.StatusCode {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
-		if h.owns(r.Request.URL) {
-			return e
-		} // else an address that the hub gave may have expired, and another request gets a new one
-	default:
-		return e
+	hint = strings.NewReplacer("{repo}", repo, "{endpoint}", h.endpoint()).Replace(hint)
+	err := exit.Errorf(exit.Environment, hint, "%s", why)
+	if passes && pause <= longestPause {
+		return &transient{err: err, after: pause}
 	}
-	seconds, _ := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31) // without a number the usual pause has to do
-	pause := time.Duration(seconds) * time.Second
-	if pause > longestPause {
-		e.Why += fmt.Sprintf("; it asks to retry in %v", pause.Round(time.Second))
-		return e
-	}
-	return &transient{err: e, after: pause}
+	return err
 }

@@ -12,11 +12,13 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"homellm/engine/exit"
 )
 
-// A file that is being fetched lies beside its future place and grows from its start on, so that its size says
-// what is there. A second file holds its path in the repository, since the name is only a hash. What a power
-// failure takes from the disk is found by the hash.
+// A file that is being fetched is kept next to its future place. It grows from its start, so its size says how much is
+// there. A second file holds its path in the repository, since the name is only a hash. What a power failure takes
+// from the disk is found by the hash.
 const (
 	partSuffix = ".part"
 	pathSuffix = ".path" // after partSuffix
@@ -64,12 +66,12 @@ func (h *Hub) download(ctx context.Context, repo, commit string, f File, path st
 	if err != nil {
 		return err
 	}
-	defer out.Close() // what a write did not say, Sync does
+	defer out.Close() // Sync reports what a write did not
 	p := &part{file: out, want: f, sum: newHash(f.Hash, f.Bytes), meter: m}
 	info, err := out.Stat()
 	if err == nil {
 		m.add(info.Size()) // before it is hashed, which takes a while
-		p.have, err = copyBuffer(p.sum, contextReader{ctx, out})
+		p.have, err = hashFile(ctx, p.sum, out)
 	}
 	for resumed := p.have > 0; err == nil; resumed = false {
 		if p.have < f.Bytes {
@@ -83,48 +85,45 @@ func (h *Hub) download(ctx context.Context, repo, commit string, f File, path st
 			return out.Sync()
 		case !resumed:
 			discard(path)
-			why := fmt.Sprintf("%s arrived with hash %s, want %s; it was removed", f.Path, sum, f.Hash)
-			return &Error{why, "pull again, and look at the models file if it happens again"}
+			return exit.Errorf(exit.Environment, "pull again, and look at the models file if it happens again",
+				"%s arrived with hash %s, want %s; it was removed", f.Path, sum, f.Hash)
 		}
-		err = p.restart() // what was there before may be what is wrong
+		err = p.restart() // what was there before may be wrong
 	}
 	return err
 }
 
-// request asks for everything that is missing, and keeps what arrives. It asks the hub every time: where that
-// sends it may expire.
+// request asks for everything that is missing, and keeps what arrives. It asks the hub every time, because the
+// address that the hub redirects to may expire.
 func (h *Hub) request(ctx context.Context, repo, commit string, p *part) error {
 	address := h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + (&url.URL{Path: p.want.Path}).EscapedPath()
 	before, from := p.have, fmt.Sprintf("%d-", p.have)
-	r, err := h.get(ctx, address, "bytes="+from)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	switch r.StatusCode {
-	case http.StatusPartialContent:
-		if got := r.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes "+from) {
-			return fmt.Errorf("the server sends %q, want %q", got, "bytes "+from)
+	return h.get(ctx, address, "bytes="+from, func(r *http.Response) error {
+		switch r.StatusCode {
+		case http.StatusPartialContent:
+			if got := r.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes "+from) {
+				return fmt.Errorf("the server sends %q, want %q", got, "bytes "+from)
+			}
+		case http.StatusOK: // the server knows no ranges and sends the file from its start
+			if err := p.restart(); err != nil {
+				return err
+			}
+		default:
+			return h.refusal(r, repo, p.want.Path)
 		}
-	case http.StatusOK: // the server knows no ranges and sends the file from its start
-		if err := p.restart(); err != nil {
+		left := p.want.Bytes - p.have
+		if r.ContentLength >= 0 && r.ContentLength != left {
+			return fmt.Errorf("the server sends %d bytes, want %d", r.ContentLength, left)
+		}
+		n, err := io.CopyBuffer(p, io.LimitReader(r.Body, left), make([]byte, 256<<10))
+		switch {
+		case errors.As(err, new(*fs.PathError)): // of the file, not of the connection
 			return err
+		case n == left:
+			return nil
+		case err == nil:
+			err = io.ErrUnexpectedEOF
 		}
-	default:
-		return h.refusal(r, repo, p.want.Path)
-	}
-	left := p.want.Bytes - p.have
-	if r.ContentLength >= 0 && r.ContentLength != left {
-		return fmt.Errorf("the server sends %d bytes, want %d", r.ContentLength, left)
-	}
-	n, err := copyBuffer(p, io.LimitReader(r.Body, left))
-	switch {
-	case errors.As(err, new(*fs.PathError)): // of the file, not of the connection
-		return err
-	case n == left:
-		return nil
-	case err == nil:
-		err = io.ErrUnexpectedEOF
-	}
-	return &transient{err: fmt.Errorf("the transfer was cut: %w", err), progress: p.have > before}
+		return &transient{err: fmt.Errorf("the transfer was cut: %w", err), progress: p.have > before}
+	})
 }

@@ -152,7 +152,7 @@ func TestPullThroughTrouble(t *testing.T) {
 			hub.Idle = patience
 			hub.Attempts = cmp.Or(tc.attempts, 10)
 			var last Progress
-			p, err := c.Pull(context.Background(), hub, PullSpec{Repo: h.repo},
+			p, err := c.Pull(context.Background(), hub, h.spec(),
 				PullOptions{Progress: func(p Progress) { last = p }})
 			if err != nil {
 				t.Fatal(err)
@@ -233,9 +233,9 @@ func TestPullGivesUp(t *testing.T) {
 		if strings.HasPrefix(tc.want, "refusing") {
 			secure := httptest.NewTLSServer(h.hub.Config.Handler)
 			t.Cleanup(secure.Close)
-			hub.Endpoint, hub.Client = secure.URL, secure.Client()
+			hub.Endpoint, hub.Transport = secure.URL, secure.Client().Transport
 		}
-		_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), hub, PullSpec{Repo: h.repo}, PullOptions{})
+		_, err := (Cache{Dir: t.TempDir()}).Pull(t.Context(), hub, h.spec(), PullOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v; want %q", name, err, tc.want)
 		}
@@ -261,7 +261,7 @@ func TestPullPauses(t *testing.T) {
 		}
 		return false
 	})
-	mustPull(t, Cache{Dir: t.TempDir()}, h, PullSpec{Format: "gguf", Quant: "q4"})
+	mustPull(t, Cache{Dir: t.TempDir()}, h, PullSpec{Files: []File{{Path: "tiny-q4.gguf"}}})
 }
 
 // Speed and remaining time are those of the last seconds.
@@ -269,7 +269,7 @@ func TestMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last Progress
 		m := newMeter([]File{{Path: "a", Bytes: 10_000}}, func(p Progress) { last = p })
-		m.begin(File{Path: "a"})
+		m.report()
 		m.add(1000) // was there before
 		for range 10 {
 			time.Sleep(time.Second)

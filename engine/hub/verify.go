@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+
+	"homellm/engine/crash"
 )
 
 // Verified is the outcome of reading one file of a snapshot again.
@@ -22,26 +22,17 @@ type Verified struct {
 	Unknown string // why that is not known
 }
 
-// Verify reads every file of a snapshot and compares it with the hash that want has for its path, or else with the one
-// that names it. A file with another hash is removed, so that nothing is left that looks valid
-// and the next pull fetches it; one that cannot be read, or whose hash is not known, stays.
-func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]Verified, error) {
-	root := c.Snapshot(repo, commit)
-	var out []Verified
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, _ := filepath.Rel(root, path) // path begins with root
-		v := Verified{Path: filepath.ToSlash(rel)}
-		var promised string
-		if i := slices.IndexFunc(want, func(f File) bool { return f.Path == v.Path }); i >= 0 {
-			promised = want[i].Hash
-		}
-		v.Wrong, v.Unknown = verify(ctx, path, promised)
+// Verify reads every file of a snapshot and compares its hash with the one that want has for its path, or else with the
+// one in its name. A file with another hash is removed, so that nothing is left that looks valid and the next pull
+// fetches it; one that cannot be read, or whose hash is not known, stays.
+func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) (out []Verified, err error) {
+	paths, err := c.paths(repo, commit)
+	for i := 0; i < len(paths) && err == nil; i++ {
+		promised, _ := find(want, paths[i])
+		v := verify(ctx, c.link(repo, commit, paths[i]), promised.Hash)
+		v.Path, err = paths[i], ctx.Err()
 		out = append(out, v)
-		return ctx.Err()
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s at commit %s: %w", repo, commit, err)
 	}
@@ -50,25 +41,25 @@ func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) ([]
 
 // verify reads one file of a snapshot, and removes it if it has another hash than was promised or, without a promise,
 // than its name says.
-func verify(ctx context.Context, path, promised string) (wrong, unknown string) {
+func verify(ctx context.Context, path, promised string) Verified {
 	want := cmp.Or(promised, hashOfName(path))
 	got, err := hashOf(ctx, path, want)
 	switch {
 	case err != nil:
-		return "cannot be read: " + err.Error(), ""
+		return Verified{Wrong: "cannot be read: " + err.Error()}
 	case want == "":
-		return "", "its hash is not known"
+		return Verified{Unknown: "its hash is not known"}
 	case got == want:
-		return "", ""
+		return Verified{}
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		_ = os.Remove(target)
 	}
 	_ = os.Remove(path)
-	return fmt.Sprintf("has hash %s, want %s; removed", got, want), ""
+	return Verified{Wrong: fmt.Sprintf("has hash %s, want %s; removed", got, want)}
 }
 
-// hashOf reads a file and returns its hash, of the kind that like is of. Without like it only opens the file.
+// hashOf reads a file and returns its hash, of the same kind as like. Without like it only opens the file.
 func hashOf(ctx context.Context, path, like string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -80,7 +71,7 @@ func hashOf(ctx context.Context, path, like string) (string, error) {
 		return "", err
 	}
 	sum := newHash(like, info.Size())
-	_, err = copyBuffer(sum, contextReader{ctx, f})
+	_, err = hashFile(ctx, sum, f)
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -95,19 +86,12 @@ func newHash(like string, bytes int64) hash.Hash {
 	return h
 }
 
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+// hashFile adds what is in a file to a hash. When ctx ends it closes the file, which ends the reading.
+func hashFile(ctx context.Context, sum hash.Hash, f *os.File) (int64, error) {
+	defer context.AfterFunc(ctx, crash.Guarded(func() { _ = f.Close() }))()
+	n, err := io.Copy(sum, f)
+	if ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	return c.r.Read(p)
-}
-
-// copyBuffer copies with a buffer that large files are read, hashed and written with.
-func copyBuffer(to io.Writer, from io.Reader) (int64, error) {
-	return io.CopyBuffer(to, from, make([]byte, 256<<10))
+	return n, err
 }

@@ -1,4 +1,4 @@
-package hub
+package catalog
 
 import (
 	"bytes"
@@ -9,22 +9,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"homellm/engine/exit"
+	"homellm/engine/hub"
 )
 
 func TestChoose(t *testing.T) {
-	gguf := func(quant string) PullSpec { return PullSpec{Format: "gguf", Quant: quant} }
+	gguf := func(quant string) spec { return spec{format: "gguf", quant: quant} }
 	for name, tc := range map[string]struct {
-		spec  PullSpec
+		spec  spec
 		paths string
 		want  string // paths, or a part of the error
 	}{
-		"what servers need": {PullSpec{}, "config.json model.safetensors pytorch_model.bin README.md a.gguf " +
+		"what servers need": {spec{}, "config.json model.safetensors pytorch_model.bin README.md a.gguf " +
 			"sub/config.json chat_template.jinja tokenizer.model",
 			"config.json model.safetensors chat_template.jinja tokenizer.model"},
-		"weights that are there twice": {PullSpec{},
+		"weights that are there twice": {spec{},
 			"consolidated.safetensors model-00001-of-00002.safetensors model-00002-of-00002.safetensors",
 			"model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
-		"weights under the other name alone": {PullSpec{}, "consolidated.safetensors params.json",
+		"weights under the other name alone": {spec{}, "consolidated.safetensors params.json",
 			"consolidated.safetensors params.json"},
 		"f16 is no bf16":      {gguf("f16"), "m-BF16.gguf m-F16.gguf", "m-F16.gguf"},
 		"q4_k is no q4_k_m":   {gguf("q4_k"), "m.Q4_K_M.gguf m.Q4_K.gguf m.Q4_K_S.gguf", "m.Q4_K.gguf"},
@@ -39,11 +42,11 @@ func TestChoose(t *testing.T) {
 		"none of a name":   {gguf("q8_0"), "a-q4_0.gguf", `has 1 GGUF files, and none is named "q8_0"`},
 		"two, and no name": {gguf(""), "a.gguf b.gguf", "has 2 GGUF files, and nothing says which"},
 		"no GGUF":          {gguf("q8_0"), "config.json", "has no GGUF files"},
-		"no weights":       {PullSpec{}, "README.md", "has no safetensors files"},
+		"no weights":       {spec{}, "README.md", "has no safetensors files"},
 	} {
-		var listed []File
+		var listed []hub.File
 		for p := range strings.FieldsSeq(tc.paths) {
-			listed = append(listed, File{Path: p})
+			listed = append(listed, hub.File{Path: p})
 		}
 		files, err := tc.spec.choose(listed)
 		var got []string
@@ -53,7 +56,7 @@ func TestChoose(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), tc.want) || err == nil && strings.Join(got, " ") != tc.want {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, tc.want)
 		}
-		if _, ok := errors.AsType[*Error](err); ok != (err != nil && tc.spec.Format == "gguf") {
+		if _, ok := errors.AsType[*exit.Failure](err); ok != (err != nil && tc.spec.format == "gguf") {
 			t.Errorf("%s: %v has no hint", name, err)
 		}
 	}
@@ -61,10 +64,10 @@ func TestChoose(t *testing.T) {
 
 // Names that claim many parts are not believed for long.
 func TestMissingParts(t *testing.T) {
-	if got := parts([]File{{Path: "a-00001-of-99999.gguf"}, {Path: "b-00001-of-99999.gguf"}}); len(got) > mostParts {
+	if got := parts([]hub.File{{Path: "a-00001-of-99999.gguf"}, {Path: "b-00001-of-99999.gguf"}}); len(got) > mostParts {
 		t.Errorf("%d parts are looked for, want at most %d", len(got), mostParts)
 	}
-	got := missing("", []File{{Path: "a-00001-of-00003.gguf"}, {Path: "a-00003-of-00003.gguf"},
+	got := missing("", []hub.File{{Path: "a-00001-of-00003.gguf"}, {Path: "a-00003-of-00003.gguf"},
 		{Path: "b-00002-of-00002.gguf"}, {Path: "a.gguf"}}, "gguf")
 	if want := []string{"a-00002-of-00003.gguf", "b-00001-of-00002.gguf"}; !slices.Equal(got, want) {
 		t.Errorf("missing are %v, want %v", got, want)
@@ -72,11 +75,11 @@ func TestMissingParts(t *testing.T) {
 }
 
 // snapshot lays a snapshot out whose files have the bytes of their names.
-func snapshot(t *testing.T, commit string, paths ...string) Cache {
+func snapshot(t *testing.T, commit string, paths ...string) hub.Cache {
 	t.Helper()
-	c := Cache{Dir: t.TempDir()}
+	c := hub.Cache{Dir: t.TempDir()}
 	for _, p := range paths {
-		link := c.link("acme/tiny", commit, p)
+		link := filepath.Join(c.Snapshot("acme/tiny", commit), p)
 		data := []byte(p)
 		if p == indexName {
 			data, _ = json.Marshal(map[string]any{"weight_map": map[string]string{"a": "model-00001-of-00002.safetensors",
@@ -96,7 +99,7 @@ func snapshot(t *testing.T, commit string, paths ...string) Cache {
 func TestHolds(t *testing.T) {
 	const commit = "c0ffee"
 	for name, tc := range map[string]struct {
-		spec    PullSpec
+		spec    spec
 		paths   string
 		files   int
 		missing string
@@ -110,80 +113,51 @@ func TestHolds(t *testing.T) {
 			missing: "model-00002-of-00002.safetensors"},
 		"no parts, but their index": {paths: "config.json " + indexName, files: 2,
 			missing: "model-00001-of-00002.safetensors model-00002-of-00002.safetensors"},
-		"parts by their names": {spec: PullSpec{Format: "gguf"},
+		"parts by their names": {spec: spec{format: "gguf"},
 			paths: "m-00001-of-00003.gguf m-00003-of-00003.gguf", files: 2, missing: "m-00002-of-00003.gguf"},
-		"another quantisation": {spec: PullSpec{Format: "gguf", Quant: "q8_0"}, paths: "m-q4_0.gguf config.json",
+		"another quantisation": {spec: spec{format: "gguf", quant: "q8_0"}, paths: "m-q4_0.gguf config.json",
 			missing: "model.gguf"},
-		"promised": {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 6}, {Path: "b.gguf"}}},
+		"promised": {spec: spec{files: []hub.File{{Path: "a.gguf", Bytes: 6}, {Path: "b.gguf"}}},
 			paths: "a.gguf c.gguf", files: 1, missing: "b.gguf"},
-		"promised, of another size": {spec: PullSpec{Files: []File{{Path: "a.gguf", Bytes: 7}}}, paths: "a.gguf",
+		"promised, of another size": {spec: spec{files: []hub.File{{Path: "a.gguf", Bytes: 7}}}, paths: "a.gguf",
 			missing: "a.gguf"},
 	} {
-		tc.spec.Repo = "acme/tiny"
-		got := snapshot(t, commit, strings.Fields(tc.paths)...).Holds(tc.spec, commit)
-		if len(got.Files) != tc.files || strings.Join(got.Missing, " ") != tc.missing ||
-			got.Whole() != (tc.files > 0 && tc.missing == "") {
+		tc.spec.repo = "acme/tiny"
+		got := holds(snapshot(t, commit, strings.Fields(tc.paths)...), tc.spec, commit)
+		if len(got.files) != tc.files || strings.Join(got.missing, " ") != tc.missing ||
+			got.whole() != (tc.files > 0 && tc.missing == "") {
 			t.Errorf("%s: %+v; want %d files, missing %q", name, got, tc.files, tc.missing)
 		}
 		var size int64
-		for _, f := range got.Files {
+		for _, f := range got.files {
 			size += f.Bytes
 		}
-		if size != got.Bytes() || tc.files > 0 && size == 0 {
-			t.Errorf("%s: %d bytes, want %d", name, got.Bytes(), size)
+		if size != got.bytes() || tc.files > 0 && size == 0 {
+			t.Errorf("%s: %d bytes, want %d", name, got.bytes(), size)
 		}
 	}
 	c := snapshot(t, commit, "config.json", indexName)
 	huge := append(bytes.Repeat([]byte(" "), indexBytes), "{}"...)
-	if err := os.WriteFile(c.link("acme/tiny", commit, indexName), huge, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Snapshot("acme/tiny", commit), indexName), huge, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got := c.Holds(PullSpec{Repo: "acme/tiny"}, commit)
-	if !slices.Equal(got.Missing, []string{indexName}) {
-		t.Errorf("a huge index leaves %v missing", got.Missing)
+	got := holds(c, spec{repo: "acme/tiny"}, commit)
+	if !slices.Equal(got.missing, []string{indexName}) {
+		t.Errorf("a huge index leaves %v missing", got.missing)
 	}
-	if got := snapshot(t, "other", "model.safetensors").Holds(PullSpec{Repo: "acme/tiny"}, ""); len(got.Files) != 0 {
-		t.Errorf("a commit that is not known holds %+v", got)
+	// An interrupted download counts for the source that asked for it.
+	part := filepath.Join(c.Dir, "models--acme--tiny", "blobs", strings.Repeat("c", 64)+".part")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644),
+		os.WriteFile(part+".path", []byte("tiny-q4.gguf"), 0o644)); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// An interrupted download is one of the source that asked for it, is gone when the file is whole, and is not
-// removed while somebody fetches it.
-func TestPullLeftovers(t *testing.T) {
-	h := newTestHub(t)
-	c := Cache{Dir: t.TempDir()}
-	leave := func(path, etag string) (names []string) {
-		part := c.blob(h.repo, etag) + partSuffix
-		err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o755), os.WriteFile(part, make([]byte, 100), 0o644),
-			os.WriteFile(part+pathSuffix, []byte(path), 0o644))
-		if err != nil {
-			t.Fatal(err)
+	for want, s := range map[int64]spec{0: {}, 100: {format: "gguf", quant: "q4"}} {
+		s.repo = "acme/tiny"
+		if got := holds(c, s, commit); got.unfinished != want {
+			t.Errorf("%+v: %d bytes are unfinished, want %d", s, got.unfinished, want)
 		}
-		return []string{filepath.Base(part), filepath.Base(part) + pathSuffix}
 	}
-	other := strings.Repeat("c", 64)
-	kept := leave("tiny-q4.gguf", other)
-	if got := c.Holds(PullSpec{Repo: h.repo}, ""); got.Unfinished != 0 {
-		t.Error("a download of another source counts")
-	}
-	if got := c.Holds(PullSpec{Repo: h.repo, Format: "gguf", Quant: "q4"}, ""); got.Unfinished != 100 {
-		t.Errorf("a download was interrupted, and it holds %+v", got)
-	}
-	mustPull(t, c, h, PullSpec{})
-	leave("model.safetensors", h.etag("model.safetensors")) // killed before it could tidy up
-	mustPull(t, c, h, PullSpec{})
-	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
-		t.Errorf("left over: %v, want %v", got, kept)
-	}
-	unlock, err := lock(c.lock(h.repo, other))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Remove(h.repo); !errors.Is(err, ErrBusy) {
-		t.Errorf("removed while it is pulled: %v", err)
-	}
-	unlock()
-	if _, err := c.Remove(h.repo); err != nil {
-		t.Error(err)
+	if got := holds(snapshot(t, "other", "model.safetensors"), spec{repo: "acme/tiny"}, ""); len(got.files) != 0 {
+		t.Errorf("a commit that is not known holds %+v", got)
 	}
 }
