@@ -211,21 +211,24 @@ func broken(name, source string, err error) *SyntaxError {
 	return out
 }
 
-// methods are the library's, with a split and a replace that take Python's arguments.
+// methods are the library's, with those that take Python's arguments in place of some of them.
 func methods() exec.Methods {
 	all := builtins.Methods
 	own := map[string]exec.Method[string]{}
 	for _, name := range []string{
 		"capitalize", "casefold", "center", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isascii",
-		"isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
-		"partition", "removeprefix", "removesuffix", "rfind", "rindex", "rjust", "rpartition", "rstrip",
-		"splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
+		"isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower",
+		"partition", "removeprefix", "removesuffix", "rfind", "rindex", "rjust", "rpartition",
+		"splitlines", "startswith", "swapcase", "title", "upper", "zfill",
 	} {
 		if m, ok := all.Str.Get(name); ok {
 			own[name] = m
 		}
 	}
 	own["split"], own["replace"] = split, replace
+	own["strip"] = strip(strings.Trim, strings.TrimFunc)
+	own["lstrip"] = strip(strings.TrimLeft, strings.TrimLeftFunc)
+	own["rstrip"] = strip(strings.TrimRight, strings.TrimRightFunc)
 	all.Str = exec.NewMethodSet(own)
 	return all
 }
@@ -262,6 +265,20 @@ func replace(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
 		return nil, exec.ErrInvalidCall(err)
 	}
 	return strings.Replace(self, before, after, count), nil
+}
+
+// strip takes characters away from an end of a text, by one of two functions: those that are named, or white space.
+func strip(named func(s, cutset string) string, space func(string, func(rune) bool) string) exec.Method[string] {
+	return func(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
+		if len(args.Args) == 0 {
+			return space(self, blank), nil
+		}
+		var cutset string
+		if err := args.Take(exec.PositionalArgument("chars", nil, exec.StringArgument(&cutset))); err != nil {
+			return nil, exec.ErrInvalidCall(err)
+		}
+		return named(self, cutset), nil
+	}
 }
 
 func parseJinja(name, source string, rules *config.Config, environment *exec.Environment) (*exec.Template, error) {

@@ -40,6 +40,7 @@ SNIPPETS = [
     "{{ nothing | default('d') }} {{ '' | default('d', true) }} {{ nothing or 'z' }} {{ not nothing }}",
     "{{ 3 % 2 }} {{ 7 // 2 }} {{ (5 - 3) * 2 }} {{ 1 == 1 and 2 > 1 }} {{ 4 is even }} {{ 'a' != 'b' }}",
     "{{ 'Ab'.lower() }}{{ 'Ab'|upper }} {{ ' x '|trim }}{{ ' x '.strip() }} {{ 'xax'.strip('x') }} {{ 'abc'.startswith('ab') }} {{ 'abc'.endswith('bc') }} {{ 'a-b'.replace('-', '+') }}",
+    "[{{ '\\n\\t a b \\r\\n'.strip() }}|{{ '\\n\\t a'.lstrip() }}|{{ 'a \\t\\n'.rstrip() }}|{{ ' xyx '.rstrip('x ') }}|{{ ' x '.strip('') }}]",
     "{{ messages | selectattr('role', 'equalto', 'user') | list | length }} {{ (messages | rejectattr('role', 'equalto', 'user') | first).role }} {{ (messages | last).content }}",
     "{{ [3, 1, 2] | sort }} {{ [1, 2] + [3] }} {{ range(3) | list }} {{ 'x' * 3 }} {{ ['a', 'b'] | join('-') }}",
     "a\n  {% if true %}\n  b\n  {% endif %}\nc\n{%- if true -%}  \n d {%- endif %}\n e",
