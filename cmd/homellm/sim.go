@@ -34,8 +34,9 @@ func newSim(p process) *cobra.Command {
 		Short: "Run the simulated server",
 		Long: `sim runs a vLLM-compatible server that computes nothing: it answers from the
 documents in the prompt, keeps a block-hashed prefix cache, and takes as long as a
-roofline model of the named GPU and model says. It listens on this machine only
-unless told otherwise.
+roofline model of the named GPU and model says: an estimate, fitted to published
+rates only for llama.cpp's formats (f16, q4_k_m, q8_0) on some of the cards. It
+listens on this machine only unless told otherwise.
 
 GPUs: ` + strings.Join(gpus, ", ") + `
 Models: ` + strings.Join(models, ", "),

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// The remaining constants of the roofline. The first three are fitted to vLLM 0.27 on an RTX 4090
-// and an L4 with Qwen2.5-7B at concurrency 1, as published by users; memoryShare is vLLM's default.
+// The remaining constants of the roofline. The first three are estimates; memoryShare is vLLM's default.
 const (
 	frontendTime = 10 * time.Millisecond // HTTP, tokeniser and hand-over before the engine sees a request
-	activationB  = 2.1e9                 // bytes for activations and CUDA graphs, between the 1.6e9 and 2.6e9 seen
+	activationB  = 2.1e9                 // bytes for activations and CUDA graphs
 	rampTokens   = 128                   // a prefill of n tokens reaches n/(n+rampTokens) of the compute share
 	memoryShare  = 0.90                  // --gpu-memory-utilization
 )
