@@ -37,6 +37,11 @@ func TestShippedFiles(t *testing.T) {
 			}
 		}
 	}
+	for _, m := range lib.Models {
+		if unsaid := !strings.Contains(m.Description, "Its template is not shipped."); unsaid == (m.Template == "") {
+			t.Errorf("model %s has the template %q, and says: %s", m.Name, m.Template, m.Description)
+		}
+	}
 	for _, name := range []string{"phi3-debug", "phi3-production", "phi3-long", "qwen-optimized", "llamacpp", "ollama",
 		"sglang", "lmstudio", "tabby", "koboldcpp", "generic", "sim"} {
 		s := lib.Server(name)

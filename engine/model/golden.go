@@ -54,7 +54,8 @@ func Goldens(template string) ([]Golden, error) {
 		case "high":
 			g.Options.Vars = map[string]any{"reasoning_effort": "high"}
 		}
-		if template == "llama-3.2" || template == "gpt-oss" { // of the shipped ones, those with today's date
+		switch template { // of the shipped ones, those with today's date
+		case "llama-3.2", "gpt-oss", "smollm3", "mistral-small-3.2":
 			g.Options.Now = probeTime
 		}
 		out = append(out, g)

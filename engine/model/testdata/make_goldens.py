@@ -3,11 +3,14 @@
 
 The templates in ../templates/ state the rules of the official ones (without tools) in words of their own.
 Run with Debian's python3-jinja2 from this folder:  python3 make_goldens.py
+With names and files it writes nothing, and says where a publisher's text renders something else than ours:
+python3 make_goldens.py smollm3=FILE ...
 """
 
 import datetime
 import json
 import pathlib
+import sys
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,6 +26,8 @@ TOKENS = {
     "gemma-2": {"bos_token": "<bos>", "eos_token": "<eos>"},
     "gemma-3": {"bos_token": "<bos>", "eos_token": "<eos>"},
     "gemma-4": {"bos_token": "<bos>", "eos_token": "<turn|>"},
+    "gemma-4-e": {"bos_token": "<bos>", "eos_token": "<turn|>"},
+    "mistral-small-3.2": {"bos_token": "<s>", "eos_token": "</s>"},
     "gpt-oss": {"bos_token": "", "eos_token": "<|return|>"},
     "phi-4": {"bos_token": "", "eos_token": "<|im_end|>"},
     "phi-4-mini": {"bos_token": "", "eos_token": "<|endoftext|>"},
@@ -37,8 +42,10 @@ VARIANTS = {
     "no_think": {"add_generation_prompt": True, "enable_thinking": False},
 }
 # What only some templates know.
+THINK = {"think": {"add_generation_prompt": True, "enable_thinking": True}}
 OTHERS = {
-    "gemma-4": {"think": {"add_generation_prompt": True, "enable_thinking": True}},
+    "gemma-4": THINK,
+    "gemma-4-e": THINK,
     "gpt-oss": {"high": {"add_generation_prompt": True, "reasoning_effort": "high"}},
 }
 
@@ -59,19 +66,49 @@ def render(template, name, messages, variant):
         return {"error": str(e)}
 
 
-def main():
+def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     env.globals["raise_exception"] = raise_exception
     env.globals["strftime_now"] = NOW.strftime
-    conversations = {k: [{"role": r, "content": t} for r, t in v] for k, v in CONVERSATIONS.items()}
-    dump(HERE.parent / "goldens" / "conversations.json", conversations)
+    return env
+
+
+def conversations():
+    return {k: [{"role": r, "content": t} for r, t in v] for k, v in CONVERSATIONS.items()}
+
+
+def goldens(name, text):
+    for tag in ("{% generation %}", "{% endgeneration %}"):  # Hugging Face marks answers with it; it prints nothing
+        text = text.replace(tag, tag.replace("%", "#"))
+    template = environment().from_string(text)
+    return {
+        f"{key}/{variant}": render(template, name, messages, options)
+        for key, messages in conversations().items()
+        for variant, options in {**VARIANTS, **OTHERS.get(name, {})}.items()
+    }
+
+
+def ours(name):
+    return (HERE.parent / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+
+
+def compare(name, file):
+    want = goldens(name, pathlib.Path(file).read_text(encoding="utf-8"))
+    got = goldens(name, ours(name))
+    wrong = [k for k in want if got[k] != want[k] and not ("error" in got[k] and "error" in want[k])]
+    for key in wrong:
+        print(f"{name}, {key}:\n  publisher {want[key]!r}\n  ours      {got[key]!r}")
+    print(f"{name}: {len(want) - len(wrong)} of {len(want)} are as its publisher's")
+    return not wrong
+
+
+def main():
+    if len(sys.argv) > 1:
+        sys.exit(not all([compare(*pair.split("=", 1)) for pair in sys.argv[1:]]))
+    dump(HERE.parent / "goldens" / "conversations.json", conversations())
     for path in sorted((HERE.parent / "templates").glob("*.jinja")):
-        template = env.from_string(path.read_text(encoding="utf-8"))
-        out = {}
-        for key, messages in conversations.items():
-            for variant, options in {**VARIANTS, **OTHERS.get(path.stem, {})}.items():
-                out[f"{key}/{variant}"] = render(template, path.stem, messages, options)
-        dump(HERE.parent / "goldens" / f"{path.stem}.json", {"jinja2": jinja2.__version__, **TOKENS.get(path.stem, {}), "goldens": out})
+        out = {"jinja2": jinja2.__version__, **TOKENS.get(path.stem, {}), "goldens": goldens(path.stem, ours(path.stem))}
+        dump(HERE.parent / "goldens" / f"{path.stem}.json", out)
 
 
 def dump(path, value):
