@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 	"homellm/schema"
 )
 
@@ -31,6 +32,7 @@ type decoder struct {
 	inRun        bool                               // the value being substituted is a setting of the run
 	declared     map[string]map[string]*syntax.Node // names of each kind, with the place of their first declaration
 	readDocument func(file *syntax.Node) string
+	readImage    func(file *syntax.Node) (wire.Image, bool)
 
 	values  values                                                   // of the cell
 	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not compiled

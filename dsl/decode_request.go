@@ -1,11 +1,29 @@
 package dsl
 
 import (
+	"maps"
 	"slices"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 	"homellm/engine/wire"
 )
+
+// numbers reads the keys of the table of engines: those of n, and the default's where n has none.
+func (d *decoder) numbers(n *syntax.Node, s Sampling) Sampling {
+	s.Model = d.strOr(n, engines.OtherModel, s.Model)
+	own := maps.Clone(s.Numbers)
+	for _, key := range engines.Keys {
+		if f, ok := asFloat(d.get(n, key.Name)); ok {
+			if own == nil {
+				own = map[string]float64{}
+			}
+			own[key.Name] = f
+		}
+	}
+	s.Numbers = own
+	return s
+}
 
 // chat is the part of a request that only APIs with messages have.
 func (d *decoder) chat(n *syntax.Node, s Sampling) Sampling {

@@ -50,6 +50,14 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		return text
 	}
 
+	d.readImage = func(n *syntax.Node) (wire.Image, bool) {
+		shown, ok := d.imageFile(t, n)
+		if ok {
+			fmt.Fprintf(sum, "\x00%s\x00%s", n.Text(), shown.SHA256)
+		}
+		return shown, ok
+	}
+
 	d.get(root, "schema")
 	d.nameOfFiles(d.get(root, "name"), "a scenario", d.str(root, "name"))
 	s := &Scenario{
@@ -193,7 +201,7 @@ func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	}
 	s.MaxTokens = d.integer(n, "max_tokens", s.MaxTokens)
 	s.API = wire.API(d.strOr(n, "api", string(s.API)))
-	s = d.chat(n, s)
+	s = d.numbers(n, d.chat(n, s))
 	if s.MinTokens != nil && *s.MinTokens > s.MaxTokens {
 		d.errorf(firstOf(d.get(n, "min_tokens"), d.get(n, "max_tokens")), "links/request",
 			"lower min_tokens, or raise max_tokens", "min_tokens %d is more than max_tokens %d", *s.MinTokens, s.MaxTokens)

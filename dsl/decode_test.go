@@ -15,6 +15,7 @@ import (
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 	"homellm/schema"
 )
 
@@ -292,7 +293,8 @@ func decodeEverything(kind string, root *syntax.Node, trace func(*syntax.Node, s
 	d := &decoder{src: syntax.NewSource("f.yaml", "x"), trace: trace}
 	switch kind {
 	case "scenario":
-		d.scenario(&tree{src: d.src, root: root, documents: map[string]string{}, dir: fstest.MapFS{}})
+		d.scenario(&tree{src: d.src, root: root, documents: map[string]string{},
+			images: map[string]wire.Image{}, dir: fstest.MapFS{}})
 	case "servers":
 		n := root.Get("servers").Get("a")
 		d.get(root, "schema")

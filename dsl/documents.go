@@ -52,14 +52,7 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 		text, err = readDocumentFile(t.dir, name)
 	}
 	if err != nil {
-		help := ""
-		if errors.Is(err, fs.ErrNotExist) {
-			help = "the path starts in the folder of the scenario"
-			if near := syntax.Suggest(path.Base(name), neighbours(t.dir, path.Dir(name))); near != "" {
-				help = near
-			}
-		}
-		d.errorf(n, "links/file", help, "document file %q %s", name, fileProblem(err))
+		d.errorf(n, "links/file", nearFile(t, name, err), "document file %q %s", name, fileProblem(err))
 		return "", false
 	}
 	all := len(text)
@@ -75,23 +68,12 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 	return text, true
 }
 
-// readDocumentFile reads a regular UTF-8 file. The file system keeps links inside the folder: os.Root does.
+// readDocumentFile reads a regular UTF-8 file.
 func readDocumentFile(dir fs.FS, name string) (string, error) {
-	if dir == nil {
-		return "", errors.New("cannot be read: the scenario was not read from a folder")
-	}
-	if strings.Contains(name, `\`) || !fs.ValidPath(name) {
-		return "", errors.New("is not a path inside the folder of the scenario: write it with forward slashes, without .. " +
-			"and not from the root")
-	}
-	data, err := readRegular(dir, name, maxDocumentBytes+1)
+	data, err := readInside(dir, name, maxDocumentBytes)
 	switch {
-	case errors.Is(err, errIrregular):
-		return "", errors.New("is not a regular file")
 	case err != nil:
 		return "", err
-	case len(data) > maxDocumentBytes:
-		return "", fmt.Errorf("is larger than %d MiB", maxDocumentBytes>>20)
 	case !utf8.Valid(data):
 		return "", errors.New("is not UTF-8 text")
 	case len(strings.TrimSpace(string(data))) == 0:
@@ -99,6 +81,39 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	return strings.ReplaceAll(text, "\r\n", "\n"), nil
+}
+
+// readInside reads a regular file of the scenario's folder, up to a size. The file system keeps links inside the folder:
+// os.Root does.
+func readInside(dir fs.FS, name string, most int64) ([]byte, error) {
+	if dir == nil {
+		return nil, errors.New("cannot be read: the scenario was not read from a folder")
+	}
+	if strings.Contains(name, `\`) || !fs.ValidPath(name) {
+		return nil, errors.New("is not a path inside the folder of the scenario: write it with forward slashes, without .. " +
+			"and not from the root")
+	}
+	data, err := readRegular(dir, name, most+1)
+	switch {
+	case errors.Is(err, errIrregular):
+		return nil, errors.New("is not a regular file")
+	case err != nil:
+		return nil, err
+	case int64(len(data)) > most:
+		return nil, fmt.Errorf("is larger than %d MiB", most>>20)
+	}
+	return data, nil
+}
+
+// nearFile is the hint for a file that cannot be read.
+func nearFile(t *tree, name string, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	if near := syntax.Suggest(path.Base(name), neighbours(t.dir, path.Dir(name))); near != "" {
+		return near
+	}
+	return "the path starts in the folder of the scenario"
 }
 
 // fileProblem describes an error of reading a document without the path, which the message has.

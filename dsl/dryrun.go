@@ -26,7 +26,7 @@ func (p *planner) fit(c *Cell) {
 		stable = c.rewrites == ""
 	}
 	for i := range c.Turns {
-		c.Turns[i].Known = stable && !c.Turns[i].open
+		c.Turns[i].Known = stable && !c.Turns[i].open && c.Turns[i].Images == 0
 	}
 	if limit, by := p.limit(c); limit > 0 {
 		c.Skip = overflow(c.Turns, limit, by)
@@ -66,6 +66,8 @@ type walker struct {
 	cell *Cell
 	seen ceiling.Seen[byte] // prompts with their replies, as the template renders them
 	sent int                // requests of this pass
+
+	shown bool // a prompt showed images
 }
 
 func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
@@ -96,7 +98,8 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			}
 			planned.Conversation, planned.Step = conversation.ID, step.ID
 			planned.ReplyTokens, planned.KeptTokens = limit, limit
-			planned.open = chosen
+			planned.open = chosen || w.shown
+			w.shown = w.shown || planned.Images > 0
 			chosen = chosen || len(t.Tools) > 0 && conversation.History != Recorded
 			planned.removed, removals = h.removals > removals, h.removals
 			if conversation.History == Recorded {
@@ -133,9 +136,10 @@ func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	}
 	reusable := ceiling.Tokens(common, all.tokens, block)
 	out := PlannedTurn{
-		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Exact: all.exact && rendered, Reusable: reusable,
+		Turn: t.N, Phase: t.Phase, PromptTokens: all.tokens, Reusable: reusable, Images: wire.Shown(t.Messages),
 		seen: ceiling.Tokens(common, all.tokens, 1), block: block,
 	}
+	out.Exact = all.exact && rendered && out.Images == 0
 	if all.tokens > 0 {
 		out.Ceiling = float64(reusable) / float64(all.tokens)
 	}

@@ -132,6 +132,9 @@ type Sampling struct {
 	Thinking   string       `json:",omitempty"` // off, on, low, medium or high; empty: as the server does by itself
 	ToolChoice string       `json:",omitempty"` // auto, none, required or a tool; empty: the server's default
 	Format     *wire.Format `json:",omitempty"` // that replies are to keep to
+
+	Model   string             `json:",omitempty"` // another name to ask for than the cell's: a LoRA, an alias
+	Numbers map[string]float64 `json:",omitempty"` // by their names in engines.Keys
 }
 
 // Step is one step of a conversation. Do is what it does to the history and sends.

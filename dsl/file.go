@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 	"homellm/schema"
 )
 
@@ -126,7 +127,8 @@ type tree struct {
 	data      []byte
 	dir       fs.FS
 	documents map[string]string // document files that were read, by name
-	broken    bool              // parts of it could not be read and may contain what seems to be missing
+	images    map[string]wire.Image
+	broken    bool // parts of it could not be read and may contain what seems to be missing
 }
 
 // readFile reads a file and checks its schema. The tree is nil if nothing more can be checked; a tree may come with
@@ -136,7 +138,8 @@ func readFile(f File) (*tree, syntax.Diagnostics) {
 	if root == nil {
 		return nil, diags
 	}
-	t := &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{}}
+	t := &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{},
+		images: map[string]wire.Image{}}
 	kind, found := fileKind(t)
 	diags = append(diags, found...)
 	if kind == "" {

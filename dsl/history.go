@@ -119,6 +119,8 @@ type message struct {
 	calls []wire.ToolCall // of an assistant
 	of    wire.ToolCall   // of a tool: the call that it answers
 
+	images []wire.Image // of a question: what it shows
+
 	thoughts string // of an assistant, before it said that
 }
 
@@ -160,7 +162,7 @@ func (h *History) Messages() []Message {
 	out := make([]Message, len(h.messages))
 	for i, m := range h.messages {
 		out[i] = Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
-			Name: m.of.Function.Name, ReasoningContent: m.thoughts}
+			Name: m.of.Function.Name, ReasoningContent: m.thoughts, Images: m.images}
 	}
 	return out
 }
@@ -245,10 +247,10 @@ func stub(text string) string {
 }
 
 // user appends a user message, with the documents that waited for it at its beginning.
-func (h *History) user(text string) {
-	m := message{role: roleUser, parts: h.pending, step: h.step}
-	if text != "" || len(m.parts) == 0 {
-		m.parts = append(slices.Clip(m.parts), part{text: text})
+func (h *History) user(q question) {
+	m := message{role: roleUser, parts: h.pending, step: h.step, images: q.images}
+	if q.text != "" || len(m.parts) == 0 {
+		m.parts = append(slices.Clip(m.parts), part{text: q.text})
 	}
 	h.messages = append(h.messages, m)
 	h.pending = nil

@@ -125,6 +125,8 @@ type PlannedTurn struct {
 	Ceiling      float64 // Reusable / PromptTokens: no prefix cache can hit more
 	Known        bool    // the ceiling is certain: the template does not rewrite earlier output
 
+	Images int // that it shows, of which only the server knows the tokens
+
 	open    bool // the model chose in an earlier turn how the conversation goes on
 	removed bool // a document was removed since the turn before
 	seen    int  // prompt tokens that were seen before, for blocks of one token

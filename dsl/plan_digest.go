@@ -23,11 +23,13 @@ func digest(values ...any) string {
 
 // neutral lists fields that describe a value and have no effect, some for one type only: the title of a document is
 // sent.
-var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title"}
+var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title", "Image.Name",
+	"Image.Data"} // an image has the digest of its data
 
 // later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
 // journals still match.
-var later = []string{"ReasoningTags", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format"}
+var later = []string{"ReasoningTags", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format",
+	"Sampling.Model", "Sampling.Numbers", "Images"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
 // moving a type would change the digests, and earlier journals would no longer match.

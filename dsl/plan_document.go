@@ -135,9 +135,13 @@ func (c *Cell) document() planCell {
 	for _, t := range c.Turns {
 		one := planTurn{t.Conversation, t.Step, t.Turn, t.Phase, t.PromptTokens, t.ReplyTokens, t.Exact, t.Reusable, nil,
 			map[string]string{}}
-		if t.Known {
+		switch {
+		case t.Known:
 			one.Ceiling = &t.Ceiling
-		} else {
+		case t.Images > 0:
+			one.Unknown["cache_ceiling"] = "the prompt shows images, and only the server knows how many tokens they are"
+			one.Unknown["prompt_tokens"] = "the count is of the text: " + one.Unknown["cache_ceiling"]
+		default:
 			one.Unknown["cache_ceiling"] = cmp.Or(c.rewrites, "the chat template may rewrite what it has rendered before")
 		}
 		out.Turns = append(out.Turns, one)

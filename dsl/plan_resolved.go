@@ -170,6 +170,10 @@ func (s Sampling) keys() map[string]any {
 	put("api", s.API != "", s.API)
 	put("thinking", s.Thinking != "", s.Thinking)
 	put("tool_choice", s.ToolChoice != "", s.ToolChoice)
+	put("model", s.Model != "", s.Model)
+	for key, v := range s.Numbers {
+		out[key] = v
+	}
 	if s.Format != nil {
 		out["response_format"] = s.Format.Name
 	}

@@ -122,6 +122,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 func (c *Cell) writeTurns(b *bytes.Buffer) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "  \tconversation\tstep\tturn\tphase\tprompt tok\treply tok\tseen before\tceiling\t\n")
+	images := false
 	for _, turn := range c.Turns {
 		mark := ""
 		if !turn.Exact {
@@ -131,10 +132,17 @@ func (c *Cell) writeTurns(b *bytes.Buffer) {
 		if !turn.Known {
 			limit = "–"
 		}
-		fmt.Fprintf(t, "  \t%s\t%s\t%d\t%s\t%s%s\t%s\t%s%s\t%s\t\n", turn.Conversation, turn.Step, turn.Turn, turn.Phase,
-			mark, thousands(turn.PromptTokens), thousands(turn.ReplyTokens), mark, thousands(turn.Reusable), limit)
+		more := ""
+		if turn.Images > 0 {
+			more, images = "+", true
+		}
+		fmt.Fprintf(t, "  \t%s\t%s\t%d\t%s\t%s%s%s\t%s\t%s%s\t%s\t\n", turn.Conversation, turn.Step, turn.Turn, turn.Phase,
+			mark, thousands(turn.PromptTokens), more, thousands(turn.ReplyTokens), mark, thousands(turn.Reusable), limit)
 	}
 	_ = t.Flush() // a bytes.Buffer does not fail
+	if images {
+		fmt.Fprint(b, "  + and the tokens of images, which only the server knows\n")
+	}
 }
 
 func (c *Cell) writeAssertions(b *bytes.Buffer) {

@@ -131,21 +131,3 @@ func (p *planner) report(severity syntax.Severity, code, help, message string) {
 		Message: message, Help: help})
 	p.diags = p.diags.Sorted()
 }
-
-// unthinkable warns of requests for thinking that the cell's model has no words for.
-func (p *planner) unthinkable(c *Cell) {
-	for _, conversation := range c.Scenario.Conversations {
-		for _, step := range conversation.Steps {
-			how := step.Request.Thinking
-			if how == "" || c.Model == nil {
-				continue
-			}
-			if _, ok := c.Model.Thinking.Value(how); !ok {
-				p.once(syntax.Diagnostic{Pos: step.Pos, Severity: syntax.Warning, Code: "plan/request",
-					Message: fmt.Sprintf("model %s has no thinking: %s, as far as the models file knows: it is not asked for it",
-						c.Model.Name, how),
-					Help: "describe `thinking:` of the model in a models file, or leave it out"})
-			}
-		}
-	}
-}

@@ -31,11 +31,17 @@ type talk struct {
 	send Send
 }
 
-// ask plays one user message: the text is appended and sent, and what the reply calls is answered and sent again until
+// question is what a user message says and shows.
+type question struct {
+	text   string
+	images []wire.Image
+}
+
+// ask plays one user message: it is appended and sent, and what the reply calls is answered and sent again until
 // a reply calls nothing more. A conversation without tools has one request. A turn that failed keeps its question, so
 // that a caller who goes on anyway sends a history that says what was asked.
-func (h *History) ask(t *talk, text, recorded string) error {
-	h.user(text)
+func (h *History) ask(t *talk, q question, recorded string) error {
+	h.user(q)
 	return h.reply(t, recorded)
 }
 

@@ -1,17 +1,27 @@
 package dsl
 
+import (
+	"homellm/dsl/syntax"
+	"homellm/engine/wire"
+)
+
 // Ask asks a question.
 type Ask struct {
 	Text   string
-	Reply  string  // recorded
-	Rounds *Rounds // of a conversation with tools
+	Images []wire.Image // that it shows
+	Reply  string       // recorded
+	Rounds *Rounds      // of a conversation with tools
 }
 
 var askKind = actionKind{
 	Key: "ask",
 	Doc: "Asks a question and waits for the reply.",
-	decode: func(_ *decoder, in stepInput) (Action, effect) {
-		return Ask{in.node.Text(), in.firstReply(), in.rounds}, effect{}
+	decode: func(d *decoder, in stepInput) (Action, effect) {
+		a := Ask{Text: in.node.Text(), Reply: in.firstReply(), Rounds: in.rounds}
+		if in.node != nil && in.node.Kind == syntax.MapKind {
+			a.Text, a.Images = d.str(in.node, "text"), d.images(in.node)
+		}
+		return a, effect{}
 	},
 }
 
@@ -20,7 +30,7 @@ func (a Ask) Turns() int { return a.Rounds.turns(1) }
 
 // Play sends the question.
 func (a Ask) Play(h *History, send Send) error {
-	return h.ask(&talk{Rounds: a.Rounds, send: send}, a.Text, a.Reply)
+	return h.ask(&talk{Rounds: a.Rounds, send: send}, question{a.Text, a.Images}, a.Reply)
 }
 
 // firstReply returns the recorded reply of a step with one turn. The check of the history mode makes sure that there

@@ -52,7 +52,7 @@ func (a Compact) Play(h *History, send Send) error {
 			r, err := send(t)
 			summary = r.Text
 			return r, err
-		}}, a.Ask, a.Reply)
+		}}, question{text: a.Ask}, a.Reply)
 		h.messages, h.pending, h.docs = h.messages[:before:before], pending, ids
 		if err != nil {
 			return err

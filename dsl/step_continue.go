@@ -36,7 +36,7 @@ func (a Continue) Play(h *History, send Send) error {
 		if i < len(a.Replies) {
 			reply = a.Replies[i]
 		}
-		if err := h.ask(t, text, reply); err != nil {
+		if err := h.ask(t, question{text: text}, reply); err != nil {
 			return err
 		}
 	}

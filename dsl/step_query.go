@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/wire"
 )
 
 // Query asks a question about documents in context. It is sent like any question, because the documents are in the
@@ -12,8 +13,9 @@ import (
 type Query struct {
 	Text   string
 	Docs   []string
-	Reply  string  // recorded
-	Rounds *Rounds // of a conversation with tools
+	Images []wire.Image // that it shows
+	Reply  string       // recorded
+	Rounds *Rounds      // of a conversation with tools
 }
 
 var queryKind = actionKind{
@@ -25,7 +27,7 @@ var queryKind = actionKind{
 		if in.node != nil && in.node.Kind == syntax.MapKind {
 			q.Text = d.str(in.node, "text")
 			e.reads = d.references(in.node, "docs")
-			q.Docs = refNames(e.reads)
+			q.Docs, q.Images = refNames(e.reads), d.images(in.node)
 		}
 		return q, e
 	},
@@ -41,7 +43,7 @@ func (q Query) Play(h *History, send Send) error {
 			return fmt.Errorf("querying document %s: it is not in context", id)
 		}
 	}
-	return h.ask(&talk{Rounds: q.Rounds, send: send}, q.Text, q.Reply)
+	return h.ask(&talk{Rounds: q.Rounds, send: send}, question{q.Text, q.Images}, q.Reply)
 }
 
 // references reads a list of document ids. Undeclared ones are reported and left out.

@@ -1,14 +1,17 @@
 package dsl
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 )
 
-// Unkept are the keys of a request that decide the length of its reply and that the server's API does not have: it
-// would ignore them, and end its replies as it likes.
+// Unkept are the keys of a request that the server's API does not have: it would ignore them, and answer as it does by
+// itself.
 func (s *Server) Unkept(r Sampling) []string {
 	var keys []string
 	if s == nil {
@@ -20,14 +23,75 @@ func (s *Server) Unkept(r Sampling) []string {
 	if r.MinTokens != nil && *r.MinTokens > 0 && s.Capabilities.MinTokens == "" {
 		keys = append(keys, "min_tokens")
 	}
+	takes := func(key string) bool {
+		_, ok := engines.Of(s.Engine).Word(cmp.Or(r.API, s.API), key)
+		return ok
+	}
+	for _, key := range engines.Keys {
+		if _, asked := r.Numbers[key.Name]; asked && !takes(key.Name) {
+			keys = append(keys, key.Name)
+		}
+	}
+	if r.Model != "" && !takes(engines.OtherModel) {
+		keys = append(keys, engines.OtherModel)
+	}
 	return keys
 }
 
-// Unkept are the keys of the cell's requests that its server's API does not have, and the first step with one.
-func (c *Cell) Unkept() (keys []string, first *Step) {
+// Unthinkable reports whether the cell's model has no words for what a request says of thinking.
+func (c *Cell) Unthinkable(r Sampling) bool {
+	if r.Thinking == "" || c.Server == nil {
+		return false
+	}
+	if c.Model == nil {
+		return true
+	}
+	_, ok := c.Model.Thinking.Value(r.Thinking)
+	return !ok
+}
+
+// modelName is the name of the cell's model, in a sentence.
+func (c *Cell) modelName() string {
+	if c.Model == nil {
+		return "the model, which is not known,"
+	}
+	return "model " + c.Model.Name
+}
+
+// thinkingKey is the key that the model decides, not the server.
+const thinkingKey = "thinking"
+
+// UnkeptOf are the keys of a request that neither the cell's server nor its model have a word for.
+func (c *Cell) UnkeptOf(r Sampling) []string {
+	keys := c.Server.Unkept(r)
+	if c.Unthinkable(r) {
+		keys = append(keys, thinkingKey)
+	}
+	return keys
+}
+
+// OtherModels are the names that requests of the cell ask for in place of its model.
+func (c *Cell) OtherModels() []string {
+	names, _ := c.collect(func(r Sampling) []string {
+		if r.Model == "" {
+			return nil
+		}
+		return []string{r.Model}
+	})
+	return names
+}
+
+// Unkept are the keys of the cell's requests that its server's API or its model does not have.
+func (c *Cell) Unkept() []string {
+	keys, _ := c.collect(c.UnkeptOf)
+	return keys
+}
+
+// collect gathers keys of all requests of the cell, and finds the first step with one.
+func (c *Cell) collect(of func(Sampling) []string) (keys []string, first *Step) {
 	for _, conversation := range c.Scenario.Conversations {
 		for _, step := range conversation.Steps {
-			for _, key := range c.Server.Unkept(step.Request) {
+			for _, key := range of(step.Request) {
 				if first == nil {
 					first = step
 				}
@@ -40,19 +104,42 @@ func (c *Cell) Unkept() (keys []string, first *Step) {
 	return keys, first
 }
 
-// WhyUnkept explains the effect of keys that a server does not have.
-func (s *Server) WhyUnkept(keys []string) string {
-	return "server " + s.Name + " has no word for " + strings.Join(keys, " and ") +
-		": its replies are as long as the model makes them"
+// WhyUnkept explains the effect of keys that a cell's server or model does not have.
+func (c *Cell) WhyUnkept(keys []string) string {
+	var why []string
+	if slices.Contains(keys, thinkingKey) {
+		why = append(why, c.modelName()+" has no words for how it is to think, as far as the models file knows: it thinks "+
+			"as it does by itself")
+		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == thinkingKey })
+	}
+	if len(keys) > 0 {
+		why = append(why, "server "+c.Server.Name+" has no word for "+strings.Join(keys, " and ")+
+			": its replies are as the model makes them without")
+	}
+	return strings.Join(why, "; ")
 }
 
 // unkept warns of requests with keys that the server ignores.
 func (p *planner) unkept(c *Cell) {
-	keys, first := c.Unkept()
+	keys, first := c.collect(c.Server.Unkept)
 	if len(keys) == 0 {
 		return
 	}
 	p.once(syntax.Diagnostic{Pos: first.Pos, Severity: syntax.Warning, Code: "plan/request",
-		Message: c.Server.WhyUnkept(keys) + ", and what rests on their length is unsupported",
+		Message: c.WhyUnkept(keys) + ", and what rests on that is unsupported",
 		Help:    "leave it out, or play on an engine that knows it: homellm servers"})
+}
+
+// unthinkable warns of requests for thinking that the cell's model has no words for.
+func (p *planner) unthinkable(c *Cell) {
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			if c.Unthinkable(step.Request) {
+				p.once(syntax.Diagnostic{Pos: step.Pos, Severity: syntax.Warning, Code: "plan/thinking",
+					Message: fmt.Sprintf("%s has no thinking: %s, as far as the models file knows: it is not asked for it, and what "+
+						"rests on it is unsupported", c.modelName(), step.Request.Thinking),
+					Help: "describe `thinking:` of the model in a models file, or leave it out"})
+			}
+		}
+	}
 }

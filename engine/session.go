@@ -120,14 +120,7 @@ func (s *session) prepare(ctx context.Context) error {
 		s.maker.Blocks(learnt)
 	}
 	t.Facts.Unsupported = s.observer.Unsupported()
-	if keys, _ := s.cell.Unkept(); len(keys) > 0 {
-		why := s.cell.Server.WhyUnkept(keys)
-		s.notes.once("request_key_unknown", "%s", why)
-		if t.Facts.Unsupported == nil {
-			t.Facts.Unsupported = map[string]string{}
-		}
-		t.Facts.Unsupported[metrics.ReplyLength] = why
-	}
+	s.tellUnkept()
 	proof := s.observer.Proof()
 	t.Facts.Capabilities = nil
 	for _, c := range proof.Refine(t.Capabilities()) {
@@ -145,6 +138,23 @@ func (s *session) prepare(ctx context.Context) error {
 		return err
 	}
 	return t.Answered(s.cell, s.replied)
+}
+
+// tellUnkept says which keys of the cell's requests have no effect, and what cannot be known for that.
+func (s *session) tellUnkept() {
+	keys := s.cell.Unkept()
+	if len(keys) == 0 {
+		return
+	}
+	why := s.cell.WhyUnkept(keys)
+	s.notes.once("request_key_unknown", "%s", why)
+	facts := &s.target.Facts
+	if facts.Unsupported == nil {
+		facts.Unsupported = map[string]string{}
+	}
+	for _, key := range metrics.Ignored(keys) {
+		facts.Unsupported[key] = why
+	}
 }
 
 // begin emits the start of the attempt.

@@ -46,6 +46,9 @@ var subschemas = map[string]string{
 	"allOf": "list", "anyOf": "list", "oneOf": "list",
 }
 
+// types are the words for the kinds of values.
+var types = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
+
 // NewAnswerSchema checks and compiles a schema. It loads nothing.
 func NewAnswerSchema(doc any) (s *AnswerSchema, problems []Problem) {
 	defer func() {
@@ -133,6 +136,10 @@ func (l *linter) lint(v any, path []string) {
 					m[key]).Help = "write #/definitions/NAME; nothing is loaded from elsewhere"
 			} else if len(m) > 1 {
 				l.add(path, "value", key, "keys beside $ref are ignored").Help = "put both into allOf"
+			}
+		case key == "type":
+			if word, ok := m[key].(string); ok && !slices.Contains(types, word) {
+				l.add(at, "value", "", "%q is no type", word).Known = types
 			}
 		case key == "format":
 			if name, _ := m[key].(string); jsonschema.Formats[name] == nil {

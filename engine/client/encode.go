@@ -53,7 +53,7 @@ func encodeChat(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 		StreamOptions: streamOptions(cfg),
 	}
 	set := sampling(cfg, p)
-	set["messages"] = p.Messages
+	set["messages"] = chatMessages(p.Messages)
 	chatTools(set, p)
 	return prepare(to, 2, cfg, p, set, func(ctx context.Context, c *openai.Client) error {
 		if cfg.Stream {

@@ -129,6 +129,10 @@ func decodeOllama(data []byte, c *chunk) error {
 func ollamaMessages(messages []Message) []any {
 	out := make([]any, len(messages))
 	for i, m := range messages {
+		if len(m.Images) > 0 {
+			out[i] = ollamaShown(m)
+			continue
+		}
 		if m.Role != "tool" && len(m.ToolCalls) == 0 {
 			out[i] = m
 			continue

@@ -94,9 +94,13 @@ func (d *Doctor) capabilities(f server.Found, seen tested) []server.Ability {
 		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
 	}
 	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
-	if keys := profile.Unkept(dsl.Sampling{IgnoreEOS: new(true), MinTokens: new(1)}); len(keys) > 0 {
-		d.Report.Line("request keys", "no word for %s: a run does not send them, and what rests on the length of a reply is "+
-			"unsupported where a scenario has them", strings.Join(keys, " and "))
+	every := dsl.Sampling{IgnoreEOS: new(true), MinTokens: new(1), Model: "other", Numbers: map[string]float64{}}
+	for _, key := range engines.Keys {
+		every.Numbers[key.Name] = 0
+	}
+	if keys := profile.Unkept(every); len(keys) > 0 {
+		d.Report.Line("request keys", "no word for %s: a run does not send them, and what rests on them is unsupported "+
+			"where a scenario has them", strings.Join(keys, ", "))
 	}
 	return out
 }

@@ -21,7 +21,8 @@ type Engine struct {
 	Models       Models
 	Capabilities []Capability // what this kind of server offers; a probe refines it
 	API          API
-	Metrics      *Metrics // nil: it has none
+	Keys         map[wire.API]Words // keys of requests that it takes, by API
+	Metrics      *Metrics           // nil: it has none
 	Prompt       Prompt
 	Launch       Launch
 	Hints        Hints

@@ -16,6 +16,7 @@ var koboldCPP = Engine{
 		Mute:     true,
 		Identify: identifyKobold, Details: detailsKobold, Tokenize: tokenizeKobold,
 	},
+	Keys: onOpenAI(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "rep_pen"}),
 	Capabilities: []Capability{
 		{"usage", false, "usage is not guaranteed in streams; tokens are counted with /api/extra/tokencount"},
 		{"cache_report", false, "KoboldCpp does not report cached tokens"},

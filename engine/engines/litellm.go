@@ -11,6 +11,7 @@ var liteLLM = Engine{
 	Name: "litellm", Title: "LiteLLM", Ports: []int{4000},
 	Models: Models{OnDemand: true},
 	API:    API{Sign: signLiteLLM, Identify: identifyLiteLLM},
+	Keys:   onOpenAI(withModel(Words{})),
 	Capabilities: []Capability{
 		{"usage", true, "the usage block of every reply, as the server behind it sends it"},
 		{"cache_report", false, "of the server behind it; the self-test before a run tells whether it reports cached tokens"},

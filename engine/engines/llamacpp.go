@@ -20,6 +20,7 @@ var llamaCPP = Engine{
 		PartialReset: "/slots/", // a path that names one slot does not reset the others
 		Counting:     map[string]any{"timings_per_token": true},
 	},
+	Keys: onOpenAI(asLlama()),
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", true, "timings.cache_n, since about build 6400; proven by a self-test before a run"},

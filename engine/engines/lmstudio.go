@@ -14,6 +14,7 @@ var lmStudio = Engine{
 		Mute:     true,
 		Identify: identifyLMStudio, Details: detailsLMStudio,
 	},
+	Keys: onOpenAI(withModel(Words{"top_k": "top_k", "repeat_penalty": "repeat_penalty"})),
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", false, "LM Studio does not report cached tokens"},

@@ -21,6 +21,7 @@ var ollama = Engine{
 		Details: detailsOllama,
 		Reset:   resetOllama, Load: loadOllama, Loaded: loadedOllama, Restore: restoreOllama,
 	},
+	Keys: ollamaKeys(),
 	Capabilities: []Capability{
 		usageInReply,
 		{
@@ -62,6 +63,18 @@ var ollama = Engine{
 		{Engine: "Ollama, OpenAI wire", Tokens: "reply", Cached: "–", Times: "–",
 			Reusable: "estimated", Reset: "unload and load", Salt: "first message"},
 	},
+}
+
+// ollamaKeys are the words of both APIs: on OpenAI's, Ollama ignores the keys that are its own.
+func ollamaKeys() map[wire.API]Words {
+	words := onOpenAI(withModel(Words{}))
+	own := withModel(Words{})
+	for _, key := range []string{"top_k", "min_p", "repeat_penalty", "presence_penalty",
+		"frequency_penalty"} {
+		own[key] = "options." + key
+	}
+	words[wire.Ollama] = own
+	return words
 }
 
 // defaultTag is the tag that Ollama adds to a name without one.

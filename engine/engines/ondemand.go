@@ -14,6 +14,7 @@ import (
 // that program's replies report.
 func onDemand(e Engine) Engine {
 	e.Models.OnDemand = true
+	e.Keys = onOpenAI(withModel(Words{}))
 	e.Capabilities = []Capability{
 		{"usage", true, "the usage block of a reply, as the program that runs the model sends it"},
 		{"cache_report", false, "of the program that runs the model; the self-test tells whether its replies report them"},

@@ -5,7 +5,8 @@ import "encoding/json"
 // generic is any server with OpenAI's API that homellm does not recognise.
 var generic = Engine{
 	Name: "openai", Title: "an OpenAI-compatible server", Role: Generic,
-	API: API{Identify: identifyOpenAI, ExplainReset: devMode},
+	API:  API{Identify: identifyOpenAI, ExplainReset: devMode},
+	Keys: onOpenAI(withModel(Words{})),
 	Capabilities: []Capability{
 		{"usage", true, "the usage block of a reply, where the server sends one"},
 		{"cache_report", false, "unknown engine; the self-test before a run tells whether it reports cached tokens"},

@@ -14,6 +14,7 @@ var sglang = Engine{
 		Paths:    []string{"/model_info", "/get_model_info"},
 		Identify: identifySGLang, Details: detailsSGLang, Tokenize: tokenizeVLLM, Reset: resetSGLang,
 	},
+	Keys: onOpenAI(withModel(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repetition_penalty"})),
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", true,

@@ -9,6 +9,7 @@ var simulator = Engine{
 		Sign: signSim, Paths: []string{"/version", "/health"}, Identify: identifySim,
 		Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 	},
+	Keys:         asVLLM(),
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
 	Prompt: Prompt{

@@ -10,6 +10,7 @@ var tabby = Engine{
 		Mute:     true,
 		Identify: identifyTabby, Tokenize: tokenizeTabby,
 	},
+	Keys: onOpenAI(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repetition_penalty"}),
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", false, "TabbyAPI does not report cached tokens"},

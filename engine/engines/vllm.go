@@ -19,6 +19,7 @@ var vllm = Engine{
 		Identify: identifyVLLM, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 		Counting: map[string]any{"stream_options": map[string]any{"continuous_usage_stats": true}},
 	},
+	Keys:         asVLLM(),
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
 	// A reply ends by the ids in the model's generation_config, and special tokens are left out of its text, so a stop

@@ -77,6 +77,7 @@ type Def struct {
 	first       bool   // depends on the time to the first token: see withDelay
 	answer      bool   // describes an answer: see asked
 	length      bool   // depends on the reply length that the scenario sets
+	wording     bool   // depends on how the scenario has the model write, or think
 	counts      bool   // counts requests or failures, also of groups that were not played to their end
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
@@ -158,9 +159,11 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 	if d.from != nil {
 		v.Source = d.from(c, q)
 	}
-	switch {
-	case d.length && lengthIgnored(q):
+	if d.ignored(q) {
 		v.Why = "the engine has no word for " + strings.Join(q.Unkept, " and ")
+		return d.supported(c, v)
+	}
+	switch {
 	case d.parts != nil:
 		var num, den float64
 		if num, den, v.Why = d.parts(c, q); v.Why == "" {
@@ -196,19 +199,49 @@ const ServerTimings = "server_timings"
 // Speculation is the key of [event.Server.Unsupported] for the server's report of speculative decoding.
 const Speculation = "speculation"
 
-// ReplyLength is the key of [event.Server.Unsupported] for a server whose API has no keys for the length of a reply.
-const ReplyLength = "reply_length"
+// ReplyLength and ReplyText are the keys of [event.Server.Unsupported] for a server whose API does not have keys of the
+// scenario's requests: of those for the length of a reply, and of those for what it says.
+const (
+	ReplyLength = "reply_length"
+	ReplyText   = "reply_text"
+)
+
+// ofLength are the keys of a request that decide nothing but the length of its reply.
+var ofLength = []string{"ignore_eos", "min_tokens"}
+
+// rewords reports whether keys of a request decide more than the length of its reply.
+func rewords(keys []string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(ofLength, key) })
+}
+
+// Ignored lists what cannot be known where keys of requests have no effect, as keys of [event.Server.Unsupported].
+func Ignored(keys []string) []string {
+	if rewords(keys) {
+		return []string{ReplyLength, ReplyText}
+	}
+	return []string{ReplyLength}
+}
+
+// ignored reports whether a request did not have an effect that the metric rests on.
+func (d *Def) ignored(q *event.Request) bool {
+	return d.length && len(q.Unkept) > 0 || d.wording && rewords(q.Unkept)
+}
 
 // supported says whether an unknown value could have been known: the server reports it, as far as was known before
 // supported marks an unknown value as unsupported if the server does not report it, as was known before the run.
 func (d *Def) supported(c *Cell, v Value) Value {
-	if v.Known() || d.Support == "" && !d.length || c.Started == nil {
+	if v.Known() || d.Support == "" && !d.length && !d.wording || c.Started == nil {
 		return v
 	}
 	cannot := c.Started.Server.Unsupported
-	if why := cannot[ReplyLength]; why != "" && d.length {
-		v.Why, v.Unsupported, v.Range = why, true, nil
-		return v
+	for _, x := range []struct {
+		rests bool
+		why   string
+	}{{d.length, cannot[ReplyLength]}, {d.wording, cannot[ReplyText]}} {
+		if x.rests && x.why != "" {
+			v.Why, v.Unsupported, v.Range = x.why, true, nil
+			return v
+		}
 	}
 	if why := cmp.Or(cannot[d.Support], cannot[d.Name]); why != "" {
 		if v.Why, v.Unsupported = why, true; c.cold != nil && v.Range != nil && strings.Contains(v.Source, timedSource) {

@@ -36,11 +36,11 @@ var outcomes = []Def{
 			}
 			return q.Finish, ""
 		}},
-	{Name: "text", Kind: String, Levels: turns, Source: "server",
+	{Name: "text", wording: true, Kind: String, Levels: turns, Source: "server",
 		Doc: "the answer, without reasoning", Formula: "all answer deltas joined; of an answer that is empty or was cut " +
 			"it is known how it begins",
 		each: wholly(func(q *event.Request) any { return q.Text }), spoken: spokenText},
-	{Name: "text_len", Unit: "runes", Kind: Int, Levels: turns, Fold: Sum, Source: "client",
+	{Name: "text_len", wording: true, Unit: "runes", Kind: Int, Levels: turns, Fold: Sum, Source: "client",
 		Doc: "length of the answer", Formula: "characters of text; at least so many of an answer that is empty or " +
 			"was cut",
 		each: wholly(func(q *event.Request) any { return utf8.RuneCountInString(q.Text) }), spoken: spokenLength},
@@ -48,16 +48,17 @@ var outcomes = []Def{
 		Doc:     "the answer holds nothing but white space, whatever went on in reasoning or tool calls",
 		Formula: "no character of text is visible",
 		each:    func(_ *Cell, q *event.Request) (any, string) { return strings.TrimSpace(q.Text) == "", "" }},
-	{Name: "text_repetition", Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: turns, Fold: Mean,
+	{Name: "text_repetition", wording: true, Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: turns,
+		Fold:    Mean,
 		Source:  "client",
 		Doc:     "how much the answer goes in circles: below 0.1 in ordinary prose, near 1 in a loop",
 		Formula: "1 - different four-word sequences / all of them; unknown below 8 words",
 		each:    func(_ *Cell, q *event.Request) (any, string) { return repetition(q.Text) }},
-	{Name: "text_is_json", Kind: Bool, Better: +1, Levels: turns, Source: "client",
+	{Name: "text_is_json", wording: true, Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc:     "the answer is one valid JSON value, alone or as the only fenced block",
 		Formula: "RFC 8259; white space around it does not count; unknown of an answer that is empty or was cut",
 		each:    wholly(func(q *event.Request) any { return isJSON(q.Text) }), spoken: spokenJSON},
-	{Name: "text_same", Kind: Bool, Better: +1, Levels: turns, Source: "client",
+	{Name: "text_same", wording: true, Kind: Bool, Better: +1, Levels: turns, Source: "client",
 		Doc: "the answer is the one that the same turn got the first time it was played, warm-ups included: at " +
 			"temperature 0, whether the server is deterministic",
 		Formula: "text = text of the first play; unknown the first time; a salt in the message, and earlier answers in a " +
@@ -82,8 +83,8 @@ var latencies = []Def{
 			t, why := ttft(q)
 			return event.Milliseconds(t), why
 		}, limits: ttftLimits},
-	{Name: "ttft_answer_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Baseline: true,
-		first: true, FromSending: true, Source: "client",
+	{Name: "ttft_answer_ms", wording: true, Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean,
+		Baseline: true, first: true, FromSending: true, Source: "client",
 		Doc:     "time to the first text of the answer itself",
 		Formula: "first answer delta - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {

@@ -109,7 +109,7 @@ var tokens = []Def{
 			n, why := output(q)
 			return n, why
 		}, limits: outputLimits},
-	{Name: "reasoning_tokens", Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
+	{Name: "reasoning_tokens", wording: true, Unit: "tokens", Kind: Int, Levels: turns, Fold: Sum, Source: "usage",
 		Support: "reasoning_tokens",
 		Doc:     "tokens generated in the reasoning channel", Formula: "usage.completion_tokens_details.reasoning_tokens",
 		each: func(_ *Cell, q *event.Request) (any, string) {

@@ -6,8 +6,9 @@ import (
 
 // toolUse is what replies call, and what becomes of it.
 var toolUse = []Def{
-	{Name: "tool_calls", Unit: "calls", Kind: Int, Levels: turns, answer: true, Fold: Sum, Source: "server",
-		Doc: "tool calls that the model made", Formula: "calls of the reply, told apart by their numbers and names",
+	{Name: "tool_calls", wording: true, Unit: "calls", Kind: Int, Levels: turns, answer: true, Fold: Sum,
+		Source: "server",
+		Doc:    "tool calls that the model made", Formula: "calls of the reply, told apart by their numbers and names",
 		each: func(_ *Cell, q *event.Request) (any, string) { return calls(q) }},
 	{Name: "tool_calls_valid", Unit: "calls", Kind: Int, Better: +1, Levels: turns, answer: true, Fold: Sum,
 		Source: "client",
@@ -61,8 +62,9 @@ var toolUse = []Def{
 			}
 			return since(q.Sent, *q.FirstCall)
 		}},
-	{Name: "thinking_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean, Source: "client",
-		Doc: "how long the model thought where it can be seen: from the first text of its reasoning to what it thought for",
+	{Name: "thinking_ms", wording: true, Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean,
+		Source: "client",
+		Doc:    "how long the model thought where it can be seen: from the first text of its reasoning to what it thought for",
 		Formula: "arrival of the first delta behind the reasoning that is not reasoning - first delta of reasoning; 0 of a " +
 			"streamed reply without reasoning; unknown where the server counts reasoning that it does not show, and of a " +
 			"reply that ended in it",

@@ -21,8 +21,8 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	v := Value{Unit: d.Unit, Source: d.Source}
 	if d.over != nil {
 		v.V, v.Why = d.over(c, g)
-		if d.length && slices.ContainsFunc(g, lengthIgnored) {
-			v.V, v.Why = nil, "the engine has no word for what says how long replies are"
+		if slices.ContainsFunc(g, d.ignored) {
+			v.V, v.Why = nil, "the engine has no word for keys of the requests"
 			return d.supported(c, v)
 		}
 		if v.Why != "" && d.span != nil && len(g) > 0 {

@@ -157,10 +157,6 @@ func said(name string) func(*Cell, *event.Request) (any, string) {
 	}
 }
 
-// lengthIgnored reports whether a request did not have the effect that the scenario demands on the length of its
-// reply.
-func lengthIgnored(q *event.Request) bool { return len(q.Unkept) > 0 }
-
 // uncounted says why a reply has no credible token counts; empty if it may have them.
 func uncounted(q *event.Request) string { return q.Wire.UsageConflict }
 

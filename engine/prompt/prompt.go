@@ -8,7 +8,9 @@ package prompt
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
+	"strings"
 
 	"homellm/dsl"
 	"homellm/engine/client"
@@ -76,6 +78,7 @@ type Request struct {
 	Err    error    // why it cannot be sent
 	Unkept []string // keys that the server has no word for
 
+	images   int           // that its messages show
 	messages []dsl.Message // as the server gets them, or as they were rendered
 	tokenize tokenize      // as the server will read it; nil: not known
 	grown    *tokenGrower  // that tokenize uses
@@ -104,11 +107,41 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
 		extra[caps.MinTokens] = *req.MinTokens
 	}
+	m.numbers(req, &out)
 	framed := m.frame(req.API, messages, out)
 	if t.MaxTokens == 0 {
-		framed.Unkept = m.cell.Server.Unkept(req)
+		framed.Unkept = m.cell.UnkeptOf(req)
 	}
 	return framed
+}
+
+// numbers puts the keys that only some engines have into the body, under the engine's names.
+func (m *Maker) numbers(req dsl.Sampling, out *client.Prompt) {
+	engine, api := engines.Of(m.cell.Server.Engine), cmp.Or(req.API, m.server.API)
+	if path, ok := engine.Word(api, engines.OtherModel); ok && req.Model != "" {
+		put(out.Extra, path, req.Model)
+	}
+	for key, n := range req.Numbers {
+		if path, ok := engine.Word(api, key); ok {
+			put(out.Extra, path, n)
+		}
+	}
+}
+
+// put sets a value in a body at a path with dots between objects. Objects that are there are copied first, as they may
+// be those of a profile.
+func put(body map[string]any, path string, value any) {
+	key, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		body[key] = value
+		return
+	}
+	inner := map[string]any{}
+	if own, ok := body[key].(map[string]any); ok {
+		maps.Copy(inner, own)
+	}
+	put(inner, rest, value)
+	body[key] = inner
 }
 
 // thinking puts what is said of thinking into the words of the model's template. What APIs of their own words need
@@ -126,12 +159,7 @@ func (m *Maker) thinking(how string, extra map[string]any) wire.Thinking {
 	case t.Field != "":
 		extra[t.Field] = value
 	case t.Kwarg != "":
-		vars := map[string]any{}
-		if own, ok := extra["chat_template_kwargs"].(map[string]any); ok {
-			maps.Copy(vars, own)
-		}
-		vars[t.Kwarg] = value
-		extra["chat_template_kwargs"] = vars
+		put(extra, "chat_template_kwargs."+t.Kwarg, value)
 	}
 	return wire.Thinking{Level: how}
 }
@@ -155,7 +183,7 @@ func (m *Maker) extra() map[string]any {
 // frame puts messages into the form of an API: messages for chat, the text that the model's
 // template makes of them for text completions. An empty name is the server's own API.
 func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Request {
-	out := Request{Prompt: p, API: cmp.Or(api, m.server.API)}
+	out := Request{Prompt: p, API: cmp.Or(api, m.server.API), images: wire.Shown(messages)}
 	m.tokenized(&out, m.server.Tokenize)
 	out.thoughts = m.thoughtsField(out.API)
 	messages = withThoughts(messages, out.thoughts)
@@ -170,6 +198,10 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 	}
 	profile := m.profile(out.API)
 	profile.Body = out.Extra
+	if out.images > 0 {
+		out.Err = errors.New("api: completions: a text shows no images; use api: chat")
+		return out
+	}
 	if out.Err = errText(profile, m.cell.Model, template); out.Err != nil {
 		return out
 	}

@@ -52,11 +52,21 @@ func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
 	if m.inMessage() {
 		known.lead = m.lead
 	}
+	if r.images > 0 {
+		return Ceiling{source: "estimated", why: unknownImages}
+	}
 	return known.before(ctx, r.messages)
 }
 
+// unknownImages is why nothing is known of what a cache could serve of a prompt with images.
+const unknownImages = "the prompt shows images, and only the server knows how many tokens they are"
+
 // Remember takes in what the exchange of a request may have left in the server's cache.
 func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event.Exchange) {
+	if r.images > 0 { // what the server has of it is not known, so neither is the ceiling of what follows
+		m.known[m.salt].lost = "an earlier prompt of the same cache shows images, and only the server knows their tokens"
+		return
+	}
 	m.known[m.salt].remember(ctx, found, r.messages, e)
 }
 
@@ -125,7 +135,7 @@ func (l local) shared(text string, bytes int) (share float64, e *event.Estimate)
 
 // Estimate is homellm's own count of a request's prompt; nil where the server tokenises, or nothing can be counted.
 func (m *Maker) Estimate(r Request) *event.Estimate {
-	if r.tokenize != nil {
+	if r.tokenize != nil || r.images > 0 {
 		return nil
 	}
 	l := m.local(r)
@@ -139,6 +149,9 @@ func (m *Maker) Estimate(r Request) *event.Estimate {
 
 // before finds the ceiling of a prompt that is about to be sent.
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
+	if p.lost != "" && p.tokenize == nil {
+		return Ceiling{source: "estimated", why: p.lost}
+	}
 	if p.tokenize == nil {
 		text, own := p.local.text(messages)
 		best := ceiling.LongestText(text, &p.texts)

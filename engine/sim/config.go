@@ -23,6 +23,10 @@ type Config struct {
 	Speed        float64       // divides every duration of the model; 0 is 1
 	StartupDelay time.Duration // how long every route answers 503 at first
 
+	Thinking  int           // tokens of reasoning of a reply that is asked to think; 0: 160, negative: it never thinks
+	KeepAlive time.Duration // after so long without a request the model is unloaded, and its cache with it; 0: never
+	LoadTime  time.Duration // what loading it again takes, not divided by Speed; 0: 2 s
+
 	// Scale, if set, returns a further factor on a duration, for drift and steps: elapsed is the time since
 	// New, n the number of the request that the duration belongs to (the oldest one of an engine step).
 	// It is called from one goroutine at a time, but not always the same one.

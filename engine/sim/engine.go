@@ -22,7 +22,9 @@ type engine struct {
 	speed     float64
 	scale     func(elapsed time.Duration, n int) float64
 	noCache   bool
-	grain     int // blocks of the cache's bookkeeping in one that can be found
+	keepAlive time.Duration // idle time after which the model is unloaded; 0: never
+	loadTime  time.Duration // of loading it again
+	grain     int           // blocks of the cache's bookkeeping in one that can be found
 	started   time.Time
 	done      chan struct{} // closed by stop
 	wake      chan struct{} // a sequence was added while the engine waits for one to become ready
@@ -136,6 +138,18 @@ func (e *engine) reset() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.cache.reset()
+}
+
+// loading loads the model for a request, if it was unloaded before: what was in its cache is lost, and the request waits
+// for so long.
+func (e *engine) loading(arrival time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.keepAlive <= 0 || e.active || arrival.Sub(e.clock) <= e.keepAlive || e.clock.IsZero() {
+		return 0
+	}
+	e.cache.reset()
+	return e.loadTime
 }
 
 // load is the number of requests that run or wait.

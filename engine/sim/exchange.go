@@ -274,7 +274,7 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	}
 	reasoning := 0
 	if x.chat {
-		reasoning = x.s.cfg.Wire.ReasoningTokens
+		reasoning = q.reasoning(x.s.cfg)
 	}
 	x.reply = compose(x.s.cfg.Seed, text, text, reasoning, p)
 	return nil
@@ -290,7 +290,7 @@ func (x *exchange) submit() {
 	}
 	q := newSequence(x.entry.N, x.prompt, x.reply.tokens, x.entry.Salt)
 	q.arrival, q.finish, q.limit = x.arrival, x.reply.finish, x.reply.limit
-	q.ready = x.due.Add(e.scaled(frontendTime, f))
+	q.ready = x.due.Add(e.scaled(frontendTime, f) + e.loading(x.arrival))
 	x.seq = q
 	e.submit(q) // once the engine has stopped, next returns false
 }

@@ -58,7 +58,8 @@ func New(cfg Config) (*Server, error) {
 	s.engine = &engine{
 		roof: roof, slots: cmp.Or(cfg.MaxNumSeqs, 256), budget: cmp.Or(cfg.MaxBatchedTokens, budget),
 		seed: cfg.Seed, jitter: cfg.Jitter, speed: cmp.Or(cfg.Speed, 1), scale: cfg.Scale, noCache: cfg.NoPrefixCache,
-		grain:   cmp.Or(cfg.BlockTokens, blockTokens) / blockTokens,
+		grain:     cmp.Or(cfg.BlockTokens, blockTokens) / blockTokens,
+		keepAlive: cfg.KeepAlive, loadTime: cmp.Or(cfg.LoadTime, 2*time.Second),
 		started: s.started, done: make(chan struct{}), wake: make(chan struct{}, 1),
 		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
 	}
@@ -68,7 +69,8 @@ func New(cfg Config) (*Server, error) {
 func (c Config) impossible() bool {
 	return c.BlockTokens < 0 || c.BlockTokens%blockTokens != 0 || c.Speed < 0 ||
 		c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.MaxNumSeqs < 0 ||
-		c.MaxBatchedTokens < 0 || c.LedgerEntries < 0 || c.Wire.ReasoningTokens < 0
+		c.MaxBatchedTokens < 0 || c.LedgerEntries < 0 || c.Wire.ReasoningTokens < 0 ||
+		c.KeepAlive < 0 || c.LoadTime < 0
 }
 
 // served are the names by which requests may ask for a model.

@@ -18,6 +18,7 @@ type request struct {
 
 	asked
 	drawn
+	thought
 	ended
 	returned
 	unserved
@@ -40,6 +41,32 @@ type drawn struct {
 	Seed        *int64   `json:"seed"`
 	N           *int     `json:"n"`
 }
+
+// thought says whether a reply begins with reasoning, and how much of it there may be.
+type thought struct {
+	Template struct {
+		EnableThinking *bool `json:"enable_thinking"`
+	} `json:"chat_template_kwargs"`
+	ThinkingBudget *int `json:"thinking_token_budget"`
+}
+
+// reasoning is how many tokens of reasoning a reply begins with: as the server does by itself, unless the request says
+// something.
+func (t thought) reasoning(c Config) int {
+	n := c.Wire.ReasoningTokens
+	switch on := t.Template.EnableThinking; {
+	case on != nil && !*on:
+		n = 0
+	case on != nil && n == 0:
+		n = max(0, orDefault(c.Thinking, defaultThinking))
+	}
+	if t.ThinkingBudget != nil {
+		n = min(n, *t.ThinkingBudget)
+	}
+	return n
+}
+
+const defaultThinking = 160
 
 // ended says where a reply ends.
 type ended struct {
@@ -167,6 +194,10 @@ var rules = []rule{
 	{"min_tokens", func(q *request) bool { return q.maxTokens() != nil && q.MinTokens > *q.maxTokens() },
 		func(q *request) string {
 			return fmt.Sprintf("min_tokens must be less than or equal to max_tokens=%d, got %d.", *q.maxTokens(), q.MinTokens)
+		}},
+	{"thinking_token_budget", func(q *request) bool { return q.ThinkingBudget != nil && *q.ThinkingBudget < 0 },
+		func(q *request) string {
+			return fmt.Sprintf("thinking_token_budget must be non-negative, got %d.", *q.ThinkingBudget)
 		}},
 	{"stream_options", func(q *request) bool { return q.StreamOptions != nil && !q.Stream },
 		func(*request) string { return "Stream options can only be defined when `stream=True`." }},

@@ -16,6 +16,8 @@ type Message struct {
 	Role    string `json:"role"` // system, user, assistant or tool
 	Content string `json:"content"`
 
+	Images []Image `json:"-"` // of a user; how they go on the wire is for each API to say
+
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant
 	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool: the call that it answers
 	Name       string     `json:"name,omitempty"`         // of a tool: which one it is
@@ -30,6 +32,7 @@ type Message struct {
 func (m Message) Equal(other Message) bool {
 	return m.Role == other.Role && m.Content == other.Content && m.ToolCallID == other.ToolCallID &&
 		m.Name == other.Name && slices.Equal(m.ToolCalls, other.ToolCalls) &&
+		slices.EqualFunc(m.Images, other.Images, func(a, b Image) bool { return a.SHA256 == b.SHA256 }) &&
 		m.ReasoningContent == other.ReasoningContent && m.Reasoning == other.Reasoning && m.Thinking == other.Thinking
 }
 
