@@ -29,6 +29,8 @@ type Options struct {
 	FailFast  bool           // stop at the first failed gate
 	Budget    Budget         // lets the run play more than planned
 	Calibrate Calibrator     // measures the client before the run; nil: it is not measured
+	// finds the run before this one once all is played, by cell; nil: nothing is looked for
+	Since func(*metrics.Run) map[string]event.SinceLast
 	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: it is discarded
 	KeepRaw func(name string, raw []byte) error
 }
@@ -61,6 +63,9 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	r.machine = startMachine(ctx, opt.Machine, r.out.emit)
 	err := r.play(ctx, finished)
 	r.machine.stop()
+	if opt.Since != nil && ctx.Err() == nil {
+		r.lookBack(opt.Since)
+	}
 
 	end := event.RunDone{}
 	var signal Interrupted
@@ -79,6 +84,17 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		err = r.raw.write(opt.KeepRaw)
 	}
 	return err
+}
+
+// lookBack keeps what moved since the run before this one.
+func (r *run) lookBack(since func(*metrics.Run) map[string]event.SinceLast) {
+	var found map[string]event.SinceLast
+	r.out.read(func(f *metrics.Run) { found = since(f) })
+	for _, c := range r.plan.Cells {
+		if s, ok := found[c.ID]; ok {
+			r.out.emit(c.ID, s)
+		}
+	}
 }
 
 func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {

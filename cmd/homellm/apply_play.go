@@ -16,11 +16,13 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/client"
+	"homellm/engine/event"
 	"homellm/engine/exit"
 	"homellm/engine/files"
 	"homellm/engine/history"
 	"homellm/engine/history/index"
 	"homellm/engine/host"
+	"homellm/engine/metrics"
 	"homellm/engine/replace"
 	"homellm/engine/report"
 	"homellm/engine/results"
@@ -76,6 +78,9 @@ func play(
 		Machine: engine.Machine{Telemetry: machine, PIDs: choice.Opener.PIDs},
 		Models:  engine.Models{Templates: p.templates(choice.Library), Tokenizer: p.tokenizer},
 	}
+	if filepath.Dir(dir) == results.Default {
+		opt.Since = p.lookBack(ctx, dir)
+	}
 	if f.keepRaw {
 		opt.KeepRaw = func(name string, raw []byte) error {
 			return replace.File(filepath.Join(dir, name), func(w io.Writer) error {
@@ -96,8 +101,8 @@ func play(
 			"%w", err)
 	}
 	code, err := conclude(p, res, format)
-	if filepath.Dir(dir) == results.Default && fold.Done != nil && fold.Done.Interrupted == "" {
-		p.sayWhatMoved(ctx, res)
+	for _, line := range report.SinceLast(fold) {
+		p.say("%s", line)
 	}
 	if fold.Done != nil && fold.Done.Interrupted != "" {
 		if err != nil {
@@ -150,28 +155,29 @@ func conclude(p process, res *results.Folder, format report.Format) (int, error)
 	return code, unwritten
 }
 
-// sayWhatMoved tells what moved since the last run of the same scenario, server and model. It judges nothing, so that
-// what goes wrong here is only told.
-func (p process) sayWhatMoved(ctx context.Context, res *results.Folder) {
-	x, err := index.Open(ctx, p.runs(filepath.Dir(res.Dir)))
-	if err != nil {
-		p.say("what moved since the last run is not known: %v", err)
-		return
-	}
-	defer x.Close()
-	all, err := x.Of(ctx, res.Fold.Started.Scenario.Name)
-	if err != nil {
-		p.say("what moved since the last run is not known: %v", err)
-		return
-	}
-	var moved []history.Since
-	for _, h := range all {
-		if s, ok := h.SinceLast(); ok && s.Now.ID == res.Fold.Started.ID {
-			moved = append(moved, s)
+// lookBack finds, by cell, the run before this one of the same scenario, server, model and machine. It judges nothing
+// of the run, so that what goes wrong here is only told.
+func (p process) lookBack(ctx context.Context, dir string) func(*metrics.Run) map[string]event.SinceLast {
+	return func(fold *metrics.Run) map[string]event.SinceLast {
+		earlier := p.runs(filepath.Dir(dir))
+		earlier.Except = filepath.Base(dir)
+		out := map[string]event.SinceLast{}
+		x, err := index.Open(ctx, earlier)
+		if err != nil {
+			p.say("what moved since the last run is not known: %v", err)
+			return out
 		}
-	}
-	for _, line := range report.SinceLast(moved, time.Now()) {
-		p.say("%s", line)
+		defer x.Close()
+		all, err := x.Of(ctx, fold.Started.Scenario.Name)
+		if err != nil {
+			p.say("what moved since the last run is not known: %v", err)
+		}
+		for _, c := range fold.Cells {
+			if s, ok := history.Continued(all, c); ok {
+				out[c.ID] = s.Event()
+			}
+		}
+		return out
 	}
 }
 

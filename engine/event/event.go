@@ -434,6 +434,36 @@ type Facts struct {
 	Source string             `json:"source"`
 }
 
+// SinceLast is a cell beside the run before this one that played it on the same machine. It is found when the run ends:
+// what a report says of it does not depend on which runs are kept later.
+type SinceLast struct {
+	Run     string    `json:"run"` // the name of its folder
+	Started time.Time `json:"started"`
+	Earlier int       `json:"earlier"` // the number of runs before this one
+	Changed []Changed `json:"changed"` // what else is not as it was
+	Moves   []Move    `json:"moves"`
+}
+
+// Changed is a circumstance that two runs do not share.
+type Changed struct {
+	Key  string `json:"key"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+	Note string `json:"note,omitempty"` // the name of the difference, such as a downgrade; empty: it has none
+}
+
+// Move is how far a figure moved from one run to the next.
+type Move struct {
+	Path string  `json:"path"`
+	Unit string  `json:"unit"`
+	Old  float64 `json:"old"`
+	New  float64 `json:"new"`
+	// the largest change between neighbouring earlier runs that is not unusual, relative, for a share absolute;
+	// 0: they were too few to tell
+	Usual   float64 `json:"usual"`
+	Verdict Outcome `json:"verdict"` // worse, better, same, or unknown with too few earlier runs
+}
+
 // RunDone closes a journal. A journal without it was cut off.
 type RunDone struct {
 	Interrupted string `json:"interrupted,omitempty"` // SIGINT | SIGTERM | SIGHUP
@@ -451,6 +481,7 @@ func (Note) kind() string        { return "note" }
 func (Sample) kind() string      { return "sample" }
 func (ColdPrompts) kind() string { return "cold_prompts" }
 func (Facts) kind() string       { return "facts" }
+func (SinceLast) kind() string   { return "since_last" }
 func (RunDone) kind() string     { return "run_done" }
 
 // Milliseconds converts a duration to the unit of the figures.

@@ -37,6 +37,7 @@ var kinds = map[string]func([]byte) (Body, error){
 	Sample{}.kind():      decode[Sample],
 	ColdPrompts{}.kind(): decode[ColdPrompts],
 	Facts{}.kind():       decode[Facts],
+	SinceLast{}.kind():   decode[SinceLast],
 	RunDone{}.kind():     decode[RunDone],
 }
 
@@ -61,7 +62,7 @@ func lasting(b Body) bool {
 	switch b.(type) {
 	case CellStarted, CellDone, CellFailed, RunDone:
 		return true
-	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts, ColdPrompts:
+	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts, ColdPrompts, SinceLast:
 		return false
 	}
 	return false

@@ -34,6 +34,17 @@ type Run struct {
 	Figures       map[string]compare.BaselineMetric // by path
 }
 
+// Counts says whether a cell of a run is part of a history: it was played to its end, and measured something.
+func Counts(c *metrics.Cell) bool { return c.Finished() && len(c.Repeats()) > 0 }
+
+// RunOf is what a run measured of a cell, as a history keeps it; name is that of its folder.
+func RunOf(name string, c *metrics.Cell) Run {
+	r := c.Run()
+	verdict, _, _ := r.Outcome()
+	return Run{Name: name, ID: r.Started.ID, Started: r.Started.Started.UTC(), Verdict: verdict,
+		Circumstances: compare.FingerprintOf(c), Figures: compare.Kept(c)}
+}
+
 // Box names the machine that a cell was measured on: what computes there.
 func Box(f compare.Fingerprint) string {
 	if f["server.simulated"] == "yes" {

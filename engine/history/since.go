@@ -3,9 +3,11 @@ package history
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"homellm/engine/compare"
 	"homellm/engine/event"
+	"homellm/engine/metrics"
 	"homellm/engine/stats"
 )
 
@@ -14,26 +16,21 @@ const EnoughRuns = 5
 
 // Since is what the newest run of a history measured, beside the run before it.
 type Since struct {
-	History
-	Last, Now Run
-	Earlier   int // runs before the newest
-	With      []compare.Mismatch
-	Moves     []Move // of the figures that both know, in the order of [History.Paths]
+	Last    Run
+	Earlier int // runs before the newest
+	With    []compare.Mismatch
+	Moves   []Move // of the figures that both know, in the order of [History.Paths]
 }
 
-// Move is how far a figure moved from one run to the next.
-type Move struct {
-	Path, Unit string
-	Old, New   float64
-	// Change is relative to the old value, for a share absolute.
-	Change float64
-	// Usual is the largest change that is not unusual between neighbouring runs of the history: the third quartile of
-	// their absolute changes and three times their interquartile range beyond it, as rustc-perf does. It is 0 with
-	// fewer than EnoughRuns earlier runs.
-	Usual float64
-	// compare.Worse, compare.Better, compare.Same, or event.Unknown with fewer than EnoughRuns earlier runs
-	Verdict event.Outcome
-}
+// Move is how far a figure moved from one run to the next. What is usual is the third quartile of the absolute changes
+// between neighbouring earlier runs and three times their interquartile range beyond it, as rustc-perf has it.
+type Move event.Move
+
+// Change is relative to the old value, for a share absolute. From 0 to anything else it is infinite.
+func (m Move) Change() float64 { return change(m.Old, m.New, m.Unit) }
+
+// Judged says that the figure moved as it seldom does.
+func (m Move) Judged() bool { return m.Verdict == compare.Worse || m.Verdict == compare.Better }
 
 // SinceLast compares the newest run of a history with the one before it; false: there is none.
 func (h History) SinceLast() (Since, bool) {
@@ -41,13 +38,52 @@ func (h History) SinceLast() (Since, bool) {
 	if n < 1 {
 		return Since{}, false
 	}
-	out := Since{History: h, Last: h.Runs[n-1], Now: h.Runs[n], Earlier: n, With: h.differences(n)}
+	out := Since{Last: h.Runs[n-1], Earlier: n, With: h.differences(n)}
 	for _, path := range h.Paths() {
 		if m, ok := h.move(path); ok {
 			out.Moves = append(out.Moves, m)
 		}
 	}
 	return out, true
+}
+
+// Continued compares a cell of a run that has just been played with the run before it; false: none of these histories
+// is of that cell on this machine.
+func Continued(all []History, c *metrics.Cell) (Since, bool) {
+	if !Counts(c) {
+		return Since{}, false
+	}
+	now := RunOf("", c)
+	i := slices.IndexFunc(all, func(h History) bool { return h.Cell == c.Name() && h.Box == Box(now.Circumstances) })
+	if i < 0 {
+		return Since{}, false
+	}
+	h := all[i]
+	h.Runs = append(slices.DeleteFunc(slices.Clone(h.Runs), func(r Run) bool { return r.ID == now.ID }), now)
+	return h.SinceLast()
+}
+
+// mostKept are the moves that a journal keeps of the figures of single steps.
+const mostKept = 100
+
+// Event is what a journal keeps: every figure of the run and its phases, and those of steps that moved as they seldom
+// do.
+func (s Since) Event() event.SinceLast {
+	out := event.SinceLast{Run: s.Last.Name, Started: s.Last.Started, Earlier: s.Earlier}
+	for _, m := range s.With {
+		out.Changed = append(out.Changed, event.Changed(m))
+	}
+	steps := 0
+	for _, m := range s.Moves {
+		if strings.HasPrefix(m.Path, "steps.") {
+			if !m.Judged() || steps == mostKept {
+				continue
+			}
+			steps++
+		}
+		out.Moves = append(out.Moves, event.Move(m))
+	}
+	return out
 }
 
 // move is that of a figure from the last run but one to the last.
@@ -61,7 +97,6 @@ func (h History) move(path string) (Move, bool) {
 	if !knownBefore || !knownNow {
 		return m, false
 	}
-	m.Change = change(m.Old, m.New, m.Unit)
 	var changes []float64
 	last := math.NaN()
 	for _, r := range h.Runs[:n] {
@@ -79,10 +114,14 @@ func (h History) move(path string) (Move, bool) {
 	}
 	slices.Sort(changes)
 	q1, q3 := stats.Percentile(changes, 25), stats.Percentile(changes, 75)
-	m.Usual = q3 + 3*(q3-q1)
+	usual := q3 + 3*(q3-q1)
+	if math.IsInf(usual, 0) || math.IsNaN(usual) {
+		return m, true // the figure was 0, so that no change of it can be compared with another
+	}
+	m.Usual = usual
 	better := h.Runs[n].Figures[path].Better
-	switch up := m.Change > 0; {
-	case math.Abs(m.Change) <= m.Usual || better == 0:
+	switch up := m.Change() > 0; {
+	case math.Abs(m.Change()) <= m.Usual || better == 0:
 		m.Verdict = compare.Same
 	case up == (better > 0):
 		m.Verdict = compare.Better
@@ -92,7 +131,6 @@ func (h History) move(path string) (Move, bool) {
 	return m, true
 }
 
-// change is how far b is from a: relative to a, and for a share absolute. From 0 to anything else it is infinite.
 func change(a, b float64, unit string) float64 {
 	switch {
 	case unit == ratio:

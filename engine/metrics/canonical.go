@@ -73,6 +73,16 @@ func canonicalVerdict(b event.Verdict) event.Verdict {
 	return b
 }
 
+func canonicalSince(b event.SinceLast) event.SinceLast {
+	b.Run, b.Started = encoded(b.Run), b.Started.Round(0).UTC()
+	changed := make([]event.Changed, len(b.Changed))
+	for i, c := range b.Changed {
+		changed[i] = event.Changed{Key: encoded(c.Key), Old: encoded(c.Old), New: encoded(c.New), Note: encoded(c.Note)}
+	}
+	b.Changed = changed
+	return b
+}
+
 // encoded is a string after encoding and decoding as JSON.
 func encoded(s string) string {
 	if utf8.ValidString(s) {

@@ -34,6 +34,7 @@ type Cell struct {
 	Verdicts []event.Verdict
 	Done     *event.CellDone
 	Failed   *event.CellFailed
+	Since    *event.SinceLast // nil: it has not been played before, or has not ended
 
 	run       *Run
 	observed  map[string][]observation
@@ -112,6 +113,8 @@ func (r *Run) Add(e event.Event) {
 		r.cell(e.Cell).addCold(b)
 	case event.Facts:
 		r.observe(e, b.Values, b.Source, true)
+	case event.SinceLast:
+		r.cell(e.Cell).Since = new(canonicalSince(b))
 	}
 }
 
@@ -148,6 +151,7 @@ func (r *Run) cell(id string) *Cell {
 	c := &Cell{ID: id, run: r}
 	if earlier := r.shelf[id]; earlier != nil {
 		c = earlier
+		c.Since = nil // that is found again when the run ends
 	}
 	if r.byID == nil {
 		r.byID = map[string]*Cell{}

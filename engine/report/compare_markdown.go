@@ -23,6 +23,9 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 		mark = "❔"
 	}
 	fmt.Fprintf(b, "### %s %s: %s\n\n", mark, strings.ToUpper(string(verdict)), md(readable.Shorten(reason, 2000)))
+	if moved := mostMoved(c); moved != "" {
+		fmt.Fprintf(b, "%s\n\n", md(moved))
+	}
 	if what := simulatedSides(c); what != "" {
 		fmt.Fprintf(b, "> **SIMULATED** %s\n\n", md(what))
 	}

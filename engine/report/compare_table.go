@@ -11,6 +11,16 @@ import (
 // compareTable renders a comparison for the terminal.
 func compareTable(b *bytes.Buffer, c compare.Comparison, opt Options) error {
 	s := newScreen(b, opt)
+	verdict, _, reason := c.Outcome()
+	color := map[event.Outcome]int{event.Pass: green, event.Fail: red}[verdict]
+	if color == 0 {
+		color = yellow
+	}
+	s.line("%s  %s", s.paint(strings.ToUpper(string(verdict)), color), terminal(reason))
+	if moved := mostMoved(c); moved != "" {
+		s.prose(2, moved)
+	}
+	s.line("")
 	if what := simulatedSides(c); what != "" {
 		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what))
 		s.line("")
@@ -41,11 +51,11 @@ func compareTable(b *bytes.Buffer, c compare.Comparison, opt Options) error {
 		}
 		s.line("")
 	}
-	verdict, _, reason := c.Outcome()
-	color := map[event.Outcome]int{event.Pass: green, event.Fail: red}[verdict]
-	if color == 0 {
-		color = yellow
+	for i, step := range nextSteps(c) {
+		if i == 0 {
+			s.line("next:")
+		}
+		s.prose(2, step)
 	}
-	s.line("%s  %s", s.paint(strings.ToUpper(string(verdict)), color), terminal(reason))
 	return nil
 }

@@ -92,10 +92,12 @@ func TestCompareFormats(t *testing.T) {
 		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn",
 		"Time to first token")
 
-	inOrder(t, compareAs(t, "table", c), "SIMULATED  old and new", "old  run one, on "+on,
-		"new  run two, on "+on, "worse", "after", "same", "with", "unknown", "nothing",
-		"FAIL  worse: after")
-	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "**SIMULATED**",
+	moved := "moved most: phases.after_removal.ttft_ms 60 ms → 560 ms"
+	inOrder(t, compareAs(t, "table", c), "FAIL  worse: after", moved, "167 times its margin", "SIMULATED  old and new", "old  run one, on "+on,
+		"new  run two, on "+on, "margin", "worse", "after", " 5.0 % ", "same", "with", "unknown", "nothing",
+		"next:", "homellm results diff ", "homellm history rag-long")
+	inOrder(t, page, moved, `<td data-name="margin">5.0 %</td>`, "What to do next", "homellm history rag-long")
+	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "moved most: ", "**SIMULATED**",
 		"- old: run one, on "+md(on), "- new: run two, on "+md(on), "**worse**")
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
@@ -162,8 +164,8 @@ func TestCompareFormats_Expression(t *testing.T) {
 		})
 	}
 	c := compare.Comparison{Pairs: []compare.Pair{pair}}
-	inOrder(t, compareAs(t, "table", c), "fail", "tail-fail", "pass", "tail-pass", "unknown", "tail-unknown",
-		"tail-fail: a is 3 ms, base.a is 2 ms", "worse: after, tail-fail")
+	inOrder(t, compareAs(t, "table", c), "worse: after, tail-fail", "fail", "tail-fail", "pass", "tail-pass", "unknown",
+		"tail-unknown", "tail-fail: a is 3 ms, base.a is 2 ms")
 	inOrder(t, compareAs(t, "github", c), "::error file=ci/gates.yaml,line=9,col=3,title=tail-fail::sim x m: fail%0Aa "+
 		"is 3 ms")
 	page := compareAs(t, "html", c)
@@ -246,7 +248,7 @@ func TestCompareFormats_HiddenValues(t *testing.T) {
 	row := compareRow(d)
 	if want := readable.Range(d.New.Within.Low, d.New.Within.High, func(v float64) string {
 		return readable.Quantity(v, d.Unit)
-	}); row[3] != want || !strings.Contains(row[4], " … ") || row[8] != "12/12" {
+	}); row[3] != want || !strings.Contains(row[4], " … ") || row[columnN] != "12/12" {
 		t.Errorf("the row is %q, want %s on the new side", row, want)
 	}
 	for _, f := range CompareFormats {

@@ -81,10 +81,32 @@ func (d delta) row() []string {
 	old, _ := sound(d.def, d.old, d.stat)
 	now, _ := sound(d.def, d.new, d.stat)
 	difference, share := d.change()
-	return []string{d.where, d.def.Name + " " + d.stat, old, now, difference, share, d.side()}
+	return []string{d.where, d.def.Name + " " + d.stat, old, now, difference, share, d.allValues()}
 }
 
-var deltaHead = []string{"where", "metric", "old", "new", "change", "", ""}
+// allValues says how the values of one run lie beside those of the other.
+func (d delta) allValues() string {
+	if side := d.side(); side != "" {
+		return side
+	}
+	switch {
+	case d.old.N == 0 || d.new.N == 0:
+		return readable.Unknown
+	case d.old.Unknown > 0 || d.new.Unknown > 0:
+		return "not all known"
+	case d.old.N < 2 || d.new.N < 2:
+		return "too few"
+	case d.new.Min > d.old.Max:
+		return "higher"
+	case d.new.Max < d.old.Min:
+		return "lower"
+	case d.old.Min == d.new.Min && d.old.Max == d.new.Max:
+		return "the same"
+	}
+	return "overlap"
+}
+
+var deltaHead = []string{"where", "metric", "old", "new", "change", "relative", "all values"}
 
 // pair is a cell that both runs have, by name.
 type pair struct{ before, after *metrics.Cell }

@@ -31,6 +31,9 @@ func difference(b *bytes.Buffer, runs [2]*metrics.Run, opt Options) error {
 			s.prose(2, "on "+on)
 		}
 	}
+	if moved := mostMovedOfTwo(oldRun, newRun); moved != "" {
+		s.prose(0, moved)
+	}
 	for _, l := range differences(oldRun, newRun) {
 		s.prose(2, l)
 	}
@@ -49,6 +52,10 @@ func difference(b *bytes.Buffer, runs [2]*metrics.Run, opt Options) error {
 		for _, c := range p.verdictChanges() {
 			s.prose(2, c[0]+": "+c[1]+" → "+c[2])
 		}
+	}
+	s.line("\nnext:")
+	for _, step := range nextOfTwo(oldRun, newRun) {
+		s.prose(2, step)
 	}
 	return nil
 }

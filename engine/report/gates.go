@@ -12,7 +12,7 @@ import (
 )
 
 // compareHead is the header of a comparison's rows.
-var compareHead = []string{"verdict", "gate", "old", "new", "change", "95 % interval", "p", "p adjusted", "n"}
+var compareHead = []string{"verdict", "gate", "old", "new", "change", "margin", "95 % interval", "p", "p adjusted", "n"}
 
 // compareRow is one gate in words.
 func compareRow(d compare.Delta) []string {
@@ -35,18 +35,18 @@ func compareRow(d compare.Delta) []string {
 		}
 		return readable.Unknown
 	}
-	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown,
+	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown, readable.Unknown,
 		probability(d.P), probability(d.Adjusted), fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
 	if d.Old.N+d.New.N == 0 {
-		row[8] = readable.Unknown
+		row[columnN] = readable.Unknown
 	}
 	if d.Change == nil {
 		signed := func(v float64) string { return readable.Signed(v, quantity) }
 		if d.Between != nil {
-			row[4] = spanned(*d.Between, signed)
+			row[columnChange] = spanned(*d.Between, signed)
 		}
 		if d.Between != nil && d.Lo != nil && d.Hi != nil {
-			row[5] = spanned(event.Range{Low: *d.Lo, High: *d.Hi}, signed)
+			row[columnInterval] = spanned(event.Range{Low: *d.Lo, High: *d.Hi}, signed)
 		}
 		return row
 	}
@@ -62,11 +62,35 @@ func compareRow(d compare.Delta) []string {
 		}
 		return readable.Percent(v / math.Abs(base))
 	}
-	row[4] = change(*d.Change)
+	row[columnChange] = change(*d.Change)
+	if m := exceeds(d); m > 0 {
+		row[columnMargin] = strings.TrimPrefix(change(m), "+")
+	}
 	if d.Lo != nil && d.Hi != nil {
-		row[5] = change(*d.Lo) + " … " + change(*d.Hi)
+		row[columnInterval] = change(*d.Lo) + " … " + change(*d.Hi)
 	}
 	return row
+}
+
+// Columns of [compareRow].
+const (
+	columnChange   = 4
+	columnMargin   = 5
+	columnInterval = 6
+	columnP        = 7
+	columnAdjusted = 8
+	columnN        = 9
+)
+
+// exceeds is the margin that a change of a gate must exceed, in the metric's unit; 0: it has none.
+func exceeds(d compare.Delta) float64 {
+	switch {
+	case d.Widened != nil:
+		return *d.Widened
+	case d.Margin != nil:
+		return *d.Margin
+	}
+	return 0
 }
 
 // spanned is the limits of a change.

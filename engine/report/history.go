@@ -244,87 +244,10 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 	return err
 }
 
-// SinceLast is one line on what moved since the last run, for each history that a run continues.
-func SinceLast(all []history.Since, now time.Time) []string {
-	var out []string
-	for _, s := range all {
-		head := "since the last run, " + ago(now.Sub(s.Last.Started))
-		if len(all) > 1 {
-			head = s.Cell + ": " + head
-		}
-		var said []string
-		for _, path := range headlines(s) {
-			i := slices.IndexFunc(s.Moves, func(m history.Move) bool { return m.Path == path })
-			said = append(said, moveText(s.Moves[i]))
-		}
-		line := head + ": " + strings.Join(said, ", ")
-		if left := history.EnoughRuns - s.Earlier; left > 0 {
-			line += "; " + text.Plural(left, "more run") + " needed to judge"
-		}
-		if len(s.With) > 0 {
-			line += "; also changed: " + strings.Join(compare.Texts(s.With), ", ")
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-// headlines are the figures that a line has room for: those that moved as they seldom do, else the first token of the
-// last phase, the speed and the cache.
-func headlines(s history.Since) []string {
-	var out []string
-	for _, m := range s.Moves {
-		if m.Verdict == compare.Worse || m.Verdict == compare.Better {
-			out = append(out, m.Path)
-		}
-	}
-	if len(out) > 0 {
-		return out[:min(len(out), 3)]
-	}
-	first := ""
-	for _, m := range s.Moves {
-		if strings.HasPrefix(m.Path, "phases.") && strings.HasSuffix(m.Path, ".ttft_ms") {
-			first = m.Path
-		}
-	}
-	for _, path := range []string{first, "run.output_tps", "run.cache.hit_rate"} {
-		if slices.ContainsFunc(s.Moves, func(m history.Move) bool { return m.Path == path }) {
-			out = append(out, path)
-		}
-	}
-	return out
-}
-
-func moveText(m history.Move) string {
-	show := func(v float64) string { return unitAfter(readable.Quantity(v, m.Unit), m.Unit) }
-	by := readable.Percent(m.Change)
-	if m.Unit == "ratio" {
-		by = readable.Signed(m.Change, func(v float64) string { return readable.Significant(v, 2) })
-	}
-	out := fmt.Sprintf("%s %s -> %s (%s", m.Path, show(m.Old), show(m.New), by)
-	if m.Verdict == compare.Worse || m.Verdict == compare.Better {
-		out += fmt.Sprintf(", %s: usual is up to %s", m.Verdict, strings.TrimPrefix(readable.Percent(m.Usual), "+"))
-	}
-	return out + ")"
-}
-
 // unitAfter adds its unit to a number that has none where a column's head would say it.
 func unitAfter(number, unit string) string {
 	if strings.ContainsFunc(number, unicode.IsLetter) || number == readable.Unknown {
 		return number
 	}
 	return readable.WithUnit(number, unit)
-}
-
-// ago says how long ago something was.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "less than a minute ago"
-	case d < time.Hour:
-		return text.Plural(int(d.Minutes()), "minute") + " ago"
-	case d < 48*time.Hour:
-		return text.Plural(int(d.Hours()), "hour") + " ago"
-	}
-	return text.Plural(int(d.Hours()/24), "day") + " ago"
 }

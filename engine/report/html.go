@@ -6,6 +6,7 @@ import (
 
 	"homellm/engine/exit"
 	"homellm/engine/report/chart"
+	"homellm/engine/report/readable"
 
 	_ "embed"
 	"fmt"
@@ -28,28 +29,36 @@ const (
 
 // pageData is the data of a page about one run.
 type pageData struct {
-	Title      string
-	Verdict    string
-	Class      string
-	Tally      string
-	Simulated  string
-	Findings   []finding
-	Notes      []string
-	Scenario   event.Scenario
-	Run        []fact
-	Assertions []assertionRow
-	Left       int // assertions that are not in the list
-	Cells      []cellPage
-	Repeats    []string
-	Warmups    bool
+	Title     string
+	Verdict   string
+	Class     string
+	Tally     string
+	Simulated string
+	Findings  []finding
+	Notes     []string
+	Scenario  event.Scenario
+	Run       []fact
+	Overview  chart.Table    // the numbers of each of several cells
+	Open      assertionTable // that did not pass
+	Passed    assertionTable
+	Left      int // assertions that are in no list
+	Cells     []cellPage
+	Repeats   []string
+	Warmups   bool
 }
 
 type finding struct{ Class, Verdict, Reason string }
 
+type assertionTable struct {
+	Name string
+	Rows []assertionRow
+}
+
 type assertionRow struct {
 	Class, Symbol, Label string
 	Name, That, Outcome  string
-	Share, Cell, Place   string
+	Share, Place         string
+	Cell                 string // empty: there is only one
 	Evidence             []string
 	Open                 bool
 }
@@ -79,7 +88,7 @@ func pageOf(r *metrics.Run) pageData {
 		}
 	}
 	p.Run = runFacts(r)
-	p.Assertions, p.Left = assertionRows(r)
+	p.assertions(r)
 	seen := map[string]bool{}
 	for i, c := range r.Cells {
 		p.Cells = append(p.Cells, cellOf(r, c, i))
@@ -93,21 +102,26 @@ func pageOf(r *metrics.Run) pageData {
 			}
 		}
 	}
+	p.Overview = overview(p.Cells)
 	return p
 }
 
-// assertionRows lists every assertion; those that did not pass have their evidence, expanded.
-func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
+// assertions lists every assertion: those that passed apart, and those that did not with their evidence.
+func (p *pageData) assertions(r *metrics.Run) {
+	p.Open.Name, p.Passed.Name = "Assertions that did not pass", "Assertions that passed"
 	whole := 0
 	for _, c := range r.Cells {
 		for _, v := range c.Verdicts {
-			if len(rows) == pageVerdicts {
-				left++
+			if len(p.Open.Rows)+len(p.Passed.Rows) == pageVerdicts {
+				p.Left++
 				continue
 			}
 			j := metrics.Judge(v)
 			row := assertionRow{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: label(v),
-				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v), Cell: c.Name()}
+				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v)}
+			if len(r.Cells) > 1 {
+				row.Cell = c.Name()
+			}
 			if why(j) || v.Verdict.Undecided() {
 				row.Outcome = v.Why
 			}
@@ -119,8 +133,41 @@ func assertionRows(r *metrics.Run) (rows []assertionRow, left int) {
 				row.Open = j == metrics.Failed || j == metrics.Unknown || j == metrics.Warned
 				whole++
 			}
-			rows = append(rows, row)
+			of := &p.Open
+			if j == metrics.Passed {
+				of = &p.Passed
+			}
+			of.Rows = append(of.Rows, row)
 		}
 	}
-	return rows, left
+}
+
+// overview has the figures of each of several cells in a row.
+func overview(cells []cellPage) chart.Table {
+	out := chart.Table{Caption: "Numbers of each cell", Head: []string{"cell"}, Left: 1}
+	if len(cells) < 2 {
+		return chart.Table{}
+	}
+	for _, c := range cells {
+		for _, t := range c.Tiles {
+			if !slices.Contains(out.Head, t.Name) {
+				out.Head = append(out.Head, t.Name)
+			}
+		}
+	}
+	if len(out.Head) == 1 {
+		return chart.Table{}
+	}
+	for _, c := range cells {
+		row := chart.Row{Cells: []string{c.Name}}
+		for _, name := range out.Head[1:] {
+			value := readable.Unknown
+			if i := slices.IndexFunc(c.Tiles, func(t tile) bool { return t.Name == name }); i >= 0 {
+				value = c.Tiles[i].Value
+			}
+			row.Cells = append(row.Cells, value)
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
 }

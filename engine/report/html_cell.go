@@ -21,6 +21,7 @@ type cellPage struct {
 	Skipped bool
 	Server  []fact
 	Tiles   []tile
+	Since   *sincePage // nil: it was not played before
 	Grid    chart.Table
 	Lines   []string
 	Notes   []string
@@ -43,7 +44,7 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 		out.Absent = append(out.Absent, "no request was measured")
 		return out
 	}
-	out.Tiles = tiles(c)
+	out.Tiles, out.Since = tiles(c), sinceOf(out.ID+"-since", c)
 	g := cellGrid(r, c, true)
 	out.Grid = chart.Table{Caption: "Phases of " + c.Name(), Head: g.head, Left: g.left}
 	for _, row := range g.rows {

@@ -11,6 +11,8 @@ type comparison struct {
 	Verdict     string // outcome of the gates; empty: nothing is judged
 	Class       string
 	Reason      string
+	Moved       string // what moved most; empty: nothing did
+	Next        []string
 	Simulated   string
 	Sides       []comparedRun
 	Differences []string
@@ -39,8 +41,8 @@ type cellPair struct {
 // gateVerdict is one gate in the page's list.
 type gateVerdict struct {
 	Class, Symbol, Label             string
-	Name, Metric, Margin             string
+	Name, Metric, Allowed            string
 	Old, New, Change, P, Adjusted, N string
-	Interval                         string
+	Margin, Interval                 string
 	Why                              []string
 }

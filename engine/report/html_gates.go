@@ -22,7 +22,7 @@ func compareHTML(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 func gatesPage(c compare.Comparison) comparison {
 	verdict, _, reason := c.Outcome()
 	out := comparison{Name: "comparison", Verdict: strings.ToUpper(string(verdict)), Class: verdictClasses[verdict],
-		Reason: reason, Simulated: simulatedSides(c)}
+		Reason: reason, Moved: mostMoved(c), Next: nextSteps(c), Simulated: simulatedSides(c)}
 	charts := 0
 	seen := map[string]bool{}
 	for i, p := range c.Pairs {
@@ -96,8 +96,8 @@ func gateRow(d compare.Delta) gateVerdict {
 	j := d.Judged()
 	out := gateVerdict{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: row[0], Name: row[1],
 		Metric: d.Gate.Metric + ", " + d.Gate.Stat,
-		Old:    row[2], New: row[3], Change: row[4], Interval: row[5], P: row[6], Adjusted: row[7], N: row[8],
-		Margin: marginText(d)}
+		Old:    row[2], New: row[3], Change: row[columnChange], Margin: row[columnMargin], Interval: row[columnInterval],
+		P: row[columnP], Adjusted: row[columnAdjusted], N: row[columnN], Allowed: marginText(d)}
 	if d.Why != "" {
 		out.Why = append(out.Why, d.Why)
 	}

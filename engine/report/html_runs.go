@@ -21,7 +21,8 @@ func CompareHTML(w io.Writer, oldRun, newRun *metrics.Run) error {
 }
 
 func comparisonOf(oldRun, newRun *metrics.Run) comparison {
-	out := comparison{Name: cmp.Or(newRun.Started.Scenario.Name, "empty run"), Differences: differences(oldRun, newRun)}
+	out := comparison{Name: cmp.Or(newRun.Started.Scenario.Name, "empty run"), Differences: differences(oldRun, newRun),
+		Moved: mostMovedOfTwo(oldRun, newRun), Next: nextOfTwo(oldRun, newRun)}
 	out.Title = "Comparison: " + out.Name + " · homellm"
 	var answered reasons
 	for _, side := range []struct {
@@ -41,8 +42,8 @@ func comparisonOf(oldRun, newRun *metrics.Run) comparison {
 		c := cellPair{ID: "cell-" + strconv.Itoa(i+1), Name: p.after.Name()}
 		c.Numbers = chart.Table{Caption: "Numbers of " + c.Name, Head: []string{"metric", "old", "new", "change", "relative",
 			"all values"}, Left: 1,
-			Note: "The last column says better or worse only where every value of one run lies on one side of every value of " +
-				"the other."}
+			Note: "The last column says better, worse, higher or lower only where every value of one run lies on one side of " +
+				"every value of the other."}
 		where := ""
 		for _, d := range deltas(oldRun, newRun, p.before, p.after) {
 			row := chart.Row{Cells: d.row()[1:], Class: d.side()}

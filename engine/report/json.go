@@ -59,6 +59,7 @@ type jsonCell struct {
 	Metrics map[string]jsonMetric `json:"metrics"`
 
 	TokenEstimate *metrics.Estimate `json:"token_estimate,omitempty"` // omitted if the server's tokeniser counted
+	SinceLast     *event.SinceLast  `json:"since_last,omitempty"`     // omitted if it was not played before
 }
 
 type jsonServer struct {
@@ -245,7 +246,7 @@ func cellJSON(c *metrics.Cell) jsonCell {
 	if w := c.Wire(); w.Turns > 0 {
 		out.Wire = &w
 	}
-	out.TokenEstimate = c.Estimate()
+	out.TokenEstimate, out.SinceLast = c.Estimate(), c.Since
 	return out
 }
 

@@ -98,6 +98,9 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 			return err
 		}
 	}
+	if c.Since != nil {
+		fmt.Fprintf(b, "Since the last run, %s.\n\n", md(sinceText(c)))
+	}
 	for _, n := range c.Notes {
 		fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))
 	}

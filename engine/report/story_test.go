@@ -136,6 +136,13 @@ func passing() *story {
 		Operands: []event.Operand{{Path: "gpu.energy_j.p50", Unit: "J", Why: "no GPU telemetry on this machine",
 			Unsupported: true}}})
 	s.add("c1", event.CellDone{})
+	s.add("c1", event.SinceLast{Run: "20261122T090000Z-rag-long-11aa", Started: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC),
+		Earlier: 6, Changed: []event.Changed{{Key: "driver.version", Old: "550.54", New: "560.28"}},
+		Moves: []event.Move{
+			{Path: "run.cache.hit_rate", Unit: "ratio", Old: 0.93, New: 0.93, Usual: 0.02, Verdict: "same"},
+			{Path: "run.output_tps", Unit: "tokens/s", Old: 182, New: 200, Usual: 0.03, Verdict: "better"},
+			{Path: "phases.after_removal.ttft_ms", Unit: "ms", Old: 50, New: 60, Usual: 0.05, Verdict: "worse"},
+		}})
 	s.add("", event.RunDone{})
 	return s
 }
@@ -195,6 +202,8 @@ func failing() *story {
 	s.add("c1", event.Verdict{Name: "later", That: "turn.ok", Scope: "step", Severity: "fail", Verdict: "skipped",
 		Why: "no turn of this step was played"})
 	s.add("c1", event.CellDone{})
+	s.add("c1", event.SinceLast{Run: "<b>last</b>", Started: time.Date(2026, 11, 23, 9, 1, 12, 0, time.UTC), Earlier: 1,
+		Moves: []event.Move{{Path: "run.output_tps", Unit: "tokens/s", Old: 98, New: 97, Verdict: "unknown"}}})
 	s.add("", event.RunDone{})
 	return s
 }

@@ -29,6 +29,7 @@ const (
 // Runs are the runs directly below a folder. Skipped is called with a journal that cannot be read.
 type Runs struct {
 	Dir     string
+	Except  string // the name of a run that is left out; empty: none is
 	Skipped func(error)
 }
 
@@ -44,7 +45,7 @@ func (r Runs) Journals() (map[string]fs.FileInfo, error) {
 	}
 	out := map[string]fs.FileInfo{}
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || e.Name() == r.Except {
 			continue
 		}
 		info, err := os.Lstat(filepath.Join(r.Dir, e.Name(), journalName))

@@ -17,7 +17,6 @@ import (
 
 	_ "modernc.org/sqlite" // the driver of database/sql
 
-	"homellm/engine/compare"
 	"homellm/engine/event"
 	"homellm/engine/history"
 	"homellm/engine/metrics"
@@ -183,20 +182,20 @@ func (x *Index) add(ctx context.Context, dir string, s stamp, fold *metrics.Run)
 		return err
 	}
 	for _, c := range fold.Cells {
-		if len(c.Repeats()) == 0 || !c.Finished() {
+		if !history.Counts(c) {
 			continue
 		}
-		f := compare.FingerprintOf(c)
-		circumstances, err := json.Marshal(f)
+		kept := history.RunOf(dir, c)
+		circumstances, err := json.Marshal(kept.Circumstances)
 		if err != nil {
 			return err
 		}
-		figures, err := json.Marshal(compare.Kept(c))
+		figures, err := json.Marshal(kept.Figures)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", dir, c.Name(), history.Box(f),
-			circumstances, figures); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", dir, c.Name(),
+			history.Box(kept.Circumstances), circumstances, figures); err != nil {
 			return err
 		}
 	}

@@ -89,17 +89,14 @@ func boxOf(label, repeat, class string, c *metrics.Cell, d *metrics.Def, g metri
 // Quartiles are nearest rank, like all percentiles here: values that were measured.
 func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	f := Chart{ID: id, Title: title, Caption: caption}
-	top, points := 0.0, 0
+	var all []float64
 	for _, r := range rows {
-		points += len(r.values)
-		if n := len(r.values); n > 0 {
-			top = max(top, r.values[n-1])
-		}
+		all = append(all, r.values...)
 	}
+	points := len(all)
 	if points == 0 {
 		return f, false
 	}
-	ceiling, step := niceCeil(top, 4)
 	const row = 22.0
 	label := max(20.0, 6.6*float64(len(axisUnit(unit)))+14)
 	for _, r := range rows {
@@ -107,9 +104,9 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	}
 	height := 16 + row*float64(len(rows)) + 24
 	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc,
-		text.Plural(len(rows), "row"), readable.Quantity(top, unit)))
-	x := axis{0, ceiling, label, chartWidth - 22}
-	for v := 0.0; v <= ceiling+step/2; v += step {
+		text.Plural(len(rows), "row"), readable.Quantity(slices.Max(all), unit)))
+	x := scaleOf(all, 4, label, chartWidth-22)
+	for _, v := range x.ticks {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)
 		s.text("tick x", x.at(v), height-10, tick(v, unit))
 	}
@@ -124,6 +121,9 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	}
 	if slices.ContainsFunc(rows, func(r box) bool { return r.unset > 0 }) {
 		f.Caption += " Where a value is not known exactly there is no box."
+	}
+	if x.log {
+		f.Caption += " " + logCaption
 	}
 	f.Table = Table{Caption: title, Head: []string{"", "n", "min", "25th", "median", "75th", "max"}, Left: 1}
 	for i, r := range rows {

@@ -86,11 +86,11 @@ func lineClass(l metrics.Line) string {
 }
 
 // frame draws the horizontal grid with its values, and the unit above them if they do not have it.
-func frame(s *svg, y axis, step float64, unit string) {
+func frame(s *svg, y scale, unit string) {
 	if name := axisUnit(unit); name != "" {
 		s.text("tick y", chartLeft-6, chartTop-9, name)
 	}
-	for v := 0.0; v <= y.high+step/2; v += step {
+	for _, v := range y.ticks {
 		s.line("grid", chartLeft, y.at(v), s.width-chartRight, y.at(v))
 		s.text("tick y", chartLeft-6, y.at(v)+3.5, tick(v, unit))
 	}

@@ -22,25 +22,25 @@ func History(id, path string, h history.History, changes []history.Change,
 	first := max(len(h.Runs)-historyShown, 0)
 	runs := h.Runs[first:]
 	values := make([]history.Value, len(runs))
-	highest, unit, known := 0.0, "", 0
+	var drawn []float64
+	unit := ""
 	for i, r := range runs {
 		values[i] = r.Value(path)
 		if v, ok := values[i].Number(); ok {
-			highest, unit, known = max(highest, v, values[i].High), values[i].Unit, known+1
+			drawn, unit = append(drawn, v, values[i].High), values[i].Unit
 		}
 	}
-	if known == 0 {
+	if len(drawn) == 0 {
 		return Chart{}, false
 	}
-	top, step := niceCeil(highest, 4)
-	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, wideWidth - chartRight - 8}
-	y := axis{0, top, chartHeight - chartBottom, chartTop}
+	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, wideWidth - chartRight - 8, false}
+	y := scaleOf(drawn, 4, chartHeight-chartBottom, chartTop)
 	out := Chart{ID: id, Title: path, Wide: true, Legend: []legend{{"c1", "a run"}, {"old", "something else changed"}},
 		Caption: fmt.Sprintf("%d runs, the oldest first: of a time the median over the repeats of a run, of a share the "+
 			"mean. The band is the middle half of its repeats, a dashed line a change of level.", len(runs))}
 	s := newSVG(id, wideWidth, chartHeight, path, fmt.Sprintf("%d runs; the newest is %s", len(runs),
 		readable.Value(values[len(values)-1].Value)))
-	frame(s, y, step, unit)
+	frame(s, y, unit)
 	var line, low, high []point
 	for i := range runs {
 		at := x.at(float64(i))

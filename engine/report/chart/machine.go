@@ -111,7 +111,7 @@ func stripFigure(id, title string, c *metrics.Cell, when stretch, lines [][]bin,
 		}
 	}
 	ceiling, step := niceCeil(top, 3)
-	y := axis{0, ceiling, height - 28, stripTop}
+	y := axis{0, ceiling, height - 28, stripTop, false}
 	var desc []string
 	for i, l := range lines {
 		low, high := l[0].low, l[0].top
@@ -181,7 +181,7 @@ func usualStep(l []bin) time.Duration {
 
 // timeAxis writes the seconds since the first request below a chart.
 func timeAxis(s *svg, w stretch, height float64) axis {
-	x := axis{w.from().Seconds(), w.to().Seconds(), stripLeft, wideWidth - chartRight}
+	x := axis{w.from().Seconds(), w.to().Seconds(), stripLeft, wideWidth - chartRight, false}
 	end, step := niceCeil((w.last - w.first).Seconds(), 8)
 	for v := 0.0; v <= end; v += step {
 		if at := w.first.Seconds() + v; x.at(at) < wideWidth-24 {

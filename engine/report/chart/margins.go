@@ -35,7 +35,7 @@ func Margins(id string, deltas []compare.Delta) (Chart, bool) {
 	height := 22 + row*float64(len(shown)) + 26
 	s := newSVG(id, wideWidth, height, f.Title, fmt.Sprintf("%s, from 4 margins better to 4 margins worse.",
 		text.Plural(len(shown), "gate")))
-	x := axis{-end, end, label, wideWidth - 30}
+	x := axis{-end, end, label, wideWidth - 30, false}
 	s.rect("zone better", x.from, 18, x.at(-1)-x.from, height-44, "better than the margin")
 	s.rect("zone worse", x.at(1), 18, x.to-x.at(1), height-44, "worse than the margin")
 	s.text("phase-name", (x.from+x.at(-1))/2, 12, "better")

@@ -48,6 +48,12 @@ func (s *svg) text(class string, x, y float64, text string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s</text>`, class, px(x), px(y), template.HTMLEscapeString(text))
 }
 
+// slanted is a text that ends at a point, written upwards to it.
+func (s *svg) slanted(class string, x, y float64, text string) {
+	fmt.Fprintf(&s.b, `<text class="%s y" transform="rotate(-50 %s %s)" x="%s" y="%s">%s</text>`, class, px(x), px(y), px(x),
+		px(y), template.HTMLEscapeString(text))
+}
+
 // tipped is a text with a tooltip.
 func (s *svg) tipped(class string, x, y float64, text, tip string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s<title>%s</title></text>`, class, px(x), px(y),
@@ -140,33 +146,4 @@ func (s *svg) end() { s.b.WriteString("</g>") }
 
 func (s *svg) done() template.HTML {
 	return template.HTML(s.b.String() + "</svg>") // every text above is escaped
-}
-
-// axis maps values to coordinates.
-type axis struct {
-	low, high float64 // values
-	from, to  float64 // coordinates of low and high
-}
-
-func (a axis) at(v float64) float64 {
-	if a.high == a.low {
-		return a.from
-	}
-	return a.from + (v-a.low)/(a.high-a.low)*(a.to-a.from)
-}
-
-// niceCeil is the smallest round number (1, 2, 2.5 or 5 times a power of ten) times a whole
-// number of steps that is not below v, with the steps between.
-func niceCeil(v float64, steps int) (ceiling, step float64) {
-	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
-		return 1, 1 / float64(steps)
-	}
-	raw := v / float64(steps)
-	power := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, m := range []float64{1, 2, 2.5, 5, 10} {
-		if step = m * power; step >= raw*(1-1e-9) {
-			break
-		}
-	}
-	return math.Ceil(v/step-1e-9) * step, step
 }

@@ -68,8 +68,8 @@ func TestNiceCeil(t *testing.T) {
 			t.Errorf("%g: the ceiling %g is below it", c.v, got)
 		}
 	}
-	a := axis{0, 10, 100, 0}
-	if a.at(0) != 100 || a.at(5) != 50 || a.at(10) != 0 || (axis{3, 3, 7, 9}).at(3) != 7 {
+	a := axis{0, 10, 100, 0, false}
+	if a.at(0) != 100 || a.at(5) != 50 || a.at(10) != 0 || (axis{3, 3, 7, 9, false}).at(3) != 7 {
 		t.Error("an axis does not map")
 	}
 }

@@ -74,32 +74,37 @@ func (t track) open(slot int) bool {
 // and each repeat if there is room.
 func perTurn(id, title, caption string, slots []slot, tracks []track, detail bool) Chart {
 	f := Chart{ID: id, Title: title, Caption: caption}
-	top, unit := 0.0, tracks[0].def.Unit
+	var values []float64
+	unit := tracks[0].def.Unit
 	for _, t := range tracks {
 		f.Legend = append(f.Legend, legend{t.class, t.label})
 		for _, group := range append(slices.Clone(t.at), t.warm...) {
 			for _, r := range group {
-				top = max(top, r.value)
+				values = append(values, r.value)
 			}
 		}
 	}
-	ceiling, step := niceCeil(top, 4)
+	y := scaleOf(values, 4, chartHeight-chartBottom, chartTop)
 	if tracks[0].def.Rate {
-		ceiling, step = 1, 0.25
+		y = linear(1, 4, chartHeight-chartBottom, chartTop)
 	}
-	s := newSVG(id, chartWidth, chartHeight, title, describe(slots, tracks))
-	x := axis{0, float64(len(slots)), chartLeft, chartWidth - chartRight}
-	y := axis{0, ceiling, chartHeight - chartBottom, chartTop}
+	x := axis{0, float64(len(slots)), chartLeft, chartWidth - chartRight, false}
+	names := stepNames(slots, x)
+	s := newSVG(id, chartWidth, chartHeight+names.height(), title, describe(slots, tracks))
 	if phased(slots) {
 		shade(s, slots, x)
 	}
 	borders(s, slots, x)
-	frame(s, y, step, unit)
+	frame(s, y, unit)
 	turnTicks(s, slots, x)
+	names.draw(s)
 	for _, t := range tracks {
-		drawTrack(s, t, slots, x, y, detail)
+		drawTrack(s, t, slots, x, y.axis, detail)
 	}
 	f.SVG = s.done()
+	if y.log {
+		f.Caption = strings.TrimSpace(f.Caption + " " + logCaption)
+	}
 	if slices.ContainsFunc(tracks, func(t track) bool {
 		return slices.ContainsFunc(t.all, func(d metrics.Dist) bool { return d.Unknown > 0 })
 	}) {
@@ -148,7 +153,7 @@ func turnTicks(s *svg, slots []slot, x axis) {
 			s.text("tick x", x.at(float64(i)+0.5), y, strconv.Itoa(p.index))
 		}
 	}
-	s.text("axis", (chartLeft+chartWidth-chartRight)/2, chartHeight-3, "turn")
+	s.text("tick y", chartLeft-6, y, "turn")
 }
 
 func drawTrack(s *svg, t track, slots []slot, x, y axis, detail bool) {

@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"homellm/engine/compare"
+	"homellm/engine/event"
+	"homellm/engine/history"
+	"homellm/engine/metrics"
+	"homellm/engine/report/chart"
+	"homellm/engine/report/readable"
+	"homellm/engine/text"
+)
+
+// SinceLast is one line on what moved since the last run, for each cell that was played before.
+func SinceLast(r *metrics.Run) []string {
+	var out []string
+	for _, c := range r.Cells {
+		if c.Since == nil {
+			continue
+		}
+		head := "since the last run"
+		if len(r.Cells) > 1 {
+			head = c.Name() + ": " + head
+		}
+		out = append(out, head+", "+sinceText(c))
+	}
+	return out
+}
+
+// sinceText says when the last run was, what moved and what else changed.
+func sinceText(c *metrics.Cell) string {
+	out := sinceWhen(c)
+	sep := ": "
+	for _, m := range headlines(c.Since) {
+		out, sep = out+sep+moveText(m), ", "
+	}
+	if why := tooFew(c.Since); why != "" {
+		out += "; " + why
+	}
+	if changed := changedSince(c.Since); len(changed) > 0 {
+		out += "; also changed: " + strings.Join(changed, ", ")
+	}
+	return out
+}
+
+func sinceWhen(c *metrics.Cell) string { return before(c.Run().Started.Started.Sub(c.Since.Started)) }
+
+// tooFew says how many runs are missing before a change can be judged; empty: none.
+func tooFew(s *event.SinceLast) string {
+	left := history.EnoughRuns - s.Earlier
+	if left <= 0 {
+		return ""
+	}
+	return text.Plural(left, "more run") + " needed to judge"
+}
+
+func changedSince(s *event.SinceLast) []string {
+	var out []string
+	for _, c := range s.Changed {
+		out = append(out, compare.Mismatch(c).String())
+	}
+	return out
+}
+
+// headlines are the moves that a line has room for: those of figures that moved as they seldom do, else the first token
+// of the last phase, the speed and the cache.
+func headlines(s *event.SinceLast) []history.Move {
+	var judged, usual []history.Move
+	first := ""
+	for _, m := range s.Moves {
+		if history.Move(m).Judged() {
+			judged = append(judged, history.Move(m))
+		}
+		if strings.HasPrefix(m.Path, "phases.") && strings.HasSuffix(m.Path, ".ttft_ms") {
+			first = m.Path
+		}
+	}
+	if len(judged) > 0 {
+		return judged[:min(len(judged), 3)]
+	}
+	for _, path := range []string{first, "run.output_tps", "run.cache.hit_rate"} {
+		if i := slices.IndexFunc(s.Moves, func(m event.Move) bool { return m.Path == path }); i >= 0 {
+			usual = append(usual, history.Move(s.Moves[i]))
+		}
+	}
+	return usual
+}
+
+func moveText(m history.Move) string {
+	out := fmt.Sprintf("%s %s -> %s (%s", m.Path, moved(m.Old, m.Unit), moved(m.New, m.Unit), movedBy(m))
+	if m.Judged() {
+		out += fmt.Sprintf(", %s: usual is %s", m.Verdict, usualMove(m))
+	}
+	return out + ")"
+}
+
+func moved(v float64, unit string) string { return unitAfter(readable.Quantity(v, unit), unit) }
+
+func movedBy(m history.Move) string {
+	if m.Unit == "ratio" {
+		return readable.Signed(m.Change(), func(v float64) string { return readable.Significant(v, 2) })
+	}
+	if m.Old == 0 && m.New != 0 {
+		return "from nothing"
+	}
+	return readable.Percent(m.Change())
+}
+
+// usualMove is how far a figure usually moves between two runs.
+func usualMove(m history.Move) string {
+	if m.Unit == "ratio" {
+		return "up to " + readable.Significant(m.Usual, 2)
+	}
+	return "up to " + strings.TrimPrefix(readable.Percent(m.Usual), "+")
+}
+
+// before says how long before a run another one was.
+func before(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "less than a minute before"
+	case d < time.Hour:
+		return text.Plural(int(d.Minutes()), "minute") + " before"
+	case d < 48*time.Hour:
+		return text.Plural(int(d.Hours()), "hour") + " before"
+	}
+	return text.Plural(int(d.Hours()/24), "day") + " before"
+}
+
+// sincePage is what moved since the last run, on a page.
+type sincePage struct {
+	ID, Head string
+	Scenario string
+	Last     string // the name of the last run's folder
+	Lead     string
+	Changed  []string
+	Moves    chart.Table
+}
+
+func sinceOf(id string, c *metrics.Cell) *sincePage {
+	s := c.Since
+	if s == nil {
+		return nil
+	}
+	out := &sincePage{ID: id, Scenario: c.Run().Started.Scenario.Name, Head: "Since the last run, " + sinceWhen(c), Last: s.Run, Changed: changedSince(s), Moves: chart.Table{
+		Caption: "What moved since the last run of " + c.Name(), Left: 1,
+		Head: []string{"figure", "last run", "this run", "change", "usual", "judgement"}}}
+	worse, better := 0, 0
+	for _, e := range s.Moves {
+		m := history.Move(e)
+		row := chart.Row{Cells: []string{m.Path, moved(m.Old, m.Unit), moved(m.New, m.Unit), movedBy(m), readable.Unknown,
+			readable.Unknown}}
+		if m.Verdict == compare.Same || m.Judged() {
+			row.Cells[4], row.Cells[5] = usualMove(m), string(m.Verdict)
+		}
+		switch m.Verdict {
+		case compare.Worse:
+			worse, row.Class = worse+1, "worse"
+		case compare.Better:
+			better, row.Class = better+1, "better"
+		}
+		out.Moves.Rows = append(out.Moves.Rows, row)
+	}
+	if out.Lead = tooFew(s); out.Lead == "" {
+		out.Lead = fmt.Sprintf("%d worse, %d better than what usually lies between two of the %s before", worse, better,
+			text.Plural(s.Earlier, "run"))
+	}
+	return out
+}
