@@ -40,12 +40,23 @@ func (p *planner) bounded(cells []decoded) bool {
 		for _, d := range s.Documents {
 			synthetic += d.Tokens
 		}
+		documents := synthetic
+		blocks := map[syntheticKey]bool{}
+		for _, conv := range s.Conversations {
+			for _, b := range conv.Given.blocks() {
+				if key := (syntheticKey{nil, b.Seed, b.Tokens}); !blocks[key] {
+					blocks[key] = true
+					synthetic += b.Tokens
+				}
+			}
+		}
 		if synthetic > maxSynthetic {
-			p.tooLarge("the synthetic documents have %d tokens in all, more than %d", synthetic, maxSynthetic)
+			p.tooLarge("the synthetic texts have %d tokens in all, more than %d", synthetic, maxSynthetic)
 			return false
 		}
 		for _, conv := range s.Conversations {
-			if err := v.add(conv, s.Run.Repeats+s.Run.Warmup, synthetic*bytesPerToken); err != nil {
+			unwritten := documents + conv.Given.Tokens()
+			if err := v.add(conv, s.Run.Repeats+s.Run.Warmup, unwritten*bytesPerToken); err != nil {
 				p.tooLarge("conversation %s and those before it: %v", conv.ID, err)
 				return false
 			}

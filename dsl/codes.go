@@ -41,6 +41,7 @@ var Codes = func() []Code {
 		{"links/file", "a document file cannot be read, or is outside the folder of the scenario"},
 		{"links/flag", "a flag of a server is out of range or contradicts the profile"},
 		{"links/gate", "a gate that could never be judged"},
+		{"links/given", "a history that is to be in context cannot be read, or does not go with its conversation"},
 		{"links/image", "an image file cannot be read, is none, or is outside the folder of the scenario"},
 		{"links/isolation", "repeats would find each other's cache"},
 		{"links/kind", "a file of another kind is expected"},

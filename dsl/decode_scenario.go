@@ -220,6 +220,7 @@ func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Co
 		Tools:       d.tools(n),
 		History:     HistoryMode(d.strOr(n, "history", string(def.history))),
 	}
+	c.Given = d.given(d.get(n, "given"), c)
 	for _, tag := range slices.Concat(tags, d.strs(n, "tags")) {
 		if !slices.Contains(c.Tags, tag) {
 			c.Tags = append(c.Tags, tag)

@@ -291,10 +291,12 @@ func (w *walker) examine(conversation *Conversation, messages []Message) {
 	}
 	for _, s := range x.Suspects {
 		role := messages[s.Message].Role
-		if role == "assistant" {
+		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
+		if pos, ok := conversation.Given.says(messages[s.Message]); ok {
+			at, what = pos, fmt.Sprintf("a %s message of the given history", role)
+		} else if role == roleAssistant {
 			continue // placeholders of replies are homellm's own text
 		}
-		at, what := conversation.Pos, fmt.Sprintf("a %s message of conversation %q", role, conversation.ID)
 		if i := slices.IndexFunc(w.cell.Scenario.Documents,
 			func(d *Document) bool { return strings.Contains(d.Text, s.Token) }); i >= 0 {
 			d := w.cell.Scenario.Documents[i]

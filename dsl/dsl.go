@@ -112,6 +112,7 @@ type Conversation struct {
 	Tags        []string // its own and the scenario's
 	Tokens      int      // declared size at its end, with every prompt token and reply; 0 if not declared
 	System      string
+	Given       *Given // nil: it begins with nothing
 	Tools       []*Tool
 	History     HistoryMode
 	Steps       []*Step

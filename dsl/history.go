@@ -115,12 +115,13 @@ func (s *Step) Play(h *History, send Send) error {
 type message struct {
 	role  string
 	parts []part
-	step  string          // of a question: the step that asks it
+	step  string          // of a question: the step that asks it; empty: it is of a given history
 	calls []wire.ToolCall // of an assistant
 	of    wire.ToolCall   // of a tool: the call that it answers
 
 	images []wire.Image // of a question: what it shows
 
+	question bool   // of a user, and not a document by itself
 	thoughts string // of an assistant, before it said that
 }
 
@@ -152,6 +153,9 @@ func (c *Conversation) Begin() *History {
 	h := NewHistory(c.System)
 	if len(c.Tools) > 0 {
 		h.tools = &toolbox{tools: c.Tools, told: told(c.Tools), calls: map[string]int{}}
+	}
+	if c.Given != nil {
+		h.given(c.Given)
 	}
 	return h
 }
@@ -248,7 +252,7 @@ func stub(text string) string {
 
 // user appends a user message, with the documents that waited for it at its beginning.
 func (h *History) user(q question) {
-	m := message{role: roleUser, parts: h.pending, step: h.step, images: q.images}
+	m := message{role: roleUser, parts: h.pending, step: h.step, images: q.images, question: true}
 	if q.text != "" || len(m.parts) == 0 {
 		m.parts = append(slices.Clip(m.parts), part{text: q.text})
 	}

@@ -15,6 +15,7 @@ import (
 // is not in context, a question is asked about nothing.
 func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 	x := contextCheck{decoder: d, history: c.Begin(), steps: steps, out: map[string]string{}, later: map[string]string{}}
+	x.begun = len(x.history.questions()) > 0
 	for _, s := range slices.Backward(steps) {
 		for _, r := range s.effect.injects {
 			x.later[r.name] = s.step.ID
@@ -46,6 +47,7 @@ type contextCheck struct {
 	history *History
 	steps   []decodedStep
 	sent    int          // number of turns
+	begun   bool         // the given history has a question
 	unsent  *decodedStep // the last step whose injection is not sent yet
 }
 
@@ -99,7 +101,7 @@ func (x *contextCheck) rewrite(s *decodedStep) {
 		return
 	}
 	if c, ok := s.step.Do.(Compact); ok && s.effect.compacts != nil {
-		if n := len(x.history.questions()); c.Keep >= n && x.sent > 0 {
+		if n := len(x.history.questions()); c.Keep >= n && (x.sent > 0 || x.begun) {
 			x.errorf(s.effect.compacts, "links/step", "keep fewer",
 				"keep_last %d leaves nothing to sum up: the context has %s", c.Keep,
 				text.Plural(n, "user message"))
@@ -131,7 +133,7 @@ func (x *contextCheck) whereAsked(step, here string) string {
 
 // turns checks what a step sends.
 func (x *contextCheck) turns(s *decodedStep) {
-	if s.effect.needsTurn && x.sent == 0 {
+	if s.effect.needsTurn && x.sent == 0 && !x.begun {
 		x.errorKey(s.node, s.step.Action, "links/context", "use ask or query for the first turn",
 			"there is no earlier turn to continue")
 	}

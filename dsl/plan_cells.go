@@ -102,11 +102,16 @@ func (p *planner) ownModel(c *Cell) {
 	}
 }
 
-// synthesize writes the synthetic documents.
+// synthesize writes the synthetic documents, and the blocks of traces.
 func (p *planner) synthesize(c *Cell) {
 	for _, doc := range c.Scenario.Documents {
 		if doc.Source == "synthetic" {
 			doc.Text = p.synthetic(c.Model, doc.Seed, doc.Tokens)
+		}
+	}
+	for _, conversation := range c.Scenario.Conversations {
+		for _, block := range conversation.Given.blocks() {
+			block.Text = p.synthetic(c.Model, block.Seed, block.Tokens)
 		}
 	}
 }

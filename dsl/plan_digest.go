@@ -28,7 +28,7 @@ var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title", "Im
 
 // later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
 // journals still match.
-var later = []string{"ReasoningTags", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format",
+var later = []string{"ReasoningTags", "Given", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format",
 	"Sampling.Model", "Sampling.Numbers", "Images"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise

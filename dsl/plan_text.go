@@ -98,6 +98,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if len(p.Cells) > 0 {
 		fmt.Fprintf(&b, "  isolation %s\n", isolation(p.Cells[0].Scenario.Run))
 	}
+	p.writeGiven(&b)
 	prompt, reply := p.tokens()
 	about := ""
 	if !p.exact() {
@@ -117,6 +118,22 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// writeGiven prints the histories that conversations begin with.
+func (p *Plan) writeGiven(b *bytes.Buffer) {
+	if len(p.Cells) == 0 {
+		return
+	}
+	for _, c := range p.Cells[0].Scenario.Conversations {
+		switch g := c.Given; {
+		case g == nil:
+		case g.Tokens() > 0:
+			fmt.Fprintf(b, "  given     %s: %s tokens of %s open the first question\n", c.ID, thousands(g.Tokens()), g.From())
+		default:
+			fmt.Fprintf(b, "  given     %s: %s of %s\n", c.ID, text.Plural(len(g.Messages), "message"), g.From())
+		}
+	}
 }
 
 func (c *Cell) writeTurns(b *bytes.Buffer) {

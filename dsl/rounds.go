@@ -83,6 +83,17 @@ func (t *talk) recorded() (text string, calls []wire.ToolCall) {
 	return r.Text, r.Calls
 }
 
+// newID is the id of a call: nine letters and digits, which some templates want, and none that the history has.
+func (h *History) newID() string {
+	for {
+		id := fmt.Sprintf("call%05d", h.tools.ids)
+		if !slices.ContainsFunc(h.messages, func(m message) bool { return m.of.ID == id }) {
+			return id
+		}
+		h.tools.ids++
+	}
+}
+
 // keep appends a reply and the results of its calls, and says why no further request follows, if none does.
 func (h *History) keep(now *rounds, reply Reply) (stopped string) {
 	a := h.tools.answer(now, reply)
@@ -90,7 +101,7 @@ func (h *History) keep(now *rounds, reply Reply) (stopped string) {
 	for i := range reply.Calls {
 		h.tools.ids++
 		if c := &reply.Calls[i]; c.ID == "" {
-			c.ID = fmt.Sprintf("call%05d", h.tools.ids) // some templates want nine letters and digits
+			c.ID = h.newID()
 		}
 	}
 	h.assistant(reply)

@@ -62,11 +62,11 @@ func (a Compact) Play(h *History, send Send) error {
 	return nil
 }
 
-// questions are the indexes of the messages that steps have asked with.
+// questions are the indexes of the messages that steps have asked with, or a user of the given history.
 func (h *History) questions() []int {
 	var out []int
 	for i, m := range h.messages {
-		if m.step != "" {
+		if m.question {
 			out = append(out, i)
 		}
 	}

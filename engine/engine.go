@@ -127,6 +127,9 @@ func describe(p *dsl.Plan) event.Scenario {
 	}
 	for _, c := range s.Conversations {
 		ec := event.Conversation{ID: c.ID, Title: c.Title, Tags: c.Tags}
+		if g := c.Given; g != nil {
+			ec.Given = &event.Given{From: g.From(), Messages: len(g.Messages), Tokens: g.Tokens()}
+		}
 		for _, st := range c.Steps {
 			ec.Steps = append(ec.Steps, event.Step{ID: st.ID, Action: st.Action, Turns: st.Do.Turns()})
 		}

@@ -68,7 +68,15 @@ type Conversation struct {
 	ID    string   `json:"id"`
 	Title string   `json:"title,omitempty"`
 	Tags  []string `json:"tags,omitempty"`
+	Given *Given   `json:"given,omitempty"` // nil: it begins with nothing
 	Steps []Step   `json:"steps"`
+}
+
+// Given is the history that a conversation begins with, sent by no request of its own.
+type Given struct {
+	From     string `json:"from"` // the file, and which of its chats
+	Messages int    `json:"messages"`
+	Tokens   int    `json:"tokens,omitempty"` // of a trace without texts, whose blocks open the first question
 }
 
 // Step is one step of a conversation. Turns is how many requests it makes.

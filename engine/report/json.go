@@ -46,6 +46,16 @@ type jsonScenario struct {
 	Isolation   string  `json:"isolation"`
 	Scope       string  `json:"scope"`
 	ErrorBudget float64 `json:"error_budget"`
+
+	Given []jsonGiven `json:"given,omitempty"`
+}
+
+// jsonGiven is the history that a conversation begins with.
+type jsonGiven struct {
+	Conversation string `json:"conversation"`
+	From         string `json:"from"`
+	Messages     int    `json:"messages"`
+	Tokens       int    `json:"tokens,omitempty"`
 }
 
 type jsonCell struct {
@@ -178,7 +188,8 @@ func result(w io.Writer, r *metrics.Run, opt Options) error {
 			ID: r.Started.ID, Started: r.Started.Started.UTC().Format(time.RFC3339), Homellm: r.Started.Homellm,
 			Digest:    r.Started.Digest,
 			Simulated: simulated(r) != "", Options: append([]string{}, r.Started.Options...),
-			Scenario: jsonScenario{s.Name, s.File, s.SHA256, s.Repeats, s.Warmup, s.Isolation, s.Scope, s.ErrorBudget},
+			Scenario: jsonScenario{s.Name, s.File, s.SHA256, s.Repeats, s.Warmup, s.Isolation, s.Scope, s.ErrorBudget,
+				givenJSON(s)},
 		},
 		Host: r.Started.Host, Cells: []jsonCell{}, Assertions: []jsonAssertion{}, Notes: []jsonNote{},
 		Counts: map[string]int{},
@@ -216,6 +227,17 @@ func result(w io.Writer, r *metrics.Run, opt Options) error {
 	}
 	p.object(out, "", "\n", parts)
 	return p.err
+}
+
+// givenJSON lists the histories that conversations begin with.
+func givenJSON(s event.Scenario) []jsonGiven {
+	var out []jsonGiven
+	for _, c := range s.Conversations {
+		if g := c.Given; g != nil {
+			out = append(out, jsonGiven{c.ID, g.From, g.Messages, g.Tokens})
+		}
+	}
+	return out
 }
 
 // cellJSON is a cell without its repeats and metrics.

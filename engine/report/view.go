@@ -246,7 +246,26 @@ func setting(repeats string, s event.Scenario) string {
 		}
 		parts = append(parts, how)
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, given(s)...), ", ")
+}
+
+// given says which conversations begin with a history.
+func given(s event.Scenario) []string {
+	var out []string
+	for _, c := range s.Conversations {
+		if g := c.Given; g != nil {
+			what := text.Plural(g.Messages, "message")
+			if g.Tokens > 0 {
+				what = text.Count(float64(g.Tokens)) + " tokens"
+			}
+			out = append(out, fmt.Sprintf("%s begins with %s of %s", c.ID, what, g.From))
+		}
+	}
+	const shown = 3
+	if more := len(out) - shown; more > 0 {
+		out = append(out[:shown], fmt.Sprintf("and %d more begin with a given history", more))
+	}
+	return out
 }
 
 var isolations = map[string]string{
