@@ -160,6 +160,26 @@ func (c *Conversation) Begin() *History {
 	return h
 }
 
+// given puts a given history behind the system message.
+func (h *History) given(g *Given) {
+	for _, m := range g.Messages {
+		own := message{role: m.Role, parts: []part{{text: m.Content}}, question: m.Role == roleUser, calls: m.ToolCalls,
+			thoughts: m.Thoughts()}
+		if m.Role == roleTool {
+			own.of = wire.Call(m.ToolCallID, m.Name, "")
+		}
+		h.messages = append(h.messages, own)
+		if h.tools != nil {
+			for _, c := range m.ToolCalls {
+				h.tools.calls[c.Function.Name]++
+			}
+		}
+	}
+	if texts := g.texts(); texts != "" {
+		h.pending = append(h.pending, part{text: texts})
+	}
+}
+
 // Messages returns the messages for the wire, in a new slice. Documents that wait for the next user message are not
 // in it.
 func (h *History) Messages() []Message {
