@@ -12,7 +12,6 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/exit"
-	"homellm/engine/files"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/publish"
@@ -20,6 +19,7 @@ import (
 	"homellm/engine/results"
 	"homellm/engine/stats"
 	"homellm/engine/target"
+	"homellm/engine/watch"
 )
 
 type applyFlags struct {
@@ -38,6 +38,10 @@ type applyFlags struct {
 	resume        string
 	resumeChanged bool
 	begun         *results.Folder // journal of the resumed run; nil: none is resumed
+
+	watch    bool
+	watching *watch.Files // what --watch waits for; nil: it is not given
+	otlp     string       // address of a collector; empty: none
 
 	budget time.Duration
 	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: the uncertain gates
@@ -62,12 +66,18 @@ simulator, even if the scenario names one.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
-			out, err := publish.Asked(f.outputs).Runs(p.place())
-			if err != nil {
-				return err
+			play := func(seen *watch.Files) error {
+				out, err := publish.Asked(f.outputs).Runs(p.place())
+				if err != nil {
+					return err
+				}
+				f.collect, f.watching = out, seen
+				return out.Finish(apply(c.Context(), p, args, f), args)
 			}
-			f.collect = out
-			return out.Finish(apply(c.Context(), p, args, f), args)
+			if f.watch {
+				return watched(c.Context(), p, args, f, play)
+			}
+			return play(nil)
 		},
 	}
 	f.selection.add(c)
@@ -98,9 +108,15 @@ simulator, even if the scenario names one.`,
 		false,
 		"with --resume: allow a changed plan, and keep the finished cells that did not change",
 	)
+	fl.BoolVar(&f.watch, "watch", false, "play again when a scenario, a document of it or a file of --servers or --models changes;\n"+
+		"Ctrl-C ends with the exit code of the last run")
+	fl.StringVar(&f.otlp, "otlp", "", "address of an OpenTelemetry collector (OTLP over HTTP) that each run is sent to when it has\n"+
+		"ended, such as http://127.0.0.1:4318; keys come from OTEL_EXPORTER_OTLP_HEADERS")
 	f.addBudget(fl)
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.MarkFlagsMutuallyExclusive("resume", "out")
+	c.MarkFlagsMutuallyExclusive("watch", "out")
+	c.MarkFlagsMutuallyExclusive("watch", "resume")
 	return c
 }
 
@@ -111,7 +127,10 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	named, err := files.Scenarios(args, p.stdin)
+	if _, err := f.collector(); err != nil {
+		return err
+	}
+	named, err := f.scenarios(p, args)
 	if err != nil {
 		return err
 	}

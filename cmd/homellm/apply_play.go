@@ -104,6 +104,7 @@ func play(
 	for _, line := range report.SinceLast(fold) {
 		p.say("%s", line)
 	}
+	f.export(ctx, p, fold)
 	if fold.Done != nil && fold.Done.Interrupted != "" {
 		if err != nil {
 			p.say("%v", err)

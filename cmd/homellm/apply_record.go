@@ -77,5 +77,8 @@ func (f applyFlags) where() []string {
 	if f.noSim {
 		out = append(out, "--no-sim")
 	}
+	if f.otlp != "" {
+		out = append(out, "--otlp="+f.otlp)
+	}
 	return out
 }

@@ -32,8 +32,8 @@ func run(ctx context.Context, p process, args []string) (code int) {
 
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
-	newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newList, newReport, newResults,
-	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
+	newInit, newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newList, newReport, newResults,
+	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain, newMan,
 	newVersion,
 }
 

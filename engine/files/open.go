@@ -15,9 +15,27 @@ import (
 )
 
 // Walk opens every YAML file below dir whose schema line names one of the kinds; no kinds means all kinds of homellm.
-// Folders named testdata or starting with a dot are skipped.
 func Walk(dir string, kinds ...string) ([]dsl.File, error) {
 	var out []dsl.File
+	paths, err := Below(dir)
+	if err != nil {
+		return nil, exit.Errorf(exit.Usage, "", "looking for files below %s: %w", dir, err)
+	}
+	for _, path := range paths {
+		f, err := Open(path)
+		if err != nil {
+			return nil, exit.Errorf(exit.Usage, "", "looking for files below %s: %w", dir, err)
+		}
+		if kind := dsl.KindOf(f.Data); kind != "" && (len(kinds) == 0 || slices.Contains(kinds, kind)) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// Below lists the YAML files below dir. Folders named testdata or starting with a dot are skipped.
+func Below(dir string) ([]string, error) {
+	var out []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -29,22 +47,12 @@ func Walk(dir string, kinds ...string) ([]dsl.File, error) {
 			}
 			return nil
 		}
-		if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
-			return nil
-		}
-		f, err := Open(path)
-		if err != nil {
-			return err
-		}
-		if kind := dsl.KindOf(f.Data); kind != "" && (len(kinds) == 0 || slices.Contains(kinds, kind)) {
-			out = append(out, f)
+		if ext := filepath.Ext(name); ext == ".yaml" || ext == ".yml" {
+			out = append(out, path)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, exit.Errorf(exit.Usage, "", "looking for files below %s: %w", dir, err)
-	}
-	return out, nil
+	return out, err
 }
 
 // Open reads a file and opens its folder, the only one from which its documents may come.
