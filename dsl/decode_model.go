@@ -44,7 +44,7 @@ func (d *decoder) model(at syntax.Entry, templates map[string]syntax.Entry) *Mod
 	m.PrefixStable = d.flag(n, "prefix_stable", m.PrefixStable)
 	m.Architecture = d.architecture(d.get(n, "architecture"))
 	m.Thinking = d.thinking(d.get(n, "thinking"))
-	m.Tools = d.truth(n, "tools")
+	m.Tools, m.Images = d.truth(n, "tools"), d.truth(n, "images")
 	m.Sources = d.sources(d.get(n, "sources"))
 	m.Engines = d.engines(d.get(n, "engines"), m)
 	return m

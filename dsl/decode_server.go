@@ -171,6 +171,7 @@ func (d *decoder) capabilities(n *syntax.Node) Capabilities {
 		Streaming:   d.flag(n, "streaming", true),
 		Usage:       d.flag(n, "usage", true),
 		BlockTokens: d.integer(n, "block_tokens", 0),
+		Images:      d.truth(n, "images"),
 		CacheReport: CacheReport{Source: notTold, NullMeans: "unknown"},
 	}
 	if report := d.get(n, "cache_report"); report != nil {

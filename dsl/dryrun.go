@@ -225,6 +225,9 @@ func (p *planner) unmet(c *Cell) string {
 			return fmt.Sprintf("the scenario requires %s, and server %s does not have it", name, c.Server.Name)
 		}
 	}
+	if why := p.imageless(c); why != "" {
+		return why
+	}
 	need := c.Scenario.Requires.ContextTokens
 	if limit, by := p.limit(c); limit > 0 && need > limit {
 		return fmt.Sprintf("the scenario requires a context of %s tokens, and %s %s", thousands(need), by, thousands(limit))

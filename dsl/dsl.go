@@ -164,6 +164,7 @@ type Model struct {
 	Architecture *Architecture
 	Thinking     *Thinking // nil: it never thinks, or this is unknown
 	Tools        *bool     // whether its chat template accepts tools; nil: unknown
+	Images       *bool     // whether it takes images; nil: unknown
 	Sources      []*ModelSource
 	Engines      map[string]EngineModel
 }

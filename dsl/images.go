@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -98,4 +99,54 @@ func wholePNG(data []byte) bool {
 		at += frame + int(size)
 	}
 	return false
+}
+
+// imagesKey is the capability of a server whose model takes images.
+const imagesKey = "images"
+
+// imageless says why a cell that shows images cannot be played; empty if it can, or shows none.
+func (p *planner) imageless(c *Cell) string {
+	step, api := firstShown(c.Scenario)
+	if step == nil || c.Server == nil {
+		return ""
+	}
+	shows := "step " + step.ID + " shows images, and "
+	if cmp.Or(api, c.Server.API) == wire.Completions {
+		return shows + "api: completions has none"
+	}
+	takes, by := c.Server.Capabilities.Images, "the profile of server "+c.Server.Name
+	if served, ok := p.served(c); ok && takes == nil {
+		if has, looked := served.Capabilities[imagesKey]; looked {
+			takes, by = &has, "server "+c.Server.Name
+		}
+	}
+	if takes == nil && c.Model != nil {
+		takes, by = c.Model.Images, "the models file of "+c.Model.Name
+	}
+	switch {
+	case takes == nil:
+		return shows + "whether " + c.modelName() + " takes any is not known: say `images: true` of it in a models file"
+	case !*takes:
+		return shows + by + " says that it takes none"
+	}
+	return ""
+}
+
+// firstShown is the first step that shows images, and the API of its request; nil: none does.
+func firstShown(s *Scenario) (*Step, wire.API) {
+	for _, conversation := range s.Conversations {
+		for _, step := range conversation.Steps {
+			var images []wire.Image
+			switch a := step.Do.(type) {
+			case Ask:
+				images = a.Images
+			case Query:
+				images = a.Images
+			}
+			if len(images) > 0 {
+				return step, step.Request.API
+			}
+		}
+	}
+	return nil, ""
 }

@@ -149,6 +149,7 @@ type Capabilities struct {
 	Streaming   bool
 	Tokenize    string // path; empty: none
 	Metrics     string // path; empty: none
+	Images      *bool  // takes images; nil: as the server says of itself, or the models file of the model
 	BlockTokens int    // tokens in one block of its prefix cache; 1 if it caches single tokens
 }
 

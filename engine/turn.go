@@ -227,7 +227,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	r := event.Request{
 		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
 		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
-		Waited: s.waited, Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
+		Images: images(t.Messages), Waited: s.waited, Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
 	}
 	s.waited = 0
 	s.maker.Tell(ctx, req, &ceiling, &r)
@@ -239,6 +239,16 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 	s.observer.CheckJournaled(ctx, &r)
 	s.maker.Remember(ctx, req, ceiling, &r.Exchange)
 	return r.Exchange
+}
+
+// images are those of messages, as the journal has them.
+func images(messages []dsl.Message) (out []event.Image) {
+	for _, m := range messages {
+		for _, i := range m.Images {
+			out = append(out, event.Image{SHA256: i.SHA256, Media: i.Media, Bytes: len(i.Data)})
+		}
+	}
+	return out
 }
 
 // send sends a request over a connection that is made before it is due.

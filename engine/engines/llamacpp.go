@@ -189,7 +189,10 @@ type llamaProps struct {
 	ModelPath  string `json:"model_path"`
 	Template   string `json:"chat_template"`
 	TotalSlots *int   `json:"total_slots"`
-	Defaults   *struct {
+	Modalities *struct {
+		Vision bool `json:"vision"`
+	} `json:"modalities"`
+	Defaults *struct {
 		ContextTokens *int `json:"n_ctx"` // in force for each slot
 	} `json:"default_generation_settings"`
 }
@@ -201,6 +204,9 @@ func identifyLlama(seen Responses, f *Facts) bool {
 		f.Version, f.Slots = body.BuildInfo, body.TotalSlots
 		models(seen, f)
 		locked(seen, f)
+		if body.Modalities != nil {
+			f.can(Capability{"images", body.Modalities.Vision, "modalities in /props; a model that sees is started with --mmproj"})
+		}
 		for i := range f.Models {
 			if body.Defaults != nil {
 				f.Models[i].ContextTokens = upTo(body.Defaults.ContextTokens, mostTokens)

@@ -150,6 +150,8 @@ type Request struct {
 	Answered *Answered `json:"answered,omitempty"`
 	// keys of the scenario's request that the server's API does not have, and that were not sent
 	Unkept []string `json:"unkept,omitempty"`
+	// that the prompt shows, without their data
+	Images []Image `json:"images,omitempty"`
 	Exchange
 
 	// What the profile and the tokeniser add to the exchange.
@@ -168,6 +170,13 @@ type Request struct {
 	Later *Counted `json:"later_tokens,omitempty"`
 
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or counting was impossible
+}
+
+// Image is a picture that was sent.
+type Image struct {
+	SHA256 string `json:"sha256"`
+	Media  string `json:"media"`
+	Bytes  int    `json:"bytes"`
 }
 
 // Answered is what becomes of the tool calls of a reply.

@@ -108,6 +108,7 @@ type jsonTurn struct {
 	CacheAssumed   bool                `json:"cache_assumed"`
 	ReusableSource string              `json:"reusable_source"`
 	Text           string              `json:"text"`
+	Images         []event.Image       `json:"images,omitempty"`
 }
 
 type jsonError struct {
@@ -278,7 +279,7 @@ func turnJSON(c *metrics.Cell, q *event.Request) jsonTurn {
 		FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(),
 		Metrics:     map[string]*float64{},
 		CacheSource: cmp.Or(q.CacheSource, "none"), CacheAssumed: q.CacheAssumed, ReusableSource: q.ReusableSource,
-		Text: q.Text,
+		Text: q.Text, Images: q.Images,
 	}
 	if q.Err != nil {
 		out.Error = &jsonError{q.Err.Class, q.Err.Message}

@@ -91,6 +91,9 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		refused = s.known(x.req.Model)
 	}
 	if refused == nil {
+		refused = s.blind(&x.req)
+	}
+	if refused == nil {
 		refused = x.prepare(conversation, &hold)
 	}
 	if refused != nil {

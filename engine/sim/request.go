@@ -112,18 +112,28 @@ type textContent string
 func (c *textContent) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte("[")) {
 		var parts []struct {
-			Type string `json:"type"`
-			Text string `json:"text"`
+			Type  string `json:"type"`
+			Text  string `json:"text"`
+			Image struct {
+				URL string `json:"url"`
+			} `json:"image_url"`
 		}
 		if err := json.Unmarshal(b, &parts); err != nil {
 			return err
 		}
 		texts := make([]string, len(parts))
 		for i, p := range parts {
-			if p.Type != "text" {
-				return fmt.Errorf("content of type %q is not supported by this model", p.Type)
+			var err error
+			switch texts[i] = p.Text; p.Type {
+			case "text":
+			case "image_url":
+				texts[i], err = picture(p.Image.URL)
+			default:
+				err = fmt.Errorf("content of type %q is not supported by this model", p.Type)
 			}
-			texts[i] = p.Text
+			if err != nil {
+				return err
+			}
 		}
 		*c = textContent(strings.Join(texts, "\n"))
 		return nil
