@@ -17,14 +17,15 @@ func (s *Server) Unkept(r Sampling) []string {
 	if s == nil {
 		return nil
 	}
-	if r.IgnoreEOS != nil && *r.IgnoreEOS && s.Capabilities.IgnoreEOS == "" {
+	api := cmp.Or(r.API, s.API)
+	if r.IgnoreEOS != nil && *r.IgnoreEOS && (s.Capabilities.IgnoreEOS == "" || api.Lacks("ignore_eos")) {
 		keys = append(keys, "ignore_eos")
 	}
-	if r.MinTokens != nil && *r.MinTokens > 0 && s.Capabilities.MinTokens == "" {
+	if r.MinTokens != nil && *r.MinTokens > 0 && (s.Capabilities.MinTokens == "" || api.Lacks("min_tokens")) {
 		keys = append(keys, "min_tokens")
 	}
 	takes := func(key string) bool {
-		_, ok := engines.Of(s.Engine).Word(cmp.Or(r.API, s.API), key)
+		_, ok := engines.Of(s.Engine).Word(api, key)
 		return ok
 	}
 	for _, key := range engines.Keys {

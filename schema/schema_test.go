@@ -239,7 +239,7 @@ func TestValidate(t *testing.T) {
 		{"not a value of the list", func(_, step map[string]any) { step["request"] = map[string]any{"api": "rpc"} },
 			[]Problem{
 				{Path: below("request", "api"), Rule: "value", Message: `"rpc" is not possible here`,
-					Help: "use chat or completions", Known: at("chat", "completions")},
+					Help: "use chat, completions, responses or messages", Known: at("chat", "completions", "responses", "messages")},
 			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"errors"
+	"slices"
 )
 
 // chunk is the content of one event. Decoders fill it and the record copies what it needs. Its memory is reused for
@@ -15,7 +16,8 @@ type chunk struct {
 
 	usage    usage
 	timings  timings
-	fault    fault // the error that the server reports in place of a reply
+	kind     []byte // of an event that says its type
+	fault    fault  // the error that the server reports in place of a reply
 	hasFault bool
 
 	scan scanner
@@ -58,6 +60,27 @@ type pattern struct {
 // usage is a report of token counts. A negative count means: not reported.
 type usage struct {
 	prompt, completion, reasoning, cached int
+	usageParts
+}
+
+// usageParts is what is particular to APIs whose events report a part of the counts each, and the prompt in parts.
+type usageParts struct {
+	part           bool // what it does not report stands as it was
+	input, written int  // tokens of the prompt that were not in the cache, and that were written to it
+}
+
+// over is a report that adds to another.
+func (u usage) over(was usage) usage {
+	for _, f := range []struct{ to, was *int }{{&u.completion, &was.completion}, {&u.reasoning, &was.reasoning},
+		{&u.cached, &was.cached}, {&u.input, &was.input}, {&u.written, &was.written}} {
+		if *f.to < 0 {
+			*f.to = *f.was
+		}
+	}
+	if u.input >= 0 {
+		u.prompt = u.input + max(u.cached, 0) + max(u.written, 0)
+	}
+	return u
 }
 
 // seen reports whether the server counted anything. Some servers attach zeros to every event before the counts are
@@ -74,15 +97,16 @@ type timings struct {
 
 // The values of a chunk before an event is read.
 var (
-	noUsage   = usage{-1, -1, -1, -1}
+	noUsage   = usage{-1, -1, -1, -1, usageParts{input: -1, written: -1}}
 	noTimings = timings{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 )
 
 // reset clears the chunk for the next event.
 func (c *chunk) reset(data []byte) {
+	c.calls = c.calls[:0]
 	c.clearTexts()
 	c.reasoningKey, c.finish = "", nil
-	c.model = emptied(c.model)
+	c.model, c.kind = emptied(c.model), emptied(c.kind)
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
 	c.several, c.message = false, false
 	c.tokens, c.index = 0, 0
@@ -158,12 +182,12 @@ func (c *chunk) readText(into *[]byte) {
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
 
-// clearTexts clears the texts of the event.
+// clearTexts clears the texts of the event, and calls that do not claim to repeat others.
 func (c *chunk) clearTexts() {
 	for _, text := range []*[]byte{&c.answer, &c.reasoning, &c.tool, &c.refusal} {
 		*text = emptied(*text)
 	}
-	c.calls = c.calls[:0]
+	c.calls = slices.DeleteFunc(c.calls, func(p piece) bool { return !p.again })
 }
 
 // emptied is a buffer to be filled again; one that has held a large event is given up.

@@ -28,6 +28,10 @@ var dialects = []dialect{
 	{wire.Ollama, "Ollama's own chat API: newline-delimited JSON, with the server's own durations", ollamaURL,
 		encodeOllama,
 		decodeOllama},
+	{wire.Responses, "OpenAI responses: items in, events that say their type out", openAIURL("/responses"),
+		encodeResponses, decodeResponses},
+	{wire.Messages, "Anthropic's messages: blocks in and out, and a prompt counted in parts", openAIURL("/messages"),
+		encodeMessages, decodeMessages},
 }
 
 // openAIURL appends path to the base; a base without a path gets the usual /v1.

@@ -92,17 +92,22 @@ func sampling(cfg *Config, p Prompt) map[string]any {
 	if p.MaxTokens > 0 { // deprecated in go-openai, but most servers ignore its successor
 		set["max_tokens"] = p.MaxTokens
 	}
+	sampled(set, p)
+	if p.Format != nil {
+		set["response_format"] = map[string]any{"type": "json_schema",
+			"json_schema": map[string]any{"name": p.Format.Name, "schema": p.Format.Schema, "strict": true}}
+	}
+	return set
+}
+
+// sampled puts in what most APIs call the same.
+func sampled(set map[string]any, p Prompt) {
 	if p.Temperature != nil {
 		set["temperature"] = *p.Temperature
 	}
 	if p.TopP != nil {
 		set["top_p"] = *p.TopP
 	}
-	if p.Format != nil {
-		set["response_format"] = map[string]any{"type": "json_schema",
-			"json_schema": map[string]any{"name": p.Format.Name, "schema": p.Format.Schema, "strict": true}}
-	}
-	return set
 }
 
 func seed(p Prompt) *int {
@@ -136,8 +141,10 @@ func prepare(to *url.URL, depth int, cfg *Config, p Prompt, set map[string]any,
 		done.request.Header.Del("Connection") // kept alive anyway; HTTP/2 has no such header
 		return done.request, nil
 	}
-	return nil, fmt.Errorf("building the request: %w", err)
+	return nil, unbuilt(err)
 }
+
+func unbuilt(err error) error { return fmt.Errorf("building the request: %w", err) }
 
 // rewriter is the HTTP client that go-openai is given: it completes the body and hands the
 // request back.
@@ -253,4 +260,23 @@ func chatTools(set map[string]any, p Prompt) {
 	default:
 		set["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": p.ToolChoice}}
 	}
+}
+
+// post builds a request with a JSON body.
+func post(to *url.URL, cfg *Config, accept string, set, extra map[string]any) (*http.Request, error) {
+	fields := map[string]json.RawMessage{}
+	if err := merge(fields, set, extra); err != nil {
+		return nil, unbuilt(err)
+	}
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.String(), http.NoBody)
+	if err != nil {
+		return nil, unbuilt(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", accept)
+	if cfg.APIKey != "" {
+		r.Header.Set("Authorization", "Bearer "+cfg.APIKey)
+	}
+	setBody(r, join(fields))
+	return r, nil
 }

@@ -17,13 +17,7 @@ func TestEncode(t *testing.T) {
 		{Role: "assistant", Content: ""}, {Role: "user", Content: "üben 🙂"}}
 	const wire = `[{"role":"system","content":"Be <brief>."},{"role":"user","content":"Hi"},{"role":"assistant",` +
 		`"content":""},{"role":"user","content":"üben 🙂"}]`
-	for _, tt := range []struct {
-		name   string
-		cfg    Config
-		prompt Prompt
-		url    string
-		body   string
-	}{
+	for _, tt := range []encoded{
 		{
 			"zeros and empty texts stay", Config{API: "chat", Stream: true},
 			Prompt{Messages: messages, MaxTokens: 64, Temperature: new(0.0), TopP: new(0.0), Seed: new(int64(0))},
@@ -70,43 +64,88 @@ func TestEncode(t *testing.T) {
 				`"num_predict":9,"seed":42,"stop":["x"],"temperature":0,"top_p":1},"shift":false,"stream":true,"truncate":false}`,
 		},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			tt.cfg.BaseURL, tt.cfg.APIKey = "http://h:1/v1", "k"
-			if tt.cfg.Model == "" {
-				tt.cfg.Model = "m"
+		t.Run(tt.name, tt.check)
+	}
+}
+
+// TestEncodeTyped does the same for the responses and the messages API.
+func TestEncodeTyped(t *testing.T) {
+	messages := []Message{{Role: "system", Content: "Be <brief>."}, {Role: "user", Content: "Hi"},
+		{Role: "assistant", Content: ""}, {Role: "user", Content: "üben 🙂"}}
+	for _, tt := range []encoded{
+		{
+			"responses are not stored, and take items", Config{API: "responses", Stream: true},
+			Prompt{Messages: messages, MaxTokens: 64, Temperature: new(0.0), TopP: new(0.9), Seed: new(int64(0)),
+				Stop: []string{"x"}, Extra: map[string]any{"cache_salt": "b"}},
+			"http://h:1/v1/responses",
+			`{"cache_salt":"b","input":[{"content":"Be <brief>.","role":"system","type":"message"},{"content":"Hi","role":"user",` +
+				`"type":"message"},{"content":[{"annotations":[],"text":"","type":"output_text"}],"role":"assistant",` +
+				`"type":"message"},{"content":"üben 🙂","role":"user","type":"message"}],"max_output_tokens":64,"model":"m",` +
+				`"seed":0,"stop":["x"],"store":false,"stream":true,"temperature":0,"top_p":0.9}`,
+		},
+		{
+			"messages have their system text apart and demand a limit", Config{API: "messages", Stream: true},
+			Prompt{Messages: messages, Temperature: new(0.0), Stop: []string{"x"}},
+			"http://h:1/v1/messages",
+			`{"max_tokens":4096,"messages":[{"content":"Hi","role":"user"},{"content":"","role":"assistant"},{"content":` +
+				`"üben 🙂","role":"user"}],"model":"m","stop_sequences":["x"],"stream":true,"system":"Be <brief>.","temperature":0}`,
+		},
+	} {
+		t.Run(tt.name, tt.check)
+	}
+}
+
+// encoded is a prompt and what it is on the wire.
+type encoded struct {
+	name   string
+	cfg    Config
+	prompt Prompt
+	url    string
+	body   string
+}
+
+func (tt encoded) check(t *testing.T) {
+	tt.cfg.BaseURL, tt.cfg.APIKey = "http://h:1/v1", "k"
+	if tt.cfg.Model == "" {
+		tt.cfg.Model = "m"
+	}
+	c, err := New(tt.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the same bytes each time
+		r, err := c.dialect.encode(c.url, &c.cfg, tt.prompt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.body, string(body)); diff != "" {
+			t.Fatalf("body (-want +got):\n%s", diff)
+		}
+		if r.Method != http.MethodPost || r.URL.String() != tt.url || r.ContentLength != int64(len(body)) {
+			t.Errorf("%s %s, %d bytes declared of %d", r.Method, r.URL, r.ContentLength, len(body))
+		}
+		if got := r.Header.Get("Authorization"); got != "Bearer k" {
+			t.Errorf("Authorization %q", got)
+		}
+		if r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Connection") != "" {
+			t.Errorf("headers %v", r.Header)
+		}
+		if anthropic := r.Header.Get("X-Api-Key") + r.Header.Get("Anthropic-Version"); tt.cfg.API == "messages" {
+			if anthropic != "k2023-06-01" {
+				t.Errorf("headers %v", r.Header)
 			}
-			c, err := New(tt.cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 3 { // the same bytes each time
-				r, err := c.dialect.encode(c.url, &c.cfg, tt.prompt)
-				if err != nil {
-					t.Fatal(err)
-				}
-				body, err := io.ReadAll(r.Body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(tt.body, string(body)); diff != "" {
-					t.Fatalf("body (-want +got):\n%s", diff)
-				}
-				if r.Method != http.MethodPost || r.URL.String() != tt.url || r.ContentLength != int64(len(body)) {
-					t.Errorf("%s %s, %d bytes declared of %d", r.Method, r.URL, r.ContentLength, len(body))
-				}
-				if got := r.Header.Get("Authorization"); got != "Bearer k" {
-					t.Errorf("Authorization %q", got)
-				}
-				if r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Connection") != "" {
-					t.Errorf("headers %v", r.Header)
-				}
-			}
-		})
+		} else if anthropic != "" {
+			t.Errorf("headers %v", r.Header)
+		}
 	}
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama} {
+	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama, wire.Responses, wire.Messages} {
 		c, err := New(Config{BaseURL: "http://h", API: api, Stream: true})
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +170,8 @@ func TestEndpoints(t *testing.T) {
 		{"http://[::1]:11434/v1", "ollama", "http://[::1]:11434/api/chat"},
 		{"http://h:11434", "ollama", "http://h:11434/api/chat"},
 		{"http://h/proxy/v1", "ollama", "http://h/proxy/api/chat"},
+		{"http://h:8000", "responses", "http://h:8000/v1/responses"},
+		{"https://h/llm/v1/", "messages", "https://h/llm/v1/messages"},
 	} {
 		c, err := New(Config{BaseURL: tt.base, API: tt.api})
 		if err != nil {
@@ -159,8 +200,8 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%q: %v\nwant %s", base, err, want)
 		}
 	}
-	if _, err := New(Config{BaseURL: "http://h", API: "responses"}); err == nil ||
-		err.Error() != `API "responses" is not known: want one of chat, completions, ollama` {
+	if _, err := New(Config{BaseURL: "http://h", API: "letters"}); err == nil ||
+		err.Error() != `API "letters" is not known: want one of chat, completions, ollama, responses, messages` {
 		t.Errorf("unknown API: %v", err)
 	}
 	if _, err := New(Config{BaseURL: "http://h\x7f"}); err == nil {

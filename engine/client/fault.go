@@ -147,6 +147,7 @@ var overflowWords = []string{
 	"longer than the model's context",  // SGLang
 	"input length exceeds the context", // Ollama with truncate: false
 	"context the overflows",            // LM Studio, spelt as it sends it
+	"prompt is too long",               // Anthropic's API
 }
 
 // missingWords are the phrases by which servers say that they do not have the model.

@@ -1,9 +1,6 @@
 package client
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,19 +21,13 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	if p.MaxTokens > 0 {
 		options["num_predict"] = p.MaxTokens
 	}
-	if p.Temperature != nil {
-		options["temperature"] = *p.Temperature
-	}
-	if p.TopP != nil {
-		options["top_p"] = *p.TopP
-	}
+	sampled(options, p)
 	if p.Seed != nil {
 		options["seed"] = *p.Seed
 	}
 	if len(p.Stop) > 0 {
 		options["stop"] = p.Stop
 	}
-	fields := map[string]json.RawMessage{}
 	set := map[string]any{
 		"model":    cfg.Model,
 		"messages": ollamaMessages(p.Messages),
@@ -58,21 +49,7 @@ func encodeOllama(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	default:
 		set["think"] = p.Thinking.Level
 	}
-	err := merge(fields, set, p.Extra)
-	if err != nil {
-		return nil, fmt.Errorf("building the request: %w", err)
-	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.String(), http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("building the request: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/x-ndjson")
-	if cfg.APIKey != "" {
-		r.Header.Set("Authorization", "Bearer "+cfg.APIKey)
-	}
-	setBody(r, join(fields))
-	return r, nil
+	return post(to, cfg, "application/x-ndjson", set, p.Extra)
 }
 
 // decodeOllama reads one line of Ollama's /api/chat. Durations are nanoseconds. prompt_eval_count is the whole
@@ -149,12 +126,8 @@ func ollamaMessages(messages []Message) []any {
 		}
 		var calls []any
 		for _, c := range m.ToolCalls {
-			arguments := json.RawMessage(c.Function.Arguments)
-			if !json.Valid(arguments) {
-				arguments = json.RawMessage(`{}`) // it takes objects only
-			}
 			calls = append(calls, map[string]any{"id": c.ID,
-				"function": map[string]any{"name": c.Function.Name, "arguments": arguments}})
+				"function": map[string]any{"name": c.Function.Name, "arguments": objectOf(c.Function.Arguments)}})
 		}
 		if calls != nil {
 			message["tool_calls"] = calls

@@ -227,7 +227,11 @@ func (r *record) fault(f fault, data []byte) {
 
 // count keeps the latest usage report and records where reports came.
 func (r *record) count() {
-	if u := r.c.usage; u.seen() {
+	u := r.c.usage
+	if u.part {
+		u = u.over(r.usage)
+	}
+	if u.seen() && r.c.usage != noUsage {
 		r.conflicts(r.usage, u)
 		r.usage = u
 		if r.c.choices {
@@ -239,14 +243,14 @@ func (r *record) count() {
 }
 
 // conflicts records a contradiction between two reports of one reply: prompt tokens must not change, and completion
-// tokens must not shrink.
+// tokens must not shrink. A prompt that is counted in parts grows while not all of them are told.
 func (r *record) conflicts(was, is usage) {
 	for _, c := range []struct {
 		name    string
 		was, is int
 		wrong   bool
 	}{
-		{"prompt", was.prompt, is.prompt, was.prompt != is.prompt},
+		{"prompt", was.prompt, is.prompt, was.prompt != is.prompt && (is.input < 0 || was.input != is.input)},
 		{"cached", was.cached, is.cached, was.cached != is.cached},
 		{"output", was.completion, is.completion, was.completion > is.completion},
 	} {
@@ -262,6 +266,7 @@ func (r *record) keepText(at time.Duration) {
 	if c.message && r.deltas {
 		c.clearTexts() // a message beside the deltas repeats their text
 	}
+	r.calls.news(c)
 	if c.empty() {
 		if c.choices && len(r.x.Chunks) == 0 && !r.whole && c.finish == nil {
 			r.x.Wire.RoleEarly = true
@@ -358,6 +363,7 @@ func (r *record) close() {
 		Completion: known(r.usage.completion),
 		Reasoning:  known(r.usage.reasoning),
 		Cached:     known(r.usage.cached),
+		Input:      known(r.usage.input),
 	}
 	switch {
 	case r.ownUsage+r.withChoices == 0:

@@ -131,6 +131,19 @@ func TestEncodeTools(t *testing.T) {
 			`"tool_call_id":"c1",` +
 			`"tool_name":"read_file"}],"model":"m","options":{},"shift":false,"stream":false,"think":false,"tools":` +
 			functions + `,"truncate":false}`},
+		{"responses", `{"input":[{"content":"Hi","role":"user","type":"message"},{"arguments":"{\"path\":\"<a>\"}",` +
+			`"call_id":"c1","name":"read_file","type":"function_call"},{"call_id":"c1","output":"text","type":` +
+			`"function_call_output"}],"model":"m","reasoning":{"effort":"none"},"store":false,"stream":false,"text":{"format":` +
+			`{"name":"part","schema":{"type":"object"},"strict":true,"type":"json_schema"}},"tool_choice":{"name":"read_file",` +
+			`"type":"function"},"tools":[{"description":"Returns a file.","name":"read_file","parameters":{"type":"object"},` +
+			`"strict":false,"type":"function"},{"name":"list","parameters":{"type":"object","properties":{}},"strict":false,` +
+			`"type":"function"}]}`},
+		{"messages", `{"max_tokens":4096,"messages":[{"content":"Hi","role":"user"},{"content":[{"id":"c1","input":` +
+			`{"path":"<a>"},"name":"read_file","type":"tool_use"}],"role":"assistant"},{"content":[{"content":"text",` +
+			`"tool_use_id":"c1","type":"tool_result"}],"role":"user"}],"model":"m","output_config":{"format":{"schema":` +
+			`{"type":"object"},"type":"json_schema"}},"stream":false,"thinking":{"type":"disabled"},"tool_choice":{"name":` +
+			`"read_file","type":"tool"},"tools":[{"name":"read_file","description":"Returns a file.","input_schema":` +
+			`{"type":"object"}},{"name":"list","input_schema":{"type":"object","properties":{}}}]}`},
 	} {
 		t.Run(tt.api, func(t *testing.T) {
 			c, err := New(Config{BaseURL: "http://h:1", API: wire.API(tt.api), Model: "m"})

@@ -67,9 +67,9 @@ type API struct {
 	ExplainReset func(Response, error) error // adds the remedy to the error of a reset
 }
 
-// Counted adds the keys that make the events of a streamed request count their tokens.
+// Counted adds the keys that make the events of a streamed request count their tokens. Only completions have such keys.
 func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
-	if e.API.Counting == nil || api != "" && api == e.API.Dialect {
+	if e.API.Counting == nil || api != "" && api != wire.Chat && api != wire.Completions {
 		return keys
 	}
 	out := maps.Clone(e.API.Counting)
@@ -79,7 +79,8 @@ func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 
 // ThoughtsField is the field of an assistant's message from which the engine reads its thoughts, on an API.
 func (e Engine) ThoughtsField(api wire.API) string {
-	if api == wire.Ollama {
+	switch api {
+	case wire.Ollama, wire.Responses, wire.Messages: // which spell it in a way of their own
 		return wire.FieldThinking
 	}
 	return cmp.Or(e.Prompt.Thoughts, wire.FieldReasoningContent)

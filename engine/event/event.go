@@ -260,6 +260,8 @@ type Usage struct {
 	Completion *int `json:"completion_tokens"`
 	Reasoning  *int `json:"reasoning_tokens"`
 	Cached     *int `json:"cached_tokens"` // as reported; nil if absent or null
+	// input_tokens of an API that leaves cached tokens out of them, so that Prompt is a sum; nil on other APIs
+	Input *int `json:"input_tokens,omitempty"`
 }
 
 // Wire describes the framing of the reply, to explain a surprising figure.

@@ -121,7 +121,7 @@ func place(q *event.Request, n int) placed {
 	case toldFirst && toldRest:
 		p.after = left
 	default:
-		ends := endsWithToken[strings.ToLower(q.Finish)]
+		ends := endsByModel(q)
 		if ends && late {
 			p.after = 1
 		}
@@ -151,7 +151,20 @@ func firstTokens(q *event.Request) int {
 // endsWithToken are the finish reasons of a reply that the model ended: its last token is the end of sequence, which
 // has no text.
 var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
-	"tool_calls": true, "function_call": true}
+	"tool_calls": true, "function_call": true, "tool_use": true}
+
+// completed is the status of a reply of the responses API.
+const completed = "completed"
+
+// endsByModel reports whether the model ended the reply. On the responses API llama-server calls a reply completed that
+// its limit has cut as well, so one that is as long as it may be counts as cut.
+func endsByModel(q *event.Request) bool {
+	reason := strings.ToLower(q.Finish)
+	if reason == completed {
+		return q.MaxTokens == 0 || q.Usage.Completion != nil && *q.Usage.Completion < q.MaxTokens
+	}
+	return endsWithToken[reason]
+}
 
 // textWindow is the time from the first arrival of text to the last.
 func textWindow(q *event.Request) time.Duration { return q.Chunks[len(q.Chunks)-1].At - q.Chunks[0].At }

@@ -62,9 +62,11 @@ func incomplete(q *event.Request) (why string) {
 	switch empty := strings.TrimSpace(q.Text) == ""; {
 	case q.Finish == "":
 		return "the server gave no finish reason, so the answer may have been cut"
-	case !endsWithToken[strings.ToLower(q.Finish)] && empty:
+	case !endsByModel(q) && empty:
 		return fmt.Sprintf("the reply was cut before its answer began (finish reason %q)", q.Finish)
-	case !endsWithToken[strings.ToLower(q.Finish)]:
+	case !endsByModel(q) && strings.EqualFold(q.Finish, completed):
+		return fmt.Sprintf("the answer is as long as max_tokens allows, so it may have been cut (finish reason %q)", q.Finish)
+	case !endsByModel(q):
 		return fmt.Sprintf("the answer was cut (finish reason %q)", q.Finish)
 	case empty && q.Reasoning != "":
 		return "the reply is reasoning alone, and its answer is empty"

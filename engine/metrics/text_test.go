@@ -70,9 +70,17 @@ func TestAnAnswerThatIsNoneIsKnownOnlyAsFarAsItCame(t *testing.T) {
 		{"", "Hm.", "length", false},
 		{"", "Hm.", "stop", false},
 		{" \n", "", "stop", false},
+		{"Lomvik.", "", "completed", true}, // of the responses API
+		{"Lomvik. And", "", "completed", false},
+		{"Lomvik.", "", "end_turn", true}, // of Anthropic's
+		{"Lomv", "", "max_tokens", false},
 	} {
 		q := reply()
 		q.Text, q.Reasoning, q.Finish = c.text, c.reasoning, c.finish
+		q.MaxTokens = *q.Usage.Completion + 1
+		if c.text == "Lomvik. And" { // llama-server calls it completed when its limit cuts it as well
+			q.MaxTokens--
+		}
 		cell := &Cell{}
 		text, length := Must("text").Each(cell, &q), Must("text_len").Each(cell, &q)
 		json, empty := Must("text_is_json").Each(cell, &q), Must("text_empty").Each(cell, &q)

@@ -85,7 +85,7 @@ func (o *Observer) checkRestart(shot *server.Snapshot) {
 // replyOf extracts the token counts of a reply.
 func replyOf(e *event.Exchange) server.Reply {
 	r := server.Reply{Prompt: e.Usage.Prompt, Completion: e.Usage.Completion, Cached: e.Usage.Cached,
-		Source: e.Wire.CachedIn}
+		Input: e.Usage.Input, Source: e.Wire.CachedIn}
 	if r.Source == "" && r.Cached != nil {
 		r.Source = "usage"
 	}
@@ -96,7 +96,7 @@ func replyOf(e *event.Exchange) server.Reply {
 }
 
 // countWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the
-// server leaves out cached tokens.
+// server leaves out cached tokens, or has them in two parts of the sum.
 func (o *Observer) countWhole(r *event.Request) {
 	whole, why := o.report.Whole(replyOf(&r.Exchange))
 	if r.Err == nil && why != "" {

@@ -101,10 +101,11 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	if t.MaxTokens > 0 {
 		out.MaxTokens = t.MaxTokens
 	}
-	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" {
+	api := cmp.Or(req.API, m.server.API)
+	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" && !api.Lacks("ignore_eos") {
 		extra[caps.IgnoreEOS] = *req.IgnoreEOS
 	}
-	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 {
+	if req.MinTokens != nil && caps.MinTokens != "" && t.MaxTokens == 0 && !api.Lacks("min_tokens") {
 		extra[caps.MinTokens] = *req.MinTokens
 	}
 	m.numbers(req, &out)

@@ -25,6 +25,7 @@ type Report struct {
 	Silent   bool   // replies report no cached tokens at all
 	Doubtful bool   // not proven although it should be: figures contradict each other, or there were other clients
 	Partial  bool   // replies count only the computed part of a prompt
+	Twice    bool   // what replies count apart from the cached tokens holds these as well: they are in the sum twice
 	Why      string // why nothing is proven
 	Block    int    // measured block size of the cache in tokens; 0: known before, or not found
 
@@ -186,7 +187,7 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 // judge decides from both replies and the counters which report is true. "Nothing of the repeated prompt was cached"
 // is a report too, if the server says so or if its counters account for the whole prompt and show no hit.
 func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
-	r.Partial = partial(replies)
+	r.Partial, r.Twice = partial(replies), doubled(replies)
 	for i := range replies {
 		if whole, why := r.Whole(replies[i]); why == "" {
 			replies[i].Prompt = whole
@@ -234,9 +235,24 @@ func partial(replies [2]Reply) bool {
 	return first != nil && (second == nil || *second < *first)
 }
 
+// doubled reports whether the part of a prompt that is counted apart from the cached tokens is the same of a new prompt
+// and of its repetition, of which more was cached: it is the whole prompt.
+func doubled(replies [2]Reply) bool {
+	first, second := replies[0], replies[1]
+	cached := func(r Reply) int {
+		if r.Cached == nil {
+			return 0
+		}
+		return *r.Cached
+	}
+	return first.Input != nil && second.Input != nil && *first.Input == *second.Input && cached(second) > cached(first)
+}
+
 // Whole is a prompt's token count, cached or not; nil with the reason if the reply does not have it.
 func (r Report) Whole(reply Reply) (tokens *int, why string) {
 	switch {
+	case r.Twice && reply.Input != nil:
+		return reply.Input, ""
 	case !r.Partial:
 		return reply.Prompt, ""
 	case reply.Prompt == nil || reply.Cached == nil:

@@ -33,6 +33,8 @@ type cacheServer struct {
 	foreign     bool // another client's request ends with each of ours
 	partial     bool // a prompt's count leaves out what was cached
 	zero        bool // a prompt that was cached is counted as none
+	apart       bool // what was not cached is counted apart, and the prompt is the sum
+	twice       bool // the same, but the part holds what was cached as well
 }
 
 func (c *cacheServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,6 +85,12 @@ func (c *cacheServer) send(salt string) Send {
 		}
 		if c.zero && hit > 0 {
 			reply.Prompt = nil
+		}
+		if c.apart {
+			reply.Input = new(99 - hit)
+		}
+		if c.twice {
+			reply.Input, reply.Prompt = new(99), new(99+hit)
 		}
 		return reply, nil
 	}
@@ -264,6 +272,33 @@ func TestSelfTest_Partial(t *testing.T) {
 			if (n == nil) != (tt.want == nil) || n != nil && *n != *tt.want ||
 				!strings.Contains(why, tt.why) || (why == "") != (tt.why == "") {
 				t.Errorf("a prompt has %v tokens (%s), want %v", n, why, tt.want)
+			}
+		})
+	}
+}
+
+// By the definition of Anthropic's API a prompt is what its reply counts apart and what was cached; some servers have
+// the cached tokens in both. The self-test tells them apart, and proves the report of either.
+func TestSelfTest_Apart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		server *cacheServer
+		want   int // tokens of a later prompt, of which 2 are counted apart and 30 were cached, or 32 apart
+	}{
+		"by definition":       {&cacheServer{inReply: true, apart: true}, 32},
+		"cached tokens twice": {&cacheServer{inReply: true, twice: true}, 32},
+		"nothing was cached":  {&cacheServer{always: new(0), twice: true, never: true}, 62},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := tt.server.start(t).SelfTest(t.Context(), Known{}, tt.server.send(""))
+			if err != nil || !report.Proven() {
+				t.Fatal(report.How(), err)
+			}
+			later := Reply{Input: new(2), Cached: new(30), Prompt: new(32)}
+			if tt.server.twice {
+				later.Input, later.Prompt = new(32), new(62)
+			}
+			if n, why := report.Whole(later); n == nil || *n != tt.want || why != "" {
+				t.Errorf("a prompt has %v tokens (%s), want %d", n, why, tt.want)
 			}
 		})
 	}

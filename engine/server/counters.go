@@ -82,6 +82,7 @@ type Reply struct {
 	Completion *int
 	Cached     *int
 	Computed   *int   // prompt tokens that were not cached, if the reply reports them besides Cached
+	Input      *int   // of Prompt, what the reply counts apart from the cached tokens, if its API does so
 	Source     string // source of Cached: usage or timings
 }
 

@@ -62,4 +62,18 @@ const (
 	Chat        API = "chat"        // OpenAI's chat completions: messages, and the server applies the template
 	Completions API = "completions" // OpenAI's text completions: one text, its template applied by homellm
 	Ollama      API = "ollama"      // Ollama's own chat
+	Responses   API = "responses"   // OpenAI's responses: items, and the server applies the template
+	Messages    API = "messages"    // Anthropic's messages: blocks, and the server applies the template
 )
+
+// Lacks reports whether an API has no word for a key of a request, so that servers ignore it whatever their engine
+// knows.
+func (a API) Lacks(key string) bool {
+	switch a {
+	case Messages:
+		return key == "ignore_eos" || key == "min_tokens"
+	case Responses:
+		return key == "min_tokens"
+	}
+	return false
+}

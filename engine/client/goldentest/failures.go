@@ -140,6 +140,9 @@ func failures() []Shape {
 				case Ollama:
 					body = `{"model":"golden","message":{"role":"assistant","content":"Ja."},"done":true,"done_reason":"stop",` +
 						`"prompt_eval_count":2674,"eval_count":2}`
+				case Responses, Messages:
+					body = s.typedBody()
+					s.truth.Finish = finishWords[s.api]["stop"]
 				}
 				s.truth.Whole = "Ja."
 				s.answer(200, "application/json", body)

@@ -2,6 +2,7 @@ package goldentest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,14 +18,15 @@ type Shape struct {
 
 // Shapes lists every shape, in the order of reports.
 func Shapes() []Shape {
-	return append(append(append(streams(), bundles()...), framings()...), failures()...)
+	return slices.Concat(streams(), bundles(), framings(), typedShapes(), failures())
 }
 
 var (
 	chat   = []string{Chat}
 	ollama = []string{Ollama}
 	openAI = []string{Chat, Completions}
-	every  = []string{Chat, Completions, Ollama}
+	thinks = []string{Chat, Ollama, Responses, Messages} // with words for reasoning and tools
+	every  = []string{Chat, Completions, Ollama, Responses, Messages}
 )
 
 // streams are replies whose events differ in content.
@@ -54,7 +56,7 @@ func streams() []Shape {
 			s.tokens("answer")
 			s.close("stop")
 		}},
-		{"reasoning", "half of it reasoning, under `reasoning`; Ollama's `thinking`", []string{Chat, Ollama}, "",
+		{"reasoning", "half of it reasoning, under `reasoning`; Ollama's `thinking`", thinks, "",
 			func(s *stage) {
 				s.stream()
 				s.half("reasoning")
@@ -78,7 +80,7 @@ func streams() []Shape {
 			s.tokens("reasoning")
 			s.close("length")
 		}},
-		{"tool-calls", "nothing but a tool call", []string{Chat, Ollama}, "", func(s *stage) {
+		{"tool-calls", "nothing but a tool call", thinks, "", func(s *stage) {
 			s.stream()
 			s.wait(s.pace.First)
 			if s.api == Ollama {
@@ -91,7 +93,7 @@ func streams() []Shape {
 			}
 			s.close("tool_calls")
 		}},
-		{"refusal", "a refusal in place of content", chat, "", func(s *stage) {
+		{"refusal", "a refusal in place of content", []string{Chat, Responses}, "", func(s *stage) {
 			s.stream()
 			s.tokens("refusal")
 			s.close("stop")

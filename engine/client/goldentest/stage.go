@@ -2,6 +2,7 @@ package goldentest
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ const (
 	Chat        = "chat"
 	Completions = "completions"
 	Ollama      = "ollama"
+	Responses   = "responses"
+	Messages    = "messages"
 )
 
 func apiOf(path string) string {
@@ -25,6 +28,10 @@ func apiOf(path string) string {
 		return Chat
 	case strings.HasSuffix(path, "/completions"):
 		return Completions
+	case strings.HasSuffix(path, "/responses"):
+		return Responses
+	case strings.HasSuffix(path, "/messages"):
+		return Messages
 	}
 	return Ollama
 }
@@ -57,6 +64,8 @@ type style struct {
 	tell   bool                   // each event reports its token count
 	usage  func(sofar int) string // a member to add to each event that carries text
 	choice string                 // a member to add to each choice
+
+	sequence int // of the events of an API that numbers them
 }
 
 func newStage(conn net.Conn, in *bufio.Reader, pace Pace, api string, class string) *stage {
@@ -167,6 +176,8 @@ func (s *stage) dress(data string) []byte {
 	var b strings.Builder
 	if s.before != "" {
 		b.WriteString(s.before + s.eol)
+	} else if typed := typeOf(data); s.typed() && typed != "" {
+		b.WriteString("event: " + typed + cmp.Or(s.eol, "\n"))
 	}
 	for i, line := range splitLines(data, s.lines) {
 		if i > 0 {
@@ -197,7 +208,7 @@ func (s *stage) send(data string) { s.raw(s.dress(data), nil) }
 
 // channelOf is the channel behind a delta's key.
 func channelOf(key string) string {
-	if strings.HasPrefix(key, "reasoning") || key == "both" {
+	if strings.HasPrefix(key, "reasoning") || key == "both" || key == "summary" {
 		return "reasoning"
 	}
 	return key
@@ -233,6 +244,10 @@ func (s *stage) event(key, text, finish string) string {
 	case Ollama:
 		return fmt.Sprintf(`{"model":"golden","created_at":"2026-11-23T10:00:00.1Z","message":{"role":"assistant",%s},`+
 			`"done":false}`, delta(key, text, true))
+	case Responses:
+		return s.responsesDelta(key, text)
+	case Messages:
+		return messagesDelta(key, text)
 	}
 	return fmt.Sprintf(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden",`+
 		`"choices":[{"index":0,"delta":{%s},"logprobs":null,"finish_reason":%s%s}]%s}`,
@@ -292,10 +307,12 @@ func (s *stage) half(key string) {
 	s.pace = whole
 }
 
-// finish sends a finish reason in a separate event; in Ollama's API it is part of the end.
+// finish sends a finish reason in a separate event; in APIs other than OpenAI's completions it is part of the end.
 func (s *stage) finish(reason string) {
 	s.truth.Finish = reason
-	if s.api != Ollama {
+	if s.typed() {
+		s.truth.Finish = finishWords[s.api][reason]
+	} else if s.api != Ollama {
 		s.send(s.event("", "", reason))
 	}
 }
@@ -317,7 +334,7 @@ func (s *stage) usageObject() string {
 
 // ownUsage sends usage in an event without choices.
 func (s *stage) ownUsage() {
-	if s.api != Ollama {
+	if s.api != Ollama && !s.typed() {
 		s.send(`{"id":"chatcmpl-7f","object":"chat.completion.chunk","created":1799999999,"model":"golden","choices":[],` +
 			`"usage":` + s.usageObject() + `}`)
 	}
@@ -325,6 +342,10 @@ func (s *stage) ownUsage() {
 
 // done sends the end marker.
 func (s *stage) done() {
+	if s.typed() {
+		s.typedEnd()
+		return
+	}
 	if s.api != Ollama {
 		s.send("[DONE]")
 		return

@@ -1,0 +1,377 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"homellm/engine/wire"
+)
+
+// messagesVersion is the version of Anthropic's API that requests are written in.
+const messagesVersion = "2023-06-01"
+
+// leastBudget is the least budget of thinking that the API takes, in tokens.
+const leastBudget = 1024
+
+// encodeMessages builds a request of Anthropic's messages API.
+func encodeMessages(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	system, messages := messagesOf(p.Messages)
+	set := map[string]any{
+		"model":      cfg.Model,
+		"messages":   messages,
+		"stream":     cfg.Stream,
+		"max_tokens": cmp.Or(p.MaxTokens, 4096), // the API demands a limit
+	}
+	if system != "" {
+		set["system"] = system
+	}
+	sampled(set, p)
+	if len(p.Stop) > 0 {
+		set["stop_sequences"] = p.Stop
+	}
+	if len(p.Tools) > 0 {
+		var tools []any
+		for _, d := range wire.Functions(p.Tools) {
+			tools = append(tools, messagesTool{d.Function.Name, d.Function.Description, d.Function.Parameters})
+		}
+		set["tools"] = tools
+	}
+	switch p.ToolChoice {
+	case "":
+	case wire.ChooseAuto, wire.ChooseNone:
+		set["tool_choice"] = map[string]any{"type": p.ToolChoice}
+	case wire.ChooseRequired:
+		set["tool_choice"] = map[string]any{"type": "any"}
+	default:
+		set["tool_choice"] = map[string]any{"type": "tool", "name": p.ToolChoice}
+	}
+	output := map[string]any{}
+	if p.Format != nil {
+		output["format"] = map[string]any{"type": "json_schema", "schema": p.Format.Schema}
+	}
+	messagesThinking(set, output, p)
+	if len(output) > 0 {
+		set["output_config"] = output
+	}
+	r, err := post(to, cfg, "text/event-stream", set, p.Extra)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Anthropic-Version", messagesVersion)
+	if cfg.APIKey != "" {
+		r.Header.Set("X-Api-Key", cfg.APIKey)
+	}
+	return r, nil
+}
+
+// messagesTool is a tool as the messages API declares it.
+type messagesTool struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Schema      json.RawMessage `json:"input_schema"`
+}
+
+// messagesThinking says how much is thought. A budget that is smaller than the API takes, or leaves nothing of the
+// reply, is not sent.
+func messagesThinking(set, output map[string]any, p Prompt) {
+	t := p.Thinking
+	switch t.Level {
+	case "":
+	case "off":
+		set["thinking"] = map[string]any{"type": "disabled"}
+		return
+	case "on":
+		set["thinking"] = map[string]any{"type": "adaptive"}
+	default:
+		set["thinking"] = map[string]any{"type": "adaptive"}
+		output["effort"] = t.Level
+	}
+	if t.Budget != nil && *t.Budget >= leastBudget && (p.MaxTokens == 0 || *t.Budget < p.MaxTokens) {
+		set["thinking"] = map[string]any{"type": "enabled", "budget_tokens": *t.Budget}
+	}
+}
+
+// messagesOf are messages as the messages API has them: the system messages that come first stand apart, calls and
+// their results are blocks, and results that follow each other are one message of the user.
+func messagesOf(messages []Message) (system string, out []any) {
+	var first []string
+	for len(messages) > 0 && messages[0].Role == "system" {
+		first = append(first, messages[0].Content)
+		messages = messages[1:]
+	}
+	out = []any{}
+	var results []any
+	flush := func() {
+		if results != nil {
+			out = append(out, map[string]any{"role": "user", "content": results})
+			results = nil
+		}
+	}
+	for _, m := range messages {
+		if m.Role == "tool" {
+			results = append(results, map[string]any{"type": "tool_result", "tool_use_id": m.ToolCallID,
+				"content": m.Content})
+			continue
+		}
+		flush()
+		out = append(out, map[string]any{"role": m.Role, "content": messagesContent(m)})
+	}
+	flush()
+	return strings.Join(first, "\n\n"), out
+}
+
+// messagesContent is what a message says: a text, or blocks if there is more than that.
+func messagesContent(m Message) any {
+	thoughts := m.Thoughts()
+	if thoughts == "" && len(m.ToolCalls) == 0 {
+		return m.Content
+	}
+	blocks := []any{}
+	if thoughts != "" {
+		blocks = append(blocks, map[string]any{"type": "thinking", "thinking": thoughts, "signature": ""})
+	}
+	if m.Content != "" {
+		blocks = append(blocks, map[string]any{"type": "text", "text": m.Content})
+	}
+	for _, c := range m.ToolCalls {
+		blocks = append(blocks, map[string]any{"type": "tool_use", "id": c.ID, "name": c.Function.Name,
+			"input": objectOf(c.Function.Arguments)})
+	}
+	return blocks
+}
+
+// objectOf is what APIs get that take arguments as an object: those that are none become an empty one.
+func objectOf(arguments string) json.RawMessage {
+	raw := json.RawMessage(strings.TrimSpace(arguments))
+	if !json.Valid(raw) || !isObject(raw) {
+		return json.RawMessage(`{}`)
+	}
+	return raw
+}
+
+// messagesEvent holds the offsets of an event's parts, which come in any order; 0 if a part is absent.
+type messagesEvent struct {
+	message, block, delta, usage, error int
+	index                               int // of the block; -1: not told
+}
+
+// decodeMessages reads one event of the messages API, or the whole message of a reply that was not streamed.
+//
+// By the API's definition input_tokens leaves out what was read from the cache and what was written to it, so a prompt
+// is the sum of the three; servers that count otherwise are found out by the self-test. What the first event and the
+// last but one report of the usage belongs together.
+func decodeMessages(data []byte, c *chunk) error {
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	start := s.pos
+	e := messagesEvent{index: -1}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			c.kind = append(c.kind[:0], s.text()...)
+			continue
+		case "index":
+			s.countInto(&e.index)
+			continue
+		case "message":
+			e.message = at
+		case "content_block":
+			e.block = at
+		case "delta":
+			e.delta = at
+		case "usage":
+			e.usage = at
+		case "error":
+			if !s.at('n') {
+				e.error = at
+			}
+		case "timings":
+			c.readTimings()
+			continue
+		}
+		s.skip()
+	}
+	if !s.end() {
+		return errNotJSON
+	}
+	end := s.pos
+	c.readMessagesEvent(e, data, start)
+	s.pos = end
+	return nil
+}
+
+// readMessagesEvent reads an event by its type.
+func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
+	s := &c.scan
+	switch kind := string(c.kind); kind {
+	case "message":
+		c.choices = true
+		s.pos = start
+		c.readMessage(true)
+	case "message_start":
+		c.choices = true
+		s.pos = e.message
+		c.readMessage(false)
+	case "content_block_start":
+		c.choices = true
+		s.pos = e.block
+		c.readBlock(e.index)
+	case "content_block_delta":
+		c.choices = true
+		s.pos = e.delta
+		c.readMessagesDelta(e.index)
+	case "message_delta":
+		if e.delta > 0 {
+			s.pos = e.delta
+			c.finish = worded(s.member("stop_reason"))
+		}
+		if e.usage > 0 {
+			s.pos = e.usage
+			c.readMessagesUsage(true)
+		}
+	case "message_stop":
+		c.done = true
+	case "error", "":
+		if kind == "error" || e.error > 0 {
+			c.hasFault, c.fault = true, parseFault(data)
+		}
+	}
+}
+
+// readMessage reads the object of the message: whole, or as it stands before anything of it is generated, where the
+// count of the output is none.
+func (c *chunk) readMessage(whole bool) {
+	s := &c.scan
+	if s.pos == 0 && !whole {
+		return
+	}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "model":
+			c.model = append(c.model[:0], s.text()...)
+		case "usage":
+			c.readMessagesUsage(whole)
+		case "timings":
+			c.readTimings()
+		case "stop_reason":
+			c.finish = worded(string(s.text()))
+		case "content":
+			i := 0
+			for ok := s.open('['); ok; ok = s.more(']') {
+				c.readBlock(i)
+				i++
+			}
+		default:
+			s.skip()
+		}
+	}
+}
+
+// readBlock reads a block: as it begins, where its text is empty, or whole. Of a call the arguments follow in deltas,
+// unless they are here.
+func (c *chunk) readBlock(index int) {
+	s := &c.scan
+	if s.pos == 0 {
+		return
+	}
+	kind, text, thinking := "", 0, 0
+	p := piece{index: index}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			kind = string(s.text())
+			continue
+		case "id":
+			p.id = string(s.text())
+			continue
+		case "name":
+			p.name = string(s.text())
+			continue
+		case "input":
+			p.arguments = bytes.Clone(s.raw())
+			continue
+		case "text":
+			text = at
+		case "thinking":
+			thinking = at
+		}
+		s.skip()
+	}
+	end := s.pos
+	switch {
+	case kind == "tool_use":
+		if string(p.arguments) == "{}" || string(p.arguments) == "null" {
+			p.arguments, p.none = nil, true
+		}
+		p.whole = len(p.arguments) > 0
+		c.addCall(p)
+	case kind == "thinking" && thinking > 0:
+		s.pos = thinking
+		c.readReasoning("thinking")
+	case kind == "text" && text > 0:
+		s.pos = text
+		c.readText(&c.answer)
+	}
+	s.pos = end
+}
+
+// readMessagesDelta reads what was generated. Signatures are the server's own.
+func (c *chunk) readMessagesDelta(index int) {
+	s := &c.scan
+	if s.pos == 0 {
+		return
+	}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "text":
+			c.readText(&c.answer)
+		case "thinking":
+			c.readReasoning("thinking")
+		case "partial_json":
+			c.addCall(piece{index: index, arguments: bytes.Clone(s.text())})
+		default:
+			s.skip()
+		}
+	}
+}
+
+// readMessagesUsage reads counts, each of which may be missing. Output says whether the count of the output is that of
+// the whole reply.
+func (c *chunk) readMessagesUsage(output bool) {
+	c.usage = noUsage
+	u := &c.usage
+	u.part = true
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch key := string(s.key()); {
+		case key == "input_tokens":
+			s.countInto(&u.input)
+		case key == "cache_read_input_tokens":
+			s.countInto(&u.cached)
+		case key == "cache_creation_input_tokens":
+			s.countInto(&u.written)
+		case key == "output_tokens" && output:
+			s.countInto(&u.completion)
+		default:
+			s.skip()
+		}
+	}
+}
+
+// worded is a word, or nil for none.
+func worded(word string) []byte {
+	if word == "" {
+		return nil
+	}
+	return []byte(word)
+}

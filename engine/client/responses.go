@@ -1,0 +1,343 @@
+package client
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+
+	"homellm/engine/wire"
+)
+
+// encodeResponses builds a request of OpenAI's responses API. The whole conversation goes with it, and the server is
+// asked to store nothing.
+func encodeResponses(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	set := map[string]any{
+		"model":  cfg.Model,
+		"input":  responsesInput(p.Messages),
+		"stream": cfg.Stream,
+		"store":  false,
+	}
+	if p.MaxTokens > 0 {
+		set["max_output_tokens"] = p.MaxTokens
+	}
+	sampled(set, p)
+	if p.Seed != nil {
+		set["seed"] = *p.Seed // OpenAI has neither this nor stop; servers at home do
+	}
+	if len(p.Stop) > 0 {
+		set["stop"] = p.Stop
+	}
+	if len(p.Tools) > 0 {
+		set["tools"] = responsesTools(p.Tools)
+	}
+	switch p.ToolChoice {
+	case "":
+	case wire.ChooseAuto, wire.ChooseNone, wire.ChooseRequired:
+		set["tool_choice"] = p.ToolChoice
+	default:
+		set["tool_choice"] = map[string]any{"type": "function", "name": p.ToolChoice}
+	}
+	if p.Format != nil {
+		set["text"] = map[string]any{"format": map[string]any{"type": "json_schema", "name": p.Format.Name,
+			"schema": p.Format.Schema, "strict": true}}
+	}
+	switch p.Thinking.Level {
+	case "", "on": // as much as the model does by itself
+	case "off":
+		set["reasoning"] = map[string]any{"effort": "none"}
+	default:
+		set["reasoning"] = map[string]any{"effort": p.Thinking.Level}
+	}
+	return post(to, cfg, "text/event-stream", set, p.Extra)
+}
+
+// responsesInput are messages as items: what an assistant thought, said and called are items of their own, and so is
+// what a tool answered.
+func responsesInput(messages []Message) []any {
+	out := []any{}
+	for _, m := range messages {
+		switch m.Role {
+		case "tool":
+			out = append(out, map[string]any{"type": "function_call_output", "call_id": m.ToolCallID, "output": m.Content})
+		case "assistant":
+			if thoughts := m.Thoughts(); thoughts != "" {
+				out = append(out, map[string]any{"type": "reasoning", "summary": []any{},
+					"content": []any{map[string]any{"type": "reasoning_text", "text": thoughts}}})
+			}
+			if m.Content != "" || len(m.ToolCalls) == 0 {
+				out = append(out, map[string]any{"type": "message", "role": m.Role, "content": []any{
+					map[string]any{"type": "output_text", "text": m.Content, "annotations": []any{}}}})
+			}
+			for _, c := range m.ToolCalls {
+				out = append(out, map[string]any{"type": "function_call", "call_id": c.ID, "name": c.Function.Name,
+					"arguments": c.Function.Arguments})
+			}
+		default:
+			out = append(out, map[string]any{"type": "message", "role": m.Role, "content": m.Content})
+		}
+	}
+	return out
+}
+
+// responsesTools are tools as the responses API declares them: flat.
+func responsesTools(tools []wire.Tool) []any {
+	var out []any
+	for _, d := range wire.Functions(tools) {
+		t := map[string]any{"type": "function", "name": d.Function.Name, "parameters": d.Function.Parameters,
+			"strict": false}
+		if d.Function.Description != "" {
+			t["description"] = d.Function.Description
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// responsesEvent holds the offsets of an event's parts, which come in any order; 0 if a part is absent.
+type responsesEvent struct {
+	delta, item, response, arguments, error int
+	index                                   int // of the item; -1: not told
+	whole                                   bool
+}
+
+// decodeResponses reads one event of the responses API, or the whole response of a reply that was not streamed. The
+// event's type says what its delta is; the events that repeat what has been sent are read only for what has not.
+func decodeResponses(data []byte, c *chunk) error {
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	start := s.pos
+	e := responsesEvent{index: -1}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			c.kind = append(c.kind[:0], s.text()...)
+			continue
+		case "output_index":
+			s.countInto(&e.index)
+			continue
+		case "delta":
+			e.delta = at
+		case "item":
+			e.item = at
+		case "response":
+			e.response = at
+		case "arguments":
+			e.arguments = at
+		case "output":
+			e.whole = true
+		case "error":
+			if !s.at('n') {
+				e.error = at
+			}
+		case "timings":
+			c.readTimings()
+			continue
+		}
+		s.skip()
+	}
+	if !s.end() {
+		return errNotJSON
+	}
+	end := s.pos
+	c.readResponsesEvent(e, data, start)
+	s.pos = end
+	return nil
+}
+
+// readResponsesEvent reads an event by its type.
+func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
+	s := &c.scan
+	c.choices = bytes.HasPrefix(c.kind, []byte("response."))
+	switch kind := string(c.kind); {
+	case kind == "error" || kind == "" && e.error > 0 && !e.whole:
+		c.hasFault, c.fault = true, parseFault(data)
+	case kind == "" && e.whole:
+		c.choices = true
+		s.pos = start
+		c.readResponse(true)
+	case e.response > 0:
+		s.pos = e.response
+		c.readResponse(false)
+		c.done = kind == "response.completed" || kind == "response.incomplete"
+	case e.item > 0:
+		s.pos = e.item
+		c.readItem(e.index, kind == "response.output_item.done", false)
+	case kind == "response.function_call_arguments.done" && e.arguments > 0:
+		s.pos = e.arguments
+		c.addCall(piece{index: e.index, arguments: bytes.Clone(s.text()), again: true})
+	case e.delta > 0:
+		s.pos = e.delta
+		c.readResponsesDelta(kind, e.index)
+	}
+}
+
+// readResponsesDelta reads what was generated.
+func (c *chunk) readResponsesDelta(kind string, index int) {
+	switch kind {
+	case "response.output_text.delta":
+		c.readText(&c.answer)
+	case "response.refusal.delta":
+		c.readText(&c.refusal)
+	case "response.reasoning_text.delta":
+		c.readReasoning("reasoning_text")
+	case "response.reasoning_summary_text.delta":
+		c.readReasoning("reasoning_summary_text")
+	case "response.function_call_arguments.delta":
+		c.addCall(piece{index: index, arguments: bytes.Clone(c.scan.text())})
+	}
+}
+
+// readItem reads an item of the output: a call in either case, a text only if the item is all that is sent of it.
+func (c *chunk) readItem(index int, done, whole bool) {
+	s := &c.scan
+	kind, content, summary := "", 0, 0
+	p := piece{index: index, again: done}
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			kind = string(s.text())
+			continue
+		case "call_id":
+			p.id = string(s.text())
+			continue
+		case "name":
+			p.name = string(s.text())
+			continue
+		case "arguments":
+			p.arguments = bytes.Clone(s.text())
+			continue
+		case "content":
+			content = at
+		case "summary":
+			summary = at
+		}
+		s.skip()
+	}
+	end := s.pos
+	switch {
+	case kind == "function_call":
+		c.addCall(p)
+	case !whole:
+	case kind == "message" && content > 0:
+		s.pos = content
+		c.readContent(&c.answer)
+	case kind == "reasoning":
+		for _, at := range []int{content, summary} {
+			if at > 0 && len(c.reasoning) == 0 {
+				s.pos = at
+				c.readContent(&c.reasoning)
+			}
+		}
+	}
+	s.pos = end
+}
+
+// readResponse reads the object of the response: whole, or at the end of a stream, where its output repeats what the
+// deltas have sent.
+func (c *chunk) readResponse(whole bool) {
+	s := &c.scan
+	status, reason, failed, output := "", "", []byte(nil), 0
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "model":
+			c.model = append(c.model[:0], s.text()...)
+		case "status":
+			status = string(s.text())
+		case "usage":
+			c.readResponsesUsage()
+		case "timings":
+			c.readTimings()
+		case "incomplete_details":
+			reason = s.member("reason")
+		case "error":
+			if s.peek() == 'n' {
+				s.skip()
+				continue
+			}
+			failed = s.raw()
+		case "output":
+			s.peek()
+			output = s.pos
+			s.skip()
+		default:
+			s.skip()
+		}
+	}
+	end := s.pos
+	switch status {
+	case "completed":
+		c.finish = []byte(status)
+	case "incomplete":
+		c.finish = []byte(status)
+		if reason != "" {
+			c.finish = []byte(reason)
+		}
+	case "failed", "cancelled":
+		c.hasFault, c.fault = true, fault{message: "the response is " + status}
+		if failed != nil {
+			c.fault = parseFault(failed)
+		}
+	}
+	if output > 0 && len(c.finish) > 0 {
+		s.pos = output
+		c.readOutput(whole)
+	}
+	s.pos = end
+}
+
+// readOutput reads the items of a response. At the end of a stream its texts count only where no delta came.
+func (c *chunk) readOutput(whole bool) {
+	s := &c.scan
+	i := 0
+	for ok := s.open('['); ok; ok = s.more(']') {
+		c.readItem(i, !whole, true)
+		i++
+	}
+	c.message = !whole && len(c.answer)+len(c.reasoning)+len(c.refusal) > 0
+}
+
+func (c *chunk) readResponsesUsage() {
+	c.usage = noUsage
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "input_tokens":
+			s.countInto(&c.usage.prompt)
+		case "output_tokens":
+			s.countInto(&c.usage.completion)
+		case "input_tokens_details":
+			c.readDetail("cached_tokens", &c.usage.cached)
+		case "output_tokens_details":
+			c.readDetail("reasoning_tokens", &c.usage.reasoning)
+		default:
+			s.skip()
+		}
+	}
+}
+
+// member is one text of an object; empty if there is none.
+func (s *scanner) member(name string) (text string) {
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		if string(s.key()) == name {
+			text = string(s.text())
+		} else {
+			s.skip()
+		}
+	}
+	return text
+}
+
+// addCall adds what an event says of a call. Of one that repeats what is known the record decides whether it is new.
+func (c *chunk) addCall(p piece) {
+	if !p.again {
+		c.tool = append(append(c.tool, p.name...), p.arguments...)
+	}
+	c.calls = append(c.calls, p)
+	c.same.texts += 2 // what is generated has parts, so another event is not read like this one
+}
