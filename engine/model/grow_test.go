@@ -46,7 +46,7 @@ func TestGrowing_IsTheWhole(t *testing.T) {
 			}
 			var work rendered
 			grow := growing(work.by(whole))
-			messages := conversation(300)
+			messages := conversation(160)
 			if _, err := whole(messages[:2], Options{}); err != nil {
 				messages = messages[1:]
 			}
@@ -58,7 +58,7 @@ func TestGrowing_IsTheWhole(t *testing.T) {
 					t.Fatalf("%d messages: %v, want %v\n…%s\n…%s", n, err, errWant, tail(got.Text), tail(want.Text))
 				}
 			}
-			if most := 60 * len(messages); work.messages > most {
+			if most := 20 * len(messages); work.messages > most {
 				t.Errorf("the template was given %d messages, want at most %d", work.messages, most)
 			}
 		})
@@ -81,7 +81,7 @@ func TestGrowing_TemplatesThatLookFarther(t *testing.T) {
 			t.Fatal(err)
 		}
 		grow := growing(whole)
-		messages := conversation(600)
+		messages := conversation(200)
 		wrong := 0
 		for n := 2; n <= len(messages); n += 2 {
 			got, err := grow(messages[:n], Options{})

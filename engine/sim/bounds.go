@@ -37,7 +37,7 @@ func (h *holding) take(n int64) bool {
 
 func (h *holding) giveBack() { h.all.Add(-h.own) }
 
-func (s *Server) hold() holding { return holding{all: &s.held, most: mostHeld} }
+func (s *Server) hold() holding { return holding{all: &s.held, most: s.mostHeld} }
 
 // readBody reads a request, which has to be here in time.
 func readBody(w http.ResponseWriter, r *http.Request, hold *holding) ([]byte, *refusal) {

@@ -11,7 +11,7 @@ import (
 
 // New returns a server that is ready to handle requests. Close it when done.
 func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, started: time.Now()}
+	s := &Server{cfg: cfg, started: time.Now(), mostHeld: mostHeld}
 	gpu, err := findGPU(cmp.Or(cfg.GPU, defaultGPU))
 	if err != nil {
 		return nil, err

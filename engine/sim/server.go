@@ -22,6 +22,7 @@ type Server struct {
 	ledger       ledger
 	count        atomic.Int64
 	held         atomic.Int64 // bytes, of the requests that are being answered
+	mostHeld     int64        // what they may hold together
 	noMetrics    atomic.Bool  // of the fault "no_metrics"
 
 	mu     sync.Mutex

@@ -28,8 +28,9 @@ const (
 // Renderer renders templates in one child process, which the first template starts. It is safe for concurrent use,
 // and renders one conversation at a time.
 type Renderer struct {
-	exe  string
-	args []string
+	exe   string
+	args  []string
+	first time.Duration // allowance of a template at the start
 
 	mu     sync.Mutex
 	child  *child
@@ -38,7 +39,9 @@ type Renderer struct {
 }
 
 // New returns a renderer whose child is the program exe with these arguments; that program has to call [Serve].
-func New(exe string, args ...string) *Renderer { return &Renderer{exe: exe, args: args} }
+func New(exe string, args ...string) *Renderer {
+	return &Renderer{exe: exe, args: args, first: allowance}
+}
 
 // Compile checks a template, and finds out what it accepts by rendering a few short conversations. Its errors are
 // those of [model.Compile]; a template that exceeds a limit is a [model.SyntaxError] as well.
@@ -89,7 +92,7 @@ func (r *Renderer) parse(name string, spec model.Spec) (*template, error) {
 	}
 	r.mu.Lock()
 	r.names++
-	t := &template{of: r, id: r.names, name: name, spec: spec, left: allowance}
+	t := &template{of: r, id: r.names, name: name, spec: spec, left: r.first}
 	r.mu.Unlock()
 	_, err := t.ask(nil, model.Options{})
 	return t, err
