@@ -97,7 +97,7 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 	if err != nil {
 		return err
 	}
-	address := rendering.Address{URL: at.url, Key: key}
+	address := rendering.Address{URL: at.url, Key: key, From: dsl.Secret{Env: at.keyEnv, File: at.keyFile}}
 	s, err := rendering.Reach(ctx, p.templates(lib), lib, strings.Join(names, ""), address)
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	e := seen.request
 	if e.Err != nil {
 		d.Report.Line("request", "failed: %s", e.Err.Message)
-		d.Report.Problem(another(f.URL, e.Status), "a request to %s failed (%s): %s", f.URL, e.Err.Class,
+		d.Report.Problem(d.another(f.URL, e.Status), "a request to %s failed (%s): %s", f.URL, e.Err.Class,
 			e.Err.Message)
 		return
 	}
@@ -158,9 +158,9 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 }
 
 // another is the command to type after a request was refused with a status. Some servers want a key for replies alone.
-func another(address string, status int) string {
+func (d *Doctor) another(address string, status int) string {
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
-		return withKey(address)
+		return d.withKey(address)
 	}
 	return "homellm doctor --url " + address + " --model NAME"
 }

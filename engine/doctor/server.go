@@ -40,7 +40,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 		d.Report.Problem("look at its log, then start it again", "%s says that it is broken: %s", f.URL, f.Detail)
 		return
 	case server.Locked:
-		d.Report.Problem(withKey(f.URL), "%s: %s", f.URL, f.Detail)
+		d.Report.Problem(d.withKey(f.URL), "%s: %s", f.URL, f.Detail)
 		return
 	case server.PortBusy:
 		if pid, command, ok := host.Listener(ctx, f.Port()); ok {
@@ -168,6 +168,10 @@ func inMemory(f server.Found, m engines.Model) bool {
 }
 
 // withKey is the command that examines a server with its key.
-func withKey(address string) string {
-	return "homellm doctor --url " + address + " --api-key-env NAME   (or --api-key-file PATH)"
+func (d *Doctor) withKey(address string) string {
+	command := "homellm doctor --url " + address + " --api-key-env NAME   (or --api-key-file PATH)"
+	if d.Key != "" {
+		return "the key that you named is not that of this server; with the right one: " + command
+	}
+	return command
 }

@@ -5,7 +5,7 @@ type Facts struct {
 	Version      string       // as the server spells it
 	Starting     string       // its message that it is not ready yet
 	Broken       string       // its message that it is broken
-	Locked       int          // HTTP status by which it asks for a key, or another one; 0: it does not
+	Locked       string       // path whose answer asks for a key, or another one; empty: none does
 	Prefix       string       // path of its API, if that is not at the root
 	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Models       []Model      // in the server's order

@@ -81,7 +81,7 @@ func locked(seen Responses, f *Facts) bool {
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return false
 	}
-	f.Locked = status
+	f.Locked = "/v1/models"
 	return true
 }
 

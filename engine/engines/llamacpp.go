@@ -2,6 +2,7 @@ package engines
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -226,7 +227,9 @@ func identifyLlama(seen Responses, f *Facts) bool {
 	}
 	if signLlama(seen) {
 		models(seen, f)
-		locked(seen, f)
+		if !locked(seen, f) && keyedLlama(props) {
+			f.Locked = "/props"
+		}
 		return true
 	}
 	return false
@@ -236,6 +239,18 @@ func identifyLlama(seen Responses, f *Facts) bool {
 // replaced the header.
 func signLlama(seen Responses) bool {
 	return seen.serverHeader("llama.cpp") || ownedBy(seen, "llamacpp") || loadingLlama(seen)
+}
+
+// keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its health.
+// A proxy that guards some of its paths says so in words of its own.
+func keyedLlama(r Response) bool {
+	var body struct {
+		Error struct {
+			Type string `json:"type"`
+		} `json:"error"`
+	}
+	return r.Status == http.StatusUnauthorized && json.Unmarshal(r.Body, &body) == nil &&
+		body.Error.Type == "authentication_error"
 }
 
 // loadingLlama reports that it loads its model: it listens meanwhile, and answers 503 to everything.

@@ -164,7 +164,11 @@ func (o *Observer) refused(ctx context.Context, err error) error {
 		}
 	}
 	if hint, fatal := o.server.Hints[e.Class]; fatal {
-		return server.WithHint(fmt.Errorf("%s does not answer: %s", o.server.URL, e.Message), hint)
+		what := "does not answer"
+		if e.Class != "connect" {
+			what = "refuses to reply"
+		}
+		return server.WithHint(fmt.Errorf("%s %s: %s", o.server.URL, what, e.Message), hint)
 	}
 	o.report = server.Report{Why: "the cache self-test failed: " + e.Message}
 	o.chooseCounters()

@@ -14,7 +14,10 @@ import (
 )
 
 // Address is where a running server is, and the key that it wants; empty: none.
-type Address struct{ URL, Key string }
+type Address struct {
+	URL, Key string
+	From     dsl.Secret // where the key was read
+}
 
 // Served is a template beside the server whose model it is of.
 type Served struct {
@@ -65,8 +68,13 @@ func (s *Served) find(ctx context.Context, at Address) (err error) {
 	case err != nil:
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", err)
 	case s.Found.State != server.Ready:
-		return exit.Errorf(exit.Environment, "homellm doctor --url "+s.Found.URL+" says more",
-			"no server is ready at %s: %s", s.Found.URL, s.Found.Detail)
+		hint := "homellm doctor --url " + s.Found.URL + " says more"
+		if s.Found.State == server.Locked {
+			profile := &dsl.Server{}
+			profile.APIKey = at.From
+			hint = target.KeyHint(profile)
+		}
+		return exit.Errorf(exit.Environment, hint, "no server is ready at %s: %s", s.Found.URL, s.Found.Detail)
 	}
 	return nil
 }

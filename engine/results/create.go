@@ -69,7 +69,7 @@ func create(dir string) (*event.Journal, error) {
 	}
 	journal, err := event.Create(filepath.Join(dir, journalName))
 	if err != nil {
-		return nil, exit.Errorf(exit.Environment, "choose another folder with --out", "creating the journal: %w", err)
+		return nil, exit.Errorf(exit.Environment, "choose another folder with --out", "%w", err)
 	}
 	return journal, nil
 }

@@ -189,8 +189,8 @@ func probe(ctx context.Context, base string, client *http.Client) (Found, error)
 		f.State, f.Detail = StartingUp, facts.Starting
 	case facts.Broken != "":
 		f.State, f.Detail = Failing, facts.Broken
-	case facts.Locked != 0:
-		f.State, f.Detail, _ = at.refusal(seen["/v1/models"])
+	case facts.Locked != "":
+		f.State, f.Detail, _ = at.refusal(facts.Locked, seen[facts.Locked])
 	default:
 		f.State = Ready
 		if engine.API.Details != nil {

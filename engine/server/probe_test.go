@@ -135,6 +135,36 @@ var probeTests = []struct {
 		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
+		name: "llama.cpp b10434 behind a key, which lists its models to anyone",
+		routes: map[string]answer{
+			"/health": js(`{"status":"ok"}`),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"qwen","object":"model","owned_by":"llamacpp","meta":{"n_ctx_train":32768}}]}`,
+			),
+		},
+		unknown: answer{
+			401,
+			"application/json",
+			`{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}`,
+		},
+		want: Found{State: Locked, Engine: "llamacpp", Detail: "it wants an API key (/props answers HTTP 401: Invalid API Key)",
+			Models: []engines.Model{{ID: "qwen", OwnedBy: "llamacpp", TrainedTokens: new(32768)}}},
+		can: "cache_report cache_reset cache_salt ignore_eos metrics server_timings tokenize usage",
+	},
+	{
+		name: "llama.cpp behind a proxy that wants a key for what is not OpenAI's",
+		routes: map[string]answer{
+			"/health": js(`{"status":"ok"}`),
+			"/v1/models": js(
+				`{"object":"list","data":[{"id":"qwen","object":"model","owned_by":"llamacpp","meta":{"n_ctx_train":32768}}]}`,
+			),
+		},
+		unknown: answer{401, "text/html", "<html><h1>401 Authorization Required</h1></html>"},
+		want: Found{State: Ready, Engine: "llamacpp",
+			Models: []engines.Model{{ID: "qwen", OwnedBy: "llamacpp", TrainedTokens: new(32768)}}},
+		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
+	},
+	{
 		name: "llama.cpp loading its model",
 		unknown: answer{
 			503,

@@ -20,7 +20,7 @@ import (
 
 // stranger describes what is at an address that no engine's sign matches.
 func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, string) {
-	if state, detail, ok := e.refusal(seen["/v1/models"]); ok {
+	if state, detail, ok := e.refusal("/v1/models", seen["/v1/models"]); ok {
 		return state, detail
 	}
 	var last error
@@ -60,12 +60,12 @@ func answering(r engines.Response) string {
 	return what + "; it is not an LLM server that homellm knows"
 }
 
-// refusal is why the list of models is refused, if the server says so.
-func (e endpoint) refusal(r engines.Response) (State, string, bool) {
+// refusal is why a path is refused, if the server says so.
+func (e endpoint) refusal(path string, r engines.Response) (State, string, bool) {
 	if r.Err != nil || r.Status < http.StatusBadRequest {
 		return "", "", false
 	}
-	said := fmt.Sprintf("/v1/models answers HTTP %d", r.Status)
+	said := fmt.Sprintf("%s answers HTTP %d", path, r.Status)
 	if text := r.Message(); text != "" {
 		said += ": " + text
 	}

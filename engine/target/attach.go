@@ -192,7 +192,7 @@ func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
 		if named && f.Status == http.StatusForbidden && profile.APIKey != (dsl.Secret{}) {
 			return nil // the key may be valid for completions alone: the first one decides
 		}
-		return fail(keyHint(profile), "%s")
+		return fail(KeyHint(profile), "%s")
 	case server.NotRunning:
 		return fail(startHint(profile), "no server runs at %s")
 	case server.StartingUp:

@@ -17,8 +17,8 @@ func startHint(profile *dsl.Server) string {
 	return "start the server, or name its address with --url"
 }
 
-// keyHint says how to give a server its key.
-func keyHint(profile *dsl.Server) string {
+// KeyHint says how to give a server its key.
+func KeyHint(profile *dsl.Server) string {
 	switch given := profile.APIKey; {
 	case given.Env != "":
 		return "is what the environment variable " + given.Env + " holds the key of this server?"

@@ -91,7 +91,7 @@ func answers(ctx context.Context, c Command, profile *dsl.Server, hc *http.Clien
 	case server.NotRunning:
 		return errors.New("nothing listens on its port yet")
 	case server.Locked:
-		return fmt.Errorf("%w: %s; %s", host.ErrHopeless, found.Detail, keyHint(profile))
+		return fmt.Errorf("%w: %s; %s", host.ErrHopeless, found.Detail, KeyHint(profile))
 	default:
 		return fmt.Errorf("it says that it is not ready: %s", found.Detail)
 	}

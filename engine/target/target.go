@@ -88,7 +88,7 @@ func (t *Target) Hints(profile *dsl.Server) map[string]string {
 	return map[string]string{
 		"connect":         startHint(profile),
 		"model_not_found": modelHint(t.Facts),
-		"unauthorized":    keyHint(profile),
+		"unauthorized":    KeyHint(profile),
 		"redirect":        "name the address that it redirects to",
 	}
 }
