@@ -235,7 +235,7 @@ func (x *exchange) refuse(e *refusal) {
 func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	q := &x.req
 	if x.chat {
-		x.prompt = tokenize(render(conversation, q.ending()))
+		x.prompt = tokenize(render(withTools(conversation, q.Tools), q.ending()))
 	} else {
 		var e *refusal
 		if _, x.prompt, e = q.prompt(); e != nil {

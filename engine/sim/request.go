@@ -26,12 +26,13 @@ type request struct {
 
 // asked is the prompt, in the form of either route.
 type asked struct {
-	Messages            []wireMessage   `json:"messages"`
-	Prompt              json.RawMessage `json:"prompt"`
-	AddGenerationPrompt *bool           `json:"add_generation_prompt"`
-	ContinueFinal       bool            `json:"continue_final_message"`
-	Echo                bool            `json:"echo"`
-	Suffix              string          `json:"suffix"`
+	Messages            []wireMessage     `json:"messages"`
+	Tools               []json.RawMessage `json:"tools"`
+	Prompt              json.RawMessage   `json:"prompt"`
+	AddGenerationPrompt *bool             `json:"add_generation_prompt"`
+	ContinueFinal       bool              `json:"continue_final_message"`
+	Echo                bool              `json:"echo"`
+	Suffix              string            `json:"suffix"`
 }
 
 // drawn says how tokens are drawn.
@@ -90,7 +91,6 @@ type returned struct {
 type unserved struct {
 	Logprobs       json.RawMessage `json:"logprobs"`
 	PromptLogprobs json.RawMessage `json:"prompt_logprobs"`
-	Tools          []any           `json:"tools"`
 	ResponseFormat *struct {
 		Type string `json:"type"`
 	} `json:"response_format"`
@@ -105,6 +105,7 @@ type streamOptions struct {
 type wireMessage struct {
 	Role    string      `json:"role"`
 	Content textContent `json:"content"`
+	Calls   []wireCall  `json:"tool_calls"`
 }
 
 type textContent string
@@ -221,8 +222,6 @@ var rules = []rule{
 		func(*request) string { return "Parameter 'cache_salt' must be a non-empty string if provided." }},
 	{"n", func(q *request) bool { return q.N != nil && *q.N != 1 },
 		func(q *request) string { return fmt.Sprintf("the simulator answers with one choice, not %d", *q.N) }},
-	{"tools", func(q *request) bool { return len(q.Tools) > 0 },
-		func(*request) string { return "the simulator calls no tools" }},
 	{"logprobs", func(q *request) bool { return given(q.Logprobs) },
 		func(*request) string { return "the simulator has no log-probabilities" }},
 	{"prompt_logprobs", func(q *request) bool { return given(q.PromptLogprobs) },
@@ -266,6 +265,9 @@ func conversation(wire []wireMessage) []Message {
 	out := make([]Message, len(wire))
 	for i, m := range wire {
 		out[i] = Message{m.Role, string(m.Content)}
+		for _, c := range m.Calls {
+			out[i].Content += c.text()
+		}
 	}
 	return out
 }

@@ -153,12 +153,13 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	var q struct {
-		Model    string        `json:"model"`
-		Prompt   *string       `json:"prompt"`
-		Messages []wireMessage `json:"messages"`
-		Add      *bool         `json:"add_generation_prompt"`
-		Continue bool          `json:"continue_final_message"`
-		Strings  bool          `json:"return_token_strs"`
+		Model    string            `json:"model"`
+		Prompt   *string           `json:"prompt"`
+		Messages []wireMessage     `json:"messages"`
+		Tools    []json.RawMessage `json:"tools"`
+		Add      *bool             `json:"add_generation_prompt"`
+		Continue bool              `json:"continue_final_message"`
+		Strings  bool              `json:"return_token_strs"`
 	}
 	if !s.read(w, r, &q) {
 		return
@@ -172,7 +173,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	case q.Prompt != nil:
 		text = *q.Prompt
 	case len(q.Messages) > 0:
-		text = render(conversation(q.Messages), endingOf(q.Add, q.Continue))
+		text = render(withTools(conversation(q.Messages), q.Tools), endingOf(q.Add, q.Continue))
 	default:
 		s.refuse(w, badRequest("prompt", "either prompt or messages is required"))
 		return

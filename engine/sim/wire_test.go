@@ -180,7 +180,6 @@ func TestRefusals(t *testing.T) {
 			"continue_final_message": {"continue_final_message": true},
 			"cache_salt":             {"cache_salt": ""},
 			"n":                      {"n": 2},
-			"tools":                  {"tools": []fields{{}}},
 			"logprobs":               {"logprobs": true},
 			"response_format":        {"response_format": fields{"type": "json_object"}},
 			"messages":               {"messages": []Message{}},
