@@ -32,7 +32,7 @@ type Options struct {
 	// finds the run before this one once all is played, by cell; nil: nothing is looked for
 	Since func(*metrics.Run) map[string]event.SinceLast
 	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: it is discarded
-	KeepRaw func(name string, raw []byte) error
+	KeepRaw func(name string, raw ...[]byte) error // in pieces
 }
 
 // Interrupted is the cause of a context that a signal cancelled.

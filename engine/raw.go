@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,7 +16,7 @@ type rawKeeper struct {
 	failed bool
 	ttft   time.Duration
 	about  rawTurn
-	body   []byte
+	body   [][]byte
 }
 
 // rawTurn says which turn the bytes belong to and when they arrived.
@@ -54,15 +53,15 @@ func (k *rawKeeper) offer(about rawTurn, x *event.Exchange, raw client.Raw) {
 	if failed {
 		about.Error = x.Err.Class
 	}
-	about.Header = raw.Header.Clone()
+	about.Header = raw.Header
 	for _, r := range raw.Reads {
 		about.Reads = append(about.Reads, rawRead{r.At, r.Bytes})
 	}
-	k.failed, k.ttft, k.about, k.body = failed, ttft, about, bytes.Clone(raw.Body)
+	k.failed, k.ttft, k.about, k.body = failed, ttft, about, raw.Body
 }
 
 // write passes on what was kept: the body as it came, and a description.
-func (k *rawKeeper) write(keep func(name string, data []byte) error) error {
+func (k *rawKeeper) write(keep func(name string, data ...[]byte) error) error {
 	if k.about.Step == "" {
 		return nil
 	}
@@ -70,7 +69,7 @@ func (k *rawKeeper) write(keep func(name string, data []byte) error) error {
 	if err != nil {
 		return fmt.Errorf("describing the raw reply: %w", err)
 	}
-	if err := keep("worst-turn.body", k.body); err != nil {
+	if err := keep("worst-turn.body", k.body...); err != nil {
 		return fmt.Errorf("keeping the raw reply: %w", err)
 	}
 	if err := keep("worst-turn.json", about); err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -29,10 +30,10 @@ func TestRawKeeper(t *testing.T) {
 	} {
 		var k rawKeeper
 		for i, x := range tc.turns {
-			k.offer(rawTurn{Step: string(rune('a' + i))}, x, client.Raw{Body: []byte{byte('a' + i)}})
+			k.offer(rawTurn{Step: string(rune('a' + i))}, x, client.Raw{Body: [][]byte{{byte('a' + i)}}})
 		}
 		kept := map[string]string{}
-		if err := k.write(func(name string, data []byte) error { kept[name] = string(data); return nil }); err != nil {
+		if err := k.write(func(name string, data ...[]byte) error { kept[name] = string(bytes.Join(data, nil)); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if k.about.Step != tc.want || kept["worst-turn.body"] != tc.want || len(kept) != 2 {
@@ -42,8 +43,7 @@ func TestRawKeeper(t *testing.T) {
 			t.Errorf("%s: its error is %q", name, k.about.Error)
 		}
 	}
-	if err := new(rawKeeper).write(func(string,
-		[]byte) error {
+	if err := new(rawKeeper).write(func(string, ...[]byte) error {
 		t.Error("something is kept of nothing")
 		return nil
 	}); err != nil {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -247,7 +248,7 @@ func TestKeepRaw_IsOfAMeasuredTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := map[string][]byte{}
 		g := &rig{options: func(o *engine.Options) {
-			o.KeepRaw = func(name string, data []byte) error { kept[name] = data; return nil }
+			o.KeepRaw = func(name string, data ...[]byte) error { kept[name] = bytes.Join(data, nil); return nil }
 		}}
 		g.play(t, load(t, "a.yaml", scenarioWith("{warmup: 1, repeats: 2, isolation: {cache: none, allow_contaminated: "+
 			"true}}", "turn.ok"), library(t)), sim.Config{})

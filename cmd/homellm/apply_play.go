@@ -82,10 +82,15 @@ func play(
 		opt.Since = p.lookBack(ctx, dir)
 	}
 	if f.keepRaw {
-		opt.KeepRaw = func(name string, raw []byte) error {
+		opt.KeepRaw = func(name string, raw ...[]byte) error {
 			return replace.File(filepath.Join(dir, name), func(w io.Writer) error {
-				_, err := w.Write(secret.Stars(raw))
-				return err
+				masked := secret.NewStarWriter(w)
+				for _, piece := range raw {
+					if _, err := masked.Write(piece); err != nil {
+						return err
+					}
+				}
+				return masked.Close()
 			})
 		}
 	}

@@ -25,7 +25,7 @@ func TestAllocations(t *testing.T) {
 			f := framings["sse"]()
 			for p := body; len(p) > 0; {
 				n := min(len(p), 1460) // as segments come, which cut events in two
-				f.feed(p[:n])
+				f.feed(p[:n], false)
 				for fr, ok := f.next(); ok; fr, ok = f.next() {
 					r.take(time.Second, fr)
 				}

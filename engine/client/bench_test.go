@@ -58,7 +58,7 @@ func BenchmarkRecord(b *testing.B) {
 		f := framings["sse"]()
 		for p := body; len(p) > 0; {
 			k := min(len(p), 4096)
-			f.feed(p[:k])
+			f.feed(p[:k], false)
 			for fr, ok := f.next(); ok; fr, ok = f.next() {
 				r.take(time.Duration(n), fr)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"homellm/engine/client/transport"
 	"homellm/engine/event"
+	"homellm/engine/large"
 )
 
 // call is one request on its way.
@@ -33,6 +34,7 @@ type call struct {
 
 	sending transport.Sending
 	raw     Raw
+	rawBody large.Pile
 }
 
 // reading describes the last read that delivered bytes.
@@ -196,14 +198,14 @@ func (k *call) take(p []byte) {
 	}
 	k.x.Wire.Bytes += int64(len(p))
 	k.keepHead(p)
-	k.keepRaw(p, at)
+	p, lasting := k.keepRaw(p, at)
 	if k.frames == nil {
 		if k.frame(sniff(p, k.client.dialect, k.json)); k.frames == nil {
 			return
 		}
 	}
 	before, spoken := k.x.Wire.Events, k.record.spoken
-	k.frames.feed(p)
+	k.frames.feed(p, lasting)
 	for f, ok := k.frames.next(); ok; f, ok = k.frames.next() {
 		k.record.take(at, f)
 	}
@@ -266,12 +268,14 @@ func (k *call) keepHead(p []byte) {
 	}
 }
 
-func (k *call) keepRaw(p []byte, at time.Duration) {
-	const readCost = 24 // bytes of memory that a read takes besides the data it delivers
-	if k.client.cfg.Raw != nil && len(k.raw.Body)+len(p)+readCost*len(k.raw.Reads) <= k.client.cfg.MaxBytes {
-		k.raw.Body = append(k.raw.Body, p...)
-		k.raw.Reads = append(k.raw.Reads, Read{at, len(p)})
+// keepRaw keeps bytes as they came, if someone wants them, and returns what was kept, or else the bytes themselves.
+func (k *call) keepRaw(p []byte, at time.Duration) (_ []byte, lasting bool) {
+	const readCost = 40 // bytes of memory that a read takes besides the data it delivers
+	if k.client.cfg.Raw == nil || k.rawBody.Size+len(p)+readCost*len(k.raw.Reads) > k.client.cfg.MaxBytes {
+		return p, false
 	}
+	k.raw.Reads = append(k.raw.Reads, Read{at, len(p)})
+	return k.rawBody.Add(p), true
 }
 
 // close fills in what is known only at the end.
@@ -287,7 +291,8 @@ func (k *call) close() {
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
 	k.sending.Release(k.x.Err == nil)
-	k.client.withoutKey(x, k.raw)
+	k.raw.Body = k.rawBody.Blocks
+	k.client.withoutKey(x, &k.raw)
 	if k.client.cfg.Raw != nil {
 		k.client.cfg.Raw(x, k.raw)
 	}

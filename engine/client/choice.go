@@ -191,11 +191,13 @@ func (c *chunk) readFunction(p *piece) {
 		case "arguments":
 			switch s.peek() {
 			case '"', 'n':
-				p.arguments = append(p.arguments, s.text()...)
+				from := len(c.tool)
+				c.tool = s.textOnto(c.tool)
+				p.arguments = c.tool[from:len(c.tool):len(c.tool)]
 			default:
-				p.arguments, p.whole = append(p.arguments, s.raw()...), true
+				p.arguments, p.whole = s.raw(), true
+				c.tool = append(c.tool, p.arguments...)
 			}
-			c.tool = append(c.tool, p.arguments...)
 		default:
 			s.skip()
 		}

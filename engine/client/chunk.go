@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+
+	"homellm/engine/large"
 )
 
 // chunk is the content of one event. Decoders fill it and the record copies what it needs. Its memory is reused for
@@ -106,7 +108,7 @@ func (c *chunk) reset(data []byte) {
 	c.calls = c.calls[:0]
 	c.clearTexts()
 	c.reasoningKey, c.finish = "", nil
-	c.model, c.kind = emptied(c.model), emptied(c.kind)
+	c.model, c.kind = large.Emptied(c.model), large.Emptied(c.kind)
 	c.choices, c.done, c.counted, c.hasFault = false, false, false, false
 	c.several, c.message = false, false
 	c.tokens, c.index = 0, 0
@@ -139,7 +141,11 @@ func (c *chunk) repeats(data []byte) bool {
 	}
 	text := data[len(p.head):n]
 	if verbatim(text) == len(text) {
-		*p.into = append((*p.into)[:0], text...)
+		if len(text) > large.Least {
+			*p.into = text[:len(text):len(text)]
+		} else {
+			*p.into = append((*p.into)[:0], text...)
+		}
 		return true
 	}
 	// A string with an escape has to be parsed, and must end where the pattern does.
@@ -152,13 +158,10 @@ func (c *chunk) repeats(data []byte) bool {
 	return true
 }
 
-// largeEvent is the size in bytes from which memory for an event is not kept for the next one.
-const largeEvent = 64 << 10
-
 // learn keeps an event as the pattern if it holds nothing but one text.
 func (c *chunk) learn(data []byte) {
 	p := &c.same
-	if len(data) > largeEvent || p.texts != 1 || p.into == nil || c.finish != nil || c.done ||
+	if len(data) > large.Least || p.texts != 1 || p.into == nil || c.finish != nil || c.done ||
 		c.counted || c.hasFault || c.usage != noUsage ||
 		c.timings != noTimings {
 		p.into = nil
@@ -173,11 +176,11 @@ func (c *chunk) readText(into *[]byte) {
 	s := &c.scan
 	s.peek()
 	from := s.pos
-	text := s.text()
-	if len(text) == 0 {
+	before := len(*into)
+	*into = s.textOnto(*into)
+	if len(*into) == before {
 		return
 	}
-	*into = append(*into, text...)
 	c.same.texts++
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
@@ -185,17 +188,9 @@ func (c *chunk) readText(into *[]byte) {
 // clearTexts clears the texts of the event, and calls that do not claim to repeat others.
 func (c *chunk) clearTexts() {
 	for _, text := range []*[]byte{&c.answer, &c.reasoning, &c.tool, &c.refusal} {
-		*text = emptied(*text)
+		*text = large.Emptied(*text)
 	}
 	c.calls = slices.DeleteFunc(c.calls, func(p piece) bool { return !p.again })
-}
-
-// emptied is a buffer to be filled again; one that has held a large event is given up.
-func emptied(b []byte) []byte {
-	if cap(b) > largeEvent {
-		return nil
-	}
-	return b[:0]
 }
 
 // empty reports whether the event carries no generated text.

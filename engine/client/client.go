@@ -13,6 +13,7 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -144,7 +145,7 @@ const minSearchedKey = 8
 
 // withoutKey removes the key from what a server sent: some servers repeat a key that they reject. In a raw body the key
 // may be split over several deltas, so if a reply's text holds it, every string of the body is overwritten.
-func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
+func (c *Client) withoutKey(x *event.Exchange, raw *Raw) {
 	key := c.cfg.APIKey
 	if key == "" {
 		return
@@ -153,8 +154,10 @@ func (c *Client) withoutKey(x *event.Exchange, raw Raw) {
 		e.Message = strings.ReplaceAll(e.Message, key, "[key]")
 		e.Body = strings.ReplaceAll(e.Body, key, "[key]")
 	}
-	if len(key) >= minSearchedKey && strings.Contains(x.Text+"\x00"+x.Reasoning+"\x00"+x.Tools, key) {
-		starTexts(raw.Body)
+	in := func(text string) bool { return strings.Contains(text, key) }
+	if len(key) >= minSearchedKey && slices.ContainsFunc([]string{x.Text, x.Reasoning, x.Tools}, in) {
+		raw.Body = [][]byte{bytes.Join(raw.Body, nil)}
+		starTexts(raw.Body[0])
 	}
 }
 

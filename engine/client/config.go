@@ -31,11 +31,10 @@ type Config struct {
 	Raw  func(*event.Exchange, Raw) // receives the bytes of every reply when it has ended
 }
 
-// Raw is a reply as it came off the connection, without HTTP's framing. It is valid only during the call that
-// receives it.
+// Raw is a reply as it came off the connection, without HTTP's framing. It belongs to the one that receives it.
 type Raw struct {
 	Header http.Header
-	Body   []byte // at most Config.MaxBytes
+	Body   [][]byte // in pieces; at most Config.MaxBytes
 	Reads  []Read
 }
 

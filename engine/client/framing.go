@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"homellm/engine/large"
 	"homellm/engine/wire"
 )
 
@@ -11,7 +12,7 @@ import (
 // end of the body call end, which returns what is left of a body without a final line end. Data is valid until the
 // next call.
 type framer interface {
-	feed(p []byte)
+	feed(p []byte, lasting bool) // lasting bytes do not change, and need not be copied
 	next() (frame, bool)
 	end() (frame, bool)
 	pending() int  // bytes kept for an incomplete event
@@ -60,18 +61,20 @@ func sniff(p []byte, d *dialect, labelledJSON bool) string {
 
 // lines cuts a byte stream into lines that end in LF, CR LF or CR.
 type lines struct {
-	in     []byte // fed and not yet cut; memory of the caller
-	carry  []byte // the start of an incomplete line
-	taken  bool   // carry was returned and can be reused
-	skipLF bool   // the last line ended in CR: an LF that follows belongs to it
-	loneCR bool   // CR alone ends a line (SSE); in other framings it is white space
+	in     []byte     // fed and not yet cut; memory of the caller
+	carry  []byte     // the start of an incomplete line
+	more   large.Pile // what follows it of a large one
+	last   bool       // what is in does not change
+	taken  bool       // carry was returned and can be reused
+	skipLF bool       // the last line ended in CR: an LF that follows belongs to it
+	loneCR bool       // CR alone ends a line (SSE); in other framings it is white space
 }
 
-func (l *lines) feed(p []byte) { l.in = p }
+func (l *lines) feed(p []byte, lasting bool) { l.in, l.last = p, lasting }
 
 func (l *lines) line() ([]byte, bool) {
 	if l.taken {
-		l.carry, l.taken = l.carry[:0], false
+		l.carry, l.taken = large.Emptied(l.carry), false
 	}
 	if l.skipLF && len(l.in) > 0 {
 		if l.in[0] == '\n' {
@@ -98,25 +101,47 @@ func (l *lines) line() ([]byte, bool) {
 		}
 	}
 	if cut < 0 {
-		l.carry = append(l.carry, l.in...)
-		l.in = nil
+		l.keepStart()
 		return nil, false
 	}
 	line := l.in[:cut]
 	l.in = l.in[rest:]
-	if len(l.carry) > 0 {
-		l.carry = append(l.carry, line...)
+	if len(l.carry)+l.more.Size > 0 {
+		l.join(line)
 		l.taken = true
 		line = l.carry
 	}
 	return line, true
 }
 
+// keepStart keeps what has come of an incomplete line.
+func (l *lines) keepStart() {
+	switch {
+	case len(l.carry)+len(l.in) <= large.Least && l.more.Size == 0:
+		l.carry = append(l.carry, l.in...)
+	case l.last:
+		l.more.Refer(l.in)
+	default:
+		l.more.Add(l.in)
+	}
+	l.in = nil
+}
+
+// join puts the end of a line behind its start.
+func (l *lines) join(end []byte) {
+	if l.more.Size > 0 {
+		l.carry = l.more.Join(l.carry, end)
+	} else {
+		l.carry = append(l.carry, end...)
+	}
+}
+
 // rest is the last line of a body without a final line end.
 func (l *lines) rest() ([]byte, bool) {
-	if l.taken || len(l.carry) == 0 {
+	if l.taken || len(l.carry)+l.more.Size == 0 {
 		return nil, false
 	}
+	l.join(nil)
 	l.taken = true
 	return l.carry, true
 }
@@ -125,7 +150,7 @@ func (l *lines) pending() int {
 	if l.taken {
 		return 0
 	}
-	return len(l.carry)
+	return len(l.carry) + l.more.Size
 }
 
 // sse is text/event-stream as the HTML standard defines it, with two extensions that real servers need: the last
@@ -146,9 +171,9 @@ func (f *sse) comments() int { return f.seen }
 
 func (f *sse) pending() int { return f.lines.pending() + len(f.data) }
 
-func (f *sse) feed(p []byte) {
+func (f *sse) feed(p []byte, lasting bool) {
 	f.loneCR = true
-	f.lines.feed(p)
+	f.lines.feed(p, lasting)
 }
 
 func (f *sse) next() (frame, bool) {
@@ -216,8 +241,8 @@ func (f *sse) append(value []byte) {
 	if !f.has {
 		f.data, f.has, f.alias = value, true, true
 		switch {
-		case f.taken && len(value) > largeEvent: // the next line gets other memory
-			f.carry, f.taken = nil, false
+		case f.taken && cap(f.carry) > large.Least: // the next line gets other memory
+			f.alias = false
 		case f.taken: // the next line may reuse the memory of this one
 			f.keep()
 		}
@@ -252,15 +277,21 @@ func (f *ndjson) end() (frame, bool) {
 }
 
 // whole is a body with a single value.
-type whole struct{ body []byte }
+type whole struct{ body large.Pile }
 
-func (f *whole) feed(p []byte)       { f.body = append(f.body, p...) }
+func (f *whole) feed(p []byte, lasting bool) {
+	if lasting {
+		f.body.Refer(p)
+	} else {
+		f.body.Add(p)
+	}
+}
+
 func (f *whole) next() (frame, bool) { return frame{}, false }
-func (f *whole) pending() int        { return len(f.body) }
+func (f *whole) pending() int        { return f.body.Size }
 func (f *whole) comments() int       { return 0 }
 
 func (f *whole) end() (frame, bool) {
-	body := bytes.TrimSpace(f.body)
-	f.body = nil
+	body := bytes.TrimSpace(f.body.Join(nil, nil))
 	return frame{data: body}, len(body) > 0
 }

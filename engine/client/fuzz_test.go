@@ -52,7 +52,7 @@ func cutUp(framing string, body, cuts []byte) (events []string) {
 			n = min(n, 1+int(cuts[i%len(cuts)]))
 		}
 		piece := bytes.Clone(body[:n])
-		f.feed(piece)
+		f.feed(piece, false)
 		for fr, ok := f.next(); ok; fr, ok = f.next() {
 			keep(fr)
 		}

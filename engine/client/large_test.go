@@ -10,47 +10,84 @@ import (
 	"homellm/engine/event"
 )
 
-// A reply with one large value costs the memory of the line it comes in, which grows, and at most two copies of what is
-// kept of it: the line alone takes five to six times its size in all, as it doubles.
-func TestLargeReply_IsCopiedTwice(t *testing.T) {
+// A reply with one large value costs the memory of what arrived, in pieces and in one piece. The text of the reply
+// stays in that; of a call it takes one more, because its name stands before its arguments.
+func TestLargeReply_IsNotCopied(t *testing.T) {
 	const size = 5 << 20
-	large := strings.Repeat("x", size)
+	plain := strings.Repeat("x", size)
+	escaped := strings.Repeat(`a \"quote\" \u00e4\n`, size/20)
 	for name, c := range map[string]struct {
-		event string
-		most  float64 // bytes allocated in all, times the reply
+		framing, event, text string
+		most                 float64 // bytes allocated in all, times the reply
 	}{
-		"finish reason": {`{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"%s"}]}`, 7},
-		"identity":      {`{"id":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, 6},
-		"model":         {`{"model":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, 7},
-		"role":          {`{"choices":[{"index":0,"delta":{"role":"%s","content":"x"}}]}`, 6},
-		"unknown":       {`{"x":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, 6},
-		"answer":        {`{"choices":[{"index":0,"delta":{"content":"%s"}}]}`, 8},
-		"reasoning":     {`{"choices":[{"index":0,"delta":{"reasoning":"%s"}}]}`, 7},
+		"finish reason": {"sse", `{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"%s"}]}`, plain, 3.2},
+		"identity":      {"sse", `{"id":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, plain, 2.2},
+		"model":         {"sse", `{"model":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, plain, 3.2},
+		"role":          {"sse", `{"choices":[{"index":0,"delta":{"role":"%s","content":"x"}}]}`, plain, 2.2},
+		"unknown":       {"sse", `{"x":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, plain, 2.2},
+		"answer":        {"sse", `{"choices":[{"index":0,"delta":{"content":"%s"}}]}`, plain, 2.2},
+		"escapes":       {"sse", `{"choices":[{"index":0,"delta":{"content":"%s"}}]}`, escaped, 2.2},
+		"reasoning":     {"sse", `{"choices":[{"index":0,"delta":{"reasoning":"%s"}}]}`, escaped, 2.2},
+		"thoughts":      {"sse", `{"choices":[{"index":0,"delta":{"content":"<think>%s</think>so"}}]}`, escaped, 2.2},
+		"body":          {"json", `{"choices":[{"index":0,"message":{"content":"%s"}}]}`, escaped, 2.2},
+		"lines":         {"ndjson", `{"choices":[{"index":0,"message":{"content":"%s"}}]}` + "\n", escaped, 2.2},
+		"call": {"sse", `{"choices":[{"index":0,"delta":{"content":"x","tool_calls":[{"index":0,"id":"1","function":` +
+			`{"name":"look","arguments":"%s"}}]}}]}`, escaped, 3.2},
 	} {
-		body := fmt.Appendf(nil, "data: "+c.event+"\n\ndata: [DONE]\n\n", large)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		body := fmt.Appendf(nil, c.event, c.text)
+		if c.framing == "sse" {
+			body = fmt.Appendf(nil, "data: %s\n\ndata: [DONE]\n\n", body)
+		}
 		var x event.Exchange
-		r := newRecord(&x, decodeOpenAI, 64, 1<<30)
-		r.tags = true
-		f := framings["sse"]()
-		for p := body; len(p) > 0; {
-			n := min(len(p), bufferSize)
-			f.feed(p[:n])
-			for fr, ok := f.next(); ok; fr, ok = f.next() {
-				r.take(time.Second, fr)
-			}
-			p = p[n:]
+		cost := float64(readReply(&x, c.framing, body)) / float64(len(c.text))
+		got := map[string]string{"reasoning": x.Reasoning, "thoughts": x.Reasoning, "answer": x.Text, "escapes": x.Text,
+			"body": x.Text, "lines": x.Text, "call": strings.TrimPrefix(x.Tools, "look")}
+		want := strings.NewReplacer(`\"`, `"`, `\n`, "\n", `\u00e4`, "ä").Replace(c.text)
+		if text, ok := got[name]; ok && text != want || len(x.Text)+len(x.Reasoning) == 0 {
+			t.Errorf("%s: the text is not that of the reply", name)
 		}
-		r.close()
-		runtime.ReadMemStats(&after)
-		if len(x.Text)+len(x.Reasoning) == 0 || !x.Wire.DoneMarker {
-			t.Errorf("%s: the reply was not read", name)
+		if name == "call" && (len(x.Calls) != 1 || x.Calls[0].Function.Arguments != want) {
+			t.Errorf("%s: %d calls", name, len(x.Calls))
 		}
-		cost := float64(after.TotalAlloc-before.TotalAlloc) / size
 		t.Logf("%s: %.1f", name, cost)
 		if cost > c.most {
 			t.Errorf("%s: %.1f times the reply, want at most %v", name, cost, c.most)
 		}
+	}
+}
+
+// readReply reads a reply and returns how many bytes were allocated for it.
+func readReply(x *event.Exchange, framing string, body []byte) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := newRecord(x, decodeOpenAI, 64, 1<<30)
+	r.tags, r.whole = true, framing == "json"
+	f := framings[framing]()
+	for p := body; len(p) > 0; {
+		n := min(len(p), bufferSize)
+		f.feed(p[:n], false)
+		for fr, ok := f.next(); ok; fr, ok = f.next() {
+			r.take(time.Second, fr)
+		}
+		p = p[n:]
+	}
+	for fr, ok := f.end(); ok; fr, ok = f.end() {
+		r.take(time.Second, fr)
+	}
+	r.close()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// An event with a large text and an error is read as it came, although large texts are unescaped where they are.
+func TestLargeReply_WithAnErrorBesideIt(t *testing.T) {
+	text := strings.Repeat(`a \"quote\" `, 20_000)
+	var x event.Exchange
+	r := newRecord(&x, decodeOpenAI, 64, 1<<30)
+	line := `{"choices":[{"index":0,"delta":{"content":"` + text + `"}}],"error":{"message":"out of blocks"}}`
+	r.take(time.Second, frame{data: []byte(line)})
+	r.close()
+	if r.err == nil || !strings.Contains(r.err.Message, "out of blocks") || !strings.HasPrefix(x.Text, `a "quote" a`) {
+		t.Errorf("%+v", r.err)
 	}
 }

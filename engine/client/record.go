@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
 	"homellm/engine/event"
+	"homellm/engine/large"
 )
 
 // record builds an Exchange from the events of a reply. It knows neither bytes nor sockets.
@@ -198,14 +198,6 @@ func (r *record) undecodable(data []byte) {
 	}
 }
 
-// taken makes a string of bytes that are not used any more. A large text is not copied.
-func taken(b []byte) string {
-	if len(b) <= largeEvent {
-		return string(b)
-	}
-	return unsafe.String(unsafe.SliceData(b), len(b))
-}
-
 // bound ends a reply that exceeds the limit, counting the bytes that the framing holds.
 func (r *record) bound(pending int) {
 	size := r.size() + pending
@@ -303,11 +295,10 @@ func (r *record) part(at time.Duration, channel event.Channel, kept []byte, from
 	if !r.whole {
 		r.x.Chunks = append(r.x.Chunks, event.Chunk{At: at, Channel: channel, Bytes: len(text)})
 	}
-	if len(kept) == 0 && len(text) > largeEvent {
-		*from = nil // a large text is not copied
-		return text
+	if len(text) > large.Least {
+		*from = nil // it may be kept as it is
 	}
-	return append(kept, text...)
+	return large.Append(kept, text)
 }
 
 // tokens is the number of tokens in the event, if the server reports it: as a list of tokens, or as the increase of
@@ -350,7 +341,7 @@ func (r *record) close() {
 	if r.tags {
 		r.splitReasoning()
 	}
-	x.Text, x.Reasoning, x.Tools = taken(r.text), taken(r.reasoning), taken(r.tool)
+	x.Text, x.Reasoning, x.Tools = large.Own(r.text), large.Own(r.reasoning), large.Own(r.tool)
 	r.kept = kept{}
 	if x.Calls = r.calls.done(); x.Calls != nil && !r.whole {
 		x.FirstCall = &r.calls.first

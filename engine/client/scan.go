@@ -2,11 +2,12 @@ package client
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"homellm/engine/event"
+	"homellm/engine/large"
 )
 
 // scanner walks over one JSON value without building it. A stream repeats the same few hundred bytes for every token,
@@ -36,6 +37,7 @@ const maxDepth = 10000
 
 func (s *scanner) reset(data []byte) {
 	s.data, s.pos, s.depth, s.bad = data, 0, 0, false
+	s.scratch = large.Emptied(s.scratch)
 }
 
 func (s *scanner) fail() {
@@ -299,9 +301,38 @@ func (s *scanner) text() []byte {
 	if s.bad {
 		return nil
 	}
-	s.scratch = unescape(s.scratch[:0], s.data[from:s.pos-1])
+	src := s.data[from : s.pos-1]
+	s.scratch = large.Unescape(slices.Grow(s.scratch[:0], len(src)), src)
 	return s.scratch
 }
+
+// textOnto appends a string to a text. A large one that begins the text is not copied: it is unescaped where it came
+// in, so the event is read no further than it has been.
+func (s *scanner) textOnto(text []byte) []byte {
+	if s.peek() != '"' {
+		s.skip()
+		return text
+	}
+	from := s.pos + 1
+	n := verbatim(s.data[from:])
+	s.skipText()
+	if s.bad {
+		return text
+	}
+	src := s.data[from : s.pos-1]
+	alone := len(text) == 0 && len(src) > large.Least
+	switch {
+	case n == len(src) && alone:
+		return src[:n:n]
+	case n == len(src):
+		return append(slices.Grow(text, n), src...)
+	case alone && utf8.Valid(src) && !bytes.Contains(s.data, errorKey): // which is read from the whole event
+		return large.Unescape(src[:0:len(src)], src) // no string is longer than its JSON
+	}
+	return large.Unescape(slices.Grow(text, len(src)), src)
+}
+
+var errorKey = []byte(`"error"`)
 
 // skipText skips a string and checks its escapes. Bytes that are not UTF-8 are accepted, as in encoding/json.
 func (s *scanner) skipText() {
@@ -319,7 +350,7 @@ func (s *scanner) skipText() {
 			switch s.data[i] {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 			case 'u':
-				if _, ok := hex4(s.data[i+1:]); !ok {
+				if _, ok := large.Hex(s.data[i+1:]); !ok {
 					s.fail()
 					return
 				}
@@ -331,60 +362,4 @@ func (s *scanner) skipText() {
 		}
 	}
 	s.fail()
-}
-
-// unescape appends the text of a checked JSON string. Half a surrogate pair and bytes that are not UTF-8 become
-// U+FFFD.
-func unescape(dst, src []byte) []byte {
-	for i := 0; i < len(src); {
-		c := src[i]
-		switch {
-		case c == '\\' && src[i+1] == 'u':
-			r, _ := hex4(src[i+2:])
-			i += 6
-			if utf16.IsSurrogate(r) {
-				r2, ok := rune(0), false
-				if i+1 < len(src) && src[i] == '\\' && src[i+1] == 'u' {
-					r2, ok = hex4(src[i+2:])
-				}
-				if r = utf16.DecodeRune(r, r2); ok && r != utf8.RuneError {
-					i += 6
-				}
-			}
-			dst = utf8.AppendRune(dst, r)
-		case c == '\\':
-			dst = append(dst, escaped[src[i+1]])
-			i += 2
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-			i++
-		default:
-			r, n := utf8.DecodeRune(src[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += n
-		}
-	}
-	return dst
-}
-
-var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
-
-func hex4(b []byte) (r rune, ok bool) {
-	if len(b) < 4 {
-		return 0, false
-	}
-	for _, c := range b[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
 }

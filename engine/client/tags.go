@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"homellm/engine/event"
+	"homellm/engine/large"
 )
 
 // thoughtTags are the tags around reasoning that servers leave in an answer.
@@ -32,7 +33,7 @@ type stretch struct {
 // splitReasoning moves reasoning that the server left in the answer to the reasoning channel. The rest is the answer:
 // assertions judge it, and it goes into the history.
 func (r *record) splitReasoning() {
-	stretches := splitAnswer(string(r.text), len(r.reasoning) > 0)
+	stretches := splitAnswer(large.Own(r.text), len(r.reasoning) > 0)
 	if len(stretches) == 0 {
 		return
 	}
@@ -108,7 +109,7 @@ func (m *mover) move(c event.Chunk) {
 // keep appends a text to its channel, with a chunk for it.
 func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 	into := m.out.of(channel)
-	*into = append(*into, text...)
+	*into = large.Append(*into, text)
 	m.chunks = append(m.chunks, event.Chunk{At: of.At, Channel: channel, Bytes: len(text)})
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"homellm/engine/large"
 	"homellm/engine/wire"
 )
 
@@ -11,10 +12,10 @@ import (
 type piece struct {
 	index     int // of the call in the reply; -1: the event does not say
 	id, name  string
-	arguments []byte
-	whole     bool // the arguments came as a value, so there is no more of them
-	again     bool // it repeats the whole call, of which earlier events may have said nothing
-	none      bool // the call has no arguments, unless they follow
+	arguments []byte // valid until the next event, unless they are large
+	whole     bool   // the arguments came as a value, so there is no more of them
+	again     bool   // it repeats the whole call, of which earlier events may have said nothing
+	none      bool   // the call has no arguments, unless they follow
 }
 
 // builtCall is a tool call as it comes in.
@@ -44,7 +45,7 @@ func (k *calls) add(at time.Duration, pieces []piece) {
 		if p.name != b.call.Function.Name { // some servers repeat it with every piece
 			b.call.Function.Name += p.name
 		}
-		b.arguments = append(b.arguments, p.arguments...)
+		b.arguments = large.Append(b.arguments, p.arguments)
 		b.sizes = append(b.sizes, len(p.arguments))
 		b.whole, b.none = b.whole || p.whole, b.none || p.none
 		if i == 0 {
@@ -121,7 +122,7 @@ func (k *calls) done() []wire.ToolCall {
 		if b.none && len(b.arguments) == 0 {
 			b.arguments = []byte("{}")
 		}
-		b.call.Function.Arguments = string(b.arguments)
+		b.call.Function.Arguments = large.Own(b.arguments)
 		if b.call.Function.Name != "" || len(b.arguments) > 0 {
 			out = append(out, b.call)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"homellm/engine/filelock"
+	"homellm/engine/large"
 	"homellm/engine/secret"
 )
 
@@ -47,14 +48,6 @@ func decode[T Body](raw []byte) (Body, error) {
 	return b, err
 }
 
-// decodeRequest reads a request. In journals without a mark for prefills, only inject steps have them.
-func decodeRequest(raw []byte) (Body, error) {
-	var r Request
-	err := json.Unmarshal(raw, &r)
-	r.Prefill = r.Prefill || r.Action == "inject"
-	return r, err
-}
-
 // lasting says which events are flushed to the disk, so that a power cut loses nothing before them. In between, a
 // lost tail costs at most one cell, and no request is in flight while the journal waits for the disk. The start of an
 // attempt is flushed too: the next one must not reuse its number, of which its salt is made.
@@ -70,11 +63,11 @@ func lasting(b Body) bool {
 
 // line is one event in a journal. Body comes last, so that people can read a line.
 type line struct {
-	Seq  uint64          `json:"seq"`
-	At   time.Duration   `json:"at_ns"`
-	Cell string          `json:"cell,omitempty"`
-	Kind string          `json:"kind"`
-	Body json.RawMessage `json:"body"`
+	Seq  uint64        `json:"seq"`
+	At   time.Duration `json:"at_ns"`
+	Cell string        `json:"cell,omitempty"`
+	Kind string        `json:"kind"`
+	Body aliased       `json:"body"`
 }
 
 // Journal writes events to a file, one JSON object per line. It must be used from one goroutine.
@@ -180,6 +173,22 @@ func (j *Journal) Append(e Event) error {
 	if e.Seq != j.end.seq+1 {
 		return fmt.Errorf("appending event %d to a journal that ends with %d", e.Seq, j.end.seq)
 	}
+	if err := j.write(e); err != nil {
+		return err
+	}
+	if lasting(e.Body) {
+		if err := j.file.Sync(); err != nil {
+			j.err = fmt.Errorf("flushing event %d to the disk: %w", e.Seq, err)
+			return j.err
+		}
+	}
+	return nil
+}
+
+func (j *Journal) write(e Event) error {
+	if q, ok := e.Body.(Request); ok && q.large() {
+		return j.writeLarge(e, q)
+	}
 	raw, end, err := encode(e, j.end)
 	if err != nil {
 		return err
@@ -189,12 +198,6 @@ func (j *Journal) Append(e Event) error {
 		return j.err
 	}
 	j.end = end
-	if lasting(e.Body) {
-		if err := j.file.Sync(); err != nil {
-			j.err = fmt.Errorf("flushing event %d to the disk: %w", e.Seq, err)
-			return j.err
-		}
-	}
 	return nil
 }
 
@@ -208,18 +211,18 @@ func (j *Journal) Close() error {
 
 // encode returns the line of an event at a position, and the position after it.
 func encode(e Event, at position) ([]byte, position, error) {
-	head, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), json.RawMessage("0")})
+	head, err := headOf(e)
 	if err != nil {
-		return nil, at, fmt.Errorf("encoding event %d: %w", e.Seq, err)
+		return nil, at, err
 	}
 	var b bytes.Buffer
-	b.Write(bytes.TrimSuffix(head, []byte("0}"))) // the body comes last, and may be large: it is copied once
+	b.Write(head)
 	if err := json.NewEncoder(&b).Encode(e.Body); err != nil {
 		return nil, at, fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)
 	}
 	raw := append(bytes.TrimSuffix(b.Bytes(), []byte("\n")), '}')
 	if len(raw)+sealBytes >= longestLine {
-		return nil, at, fmt.Errorf("encoding event %d (%s): it has more than %d MiB", e.Seq, e.Body.kind(), longestLine>>20)
+		return nil, at, tooLong(e)
 	}
 	if head, ok := e.Body.(RunStarted); ok {
 		at.version = head.Version
@@ -231,10 +234,27 @@ func encode(e Event, at position) ([]byte, position, error) {
 	return append(raw, '\n'), at, nil
 }
 
+// headOf is the line of an event up to its body, which comes last.
+func headOf(e Event) ([]byte, error) {
+	head, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), aliased("0")})
+	if err != nil {
+		return nil, fmt.Errorf("encoding event %d: %w", e.Seq, err)
+	}
+	return bytes.TrimSuffix(head, []byte("0}")), nil
+}
+
+func tooLong(e Event) error {
+	return fmt.Errorf("encoding event %d (%s): it has more than %d MiB", e.Seq, e.Body.kind(), longestLine>>20)
+}
+
 // Masked is the event with stars in place of every known secret: a server may have repeated one in any text.
 func (e Event) Masked() (Event, error) {
 	if !secret.Any() {
 		return e, nil
+	}
+	var cut largeTexts
+	if q, ok := e.Body.(Request); ok {
+		e.Body = cut.from(q)
 	}
 	body, err := json.Marshal(e.Body)
 	if err != nil {
@@ -242,6 +262,9 @@ func (e Event) Masked() (Event, error) {
 	}
 	if masked := secret.Stars(body); !bytes.Equal(body, masked) {
 		e.Body, err = kinds[e.Body.kind()](masked)
+	}
+	if q, ok := e.Body.(Request); ok {
+		e.Body = cut.back(q)
 	}
 	return e, err
 }
@@ -274,12 +297,19 @@ var longestLine = 128 << 20 // bytes; tests shorten it
 // line returns the bytes of the next event. It stops reading as soon as the bytes cannot be an event, and reports an
 // incomplete event as torn.
 func (r *reader) line() (raw []byte, err error) {
+	var more large.Pile
 	for {
 		part, err := r.in.ReadSlice('\n')
-		raw = append(raw, part...)
-		whole := err == nil
+		if len(raw) < large.Least {
+			raw = append(raw, part...)
+		} else {
+			more.Add(part)
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			raw = more.Join(raw, nil)
+		}
 		switch {
-		case whole:
+		case err == nil:
 			return raw, nil
 		case !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF):
 			return nil, err
@@ -289,7 +319,7 @@ func (r *reader) line() (raw []byte, err error) {
 			return nil, ErrTorn // a power cut leaves zeros in place of the last blocks
 		case raw[0] != '{', errors.Is(err, io.EOF) && !r.begun(raw):
 			return nil, errors.New("not an event: this is not a journal, or it is damaged")
-		case len(raw) > longestLine:
+		case len(raw)+more.Size > longestLine:
 			return nil, fmt.Errorf("the event has more than %d MiB", longestLine>>20)
 		case errors.Is(err, io.EOF):
 			if _, whole := check(raw[:len(raw)-1]); whole {

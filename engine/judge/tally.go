@@ -2,7 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"homellm/dsl/expr"
 	"homellm/engine/event"
@@ -109,8 +108,11 @@ func operand(o expr.Operand) event.Operand {
 }
 
 func shorten(s string) string {
-	if utf8.RuneCountInString(s) <= textKept {
-		return s
+	n := 0
+	for i := range s {
+		if n++; n > textKept {
+			return string([]rune(s[:i])) + "…" // of its own, so that the rest of a large text is not kept
+		}
 	}
-	return string([]rune(s)[:textKept]) + "…"
+	return s
 }

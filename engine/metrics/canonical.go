@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 
 	"homellm/engine/event"
@@ -88,7 +89,7 @@ func encoded(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return string([]rune(s))
+	return strings.Map(func(r rune) rune { return r }, s)
 }
 
 // plain is a value after encoding and decoding as JSON; nil if JSON cannot hold it.

@@ -3,7 +3,9 @@ package metrics
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,19 +16,62 @@ import (
 // in any text.
 const gram = 4
 
+// mostGrams is how many sequences of a long text are compared at a time, in 4 MiB.
+const mostGrams = 1 << 19
+
 // repetition is the share of four-word sequences in a text that have occurred in it before, ignoring case. Ordinary
 // prose stays below 0.1; a model that repeats itself endlessly approaches 1.
 func repetition(text string) (any, string) {
-	words := strings.Fields(strings.ToLower(text))
-	if len(words) < 2*gram {
+	words := 0
+	for range strings.FieldsSeq(text) {
+		words++
+	}
+	if words < 2*gram {
 		return nil, tooShort
 	}
-	seen := map[string]bool{}
-	total := len(words) - gram + 1
-	for i := range total {
-		seen[strings.Join(words[i:i+gram], " ")] = true
+	total, different := words-gram+1, 0
+	shares := uint64(total/mostGrams + 1)
+	seen := make([]uint64, 0, min(total, mostGrams))
+	for share := range shares {
+		seen = seen[:0]
+		for h := range grams(text) {
+			if h%shares == share {
+				seen = append(seen, h)
+			}
+		}
+		slices.Sort(seen)
+		different += len(slices.Compact(seen))
 	}
-	return float64(total-len(seen)) / float64(total), ""
+	return float64(total-different) / float64(total), ""
+}
+
+// grams are hashes of 64 bits of the sequences of words in a text, in lower case.
+func grams(text string) iter.Seq[uint64] {
+	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a, over words and over sequences of them
+	return func(yield func(uint64) bool) {
+		var last [gram]uint64
+		n := 0
+		for word := range strings.FieldsSeq(text) {
+			h := uint64(offset)
+			for _, b := range []byte(strings.ToLower(word)) {
+				h = (h ^ uint64(b)) * prime
+			}
+			copy(last[:], last[1:])
+			last[gram-1] = h
+			if n++; n < gram {
+				continue
+			}
+			all := uint64(offset)
+			for _, h := range last {
+				for ; h > 0; h >>= 8 {
+					all = (all ^ h&0xff) * prime
+				}
+			}
+			if !yield(all) {
+				return
+			}
+		}
+	}
 }
 
 // isJSON says whether a text is one JSON value, alone or in one fenced block with nothing around it.

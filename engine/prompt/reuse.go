@@ -153,6 +153,9 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 		return Ceiling{source: "estimated", why: p.lost}
 	}
 	if p.tokenize == nil {
+		if p.lost != "" {
+			return Ceiling{source: "estimated", why: p.lost}
+		}
 		text, own := p.local.text(messages)
 		best := ceiling.LongestText(text, &p.texts)
 		if len(text) == 0 {
@@ -176,12 +179,21 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
+// mostRemembered is the size in bytes of the longest reply of which is followed what a cache may keep: each copy of it
+// is a multiple of that as tokens.
+const mostRemembered = 1 << 20
+
 // remember takes in what an exchange may have left in the server's cache. A request that failed
 // after the server had taken it counts with its prompt: the ceiling must not lie below what the
 // next prompt can find. Of a reply with thoughts that do not go back only the prompt counts, because the answer comes
 // behind a text there that no later prompt repeats.
 func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
 	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
+		return
+	}
+	if size := len(e.Text) + len(e.Reasoning) + len(e.Tools); size > mostRemembered && e.Err == nil {
+		p.lost = fmt.Sprintf("an earlier reply has %d bytes, and what may be cached of one of more than %d is not followed",
+			size, mostRemembered)
 		return
 	}
 	if p.tokenize != nil && found.prompt == nil {

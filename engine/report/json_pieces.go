@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"homellm/engine/large"
 	"homellm/engine/metrics"
 )
 
@@ -33,6 +34,24 @@ func (p *pieces) text(v any, indent string) []byte {
 		p.err = fmt.Errorf("encoding the result: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// turn writes a turn, whose text may be large.
+func (p *pieces) turn(t jsonTurn, indent string) {
+	var parts large.Parts
+	parts.Cut(&t.Text)
+	encoded := p.text(t, indent)
+	if p.err == nil {
+		p.err = parts.Write(writerOf(p.put), encoded)
+	}
+}
+
+// writerOf is a function as a writer; the pieces keep the error.
+type writerOf func([]byte)
+
+func (f writerOf) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
 }
 
 // object writes an object. An empty member with an entry in parts is written by that function, which gets its indent.
@@ -89,7 +108,7 @@ func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far
 					map[string]func(string){"turns": func(indent string) {
 						for i, q := range pass {
 							p.item(i, indent)
-							p.put(p.text(turnJSON(c, q), indent))
+							p.turn(turnJSON(c, q), indent)
 							far.add(1)
 						}
 					}})

@@ -5,6 +5,7 @@
 package secret
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -81,7 +82,7 @@ func Text(s string) string {
 // without a secret is returned unchanged.
 func Stars(b []byte) []byte {
 	f := known.Load()
-	if f == nil || !f.in(string(b)) {
+	if f == nil || !slices.ContainsFunc(f.all, func(form string) bool { return bytes.Contains(b, []byte(form)) }) {
 		return b
 	}
 	out, _ := f.replace(b, true, asStars)
@@ -133,11 +134,15 @@ func (f *forms) replace(b []byte, end bool, by func(string) string) (out, held [
 // Writer masks secrets in what is written, even if a secret comes in several pieces.
 type Writer struct {
 	w    io.Writer
+	by   func(string) string
 	held []byte // may be the beginning of a secret
 }
 
 // NewWriter masks what goes to w. Close writes what is held back; it does not close w.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w, by: asMask} }
+
+// NewStarWriter writes a star for every character of a secret.
+func NewStarWriter(w io.Writer) *Writer { return &Writer{w: w, by: asStars} }
 
 // Write implements io.Writer.
 func (m *Writer) Write(b []byte) (int, error) {
@@ -145,7 +150,7 @@ func (m *Writer) Write(b []byte) (int, error) {
 	if f == nil {
 		return m.w.Write(b)
 	}
-	out, held := f.replace(append(m.held, b...), false, asMask)
+	out, held := f.replace(append(m.held, b...), false, m.by)
 	m.held = slices.Clone(held)
 	if len(out) == 0 {
 		return len(b), nil
@@ -164,7 +169,7 @@ func (m *Writer) Close() error {
 	out := m.held
 	m.held = nil
 	if f := known.Load(); f != nil {
-		out, _ = f.replace(out, true, asMask)
+		out, _ = f.replace(out, true, m.by)
 	}
 	_, err := m.w.Write(out)
 	return err

@@ -46,7 +46,7 @@ func (c *cl100k) count(text string) (sum classCounts, err error) {
 		text = text[len(w):]
 		n, ok := c.words[w]
 		if !ok {
-			if n, err = codec.Count(w); err != nil {
+			if n, err = countPieces(codec, w); err != nil {
 				return classCounts{}, fmt.Errorf("splitting text into tokens: %w", err)
 			}
 			if len(c.words) >= mostWords {
@@ -57,6 +57,25 @@ func (c *cl100k) count(text string) (sum classCounts, err error) {
 			}
 		}
 		*sum.of(w) += n
+	}
+	return sum, nil
+}
+
+// longestPiece is how much of a word is counted at once, in bytes: the codec needs 28 times the memory of what it counts.
+const longestPiece = 4 << 10
+
+// countPieces counts a word. At each cut of a longer one the count may be a token too high.
+func countPieces(codec tokenizer.Codec, w string) (sum int, err error) {
+	for w != "" {
+		n := min(len(w), longestPiece)
+		for n < len(w) && !utf8.RuneStart(w[n]) {
+			n++
+		}
+		counted, err := codec.Count(w[:n])
+		if err != nil {
+			return 0, err
+		}
+		sum, w = sum+counted, w[n:]
 	}
 	return sum, nil
 }

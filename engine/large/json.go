@@ -1,0 +1,164 @@
+// Package large holds and writes texts of megabytes with few copies of them: in blocks while they grow, as JSON piece
+// by piece, and out of JSON in the memory in which that came.
+//
+// The input is bytes, values and their large texts; the output is bytes and texts. It knows nothing of what they mean.
+package large
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// Piece writes a part of a JSON document.
+type Piece func(io.Writer) error
+
+// Parts are the large parts of a value, taken out of it before it is encoded. The zero value has none.
+type Parts struct{ pieces []Piece }
+
+// begin and end enclose the number of a part where it was. Nobody who does not run in this process knows them.
+var (
+	begin = "~" + rand.Text() + ":"
+	end   = "~"
+)
+
+// Put takes a part in and returns the text that stands for it in the value.
+func (p *Parts) Put(piece Piece) (mark string) {
+	p.pieces = append(p.pieces, piece)
+	return markOf(len(p.pieces) - 1)
+}
+
+func markOf(i int) string { return begin + strconv.Itoa(i) + end }
+
+// Cut takes texts out of a value that are large.
+func (p *Parts) Cut(texts ...*string) {
+	for _, t := range texts {
+		if s := *t; len(s) >= Least {
+			*t = p.Put(func(w io.Writer) error { return Text(w, s) })
+		}
+	}
+}
+
+// Any says whether something was taken out.
+func (p *Parts) Any() bool { return len(p.pieces) > 0 }
+
+// Write writes the JSON of a value with its parts in their places.
+func (p *Parts) Write(w io.Writer, encoded []byte) error {
+	for _, piece := range append(p.pieces, nil) {
+		before, after, found := bytes.Cut(encoded, []byte(`"`+begin))
+		if _, err := w.Write(before); err != nil || !found {
+			return err
+		}
+		digits, rest, _ := bytes.Cut(after, []byte(end+`"`))
+		i, err := strconv.Atoi(string(digits))
+		if err != nil || i >= len(p.pieces) || piece == nil {
+			return fmt.Errorf("a part of the JSON is named twice: %q", digits)
+		}
+		if err := p.pieces[i](w); err != nil {
+			return err
+		}
+		encoded = rest
+	}
+	return nil
+}
+
+// pieceBytes is how much of a text is encoded at a time.
+const pieceBytes = 32 << 10
+
+// Text writes a text as a JSON string, without the escapes that only a web page needs.
+func Text(w io.Writer, s string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if _, err := io.WriteString(w, `"`); err != nil {
+		return err
+	}
+	for s != "" {
+		n := min(len(s), pieceBytes)
+		for back := 0; n < len(s) && back < utf8.UTFMax && !utf8.RuneStart(s[n]); back++ {
+			n--
+		}
+		b.Reset()
+		if err := e.Encode(s[:n]); err != nil {
+			return err
+		}
+		if _, err := w.Write(b.Bytes()[1 : b.Len()-len("\"\n")]); err != nil {
+			return err
+		}
+		s = s[n:]
+	}
+	_, err := io.WriteString(w, `"`)
+	return err
+}
+
+// Found are the large texts of a JSON document that is read.
+type Found struct{ texts [][]byte }
+
+// Find returns a JSON document with a mark in the place of each large string. It is the document itself if there is
+// none.
+func (f *Found) Find(document []byte) []byte {
+	var out []byte
+	at := 0 // up to where document is in out
+	for i := 0; i < len(document); i++ {
+		if document[i] != '"' {
+			continue
+		}
+		from := i + 1
+		for i = from; i < len(document) && document[i] != '"'; i++ {
+			if document[i] == '\\' {
+				i++
+			}
+		}
+		if i-from >= Least && i < len(document) {
+			out = append(append(append(out, document[at:from]...), markOf(len(f.texts))...), '"')
+			f.texts = append(f.texts, document[from:i])
+			at = i + 1
+		}
+	}
+	if at == 0 {
+		return document
+	}
+	return append(out, document[at:]...)
+}
+
+// Put puts the large texts back into the value. They take the memory of the document, which is of no more use. False
+// says that not all of them have a place there.
+func (f *Found) Put(into ...*string) bool {
+	places := map[string]*string{}
+	for _, t := range into {
+		places[*t] = t
+	}
+	for i := range f.texts {
+		if places[markOf(i)] == nil {
+			return false
+		}
+	}
+	for i, raw := range f.texts {
+		*places[markOf(i)] = Own(Unescape(inPlace(raw), raw))
+	}
+	return true
+}
+
+// inPlace is where a string can be unescaped: where it is, if it gets no longer.
+func inPlace(raw []byte) []byte {
+	if utf8.Valid(raw) {
+		return raw[:0:len(raw)]
+	}
+	return make([]byte, 0, len(raw))
+}
+
+// Own makes a string of bytes that nobody will change. A large text is not copied.
+func Own(b []byte) string {
+	if len(b) < Least {
+		return string(b)
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// View is a text as bytes, which must not be changed.
+func View(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
