@@ -1,6 +1,6 @@
 // Opens a report as a reader does and checks what only a browser can tell: every chart is there,
 // has a size, a title and a table; the filters work; nothing is loaded; it opens fast and fits a
-// phone. Usage: node look.mjs CHROMIUM REPORT.html OUT [milliseconds it may take to open]
+// phone, where its first number stands on the first screen. Usage: node look.mjs CHROMIUM REPORT.html OUT [milliseconds it may take to open]
 import { chromium } from "playwright-core";
 import { mkdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -27,7 +27,7 @@ const check = (ok, what) => { if (!ok) problems.push(what); };
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 try {
   for (const [size, viewport] of [["desktop", { width: 1280, height: 900 }], ["phone", { width: 390, height: 844 }]]) {
-    for (const colorScheme of size === "desktop" ? ["light", "dark"] : ["light"]) {
+    for (const colorScheme of ["light", "dark"]) {
       const page = await browser.newPage({ viewport, colorScheme, deviceScaleFactor: size === "phone" ? 2 : 1 });
       page.on("request", (r) => check(/^(file|data):/.test(r.url()), `${size}: it loads ${r.url()}`));
       page.on("console", (m) => check(m.type() !== "error", `${size}: console: ${m.text()}`));
@@ -41,6 +41,7 @@ try {
         await charts(page);
         await filters(page);
       }
+      if (size === "phone" && colorScheme === "light") await narrow(page, viewport);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       check(wide <= 0, `${size}: the page is ${wide} px wider than the screen`);
       await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
@@ -71,6 +72,7 @@ async function charts(page) {
     check(c.rows > 0 && c.caption, `chart "${c.title}" has no table`);
   }
   for (const wanted of charted[name] || []) check(found.some((c) => c.title.startsWith(wanted)), `there is no chart "${wanted}"`);
+  if (found.some((c) => c.title.startsWith(turns[0]))) check(await page.locator("svg text.step").count() > 0, "no axis names a step");
   console.log(`${name}: ${found.length} charts: ${[...new Set(found.map((c) => c.title))].join(", ")}`);
   for (const tag of ["header", "nav", "main", "footer", "h1"]) {
     check(await page.locator(tag).count() === 1, `there is not one <${tag}>`);
@@ -79,18 +81,38 @@ async function charts(page) {
   check(new Set(ids).size === ids.length, "an id is used twice");
 }
 
+// On a phone a number stands on the first screen, and no column of a table lies beyond its edge.
+async function narrow(page, viewport) {
+  if (!["comparison", "gates", "baseline"].includes(name)) {
+    const tops = await page.$$eval(".tiles .t-value, main > .card td", (all) => all.map((e) => e.getBoundingClientRect().top));
+    check(tops.length > 0 && Math.min(...tops) < viewport.height, `on a phone the first number stands ${Math.min(...tops)} px down`);
+  }
+  const cut = await page.evaluate(() => {
+    const closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((d) => { d.open = true; });
+    const out = [...document.querySelectorAll(".scroll")].filter((s) => s.clientWidth > 0 && s.scrollWidth > s.clientWidth + 1)
+      .map((s) => s.getAttribute("aria-label"));
+    closed.forEach((d) => { d.open = false; });
+    return out;
+  });
+  check(cut.length === 0, `on a phone these tables lose columns: ${cut.join(", ")}`);
+}
+
 async function filters(page) {
   if (!(await page.locator("#filters").count())) return;
   const shown = (selector) => page.$$eval(selector, (all) => all.filter((e) => getComputedStyle(e).display !== "none").length);
   const repeat = page.locator("#f-repeat");
   if (await repeat.count()) {
-    const before = await shown("svg [data-repeat]");
+    const one = "svg [data-repeat]:not(.only)", alone = "svg .only[data-repeat]";
+    const before = await shown(one);
+    check(await shown(alone) === 0, "a single repeat is shown unasked");
     await repeat.selectOption({ index: 1 });
-    const after = await shown("svg [data-repeat]");
+    const after = await shown(one);
     check(after > 0 && after < before, `the filter by repeat leaves ${after} of ${before} groups`);
+    if (await page.locator(alone).count()) check(await shown(alone) > 0, "the requests of a single repeat are not shown");
     await page.screenshot({ path: join(out, `${name}-filtered.png`), fullPage: true });
     await repeat.selectOption("");
-    check(await shown("svg [data-repeat]") === before, "the filter by repeat does not let go");
+    check(await shown(one) === before, "the filter by repeat does not let go");
   }
   const warm = page.locator("#f-warm");
   if (await warm.count()) {

@@ -42,7 +42,8 @@ func compareAnnotations(c compare.Comparison) []annotation {
 			row := compareRow(d)
 			text := []string{p.Cell + ": " + string(d.Verdict)}
 			if d.Change != nil || d.Between != nil {
-				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3], row[columnChange],
+				text = append(text, fmt.Sprintf("%s: %s → %s, %s (95 %%: %s, p %s)", d.Gate.Metric, row[2], row[3],
+					row[columnChange],
 					row[columnInterval], row[columnP]))
 				if m := marginText(d); m != "" {
 					text = append(text, "may become worse by "+m)

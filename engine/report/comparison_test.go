@@ -87,14 +87,14 @@ func TestCompareFormats(t *testing.T) {
 	accessible(t, "gates", page)
 	inOrder(t, page, `<span class="badge fail">FAIL</span>`, "worse: after", "<strong>SIMULATED</strong> old and new",
 		"run one, on "+on+" → run two, on "+on,
-		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="pass">`,
-		`<tr class="unknown">`,
-		"the old side has no value", "Change against the margin", "phases.after_removal.ttft_ms", "Turn by turn",
+		`<tr class="fail">`, `<span class="name">after</span>`, `may become worse by 5 %`, `<tr class="unknown">`,
+		"the old side has no value", `<tr class="pass">`, "Change against the margin", "phases.after_removal.ttft_ms",
+		"Turn by turn",
 		"Time to first token")
 
 	moved := "moved most: phases.after_removal.ttft_ms 60 ms → 560 ms"
-	inOrder(t, compareAs(t, "table", c), "FAIL  worse: after", moved, "167 times its margin", "SIMULATED  old and new", "old  run one, on "+on,
-		"new  run two, on "+on, "margin", "worse", "after", " 5.0 % ", "same", "with", "unknown", "nothing",
+	inOrder(t, compareAs(t, "table", c), "FAIL  worse: after", moved, "167 times its margin", "SIMULATED  old and new",
+		"old  run one, on "+on, "new  run two, on "+on, "margin", "worse", "after", " 5.0 % ", "same", "with", "unknown", "nothing",
 		"next:", "homellm results diff ", "homellm history rag-long")
 	inOrder(t, page, moved, `<td data-name="margin">5.0 %</td>`, "What to do next", "homellm history rag-long")
 	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "moved most: ", "**SIMULATED**",

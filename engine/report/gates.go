@@ -35,8 +35,8 @@ func compareRow(d compare.Delta) []string {
 		}
 		return readable.Unknown
 	}
-	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown, readable.Unknown,
-		probability(d.P), probability(d.Adjusted), fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
+	row := []string{verdict, d.Gate.Name, center(d.Old), center(d.New), readable.Unknown, readable.Unknown,
+		readable.Unknown, probability(d.P), probability(d.Adjusted), fmt.Sprintf("%d/%d", d.Old.N, d.New.N)}
 	if d.Old.N+d.New.N == 0 {
 		row[columnN] = readable.Unknown
 	}
@@ -44,6 +44,9 @@ func compareRow(d compare.Delta) []string {
 		signed := func(v float64) string { return readable.Signed(v, quantity) }
 		if d.Between != nil {
 			row[columnChange] = spanned(*d.Between, signed)
+		}
+		if m := exceeds(d); m > 0 {
+			row[columnMargin] = quantity(m)
 		}
 		if d.Between != nil && d.Lo != nil && d.Hi != nil {
 			row[columnInterval] = spanned(event.Range{Low: *d.Lo, High: *d.Hi}, signed)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,6 +40,9 @@ func gatesPage(c compare.Comparison) comparison {
 		for _, d := range p.Deltas {
 			cell.Gates = append(cell.Gates, gateRow(d))
 		}
+		slices.SortStableFunc(cell.Gates, func(a, b gateVerdict) int {
+			return cmp.Compare(gateRank[a.Class], gateRank[b.Class])
+		})
 		before, after := p.Sides[0].Cell, p.Sides[1].Cell
 		if after != nil {
 			out.Name = cmp.Or(after.Run().Started.Scenario.Name, out.Name)
@@ -65,6 +69,9 @@ func gatesPage(c compare.Comparison) comparison {
 	out.Title = out.Verdict + ": comparison of " + out.Name + " · homellm"
 	return out
 }
+
+// gateRank orders gates by what they come to: what is worse stands first.
+var gateRank = map[string]int{"fail": 0, "unknown": 1, "pass": 2, "skipped": 3}
 
 func pairing(p compare.Pair) string {
 	if p.Old == "" || p.New == "" {

@@ -78,8 +78,8 @@ func nextSteps(c compare.Comparison) []string {
 		if verdict, _, _ := c.Outcome(); verdict != event.Pass && before.Started != nil && after.Started != nil {
 			a, b := before.Started.Server.Profile, after.Started.Server.Profile
 			if a != "" && b != "" && a != b {
-				out = append(out, fmt.Sprintf("homellm ab --a %s --b %s %s: both in turn in one run, so that what lies between runs "+
-					"affects both", text.Quote(a), text.Quote(b), text.Quote(scenarioArgument(after.Run()))))
+				out = append(out, fmt.Sprintf("homellm ab --a %s --b %s %s: both in turn in one run, so that what lies between "+
+					"runs affects both", text.Quote(a), text.Quote(b), text.Quote(scenarioArgument(after.Run()))))
 			}
 		}
 	}

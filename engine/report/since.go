@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func moved(v float64, unit string) string { return unitAfter(readable.Quantity(v
 
 func movedBy(m history.Move) string {
 	if m.Unit == "ratio" {
-		return readable.Signed(m.Change(), func(v float64) string { return readable.Significant(v, 2) })
+		return readable.Signed(math.Round(1e4*m.Change())/1e4, func(v float64) string { return readable.Significant(v, 2) })
 	}
 	if m.Old == 0 && m.New != 0 {
 		return "from nothing"
@@ -138,7 +139,8 @@ type sincePage struct {
 	Last     string // the name of the last run's folder
 	Lead     string
 	Changed  []string
-	Moves    chart.Table
+	Moves    chart.Table // those that a line has room for
+	All      chart.Table // every one, if there are more
 }
 
 func sinceOf(id string, c *metrics.Cell) *sincePage {
@@ -146,28 +148,42 @@ func sinceOf(id string, c *metrics.Cell) *sincePage {
 	if s == nil {
 		return nil
 	}
-	out := &sincePage{ID: id, Scenario: c.Run().Started.Scenario.Name, Head: "Since the last run, " + sinceWhen(c), Last: s.Run, Changed: changedSince(s), Moves: chart.Table{
-		Caption: "What moved since the last run of " + c.Name(), Left: 1,
-		Head: []string{"figure", "last run", "this run", "change", "usual", "judgement"}}}
+	table := func(caption string) chart.Table {
+		return chart.Table{Caption: caption + " since the last run of " + c.Name(), Left: 1,
+			Head: []string{"figure", "last run", "this run", "change", "usual", "judgement"}}
+	}
+	out := &sincePage{ID: id, Scenario: c.Run().Started.Scenario.Name, Head: "Since the last run, " + sinceWhen(c),
+		Last: s.Run, Changed: changedSince(s), Moves: table("What moved"), All: table("Every figure")}
+	for _, m := range headlines(s) {
+		out.Moves.Rows = append(out.Moves.Rows, moveRow(m))
+	}
 	worse, better := 0, 0
-	for _, e := range s.Moves {
-		m := history.Move(e)
-		row := chart.Row{Cells: []string{m.Path, moved(m.Old, m.Unit), moved(m.New, m.Unit), movedBy(m), readable.Unknown,
-			readable.Unknown}}
-		if m.Verdict == compare.Same || m.Judged() {
-			row.Cells[4], row.Cells[5] = usualMove(m), string(m.Verdict)
-		}
+	for _, m := range s.Moves {
 		switch m.Verdict {
 		case compare.Worse:
-			worse, row.Class = worse+1, "worse"
+			worse++
 		case compare.Better:
-			better, row.Class = better+1, "better"
+			better++
 		}
-		out.Moves.Rows = append(out.Moves.Rows, row)
+		if len(s.Moves) > len(out.Moves.Rows) {
+			out.All.Rows = append(out.All.Rows, moveRow(history.Move(m)))
+		}
 	}
 	if out.Lead = tooFew(s); out.Lead == "" {
 		out.Lead = fmt.Sprintf("%d worse, %d better than what usually lies between two of the %s before", worse, better,
 			text.Plural(s.Earlier, "run"))
 	}
 	return out
+}
+
+func moveRow(m history.Move) chart.Row {
+	row := chart.Row{Cells: []string{m.Path, moved(m.Old, m.Unit), moved(m.New, m.Unit), movedBy(m), readable.Unknown,
+		readable.Unknown}}
+	if m.Verdict == compare.Same || m.Judged() {
+		row.Cells[4], row.Cells[5] = usualMove(m), string(m.Verdict)
+	}
+	if m.Judged() {
+		row.Class = string(m.Verdict)
+	}
+	return row
 }

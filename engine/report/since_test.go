@@ -53,7 +53,8 @@ func TestSinceLast(t *testing.T) {
 // TestSinceLast_OnThePage: what moved, what is usual, what else changed, and what to do next stand in one box.
 func TestSinceLast_OnThePage(t *testing.T) {
 	out := render(t, format(t, "html"), replay(t, "passing"), Options{})
-	for _, want := range []string{"Since the last run, 27 hours before", "1 worse, 1 better than what usually lies between",
+	for _, want := range []string{"Since the last run, 27 hours before",
+		"1 worse, 1 better than what usually lies between",
 		`<tr class="worse"><th scope="row">phases.after_removal.ttft_ms</th>`, "up to 5.0 %", "driver.version: 550.54 -&gt; 560.28",
 		"homellm results diff 20261122T090000Z-rag-long-11aa", "homellm history rag-long"} {
 		if !strings.Contains(out, want) {

@@ -136,7 +136,8 @@ func passing() *story {
 		Operands: []event.Operand{{Path: "gpu.energy_j.p50", Unit: "J", Why: "no GPU telemetry on this machine",
 			Unsupported: true}}})
 	s.add("c1", event.CellDone{})
-	s.add("c1", event.SinceLast{Run: "20261122T090000Z-rag-long-11aa", Started: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC),
+	s.add("c1", event.SinceLast{Run: "20261122T090000Z-rag-long-11aa",
+		Started: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC),
 		Earlier: 6, Changed: []event.Changed{{Key: "driver.version", Old: "550.54", New: "560.28"}},
 		Moves: []event.Move{
 			{Path: "run.cache.hit_rate", Unit: "ratio", Old: 0.93, New: 0.93, Usual: 0.02, Verdict: "same"},

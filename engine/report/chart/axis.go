@@ -32,12 +32,15 @@ type scale struct {
 // logCaption explains a logarithmic axis.
 const logCaption = "The axis is logarithmic: a few values are many times the others."
 
+// gridLines are about how many lines an axis has above 0.
+const gridLines = 4
+
 // flattened is the part of a linear axis in which most values must not lie.
 const flattened = 1.0 / 8
 
 // scaleOf fits an axis to values: from 0 to the largest. Where three quarters of them would lie in the lowest eighth of
 // it, such as beside one turn that loads a model, it is logarithmic, if no value is 0.
-func scaleOf(values []float64, steps int, from, to float64) scale {
+func scaleOf(values []float64, from, to float64) scale {
 	known := slices.Sorted(slices.Values(values))
 	if n := len(known); n > 1 && known[0] > 0 && known[n*3/4-1] <= known[n-1]*flattened {
 		return logScale(known[0], known[n-1], from, to)
@@ -46,7 +49,7 @@ func scaleOf(values []float64, steps int, from, to float64) scale {
 	if len(known) > 0 {
 		top = known[len(known)-1]
 	}
-	return linear(top, steps, from, to)
+	return linear(top, gridLines, from, to)
 }
 
 // linear is an axis from 0 to a round number that is not below the largest value.

@@ -105,7 +105,7 @@ func boxes(id, title, caption, doc, unit string, rows []box) (Chart, bool) {
 	height := 16 + row*float64(len(rows)) + 24
 	s := newSVG(id, chartWidth, height, title, fmt.Sprintf("%s: one box for each of %s, from 0 to %s.", doc,
 		text.Plural(len(rows), "row"), readable.Quantity(slices.Max(all), unit)))
-	x := scaleOf(all, 4, label, chartWidth-22)
+	x := scaleOf(all, label, chartWidth-22)
 	for _, v := range x.ticks {
 		s.line("grid", x.at(v), 8, x.at(v), height-24)
 		s.text("tick x", x.at(v), height-10, tick(v, unit))

@@ -34,7 +34,7 @@ func History(id, path string, h history.History, changes []history.Change,
 		return Chart{}, false
 	}
 	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, wideWidth - chartRight - 8, false}
-	y := scaleOf(drawn, 4, chartHeight-chartBottom, chartTop)
+	y := scaleOf(drawn, chartHeight-chartBottom, chartTop)
 	out := Chart{ID: id, Title: path, Wide: true, Legend: []legend{{"c1", "a run"}, {"old", "something else changed"}},
 		Caption: fmt.Sprintf("%d runs, the oldest first: of a time the median over the repeats of a run, of a share the "+
 			"mean. The band is the middle half of its repeats, a dashed line a change of level.", len(runs))}

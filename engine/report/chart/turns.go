@@ -84,7 +84,7 @@ func perTurn(id, title, caption string, slots []slot, tracks []track, detail boo
 			}
 		}
 	}
-	y := scaleOf(values, 4, chartHeight-chartBottom, chartTop)
+	y := scaleOf(values, chartHeight-chartBottom, chartTop)
 	if tracks[0].def.Rate {
 		y = linear(1, 4, chartHeight-chartBottom, chartTop)
 	}
