@@ -101,22 +101,24 @@ func counts(w http.ResponseWriter, n uint64) {
 		`"completion_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d}}}`+"\n\ndata: [DONE]\n\n", "x", n, n, n)
 }
 
+// bomb answers with 2 GiB, of which 2 MiB are sent: gzip allows the same part to follow itself.
 func bomb(w http.ResponseWriter) {
 	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	block := bytes.Repeat([]byte("a 1\n"), 1<<18)
-	for range 2048 { // 2 GiB, of which 2 MiB are sent
-		if _, err := z.Write(block); err != nil {
+	var part bytes.Buffer
+	z := gzip.NewWriter(&part)
+	_, _ = z.Write(bytes.Repeat([]byte("a 1\n"), 1<<18)) // a buffer takes all
+	_ = z.Close()
+	for range 2048 {
+		if _, err := w.Write(part.Bytes()); err != nil {
 			return
 		}
 	}
-	_ = z.Close()
 }
 
 func manyModels(w http.ResponseWriter) {
 	var b strings.Builder
 	b.WriteString(`{"object":"list","data":[{"id":"../../../etc/passwd"},{"id":"\u001b[2J"}`)
-	for i := range 100_000 {
+	for i := range 20_000 {
 		fmt.Fprintf(&b, `,{"id":"m%d"}`, i)
 	}
 	_, _ = io.WriteString(w, b.String()+"]}")
