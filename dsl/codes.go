@@ -26,6 +26,7 @@ var Codes = func() []Code {
 		{"yaml/alias", "an alias names nothing, names the value that contains it, or multiplies values without bound"},
 		{"yaml/null", "an entry of a list is empty"},
 		{"yaml/number", "a number that YAML readers read differently, such as 010 (8 or 10), or that is not a finite number"},
+		{"yaml/comment", "a text ends before a word that begins with #, as if that were a comment"},
 		{"yaml/more", "there are more findings than are listed"},
 		{"schema/kind", "the first key does not say what kind of file it is"},
 		{"schema/first-key", "schema is not the first key"},

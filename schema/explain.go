@@ -119,6 +119,9 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 			p.Missing = []string{key}
 			if sub, ok := s.Properties[key]; ok {
 				p.Help = description(sub)
+				if key == "id" {
+					p.Help = "write it, such as id: first_question. " + p.Help
+				}
 			}
 		}
 	}
@@ -183,6 +186,8 @@ func (e *explainer) text(s *jsonschema.Schema, v string, path []string) {
 		p := e.add(path, "format", "%s is not %s", describe(v), expected(s))
 		if near := similar(s, v); near != "" {
 			p.Help = "write " + near
+		} else if named(s, "duration") {
+			p.Help = "write digits with their units: 60s"
 		}
 	}
 }

@@ -17,6 +17,9 @@ func (e *explainer) mistyped(s *jsonschema.Schema, v any, path []string, expecte
 	p.Help = rewrite(s, v)
 }
 
+// beforeUnit is a number with the name of what it counts.
+var beforeUnit = regexp.MustCompile(`^(-?[0-9]+(?:\.[0-9]+)?) *(?i:tokens?|repeats?|times|passes|turns?|tries|x)$`)
+
 var number = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 
 // rewrite proposes how to write a value of the wrong type, or returns "".
@@ -41,8 +44,8 @@ func rewrite(s *jsonschema.Schema, v any) string {
 	switch {
 	case !takes(s, "array"):
 		return ""
-	case isText && !strings.ContainsAny(text, " "+flowMarks):
-		return "write a list: [" + text + "]"
+	case isText && !strings.ContainsAny(strings.Trim(text, "[]"), " "+flowMarks):
+		return "write a list: [" + strings.Trim(text, "[]") + "]"
 	}
 	return `begin each entry with "- "`
 }
@@ -55,6 +58,8 @@ func rewriteText(s *jsonschema.Schema, text string) string {
 		return "write true or false"
 	case numeric && number.MatchString(text):
 		return "a number stands without quotes: " + text
+	case numeric && beforeUnit.MatchString(text):
+		return "write the number alone: " + beforeUnit.FindStringSubmatch(text)[1]
 	case numeric:
 		return "write the number in digits"
 	}

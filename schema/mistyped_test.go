@@ -14,7 +14,7 @@ func TestSimilarNames(t *testing.T) {
 		{"key", func(s, _ map[string]any) { s["vars"] = map[string]any{"Max": 1} }, "write max"},
 		{"duration", func(_, step map[string]any) { step["timeout"] = "60 seconds" }, "write 60s"},
 		{"duration of two", func(_, step map[string]any) { step["timeout"] = "1 minute and 30 secs" }, "write 1m30s"},
-		{"no unit of time", func(_, step map[string]any) { step["timeout"] = "60 seconts" }, ""},
+		{"no unit of time", func(_, step map[string]any) { step["timeout"] = "60 seconts" }, "write digits with their units: 60s"},
 		{"hopeless", func(_, step map[string]any) { step["id"] = "1st" }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -61,9 +61,11 @@ func TestHelpForWrongTypes(t *testing.T) {
 		{"share for a percentage", in("run", map[string]any{"error_budget": 0.05}), "write it in percent: 5%"},
 		{"quoted number", in("run", map[string]any{"repeats": "3"}), "a number stands without quotes: 3"},
 		{"abbreviated number", in("requires", map[string]any{"context_tokens": "8k"}), "write the number in digits"},
+		{"number of something", in("run", map[string]any{"repeats": "3 times"}), "write the number alone: 3"},
 		{"yes", in("run", map[string]any{"isolation": map[string]any{"allow_contaminated": "yes"}}), "write true or false"},
 		{"mapping for a list", in("documents", map[string]any{}), `begin each entry with "- "`},
 		{"word for a list", in("tags", "rag"), "write a list: [rag]"},
+		{"half a list", in("tags", "rag]"), "write a list: [rag]"},
 		{"expression for a list", in("assert", `turn.text contains "x"`), `begin each entry with "- "`},
 		{"word for a mapping", action("inject", "manual"), "write it like this: {docs: [manual], into: turn}"},
 		{"list for turns", action("continue", []any{"a", "b"}), "write it like this: {turns: [What else?, Thank you.]}"},

@@ -56,6 +56,11 @@ var habits = []struct {
 		"operators are written in small letters: and, or, not, in"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
 		`write it between two texts: turn.text contains "250"`},
+	{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)(includes?|has|have|contain|containing|like|holds?)\b`),
+		`write contains: turn.text contains "250"`},
+	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(is|equals?|eq)\b`), "compare with =="},
+	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(below|under|less|lt)\b`), "compare with <"},
+	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(above|over|more|greater|gt)\b`), "compare with >"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
 	{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
@@ -66,8 +71,33 @@ var habits = []struct {
 	{regexp.MustCompile(``), regexp.MustCompile(`^[“”„‘’]`), `write straight quotes: " or '`},
 }
 
+// rewritings are whole expressions in the forms of other languages, and how they are written here.
+var rewritings = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+in\s+([\w.]+)\s*$`), "$2 contains $1"},
+	{regexp.MustCompile(`^\s*([\w.]+)\.(contains|matches|startsWith|endsWith)\(([^()]+)\)\s*$`), "$1 $2 $3"},
+	{regexp.MustCompile(`^\s*(contains|matches|startsWith|endsWith)\(\s*([\w.]+)\s*,\s*([^()]+)\)\s*$`), "$2 $1 $3"},
+	{regexp.MustCompile(`^\s*([\w.]+)\s+(?:includes?|has|like|contain)\s+("[^"]*"|'[^']*')\s*$`), "$1 contains $2"},
+	{regexp.MustCompile(`^\s*([\w.]+)\s*=~\s*/([^/"]*)/\s*$`), `$1 matches "$2"`},
+}
+
+// rewritten says how a whole expression is written here, or "".
+func rewritten(text string) string {
+	for _, r := range rewritings {
+		if r.from.MatchString(text) {
+			return "write it as " + strings.TrimSpace(r.from.ReplaceAllString(text, r.to))
+		}
+	}
+	return ""
+}
+
 // habit returns how to write what was probably meant, or "".
 func habit(before, behind string) string {
+	if whole := rewritten(before + behind); whole != "" {
+		return whole
+	}
 	for _, h := range habits {
 		if h.before.MatchString(before) && h.behind.MatchString(behind) {
 			return h.help
@@ -100,6 +130,9 @@ func (c *compilation) mistyped(err error) {
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		message = fmt.Sprintf("%s cannot stand between %s and %s", m[1], m[2], m[3])
 		help = mixedHelp(m[1], m[2], m[3])
+		if m[1] == "in" && m[2] == "text" && m[3] == "text" {
+			help = cmp.Or(rewritten(c.text), help)
+		}
 	}
 	c.fail(e.From, e.To, "expr/type", help, "%s", message)
 }
@@ -113,7 +146,7 @@ func mixedHelp(op, left, right string) string {
 	number := strings.HasSuffix(left, "number") || strings.HasSuffix(right, "number")
 	switch {
 	case op == "in" && left == "text" && right == "text":
-		return `write the other way round: turn.text contains "250"`
+		return `write it the other way round: turn.text contains "250"`
 	case has("text") && number:
 		return `write a text in quotes and a number without; int(x) and float(x) read a number from a text`
 	case has("true or false"):

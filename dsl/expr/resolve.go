@@ -127,7 +127,7 @@ func (c *compilation) authorCall(n *ast.CallNode) ast.Node {
 			help = fmt.Sprintf("write %s between two texts: turn.text %s \"250\"", name.Value, name.Value)
 		}
 	}
-	c.failAt(n, "expr/function", help, "values have no methods")
+	c.failAt(n, "expr/function", cmp.Or(rewritten(c.text), help), "values have no methods")
 	return n
 }
 

@@ -49,9 +49,29 @@ func (c *converter) scalar(out *Node, t *token.Token, text string) {
 	case jsonNumber.MatchString(text):
 		c.number(out, t, text)
 	case ambiguousNumber.MatchString(text):
-		c.fail(t, "yaml/number", "quote it if it is text; else write it in plain decimal digits", "ambiguous number %s", text)
+		help := "quote it if it is text; else write it in plain decimal digits"
+		if parts := strings.Split(text, ":"); len(parts) == 2 {
+			help = "quote it if it is text; a time is written with its units: " + parts[0] + "m" + parts[1] + "s"
+		}
+		c.fail(t, "yaml/number", help, "ambiguous number %s", text)
 	default:
 		out.Kind, out.Scalar = StringKind, text
+		c.cutOff(out, t)
+	}
+}
+
+// cutOff warns where a word such as #1 behind a text is read as a comment, so that the text silently ends before it.
+func (c *converter) cutOff(n *Node, t *token.Token) {
+	line := []rune(c.src.Line(n.Line))
+	if n.End < 1 || n.End > len(line)+1 || c.inAlias > 0 {
+		return
+	}
+	rest := string(line[n.End-1:])
+	if word, _, _ := strings.Cut(strings.TrimPrefix(rest, " "), " "); len(word) > 1 && word[0] == '#' && word[1] != '#' &&
+		strings.HasPrefix(rest, " #") {
+		c.fail(t, "yaml/comment", "quote the whole text, or write a blank behind the # of a comment",
+			"the text ends before %s, which is read as a comment", word)
+		c.diags[len(c.diags)-1].Severity = Warning
 	}
 }
 

@@ -16,10 +16,13 @@ func Suggest(written string, known []string) string {
 }
 
 // SuggestOr returns the suggestion or, if no name is similar, the list of names after a noun in the plural. It is
-// empty only if there are no names.
+// empty only if there are no names. Where one was not written, which is reported, it may be the one that is meant.
 func SuggestOr(written string, known []string, noun string) string {
 	const most = 12 // names that a reader still takes in
 	near := Suggest(written, known)
+	if near == "" && slices.Contains(known, "") {
+		return "it may be the one that has no name yet"
+	}
 	switch {
 	case near != "" || len(known) == 0:
 		return near

@@ -319,7 +319,11 @@ func (c *converter) entry(out *Node, v *ast.MappingValueNode, seen map[string]in
 		return
 	}
 	if earlier, ok := seen[key.Key]; ok {
-		c.report(key.Line, key.Col, key.End, "yaml/duplicate-key", "remove one of the two",
+		help := "remove one of the two"
+		if len(out.Entries) > 0 && out.Entries[0].Key == key.Key && c.dashed(earlier) {
+			help = `remove one of the two, or begin a new entry with "- " here`
+		}
+		c.report(key.Line, key.Col, key.End, "yaml/duplicate-key", help,
 			fmt.Sprintf("key %q is already on line %d", key.Key, earlier))
 		return
 	}
@@ -330,6 +334,11 @@ func (c *converter) entry(out *Node, v *ast.MappingValueNode, seen map[string]in
 		key.Node.Line, key.Node.Col, key.Node.End = key.Line, key.Col, key.End
 	}
 	out.Entries = append(out.Entries, key)
+}
+
+// dashed says whether a line begins an entry of a list.
+func (c *converter) dashed(line int) bool {
+	return strings.HasPrefix(strings.TrimLeft(c.src.Line(line), " "), "- ")
 }
 
 // key reads the key of a mapping: text, and nothing else.
@@ -358,8 +367,9 @@ func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 		return Entry{Key: n.Text(), Line: n.Line, Col: n.Col, End: n.End}, true
 	}
 	help := "quote the key"
-	if t := k.GetToken(); t.Type == token.IntegerType {
-		help = "quote the key; if it is the fraction of a number, write a point: in { } a comma begins the next key"
+	if strings.Trim(k.GetToken().Value, "0123456789") == "" {
+		help = "quote the key; if it is the rest of a number, write that without a comma (1000) or with a point (0.5): in { } a " +
+			"comma begins the next key"
 	}
 	c.fail(k.GetToken(), "yaml/key", help, "a key must be plain text")
 	return Entry{}, false
