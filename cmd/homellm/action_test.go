@@ -66,6 +66,9 @@ func action(ts *testscript.TestScript, neg bool, args []string) {
 		if code != "0" && !strings.HasPrefix(s.If, "always()") {
 			continue
 		}
+		if s.If == "steps.release.outputs.found != 'true'" && r.values["steps.release.outputs.found"] == "true" {
+			continue
+		}
 		if strings.Contains(s.If, "inputs.comment == 'true'") && r.values["inputs.comment"] != "true" {
 			continue
 		}
@@ -113,6 +116,7 @@ func newRunner(ts *testscript.TestScript) *runner {
 	}
 	r.values = map[string]string{
 		"github.action_path": path, "runner.temp": r.temp, "github.token": "", "github.event_name": ts.Getenv("EVENT"),
+		"github.action_repository": ts.Getenv("REPOSITORY"), "github.action_ref": ts.Getenv("REF"),
 		"github.event.pull_request.base.sha": ts.Getenv("BASE"), "github.event.merge_group.base_sha": "",
 	}
 	for name, in := range r.action.Inputs {
