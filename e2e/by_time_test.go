@@ -77,7 +77,7 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 // tell.
 func TestVLLM_CacheByTime(t *testing.T) {
 	further(t)
-	address := startVLLM(t)
+	address := startVLLM(t, "--served-model-name", "small") // as the proxy calls it
 	b := byTime{repeats: 5, turns: 44, longest: 2600, share: 0.95}
 	b.play(t, record(t, address, counted(t, address)))
 }

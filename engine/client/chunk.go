@@ -340,7 +340,7 @@ func (c *chunk) readMetrics() {
 	}
 }
 
-// readStats reads LM Studio's statistics of one request, which its own API sends, in seconds.
+// readStats reads LM Studio's statistics of one request, which its own APIs send, in seconds.
 func (c *chunk) readStats() {
 	s := &c.scan
 	for ok := s.open('{'); ok; ok = s.more('}') {
@@ -349,6 +349,16 @@ func (c *chunk) readStats() {
 			s.scaledInto(&c.timings.prefill, 1e3)
 		case "generation_time":
 			s.scaledInto(&c.timings.decode, 1e3)
+		case "tokens_per_second":
+			if f, ok := s.number(); ok && f > 1e3/maxDuration {
+				c.timings.gap = 1e3 / f
+			}
+		case "input_tokens":
+			s.countInto(&c.usage.prompt)
+		case "total_output_tokens":
+			s.countInto(&c.usage.completion)
+		case "reasoning_output_tokens":
+			s.countInto(&c.usage.reasoning)
 		case "model_load_time_seconds":
 			s.scaledInto(&c.timings.load, 1e3)
 		default:

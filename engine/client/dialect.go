@@ -30,6 +30,8 @@ var dialects = []dialect{
 		decodeOllama},
 	{wire.Responses, "OpenAI responses: items in, events that say their type out", openAIURL("/responses"),
 		encodeResponses, decodeResponses},
+	{wire.LMStudio, "LM Studio's own chat API: a system prompt and questions in, named events and statistics out",
+		lmStudioURL, encodeLMStudio, decodeLMStudio},
 	{wire.Messages, "Anthropic's messages: blocks in and out, and a prompt counted in parts", openAIURL("/messages"),
 		encodeMessages, decodeMessages},
 }

@@ -145,7 +145,7 @@ func (tt encoded) check(t *testing.T) {
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama, wire.Responses, wire.Messages} {
+	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama, wire.Responses, wire.Messages, wire.LMStudio} {
 		c, err := New(Config{BaseURL: "http://h", API: api, Stream: true})
 		if err != nil {
 			t.Fatal(err)
@@ -153,6 +153,33 @@ func TestEncodeRefuses(t *testing.T) {
 		if _, err := c.dialect.encode(c.url, &c.cfg, Prompt{Extra: map[string]any{"min_p": math.Inf(1)}}); err == nil ||
 			!strings.Contains(err.Error(), "min_p") {
 			t.Errorf("%s: error %v does not name the key", api, err)
+		}
+	}
+}
+
+// TestEncodeLMStudio: its own API takes one question, and is asked to keep nothing of it.
+func TestEncodeLMStudio(t *testing.T) {
+	question := []Message{{Role: "system", Content: "Be brief."}, {Role: "system", Content: "DOC: x=1"},
+		{Role: "user", Content: "x?"}}
+	encoded{"a question", Config{API: "lmstudio", Stream: true}, Prompt{Messages: question, MaxTokens: 9,
+		Temperature: new(0.0), Seed: new(int64(1)), Thinking: wire.Thinking{Level: "off"}}, "http://h:1/api/v1/chat",
+		`{"input":[{"content":"x?","type":"message"}],"max_output_tokens":9,"model":"m","reasoning":"off","store":false,` +
+			`"stream":true,"system_prompt":"Be brief.\n\nDOC: x=1","temperature":0}`}.check(t)
+	for _, tt := range []struct {
+		prompt Prompt
+		why    string
+	}{
+		{Prompt{Messages: []Message{{Role: "user"}, {Role: "assistant"}, {Role: "user"}}}, "no answers of an assistant"},
+		{Prompt{Messages: []Message{{Role: "user"}, {Role: "system"}}}, "before the first question only"},
+		{Prompt{Messages: question, Tools: []wire.Tool{{}}}, "takes no tools"},
+		{Prompt{Messages: question, Format: &wire.Format{}}, "no format of a reply"},
+	} {
+		c, err := New(Config{BaseURL: "http://h", API: wire.LMStudio})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.dialect.encode(c.url, &c.cfg, tt.prompt); err == nil || !strings.Contains(err.Error(), tt.why) {
+			t.Errorf("%v, want %s", err, tt.why)
 		}
 	}
 }
@@ -172,6 +199,8 @@ func TestEndpoints(t *testing.T) {
 		{"http://h/proxy/v1", "ollama", "http://h/proxy/api/chat"},
 		{"http://h:8000", "responses", "http://h:8000/v1/responses"},
 		{"https://h/llm/v1/", "messages", "https://h/llm/v1/messages"},
+		{"http://h:1234/v1", "lmstudio", "http://h:1234/api/v1/chat"},
+		{"http://h/llm/api/v0/", "lmstudio", "http://h/llm/api/v1/chat"},
 	} {
 		c, err := New(Config{BaseURL: tt.base, API: tt.api})
 		if err != nil {
@@ -201,7 +230,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	if _, err := New(Config{BaseURL: "http://h", API: "letters"}); err == nil ||
-		err.Error() != `API "letters" is not known: want one of chat, completions, ollama, responses, messages` {
+		err.Error() != `API "letters" is not known: want one of chat, completions, ollama, responses, lmstudio, messages` {
 		t.Errorf("unknown API: %v", err)
 	}
 	if _, err := New(Config{BaseURL: "http://h\x7f"}); err == nil {

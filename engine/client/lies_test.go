@@ -166,7 +166,8 @@ func TestStats(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	want := map[string]float64{"server.prefill_ms": 111, "server.decode_ms": 954, "server.load_ms": 2500}
+	want := map[string]float64{"server.prefill_ms": 111, "server.decode_ms": 954, "server.load_ms": 2500,
+		"server.itl_ms": 1000 / 51.43}
 	if diff := cmp.Diff(want, x.Timings); diff != "" {
 		t.Errorf("timings (-want +got):\n%s", diff)
 	}

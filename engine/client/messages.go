@@ -98,11 +98,7 @@ func messagesThinking(set, output map[string]any, p Prompt) {
 // messagesOf are messages as the messages API has them: the system messages that come first stand apart, calls and
 // their results are blocks, and results that follow each other are one message of the user.
 func messagesOf(messages []Message) (system string, out []any) {
-	var first []string
-	for len(messages) > 0 && messages[0].Role == "system" {
-		first = append(first, messages[0].Content)
-		messages = messages[1:]
-	}
+	system, messages = systemApart(messages)
 	out = []any{}
 	var results []any
 	flush := func() {
@@ -121,7 +117,17 @@ func messagesOf(messages []Message) (system string, out []any) {
 		out = append(out, map[string]any{"role": m.Role, "content": messagesContent(m)})
 	}
 	flush()
-	return strings.Join(first, "\n\n"), out
+	return system, out
+}
+
+// systemApart takes the system messages that come first out of a conversation.
+func systemApart(messages []Message) (system string, rest []Message) {
+	var first []string
+	for len(messages) > 0 && messages[0].Role == "system" {
+		first = append(first, messages[0].Content)
+		messages = messages[1:]
+	}
+	return strings.Join(first, "\n\n"), messages
 }
 
 // messagesContent is what a message says: a text, or blocks if there is more than that.

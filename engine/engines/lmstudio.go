@@ -21,7 +21,7 @@ var lmStudio = Engine{
 		noReset, saltInMessage,
 		{"tokenize", false, "LM Studio has no tokenise endpoint; prompt ceilings are estimates"},
 		noMetrics,
-		{"server_timings", false, "the stats of a reply on its own API: write base_path: /api/v0 in the profile"},
+		{"server_timings", false, "the stats of a reply on its own APIs: write base_path: /api/v0, or api: lmstudio, in the profile"},
 		noIgnoreEOS,
 	},
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, OtherTemplates: true, SystemFallback: "merge"},
@@ -29,7 +29,7 @@ var lmStudio = Engine{
 		Programs: []Program{{Command: "lms", Install: "install LM Studio and run: lms bootstrap"}},
 		Memory:   cardMemory(""),
 	},
-	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "reply on its own API (`base_path: /api/v0`)",
+	Docs: []Row{{Tokens: "reply", Cached: "–", Times: "reply on its own APIs (`base_path: /api/v0`, `api: lmstudio`)",
 		Reusable: "estimated", Reset: "–", Salt: "first message"}},
 }
 

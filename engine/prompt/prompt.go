@@ -195,6 +195,7 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 	out.messages = m.placed(template, messages)
 	out.Messages = out.messages
 	if out.API != wire.Completions {
+		out.Err = errUnsaid(out.API, out.messages, p.Tools, p.Format)
 		return out
 	}
 	profile := m.profile(out.API)

@@ -47,3 +47,19 @@ func TestTurn_Chat(t *testing.T) {
 		})
 	}
 }
+
+// TestTurn_Unsaid: what an API has no words for is said by a plan, and not sent by a run.
+func TestTurn_Unsaid(t *testing.T) {
+	profile := &dsl.Server{}
+	profile.API = wire.LMStudio
+	templates := NewTemplates(nil, nil)
+	m := New(&dsl.Cell{Server: profile}, templates, nil, Server{API: wire.LMStudio})
+	history := []dsl.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Hello!"}, {Role: "user", Content: "x?"}}
+	for n, want := range map[int]bool{1: true, 3: false} {
+		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: history[:n]})
+		_, _, _, err := templates.Render(profile, nil, history[:n])
+		if (r.Err == nil) != want || (err == nil) != want {
+			t.Errorf("%d messages: a run says %v, a plan %v", n, r.Err, err)
+		}
+	}
+}

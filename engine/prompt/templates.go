@@ -146,6 +146,11 @@ func (t *Templates) Render(s *dsl.Server, m *dsl.Model, messages []dsl.Message, 
 	if err := errText(s, m, template); err != nil {
 		return model.Prompt{}, false, false, err
 	}
+	if s != nil {
+		if err := errUnsaid(s.API, messages, tools, nil); err != nil {
+			return model.Prompt{}, false, false, err
+		}
+	}
 	if template == nil {
 		return model.Prompt{}, false, false, nil
 	}

@@ -28,6 +28,14 @@ func errText(s *dsl.Server, m *dsl.Model, template *model.Template) error {
 	return nil
 }
 
+// errUnsaid says what an API has no words for in a conversation; nil if it takes it.
+func errUnsaid(api wire.API, messages []dsl.Message, tools []wire.Tool, format *wire.Format) error {
+	if why := api.Unsaid(messages, tools, format); why != "" {
+		return fmt.Errorf("api: %s: %s", api, why)
+	}
+	return nil
+}
+
 // stops joins the stop texts of a request with those of the template, up to limit.
 func stops(own, template []string, limit int) []string {
 	out := slices.Clone(own)

@@ -64,16 +64,44 @@ const (
 	Ollama      API = "ollama"      // Ollama's own chat
 	Responses   API = "responses"   // OpenAI's responses: items, and the server applies the template
 	Messages    API = "messages"    // Anthropic's messages: blocks, and the server applies the template
+	LMStudio    API = "lmstudio"    // LM Studio's own chat, which takes no answers of an assistant
 )
 
 // Lacks reports whether an API has no word for a key of a request, so that servers ignore it whatever their engine
 // knows.
 func (a API) Lacks(key string) bool {
 	switch a {
-	case Messages:
+	case Messages, LMStudio:
 		return key == "ignore_eos" || key == "min_tokens"
 	case Responses:
 		return key == "min_tokens"
 	}
 	return false
+}
+
+// Unsaid is what an API has no words for in a conversation, and what to do about it; empty: it takes it. The format may
+// be nil.
+func (a API) Unsaid(messages []Message, tools []Tool, format *Format) string {
+	if a != LMStudio {
+		return ""
+	}
+	const instead = "; use api: chat"
+	asked := false
+	for _, m := range messages {
+		switch {
+		case m.Role == "user":
+			asked = true
+		case m.Role != "system":
+			return "LM Studio's own API takes no answers of an assistant, so only the first question of a conversation" + instead
+		case asked:
+			return "LM Studio's own API takes system messages before the first question only" + instead
+		}
+	}
+	switch {
+	case len(tools) > 0:
+		return "LM Studio's own API takes no tools" + instead
+	case format != nil:
+		return "LM Studio's own API takes no format of a reply" + instead
+	}
+	return ""
 }

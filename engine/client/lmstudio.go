@@ -1,0 +1,154 @@
+package client
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"homellm/engine/wire"
+)
+
+// lmStudioURL derives the URL of LM Studio's own API from the base URL, which often ends in the path of another one.
+func lmStudioURL(base *url.URL) *url.URL {
+	root := strings.TrimRight(base.Path, "/")
+	for _, api := range []string{"/api/v0", "/api/v1", "/v1"} {
+		if rest, ok := strings.CutSuffix(root, api); ok {
+			root = rest
+			break
+		}
+	}
+	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/v1/chat"}
+}
+
+// encodeLMStudio builds a request of LM Studio's own API. The server is asked to store nothing, so a request is the
+// whole conversation; one that has answers in it cannot be sent.
+func encodeLMStudio(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
+	if why := wire.LMStudio.Unsaid(p.Messages, p.Tools, p.Format); why != "" {
+		return nil, unbuilt(errors.New(why))
+	}
+	system, rest := systemApart(p.Messages)
+	input := []any{}
+	for _, m := range rest {
+		input = append(input, map[string]any{"type": "message", "content": m.Content})
+		for _, image := range m.Images {
+			input = append(input, map[string]any{"type": "image", "data_url": image.DataURL()})
+		}
+	}
+	set := map[string]any{"model": cfg.Model, "input": input, "stream": cfg.Stream, "store": false}
+	if system != "" {
+		set["system_prompt"] = system
+	}
+	if p.MaxTokens > 0 {
+		set["max_output_tokens"] = p.MaxTokens
+	}
+	sampled(set, p)
+	if p.Thinking.Level != "" {
+		set["reasoning"] = p.Thinking.Level
+	}
+	return post(to, cfg, "text/event-stream", set, p.Extra)
+}
+
+// decodeLMStudio reads one event of LM Studio's own API, or the whole body of a reply that was not streamed. The last
+// event repeats what the deltas have sent, and has the statistics. Nothing says whether the limit has ended a reply.
+func decodeLMStudio(data []byte, c *chunk) error {
+	s := &c.scan
+	if s.peek() != '{' {
+		return errNotJSON
+	}
+	start := s.pos
+	content, result, failed, whole := 0, 0, false, false
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			c.kind = append(c.kind[:0], s.text()...)
+			continue
+		case "content":
+			content = at
+		case "result":
+			result = at
+		case "error":
+			failed = !s.at('n')
+		case "output":
+			whole = true
+		}
+		s.skip()
+	}
+	if !s.end() {
+		return errNotJSON
+	}
+	end := s.pos
+	switch kind := string(c.kind); {
+	case kind == "error" || kind == "" && failed:
+		c.hasFault, c.fault = true, parseFault(data)
+	case kind == "message.delta" && content > 0:
+		c.choices = true
+		s.pos = content
+		c.readText(&c.answer)
+	case kind == "reasoning.delta" && content > 0:
+		c.choices = true
+		s.pos = content
+		c.readReasoning("reasoning")
+	case kind == "chat.end" && result > 0:
+		s.pos = result
+		c.readLMStudioResult()
+		c.message, c.done = !c.empty(), true
+	case kind == "" && whole:
+		c.choices = true
+		s.pos = start
+		c.readLMStudioResult()
+	}
+	s.pos = end
+	return nil
+}
+
+// readLMStudioResult reads all that was generated, with its statistics.
+func (c *chunk) readLMStudioResult() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		switch string(s.key()) {
+		case "model_instance_id":
+			c.model = append(c.model[:0], s.text()...)
+		case "output":
+			for ok := s.open('['); ok; ok = s.more(']') {
+				c.readLMStudioItem()
+			}
+		case "stats":
+			c.readStats()
+		default:
+			s.skip()
+		}
+	}
+	c.finish = []byte("completed")
+}
+
+// readLMStudioItem reads a message or reasoning; calls of the server's own tools are answered by itself.
+func (c *chunk) readLMStudioItem() {
+	s := &c.scan
+	kind, content := "", 0
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		key := string(s.key())
+		s.peek()
+		switch at := s.pos; key {
+		case "type":
+			kind = string(s.text())
+			continue
+		case "content":
+			content = at
+		}
+		s.skip()
+	}
+	end := s.pos
+	if content > 0 {
+		s.pos = content
+		switch kind {
+		case "message":
+			c.readText(&c.answer)
+		case "reasoning":
+			c.readText(&c.reasoning)
+		}
+	}
+	s.pos = end
+}
