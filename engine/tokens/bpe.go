@@ -16,45 +16,12 @@ func (t *Tokenizer) encode(piece string) []int32 {
 			return []int32{id}
 		}
 	}
-	w := word{ids: t.symbols(piece)}
-	n := int32(len(w.ids))
-	w.next, w.previous = make([]int32, n), make([]int32, n)
-	for i := range n {
-		w.next[i], w.previous[i] = i+1, i-1
+	w := newWord(t.symbols(piece))
+	w.find = func(left int32) (merge, bool) {
+		m, ok := t.merges[[2]int32{w.ids[left], w.ids[w.next[left]]}]
+		return m, ok
 	}
-	for i := range n - 1 {
-		w.offer(t, i)
-	}
-	for len(w.heap) > 0 {
-		c := w.pop()
-		left, right := c.at, int32(-1)
-		if w.ids[left] >= 0 {
-			right = w.next[left]
-		}
-		if right < 0 || right >= n {
-			continue
-		}
-		// One of the two may have been joined with another symbol meanwhile.
-		if m, ok := t.merges[[2]int32{w.ids[left], w.ids[right]}]; !ok || m != c.merge {
-			continue
-		}
-		w.ids[left], w.ids[right] = c.id, gone
-		w.next[left] = w.next[right]
-		if w.next[left] < n {
-			w.previous[w.next[left]] = left
-			w.offer(t, left)
-		}
-		if w.previous[left] >= 0 {
-			w.offer(t, w.previous[left])
-		}
-	}
-	out := w.ids[:0]
-	for _, id := range w.ids {
-		if id != gone {
-			out = append(out, id)
-		}
-	}
-	return out
+	return w.join()
 }
 
 // gone marks a symbol that was joined to the one before it.
@@ -99,6 +66,54 @@ func (t *Tokenizer) byteTokens(s string) (ids []int32, ok bool) {
 type word struct {
 	ids, next, previous []int32
 	heap                []candidate
+	find                func(left int32) (merge, bool) // how a symbol and its next are joined
+}
+
+func newWord(symbols []int32) *word {
+	n := int32(len(symbols))
+	w := &word{ids: symbols, next: make([]int32, n), previous: make([]int32, n)}
+	for i := range n {
+		w.next[i], w.previous[i] = i+1, i-1
+	}
+	return w
+}
+
+// join joins pairs until none is left that can be, and returns the symbols.
+func (w *word) join() []int32 {
+	n := int32(len(w.ids))
+	for i := range n - 1 {
+		w.offer(i)
+	}
+	for len(w.heap) > 0 {
+		c := w.pop()
+		left, right := c.at, int32(-1)
+		if w.ids[left] != gone {
+			right = w.next[left]
+		}
+		if right < 0 || right >= n {
+			continue
+		}
+		// One of the two may have been joined with another symbol meanwhile.
+		if m, ok := w.find(left); !ok || m != c.merge {
+			continue
+		}
+		w.ids[left], w.ids[right] = c.id, gone
+		w.next[left] = w.next[right]
+		if w.next[left] < n {
+			w.previous[w.next[left]] = left
+			w.offer(left)
+		}
+		if w.previous[left] >= 0 {
+			w.offer(w.previous[left])
+		}
+	}
+	out := w.ids[:0]
+	for _, id := range w.ids {
+		if id != gone {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 type candidate struct {
@@ -111,8 +126,8 @@ func (a candidate) before(b candidate) bool {
 }
 
 // offer puts the pair that begins at i on the heap if it can be joined.
-func (w *word) offer(t *Tokenizer, i int32) {
-	m, ok := t.merges[[2]int32{w.ids[i], w.ids[w.next[i]]}]
+func (w *word) offer(i int32) {
+	m, ok := w.find(i)
 	if !ok {
 		return
 	}

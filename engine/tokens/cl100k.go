@@ -1,27 +1,53 @@
 package tokens
 
 import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/tiktoken-go/tokenizer"
 )
 
-// cl100k counts tokens of cl100k_base. The vocabulary is embedded in the program and built at the first count; words
-// are cached, because texts repeat them.
+// cl100k counts tokens of cl100k_base. The vocabulary is in the program, compressed, and is read at the first count;
+// words are cached, because texts repeat them.
 type cl100k struct {
-	codec func() (tokenizer.Codec, error)
-
 	mu    sync.Mutex
 	words map[string]int
 }
 
-func newCL100K() *cl100k {
-	get := sync.OnceValues(func() (tokenizer.Codec, error) { return tokenizer.Get(tokenizer.Cl100kBase) })
-	return &cl100k{codec: get, words: map[string]int{}}
+func newCL100K() *cl100k { return &cl100k{words: map[string]int{}} }
+
+var cl100kRanks = sync.OnceValues(readRanks)
+
+// compressedRanks are the tokens of cl100k_base by rank, each behind its length in one byte.
+//
+//go:embed cl100k.gz
+var compressedRanks []byte
+
+func readRanks() (map[string]int32, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressedRanks))
+	if err != nil {
+		return nil, err
+	}
+	var all strings.Builder
+	if _, err := io.Copy(&all, r); err != nil {
+		return nil, err
+	}
+	const tokens = 100_256
+	ranks := make(map[string]int32, tokens)
+	for rest := all.String(); rest != ""; {
+		n := 1 + int(rest[0])
+		if n > len(rest) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		ranks[rest[1:n]] = int32(len(ranks))
+		rest = rest[n:]
+	}
+	return ranks, nil
 }
 
 // The cache of words is cleared when it is full. A longer piece is not cached.
@@ -35,7 +61,7 @@ const (
 type classCounts struct{ words, marks, digits, foreign int }
 
 func (c *cl100k) count(text string) (sum classCounts, err error) {
-	codec, err := c.codec()
+	ranks, err := cl100kRanks()
 	if err != nil {
 		return classCounts{}, fmt.Errorf("loading the cl100k vocabulary: %w", err)
 	}
@@ -46,9 +72,7 @@ func (c *cl100k) count(text string) (sum classCounts, err error) {
 		text = text[len(w):]
 		n, ok := c.words[w]
 		if !ok {
-			if n, err = countPieces(codec, w); err != nil {
-				return classCounts{}, fmt.Errorf("splitting text into tokens: %w", err)
-			}
+			n = countPieces(ranks, w)
 			if len(c.words) >= mostWords {
 				clear(c.words)
 			}
@@ -61,23 +85,39 @@ func (c *cl100k) count(text string) (sum classCounts, err error) {
 	return sum, nil
 }
 
-// longestPiece is how much of a word is counted at once, in bytes: the codec needs 28 times the memory of what it counts.
+// longestPiece is how much of a word is counted at once, in bytes: counting takes 30 times the memory of what is
+// counted.
 const longestPiece = 4 << 10
 
 // countPieces counts a word. At each cut of a longer one the count may be a token too high.
-func countPieces(codec tokenizer.Codec, w string) (sum int, err error) {
-	for w != "" {
-		n := min(len(w), longestPiece)
-		for n < len(w) && !utf8.RuneStart(w[n]) {
+func countPieces(ranks map[string]int32, word string) (sum int) {
+	for word != "" {
+		n := min(len(word), longestPiece)
+		for n < len(word) && !utf8.RuneStart(word[n]) {
 			n++
 		}
-		counted, err := codec.Count(w[:n])
-		if err != nil {
-			return 0, err
-		}
-		sum, w = sum+counted, w[n:]
+		sum += countPiece(ranks, word[:n])
+		word = word[n:]
 	}
-	return sum, nil
+	return sum
+}
+
+// countPiece counts the tokens of a piece, which are joined from its bytes in the order of their ranks.
+func countPiece(ranks map[string]int32, piece string) int {
+	if _, ok := ranks[piece]; ok {
+		return 1
+	}
+	n := int32(len(piece))
+	w := newWord(make([]int32, n))
+	w.find = func(left int32) (merge, bool) {
+		end := n
+		if right := w.next[left]; w.next[right] < n {
+			end = w.next[right]
+		}
+		rank, ok := ranks[piece[left:end]]
+		return merge{rank, rank}, ok
+	}
+	return len(w.join())
 }
 
 // of counts one piece.
