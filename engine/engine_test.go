@@ -176,8 +176,12 @@ func (g *rig) try(t *testing.T, plan *dsl.Plan, simulator *sim.Server) error {
 
 // tokenizer asks the simulator for the tokens of a prompt, as engine/server does.
 func tokenizer(hc *http.Client) prompt.Tokenize {
-	return func(ctx context.Context, messages []dsl.Message, _ ...wire.Tool) ([]int, error) {
-		body, err := json.Marshal(map[string]any{"model": "qwen2.5-3b", "messages": messages, "add_generation_prompt": true})
+	return func(ctx context.Context, messages []dsl.Message, tools ...wire.Tool) ([]int, error) {
+		q := map[string]any{"model": "qwen2.5-3b", "messages": messages, "add_generation_prompt": true}
+		if len(tools) > 0 {
+			q["tools"] = wire.Functions(tools)
+		}
+		body, err := json.Marshal(q)
 		if err != nil {
 			return nil, err
 		}
@@ -236,7 +240,7 @@ func (g *rig) ledger(t *testing.T) []sim.Entry {
 	t.Helper()
 	var out []sim.Entry
 	for _, e := range g.sim.Ledger() {
-		if strings.Contains(e.Path, "completions") && !canary(e.Messages[0].Content) {
+		if !canary(e.Messages[0].Content) {
 			out = append(out, e)
 		}
 	}

@@ -230,6 +230,7 @@ func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step
 		Images: images(t.Messages), Waited: s.waited, Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
 	}
 	s.waited = 0
+	s.observer.CountWhole(&r)
 	s.maker.Tell(ctx, req, &ceiling, &r)
 	if metrics.Unplaced(&r) {
 		r.Later = s.maker.Later(ctx, &r.Exchange)

@@ -95,9 +95,9 @@ func replyOf(e *event.Exchange) server.Reply {
 	return r
 }
 
-// countWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the
+// CountWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the
 // server leaves out cached tokens, or has them in two parts of the sum.
-func (o *Observer) countWhole(r *event.Request) {
+func (o *Observer) CountWhole(r *event.Request) {
 	whole, why := o.report.Whole(replyOf(&r.Exchange))
 	if r.Err == nil && why != "" {
 		o.notes.once("prompt_uncounted", "self-test: %s: the tokens of prompts are unknown", why)

@@ -82,7 +82,6 @@ func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
 // After reads the counters after a turn and adds to its request what the server reports of it, and what contradicts
 // it. Plain is the prompt without its template.
 func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
-	o.countWhole(r)
 	d := o.awaitCounters(ctx, &r.Exchange)
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
 	o.checkCeiling(r)

@@ -53,6 +53,7 @@ type Wire struct {
 	RoleEarly       bool   // the role chunk comes with the headers, not with the first token
 	Reasoning       string // key of the reasoning channel: "reasoning", "reasoning_content", "both"; "": the version's
 	ReasoningTokens int    // tokens of reasoning before every chat answer
+	WholeInput      bool   // input_tokens of /v1/messages hold what was cached as well
 }
 
 // simulated marks a version as that of the simulator, so that no report can take it for vLLM's.

@@ -7,7 +7,7 @@
 // recompute, vLLM's routes, bodies, errors and metrics, and faults on demand.
 //
 // It does not model the scheduling noise of a real engine, speculative decoding, several tokens in one chunk (except
-// on demand), sliding-window attention, quantised KV caches, images, tools, log-probabilities and more than one
+// on demand), sliding-window attention, quantised KV caches, log-probabilities and more than one
 // choice in a reply. A request for one of these is refused with 400 rather than faked.
 //
 // Time is plain time.Now and timers. Inside a testing/synctest bubble the simulator therefore runs in virtual time,

@@ -16,7 +16,7 @@ import (
 type exchange struct {
 	s       *Server
 	r       *http.Request
-	chat    bool
+	form    *form
 	arrival time.Time
 	created int64
 	model   string // as the reply names it
@@ -28,6 +28,7 @@ type exchange struct {
 	seq     *sequence
 
 	recorded bool
+	typed
 	outlet
 }
 
@@ -47,18 +48,26 @@ type outlet struct {
 }
 
 func (s *Server) chat(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, true)
+	s.generate(w, r, arrival, &chatForm)
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, false)
+	s.generate(w, r, arrival, &textForm)
 }
 
-// generate handles both generation routes.
-func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.Time, chat bool) {
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &responsesForm)
+}
+
+func (s *Server) message(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &messagesForm)
+}
+
+// generate handles a generation route.
+func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.Time, f *form) {
 	n := int(s.count.Add(1))
 	x := &exchange{
-		s: s, r: r, chat: chat, arrival: arrival, created: arrival.Unix(),
+		s: s, r: r, form: f, arrival: arrival, created: arrival.Unix(),
 		outlet: outlet{w: w, rc: http.NewResponseController(w), due: arrival},
 		entry:  &Entry{N: n, Path: r.URL.Path, Arrival: arrival},
 	}
@@ -70,8 +79,8 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 		x.refuse(refused)
 		return
 	}
-	refused = decode(body, &x.req)
-	x.req.chat = chat
+	refused = f.read(body, &x.req)
+	x.req.chat = f.chat
 	conversation := x.open(refused)
 	x.trouble = s.strike(n, x.req.Model, conversation)
 	x.entry.Faults = x.trouble.names()
@@ -111,10 +120,7 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 
 // open fills the entry in from the request and returns the conversation, as far as there is one.
 func (x *exchange) open(refused *refusal) []Message {
-	prefix := "cmpl-"
-	if x.chat {
-		prefix = "chatcmpl-"
-	}
+	prefix := x.form.prefix
 	x.entry.ID = prefix + x.s.id(x.entry.N)
 	if id := x.r.Header.Get("X-Request-Id"); id != "" {
 		x.entry.ID = prefix + id
@@ -131,7 +137,7 @@ func (x *exchange) open(refused *refusal) []Message {
 	if x.req.CacheSalt != nil {
 		x.entry.Salt = *x.req.CacheSalt
 	}
-	if x.chat {
+	if x.form.chat {
 		x.entry.Messages = x.req.messages()
 		return x.entry.Messages
 	}
@@ -228,13 +234,13 @@ func errorType(status int) string {
 
 func (x *exchange) refuse(e *refusal) {
 	x.entry.Status = e.status
-	x.s.refuse(x.w, e)
+	answerJSON(x.w, e.status, x.form.problem(x.s, e))
 }
 
 // prepare tokenises the prompt, checks that it fits and composes the reply.
 func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	q := &x.req
-	if x.chat {
+	if x.form.chat {
 		x.prompt = tokenize(render(withTools(conversation, q.Tools), q.ending()))
 	} else {
 		var e *refusal
@@ -253,7 +259,7 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	limit := q.maxTokens()
 	switch {
 	case limit != nil:
-	case x.chat:
+	case x.form.chat:
 		limit = new(max(1, most))
 	default:
 		limit = new(16) // vLLM's default on this route
@@ -271,16 +277,27 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	if q.Seed != nil {
 		p.Seed = *q.Seed
 	}
-	text := x.s.say(conversation)
+	text, calls := x.answering(conversation)
 	if x.trouble.has("split_utf8") {
 		text = "上青 " + text // so that there is a character to cut
 	}
 	reasoning := 0
-	if x.chat {
+	if x.form.chat {
 		reasoning = q.reasoning(x.s.cfg)
 	}
 	x.reply = compose(x.s.cfg.Seed, text, text, reasoning, p)
+	x.reply.calling(calls)
 	return nil
+}
+
+// answering is what the model generates: calls, or an answer in the form that is asked for.
+func (x *exchange) answering(conversation []Message) (text string, calls []Call) {
+	if x.form.chat {
+		if calls = x.req.decide(conversation); calls != nil {
+			return withCalls("", calls), calls
+		}
+	}
+	return x.req.formatted(x.s.say(conversation)), nil
 }
 
 // submit passes the request to the engine, to be scheduled when the front end is done. The time computing here took

@@ -12,6 +12,9 @@ const (
 func (x *exchange) complete(from, i int) bool {
 	r := x.reply
 	last := i == len(r.tokens)-1 || i == r.reasoning-1
+	if r.silent(i) && !last {
+		return false
+	}
 	if i < r.reasoning && (x.trouble.has("whole_reasoning") || x.trouble.has("hidden_reasoning")) {
 		return last
 	}
@@ -27,7 +30,7 @@ func (x *exchange) speak(from, i int) bool {
 	if i < x.reply.reasoning && x.trouble.has("hidden_reasoning") {
 		return false
 	}
-	x.hold(encode(x.tokens(from, i)))
+	x.hold(x.form.pieces(x, from, i)...)
 	return true
 }
 
@@ -76,6 +79,6 @@ func (x *exchange) finishLate() bool {
 	if !x.wait(x.due) {
 		return false
 	}
-	x.hold(encode(x.ending()))
+	x.hold(x.form.ending(x)...)
 	return x.flush()
 }

@@ -22,7 +22,8 @@ type Entry struct {
 	Prompt    string    `json:"prompt,omitempty"` // of a completions request
 	Text      string    `json:"text"`
 	Reasoning string    `json:"reasoning,omitempty"`
-	Finish    string    `json:"finish_reason"` // "stop", "length", "abort", "error"; empty if refused
+	Calls     []Call    `json:"calls,omitempty"`
+	Finish    string    `json:"finish_reason"` // "stop", "length", "tool_calls", "abort", "error"; empty if refused
 
 	PromptTokens    int `json:"prompt_tokens"`
 	CachedTokens    int `json:"cached_tokens"` // what the cache held, whatever the usage said

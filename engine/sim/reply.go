@@ -11,14 +11,16 @@ import (
 
 // reply is what the simulator will say, decided before the first token is due.
 type reply struct {
-	tokens    []Token  // everything sampled, including the token that ends a natural reply
-	texts     []string // what each token adds to the text on the wire; empty for the end token
-	reasoning int      // how many of the first tokens are reasoning
-	thought   string   // all text of the reasoning channel
-	text      string   // all text of the answer
-	finish    string   // "stop" or "length"
-	stop      any      // the stop string or token that ended it, or nil
-	limit     int      // the most tokens it could have had
+	tokens    []Token   // everything sampled, including the token that ends a natural reply
+	texts     []string  // what each token adds to the text on the wire; empty for the end token
+	reasoning int       // how many of the first tokens are reasoning
+	thought   string    // all text of the reasoning channel
+	text      string    // all text of the answer
+	finish    string    // "stop", "length" or "tool_calls"
+	calls     []Call    // those that were begun
+	parts     [][]piece // what each token says, if there are calls
+	stop      any       // the stop string or token that ended it, or nil
+	limit     int       // the most tokens it could have had
 }
 
 // sampling is the part of a request that decides how long a reply gets.

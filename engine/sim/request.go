@@ -2,9 +2,11 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -21,18 +23,18 @@ type request struct {
 	thought
 	ended
 	returned
+	shaped
 	unserved
 }
 
 // asked is the prompt, in the form of either route.
 type asked struct {
-	Messages            []wireMessage     `json:"messages"`
-	Tools               []json.RawMessage `json:"tools"`
-	Prompt              json.RawMessage   `json:"prompt"`
-	AddGenerationPrompt *bool             `json:"add_generation_prompt"`
-	ContinueFinal       bool              `json:"continue_final_message"`
-	Echo                bool              `json:"echo"`
-	Suffix              string            `json:"suffix"`
+	Messages            []wireMessage   `json:"messages"`
+	Prompt              json.RawMessage `json:"prompt"`
+	AddGenerationPrompt *bool           `json:"add_generation_prompt"`
+	ContinueFinal       bool            `json:"continue_final_message"`
+	Echo                bool            `json:"echo"`
+	Suffix              string          `json:"suffix"`
 }
 
 // drawn says how tokens are drawn.
@@ -90,10 +92,22 @@ type returned struct {
 // unserved is what a request may ask for and the simulator refuses or ignores.
 type unserved struct {
 	Logprobs       json.RawMessage `json:"logprobs"`
+	TopLogprobs    json.RawMessage `json:"top_logprobs"`
 	PromptLogprobs json.RawMessage `json:"prompt_logprobs"`
-	ResponseFormat *struct {
-		Type string `json:"type"`
-	} `json:"response_format"`
+}
+
+// shaped says what a reply may call, and what form it is to have.
+type shaped struct {
+	Tools          []tool          `json:"tools"`
+	ToolChoice     json.RawMessage `json:"tool_choice"`
+	ResponseFormat *format         `json:"response_format"`
+}
+
+type format struct {
+	Type   string `json:"type"`
+	Schema struct {
+		Schema json.RawMessage `json:"schema"`
+	} `json:"json_schema"`
 }
 
 type streamOptions struct {
@@ -105,7 +119,9 @@ type streamOptions struct {
 type wireMessage struct {
 	Role    string      `json:"role"`
 	Content textContent `json:"content"`
-	Calls   []wireCall  `json:"tool_calls"`
+	Calls   []struct {
+		Function Call `json:"function"`
+	} `json:"tool_calls"`
 }
 
 type textContent string
@@ -139,7 +155,12 @@ func (c *textContent) UnmarshalJSON(b []byte) error {
 		*c = textContent(strings.Join(texts, "\n"))
 		return nil
 	}
-	return json.Unmarshal(b, (*string)(c))
+	var text *string
+	if err := json.Unmarshal(b, &text); err != nil || text == nil { // none beside calls
+		return err
+	}
+	*c = textContent(*text)
+	return nil
 }
 
 // stringOrList is a field that may be one string or several.
@@ -222,12 +243,28 @@ var rules = []rule{
 		func(*request) string { return "Parameter 'cache_salt' must be a non-empty string if provided." }},
 	{"n", func(q *request) bool { return q.N != nil && *q.N != 1 },
 		func(q *request) string { return fmt.Sprintf("the simulator answers with one choice, not %d", *q.N) }},
+	{"tools", func(q *request) bool {
+		return slices.ContainsFunc(q.Tools, func(t tool) bool { return t.Function.Name == "" })
+	},
+		func(*request) string { return "tools: a function has no name" }},
+	{"tool_choice", func(q *request) bool { return len(q.ToolChoice) > 0 && len(q.Tools) == 0 && !q.choosesNone() },
+		func(*request) string { return "When using `tool_choice`, `tools` must be set." }},
+	{"tool_choice", func(q *request) bool { return q.misnamed() },
+		func(*request) string { return "Tool choice 'function' not found in 'tools' parameter." }},
 	{"logprobs", func(q *request) bool { return given(q.Logprobs) },
-		func(*request) string { return "the simulator has no log-probabilities" }},
+		func(q *request) string { return noLogprobs("sample", q.Logprobs, q.TopLogprobs) }},
 	{"prompt_logprobs", func(q *request) bool { return given(q.PromptLogprobs) },
-		func(*request) string { return "the simulator has no log-probabilities" }},
-	{"response_format", func(q *request) bool { return q.ResponseFormat != nil && q.ResponseFormat.Type != "text" },
-		func(*request) string { return "the simulator answers in plain text only" }},
+		func(q *request) string { return noLogprobs("prompt", q.PromptLogprobs, nil) }},
+	{"response_format", func(q *request) bool {
+		return q.ResponseFormat != nil && !slices.Contains([]string{"text", "json_object", "json_schema"}, q.ResponseFormat.Type)
+	},
+		func(q *request) string { return fmt.Sprintf("response_format: no type %q", q.ResponseFormat.Type) }},
+	{"response_format", func(q *request) bool {
+		return q.ResponseFormat != nil && q.ResponseFormat.Type == "json_schema" && !given(q.ResponseFormat.Schema.Schema)
+	},
+		func(*request) string {
+			return "When response_format type is 'json_schema', the 'json_schema' field must be provided."
+		}},
 	{"echo", func(q *request) bool { return q.Echo },
 		func(*request) string { return "the simulator does not echo prompts" }},
 	{"suffix", func(q *request) bool { return q.Suffix != "" },
@@ -242,6 +279,27 @@ func (q *request) check() *refusal {
 		}
 	}
 	return nil
+}
+
+// noLogprobs refuses log-probabilities in vLLM's words, as with --max-logprobs 0.
+func noLogprobs(of string, asked, top json.RawMessage) string {
+	n := string(asked)
+	if n == "true" {
+		n = cmp.Or(string(top), "0")
+	}
+	return fmt.Sprintf("Requested %s logprobs of %s, which is greater than max allowed: 0", of, n)
+}
+
+// choosesNone reports whether the request asks for no calls.
+func (q *request) choosesNone() bool {
+	how, _ := q.choice()
+	return how == "none" || how == ""
+}
+
+// misnamed reports whether the request asks for a tool that it does not declare.
+func (q *request) misnamed() bool {
+	how, named := q.choice()
+	return how == "named" && !slices.ContainsFunc(q.Tools, func(t tool) bool { return t.Function.Name == named })
 }
 
 // given tells whether a field is there and asks for something.
@@ -264,10 +322,11 @@ func (q *request) messages() []Message { return conversation(q.Messages) }
 func conversation(wire []wireMessage) []Message {
 	out := make([]Message, len(wire))
 	for i, m := range wire {
-		out[i] = Message{m.Role, string(m.Content)}
+		var calls []Call
 		for _, c := range m.Calls {
-			out[i].Content += c.text()
+			calls = append(calls, c.Function)
 		}
+		out[i] = Message{m.Role, withCalls(string(m.Content), calls)}
 	}
 	return out
 }

@@ -30,6 +30,9 @@ func routes() []route {
 		{"GET", "/v1/models", false, (*Server).models},
 		{"POST", "/v1/chat/completions", false, (*Server).chat},
 		{"POST", "/v1/completions", false, (*Server).complete},
+		{"POST", "/v1/responses", false, (*Server).respond},
+		{"POST", "/v1/messages", false, (*Server).message},
+		{"POST", "/v1/messages/count_tokens", false, (*Server).countTokens},
 		{"POST", "/tokenize", false, (*Server).tokenize},
 		{"POST", "/detokenize", false, (*Server).detokenize},
 		{"POST", "/reset_prefix_cache", true, (*Server).resetPrefixCache},
@@ -48,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/v1/") && s.cfg.APIKey != "" &&
-		r.Header.Get("Authorization") != "Bearer "+s.cfg.APIKey {
+		r.Header.Get("Authorization") != "Bearer "+s.cfg.APIKey && r.Header.Get("X-Api-Key") != s.cfg.APIKey {
 		answerJSON(w, http.StatusUnauthorized, map[string]string{"error": "Unauthorized"})
 		return
 	}
@@ -153,13 +156,13 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	var q struct {
-		Model    string            `json:"model"`
-		Prompt   *string           `json:"prompt"`
-		Messages []wireMessage     `json:"messages"`
-		Tools    []json.RawMessage `json:"tools"`
-		Add      *bool             `json:"add_generation_prompt"`
-		Continue bool              `json:"continue_final_message"`
-		Strings  bool              `json:"return_token_strs"`
+		Model    string        `json:"model"`
+		Prompt   *string       `json:"prompt"`
+		Messages []wireMessage `json:"messages"`
+		Tools    []tool        `json:"tools"`
+		Add      *bool         `json:"add_generation_prompt"`
+		Continue bool          `json:"continue_final_message"`
+		Strings  bool          `json:"return_token_strs"`
 	}
 	if !s.read(w, r, &q) {
 		return

@@ -24,9 +24,9 @@ var doneMark = json.RawMessage("[DONE]")
 func (x *exchange) stream() {
 	x.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	x.w.WriteHeader(http.StatusOK)
-	roleDue := x.chat
-	if x.chat && (x.s.cfg.Wire.RoleEarly || x.trouble.has("role_early")) {
-		x.hold(encode(x.role()))
+	roleDue := x.form.opening != nil
+	if roleDue && (x.s.cfg.Wire.RoleEarly || x.trouble.has("role_early")) {
+		x.hold(x.form.opening(x)...)
 		roleDue = false
 	}
 	if !x.flush() {
@@ -42,7 +42,7 @@ func (x *exchange) stream() {
 			return
 		}
 		if roleDue {
-			x.hold(encode(x.role()))
+			x.hold(x.form.opening(x)...)
 			roleDue = false
 		}
 		x.heldTokens++
@@ -83,12 +83,7 @@ func (x *exchange) close(total int) {
 	if !x.strikes(total) {
 		return
 	}
-	if x.wantsUsage() && !x.trouble.has("no_usage") {
-		x.hold(encode(x.totals()))
-	}
-	if !x.trouble.has("no_done") {
-		x.hold(doneMark)
-	}
+	x.hold(x.form.closing(x)...)
 	if !x.flush() {
 		x.abandon("abort")
 	}
@@ -106,7 +101,7 @@ func (x *exchange) answer() {
 	if !x.strikes(total) {
 		return
 	}
-	body := x.padded(x.whole())
+	body := x.padded(x.form.whole(x))
 	if x.broken {
 		body = body[:len(body)/2]
 	}
@@ -136,11 +131,16 @@ func (x *exchange) quietEnd() bool {
 	return false
 }
 
-// hold adds an event to what flush writes.
-func (x *exchange) hold(data json.RawMessage) {
-	x.held = append(x.held, "data: "...)
-	x.held = append(x.held, x.padded(data)...)
-	x.held = append(x.held, "\n\n"...)
+// hold adds events to what flush writes.
+func (x *exchange) hold(events ...frame) {
+	for _, e := range events {
+		if e.name != "" {
+			x.held = append(append(append(x.held, "event: "...), e.name...), '\n')
+		}
+		x.held = append(x.held, "data: "...)
+		x.held = append(x.held, x.padded(e.data)...)
+		x.held = append(x.held, "\n\n"...)
+	}
 }
 
 // padded lengthens a JSON object with blanks to what the fault "oversized" asks for, once.
@@ -246,8 +246,7 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 			x.refuse(e)
 			return false
 		}
-		x.hold(x.s.errorBody(e))
-		x.hold(doneMark)
+		x.hold(x.form.failing(x, e)...)
 		x.write(x.held)
 		return false
 	},
@@ -319,7 +318,7 @@ func (x *exchange) finish(reason string) {
 	n := len(e.Tokens)
 	e.ReasoningTokens = min(n, r.reasoning)
 	if n == len(r.tokens) {
-		e.Text, e.Reasoning = r.text, r.thought
+		e.Text, e.Reasoning, e.Calls = r.text, r.thought, r.calls
 		e.Preemptions = x.seq.preempted
 	} else {
 		e.Reasoning = strings.Join(r.texts[:e.ReasoningTokens], "")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // null is a field that is there without a value. vLLM tells it apart from one that is not there.
@@ -88,14 +87,49 @@ func (s *Server) delta(text string, reasoning bool) json.RawMessage {
 	return append(b, '}')
 }
 
-// tokens returns the chunk of the tokens from one to another, the last included.
-func (x *exchange) tokens(from, i int) event {
+// tokens returns the chunks of the tokens from one to another, the last included: one, unless what is said changes with
+// a token. What is said of the tokens is in the last.
+func (x *exchange) tokens(from, i int) []event {
+	parts := x.reply.said(from, i)
+	var out []event
+	for len(parts) > 1 {
+		ev := x.blank()
+		ev.Choices = []choice{{Logprobs: null, Delta: x.partly(parts[0]), TokenIDs: null}}
+		out = append(out, ev)
+		parts = parts[1:]
+	}
+	if len(parts) == 0 {
+		parts = []piece{{call: -1}}
+	}
+	return append(out, x.chunk(parts[0], from, i))
+}
+
+// partly is the delta of a part.
+func (x *exchange) partly(p piece) json.RawMessage {
+	switch {
+	case p.call < 0:
+		return x.s.delta(p.text, p.thought)
+	case p.begins:
+		return encode(map[string]any{"tool_calls": []any{map[string]any{"id": x.callID(p.call), "type": "function",
+			"index": p.call, "function": Call{x.reply.calls[p.call].Name, p.text}}}})
+	}
+	return encode(map[string]any{"tool_calls": []any{map[string]any{"index": p.call,
+		"function": map[string]string{"arguments": p.text}}}})
+}
+
+// callID is the name of a call of the reply.
+func (x *exchange) callID(call int) string {
+	return fmt.Sprintf("call-%s-%d", x.s.id(x.entry.N)[:16], call)
+}
+
+// chunk is the chunk of a part and of the tokens from one to another.
+func (x *exchange) chunk(p piece, from, i int) event {
 	r := x.reply
 	ev := x.blank()
 	c := choice{Logprobs: null}
-	text := strings.Join(r.texts[from:i+1], "")
-	if x.chat {
-		c.Delta = x.s.delta(text, i < r.reasoning)
+	text := p.text
+	if x.form.chat {
+		c.Delta = x.partly(p)
 		c.TokenIDs = null
 	} else {
 		c.Text = &text
@@ -115,18 +149,18 @@ func (x *exchange) tokens(from, i int) event {
 	switch {
 	case x.continuous():
 		ev.Usage = encode(x.usage(i + 1))
-	case !x.chat:
+	case !x.form.chat:
 		ev.Usage = null
 	}
 	return ev
 }
 
-// ending returns the chunk that has the finish reason alone.
-func (x *exchange) ending() event {
+// ended returns the chunk that has the finish reason alone.
+func (x *exchange) ended() event {
 	r := x.reply
 	ev := x.blank()
 	c := choice{Logprobs: null, FinishReason: &r.finish, StopReason: r.stopReason()}
-	if x.chat {
+	if x.form.chat {
 		c.Delta = x.s.delta("", false)
 	} else {
 		c.Text = new(string)
@@ -159,7 +193,7 @@ func (x *exchange) totals() event {
 
 func (x *exchange) blank() event {
 	object := "chat.completion.chunk"
-	if !x.chat {
+	if !x.form.chat {
 		object = "text_completion"
 	}
 	return event{ID: x.entry.ID, Object: object, Created: x.created, Model: x.model, Choices: []choice{}}
@@ -190,7 +224,7 @@ func (x *exchange) whole() json.RawMessage {
 		c.TokenIDs, promptIDs = encode(r.tokens), encode(x.prompt)
 	}
 	object := "chat.completion"
-	if x.chat {
+	if x.form.chat {
 		c.Message = x.message()
 	} else {
 		object = "text_completion"
@@ -213,7 +247,7 @@ func (x *exchange) whole() json.RawMessage {
 		ID: x.entry.ID, Object: object, Created: x.created, Model: x.model, Choices: []choice{c},
 		Tier: null, Fingerprint: x.s.fingerprint, Transfer: null,
 	}
-	if x.chat {
+	if x.form.chat {
 		body.Logprobs, body.PromptIDs = null, promptIDs
 	}
 	if !x.trouble.has("no_usage") {
@@ -233,6 +267,13 @@ func (x *exchange) message() json.RawMessage {
 	m := map[string]any{
 		"role": "assistant", "content": x.reply.text, "refusal": nil, "annotations": nil,
 		"audio": nil, "function_call": nil, "tool_calls": []any{},
+	}
+	var calls []any
+	for k, c := range x.reply.calls {
+		calls = append(calls, map[string]any{"id": x.callID(k), "type": "function", "function": c})
+	}
+	if calls != nil {
+		m["tool_calls"], m["content"] = calls, nil
 	}
 	var thought any
 	if x.reply.reasoning > 0 {

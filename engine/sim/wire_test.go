@@ -181,8 +181,10 @@ func TestRefusals(t *testing.T) {
 			"cache_salt":             {"cache_salt": ""},
 			"n":                      {"n": 2},
 			"logprobs":               {"logprobs": true},
-			"response_format":        {"response_format": fields{"type": "json_object"}},
-			"messages":               {"messages": []Message{}},
+			"response_format":        {"response_format": fields{"type": "json_schema"}},
+			"tool_choice": {"tool_choice": fields{"type": "function", "function": fields{"name": "no"}},
+				"tools": []fields{{"type": "function", "function": fields{"name": "yes"}}}},
+			"messages": {"messages": []Message{}},
 		} {
 			body := fields{"model": b.s.served[0], "messages": user("Hi")}
 			maps.Copy(body, more)
