@@ -48,6 +48,9 @@ func (p *planner) load(f File) {
 	if !ok {
 		return
 	}
+	for _, c := range cells {
+		p.scenarios = append(p.scenarios, c.scenario)
+	}
 	var made []*Cell
 	for _, c := range cells {
 		made = append(made, p.cell(axes, c))

@@ -89,10 +89,22 @@ func (p *planner) finish(c *Cell) {
 	p.unthinkable(c)
 }
 
-// ownModel gives a cell without a model the first one in its profile's list.
+// ownModel gives a cell without a model the first one in its profile's list that can do what the requests ask for; if
+// none can, the first.
 func (p *planner) ownModel(c *Cell) {
+	var known []*Model
 	for _, name := range c.Server.Models {
 		if m := p.lib.Model(name); m != nil {
+			known = append(known, m)
+		}
+	}
+	able := slices.IndexFunc(known, func(m *Model) bool {
+		return !slices.ContainsFunc(p.scenarios, func(s *Scenario) bool {
+			return !(&Cell{Scenario: s, Server: c.Server, Model: m}).able()
+		})
+	})
+	for i, m := range known {
+		if i == max(able, 0) {
 			c.Model = m
 			// The label lets results of different models be compared by name.
 			at := slices.IndexFunc(c.Labels, func(l Label) bool { return l.Name == serverAxis }) + 1

@@ -108,6 +108,8 @@ type planner struct {
 
 	selection *selection // over all files of a command; nil: this file alone is planned
 
+	scenarios []*Scenario // of all cells
+
 	texts map[syntheticKey]string
 }
 

@@ -51,6 +51,21 @@ func (c *Cell) Unthinkable(r Sampling) bool {
 	return !ok
 }
 
+// able reports whether the cell's model thinks as its requests ask for, and takes the images that they show.
+func (c *Cell) able() bool {
+	if step, _ := firstShown(c.Scenario); step != nil && (c.Model.Images == nil || !*c.Model.Images) {
+		return false
+	}
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			if c.Unthinkable(step.Request) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // modelName is the name of the cell's model, in a sentence.
 func (c *Cell) modelName() string {
 	if c.Model == nil {
@@ -133,14 +148,17 @@ func (p *planner) unkept(c *Cell) {
 
 // unthinkable warns of requests for thinking that the cell's model has no words for.
 func (p *planner) unthinkable(c *Cell) {
-	for _, conversation := range c.Scenario.Conversations {
-		for _, step := range conversation.Steps {
-			if c.Unthinkable(step.Request) {
-				p.once(syntax.Diagnostic{Pos: step.Pos, Severity: syntax.Warning, Code: "plan/thinking",
-					Message: fmt.Sprintf("%s has no thinking: %s, as far as the models file knows: it is not asked for it, and what "+
-						"rests on it is unsupported", c.modelName(), step.Request.Thinking),
-					Help: "describe `thinking:` of the model in a models file, or leave it out"})
-			}
+	how, first := c.collect(func(r Sampling) []string {
+		if c.Unthinkable(r) {
+			return []string{r.Thinking}
 		}
+		return nil
+	})
+	if len(how) == 0 {
+		return
 	}
+	p.once(syntax.Diagnostic{Pos: first.Pos, Severity: syntax.Warning, Code: "plan/thinking",
+		Message: fmt.Sprintf("%s has no thinking: %s, as far as the models file knows: it is not asked for it, and what "+
+			"rests on it is unsupported", c.modelName(), strings.Join(how, ", ")),
+		Help: "describe `thinking:` of the model in a models file, or leave it out"})
 }

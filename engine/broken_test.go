@@ -177,6 +177,12 @@ var brokenServers = []broken{
 				next.ServeHTTP(w, r)
 			})
 		}},
+	{name: "unloads", does: "unloads its model, and with it its cache, when nobody asks for three seconds",
+		config: sim.Config{KeepAlive: 3 * time.Second, LoadTime: 5 * time.Second}},
+	{name: "thinks-anyway", does: "thinks, whatever it is told of that",
+		config: sim.Config{Wire: sim.Wire{ReasoningTokens: 60}},
+		front:  edits(func(body map[string]any) { delete(body, "chat_template_kwargs") })},
+	{name: "calls-nothing-there", does: "calls a tool that there is not", front: callsNothingThere},
 	{name: "slow-after-removal", does: "takes twice as long to the first token after a removal",
 		front: onRemoval(func(_ http.Handler, w http.ResponseWriter, _ bool) { w.(*paced).twice = true })},
 	{name: "keeps-waiting", does: "waits for half a minute before the first word",

@@ -167,3 +167,25 @@ func (w *withheld) WriteHeader(int)                {}
 func (w *withheld) Write(data []byte) (int, error) { return w.body.Write(data) }
 func (w *withheld) FlushError() error              { return nil }
 func (w *withheld) Flush()                         {}
+
+// callsNothingThere answers requests with tools by calling one that there is not.
+func callsNothingThere(_ *memory, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what is cut short is no JSON
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		var q struct {
+			Tools []json.RawMessage `json:"tools"`
+		}
+		if !isChat(r) || json.Unmarshal(body, &q) != nil || len(q.Tools) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, data := range []string{
+			`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":` +
+				`{"name":"write_poem","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}`,
+			`{"choices":[],"usage":{"prompt_tokens":2000,"completion_tokens":9}}`, "[DONE]"} {
+			fmt.Fprintf(w, "data: %s\n\n", data)
+		}
+	})
+}

@@ -31,7 +31,7 @@ func load(t *testing.T, name string) *dsl.Plan {
 	report(t, dsl.Validate(f, lib, judge.Vocabulary()))
 
 	opt := prompt.PlanOptions(lib)
-	opt.Servers, opt.Model = []string{"sim"}, "qwen2.5-3b"
+	opt.Servers = []string{"sim"}
 	plan, diags := dsl.Load(f, lib, judge.Vocabulary(), opt)
 	report(t, diags)
 	if plan == nil {
