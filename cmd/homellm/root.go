@@ -32,9 +32,9 @@ func run(ctx context.Context, p process, args []string) (code int) {
 
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
-	newInit, newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newList, newReport, newResults,
-	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain, newMan,
-	newVersion,
+	newInit, newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newImport, newList, newReport, newResults,
+	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
+	newMan, newVersion,
 }
 
 func newRoot(p process) *cobra.Command {

@@ -77,6 +77,7 @@ func (r *reader) trace(v *value, e entry) {
 		r.errorf(hashes, "", "%d blocks of %d tokens are not a prompt of %d", len(hashes.items), p.Size, p.Tokens)
 		return
 	}
+	p.Shared = true
 	for _, item := range hashes.items {
 		n, err := strconv.ParseInt(item.text, 10, 64)
 		if !item.is(number) || err != nil || n < 0 {

@@ -30,8 +30,10 @@ const (
 	AIPerf   Format = "aiperf"
 )
 
-// Formats lists the formats.
-var Formats = []Format{OpenAI, ShareGPT, Mooncake, AIPerf}
+// Known reports whether a name is that of a format.
+func Known(name string) bool {
+	return slices.Contains([]Format{OpenAI, ShareGPT, Mooncake, AIPerf}, Format(name))
+}
 
 // Chat is one recorded chat.
 type Chat struct {
@@ -56,6 +58,7 @@ type Message struct {
 type Prompt struct {
 	Tokens int
 	Blocks []int64 // in order: which they are, negative; the same number is the same text, in every line
+	Shared bool    // blocks have hashes, and may be in other lines too
 	Size   int     // tokens in a block
 	Reply  int     // tokens; 0: not said
 	When   float64 // seconds; negative: not said
@@ -71,6 +74,8 @@ type File struct {
 	lines   bool  // JSON lines
 	entries []entry
 	block   int // tokens in a block of a trace
+
+	lastAt, lastCol int // the last place that was found, since a line may be a whole chat
 }
 
 // entry is the place of one chat.
@@ -306,7 +311,12 @@ func (f *File) finding(severity syntax.Severity, from, to int, help, format stri
 func (f *File) pos(at int) syntax.Pos {
 	at = min(at, len(f.data))
 	line := sort.SearchInts(f.starts, at+1)
-	return syntax.Pos{File: f.name, Line: line, Col: utf8.RuneCount(f.data[f.starts[line-1]:at]) + 1}
+	from, col := f.starts[line-1], 1
+	if f.lastAt > from && f.lastAt <= at {
+		from, col = f.lastAt, f.lastCol
+	}
+	f.lastAt, f.lastCol = at, col+utf8.RuneCount(f.data[from:at])
+	return syntax.Pos{File: f.name, Line: line, Col: f.lastCol}
 }
 
 // excerpt is the line of a byte.

@@ -261,9 +261,8 @@ func given(s event.Scenario) []string {
 			out = append(out, fmt.Sprintf("%s begins with %s of %s", c.ID, what, g.From))
 		}
 	}
-	const shown = 3
-	if more := len(out) - shown; more > 0 {
-		out = append(out[:shown], fmt.Sprintf("and %d more begin with a given history", more))
+	if len(out) > 1 {
+		return []string{text.Plural(len(out), "conversation") + " begin with a given history"}
 	}
 	return out
 }

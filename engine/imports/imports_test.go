@@ -1,0 +1,265 @@
+package imports
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"homellm/dsl"
+	"homellm/dsl/syntax"
+	"homellm/dsl/transcript"
+	"homellm/engine/judge"
+)
+
+func check(scenario []byte, beside map[string][]byte) syntax.Diagnostics {
+	return dsl.Validate(dsl.File{Name: Unwritten, Data: scenario, Dir: Folder(beside)}, &dsl.Library{}, judge.Vocabulary())
+}
+
+// importing makes a scenario of all chats of a file.
+func importing(data string, opt Options) (*transcript.File, *Made, error) {
+	f, found := transcript.Read("f", []byte(data), "")
+	if found.Errors() {
+		return nil, nil, found
+	}
+	var all []int
+	for i := range f.Len() {
+		all = append(all, i)
+	}
+	opt.Name, opt.Of, opt.Check = "made", "f", check
+	if opt.Chats == 0 {
+		opt.Chats = 100
+	}
+	made, err := Make(f, all, opt)
+	return f, made, err
+}
+
+// played are the messages of the last request of each conversation, with the reply that is kept of it.
+func played(t testing.TB, made *Made) [][]string {
+	t.Helper()
+	plan, found := dsl.Load(dsl.File{Name: "made.yaml", Data: made.Scenario, Dir: Folder(made.Beside)}, &dsl.Library{},
+		judge.Vocabulary(), dsl.Options{})
+	if found.Errors() {
+		t.Fatalf("%v\n%s", found, made.Scenario)
+	}
+	var out [][]string
+	for _, c := range plan.Cells[0].Scenario.Conversations {
+		h := c.Begin()
+		var last []dsl.Message
+		for _, s := range c.Steps {
+			err := s.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
+				r := turn.Recorded()
+				last = append(turn.Messages, dsl.Message{Role: "assistant", Content: r.Text, ToolCalls: r.Calls})
+				return r, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		out = append(out, lines(last))
+	}
+	return out
+}
+
+// lines are messages without the ids of calls, which are made anew.
+func lines(messages []dsl.Message) []string {
+	var out []string
+	for _, m := range messages {
+		s := m.Role + ": " + m.Content
+		for _, c := range m.ToolCalls {
+			s += " " + c.Function.Name + c.Function.Arguments
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// original are the messages of a chat in the same form.
+func original(c *transcript.Chat) []string {
+	var out []dsl.Message
+	for _, m := range c.Messages {
+		out = append(out, m.Message)
+	}
+	return lines(out)
+}
+
+// agent is the transcript of an agent in the form of OpenAI's requests, as public agents write them (mini-swe-agent's
+// trajectories have its shape), with all that could go wrong on the way into YAML.
+const agent = `{"model": "m", "temperature": 0.7, "max_tokens": 99, "messages": [
+ {"role": "system", "content": "You mend parsers.\n\n  Use ${vars.x}, $${y} and {{ vars.z }}.\n# no comment"},
+ {"role": "user", "content": "- Why: does it fail? # not a comment\n"},
+ {"role": "assistant", "content": null, "tool_calls": [
+  {"id": "a", "function": {"name": "read_file", "arguments": "{\"path\": \"parser.go\"}"}},
+  {"id": "b", "function": {"name": "run_tests", "arguments": "{\"only\":[1,null],\"x\":\"${vars.x}\"}"}}]},
+ {"role": "tool", "tool_call_id": "a", "content": "package parser\n\n\tfunc Parse() {}   \n"},
+ {"role": "tool", "tool_call_id": "b", "content": "FAIL\u0000\u2028 \u001b[31m"},
+ {"role": "assistant", "content": "null"},
+ {"role": "user", "content": "Mend it."},
+ {"role": "assistant", "content": "Let me: \"so\".", "tool_calls": [
+  {"id": "c", "function": {"name": "read_file", "arguments": "{\"path\": \"parser.go\"}"}}]},
+ {"role": "tool", "tool_call_id": "c", "content": "mended"},
+ {"role": "assistant", "content": "  Mended.\r\nAll."},
+ {"role": "user", "content": "| Thanks \\ ~"},
+ {"role": "assistant", "content": "'Welcome'\n"}
+]}`
+
+// TestMake_SaysTheSame holds that a scenario says what the chat said, to the letter, however much of it is given.
+func TestMake_SaysTheSame(t *testing.T) {
+	for name, data := range map[string]string{
+		"an agent":         agent,
+		"a chat":           `[{"role":"user","content":"Q"},{"role":"assistant","content":"R"},{"role":"user","content":"yes"},{"role":"assistant","content":"1e3"}]`,
+		"a greeting first": `[{"role":"assistant","content":"Hello."},{"role":"user","content":"Q"},{"role":"assistant","content":"R"}]`,
+		"ids that are paths": `[{"id":"../../etc/passwd","conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]},
+{"id":"CON","conversations":[{"from":"gpt","value":"A"},{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]}]`,
+		"a system message in the middle": `[{"role":"user","content":"Q"},{"role":"assistant","content":"R"},
+{"role":"system","content":"S"},{"role":"user","content":"Q2"},{"role":"assistant","content":"R2"}]`,
+		"circles": `[{"role":"user","content":"Q"}` + strings.Repeat(`,{"role":"assistant","tool_calls":[{"function":{"name":"ls"}}]},
+{"role":"tool","content":"."}`, 5) + `,{"role":"assistant","content":"R"},{"role":"user","content":"Q2"},{"role":"assistant","content":"R2"}]`,
+		"an agent that is cut off": `[{"role":"user","content":"Q"}` + strings.Repeat(`,{"role":"assistant","tool_calls":[{"function":
+{"name":"ls","arguments":"{}"}}]},{"role":"tool","content":"."},{"role":"assistant","tool_calls":[{"function":{"name":"cd"}}]},
+{"role":"tool","content":"/"}`, 2) + `,{"role":"assistant","content":"End."}]`,
+	} {
+		for _, last := range []int{0, 1, 2} {
+			t.Run(fmt.Sprintf("%s, %d", name, last), func(t *testing.T) {
+				f, made, err := importing(data, Options{Last: last})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, got := range played(t, made) {
+					chat, _ := f.Chat(i)
+					rename(&builder{}, chat)
+					if diff := cmp.Diff(original(chat), got); diff != "" {
+						t.Errorf("chat %d (-recorded +played):\n%s\n%s", i, diff, made.Scenario)
+					}
+				}
+				for name := range made.Beside {
+					if strings.Contains(name, "..") || !strings.HasPrefix(name, "chats/made/") && !strings.HasPrefix(name, "documents/made/") {
+						t.Errorf("a file is named %s", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestMake_ListsTheRest holds what is said of what a scenario cannot say.
+func TestMake_ListsTheRest(t *testing.T) {
+	const q, r = `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"R"}`
+	call := func(id string) string {
+		return `{"role":"assistant","tool_calls":[{"id":"` + id + `","function":{"name":"ls"}}]}`
+	}
+	result := func(id string) string { return `{"role":"tool","tool_call_id":"` + id + `","content":"."}` }
+	for _, tt := range []struct{ name, data, want string }{
+		{"no reply", "[" + q + "," + r + "," + q + "]", "q2 has no reply"},
+		{"two questions", "[" + q + "," + q + "," + r + "]", "user messages that follow each other are one question"},
+		{"two replies", "[" + q + "," + r + "," + r + "]", "messages of the assistant that follow each other are one reply"},
+		{"thoughts", "[" + q + `,{"role":"assistant","content":"R","reasoning":"hm"}]`, "thought before replies"},
+		{"circles at the end", "[" + q + "," + call("a") + "," + result("a") + "," + call("b") + "," + result("b") + "," +
+			call("c") + "," + result("c") + "," + r + "]", "the same call with the same result for the third time"},
+		{"a name of a tool", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"fs.ls"}}]},` +
+			result("a") + "," + r + "]", "the tool fs.ls is called fs_ls"},
+		{"arguments", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"ls","arguments":"{oops"}}]},` +
+			result("a") + "," + r + "]", "arguments that are no JSON"},
+		{"a schema", `{"messages":[` + q + "," + r + `],"tools":[{"function":{"name":"f","parameters":{"type":"objekt"}}}]}`,
+			"the parameters of f are guessed from its calls"},
+		{"times", `[{"role":"user","content":"Q","timestamp":5},{"role":"assistant","content":"R","timestamp":7},` +
+			`{"role":"user","content":"Q","timestamp":9},` + r + "]", "times are left out"},
+		{"sampling", `{"messages":[` + q + "," + r + `],"temperature":0.7,"logit_bias":{}}`, "left out of the requests: logit_bias, temperature;"},
+		{"the order of results", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"ls"}},` +
+			`{"id":"b","function":{"name":"ls"}}]},` + result("b") + "," + result("a") + "," + r + "]", "in the order of the calls"},
+	} {
+		_, made, err := importing(tt.data, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if !strings.Contains(strings.Join(made.Notes, "\n"), tt.want) {
+			t.Errorf("%s: %q", tt.name, made.Notes)
+		}
+	}
+}
+
+// TestMake_Waits holds the waits between questions.
+func TestMake_Waits(t *testing.T) {
+	_, made, err := importing(`[{"role":"user","content":"Q","timestamp":5},{"role":"assistant","content":"R","timestamp":7},
+{"role":"user","content":"Q","timestamp":9.5},{"role":"assistant","content":"R","timestamp":10},
+{"role":"user","content":"Q","timestamp":1e300},{"role":"assistant","content":"R"}]`, Options{Waits: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"{id: q2_wait, wait: 2500ms}", "{id: q3_wait, wait: 86400000ms}"} {
+		if !strings.Contains(string(made.Scenario), want) {
+			t.Errorf("no %s in\n%s", want, made.Scenario)
+		}
+	}
+}
+
+// TestMake_Long holds that a chat of any length fits: what no step asks is in context from the beginning.
+func TestMake_Long(t *testing.T) {
+	var chat strings.Builder
+	chat.WriteString(`[{"role":"system","content":"S"}`)
+	for i := range 5_000 {
+		fmt.Fprintf(&chat, `,{"role":"user","content":"Question %d"},{"role":"assistant","content":"Reply %d"}`, i, i)
+	}
+	_, made, err := importing(chat.String()+"]", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := played(t, made)[0]; len(got) != 10_001 || made.Steps != 50 {
+		t.Errorf("%d messages and %d steps", len(got), made.Steps)
+	}
+	large := fmt.Sprintf(`[{"role":"user","content":%q},{"role":"assistant","content":"R"},{"role":"user","content":%[1]q},
+{"role":"assistant","content":"R"}]`, strings.Repeat("long ", 150_000))
+	if _, made, err = importing(large, Options{}); err != nil || made.Steps != 1 {
+		t.Errorf("two questions of 750 KB: %v, %+v", err, made)
+	}
+}
+
+// TestMake_Trace holds that the lines of a trace are prompts of their lengths that share what they shared.
+func TestMake_Trace(t *testing.T) {
+	_, made, err := importing(`{"timestamp": 0, "input_length": 6755, "output_length": 500, "hash_ids": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}
+{"timestamp": 0, "input_length": 7319, "output_length": 490, "hash_ids": [0, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27]}
+{"timestamp": 3052, "input_length": 7234, "output_length": 794, "hash_ids": [0, 1, 2, 3, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42]}
+`, Options{Waits: true, Chats: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, found := dsl.Load(dsl.File{Name: "made.yaml", Data: made.Scenario, Dir: Folder(made.Beside)}, &dsl.Library{},
+		judge.Vocabulary(), dsl.Options{})
+	if found.Errors() {
+		t.Fatal(found)
+	}
+	for i, want := range []struct{ prompt, seen, reply int }{{6755, 0, 500}, {7319, 512, 490}, {7234, 4 * 512, 794}} {
+		turn := plan.Cells[0].Turns[i]
+		if off := turn.PromptTokens - want.prompt; off < 0 || off > 60 || turn.ReplyTokens != want.reply {
+			t.Errorf("line %d: %+v", i+1, turn)
+		}
+		if off := turn.Reusable - want.seen; off < 0 || off > 40 {
+			t.Errorf("line %d: %d tokens seen before, want %d", i+1, turn.Reusable, want.seen)
+		}
+	}
+	if !strings.Contains(string(made.Scenario), "{id: r3_q_wait, wait: 3052ms}") {
+		t.Errorf("no wait in\n%s", made.Scenario)
+	}
+}
+
+// FuzzMake feeds imports what strangers may write: what is made is a valid scenario, which Make itself checks.
+func FuzzMake(f *testing.F) {
+	f.Add(agent)
+	f.Add("{\"input_length\":655,\"hash_ids\":[46,47]}\n{\"input_length\":1}")
+	f.Add(`[{"id":"../x","conversations":[{"from":"human","value":"${vars.x}"},{"from":"gpt","value":"R"}]}]`)
+	f.Add(`{"messages":[{"role":"user","content":"Q"}],"tools":[{"name":"\u0000","parameters":{"a":null}}]}`)
+	f.Fuzz(func(t *testing.T, data string) {
+		_, made, err := importing(data, Options{})
+		if err != nil {
+			if strings.Contains(err.Error(), "no valid scenario") {
+				t.Error(err)
+			}
+			return
+		}
+		for name := range made.Beside {
+			if strings.Contains(name, "..") {
+				t.Errorf("a file is named %s", name)
+			}
+		}
+	})
+}
