@@ -40,9 +40,9 @@ func partlyCached(b byTime) (scenario string, steps []string) {
 		return strings.Join(out, " ")
 	}
 	var y strings.Builder
-	fmt.Fprintf(&y, "schema: homellm.scenario/v1\nname: growing\nrun: {repeats: %d, warmup: 0, isolation: {cache: salt, "+
-		"scope: conversation}}\ndefaults: {timeout: 900s, request: {temperature: 0, seed: 1, max_tokens: 2}}\nconversations:\n",
-		b.repeats)
+	fmt.Fprintf(&y, "schema: homellm.scenario/v1\nname: growing\nrun: {repeats: %d, warmup: 0, error_budget: 5%%, "+
+		"isolation: {cache: salt, scope: conversation}}\ndefaults: {timeout: 900s, request: {temperature: 0, seed: 1, "+
+		"max_tokens: 2}}\nconversations:\n", b.repeats)
 	for conversation := 0; len(steps) < b.turns; conversation++ {
 		n := 300 + 0.4*float64(b.longest)*r.Float64()
 		fmt.Fprintf(&y, "  - id: c%d\n    history: live\n    steps:\n      - {id: c%ds0, ask: %s}\n", conversation, conversation,
@@ -98,6 +98,9 @@ func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 	within, width := 0, 0.0
 	var long []float64 // widths of prompts of about 2,000 tokens
 	for i, q := range cell.Requests {
+		if q.Err != nil && q.Err.Class == "empty" {
+			continue // the model said nothing, and its conversation ended there
+		}
 		if q.Err != nil {
 			t.Errorf("%s: %s: %s", q.Step, q.Err.Class, q.Err.Message)
 			continue
@@ -135,8 +138,11 @@ func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 	}
 	// by chance the share is lower, but hardly by more than two standard deviations
 	least := b.share*float64(all) - 2*math.Sqrt(b.share*(1-b.share)*float64(all))
-	if all != b.repeats*b.turns || float64(within) < least {
+	if float64(within) < least {
 		t.Errorf("%d of %d intervals hold the truth, at least %.0f have to", within, all, least)
+	}
+	if all*10 < b.repeats*b.turns*9 {
+		t.Errorf("%d turns were played of %d", all, b.repeats*b.turns)
 	}
 	return timed, all
 }
