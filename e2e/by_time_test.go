@@ -97,6 +97,7 @@ func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 	rate, cell := metrics.Must("cache.hit_rate"), fold.Cells[0]
 	within, width := 0, 0.0
 	var long []float64 // widths of prompts of about 2,000 tokens
+	why := ""
 	for i, q := range cell.Requests {
 		if q.Err != nil && q.Err.Class == "empty" {
 			continue // the model said nothing, and its conversation ended there
@@ -121,7 +122,7 @@ func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 		all++
 		width += said.High - said.Low
 		if 1800 <= a.prompt && a.prompt <= 2200 {
-			long = append(long, said.High-said.Low)
+			long, why = append(long, said.High-said.Low), v.Why
 		}
 		if said.Low <= truth && truth <= said.High {
 			within++
@@ -133,8 +134,8 @@ func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 	t.Logf("%d of %d intervals hold the truth, %d of them say something; they are %.3f wide", within, all, timed,
 		width/float64(all))
 	if len(long) > 0 {
-		t.Logf("%d prompts of 1,800 to 2,200 tokens: intervals are %.3f wide in the median, %.3f at most", len(long),
-			stats.Median(long), slices.Max(long))
+		t.Logf("%d prompts of 1,800 to 2,200 tokens: intervals are %.3f wide in the median, %.3f at most; %s", len(long),
+			stats.Median(long), slices.Max(long), why)
 	}
 	// by chance the share is lower, but hardly by more than two standard deviations
 	least := b.share*float64(all) - 2*math.Sqrt(b.share*(1-b.share)*float64(all))
