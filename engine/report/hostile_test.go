@@ -48,7 +48,7 @@ var hostile = map[string]string{
 	"not utf8":   "EVIL\xff\xfe\xc0\xaf",
 	"noncharact": "EVIL\uffff\ufffe",
 	"percent":    "%0A::error::EVIL %s %n {{.}}",
-	"long":       strings.Repeat("EVIL", 5000),
+	"long":       strings.Repeat("EVIL", 1500),
 }
 
 // poison puts a text into every string of a value that reports show, identifiers included: a
