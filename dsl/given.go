@@ -52,7 +52,8 @@ func (g *Given) says(m wire.Message) (syntax.Pos, bool) {
 	if g == nil {
 		return syntax.Pos{}, false
 	}
-	i := slices.IndexFunc(g.Messages, func(own wire.Message) bool { return own.Role == m.Role && own.Content == m.Content })
+	same := func(own wire.Message) bool { return own.Role == m.Role && own.Content == m.Content }
+	i := slices.IndexFunc(g.Messages, same)
 	if i < 0 {
 		return syntax.Pos{}, false
 	}

@@ -21,14 +21,16 @@ var chats = fstest.MapFS{
   {"role": "user", "content": "Mend it."},
   {"role": "assistant", "content": "Mended."}
 ]}`)},
-	"chats/two.jsonl": {Data: []byte(`{"id": "one", "conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "R"}]}
+	"chats/two.jsonl": {Data: []byte(`{"id": "one", "conversations": [{"from": "human", "value": "Q"},` +
+		`{"from": "gpt", "value": "R"}]}
 
 {"id": 2, "messages": [{"role": "user", "content": "Q2"}, {"role": "assistant", "content": "R2"}]}
 `)},
 	"chats/trace.jsonl": {Data: []byte(`{"timestamp": 0, "input_length": 655, "output_length": 52, "hash_ids": [46, 47]}
 {"timestamp": 10535, "input_length": 672, "output_length": 26, "hash_ids": [46, 48]}
 `)},
-	"chats/bad.json": {Data: []byte("[\n  {\"role\": \"user\", \"content\": \"Q\"},\n  {\"role\": \"narrator\", \"content\": \"R\"}\n]")},
+	"chats/bad.json": {Data: []byte("[\n  {\"role\": \"user\", \"content\": \"Q\"},\n" +
+		"  {\"role\": \"narrator\", \"content\": \"R\"}\n]")},
 }
 
 // begun is a scenario with one conversation that begins with a chat.
@@ -90,7 +92,7 @@ func TestGiven_IsPlanned(t *testing.T) {
 	steps := "      - {id: q, continue: And now?, reply: R}\n      - {id: q2, continue: And then?, reply: R}\n"
 	plan := mustLoad(t, begun("{file: chats/session.json}", steps), exactOptions())
 	turns := plan.Cells[0].Turns
-	if first := turns[0]; first.PromptTokens < len("You mend parsers.Why does it fail?off by one")/4 || first.Ceiling != 0 {
+	if first := turns[0]; first.PromptTokens < 40 || first.Ceiling != 0 {
 		t.Errorf("%+v", first)
 	}
 	if seen := turns[1].Reusable; seen < turns[0].PromptTokens-15 {

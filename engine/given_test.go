@@ -18,18 +18,20 @@ import (
 // what the simulator's cache served, the ceiling and the journal agree.
 func TestGiven(t *testing.T) {
 	chats := fstest.MapFS{
-		"chats/session.json": {Data: []byte(`[{"role": "system", "content": "` + strings.Repeat("You mend parsers. ", 40) + `"},
+		"chats/session.json": {Data: []byte(`[{"role": "system", "content": "` +
+			strings.Repeat("You mend parsers. ", 40) + `"},
 {"role": "user", "content": "Why does it fail?"},
 {"role": "assistant", "content": null, "tool_calls": [{"id": "c9", "function": {"name": "read", "arguments": "{}"}}]},
-{"role": "tool", "tool_call_id": "c9", "content": "off by one"}, {"role": "assistant", "content": "It is off by one."}]`)},
+{"role": "tool", "tool_call_id": "c9", "content": "off by one"},
+{"role": "assistant", "content": "It is off by one."}]`)},
 		"chats/trace.jsonl": {Data: []byte(`{"timestamp": 0, "input_length": 655, "output_length": 52, "hash_ids": [46, 47]}
 {"timestamp": 10535, "input_length": 672, "output_length": 26, "hash_ids": [46, 48]}
 `)},
 	}
 	var trace strings.Builder
 	for i := range 2 {
-		fmt.Fprintf(&trace, "  - id: t%d\n    given: {file: chats/trace.jsonl, line: %d}\n    steps: [{id: a%d, ask: Go on., "+
-			"reply: R}]\n", i, i+1, i)
+		fmt.Fprintf(&trace, "  - id: t%d\n    given: {file: chats/trace.jsonl, line: %d}\n    steps: "+
+			"[{id: a%d, ask: Go on., reply: R}]\n", i, i+1, i)
 	}
 	plan, ds := dsl.Load(dsl.File{Name: "given.yaml", Dir: chats, Data: []byte(`schema: homellm.scenario/v1
 name: given

@@ -167,7 +167,8 @@ func chosen(read *transcript.File, f importFlags) ([]int, error) {
 		if i := read.WithID(f.id); i >= 0 {
 			return []int{i}, nil
 		}
-		return nil, exit.Errorf(exit.Usage, syntax.SuggestOr(f.id, read.IDs(), "chats"), "there is no chat with the id %q", f.id)
+		return nil, exit.Errorf(exit.Usage, syntax.SuggestOr(f.id, read.IDs(), "chats"), "there is no chat with the id %q",
+			f.id)
 	}
 	all := make([]int, read.Len())
 	for i := range all {

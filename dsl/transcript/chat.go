@@ -30,8 +30,8 @@ func (r *reader) errorf(v *value, help, format string, args ...any) {
 }
 
 // leftOut says what of a chat is not taken over.
-func (r *reader) leftOut(v *value, help, format string, args ...any) {
-	r.found = append(r.found, r.finding(syntax.Warning, v.at, v.end, help, format, args...))
+func (r *reader) leftOut(v *value, format string, args ...any) {
+	r.found = append(r.found, r.finding(syntax.Warning, v.at, v.end, "", format, args...))
 }
 
 // want returns a value if it is of the kind that it has to be, and says so if it is not. An absent one is nil.
@@ -83,9 +83,9 @@ func (r *reader) read(e entry) {
 }
 
 // told are keys beside the messages that say nothing that is sent.
-var told = []string{"id", "session_id", "conversation_id", "chat_id", "custom_id", "messages", "history", "conversations",
-	"conversation", "tools", "functions", "system", "created", "created_at", "timestamp", "object", "stream",
-	"stream_options", "n", "type", "output_length", "message_mode", "delay"}
+var told = []string{"id", "session_id", "conversation_id", "chat_id", "custom_id", "messages", "history",
+	"conversations", "conversation", "tools", "functions", "system", "created", "created_at", "timestamp", "object",
+	"stream", "stream_options", "n", "type", "output_length", "message_mode", "delay"}
 
 // object reads what an object says beside its messages.
 func (r *reader) object(v *value) {
@@ -111,7 +111,7 @@ func (r *reader) tools(v *value) {
 		inner, err := parse([]byte(declared.text), 0, len(declared.text))
 		if err != nil || !inner.is(list) {
 			if strings.TrimSpace(declared.text) != "" {
-				r.leftOut(declared, "", "the tools are a text that is no list of tools: they are left out")
+				r.leftOut(declared, "the tools are a text that is no list of tools: they are left out")
 			}
 			return
 		}
@@ -120,7 +120,7 @@ func (r *reader) tools(v *value) {
 			own.tool(item)
 		}
 		if len(own.found) > 0 {
-			r.leftOut(declared, "", "of the tools: %s", own.found[0].Message)
+			r.leftOut(declared, "of the tools: %s", own.found[0].Message)
 		}
 		return
 	}
@@ -140,7 +140,7 @@ func (r *reader) tool(v *value) {
 	}
 	name := f.get("name").str()
 	if name == "" {
-		r.leftOut(v, "", "a tool without a name is left out")
+		r.leftOut(v, "a tool without a name is left out")
 		return
 	}
 	t := wire.Tool{Name: name, Description: f.get("description").str()}
@@ -164,13 +164,14 @@ func (r *reader) messages(items []*value) {
 		}
 	}
 	for _, id := range r.order {
-		r.leftOut(items[len(items)-1], "", "a call of %q has no result", r.calls[id])
+		r.leftOut(items[len(items)-1], "a call of %q has no result", r.calls[id])
 	}
 }
 
 // roles are what the roles of messages are called.
 var roles = map[string]string{
-	"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant",
+	"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
+	"gpt":     "assistant",
 	"chatgpt": "assistant", "model": "assistant", "bot": "assistant", "bard": "assistant", "bing": "assistant",
 	"tool": "tool", "function": "tool", "observation": "tool", "function_response": "tool", "tool_response": "tool",
 	"function_call": "call", "tool_call": "call",
@@ -215,7 +216,7 @@ func (r *reader) message(v *value) {
 		r.order = append(r.order, c.ID)
 	}
 	if m.Content == "" && len(m.ToolCalls) == 0 && m.ReasoningContent == "" && m.Role != "tool" {
-		r.leftOut(v, "", "a message of the %s that says nothing is left out", m.Role)
+		r.leftOut(v, "a message of the %s that says nothing is left out", m.Role)
 		return
 	}
 	r.add(v, m)
@@ -238,7 +239,7 @@ func (r *reader) add(v *value, m Message) {
 // unanswered says of calls that something else follows than their results.
 func (r *reader) unanswered(v *value) {
 	for _, id := range r.order {
-		r.leftOut(v, "", "a call of %q has no result before this message", r.calls[id])
+		r.leftOut(v, "a call of %q has no result before this message", r.calls[id])
 	}
 	r.order = nil
 	clear(r.calls)
@@ -265,7 +266,7 @@ func (r *reader) content(v *value) string {
 		case part.get("refusal").is(text):
 			texts = append(texts, part.get("refusal").text)
 		default:
-			r.leftOut(part, "", "a part of the type %q is left out: only texts are taken over", short(sort))
+			r.leftOut(part, "a part of the type %q is left out: only texts are taken over", short(sort))
 		}
 	}
 	return strings.Join(texts, "\n")
@@ -292,7 +293,7 @@ func (r *reader) assistant(v *value, m *Message) {
 	}
 	for _, key := range []string{"audio", "annotations"} {
 		if x := v.get(key); x != nil && (!x.is(list) || len(x.items) > 0) {
-			r.leftOut(x, "", "%s of a reply is left out", key)
+			r.leftOut(x, "%s of a reply is left out", key)
 		}
 	}
 }
@@ -339,7 +340,8 @@ func (r *reader) callText(v *value, m *Message) {
 		r.errorf(v, "a call is an object with name and arguments", "the text of this call is no JSON")
 		return
 	}
-	own := &reader{File: &File{name: r.name, data: []byte(v.text), starts: []int{0}}, chat: &Chat{}, calls: r.calls, ids: r.ids}
+	own := &reader{File: &File{name: r.name, data: []byte(v.text), starts: []int{0}}, chat: &Chat{}, calls: r.calls,
+		ids: r.ids}
 	calls := []*value{inner}
 	if inner.is(list) {
 		calls = inner.items

@@ -112,7 +112,7 @@ func (r *reader) turn(v *value) {
 	}
 	for _, key := range []string{"image", "images", "audio", "audios", "video", "videos", "extra"} {
 		if x := v.get(key); x != nil {
-			r.leftOut(x, "", "%s of a turn is left out: only texts are taken over", key)
+			r.leftOut(x, "%s of a turn is left out: only texts are taken over", key)
 		}
 	}
 	if m.Content == "" {
@@ -149,7 +149,7 @@ func (r *reader) payloads(v *value) {
 	for _, before := range v.items[:len(v.items)-1] {
 		for i, m := range before.get("messages").all() {
 			if i >= len(messages.items) || string(m.raw(r.data)) != string(messages.items[i].raw(r.data)) {
-				r.leftOut(before, "", "this request is left out: the last one of the session does not go on from it")
+				r.leftOut(before, "this request is left out: the last one of the session does not go on from it")
 				break
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -183,8 +184,8 @@ func (f *File) recognise(values []*value, want Format) (found syntax.Diagnostics
 		v := e.values[0]
 		switch {
 		case e.format == "":
-			found = append(found, f.finding(syntax.Error, v.at, v.end, "a chat is a list of messages, an object with messages or "+
-				"conversations, or a line of a trace with input_length", "%s is no chat that is known", describe(v)))
+			found = append(found, f.finding(syntax.Error, v.at, v.end, "a chat is a list of messages, an object with messages "+
+				"or conversations, or a line of a trace with input_length", "%s is no chat that is known", describe(v)))
 		case want != "" && e.format != want && (want != AIPerf || e.format != OpenAI && e.format != Mooncake):
 			found = append(found, f.finding(syntax.Error, v.at, v.end, "leave the format out, so that it is recognised",
 				"this is %s, and not %s", e.format, want))
@@ -289,7 +290,7 @@ func (f *File) Chat(i int) (*Chat, syntax.Diagnostics) {
 
 // broken is the finding about damaged JSON.
 func (f *File) broken(err error) syntax.Diagnostic {
-	e, ok := err.(errAt)
+	e, ok := errors.AsType[errAt](err)
 	if !ok {
 		e = errAt{0, err.Error()}
 	}

@@ -14,7 +14,8 @@ import (
 func summary(c *Chat) string {
 	var out []string
 	if p := c.Block; p != nil {
-		out = append(out, fmt.Sprintf("%d tokens in blocks of %d: %v, reply %d, at %.10g", p.Tokens, p.Size, p.Blocks, p.Reply, p.When))
+		out = append(out, fmt.Sprintf("%d tokens in blocks of %d: %v, reply %d, at %.10g", p.Tokens, p.Size, p.Blocks,
+			p.Reply, p.When))
 	}
 	for _, m := range c.Messages {
 		s := fmt.Sprintf("%s %q", m.Role, m.Content)
@@ -53,8 +54,8 @@ func read(data string, want Format) (chats []string, found syntax.Diagnostics) {
 }
 
 // The files have the shapes that the formats have in public: OpenAI's requests and batches, ShareGPT's data sets with
-// and without tools, the trace of Mooncake (FAST25-release/traces in kvcache-ai/Mooncake) and its like with blocks of 16
-// tokens, and what aiperf writes as inputs.json and reads as turns.
+// and without tools, the trace of Mooncake (FAST25-release/traces in kvcache-ai/Mooncake) and its like with blocks of
+// 16 tokens, and what aiperf writes as inputs.json and reads as turns.
 func TestRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, data string
@@ -63,25 +64,30 @@ func TestRead(t *testing.T) {
 	}{
 		{"a list of messages", `[{"role":"developer","content":"S"},{"role":"user","content":"Q"}]`,
 			[]string{"system \"S\"\nuser \"Q\""}, nil},
-		{"a request with tools", `{"model":"m","temperature":0.7,"messages":[{"role":"user","content":[{"type":"text","text":"Q"},
+		{"a request with tools", `{"model":"m","temperature":0.7,"messages":[{"role":"user","content":[
+{"type":"text","text":"Q"},
 {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]},
-{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},
+{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[
+{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},
 {"role":"tool","tool_call_id":"x","content":"41"}],
 "tools":[{"type":"function","function":{"name":"f","description":"D","parameters":{"type": "object"}}}]}`,
 			[]string{"user \"Q\"\nassistant \"\" calls x f {} thinks hm\ntool \"41\" answers x f\n" +
 				"tool f D {\"type\":\"object\"}"},
-			[]string{`f:2:1: a part of the type "image_url" is left out: only texts are taken over`}},
-		{"the functions of old", `[{"role":"user","content":"Q"},{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+			[]string{`f:3:1: a part of the type "image_url" is left out: only texts are taken over`}},
+		{"the functions of old", `[{"role":"user","content":"Q"},
+{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
 {"role":"function","name":"f","content":"41"}]`,
 			[]string{"user \"Q\"\nassistant \"\" calls give00001 f {}\ntool \"41\" answers give00001 f"}, nil},
 		{"a batch", `{"custom_id":"r1","body":{"messages":[{"role":"user","content":"Q"}]}}` + "\n" +
 			`{"custom_id":"r2","body":{"messages":[{"role":"user","content":"Q2"}]}}`,
 			[]string{"user \"Q\"", "user \"Q2\""}, nil},
-		{"a log with a message in each line", "{\"role\":\"user\",\"content\":\"Q\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n\n" +
+		{"a log with a message in each line", "{\"role\":\"user\",\"content\":\"Q\",\"timestamp\":" +
+			"\"2026-01-02T03:04:05Z\"}\n\n" +
 			"{\"role\":\"assistant\",\"content\":\"R\",\"timestamp\":1767323047}\n",
 			[]string{"user \"Q\" at 1767323045\nassistant \"R\" at 1767323047"}, nil},
 		{"sharegpt", `[{"id":"a","conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]},
-{"id":"b","conversations":[{"from":"human","value":"Q2"}]}]`, []string{"user \"Q\"\nassistant \"R\"", "user \"Q2\""}, nil},
+{"id":"b","conversations":[{"from":"human","value":"Q2"}]}]`,
+			[]string{"user \"Q\"\nassistant \"R\"", "user \"Q2\""}, nil},
 		{"sharegpt with tools", `[{"conversations":[{"from":"human","value":"Q"},
 {"from":"function_call","value":"{\"name\": \"f\", \"arguments\": {\"a\": 1}}"},{"from":"observation","value":"41"},
 {"from":"gpt","value":"R"}],"system":"S","tools":"[{\"name\":\"f\",\"description\":\"D\",\"parameters\":{}}]"}]`,
@@ -91,14 +97,16 @@ func TestRead(t *testing.T) {
 {"timestamp": 10535, "input_length": 672, "output_length": 26, "hash_ids": [46, 47]}`,
 			[]string{"655 tokens in blocks of 512: [-47 -48], reply 52, at 0",
 				"672 tokens in blocks of 512: [-47 -48], reply 26, at 10.535"}, nil},
-		{"blocks of 16", `{"timestamp": 61.114, "input_length": 40, "output_length": 6, "hash_ids": [1, 2, 9223372036854775807]}
+		{"blocks of 16", `{"timestamp": 61.114, "input_length": 40, "output_length": 6, ` +
+			`"hash_ids": [1, 2, 9223372036854775807]}
 {"timestamp": 61.3, "input_length": 16, "output_length": 6, "hash_ids": [1]}`,
 			[]string{"40 tokens in blocks of 16: [-2 -3 -9223372036854775808], reply 6, at 0.061114",
 				"16 tokens in blocks of 16: [-2], reply 6, at 0.0613"}, nil},
 		{"aiperf's inputs", `{
   "data": [{"session_id": "s1", "payloads": [
     {"messages": [{"role": "user", "content": "Hello"}], "model": "m", "max_tokens": 9},
-    {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Q"}], "model": "m"}
+    {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"},
+      {"role": "user", "content": "Q"}], "model": "m"}
   ]}]}`, []string{"user \"Hello\"\nassistant \"Hi\"\nuser \"Q\""}, nil},
 		{"aiperf's turns", `{"session_id": "s", "turns": [{"text": "Q", "output_length": 5}, {"text": "Q2", "delay": 1500}]}
 {"text_input": "Q3", "output_length": 20}`, []string{"user \"Q\"\nuser \"Q2\" at 1.5", "user \"Q3\""}, nil},

@@ -104,8 +104,7 @@ func parse(data []byte, from, to int) (*value, error) {
 	part := data[from:to]
 	var whole json.RawMessage
 	if err := json.Unmarshal(part, &whole); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return nil, errAt{from + max(int(syntax.Offset)-1, 0), "this is no JSON: " + plainly(err)}
 		}
 		return nil, errAt{from, "this is no JSON: " + plainly(err)}

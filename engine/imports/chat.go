@@ -80,7 +80,7 @@ func (b *builder) chat(chat *transcript.Chat, n int) (conversation, bool) {
 		b.giveBefore(&c, messages[:start], first)
 	}
 	for i, x := range all[first:] {
-		c.steps = append(c.steps, b.step(&c, x, messages, first+i, i+first == len(all)-1))
+		c.steps = append(c.steps, b.step(&c, x, messages, first+i))
 	}
 	c.tools = b.tools(chat, messages[:all[first].from], messages[all[first].from:])
 	return c, true
@@ -209,7 +209,7 @@ func (b *builder) giveBefore(c *conversation, messages []transcript.Message, que
 }
 
 // step makes a step of an exchange.
-func (b *builder) step(c *conversation, x exchange, messages []transcript.Message, n int, last bool) step {
+func (b *builder) step(c *conversation, x exchange, messages []transcript.Message, n int) step {
 	s := step{ask: x.ask, goesOn: n > 0, replies: x.replies, tokens: x.tokens}
 	prefix := "q"
 	if b.several {

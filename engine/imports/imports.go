@@ -121,7 +121,7 @@ func (b *builder) note(format string, args ...any) {
 func (b *builder) build(f *transcript.File, chats []*transcript.Chat) error {
 	var all []conversation
 	if f.Format == transcript.Mooncake || chats[0].Block != nil {
-		all = b.trace(f, chats)
+		all = b.trace(chats)
 	} else {
 		for i, chat := range chats {
 			c, ok := b.chat(chat, i)
@@ -156,7 +156,8 @@ func (b *builder) build(f *transcript.File, chats []*transcript.Chat) error {
 		return errTooLarge
 	}
 	found := b.Check(b.made.Scenario, b.made.Beside)
-	if slices.ContainsFunc(found, func(d syntax.Diagnostic) bool { return d.Code == "yaml/size" || d.Code == "yaml/syntax" }) {
+	unread := func(d syntax.Diagnostic) bool { return d.Code == "yaml/size" || d.Code == "yaml/syntax" }
+	if slices.ContainsFunc(found, unread) {
 		return errTooLarge
 	}
 	if found.Errors() {

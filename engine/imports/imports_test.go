@@ -2,6 +2,8 @@ package imports
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -84,41 +86,32 @@ func original(c *transcript.Chat) []string {
 	return lines(out)
 }
 
-// agent is the transcript of an agent in the form of OpenAI's requests, as public agents write them (mini-swe-agent's
-// trajectories have its shape), with all that could go wrong on the way into YAML.
-const agent = `{"model": "m", "temperature": 0.7, "max_tokens": 99, "messages": [
- {"role": "system", "content": "You mend parsers.\n\n  Use ${vars.x}, $${y} and {{ vars.z }}.\n# no comment"},
- {"role": "user", "content": "- Why: does it fail? # not a comment\n"},
- {"role": "assistant", "content": null, "tool_calls": [
-  {"id": "a", "function": {"name": "read_file", "arguments": "{\"path\": \"parser.go\"}"}},
-  {"id": "b", "function": {"name": "run_tests", "arguments": "{\"only\":[1,null],\"x\":\"${vars.x}\"}"}}]},
- {"role": "tool", "tool_call_id": "a", "content": "package parser\n\n\tfunc Parse() {}   \n"},
- {"role": "tool", "tool_call_id": "b", "content": "FAIL\u0000\u2028 \u001b[31m"},
- {"role": "assistant", "content": "null"},
- {"role": "user", "content": "Mend it."},
- {"role": "assistant", "content": "Let me: \"so\".", "tool_calls": [
-  {"id": "c", "function": {"name": "read_file", "arguments": "{\"path\": \"parser.go\"}"}}]},
- {"role": "tool", "tool_call_id": "c", "content": "mended"},
- {"role": "assistant", "content": "  Mended.\r\nAll."},
- {"role": "user", "content": "| Thanks \\ ~"},
- {"role": "assistant", "content": "'Welcome'\n"}
-]}`
+// recorded is a file of testdata; its README says where its shape comes from.
+func recorded(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
 
 // TestMake_SaysTheSame holds that a scenario says what the chat said, to the letter, however much of it is given.
 func TestMake_SaysTheSame(t *testing.T) {
+	const q, r = `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"R"}`
+	const ls = `{"role":"assistant","tool_calls":[{"function":{"name":"ls"}}]},{"role":"tool","content":"."}`
+	const cd = `{"role":"assistant","tool_calls":[{"function":{"name":"cd"}}]},{"role":"tool","content":"/"}`
 	for name, data := range map[string]string{
-		"an agent":         agent,
-		"a chat":           `[{"role":"user","content":"Q"},{"role":"assistant","content":"R"},{"role":"user","content":"yes"},{"role":"assistant","content":"1e3"}]`,
-		"a greeting first": `[{"role":"assistant","content":"Hello."},{"role":"user","content":"Q"},{"role":"assistant","content":"R"}]`,
-		"ids that are paths": `[{"id":"../../etc/passwd","conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]},
+		"an agent": recorded(t, "agent.json"),
+		"a chat":   recorded(t, "chat.json"), "sharegpt": recorded(t, "sharegpt.json"),
+		"a greeting first": "[" + r + "," + q + "," + r + "]",
+		"ids that are paths": `[{"id":"../../etc/passwd","conversations":[{"from":"human","value":"Q"},
+{"from":"gpt","value":"R"}]},
 {"id":"CON","conversations":[{"from":"gpt","value":"A"},{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]}]`,
 		"a system message in the middle": `[{"role":"user","content":"Q"},{"role":"assistant","content":"R"},
 {"role":"system","content":"S"},{"role":"user","content":"Q2"},{"role":"assistant","content":"R2"}]`,
-		"circles": `[{"role":"user","content":"Q"}` + strings.Repeat(`,{"role":"assistant","tool_calls":[{"function":{"name":"ls"}}]},
-{"role":"tool","content":"."}`, 5) + `,{"role":"assistant","content":"R"},{"role":"user","content":"Q2"},{"role":"assistant","content":"R2"}]`,
-		"an agent that is cut off": `[{"role":"user","content":"Q"}` + strings.Repeat(`,{"role":"assistant","tool_calls":[{"function":
-{"name":"ls","arguments":"{}"}}]},{"role":"tool","content":"."},{"role":"assistant","tool_calls":[{"function":{"name":"cd"}}]},
-{"role":"tool","content":"/"}`, 2) + `,{"role":"assistant","content":"End."}]`,
+		"circles": "[" + q + strings.Repeat(","+ls, 5) + "," + r + "," + q + "," + r + "]",
+		"rounds":  "[" + q + strings.Repeat(","+ls+","+cd, 2) + "," + r + "]",
 	} {
 		for _, last := range []int{0, 1, 2} {
 			t.Run(fmt.Sprintf("%s, %d", name, last), func(t *testing.T) {
@@ -134,7 +127,8 @@ func TestMake_SaysTheSame(t *testing.T) {
 					}
 				}
 				for name := range made.Beside {
-					if strings.Contains(name, "..") || !strings.HasPrefix(name, "chats/made/") && !strings.HasPrefix(name, "documents/made/") {
+					if strings.Contains(name, "..") ||
+						!strings.HasPrefix(name, "chats/made/") && !strings.HasPrefix(name, "documents/made/") {
 						t.Errorf("a file is named %s", name)
 					}
 				}
@@ -159,15 +153,18 @@ func TestMake_ListsTheRest(t *testing.T) {
 			call("c") + "," + result("c") + "," + r + "]", "the same call with the same result for the third time"},
 		{"a name of a tool", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"fs.ls"}}]},` +
 			result("a") + "," + r + "]", "the tool fs.ls is called fs_ls"},
-		{"arguments", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"ls","arguments":"{oops"}}]},` +
+		{"arguments", "[" + q + `,{"role":"assistant","tool_calls":` +
+			`[{"id":"a","function":{"name":"ls","arguments":"{oops"}}]},` +
 			result("a") + "," + r + "]", "arguments that are no JSON"},
 		{"a schema", `{"messages":[` + q + "," + r + `],"tools":[{"function":{"name":"f","parameters":{"type":"objekt"}}}]}`,
 			"the parameters of f are guessed from its calls"},
 		{"times", `[{"role":"user","content":"Q","timestamp":5},{"role":"assistant","content":"R","timestamp":7},` +
 			`{"role":"user","content":"Q","timestamp":9},` + r + "]", "times are left out"},
-		{"sampling", `{"messages":[` + q + "," + r + `],"temperature":0.7,"logit_bias":{}}`, "left out of the requests: logit_bias, temperature;"},
+		{"sampling", `{"messages":[` + q + "," + r + `],"temperature":0.7,"logit_bias":{}}`,
+			"left out of the requests: logit_bias, temperature;"},
 		{"the order of results", "[" + q + `,{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"ls"}},` +
-			`{"id":"b","function":{"name":"ls"}}]},` + result("b") + "," + result("a") + "," + r + "]", "in the order of the calls"},
+			`{"id":"b","function":{"name":"ls"}}]},` + result("b") + "," + result("a") + "," + r + "]",
+			"in the order of the calls"},
 	} {
 		_, made, err := importing(tt.data, Options{})
 		if err != nil {
@@ -180,7 +177,8 @@ func TestMake_ListsTheRest(t *testing.T) {
 
 // TestMake_Waits holds the waits between questions.
 func TestMake_Waits(t *testing.T) {
-	_, made, err := importing(`[{"role":"user","content":"Q","timestamp":5},{"role":"assistant","content":"R","timestamp":7},
+	_, made, err := importing(`[{"role":"user","content":"Q","timestamp":5},
+{"role":"assistant","content":"R","timestamp":7},
 {"role":"user","content":"Q","timestamp":9.5},{"role":"assistant","content":"R","timestamp":10},
 {"role":"user","content":"Q","timestamp":1e300},{"role":"assistant","content":"R"}]`, Options{Waits: true})
 	if err != nil {
@@ -216,10 +214,7 @@ func TestMake_Long(t *testing.T) {
 
 // TestMake_Trace holds that the lines of a trace are prompts of their lengths that share what they shared.
 func TestMake_Trace(t *testing.T) {
-	_, made, err := importing(`{"timestamp": 0, "input_length": 6755, "output_length": 500, "hash_ids": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}
-{"timestamp": 0, "input_length": 7319, "output_length": 490, "hash_ids": [0, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27]}
-{"timestamp": 3052, "input_length": 7234, "output_length": 794, "hash_ids": [0, 1, 2, 3, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42]}
-`, Options{Waits: true, Chats: 3})
+	_, made, err := importing(recorded(t, "mooncake.jsonl"), Options{Waits: true, Chats: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +239,7 @@ func TestMake_Trace(t *testing.T) {
 
 // FuzzMake feeds imports what strangers may write: what is made is a valid scenario, which Make itself checks.
 func FuzzMake(f *testing.F) {
-	f.Add(agent)
+	f.Add(recorded(f, "agent.json"))
 	f.Add("{\"input_length\":655,\"hash_ids\":[46,47]}\n{\"input_length\":1}")
 	f.Add(`[{"id":"../x","conversations":[{"from":"human","value":"${vars.x}"},{"from":"gpt","value":"R"}]}]`)
 	f.Add(`{"messages":[{"role":"user","content":"Q"}],"tools":[{"name":"\u0000","parameters":{"a":null}}]}`)

@@ -256,8 +256,8 @@ func (b *builder) results(t *tool, calls []made) {
 
 // long reports whether a text is better kept in a file, and is the same when it is read from there.
 func long(s string) bool {
-	return (len(s) > 200 || strings.Contains(s, "\n")) && !strings.Contains(s, "\r\n") && !strings.HasPrefix(s, "\ufeff") &&
-		strings.TrimSpace(s) != "" && len(s) <= maxGiven
+	return (len(s) > 200 || strings.Contains(s, "\n")) && len(s) <= maxGiven && !strings.Contains(s, "\r\n") &&
+		!strings.HasPrefix(s, "\ufeff") && strings.TrimSpace(s) != ""
 }
 
 // textFile puts a text beside the scenario, once.
@@ -271,7 +271,8 @@ func (b *builder) textFile(name, s string) string {
 	return b.texts[s]
 }
 
-// byArguments are conditions that tell calls of a tool apart by what they pass; nil: that does not decide their results.
+// byArguments are conditions that tell calls of a tool apart by what they pass; nil: that does not decide their
+// results.
 func byArguments(parameters json.RawMessage, calls []made) []string {
 	var declared struct {
 		Properties map[string]struct {

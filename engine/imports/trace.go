@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 
 	"homellm/dsl/transcript"
 )
@@ -17,11 +18,11 @@ type traceLine struct {
 }
 
 // trace makes a conversation of each line of a trace. The texts of its blocks are made up when it is planned.
-func (b *builder) trace(f *transcript.File, chats []*transcript.Chat) []conversation {
+func (b *builder) trace(chats []*transcript.Chat) []conversation {
 	var out []conversation
 	var lines bytes.Buffer
 	before := -1.0
-	file := b.Name + ".jsonl"
+	file := path.Join("chats", b.Name, b.Name+".jsonl")
 	for _, chat := range chats {
 		p := chat.Block
 		if p == nil {
@@ -45,7 +46,7 @@ func (b *builder) trace(f *transcript.File, chats []*transcript.Chat) []conversa
 		}
 		lines.Write(append(text, '\n'))
 		n := len(out) + 1
-		c := conversation{id: b.id(chat.ID, fmt.Sprintf("r%d", n)), live: true, line: n, given: "chats/" + b.Name + "/" + file}
+		c := conversation{id: b.id(chat.ID, fmt.Sprintf("r%d", n)), live: true, line: n, given: file}
 		s := step{id: c.id + "_q", ask: "Go on.", tokens: p.Reply}
 		if before >= 0 && p.When >= 0 {
 			s.wait = b.between(before, p.When)
@@ -55,9 +56,9 @@ func (b *builder) trace(f *transcript.File, chats []*transcript.Chat) []conversa
 		out = append(out, c)
 	}
 	if len(out) > 0 {
-		b.beside("chats", file, lines.Bytes())
-		b.note("the texts of blocks are made up, the same for the same hash; requests follow each other, however many of the " +
-			"trace were under way at once")
+		b.made.Beside[file] = lines.Bytes()
+		b.note("the texts of blocks are made up, the same for the same hash; requests follow each other, however many of " +
+			"the trace were under way at once")
 	}
 	return out
 }

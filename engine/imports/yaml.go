@@ -18,7 +18,8 @@ import (
 func (b *builder) write(f *transcript.File, all []conversation, chats []*transcript.Chat) []byte {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "schema: homellm.scenario/v1\nname: %s\n", b.Name)
-	fmt.Fprintf(&w, "description: %s\n", quoted(fmt.Sprintf("Imported from %s (%s): %s, %s.", strings.ReplaceAll(short(b.Of), "${", "$ {"), f.Format,
+	of := strings.ReplaceAll(short(b.Of), "${", "$ {")
+	fmt.Fprintf(&w, "description: %s\n", quoted(fmt.Sprintf("Imported from %s (%s): %s, %s.", of, f.Format,
 		text.Plural(len(all), "conversation"), text.Plural(b.made.Steps, "question"))))
 	fmt.Fprint(&w, "tags: [imported]\n")
 	for _, note := range b.made.Notes {
@@ -164,7 +165,8 @@ func flow(data []byte) string {
 // scalar writes a text as a block where that keeps it to the letter, else quoted.
 func scalar(s string, indent int) string {
 	lines := strings.Split(s, "\n")
-	if len(lines) < 2 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && odd(r) }) ||
+	escaped := func(r rune) bool { return r != '\n' && odd(r) }
+	if len(lines) < 2 || !utf8.ValidString(s) || strings.ContainsFunc(s, escaped) ||
 		strings.TrimSpace(lines[0]) == "" || lines[0] != strings.TrimLeft(lines[0], " \t") || lines[len(lines)-1] == "" ||
 		slices.ContainsFunc(lines, func(l string) bool { return strings.TrimSpace(l) == "" && l != "" }) {
 		return quoted(s)
@@ -184,7 +186,7 @@ func scalar(s string, indent int) string {
 
 // odd are characters that a YAML file holds only as escapes.
 func odd(r rune) bool {
-	return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == utf8.RuneError ||
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == utf8.RuneError ||
 		text.Acts(r)
 }
 
