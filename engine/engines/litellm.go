@@ -2,6 +2,7 @@ package engines
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 )
 
@@ -44,7 +45,15 @@ func identifyLiteLLM(seen Responses, f *Facts) bool {
 		return f.Version != ""
 	})
 	models(seen, f)
-	locked(seen, f)
+	if !locked(seen, f) && keyedLiteLLM(seen["/v1/models"]) {
+		f.Locked = "/v1/models"
+	}
 	f.note("it passes requests on to other servers: what is measured is a server, the way to it and LiteLLM together")
 	return true
+}
+
+// keyedLiteLLM reports whether it wants its master key. Without a database it fails over a request that has no key, and
+// looks for any other key in the database that it does not have.
+func keyedLiteLLM(r Response) bool {
+	return r.Status == http.StatusInternalServerError && r.Kind == "text/plain" || r.errorType() == "no_db_connection"
 }

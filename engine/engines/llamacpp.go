@@ -2,7 +2,6 @@ package engines
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -244,13 +243,7 @@ func signLlama(seen Responses) bool {
 // keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its health.
 // A proxy that guards some of its paths says so in words of its own.
 func keyedLlama(r Response) bool {
-	var body struct {
-		Error struct {
-			Type string `json:"type"`
-		} `json:"error"`
-	}
-	return r.Status == http.StatusUnauthorized && json.Unmarshal(r.Body, &body) == nil &&
-		body.Error.Type == "authentication_error"
+	return r.Status == http.StatusUnauthorized && r.errorType() == "authentication_error"
 }
 
 // loadingLlama reports that it loads its model: it listens meanwhile, and answers 503 to everything.

@@ -88,7 +88,7 @@ func identifyOllama(seen Responses, f *Facts) bool {
 	}
 	f.Version = v
 	models(seen, f)
-	if len(f.Models) == 0 {
+	if len(f.Models) == 0 && seen["/v1/models"].Status < http.StatusBadRequest {
 		f.note("it has no model: run: ollama pull NAME")
 	}
 	return true

@@ -219,3 +219,16 @@ func post(ctx context.Context, s Server, path string, body any) (Response, error
 	r := s.Call(ctx, http.MethodPost, path, body, SideLimit)
 	return r, r.Failure()
 }
+
+// errorType is the type of an error in the form of OpenAI's API; empty if it is none.
+func (r Response) errorType() string {
+	var body struct {
+		Error struct {
+			Type string `json:"type"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(r.Body, &body) != nil {
+		return ""
+	}
+	return body.Error.Type
+}

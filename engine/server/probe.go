@@ -190,7 +190,9 @@ func probe(ctx context.Context, base string, client *http.Client) (Found, error)
 	case facts.Broken != "":
 		f.State, f.Detail = Failing, facts.Broken
 	case facts.Locked != "":
-		f.State, f.Detail, _ = at.refusal(facts.Locked, seen[facts.Locked])
+		f.State, f.Detail = at.locked(facts.Locked, seen[facts.Locked])
+	case refusedWith(seen) >= http.StatusInternalServerError:
+		f.State, f.Detail, _ = at.refusal(seen["/v1/models"])
 	default:
 		f.State = Ready
 		if engine.API.Details != nil {

@@ -165,6 +165,42 @@ var probeTests = []struct {
 		can: "cache_report cache_reset cache_salt ignore_eos server_timings tokenize usage",
 	},
 	{
+		name: "LiteLLM 1.108 with a master key and without a database, asked without a key",
+		routes: map[string]answer{
+			"/v1/models":         {500, "text/plain", "Internal Server Error"},
+			"/health/liveliness": js(`"I'm alive!"`),
+		},
+		unknown: fastAPI404,
+		want: Found{State: Locked, Engine: "litellm",
+			Detail: "it wants an API key (/v1/models answers HTTP 500: Internal Server Error)"},
+		can:  "cache_salt usage",
+		note: "it passes requests on",
+	},
+	{
+		name: "LiteLLM 1.108 with a master key, asked with another one",
+		routes: map[string]answer{
+			"/v1/models": {400, "application/json",
+				`{"error":{"message":"No connected db.","type":"no_db_connection","param":null,"code":"400"}}`},
+			"/health/liveliness": js(`"I'm alive!"`),
+		},
+		unknown: fastAPI404,
+		want: Found{State: Locked, Engine: "litellm",
+			Detail: "it wants an API key (/v1/models answers HTTP 400: No connected db.)"},
+		can:  "cache_salt usage",
+		note: "it passes requests on",
+	},
+	{
+		name: "Ollama that cannot read its models",
+		routes: map[string]answer{
+			"/": {200, "text/plain; charset=utf-8", "Ollama is running"}, "/api/version": js(`{"version":"0.33.0"}`),
+			"/v1/models": {500, "application/json", `{"error":{"message":"open manifests: permission denied"}}`},
+		},
+		unknown: answer{404, "text/plain", "404 page not found"},
+		want: Found{State: Failing, Engine: "ollama", Version: "0.33.0",
+			Detail: "/v1/models answers HTTP 500: open manifests: permission denied"},
+		can: "cache_reset cache_salt server_timings usage",
+	},
+	{
 		name: "llama.cpp loading its model",
 		unknown: answer{
 			503,

@@ -20,7 +20,7 @@ import (
 
 // stranger describes what is at an address that no engine's sign matches.
 func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, string) {
-	if state, detail, ok := e.refusal("/v1/models", seen["/v1/models"]); ok {
+	if state, detail, ok := e.refusal(seen["/v1/models"]); ok {
 		return state, detail
 	}
 	var last error
@@ -60,24 +60,40 @@ func answering(r engines.Response) string {
 	return what + "; it is not an LLM server that homellm knows"
 }
 
-// refusal is why a path is refused, if the server says so.
-func (e endpoint) refusal(path string, r engines.Response) (State, string, bool) {
+// refusal is why the list of models is refused, if the server says so.
+func (e endpoint) refusal(r engines.Response) (State, string, bool) {
 	if r.Err != nil || r.Status < http.StatusBadRequest {
 		return "", "", false
 	}
-	said := fmt.Sprintf("%s answers HTTP %d", path, r.Status)
-	if text := r.Message(); text != "" {
-		said += ": " + text
-	}
+	said := refusalOf("/v1/models", r)
 	switch {
 	case (r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden) && !r.HTML():
-		return Locked, fmt.Sprintf("%s (%s)", e.wantsKey(r.Status), said), true
+		state, detail := e.locked("/v1/models", r)
+		return state, detail, true
 	case r.Status == http.StatusBadGateway || r.Status == http.StatusGatewayTimeout:
 		return Failing, said + ": the server behind a proxy is down", true
 	case r.Status >= http.StatusInternalServerError:
 		return Failing, said, true
 	}
 	return "", "", false
+}
+
+// locked describes a server that asks for a key at a path. One that fails although it was given a key has another reason.
+func (e endpoint) locked(path string, r engines.Response) (State, string) {
+	said := refusalOf(path, r)
+	if _, keyed := e.client.Transport.(bearer); keyed && r.Status >= http.StatusInternalServerError {
+		return Failing, said
+	}
+	return Locked, fmt.Sprintf("%s (%s)", e.wantsKey(r.Status), said)
+}
+
+// refusalOf is what a server says in place of a path.
+func refusalOf(path string, r engines.Response) string {
+	said := fmt.Sprintf("%s answers HTTP %d", path, r.Status)
+	if text := r.Message(); text != "" {
+		said += ": " + text
+	}
+	return said
 }
 
 // refusedWith is the status that refused the list of models; 0: it was not refused, or nothing answered.
