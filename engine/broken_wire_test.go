@@ -168,6 +168,17 @@ func (w *withheld) Write(data []byte) (int, error) { return w.body.Write(data) }
 func (w *withheld) FlushError() error              { return nil }
 func (w *withheld) Flush()                         {}
 
+// withoutDocuments takes the documents out of the messages of a request.
+func withoutDocuments(body map[string]any) {
+	messages, _ := body["messages"].([]any)
+	for _, m := range messages {
+		if m, ok := m.(map[string]any); ok {
+			content, _ := m["content"].(string)
+			m["content"] = block.ReplaceAllString(content, "")
+		}
+	}
+}
+
 // callsNothingThere answers requests with tools by calling one that there is not.
 func callsNothingThere(_ *memory, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

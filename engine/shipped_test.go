@@ -69,6 +69,8 @@ var alone = map[string][]string{
 		"wrong-prompt-count", "thinks-anyway"},
 	"agent-loop": {"silent", "leaks-template", "no-cache", "cache-flaky", "cache-doubled", "keeps-waiting", "all-at-once",
 		"wrong-output-count", "wrong-prompt-count", "calls-nothing-there"},
+	"json-extraction": {"no-cache", "only-reasons", "all-at-once", "fails-often", "wrong-output-count", "wrong-prompt-count",
+		"ignores-schema", "makes-it-up"},
 	"agent-long": {"silent", "no-cache", "cache-flaky", "cache-dreamt", "keeps-waiting", "all-at-once", "usage-late",
 		"wrong-output-count", "wrong-prompt-count"},
 }

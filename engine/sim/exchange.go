@@ -297,7 +297,7 @@ func (x *exchange) answering(conversation []Message) (text string, calls []Call)
 			return withCalls("", calls), calls
 		}
 	}
-	return x.req.formatted(x.s.say(conversation)), nil
+	return x.req.formatted(x.s.say(conversation), conversation), nil
 }
 
 // submit passes the request to the engine, to be scheduled when the front end is done. The time computing here took

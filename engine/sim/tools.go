@@ -226,14 +226,14 @@ func (s schemaOf) fitted(text string) string {
 }
 
 // formatted is a reply in the form that the request asks for.
-func (q *request) formatted(text string) string {
+func (q *request) formatted(text string, conversation []Message) string {
 	f := q.ResponseFormat
 	switch {
 	case f == nil:
 	case f.Type == "json_object":
 		return string(encode(map[string]string{"answer": text}))
 	case f.Type == "json_schema":
-		return string(encode(sample(f.Schema.Schema, text)))
+		return string(encode(labels(conversation).read(f.Schema.Schema, text)))
 	}
 	return text
 }
