@@ -76,12 +76,7 @@ var historyFormats = []string{"table", "html", "json"}
 
 // knows refuses a figure that no run has.
 func knows(all []history.History, metric string) error {
-	var paths []string
-	for _, h := range all {
-		paths = append(paths, h.Paths()...)
-	}
-	slices.Sort(paths)
-	paths = slices.Compact(paths)
+	paths := history.Figures(all)
 	if metric == "" || slices.Contains(paths, metric) {
 		return nil
 	}
@@ -91,7 +86,7 @@ func knows(all []history.History, metric string) error {
 func writeHistory(w io.Writer, scenario string, all []history.History, metric, format string) error {
 	switch format {
 	case "html":
-		return report.HistoryHTML(w, scenario, all, metric)
+		return report.HistoryHTML(w, scenario, all, metric, report.View{})
 	case "json":
 		return report.HistoryJSON(w, scenario, all)
 	}

@@ -33,7 +33,7 @@ func run(ctx context.Context, p process, args []string) (code int) {
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
 	newInit, newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newImport, newList, newReport, newResults,
-	newHistory, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
+	newHistory, newUI, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
 	newMan, newVersion,
 }
 

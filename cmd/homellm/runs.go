@@ -132,7 +132,7 @@ Without NEW the newest run is compared with OLD.`,
 				return err
 			}
 			if html {
-				err = report.CompareHTML(p.stdout, before, after)
+				err = report.CompareHTML(p.stdout, before, after, report.View{})
 			} else {
 				err = report.Difference(p.stdout, before, after, p.reportOptions(""))
 			}

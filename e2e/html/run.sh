@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The HTML report in a real browser. Plays a scenario on the embedded simulator, renders the run, three comparisons, a
-# failing run and a run of 10,000 turns, and lets look.mjs open each of them. Screenshots are left in $1 (default: a temporary
-# folder). Installs what it needs: chromium with apt, playwright-core with npm.
+# failing run and a run of 10,000 turns, and lets look.mjs open each of them; ui.mjs uses homellm ui. Screenshots are left in
+# $1 (default: a temporary folder). Installs what it needs: chromium with apt, playwright-core with npm.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -16,7 +16,7 @@ if [ -z "$chromium" ]; then
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null
 	chromium=$(command -v chromium)
 fi
-cp "$here/look.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
+cp "$here/look.mjs" "$here/ui.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
 (cd "$work" && npm ci --silent --no-audit --no-fund)
 
 go build -o "$work/homellm" ./cmd/homellm
@@ -34,6 +34,22 @@ done
 HOMELLM_LONG_PAGE="$work/long.html" go test ./engine/report -count=1 -run '^TestHTML_WritesTheLongPage$' >/dev/null
 [ -s "$work/long.html" ] || { echo "the page of 10,000 turns was not written"; exit 1; }
 
+(
+	cd "$work"
+	mkdir ui && cd ui
+	for words in 3 4; do
+		../homellm apply quickstart --quiet --repeats 1 --out "results/quick-$words" >/dev/null 2>&1
+	done
+	../homellm apply rag-long --quiet --repeats 1 --out results/long >/dev/null 2>&1
+	../homellm ui >address 2>/dev/null &
+	serving=$!
+	../homellm apply rag-long --quiet --repeats 3 --out results/live >/dev/null 2>&1 &
+	playing=$!
+	trap 'kill "$serving" "$playing" 2>/dev/null || true' EXIT
+	while ! [ -s address ]; do sleep 0.1; done
+	cd ..
+	node ui.mjs "$chromium" "$(cat ui/address)" "$out" live
+)
 for name in run comparison gates baseline failing matrix long; do
 	size=$(stat -c %s "$work/$name.html")
 	[ "$size" -lt 10000000 ] || { echo "$name.html has $size bytes"; exit 1; }

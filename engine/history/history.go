@@ -107,6 +107,16 @@ func (h History) Paths() []string {
 	})
 }
 
+// Figures are the paths that any run of some histories has, sorted.
+func Figures(all []History) []string {
+	var out []string
+	for _, h := range all {
+		out = append(out, h.Paths()...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Change is a change of level of a figure, with what changed between the run before it and the first of the new level.
 type Change struct {
 	Path string

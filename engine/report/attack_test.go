@@ -122,7 +122,7 @@ func TestFormats_SurviveHostileText(t *testing.T) {
 			}
 		}
 		var b bytes.Buffer
-		if err := CompareHTML(&b, r, attacked(payloads[(i+1)%len(payloads)])); err != nil {
+		if err := CompareHTML(&b, r, attacked(payloads[(i+1)%len(payloads)]), View{}); err != nil {
 			t.Fatal(err)
 		}
 		hostileHTML(t, fmt.Sprintf("payload %d in the comparison", i), b.String())

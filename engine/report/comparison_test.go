@@ -226,7 +226,7 @@ func TestCompareFormats_TellWhatDiffers(t *testing.T) {
 	if err := Difference(&text, before, after, Options{Width: 200}); err != nil {
 		t.Fatal(err)
 	}
-	if err := CompareHTML(&page, before, after); err != nil {
+	if err := CompareHTML(&page, before, after, View{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, out := range map[string]string{"text": text.String(), "page": page.String()} {

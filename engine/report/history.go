@@ -214,11 +214,17 @@ type historyCellPage struct {
 }
 
 // HistoryHTML writes histories as a page with a chart for each figure; of one figure where it is named.
-func HistoryHTML(w io.Writer, scenario string, all []history.History, path string) error {
+func HistoryHTML(w io.Writer, scenario string, all []history.History, path string, v View) error {
 	data := struct {
-		Name  string
-		Cells []historyCellPage
-	}{Name: scenario}
+		View
+		Name    string
+		Figure  string
+		Figures []string // to choose from; none in a file
+		Cells   []historyCellPage
+	}{View: v, Name: scenario, Figure: path}
+	if len(v.Links) > 0 {
+		data.Figures = history.Figures(all)
+	}
 	for i, h := range all {
 		cell := historyCellPage{ID: fmt.Sprintf("cell-%d", i+1), Title: historyTitle(h)}
 		differences := h.Differences()
@@ -237,7 +243,7 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 		data.Cells = append(data.Cells, cell)
 	}
 	var b bytes.Buffer
-	if err := writePage(&b, "History: "+scenario+" · homellm", historyPage, data); err != nil {
+	if err := (shell{forms: len(v.Links) > 0}).write(&b, "History: "+scenario+" · homellm", historyPage, data); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())

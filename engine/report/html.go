@@ -10,6 +10,7 @@ import (
 
 	_ "embed"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ const (
 
 // pageData is the data of a page about one run.
 type pageData struct {
+	View
+	Now       *liveNow // nil: the run is over
 	Title     string
 	Verdict   string
 	Class     string
@@ -66,6 +69,19 @@ type assertionRow struct {
 func html(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	p := pageOf(r)
 	return writePage(b, p.Title, runPage, p)
+}
+
+// RunHTML writes the page of a run for a program that serves it. The page of a run that is being played keeps itself up
+// to date.
+func RunHTML(w io.Writer, r *metrics.Run, v View) error {
+	return whole(func(b *bytes.Buffer, r *metrics.Run, _ Options) error {
+		p := pageOf(r)
+		p.View = v
+		if v.Live {
+			p.goesOn(r)
+		}
+		return shell{forms: true, live: v.Live}.write(b, p.Title, runPage, p)
+	})(w, r, Options{})
 }
 
 func pageOf(r *metrics.Run) pageData {

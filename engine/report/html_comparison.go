@@ -6,6 +6,7 @@ import (
 
 // comparison is a page about two runs, or about a run and its baselines.
 type comparison struct {
+	View
 	Title       string
 	Name        string
 	Verdict     string // outcome of the gates; empty: nothing is judged

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"io"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ var (
 	pageStyle string
 	//go:embed page/filter.js
 	pageScript string
+	//go:embed page/live.js
+	pageLive string
 	//go:embed page/run.tmpl
 	pageRun string
 	//go:embed page/parts.tmpl
@@ -33,27 +36,69 @@ var (
 	//go:embed page/history.tmpl
 	pageHistory string
 
-	runPage     = template.Must(template.Must(template.New("run").Parse(pageParts)).Parse(pageRun))
-	comparePage = template.Must(template.Must(template.New("compare").Parse(pageParts)).Parse(pageCompare))
-	historyPage = template.Must(template.Must(template.New("history").Parse(pageParts)).Parse(pageHistory))
+	runPage     = NewPage(pageRun)
+	comparePage = NewPage(pageCompare)
+	historyPage = NewPage(pageHistory)
 )
 
 type fact struct{ Name, Value string }
 
-// writePage assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over
-// the finished page, so that no place is forgotten.
+// View is how a page stands among others of a program that serves it; the zero value is a page in a file.
+type View struct {
+	Links []Link // to other pages
+	// Live says that the run is being played, and what is being written of it now: the page keeps itself up to date.
+	Live bool
+}
+
+// Link leads to another page.
+type Link struct{ Href, Text string }
+
+// NewPage is the template of a page with the parts of reports.
+func NewPage(text string) *template.Template {
+	return template.Must(template.Must(template.New("page").Parse(pageParts)).Parse(text))
+}
+
+// WritePage writes a page with the look of a report, for a program that serves it: its forms may ask that program.
+func WritePage(w io.Writer, title string, t *template.Template, data any) error {
+	return whole(func(b *bytes.Buffer, data any, _ Options) error {
+		return shell{forms: true}.write(b, title, t, data)
+	})(w, data, Options{})
+}
+
+// shell is what stands around a page.
+type shell struct {
+	forms bool // its forms may ask the program that serves it
+	live  bool // it keeps itself up to date
+}
+
+// writePage assembles a page for a file.
 func writePage(b *bytes.Buffer, title string, t *template.Template, data any) error {
+	return shell{}.write(b, title, t, data)
+}
+
+// write assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over
+// the finished page, so that no place is forgotten.
+func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data any) error {
 	var body bytes.Buffer
 	if err := t.Execute(&body, data); err != nil {
 		return fmt.Errorf("filling in the page: %w", err)
 	}
-	hash := func(s string) string {
-		sum := sha256.Sum256([]byte(s))
-		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	scripts := []string{pageScript}
+	allowed := ""
+	if s.live {
+		scripts = append(scripts, pageLive)
+		allowed = "; connect-src 'self'"
+	}
+	forms := "'none'"
+	if s.forms {
+		forms = "'self'"
+	}
+	var sums []string
+	for _, script := range scripts {
+		sums = append(sums, digest(script))
 	}
 	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; "+
-		"base-uri 'none'; form-action 'none'",
-		hash(pageStyle), hash(pageScript))
+		"base-uri 'none'; form-action %s%s", digest(pageStyle), strings.Join(sums, " "), forms, allowed)
 	fmt.Fprintf(b, `<!doctype html>
 <html lang="en">
 <head>
@@ -70,8 +115,17 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 	for line := range strings.Lines(body.String()) {
 		b.WriteString(terminal(strings.TrimSuffix(line, "\n")) + "\n")
 	}
-	fmt.Fprintf(b, "<script>%s</script>\n</body>\n</html>\n", pageScript)
+	for _, script := range scripts {
+		fmt.Fprintf(b, "<script>%s</script>\n", script)
+	}
+	b.WriteString("</body>\n</html>\n")
 	return nil
+}
+
+// digest is a script or a style sheet as a policy names it.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 var verdictClasses = map[event.Outcome]string{

@@ -14,9 +14,10 @@ import (
 
 // CompareHTML writes a page with the measurements of two runs side by side, without a verdict: a comparison with
 // gates decides whether a difference is more than noise.
-func CompareHTML(w io.Writer, oldRun, newRun *metrics.Run) error {
+func CompareHTML(w io.Writer, oldRun, newRun *metrics.Run, v View) error {
 	return whole(func(b *bytes.Buffer, p comparison, _ Options) error {
-		return writePage(b, p.Title, comparePage, p)
+		p.View = v
+		return shell{forms: len(v.Links) > 0}.write(b, p.Title, comparePage, p)
 	})(w, comparisonOf(oldRun, newRun), Options{})
 }
 

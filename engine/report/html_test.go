@@ -30,7 +30,7 @@ func TestHTML_ChartsAreAccessible(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := CompareHTML(&b, replay(t, "passing"), replay(t, "failing")); err != nil {
+	if err := CompareHTML(&b, replay(t, "passing"), replay(t, "failing"), View{}); err != nil {
 		t.Fatal(err)
 	}
 	accessible(t, "comparison", b.String())
@@ -185,17 +185,17 @@ func TestDifference(t *testing.T) {
 		}
 	}
 	b.Reset()
-	if err := CompareHTML(&b, before, after); err != nil {
+	if err := CompareHTML(&b, before, after, View{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), `<tr class="worse">`) || strings.Contains(b.String(), `<tr class="better">`) ||
 		!strings.Contains(b.String(), "SIMULATED") {
 		t.Error("the page does not tell what became worse")
 	}
-	if err := CompareHTML(&full{10}, before, after); !errors.Is(err, errFull) {
+	if err := CompareHTML(&full{10}, before, after, View{}); !errors.Is(err, errFull) {
 		t.Errorf("a full disk: %v", err)
 	}
-	if err := CompareHTML(io.Discard, &metrics.Run{}, &metrics.Run{}); err != nil {
+	if err := CompareHTML(io.Discard, &metrics.Run{}, &metrics.Run{}, View{}); err != nil {
 		t.Error(err)
 	}
 }

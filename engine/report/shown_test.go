@@ -38,7 +38,7 @@ func TestShown_OneEntry(t *testing.T) {
 		}
 	}
 	var compared strings.Builder
-	if err := CompareHTML(&compared, r, r); err != nil {
+	if err := CompareHTML(&compared, r, r, View{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"gap_ms p95", ">gap-chart<", "gap-box by phase"} {

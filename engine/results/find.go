@@ -56,6 +56,19 @@ func (r Runs) Journals() (map[string]fs.FileInfo, error) {
 	return out, nil
 }
 
+// Journal is the path of the journal of a run, by the name of its folder: a name that is none of theirs has none, so that
+// no name leads out of the folder.
+func (r Runs) Journal(name string) (string, error) {
+	journals, err := r.Journals()
+	if err != nil {
+		return "", err
+	}
+	if _, ok := journals[name]; !ok {
+		return "", exit.Errorf(exit.Usage, "homellm results list", "there is no run %q in %s", name, r.Dir)
+	}
+	return filepath.Join(r.Dir, name, journalName), nil
+}
+
 // All reads every run, the newest first.
 func (r Runs) All() ([]Run, error) {
 	journals, err := r.Journals()

@@ -85,7 +85,7 @@ func open(ctx context.Context, path string, runs results.Runs) (*Index, error) {
 	if err := x.prepare(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := x.refresh(ctx); err != nil {
+	if err := x.Refresh(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return x, nil
@@ -109,8 +109,8 @@ func (x *Index) prepare(ctx context.Context) error {
 	return fmt.Errorf("the index is of version %d", found)
 }
 
-// refresh reads the journals that are new or have grown, and forgets those that are gone.
-func (x *Index) refresh(ctx context.Context) error {
+// Refresh reads the journals that are new or have grown, and forgets those that are gone.
+func (x *Index) Refresh(ctx context.Context) error {
 	journals, err := x.runs.Journals()
 	if err != nil {
 		return err
@@ -200,6 +200,44 @@ func (x *Index) add(ctx context.Context, dir string, s stamp, fold *metrics.Run)
 		}
 	}
 	return tx.Commit()
+}
+
+// Run is a run of the folder, finished or not.
+type Run struct {
+	Name     string // of its folder
+	ID       string
+	Started  time.Time
+	Scenario string
+	Verdict  event.Outcome
+	Finished bool
+	Cells    []string // the names of those that were played to their end
+}
+
+// Runs are all runs of the folder, the newest first.
+func (x *Index) Runs(ctx context.Context) ([]Run, error) {
+	rows, err := x.db.QueryContext(ctx, `SELECT runs.dir, id, started, scenario, verdict, finished,
+		(SELECT json_group_array(cell) FROM cells WHERE cells.dir = runs.dir) FROM runs ORDER BY started DESC, runs.dir DESC`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Run
+	for rows.Next() {
+		var started, verdict, cells string
+		var r Run
+		if err := rows.Scan(&r.Name, &r.ID, &started, &r.Scenario, &verdict, &r.Finished, &cells); err != nil {
+			return nil, err
+		}
+		r.Verdict = event.Outcome(verdict)
+		if r.Started, err = time.Parse(time.RFC3339Nano, started); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(cells), &r.Cells); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }
 
 // Scenarios are the names of the scenarios of which there are finished runs.
