@@ -96,8 +96,9 @@ const partBreak = "\n\n"
 // from between other text without searching for it.
 type History struct {
 	messages []message
-	pending  []part   // documents for the next user message
-	docs     []string // ids in context, in the order of injection
+	wired    []Message // the first of them for the wire; nil after each change that is no appending
+	pending  []part    // documents for the next user message
+	docs     []string  // ids in context, in the order of injection
 	phase    figure.Phase
 	removals int // documents that were taken out
 	tools    *toolbox
@@ -180,15 +181,14 @@ func (h *History) given(g *Given) {
 	}
 }
 
-// Messages returns the messages for the wire, in a new slice. Documents that wait for the next user message are not
-// in it.
+// Messages returns the messages for the wire, which are not to be changed: the next turns have them too. Documents that
+// wait for the next user message are not in it.
 func (h *History) Messages() []Message {
-	out := make([]Message, len(h.messages))
-	for i, m := range h.messages {
-		out[i] = Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
-			Name: m.of.Function.Name, ReasoningContent: m.thoughts, Images: m.images}
+	for _, m := range h.messages[len(h.wired):] {
+		h.wired = append(h.wired, Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
+			Name: m.of.Function.Name, ReasoningContent: m.thoughts, Images: m.images})
 	}
-	return out
+	return slices.Clip(h.wired)
 }
 
 // inContext returns the ids of the documents in context, in the order of injection, in a new slice. A document that
@@ -208,6 +208,7 @@ func (h *History) inject(doc *Document, into, role string) {
 			h.messages = slices.Insert(h.messages, 0, message{role: roleSystem})
 		}
 		h.messages[0].parts = append(h.messages[0].parts, p)
+		h.wired = nil
 	case intoMessage:
 		h.messages = append(h.messages, message{role: cmp.Or(role, roleUser), parts: []part{p}})
 	default:
@@ -234,7 +235,7 @@ func (h *History) remove(id, mode string) {
 			kept = append(kept, m)
 		}
 	}
-	h.messages = kept
+	h.messages, h.wired = kept, nil
 	h.pending = without(h.pending, id, mode)
 	h.docs = slices.DeleteFunc(h.docs, func(d string) bool { return d == id })
 	h.phase = figure.AfterRemoval

@@ -243,9 +243,9 @@ func TestTurnsCarryRecordedRepliesAndCopies(t *testing.T) {
 			t.Errorf("turn %d carries %q, want %q", i, p.turns[i].Reply, want)
 		}
 	}
-	p.turns[0].Messages[0].Content = "changed"
-	if h.Messages()[0].Content != "S" {
-		t.Error("a turn shares its messages with the history")
+	first := append(p.turns[0].Messages, Message{Content: "other"})
+	if got := h.Messages(); got[len(first)-1].Content != "A1" || len(p.turns[0].Messages) != 2 {
+		t.Error("what is appended to the messages of a turn gets into the history")
 	}
 }
 
@@ -280,6 +280,10 @@ func TestHistoryProperties(t *testing.T) {
 					t.Fatal(err)
 				}
 				now := p.turns[len(p.turns)-1].Messages
+				whole := (&History{messages: h.messages}).Messages()
+				if d := cmp.Diff(whole[:len(now)], now) + cmp.Diff(whole, h.Messages()); d != "" {
+					t.Fatalf("seed %d: not the messages of the history (-want +got):\n%s", seed, d)
+				}
 				if appended {
 					before := p.turns[len(p.turns)-2].Messages
 					before = append(before, Message{Role: roleAssistant, Content: fmt.Sprintf("A%d", len(p.turns)-1)})

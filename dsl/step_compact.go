@@ -53,7 +53,7 @@ func (a Compact) Play(h *History, send Send) error {
 			summary = r.Text
 			return r, err
 		}}, question{text: a.Ask}, a.Reply)
-		h.messages, h.pending, h.docs = h.messages[:before:before], pending, ids
+		h.messages, h.pending, h.docs, h.wired = h.messages[:before:before], pending, ids, nil
 		if err != nil {
 			return err
 		}

@@ -65,5 +65,5 @@ func (h *History) rewritten(phase figure.Phase) {
 		return !slices.ContainsFunc(h.pending, in) &&
 			!slices.ContainsFunc(h.messages, func(m message) bool { return slices.ContainsFunc(m.parts, in) })
 	})
-	h.phase = phase
+	h.phase, h.wired = phase, nil
 }
