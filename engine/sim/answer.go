@@ -36,14 +36,6 @@ type sentence struct {
 	score    float64
 }
 
-// say is the answer to a conversation, in the configured way if there is one.
-func (s *Server) say(messages []Message) string {
-	if s.cfg.Answer != nil {
-		return s.cfg.Answer(messages, answer)
-	}
-	return answer(messages)
-}
-
 // answer quotes the parts of the conversation that best match its last question: sentences of the documents, of the
 // system message, and of earlier user messages. It does not read earlier replies, so what has left the context is
 // gone. The search is a small tf-idf: a word counts more if few sentences have it.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,27 @@ type exchange struct {
 	outlet
 }
 
+// form is one generation route: how its requests are read and its replies written. What is generated, and when, is the
+// same for all.
+type form struct {
+	prefix  string // of ids
+	chat    bool   // a prompt is a conversation, and the model may think before it answers
+	read    func(body []byte, q *request) *refusal
+	opening func(x *exchange) []frame // before the first token; nil: nothing
+	pieces  func(x *exchange, from, i int) []frame
+	ending  func(x *exchange) []frame // the finish reason alone, where it may come late
+	closing func(x *exchange) []frame // after the last token
+	whole   func(x *exchange) json.RawMessage
+	problem func(s *Server, e *refusal) json.RawMessage
+	failing func(x *exchange, e *refusal) []frame // an error in the middle of a reply
+}
+
+// frame is one event of a stream.
+type frame struct {
+	name string // its type, on a line of its own; empty: it has none
+	data json.RawMessage
+}
+
 // outlet is where a reply is written, and what of it waits to be.
 type outlet struct {
 	w  http.ResponseWriter
@@ -45,22 +67,6 @@ type outlet struct {
 	fat        int           // bytes that the next event is padded to, of the fault "oversized"
 	broken     bool          // a reply in one piece is cut, of the fault "malformed"
 	trickle    time.Duration // between two bytes, of the fault of that name
-}
-
-func (s *Server) chat(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, &chatForm)
-}
-
-func (s *Server) complete(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, &textForm)
-}
-
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, &responsesForm)
-}
-
-func (s *Server) message(w http.ResponseWriter, r *http.Request, arrival time.Time) {
-	s.generate(w, r, arrival, &messagesForm)
 }
 
 // generate handles a generation route.
@@ -365,4 +371,20 @@ func (x *exchange) record(finish string) {
 		e.Finish = finish
 	}
 	x.s.ledger.add(e)
+}
+
+// seeing are the models that take images.
+var seeing = []string{"gemma-3-4b"}
+
+// blind refuses images that the model does not take.
+func (s *Server) blind(q *request) *refusal {
+	if slices.Contains(seeing, s.engine.roof.model.Name) {
+		return nil
+	}
+	for _, m := range q.Messages {
+		if strings.Contains(string(m.Content), pictureOpen) {
+			return badRequest("messages", "At most 0 image(s) may be provided in one prompt.")
+		}
+	}
+	return nil
 }

@@ -1,27 +1,10 @@
 package sim
 
-import "encoding/json"
-
-// form is one generation route: how its requests are read and its replies written. What is generated, and when, is the
-// same for all.
-type form struct {
-	prefix  string // of ids
-	chat    bool   // a prompt is a conversation, and the model may think before it answers
-	read    func(body []byte, q *request) *refusal
-	opening func(x *exchange) []frame // before the first token; nil: nothing
-	pieces  func(x *exchange, from, i int) []frame
-	ending  func(x *exchange) []frame // the finish reason alone, where it may come late
-	closing func(x *exchange) []frame // after the last token
-	whole   func(x *exchange) json.RawMessage
-	problem func(s *Server, e *refusal) json.RawMessage
-	failing func(x *exchange, e *refusal) []frame // an error in the middle of a reply
-}
-
-// frame is one event of a stream.
-type frame struct {
-	name string // its type, on a line of its own; empty: it has none
-	data json.RawMessage
-}
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
 
 var chatForm = form{
 	prefix: "chatcmpl-", chat: true, read: readCompletion,
@@ -71,3 +54,11 @@ func (x *exchange) totalled() []frame {
 }
 
 func (x *exchange) failed(e *refusal) []frame { return unnamed(x.s.errorBody(e), doneMark) }
+
+func (s *Server) chat(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &chatForm)
+}
+
+func (s *Server) complete(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &textForm)
+}

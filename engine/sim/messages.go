@@ -2,7 +2,6 @@ package sim
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -48,7 +47,8 @@ func (x *exchange) messageObject() object {
 		"stop_reason": nil, "stop_sequence": nil}
 }
 
-// messageUsage counts a prompt in parts: input_tokens leaves out what the cache held, unless it is told to count it twice.
+// messageUsage counts a prompt in parts: input_tokens leaves out what the cache held, unless that is to be counted
+// twice.
 func (x *exchange) messageUsage(tokens int) any {
 	if x.trouble.has("no_usage") {
 		return object{"input_tokens": 0, "output_tokens": 0}
@@ -281,14 +281,6 @@ func (q *request) readBlocks(role string, raw json.RawMessage) *refusal {
 	return nil
 }
 
-// calling is the message with one more call.
-func (m wireMessage) calling(c Call) wireMessage {
-	m.Calls = append(m.Calls, struct {
-		Function Call `json:"function"`
-	}{c})
-	return m
-}
-
 // countTokens counts the prompt of a request of the messages API.
 func (s *Server) countTokens(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	hold := s.hold()
@@ -309,40 +301,6 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request, _ time.Time
 	answerJSON(w, http.StatusOK, object{"input_tokens": n})
 }
 
-// typedParts is a content that is a text or a list of parts whose names say who wrote them.
-type typedParts string
-
-// UnmarshalJSON reads either.
-func (c *typedParts) UnmarshalJSON(b []byte) error {
-	var text *string
-	if json.Unmarshal(b, &text) == nil {
-		if text != nil {
-			*c = typedParts(*text)
-		}
-		return nil
-	}
-	var parts []struct {
-		Type  string `json:"type"`
-		Text  string `json:"text"`
-		Image string `json:"image_url"`
-	}
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	texts := make([]string, len(parts))
-	for i, p := range parts {
-		var err error
-		switch texts[i] = p.Text; p.Type {
-		case "text", "input_text", "output_text", "refusal", "reasoning_text", "summary_text":
-		case "input_image":
-			texts[i], err = picture(p.Image)
-		default:
-			err = fmt.Errorf("content of type %q is not supported by this model", p.Type)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	*c = typedParts(strings.Join(texts, "\n"))
-	return nil
+func (s *Server) message(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &messagesForm)
 }

@@ -9,7 +9,6 @@ import (
 	"image"
 	_ "image/jpeg" // decoders of headers
 	_ "image/png"
-	"slices"
 	"strings"
 )
 
@@ -22,14 +21,11 @@ const (
 	pictureDot  = " ·"
 )
 
-// seeing are the models that take images.
-var seeing = []string{"gemma-3-4b"}
-
 // picture reads an image that a request holds. What stands elsewhere is not fetched.
 func picture(address string) (string, error) {
 	kind, data, ok := strings.Cut(address, ";base64,")
 	if !ok || !strings.HasPrefix(kind, "data:image/") {
-		return "", errors.New("an image must be in the request, as data:image/...;base64,...")
+		return "", errors.New("an image must be in the request, as data:image/…;base64,…")
 	}
 	raw, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {
@@ -40,18 +36,6 @@ func picture(address string) (string, error) {
 		return "", fmt.Errorf("cannot identify image file: %w", err)
 	}
 	patches := max(1, header.Width/patch) * max(1, header.Height/patch)
-	return fmt.Sprintf("%s%x|>%s", pictureOpen, sha256.Sum256(raw), strings.Repeat(pictureDot, min(patches, mostPatches))), nil
-}
-
-// blind refuses images that the model does not take.
-func (s *Server) blind(q *request) *refusal {
-	if slices.Contains(seeing, s.engine.roof.model.Name) {
-		return nil
-	}
-	for _, m := range q.Messages {
-		if strings.Contains(string(m.Content), pictureOpen) {
-			return badRequest("messages", "At most 0 image(s) may be provided in one prompt.")
-		}
-	}
-	return nil
+	dots := strings.Repeat(pictureDot, min(patches, mostPatches))
+	return fmt.Sprintf("%s%x|>%s", pictureOpen, sha256.Sum256(raw), dots), nil
 }

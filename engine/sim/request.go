@@ -103,6 +103,9 @@ type shaped struct {
 	ResponseFormat *format         `json:"response_format"`
 }
 
+// formats are the types of form that a reply may have.
+var formats = []string{"text", "json_object", "json_schema"}
+
 type format struct {
 	Type   string `json:"type"`
 	Schema struct {
@@ -256,7 +259,7 @@ var rules = []rule{
 	{"prompt_logprobs", func(q *request) bool { return given(q.PromptLogprobs) },
 		func(q *request) string { return noLogprobs("prompt", q.PromptLogprobs, nil) }},
 	{"response_format", func(q *request) bool {
-		return q.ResponseFormat != nil && !slices.Contains([]string{"text", "json_object", "json_schema"}, q.ResponseFormat.Type)
+		return q.ResponseFormat != nil && !slices.Contains(formats, q.ResponseFormat.Type)
 	},
 		func(q *request) string { return fmt.Sprintf("response_format: no type %q", q.ResponseFormat.Type) }},
 	{"response_format", func(q *request) bool {
@@ -288,6 +291,22 @@ func noLogprobs(of string, asked, top json.RawMessage) string {
 		n = cmp.Or(string(top), "0")
 	}
 	return fmt.Sprintf("Requested %s logprobs of %s, which is greater than max allowed: 0", of, n)
+}
+
+// choice is what the request says of calls: auto, none, required, or the name of a tool.
+func (q *request) choice() (how, named string) {
+	var object struct {
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+	}
+	switch {
+	case len(q.ToolChoice) == 0 || json.Unmarshal(q.ToolChoice, &how) == nil:
+		return how, ""
+	case json.Unmarshal(q.ToolChoice, &object) == nil:
+		return "named", object.Function.Name
+	}
+	return "", ""
 }
 
 // choosesNone reports whether the request asks for no calls.

@@ -3,7 +3,8 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"net/http"
+	"time"
 )
 
 // responsesForm is OpenAI's responses API as vLLM serves it.
@@ -20,74 +21,11 @@ var responsesForm = form{
 	},
 }
 
-// object is a JSON object.
-type object = map[string]any
-
-// typed is the state of a reply whose events say their type.
-type typed struct {
-	sequence int
-	writing  *item // what is being written; nil: nothing
-	items    []*item
-}
-
-// item is an item of a response or a block of a message: reasoning, a text or a call.
-type item struct {
-	index int
-	kind  string
-	text  strings.Builder
-	call  int
-}
-
-// named is an event of a type, with its number where the API has one.
-func (x *exchange) named(kind string, members object) []frame {
-	members["type"] = kind
-	return []frame{{kind, typeFirst(members)}}
-}
-
-// typeFirst encodes an object with its type in front, as servers write it.
-func typeFirst(members object) json.RawMessage {
-	kind := encode(members["type"])
-	delete(members, "type")
-	rest := encode(members)
-	if len(members) == 0 {
-		return append(append(json.RawMessage(`{"type":`), kind...), '}')
-	}
-	return append(append(append(json.RawMessage(`{"type":`), kind...), ','), rest[1:]...)
-}
-
 // numbered is an event of the responses API, which numbers them.
 func (x *exchange) numbered(kind string, members object) frame {
 	members["sequence_number"] = x.sequence
 	x.sequence++
 	return x.named("response."+kind, members)[0]
-}
-
-// itemOf are the events that lead from what is being written to a part: what is open ends, and the part's item begins.
-func (x *exchange) itemOf(p piece, begin, end func(*item) []frame) (it *item, events []frame) {
-	kind := "text"
-	switch {
-	case p.call >= 0:
-		kind = "call"
-	case p.thought:
-		kind = "thought"
-	}
-	if it = x.writing; it != nil && it.kind == kind && it.call == p.call {
-		return it, nil
-	}
-	events = x.shut(end)
-	it = &item{index: len(x.items), kind: kind, call: p.call}
-	x.writing, x.items = it, append(x.items, it)
-	return it, append(events, begin(it)...)
-}
-
-// shut ends what is being written.
-func (x *exchange) shut(end func(*item) []frame) []frame {
-	if x.writing == nil {
-		return nil
-	}
-	events := end(x.writing)
-	x.writing = nil
-	return events
 }
 
 func (x *exchange) itemPieces(from, i int) (out []frame) {
@@ -101,7 +39,8 @@ func (x *exchange) itemPieces(from, i int) (out []frame) {
 			continue
 		}
 		it.text.WriteString(p.text)
-		kind := map[string]string{"text": "output_text", "thought": "reasoning_text", "call": "function_call_arguments"}[it.kind]
+		kind := map[string]string{"text": "output_text", "thought": "reasoning_text",
+			"call": "function_call_arguments"}[it.kind]
 		members := object{"item_id": x.itemID(it), "output_index": it.index, "delta": p.text}
 		if it.kind != "call" {
 			members["content_index"] = 0
@@ -117,7 +56,8 @@ func (x *exchange) itemID(it *item) string {
 
 // itemBegins are the events before the first delta of an item.
 func (x *exchange) itemBegins(it *item) []frame {
-	out := []frame{x.numbered("output_item.added", object{"output_index": it.index, "item": x.itemObject(it, "in_progress")})}
+	out := []frame{x.numbered("output_item.added", object{"output_index": it.index,
+		"item": x.itemObject(it, "in_progress")})}
 	if it.kind != "call" {
 		out = append(out, x.numbered("content_part.added", object{"item_id": x.itemID(it), "output_index": it.index,
 			"content_index": 0, "part": x.partObject(it, "")}))
@@ -224,23 +164,6 @@ func orNull(v *float64) any {
 	return *v
 }
 
-// allItems are the items of the whole reply, where no stream has made them.
-func (x *exchange) allItems() []*item {
-	if x.items == nil {
-		none := func(*item) []frame { return nil }
-		for i := range x.reply.tokens {
-			for _, p := range x.reply.said(i, i) {
-				if p.text != "" || p.begins {
-					it, _ := x.itemOf(p, none, none)
-					it.text.WriteString(p.text)
-				}
-			}
-		}
-		x.writing = nil
-	}
-	return x.items
-}
-
 // readResponses reads a request of the responses API. What completions call the same is read as theirs.
 func readResponses(body []byte, q *request) *refusal {
 	var r struct {
@@ -292,27 +215,6 @@ func readResponses(body []byte, q *request) *refusal {
 	return q.readInput(r.Input)
 }
 
-// commonRequest is what all APIs spell alike.
-type commonRequest struct {
-	Model     string  `json:"model"`
-	RequestID string  `json:"request_id"`
-	CacheSalt *string `json:"cache_salt"`
-	Stream    bool    `json:"stream"`
-
-	Temperature *float64     `json:"temperature"`
-	TopP        *float64     `json:"top_p"`
-	Seed        *int64       `json:"seed"`
-	IgnoreEOS   bool         `json:"ignore_eos"`
-	Stop        stringOrList `json:"stop"`
-	thought
-}
-
-func (c commonRequest) fill(q *request) {
-	q.Model, q.RequestID, q.CacheSalt, q.Stream = c.Model, c.RequestID, c.CacheSalt, c.Stream
-	q.Temperature, q.TopP, q.Seed = c.Temperature, c.TopP, c.Seed
-	q.IgnoreEOS, q.Stop, q.thought = c.IgnoreEOS, c.Stop, c.thought
-}
-
 // nested is a choice of a tool as completions spell it: without tools it means nothing.
 func nested(choice json.RawMessage) json.RawMessage {
 	var flat struct {
@@ -361,4 +263,8 @@ func (q *request) readInput(raw json.RawMessage) *refusal {
 		}
 	}
 	return nil
+}
+
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, arrival time.Time) {
+	s.generate(w, r, arrival, &responsesForm)
 }

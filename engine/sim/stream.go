@@ -337,10 +337,3 @@ func (x *exchange) abandon(reason string) {
 	x.entry.Late = x.late
 	x.finish(reason)
 }
-
-func orDefault(v, otherwise int) int {
-	if v == 0 {
-		return otherwise
-	}
-	return v
-}

@@ -54,7 +54,8 @@ func TestTypedGoldens(t *testing.T) {
 		"messages-count":             {Config{}, "/v1/messages/count_tokens", with(messages, blocks)},
 		"chat-stream-call":           {Config{}, "/v1/chat/completions", with(nested, stream)},
 		"chat-whole-call":            {Config{}, "/v1/chat/completions", nested},
-		"chat-whole-schema":          {Config{}, "/v1/chat/completions", with(nested, fields{"response_format": form, "tools": nil})},
+		"chat-whole-schema": {Config{}, "/v1/chat/completions", with(nested, fields{"response_format": form,
+			"tools": nil})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, c.cfg, func(b *bench) { golden(b.T, name+".txt", b.raw(c.path, c.body)) })
@@ -83,10 +84,11 @@ func TestDecide(t *testing.T) {
 		"this one is demanded": {"", "Hi", 0, fields{"tool_choice": fields{"type": "function",
 			"function": fields{"name": "read"}}}, []Call{{"read", `{"lines":1,"path":"text"}`}}},
 		"none may be called": {"", "CALL list {}", 0, fields{"tool_choice": "none"}, nil},
-		"the first line":     {"CALL x {}", "CALL read {\"path\": \"a\"}\nCALL list", 0, nil, []Call{{"read", `{"path":"a"}`}}},
-		"the second":         {"", "CALL read {\"path\": \"a\"}\nCALL list", 1, nil, []Call{{"list", "{}"}}},
-		"and no more":        {"", "CALL read {\"path\": \"a\"}\nCALL list", 2, nil, nil},
-		"of the system":      {"Be brief.\nCALL list {broken", "Why?", 0, nil, []Call{{"list", "{broken"}}},
+		"the first line": {"CALL x {}", "CALL read {\"path\": \"a\"}\nCALL list", 0, nil,
+			[]Call{{"read", `{"path":"a"}`}}},
+		"the second":    {"", "CALL read {\"path\": \"a\"}\nCALL list", 1, nil, []Call{{"list", "{}"}}},
+		"and no more":   {"", "CALL read {\"path\": \"a\"}\nCALL list", 2, nil, nil},
+		"of the system": {"Be brief.\nCALL list {broken", "Why?", 0, nil, []Call{{"list", "{broken"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, Config{}, func(b *bench) {
@@ -109,29 +111,36 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestHistory_OneForAll holds that a conversation with calls is the same prompt on each API, that /tokenize and count_tokens
-// count it, and that what a reply called is found in the cache when it comes back.
+// TestHistory_OneForAll holds that a conversation with calls is the same prompt on each API, that /tokenize and
+// count_tokens count it, and that what a reply called is found in the cache when it comes back.
 func TestHistory_OneForAll(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
 		long := "You are an agent. " + strings.Repeat("Look at the files one after the other. ", 8)
 		asked := "Why?\nCALL read {\"path\":\"p.go\"}"
 		schema := fields{"type": "object"}
 		nested := fields{"tools": []fields{{"type": "function", "function": fields{"name": "read", "parameters": schema}}},
-			"max_tokens": 80, "messages": []any{fields{"role": "system", "content": long}, fields{"role": "user", "content": asked}}}
+			"max_tokens": 80, "messages": []any{fields{"role": "system", "content": long},
+				fields{"role": "user", "content": asked}}}
 		b.text("POST", "/v1/chat/completions", nested)
 		first := b.last()
-		nested["messages"] = append(nested["messages"].([]any), fields{"role": "assistant", "content": nil, "tool_calls": []fields{
-			{"id": "c", "type": "function", "function": first.Calls[0]}}}, fields{"role": "tool", "tool_call_id": "c", "content": "Off by one."})
-		flat := fields{"instructions": long, "max_output_tokens": 80, "tools": []fields{{"type": "function", "name": "read",
-			"parameters": schema}}, "input": []fields{{"role": "user", "content": asked}, {"type": "function_call", "call_id": "c",
-			"name": "read", "arguments": first.Calls[0].Arguments}, {"type": "function_call_output", "call_id": "c",
-			"output": "Off by one."}}}
-		blocks := fields{"system": []fields{{"type": "text", "text": long}}, "max_tokens": 80, "tools": []fields{{"name": "read",
-			"input_schema": schema}}, "messages": []fields{{"role": "user", "content": asked}, {"role": "assistant", "content": []fields{
-			{"type": "tool_use", "id": "c", "name": "read", "input": fields{"path": "p.go"}}}}, {"role": "user", "content": []fields{
-			{"type": "tool_result", "tool_use_id": "c", "content": "Off by one."}}}}}
+		call := fields{"id": "c", "type": "function", "function": first.Calls[0]}
+		nested["messages"] = append(nested["messages"].([]any),
+			fields{"role": "assistant", "content": nil, "tool_calls": []fields{call}},
+			fields{"role": "tool", "tool_call_id": "c", "content": "Off by one."})
+		flat := fields{"instructions": long, "max_output_tokens": 80,
+			"tools": []fields{{"type": "function", "name": "read", "parameters": schema}},
+			"input": []fields{{"role": "user", "content": asked},
+				{"type": "function_call", "call_id": "c", "name": "read", "arguments": first.Calls[0].Arguments},
+				{"type": "function_call_output", "call_id": "c", "output": "Off by one."}}}
+		use := fields{"type": "tool_use", "id": "c", "name": "read", "input": fields{"path": "p.go"}}
+		result := fields{"type": "tool_result", "tool_use_id": "c", "content": "Off by one."}
+		blocks := fields{"system": []fields{{"type": "text", "text": long}}, "max_tokens": 80,
+			"tools": []fields{{"name": "read", "input_schema": schema}},
+			"messages": []fields{{"role": "user", "content": asked}, {"role": "assistant", "content": []fields{use}},
+				{"role": "user", "content": []fields{result}}}}
 		prompt := 0
-		for path, body := range map[string]fields{"/v1/chat/completions": nested, "/v1/responses": flat, "/v1/messages": blocks} {
+		for path, body := range map[string]fields{"/v1/chat/completions": nested, "/v1/responses": flat,
+			"/v1/messages": blocks} {
 			if status, out := b.text("POST", path, body); status != 200 {
 				t.Fatal(path, out)
 			}
@@ -141,8 +150,8 @@ func TestHistory_OneForAll(t *testing.T) {
 			}
 			whole := (first.PromptTokens + first.OutputTokens - 1) / blockTokens * blockTokens
 			if e.PromptTokens != prompt || e.CachedTokens < whole || !strings.Contains(e.Text, "I have no information") {
-				t.Errorf("%s: %d prompt tokens, want %d; %d cached, want %d; %q", path, e.PromptTokens, prompt, e.CachedTokens, whole,
-					e.Text)
+				t.Errorf("%s: %d prompt tokens, want %d; %d cached, want %d; %q", path, e.PromptTokens, prompt, e.CachedTokens,
+					whole, e.Text)
 			}
 		}
 		for path, body := range map[string]fields{"/tokenize": nested, "/v1/messages/count_tokens": blocks} {

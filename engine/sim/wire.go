@@ -1,26 +1,11 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 )
-
-// null is a field that is there without a value. vLLM tells it apart from one that is not there.
-var null = json.RawMessage("null")
-
-// encode writes a value as vLLM does, without escaping < > &.
-func encode(v any) json.RawMessage {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("encoding %T: %v", v, err)) // our own types always encode
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
 
 // event is one chunk of a stream, for both routes.
 type event struct {
