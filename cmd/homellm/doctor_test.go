@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -152,5 +154,36 @@ func TestDoctor_KeyForReplies(t *testing.T) {
 	out := doctorOf(t, front.URL)
 	if !strings.Contains(out, "\n      homellm doctor --url "+front.URL+" --api-key-env NAME") {
 		t.Errorf("nothing says where the key goes:\n%s", out)
+	}
+}
+
+// A reply with markers of a chat template is a problem that doctor names, with what to do about it.
+func TestDoctor_TemplateLeak(t *testing.T) {
+	s, err := sim.New(sim.Config{Speed: 100, ServedNames: []string{"m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if strings.HasSuffix(r.URL.Path, "/chat/completions") && bytes.Contains(body, []byte("Count from one")) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for _, text := range []string{"One, two.", `<|im_end|>\n<|im_start|>user`} {
+				fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", text)
+			}
+			fmt.Fprint(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	out := doctorOf(t, front.URL)
+	if !strings.Contains(out, "holds <|im_end|>, a marker of a chat template") ||
+		!strings.Contains(out, "\n      serve a model that was trained for chat, with its own chat template") {
+		t.Errorf("nothing says that the template is another model's:\n%s", out)
 	}
 }
