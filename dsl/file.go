@@ -69,7 +69,7 @@ func OpenFile(name string) (File, error) {
 	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
 }
 
-// ReadStream reads a file that comes as a stream and has no folder of its own: its documents are below the current one.
+// ReadStream reads a file that comes as a stream and so has no folder: its documents are below the current one.
 // The stream is bounded as a file is.
 func ReadStream(name string, r io.Reader) (File, error) {
 	root, err := os.OpenRoot(".") // closed when the file is no longer used

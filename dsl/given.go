@@ -8,7 +8,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// Given is a history that is in context before the first step of a conversation, sent by no request of its own.
+// Given is a history that is in context before the first step of a conversation, which no request sends alone.
 type Given struct {
 	Pos      syntax.Pos
 	Messages []wire.Message

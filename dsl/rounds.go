@@ -45,7 +45,7 @@ func (h *History) ask(t *talk, q question, recorded string) error {
 	return h.reply(t, recorded)
 }
 
-// reply sends the history and keeps what comes of it.
+// reply sends the history and keeps the reply.
 func (h *History) reply(t *talk, recorded string) error {
 	now := rounds{most: 1, alike: map[string]int{}}
 	if t.Rounds != nil {

@@ -82,7 +82,7 @@ func show(n *int) string {
 }
 
 // A prefill asks for one token. If that token has no text, as the first one of reasoning has not,
-// the prefill did what it was for, and the conversation goes on.
+// the prefill has served its purpose, and the conversation continues.
 func TestPrefill_TokenWithoutText(t *testing.T) {
 	steps := `{id: load, inject: {docs: [manual], prefill: true}, request: {stop: ["T", "A", "I", "Y"]}}, ` +
 		`{id: ask_it, query: How tight are the bolts?}`

@@ -227,8 +227,7 @@ func (g *rig) requests() []event.Request {
 	return out
 }
 
-// canary recognises the prompts of the preflight: a number that nobody has sent before, then words
-// without a full stop.
+// canary recognises the prompts of the preflight: a number that was never sent before, then words without a full stop.
 func canary(prompt string) bool {
 	number, words, _ := strings.Cut(prompt, " ")
 	_, err := hex.DecodeString(number)

@@ -48,7 +48,7 @@ type played struct {
 const goldenRepeats = 3
 
 // variants are runs that the shipped scenarios alone do not show: failures, unknown figures,
-// estimates, and a run that goes on until it is certain.
+// estimates, and a run that continues until it is certain.
 var variants = map[string]played{
 	"without-cache":   {scenario: "rag-long.yaml", config: sim.Config{NoPrefixCache: true}},
 	"without-report":  {scenario: "rag-head.yaml", config: sim.Config{NoCachedUsage: true}},

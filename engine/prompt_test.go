@@ -123,7 +123,7 @@ func TestCompletionsBOS(t *testing.T) {
 }
 
 // TestSaltWithoutSystem salts the prompts of a model whose template knows no system message, on a
-// server that has no salt of its own: the first user message takes it.
+// server without a key for salts: the first user message takes it.
 func TestSaltWithoutSystem(t *testing.T) {
 	const file = `schema: homellm.scenario/v1
 name: salted

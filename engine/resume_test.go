@@ -71,7 +71,7 @@ type attempt struct {
 
 const started = "2026-11-23T12:00:00Z"
 
-// play opens or creates the journal and plays what is missing. It runs in a bubble of its own
+// play opens or creates the journal and plays what is missing. It runs in its own bubble
 // unless a server is given, which then brings the bubble.
 func (a attempt) play(t *testing.T) *metrics.Run {
 	t.Helper()

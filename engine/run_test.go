@@ -79,7 +79,7 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// TestIsolation_SaltInMessage holds a server without a salt of its own to the same isolation: the
+// TestIsolation_SaltInMessage holds a server without a key for salts to the same isolation: the
 // salt stands at the head of the prompt.
 func TestIsolation_SaltInMessage(t *testing.T) {
 	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt, scope: repeat}}",

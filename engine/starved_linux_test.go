@@ -27,7 +27,7 @@ type seenStopped struct {
 	Exchange event.Exchange
 }
 
-// TestStoppedClient_Child is the client of [TestStoppedClient], in a process of its own.
+// TestStoppedClient_Child is the client of [TestStoppedClient], in a separate process.
 func TestStoppedClient_Child(t *testing.T) {
 	where := os.Getenv(stoppedAt)
 	if where == "" {
@@ -125,7 +125,7 @@ func TestStoppedClient(t *testing.T) {
 	}
 	for _, name := range []string{"icl_p50_ms", "icl_p99_ms", "icl_max_ms", "stalls"} {
 		if v := value(name); v.Known() {
-			t.Errorf("%s is %v, and nobody can know", name, v.V)
+			t.Errorf("%s is %v, and cannot be known", name, v.V)
 		}
 	}
 	if v, ok := value("output_tps").Number(); !ok || v < 35 || v > 65 {

@@ -68,7 +68,7 @@ func TestStarvedClient(t *testing.T) {
 	}
 	for _, name := range []string{"icl_p50_ms", "icl_max_ms", "stalls"} {
 		if v := value(name); v.Known() {
-			t.Errorf("%s is %v, and nobody can know", name, v.V)
+			t.Errorf("%s is %v, and cannot be known", name, v.V)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // foreignPlan has two cells that take turns on one server and share its cache from one repeat to
-// the next, so that a scrape kept too long would see the other cell as somebody else.
+// the next, so that a scrape that is kept too long would take the other cell for another client.
 const foreignPlan = `schema: homellm.scenario/v1
 name: shared
 defaults: {request: {temperature: 0, seed: 1, max_tokens: 8, ignore_eos: true}}
@@ -100,7 +100,7 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-// A conversation with recorded replies goes on after a turn that failed. What the server kept of
+// A conversation with recorded replies continues after a turn that failed. What the server kept of
 // that turn's prompt is no sign that isolation does not isolate.
 func TestIsolation_AfterAFailedFirstTurn(t *testing.T) {
 	const recorded = `schema: homellm.scenario/v1

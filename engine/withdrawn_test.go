@@ -25,7 +25,7 @@ import (
 )
 
 // lyingPlan holds the cache of its second turn against a limit, in each repeat and over them. A server that lies claims
-// to have found all of the third turn's prompt, most of which nobody has sent before.
+// to have found all of the third turn's prompt, most of which was never sent before.
 func lyingPlan(t *testing.T, run string) *dsl.Plan {
 	t.Helper()
 	return load(t, "lying.yaml", fmt.Appendf(nil, `schema: homellm.scenario/v1
@@ -202,7 +202,7 @@ func TestWithdrawn_Budget(t *testing.T) {
 				if len(c.Verdicts) != 3 || c.Stale() {
 					t.Errorf("%s: %s has %d verdicts", order, c.Name(), len(c.Verdicts))
 				}
-				if n := len(c.Judged()); n != 6 { // more of what nobody believes makes nothing certain
+				if n := len(c.Judged()); n != 6 { // more of a report that is not believed makes nothing certain
 					t.Errorf("%s: %s played %d repeats, want 6", order, c.Name(), n)
 				}
 			}

@@ -49,12 +49,12 @@ func (n noise) scaled(by float64) noise {
 	return n
 }
 
-// machine is the state of a machine over one run: what all repeats share, whoever is played.
+// machine is the state of a machine over one run: what all repeats share, on any server.
 type machine struct {
 	noise
 	slope, from, level, jitter float64
 	throttled                  bool
-	began                      float64 // what the rise of earlier runs has come to
+	began                      float64 // the sum of the rise of earlier runs
 	random                     *rand.Rand
 }
 
@@ -103,7 +103,7 @@ func (n noise) inTurn(random *rand.Rand, a, b float64, repeats int) (x, y []floa
 	return x, y
 }
 
-// runs plays servers with these true values one after the other, each in a run of its own.
+// runs plays servers with these true values one after the other, each in a separate run.
 func (n noise) runs(random *rand.Rand, means []float64, repeats int) (out [][]float64) {
 	for k, mean := range means {
 		m := n.run(random)

@@ -66,7 +66,7 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, an uninterrupted run takes %v", seed, took)
 	var inMiddle atomic.Int64
-	const side = 4 // runs beside each other, each with a server of its own: they wait most of the time
+	const side = 4 // runs at the same time, each with its own server: they wait most of the time
 	t.Run("killed", func(t *testing.T) {
 		for k := range min(side, kills) {
 			t.Run(fmt.Sprint(k), func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestKill_LosesAtMostTheRequestInFlight(t *testing.T) {
 	}
 }
 
-// killOnce kills a run at a random moment, goes on with it, and returns how many requests the killed
+// killOnce kills a run at a random moment, resumes it, and returns how many requests the killed
 // one had kept.
 func killOnce(t *testing.T, p program, server *sim.Server, url, out string, random *rand.Rand,
 	took time.Duration) (kept int) {
@@ -229,7 +229,7 @@ func TestFullDisk_StopsAndResumes(t *testing.T) {
 	}
 }
 
-// A run goes on with the plan that it was begun with, or with another one if that is asked for:
+// A run is resumed with the plan that it was begun with, or with another one on request:
 // then the cells that did not change are kept.
 func TestResume_RefusesAChangedPlan(t *testing.T) {
 	t.Parallel()

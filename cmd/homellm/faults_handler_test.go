@@ -26,8 +26,8 @@ import (
 	"homellm/engine/target"
 )
 
-// TestFaults_Handler plays every fault in virtual time against the simulator as a handler: what
-// comes of it has to be what comes of it over real sockets.
+// TestFaults_Handler plays every fault in virtual time against the simulator as a handler: the
+// results have to be those over real sockets.
 func TestFaults_Handler(t *testing.T) {
 	lib, ds := dsl.LoadLibrary(dsl.File{Name: "models.yaml", Data: homellm.Models},
 		dsl.File{Name: "servers.yaml", Data: homellm.Servers})

@@ -27,7 +27,7 @@ import (
 var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 2s\n", "n: [1, 2, 3]",
 	"n: [1]").Replace(crashPlan)
 
-// outcome is what a fault has to come to: as classes of errors, codes of notes, exit code, and
+// outcome is what a fault has to lead to: classes of errors, codes of notes, exit code, and
 // requests that the journal keeps, of which so many failed.
 type outcome struct {
 	classes string
@@ -47,7 +47,7 @@ type fault struct {
 	want      outcome
 }
 
-// broken is what comes of a turn in three that fails: it ends its conversation, so that of the six
+// broken is the outcome of a turn in three that fails: it ends its conversation, so that of the six
 // requests one is never sent.
 func broken(class string) outcome { return outcome{class, "", exit.Requests, 5, 1} }
 
@@ -57,8 +57,8 @@ func noted(code string) outcome { return outcome{"", code, exit.Pass, 6, 0} }
 
 const second = sim.Duration(time.Second)
 
-// faults is the matrix: what has to come of each. docs/faults.md is made of it, and a run that
-// ends in another way fails the test whatever the page says.
+// faults is the matrix of faults and their outcomes. docs/faults.md is written from it; a run with another outcome
+// fails the test.
 var faults = []fault{
 	{name: "status 400", fault: sim.Fault{Kind: "status", Status: 400}, want: broken("bad_request")},
 	{name: "status 401", fault: sim.Fault{Kind: "status", Status: 401}, want: broken("unauthorized")},
@@ -219,7 +219,7 @@ func TestFaults_Doc(t *testing.T) {
 	}
 }
 
-// came reads off a run's events what it has come to.
+// came is the outcome that a run's events show.
 func came(code int, events []event.Event, want outcome) outcome {
 	out := outcome{code: code}
 	var classes, notes []string

@@ -13,7 +13,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// The gates file of docs/gates.md is copied by whoever writes the first one: it is valid, and with it no other model,
+// The gates file of docs/gates.md is copied by new users: it is valid, and with it no other model,
 // machine or scenario passes.
 func TestGatesDoc_LetsNothingElsePass(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "gates.md"))

@@ -17,7 +17,7 @@ import (
 	"homellm/engine/report"
 )
 
-// forged clears a screen, turns text around and writes lines of its own, where a name is printed as it is.
+// forged clears a screen, turns text around and adds lines, where a name is printed as it is.
 const forged = "\x1b[2J\u202e\u2028\r\nFORGED homellm: all is well\n::error::FORGED"
 
 // decides are the keys of a journal or a baseline whose texts are not free: with another text it is not read.

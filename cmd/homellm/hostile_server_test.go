@@ -47,8 +47,8 @@ func stream(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/event-
 
 const delta = `data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}` + "\n\n"
 
-// hostileServers answer one path in a way that wants memory, time or an exit code. What they do not
-// answer the simulator does.
+// hostileServers answer one path so that it costs memory or time, or forges an exit code. The simulator answers the
+// other paths.
 var hostileServers = map[string]struct {
 	path string
 	do   func(w http.ResponseWriter)
@@ -124,8 +124,8 @@ func manyModels(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, b.String()+"]}")
 }
 
-// A server cannot exhaust the machine of who asks it, hold him up beyond the scenario's timeout, get
-// a pass for an answer that is none, or make anything but text of what it says.
+// A server cannot exhaust the client's machine, delay it beyond the scenario's timeout, pass without an
+// answer, or make its text act on a terminal.
 func TestHostileServers(t *testing.T) {
 	long(t)
 	t.Parallel()

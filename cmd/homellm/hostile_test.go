@@ -48,9 +48,9 @@ func hostileFolder(t *testing.T) (dir string, files []string) {
 	return dir, files
 }
 
-// TestHostileCorpus reads every file of the corpus in-process. Each is refused with a place and
-// a code, or is harmless: nothing outside its folder is read, nothing hangs, and nothing it
-// says reaches the terminal as anything but text.
+// TestHostileCorpus reads every file of the corpus in-process. Each is refused with a position
+// and a code, or is harmless: nothing outside its folder is read, nothing hangs, and its texts reach
+// the terminal as text only.
 func TestHostileCorpus(t *testing.T) {
 	dir, files := hostileFolder(t)
 	if len(files) < 60 {

@@ -22,7 +22,7 @@ import (
 )
 
 // halted prepares apply on a server that stops in the middle of the plan, however fast or slow the
-// machine is, and goes on when it is told to.
+// machine is, and continues on request.
 func halted(t *testing.T) (p program, url string, goOn func(), c *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	t.Helper()
 	open := make(chan struct{})
@@ -59,7 +59,7 @@ func waitForRequests(t *testing.T, dir string, want int) {
 }
 
 // One signal ends a run in order: the journal has its end, partial reports are there and say so,
-// and the command that goes on is printed and works.
+// and the command that resumes is printed and works.
 func TestSignals_EndInOrderAndResume(t *testing.T) {
 	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {

@@ -29,7 +29,7 @@ func hidden(t *testing.T, key, what string, outs ...string) {
 	}
 }
 
-// A key that a server repeats in pieces, each in a delta of its own, is in no file and no output, put together or not.
+// A key that a server repeats in pieces, each in a separate delta, is in no file and no output, put together or not.
 func TestKeyInPieces_IsNowhere(t *testing.T) {
 	simulated, err := sim.New(sim.Config{Speed: 50, ServedNames: []string{"qwen2.5-3b"}})
 	if err != nil {
@@ -236,7 +236,7 @@ func TestLaunchEnvironment_IsMasked(t *testing.T) {
 	}
 }
 
-// The log of a started server is nobody else's to read while it is written, and is kept without the keys that it holds.
+// Only the user can read the log of a started server while it is written, and it is kept without its keys.
 func TestServerLog_IsMasked(t *testing.T) {
 	servers := strings.Replace(slowServers, `'homellm sim`,
 		`'printf "key %.5s" $OTHER_TOKEN; sleep 0.05; echo $OTHER_TOKEN | cut -c6-; env; ls -l "$HOME"/cache/homellm/*.log; homellm sim`, 1)

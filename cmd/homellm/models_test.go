@@ -257,7 +257,7 @@ func TestModels_BadInput(t *testing.T) {
 	p.want(t, 5, []string{"HF_HUB_OFFLINE"}, "models", "pull", "tiny")
 }
 
-// TestModels_SetupAfterKill kills a setup in the middle of a file with SIGKILL; the next one goes on.
+// TestModels_SetupAfterKill kills a setup in the middle of a file with SIGKILL; the next one continues.
 func TestModels_SetupAfterKill(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)

@@ -60,7 +60,7 @@ func (p process) home() string {
 	if home := p.getenv("HOME"); home != "" {
 		return home
 	}
-	home, _ := os.UserHomeDir() // whoever needs it reports its absence
+	home, _ := os.UserHomeDir() // the commands that need it report its absence
 	return home
 }
 

@@ -16,7 +16,7 @@ import (
 	"homellm/engine/sim"
 )
 
-// program is homellm as a process, in a folder of its own.
+// program is homellm as a process, in its own folder.
 type program struct {
 	t   *testing.T
 	dir string
@@ -78,7 +78,7 @@ func startSimulator(t *testing.T, config sim.Config) (*sim.Server, string) {
 	return server, hs.URL + "/v1"
 }
 
-// canary recognises the prompts of a preflight: a number that nobody has sent before, then words.
+// canary recognises the prompts of a preflight: a number that was never sent before, then words.
 var canary = regexp.MustCompile(`^[0-9a-f]{16} [a-z ]{200,}$`)
 
 // scenarioRequests counts the requests of the plan that a server has seen from entry number

@@ -10,7 +10,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// TestDescribeProgress holds what a person reads while a run goes on: a rest that is known is told
+// TestDescribeProgress holds what a person reads during a run: a rest that is known is told
 // otherwise than what a budget leaves at most.
 func TestDescribeProgress(t *testing.T) {
 	p := engine.Progress{Cell: "sim x m", Repeat: 7, Repeats: 9, Step: "one", Done: 13, Total: 14, ETA: 90*time.Second +

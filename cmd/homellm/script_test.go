@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files of the scripts")
 
-// sleepers is how many tests run beside each other on each processor. Those of whole processes wait
+// sleepers is how many tests run at the same time on each processor. Those of whole processes wait
 // most of the time: for servers, signals and the clock.
 const sleepers = 4
 

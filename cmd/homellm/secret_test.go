@@ -243,7 +243,7 @@ func TestNetworkManners(t *testing.T) {
 	}
 }
 
-// A certificate that nobody vouches for is refused, and nothing is sent behind it.
+// A certificate that no authority signed is refused, and nothing is sent over its connection.
 func TestTLS_IsVerified(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

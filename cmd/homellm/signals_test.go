@@ -72,7 +72,7 @@ func ends(t *testing.T, c *exec.Cmd, signal syscall.Signal) (code int) {
 }
 
 // Before anything is measured there is nothing to lose but time: a signal ends the start of a
-// server and all its processes, and the command that goes on is printed.
+// server and all its processes, and the command that resumes is printed.
 func TestSignals_WhileAServerStarts(t *testing.T) {
 	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
@@ -99,7 +99,7 @@ func TestSignals_WhileAServerStarts(t *testing.T) {
 			!strings.Contains(string(kept), "SIMULATED") {
 			t.Errorf("the log is not kept: %v\n%s", err, kept)
 		}
-		// A process that has ended may stay as a zombie until somebody asks for it.
+		// A process that has ended may stay as a zombie until its parent waits for it.
 		if stat, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
 			t.Errorf("process %s of the server still runs: %s", child, stat)
 		}
@@ -107,7 +107,7 @@ func TestSignals_WhileAServerStarts(t *testing.T) {
 	}
 }
 
-// interrupted checks what an interruption leaves: partial reports and the command that goes on.
+// interrupted checks what an interruption leaves: partial reports and the command that resumes.
 func interrupted(t *testing.T, p program, stdout, stderr *bytes.Buffer, requests int) {
 	t.Helper()
 	if !strings.Contains(stdout.String(), "INTERRUPTED") {
@@ -126,7 +126,7 @@ func interrupted(t *testing.T, p program, stdout, stderr *bytes.Buffer, requests
 	}
 }
 
-// During the preflight nobody waits for the server's answer.
+// During the preflight a signal does not wait for the server's answer.
 func TestSignals_DuringThePreflight(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{})
@@ -171,7 +171,7 @@ func TestSignals_WhileReportsAreWritten(t *testing.T) {
 		_, err := os.Stat(filepath.Join(p.dir, "run", "junit.xml"))
 		return err == nil
 	})
-	time.Sleep(200 * time.Millisecond) // it now waits for somebody to read the FIFO
+	time.Sleep(200 * time.Millisecond) // it now waits for a reader of the FIFO
 	if err := c.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

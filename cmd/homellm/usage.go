@@ -48,7 +48,7 @@ func flagError(c *cobra.Command, err error) error {
 	return exit.Errorf(exit.Usage, hint, "%w", err)
 }
 
-// count is a flag that holds a number from 1; 0, which nobody can give, means that it was not given.
+// count is a flag that holds a number from 1; 0, which cannot be given, means that it was not given.
 type count int
 
 func (n *count) String() string { return strconv.Itoa(int(*n)) }

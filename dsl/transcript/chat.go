@@ -203,7 +203,7 @@ func (r *reader) message(v *value) {
 	switch who {
 	case "assistant":
 		r.assistant(v, &m)
-	case "call": // ShareGPT: a call is a message of its own
+	case "call": // ShareGPT: a call is a separate message
 		m.Role, m.Content = "assistant", ""
 		r.callText(v.get("value", "content"), &m)
 	case "tool":

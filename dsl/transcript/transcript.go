@@ -117,7 +117,7 @@ func Read(name string, data []byte, want Format) (*File, syntax.Diagnostics) {
 	return f, append(found, f.recognise(values, want)...)
 }
 
-// jsonLines reports whether every line is a value of its own: the first is one, and something follows it.
+// jsonLines reports whether every line is a separate value: the first is one, and something follows it.
 func jsonLines(data []byte) bool {
 	rest := bytes.TrimLeft(data, " \t\r\n")
 	line, after, _ := bytes.Cut(rest, []byte("\n"))

@@ -151,7 +151,7 @@ func (r *record) take(at time.Duration, f frame) {
 		r.x.Wire.Model = beginning(c.model, maxWord)
 	}
 	if c.choices && r.x.FirstEvent == nil && !r.whole {
-		first := at // a variable of its own: taking the address moves it to the heap
+		first := at // a new variable: taking the address moves it to the heap
 		r.x.FirstEvent = &first
 	}
 	if len(c.finish) > 0 {

@@ -7,7 +7,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// Key is a number in a scenario's request that only some engines take, each under a name of its own.
+// Key is a number in a scenario's request that only some engines take, each under another name.
 type Key struct {
 	Name      string
 	Low, High float64

@@ -241,7 +241,7 @@ func signLlama(seen Responses) bool {
 }
 
 // keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its health.
-// A proxy that guards some of its paths says so in words of its own.
+// A proxy that guards some of its paths says so in its own words.
 func keyedLlama(r Response) bool {
 	return r.Status == http.StatusUnauthorized && r.errorType() == "authentication_error"
 }

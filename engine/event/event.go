@@ -72,7 +72,7 @@ type Conversation struct {
 	Steps []Step   `json:"steps"`
 }
 
-// Given is the history that a conversation begins with, sent by no request of its own.
+// Given is the history that a conversation begins with, which no request sends alone.
 type Given struct {
 	From     string `json:"from"` // the file, and which of its chats
 	Messages int    `json:"messages"`

@@ -112,6 +112,6 @@ func TestInstalledHelp_Kept(t *testing.T) {
 	}
 	write(path, "#!/bin/sh\necho x >>"+asked+"\necho '--port PORT'\n")
 	if got := InstalledHelp(t.Context(), []string{path, "serve"}, folder); got != "" || count() != 2 {
-		t.Errorf("a script of somebody's own: %q, asked %d times", got, count())
+		t.Errorf("a user's script: %q, asked %d times", got, count())
 	}
 }

@@ -21,7 +21,7 @@ import (
 // piece is a part of a large file that is small enough to be fetched in no time.
 const piece = 3 << 20
 
-// testHub plays a hub and the host that keeps its large files, which is another one.
+// testHub is a hub, and another host that keeps its large files.
 type testHub struct {
 	hub, store *httptest.Server
 

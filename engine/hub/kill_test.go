@@ -29,7 +29,7 @@ func pullCommand(h *testHub, c Cache) *exec.Cmd {
 	return cmd
 }
 
-// kill -9 in the middle, three times over: every run goes on where the last one was.
+// A pull is killed with SIGKILL in the middle, three times: each next one continues where the last one was.
 func TestPullAfterKill(t *testing.T) {
 	h := newTestHub(t)
 	h.put("model.safetensors", noise(3, 8*piece+99))

@@ -157,7 +157,7 @@ func TestPullChosenFiles(t *testing.T) {
 	}
 }
 
-// Answers that no retry mends are explained.
+// Answers that another try would not change are explained.
 func TestPullRefused(t *testing.T) {
 	status := func(status int, code, message string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {
@@ -250,7 +250,7 @@ func TestPullMovedRevision(t *testing.T) {
 	if second.Moved != old || second.Commit != h.commit || second.Fetched != int64(len(h.files["config.json"])) {
 		t.Errorf("%+v, want moved from %s and only the changed file fetched", second, old)
 	}
-	// The pinned old one is gone from the hub, which says so; what is here stays.
+	// The old commit is gone from the hub, which says so; its files on disk stay.
 	if _, err := pull(t, c, h, PullSpec{Revision: old, Files: []File{{Path: "tiny-q4.gguf"}}}); err == nil ||
 		!strings.Contains(told(err), "history was rewritten") {
 		t.Error(err)

@@ -61,7 +61,7 @@ func TestPullNoSpace(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if h.count("resolve") != 0 {
-		t.Error("it began all the same")
+		t.Error("it began anyway")
 	}
 	if _, err := c.Pull(context.Background(), h.Hub(), h.spec(),
 		PullOptions{Free: func(string) (int64, error) { return need + need/20 + 1, nil }}); err != nil {
@@ -110,7 +110,7 @@ func TestPullFullDisk(t *testing.T) {
 	}
 }
 
-// What an earlier pull left is fetched anew if it turns out to be wrong.
+// The rest of an earlier pull is fetched again if it turns out to be wrong.
 func TestPullDistrustsLeftovers(t *testing.T) {
 	for name, spoil := range map[string]func(whole []byte) []byte{
 		"as long, but empty":   func(whole []byte) []byte { return make([]byte, len(whole)) },

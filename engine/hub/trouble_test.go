@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// patience is how long a silent transfer is waited for: long enough that a busy machine is not taken for one.
+// patience is how long a transfer may be silent: long enough that a busy machine does not look silent.
 const patience = 2 * time.Second
 
 // trouble is what happens to the n-th request of a pull: true if it was answered. Path is that of a large file,
@@ -24,7 +24,7 @@ type trouble = func(h *testHub, n int, path string, w http.ResponseWriter, r *ht
 var troubles = []struct {
 	name     string
 	attempts int // 0: 10
-	stores   int // requests that come to the store; 0: any
+	stores   int // requests to the store; 0: any number
 	do       trouble
 }{
 	{name: "busy", do: func(_ *testHub, n int, _ string, w http.ResponseWriter, _ *http.Request) bool {
@@ -47,7 +47,7 @@ var troubles = []struct {
 		}
 		return false
 	}},
-	// A transfer is cut, and its address has expired when it goes on.
+	// A transfer is cut, and its address has expired when it is resumed.
 	{name: "signatures that expire", stores: 2, do: func(h *testHub, n int, path string, w http.ResponseWriter,
 		r *http.Request) bool {
 		if n == 4 {

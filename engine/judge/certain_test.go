@@ -112,7 +112,7 @@ func TestIndistinct(t *testing.T) {
 		{verdict(20, 20.9, "ms"), append(less(1, 0, "a", "other"), both...), 0.5, 2},
 		{verdict(20, 20.9, "ms"), append(both, both...), 0.5, 1},
 		{verdict(20, 20.9, "ms"), less(1, 0, "a", "unknown"), 0.5, 0},
-		{verdict(20, 20.9, "ms"), nil, 0.5, 0}, // each with a limit of its own
+		{verdict(20, 20.9, "ms"), nil, 0.5, 0}, // each with its own limit
 		{verdict(20, 21, "ms"), both, 0.5, 0},  // twice the floor can be told apart
 		{verdict(20, 10.4, "ms"), less(2, 0, "a", "b"), 0.5, 1},
 		{verdict(20, 10.8, "ms"), less(2, 0, "a", "b"), 0.5, 0},

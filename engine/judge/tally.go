@@ -111,7 +111,7 @@ func shorten(s string) string {
 	n := 0
 	for i := range s {
 		if n++; n > textKept {
-			return string([]rune(s[:i])) + "…" // of its own, so that the rest of a large text is not kept
+			return string([]rune(s[:i])) + "…" // a copy, so that the rest of a large text is not kept
 		}
 	}
 	return s

@@ -21,7 +21,7 @@ type Piece func(io.Writer) error
 // Parts are the large parts of a value, taken out of it before it is encoded. The zero value has none.
 type Parts struct{ pieces []Piece }
 
-// begin and end enclose the number of a part where it was. Nobody who does not run in this process knows them.
+// begin and end enclose the number of a part where it was. They are secret to this process.
 var (
 	begin = "~" + rand.Text() + ":"
 	end   = "~"
@@ -152,7 +152,7 @@ func inPlace(raw []byte) []byte {
 	return make([]byte, 0, len(raw))
 }
 
-// Own makes a string of bytes that nobody will change. A large text is not copied.
+// Own makes a string of bytes that will not be changed. A large text is not copied.
 func Own(b []byte) string {
 	if len(b) < Least {
 		return string(b)

@@ -30,7 +30,7 @@ func (p *Pile) Add(b []byte) []byte {
 	return copied
 }
 
-// Refer puts bytes at the end of the pile that nobody will change.
+// Refer puts bytes at the end of the pile that will not be changed.
 func (p *Pile) Refer(b []byte) {
 	p.Blocks = append(p.Blocks, b)
 	p.Size += len(b)

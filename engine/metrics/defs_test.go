@@ -63,7 +63,7 @@ func TestDefs_EachIsWhole(t *testing.T) {
 			t.Errorf("%s: a metric of a turn has either a value or two parts", d.Name)
 		}
 		if d.At(CellLevel) && d.absent == "" && d.over == nil {
-			t.Errorf("%s: nobody says why it may be absent", d.Name)
+			t.Errorf("%s: it does not say why it may be absent", d.Name)
 		}
 		if !d.At(TurnLevel) && !d.At(CellLevel) && d.over == nil {
 			t.Errorf("%s cannot be computed", d.Name)

@@ -4,7 +4,7 @@ import (
 	"homellm/engine/event"
 )
 
-// toolUse is what replies call, and what becomes of it.
+// toolUse is what replies call, and how the calls end.
 var toolUse = []Def{
 	{Name: "tool_calls", wording: true, Unit: "calls", Kind: Int, Levels: turns, answer: true, Fold: Sum,
 		Source: "server",

@@ -230,7 +230,7 @@ func (d *Def) asked(g []*event.Request) []*event.Request {
 	return g
 }
 
-// Dist describes the metric over a group of requests. Failed requests are left out; whoever shows a distribution
+// Dist describes the metric over a group of requests. Failed requests are left out; a report that shows a distribution
 // shows their number too.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {

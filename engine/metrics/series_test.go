@@ -27,6 +27,6 @@ func TestSeries(t *testing.T) {
 		t.Errorf("samples of the whole run (-want +got):\n%s", d)
 	}
 	if got := c.Series("gpu.temp_c"); got != nil {
-		t.Errorf("a metric that nobody sampled has the series %v", got)
+		t.Errorf("a metric that was not sampled has the series %v", got)
 	}
 }

@@ -152,7 +152,7 @@ type Template struct {
 	// What the template accepts unchanged; found by trying.
 	takesSystem, takesLaterSystem, takesTwoUsers bool
 	dropsThought                                 bool // of answers that a question follows
-	takesTools                                   bool // it has words of its own for them
+	takesTools                                   bool // it writes them in its own way
 }
 
 // Renderer renders the prompt of at least one message. Its errors are refusals, or errors of a template that not
@@ -377,7 +377,7 @@ func (e *Refusal) Error() string {
 	return b.String()
 }
 
-// TakesTools says whether the template has words of its own for tools. One that has none is given them as text, as
+// TakesTools says whether the template writes tools in its own way. One that has none is given them as text, as
 // Qwen and Hermes write them, which is about as long.
 func (t *Template) TakesTools() bool { return t.takesTools }
 

@@ -25,7 +25,7 @@ const (
 // cold measures prompts that are new to the server.
 type cold struct {
 	send    func(ctx context.Context, text, salt string) event.Exchange
-	text    func(words int) string // that nobody has sent
+	text    func(words int) string // that was never sent before
 	notes   notes
 	size    sizes
 	lengths []float64 // tokens; none: it measures nothing

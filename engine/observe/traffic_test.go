@@ -47,7 +47,7 @@ func TestTraffic_GivenUp(t *testing.T) {
 		{0, true, 0}, {1, true, 0}, {2, false, 0}, {3, false, 1}, {1, false, 0}, {2, false, 1}, {0, false, 0}, {1, false, 1},
 	} {
 		if got := turn(c.busy, c.failed); got != c.waiting {
-			t.Errorf("turn %d: %d requests run and %d are taken for somebody else's, want %d", i+1, c.busy, got, c.waiting)
+			t.Errorf("turn %d: %d requests run and %d are taken for another client's, want %d", i+1, c.busy, got, c.waiting)
 		}
 	}
 	o.traffic.sum(o.notes)

@@ -216,7 +216,7 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 	}
 	if found.text != "" { // the prompt ends where the reply began
 		text := found.text + reply.Content
-		if len(reply.ToolCalls) > 0 || reply.Thoughts() != "" { // which the template has words of its own for
+		if len(reply.ToolCalls) > 0 || reply.Thoughts() != "" { // which the template writes in its own way
 			text, _ = p.local.text(append(slices.Clone(messages), reply))
 		}
 		p.texts.Add([]byte(text))

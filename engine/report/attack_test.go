@@ -31,7 +31,7 @@ var payloads = []string{
 // cell that ended early, one that was skipped and one that did not run.
 const junitCases = 8
 
-// attacked puts a payload into every text of a run that somebody else writes.
+// attacked puts a payload into every text of a run that comes from outside.
 func attacked(p string) *metrics.Run {
 	s := start(p, event.Conversation{ID: p, Title: p, Steps: []event.Step{{ID: p, Action: p, Turns: 1}}})
 	head := s.events[0].Body.(event.RunStarted)
@@ -191,7 +191,7 @@ func hostileHTML(t *testing.T, where, out string) {
 	}
 }
 
-// What a model said never stands in an attribute of JUnit: readers show attributes as names.
+// The text of a model is never in an attribute of JUnit: readers show attributes as names.
 func TestJUnit_ModelTextStaysOutOfAttributes(t *testing.T) {
 	s := start("chat", event.Conversation{ID: "main"})
 	s.add("c1", event.CellPlanned{Labels: labels2("sim", "m"), Turns: 1})

@@ -52,7 +52,7 @@ var hostile = map[string]string{
 }
 
 // poison puts a text into every string of a value that reports show, identifiers included: a
-// journal is a file like any other, and somebody may have written it.
+// journal is a file, and anyone may have written it.
 func poison(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -158,7 +158,7 @@ func harmlessHTML(t *testing.T, out string) {
 	lower := strings.ToLower(out)
 	for _, bad := range []string{"<script>evil", "<img src=x", "<svg/onload", `onerror="evil`, "<failure"} {
 		if strings.Contains(lower, bad) {
-			t.Errorf("html: %q stands in the page", bad)
+			t.Errorf("html: %q is in the page", bad)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func harmlessMarkdown(t *testing.T, out string) {
 	lower := strings.ToLower(out)
 	for _, bad := range []string{"<script", "<img", "<svg", " @everyone", "\n# evil", "http://evil"} {
 		if plain := withoutCode(lower); strings.Contains(plain, bad) {
-			t.Errorf("markdown: %q stands in the page", bad)
+			t.Errorf("markdown: %q is in the page", bad)
 		}
 	}
 }

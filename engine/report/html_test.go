@@ -20,7 +20,7 @@ import (
 
 var svgElement = regexp.MustCompile(`(?s)<svg.*?</svg>`)
 
-// Every chart has a title, a description, a table and an id of its own.
+// Every chart has a title, a description, a table and its own id.
 func TestHTML_ChartsAreAccessible(t *testing.T) {
 	for name := range stories {
 		out := render(t, format(t, "html"), replay(t, name), Options{})

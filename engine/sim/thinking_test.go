@@ -45,7 +45,7 @@ func TestThinking(t *testing.T) {
 	})
 }
 
-// A model that nobody has asked for a while is unloaded: its cache is lost, and the next request waits for it.
+// A model that gets no request for a while is unloaded: its cache is lost, and the next request waits for it.
 func TestKeepAlive(t *testing.T) {
 	virtual(t, Config{KeepAlive: time.Minute, LoadTime: 3 * time.Second}, func(b *bench) {
 		messages := []Message{{"system", manual(600)}, {"user", "How tight are the head bolts?"}}

@@ -1,4 +1,4 @@
-// Package starter writes the first files of somebody new: a scenario, gates and a job for a CI, which work at once
+// Package starter writes the first files of a new user: a scenario, gates and a job for a CI, which work at once
 // against the server that was found.
 //
 // The input is a folder and what was found; the output is files that were not there before. It looks for no server

@@ -27,7 +27,7 @@ func (q Quadratic) Since() (more, less float64) { return math.Expm1(q.above), -m
 func (q Quadratic) noise() float64 { return max(q.times*q.Spread, q.worst) }
 
 // reach is how far a value may lie from the curve where u is left to do of n, as the logarithm of a factor, by how
-// well the curve is known and what a point adds of its own.
+// well the curve is known and what a point adds to it.
 func (q Quadratic) reach(n, u, own float64) float64 {
 	u = min(max(u, 0), n)
 	v := q.left(n, u)

@@ -84,7 +84,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// What changed while nobody waited, as during a run, is seen as soon as somebody does.
+// A change while no one waits, as during a run, is seen by the next wait.
 func TestChanged_WhileNobodyWaited(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	f, err := New()

@@ -106,7 +106,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("a run measured %+v", v)
 	}
 	if v := h.Runs[3].Value("run.cache.hit_rate"); v.Known() {
-		t.Errorf("a hit rate that nobody reported is %+v", v)
+		t.Errorf("a hit rate that was not reported is %+v", v)
 	}
 }
 

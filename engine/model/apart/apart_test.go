@@ -69,7 +69,7 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRenderer(t)
-			r.first = time.Second // what never ends is ended later in the program, and in the same way
+			r.first = time.Second // the program allows more, and ends an endless template in the same way
 			began := time.Now()
 			template, err := r.Compile("bomb", model.Spec{Jinja: jinja})
 			if template != nil { // not every conversation meets it
@@ -79,7 +79,7 @@ func TestBombs(t *testing.T) {
 				t.Errorf("%v is no mistake of the template", err)
 			}
 			r.first = allowance
-			// The child has a limit of time of its own, and on a busy machine the clock runs on.
+			// The child has its own limit of time, and a busy machine adds to it.
 			if took := time.Since(began); took > 6*allowance {
 				t.Errorf("it took %v", took)
 			}
@@ -90,7 +90,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// What took too much once is not tried again for every turn of a plan.
+// A template that exceeded a limit is not tried again for every turn of a plan.
 func TestBrokenStaysBroken(t *testing.T) {
 	r := newRenderer(t)
 	jinja := "{% if messages[0].content == 'go' %}" + bombs["recursion"] + "{% endif %}x"
@@ -117,7 +117,7 @@ func TestBrokenStaysBroken(t *testing.T) {
 func TestParse(t *testing.T) {
 	r := newRenderer(t)
 	if _, err := r.Parse("bomb", model.Spec{Jinja: bombs["recursion"]}); err != nil {
-		t.Errorf("a recursion that nobody runs: %v", err)
+		t.Errorf("a recursion that is not run: %v", err)
 	}
 	_, err := r.Parse("bad", model.Spec{Jinja: "{% if x %}"})
 	if _, ok := errors.AsType[*model.SyntaxError](err); !ok {

@@ -20,7 +20,7 @@ func TestSVG_EscapesTexts(t *testing.T) {
 	isXML(t, out)
 	for _, bad := range []string{"<script", "<img", "<b>", "<i>", `onload="`, "style="} {
 		if strings.Contains(out, bad) {
-			t.Errorf("%q stands in %s", bad, out)
+			t.Errorf("%q is in %s", bad, out)
 		}
 	}
 	for _, want := range []string{`role="img"`, `aria-labelledby="c-t c-d"`, `cx="1" cy="2.1"`, `width="0"`} {

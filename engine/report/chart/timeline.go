@@ -74,7 +74,7 @@ func timeRows(c *metrics.Cell, warm bool) []timeRow {
 	return out
 }
 
-// slowest are the requests that took longest, each a row of its own, in the order in which they were sent.
+// slowest are the requests that took longest, each in its own row, in the order in which they were sent.
 func slowest(rows []timeRow, n int) []timeRow {
 	var out []timeRow
 	for _, r := range rows {
