@@ -50,7 +50,7 @@ type form struct {
 
 // frame is one event of a stream.
 type frame struct {
-	name string // its type, on a line of its own; empty: it has none
+	name string // its type, on a separate line; empty: it has none
 	data json.RawMessage
 }
 
