@@ -75,10 +75,17 @@ func (f *coldFit) rest(curve stats.Quadratic, n float64, took event.Range) (rest
 	return rest, true
 }
 
+// blind is the spread of cold prompts, as a share of their time, from which their 95 % interval reaches from nothing to
+// twice the time: whatever a turn took, any part of its prompt may have been cached.
+const blind = 1 / 1.96
+
 // why says what a value rests on that time tells, where the curve holds or has moved.
 func (f *coldFit) why() string {
 	why := fmt.Sprintf("the server reports no cached tokens; by the time to the first token, as %d cold prompts of %.0f "+
 		"to %.0f tokens predict it (± %.1f %%, 95 %%)", f.prompts, f.shortest, f.longest, 196*f.curve.Spread)
+	if f.curve.Spread >= blind {
+		why += ", which is too far apart to tell how much was cached"
+	}
 	slower, faster := 0.0, 0.0
 	for _, q := range f.now {
 		more, less := q.Since()
