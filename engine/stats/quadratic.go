@@ -1,16 +1,21 @@
 package stats
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// Quadratic is y = A + B·x + C·x², fitted to points whose errors are in proportion to y.
+// Quadratic is y = A + B·x + C·x², fitted to points whose errors are in proportion to y, or to the root of y² + Flat²
+// where some are not: a delay that a short prompt meets is the same delay for a long one.
 type Quadratic struct {
 	A, B, C      float64
-	Spread       float64 // standard deviation of a point, as a share of y
+	Spread       float64 // standard deviation of a point, as a share of y where y is large
+	Flat         float64 // y at which both parts of the error are equal
 	Misfit       float64 // by how much a curve through the others misses a point, as a share of y
 	cov          [3][3]float64
 	free         float64 // degrees of freedom
 	times        float64 // Student's quantile of 97.5 % for them
-	worst        float64 // largest residual, as the logarithm of a factor
+	worst        float64 // largest residual, as the logarithm of a factor, by the scale there
 	below, above float64 // how far the curve has moved since, as logarithms of factors: at most 0, and at least 0
 }
 
@@ -32,22 +37,58 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 		return Quadratic{}, false
 	}
 	count := 3
-	q, ok := fitTerms(x, y, count)
+	q, ok := fitErrors(x, y, count)
 	if ok && q.C < 0 {
 		count = 2
-		q, ok = fitTerms(x, y, count)
+		q, ok = fitErrors(x, y, count)
 	}
 	if !ok || q.B <= 0 {
 		return q, false
 	}
-	q.Misfit, q.times = misfit(x, y, count), Student(0.975, q.free)
+	q.Misfit, q.times = misfit(x, y, count, q.Flat), Student(0.975, q.free)
 	for i := range x {
 		if fitted := q.at(x[i]); fitted > 0 {
-			q.worst = max(q.worst, math.Abs(math.Log(y[i]/fitted)))
+			q.worst = max(q.worst, math.Abs(math.Log(y[i]/fitted))/q.scale(fitted))
 		}
 	}
 	return q, true
 }
+
+// likelier is by how much the logarithm of the likelihood has to grow for errors to be more than a share of y: twice
+// that is chi-squared with one degree of freedom, and 6 is exceeded by chance in one fit of 1,900.
+const likelier = 6
+
+// fitErrors fits the curve with the errors that make the points most likely (pseudo-likelihood, Carroll and Ruppert,
+// section 3.2).
+func fitErrors(x, y []float64, count int) (best Quadratic, ok bool) {
+	best, ok = fitTerms(x, y, count, 0)
+	if !ok {
+		return best, false
+	}
+	most := best.likelihood(x, y) + likelier
+	for flat := slices.Min(y) / 4; flat <= slices.Max(y); flat *= math.Sqrt2 {
+		q, ok := fitTerms(x, y, count, flat)
+		if ok && q.B > 0 && q.likelihood(x, y) > most {
+			best, most = q, q.likelihood(x, y)
+		}
+	}
+	return best, true
+}
+
+// likelihood is the logarithm of how likely the curve makes the points, but for a constant.
+func (q Quadratic) likelihood(x, y []float64) (sum float64) {
+	squares := 0.0
+	for i := range x {
+		fitted := q.at(x[i])
+		variance := fitted*fitted + q.Flat*q.Flat
+		squares += (y[i] - fitted) * (y[i] - fitted) / variance
+		sum -= math.Log(variance) / 2
+	}
+	return sum - float64(len(x))/2*math.Log(squares)
+}
+
+// scale is by how much the error of a value y is larger than its share of y.
+func (q Quadratic) scale(y float64) float64 { return math.Hypot(1, q.Flat/y) }
 
 func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
 
@@ -57,7 +98,7 @@ const noiseSquares = 4
 // misfit is by how much, as a share, a curve through all other points misses those of a place: that is how far it
 // can be
 // from what lies between the places. The first and the last place have nothing beyond them and do not count.
-func misfit(x, y []float64, count int) (largest float64) {
+func misfit(x, y []float64, count int, flat float64) (largest float64) {
 	for i, place := range x {
 		var restX, restY []float64
 		var here []int
@@ -70,7 +111,7 @@ func misfit(x, y []float64, count int) (largest float64) {
 			restX, restY = append(restX, x[j]), append(restY, y[j])
 			above, below = above || x[j] > place, below || x[j] < place
 		}
-		q, ok := fitTerms(restX, restY, count)
+		q, ok := fitTerms(restX, restY, count, flat)
 		if !ok || !above || !below {
 			continue
 		}
@@ -79,7 +120,8 @@ func misfit(x, y []float64, count int) (largest float64) {
 			miss += (y[j]/q.at(x[j]) - 1) / float64(len(here))
 		}
 		// What noise alone makes of the mean of a place is no misfit.
-		own := q.Spread * q.Spread / float64(len(here))
+		own := q.Spread * q.scale(q.at(x[i]))
+		own *= own / float64(len(here))
 		fit := q.variance(x[i], x[i]) / (q.at(x[i]) * q.at(x[i]))
 		if sq := miss*miss - noiseSquares*(own+fit); sq > 0 {
 			largest = max(largest, 2*math.Sqrt(sq)) // what lies between two places can be as far again
@@ -89,7 +131,8 @@ func misfit(x, y []float64, count int) (largest float64) {
 }
 
 // fitTerms fits the first terms of the curve.
-func fitTerms(x, y []float64, count int) (q Quadratic, ok bool) {
+func fitTerms(x, y []float64, count int, flat float64) (q Quadratic, ok bool) {
+	q.Flat = flat
 	expected := append([]float64(nil), y...)
 	scale := 0.0 // of x, so that no sum is of numbers of very different size
 	for _, v := range x {
@@ -99,7 +142,7 @@ func fitTerms(x, y []float64, count int) (q Quadratic, ok bool) {
 		var left [3][3]float64
 		var right terms
 		for i := range x {
-			row, w := terms{1, x[i] / scale, (x[i] / scale) * (x[i] / scale)}, 1/(expected[i]*expected[i])
+			row, w := terms{1, x[i] / scale, (x[i] / scale) * (x[i] / scale)}, 1/(expected[i]*expected[i]+flat*flat)
 			for j := range count {
 				right[j] += w * row[j] * y[i]
 				for k := range count {
@@ -127,7 +170,7 @@ func fitTerms(x, y []float64, count int) (q Quadratic, ok bool) {
 				e = y[i]
 			}
 			expected[i] = e
-			sum += (y[i] - e) * (y[i] - e) / (e * e)
+			sum += (y[i] - e) * (y[i] - e) / (e*e + flat*flat)
 		}
 		q.free = float64(len(x) - count)
 		q.Spread = math.Sqrt(sum / q.free)

@@ -12,7 +12,7 @@ func (q Quadratic) Moved(x, y []float64) Quadratic {
 			continue
 		}
 		off := math.Log(y[i] / fitted)
-		if math.Abs(off) > q.reach(x[i], x[i], q.noise()) {
+		if math.Abs(off) > q.reach(x[i], x[i], 1) {
 			q.below, q.above = min(q.below, off), max(q.above, off)
 		}
 	}
@@ -22,19 +22,19 @@ func (q Quadratic) Moved(x, y []float64) Quadratic {
 // Since is by what share the further points took more than the curve says and less, where one lies outside of it.
 func (q Quadratic) Since() (more, less float64) { return math.Expm1(q.above), -math.Expm1(q.below) }
 
-// noise is how far a single point may lie from the curve, as the logarithm of a factor: Student's interval or the
+// noise is how far a single point may lie from the curve at y, as the logarithm of a factor: Student's interval or the
 // farthest of those seen, as noise on a machine that others use has longer tails than any that is normal.
-func (q Quadratic) noise() float64 { return max(q.times*q.Spread, q.worst) }
+func (q Quadratic) noise(y float64) float64 { return max(q.times*q.Spread, q.worst) * q.scale(y) }
 
 // reach is how far a value may lie from the curve where u is left to do of n, as the logarithm of a factor, by how
-// well the curve is known and what a point adds to it.
+// well the curve is known and, with own 1, by what a point adds to it; with own 0 without that.
 func (q Quadratic) reach(n, u, own float64) float64 {
 	u = min(max(u, 0), n)
 	v := q.left(n, u)
 	if v <= 0 {
 		return math.Inf(1)
 	}
-	return math.Hypot(q.times*math.Sqrt(max(q.variance(n, u), 0))/v, own) + math.Log1p(q.Misfit)
+	return math.Hypot(q.times*math.Sqrt(max(q.variance(n, u), 0))/v, own*q.noise(v)) + math.Log1p(q.Misfit)
 }
 
 // variance is that of the curve, without a single point's own, where u is left to do of n.
@@ -71,14 +71,13 @@ func (q Quadratic) Rest(n, low, high float64) (Rest, bool) {
 	lower := func(own float64) func(float64) float64 {
 		return func(u float64) float64 { return q.left(n, u) * math.Exp(q.below-q.reach(n, u, own)) }
 	}
-	own := q.noise()
-	if n < 1 || upper(own)(n) < low {
+	if n < 1 || upper(1)(n) < low {
 		return Rest{}, false
 	}
 	least, most := crossing(upper(0), low, n), crossing(lower(0), high, n)
 	return Rest{
-		Least: least, Below: max(least-crossing(upper(own), low, n), 0),
-		Most: most, Above: max(crossing(lower(own), high, n)-most, 0),
+		Least: least, Below: max(least-crossing(upper(1), low, n), 0),
+		Most: most, Above: max(crossing(lower(1), high, n)-most, 0),
 	}, true
 }
 

@@ -11,6 +11,7 @@ type machine struct {
 	time  func(n, u float64) float64
 	noise func(r *rand.Rand, k int) float64 // of the k-th prompt, as a factor
 	width float64                           // of the intervals at most, as a share of the prompt
+	delay float64                           // one prompt in ten takes up to so much longer, whatever its length
 }
 
 func plain(n, u float64) float64 { return 20 + 0.45*u + 0.00004*(2*n*u-u*u) }
@@ -61,32 +62,33 @@ func others(r *rand.Rand, _ int) float64 {
 }
 
 var machines = map[string]machine{
-	"quiet":                             {plain, normal(0.01), 0.085},
-	"one percent and a half":            {plain, normal(0.016), 0.11},
-	"five percent":                      {plain, normal(0.05), 0.24},
-	"27 percent":                        {plain, normal(0.27), 1},
-	"long tails":                        {plain, longTails, 0.3},
-	"others at times":                   {plain, others, 1},
-	"throttled after the first prompts": {plain, from(1.4, func(k int) bool { return k >= coldFirst }), 0.4},
+	"quiet":                             {plain, normal(0.01), 0.085, 0},
+	"one percent and a half":            {plain, normal(0.016), 0.11, 0},
+	"five percent":                      {plain, normal(0.05), 0.24, 0},
+	"27 percent":                        {plain, normal(0.27), 1, 0},
+	"long tails":                        {plain, longTails, 0.3, 0},
+	"a delay at times":                  {plain, normal(0.01), 0.38, 100},
+	"others at times":                   {plain, others, 1, 0},
+	"throttled after the first prompts": {plain, from(1.4, func(k int) bool { return k >= coldFirst }), 0.4, 0},
 	"throttled in the middle of a repeat": {plain,
-		from(1.4, func(k int) bool { return k >= coldFirst+2*perRound+perRound/2 }), 0.3},
-	"released after the first prompts": {plain, from(1.4, func(k int) bool { return k < coldFirst }), 0.3},
+		from(1.4, func(k int) bool { return k >= coldFirst+2*perRound+perRound/2 }), 0.3, 0},
+	"released after the first prompts": {plain, from(1.4, func(k int) bool { return k < coldFirst }), 0.3, 0},
 	"throttled every second repeat": {plain,
-		from(1.4, func(k int) bool { return k >= coldFirst && (k-coldFirst)/perRound%2 == 1 }), 0.4},
+		from(1.4, func(k int) bool { return k >= coldFirst && (k-coldFirst)/perRound%2 == 1 }), 0.4, 0},
 	"slower and slower": {plain, func(r *rand.Rand, k int) float64 {
 		return math.Exp(0.02*r.NormFloat64()) * (1 + 0.01*float64(k))
-	}, 0.4},
-	"a first prompt that costs":    {plain, from(8, func(k int) bool { return k == 0 }), 1},
-	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15},
-	"a lead is always cached":      {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15},
+	}, 0.4, 0},
+	"a first prompt that costs":    {plain, from(8, func(k int) bool { return k == 0 }), 1, 0},
+	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15, 0},
+	"a lead is always cached":      {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15, 0},
 	"steps of 512": {func(n, u float64) float64 {
 		return 20 + 200*math.Ceil(u/512) + 0.05*u + 0.00004*(2*n*u-u*u)
-	}, normal(0.01), 1},
+	}, normal(0.01), 1, 0},
 	"steps of 512, for a half": {func(n, u float64) float64 {
 		return 20 + 100*math.Ceil(u/512) + 0.2*u + 0.00004*(2*n*u-u*u)
-	}, normal(0.02), 0.6},
-	"steps of 128":     {func(_, u float64) float64 { return 20 + 50*math.Ceil(u/128) + 0.05*u }, normal(0.01), 0.7},
-	"too fast to tell": {func(_, u float64) float64 { return 40 + 0.004*u }, normal(0.05), 1},
+	}, normal(0.02), 0.6, 0},
+	"steps of 128":     {func(_, u float64) float64 { return 20 + 50*math.Ceil(u/128) + 0.05*u }, normal(0.01), 0.7, 0},
+	"too fast to tell": {func(_, u float64) float64 { return 40 + 0.004*u }, normal(0.05), 1, 0},
 }
 
 // covered counts the intervals that hold the truth.
@@ -107,7 +109,14 @@ func (c *covered) add(r Rest, n, u float64) {
 // cell plays one cell: it counts the intervals of its turns, and that of the mean of the first turns of all repeats.
 func (m machine) cell(r *rand.Rand, turns, means *covered) {
 	k := 0
-	seen := func(n, u float64) float64 { k++; return m.time(n, u) * m.noise(r, k-1) }
+	seen := func(n, u float64) float64 {
+		k++
+		delay := 0.0
+		if m.delay > 0 && r.IntN(10) == 0 {
+			delay = m.delay * r.Float64()
+		}
+		return m.time(n, u)*m.noise(r, k-1) + delay
+	}
 	var x, y []float64
 	for i := range coldFirst {
 		if i >= coldFirst/2 {
