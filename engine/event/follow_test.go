@@ -105,7 +105,8 @@ func TestFollower_ReadsWhatIsAdded(t *testing.T) {
 // TestFollow_Rejects what is no journal of ours.
 func TestFollow_Rejects(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"text": "hello\n", "gap": `{"seq":2,"at_ns":0,"kind":"note","body":{}}` + "\n"} {
+	for name, text := range map[string]string{"text": "hello\n",
+		"gap": `{"seq":2,"at_ns":0,"kind":"note","body":{}}` + "\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -94,8 +94,8 @@ func TestCompareFormats(t *testing.T) {
 
 	moved := "moved most: phases.after_removal.ttft_ms 60 ms → 560 ms"
 	inOrder(t, compareAs(t, "table", c), "FAIL  worse: after", moved, "167 times its margin", "SIMULATED  old and new",
-		"old  run one, on "+on, "new  run two, on "+on, "margin", "worse", "after", " 5.0 % ", "same", "with", "unknown", "nothing",
-		"next:", "homellm results diff ", "homellm history rag-long")
+		"old  run one, on "+on, "new  run two, on "+on, "margin", "worse", "after", " 5.0 % ", "same", "with", "unknown",
+		"nothing", "next:", "homellm results diff ", "homellm history rag-long")
 	inOrder(t, page, moved, `<td data-name="margin">5.0 %</td>`, "What to do next", "homellm history rag-long")
 	inOrder(t, compareAs(t, "markdown", c), "### ❌ FAIL: worse: after", "moved most: ", "**SIMULATED**",
 		"- old: run one, on "+md(on), "- new: run two, on "+md(on), "**worse**")

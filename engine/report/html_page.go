@@ -23,6 +23,8 @@ import (
 var (
 	//go:embed page/style.css
 	pageStyle string
+	//go:embed page/ui.css
+	pageForms string
 	//go:embed page/filter.js
 	pageScript string
 	//go:embed page/live.js
@@ -83,7 +85,7 @@ func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data a
 	if err := t.Execute(&body, data); err != nil {
 		return fmt.Errorf("filling in the page: %w", err)
 	}
-	scripts := []string{pageScript}
+	scripts, style := []string{pageScript}, pageStyle
 	allowed := ""
 	if s.live {
 		scripts = append(scripts, pageLive)
@@ -91,14 +93,14 @@ func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data a
 	}
 	forms := "'none'"
 	if s.forms {
-		forms = "'self'"
+		forms, style = "'self'", style+pageForms
 	}
 	var sums []string
 	for _, script := range scripts {
 		sums = append(sums, digest(script))
 	}
 	policy := fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; "+
-		"base-uri 'none'; form-action %s%s", digest(pageStyle), strings.Join(sums, " "), forms, allowed)
+		"base-uri 'none'; form-action %s%s", digest(style), strings.Join(sums, " "), forms, allowed)
 	fmt.Fprintf(b, `<!doctype html>
 <html lang="en">
 <head>
@@ -111,7 +113,7 @@ func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data a
 <link rel="icon" href="data:,">
 <style>%s</style>
 </head>
-`, policy, template.HTMLEscapeString(terminal(title)), pageStyle)
+`, policy, template.HTMLEscapeString(terminal(title)), style)
 	for line := range strings.Lines(body.String()) {
 		b.WriteString(terminal(strings.TrimSuffix(line, "\n")) + "\n")
 	}

@@ -55,7 +55,8 @@ func TestSinceLast_OnThePage(t *testing.T) {
 	out := render(t, format(t, "html"), replay(t, "passing"), Options{})
 	for _, want := range []string{"Since the last run, 27 hours before",
 		"1 worse, 1 better than what usually lies between",
-		`<tr class="worse"><th scope="row">phases.after_removal.ttft_ms</th>`, "up to 5.0 %", "driver.version: 550.54 -&gt; 560.28",
+		`<tr class="worse"><th scope="row">phases.after_removal.ttft_ms</th>`, "up to 5.0 %",
+		"driver.version: 550.54 -&gt; 560.28",
 		"homellm results diff 20261122T090000Z-rag-long-11aa", "homellm history rag-long"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the page lacks %q", want)
@@ -67,7 +68,8 @@ func TestSinceLast_OnThePage(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if first := render(t, format(t, "html"), replay(t, "matrix"), Options{}); strings.Contains(first, "Since the last run") {
+	first := render(t, format(t, "html"), replay(t, "matrix"), Options{})
+	if strings.Contains(first, "Since the last run") {
 		t.Error("a first run has one before it")
 	}
 }

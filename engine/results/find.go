@@ -56,8 +56,8 @@ func (r Runs) Journals() (map[string]fs.FileInfo, error) {
 	return out, nil
 }
 
-// Journal is the path of the journal of a run, by the name of its folder: a name that is none of theirs has none, so that
-// no name leads out of the folder.
+// Journal is the path of the journal of a run, by the name of its folder: a name that is none of theirs has none, so
+// that no name leads out of the folder.
 func (r Runs) Journal(name string) (string, error) {
 	journals, err := r.Journals()
 	if err != nil {

@@ -178,14 +178,15 @@ func TestServer_Lists(t *testing.T) {
 		!strings.Contains(all, `name="old" value="run-1" aria-label="run-1 as the old run" checked`) {
 		t.Error("the newest run and the one before it of its scenario are not chosen")
 	}
-	for filter, want := range map[string]int{"q=RUN-2": 1, "scenario=chat": 2, "verdict=fail": 0, "q=lab": 3, "q=nothing": 0,
-		"scenario=chat&q=run-3": 1} {
+	for filter, want := range map[string]int{"q=RUN-2": 1, "scenario=chat": 2, "verdict=fail": 0, "q=lab": 3,
+		"q=nothing": 0, "scenario=chat&q=run-3": 1} {
 		if n := strings.Count(page(t, s, "?"+filter), `href="run?name=run-`); n != want {
 			t.Errorf("%s: %d runs, want %d", filter, n, want)
 		}
 	}
 	one := page(t, s, "run?name=run-3")
-	for _, want := range []string{`href="."`, `href="history?scenario=chat"`, `href="diff?new=run-3&amp;old=run-1"`, "<h1>"} {
+	for _, want := range []string{`href="."`, `href="history?scenario=chat"`, `href="diff?new=run-3&amp;old=run-1"`,
+		"<h1>"} {
 		if !strings.Contains(one, want) {
 			t.Errorf("the page of a run lacks %q", want)
 		}

@@ -25,8 +25,8 @@ type timeRow struct {
 }
 
 // Timelines draws each turn from the time it was sent: the wait for the first token, then a mark for each arrival.
-// Repeats share a row: it shows the middle one, and how far the others were from it. Warm-ups have a chart of their own.
-// If there are more turns than limit, one chart shows the slowest requests, and says so.
+// Repeats share a row: it shows the middle one, and how far the others were from it. Warm-ups have a chart of their
+// own. If there are more turns than limit, one chart shows the slowest requests, and says so.
 func Timelines(id string, c *metrics.Cell, cells int) []Chart {
 	id += "-chunks"
 	limit := max(fewestInChart, pageRequests/cells)
@@ -103,7 +103,9 @@ func (r timeRow) middle() *event.Request {
 	if len(all) == 0 {
 		all = r.requests
 	}
-	all = slices.SortedStableFunc(slices.Values(all), func(a, b *event.Request) int { return cmp.Compare(took(a), took(b)) })
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b *event.Request) int {
+		return cmp.Compare(took(a), took(b))
+	})
 	return all[(len(all)-1)/2]
 }
 
@@ -155,8 +157,8 @@ func timeline(f Chart, c *metrics.Cell, rows []timeRow, ends []float64, detail b
 	return f
 }
 
-// brokenAt is an axis for these ends. Where most of them would lie in its lowest eighth, it ends at four times what they
-// take: the others are cut there.
+// brokenAt is an axis for these ends. Where most of them would lie in its lowest eighth, it ends at four times what
+// they take: the others are cut there.
 func brokenAt(ends []float64, from, to float64) (x scale, cut bool) {
 	known := slices.Sorted(slices.Values(ends))
 	n := len(known)
@@ -187,7 +189,8 @@ func drawRow(s *svg, r timeRow, x scale, y, label float64, detail bool) {
 		first, last := spans(ok)
 		class := phaseClass(ok[0].Phase)
 		if !math.IsNaN(first.low) {
-			s.rect("spread "+class, x.at(min(first.low, x.high)), y+1, x.at(min(first.high, x.high))-x.at(min(first.low, x.high)), 12,
+			from, to := x.at(min(first.low, x.high)), x.at(min(first.high, x.high))
+			s.rect("spread "+class, from, y+1, to-from, 12,
 				fmt.Sprintf("%s: first token after %s to %s, %s", r.name, readable.Quantity(first.low, "ms"),
 					readable.Quantity(first.high, "ms"), text.Plural(len(ok), "repeat")))
 		}
