@@ -44,15 +44,14 @@ type engine struct {
 // sequence is one request inside the engine. Its owner reads the fields below out only after
 // the first receive from it.
 type sequence struct {
-	n      int       // number of the request
-	tokens []Token   // the prompt and the whole reply
-	prompt int       // how many of them are the prompt
-	salt   string    // of the first block
-	ready  time.Time // when the front end hands it over
-	finish string    // why it will end, for the metrics
-	limit  int       // max_tokens, for the metrics
+	n      int     // number of the request
+	tokens []Token // the prompt and the whole reply
+	prompt int     // how many of them are the prompt
+	salt   string  // of the first block
+	at     instants
+	finish string // why it will end, for the metrics
+	limit  int    // max_tokens, for the metrics
 
-	arrival  time.Time
 	length   int      // tokens that exist: prompt and sampled
 	computed int      // tokens whose keys and values are in the cache
 	blocks   []int32  // their blocks
@@ -60,11 +59,17 @@ type sequence struct {
 	over     bool     // finished or aborted
 
 	out       chan time.Time // when each token of the reply appears; buffered for all of them
-	admitted  time.Time      // first scheduled
-	first     time.Time      // first token
-	last      time.Time      // latest token
 	cached    int            // prompt tokens found in the cache when first scheduled
 	preempted int            // how often it lost its blocks
+}
+
+// instants are those of one sequence; zero before they come.
+type instants struct {
+	arrival  time.Time
+	ready    time.Time // the front end hands it over
+	admitted time.Time // first scheduled
+	first    time.Time // first token
+	last     time.Time // latest token
 }
 
 // newSequence prepares a request. The digests of the prompt are made here, in the caller's goroutine.
@@ -97,7 +102,7 @@ func (e *engine) submit(q *sequence) {
 		return
 	}
 	i := len(e.waiting)
-	for i > 0 && e.waiting[i-1].ready.After(q.ready) {
+	for i > 0 && e.waiting[i-1].at.ready.After(q.at.ready) {
 		i--
 	}
 	e.waiting = slices.Insert(e.waiting, i, q)
@@ -186,7 +191,7 @@ func (e *engine) run() {
 				e.mu.Unlock()
 				return
 			}
-			if ready := e.waiting[0].ready; ready.After(start) {
+			if ready := e.waiting[0].at.ready; ready.After(start) {
 				start = ready
 			}
 			if wait := time.Until(start); wait > 0 {
@@ -248,7 +253,7 @@ func (e *engine) schedule(start time.Time) []part {
 	}
 	for budget > 0 && len(e.waiting) > 0 && len(e.running) < e.slots {
 		q := e.waiting[0]
-		if q.ready.After(start) {
+		if q.at.ready.After(start) {
 			break
 		}
 		n, ok := e.admit(q, budget, start)
@@ -279,8 +284,8 @@ func (e *engine) admit(q *sequence, budget int, start time.Time) (n int, ok bool
 	}
 	q.blocks, q.computed = blocks, cached
 	e.seal(q, cached+n)
-	if q.admitted.IsZero() {
-		q.admitted, q.cached = start, cached
+	if q.at.admitted.IsZero() {
+		q.at.admitted, q.cached = start, cached
 		e.metrics.admitted(q)
 	}
 	return n, true
@@ -370,10 +375,10 @@ func (e *engine) complete(parts []part, end time.Time) {
 		}
 		q.length++
 		e.metrics.token(q, end)
-		if q.first.IsZero() {
-			q.first = end
+		if q.at.first.IsZero() {
+			q.at.first = end
 		}
-		q.last = end
+		q.at.last = end
 		if q.length == len(q.tokens) {
 			e.drop(q)
 			e.metrics.finished(q, q.finish)

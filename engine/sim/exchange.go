@@ -315,8 +315,8 @@ func (x *exchange) submit() {
 		f *= e.scale(x.arrival.Sub(x.s.started), x.entry.N)
 	}
 	q := newSequence(x.entry.N, x.prompt, x.reply.tokens, x.entry.Salt)
-	q.arrival, q.finish, q.limit = x.arrival, x.reply.finish, x.reply.limit
-	q.ready = x.due.Add(e.scaled(frontendTime, f) + e.loading(x.arrival))
+	q.at.arrival, q.finish, q.limit = x.arrival, x.reply.finish, x.reply.limit
+	q.at.ready = x.due.Add(e.scaled(frontendTime, f) + e.loading(x.arrival))
 	x.seq = q
 	e.submit(q) // once the engine has stopped, next returns false
 }
@@ -327,7 +327,7 @@ func (x *exchange) next() bool {
 	case at := <-x.seq.out:
 		if q := x.seq; len(x.entry.Tokens)+x.heldTokens == 0 {
 			x.entry.CachedTokens = q.cached
-			x.entry.Queue, x.entry.Prefill = q.admitted.Sub(q.ready), q.first.Sub(q.admitted)
+			x.entry.Queue, x.entry.Prefill = q.at.admitted.Sub(q.at.ready), q.at.first.Sub(q.at.admitted)
 		}
 		if at.After(x.due) { // after a hang the tokens that were due meanwhile come at once
 			x.due = at

@@ -93,16 +93,16 @@ func (m *metrics) admitted(q *sequence) {
 	m.hits += q.cached
 }
 
-// token counts one token of a reply that appears now; q.first and q.last are still those of before.
+// token counts one token of a reply that appears now; q.at.first and q.at.last are still those of before.
 func (m *metrics) token(q *sequence, now time.Time) {
 	m.generated++
-	if q.first.IsZero() {
+	if q.at.first.IsZero() {
 		m.prompt += q.prompt
 		m.cached += q.cached
-		m.ttft.seconds(now.Sub(q.arrival))
+		m.ttft.seconds(now.Sub(q.at.arrival))
 		return
 	}
-	m.itl.seconds(now.Sub(q.last))
+	m.itl.seconds(now.Sub(q.at.last))
 }
 
 // finished counts a sequence that has ended. One that ended before its first token has no intervals.
@@ -116,13 +116,13 @@ func (m *metrics) finished(q *sequence, reason string) {
 		return
 	}
 	m.kvComputed.observe(float64(q.prompt - q.cached))
-	m.e2e.seconds(q.last.Sub(q.arrival))
-	m.queue.seconds(q.admitted.Sub(q.ready))
-	m.prefill.seconds(q.first.Sub(q.admitted))
-	m.decode.seconds(q.last.Sub(q.first))
-	m.inference.seconds(q.last.Sub(q.admitted))
+	m.e2e.seconds(q.at.last.Sub(q.at.arrival))
+	m.queue.seconds(q.at.admitted.Sub(q.at.ready))
+	m.prefill.seconds(q.at.first.Sub(q.at.admitted))
+	m.decode.seconds(q.at.last.Sub(q.at.first))
+	m.inference.seconds(q.at.last.Sub(q.at.admitted))
 	if n > 1 {
-		m.tpot.observe(q.last.Sub(q.first).Seconds() / float64(n-1))
+		m.tpot.observe(q.at.last.Sub(q.at.first).Seconds() / float64(n-1))
 	}
 }
 

@@ -290,7 +290,7 @@ var strikes = map[string]func(x *exchange, f Fault) bool{
 		}
 		prompt := len(tokens) - guestReply
 		q := newSequence(x.entry.N, tokens[:prompt], tokens[prompt:], "a guest's "+x.entry.ID)
-		q.arrival, q.ready, q.finish, q.limit = x.due, x.due, "length", guestReply
+		q.at.arrival, q.at.ready, q.finish, q.limit = x.due, x.due, "length", guestReply
 		x.s.engine.submit(q)
 		return true
 	},
