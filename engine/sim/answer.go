@@ -47,7 +47,7 @@ func answer(messages []Message) string {
 	if last < 0 {
 		return noInformation
 	}
-	asked := outside(messages[last].Content)
+	asked := withoutCalls(outside(messages[last].Content))
 	if strings.TrimSpace(asked) == "" {
 		return acknowledged
 	}

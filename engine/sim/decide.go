@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// callLine begins a line that says which tool a reply calls.
-const callLine = "CALL "
-
 // decide is the rule by which a reply calls a tool. Lines "CALL NAME {arguments}" of the question, or else of the
 // system message, are followed one a round. Without them a tool is called first that the request demands or the
 // question names.

@@ -70,6 +70,20 @@ func withTools(messages []Message, tools []tool) []Message {
 	return out
 }
 
+// callLine begins a line that says which tool a reply calls.
+const callLine = "CALL "
+
+// withoutCalls is what a question asks besides the calls that it wants.
+func withoutCalls(asked string) string {
+	var b strings.Builder
+	for line := range strings.Lines(asked) {
+		if !strings.HasPrefix(strings.TrimSpace(line), callLine) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // piece is what one event says: text of a channel, or a piece of a call.
 type piece struct {
 	text    string
