@@ -107,8 +107,8 @@ func (r *reader) turn(v *value) {
 			m.Content = r.content(t)
 		}
 	}
-	if d := v.get("delay"); d != nil && m.When < 0 {
-		m.When = r.after(milliseconds(d))
+	if m.When < 0 {
+		m.When = r.after(milliseconds(v.get("delay")))
 	}
 	for _, key := range []string{"image", "images", "audio", "audios", "video", "videos", "extra"} {
 		if x := v.get(key); x != nil {
@@ -122,12 +122,12 @@ func (r *reader) turn(v *value) {
 	r.add(v, m)
 }
 
-// after is the time of a turn that waits so long behind the one before.
+// after is the time of a turn that waits so long behind the one before, in seconds since the first.
 func (r *reader) after(delay float64) float64 {
-	if n := len(r.chat.Messages); n > 0 && r.chat.Messages[n-1].When > 0 {
+	if n := len(r.chat.Messages); n > 0 {
 		return r.chat.Messages[n-1].When + max(delay, 0)
 	}
-	return max(delay, 0)
+	return 0
 }
 
 // payloads reads the requests of a session of aiperf: each holds the whole history before its question, so that the

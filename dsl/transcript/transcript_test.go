@@ -109,7 +109,7 @@ func TestRead(t *testing.T) {
       {"role": "user", "content": "Q"}], "model": "m"}
   ]}]}`, []string{"user \"Hello\"\nassistant \"Hi\"\nuser \"Q\""}, nil},
 		{"aiperf's turns", `{"session_id": "s", "turns": [{"text": "Q", "output_length": 5}, {"text": "Q2", "delay": 1500}]}
-{"text_input": "Q3", "output_length": 20}`, []string{"user \"Q\"\nuser \"Q2\" at 1.5", "user \"Q3\""}, nil},
+{"text_input": "Q3", "output_length": 20}`, []string{"user \"Q\" at 0\nuser \"Q2\" at 1.5", "user \"Q3\" at 0"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, found := read(tt.data, "")

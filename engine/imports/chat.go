@@ -268,6 +268,9 @@ func (b *builder) wait(messages []transcript.Message, i int) time.Duration {
 // between is the time from one instant to another, in seconds, as a step waits for it.
 func (b *builder) between(from, to float64) time.Duration {
 	seconds := to - from
+	if seconds <= 0 {
+		return 0
+	}
 	if !b.Waits {
 		b.note("times are left out: --waits waits as long as the chat did")
 		return 0
