@@ -54,6 +54,14 @@ func (d *decoder) given(n *syntax.Node, c *Conversation) *Given {
 // take makes messages and blocks of a chat.
 func (d *decoder) take(g *Given, chat *transcript.Chat) {
 	for _, m := range chat.Messages {
+		for i := range m.Images {
+			shown, err := ImageOf(fmt.Sprintf("%s#%d", g.from, i+1), m.Images[i].Data)
+			if err != nil {
+				d.diags = append(d.diags, syntax.Diagnostic{Pos: m.Pos, Severity: syntax.Error, Code: "links/image",
+					Message: fmt.Sprintf("an image of this message %v", err)})
+			}
+			m.Images[i] = shown
+		}
 		g.Messages = append(g.Messages, m.Message)
 		g.at = append(g.at, m.Pos)
 	}

@@ -164,7 +164,8 @@ func (c *Conversation) Begin() *History {
 // given puts a given history behind the system message.
 func (h *History) given(g *Given) {
 	for _, m := range g.Messages {
-		own := message{role: m.Role, parts: []part{{text: m.Content}}, question: m.Role == roleUser, calls: m.ToolCalls,
+		own := message{role: m.Role, parts: []part{{text: m.Content}}, question: m.Role == roleUser, images: m.Images,
+			calls: m.ToolCalls,
 			thoughts: m.Thoughts()}
 		if m.Role == roleTool {
 			own.of = wire.Call(m.ToolCallID, m.Name, "")

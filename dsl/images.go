@@ -71,6 +71,11 @@ func readImageFile(dir fs.FS, name string) (wire.Image, error) {
 	if err != nil {
 		return wire.Image{}, err
 	}
+	return ImageOf(name, data)
+}
+
+// ImageOf is a PNG or JPEG with these contents, or what is wrong with it.
+func ImageOf(name string, data []byte) (wire.Image, error) {
 	header, format, err := image.DecodeConfig(bytes.NewReader(data))
 	switch {
 	case err != nil:
@@ -132,10 +137,18 @@ func (p *planner) imageless(c *Cell) string {
 	return ""
 }
 
-// firstShown is the first step that shows images, and the API of its request; nil: none does.
+// firstShown is the first step whose request shows images, its own or those of a given history, and the API of its
+// request; nil: none does.
 func firstShown(s *Scenario) (*Step, wire.API) {
 	for _, conversation := range s.Conversations {
+		given := 0
+		if g := conversation.Given; g != nil {
+			given = wire.Shown(g.Messages)
+		}
 		for _, step := range conversation.Steps {
+			if given > 0 && step.Do != nil && step.Do.Turns() > 0 {
+				return step, step.Request.API
+			}
 			var images []wire.Image
 			switch a := step.Do.(type) {
 			case Ask:

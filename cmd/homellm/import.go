@@ -103,7 +103,7 @@ func importFile(p process, name string, f importFlags) error {
 		out = slug(name) + ".yaml"
 	}
 	made, err := imports.Make(read, which, imports.Options{Name: slug(out), Of: filepath.Base(shown), Waits: f.waits,
-		Last: f.last, Chats: f.limit, Check: unwritten})
+		Last: f.last, Chats: f.limit, Check: unwritten, Image: isImage})
 	var bad syntax.Diagnostics
 	switch {
 	case errors.As(err, &bad) && bad[0].Pos.File != imports.Unwritten:
@@ -181,6 +181,12 @@ func chosen(read *transcript.File, f importFlags) ([]int, error) {
 func unwritten(scenario []byte, beside map[string][]byte) syntax.Diagnostics {
 	return dsl.Validate(dsl.File{Name: imports.Unwritten, Data: scenario, Dir: imports.Folder(beside)}, &dsl.Library{},
 		judge.Vocabulary())
+}
+
+// isImage says what is wrong with the contents of an image.
+func isImage(data []byte) error {
+	_, err := dsl.ImageOf("", data)
+	return err
 }
 
 var noSlug = regexp.MustCompile(`[^a-z0-9._-]+`)

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -199,7 +200,7 @@ func (r *reader) message(v *value) {
 		r.unanswered(v)
 	}
 	m := Message{Message: wire.Message{Role: who}, When: when(v)}
-	m.Content = r.content(v.get("content", "value"))
+	m.Content = r.content(v.get("content", "value"), &m)
 	switch who {
 	case "assistant":
 		r.assistant(v, &m)
@@ -215,7 +216,7 @@ func (r *reader) message(v *value) {
 		r.calls[c.ID] = c.Function.Name
 		r.order = append(r.order, c.ID)
 	}
-	if m.Content == "" && len(m.ToolCalls) == 0 && m.ReasoningContent == "" && m.Role != "tool" {
+	if m.Content == "" && len(m.Images) == 0 && len(m.ToolCalls) == 0 && m.ReasoningContent == "" && m.Role != "tool" {
 		r.leftOut(v, "a message of the %s that says nothing is left out", m.Role)
 		return
 	}
@@ -245,8 +246,8 @@ func (r *reader) unanswered(v *value) {
 	clear(r.calls)
 }
 
-// content is the text of a message, which may be a list of parts.
-func (r *reader) content(v *value) string {
+// content is the text of a message, which may be a list of parts. Images of a user become the message's.
+func (r *reader) content(v *value, m *Message) string {
 	switch {
 	case v == nil:
 		return ""
@@ -265,11 +266,35 @@ func (r *reader) content(v *value) string {
 			texts = append(texts, part.get("text").text)
 		case part.get("refusal").is(text):
 			texts = append(texts, part.get("refusal").text)
+		case sort == "image_url" || sort == "input_image":
+			r.image(part, m)
 		default:
 			r.leftOut(part, "a part of the type %q is left out: only texts are taken over", short(sort))
 		}
 	}
 	return strings.Join(texts, "\n")
+}
+
+// image reads an image that stands in the message.
+func (r *reader) image(part *value, m *Message) {
+	url := part.get("image_url")
+	if inner := url.get("url"); inner != nil {
+		url = inner
+	}
+	media, data, _ := strings.Cut(url.str(), ";base64,")
+	image := wire.Image{Media: strings.TrimPrefix(media, "data:")}
+	var err error
+	image.Data, err = base64.StdEncoding.DecodeString(data)
+	switch {
+	case m.Role != "user":
+		r.leftOut(part, "an image of the %s is left out: only users show images", m.Role)
+	case !strings.HasPrefix(media, "data:"):
+		r.leftOut(part, "an image that is an address is left out: it would have to be fetched")
+	case image.Media != "image/png" && image.Media != "image/jpeg" || err != nil || len(image.Data) == 0:
+		r.leftOut(part, "an image that is no PNG or JPEG in base64 is left out")
+	default:
+		m.Images = append(m.Images, image)
+	}
 }
 
 // assistant reads what only an assistant says.

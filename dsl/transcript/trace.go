@@ -104,7 +104,7 @@ func (r *reader) turn(v *value) {
 	}
 	for _, key := range []string{"text", "text_input", "texts"} {
 		if t := v.get(key); t != nil {
-			m.Content = r.content(t)
+			m.Content = r.content(t, &m)
 		}
 	}
 	if m.When < 0 {

@@ -22,6 +22,9 @@ func summary(c *Chat) string {
 		for _, call := range m.ToolCalls {
 			s += fmt.Sprintf(" calls %s %s %s", call.ID, call.Function.Name, call.Function.Arguments)
 		}
+		for _, i := range m.Images {
+			s += fmt.Sprintf(" shows %s %d", i.Media, len(i.Data))
+		}
 		if m.ToolCallID != "" {
 			s += fmt.Sprintf(" answers %s %s", m.ToolCallID, m.Name)
 		}
@@ -66,14 +69,15 @@ func TestRead(t *testing.T) {
 			[]string{"system \"S\"\nuser \"Q\""}, nil},
 		{"a request with tools", `{"model":"m","temperature":0.7,"messages":[{"role":"user","content":[
 {"type":"text","text":"Q"},
+{"type":"image_url","image_url":{"url":"https://example.org/a.png"}},
 {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]},
 {"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[
 {"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},
 {"role":"tool","tool_call_id":"x","content":"41"}],
 "tools":[{"type":"function","function":{"name":"f","description":"D","parameters":{"type": "object"}}}]}`,
-			[]string{"user \"Q\"\nassistant \"\" calls x f {} thinks hm\ntool \"41\" answers x f\n" +
+			[]string{"user \"Q\" shows image/png 3\nassistant \"\" calls x f {} thinks hm\ntool \"41\" answers x f\n" +
 				"tool f D {\"type\":\"object\"}"},
-			[]string{`f:3:1: a part of the type "image_url" is left out: only texts are taken over`}},
+			[]string{"f:3:1: an image that is an address is left out: it would have to be fetched"}},
 		{"the functions of old", `[{"role":"user","content":"Q"},
 {"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
 {"role":"function","name":"f","content":"41"}]`,

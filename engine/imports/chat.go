@@ -26,7 +26,8 @@ type conversation struct {
 type step struct {
 	id      string
 	ask     string
-	goesOn  bool // there was an earlier question
+	images  []string // files
+	goesOn  bool     // there was an earlier question
 	wait    time.Duration
 	replies []reply
 	most    int // requests; 0: as many as homellm makes by itself
@@ -43,6 +44,7 @@ type reply struct {
 type exchange struct {
 	from, to int // in the messages of the chat
 	ask      string
+	images   []wire.Image
 	replies  []reply
 	thoughts int
 	waiting  []string // ids of calls without a result so far
@@ -56,7 +58,6 @@ func (b *builder) chat(chat *transcript.Chat, n int) (conversation, bool) {
 	if chat.ID != "" && chat.ID != c.id {
 		c.title = short(chat.ID)
 	}
-	rename(b, chat)
 	messages := chat.Messages
 	if len(messages) > 0 && messages[0].Role == "system" {
 		c.system, messages = messages[0].Content, messages[1:]
@@ -96,13 +97,14 @@ func (b *builder) exchanges(messages []transcript.Message) []exchange {
 		case m.Role == "user" && n >= 0 && len(out[n].replies) == 0:
 			if anyReply(messages) {
 				out[n].ask += "\n\n" + m.Content
+				out[n].images = append(out[n].images, m.Images...)
 				out[n].to = i + 1
 				b.note("user messages that follow each other are one question")
 				continue
 			}
 			fallthrough
 		case m.Role == "user":
-			out = append(out, exchange{from: i, ask: m.Content, tokens: m.Most})
+			out = append(out, exchange{from: i, ask: m.Content, images: m.Images, tokens: m.Most})
 			n, alike = n+1, map[string]int{}
 		case n < 0: // a greeting, which is in context from the beginning
 			continue
@@ -190,13 +192,13 @@ func (x *exchange) answer(b *builder, id string) {
 
 // giveBefore puts what stands before the first step beside the scenario.
 func (b *builder) giveBefore(c *conversation, messages []transcript.Message, questions int) {
-	var out []wire.Message
+	var out []any
 	if c.system != "" {
 		out = append(out, wire.Message{Role: "system", Content: c.system})
 		c.system = ""
 	}
 	for _, m := range messages {
-		out = append(out, m.Message)
+		out = append(out, shown(m.Message))
 	}
 	data, err := json.MarshalIndent(map[string]any{"messages": out}, "", " ")
 	if err != nil {
@@ -217,6 +219,17 @@ func (b *builder) step(c *conversation, x exchange, messages []transcript.Messag
 	}
 	s.id = fmt.Sprintf("%s%d", prefix, n+1)
 	s.wait = b.wait(messages, x.from)
+	if len(x.images) > 0 && s.ask == "" {
+		b.note("a question that is only an image says a full stop")
+		s.ask = "."
+	}
+	if more := len(x.images) - mostImages; more > 0 {
+		b.note("left out: %s of one question", text.Plural(more, "more image"))
+		x.images = x.images[:mostImages]
+	}
+	for _, shown := range x.images {
+		s.images = append(s.images, b.imageFile(shown))
+	}
 	if x.thoughts > 0 {
 		b.note("what the assistant thought before replies of steps is left out: only replies are recorded")
 	}
@@ -253,6 +266,9 @@ func cut(replies []reply, messages []transcript.Message) []reply {
 	}
 	return replies[:min(len(replies), maxRounds)]
 }
+
+// mostImages is how many images a question shows at most.
+const mostImages = 16
 
 // longestWait is the longest time that a step may wait.
 const longestWait = 24 * time.Hour

@@ -27,6 +27,9 @@ type Options struct {
 	Last  int    // most user messages of a chat that become steps; 0: as many as fit
 	Chats int    // most chats
 
+	// Image says what is wrong with the contents of an image.
+	Image func(data []byte) error
+
 	// Check says what is wrong with a scenario; the files beside it are those of the map.
 	Check func(scenario []byte, beside map[string][]byte) syntax.Diagnostics
 }
@@ -66,13 +69,18 @@ func Make(f *transcript.File, which []int, opt Options) (*Made, error) {
 		left = append(left, found...)
 		chats = append(chats, chat)
 	}
+	base := &builder{Options: opt}
+	for _, chat := range chats {
+		rename(base, chat)
+		base.images(chat)
+	}
 	last := opt.Last
 	if last == 0 {
 		last = min(mostLast, max(maxSteps/len(chats), 1))
 	}
 	for {
 		b := &builder{Options: opt, last: last, made: &Made{Beside: map[string][]byte{}, Left: left}, ids: map[string]bool{},
-			several: len(chats) > 1}
+			several: len(chats) > 1, notes: slices.Clone(base.notes)}
 		if more > 0 {
 			b.note("left out: %s, which --limit takes", text.Plural(more, "more chat"))
 		}
@@ -147,7 +155,7 @@ func (b *builder) build(f *transcript.File, chats []*transcript.Chat) error {
 	}
 	b.made.Scenario = b.write(f, all, chats)
 	for name, data := range b.made.Beside {
-		if len(data) > maxGiven {
+		if len(data) > maxGiven && !strings.HasPrefix(name, "images/") {
 			return fmt.Errorf("%s would have %s, more than the %s that a file beside a scenario may have", name,
 				text.Bytes(float64(len(data))), text.Bytes(maxGiven))
 		}

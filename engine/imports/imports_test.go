@@ -1,9 +1,15 @@
 package imports
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +19,7 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/dsl/transcript"
 	"homellm/engine/judge"
+	"homellm/engine/wire"
 )
 
 func check(scenario []byte, beside map[string][]byte) syntax.Diagnostics {
@@ -30,11 +37,23 @@ func importing(data string, opt Options) (*transcript.File, *Made, error) {
 		all = append(all, i)
 	}
 	opt.Name, opt.Of, opt.Check = "made", "f", check
+	opt.Image = func(data []byte) error { _, err := dsl.ImageOf("", data); return err }
 	if opt.Chats == 0 {
 		opt.Chats = 100
 	}
 	made, err := Make(f, all, opt)
 	return f, made, err
+}
+
+// picture is a question that shows an image.
+func picture(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 2, 2))); err != nil {
+		t.Fatal(err)
+	}
+	return `{"role":"user","content":[{"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"` +
+		wire.Image{Media: "image/png", Data: b.Bytes()}.DataURL() + `"}}]}`
 }
 
 // played are the messages of the last request of each conversation, with the reply that is kept of it.
@@ -69,6 +88,9 @@ func lines(messages []dsl.Message) []string {
 	var out []string
 	for _, m := range messages {
 		s := m.Role + ": " + m.Content
+		for _, i := range m.Images {
+			s += fmt.Sprintf(" %s %x", i.Media, sha256.Sum256(i.Data))
+		}
 		for _, c := range m.ToolCalls {
 			s += " " + c.Function.Name + c.Function.Arguments
 		}
@@ -110,6 +132,7 @@ func TestMake_SaysTheSame(t *testing.T) {
 {"id":"CON","conversations":[{"from":"gpt","value":"A"},{"from":"human","value":"Q"},{"from":"gpt","value":"R"}]}]`,
 		"a system message in the middle": `[{"role":"user","content":"Q"},{"role":"assistant","content":"R"},
 {"role":"system","content":"S"},{"role":"user","content":"Q2"},{"role":"assistant","content":"R2"}]`,
+		"images":  "[" + q + "," + r + "," + picture(t) + "," + r + "," + q + "," + r + "]",
 		"circles": "[" + q + strings.Repeat(","+ls, 5) + "," + r + "," + q + "," + r + "]",
 		"rounds":  "[" + q + strings.Repeat(","+ls+","+cd, 2) + "," + r + "]",
 	} {
@@ -127,8 +150,7 @@ func TestMake_SaysTheSame(t *testing.T) {
 					}
 				}
 				for name := range made.Beside {
-					if strings.Contains(name, "..") ||
-						!strings.HasPrefix(name, "chats/made/") && !strings.HasPrefix(name, "documents/made/") {
+					if !slices.Contains([]string{"chats/made", "documents/made", "images/made"}, path.Dir(name)) {
 						t.Errorf("a file is named %s", name)
 					}
 				}
@@ -202,8 +224,9 @@ func TestMake_Long(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := played(t, made)[0]; len(got) != 10_001 || made.Steps != 50 {
-		t.Errorf("%d messages and %d steps", len(got), made.Steps)
+	given := string(made.Beside["chats/made/chat-chat1.json"])
+	if got := strings.Count(given, `"role"`); got != 1+2*4_950 || made.Steps != 50 {
+		t.Errorf("%d messages are given, and there are %d steps", got, made.Steps)
 	}
 	large := fmt.Sprintf(`[{"role":"user","content":%q},{"role":"assistant","content":"R"},{"role":"user","content":%[1]q},
 {"role":"assistant","content":"R"}]`, strings.Repeat("long ", 150_000))

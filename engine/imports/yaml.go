@@ -106,7 +106,13 @@ func (s step) write(w *bytes.Buffer) {
 	if s.goesOn {
 		action = "continue"
 	}
-	fmt.Fprintf(w, "      - id: %s\n        %s: %s\n", s.id, action, scalar(reference(s.ask), 10))
+	fmt.Fprintf(w, "      - id: %s\n", s.id)
+	if len(s.images) > 0 {
+		fmt.Fprintf(w, "        ask:\n          text: %s\n          images: [%s]\n", scalar(reference(s.ask), 12),
+			strings.Join(s.images, ", "))
+	} else {
+		fmt.Fprintf(w, "        %s: %s\n", action, scalar(reference(s.ask), 10))
+	}
 	if s.tokens > 0 {
 		fmt.Fprintf(w, "        request: {max_tokens: %d}\n", s.tokens)
 	}
