@@ -165,7 +165,7 @@ func (c *Conversation) Begin() *History {
 func (h *History) given(g *Given) {
 	for _, m := range g.Messages {
 		own := message{role: m.Role, parts: []part{{text: m.Content}}, question: m.Role == roleUser, images: m.Images,
-			calls: m.ToolCalls,
+			calls:    m.ToolCalls,
 			thoughts: m.Thoughts()}
 		if m.Role == roleTool {
 			own.of = wire.Call(m.ToolCallID, m.Name, "")
