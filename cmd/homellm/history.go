@@ -3,14 +3,19 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"homellm/dsl"
 	"homellm/engine/exit"
+	"homellm/engine/files"
 	"homellm/engine/history"
 	"homellm/engine/history/index"
+	"homellm/engine/judge"
+	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/results"
 )
@@ -25,7 +30,8 @@ cell and machine by machine: each figure with its first and its last value, and 
 runs from which on its level was another, with what else changed there: the driver,
 the version of the server, its flags. With --metric it lists each run.
 
-It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
+It judges nothing and exits with 0. SCENARIO is a name
+or the file that has it. Without SCENARIO it lists the scenarios.`,
 		Example: `  homellm history rag-long
   homellm history rag-long --metric phases.after_removal.ttft_ms
   homellm history rag-long --format html > history.html`,
@@ -49,18 +55,19 @@ It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
 				}
 				return nil
 			}
-			all, err := x.Of(c.Context(), args[0])
+			scenario := scenarioOf(args[0])
+			all, err := x.Of(c.Context(), scenario)
 			if err != nil {
 				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
 			}
 			if len(all) == 0 {
 				return exit.Errorf(exit.Usage, "homellm history lists the scenarios that have some",
-					"there are no finished runs of %q in %s", args[0], dir)
+					"there are no finished runs of %q in %s", scenario, dir)
 			}
 			if err := knows(all, metric); err != nil {
 				return err
 			}
-			if err := writeHistory(p.stdout, args[0], all, metric, format); err != nil {
+			if err := writeHistory(p.stdout, scenario, all, metric, format); err != nil {
 				return exit.Errorf(exit.Environment, "", "printing the history: %w", err)
 			}
 			return nil
@@ -70,6 +77,22 @@ It judges nothing and exits with 0. Without SCENARIO it lists the scenarios.`,
 	c.Flags().StringVar(&metric, "metric", "", "list each run with this figure, such as steps.question.ttft_ms")
 	c.Flags().StringVar(&format, "format", format, "what to print: "+strings.Join(historyFormats, ", "))
 	return c
+}
+
+// scenarioOf is the name of the scenario that a file holds, and what else is named as it is.
+func scenarioOf(arg string) string {
+	if info, err := os.Stat(arg); err != nil || info.IsDir() {
+		return arg
+	}
+	named, err := files.Scenario(arg)
+	if err != nil || len(named) != 1 {
+		return arg
+	}
+	lib := files.ShippedLibrary()
+	if plan, _ := dsl.Load(named[0], lib, judge.Vocabulary(), prompt.PlanOptions(lib)); plan != nil {
+		return plan.Name
+	}
+	return arg
 }
 
 var historyFormats = []string{"table", "html", "json"}
