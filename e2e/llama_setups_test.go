@@ -87,6 +87,30 @@ func TestLlamaServer_SetUps(t *testing.T) {
 	}
 }
 
+// TestLlamaServer_APIs plays rag-small by OpenAI's responses and by Anthropic's messages: every turn is what llama-server
+// says of it.
+func TestLlamaServer_APIs(t *testing.T) {
+	further(t)
+	for _, api := range []string{"messages", "responses"} {
+		t.Run(api, func(t *testing.T) {
+			r := record(t, startLlamaServer(t), nil)
+			p := build(t)
+			p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
+servers:
+  ours: {extends: llamacpp, attach: {url: %q}, context_tokens: 4096, api: %s}
+`, r.address, api))
+			turns := p.once(t, "--servers", "servers.yaml", "--server", "ours")
+			agree(t, turns, r.last(t, len(turns)))
+			for _, q := range turns {
+				checkAccount(t, q.Step, q, 96)
+			}
+			if cachedInAll(turns) == 0 {
+				t.Error("nothing was cached")
+			}
+		})
+	}
+}
+
 // resets has every repeat begin with an empty cache, and replies be as long as they may.
 const resets = `schema: homellm.scenario/v1
 name: reset

@@ -61,7 +61,7 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 	proxy := forwardTo(t, address)
 	r := &recorder{around: around}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if !strings.HasSuffix(q.URL.Path, "/completions") && q.URL.Path != "/api/chat" {
+		if !completing.MatchString(q.URL.Path) {
 			proxy.ServeHTTP(w, q)
 			return
 		}
@@ -86,9 +86,10 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 			Options   struct {
 				Tokens int `json:"num_predict"`
 			}
+			Output int `json:"max_output_tokens"`
 		}
 		_ = json.Unmarshal(asked.Bytes(), &request) // 0: it did not say
-		a.tokens, a.stream = request.MaxTokens+request.Options.Tokens, request.Stream
+		a.tokens, a.stream = request.MaxTokens+request.Options.Tokens+request.Output, request.Stream
 		if after != nil {
 			after(&a)
 		}
@@ -100,6 +101,9 @@ func record(t *testing.T, address string, around func() func(*account)) *recorde
 	r.address = server.URL
 	return r
 }
+
+// completing are the paths of completions.
+var completing = regexp.MustCompile(`/(completions|responses|messages)$|^/api/chat$`)
 
 type readCloser struct{ *bytes.Reader }
 
@@ -148,8 +152,12 @@ func read(body string) account {
 			Prefill float64 `json:"prompt_eval_duration"` // ns
 		}
 		if json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(line), "data: ")), &e) != nil {
+			if strings.HasPrefix(line, "data: {\"type\":\"") {
+				a.readTyped(line)
+			}
 			continue
 		}
+		a.readTyped(line)
 		for _, c := range e.Choices {
 			a.text += c.Delta.Content + c.Message.Content
 		}
@@ -158,7 +166,7 @@ func read(body string) account {
 		case e.Timings != nil:
 			a.prompt, a.cached, a.output = e.Timings.Computed+e.Timings.Cached, e.Timings.Cached, e.Timings.Output
 			a.told, a.pace = true, e.Timings.Prefill/max(float64(e.Timings.Computed), 1)
-		case e.Usage != nil:
+		case e.Usage != nil && e.Usage.Prompt > 0:
 			a.prompt, a.output = e.Usage.Prompt, e.Usage.Output
 			if e.Usage.Details != nil {
 				a.cached, a.told = e.Usage.Details.Cached, true
@@ -168,6 +176,46 @@ func read(body string) account {
 		}
 	}
 	return a
+}
+
+// readTyped reads an event of the responses or the messages API, whose usage holds what it says of the whole reply.
+func (a *account) readTyped(line string) {
+	type usage struct {
+		Input   int `json:"input_tokens"`
+		Cached  int `json:"cache_read_input_tokens"`
+		Output  int `json:"output_tokens"`
+		Details struct {
+			Cached int `json:"cached_tokens"`
+		} `json:"input_tokens_details"`
+	}
+	var e struct {
+		Type     string
+		Delta    json.RawMessage
+		Message  struct{ Usage usage }
+		Response struct{ Usage *usage }
+		Usage    usage
+	}
+	if json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(line), "data: ")), &e) != nil {
+		return
+	}
+	var text string
+	var block struct{ Text string }
+	switch e.Type {
+	case "response.output_text.delta":
+		_ = json.Unmarshal(e.Delta, &text)
+	case "content_block_delta":
+		_ = json.Unmarshal(e.Delta, &block)
+	case "message_start":
+		u := e.Message.Usage
+		a.prompt, a.cached, a.told = u.Input+u.Cached, u.Cached, true
+	case "message_delta":
+		a.output = e.Usage.Output
+	case "response.completed", "response.incomplete":
+		if u := e.Response.Usage; u != nil {
+			a.prompt, a.cached, a.told, a.output = u.Input, u.Details.Cached, true, u.Output
+		}
+	}
+	a.text += text + block.Text
 }
 
 // last are the accounts of the last n completions.

@@ -21,6 +21,12 @@ func TestEncodeImages(t *testing.T) {
 			`{"image_url":{"url":"data:image/png;base64,YSBwaWN0dXJl"},"type":"image_url"}]}]`,
 		wire.Ollama: `[{"role":"system","content":"Look <closely>."},{"role":"user","content":"What is this?",` +
 			`"images":["YSBwaWN0dXJl","YSBwaWN0dXJl"]}]`,
+		wire.Responses: `[{"content":"Look <closely>.","role":"system","type":"message"},{"content":[{"text":` +
+			`"What is this?","type":"input_text"},{"image_url":"data:image/png;base64,YSBwaWN0dXJl","type":"input_image"},` +
+			`{"image_url":"data:image/png;base64,YSBwaWN0dXJl","type":"input_image"}],"role":"user","type":"message"}]`,
+		wire.Messages: `[{"content":[{"text":"What is this?","type":"text"},{"source":{"data":"YSBwaWN0dXJl",` +
+			`"media_type":"image/png","type":"base64"},"type":"image"},{"source":{"data":"YSBwaWN0dXJl",` +
+			`"media_type":"image/png","type":"base64"},"type":"image"}],"role":"user"}]`,
 	} {
 		to := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1/chat/completions"}
 		for _, d := range dialects {
@@ -37,9 +43,10 @@ func TestEncodeImages(t *testing.T) {
 			}
 			var q struct {
 				Messages json.RawMessage `json:"messages"`
+				Input    json.RawMessage `json:"input"`
 			}
-			if err := json.Unmarshal(body, &q); err != nil || string(q.Messages) != want {
-				t.Errorf("%s: %v\n got %s\nwant %s", api, err, q.Messages, want)
+			if err := json.Unmarshal(body, &q); err != nil || string(q.Messages)+string(q.Input) != want {
+				t.Errorf("%s: %v\n got %s%s\nwant %s", api, err, q.Messages, q.Input, want)
 			}
 		}
 	}

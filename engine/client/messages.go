@@ -133,7 +133,7 @@ func systemApart(messages []Message) (system string, rest []Message) {
 // messagesContent is what a message says: a text, or blocks if there is more than that.
 func messagesContent(m Message) any {
 	thoughts := m.Thoughts()
-	if thoughts == "" && len(m.ToolCalls) == 0 {
+	if thoughts == "" && len(m.ToolCalls) == 0 && len(m.Images) == 0 {
 		return m.Content
 	}
 	blocks := []any{}
@@ -142,6 +142,10 @@ func messagesContent(m Message) any {
 	}
 	if m.Content != "" {
 		blocks = append(blocks, map[string]any{"type": "text", "text": m.Content})
+	}
+	for _, i := range m.Images {
+		blocks = append(blocks, map[string]any{"type": "image", "source": map[string]any{"type": "base64",
+			"media_type": i.Media, "data": i.Base64()}})
 	}
 	for _, c := range m.ToolCalls {
 		blocks = append(blocks, map[string]any{"type": "tool_use", "id": c.ID, "name": c.Function.Name,

@@ -73,10 +73,22 @@ func responsesInput(messages []Message) []any {
 					"arguments": c.Function.Arguments})
 			}
 		default:
-			out = append(out, map[string]any{"type": "message", "role": m.Role, "content": m.Content})
+			out = append(out, map[string]any{"type": "message", "role": m.Role, "content": responsesContent(m)})
 		}
 	}
 	return out
+}
+
+// responsesContent is what a message says: a text, or parts if it shows images.
+func responsesContent(m Message) any {
+	if len(m.Images) == 0 {
+		return m.Content
+	}
+	parts := []any{map[string]any{"type": "input_text", "text": m.Content}}
+	for _, i := range m.Images {
+		parts = append(parts, map[string]any{"type": "input_image", "image_url": i.DataURL()})
+	}
+	return parts
 }
 
 // responsesTools are tools as the responses API declares them: flat.
