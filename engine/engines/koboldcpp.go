@@ -78,7 +78,7 @@ func tokenizeKobold(ctx context.Context, s Server, t Target, in Input) ([]int, e
 		return nil, err
 	}
 	var out struct {
-		IDs []int `json:"ids"`
+		IDs tokenIDs `json:"ids"`
 	}
 	if !r.into(&out) || out.IDs == nil {
 		return nil, fmt.Errorf("the reply holds no token ids: %s", shorten(string(r.Body), 200))

@@ -317,7 +317,7 @@ func tokenizeVLLM(ctx context.Context, s Server, t Target, in Input) ([]int, err
 // idsOf reads {"tokens": […]}, the reply of all engines but KoboldCpp.
 func idsOf(r Response, in Input) ([]int, error) {
 	var out struct {
-		Tokens []int `json:"tokens"`
+		Tokens tokenIDs `json:"tokens"`
 	}
 	if !r.into(&out) || out.Tokens == nil || len(out.Tokens) == 0 && (in.Text != "" || in.Messages != nil) {
 		return nil, fmt.Errorf("the reply holds no token ids: %s", shorten(string(r.Body), 200))
