@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"runtime"
 	"time"
 
 	"homellm/engine/client/transport"
@@ -290,6 +291,9 @@ func (k *call) close() {
 	x.Wire.Reused = connected && a.Connect == nil
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
+	if x.Wire.Bytes > largeReply {
+		runtime.GC() // what it arrived in goes before anything is made of it; nothing is being timed
+	}
 	k.sending.Release(k.x.Err == nil)
 	k.raw.Body = k.rawBody.Blocks
 	k.client.withoutKey(x, &k.raw)

@@ -16,8 +16,8 @@ import (
 // in any text.
 const gram = 4
 
-// mostGrams is how many sequences of a long text are compared at a time, in 4 MiB.
-const mostGrams = 1 << 19
+// mostGrams is how many sequences of a long text are compared at a time, in 2 MiB.
+const mostGrams = 1 << 18
 
 // repetition is the share of four-word sequences in a text that have occurred in it before, ignoring case. Ordinary
 // prose stays below 0.1; a model that repeats itself endlessly approaches 1.
