@@ -83,8 +83,8 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 	return strings.ReplaceAll(text, "\r\n", "\n"), nil
 }
 
-// readInside reads a regular file of the scenario's folder, up to a size. The file system keeps links inside the folder:
-// os.Root does.
+// readInside reads a regular file of the scenario's folder, up to a size. The file system keeps links inside the
+// folder: os.Root does.
 func readInside(dir fs.FS, name string, most int64) ([]byte, error) {
 	if dir == nil {
 		return nil, errors.New("cannot be read: the scenario was not read from a folder")

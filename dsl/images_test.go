@@ -44,7 +44,8 @@ func imagePlan(t *testing.T, models, capabilities, api string, served map[string
 	if api != "" {
 		text = strings.Replace(text, "max_tokens: 16", "max_tokens: 16, api: "+api, 1)
 	}
-	plan, diags := Load(File{Name: "look.yaml", Data: []byte(text), Dir: os.DirFS("testdata/bad")}, lib, testVocabulary, opt)
+	f := File{Name: "look.yaml", Data: []byte(text), Dir: os.DirFS("testdata/bad")}
+	plan, diags := Load(f, lib, testVocabulary, opt)
 	if plan == nil {
 		t.Fatal(diags)
 	}

@@ -60,8 +60,8 @@ var mustFail = map[string][]string{
 	"cold-start":    slices.Concat(reading, system, []string{"truncates", "forgets"}),
 }
 
-// alone declares all broken servers on which scenarios fail that are long, or about one thing: those of everywhere would
-// take minutes and show nothing else.
+// alone declares all broken servers on which scenarios fail that are long, or about one thing: those of everywhere
+// would take minutes and show nothing else.
 var alone = map[string][]string{
 	"keep-alive": {"silent", "leaks-template", "forgets", "no-cache", "cache-doubled", "keeps-waiting", "all-at-once",
 		"wrong-output-count", "wrong-prompt-count", "unloads"},
@@ -69,7 +69,8 @@ var alone = map[string][]string{
 		"wrong-prompt-count", "thinks-anyway"},
 	"agent-loop": {"silent", "leaks-template", "no-cache", "cache-flaky", "cache-doubled", "keeps-waiting", "all-at-once",
 		"wrong-output-count", "wrong-prompt-count", "calls-nothing-there"},
-	"json-extraction": {"no-cache", "only-reasons", "all-at-once", "fails-often", "wrong-output-count", "wrong-prompt-count",
+	"json-extraction": {"no-cache", "only-reasons", "all-at-once", "fails-often", "wrong-output-count",
+		"wrong-prompt-count",
 		"ignores-schema", "makes-it-up"},
 	"agent-long": {"silent", "no-cache", "cache-flaky", "cache-dreamt", "keeps-waiting", "all-at-once", "usage-late",
 		"wrong-output-count", "wrong-prompt-count"},

@@ -137,14 +137,8 @@ func (l *linter) lint(v any, path []string) {
 			} else if len(m) > 1 {
 				l.add(path, "value", key, "keys beside $ref are ignored").Help = "put both into allOf"
 			}
-		case key == "type":
-			if word, ok := m[key].(string); ok && !slices.Contains(types, word) {
-				l.add(at, "value", "", "%q is no type", word).Known = types
-			}
-		case key == "format":
-			if name, _ := m[key].(string); jsonschema.Formats[name] == nil {
-				l.add(at, "value", "", "unknown format %v", m[key]).Known = slices.Sorted(maps.Keys(jsonschema.Formats))
-			}
+		case key == "type", key == "format":
+			l.word(at, key, m[key])
 		case key == "pattern":
 			if text, _ := m[key].(string); text != "" {
 				l.pattern(at, text)
@@ -158,6 +152,17 @@ func (l *linter) lint(v any, path []string) {
 		for name, sub := range parts(where, m[key]) {
 			l.lint(sub, append(slices.Clone(at), name...))
 		}
+	}
+}
+
+// word finds a type or a format that there is not.
+func (l *linter) word(at []string, key string, v any) {
+	word, isText := v.(string)
+	switch {
+	case key == "format" && jsonschema.Formats[word] == nil:
+		l.add(at, "value", "", "unknown format %v", v).Known = slices.Sorted(maps.Keys(jsonschema.Formats))
+	case key == "type" && isText && !slices.Contains(types, word):
+		l.add(at, "value", "", "%q is no type", word).Known = types
 	}
 }
 

@@ -26,7 +26,8 @@ func simulation(c *cobra.Command, config *sim.Config) {
 	f.Float64Var(&config.Speed, "speed", 1, "divides every duration")
 	f.DurationVar(&config.StartupDelay, "startup-delay", 0, "how long it answers 503 at first")
 	f.IntVar(&config.Thinking, "thinking", 160, "tokens of reasoning of a reply that is asked to think")
-	f.DurationVar(&config.KeepAlive, "keep-alive", 0, "idle time after which the model and its cache are unloaded; 0: never")
+	f.DurationVar(&config.KeepAlive, "keep-alive", 0,
+		"idle time after which the model and its cache are unloaded; 0: never")
 	f.DurationVar(&config.LoadTime, "load-time", 2*time.Second, "what loading an unloaded model takes")
 	f.BoolVar(&config.NoPrefixCache, "no-prefix-cache", false, "compute every prompt from its start")
 	f.BoolVar(&config.NoCachedUsage, "no-cached-usage", false, "never report cached tokens")

@@ -145,8 +145,8 @@ func (e *engine) reset() bool {
 	return e.cache.reset()
 }
 
-// loading loads the model for a request, if it was unloaded before: what was in its cache is lost, and the request waits
-// for so long.
+// loading loads the model for a request, if it was unloaded before: what was in its cache is lost, and the request
+// waits for so long.
 func (e *engine) loading(arrival time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()

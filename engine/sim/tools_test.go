@@ -9,7 +9,8 @@ import (
 // counts the same.
 func TestToolsAreInThePrompt(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
-		tools := []fields{{"type": "function", "function": fields{"name": "read_file", "parameters": fields{"type": "object"}}}}
+		tools := []fields{{"type": "function",
+			"function": fields{"name": "read_file", "parameters": fields{"type": "object"}}}}
 		messages := []fields{{"role": "system", "content": "You mend code. " + manual(300)},
 			{"role": "user", "content": "How heavy is the red crate?"}}
 		ask := func() Entry {
