@@ -108,10 +108,12 @@ simulator, even if the scenario names one.`,
 		false,
 		"with --resume: allow a changed plan, and keep the finished cells that did not change",
 	)
-	fl.BoolVar(&f.watch, "watch", false, "play again when a scenario, a document of it or a file of --servers or --models changes;\n"+
-		"Ctrl-C ends with the exit code of the last run")
-	fl.StringVar(&f.otlp, "otlp", "", "address of an OpenTelemetry collector (OTLP over HTTP) that each run is sent to when it has\n"+
-		"ended, such as http://127.0.0.1:4318; keys come from OTEL_EXPORTER_OTLP_HEADERS")
+	fl.BoolVar(&f.watch, "watch", false,
+		"play again when a scenario, a document of it or a file of --servers or --models changes;\n"+
+			"Ctrl-C ends with the exit code of the last run")
+	fl.StringVar(&f.otlp, "otlp", "",
+		"address of an OpenTelemetry collector (OTLP over HTTP) that each run is sent to when it has\n"+
+			"ended, such as http://127.0.0.1:4318; keys come from OTEL_EXPORTER_OTLP_HEADERS")
 	f.addBudget(fl)
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.MarkFlagsMutuallyExclusive("resume", "out")

@@ -21,7 +21,8 @@ func newMan(process) *cobra.Command {
 			root.DisableAutoGenTag = true // the pages of one version are alike whenever they are made
 			err := os.MkdirAll(args[0], 0o755)
 			if err == nil {
-				err = doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "homellm " + version(), Manual: "homellm"}, args[0])
+				head := &doc.GenManHeader{Section: "1", Source: "homellm " + version(), Manual: "homellm"}
+				err = doc.GenManTree(root, head, args[0])
 			}
 			if err != nil {
 				return exit.Errorf(exit.Environment, "", "%w", err)

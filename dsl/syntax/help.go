@@ -118,8 +118,8 @@ func (c complaint) goesOn() string {
 	case closed.mark == 0 || closed.toLine != c.line || closed.toColumn != len([]rune(before)):
 		return ""
 	case closed.line != c.line:
-		return fmt.Sprintf("the %c of line %d, column %d is closed here: is its own end missing there?", closed.mark, closed.line,
-			closed.column)
+		return fmt.Sprintf("the %c of line %d, column %d is closed here: is its own end missing there?", closed.mark,
+			closed.line, closed.column)
 	}
 	whole := strings.TrimRight(string(c.lines[c.line-1][closed.column-1:]), " ")
 	if left, right, ok := strings.Cut(whole, " in "); ok && strings.HasSuffix(right, ".text") {
@@ -151,8 +151,8 @@ func (c complaint) noBlank() string {
 	return ""
 }
 
-// colon explains a colon that makes a key of what is already a value: in a text, or on a line below that is indented too
-// far.
+// colon explains a colon that makes a key of what is already a value: in a text, or on a line below that is indented
+// too far.
 func (c complaint) colon() string {
 	value := strings.TrimRight(c.behind(), " ")
 	switch {
@@ -197,8 +197,9 @@ func (c complaint) misindented() string {
 			if dashed {
 				word = "- " + firstWord(strings.TrimLeft(content, "- "))
 			}
-			best, distance = fmt.Sprintf("indent it as what it belongs to: it begins in column %d, and %q of line %d in column %d",
-				c.col, word, above, column), far
+			distance = far
+			best = fmt.Sprintf("indent it as what it belongs to: it begins in column %d, and %q of line %d in column %d", c.col,
+				word, above, column)
 		}
 		if !dashed || distance == 1 {
 			break

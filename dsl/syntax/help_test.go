@@ -10,10 +10,12 @@ import (
 func TestHelp(t *testing.T) {
 	for _, c := range []struct{ name, text, help string }{
 		{"entry too far left", "a:\n    - b: 1\n   @- c: 2\n", `column 4, and "- b:" of line 2 in column 5`},
-		{"entry too far left, behind deeper ones", "a:\n    - b: 1\n      l:\n        - x\n   @- c: 2\n", `"- b:" of line 2 in column 5`},
+		{"entry too far left, behind deeper ones",
+			"a:\n    - b: 1\n      l:\n        - x\n   @- c: 2\n", `"- b:" of line 2 in column 5`},
 		{"key too far left", "a:\n  - b: 1\n   @c: 2\n", `column 4, and "b:" of line 2 in column 5`},
 		{"key too far right", "a:\n  - b: @one\n      c: 2\n", `line 3 is indented too far: "c:" begins in column 7, and "b:" of line 2 in column 5`},
-		{"key too far right, behind a comment", "a:\n  b: one\n  # why\n\n    @c: 2\n", `column 5, and "b:" of line 2 in column 3`},
+		{"key too far right, behind a comment",
+			"a:\n  b: one\n  # why\n\n    @c: 2\n", `column 5, and "b:" of line 2 in column 3`},
 		{"first key too far right", "a: @1\n  b: 2\n", `line 2 is indented too far: "b:" begins in column 3`},
 		{"tab", "a:\n@\tb: 1\n", "indent with blanks"},
 		{"in", "- \"41\" @in turn.text\n", "write it the other way round: turn.text contains \"41\""},

@@ -76,8 +76,8 @@ type turns struct {
 }
 
 func newTurns(meter metric.Meter) (t turns, err error) {
-	seconds := metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48,
-		40.96, 81.92)
+	seconds := metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24,
+		20.48, 40.96, 81.92)
 	if t.duration, err = genaiconv.NewClientOperationDuration(meter, seconds); err != nil {
 		return t, err
 	}

@@ -32,7 +32,7 @@ type Collector struct {
 	patience time.Duration
 }
 
-// NewCollector reads the address of a collector, such as http://127.0.0.1:4318, which may end in the path of one signal.
+// NewCollector reads the address of a collector, such as http://127.0.0.1:4318, which may end in the path of a signal.
 // Headers, such as a key, come from OTEL_EXPORTER_OTLP_HEADERS, because others can see a command line.
 func NewCollector(address, version string) (*Collector, error) {
 	u, err := url.Parse(address)

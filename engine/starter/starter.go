@@ -128,7 +128,8 @@ func Write(dir string, f Found) ([]File, error) {
 	for _, each := range content(f) {
 		kept, err := write(root, each.path, each.data)
 		if err != nil {
-			return out, exit.Errorf(exit.Environment, "", "writing %s: %w", filepath.Join(dir, filepath.FromSlash(each.path)), err)
+			name := filepath.Join(dir, filepath.FromSlash(each.path))
+			return out, exit.Errorf(exit.Environment, "", "writing %s: %w", name, err)
 		}
 		out = append(out, File{each.path, kept})
 	}
@@ -142,7 +143,8 @@ type made struct {
 
 // content is every file, the one to look at first at the top.
 func content(f Found) []made {
-	why := "No server was found here, so the embedded simulator answers. With --url ADDRESS --no-sim a real one is measured."
+	why := "No server was found here, so the embedded simulator answers. With --url ADDRESS --no-sim a real one is " +
+		"measured."
 	switch {
 	case f.Simulated:
 		why = "A simulator was found there when this was written. With --no-sim a real server is measured, or none."

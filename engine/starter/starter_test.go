@@ -104,7 +104,8 @@ func TestJob(t *testing.T) {
 			" --url http://127.0.0.1:11434 --model qwen3:4b --no-sim"},
 		"embeds": {For(ready(model("nomic-embed-text:latest", &yes), model("qwen3:4b", nil))),
 			" --url http://127.0.0.1:11434 --model qwen3:4b --no-sim"},
-		"hostile":   {For(ready(model("${{ secrets.A }}", nil), model("b\n- run: x", nil))), " --url http://127.0.0.1:11434 --no-sim"},
+		"hostile": {For(ready(model("${{ secrets.A }}", nil), model("b\n- run: x", nil))),
+			" --url http://127.0.0.1:11434 --no-sim"},
 		"simulator": {Found{Label: "sim 1", URL: "http://127.0.0.1:1", Simulated: true}, " --url http://127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
