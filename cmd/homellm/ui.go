@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +54,10 @@ func serveUI(ctx context.Context, p process, dir, listen string) error {
 		return fmt.Errorf("making a token: %w", err)
 	}
 	token, at := hex.EncodeToString(random[:]), l.Addr().String()
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // a listener on tcp has such an address
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return fmt.Errorf("reading the address %s: %w", at, err)
+	}
 	s, err := ui.New(ctx, p.runs(dir), token, []string{at, net.JoinHostPort("localhost", port)})
 	if err != nil {
 		return err

@@ -243,7 +243,8 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 		data.Cells = append(data.Cells, cell)
 	}
 	var b bytes.Buffer
-	if err := (shell{forms: len(v.Links) > 0}).write(&b, "History: "+scenario+" · homellm", historyPage, data); err != nil {
+	around := shell{forms: len(v.Links) > 0}
+	if err := around.write(&b, "History: "+scenario+" · homellm", historyPage, data); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())
