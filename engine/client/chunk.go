@@ -142,7 +142,7 @@ func (c *chunk) repeats(data []byte) bool {
 	text := data[len(p.head):n]
 	if verbatim(text) == len(text) {
 		if len(text) > large.Least {
-			*p.into = text[:len(text):len(text)]
+			*p.into = slices.Clip(text)
 		} else {
 			*p.into = append((*p.into)[:0], text...)
 		}

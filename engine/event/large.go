@@ -56,14 +56,18 @@ const manyChunks = 1024
 
 // large says whether the request is written in pieces.
 func (q Request) large() bool {
-	return len(q.Chunks) >= manyChunks || slices.ContainsFunc(q.texts(), func(s *string) bool { return len(*s) >= large.Least })
+	isLarge := func(s *string) bool { return len(*s) >= large.Least }
+	return len(q.Chunks) >= manyChunks || slices.ContainsFunc(q.texts(), isLarge)
 }
 
 // withoutChunks is a request whose chunks are written apart from it.
 type withoutChunks struct {
-	Request
+	requestFields
 	Chunks string `json:"chunks"`
 }
+
+// requestFields are those of a request, which is an event of its own kind.
+type requestFields Request
 
 // writeLarge writes an event with a large request. It is encoded twice: its length has to be known first.
 func (j *Journal) writeLarge(e Event, q Request) error {
@@ -74,7 +78,7 @@ func (j *Journal) writeLarge(e Event, q Request) error {
 	q.Calls = slices.Clone(q.Calls)
 	var parts large.Parts
 	parts.Cut(q.texts()...)
-	apart := withoutChunks{q, parts.Put(func(w io.Writer) error { return writeChunks(w, q.Chunks) })}
+	apart := withoutChunks{requestFields(q), parts.Put(func(w io.Writer) error { return writeChunks(w, q.Chunks) })}
 	body, err := json.Marshal(apart)
 	if err != nil {
 		return fmt.Errorf("encoding event %d (%s): %w", e.Seq, e.Body.kind(), err)

@@ -1,5 +1,7 @@
 package large
 
+import "slices"
+
 // Least is the size in bytes from which a text is large: it is not copied where that can be helped, and memory that
 // has held it is given up.
 const Least = 64 << 10
@@ -60,7 +62,7 @@ func Emptied(b []byte) []byte {
 // Append appends a text to what is kept. A large one that is the first is not copied: it stays where it is.
 func Append(kept, text []byte) []byte {
 	if len(kept) == 0 && len(text) > Least {
-		return text[:len(text):len(text)]
+		return slices.Clip(text)
 	}
 	return append(kept, text...)
 }

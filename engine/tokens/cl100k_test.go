@@ -40,7 +40,8 @@ func TestCL100K_IsTheVocabulary(t *testing.T) {
 	if n < 100_000 || len(ranks) != n {
 		t.Errorf("%d tokens here, %d there", len(ranks), n)
 	}
-	for _, word := range []string{"word", " antidisestablishmentarianism", "größer", "東京都", "🙂🙂", " )))))", "aaaaaaaaaaaaaaaaaaaaaaa",
+	for _, word := range []string{"word", " antidisestablishmentarianism", "größer", "東京都", "🙂🙂", " )))))",
+		"aaaaaaaaaaaaaaaaaaaaaaa",
 		strings.Repeat("ab", 700), " \u00a0\u00a0", strings.Repeat("=", 100)} {
 		want, err := codec.Count(word)
 		if err != nil {
