@@ -14,7 +14,8 @@ func TestSimilarNames(t *testing.T) {
 		{"key", func(s, _ map[string]any) { s["vars"] = map[string]any{"Max": 1} }, "write max"},
 		{"duration", func(_, step map[string]any) { step["timeout"] = "60 seconds" }, "write 60s"},
 		{"duration of two", func(_, step map[string]any) { step["timeout"] = "1 minute and 30 secs" }, "write 1m30s"},
-		{"no unit of time", func(_, step map[string]any) { step["timeout"] = "60 seconts" }, "write digits with their units: 60s"},
+		{"no unit of time", func(_, step map[string]any) { step["timeout"] = "60 seconts" },
+			"write digits with their units: 60s"},
 		{"hopeless", func(_, step map[string]any) { step["id"] = "1st" }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
