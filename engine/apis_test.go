@@ -58,7 +58,8 @@ func tellOf(r *event.Request) told {
 	for _, n := range []struct {
 		to   *int
 		from *int
-	}{{&out.Prompt, r.Usage.Prompt}, {&out.Output, r.Usage.Completion}, {&out.Cached, r.Cached}, {&out.Reusable, r.Reusable}} {
+	}{{&out.Prompt, r.Usage.Prompt}, {&out.Output, r.Usage.Completion}, {&out.Cached, r.Cached},
+		{&out.Reusable, r.Reusable}} {
 		*n.to = -1
 		if n.from != nil {
 			*n.to = *n.from

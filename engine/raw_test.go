@@ -33,7 +33,11 @@ func TestRawKeeper(t *testing.T) {
 			k.offer(rawTurn{Step: string(rune('a' + i))}, x, client.Raw{Body: [][]byte{{byte('a' + i)}}})
 		}
 		kept := map[string]string{}
-		if err := k.write(func(name string, data ...[]byte) error { kept[name] = string(bytes.Join(data, nil)); return nil }); err != nil {
+		if err := k.write(func(name string, data ...[]byte) error {
+			kept[name] = string(bytes.Join(data,
+				nil))
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if k.about.Step != tc.want || kept["worst-turn.body"] != tc.want || len(kept) != 2 {

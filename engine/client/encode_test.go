@@ -145,7 +145,8 @@ func (tt encoded) check(t *testing.T) {
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama, wire.Responses, wire.Messages, wire.LMStudio} {
+	for _, api := range []wire.API{wire.Chat, wire.Completions, wire.Ollama, wire.Responses, wire.Messages,
+		wire.LMStudio} {
 		c, err := New(Config{BaseURL: "http://h", API: api, Stream: true})
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,8 @@ var lmStudio = Engine{
 		noReset, saltInMessage,
 		{"tokenize", false, "LM Studio has no tokenise endpoint; prompt ceilings are estimates"},
 		noMetrics,
-		{"server_timings", false, "the stats of a reply on its own APIs: write base_path: /api/v0, or api: lmstudio, in the profile"},
+		{"server_timings", false, "the stats of a reply on its own APIs: write base_path: /api/v0, or api: lmstudio, in " +
+			"the profile"},
 		noIgnoreEOS,
 	},
 	Prompt: Prompt{Text: TextRule{Stops: manyStops}, OtherTemplates: true, SystemFallback: "merge"},

@@ -91,22 +91,7 @@ func (r *Run) Add(e event.Event) {
 		b.Err, b.Hint = encoded(b.Err), encoded(b.Hint)
 		r.cell(e.Cell).Failed = &b
 	case event.Note:
-		b.Text = encoded(b.Text)
-		if e.Cell == "" {
-			r.Notes = append(r.Notes, b)
-			return
-		}
-		c := r.cell(e.Cell)
-		switch {
-		case b.Code == JudgedAgain:
-			c.Verdicts = nil
-			c.note(b)
-		case b.Code == Withdrawn && c.Started != nil:
-			r.withdraw(c.Started.Server, b.Text)
-			fallthrough
-		default:
-			c.Notes = append(c.Notes, b)
-		}
+		r.addNote(e.Cell, b)
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
 	case event.ColdPrompts:
@@ -115,6 +100,26 @@ func (r *Run) Add(e event.Event) {
 		r.observe(e, b.Values, b.Source, true)
 	case event.SinceLast:
 		r.cell(e.Cell).Since = new(canonicalSince(b))
+	}
+}
+
+// addNote adds a note to a cell, or to the run.
+func (r *Run) addNote(cell string, b event.Note) {
+	b.Text = encoded(b.Text)
+	if cell == "" {
+		r.Notes = append(r.Notes, b)
+		return
+	}
+	c := r.cell(cell)
+	switch {
+	case b.Code == JudgedAgain:
+		c.Verdicts = nil
+		c.note(b)
+	case b.Code == Withdrawn && c.Started != nil:
+		r.withdraw(c.Started.Server, b.Text)
+		fallthrough
+	default:
+		c.Notes = append(c.Notes, b)
 	}
 }
 

@@ -54,7 +54,8 @@ func TestTurn_Unsaid(t *testing.T) {
 	profile.API = wire.LMStudio
 	templates := NewTemplates(nil, nil)
 	m := New(&dsl.Cell{Server: profile}, templates, nil, Server{API: wire.LMStudio})
-	history := []dsl.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Hello!"}, {Role: "user", Content: "x?"}}
+	history := []dsl.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Hello!"},
+		{Role: "user", Content: "x?"}}
 	for n, want := range map[int]bool{1: true, 3: false} {
 		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: history[:n]})
 		_, _, _, err := templates.Render(profile, nil, history[:n])
