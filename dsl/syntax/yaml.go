@@ -368,7 +368,8 @@ func (c *converter) key(k ast.MapKeyNode) (Entry, bool) {
 	}
 	help := "quote the key"
 	if strings.Trim(k.GetToken().Value, "0123456789") == "" {
-		help = "quote the key; if it is the rest of a number, write that without a comma (1000) or with a point (0.5): in { } " +
+		help = "quote the key; if it is the rest of a number, write that without a comma (1000) or with a point (0.5): in " +
+			"{ } " +
 			"a comma begins the next key"
 	}
 	c.fail(k.GetToken(), "yaml/key", help, "a key must be plain text")

@@ -205,7 +205,8 @@ func identifyLlama(seen Responses, f *Facts) bool {
 		models(seen, f)
 		locked(seen, f)
 		if body.Modalities != nil {
-			f.can(Capability{"images", body.Modalities.Vision, "modalities in /props; a model that sees is started with --mmproj"})
+			f.can(Capability{"images", body.Modalities.Vision,
+				"modalities in /props; a model that sees is started with --mmproj"})
 		}
 		for i := range f.Models {
 			if body.Defaults != nil {
@@ -240,7 +241,8 @@ func signLlama(seen Responses) bool {
 	return seen.serverHeader("llama.cpp") || ownedBy(seen, "llamacpp") || loadingLlama(seen)
 }
 
-// keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its health.
+// keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its
+// health.
 // A proxy that guards some of its paths says so in its own words.
 func keyedLlama(r Response) bool {
 	return r.Status == http.StatusUnauthorized && r.errorType() == "authentication_error"

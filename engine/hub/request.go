@@ -18,7 +18,8 @@ import (
 	"homellm/engine/exit"
 )
 
-// ready returns the hub with a transport. The default one speaks HTTP/1.1, because Go limits how many bytes of a body may
+// ready returns the hub with a transport. The default one speaks HTTP/1.1, because Go limits how many bytes of a
+// body may
 // be on their way in HTTP/2.
 func (h Hub) ready() *Hub {
 	if h.Transport == nil {

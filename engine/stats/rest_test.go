@@ -78,9 +78,10 @@ var machines = map[string]machine{
 	"slower and slower": {plain, func(r *rand.Rand, k int) float64 {
 		return math.Exp(0.02*r.NormFloat64()) * (1 + 0.01*float64(k))
 	}, 0.4, 0},
-	"a first prompt that costs":    {plain, from(8, func(k int) bool { return k == 0 }), 1, 0},
-	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15, 0},
-	"a lead is always cached":      {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15, 0},
+	"a first prompt that costs": {plain, from(8, func(k int) bool { return k == 0 }), 1, 0},
+	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15,
+		0},
+	"a lead is always cached": {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15, 0},
 	"steps of 512": {func(n, u float64) float64 {
 		return 20 + 200*math.Ceil(u/512) + 0.05*u + 0.00004*(2*n*u-u*u)
 	}, normal(0.01), 1, 0},
