@@ -231,7 +231,7 @@ func (g *rig) requests() []event.Request {
 func canary(prompt string) bool {
 	number, words, _ := strings.Cut(prompt, " ")
 	_, err := hex.DecodeString(number)
-	return err == nil && len(number) == 16 && len(words) > 50 && !strings.ContainsAny(words, ".?!")
+	return err == nil && len(number) == 16 && len(words) > 200 && !strings.ContainsAny(words, ".?!")
 }
 
 // ledger are the simulator's entries of those requests: the preflight of each cell goes before.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"homellm/engine/crash"
 	"homellm/engine/exit"
 	"homellm/engine/results"
 	"homellm/engine/ui"
@@ -66,7 +67,7 @@ func serveUI(ctx context.Context, p process, dir, listen string) error {
 	fmt.Fprintf(p.stdout, "http://%s/%s/\n", at, token)
 	p.say("open this address in a browser of this machine; Ctrl-C ends")
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	stopped := context.AfterFunc(ctx, func() { server.Close() })
+	stopped := context.AfterFunc(ctx, crash.Guarded(func() { server.Close() }))
 	defer stopped()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return exit.Errorf(exit.Environment, "", "serving the pages: %w", err)

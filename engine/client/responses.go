@@ -177,7 +177,7 @@ func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
 		c.done = kind == "response.completed" || kind == "response.incomplete"
 	case e.item > 0:
 		s.pos = e.item
-		c.readItem(e.index, kind == "response.output_item.done", false)
+		c.readItem(piece{index: e.index, again: kind == "response.output_item.done"}, false)
 	case kind == "response.function_call_arguments.done" && e.arguments > 0:
 		s.pos = e.arguments
 		c.addCall(piece{index: e.index, arguments: bytes.Clone(s.text()), again: true})
@@ -204,10 +204,9 @@ func (c *chunk) readResponsesDelta(kind string, index int) {
 }
 
 // readItem reads an item of the output: a call in either case, a text only if the item is all that is sent of it.
-func (c *chunk) readItem(index int, done, whole bool) {
+func (c *chunk) readItem(p piece, whole bool) {
 	s := &c.scan
 	kind, content, summary := "", 0, 0
-	p := piece{index: index, again: done}
 	for ok := s.open('{'); ok; ok = s.more('}') {
 		key := string(s.key())
 		s.peek()
@@ -308,7 +307,7 @@ func (c *chunk) readOutput(whole bool) {
 	s := &c.scan
 	i := 0
 	for ok := s.open('['); ok; ok = s.more(']') {
-		c.readItem(i, !whole, true)
+		c.readItem(piece{index: i, again: !whole}, true)
 		i++
 	}
 	c.message = !whole && len(c.answer)+len(c.reasoning)+len(c.refusal) > 0

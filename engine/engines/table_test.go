@@ -86,6 +86,8 @@ var elsewhere = map[string]string{
 	"cmd/homellm/sim.go": "the command sim",
 	"engine/client/":     "the golden server of the dialect ollama",
 	"engine/wire/":       "the API ollama",
+	"dsl/transcript/":    "the format openai of recorded chats",
+	"engine/starter/":    "the profile sim",
 	"engine/sim/":        "the simulator shares nothing with what it is measured by",
 }
 

@@ -14,7 +14,7 @@ const (
 	coldLengths  = 10
 	coldRounds   = 2
 	coldMore     = 1.2             // times the longest prompt that is planned, which is an estimate
-	coldShortest = 12              // words
+	coldShortest = 40              // words
 	coldFirst    = 300             // tokens of a first prompt, which tells how fast the server is
 	coldLimit    = 2 * time.Minute // of all before the first pass
 	coldLess     = 0.8             // times that, where it is refused

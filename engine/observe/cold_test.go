@@ -70,7 +70,7 @@ func TestCold_EndsInTime(t *testing.T) {
 	}{
 		{time.Millisecond, true, false},
 		{10 * time.Millisecond, true, true},
-		{100 * time.Millisecond, true, true},
+		{100 * time.Millisecond, false, false},
 		{time.Second, false, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {

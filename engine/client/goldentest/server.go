@@ -25,11 +25,9 @@ import (
 	"homellm/engine/crash"
 )
 
-// Pace is how fast a shape is played.
-type Pace struct {
-	First  time.Duration // from the request to the first token
-	Gap    time.Duration // between tokens
-	Tokens int           // how many events carry text
+// Shapes lists every shape, in the order of reports.
+func Shapes() []Shape {
+	return slices.Concat(streams(), bundles(), framings(), typedShapes(), failures())
 }
 
 // Server plays shapes. Create it with New.
@@ -190,30 +188,6 @@ func (s *Server) tell(conn net.Conn, id string) bool {
 	return true
 }
 
-// Truth is what really happened.
-type Truth struct {
-	Received time.Time // when the whole request had arrived
-	Tokens   []Token
-	Ended    time.Time
-	Each     time.Duration // time per token, where events did not leave as tokens were made; else 0
-
-	Finish                              string
-	Prompt, Completion, Cached, Thought int // the count on the wire; -1 if none
-	Class                               string
-	Whole                               string // the text, if it was sent in one body
-}
-
-// Token is one event that carried text.
-type Token struct {
-	// when the write that completed the event left: the kernel's stamp for TCP on Linux, elsewhere the start of the
-	// write
-	At      time.Time
-	Channel string // answer, reasoning, tool, refusal
-	Text    string
-	N       int // number of tokens in it
-	Told    int // number of tokens that the wire reports for it; -1 if none
-}
-
 // offsets returns when each token was written, counted from the arrival of the request.
 func (t Truth) offsets() []time.Duration {
 	var d []time.Duration
@@ -221,20 +195,6 @@ func (t Truth) offsets() []time.Duration {
 		d = append(d, k.At.Sub(t.Received))
 	}
 	return d
-}
-
-// Text returns all text of the channels named.
-func (t Truth) Text(channels ...string) string {
-	var b strings.Builder
-	if slices.Contains(channels, "answer") {
-		b.WriteString(t.Whole)
-	}
-	for _, k := range t.Tokens {
-		if slices.Contains(channels, k.Channel) {
-			b.WriteString(k.Text)
-		}
-	}
-	return b.String()
 }
 
 // TTFT is the time to the first token on any channel; false if there was no token.

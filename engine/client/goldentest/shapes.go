@@ -2,7 +2,6 @@ package goldentest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -14,11 +13,6 @@ type Shape struct {
 	APIs []string // the APIs that have it
 	Want string   // the error class expected; empty: none
 	play func(*stage)
-}
-
-// Shapes lists every shape, in the order of reports.
-func Shapes() []Shape {
-	return slices.Concat(streams(), bundles(), framings(), typedShapes(), failures())
 }
 
 var (
