@@ -44,9 +44,6 @@ func (p *Parts) Cut(texts ...*string) {
 	}
 }
 
-// Any says whether something was taken out.
-func (p *Parts) Any() bool { return len(p.pieces) > 0 }
-
 // Write writes the JSON of a value with its parts in their places.
 func (p *Parts) Write(w io.Writer, encoded []byte) error {
 	for _, piece := range append(p.pieces, nil) {

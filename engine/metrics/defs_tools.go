@@ -64,7 +64,8 @@ var toolUse = []Def{
 		}},
 	{Name: "thinking_ms", wording: true, Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean,
 		Source: "client",
-		Doc:    "how long the model thought where it can be seen: from the first text of its reasoning to what it thought for",
+		Doc: "how long the model thought where it can be seen: from the first text of its reasoning to what it thought " +
+			"for",
 		Formula: "arrival of the first delta behind the reasoning that is not reasoning - first delta of reasoning; 0 of a " +
 			"streamed reply without reasoning; unknown where the server counts reasoning that it does not show, and of a " +
 			"reply that ended in it",

@@ -78,7 +78,8 @@ func (e endpoint) refusal(r engines.Response) (State, string, bool) {
 	return "", "", false
 }
 
-// locked describes a server that asks for a key at a path. One that fails although it was given a key has another reason.
+// locked describes a server that asks for a key at a path. One that fails although it was given a key has another
+// reason.
 func (e endpoint) locked(path string, r engines.Response) (State, string) {
 	said := refusalOf(path, r)
 	if _, keyed := e.client.Transport.(bearer); keyed && r.Status >= http.StatusInternalServerError {

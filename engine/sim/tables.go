@@ -8,7 +8,8 @@ import (
 )
 
 // GPU is one row of the table of accelerators. Figures are those of the vendor's data sheet unless
-// Note says otherwise. The efficiencies and the step overhead are estimates: what they predict of vLLM lies within 7 % of
+// Note says otherwise. The efficiencies and the step overhead are estimates: what they predict of vLLM lies within
+// 7 % of
 // the four rates that were found published. Those of llama.cpp and of Apple's machines are fitted to published ones.
 type GPU struct {
 	Name            string
