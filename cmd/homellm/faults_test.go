@@ -257,8 +257,8 @@ var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated":
 var ofConnections = []string{"delay", "hang", "trickle", "eof", "cut", "reset", "crash", "oversized", "split_utf8",
 	"coalesce", "bundle", "buffer"}
 
-// TestFaults_Process plays faults against the program as a process, several at a time: most of them wait. With the race
-// detector all are played; without it those of connections, and one of each exit code and of each class of errors.
+// TestFaults_Process plays faults against the program as a process, several at a time, since most of them wait: those of
+// connections, and one of each exit code and of each class of errors.
 func TestFaults_Process(t *testing.T) {
 	t.Parallel()
 	long(t)
@@ -267,7 +267,7 @@ func TestFaults_Process(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range ready() {
 		result := fmt.Sprint(f.want.code, f.want.classes)
-		if raceFactor() == 1 && seen[result] && f.wrap == nil && !slices.Contains(ofConnections, f.fault.Kind) {
+		if seen[result] && f.wrap == nil && !slices.Contains(ofConnections, f.fault.Kind) {
 			continue
 		}
 		seen[result] = true

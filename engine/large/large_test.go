@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"homellm/engine/large"
+	"homellm/engine/large/largetest"
 )
 
 // texts are large ones of every kind of character.
@@ -150,9 +151,7 @@ func TestTexts_AreNotCopied(t *testing.T) {
 			t.Errorf("%s: it failed", name)
 		}
 		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > size/8 {
-			t.Errorf("%s: %d bytes for a text of %d", name, got, size)
-		}
+		largetest.AtMost(t, name, after.TotalAlloc-before.TotalAlloc, size/8)
 	}
 }
 
