@@ -257,8 +257,8 @@ var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated":
 var ofConnections = []string{"delay", "hang", "trickle", "eof", "cut", "reset", "crash", "oversized", "split_utf8",
 	"coalesce", "bundle", "buffer"}
 
-// TestFaults_Process plays faults against the program as a process, several at a time, since most of them wait: those of
-// connections, and one of each exit code and of each class of errors.
+// TestFaults_Process plays faults against the program as a process, several at a time, since most of them wait:
+// those of connections, and one of each exit code and of each class of errors.
 func TestFaults_Process(t *testing.T) {
 	t.Parallel()
 	long(t)
