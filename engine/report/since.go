@@ -99,7 +99,8 @@ func moveText(m history.Move) string {
 	return out + ")"
 }
 
-func moved(v float64, unit string) string { return unitAfter(readable.Quantity(v, unit), unit) }
+// moved is a value with as many digits as its change is told by: 21 ms and 22 ms are no change of 0.6 %.
+func moved(v float64, unit string) string { return readable.WithUnit(readable.Significant(v, 4), unit) }
 
 func movedBy(m history.Move) string {
 	if m.Unit == "ratio" {

@@ -26,7 +26,7 @@ func TestSinceLast(t *testing.T) {
 	}
 	speed := event.Move{Path: "run.output_tps", Unit: "tokens/s", Old: 98, New: 97, Verdict: event.Unknown}
 	early := event.Move{Path: "phases.before.ttft_ms", Unit: "ms", Old: 400, New: 500, Verdict: event.Unknown}
-	late := event.Move{Path: "phases.after_removal.ttft_ms", Unit: "ms", Old: 100, New: 112, Usual: 0.05,
+	late := event.Move{Path: "phases.after_removal.ttft_ms", Unit: "ms", Old: 100, New: 112.4, Usual: 0.05,
 		Verdict: event.Unknown}
 	judged := late
 	judged.Verdict = compare.Worse
@@ -35,10 +35,10 @@ func TestSinceLast(t *testing.T) {
 		of   *metrics.Run
 		want string
 	}{
-		{"few runs", of(1, 3, speed, early, late), "since the last run, 3 hours before: phases.after_removal.ttft_ms 100 ms -> 112 ms " +
-			"(+12.0 %), run.output_tps 98.0 tokens/s -> 97.0 tokens/s (-1.0 %); 2 more runs needed to judge; also changed: driver.version: 550 -> 560"},
-		{"judged", of(1, 5, speed, early, judged), "since the last run, 3 hours before: phases.after_removal.ttft_ms 100 ms -> 112 ms " +
-			"(+12.0 %, worse: usual is up to 5.0 %); also changed: driver.version: 550 -> 560"},
+		{"few runs", of(1, 3, speed, early, late), "since the last run, 3 hours before: phases.after_removal.ttft_ms 100 ms -> 112.4 ms " +
+			"(+12.4 %), run.output_tps 98 tokens/s -> 97 tokens/s (-1.0 %); 2 more runs needed to judge; also changed: driver.version: 550 -> 560"},
+		{"judged", of(1, 5, speed, early, judged), "since the last run, 3 hours before: phases.after_removal.ttft_ms 100 ms -> 112.4 ms " +
+			"(+12.4 %, worse: usual is up to 5.0 %); also changed: driver.version: 550 -> 560"},
 	} {
 		got := SinceLast(tt.of)
 		if len(got) != 1 || got[0] != tt.want {
