@@ -53,6 +53,7 @@ type Maker struct {
 	known     map[string]*prefixes // by salt
 	lead      int                  // tokens that stand before a salt in the first message, as far as is known
 	leadOf    string               // the salt for which the server's own tokeniser counted them
+	heads     map[string][]int     // how the first prompt under each salt in a message begins, in tokens
 
 	grown map[wire.API]*tokenGrower // the conversations that were tokenised last
 }
@@ -62,14 +63,17 @@ func New(cell *dsl.Cell, templates *Templates, counters Counters, server Server)
 	server.API = cmp.Or(server.API, wire.Chat)
 	server.Engine = cmp.Or(server.Engine, cell.Server.Engine)
 	return &Maker{cell: cell, templates: templates, counters: counters, server: server,
-		known: map[string]*prefixes{}, grown: map[wire.API]*tokenGrower{}}
+		known: map[string]*prefixes{}, heads: map[string][]int{}, grown: map[wire.API]*tokenGrower{}}
 }
 
 // Blocks says how many tokens one block of the server's prefix cache holds.
 func (m *Maker) Blocks(tokens int) { m.server.Block = tokens }
 
 // Forget says that the server's prefix cache was emptied.
-func (m *Maker) Forget() { clear(m.known) }
+func (m *Maker) Forget() {
+	clear(m.known)
+	clear(m.heads)
+}
 
 // Request is one request in the form that goes on the wire.
 type Request struct {

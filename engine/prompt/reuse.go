@@ -17,10 +17,11 @@ import (
 // ceiling of any prefix cache for the next prompt. Without a tokeniser it compares the rendered
 // texts and scales by homellm's own count of both, which it says.
 type prefixes struct {
-	tokenize tokenize // nil: the server has no tokeniser
-	local    local    // instead of it
-	block    int      // tokens in one block of the cache
-	lead     int      // tokens at the beginning of every prompt under any salt
+	tokenize tokenize         // nil: the server has no tokeniser
+	local    local            // instead of it
+	block    int              // tokens in one block of the cache
+	lead     int              // tokens at the beginning of every prompt under any salt
+	heads    map[string][]int // of prompts under other salts, which may begin with the same characters
 	seen     ceiling.Seen[int]
 	texts    ceiling.Seen[byte]
 	thoughts string // field in which the thoughts of a reply go back; empty: they do not
@@ -50,7 +51,7 @@ func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
 	known.tokenize, known.local, known.thoughts = r.tokenize, m.local(r), r.thoughts
 	m.findLead(ctx, r)
 	if m.inMessage() {
-		known.lead = m.lead
+		known.lead, known.heads = m.lead, m.heads
 	}
 	if r.images > 0 {
 		return Ceiling{source: "estimated", why: unknownImages}
@@ -68,7 +69,13 @@ func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event
 		return
 	}
 	m.known[m.salt].remember(ctx, found, r.messages, e)
+	if m.inMessage() && m.heads[m.salt] == nil && found.prompt != nil && taken(e) {
+		m.heads[m.salt] = slices.Clone(found.prompt[:min(len(found.prompt), 2*saltLead)])
+	}
 }
+
+// taken says whether a server may have computed the prompt of an exchange.
+func taken(e *event.Exchange) bool { return e.Err == nil || e.Sent != nil && e.Status < 300 }
 
 // Tell puts the ceiling of a request beside its reply. A share of the prompt becomes tokens by the count that the
 // reply reports, and a count that differs from the reply's makes the ceiling unknown.
@@ -175,7 +182,11 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	if p.lost != "" {
 		return Ceiling{source: "tokens", why: p.lost, prompt: ids}
 	}
-	n := ceiling.Tokens(max(p.seen.Longest(ids), p.lead), len(ids), p.block)
+	shared := max(p.seen.Longest(ids), p.lead)
+	for _, head := range p.heads {
+		shared = max(shared, ceiling.Common(ids, head))
+	}
+	n := ceiling.Tokens(shared, len(ids), p.block)
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
@@ -188,7 +199,7 @@ const mostRemembered = 1 << 20
 // next prompt can find. Of a reply with thoughts that do not go back only the prompt counts, because the answer comes
 // behind a text there that no later prompt repeats.
 func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
-	if e.Err != nil && (e.Sent == nil || e.Status >= 300) {
+	if !taken(e) {
 		return
 	}
 	if size := len(e.Text) + len(e.Reasoning) + len(e.Tools); size > mostRemembered && e.Err == nil {

@@ -66,12 +66,28 @@ func TestCeiling_LeadOfTheTemplate(t *testing.T) {
 	}
 	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: tokens})
 	lead := len("<|im_start|>[session")
-	for salt, want := range map[string]int{"17ab": lead + 1, "c0de": lead} {
+	ceilingOf := func(salt string) (Request, Ceiling) {
 		m.Use(salt)
 		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: []dsl.Message{{Role: "user", Content: "Hello"}}})
-		if c := m.Ceiling(t.Context(), r); c.tokens == nil || *c.tokens != want {
-			t.Errorf("salt %s: ceiling %v, want %d", salt, c.tokens, want)
+		return r, m.Ceiling(t.Context(), r)
+	}
+	for _, s := range []struct {
+		salt string
+		want int
+	}{
+		{"17ab", lead + 1}, {"c0de", lead},
+		{"17ff", lead + 1 + 2}, // as much of 17ab is in the cache
+		{"c1de", lead + 1},
+	} {
+		r, c := ceilingOf(s.salt)
+		if c.tokens == nil || *c.tokens != s.want {
+			t.Errorf("salt %s: ceiling %v, want %d", s.salt, c.tokens, s.want)
 		}
+		m.Remember(t.Context(), r, c, &event.Exchange{Sent: new(time.Duration(1)), Status: 200})
+	}
+	m.Forget()
+	if _, c := ceilingOf("17ba"); *c.tokens != lead+1 {
+		t.Errorf("an emptied cache: ceiling %d, want %d", *c.tokens, lead+1)
 	}
 }
 
