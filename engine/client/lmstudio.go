@@ -52,56 +52,32 @@ func encodeLMStudio(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 // decodeLMStudio reads one event of LM Studio's own API, or the whole body of a reply that was not streamed. The last
 // event repeats what the deltas have sent, and has the statistics. Nothing says whether the limit has ended a reply.
 func decodeLMStudio(data []byte, c *chunk) error {
+	var at struct{ kind, content, result, error, output int }
 	s := &c.scan
-	if s.peek() != '{' {
-		return errNotJSON
-	}
-	start := s.pos
-	content, result, failed, whole := 0, 0, false, false
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			c.kind = append(c.kind[:0], s.text()...)
-			continue
-		case "content":
-			content = at
-		case "result":
-			result = at
-		case "error":
-			failed = !s.at('n')
-		case "output":
-			whole = true
+	return c.decodeTyped(func(start int) {
+		c.typeAt(at.kind)
+		switch kind := string(c.kind); {
+		case kind == "error" || kind == "" && !s.nullAt(at.error):
+			c.hasFault, c.fault = true, parseFault(data)
+		case kind == "message.delta" && at.content > 0:
+			c.choices = true
+			s.pos = at.content
+			c.readText(&c.answer)
+		case kind == "reasoning.delta" && at.content > 0:
+			c.choices = true
+			s.pos = at.content
+			c.readReasoning("reasoning")
+		case kind == "chat.end" && at.result > 0:
+			s.pos = at.result
+			c.readLMStudioResult()
+			c.message, c.done = !c.empty(), true
+		case kind == "" && at.output > 0:
+			c.choices = true
+			s.pos = start
+			c.readLMStudioResult()
 		}
-		s.skip()
-	}
-	if !s.end() {
-		return errNotJSON
-	}
-	end := s.pos
-	switch kind := string(c.kind); {
-	case kind == "error" || kind == "" && failed:
-		c.hasFault, c.fault = true, parseFault(data)
-	case kind == "message.delta" && content > 0:
-		c.choices = true
-		s.pos = content
-		c.readText(&c.answer)
-	case kind == "reasoning.delta" && content > 0:
-		c.choices = true
-		s.pos = content
-		c.readReasoning("reasoning")
-	case kind == "chat.end" && result > 0:
-		s.pos = result
-		c.readLMStudioResult()
-		c.message, c.done = !c.empty(), true
-	case kind == "" && whole:
-		c.choices = true
-		s.pos = start
-		c.readLMStudioResult()
-	}
-	s.pos = end
-	return nil
+	}, part{"type", &at.kind}, part{"content", &at.content}, part{"result", &at.result}, part{"error", &at.error},
+		part{"output", &at.output})
 }
 
 // readLMStudioResult reads all that was generated, with its statistics.
@@ -127,23 +103,13 @@ func (c *chunk) readLMStudioResult() {
 // readLMStudioItem reads a message or reasoning; calls of the server's own tools are answered by itself.
 func (c *chunk) readLMStudioItem() {
 	s := &c.scan
-	kind, content := "", 0
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			kind = string(s.text())
-			continue
-		case "content":
-			content = at
-		}
-		s.skip()
-	}
+	kind, content := 0, 0
+	s.locate(part{"type", &kind}, part{"content", &content})
 	end := s.pos
 	if content > 0 {
+		says := string(s.textAt(kind))
 		s.pos = content
-		switch kind {
+		switch says {
 		case "message":
 			c.readText(&c.answer)
 		case "reasoning":

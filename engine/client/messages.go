@@ -165,8 +165,7 @@ func objectOf(arguments string) json.RawMessage {
 
 // messagesEvent holds the offsets of an event's parts, which come in any order; 0 if a part is absent.
 type messagesEvent struct {
-	message, block, delta, usage, error int
-	index                               int // of the block; -1: not told
+	kind, index, message, block, delta, usage, error, timings int
 }
 
 // decodeMessages reads one event of the messages API, or the whole message of a reply that was not streamed.
@@ -175,52 +174,18 @@ type messagesEvent struct {
 // is the sum of the three; servers that count otherwise are found out by the self-test. What the first event and the
 // last but one report of the usage belongs together.
 func decodeMessages(data []byte, c *chunk) error {
-	s := &c.scan
-	if s.peek() != '{' {
-		return errNotJSON
-	}
-	start := s.pos
-	e := messagesEvent{index: -1}
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			c.kind = append(c.kind[:0], s.text()...)
-			continue
-		case "index":
-			s.countInto(&e.index)
-			continue
-		case "message":
-			e.message = at
-		case "content_block":
-			e.block = at
-		case "delta":
-			e.delta = at
-		case "usage":
-			e.usage = at
-		case "error":
-			if !s.at('n') {
-				e.error = at
-			}
-		case "timings":
-			c.readTimings()
-			continue
-		}
-		s.skip()
-	}
-	if !s.end() {
-		return errNotJSON
-	}
-	end := s.pos
-	c.readMessagesEvent(e, data, start)
-	s.pos = end
-	return nil
+	var e messagesEvent
+	return c.decodeTyped(func(start int) { c.readMessagesEvent(e, data, start) },
+		part{"type", &e.kind}, part{"index", &e.index}, part{"message", &e.message}, part{"content_block", &e.block},
+		part{"delta", &e.delta}, part{"usage", &e.usage}, part{"error", &e.error}, part{"timings", &e.timings})
 }
 
 // readMessagesEvent reads an event by its type.
 func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
 	s := &c.scan
+	c.timingsAt(e.timings)
+	index := s.countAt(e.index)
+	c.typeAt(e.kind)
 	switch kind := string(c.kind); kind {
 	case "message":
 		c.choices = true
@@ -233,11 +198,11 @@ func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
 	case "content_block_start":
 		c.choices = true
 		s.pos = e.block
-		c.readBlock(e.index)
+		c.readBlock(index)
 	case "content_block_delta":
 		c.choices = true
 		s.pos = e.delta
-		c.readMessagesDelta(e.index)
+		c.readMessagesDelta(index)
 	case "message_delta":
 		if e.delta > 0 {
 			s.pos = e.delta
@@ -250,7 +215,7 @@ func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
 	case "message_stop":
 		c.done = true
 	case "error", "":
-		if kind == "error" || e.error > 0 {
+		if kind == "error" || !s.nullAt(e.error) {
 			c.hasFault, c.fault = true, parseFault(data)
 		}
 	}
@@ -292,44 +257,28 @@ func (c *chunk) readBlock(index int) {
 	if s.pos == 0 {
 		return
 	}
-	kind, text, thinking := "", 0, 0
 	p := piece{index: index}
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			kind = string(s.text())
-			continue
-		case "id":
-			p.id = string(s.text())
-			continue
-		case "name":
-			p.name = string(s.text())
-			continue
-		case "input":
-			p.arguments = bytes.Clone(s.raw())
-			continue
-		case "text":
-			text = at
-		case "thinking":
-			thinking = at
-		}
-		s.skip()
-	}
+	var at struct{ kind, id, name, input, text, thinking int }
+	s.locate(part{"type", &at.kind}, part{"id", &at.id}, part{"name", &at.name}, part{"input", &at.input},
+		part{"text", &at.text}, part{"thinking", &at.thinking})
 	end := s.pos
-	switch {
+	switch kind := string(s.textAt(at.kind)); {
 	case kind == "tool_use":
+		p.id, p.name = string(s.textAt(at.id)), string(s.textAt(at.name))
+		if at.input > 0 {
+			s.pos = at.input
+			p.arguments = bytes.Clone(s.raw())
+		}
 		if string(p.arguments) == "{}" || string(p.arguments) == "null" {
 			p.arguments, p.none = nil, true
 		}
 		p.whole = len(p.arguments) > 0
 		c.addCall(p)
-	case kind == "thinking" && thinking > 0:
-		s.pos = thinking
+	case kind == "thinking" && at.thinking > 0:
+		s.pos = at.thinking
 		c.readReasoning("thinking")
-	case kind == "text" && text > 0:
-		s.pos = text
+	case kind == "text" && at.text > 0:
+		s.pos = at.text
 		c.readText(&c.answer)
 	}
 	s.pos = end

@@ -107,67 +107,30 @@ func responsesTools(tools []wire.Tool) []any {
 
 // responsesEvent holds the offsets of an event's parts, which come in any order; 0 if a part is absent.
 type responsesEvent struct {
-	delta, item, response, arguments, error int
-	index                                   int // of the item; -1: not told
-	whole                                   bool
+	kind, index, delta, item, response, arguments, output, error, timings int
 }
 
 // decodeResponses reads one event of the responses API, or the whole response of a reply that was not streamed. The
 // event's type says what its delta is; the events that repeat what has been sent are read only for what has not.
 func decodeResponses(data []byte, c *chunk) error {
-	s := &c.scan
-	if s.peek() != '{' {
-		return errNotJSON
-	}
-	start := s.pos
-	e := responsesEvent{index: -1}
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			c.kind = append(c.kind[:0], s.text()...)
-			continue
-		case "output_index":
-			s.countInto(&e.index)
-			continue
-		case "delta":
-			e.delta = at
-		case "item":
-			e.item = at
-		case "response":
-			e.response = at
-		case "arguments":
-			e.arguments = at
-		case "output":
-			e.whole = true
-		case "error":
-			if !s.at('n') {
-				e.error = at
-			}
-		case "timings":
-			c.readTimings()
-			continue
-		}
-		s.skip()
-	}
-	if !s.end() {
-		return errNotJSON
-	}
-	end := s.pos
-	c.readResponsesEvent(e, data, start)
-	s.pos = end
-	return nil
+	var e responsesEvent
+	return c.decodeTyped(func(start int) { c.readResponsesEvent(e, data, start) },
+		part{"type", &e.kind}, part{"output_index", &e.index}, part{"delta", &e.delta}, part{"item", &e.item},
+		part{"response", &e.response}, part{"arguments", &e.arguments}, part{"output", &e.output},
+		part{"error", &e.error}, part{"timings", &e.timings})
 }
 
 // readResponsesEvent reads an event by its type.
 func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
 	s := &c.scan
+	c.timingsAt(e.timings)
+	c.typeAt(e.kind)
+	index, whole := s.countAt(e.index), e.output > 0
 	c.choices = bytes.HasPrefix(c.kind, []byte("response."))
 	switch kind := string(c.kind); {
-	case kind == "error" || kind == "" && e.error > 0 && !e.whole:
+	case kind == "error" || kind == "" && !s.nullAt(e.error) && !whole:
 		c.hasFault, c.fault = true, parseFault(data)
-	case kind == "" && e.whole:
+	case kind == "" && whole:
 		c.choices = true
 		s.pos = start
 		c.readResponse(true)
@@ -177,13 +140,13 @@ func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
 		c.done = kind == "response.completed" || kind == "response.incomplete"
 	case e.item > 0:
 		s.pos = e.item
-		c.readItem(piece{index: e.index, again: kind == "response.output_item.done"}, false)
+		c.readItem(piece{index: index, again: kind == "response.output_item.done"}, false)
 	case kind == "response.function_call_arguments.done" && e.arguments > 0:
 		s.pos = e.arguments
-		c.addCall(piece{index: e.index, arguments: bytes.Clone(s.text()), again: true})
+		c.addCall(piece{index: index, arguments: bytes.Clone(s.text()), again: true})
 	case e.delta > 0:
 		s.pos = e.delta
-		c.readResponsesDelta(kind, e.index)
+		c.readResponsesDelta(kind, index)
 	}
 }
 
@@ -206,42 +169,23 @@ func (c *chunk) readResponsesDelta(kind string, index int) {
 // readItem reads an item of the output: a call in either case, a text only if the item is all that is sent of it.
 func (c *chunk) readItem(p piece, whole bool) {
 	s := &c.scan
-	kind, content, summary := "", 0, 0
-	for ok := s.open('{'); ok; ok = s.more('}') {
-		key := string(s.key())
-		s.peek()
-		switch at := s.pos; key {
-		case "type":
-			kind = string(s.text())
-			continue
-		case "call_id":
-			p.id = string(s.text())
-			continue
-		case "name":
-			p.name = string(s.text())
-			continue
-		case "arguments":
-			p.arguments = bytes.Clone(s.text())
-			continue
-		case "content":
-			content = at
-		case "summary":
-			summary = at
-		}
-		s.skip()
-	}
+	var at struct{ kind, id, name, arguments, content, summary int }
+	s.locate(part{"type", &at.kind}, part{"call_id", &at.id}, part{"name", &at.name}, part{"arguments", &at.arguments},
+		part{"content", &at.content}, part{"summary", &at.summary})
 	end := s.pos
-	switch {
+	switch kind := string(s.textAt(at.kind)); {
 	case kind == "function_call":
+		p.id, p.name = string(s.textAt(at.id)), string(s.textAt(at.name))
+		p.arguments = bytes.Clone(s.textAt(at.arguments))
 		c.addCall(p)
 	case !whole:
-	case kind == "message" && content > 0:
-		s.pos = content
+	case kind == "message" && at.content > 0:
+		s.pos = at.content
 		c.readContent(&c.answer)
 	case kind == "reasoning":
-		for _, at := range []int{content, summary} {
-			if at > 0 && len(c.reasoning) == 0 {
-				s.pos = at
+		for _, offset := range []int{at.content, at.summary} {
+			if offset > 0 && len(c.reasoning) == 0 {
+				s.pos = offset
 				c.readContent(&c.reasoning)
 			}
 		}
