@@ -156,9 +156,6 @@ func (m *Maker) Estimate(r Request) *event.Estimate {
 
 // before finds the ceiling of a prompt that is about to be sent.
 func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
-	if p.lost != "" && p.tokenize == nil {
-		return Ceiling{source: "estimated", why: p.lost}
-	}
 	if p.tokenize == nil {
 		if p.lost != "" {
 			return Ceiling{source: "estimated", why: p.lost}
