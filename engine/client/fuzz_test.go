@@ -198,33 +198,44 @@ func FuzzChunk(f *testing.F) {
 		f.Add([]byte(`{"choices":[{"delta":{"content":"b"}}]}`), []byte(data))
 	}
 	f.Fuzz(func(t *testing.T, before, data []byte) {
-		var alone, after chunk
-		_, err := alone.read(data, decodeOpenAI)
-		valid := json.Valid(data) && bytes.TrimLeft(data, " \t\r\n")[0] == '{'
-		if valid != (err == nil) {
-			t.Fatalf("scanner: %v, encoding/json valid: %v\n%q", err, valid, data)
-		}
-		_, _ = after.read(before, decodeOpenAI)
-		if _, e := after.read(data, decodeOpenAI); (e == nil) != valid {
-			t.Fatalf("after another event: %v, alone: %v", e, err)
-		}
-		if !valid {
+		alone, tree := readTwice(t, decodeOpenAI, before, data)
+		if tree == nil {
 			return
 		}
-		if diff := cmp.Diff(saying(&alone), saying(&after)); diff != "" {
-			t.Errorf("an event reads differently after another (-alone +after):\n%s\n%q\n%q", diff, before, data)
-		}
-		var tree map[string]any
-		if json.Unmarshal(data, &tree) != nil {
-			return // a number that no float holds, where the scanner knows no number
-		}
-		if !unique(data) {
-			return // which of two equal keys counts is not defined
-		}
-		if diff := cmp.Diff(oracle(tree), saying(&alone)); diff != "" {
+		if diff := cmp.Diff(oracle(tree), saying(alone)); diff != "" {
 			t.Errorf("encoding/json and the scanner differ (-json +scanner):\n%s\n%q", diff, data)
 		}
 	})
+}
+
+// readTwice reads an event by itself and after another one: it is taken and refused as encoding/json does, and reads
+// the same both times. The tree is what encoding/json reads of it; nil where there is nothing to compare.
+func readTwice(t *testing.T, decode func([]byte, *chunk) error, before, data []byte) (*chunk, map[string]any) {
+	t.Helper()
+	var alone, after chunk
+	_, err := alone.read(data, decode)
+	valid := json.Valid(data) && bytes.TrimLeft(data, " \t\r\n")[0] == '{'
+	if valid != (err == nil) {
+		t.Fatalf("scanner: %v, encoding/json valid: %v\n%q", err, valid, data)
+	}
+	_, _ = after.read(before, decode)
+	if _, e := after.read(data, decode); (e == nil) != valid {
+		t.Fatalf("after another event: %v, alone: %v", e, err)
+	}
+	if !valid {
+		return &alone, nil
+	}
+	if diff := cmp.Diff(saying(&alone), saying(&after)); diff != "" {
+		t.Errorf("an event reads differently after another (-alone +after):\n%s\n%q\n%q", diff, before, data)
+	}
+	var tree map[string]any
+	if json.Unmarshal(data, &tree) != nil {
+		return &alone, nil // a number that no float holds, where the scanner knows no number
+	}
+	if !unique(data) {
+		return &alone, nil // which of two equal keys counts is not defined
+	}
+	return &alone, tree
 }
 
 // unique reports whether no object in data has a key twice.

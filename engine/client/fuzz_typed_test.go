@@ -1,12 +1,8 @@
 package client
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // FuzzTyped holds the decoders of the responses and the messages API to encoding/json: they take what that takes,
@@ -44,24 +40,8 @@ func FuzzTyped(f *testing.F) {
 		if messages {
 			decode = decodeMessages
 		}
-		var alone, after chunk
-		_, err := alone.read(data, decode)
-		valid := json.Valid(data) && bytes.TrimLeft(data, " \t\r\n")[0] == '{'
-		if valid != (err == nil) {
-			t.Fatalf("scanner: %v, encoding/json valid: %v\n%q", err, valid, data)
-		}
-		_, _ = after.read(before, decode)
-		if _, e := after.read(data, decode); (e == nil) != valid {
-			t.Fatalf("after another event: %v, alone: %v", e, err)
-		}
-		if !valid {
-			return
-		}
-		if diff := cmp.Diff(saying(&alone), saying(&after)); diff != "" {
-			t.Errorf("an event reads differently after another (-alone +after):\n%s\n%q\n%q", diff, before, data)
-		}
-		var tree map[string]any
-		if json.Unmarshal(data, &tree) != nil || !unique(data) {
+		alone, tree := readTwice(t, decode, before, data)
+		if tree == nil {
 			return
 		}
 		if want, got := typedOracle(tree, messages), string(alone.answer)+"|"+string(alone.reasoning)+"|"+
