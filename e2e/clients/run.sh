@@ -3,13 +3,11 @@
 # it speaks their APIs. The packages are kept in $1 (default: .tools/clients).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=e2e/npm.sh
+. "$here/../npm.sh"
 cd "$here/../.."
 work=$(realpath -m "${1:-.tools/clients}")
-mkdir -p "$work"
-if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [ ! -d "$work/node_modules" ]; then
-	cp "$here/package.json" "$here/package-lock.json" "$work/"
-	(cd "$work" && npm ci --silent --no-audit --no-fund)
-fi
+packages "$here" "$work"
 cp "$here/read.mjs" "$work/"
 go build -o "$work/homellm" ./cmd/homellm
 "$work/homellm" sim --listen 127.0.0.1:0 --speed 50 2>"$work/sim.log" &

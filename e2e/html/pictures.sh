@@ -2,12 +2,14 @@
 # Makes the pictures that the README shows anew, of runs on the embedded simulator, into docs/pictures. Needs chromium and node.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=e2e/npm.sh
+. "$here/../npm.sh"
 cd "$here/../.."
 root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp "$here/pictures.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
-(cd "$work" && npm ci --silent --no-audit --no-fund)
+cp "$here/pictures.mjs" "$work/"
+packages "$here" "$work"
 go build -o "$work/homellm" ./cmd/homellm
 awk '/^```yaml/ { on = 1; next } /^```/ { if (on) exit } on' README.md >"$work/pump.yaml"
 mkdir -p docs/pictures

@@ -4,6 +4,8 @@
 # $1 (default: a temporary folder). Installs what it needs: chromium with apt, playwright-core with npm.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=e2e/npm.sh
+. "$here/../npm.sh"
 cd "$here/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -16,8 +18,8 @@ if [ -z "$chromium" ]; then
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null
 	chromium=$(command -v chromium)
 fi
-cp "$here/look.mjs" "$here/ui.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
-(cd "$work" && npm ci --silent --no-audit --no-fund)
+cp "$here/look.mjs" "$here/ui.mjs" "$work/"
+packages "$here" "$work"
 
 go build -o "$work/homellm" ./cmd/homellm
 "$work/homellm" apply rag-long --quiet --repeats 3 --out "$work/run" >/dev/null

@@ -3,6 +3,8 @@
 # the last run. Then a real YAML language server opens the files that were written, as an editor does. Installs that with npm.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=e2e/npm.sh
+. "$here/../npm.sh"
 cd "$here/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -19,6 +21,6 @@ homellm apply scenarios/first.yaml --server sim 2>second.txt || { cat second.txt
 grep 'since the last run' second.txt || { cat second.txt; echo "nothing is said of the last run"; exit 1; }
 [ $((SECONDS - begun)) -lt 300 ] || { echo "it took $((SECONDS - begun)) s"; exit 1; }
 
-cp "$here/editor.mjs" "$here/package.json" "$here/package-lock.json" "$work/"
-(cd "$work" && npm ci --silent --no-audit --no-fund)
+cp "$here/editor.mjs" "$work/"
+packages "$here" "$work"
 node "$work/editor.mjs" "$work/new" scenarios/first.yaml gates.yaml
